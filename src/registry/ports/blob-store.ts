@@ -1,0 +1,115 @@
+// The port to content on disk, by digest: whole verified blobs, and the growing files that become blobs.
+// Names, tags and rights are the catalog's; this port knows digests only.
+import type { Digest } from '../../oci/digest.ts'
+
+/**
+ * - `full`: no space or no inodes left; `io`: the disk failed; `corrupt`: bytes do not hash to their digest or have the
+ *   wrong length; `busy`: another fill of this digest is open.
+ */
+export type StoreFailure = 'full' | 'io' | 'corrupt' | 'busy'
+
+/** Not safe to show to clients: it names files. `hint` says what the operator can do. */
+export class StoreError extends Error {
+  readonly failure: StoreFailure
+  readonly hint: string | undefined
+
+  constructor(
+    failure: StoreFailure,
+    message: string,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause })
+    this.name = 'StoreError'
+    this.failure = failure
+    this.hint = options.hint
+  }
+}
+
+/**
+ * `cached`: can be fetched again; may vanish in a power cut, must never be wrong. `kept`: acknowledged means durable, so the
+ * directory is synced too (reliability rules: file fsync, rename, directory fsync).
+ */
+export type ContentClass = 'cached' | 'kept'
+
+export interface StoredBlob {
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+
+/** An open file that is read by position; many readers may share it. MUST be closed once. */
+export interface ReadHandle {
+  /** The path, for whoever can send a file without reading it. It may have been renamed or unlinked since. */
+  readonly file: string
+  /** Fills `buffer` from `position` on; returns how many bytes were there, fewer only at the end. @throws StoreError io */
+  read(buffer: Uint8Array, position: number): Promise<number>
+  close(): Promise<void>
+}
+
+/**
+ * A blob on its way in: one file that only grows, hashed as it grows. One writer; any number of readers below
+ * `contiguousBytes`. Calls of the writer MUST NOT overlap. After commit, park or discard only `read` handles live on.
+ */
+export interface FillFile {
+  readonly digest: Digest
+  /**
+   * Bytes on disk from 0 without a gap, and hashed; readers may read up to here. When opened over a part that an earlier
+   * process left, this is the length of that part, already hashed again.
+   */
+  readonly contiguousBytes: number
+  /** What the sidecar of an earlier attempt said, else undefined. */
+  readonly expected: FillExpectation | undefined
+  /** Writes down what the upstream said, so that a later process can resume. */
+  expect(expectation: FillExpectation): Promise<void>
+  /** Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept. @throws StoreError full, io */
+  append(chunk: Uint8Array): Promise<void>
+  /** Back to nothing: the upstream could not resume, or the part was wrong. */
+  restart(): Promise<void>
+  /** Compares length and digest; what follows is only publication. @throws StoreError corrupt */
+  verify(sizeBytes: number): void
+  /**
+   * After verify: fsync, close, rename to the blob's name (and sync the directory when `kept`). Never retries an fsync. When the
+   * blob is there already, the new verified file replaces it. @throws StoreError io
+   */
+  commit(contentClass: ContentClass): Promise<StoredBlob>
+  /** Closes and leaves the part on disk for a later openFill. */
+  park(): Promise<void>
+  /** Closes and removes the part: its bytes were wrong or nobody wants them. */
+  discard(): Promise<void>
+  /** A handle on the growing file; stays valid through commit and discard. */
+  openRead(): Promise<ReadHandle>
+}
+
+export interface FillExpectation {
+  readonly sizeBytes: number | undefined
+  /** ETag of the upstream's answer. */
+  readonly validator: string | undefined
+}
+
+export interface Space {
+  /** Free for this process on the file system that holds the blobs. */
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+export interface BlobStore {
+  /** Is the whole blob here? MUST look at the disk, not at a memory of it, and MUST NOT answer for a part. */
+  find(digest: Digest): Promise<StoredBlob | undefined>
+  /** Opens the whole blob; undefined when it is not here. The handle stays readable when the blob is removed meanwhile. */
+  openRead(digest: Digest): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined>
+  /**
+   * The whole content, hashed again on this read (R184); undefined when it is not here. Content that no longer hashes to its
+   * digest MUST be moved out of the way (quarantined) and reported as undefined, so that it is fetched anew.
+   */
+  readVerified(digest: Digest): Promise<Uint8Array | undefined>
+  /** Stores small content whole, by the same write protocol as a fill. Idempotent. @throws StoreError full, io, corrupt */
+  put(digest: Digest, bytes: Uint8Array, contentClass: ContentClass): Promise<StoredBlob>
+  /** Opens or resumes the one fill of `digest`. @throws StoreError busy while another is open; full, io */
+  openFill(digest: Digest): Promise<FillFile>
+  /** Parts that an earlier process left: what may be resumed. */
+  listParts(): Promise<readonly Digest[]>
+  /** No effect when the blob is not here. */
+  remove(digest: Digest): Promise<void>
+  /** Every whole blob, in no order; for recovery. Entries that appear or vanish meanwhile may be missed or reported. */
+  list(): AsyncIterable<StoredBlob>
+  space(): Promise<Space>
+}

@@ -1,0 +1,130 @@
+// The port to facts about bytes: which repository holds what, which manifest names what, where a tag points and
+// when that was checked. Content is truth for bytes; the catalog is truth for names. Values in, values out, always
+// asynchronous. A write's promise resolves once the write is durable; writes are applied in the order of the calls.
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
+import type { ContentClass } from './blob-store.ts'
+
+/** What a child is to its parent manifest. `subject` edges point from a referrer to what it refers to. */
+export type EdgeKind = 'manifest' | 'config' | 'layer' | 'subject'
+
+export interface Edge {
+  readonly child: Digest
+  readonly kind: EdgeKind
+  /** As the parent's descriptor says; untrusted until the child itself was verified. */
+  readonly sizeBytes: number
+  readonly mediaType: string
+  /** Of a child of an index: `os/architecture[/variant]`, else undefined. */
+  readonly platform: string | undefined
+  /** Layers that are fetched from elsewhere (R64): their absence does not make an image incomplete. */
+  readonly distributable: boolean
+}
+
+/** Why a repository is known to hold some content (R179). */
+export type MembershipReason = 'manifest' | 'listed' | 'confirmed'
+
+export interface ManifestFact {
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly sizeBytes: number
+  readonly edges: readonly Edge[]
+}
+
+export interface ContentFact {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  /** Set for manifests. */
+  readonly mediaType: string | undefined
+  readonly contentClass: ContentClass
+  readonly createdAtMs: number
+  readonly lastUsedAtMs: number
+}
+
+export interface TagFact {
+  readonly tag: Tag
+  readonly digest: Digest
+  /** When the upstream last confirmed it, wall clock. */
+  readonly checkedAtMs: number
+  /** When it first pointed to this digest here. */
+  readonly changedAtMs: number
+}
+
+/** An answer of an upstream that is kept as text: a tag list or the referrers of a digest. */
+export interface ListFact {
+  readonly body: string
+  readonly checkedAtMs: number
+}
+
+export interface CatalogTotals {
+  readonly repositories: number
+  readonly tags: number
+  readonly manifests: number
+  readonly blobs: number
+  readonly contentBytes: number
+}
+
+export interface Page {
+  /** Exclusive; need not exist. */
+  readonly after?: string
+  readonly limit: number
+}
+
+export interface RecordManifest {
+  readonly repository: Repository
+  readonly manifest: ManifestFact
+  readonly contentClass: ContentClass
+  /** Also points this tag at the manifest, checked now. */
+  readonly tag?: Tag
+  readonly atMs: number
+}
+
+export interface RecordBlob {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly contentClass: ContentClass
+  readonly atMs: number
+}
+
+export interface Catalog {
+  /** The repository's manifest with this digest, if it is a member there and its content is recorded. */
+  findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined>
+  /** The content's own row, whatever the repository; undefined when only named by a parent. */
+  findContent(digest: Digest): Promise<ContentFact | undefined>
+  /** Is `digest` known to belong to this repository (R96, R179)? MUST be false for another repository's content. */
+  isMember(repository: Repository, digest: Digest): Promise<boolean>
+  /**
+   * The size that a verified manifest of this repository gives for `digest`, else the recorded size of member content; undefined
+   * when neither is known here. MUST NOT look at other repositories' manifests.
+   */
+  sizeOf(repository: Repository, digest: Digest): Promise<number | undefined>
+  findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined>
+  /** In ASCII order. */
+  listTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
+  /** Repositories that hold at least one manifest or tag, in ASCII order of their keys. */
+  listRepositories(page: Page): Promise<readonly RepositoryKey[]>
+  /** Manifests of one repository whose subject is `digest`. */
+  listReferrers(repository: Repository, digest: Digest): Promise<readonly Digest[]>
+  findList(repository: Repository, key: string): Promise<ListFact | undefined>
+  totals(): Promise<CatalogTotals>
+
+  /** Content, its edges, its membership and that of every child: one transaction. Idempotent. */
+  recordManifest(record: RecordManifest): Promise<void>
+  /** Content and membership of a blob. Idempotent; `kept` is never taken back to `cached`. */
+  recordBlob(record: RecordBlob): Promise<void>
+  /** An upstream said that `digest` is in this repository (its HEAD or GET in this namespace succeeded). */
+  recordMember(repository: Repository, digest: Digest, atMs: number): Promise<void>
+  /** `changedAtMs` moves only when the digest does. No effect on the manifest itself, which MUST be recorded already. */
+  recordTag(repository: Repository, tag: Tag, digest: Digest, checkedAtMs: number): Promise<void>
+  recordList(repository: Repository, key: string, list: ListFact): Promise<void>
+  /** Notes that content was served. Batched: MUST NOT cost a commit per call, and may be lost in a crash. */
+  noteUse(digest: Digest, atMs: number): void
+  /** The upstream no longer has the tag. No effect if it is not here. */
+  forgetTag(repository: Repository, tag: Tag): Promise<void>
+  /** The bytes are gone from disk: the content's row goes, edges and memberships stay so that it can be fetched again. */
+  forgetContent(digest: Digest): Promise<void>
+  /** Every digest with a content row, by key, for reconciling with the store. */
+  listContent(page: { after?: Digest; limit: number }): Promise<readonly ContentFact[]>
+  /** Waits for what was noted, then closes. Later calls reject. */
+  close(): Promise<void>
+}

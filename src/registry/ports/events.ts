@@ -1,0 +1,69 @@
+// What the engine tells about itself while it works: one closed union that observe/ turns into metrics and log lines.
+// Events carry values only; nothing secret, no client input that was not parsed.
+import type { Digest } from '../../oci/digest.ts'
+import type { RegistryHost, Repository } from '../../oci/reference.ts'
+import type { StoreFailure } from './blob-store.ts'
+import type { UpstreamFailure } from './upstream.ts'
+
+/** What an upstream request was for; a closed label set. */
+export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token'
+
+/** How a fill ended. `uncached`: passed on to its readers but not kept, because the disk was full. */
+export type FillOutcome = 'stored' | 'uncached' | 'corrupt' | 'failed' | 'abandoned'
+
+export type EngineEvent =
+  | {
+      readonly kind: 'upstream request'
+      readonly registry: RegistryHost
+      readonly call: UpstreamCall
+      /** HTTP status, or the failure when there was none. */
+      readonly outcome: number | UpstreamFailure
+      readonly durationMs: number
+    }
+  | { readonly kind: 'upstream bytes'; readonly registry: RegistryHost; readonly bytes: number }
+  | {
+      readonly kind: 'upstream breaker'
+      readonly registry: RegistryHost
+      readonly state: 'closed' | 'half-open' | 'open'
+      readonly reason: string
+      readonly hint: string | undefined
+    }
+  | {
+      readonly kind: 'upstream rate limit'
+      readonly registry: RegistryHost
+      readonly remaining: number
+    }
+  | {
+      readonly kind: 'fill started'
+      readonly repository: Repository
+      readonly digest: Digest
+      /** Bytes that an earlier attempt had left on disk. */
+      readonly resumedBytes: number
+    }
+  | {
+      readonly kind: 'fill ended'
+      readonly repository: Repository
+      readonly digest: Digest
+      readonly outcome: FillOutcome
+      readonly sizeBytes: number
+      readonly durationMs: number
+      /** Only when it failed; safe for the log. */
+      readonly reason: string | undefined
+      readonly hint: string | undefined
+    }
+  | {
+      readonly kind: 'storage failed'
+      readonly failure: StoreFailure
+      readonly reason: string
+      readonly hint: string | undefined
+    }
+  | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
+  | {
+      readonly kind: 'served stale'
+      readonly repository: Repository
+      readonly ageMs: number
+      readonly reason: string
+    }
+
+/** MUST NOT throw and MUST NOT block. */
+export type NoteEvent = (event: EngineEvent) => void

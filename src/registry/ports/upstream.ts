@@ -1,0 +1,157 @@
+// The port to one upstream namespace: the client side of the distribution protocol. What comes back is what
+// the upstream said, unverified except where a MUST says so; the callers in registry/ verify and keep it.
+import type { Digest } from '../../oci/digest.ts'
+import type { Reference, RegistryHost, RepositoryName, Tag } from '../../oci/reference.ts'
+
+/**
+ * Why an upstream gave no answer, as a closed set; it decides the client's status and whether stale content may be served:
+ * - `not-found`: 404 for a manifest, blob or list, or a name that the operator's include/exclude rules keep out
+ * - `denied`: 401 or 403 after authentication was tried; never served stale (R89)
+ * - `rate-limited`: 429, with retryAfterMs
+ * - `unavailable`: connection, TLS, time limit, stall, 5xx, breaker open; with retryAfterMs when known
+ * - `invalid`: an answer that breaks the protocol or lies about a digest or length
+ * - `refused`: our own policy forbade the connection (address, redirect, realm)
+ * - `unsupported`: 405, 406 or an endpoint that this upstream lacks
+ */
+export type UpstreamFailure =
+  | 'not-found'
+  | 'denied'
+  | 'rate-limited'
+  | 'unavailable'
+  | 'invalid'
+  | 'refused'
+  | 'unsupported'
+
+export interface UpstreamErrorOptions {
+  /** What the operator can do about it; goes into the log, never to a client. */
+  hint?: string
+  retryAfterMs?: number
+  cause?: unknown
+  /** The upstream's HTTP status, when it gave one. */
+  status?: number
+  /** True when the upstream said NAME_UNKNOWN: the repository, not just the object, is missing. */
+  repositoryUnknown?: boolean
+}
+
+/** Not safe to show to clients: its message may name hosts. Its text MUST NOT contain credentials or signed URLs (R195). */
+export class UpstreamError extends Error {
+  readonly failure: UpstreamFailure
+  readonly hint: string | undefined
+  readonly retryAfterMs: number | undefined
+  readonly status: number | undefined
+  readonly repositoryUnknown: boolean
+
+  constructor(failure: UpstreamFailure, message: string, options: UpstreamErrorOptions = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'UpstreamError'
+    this.failure = failure
+    this.hint = options.hint
+    this.retryAfterMs = options.retryAfterMs
+    this.status = options.status
+    this.repositoryUnknown = options.repositoryUnknown ?? false
+  }
+}
+
+/** What a HEAD on a manifest said; each part undefined when the header was missing or malformed. */
+export interface UpstreamManifestHead {
+  readonly digest: Digest | undefined
+  readonly mediaType: string | undefined
+  readonly sizeBytes: number | undefined
+  /** Warning texts of the upstream, already validated (R13); usually empty. */
+  readonly warnings: readonly string[]
+}
+
+export interface UpstreamManifest {
+  readonly bytes: Uint8Array
+  readonly mediaType: string
+  /** The `Docker-Content-Digest` header, when there was a valid one. */
+  readonly declaredDigest: Digest | undefined
+  readonly warnings: readonly string[]
+}
+
+export interface UpstreamBlobHead {
+  readonly sizeBytes: number | undefined
+}
+
+export interface BlobRequest {
+  /** First byte wanted. With 0 no Range is sent. */
+  readonly offset: number
+  /** Last byte wanted, inclusive; only together with an offset or a deliberate part. Default: to the end. */
+  readonly lastByte?: number
+  /** ETag of the answer that gave the first part; sent as If-Range. */
+  readonly validator?: string
+}
+
+export interface UpstreamBlob {
+  /** Where `body` begins. MUST be the offset asked for, or 0 when the upstream sent the whole blob instead. */
+  readonly offset: number
+  /** Length of the whole blob, from Content-Length or Content-Range; undefined when the upstream did not say. */
+  readonly totalBytes: number | undefined
+  readonly validator: string | undefined
+  /**
+   * The bytes from `offset`. MUST be read to its end or destroyed by breaking out of the loop, which closes the
+   * connection. Throws UpstreamError: `unavailable` when cut or stalled. MUST end normally only when as many bytes came as
+   * Content-Length promised.
+   */
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+export interface TagList {
+  /** Sorted, without duplicates (R68). */
+  readonly tags: readonly Tag[]
+}
+
+export interface ReferrersAnswer {
+  /** The descriptors of the upstream's image index, unverified JSON objects. */
+  readonly manifests: readonly unknown[]
+}
+
+/** What `status`, metrics and readiness tell of an upstream. */
+export interface UpstreamHealth {
+  readonly registry: RegistryHost
+  /** `open`: answered from here without asking, until `retryAtMs`. */
+  readonly breaker: 'closed' | 'half-open' | 'open'
+  readonly retryAtMs: number | undefined
+  readonly lastFailure: string | undefined
+  /** From the upstream's rate-limit headers, when it sends them. */
+  readonly rateLimitRemaining: number | undefined
+}
+
+/**
+ * One upstream namespace, with its mirrors, credentials, tokens, retries and breaker behind it.
+ *
+ * Every method MUST throw UpstreamError and nothing else, except the signal's own reason when `signal` aborts;
+ * MUST bound what it reads into memory; MUST have a deadline before the first byte (R149: 25 s in all);
+ * MUST send nothing when its policy forbids the address (R188). `signal` ends this call, never one shared with others.
+ */
+export interface Upstream {
+  readonly registry: RegistryHost
+  headManifest(
+    name: RepositoryName,
+    reference: Reference,
+    signal?: AbortSignal,
+  ): Promise<UpstreamManifestHead>
+  /** MUST refuse (`invalid`) a body above the manifest limit without reading on (R42). */
+  getManifest(
+    name: RepositoryName,
+    reference: Reference,
+    signal?: AbortSignal,
+  ): Promise<UpstreamManifest>
+  /** MUST NOT download the blob, also where HEAD is refused (R62). */
+  headBlob(name: RepositoryName, digest: Digest, signal?: AbortSignal): Promise<UpstreamBlobHead>
+  /** One attempt chain up to the answer's head; the caller resumes a broken body with a new call. */
+  getBlob(
+    name: RepositoryName,
+    digest: Digest,
+    request: BlobRequest,
+    signal?: AbortSignal,
+  ): Promise<UpstreamBlob>
+  listTags(name: RepositoryName, signal?: AbortSignal): Promise<TagList>
+  /** MUST fall back to the referrers tag where the API is missing (R77); MUST NOT turn a failure into an empty list (R78). */
+  listReferrers(
+    name: RepositoryName,
+    digest: Digest,
+    signal?: AbortSignal,
+  ): Promise<ReferrersAnswer>
+  health(): UpstreamHealth
+}
