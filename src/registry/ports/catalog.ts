@@ -114,7 +114,10 @@ export interface Catalog {
   recordBlob(record: RecordBlob): Promise<void>
   /** An upstream said that `digest` is in this repository (its HEAD or GET in this namespace succeeded). */
   recordMember(repository: Repository, digest: Digest, atMs: number): Promise<void>
-  /** `changedAtMs` moves only when the digest does. No effect on the manifest itself, which MUST be recorded already. */
+  /**
+   * `changedAtMs` moves only when the digest does. The manifest need not be here yet: a HEAD tells where a tag points long before
+   * anybody asks for the document.
+   */
   recordTag(repository: Repository, tag: Tag, digest: Digest, checkedAtMs: number): Promise<void>
   recordList(repository: Repository, key: string, list: ListFact): Promise<void>
   /** Notes that content was served. Batched: MUST NOT cost a commit per call, and may be lost in a crash. */
