@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Builds clients and registries that distributions do not package, or package only in old versions, from their Go
+# modules at pinned versions. Needs Go 1.26 or newer and a Go module proxy; takes some minutes once, nothing after that.
+#
+#   scripts/go-tools.sh NAME...     builds what is missing and prints one path per name
+#   scripts/go-tools.sh --list      prints the names and the modules they come from
+#
+# Binaries are kept in $ENTREPOT_TOOLS, by default ~/.cache/entrepot-tools. A changed version below is built anew.
+set -euo pipefail
+
+cache=${ENTREPOT_TOOLS:-$HOME/.cache/entrepot-tools}
+
+# name, main package, version
+pins='
+crane        github.com/google/go-containerregistry/cmd/crane    v0.22.1
+containerd   github.com/containerd/containerd/v2/cmd/containerd  v2.4.2
+ctr          github.com/containerd/containerd/v2/cmd/ctr         v2.4.2
+buildkitd    github.com/moby/buildkit/cmd/buildkitd              v0.34.2
+buildctl     github.com/moby/buildkit/cmd/buildctl               v0.34.2
+dockerd      github.com/moby/moby/v2/cmd/dockerd                 v2.0.0-beta.24
+distribution github.com/distribution/distribution/v3/cmd/registry v3.1.2
+'
+
+die() {
+  echo "go-tools: $*" >&2
+  exit 1
+}
+
+# Prints "package version" of the tool named $1.
+pin_of() {
+  awk -v name="$1" '$1 == name { print $2, $3; found = 1 } END { exit !found }' <<<"$pins"
+}
+
+# `go install package@version` refuses a module that has replace directives; requiring it from an empty module does not.
+build() {
+  local name=$1 package=$2 version=$3 module
+  module=$(mktemp -d "$cache/build.XXXXXX")
+  (
+    cd "$module"
+    export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false'
+    go mod init "build.invalid/$name"
+    go get "$package@$version"
+    go build -o "$module/out" "$package"
+  ) >"$module/log" 2>&1 || {
+    tail -n 5 "$module/log" >&2
+    die "cannot build $name ($package@$version); the whole log is $module/log"
+  }
+  mv "$module/out" "$cache/$name"
+  echo "$version" >"$cache/$name.version"
+  rm -rf "$module"
+}
+
+if [ "${1:-}" = --list ]; then
+  grep . <<<"$pins"
+  exit 0
+fi
+[ $# -gt 0 ] || die 'name at least one tool, or --list'
+mkdir -p "$cache"
+for name in "$@"; do
+  read -r package version <<<"$(pin_of "$name")" || true
+  [ -n "$package" ] || die "unknown tool: $name (see --list)"
+  if [ ! -x "$cache/$name" ] || [ "$(cat "$cache/$name.version" 2>/dev/null)" != "$version" ]; then
+    command -v go >/dev/null || die "$name must be built, and there is no go command: install Go 1.26 or newer"
+    echo "go-tools: building $name $version" >&2
+    build "$name" "$package" "$version"
+  fi
+  echo "$cache/$name"
+done
