@@ -1,0 +1,144 @@
+// The token service of a stub registry, and its judgement on the Authorization header of a request (distribution's token
+// specification; R140 to R144, R161). Tokens end when a test says so, never by the clock.
+import { randomUUID } from 'node:crypto'
+import { type Answer, bufferBody } from './stub-sending.ts'
+import type { AuthBehaviour } from './stub-profiles.ts'
+import type { StubRequest } from './stub-requests.ts'
+
+export type TokenService = ReturnType<typeof createTokenService>
+
+export interface TokenRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly authorization: string | undefined
+  /** Of a POST. */
+  readonly form: URLSearchParams
+}
+
+export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => string) {
+  /** Token → its scopes, as asked for. */
+  const tokens = new Map<string, readonly string[]>()
+  const refreshTokens = new Set<string>()
+
+  /** Undefined when `request` is none for the token service. */
+  function answer(request: TokenRequest): Answer | undefined {
+    if (request.path === '/oauth2/exchange' && request.method === 'POST') return exchange(request)
+    if (request.path !== behaviour.realmPath) return undefined
+    const post = request.method === 'POST'
+    if (post && behaviour.postStatus !== 200) return json(behaviour.postStatus, { errors: [] })
+    const scopes = (post ? request.form : request.query).getAll('scope')
+    if (!mayHave(scopes, isUser(request))) {
+      return json(401, { errors: [{ code: 'UNAUTHORIZED', message: 'wrong credentials' }] })
+    }
+    const token = randomUUID()
+    tokens.set(
+      token,
+      scopes.flatMap(scope => scope.split(' ')),
+    )
+    return json(200, tokenMembers(token), behaviour.tokenMediaType)
+  }
+
+  function tokenMembers(token: string) {
+    const { tokenField, expiresInSeconds } = behaviour
+    return {
+      ...(tokenField === 'access_token' ? {} : { token }),
+      ...(tokenField === 'token' ? {} : { access_token: token }),
+      ...(expiresInSeconds === undefined ? {} : { expires_in: expiresInSeconds }),
+    }
+  }
+
+  /** An Azure access token becomes a refresh token: any will do, the step is what counts. */
+  function exchange({ form }: TokenRequest): Answer {
+    if (form.get('grant_type') !== 'access_token') return json(400, { errors: [] })
+    const token = randomUUID()
+    refreshTokens.add(token)
+    return json(200, { refresh_token: token })
+  }
+
+  function isUser({ authorization, form }: TokenRequest): boolean {
+    return isBasic(authorization) || refreshTokens.has(form.get('refresh_token') ?? '')
+  }
+
+  function isBasic(authorization: string | undefined): boolean {
+    const { username = '', password = '' } = behaviour
+    const expected = Buffer.from(`${username}:${password}`).toString('base64')
+    return authorization === `Basic ${expected}`
+  }
+
+  function mayHave(scopes: readonly string[], user: boolean): boolean {
+    if (behaviour.username === undefined || user) return true
+    const { privatePrefix } = behaviour
+    return (
+      privatePrefix !== undefined &&
+      scopes.every(scope => !scope.startsWith(`repository:${privatePrefix}`))
+    )
+  }
+
+  /** Undefined when the request may pass, else the refusal. */
+  function refuse(request: StubRequest): Answer | undefined {
+    const { scheme } = behaviour
+    const { authorization } = request.headers
+    if (scheme === 'none') return undefined
+    if (scheme === 'basic') {
+      const open = behaviour.username === undefined
+      return open || isBasic(authorization)
+        ? undefined
+        : unauthorized(request, `Basic realm="${behaviour.service}"`)
+    }
+    const token = /^bearer (.+)$/i.exec(authorization ?? '')?.[1]
+    const scopes = token === undefined ? undefined : tokens.get(token)
+    const needed = neededScope(request)
+    if (
+      scopes !== undefined &&
+      (needed === undefined || scopes.some(scope => covers(scope, needed)))
+    ) {
+      return undefined
+    }
+    const error =
+      token === undefined
+        ? ''
+        : `,error="${scopes === undefined ? 'invalid_token' : 'insufficient_scope'}"`
+    return unauthorized(request, challenge(needed) + error)
+  }
+
+  function challenge(needed: string | undefined): string {
+    const realm = behaviour.realm ?? `${selfUrl()}${behaviour.realmPath}`
+    const scope = needed === undefined ? '' : `,scope="${needed}"`
+    return `Bearer realm="${realm}",service="${behaviour.service}"${scope}`
+  }
+
+  function unauthorized(request: StubRequest, value: string): Answer {
+    const silent = behaviour.silentRefusal && request.kind !== 'ping'
+    const answered = json(401, {
+      errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }],
+    })
+    return silent
+      ? answered
+      : { ...answered, headers: { ...answered.headers, 'www-authenticate': value } }
+  }
+
+  return {
+    answer,
+    refuse,
+    /** From now on none of the tokens given so far is good. */
+    expireTokens: (): void => tokens.clear(),
+  }
+}
+
+function neededScope({ kind, repository }: StubRequest): string | undefined {
+  if (kind === 'catalog') return 'registry:catalog:*'
+  return repository === '' ? undefined : `repository:${repository}:pull`
+}
+
+/** `repository:a:pull,push` covers `repository:a:pull`; `aws` is ECR's word for everything. */
+function covers(scope: string, needed: string): boolean {
+  if (scope === 'aws' || scope === needed) return true
+  const colon = scope.lastIndexOf(':')
+  const actions = scope.slice(colon + 1).split(',')
+  return actions.some(action => `${scope.slice(0, colon)}:${action}` === needed)
+}
+
+function json(status: number, value: unknown, mediaType = 'application/json'): Answer {
+  return { status, headers: { 'content-type': mediaType }, body: bufferBody(JSON.stringify(value)) }
+}
