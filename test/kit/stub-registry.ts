@@ -92,9 +92,7 @@ export async function startStubRegistry(options: StubOptions = {}) {
     const opened = storage.open(request)
     if ('status' in opened) return opened
     if (fault.ignoreRange === true) delete request.headers.range
-    if (opened.kind === 'manifest') {
-      return answerFor(context, { ...request, kind: 'manifest' })
-    }
+    if (opened.kind === 'manifest') return answerFor(context, request)
     const blob = content.blob(opened.repository, opened.reference)
     if (blob === undefined) return errorAnswer(404, 'NoSuchKey')
     const answer = contentAnswer(blob, request, { ranges: behaviour.ranges })

@@ -28,7 +28,7 @@ export function createStorage(
     const { method, repository, reference, kind } = request
     const signed = kind === 'manifest' ? kind : 'blob'
     signatures.set(signature, { method, repository, reference, kind: signed, expired })
-    return `${urls.storage()}/bucket/${repository}/${reference.replace(':', '/')}?X-Amz-Signature=${signature}`
+    return `${urls.storage()}/bucket/${repository}/${signed}s/${reference}?X-Amz-Signature=${signature}`
   }
 
   function redirectTo(request: StubRequest, redirect: Redirect): string {

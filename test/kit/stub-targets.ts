@@ -51,15 +51,11 @@ function registryTarget(path: string, { basePath, auth }: Behaviour): Target {
   return { kind, repository, reference: kind === 'tags' ? '' : decodeURIComponent(last) }
 }
 
-/** `/bucket/REPOSITORY/sha256/HEX`. */
+/** `/bucket/REPOSITORY/blobs/DIGEST`. */
 function storageTarget(path: string): Target {
-  const [, repository = '', algorithm = '', hex = ''] =
-    /^\/bucket\/(.+)\/(sha\d+)\/([^/]+)$/.exec(path) ?? []
-  return {
-    kind: repository === '' ? 'other' : 'blob',
-    repository,
-    reference: `${algorithm}:${hex}`,
-  }
+  const match = /^\/bucket\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(path)
+  const [, repository = '', noun = '', last = ''] = match ?? []
+  return { kind: KINDS[noun] ?? 'other', repository, reference: decodeURIComponent(last) }
 }
 
 /** Fields of a POST; empty for other methods. */

@@ -1,0 +1,205 @@
+// The real product as a child process, started as `npm start` starts it, on ports that the kernel chooses and in a directory of
+// its own. Tests reach it as clients and operators do: over HTTP, by signals, through its log. Nothing of src/ is loaded here.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+export interface EdgeOptions {
+  /** `upstreams:` of the configuration: `{ 'docker.io': { url: stub.url, http: true } }`. */
+  readonly upstreams?: Readonly<Record<string, unknown>>
+  /** Further top-level keys; they win over what stands here. */
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly env?: Readonly<Record<string, string>>
+  /** Data and configuration go here instead of a fresh directory, and stay after stop(). */
+  readonly directory?: string
+  /** Where blobs are kept; default `<directory>/data`. */
+  readonly dataDirectory?: string
+}
+
+export interface LogLine {
+  readonly msg?: string
+  readonly level?: number | string
+  readonly [name: string]: unknown
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export type EdgeProcess = Awaited<ReturnType<typeof startEdge>>
+
+/** Of the repository, from this file. */
+const PROJECT = new URL('../..', import.meta.url).pathname
+/** Compiling on a busy machine takes most of it; afterwards starting takes a second. */
+const READY_TIMEOUT_MS = 50_000
+
+/** Resolves when the process says that it serves. @throws with its output when it ends or says nothing first. */
+export async function startEdge(options: EdgeOptions = {}) {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'entrepot-test-')))
+  const dataDirectory = options.dataDirectory ?? join(directory, 'data')
+  await mkdir(dataDirectory, { recursive: true })
+  const configFile = join(directory, 'config.yaml')
+  const logs: LogLine[] = []
+  const output: string[] = []
+  let running = await start()
+
+  async function start(): Promise<Running> {
+    // JSON is YAML. Written each time, so that a test may change it between two starts.
+    await writeFile(
+      configFile,
+      JSON.stringify(configOf(options, directory, dataDirectory), null, 2),
+    )
+    const child = spawn(process.execPath, ['scripts/start.mjs', 'serve', '--config', configFile], {
+      cwd: PROJECT,
+      env: { ...process.env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    return await ready(child, { logs, output })
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<Exit> {
+    running.child.kill(signal)
+    return await running.ended
+  }
+
+  return {
+    directory,
+    dataDirectory,
+    logs,
+    /** Everything printed, on both streams, line by line. */
+    output,
+    /** `http://127.0.0.1:PORT` of the data port. */
+    get url(): string {
+      return running.url
+    },
+    get adminUrl(): string {
+      return running.adminUrl
+    },
+    get pid(): number {
+      return running.child.pid ?? 0
+    },
+    /** Whether the process is still there. */
+    get alive(): boolean {
+      return running.child.exitCode === null && running.child.signalCode === null
+    },
+    /** The whole configuration's path. */
+    configFile,
+    /** SIGTERM, and waits for the end. */
+    terminate: (): Promise<Exit> => end('SIGTERM'),
+    /** SIGKILL, and waits for the end. */
+    kill: (): Promise<Exit> => end('SIGKILL'),
+    /** Starts again on the same data and, where the kernel allows it, another port. */
+    restart: async (): Promise<void> => {
+      if (running.child.exitCode === null && running.child.signalCode === null) await end('SIGTERM')
+      running = await start()
+    },
+    /** SIGTERM, waits, and removes the directory if it was made here. */
+    stop: async (): Promise<Exit> => {
+      const exit = await end('SIGTERM')
+      if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+      return exit
+    },
+    peakMemoryBytes: (): Promise<number> => peakMemoryBytes(running.child.pid ?? 0),
+    /**
+     * Resolves with the first line that satisfies `wanted`, past or future, from line `from` of `logs` on. @throws when the process
+     * ends before.
+     */
+    untilLogged: (wanted: (line: LogLine) => boolean, from = 0): Promise<LogLine> =>
+      running.untilLogged(wanted, from),
+  }
+}
+
+function configOf(options: EdgeOptions, directory: string, dataDirectory: string) {
+  return {
+    http: { addr: '127.0.0.1:0' },
+    admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
+    storage: { rootdirectory: dataDirectory },
+    ...(options.upstreams === undefined ? {} : { upstreams: options.upstreams }),
+    ...options.config,
+  }
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly url: string
+  readonly adminUrl: string
+  readonly ended: Promise<Exit>
+  untilLogged(wanted: (line: LogLine) => boolean, from: number): Promise<LogLine>
+}
+
+async function ready(
+  child: ChildProcess,
+  { logs, output }: { logs: LogLine[]; output: string[] },
+): Promise<Running> {
+  const watchers = new Set<() => void>()
+  const look = () => {
+    for (const watcher of watchers) watcher()
+  }
+  // 'close' comes after the last line was read; 'exit' may come before.
+  const ended = once(child, 'close').then(([code, signal]): Exit => ({ code, signal }))
+  let over = false
+  void ended.then(() => {
+    over = true
+    look()
+  })
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) continue
+    createInterface({ input: stream }).on('line', line => {
+      output.push(line)
+      const parsed = parseLine(line)
+      if (parsed !== undefined) logs.push(parsed)
+      look()
+    })
+  }
+  const from = logs.length
+
+  function until(wanted: (line: LogLine) => boolean, start: number): Promise<LogLine> {
+    return new Promise((resolve, reject) => {
+      const watcher = () => {
+        const found = logs.slice(start).find(wanted)
+        if (found === undefined && !over) return
+        watchers.delete(watcher)
+        if (found !== undefined) resolve(found)
+        else reject(new Error(`the process ended; it printed:\n${output.slice(-40).join('\n')}`))
+      }
+      watchers.add(watcher)
+      watcher()
+    })
+  }
+
+  const late = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS)
+  const serving = await until(line => line.msg === 'serving', from)
+  clearTimeout(late)
+  return {
+    child,
+    url: urlOf(serving['http']),
+    adminUrl: urlOf(serving['admin']),
+    ended,
+    untilLogged: until,
+  }
+}
+
+/** The address may be written with or without the scheme. */
+function urlOf(address: unknown): string {
+  const text = String(address)
+  return text.includes('://') ? text : `http://${text}`
+}
+
+function parseLine(line: string): LogLine | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    return JSON.parse(line) as LogLine
+  } catch {
+    return undefined
+  }
+}
+
+/** The most that the process ever had in memory (VmHWM); Linux only. */
+export async function peakMemoryBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1024
+}
