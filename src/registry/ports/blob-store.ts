@@ -38,8 +38,11 @@ export interface StoredBlob {
 
 /** An open file that is read by position; many readers may share it. MUST be closed once. */
 export interface ReadHandle {
-  /** The path, for whoever can send a file without reading it. It may have been renamed or unlinked since. */
-  readonly file: string
+  /**
+   * The path, for whoever can send a file without reading it. It may have been renamed or unlinked since. Undefined when the
+   * bytes are not in a file.
+   */
+  readonly file: string | undefined
   /** Fills `buffer` from `position` on; returns how many bytes were there, fewer only at the end. @throws StoreError io */
   read(buffer: Uint8Array, position: number): Promise<number>
   close(): Promise<void>
@@ -58,22 +61,37 @@ export interface FillFile {
   readonly contiguousBytes: number
   /** What the sidecar of an earlier attempt said, else undefined. */
   readonly expected: FillExpectation | undefined
-  /** Writes down what the upstream said, so that a later process can resume. */
+  /** Writes down what the upstream said, so that a later process can resume; a disk that cannot costs that, not the fill. */
   expect(expectation: FillExpectation): Promise<void>
-  /** Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept. @throws StoreError full, io */
+  /**
+   * Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept once this has resolved. For a fill
+   * that was opened with `grown` it resolves as soon as the chunk is hashed and has room in a bounded buffer, and a write that
+   * fails later is thrown by the next call; otherwise it resolves when the chunk is on disk. After a failure only restart, park
+   * and discard are of use. @throws StoreError full, io
+   */
   append(chunk: Uint8Array): Promise<void>
+  /** Resolves when everything appended is on disk: `contiguousBytes` is then all there is. @throws StoreError full, io */
+  flush(): Promise<void>
+  /**
+   * What was appended, the chunk of a failed append included, and is not on disk: the bytes from `contiguousBytes` on. For whoever
+   * goes on serving the blob without keeping it. MUST stay readable after discard.
+   */
+  readonly unwritten: Uint8Array
   /** Back to nothing: the upstream could not resume, or the part was wrong. */
   restart(): Promise<void>
-  /** Compares length and digest; what follows is only publication. @throws StoreError corrupt */
+  /** Compares length and digest of all that was appended; what follows is only flush and publication. @throws StoreError corrupt */
   verify(sizeBytes: number): void
   /**
-   * After verify: fsync, close, rename to the blob's name (and sync the directory when `kept`). Never retries an fsync. When the
-   * blob is there already, the new verified file replaces it. @throws StoreError io
+   * After verify: flush, fsync, close, rename to the blob's name (and sync the directory when `kept`). Never retries an fsync.
+   * When the blob is there already, the new verified file replaces it. A failed commit discards. @throws StoreError full, io
    */
   commit(contentClass: ContentClass): Promise<StoredBlob>
-  /** Closes and leaves the part on disk for a later openFill. */
+  /**
+   * Closes and leaves the part on disk for a later openFill, made durable; an empty part is removed. No effect when the fill has
+   * ended. @throws StoreError io, full; the part is removed then
+   */
   park(): Promise<void>
-  /** Closes and removes the part: its bytes were wrong or nobody wants them. */
+  /** Closes and removes the part: its bytes were wrong or nobody wants them. No effect when the fill has ended. */
   discard(): Promise<void>
   /** A handle on the growing file; stays valid through commit and discard. */
   openRead(): Promise<ReadHandle>
@@ -103,8 +121,11 @@ export interface BlobStore {
   readVerified(digest: Digest): Promise<Uint8Array | undefined>
   /** Stores small content whole, by the same write protocol as a fill. Idempotent. @throws StoreError full, io, corrupt */
   put(digest: Digest, bytes: Uint8Array, contentClass: ContentClass): Promise<StoredBlob>
-  /** Opens or resumes the one fill of `digest`. @throws StoreError busy while another is open; full, io */
-  openFill(digest: Digest): Promise<FillFile>
+  /**
+   * Opens or resumes the one fill of `digest`. With `grown`, small chunks are gathered into larger writes, and `grown` is called
+   * each time `contiguousBytes` has risen; it MUST NOT throw. @throws StoreError busy while another is open; full, io
+   */
+  openFill(digest: Digest, grown?: () => void): Promise<FillFile>
   /** Parts that an earlier process left: what may be resumed. */
   listParts(): Promise<readonly Digest[]>
   /** No effect when the blob is not here. */

@@ -1,0 +1,33 @@
+// A parsed manifest as the facts that the catalog keeps: which digests it names, as what, and how large they say they are.
+import type { Digest } from '../oci/digest.ts'
+import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
+import type { Manifest } from '../oci/manifest.ts'
+import type { Edge, EdgeKind, ManifestFact } from './ports/catalog.ts'
+
+/** Children whose digest algorithm is not computed here are left out: they can't be fetched by it either (R23). */
+export function manifestFact(manifest: Manifest, digest: Digest, sizeBytes: number): ManifestFact {
+  const edges = [
+    ...manifest.manifests.map(child => edge(child, 'manifest')),
+    ...(manifest.config === undefined ? [] : [edge(manifest.config, 'config')]),
+    ...manifest.layers.map(child => edge(child, 'layer')),
+    ...(manifest.subject === undefined ? [] : [edge(manifest.subject, 'subject')]),
+  ]
+  return {
+    digest,
+    mediaType: manifest.mediaType,
+    sizeBytes,
+    edges: edges.filter(each => each !== undefined),
+  }
+}
+
+function edge(descriptor: Descriptor, kind: EdgeKind): Edge | undefined {
+  if (descriptor.digest === undefined) return undefined
+  return {
+    child: descriptor.digest,
+    kind,
+    sizeBytes: descriptor.sizeBytes,
+    mediaType: descriptor.mediaType,
+    platform: descriptor.platform,
+    distributable: isDistributable(descriptor),
+  }
+}

@@ -1,0 +1,36 @@
+// What to do when a download breaks: which failures are worth another attempt, after what pause, and what happens to the part
+// on disk.
+import { type FillFile, StoreError } from './ports/blob-store.ts'
+import { UpstreamError } from './ports/upstream.ts'
+
+/** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
+export const MAX_FRUITLESS_ATTEMPTS = 5
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 8_000
+
+/** Wrong bytes go; a part that may be right is left for the next attempt, or the next process. */
+export async function setAside(file: FillFile, error: unknown): Promise<void> {
+  const useless = isWrong(error) || (error instanceof StoreError && error.failure === 'full')
+  await (useless ? file.discard() : file.park())
+}
+
+/** Did the bytes or lengths contradict the digest or the manifest? */
+export function isWrong(error: unknown): boolean {
+  return (
+    (error instanceof StoreError && error.failure === 'corrupt') ||
+    (error instanceof UpstreamError && error.failure === 'invalid')
+  )
+}
+
+export function canResume(error: unknown): boolean {
+  return (
+    error instanceof UpstreamError &&
+    (error.failure === 'unavailable' || error.failure === 'rate-limited')
+  )
+}
+
+export function pauseMs(fruitless: number, error: unknown): number {
+  const asked = error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0
+  const doubled = fruitless === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (fruitless - 1)
+  return Math.min(LONGEST_PAUSE_MS, Math.max(asked, doubled))
+}

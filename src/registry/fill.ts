@@ -1,0 +1,275 @@
+// A fill: one download of one blob into one growing file, for all clients that want it. It belongs to the cache: it goes on
+// when its first client leaves, resumes after the upstream cut it and after a restart, and ends by its deadline.
+// What it is not: it decides nothing about rights, and it never talks to a client.
+import type { Digest } from '../oci/digest.ts'
+import type { Repository } from '../oci/reference.ts'
+import { FillProgress } from './fill-progress.ts'
+import { receive } from './fill-receive.ts'
+import { canResume, isWrong, MAX_FRUITLESS_ATTEMPTS, pauseMs, setAside } from './fill-rules.ts'
+import type { Namespace } from './namespaces.ts'
+import { type BlobStore, type FillFile, StoreError } from './ports/blob-store.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
+import type { FillOutcome, NoteEvent } from './ports/events.ts'
+import { UpstreamError } from './ports/upstream.ts'
+import { SharedHandle } from './shared-handle.ts'
+import type { Slots } from './slots.ts'
+import type { SpaceLedger } from './space.ts'
+
+/** A fill ends by this plus what its size takes at SLOWEST_BYTES_PER_SECOND: slow links are served, dead ones do not pile up. */
+const DEADLINE_BASE_MS = 15 * 60_000
+const SLOWEST_BYTES_PER_SECOND = 16 * 1024
+
+export interface FillDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly space: SpaceLedger
+}
+
+export interface FillTask {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly namespace: Namespace
+  /** What a verified manifest of the repository says. */
+  readonly declaredBytes: number | undefined
+}
+
+export class Fill {
+  readonly task: FillTask
+  readonly progress = new FillProgress()
+  readonly #deps: FillDeps
+  readonly #stop = new AbortController()
+  readonly #sized = Promise.withResolvers<number>()
+  readonly #over = Promise.withResolvers<void>()
+  #handle: SharedHandle | undefined
+  #startedAtMs: number
+  #resumedBytes = 0
+  #hasDeadline = false
+
+  constructor(deps: FillDeps, task: FillTask) {
+    this.#deps = deps
+    this.task = task
+    this.#startedAtMs = deps.clock.monotonicMs()
+    // Nobody may be waiting when it fails; run() reports the failure itself.
+    this.#sized.promise.catch(() => {})
+  }
+
+  /** The blob's length, once the upstream agreed to send it. Rejects with what went wrong before that. */
+  get sized(): Promise<number> {
+    return this.#sized.promise
+  }
+
+  /** Resolves when the fill has ended, however it did, and its file is closed. */
+  get over(): Promise<void> {
+    return this.#over.promise
+  }
+
+  /** Told by whoever keeps the table of fills, once this one is out of it. */
+  ended(): void {
+    this.#over.resolve()
+  }
+
+  /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
+  get bytesPerMs(): number {
+    const elapsedMs = this.#deps.clock.monotonicMs() - this.#startedAtMs
+    return elapsedMs <= 0 ? 0 : (this.progress.contiguousBytes - this.#resumedBytes) / elapsedMs
+  }
+
+  /** The growing file, held for the caller, who releases it. Undefined when there is none (the disk is full). */
+  hold(): SharedHandle | undefined {
+    return this.#handle?.hold() ? this.#handle : undefined
+  }
+
+  /** Ends the download and leaves the part on disk for a later process. */
+  stop(reason: Error): void {
+    this.#stop.abort(reason)
+  }
+
+  /**
+   * Waits for a place among `slots`, then runs to the end. Never throws: the outcome is in the return value, in progress, and in
+   * one event.
+   */
+  async run(slots: Slots): Promise<FillOutcome> {
+    let outcome: FillOutcome
+    let failure: unknown
+    try {
+      await slots.take(this.task.declaredBytes ?? Number.POSITIVE_INFINITY)
+      this.#startedAtMs = this.#deps.clock.monotonicMs()
+      outcome = await this.#fill().finally(() => slots.give())
+    } catch (error) {
+      failure = error
+      outcome = await this.#outcomeOf(error)
+    }
+    if (outcome !== 'stored' && outcome !== 'uncached') {
+      this.progress.end('failed', failure)
+      this.#sized.reject(failure)
+    }
+    await this.#handle?.release()
+    // Lets go of the deadline's timer; there is nothing left to stop.
+    this.#stop.abort(new Error('the fill has ended'))
+    this.#noteEnd(outcome, failure)
+    return outcome
+  }
+
+  async #fill(): Promise<FillOutcome> {
+    const { store, note } = this.#deps
+    const { digest, repository } = this.task
+    const file = await store.openFill(digest)
+    try {
+      this.#handle = new SharedHandle(await file.openRead())
+      this.#resumedBytes = file.contiguousBytes
+      note({ kind: 'fill started', repository, digest, resumedBytes: file.contiguousBytes })
+      const sizeBytes = await this.#download(file)
+      file.verify(sizeBytes)
+    } catch (error) {
+      await setAside(file, error)
+      throw error
+    }
+    // Readers get the last bytes now; fsync is what a push waits for, not a pull.
+    this.progress.end('verified')
+    return this.#publish(file)
+  }
+
+  async #publish(file: FillFile): Promise<FillOutcome> {
+    const { catalog, clock } = this.#deps
+    try {
+      const { digest, sizeBytes } = await file.commit('cached')
+      const { repository } = this.task
+      await catalog.recordBlob({
+        repository,
+        digest,
+        sizeBytes,
+        contentClass: 'cached',
+        atMs: clock.nowMs(),
+      })
+      return 'stored'
+    } catch (error) {
+      this.#noteStorage(error)
+      return 'uncached'
+    }
+  }
+
+  /** Downloads what is missing, resuming as often as the upstream makes progress. Returns the blob's length. */
+  async #download(file: FillFile): Promise<number> {
+    const { clock } = this.#deps
+    const { upstream } = this.task.namespace
+    const context = {
+      ...this.#deps,
+      task: this.task,
+      progress: this.progress,
+      sized: this.#sized.resolve,
+    }
+    this.progress.advance(file.contiguousBytes)
+    let fruitless = 0
+    let received = false
+    for (;;) {
+      const before = file.contiguousBytes
+      try {
+        const whole = await this.#alreadyWhole(file)
+        if (whole !== undefined) return whole
+        const validator = file.expected?.validator
+        const request = { offset: before, ...(validator === undefined ? {} : { validator }) }
+        const { name } = this.task.repository
+        const answer = await upstream.getBlob(name, this.task.digest, request, this.#stop.signal)
+        received = true
+        this.#startDeadline()
+        return await receive(file, answer, {
+          ...context,
+          handle: this.#handle,
+          signal: this.#stop.signal,
+        })
+      } catch (error) {
+        // The upstream client has retried already; before a first byte its word is final.
+        if (!received || !canResume(error)) throw error
+        fruitless = file.contiguousBytes > before ? 0 : fruitless + 1
+        if (fruitless > MAX_FRUITLESS_ATTEMPTS) throw error
+        await clock.sleep(pauseMs(fruitless, error), this.#stop.signal)
+      }
+    }
+  }
+
+  /** A process that died between the last byte and the rename left everything: only the right to it is asked for. */
+  async #alreadyWhole(file: FillFile): Promise<number | undefined> {
+    const { namespace, repository, digest, declaredBytes } = this.task
+    const sizeBytes = declaredBytes ?? file.expected?.sizeBytes
+    if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0)
+      return undefined
+    await namespace.upstream.headBlob(repository.name, digest, this.#stop.signal)
+    this.progress.sized(sizeBytes)
+    this.#sized.resolve(sizeBytes)
+    return sizeBytes
+  }
+
+  /** Ends the download when it takes far longer than its size explains. No effect after the first call. */
+  #startDeadline(): void {
+    if (this.#hasDeadline) return
+    this.#hasDeadline = true
+    const sizeBytes = this.progress.sizeBytes ?? this.task.declaredBytes ?? 0
+    const deadlineMs = DEADLINE_BASE_MS + (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000
+    this.#deps.clock.sleep(deadlineMs, this.#stop.signal).then(
+      () => this.stop(new UpstreamError('unavailable', 'the fill took longer than its deadline')),
+      // The fill ended first.
+      () => {},
+    )
+  }
+
+  /** A full disk is no failure: the size is found out, and readers go to the upstream themselves. */
+  async #outcomeOf(error: unknown): Promise<FillOutcome> {
+    if (this.#stop.signal.aborted) return 'abandoned'
+    if (error instanceof StoreError && error.failure === 'full') {
+      this.#noteStorage(error)
+      return this.#passOn(error)
+    }
+    if (error instanceof StoreError) this.#noteStorage(error)
+    if (isWrong(error)) {
+      const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
+      this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
+      return 'corrupt'
+    }
+    return 'failed'
+  }
+
+  async #passOn(full: StoreError): Promise<FillOutcome> {
+    const { namespace, repository, digest, declaredBytes } = this.task
+    try {
+      const sizeBytes =
+        this.progress.sizeBytes ??
+        declaredBytes ??
+        (await namespace.upstream.headBlob(repository.name, digest, this.#stop.signal)).sizeBytes
+      if (sizeBytes === undefined) throw full
+      this.progress.sized(sizeBytes)
+      this.progress.end('uncached')
+      this.#sized.resolve(sizeBytes)
+      return 'uncached'
+    } catch (error) {
+      this.progress.end('failed', error)
+      this.#sized.reject(error)
+      return 'failed'
+    }
+  }
+
+  #noteStorage(error: unknown): void {
+    const { failure, message, hint } =
+      error instanceof StoreError ? error : new StoreError('io', String(error))
+    this.#deps.note({ kind: 'storage failed', failure, reason: message, hint })
+  }
+
+  #noteEnd(outcome: FillOutcome, failure: unknown): void {
+    const { clock, note } = this.#deps
+    note({
+      kind: 'fill ended',
+      repository: this.task.repository,
+      digest: this.task.digest,
+      outcome,
+      sizeBytes: this.progress.contiguousBytes,
+      durationMs: clock.monotonicMs() - this.#startedAtMs,
+      reason: failure instanceof Error ? failure.message : undefined,
+      hint:
+        failure instanceof UpstreamError || failure instanceof StoreError
+          ? failure.hint
+          : undefined,
+    })
+  }
+}

@@ -1,0 +1,147 @@
+// Reading a blob's bytes for one client: from a whole file, behind a growing one, or, where neither helps, from the upstream.
+// Each client reads at its own speed by position; nothing is buffered for the slow ones.
+import type { ByteRange } from '../oci/range.ts'
+import type { Fill } from './fill.ts'
+import type { FillProgress } from './fill-progress.ts'
+import { passOn } from './pass-on.ts'
+import type { Clock } from './ports/clock.ts'
+
+/** One read. Large reads cost less; many readers at once get smaller ones so that memory stays bounded. */
+const LARGEST_CHUNK_BYTES = 512 * 1024
+const SMALLEST_CHUNK_BYTES = 64 * 1024
+/** All chunks being read at one time together. */
+const CHUNK_BUDGET_BYTES = 8 * 1024 * 1024
+
+/** A reader this far ahead of the fill may be better served by the upstream itself (R61). */
+const FAR_AHEAD_BYTES = 1024 * 1024
+/** …if the fill would need longer than this to come there. */
+const LONGEST_WAIT_FOR_FILL_MS = 1_000
+/** Fetched ahead at a time, before looking again whether the fill has come. */
+const AHEAD_BYTES = 4 * 1024 * 1024
+
+export interface PositionalReader {
+  read(buffer: Uint8Array, position: number): Promise<number>
+}
+
+/** Counts the readers, so that their chunks share one budget. One per process. */
+export class Readers {
+  #active = 0
+
+  /** Bytes to read at once now. */
+  get chunkBytes(): number {
+    const share = Math.floor(CHUNK_BUDGET_BYTES / Math.max(1, this.#active))
+    return Math.min(LARGEST_CHUNK_BYTES, Math.max(SMALLEST_CHUNK_BYTES, share))
+  }
+
+  enter(): void {
+    this.#active += 1
+  }
+
+  leave(): void {
+    this.#active -= 1
+  }
+}
+
+/** The bytes of `range` of a whole blob. */
+export async function* readWhole(
+  handle: PositionalReader,
+  range: ByteRange,
+  readers: Readers,
+): AsyncGenerator<Uint8Array> {
+  readers.enter()
+  try {
+    let position = range.first
+    while (position <= range.last) {
+      const chunk = await readChunk(
+        handle,
+        position,
+        Math.min(readers.chunkBytes, range.last + 1 - position),
+      )
+      position += chunk.length
+      yield chunk
+    }
+  } finally {
+    readers.leave()
+  }
+}
+
+export interface FollowContext {
+  readonly fill: Fill
+  /** Undefined when there is no file because the disk is full. */
+  readonly handle: PositionalReader | undefined
+  readonly readers: Readers
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/**
+ * The bytes of `range` behind a fill. Throws what the fill failed with; the bytes yielded so far must then not be taken for the
+ * blob.
+ */
+export async function* follow(
+  range: ByteRange,
+  context: FollowContext,
+): AsyncGenerator<Uint8Array> {
+  const { fill, handle, readers, signal } = context
+  const { progress } = fill
+  readers.enter()
+  try {
+    let position = range.first
+    while (position <= range.last) {
+      signal.throwIfAborted()
+      const readable = Math.min(progress.readableBytes, range.last + 1)
+      if (handle !== undefined && position < readable) {
+        const chunk = await readChunk(
+          handle,
+          position,
+          Math.min(readers.chunkBytes, readable - position),
+        )
+        position += chunk.length
+        yield chunk
+      } else if (progress.state === 'failed') {
+        throw progress.error
+      } else if (progress.state === 'uncached') {
+        yield* passOn({ first: range.first, last: range.last }, { ...context, position })
+        return
+      } else if (await isFarAhead(position, range, context)) {
+        const last = Math.min(range.last, position + AHEAD_BYTES - 1)
+        yield* passOn({ first: position, last }, { ...context, position })
+        position = last + 1
+      } else {
+        await progress.changed(signal)
+      }
+    }
+  } finally {
+    readers.leave()
+  }
+}
+
+/** Would this reader wait long? Gives a fill that has just begun a moment to show its speed. */
+async function isFarAhead(
+  position: number,
+  range: ByteRange,
+  context: FollowContext,
+): Promise<boolean> {
+  const { fill, clock, signal } = context
+  // The blob's end waits for the digest, not for the download; and whoever reads from the start follows.
+  if (!isAhead(position, fill.progress) || range.first === 0) return false
+  if (fill.bytesPerMs === 0) await clock.sleep(LONGEST_WAIT_FOR_FILL_MS / 4, signal)
+  if (!isAhead(position, fill.progress)) return false
+  const missingBytes = position - fill.progress.contiguousBytes
+  return missingBytes > fill.bytesPerMs * LONGEST_WAIT_FOR_FILL_MS
+}
+
+function isAhead(position: number, progress: FillProgress): boolean {
+  return progress.state === 'running' && position - progress.contiguousBytes > FAR_AHEAD_BYTES
+}
+
+async function readChunk(
+  handle: PositionalReader,
+  position: number,
+  length: number,
+): Promise<Uint8Array> {
+  const chunk = Buffer.allocUnsafeSlow(length)
+  const count = await handle.read(chunk, position)
+  if (count === 0) throw new Error('a blob on disk ended before its length')
+  return count === length ? chunk : chunk.subarray(0, count)
+}

@@ -1,0 +1,18 @@
+// The namespaces that this edge knows: for each registry host its upstream and how its content is kept fresh.
+import type { RegistryHost } from '../oci/reference.ts'
+import type { FreshnessPolicy } from './freshness.ts'
+import type { Upstream } from './ports/upstream.ts'
+
+export interface Namespace {
+  readonly upstream: Upstream
+  readonly policy: FreshnessPolicy
+  /** Blobs downloaded at once from this upstream; more wait. */
+  readonly fillsAtOnce: number
+}
+
+export interface Namespaces {
+  /** Undefined for `localhost` and for hosts that are no upstream here. May make one on the spot where any host is allowed. */
+  find(registry: RegistryHost): Namespace | undefined
+  /** Those that exist now. */
+  list(): readonly Namespace[]
+}

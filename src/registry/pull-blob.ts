@@ -1,0 +1,211 @@
+// end-2: a blob by digest: sent when it is here and belongs to the repository, followed when it is on its way, fetched when it
+// is neither. Knowing a digest is no right to it: the repository must hold it, or its upstream must say so (R96, R179).
+import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { ByteRange } from '../oci/range.ts'
+import { type Repository, repositoryKey } from '../oci/reference.ts'
+import type { BlobAnswer, BlobHead, Source } from './answers.ts'
+import type { Fill } from './fill.ts'
+import type { Fills } from './fills.ts'
+import { follow, type Readers, readWhole } from './follow.ts'
+import type { Namespace, Namespaces } from './namespaces.ts'
+import type { NegativeCache } from './negative-cache.ts'
+import type { BlobStore } from './ports/blob-store.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
+import { UpstreamError } from './ports/upstream.ts'
+import type { SharedHandle } from './shared-handle.ts'
+import { clientError } from './upstream-failure.ts'
+
+export interface PullBlobDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly namespaces: Namespaces
+  readonly negative: NegativeCache
+  readonly fills: Fills
+  readonly readers: Readers
+}
+
+/** @throws RegistryError */
+export async function pullBlob(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobAnswer> {
+  return telling(repository, async () => {
+    const namespace = deps.namespaces.find(repository.registry)
+    const member = await deps.catalog.isMember(repository, digest)
+    if (member) {
+      const here = await openHere(deps, digest, namespace === undefined ? 'local' : 'hit')
+      if (here !== undefined) return here
+    }
+    const upstream = requireUpstream(repository, namespace)
+    return asking(deps, repository, digest, async () => {
+      if (!member && (await isSomewhereElse(deps, repository, digest))) {
+        await confirm(deps, repository, { digest, namespace: upstream })
+        const here = await openHere(deps, digest, 'hit')
+        if (here !== undefined) return here
+      }
+      return fill(deps, repository, { digest, namespace: upstream })
+    })
+  })
+}
+
+/** Never downloads the blob (R62). @throws RegistryError */
+export async function headBlob(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobHead> {
+  return telling(repository, async () => {
+    const namespace = deps.namespaces.find(repository.registry)
+    const stored = (await deps.catalog.isMember(repository, digest))
+      ? await deps.store.find(digest)
+      : undefined
+    if (stored !== undefined) {
+      return {
+        digest,
+        sizeBytes: stored.sizeBytes,
+        source: namespace === undefined ? 'local' : 'hit',
+      }
+    }
+    const upstream = requireUpstream(repository, namespace)
+    const declared = await deps.catalog.sizeOf(repository, digest)
+    if (declared !== undefined) return { digest, sizeBytes: declared, source: 'miss' }
+    return asking(deps, repository, digest, async () => {
+      const { sizeBytes } = await confirm(deps, repository, { digest, namespace: upstream })
+      if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }
+      throw new UpstreamError('invalid', 'the upstream does not tell the length of the blob')
+    })
+  })
+}
+
+/** @throws RegistryError BLOB_UNKNOWN where nobody can be asked */
+function requireUpstream(repository: Repository, namespace: Namespace | undefined): Namespace {
+  if (namespace !== undefined && !namespace.policy.offline) return namespace
+  const why = namespace === undefined ? 'is kept at this edge alone' : 'is configured offline'
+  throw new RegistryError('BLOB_UNKNOWN', `the blob is not here and ${repository.registry} ${why}`)
+}
+
+async function openHere(
+  deps: PullBlobDeps,
+  digest: Digest,
+  source: Source,
+): Promise<BlobAnswer | undefined> {
+  const opened = await deps.store.openRead(digest)
+  if (opened === undefined) return undefined
+  const { blob, handle } = opened
+  deps.catalog.noteUse(digest, deps.clock.nowMs())
+  return {
+    digest,
+    sizeBytes: blob.sizeBytes,
+    source,
+    file: handle.file,
+    read: range => readWhole(handle, range, deps.readers),
+    close: () => handle.close(),
+  }
+}
+
+/** Do the bytes exist here, whole or on their way, through some other repository? */
+async function isSomewhereElse(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<boolean> {
+  const running = deps.fills.find(digest)
+  if (running !== undefined)
+    return repositoryKey(running.task.repository) !== repositoryKey(repository)
+  return (await deps.store.find(digest)) !== undefined
+}
+
+async function confirm(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, namespace }: { digest: Digest; namespace: Namespace },
+): Promise<{ sizeBytes: number | undefined }> {
+  const head = await namespace.upstream.headBlob(repository.name, digest)
+  await deps.catalog.recordMember(repository, digest, deps.clock.nowMs())
+  return head
+}
+
+/** Joins the running fill or starts one. What has just been published is read from disk instead. */
+async function fill(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, namespace }: { digest: Digest; namespace: Namespace },
+): Promise<BlobAnswer> {
+  const declaredBytes = await deps.catalog.sizeOf(repository, digest)
+  for (;;) {
+    // A fill may have ended since the disk was looked at; without a second look the blob would be fetched twice.
+    if (
+      deps.fills.find(digest) === undefined &&
+      (await deps.catalog.isMember(repository, digest))
+    ) {
+      const here = await openHere(deps, digest, 'hit')
+      if (here !== undefined) return here
+    }
+    const { fill: running, joined } = deps.fills.start({
+      repository,
+      digest,
+      namespace,
+      declaredBytes,
+    })
+    const sizeBytes = await running.sized
+    const handle = running.hold()
+    if (handle !== undefined || running.progress.state === 'uncached') {
+      return following(deps, running, {
+        digest,
+        sizeBytes,
+        source: joined ? 'joined' : 'miss',
+        handle,
+      })
+    }
+    // Its file was closed between the two lines above: it is over, and the disk has it or nobody has.
+    await running.over
+    if (running.progress.state === 'failed') throw running.progress.error
+  }
+}
+
+function following(
+  deps: PullBlobDeps,
+  running: Fill,
+  answer: BlobHead & { handle: SharedHandle | undefined },
+): BlobAnswer {
+  const { readers, clock } = deps
+  const { handle, ...head } = answer
+  return {
+    ...head,
+    file: undefined,
+    read: (range: ByteRange, signal: AbortSignal) =>
+      follow(range, { fill: running, handle, readers, clock, signal }),
+    close: async () => handle?.release(),
+  }
+}
+
+async function asking<Answer>(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  const key = `${repositoryKey(repository)} blob ${digest}`
+  deps.negative.check(key)
+  try {
+    return await ask()
+  } catch (error) {
+    deps.negative.note(key, error)
+    throw error
+  }
+}
+
+async function telling<Answer>(
+  repository: Repository,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await work()
+  } catch (error) {
+    throw clientError(error, repository, 'BLOB_UNKNOWN')
+  }
+}

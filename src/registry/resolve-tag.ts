@@ -1,0 +1,199 @@
+// Where does a tag point? From what is known here while it is fresh, from one shared HEAD at the upstream when it is not,
+// and from what was known, with a warning, when the upstream fails (R88–R90; docs/configuration.md "Freshness").
+import type { Digest } from '../oci/digest.ts'
+import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
+import type { Source } from './answers.ts'
+import { Flights } from './flights.ts'
+import { compileTtl, freshnessOf, isServableStale } from './freshness.ts'
+import type { ManifestContent, ManifestContents } from './manifest-content.ts'
+import type { Namespace } from './namespaces.ts'
+import type { NegativeCache } from './negative-cache.ts'
+import type { Catalog, TagFact } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
+import type { NoteEvent } from './ports/events.ts'
+import { UpstreamError } from './ports/upstream.ts'
+import { mayServeStale } from './upstream-failure.ts'
+
+/** A client that could be given an old answer waits no longer than this for a new one. */
+const LONGEST_WAIT_MS = 5_000
+
+export interface ResolvedTag {
+  readonly digest: Digest
+  readonly source: Source
+  /** When the upstream last confirmed it. */
+  readonly checkedAtMs: number
+  /** What a HEAD of the upstream told, when it was asked for this answer. */
+  readonly head: { mediaType: string | undefined; sizeBytes: number | undefined } | undefined
+  /** The document, when it had to be fetched to find out. */
+  readonly content: ManifestContent | undefined
+  readonly warnings: readonly string[]
+}
+
+export interface ResolveTagDeps {
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly negative: NegativeCache
+  readonly contents: ManifestContents
+}
+
+export class TagResolver {
+  readonly #deps: ResolveTagDeps
+  readonly #flights = new Flights<ResolvedTag>()
+  readonly #ttls = new WeakMap<Namespace, ReturnType<typeof compileTtl>>()
+
+  constructor(deps: ResolveTagDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * `wantsBytes`: the document will be asked for next, so that a cold tag costs one GET and no HEAD before it.
+   * @throws UpstreamError when the upstream says no, or fails and nothing servable is known
+   */
+  async resolve(
+    repository: Repository,
+    tag: Tag,
+    options: { namespace: Namespace; wantsBytes: boolean },
+  ): Promise<ResolvedTag> {
+    const { catalog, clock } = this.#deps
+    const { namespace } = options
+    const known = await catalog.findTag(repository, tag)
+    if (namespace.policy.offline) {
+      if (known === undefined)
+        throw new UpstreamError('not-found', 'this namespace is offline and the tag is not here')
+      return fromKnown(known, 'hit')
+    }
+    if (known === undefined) return this.#ask(repository, tag, { ...options, known })
+    const freshness = freshnessOf(
+      known.checkedAtMs,
+      this.#ttlMs(namespace, repository, tag),
+      clock.nowMs(),
+    )
+    if (freshness === 'fresh') return fromKnown(known, 'hit')
+    const asked = this.#ask(repository, tag, { ...options, known })
+    if (freshness === 'grace') {
+      // Nobody waits for it; the next client sees what it brought.
+      asked.catch(() => {})
+      return fromKnown(known, 'hit')
+    }
+    return this.#orStale(repository, known, { namespace, asked })
+  }
+
+  /** How long the tag's answer is fresh, for `why` and for freshness itself. */
+  #ttlMs(namespace: Namespace, repository: Repository, tag: Tag): number {
+    let ttl = this.#ttls.get(namespace)
+    if (ttl === undefined) {
+      ttl = compileTtl(namespace.policy)
+      this.#ttls.set(namespace, ttl)
+    }
+    return ttl(repository, tag)
+  }
+
+  /** The new answer, or the old one with a warning when the upstream failed or is slow (R89). */
+  async #orStale(
+    repository: Repository,
+    known: TagFact,
+    options: { namespace: Namespace; asked: Promise<ResolvedTag> },
+  ): Promise<ResolvedTag> {
+    const { clock, note } = this.#deps
+    const nowMs = clock.nowMs()
+    const servable = isServableStale(known.checkedAtMs, options.namespace.policy.maxStaleMs, nowMs)
+    const limit = new AbortController()
+    const slow = clock.sleep(LONGEST_WAIT_MS, limit.signal).then(
+      () => 'slow' as const,
+      () => new Promise<never>(() => {}),
+    )
+    let reason: string
+    try {
+      const first = await (servable ? Promise.race([options.asked, slow]) : options.asked)
+      if (first !== 'slow') return first
+      options.asked.catch(() => {})
+      reason = `no answer within ${LONGEST_WAIT_MS / 1000} s`
+    } catch (error) {
+      if (!servable || !mayServeStale(error)) throw error
+      reason = error instanceof UpstreamError ? error.failure : 'failed'
+    } finally {
+      limit.abort()
+    }
+    const ageMs = Math.max(0, nowMs - known.checkedAtMs)
+    note({ kind: 'served stale', repository, ageMs, reason })
+    const minutes = Math.round(ageMs / 60_000)
+    return {
+      ...fromKnown(known, 'stale'),
+      warnings: [
+        `stale: ${repository.registry} failed (${reason}); last confirmed ${minutes} min ago`,
+      ],
+    }
+  }
+
+  /** One question for all who ask now. */
+  async #ask(
+    repository: Repository,
+    tag: Tag,
+    options: { namespace: Namespace; wantsBytes: boolean; known: TagFact | undefined },
+  ): Promise<ResolvedTag> {
+    const cold = options.known === undefined && options.wantsBytes
+    const key = `${cold ? 'GET' : 'HEAD'} ${repositoryKey(repository)}:${tag}`
+    const { promise, joined } = this.#flights.run(key, () =>
+      cold ? this.#get(repository, tag, options.namespace) : this.#head(repository, tag, options),
+    )
+    const resolved = await promise
+    return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
+  }
+
+  async #head(
+    repository: Repository,
+    tag: Tag,
+    options: { namespace: Namespace; known: TagFact | undefined },
+  ): Promise<ResolvedTag> {
+    const { catalog, clock, negative } = this.#deps
+    const { namespace } = options
+    const key = `${repositoryKey(repository)} ${tag}`
+    negative.check(key)
+    try {
+      const head = await namespace.upstream.headManifest(repository.name, { kind: 'tag', tag })
+      // Without a digest a HEAD says nothing about what changed (R44).
+      if (head.digest === undefined) return await this.#get(repository, tag, namespace)
+      const checkedAtMs = clock.nowMs()
+      await catalog.recordTag(repository, tag, head.digest, checkedAtMs)
+      const { mediaType, sizeBytes, warnings } = head
+      return {
+        digest: head.digest,
+        source: options.known?.digest === head.digest ? 'hit' : 'miss',
+        checkedAtMs,
+        head: { mediaType, sizeBytes },
+        content: undefined,
+        warnings,
+      }
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error
+      if (error.failure === 'unsupported') return this.#get(repository, tag, namespace)
+      negative.note(key, error)
+      if (error.failure === 'not-found') await catalog.forgetTag(repository, tag)
+      throw error
+    }
+  }
+
+  async #get(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
+    try {
+      const { content, source } = await this.#deps.contents.getTagged(repository, tag, namespace)
+      return {
+        digest: content.fact.digest,
+        source,
+        checkedAtMs: this.#deps.clock.nowMs(),
+        head: undefined,
+        content,
+        warnings: content.warnings,
+      }
+    } catch (error) {
+      const gone = error instanceof UpstreamError && error.failure === 'not-found'
+      if (gone) await this.#deps.catalog.forgetTag(repository, tag)
+      throw error
+    }
+  }
+}
+
+function fromKnown(known: TagFact, source: Source): ResolvedTag {
+  const { digest, checkedAtMs } = known
+  return { digest, source, checkedAtMs, head: undefined, content: undefined, warnings: [] }
+}

@@ -1,0 +1,126 @@
+// Where a request's name leads: host header, path prefix and `ns` become one canonical repository (R26–R34).
+// Pure. From here on nothing depends on how the client spelled the name.
+import type { NamePath, Target } from '../oci/endpoint.ts'
+import { RegistryError } from '../oci/errors.ts'
+import {
+  assertKeyLength,
+  hostFrom,
+  LOCALHOST,
+  parseName,
+  type RegistryHost,
+} from '../oci/reference.ts'
+import type { Routed } from './answers.ts'
+
+const DOCKER_HUB = 'docker.io' as RegistryHost
+
+export interface RouteOptions {
+  /** The namespace of names that carry none. */
+  readonly defaultRegistry: RegistryHost
+  /** Configured upstreams, canonical names. */
+  readonly upstreams: ReadonlySet<RegistryHost>
+  /** Other spellings: `index.docker.io` → `docker.io`. */
+  readonly aliases: ReadonlyMap<string, RegistryHost>
+  /** Host names, with or without port, under which clients know this edge: they mean `localhost`. */
+  readonly ownNames: ReadonlySet<string>
+  /** `Host` header values that stand for an upstream. */
+  readonly virtualHosts: ReadonlyMap<string, RegistryHost>
+  /** Any host that a client names is an upstream (the `"*"` entry). */
+  readonly anyUpstream: boolean
+}
+
+export type Route = (target: Target, host: string | undefined) => Routed
+
+/** @returns a function that throws RegistryError NAME_UNKNOWN or NAME_INVALID and touches nothing. */
+export function createRoute(options: RouteOptions): Route {
+  return (target, host) => route(options, target, host)
+}
+
+function route(options: RouteOptions, target: Target, host: string | undefined): Routed {
+  const path = pathOf(target)
+  const urlPrefix = target.leading === undefined ? `/v2/${path}` : `/${target.leading}/v2/${path}`
+  const namespace = target.query.get('ns') ?? undefined
+  const { registry, name } = resolve(options, { path, leading: target.leading, namespace, host })
+  const repository = { registry, name: parseName(name) }
+  assertKeyLength(repository)
+  return {
+    repository,
+    spelled: path,
+    urlPrefix,
+    namespace: namespace === undefined ? undefined : registry,
+  }
+}
+
+interface Spelling {
+  readonly path: NamePath
+  readonly leading: string | undefined
+  readonly namespace: string | undefined
+  readonly host: string | undefined
+}
+
+/** `ns` first, then a prefix, then the virtual host, then the default (R26). */
+function resolve(
+  options: RouteOptions,
+  spelling: Spelling,
+): { registry: RegistryHost; name: string } {
+  const { path, leading, namespace, host } = spelling
+  const prefix = splitPrefix(path)
+  if (namespace !== undefined) {
+    const registry = known(options, namespace)
+    // A prefix that means the same upstream is only another way to say it; any other is part of the name (R28).
+    const same = prefix !== undefined && canonical(options, prefix.host) === registry
+    return named(registry, same ? prefix.rest : path)
+  }
+  if (leading !== undefined) return named(known(options, leading), path)
+  if (prefix !== undefined && isHostLike(options, prefix.host)) {
+    return named(known(options, prefix.host), prefix.rest)
+  }
+  const virtual = host === undefined ? undefined : options.virtualHosts.get(host.toLowerCase())
+  if (virtual !== undefined) return named(virtual, path)
+  // Mirror clients always write `library/`, so one bare component was never meant for the default upstream.
+  return path.includes('/')
+    ? { registry: options.defaultRegistry, name: path }
+    : { registry: LOCALHOST, name: path }
+}
+
+/** On Docker Hub, and nowhere else, one component means `library/` (R31). */
+function named(registry: RegistryHost, name: string): { registry: RegistryHost; name: string } {
+  return {
+    registry,
+    name: registry === DOCKER_HUB && !name.includes('/') ? `library/${name}` : name,
+  }
+}
+
+function splitPrefix(path: string): { host: string; rest: string } | undefined {
+  const slash = path.indexOf('/')
+  return slash === -1 ? undefined : { host: path.slice(0, slash), rest: path.slice(slash + 1) }
+}
+
+/** As every client's reference grammar has it: a first component with a dot or a port, or `localhost`, is a host. */
+function isHostLike(options: RouteOptions, component: string): boolean {
+  return /[.:]/.test(component) || canonical(options, component) !== undefined
+}
+
+/** @throws RegistryError NAME_UNKNOWN: an upstream that nobody configured is never dialled (R26). */
+function known(options: RouteOptions, host: string): RegistryHost {
+  const registry = canonical(options, host)
+  if (registry !== undefined) return registry
+  throw new RegistryError(
+    'NAME_UNKNOWN',
+    `${hostFrom(host) ?? 'this host'} is not an upstream of this edge; add it under upstreams in the configuration`,
+  )
+}
+
+function canonical(options: RouteOptions, text: string): RegistryHost | undefined {
+  const host = hostFrom(text)
+  if (host === undefined) return undefined
+  if (host === LOCALHOST || host.startsWith('localhost:') || options.ownNames.has(host))
+    return LOCALHOST
+  const registry = options.aliases.get(host) ?? host
+  if (options.upstreams.has(registry)) return registry
+  return options.anyUpstream && /[.:]/.test(registry) ? registry : undefined
+}
+
+function pathOf(target: Target): NamePath {
+  if ('path' in target.endpoint) return target.endpoint.path
+  throw new RegistryError('NAME_INVALID', 'this request names no repository')
+}

@@ -1,0 +1,103 @@
+// What a client is told when the upstream failed (R92): chosen by what each status makes real clients do next.
+// Never 401, which would make clients hand their own credentials to this edge; never 404 for a rate limit or an outage.
+import { type ErrorCode, RegistryError } from '../oci/errors.ts'
+import { type Repository, repositoryKey } from '../oci/reference.ts'
+import { UpstreamError, type UpstreamFailure } from './ports/upstream.ts'
+
+/**
+ * Above this the client is sent away with 503 rather than 429: containerd repeats a 429 five times at once and does not read
+ * Retry-After, while 503 makes it try its next host (R92).
+ */
+const LONGEST_PASSED_ON_429_MS = 10_000
+/** Clients wait no longer than this for a Retry-After (R124). */
+const LONGEST_RETRY_AFTER_SECONDS = 60
+/** When the upstream named no time. */
+const DEFAULT_RETRY_AFTER_SECONDS = 5
+
+/** Failures that say nothing about the content: what is known here may be served past its freshness (R89). */
+const MAY_SERVE_STALE: Record<UpstreamFailure, boolean> = {
+  unavailable: true,
+  'rate-limited': true,
+  // A captive portal's login page or a hijacked name is an outage for whoever stands before it.
+  invalid: true,
+  refused: true,
+  'not-found': false,
+  denied: false,
+  unsupported: false,
+}
+
+export function mayServeStale(error: unknown): boolean {
+  return error instanceof UpstreamError && MAY_SERVE_STALE[error.failure]
+}
+
+/** The `404` code for what was asked: a manifest, a blob, or a list of a repository. */
+export type MissingCode = Extract<ErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN'>
+
+/** Turns an UpstreamError into what the client is told; any other error comes back as it is. */
+export function clientError(error: unknown, repository: Repository, missing: MissingCode): unknown {
+  if (!(error instanceof UpstreamError)) return error
+  const where = repositoryKey(repository)
+  const { registry } = repository
+  switch (error.failure) {
+    case 'not-found':
+      return error.repositoryUnknown
+        ? new RegistryError('NAME_UNKNOWN', `${registry} has no repository ${repository.name}`, {
+            cause: error,
+          })
+        : new RegistryError(missing, `${registry} does not have this in ${repository.name}`, {
+            cause: error,
+          })
+    case 'denied':
+      return new RegistryError(
+        'DENIED',
+        `${registry} does not let this edge read ${repository.name}: it does not exist there, or is private and needs credentials under upstreams in this edge's configuration`,
+        { cause: error },
+      )
+    case 'rate-limited':
+      return rateLimited(error, where)
+    case 'unavailable':
+      return new RegistryError(
+        'UNAVAILABLE',
+        `${registry} cannot be reached and ${where} is not cached here`,
+        {
+          retryAfterSeconds: retryAfterSeconds(error),
+          cause: error,
+        },
+      )
+    case 'invalid':
+      return new RegistryError(
+        'UNAVAILABLE',
+        `${registry} gave a wrong answer for ${where}; it was not passed on`,
+        {
+          status: 502,
+          cause: error,
+        },
+      )
+    case 'refused':
+      return new RegistryError(
+        'UNAVAILABLE',
+        `this edge may not connect where ${registry} leads for ${where}`,
+        {
+          status: 502,
+          cause: error,
+        },
+      )
+    case 'unsupported':
+      return new RegistryError('UNSUPPORTED', `${registry} does not support this request`, {
+        cause: error,
+      })
+  }
+}
+
+function rateLimited(error: UpstreamError, where: string): RegistryError {
+  const message = `the upstream's rate limit is used up and ${where} is not cached here`
+  const options = { retryAfterSeconds: retryAfterSeconds(error), cause: error }
+  return (error.retryAfterMs ?? 0) <= LONGEST_PASSED_ON_429_MS
+    ? new RegistryError('TOOMANYREQUESTS', message, options)
+    : new RegistryError('UNAVAILABLE', message, options)
+}
+
+function retryAfterSeconds(error: UpstreamError): number {
+  if (error.retryAfterMs === undefined) return DEFAULT_RETRY_AFTER_SECONDS
+  return Math.min(LONGEST_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
+}
