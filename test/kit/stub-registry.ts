@@ -173,7 +173,10 @@ function listen({ tls }: StubOptions, port: number, handler: Handler): Promise<S
   const onRequest = (message: IncomingMessage, response: ServerResponse) => {
     void handler(message, response)
   }
-  const server = tls === undefined ? createServer(onRequest) : createTlsServer(tls, onRequest)
+  const server =
+    tls === undefined
+      ? createServer(onRequest)
+      : createTlsServer({ key: tls.key, cert: tls.cert }, onRequest)
   // A stub never gives up on a client by itself: what ends a connection is a fault or the client.
   server.requestTimeout = 0
   server.headersTimeout = 0
