@@ -1,0 +1,168 @@
+// The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the calls. Holds no facts
+// itself except uses that wait to be written.
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository, Tag } from '../../oci/reference.ts'
+import { StoreError } from '../../registry/ports/blob-store.ts'
+import type {
+  Catalog,
+  ListFact,
+  Page,
+  RecordBlob,
+  RecordManifest,
+} from '../../registry/ports/catalog.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
+import { faultOf, storeErrorOf } from './faults.ts'
+import type { Operation } from './operations.ts'
+import type { Reader } from './reader.ts'
+import { Uses } from './uses.ts'
+import type { Writer } from './writer.ts'
+
+export interface SqliteCatalogParts {
+  readonly reader: Reader
+  readonly writer: Writer
+  readonly lock: { release(): void }
+  readonly clock: Clock
+}
+
+export class SqliteCatalog implements Catalog {
+  /** Where a damaged predecessor was moved; undefined once markRecovered was called in this or an earlier process. */
+  readonly damagedPredecessor: string | undefined
+  readonly #reader: Reader
+  readonly #writer: Writer
+  readonly #lock: { release(): void }
+  readonly #uses: Uses
+  #closing: Promise<void> | undefined
+
+  constructor({ reader, writer, lock, clock }: SqliteCatalogParts) {
+    this.#reader = reader
+    this.#writer = writer
+    this.#lock = lock
+    this.#uses = new Uses(clock, () => void this.#writeUses())
+    this.damagedPredecessor = reader.damagedPredecessor()
+  }
+
+  /** The catalog that was here did not hold together, so this one began empty: what is on disk is to be taken stock of. */
+  get damaged(): boolean {
+    return this.damagedPredecessor !== undefined
+  }
+
+  async findManifest(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.findManifest(repository, digest))
+  }
+
+  async findContent(digest: Digest) {
+    return this.#read(reader => reader.findContent(digest))
+  }
+
+  async isMember(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.isMember(repository, digest))
+  }
+
+  async sizeOf(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.sizeOf(repository, digest))
+  }
+
+  async findTag(repository: Repository, tag: Tag) {
+    return this.#read(reader => reader.findTag(repository, tag))
+  }
+
+  async listTags(repository: Repository, page: Page) {
+    return this.#read(reader => reader.listTags(repository, page))
+  }
+
+  async listRepositories(page: Page) {
+    return this.#read(reader => reader.listRepositories(page))
+  }
+
+  async listReferrers(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.listReferrers(repository, digest))
+  }
+
+  async findList(repository: Repository, key: string) {
+    return this.#read(reader => reader.findList(repository, key))
+  }
+
+  async listContent(page: { after?: Digest; limit: number }) {
+    return this.#read(reader => reader.listContent(page))
+  }
+
+  async totals() {
+    return this.#read(reader => reader.totals())
+  }
+
+  recordManifest(record: RecordManifest) {
+    return this.#write({ kind: 'record manifest', record })
+  }
+
+  recordBlob(record: RecordBlob) {
+    return this.#write({ kind: 'record blob', record })
+  }
+
+  recordMember(repository: Repository, digest: Digest, atMs: number) {
+    return this.#write({ kind: 'record member', repository, digest, atMs })
+  }
+
+  recordTag(repository: Repository, tag: Tag, digest: Digest, checkedAtMs: number) {
+    return this.#write({ kind: 'record tag', repository, tag, digest, checkedAtMs })
+  }
+
+  recordList(repository: Repository, key: string, list: ListFact) {
+    return this.#write({ kind: 'record list', repository, key, list })
+  }
+
+  noteUse(digest: Digest, atMs: number): void {
+    this.#uses.note(digest, atMs)
+  }
+
+  forgetTag(repository: Repository, tag: Tag) {
+    return this.#write({ kind: 'forget tag', repository, tag })
+  }
+
+  forgetContent(digest: Digest) {
+    return this.#write({ kind: 'forget content', digest })
+  }
+
+  /** What was on disk when the catalog was lost has been taken stock of: `damaged` is false from the next start on. */
+  markRecovered() {
+    return this.#write({ kind: 'mark recovered' })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#uses.stop()
+    const noted = this.#writeUses()
+    this.#reader.close()
+    await this.#writer.close()
+    await noted
+    this.#lock.release()
+  }
+
+  #read<T>(read: (reader: Reader) => T): T {
+    if (this.#closing !== undefined) throw new StoreError('io', 'the catalog is closed')
+    try {
+      return read(this.#reader)
+    } catch (error) {
+      throw storeErrorOf(faultOf(error))
+    }
+  }
+
+  #write(operation: Operation): Promise<void> {
+    // What was noted goes along with the next commit, and before it: the order of the calls holds for uses too.
+    if (this.#closing === undefined) void this.#writeUses()
+    return this.#writer.write(operation)
+  }
+
+  async #writeUses(): Promise<void> {
+    const uses = this.#uses.take()
+    if (uses.length === 0) return
+    try {
+      await this.#writer.write({ kind: 'note uses', uses })
+    } catch {
+      // A use may be lost; that the catalog fails is told by the writes that somebody waits for.
+    }
+  }
+}

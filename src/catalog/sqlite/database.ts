@@ -1,0 +1,105 @@
+// Opening catalog.db: the writer's connection with its pragmas, the check at start, and what happens to a damaged
+// file; and the reader's connection. Which statements run on them is not decided here.
+import { existsSync, renameSync } from 'node:fs'
+import Sqlite, { type Database } from 'better-sqlite3'
+import { StoreError } from '../../registry/ports/blob-store.ts'
+import { isDamage } from './faults.ts'
+import { migrate } from './schema.ts'
+
+/** Others never hold the file for long; this covers a checkpoint or a backup. */
+const BUSY_TIMEOUT_MS = 5000
+/** A WAL that once grew beyond this is cut back at the next reset. */
+const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+/** Pages (of 4 KiB) in the WAL after which a commit also checkpoints. */
+const CHECKPOINT_PAGES = 1000
+const SYNCHRONOUS_FULL = 2
+
+export interface WritableCatalog {
+  readonly database: Database
+  /** Where a damaged predecessor was moved, when there was one. */
+  readonly evidence: string | undefined
+}
+
+/**
+ * Opens, checks and migrates. A file that does not hold together is kept under a dated name and a new one begun. `atMs` names it.
+ *
+ * @throws StoreError for a file of another major version; SqliteError for what the disk refuses.
+ */
+export function openForWriting(file: string, atMs: number): WritableCatalog {
+  try {
+    return { database: openChecked(file), evidence: undefined }
+  } catch (error) {
+    if (!isDamage(error)) throw error
+  }
+  const evidence = moveAside(file, atMs)
+  const database = openChecked(file)
+  // Remembered until recovery is done, which a crash may come before.
+  database.prepare(`INSERT INTO meta (key, value) VALUES ('damaged predecessor', ?)`).run(evidence)
+  return { database, evidence }
+}
+
+/** One connection for reads; it sees every commit that was acknowledged before a statement begins. */
+export function openForReading(file: string): Database {
+  const database = new Sqlite(file, {
+    readonly: true,
+    fileMustExist: true,
+    timeout: BUSY_TIMEOUT_MS,
+  })
+  database.pragma('query_only = ON')
+  setGuards(database)
+  return database
+}
+
+function openChecked(file: string): Database {
+  const database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
+  try {
+    setGuards(database)
+    database.pragma('journal_mode = WAL')
+    database.pragma('synchronous = FULL')
+    database.pragma('foreign_keys = ON')
+    database.pragma(`journal_size_limit = ${JOURNAL_LIMIT_BYTES}`)
+    database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+    // The first statement that touches the file, too: a damaged page makes the pragma throw rather than answer.
+    const verdict = database.pragma('quick_check(1)', { simple: true })
+    if (verdict !== 'ok')
+      throw new StoreError('corrupt', `the catalog is damaged: ${String(verdict)}`)
+    migrate(database)
+    assertDurable(database)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function setGuards(database: Database): void {
+  database.pragma('trusted_schema = OFF')
+  database.pragma('cell_size_check = ON')
+  // A memory-mapped page turns a disk error into SIGBUS.
+  database.pragma('mmap_size = 0')
+}
+
+/**
+ * The library is built to fall back to NORMAL once it finds the file in WAL mode, which loses acknowledged commits in a
+ * power cut: so this looks after the first statements have run, not before.
+ */
+function assertDurable(database: Database): void {
+  const level = database.pragma('synchronous', { simple: true })
+  const journal = database.pragma('journal_mode', { simple: true })
+  if (level === SYNCHRONOUS_FULL && journal === 'wal') return
+  throw new StoreError(
+    'io',
+    `the catalog cannot be made durable: synchronous=${String(level)}, journal_mode=${String(journal)}`,
+    { hint: 'the data directory must be on a local file system that supports shared memory files' },
+  )
+}
+
+function moveAside(file: string, atMs: number): string {
+  const date = new Date(atMs).toISOString().replace(/[:-]/g, '').replace(/\.\d+/, '')
+  let evidence = `${file}.damaged-${date}`
+  for (let n = 2; existsSync(evidence); n++) evidence = `${file}.damaged-${date}-${n}`
+  // The log first: left behind it would be replayed into the new file.
+  for (const suffix of ['-wal', '-shm', ''])
+    if (existsSync(file + suffix)) renameSync(file + suffix, evidence + suffix)
+  return evidence
+}

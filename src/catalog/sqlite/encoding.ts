@@ -1,0 +1,54 @@
+// How values of the port stand in columns: digests as bytes, closed vocabularies as small integers.
+// The numbers are part of the file format: never change one, only add.
+import { type Digest, digestAlgorithm, digestHex } from '../../oci/digest.ts'
+import type { ContentClass } from '../../registry/ports/blob-store.ts'
+import type { EdgeKind, MembershipReason } from '../../registry/ports/catalog.ts'
+
+export const CLASS_CODES = { cached: 0, kept: 1 } as const satisfies Record<ContentClass, number>
+
+export const EDGE_CODES = {
+  manifest: 0,
+  config: 1,
+  layer: 2,
+  subject: 3,
+} as const satisfies Record<EdgeKind, number>
+
+/** Ascending by strength: of two reasons for one membership the greater stays. */
+export const REASON_CODES = {
+  listed: 0,
+  confirmed: 1,
+  manifest: 2,
+} as const satisfies Record<MembershipReason, number>
+
+const EDGE_KINDS: readonly EdgeKind[] = ['manifest', 'config', 'layer', 'subject']
+
+// sha256 sorts before sha512, as it does in text: pages by key agree whoever orders them.
+const ALGORITHM_BYTES = { sha256: 1, sha512: 2 } as const
+const SHA256_BYTES = 32
+const SHA512_BYTES = 64
+
+/** One byte for the algorithm, then the raw digest: 33 or 65 bytes. @throws TypeError for what is no digest. */
+export function digestBytes(digest: Digest): Buffer {
+  const algorithm = digestAlgorithm(digest)
+  const raw = Buffer.from(digestHex(digest), 'hex')
+  // Buffer.from stops silently at what is not hex; a short key would be another key.
+  if (raw.length !== (algorithm === 'sha256' ? SHA256_BYTES : SHA512_BYTES))
+    throw new TypeError('not a digest')
+  return Buffer.concat([Buffer.of(ALGORITHM_BYTES[algorithm]), raw])
+}
+
+/** The inverse of digestBytes. */
+export function digestFromBytes(bytes: Buffer): Digest {
+  const algorithm = bytes[0] === ALGORITHM_BYTES.sha512 ? 'sha512' : 'sha256'
+  return `${algorithm}:${bytes.toString('hex', 1)}` as Digest
+}
+
+export function edgeKind(code: number): EdgeKind {
+  const kind = EDGE_KINDS[code]
+  if (kind === undefined) throw new TypeError(`unknown edge kind ${code}`)
+  return kind
+}
+
+export function contentClass(code: number): ContentClass {
+  return code === CLASS_CODES.kept ? 'kept' : 'cached'
+}

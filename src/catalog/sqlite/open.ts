@@ -1,0 +1,65 @@
+// Opening the SQLite catalog of a data directory: lock, writer thread, reader, in this order; whatever was taken is given
+// back when a later step fails.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../../registry/ports/clock.ts'
+import type { NoteEvent } from '../../registry/ports/events.ts'
+import { SqliteCatalog } from './catalog.ts'
+import { openForReading } from './database.ts'
+import { faultOf, storeErrorOf } from './faults.ts'
+import { lockDirectory } from './lock.ts'
+import { Reader } from './reader.ts'
+import { startWriter } from './writer.ts'
+
+export interface SqliteCatalogOptions {
+  /** The data directory; made when it is not there. Holds `catalog.db` and `lock.db`. */
+  readonly directory: string
+  readonly note: NoteEvent
+  readonly clock: Clock
+}
+
+/**
+ * The catalog of `directory`, checked and migrated. Its `damaged` is true when the file that was there did not hold together:
+ * that one is kept under a dated name, this one is empty, and recovery is due.
+ *
+ * @throws StoreError, with a hint: busy when another process has the directory; io when it cannot be used, or was written by
+ * another major version; full.
+ */
+export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<SqliteCatalog> {
+  const { directory, note, clock } = options
+  const lock = attempt(() => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    return lockDirectory(directory)
+  })
+  try {
+    const file = join(directory, 'catalog.db')
+    const { writer, evidence } = await startWriter({ file, nowMs: clock.nowMs() }, error =>
+      note({ kind: 'storage failed', failure: 'io', reason: error.message, hint: error.hint }),
+    )
+    if (evidence !== undefined)
+      note({
+        kind: 'storage failed',
+        failure: 'corrupt',
+        reason: `the catalog was damaged; it was moved to ${evidence} and a new one begun`,
+        hint: 'cached content is found again as it is pulled; check the disk, then remove the damaged file',
+      })
+    try {
+      const reader = attempt(() => new Reader(openForReading(file), () => clock.nowMs()))
+      return new SqliteCatalog({ reader, writer, lock, clock })
+    } catch (error) {
+      await writer.close()
+      throw error
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+function attempt<T>(take: () => T): T {
+  try {
+    return take()
+  } catch (error) {
+    throw storeErrorOf(faultOf(error))
+  }
+}

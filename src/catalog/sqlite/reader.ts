@@ -1,0 +1,216 @@
+// The reads of the catalog port, on the calling thread: one read-only connection, statements prepared once, each a few
+// look-ups by key. Synchronous on purpose; the port's promises are made in catalog.ts.
+import type { Database } from 'better-sqlite3'
+import type { Digest } from '../../oci/digest.ts'
+import {
+  type Repository,
+  type RepositoryKey,
+  repositoryKey,
+  type Tag,
+} from '../../oci/reference.ts'
+import type {
+  CatalogTotals,
+  ContentFact,
+  Edge,
+  ListFact,
+  ManifestFact,
+  Page,
+  TagFact,
+} from '../../registry/ports/catalog.ts'
+import { MAX_REFERRERS } from '../bounds.ts'
+import { contentClass, digestBytes, digestFromBytes, EDGE_CODES, edgeKind } from './encoding.ts'
+import type { EdgeRow } from './write-statements.ts'
+
+interface ContentRow {
+  readonly id: number
+  readonly digest: Buffer
+  readonly size: number
+  readonly media_type: string | null
+  readonly class: number
+  readonly created_at: number
+  readonly last_used_at: number
+}
+
+interface TagRow {
+  readonly name: Tag
+  readonly digest: Buffer
+  readonly checked_at: number
+  readonly changed_at: number
+}
+
+// Nothing that is written today expires; a file that a later version wrote may hold what does.
+const UNEXPIRED = '(m.expires IS NULL OR m.expires > @nowMs)'
+const MEMBER = `
+FROM repository r
+CROSS JOIN content c ON c.digest = @digest
+JOIN repository_content m ON m.repository = r.id AND m.content = c.id AND ${UNEXPIRED}
+WHERE r.key = @repository`
+
+const CONTENT_COLUMNS =
+  'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
+const TAG_COLUMNS = 't.name, c.digest, t.checked_at, t.changed_at'
+const TAG_TABLES =
+  'FROM repository r JOIN tag t ON t.repository = r.id JOIN content c ON c.id = t.content'
+
+export class Reader {
+  readonly #database: Database
+  readonly #sql: ReturnType<typeof prepareReads>
+  readonly #nowMs: () => number
+
+  constructor(database: Database, nowMs: () => number) {
+    this.#database = database
+    this.#sql = prepareReads(database)
+    this.#nowMs = nowMs
+  }
+
+  findManifest(repository: Repository, digest: Digest): ManifestFact | undefined {
+    const row = this.#sql.findManifest.get(this.#member(repository, digest)) as
+      | ContentRow
+      | undefined
+    if (row === undefined || row.media_type === null) return undefined
+    const edges = this.#sql.listEdges.all(row.id) as EdgeRow[]
+    return { digest, mediaType: row.media_type, sizeBytes: row.size, edges: edges.map(edgeOf) }
+  }
+
+  findContent(digest: Digest): ContentFact | undefined {
+    const row = this.#sql.findContent.get(digestBytes(digest)) as ContentRow | undefined
+    return row === undefined ? undefined : contentOf(row)
+  }
+
+  isMember(repository: Repository, digest: Digest): boolean {
+    return this.#sql.isMember.get(this.#member(repository, digest)) !== undefined
+  }
+
+  sizeOf(repository: Repository, digest: Digest): number | undefined {
+    const size = this.#sql.sizeOf.get(this.#member(repository, digest))
+    return typeof size === 'number' ? size : undefined
+  }
+
+  findTag(repository: Repository, tag: Tag): TagFact | undefined {
+    const row = this.#sql.findTag.get(repositoryKey(repository), tag) as TagRow | undefined
+    return row === undefined ? undefined : tagOf(row)
+  }
+
+  listTags(repository: Repository, { after = '', limit }: Page): TagFact[] {
+    const rows = this.#sql.listTags.all(repositoryKey(repository), after, limit) as TagRow[]
+    return rows.map(tagOf)
+  }
+
+  listRepositories({ after = '', limit }: Page): RepositoryKey[] {
+    return this.#sql.listRepositories.all(after, limit) as RepositoryKey[]
+  }
+
+  listReferrers(repository: Repository, digest: Digest): Digest[] {
+    const rows = this.#sql.listReferrers.all(this.#member(repository, digest)) as Buffer[]
+    return rows.map(digestFromBytes)
+  }
+
+  findList(repository: Repository, key: string): ListFact | undefined {
+    const row = this.#sql.findList.get(repositoryKey(repository), key) as
+      | { body: string; checked_at: number }
+      | undefined
+    return row === undefined ? undefined : { body: row.body, checkedAtMs: row.checked_at }
+  }
+
+  listContent({ after, limit }: { after?: Digest; limit: number }): ContentFact[] {
+    const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
+    return (this.#sql.listContent.all(start, limit) as ContentRow[]).map(contentOf)
+  }
+
+  totals(): CatalogTotals {
+    return this.#sql.totals.get() as CatalogTotals
+  }
+
+  /** Where a damaged predecessor was moved, until someone says that recovery is done. */
+  damagedPredecessor(): string | undefined {
+    return this.#sql.damaged.get() as string | undefined
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  #member(repository: Repository, digest: Digest) {
+    return {
+      repository: repositoryKey(repository),
+      digest: digestBytes(digest),
+      nowMs: this.#nowMs(),
+    }
+  }
+}
+
+function prepareReads(database: Database) {
+  const row = (sql: string) => database.prepare(sql)
+  const one = (sql: string) => database.prepare(sql).pluck()
+  return {
+    findManifest: row(`SELECT ${CONTENT_COLUMNS} ${MEMBER} AND c.present = 1`),
+    listEdges: row(
+      `SELECT c.digest, e.kind, e.size, e.media_type, e.platform, e.distributable
+       FROM edge e JOIN content c ON c.id = e.child WHERE e.parent = ? ORDER BY e.position`,
+    ),
+    findContent: row(
+      `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest = ? AND c.present = 1`,
+    ),
+    isMember: one(`SELECT 1 ${MEMBER}`),
+    // A forgotten row has no size of its own.
+    sizeOf: one(`SELECT coalesce(m.size, c.size) ${MEMBER}`),
+    findTag: row(`SELECT ${TAG_COLUMNS} ${TAG_TABLES} WHERE r.key = ? AND t.name = ?`),
+    listTags: row(
+      `SELECT ${TAG_COLUMNS} ${TAG_TABLES} WHERE r.key = ? AND t.name > ? ORDER BY t.name LIMIT ?`,
+    ),
+    listRepositories: one(
+      'SELECT key FROM repository WHERE held > 0 AND key > ? ORDER BY key LIMIT ?',
+    ),
+    listReferrers: one(
+      `SELECT DISTINCT p.digest FROM repository r
+       CROSS JOIN content c ON c.digest = @digest
+       JOIN edge e ON e.child = c.id AND e.kind = ${EDGE_CODES.subject}
+       JOIN repository_content m ON m.repository = r.id AND m.content = e.parent AND ${UNEXPIRED}
+       JOIN content p ON p.id = e.parent AND p.present = 1 AND p.media_type IS NOT NULL
+       WHERE r.key = @repository ORDER BY p.digest LIMIT ${MAX_REFERRERS}`,
+    ),
+    findList: row(
+      `SELECT l.body, l.checked_at FROM repository r JOIN list l ON l.repository = r.id
+       WHERE r.key = ? AND l.key = ?`,
+    ),
+    listContent: row(
+      `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest > ? AND c.present = 1
+       ORDER BY c.digest LIMIT ?`,
+    ),
+    totals: row(
+      `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes FROM totals`,
+    ),
+    damaged: one(`SELECT value FROM meta WHERE key = 'damaged predecessor'`),
+  }
+}
+
+function contentOf(row: ContentRow): ContentFact {
+  return {
+    digest: digestFromBytes(row.digest),
+    sizeBytes: row.size,
+    mediaType: row.media_type ?? undefined,
+    contentClass: contentClass(row.class),
+    createdAtMs: row.created_at,
+    lastUsedAtMs: row.last_used_at,
+  }
+}
+
+function edgeOf(row: EdgeRow): Edge {
+  return {
+    child: digestFromBytes(row.digest),
+    kind: edgeKind(row.kind),
+    sizeBytes: row.size,
+    mediaType: row.media_type,
+    platform: row.platform ?? undefined,
+    distributable: row.distributable === 1,
+  }
+}
+
+function tagOf(row: TagRow): TagFact {
+  return {
+    tag: row.name,
+    digest: digestFromBytes(row.digest),
+    checkedAtMs: row.checked_at,
+    changedAtMs: row.changed_at,
+  }
+}

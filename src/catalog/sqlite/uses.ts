@@ -1,0 +1,55 @@
+// Uses of content, coalesced by digest and handed on a few at a time: a hit must never cost a commit.
+// What waits here is lost in a crash; it only tells eviction what was served lately.
+import type { Digest } from '../../oci/digest.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
+
+/** How old a use may be before it is written although nothing else is. */
+const FLUSH_AFTER_MS = 5000
+/** Digests that may wait; 4,000 updates are some 20 ms of the writer thread. */
+const MAX_WAITING = 4000
+
+export class Uses {
+  readonly #clock: Clock
+  readonly #flush: () => void
+  readonly #stop = new AbortController()
+  #waiting = new Map<Digest, number>()
+  #timed = false
+
+  /** `flush` is called when it is time; it is to call take(). */
+  constructor(clock: Clock, flush: () => void) {
+    this.#clock = clock
+    this.#flush = flush
+  }
+
+  note(digest: Digest, atMs: number): void {
+    if (this.#stop.signal.aborted) return
+    this.#waiting.set(digest, Math.max(atMs, this.#waiting.get(digest) ?? atMs))
+    if (this.#waiting.size >= MAX_WAITING) this.#flush()
+    else if (!this.#timed) void this.#flushLater()
+  }
+
+  /** All that waits, which from here on is the caller's. */
+  take(): (readonly [Digest, number])[] {
+    const taken = [...this.#waiting]
+    this.#waiting = new Map()
+    return taken
+  }
+
+  /** Later notes have no effect. */
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  async #flushLater(): Promise<void> {
+    this.#timed = true
+    try {
+      await this.#clock.sleep(FLUSH_AFTER_MS, this.#stop.signal)
+    } catch {
+      // Stopped: whoever stops takes what is left.
+      return
+    } finally {
+      this.#timed = false
+    }
+    if (this.#waiting.size > 0) this.#flush()
+  }
+}

@@ -1,0 +1,53 @@
+// The one thread that writes the catalog, so that no fsync blocks the thread that serves. Started by writer.ts only.
+// Speaks in plain values: opened or refused once, then one answer per batch, in order.
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import type { Database } from 'better-sqlite3'
+import { type Outcomes, prepareBatches } from './batch.ts'
+import { openForWriting } from './database.ts'
+import { type Fault, faultOf } from './faults.ts'
+import type { Operation } from './operations.ts'
+
+export interface WriterStart {
+  readonly file: string
+  /** Wall clock; names a damaged file that is moved aside. */
+  readonly nowMs: number
+}
+
+export type WriterRequest =
+  | { readonly kind: 'commit'; readonly operations: readonly Operation[] }
+  | { readonly kind: 'close' }
+
+export type WriterReply =
+  | { readonly kind: 'opened'; readonly evidence: string | undefined }
+  | { readonly kind: 'refused'; readonly fault: Fault }
+  | { readonly kind: 'committed'; readonly outcomes: Outcomes }
+
+function serve(port: MessagePort, database: Database): void {
+  const commit = prepareBatches(database)
+  port.on('message', (request: WriterRequest) => {
+    if (request.kind === 'commit') {
+      reply(port, { kind: 'committed', outcomes: commit(request.operations) })
+      return
+    }
+    database.pragma('wal_checkpoint(TRUNCATE)')
+    database.close()
+    port.close()
+  })
+}
+
+function reply(port: MessagePort, message: WriterReply): void {
+  port.postMessage(message)
+}
+
+function start(port: MessagePort, { file, nowMs }: WriterStart): void {
+  try {
+    const { database, evidence } = openForWriting(file, nowMs)
+    serve(port, database)
+    reply(port, { kind: 'opened', evidence })
+  } catch (error) {
+    reply(port, { kind: 'refused', fault: faultOf(error) })
+    port.close()
+  }
+}
+
+if (parentPort !== null) start(parentPort, workerData as WriterStart)

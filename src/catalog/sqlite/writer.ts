@@ -1,0 +1,182 @@
+// The calling thread's end of the writer thread: a bounded queue of which one batch is on its way at a time. A write
+// is settled when its batch was, and every write is settled: also when the thread dies.
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { StoreError } from '../../registry/ports/blob-store.ts'
+import { faultOf, storeErrorOf } from './faults.ts'
+import type { Operation } from './operations.ts'
+import type { Outcomes } from './batch.ts'
+import type { WriterReply, WriterRequest, WriterStart } from './writer-thread.ts'
+
+interface Waiting {
+  readonly operation: Operation
+  readonly rows: number
+  readonly resolve: () => void
+  readonly reject: (error: StoreError) => void
+}
+
+/** Rows that may wait for the disk, about 50 MB of them; a hundred of the largest manifests. */
+const MAX_WAITING_ROWS = 250_000
+/** Rows in one transaction: some 50 ms of work, so that a single write never waits long behind a crowd. */
+const MAX_BATCH_ROWS = 5000
+
+export class Writer {
+  readonly #worker: Worker
+  readonly #onDeath: (error: StoreError) => void
+  #waiting: Waiting[] = []
+  #waitingRows = 0
+  #inFlight: readonly Waiting[] = []
+  #scheduled = false
+  /** Set once no write can succeed any more. */
+  #ended: StoreError | undefined
+  #closing = false
+  readonly #exited = Promise.withResolvers<void>()
+
+  /** `onDeath` is told once, when the thread ends without having been closed. */
+  constructor(worker: Worker, onDeath: (error: StoreError) => void) {
+    this.#worker = worker
+    this.#onDeath = onDeath
+    worker.on('message', (reply: WriterReply) => {
+      if (reply.kind === 'committed') this.#settle(reply.outcomes)
+    })
+    worker.on('error', error => this.#die(error))
+    worker.on('messageerror', error => {
+      this.#die(error)
+      void worker.terminate()
+    })
+    worker.on('exit', () => {
+      if (!this.#closing || this.#inFlight.length > 0) this.#die(undefined)
+      this.#exited.resolve()
+    })
+  }
+
+  /** Resolves when `operation` is durable. @throws StoreError busy when too much waits; full, io, corrupt */
+  write(operation: Operation): Promise<void> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    const rows = rowsOf(operation)
+    if (this.#waiting.length > 0 && this.#waitingRows + rows > MAX_WAITING_ROWS)
+      return Promise.reject(tooManyWaiting(this.#waitingRows))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ operation, rows, resolve, reject })
+      this.#waitingRows += rows
+      this.#schedule()
+    })
+  }
+
+  /** Waits for every write so far, then for a checkpoint and the thread's end. Later writes reject. */
+  async close(): Promise<void> {
+    if (this.#ended === undefined) {
+      this.#ended = new StoreError('io', 'the catalog is closed')
+      this.#closing = true
+      if (this.#inFlight.length === 0 && this.#waiting.length === 0) this.#sendClose()
+    }
+    await this.#exited.promise
+  }
+
+  // Writes of one turn of the event loop go together.
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight.length > 0) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      this.#sendBatch()
+    })
+  }
+
+  #sendBatch(): void {
+    let rows = 0
+    let count = 0
+    for (const waiting of this.#waiting) {
+      if (count > 0 && rows + waiting.rows > MAX_BATCH_ROWS) break
+      rows += waiting.rows
+      count++
+    }
+    if (count === 0) return
+    this.#inFlight = this.#waiting.slice(0, count)
+    this.#waiting = this.#waiting.slice(count)
+    this.#waitingRows -= rows
+    try {
+      this.#send({ kind: 'commit', operations: this.#inFlight.map(({ operation }) => operation) })
+    } catch (error) {
+      // A value that cannot cross threads: nothing was sent.
+      const fault = faultOf(error)
+      this.#settle(this.#inFlight.map(() => fault))
+    }
+  }
+
+  #settle(outcomes: Outcomes): void {
+    const settled = this.#inFlight
+    this.#inFlight = []
+    settled.forEach(({ resolve, reject }, at) => {
+      const fault = outcomes[at]
+      if (fault === undefined) resolve()
+      else reject(storeErrorOf(fault))
+    })
+    if (this.#waiting.length > 0) this.#sendBatch()
+    else if (this.#closing) this.#sendClose()
+  }
+
+  #sendClose(): void {
+    this.#send({ kind: 'close' })
+  }
+
+  #send(request: WriterRequest): void {
+    this.#worker.postMessage(request)
+  }
+
+  #die(cause: unknown): void {
+    const died = new StoreError('io', "the catalog's writer thread ended unexpectedly", {
+      hint: 'restart the server; until then nothing new can be recorded, and what is recorded is served',
+      cause,
+    })
+    const unsettled = [...this.#inFlight, ...this.#waiting]
+    const first = this.#ended === undefined || unsettled.length > 0
+    this.#ended = died
+    this.#inFlight = []
+    this.#waiting = []
+    this.#waitingRows = 0
+    for (const { reject } of unsettled) reject(died)
+    if (first) this.#onDeath(died)
+  }
+}
+
+/**
+ * Starts the thread and waits until it has opened, checked and migrated the file.
+ *
+ * @throws StoreError with a hint when it could not.
+ */
+export async function startWriter(
+  start: WriterStart,
+  onDeath: (error: StoreError) => void,
+): Promise<{ writer: Writer; evidence: string | undefined }> {
+  // The thread's file lies beside this one under the same extension, as source and as compiled.
+  const file = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
+  const worker = new Worker(file, { workerData: start, name: 'catalog writer' })
+  const reply = await new Promise<WriterReply>((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.once('exit', () => reject(new StoreError('io', "the catalog's writer did not start")))
+  })
+  if (reply.kind === 'refused') throw storeErrorOf(reply.fault)
+  return {
+    writer: new Writer(worker, onDeath),
+    evidence: reply.kind === 'opened' ? reply.evidence : undefined,
+  }
+}
+
+function rowsOf(operation: Operation): number {
+  switch (operation.kind) {
+    case 'record manifest':
+      return 1 + operation.record.manifest.edges.length
+    case 'note uses':
+      return operation.uses.length
+    default:
+      return 1
+  }
+}
+
+function tooManyWaiting(rows: number): StoreError {
+  return new StoreError('busy', `${rows} rows wait to be written to the catalog`, {
+    hint: 'the disk of the data directory does not keep up: look at its latency',
+  })
+}
