@@ -47,6 +47,7 @@ export class Fill {
   #startedAtMs: number
   #resumedBytes = 0
   #hasDeadline = false
+  #hasStarted = false
 
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
@@ -114,13 +115,10 @@ export class Fill {
   }
 
   async #fill(): Promise<FillOutcome> {
-    const { store, note } = this.#deps
-    const { digest, repository } = this.task
-    const file = await store.openFill(digest)
+    const file = await this.#deps.store.openFill(this.task.digest)
     try {
       this.#handle = new SharedHandle(await file.openRead())
-      this.#resumedBytes = file.contiguousBytes
-      note({ kind: 'fill started', repository, digest, resumedBytes: file.contiguousBytes })
+      this.#noteStart(file.contiguousBytes)
       const sizeBytes = await this.#download(file)
       file.verify(sizeBytes)
     } catch (error) {
@@ -256,8 +254,18 @@ export class Fill {
     this.#deps.note({ kind: 'storage failed', failure, reason: message, hint })
   }
 
+  /** No effect after the first call: every fill that ends has started once. */
+  #noteStart(resumedBytes: number): void {
+    if (this.#hasStarted) return
+    this.#hasStarted = true
+    this.#resumedBytes = resumedBytes
+    const { repository, digest } = this.task
+    this.#deps.note({ kind: 'fill started', repository, digest, resumedBytes })
+  }
+
   #noteEnd(outcome: FillOutcome, failure: unknown): void {
     const { clock, note } = this.#deps
+    this.#noteStart(0)
     note({
       kind: 'fill ended',
       repository: this.task.repository,

@@ -1,0 +1,46 @@
+// What a command is given of the process it runs in; commands never touch `process` themselves.
+
+export interface OutputStream {
+  write(text: string): unknown
+  /** Of a terminal: characters per line. */
+  readonly columns?: number
+}
+
+export interface CliContext {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  /** Standard output is a terminal. */
+  readonly isTerminal: boolean
+  readonly nodeVersion: string
+  /** Calls `act` at every arrival of the signal. */
+  onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', act: () => void): void
+  /** Ends the process at once: only for a second SIGTERM or SIGINT while draining. */
+  exit(code: number): never
+}
+
+/** What the shell sees; documented in docs/operations.md and in `--help`. */
+export const EXIT_CODES = {
+  ok: 0,
+  /** The command ran and the answer is no: not found, faults in a configuration, a failed pull. */
+  failed: 1,
+  /** Wrong arguments. */
+  usage: 2,
+  /** The server is not running or cannot be reached. */
+  unreachable: 69,
+  /** The configuration is invalid (sysexits EX_CONFIG). */
+  configuration: 78,
+} as const
+
+export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]
+
+/** Ends a command with a message for people on standard error. */
+export class CliError extends Error {
+  readonly exitCode: ExitCode
+
+  constructor(exitCode: ExitCode, message: string) {
+    super(message)
+    this.name = 'CliError'
+    this.exitCode = exitCode
+  }
+}

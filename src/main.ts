@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+// argv → command. The only reader of `process`: arguments, environment, signals, streams and exit codes pass through here.
+// It looks at Node's version before anything is loaded that would crash on an old one.
+
+/** The oldest Node that runs everything: type stripping and the SQLite binding set it. */
+const OLDEST_NODE = [24, 12] as const
+
+function isTooOld(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])
+}
+
+if (isTooOld(process.versions.node)) {
+  process.stderr.write(
+    `entrepot needs Node ${OLDEST_NODE.join('.')} or newer and this is ${process.versions.node}: run it with "npm start", which brings its own, or install a newer one\n`,
+  )
+  process.exit(78)
+}
+
+const { runCommand } = await import('./cli/commands.ts')
+const { exitCode } = await runCommand(process.argv.slice(2), {
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  isTerminal: process.stdout.isTTY === true,
+  nodeVersion: process.versions.node,
+  onSignal: (signal, act) => {
+    process.on(signal, act)
+  },
+  exit: code => process.exit(code),
+})
+process.exitCode = exitCode
