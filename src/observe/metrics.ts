@@ -1,0 +1,142 @@
+// The metrics table brought to life in a prom-client registry of its own. Typed by the table, so that a label outside its
+// closed set does not compile.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  type KeyOf,
+  type LabelsOf,
+  METRICS,
+  type MetricKey,
+  type MetricRow,
+} from './metrics-table.ts'
+
+/** Upstreams that get a label value of their own; with the `"*"` upstream, clients choose the hosts. */
+export const UPSTREAM_LABELS_MAX = 64
+
+/** A scrape waits so long for the disk and the catalog; after that it shows what they said last. */
+export const GAUGE_READ_LIMIT_MS = 1_000
+
+export interface MetricsOptions {
+  /** Of Entrepot and of Node, for `entrepot_build_info`. */
+  readonly version: string
+  readonly nodeVersion: string
+  /** For the limit of gauges that have to be read; such as Clock.sleep. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
+  /** Also the process's own metrics. Default true; they keep an event-loop monitor running. */
+  readonly process?: boolean
+}
+
+/** Facts that are read at each scrape. */
+export type WatchedGauges = Partial<
+  Record<
+    | 'storageFree'
+    | 'storageTotal'
+    | 'contentBytes'
+    | 'blobs'
+    | 'manifests'
+    | 'repositories'
+    | 'tags',
+    number
+  >
+>
+
+export interface Metrics {
+  /** Adds to a counter; 1 unless told. No effect if `amount` is 0. */
+  count<K extends KeyOf<'counter'>>(key: K, labels: LabelsOf<K>, amount?: number): void
+  observe<K extends KeyOf<'histogram'>>(key: K, labels: LabelsOf<K>, value: number): void
+  set<K extends KeyOf<'gauge'>>(key: K, labels: LabelsOf<K>, value: number): void
+  /** Moves a gauge without labels up or down. */
+  move(key: 'requestsInFlight' | 'joinedReaders' | 'fillsInFlight', by: 1 | -1): void
+  /** `read` runs at each scrape, one at a time; when it fails or is slow the gauges keep their last values. */
+  watch(read: () => Promise<WatchedGauges>): void
+  /** The Prometheus text format, for `/metrics`. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+type Instrument = Counter | Gauge | Histogram
+
+/** One registry per call, so that two apps in one process (tests) share nothing. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry()
+  const instruments = new Map<MetricKey, Instrument>()
+  for (const [key, row] of Object.entries(METRICS))
+    instruments.set(key as MetricKey, createInstrument(row, registry))
+  if (options.process ?? true) collectDefaultMetrics({ register: registry })
+
+  const boundLabels = boundUpstreams()
+  const watched: (() => Promise<void>)[] = []
+  const gauge = (key: MetricKey) => instruments.get(key) as Gauge
+
+  const metrics: Metrics = {
+    count(key, labels, amount = 1) {
+      if (amount !== 0) (instruments.get(key) as Counter).inc(boundLabels(labels), amount)
+    },
+    observe(key, labels, value) {
+      ;(instruments.get(key) as Histogram).observe(boundLabels(labels), value)
+    },
+    set(key, labels, value) {
+      gauge(key).set(boundLabels(labels), value)
+    },
+    move(key, by) {
+      gauge(key).inc(by)
+    },
+    watch(read) {
+      watched.push(
+        singly(read, values => {
+          for (const [key, value] of Object.entries(values)) gauge(key as MetricKey).set(value)
+        }),
+      )
+    },
+    async render() {
+      if (watched.length > 0)
+        await withinLimit(Promise.all(watched.map(read => read())), options.sleep)
+      return { contentType: registry.contentType, text: await registry.metrics() }
+    },
+  }
+  metrics.set('buildInfo', { version: options.version, node: options.nodeVersion }, 1)
+  return metrics
+}
+
+function createInstrument(row: MetricRow, registry: Registry): Instrument {
+  const { name, help } = row
+  const base = { name, help, labelNames: Object.keys(row.labels), registers: [registry] }
+  switch (row.type) {
+    case 'counter':
+      return new Counter(base)
+    case 'gauge':
+      return new Gauge(base)
+    case 'histogram':
+      return new Histogram({ ...base, buckets: [...(row.buckets ?? [])] })
+  }
+}
+
+/** Puts `other` for upstreams beyond the first UPSTREAM_LABELS_MAX, so that clients cannot grow the series without end. */
+function boundUpstreams(): (labels: Readonly<Record<string, string>>) => Record<string, string> {
+  const seen = new Set<string>()
+  return labels => {
+    const { upstream } = labels
+    if (upstream === undefined || seen.has(upstream)) return labels
+    if (seen.size >= UPSTREAM_LABELS_MAX) return { ...labels, upstream: 'other' }
+    seen.add(upstream)
+    return labels
+  }
+}
+
+/** Runs `read` unless it is still running, and hands on what it gave; a failure leaves things as they were. */
+function singly<T>(read: () => Promise<T>, use: (value: T) => void): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => {
+    running ??= read()
+      .then(use, () => {})
+      .finally(() => {
+        running = undefined
+      })
+    return running
+  }
+}
+
+async function withinLimit(work: Promise<unknown>, sleep: MetricsOptions['sleep']): Promise<void> {
+  const limit = new AbortController()
+  const waited = sleep(GAUGE_READ_LIMIT_MS, limit.signal).catch(() => {})
+  await Promise.race([work, waited])
+  limit.abort()
+}

@@ -1,0 +1,89 @@
+// The one "request completed" line and the metrics of a client's request, however it ended.
+import type { Logger } from './log.ts'
+import type { EndpointLabel, OutcomeLabel, SourceLabel } from './metrics-table.ts'
+import type { Metrics } from './metrics.ts'
+import { redactText, shorten } from './redact.ts'
+
+/** What is known of a request when its connection's part in it is over. */
+export interface RequestSummary {
+  readonly requestId: string
+  readonly method: string
+  readonly endpoint: EndpointLabel
+  /** Canonical where it was routed, else as the client wrote it; undefined when the endpoint has none. */
+  readonly repository: string | undefined
+  readonly reference: string | undefined
+  /** The path without its query, only for what parsed as no endpoint. */
+  readonly path: string | undefined
+  /** 0 when the client left before an answer began. */
+  readonly status: number
+  readonly source: SourceLabel
+  /** Body bytes written to the connection. */
+  readonly sentBytes: number
+  readonly durationMs: number
+  readonly outcome: OutcomeLabel
+  /** Why it failed or was refused; undefined when it was answered as asked. */
+  readonly error: Error | undefined
+  readonly client: string | undefined
+  readonly userAgent: string | undefined
+}
+
+export type NoteRequest = (summary: RequestSummary) => void
+
+/** Bytes of these did not have to cross the WAN for this client. */
+const SAVED: ReadonlySet<SourceLabel> = new Set(['hit', 'joined', 'stale'])
+
+/** Probes of load balancers: one line each would be most of the log. */
+const QUIET: ReadonlySet<EndpointLabel> = new Set(['livez'])
+
+export function createNoteRequest({
+  logger,
+  metrics,
+}: {
+  logger: Logger
+  metrics: Metrics
+}): NoteRequest {
+  return summary => {
+    countRequest(summary, metrics)
+    const level = levelOf(summary)
+    if (!logger.isLevelEnabled(level)) return
+    logger[level](fieldsOf(summary), 'request completed')
+  }
+}
+
+function countRequest(summary: RequestSummary, metrics: Metrics): void {
+  const { endpoint, source, outcome, sentBytes } = summary
+  const method = summary.method === 'GET' || summary.method === 'HEAD' ? summary.method : 'other'
+  metrics.count('requests', { endpoint, method, status: String(summary.status), source, outcome })
+  metrics.observe('requestDuration', { endpoint, source, outcome }, summary.durationMs / 1000)
+  if (source === 'none') return
+  metrics.count('clientBytes', { source }, sentBytes)
+  if (SAVED.has(source)) metrics.count('wanSavedBytes', {}, sentBytes)
+}
+
+/** An abort is nothing an operator can mend (R52); an error of ours is. */
+function levelOf(summary: RequestSummary): 'debug' | 'info' | 'warn' | 'error' {
+  if (summary.status === 500) return 'error'
+  if (summary.outcome === 'failed') return 'warn'
+  return QUIET.has(summary.endpoint) ? 'debug' : 'info'
+}
+
+function fieldsOf(summary: RequestSummary) {
+  const { error, userAgent, path, repository, reference, durationMs, ...plain } = summary
+  return {
+    ...plain,
+    ...(repository === undefined ? {} : { repository: shorten(repository) }),
+    ...(reference === undefined ? {} : { reference: shorten(reference) }),
+    ...(path === undefined ? {} : { path: shorten(path) }),
+    durationMs: Math.round(durationMs * 10) / 10,
+    ...(userAgent === undefined ? {} : { userAgent: shorten(userAgent) }),
+    ...(error === undefined ? {} : describe(error, summary.status)),
+  }
+}
+
+/** A refusal is the client's own doing and needs no trace; a failure does. */
+function describe(error: Error, status: number) {
+  const code = 'code' in error ? { errorCode: error.code } : {}
+  return status >= 500 || status === 0 || !('code' in error)
+    ? { ...code, error }
+    : { ...code, errorMessage: redactText(error.message) }
+}
