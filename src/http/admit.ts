@@ -1,0 +1,41 @@
+// What is wrong with a request before anybody looks at its target: HTTP syntax that node lets pass, and bounds (R192; step 1 of
+// the order of error precedence).
+import type { IncomingMessage } from 'node:http'
+import { RegistryError } from '../oci/errors.ts'
+import { QUERY_PARAMETERS_MAX } from './limits.ts'
+
+// A DNS name as resolvers take it (also with the underscores of container networks), an IPv4 address or a bracketed IPv6 one.
+const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/
+
+/** @throws RegistryError UNSUPPORTED with status 400 */
+export function checkSyntax(request: IncomingMessage): void {
+  checkHost(request)
+  const target = request.url ?? ''
+  if (target.split('&', QUERY_PARAMETERS_MAX + 1).length > QUERY_PARAMETERS_MAX) {
+    throw malformed(`at most ${QUERY_PARAMETERS_MAX} query parameters in one request`)
+  }
+}
+
+/** HTTP/1.1 requires exactly one, and node keeps only the first of several. */
+function checkHost({
+  rawHeaders,
+  headers,
+  httpVersionMajor,
+  httpVersionMinor,
+}: IncomingMessage): void {
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]
+    if (name?.length === 4 && name.toLowerCase() === 'host') count += 1
+  }
+  const required = httpVersionMajor === 1 && httpVersionMinor >= 1
+  if (count > 1 || (required && count === 0)) throw malformed('a request carries one Host header')
+  const { host } = headers
+  if (host !== undefined && host !== '' && !HOST.test(host)) {
+    throw malformed('the Host header is no host name')
+  }
+}
+
+function malformed(message: string): RegistryError {
+  return new RegistryError('UNSUPPORTED', message, { status: 400 })
+}

@@ -1,0 +1,39 @@
+// What a handler gives back: status, headers and where the body comes from. Values only; send-answer.ts alone writes to
+// a connection, so that headers of a success never linger on an error.
+import type { ByteRange } from '../oci/range.ts'
+import type { BlobAnswer } from '../registry/answers.ts'
+
+/** By name as it is sent; several lines of one header as a list; undefined ones are left out. */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** A piece of a streamed body: bytes of the blob, or what stands between them in a multipart answer. */
+export type Segment = { readonly range: ByteRange } | { readonly bytes: Uint8Array }
+
+export type AnswerBody =
+  | { readonly kind: 'none' }
+  /** Whole; its length becomes `Content-Length`, also when the request was a HEAD. */
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  /** Only the length, for HEAD. */
+  | { readonly kind: 'length'; readonly sizeBytes: number }
+  /** Streamed; whoever sends it closes `blob` exactly once, whatever happens. */
+  | {
+      readonly kind: 'blob'
+      readonly blob: BlobAnswer
+      readonly segments: readonly Segment[]
+      readonly sizeBytes: number
+    }
+
+export interface Answer {
+  readonly status: number
+  readonly headers: AnswerHeaders
+  readonly body: AnswerBody
+}
+
+/** JSON as it goes out: a buffer, for a string would get a charset that clients do not expect (R9). */
+export function jsonAnswer(value: unknown, headers: AnswerHeaders = {}): Answer {
+  return {
+    status: 200,
+    headers: { 'Content-Type': 'application/json', ...headers },
+    body: { kind: 'bytes', bytes: Buffer.from(JSON.stringify(value)) },
+  }
+}

@@ -1,0 +1,103 @@
+// The data port as a fastify instance. Fastify gives the server, `inject` and the orderly close; it neither routes nor parses,
+// because names are parsed from the raw target and bodies are never taken in. Nobody listens here: server.ts does.
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import { type FastifyInstance, fastify } from 'fastify'
+import type { Access } from '../access/access.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import { createNoteRequest } from '../observe/note-request.ts'
+import type { Registry } from '../registry/answers.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { createClientErrorHandler } from './client-error.ts'
+import { createConnections } from './connections.ts'
+import {
+  CONNECTIONS_CHECK_INTERVAL_MS,
+  CONNECTIONS_MAX,
+  HEADER_MAX_BYTES,
+  HEADERS_TIMEOUT_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
+  REQUESTS_MAX,
+} from './limits.ts'
+import { createRequestIds } from './request-id.ts'
+import { createServe, type Serve } from './serve.ts'
+
+export interface HttpOptions {
+  /** Requests at once in this process. Default REQUESTS_MAX. */
+  readonly requestsMax?: number
+}
+
+export interface AppDeps {
+  readonly registry: Registry
+  readonly access: Access
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly options?: HttpOptions
+}
+
+const REQUEST_ID_PREFIX_BYTES = 4
+
+export function buildApp(deps: AppDeps): FastifyInstance {
+  const { metrics, logger } = deps
+  const connections = createConnections()
+  let draining = false
+  const serve = createServe({
+    ...deps,
+    noteRequest: createNoteRequest({ logger, metrics }),
+    connections,
+    requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
+    requestsMax: deps.options?.requestsMax ?? REQUESTS_MAX,
+    draining: () => draining,
+    onIdle: () => app.server.closeIdleConnections(),
+  })
+
+  const app = fastify({
+    serverFactory: handler => createDataServer(handler as Serve, serve),
+    clientErrorHandler: createClientErrorHandler({
+      metrics,
+      isBusy: socket => connections.isBusy(socket),
+    }),
+    // A target that fastify cannot decode is one that parseTarget will refuse in our words.
+    frameworkErrors: (_error, request, reply) => {
+      reply.hijack()
+      serve(request.raw, reply.raw)
+    },
+    trustProxy: false,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+  })
+  app.addHook('preClose', done => {
+    draining = true
+    done()
+  })
+  // In the first hook, before fastify looks at methods it does not know, media types and bodies.
+  app.addHook('onRequest', (request, reply) => {
+    reply.hijack()
+    serve(request.raw, reply.raw)
+  })
+  return app
+}
+
+/** `viaFastify` for ordinary requests; what carries an `Expect` goes the same way, without a 100 being sent first (R15, R229). */
+function createDataServer(viaFastify: Serve, serve: Serve) {
+  const server = createServer(
+    {
+      maxHeaderSize: HEADER_MAX_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // Measured to the end of the body, so it would cut long uploads (R228). Bodies that are not wanted end the connection instead.
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
+      // A missing Host is refused in JSON, in admit.ts.
+      requireHostHeader: false,
+      noDelay: true,
+    },
+    viaFastify,
+  )
+  server.maxConnections = CONNECTIONS_MAX
+  server.on('checkContinue', serve)
+  server.on('checkExpectation', serve)
+  return server
+}

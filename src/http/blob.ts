@@ -1,0 +1,151 @@
+// GET and HEAD of a blob (end-2; R46–R63): whole, one range, many ranges. What is decided here is decided before the first byte;
+// the bytes themselves are send-blob.ts.
+import { randomBytes } from 'node:crypto'
+import { matchesIfNoneMatch, matchesIfRange } from '../oci/conditional.ts'
+import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
+import type { Endpoint } from '../oci/endpoint.ts'
+import { RegistryError } from '../oci/errors.ts'
+import {
+  type ByteRange,
+  formatContentRange,
+  formatUnsatisfiedRange,
+  parseRange,
+  RANGES_MAX,
+  type RequestedRange,
+  rangeLength,
+} from '../oci/range.ts'
+import type { BlobAnswer, BlobHead } from '../registry/answers.ts'
+import type { Answer, AnswerHeaders } from './answer.ts'
+import { cacheByDigest, contentHeaders } from './content-headers.ts'
+import type { NamedContext } from './context.ts'
+import { errorAnswer } from './error-response.ts'
+import { createMultipart } from './multipart.ts'
+
+type BlobEndpoint = Extract<Endpoint, { kind: 'blob' }>
+
+const OCTETS = 'application/octet-stream'
+const BOUNDARY_BYTES = 24
+const FROM_THE_START = /^bytes=0-[0-9]*$/
+
+export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint): Promise<Answer> {
+  const { exchange, registry, routed, headOnly, anonymously } = context
+  const { headers } = exchange.request
+  // Ranges are of GET alone (RFC 9110 §14.2), and only of this very content (R60).
+  const sameContent = matchesIfRange(headers['if-range']?.toString(), digest)
+  const range = !headOnly && sameContent ? headers.range : undefined
+  if (parseRange(range, Number.MAX_SAFE_INTEGER).kind === 'too-many') throw tooManyRanges()
+
+  // A download is not begun for what can be said without one: 304, 416, a HEAD. A range that begins later than the blob needs its
+  // size before the engine can be told what is wanted first.
+  const conditional = headers['if-none-match'] !== undefined
+  if (headOnly || conditional || (range !== undefined && !FROM_THE_START.test(range))) {
+    const head = await registry.headBlob(routed.repository, digest)
+    exchange.record.source = head.source
+    if (matchesIfNoneMatch(headers['if-none-match'], digest)) {
+      return { status: 304, headers: blobHeaders(head, anonymously), body: { kind: 'none' } }
+    }
+    if (headOnly) return answerHead(head, anonymously)
+    if (parseRange(range, head.sizeBytes).kind === 'unsatisfiable') return unsatisfiable(head)
+    return answerContent(context, digest, { range, wanted: firstWanted(range, head.sizeBytes) })
+  }
+  return answerContent(context, digest, { range, wanted: undefined })
+}
+
+function answerHead(head: BlobHead, anonymously: boolean): Answer {
+  return {
+    status: 200,
+    headers: { ...blobHeaders(head, anonymously), 'Content-Type': OCTETS },
+    body: { kind: 'length', sizeBytes: head.sizeBytes },
+  }
+}
+
+async function answerContent(
+  { exchange, registry, routed, anonymously }: NamedContext,
+  digest: Digest,
+  asked: { readonly range: string | undefined; readonly wanted: ByteRange | undefined },
+): Promise<Answer> {
+  const blob = await registry.pullBlob(routed.repository, digest, asked.wanted)
+  exchange.record.source = blob.source
+  try {
+    refuseFalseEmptiness(blob)
+    const requested = parseRange(asked.range, blob.sizeBytes)
+    if (requested.kind === 'unsatisfiable') {
+      await blob.close()
+      return unsatisfiable(blob)
+    }
+    return contentAnswer(blob, requested, anonymously)
+  } catch (error) {
+    await blob.close()
+    throw error
+  }
+}
+
+function contentAnswer(blob: BlobAnswer, requested: RequestedRange, anonymously: boolean): Answer {
+  const { sizeBytes } = blob
+  const headers = blobHeaders(blob, anonymously)
+  const ranges = requested.kind === 'ranges' ? requested.ranges : []
+  const [range] = ranges
+  if (range === undefined) {
+    const segments = sizeBytes === 0 ? [] : [{ range: { first: 0, last: sizeBytes - 1 } }]
+    return {
+      status: 200,
+      headers: { ...headers, 'Content-Type': OCTETS },
+      body: { kind: 'blob', blob, segments, sizeBytes },
+    }
+  }
+  if (ranges.length === 1) {
+    return {
+      status: 206,
+      headers: {
+        ...headers,
+        'Content-Type': OCTETS,
+        'Content-Range': formatContentRange(range, sizeBytes),
+      },
+      body: { kind: 'blob', blob, segments: [{ range }], sizeBytes: rangeLength(range) },
+    }
+  }
+  const boundary = randomBytes(BOUNDARY_BYTES).toString('hex')
+  const multipart = createMultipart(ranges, { sizeBytes, contentType: OCTETS }, boundary)
+  return {
+    status: 206,
+    headers: { ...headers, 'Content-Type': multipart.contentType },
+    body: { kind: 'blob', blob, segments: multipart.segments, sizeBytes: multipart.sizeBytes },
+  }
+}
+
+function blobHeaders(head: BlobHead, anonymously: boolean): AnswerHeaders {
+  return {
+    ...contentHeaders(head.digest, head.source),
+    'Cache-Control': cacheByDigest(anonymously),
+    'Accept-Ranges': 'bytes',
+  }
+}
+
+function unsatisfiable({ sizeBytes }: BlobHead): Answer {
+  const error = new RegistryError('RANGE_INVALID', `the blob has ${sizeBytes} bytes`)
+  return errorAnswer(error, {
+    'Accept-Ranges': 'bytes',
+    'Content-Range': formatUnsatisfiedRange(sizeBytes),
+  })
+}
+
+/** 400 makes a client ask for fewer ranges; any other status makes it give up (R57). */
+function tooManyRanges(): RegistryError {
+  return new RegistryError('RANGE_INVALID', `at most ${RANGES_MAX} ranges in one request`, {
+    status: 400,
+  })
+}
+
+function firstWanted(range: string | undefined, sizeBytes: number): ByteRange | undefined {
+  const requested = parseRange(range, sizeBytes)
+  return requested.kind === 'ranges' ? requested.ranges[0] : undefined
+}
+
+/** Of an empty answer no byte is read, so nobody downstream would notice that the content was not empty. */
+function refuseFalseEmptiness({ digest, sizeBytes }: BlobHead): void {
+  if (sizeBytes > 0 || digest === digestOf(new Uint8Array(), digestAlgorithm(digest))) return
+  throw new RegistryError(
+    'UNAVAILABLE',
+    'the upstream says that this blob is empty, and its digest says that it is not',
+  )
+}

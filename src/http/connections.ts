@@ -1,0 +1,62 @@
+// Which requests of a connection are being answered. One at a time: node hands over pipelined requests all at once, and each
+// would hold a chunk in memory until those before it are done.
+import type { Socket } from 'node:net'
+import { PIPELINED_MAX } from './limits.ts'
+
+/** What is done with a request in turn. `start` is called at most once; `abandon` when the connection ends before its turn. */
+export interface Turn {
+  readonly start: () => void
+  readonly abandon: () => void
+}
+
+export interface Connections {
+  /** Starts `turn` now or after those before it. `full` when too many wait already; then nothing is kept of it. */
+  enter(socket: Socket, turn: Turn): 'entered' | 'full'
+  /** The request in turn is over; the next one starts. */
+  leave(socket: Socket): void
+  /** Is a request of this connection being answered? */
+  isBusy(socket: Socket): boolean
+}
+
+interface Lane {
+  busy: boolean
+  readonly waiting: Turn[]
+}
+
+export function createConnections(): Connections {
+  const lanes = new WeakMap<Socket, Lane>()
+
+  function laneOf(socket: Socket): Lane {
+    const known = lanes.get(socket)
+    if (known !== undefined) return known
+    const lane: Lane = { busy: false, waiting: [] }
+    lanes.set(socket, lane)
+    socket.once('close', () => {
+      for (const turn of lane.waiting.splice(0)) turn.abandon()
+    })
+    return lane
+  }
+
+  return {
+    enter(socket, turn) {
+      const lane = laneOf(socket)
+      if (!lane.busy) {
+        lane.busy = true
+        turn.start()
+        return 'entered'
+      }
+      if (lane.waiting.length >= PIPELINED_MAX) return 'full'
+      lane.waiting.push(turn)
+      return 'entered'
+    },
+    leave(socket) {
+      const lane = laneOf(socket)
+      const next = lane.waiting.shift()
+      if (next === undefined) lane.busy = false
+      else next.start()
+    },
+    isBusy(socket) {
+      return lanes.get(socket)?.busy ?? false
+    },
+  }
+}

@@ -1,0 +1,27 @@
+// Stopping without cutting anybody short (R236): no new connections, answers under way get their time, idle connections end.
+import type { FastifyInstance } from 'fastify'
+import type { Clock } from '../registry/ports/clock.ts'
+
+export interface DrainOptions {
+  /** How long answers under way may still take. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+}
+
+/** @returns `finished` when every answer ended by itself, `cut` when the rest was cut at the limit. Not to be called twice. */
+export async function drain(
+  app: FastifyInstance,
+  { timeoutMs, clock }: DrainOptions,
+): Promise<'finished' | 'cut'> {
+  const limit = new AbortController()
+  const finished = app.close().then(() => 'finished' as const)
+  const late = clock.sleep(timeoutMs, limit.signal).then(
+    () => 'cut' as const,
+    () => 'finished' as const,
+  )
+  const outcome = await Promise.race([finished, late])
+  limit.abort()
+  if (outcome === 'cut') app.server.closeAllConnections()
+  await finished
+  return outcome
+}

@@ -1,0 +1,49 @@
+// The one place where errors become answers (R121–R124). A RegistryError may be shown; anything else, upstream and store errors
+// among them, becomes 500 with the request's id and nothing of its own text (R123).
+import { errorEnvelope, RegistryError } from '../oci/errors.ts'
+import type { Answer, AnswerHeaders } from './answer.ts'
+import { ERROR_BODY_MAX_BYTES } from './limits.ts'
+
+/** Statuses that tell when to come back (R124). */
+const RETRY_STATUSES = new Set([429, 503])
+const RETRY_AFTER_SECONDS_DEFAULT = 5
+/** Clients honour at most a minute (R124). */
+const RETRY_AFTER_SECONDS_MAX = 60
+
+/** `headers` are those that belong to this very error: `Allow`, `Content-Range`. */
+export function errorAnswer(error: RegistryError, headers: AnswerHeaders = {}): Answer {
+  return {
+    status: error.status,
+    headers: {
+      'Content-Type': 'application/json',
+      'Cache-Control': 'no-store',
+      'Retry-After': retryAfter(error),
+      ...headers,
+    },
+    body: { kind: 'bytes', bytes: envelopeBytes(error) },
+  }
+}
+
+/** For whatever was thrown. */
+export function failureAnswer(failure: unknown, requestId: string): Answer {
+  return errorAnswer(failure instanceof RegistryError ? failure : internalError(failure, requestId))
+}
+
+function internalError(cause: unknown, requestId: string): RegistryError {
+  const message = `something failed inside the registry; its log says what, under request ${requestId}`
+  return new RegistryError('UNKNOWN', message, { cause })
+}
+
+function retryAfter(error: RegistryError): string | undefined {
+  const seconds = error.retryAfterSeconds
+  if (seconds === undefined && !RETRY_STATUSES.has(error.status)) return undefined
+  const whole = Math.ceil(seconds ?? RETRY_AFTER_SECONDS_DEFAULT)
+  return String(Math.min(Math.max(whole, 1), RETRY_AFTER_SECONDS_MAX))
+}
+
+function envelopeBytes(error: RegistryError): Uint8Array {
+  const bytes = Buffer.from(errorEnvelope(error))
+  if (bytes.length <= ERROR_BODY_MAX_BYTES) return bytes
+  const { code, status } = error
+  return Buffer.from(errorEnvelope(new RegistryError(code, undefined, { status })))
+}

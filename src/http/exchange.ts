@@ -1,0 +1,93 @@
+// One request and its answer, as a value that is passed along: node's two objects, the id, and what the log line will say.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
+import type { RequestSummary } from '../observe/note-request.ts'
+import { isPrintable } from './header-text.ts'
+
+/** What becomes known while a request is answered; written by whoever knows it, read once at the end. */
+export interface RequestRecord {
+  endpoint: EndpointLabel
+  repository: string | undefined
+  reference: string | undefined
+  /** For `OCI-Namespace`, when `ns` chose the upstream (R32). */
+  namespace: string | undefined
+  source: SourceLabel
+  sentBytes: number
+  /** Why it was refused or failed. */
+  error: Error | undefined
+  /** We broke the connection because the answer could not be finished. */
+  cut: boolean
+}
+
+export interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly requestId: string
+  /** Monotonic. */
+  readonly startedMs: number
+  readonly record: RequestRecord
+}
+
+export function createExchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  facts: { readonly requestId: string; readonly startedMs: number },
+): Exchange {
+  return {
+    request,
+    response,
+    ...facts,
+    record: {
+      endpoint: 'none',
+      repository: undefined,
+      reference: undefined,
+      namespace: undefined,
+      source: 'none',
+      sentBytes: 0,
+      error: undefined,
+      cut: false,
+    },
+  }
+}
+
+/** Will a body follow this request's head, as far as the head says? */
+export function hasBody(request: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers
+  return coding !== undefined || (length !== undefined && Number(length) !== 0)
+}
+
+/** What is left to say when the answer was finished or the connection is gone. */
+export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
+  const { request, response, record } = exchange
+  const { endpoint, repository, reference, source, sentBytes, error } = record
+  const path = endpoint === 'none' ? pathOf(request.url ?? '') : undefined
+  return {
+    requestId: exchange.requestId,
+    method: request.method ?? '',
+    endpoint,
+    repository,
+    reference,
+    path,
+    status: response.headersSent ? response.statusCode : 0,
+    source,
+    sentBytes,
+    durationMs: nowMs - exchange.startedMs,
+    outcome: outcomeOf(exchange),
+    error,
+    client: request.socket.remoteAddress,
+    userAgent: request.headers['user-agent'],
+  }
+}
+
+/** An `aborted` answer is the client's choice and no error (R52). */
+function outcomeOf({ response, record }: Exchange): OutcomeLabel {
+  if (record.cut) return 'failed'
+  if (!response.writableFinished) return 'aborted'
+  return response.statusCode >= 500 ? 'failed' : 'completed'
+}
+
+/** Without the query, which may carry somebody's signature. */
+function pathOf(target: string): string {
+  const path = target.split('?', 1)[0] ?? ''
+  return isPrintable(path) ? path : '[not printable]'
+}

@@ -1,0 +1,45 @@
+// Every bound of the data port, beside its reason. Bounds of names, ranges and pages are in oci/, where they are parsed.
+// Reaching one has a defined answer, named here.
+
+/** A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for the other headers. Beyond: 431. */
+export const HEADER_MAX_BYTES = 96 * 1024
+
+/** `artifactType` may come many times, everything else once. Beyond: 400. */
+export const QUERY_PARAMETERS_MAX = 64
+
+/** Slow request heads are cut with 408 after this and one checking interval. */
+export const HEADERS_TIMEOUT_MS = 10_000
+export const CONNECTIONS_CHECK_INTERVAL_MS = 5_000
+
+/** Longer than clients keep idle connections (Go: 90 s), so that it is they who close and never meet a reset (R228). */
+export const KEEP_ALIVE_TIMEOUT_MS = 120_000
+
+/** A client that takes no bytes for so long while some wait for it is cut; CRI gives up a pull without progress after as long. */
+export const STALLED_READER_MS = 5 * 60_000
+
+/** Connections at once; the kernel's backlog holds what comes beyond. */
+export const CONNECTIONS_MAX = 16_384
+
+/** Requests of one connection that wait for the one before them; no client of registries pipelines. Beyond: 503 and closed. */
+export const PIPELINED_MAX = 16
+
+/** Requests being answered at once in this process when nothing else is configured. Beyond: 503 with Retry-After. */
+export const REQUESTS_MAX = 4_096
+
+/** When the process is full, the next second may do; clients add their own back-off. */
+export const BUSY_RETRY_AFTER_SECONDS = 1
+
+/** An answer whose first bytes are not here yet keeps its head back for so long: until then a failure can still be told as one. */
+export const HEAD_HELD_BACK_MS = 1_000
+
+/** A body that nobody wants is read and dropped for so long, that its sender gets to read the answer before the connection ends. */
+export const LINGER_MS = 1_000
+
+/** Clients read a bounded part of an error's body (R121). */
+export const ERROR_BODY_MAX_BYTES = 64 * 1024
+
+/** A page of tags or repositories: by default, and at most (R66). */
+export const LIST_LIMITS = { defaultLimit: 1_000, maxLimit: 10_000 } as const
+
+/** What clients read of a referrers answer (R76); the rest is on the next page. */
+export const REFERRERS_MAX_BYTES = 4 * 1024 * 1024

@@ -1,0 +1,49 @@
+// GET and HEAD of a manifest, by tag or digest (end-3; R5, R8–R12). Its bytes go out as they came in.
+import type { Endpoint } from '../oci/endpoint.ts'
+import { matchesIfNoneMatch } from '../oci/conditional.ts'
+import type { ManifestAnswer } from '../registry/answers.ts'
+import type { Answer, AnswerBody } from './answer.ts'
+import {
+  ageSeconds,
+  cacheByDigest,
+  contentHeaders,
+  REVALIDATE,
+  warningLines,
+} from './content-headers.ts'
+import type { NamedContext } from './context.ts'
+
+type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
+
+export async function answerManifest(
+  context: NamedContext,
+  endpoint: ManifestEndpoint,
+): Promise<Answer> {
+  const { exchange, registry, routed, headOnly } = context
+  const { accept, 'if-none-match': ifNoneMatch } = exchange.request.headers
+  const { reference } = endpoint
+
+  const request = { reference, accept: accept === undefined ? [] : [accept] }
+  const manifest = headOnly
+    ? await registry.headManifest(routed.repository, request)
+    : await registry.pullManifest(routed.repository, request)
+  exchange.record.source = manifest.source
+
+  const headers = {
+    ...contentHeaders(manifest.digest, manifest.source),
+    'Cache-Control': reference.kind === 'digest' ? cacheByDigest(context.anonymously) : REVALIDATE,
+    Age: ageSeconds(manifest.ageMs),
+    Warning: warningLines(manifest.warnings),
+  }
+  if (matchesIfNoneMatch(ifNoneMatch, manifest.digest)) {
+    return { status: 304, headers, body: { kind: 'none' } }
+  }
+  return {
+    status: 200,
+    headers: { ...headers, 'Content-Type': manifest.mediaType },
+    body: bodyOf(manifest),
+  }
+}
+
+function bodyOf({ bytes, sizeBytes }: ManifestAnswer): AnswerBody {
+  return bytes === undefined ? { kind: 'length', sizeBytes } : { kind: 'bytes', bytes }
+}

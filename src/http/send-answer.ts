@@ -1,0 +1,85 @@
+// Writes an Answer to its connection: the only place that does. Headers that every answer carries are added here.
+import type { Clock } from '../registry/ports/clock.ts'
+import type { Answer, AnswerHeaders } from './answer.ts'
+import { type Exchange, hasBody } from './exchange.ts'
+import { isPrintable } from './header-text.ts'
+import { dropBody } from './linger.ts'
+import { sendBlob } from './send-blob.ts'
+
+export interface SendDeps {
+  readonly clock: Clock
+  /** The process is stopping: connections end with their answer (R236). */
+  readonly draining: () => boolean
+}
+
+/**
+ * Resolves when everything was handed to the connection, or when that is gone. @throws whatever kept the answer from being begun:
+ * until then another answer can take its place.
+ */
+export async function sendAnswer(
+  exchange: Exchange,
+  answer: Answer,
+  deps: SendDeps,
+): Promise<void> {
+  const { response, request, record } = exchange
+  const { body } = answer
+  const unwanted = hasBody(request)
+  const close = unwanted || deps.draining()
+  const writeHead = () => response.writeHead(answer.status, headLines(exchange, answer, close))
+  if (body.kind === 'blob') return sendBlob({ exchange, body, writeHead, clock: deps.clock })
+
+  if (response.destroyed) return
+  writeHead()
+  if (body.kind !== 'bytes' || request.method === 'HEAD') {
+    response.end()
+    return
+  }
+  record.sentBytes = body.bytes.length
+  if (!unwanted) {
+    response.end(body.bytes)
+    return
+  }
+  response.write(body.bytes)
+  await dropBody(request, deps.clock)
+  response.end()
+}
+
+/** Name and value in turn, as node takes them with the least work. */
+function headLines(exchange: Exchange, answer: Answer, close: boolean): string[] {
+  const lines = [
+    'Docker-Distribution-API-Version',
+    'registry/2.0',
+    'X-Request-Id',
+    exchange.requestId,
+  ]
+  const add = (name: string, value: string) => {
+    if (!isPrintable(value)) throw new TypeError(`value of ${name} is no header text`)
+    lines.push(name, value)
+  }
+  for (const [name, value] of Object.entries(withCommon(exchange, answer, close))) {
+    if (typeof value === 'string') add(name, value)
+    else if (value !== undefined) for (const line of value) add(name, line)
+  }
+  return lines
+}
+
+function withCommon(exchange: Exchange, answer: Answer, close: boolean): AnswerHeaders {
+  return {
+    'OCI-Namespace': exchange.record.namespace,
+    'Content-Length': lengthOf(answer),
+    Connection: close ? 'close' : undefined,
+    ...answer.headers,
+  }
+}
+
+function lengthOf({ body }: Answer): string | undefined {
+  switch (body.kind) {
+    case 'none':
+      return undefined
+    case 'bytes':
+      return String(body.bytes.length)
+    case 'length':
+    case 'blob':
+      return String(body.sizeBytes)
+  }
+}

@@ -1,0 +1,98 @@
+// Streams a blob: chunk by chunk as its reader gives them, no faster than the client takes them, and never as if it were whole when
+// it is not (R231). The client leaving ends the reading at once and the fill never (R52).
+import type { ByteRange } from '../oci/range.ts'
+import type { BlobAnswer } from '../registry/answers.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { AnswerBody } from './answer.ts'
+import { createClientFlow, type ClientFlow } from './client-flow.ts'
+import type { Exchange } from './exchange.ts'
+import { HEAD_HELD_BACK_MS } from './limits.ts'
+
+export interface BlobSending {
+  readonly exchange: Exchange
+  readonly body: Extract<AnswerBody, { kind: 'blob' }>
+  readonly writeHead: () => void
+  readonly clock: Clock
+}
+
+/** Closes the blob exactly once. @throws what the reader threw, if the head has not gone out yet */
+export async function sendBlob(sending: BlobSending): Promise<void> {
+  const { exchange, body } = sending
+  const { response, record } = exchange
+  const flow = createClientFlow(response)
+  try {
+    if (!flow.gone) await writeBody(sending, flow)
+  } catch (error) {
+    if (flow.gone) return
+    if (!response.headersSent) throw error
+    record.error = error instanceof Error ? error : new Error(String(error))
+    record.cut = true
+    response.destroy()
+  } finally {
+    flow.release()
+    await body.blob.close()
+  }
+}
+
+async function writeBody(sending: BlobSending, flow: ClientFlow): Promise<void> {
+  const { exchange, body, writeHead } = sending
+  const { response } = exchange
+  response.strictContentLength = true
+  for (const segment of body.segments) {
+    if ('range' in segment) {
+      await writeRange(sending, flow, segment.range)
+    } else {
+      if (!response.headersSent) writeHead()
+      await writeChunk(exchange, flow, segment.bytes)
+    }
+  }
+  if (!response.headersSent) writeHead()
+  response.end()
+}
+
+/** The iterator is driven by hand because the head goes out between the first request for bytes and their coming. */
+async function writeRange(sending: BlobSending, flow: ClientFlow, range: ByteRange): Promise<void> {
+  const { exchange, body, writeHead, clock } = sending
+  const chunks = body.blob.read(range, flow.signal)[Symbol.asyncIterator]()
+  try {
+    const first = chunks.next()
+    if (!exchange.response.headersSent) {
+      await holdHead(first, body.blob, clock)
+      if (flow.gone) return
+      writeHead()
+    }
+    for (let step = await first; step.done !== true; step = await chunks.next()) {
+      await writeChunk(exchange, flow, step.value)
+    }
+  } finally {
+    await chunks.return?.()
+  }
+}
+
+/**
+ * Waits for the first bytes, though not for long: a client has its own limit for the head. A failure that comes in time is thrown,
+ * and becomes an error answer instead of a cut connection.
+ */
+async function holdHead(
+  first: Promise<unknown>,
+  { source }: BlobAnswer,
+  clock: Clock,
+): Promise<void> {
+  if (source !== 'miss' && source !== 'joined') {
+    await first
+    return
+  }
+  const limit = new AbortController()
+  await Promise.race([first, clock.sleep(HEAD_HELD_BACK_MS, limit.signal).catch(() => {})])
+  limit.abort()
+}
+
+/** Counts a chunk when the client has taken it as far as the connection's buffer. */
+async function writeChunk(
+  { response, record }: Exchange,
+  flow: ClientFlow,
+  chunk: Uint8Array,
+): Promise<void> {
+  if (!response.write(chunk)) await flow.drained()
+  record.sentBytes += chunk.length
+}

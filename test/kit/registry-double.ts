@@ -1,0 +1,220 @@
+// A Registry over fixed content in memory, for tests of what speaks to clients. It keeps the contract of answers.ts, counts what
+// is opened and closed, and lets a test put itself between a reader and its bytes.
+import { type Digest, digestOf } from '../../src/oci/digest.ts'
+import { RegistryError } from '../../src/oci/errors.ts'
+import type { ByteRange } from '../../src/oci/range.ts'
+import {
+  parseRepositoryKey,
+  type RegistryHost,
+  type Repository,
+  repositoryKey,
+} from '../../src/oci/reference.ts'
+import type {
+  BlobAnswer,
+  BlobHead,
+  ListPage,
+  ManifestAnswer,
+  ManifestRequest,
+  Registry,
+  Source,
+} from '../../src/registry/answers.ts'
+import { createRoute } from '../../src/registry/route.ts'
+
+interface StoredManifest {
+  readonly bytes: Buffer
+  readonly mediaType: string
+}
+
+interface Shelf {
+  readonly tags: Map<string, Digest>
+  readonly manifests: Map<Digest, StoredManifest>
+  readonly blobs: Map<Digest, Buffer>
+  referrers: readonly unknown[]
+}
+
+/** Takes the place of reading from memory: gets the range and the signal, yields what the client is to be sent. */
+export type ReadBlob = (
+  bytes: Buffer,
+  range: ByteRange,
+  signal: AbortSignal,
+) => AsyncIterable<Uint8Array>
+
+export interface RegistryDouble extends Registry {
+  addManifest(key: string, manifest: StoredManifest & { readonly tag?: string }): Digest
+  addBlob(key: string, bytes: Buffer): Digest
+  setReferrers(key: string, manifests: readonly unknown[]): void
+  /** What the calls so far were: `pullBlob docker.io/a/b`. */
+  readonly calls: string[]
+  /** The `wanted` of each pullBlob. */
+  readonly wanted: (ByteRange | undefined)[]
+  /** Blobs opened, and closed, so far. */
+  opened: number
+  closed: number
+  source: Source
+  ageMs: number | undefined
+  warnings: readonly string[]
+  filtered: boolean
+  /** Runs before each call answers; may throw or wait. */
+  before: (call: string) => Promise<void>
+  readBlob: ReadBlob
+}
+
+const CHUNK_BYTES = 64 * 1024
+
+/** `chunkBytes`: how much a read yields at once. */
+export function readFromMemory(chunkBytes = CHUNK_BYTES): ReadBlob {
+  return async function* read(bytes, range, signal) {
+    for (let at = range.first; at <= range.last; at += chunkBytes) {
+      signal.throwIfAborted()
+      yield Uint8Array.from(bytes.subarray(at, Math.min(at + chunkBytes, range.last + 1)))
+    }
+  }
+}
+
+export function createRegistryDouble(): RegistryDouble {
+  const shelves = new Map<string, Shelf>()
+  const route = createRoute({
+    defaultRegistry: 'docker.io' as RegistryHost,
+    upstreams: new Set(['docker.io', 'quay.io'] as RegistryHost[]),
+    aliases: new Map([['registry-1.docker.io', 'docker.io' as RegistryHost]]),
+    ownNames: new Set(),
+    virtualHosts: new Map(),
+    anyUpstream: false,
+  })
+
+  function shelfOf(repository: Repository): Shelf {
+    const key = repositoryKey(repository)
+    const shelf = shelves.get(key) ?? {
+      tags: new Map(),
+      manifests: new Map(),
+      blobs: new Map(),
+      referrers: [],
+    }
+    shelves.set(key, shelf)
+    return shelf
+  }
+
+  function findManifest(
+    repository: Repository,
+    { reference }: ManifestRequest,
+    withBytes: boolean,
+  ): ManifestAnswer {
+    const shelf = shelfOf(repository)
+    const digest = reference.kind === 'digest' ? reference.digest : shelf.tags.get(reference.tag)
+    const manifest = digest === undefined ? undefined : shelf.manifests.get(digest)
+    if (digest === undefined || manifest === undefined) throw new RegistryError('MANIFEST_UNKNOWN')
+    return {
+      digest,
+      mediaType: manifest.mediaType,
+      sizeBytes: manifest.bytes.length,
+      bytes: withBytes ? manifest.bytes : undefined,
+      source: double.source,
+      ageMs: reference.kind === 'tag' ? double.ageMs : undefined,
+      warnings: double.warnings,
+    }
+  }
+
+  function findBlob(repository: Repository, digest: Digest): Buffer {
+    const bytes = shelfOf(repository).blobs.get(digest)
+    if (bytes === undefined) throw new RegistryError('BLOB_UNKNOWN')
+    return bytes
+  }
+
+  function blobHead(digest: Digest, bytes: Buffer): BlobHead {
+    return { digest, sizeBytes: bytes.length, source: double.source }
+  }
+
+  function openBlob(digest: Digest, bytes: Buffer): BlobAnswer {
+    double.opened += 1
+    let closed = false
+    return {
+      ...blobHead(digest, bytes),
+      file: undefined,
+      read: (range, signal) => double.readBlob(bytes, range, signal),
+      async close() {
+        if (closed) throw new Error('closed twice')
+        closed = true
+        double.closed += 1
+      },
+    }
+  }
+
+  async function enter(call: string): Promise<void> {
+    double.calls.push(call)
+    await double.before(call)
+  }
+
+  function pageOf(all: readonly string[], page: ListPage) {
+    const rest = all.filter(entry => page.after === undefined || entry > page.after).sort()
+    return { entries: rest.slice(0, page.limit), more: rest.length > page.limit }
+  }
+
+  const double: RegistryDouble = {
+    calls: [],
+    wanted: [],
+    opened: 0,
+    closed: 0,
+    source: 'hit',
+    ageMs: 1_500,
+    warnings: [],
+    filtered: false,
+    before: async () => {},
+    readBlob: readFromMemory(),
+    addManifest(key, manifest) {
+      const digest = digestOf(manifest.bytes)
+      const shelf = shelfOf(parseRepositoryKey(key))
+      shelf.manifests.set(digest, manifest)
+      if (manifest.tag !== undefined) shelf.tags.set(manifest.tag, digest)
+      return digest
+    },
+    addBlob(key, bytes) {
+      const digest = digestOf(bytes)
+      shelfOf(parseRepositoryKey(key)).blobs.set(digest, bytes)
+      return digest
+    },
+    setReferrers(key, manifests) {
+      shelfOf(parseRepositoryKey(key)).referrers = manifests
+    },
+    route,
+    async headManifest(repository, request) {
+      await enter(`headManifest ${repositoryKey(repository)}`)
+      return findManifest(repository, request, false)
+    },
+    async pullManifest(repository, request) {
+      await enter(`pullManifest ${repositoryKey(repository)}`)
+      return findManifest(repository, request, true)
+    },
+    async headBlob(repository, digest) {
+      await enter(`headBlob ${repositoryKey(repository)}`)
+      return blobHead(digest, findBlob(repository, digest))
+    },
+    async pullBlob(repository, digest, wanted) {
+      await enter(`pullBlob ${repositoryKey(repository)}`)
+      double.wanted.push(wanted)
+      return openBlob(digest, findBlob(repository, digest))
+    },
+    async listTags(repository, page) {
+      await enter(`listTags ${repositoryKey(repository)}`)
+      const { tags } = shelfOf(repository)
+      if (tags.size === 0) throw new RegistryError('NAME_UNKNOWN')
+      const { entries, more } = pageOf([...tags.keys()], page)
+      return { tags: entries, more, source: double.source, warnings: double.warnings }
+    },
+    async listReferrers(repository) {
+      await enter(`listReferrers ${repositoryKey(repository)}`)
+      const { referrers: manifests } = shelfOf(repository)
+      return {
+        manifests,
+        filtered: double.filtered,
+        source: double.source,
+        warnings: double.warnings,
+      }
+    },
+    async listRepositories(page) {
+      await enter('listRepositories')
+      const { entries, more } = pageOf([...shelves.keys()], page)
+      return { repositories: entries, more }
+    },
+  }
+  return double
+}
