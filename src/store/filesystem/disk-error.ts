@@ -1,0 +1,55 @@
+// What the operating system said → StoreError, with what the operator can do. One place, so that the same fault always
+// reads the same in the log.
+import { StoreError, type StoreFailure } from '../../registry/ports/blob-store.ts'
+
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/** The errno name (`ENOSPC`), or undefined for anything that is not a system error. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined
+}
+
+export interface Doing {
+  /** A verb phrase for the message: `write a part`. */
+  readonly doing: string
+  /** The root directory, for the hint. */
+  readonly root: string
+}
+
+/** A StoreError for a system error; anything else (a fault in this program, a StoreError) comes back unchanged. */
+export function diskError(error: unknown, { doing, root }: Doing): unknown {
+  const errno = errnoOf(error)
+  if (errno === undefined) return error
+  const failure: StoreFailure = FULL.has(errno) ? 'full' : 'io'
+  return new StoreError(failure, `cannot ${doing}: ${errno}`, {
+    hint: hintFor(errno, root),
+    cause: error,
+  })
+}
+
+function hintFor(errno: string, root: string): string {
+  switch (errno) {
+    case 'ENOSPC':
+      return `free space (or inodes, see df -i) under ${root} or lower storage.maxsize`
+    case 'EDQUOT':
+      return `raise the disk quota of this user under ${root} or lower storage.maxsize`
+    case 'EFBIG':
+      return 'raise the limit on file sizes (ulimit -f, LimitFSIZE= of the service)'
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'raise the limit on open files (ulimit -n, LimitNOFILE= of the service)'
+    case 'EACCES':
+    case 'EPERM':
+      return `give ${root} and everything in it to the user that runs this server (chown -R)`
+    case 'EROFS':
+      return `the file system of ${root} is read-only: see the kernel log, repair it and mount it again`
+    default:
+      return `see the kernel log (dmesg) for the disk that holds ${root}`
+  }
+}
+
+/** Swallows the one error that means "nothing there"; for steps whose aim is that a file is gone. */
+export function ignoreMissing(error: unknown): void {
+  if (errnoOf(error) !== 'ENOENT') throw error
+}

@@ -1,0 +1,87 @@
+// What every part of this store needs to know about the disk it works on, and the steps that more than one of them takes.
+import { constants } from 'node:fs'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import type { Clock } from '../../registry/ports/clock.ts'
+import type { NoteEvent } from '../../registry/ports/events.ts'
+import { diskError, ignoreMissing } from './disk-error.ts'
+import type { Layout } from './layout.ts'
+
+export interface Disk {
+  readonly layout: Layout
+  /** Changes with every boot of the machine: says whether the page cache that held an unsynced part is still the same. */
+  readonly bootId: string
+  readonly clock: Clock
+  readonly note: NoteEvent
+}
+
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
+
+/** Makes the names in `directory` durable. Never called again for the same names when it failed. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** What of a FileHandle the write loop needs. */
+export interface Writable {
+  write(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ bytesWritten: number }>
+}
+
+/**
+ * One write, which may be short: the caller goes on from there. @throws the system's error, also when nothing was written
+ * without one (then EIO): going on would never end.
+ */
+export async function writeSome(
+  file: Writable,
+  bytes: Uint8Array,
+  position: number,
+): Promise<number> {
+  const { bytesWritten } = await file.write(bytes, 0, bytes.length, position)
+  if (bytesWritten > 0 || bytes.length === 0) return bytesWritten
+  throw Object.assign(new Error('write: wrote nothing'), { code: 'EIO' })
+}
+
+/** Writes all of `bytes` at `position`, going on after short writes. */
+export async function writeFully(file: Writable, bytes: Uint8Array, position = 0): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += await writeSome(file, bytes.subarray(done), position + done)
+  }
+}
+
+/** Fills `buffer` from `position` on; returns how many bytes were there. */
+export async function readFully(
+  file: FileHandle,
+  buffer: Uint8Array,
+  position: number,
+): Promise<number> {
+  let done = 0
+  while (done < buffer.length) {
+    const { bytesRead } = await file.read(buffer, done, buffer.length - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
+}
+
+/** No effect when nothing is there. */
+export async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch(ignoreMissing)
+}
+
+/** Runs `step` and turns system errors into StoreErrors that say what was being done. */
+export async function attempt<T>(disk: Disk, doing: string, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    throw diskError(error, { doing, root: disk.layout.root })
+  }
+}

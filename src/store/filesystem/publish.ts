@@ -1,0 +1,80 @@
+// The last steps of the write protocol, for fills and for small content alike (docs/storage-format.md, "Write order"):
+// size on disk → mode → fsync → close → rename → fsync of the directory when the content is to be kept.
+import { rename } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import type { Digest } from '../../oci/digest.ts'
+import { type ContentClass, StoreError, type StoredBlob } from '../../registry/ports/blob-store.ts'
+import { attempt, type Disk, removeFile, syncDirectory } from './disk.ts'
+import { blobDirectory, blobPath, WHOLE_MODE } from './layout.ts'
+import type { Turns } from './turns.ts'
+
+export interface Publication {
+  readonly digest: Digest
+  /** Open for writing; closed here, whatever happens. Its length and hash have been compared by the caller. */
+  readonly file: FileHandle
+  /** Where it is now; belongs to this writer alone, and is gone afterwards, whatever happens. */
+  readonly path: string
+  readonly sizeBytes: number
+  readonly contentClass: ContentClass
+}
+
+/** @throws StoreError io, full (a file system may find out at fsync that it has no room), corrupt */
+export async function publish(
+  disk: Disk,
+  turns: Turns,
+  publication: Publication,
+): Promise<StoredBlob> {
+  const { digest, path, sizeBytes, contentClass } = publication
+  try {
+    await makeWhole(disk, publication)
+    await attempt(disk, `put ${digest} in its place`, () =>
+      turns.take(digest, () => rename(path, blobPath(disk.layout, digest))),
+    )
+  } catch (error) {
+    // The file is ours alone and of no use any more; that it cannot be removed says nothing that `error` does not.
+    await removeFile(path).catch(() => {})
+    throw error
+  }
+  if (contentClass === 'kept') {
+    await syncOnce(disk, `sync the directory of ${digest}`, () =>
+      syncDirectory(blobDirectory(disk.layout, digest)),
+    )
+  }
+  return { digest, sizeBytes }
+}
+
+async function makeWhole(disk: Disk, { digest, file, sizeBytes }: Publication): Promise<void> {
+  try {
+    const { size } = await attempt(disk, `look at ${digest}`, () => file.stat())
+    if (size !== sizeBytes) {
+      throw new StoreError('io', `${digest}: ${sizeBytes} bytes written, ${size} on disk`)
+    }
+    // Before the fsync, so that it is made durable by it; by descriptor, so that it cannot hit another file.
+    await attempt(disk, `seal ${digest}`, () => file.chmod(WHOLE_MODE))
+    await syncOnce(disk, `sync ${digest}`, () => file.sync())
+  } catch (error) {
+    await file.close().catch(() => {})
+    throw error
+  }
+  await attempt(disk, `close ${digest}`, () => file.close())
+}
+
+/**
+ * A failed fsync is final: the kernel may have dropped the dirty pages and would report success on a second try. The
+ * operator hears of it at once, whatever becomes of the request.
+ */
+export async function syncOnce(
+  disk: Disk,
+  doing: string,
+  sync: () => Promise<void>,
+): Promise<void> {
+  try {
+    await attempt(disk, doing, sync)
+  } catch (error) {
+    if (error instanceof StoreError) {
+      const { failure, message: reason, hint } = error
+      disk.note({ kind: 'storage failed', failure, reason, hint })
+    }
+    throw error
+  }
+}

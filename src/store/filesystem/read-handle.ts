@@ -1,0 +1,58 @@
+// Opening a file to read it by position. Every reader has its own descriptor, so what it reads cannot be taken away from
+// it by a rename or an unlink.
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import type { ReadHandle } from '../../registry/ports/blob-store.ts'
+import { attempt, type Disk, readFully } from './disk.ts'
+import { errnoOf } from './disk-error.ts'
+
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
+// A symbolic link (ELOOP), a socket or a device in place of a blob is not a blob; nor is a path below something that is
+// not a directory.
+const NOT_A_FILE = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'ENODEV', 'ENOTDIR', 'EISDIR'])
+
+/** Which file this is, whatever it is called by now. */
+export interface FileIdentity {
+  readonly dev: number
+  readonly ino: number
+}
+
+export interface OpenedFile {
+  readonly file: FileHandle
+  readonly sizeBytes: number
+  readonly identity: FileIdentity
+}
+
+/**
+ * Opens a regular file; undefined when there is none under this path. O_NONBLOCK, because opening a pipe that somebody
+ * put there would otherwise hold one of the few threads that serve all disk operations for ever.
+ */
+export async function openRegularFile(path: string): Promise<OpenedFile | undefined> {
+  let file: FileHandle
+  try {
+    file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  } catch (error) {
+    if (NOT_A_FILE.has(errnoOf(error) ?? '')) return undefined
+    throw error
+  }
+  try {
+    const stats = await file.stat()
+    const { dev, ino, size } = stats
+    if (stats.isFile()) return { file, sizeBytes: size, identity: { dev, ino } }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  await file.close()
+  return undefined
+}
+
+/** A ReadHandle over an open file, which it closes. `path` is where the file was when it was opened. */
+export function readHandle(disk: Disk, file: FileHandle, path: string): ReadHandle {
+  return {
+    file: path,
+    read: (buffer, position) =>
+      attempt(disk, `read ${path}`, () => readFully(file, buffer, position)),
+    close: () => attempt(disk, `close ${path}`, () => file.close()),
+  }
+}

@@ -1,0 +1,105 @@
+// The sidecar of a part, `fills/<alg>-<hex>.json`: what the upstream said about the blob, and how much of the part may be
+// believed after which kind of stop. A sidecar that cannot be read makes its part worthless, never wrong: the
+// bytes are hashed whatever it says.
+import { open, rename } from 'node:fs/promises'
+import type { Digest } from '../../oci/digest.ts'
+import type { FillExpectation } from '../../registry/ports/blob-store.ts'
+import { type Disk, readFully, removeFile, syncDirectory, writeFully } from './disk.ts'
+import { sidecarPath, temporaryPath, WRITING_MODE } from './layout.ts'
+import { openRegularFile } from './read-handle.ts'
+
+/** Raised when a field changes its meaning; other versions are not read. */
+const VERSION = 1
+/** Longer than any upstream's ETag; a longer one is not written down, and the fill then resumes without If-Range. */
+const VALIDATOR_LIMIT = 512
+/** Four times the largest sidecar that is written here; anything above it is not ours. */
+const SIDECAR_LIMIT_BYTES = 4096
+
+export interface Sidecar {
+  readonly expected: FillExpectation
+  /** The boot in which the part was last written. */
+  readonly bootId: string
+  /** This many bytes of the part survive a power cut. */
+  readonly syncedBytes: number
+}
+
+export function formatSidecar({ expected, bootId, syncedBytes }: Sidecar): string {
+  const { sizeBytes, validator } = expected
+  return JSON.stringify({
+    version: VERSION,
+    sizeBytes: sizeBytes ?? null,
+    validator: validator !== undefined && validator.length <= VALIDATOR_LIMIT ? validator : null,
+    bootId,
+    syncedBytes,
+  })
+}
+
+/** Undefined for anything that formatSidecar does not write. */
+export function parseSidecar(text: string): Sidecar | undefined {
+  let fields: unknown
+  try {
+    fields = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof fields !== 'object' || fields === null) return undefined
+  const { version, sizeBytes, validator, bootId, syncedBytes } = fields as Record<string, unknown>
+  if (version !== VERSION || typeof bootId !== 'string' || !isCount(syncedBytes)) return undefined
+  if (sizeBytes !== null && !isCount(sizeBytes)) return undefined
+  if (validator !== null && typeof validator !== 'string') return undefined
+  const expected = { sizeBytes: sizeBytes ?? undefined, validator: validator ?? undefined }
+  return { expected, bootId, syncedBytes }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+/** Undefined when there is none, or none that can be used. */
+export async function readSidecar(disk: Disk, digest: Digest): Promise<Sidecar | undefined> {
+  const opened = await openRegularFile(sidecarPath(disk.layout, digest))
+  if (opened === undefined) return undefined
+  try {
+    if (opened.sizeBytes > SIDECAR_LIMIT_BYTES) return undefined
+    const bytes = Buffer.alloc(opened.sizeBytes)
+    const length = await readFully(opened.file, bytes, 0)
+    return parseSidecar(bytes.toString('utf8', 0, length))
+  } finally {
+    await opened.file.close()
+  }
+}
+
+/**
+ * Replaces the sidecar in one step, so that a killed process leaves the old one or the new one. `durable` also syncs it and the
+ * names in `fills/`, the part's own among them; without it a power cut may leave an empty sidecar, whose part is then dropped.
+ */
+export async function writeSidecar(
+  disk: Disk,
+  digest: Digest,
+  { sidecar, durable }: { sidecar: Sidecar; durable: boolean },
+): Promise<void> {
+  const path = temporaryPath(disk.layout)
+  const file = await open(path, 'wx', WRITING_MODE)
+  try {
+    try {
+      await writeFully(file, Buffer.from(formatSidecar(sidecar)))
+      if (durable) await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(path, sidecarPath(disk.layout, digest))
+  } catch (error) {
+    await removeFile(path).catch(() => {})
+    throw error
+  }
+  if (durable) await syncDirectory(disk.layout.fills)
+}
+
+/** How many bytes of a part of `lengthBytes` may be resumed; 0 when it is worth nothing. */
+export function usableBytes(disk: Disk, sidecar: Sidecar | undefined, lengthBytes: number): number {
+  if (sidecar === undefined) return 0
+  const sameBoot = sidecar.bootId === disk.bootId
+  const usable = sameBoot ? lengthBytes : Math.min(lengthBytes, sidecar.syncedBytes)
+  // More than the whole blob: this is not a part of it.
+  return usable > (sidecar.expected.sizeBytes ?? usable) ? 0 : usable
+}
