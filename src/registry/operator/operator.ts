@@ -1,0 +1,56 @@
+// What an operator asks of the running registry: what is here, where it came from, what would happen now, and to warm the
+// cache. Values as they are shown and sent as JSON; people's text is made by the command line.
+import type { Registry } from '../answers.ts'
+import type { Namespaces } from '../namespaces.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { inspectImage, type InspectedImage } from './inspect-image.ts'
+import { listImages, type ListedImages } from './list-images.ts'
+import { describeStatus, type Status } from './status.ts'
+import { type WarmEvent, warmImage, type WarmRequest } from './warm-image.ts'
+import { explainImage, type Explanation } from './why-image.ts'
+
+export interface OperatorDeps {
+  readonly registry: Registry
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly namespaces: Namespaces
+  readonly clock: Clock
+  /** Most that cached content may take, in bytes; Infinity when only the disk limits. */
+  readonly maxStorageBytes: number
+  readonly version: string
+  /** Counted since the start: bytes that clients got from here, and those that upstreams gave. */
+  readonly traffic: () => Promise<Traffic>
+}
+
+export interface Traffic {
+  readonly sentBytes: number
+  readonly upstreamBytes: number
+  readonly savedBytes: number
+  readonly hits: number
+  readonly requests: number
+}
+
+/** Every method throws RegistryError for what is wrong with its arguments. */
+export interface Operator {
+  status(): Promise<Status>
+  /** `pattern`: glob over `repository:tag`; undefined for everything. At most LISTED_MAX rows. */
+  list(pattern: string | undefined): Promise<ListedImages>
+  /** @throws RegistryError MANIFEST_UNKNOWN when the image is not here; asks no upstream */
+  inspect(image: string): Promise<InspectedImage>
+  /** Never asks an upstream. */
+  why(image: string): Promise<Explanation>
+  /** Pulls the image through, telling of its progress; ends after `done`. */
+  warm(request: WarmRequest, signal: AbortSignal): AsyncIterable<WarmEvent>
+}
+
+export function createOperator(deps: OperatorDeps): Operator {
+  return {
+    status: () => describeStatus(deps),
+    list: pattern => listImages(deps, pattern),
+    inspect: image => inspectImage(deps, image),
+    why: image => explainImage(deps, image),
+    warm: (request, signal) => warmImage(deps, request, signal),
+  }
+}

@@ -1,0 +1,148 @@
+// `pull`: brings an image into the cache by the same way that clients take, telling of its progress.
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { parseImageText } from '../../oci/image-text.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import { formatImage, type Reference, type Repository } from '../../oci/reference.ts'
+import type { ManifestAnswer, Source } from '../answers.ts'
+import { manifestFact } from '../edges.ts'
+import type { Edge } from '../ports/catalog.ts'
+import type { OperatorDeps } from './operator.ts'
+
+/** Indexes inside indexes are followed this deep (R186). */
+const MAX_DEPTH = 4
+
+export interface WarmRequest {
+  readonly image: string
+  /** `linux/amd64`; empty means all. Ignored for what is no index. */
+  readonly platforms: readonly string[]
+}
+
+export type WarmEvent =
+  | {
+      readonly kind: 'manifest'
+      readonly image: string
+      readonly digest: string
+      readonly source: Source
+    }
+  | {
+      readonly kind: 'blob'
+      readonly digest: string
+      readonly sizeBytes: number
+      readonly doneBytes: number
+      readonly source: Source
+    }
+  | {
+      readonly kind: 'done'
+      readonly image: string
+      readonly digest: string
+      readonly blobs: number
+      readonly bytes: number
+    }
+
+/** @throws RegistryError what a client would be told */
+export async function* warmImage(
+  deps: OperatorDeps,
+  request: WarmRequest,
+  signal: AbortSignal,
+): AsyncGenerator<WarmEvent> {
+  const { target, reference } = parseImageText(request.image)
+  const { repository } = deps.registry.route(target, undefined)
+  const blobs = new Map<Digest, Edge>()
+  let root: ManifestAnswer | undefined
+  for await (const { image, manifest } of pullManifests(deps, {
+    ...request,
+    repository,
+    reference,
+  })) {
+    root ??= manifest
+    yield { kind: 'manifest', image, digest: manifest.digest, source: manifest.source }
+    for (const edge of edgesOf(manifest)) if (isBlob(edge)) blobs.set(edge.child, edge)
+  }
+  let bytes = 0
+  for (const digest of blobs.keys()) {
+    for await (const event of pullOne(deps, repository, { digest, signal })) {
+      if (event.doneBytes === event.sizeBytes) bytes += event.sizeBytes
+      yield event
+    }
+  }
+  const digest = root?.digest ?? ''
+  yield {
+    kind: 'done',
+    image: formatImage(repository, reference),
+    digest,
+    blobs: blobs.size,
+    bytes,
+  }
+}
+
+interface Wanted {
+  readonly repository: Repository
+  readonly reference: Reference
+  readonly platforms: readonly string[]
+}
+
+/** The manifest and, of an index, the wanted children. @throws RegistryError when no child is wanted */
+async function* pullManifests(
+  deps: OperatorDeps,
+  wanted: Wanted,
+  depth = 0,
+): AsyncGenerator<{ image: string; manifest: ManifestAnswer }> {
+  const { repository, reference, platforms } = wanted
+  const manifest = await deps.registry.pullManifest(repository, { reference, accept: [] })
+  yield { image: formatImage(repository, reference), manifest }
+  const children = edgesOf(manifest).filter(edge => edge.kind === 'manifest')
+  if (children.length === 0 || depth === MAX_DEPTH) return
+  const chosen =
+    platforms.length === 0
+      ? children
+      : children.filter(child => platforms.includes(child.platform ?? ''))
+  if (chosen.length === 0) {
+    const offered = children.map(child => child.platform).filter(platform => platform !== undefined)
+    throw new RegistryError(
+      'MANIFEST_UNKNOWN',
+      `none of its platforms was asked for; it has ${offered.join(', ')}`,
+    )
+  }
+  for (const child of chosen) {
+    yield* pullManifests(
+      deps,
+      { ...wanted, reference: { kind: 'digest', digest: child.child } },
+      depth + 1,
+    )
+  }
+}
+
+async function* pullOne(
+  deps: OperatorDeps,
+  repository: Repository,
+  { digest, signal }: { digest: Digest; signal: AbortSignal },
+): AsyncGenerator<Extract<WarmEvent, { kind: 'blob' }>> {
+  const answer = await deps.registry.pullBlob(repository, digest)
+  const { sizeBytes, source } = answer
+  try {
+    yield { kind: 'blob', digest, sizeBytes, doneBytes: 0, source }
+    if (source === 'hit' || source === 'local') {
+      if (sizeBytes > 0) yield { kind: 'blob', digest, sizeBytes, doneBytes: sizeBytes, source }
+      return
+    }
+    let doneBytes = 0
+    for await (const chunk of answer.read({ first: 0, last: sizeBytes - 1 }, signal)) {
+      doneBytes += chunk.length
+      yield { kind: 'blob', digest, sizeBytes, doneBytes, source }
+    }
+  } finally {
+    await answer.close()
+  }
+}
+
+function edgesOf(manifest: ManifestAnswer): readonly Edge[] {
+  const { bytes, mediaType, digest } = manifest
+  return bytes === undefined
+    ? []
+    : manifestFact(parseManifest(bytes, mediaType), digest, bytes.length).edges
+}
+
+function isBlob(edge: Edge): boolean {
+  return (edge.kind === 'config' || edge.kind === 'layer') && edge.distributable
+}

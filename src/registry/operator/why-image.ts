@@ -1,0 +1,117 @@
+// `why`: where an image's answer comes from, when it was checked, and what a pull would do at this moment.
+import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../freshness.ts'
+import { isComplete } from '../completeness.ts'
+import type { Namespace } from '../namespaces.ts'
+import type { TagFact } from '../ports/catalog.ts'
+import { findImage, type FoundImage } from './find-image.ts'
+import type { OperatorDeps } from './operator.ts'
+
+export interface Explanation {
+  readonly image: string
+  readonly repository: string
+  /** The registry it is pulled from; undefined for what is kept here alone. */
+  readonly upstream: string | undefined
+  readonly offline: boolean
+  readonly digest: string | undefined
+  /** When the upstream last confirmed the tag, and when the tag last moved. */
+  readonly checkedAtMs: number | undefined
+  readonly changedAtMs: number | undefined
+  readonly ttlMs: number | undefined
+  readonly freshness: Freshness | undefined
+  readonly lastUsedAtMs: number | undefined
+  /** Everything that the manifest needs is on disk. */
+  readonly complete: boolean
+  /** Sentences for people, in order. */
+  readonly now: readonly string[]
+}
+
+/** @throws RegistryError for names that are malformed or lead nowhere */
+export async function explainImage(deps: OperatorDeps, text: string): Promise<Explanation> {
+  const found = await findImage(deps, text)
+  const namespace = deps.namespaces.find(found.repository.registry)
+  const { repository, digest, tag, reference } = found
+  const fact =
+    digest === undefined ? undefined : await deps.catalog.findManifest(repository, digest)
+  const content = digest === undefined ? undefined : await deps.catalog.findContent(digest)
+  const complete = fact !== undefined && (await isComplete(deps, repository, fact))
+  const ttlMs =
+    namespace === undefined || reference.kind === 'digest'
+      ? undefined
+      : compileTtl(namespace.policy)(repository, reference.tag)
+  const nowMs = deps.clock.nowMs()
+  const freshness =
+    tag === undefined || ttlMs === undefined
+      ? undefined
+      : freshnessOf(tag.checkedAtMs, ttlMs, nowMs)
+  return {
+    image: found.image,
+    repository: `${repository.registry}/${repository.name}`,
+    upstream: namespace?.upstream.registry,
+    offline: namespace?.policy.offline ?? false,
+    digest,
+    checkedAtMs: tag?.checkedAtMs,
+    changedAtMs: tag?.changedAtMs,
+    ttlMs,
+    freshness,
+    lastUsedAtMs: content?.lastUsedAtMs,
+    complete,
+    now: [
+      ...nameSentences(found, { namespace, freshness, nowMs }),
+      contentSentence({ known: fact !== undefined, complete, namespace }),
+    ],
+  }
+}
+
+function nameSentences(
+  found: FoundImage,
+  context: { namespace: Namespace | undefined; freshness: Freshness | undefined; nowMs: number },
+): string[] {
+  const { namespace, freshness, nowMs } = context
+  if (found.reference.kind === 'digest')
+    return ['a digest names one document for ever: the upstream is not asked about it']
+  if (namespace === undefined) {
+    return [
+      found.tag === undefined
+        ? 'the tag is not at this edge, and nobody else can be asked'
+        : 'the tag is kept here',
+    ]
+  }
+  const { registry, breaker } = namespace.upstream.health()
+  if (namespace.policy.offline) {
+    return [
+      found.tag === undefined
+        ? 'the tag is not here and the namespace is offline: 404'
+        : 'offline: the tag is given as it is',
+    ]
+  }
+  if (found.tag === undefined) return [`the tag is not here: ${registry} would be asked`]
+  if (freshness === 'fresh') return ['the tag is fresh: given at once, nobody is asked']
+  if (freshness === 'grace')
+    return [
+      `the tag has just gone past its ttl: given at once, and ${registry} is asked in the background`,
+    ]
+  return [
+    `the tag is past its ttl: ${registry} is asked by HEAD first`,
+    ...(breaker === 'open' ? [outage(found.tag, namespace, nowMs)] : []),
+  ]
+}
+
+function outage(tag: TagFact, namespace: Namespace, nowMs: number): string {
+  const { maxStaleMs } = namespace.policy
+  return isServableStale(tag.checkedAtMs, maxStaleMs, nowMs)
+    ? 'the upstream is failing: the tag would be given stale, with a warning'
+    : 'the upstream is failing and the tag is older than maxstale: 503'
+}
+
+function contentSentence(state: {
+  known: boolean
+  complete: boolean
+  namespace: Namespace | undefined
+}): string {
+  if (state.complete) return 'everything of it is on disk: no byte would be fetched'
+  const offline = state.namespace === undefined || state.namespace.policy.offline
+  if (!state.known) return offline ? 'its manifest is not here' : 'its manifest would be fetched'
+  return offline
+    ? 'some of its blobs are not here and cannot be fetched'
+    : 'the blobs that are missing would be fetched once each'
+}
