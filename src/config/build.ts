@@ -1,0 +1,143 @@
+// Settings → Config: what follows from several keys together, and from the machine. Faults are noted, never thrown; a
+// configuration with errors is built all the same, so that all of them are found at once.
+import type { RegistryHost } from '../oci/reference.ts'
+import { isLoopback, type ListenAddress } from './addresses.ts'
+import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
+import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
+import type { Config, HttpConfig, ProxyEnvironment, StorageConfig } from './config.ts'
+import type { Judge } from './judge.ts'
+import type { Settings } from './schema.ts'
+import { Secret } from './secret.ts'
+import { listSettings } from './settings-list.ts'
+import { closest } from './suggest.ts'
+
+/** Where a package puts the socket; without that directory, in the data directory. */
+const RUN_DIRECTORY = '/run/entrepot'
+const SOCKET_NAME = 'admin.sock'
+
+export function buildConfig(judge: Judge, settings: Settings): Config {
+  const built = buildUpstreams(judge, settings)
+  const http = buildHttp(judge, settings)
+  checkNames(judge, http, built)
+  return deepFreeze({
+    log: settings.log,
+    http,
+    admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
+    storage: buildStorage(judge, settings),
+    memory: { manifestsBytes: settings.memory.manifests, blobsBytes: settings.memory.blobs },
+    defaultRegistry: buildDefault(judge, settings, built),
+    ...built,
+    proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),
+    settings: listSettings(settings, judge.fileTexts),
+  })
+}
+
+function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
+  const publicHost = http.host === undefined ? undefined : checkedHost(new URL(http.host).host)
+  if (http.host !== undefined && new URL(http.host).pathname !== '/') {
+    judge.note(['http', 'host'], {
+      message: 'must have no path',
+      suggestion: new URL(http.host).origin,
+    })
+  }
+  return {
+    addr: http.addr,
+    publicUrl: http.host,
+    names: [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])],
+    drainTimeoutMs: http.draintimeout,
+    maxHeaderBytes: http.maxheadersize,
+  }
+}
+
+/** One name cannot mean this edge and an upstream, nor two upstreams. */
+function checkNames(judge: Judge, { names }: HttpConfig, { upstreams }: BuiltUpstreams): void {
+  const owners = new Map<RegistryHost, RegistryHost>()
+  for (const { registry, virtualHosts } of upstreams) {
+    if (names.includes(registry)) {
+      judge.note(['upstreams', registry], {
+        message: 'is a name of this edge (http.host, http.names)',
+      })
+    }
+    for (const [index, host] of virtualHosts.entries()) {
+      const owner = owners.get(host)
+      const path = ['upstreams', registry, 'virtualhosts', index]
+      if (owner !== undefined) judge.note(path, { message: `stands for ${owner} already` })
+      owners.set(host, registry)
+    }
+  }
+}
+
+function buildAdminAddress(judge: Judge, { admin, http }: Settings): ListenAddress {
+  if (areSame(admin.addr, http.addr)) {
+    judge.note(['admin', 'addr'], {
+      message: 'is the address of http.addr; each listener needs its own',
+    })
+  } else if (!isLoopback(admin.addr)) {
+    const message = 'is reached from other machines, and asks nobody for a password'
+    judge.note(['admin', 'addr'], { severity: 'warning', message })
+  }
+  return admin.addr
+}
+
+function areSame(a: ListenAddress, b: ListenAddress): boolean {
+  const isSameHost = a.host === b.host || a.host === undefined || b.host === undefined
+  return a.port === b.port && a.port !== 0 && isSameHost
+}
+
+function socketPath(judge: Judge, { admin, storage }: Settings): string {
+  if (admin.socket !== undefined) return admin.socket
+  if (judge.surroundings.isDirectory(RUN_DIRECTORY)) return `${RUN_DIRECTORY}/${SOCKET_NAME}`
+  return `${storage.rootdirectory.replace(/\/+$/, '')}/${SOCKET_NAME}`
+}
+
+function buildStorage(judge: Judge, { storage }: Settings): StorageConfig {
+  if (storage.maxsize.kind === 'bytes' && storage.maxsize.bytes === 0) {
+    judge.note(['storage', 'maxsize'], { message: 'must be above 0' })
+  }
+  if (!storage.redirect.disable) {
+    const message = 'has no effect: files have no address of their own'
+    judge.note(['storage', 'redirect', 'disable'], { severity: 'warning', message })
+  }
+  return {
+    rootDirectory: storage.rootdirectory,
+    maxSize: storage.maxsize,
+    lowWaterShare: storage.lowwater,
+  }
+}
+
+function buildDefault(judge: Judge, settings: Settings, built: BuiltUpstreams): RegistryHost {
+  const hosts = built.upstreams.map(({ registry }) => registry)
+  const chosen = canonicalHost(settings.default ?? DOCKER_HUB)
+  if (hosts.includes(chosen) || isLocalhost(chosen) || built.anyUpstream !== undefined)
+    return chosen
+  const [first] = hosts
+  if (settings.default === undefined) {
+    const message = 'is docker.io, which is not under upstreams; name one of them, or localhost'
+    judge.note(['default'], { message, suggestion: first })
+  } else {
+    judge.note(['default'], {
+      message: 'is not under upstreams',
+      suggestion: closest(chosen, hosts) ?? first,
+    })
+  }
+  return chosen
+}
+
+/** Lower case wins, as in curl; HTTP_PROXY in capitals counts, too, since this is no CGI program. */
+function buildProxyEnvironment(env: Judge['surroundings']['env']): ProxyEnvironment {
+  const first = (...names: string[]) =>
+    names.map(name => env[name]).find(value => value !== undefined && value !== '')
+  const secret = (value: string | undefined) =>
+    value === undefined ? undefined : new Secret(value)
+  return {
+    httpsProxy: secret(first('https_proxy', 'HTTPS_PROXY')),
+    httpProxy: secret(first('http_proxy', 'HTTP_PROXY')),
+    noProxy: first('no_proxy', 'NO_PROXY') ?? '',
+  }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const member of Object.values(value)) deepFreeze(member)
+  return Object.freeze(value)
+}

@@ -1,0 +1,128 @@
+// The configuration as the parts of the program receive it: frozen, parsed, every default filled in. Made by loadConfig
+// only. Each part gets its slice, never the whole.
+import type { RegistryHost } from '../oci/reference.ts'
+import type { ListenAddress } from './addresses.ts'
+import type { LogLevel } from './formats.ts'
+import type { Secret } from './secret.ts'
+import type { Size } from './units.ts'
+
+export interface Config {
+  readonly log: { readonly level: LogLevel }
+  readonly http: HttpConfig
+  readonly admin: {
+    readonly addr: ListenAddress
+    /** Path of the Unix socket. */
+    readonly socket: string
+  }
+  readonly storage: StorageConfig
+  readonly memory: { readonly manifestsBytes: number; readonly blobsBytes: number }
+  /** The namespace of names that carry none; `localhost` or one of `upstreams`. */
+  readonly defaultRegistry: RegistryHost
+  /** In the operator's order; hosts are canonical and occur once. */
+  readonly upstreams: readonly UpstreamConfig[]
+  /** The opt-in `"*"`: any registry that a client names. Undefined: only those of `upstreams`. */
+  readonly anyUpstream: UpstreamPolicy | undefined
+  /** What the environment says about HTTP proxies, for upstreams whose proxy is `environment`. */
+  readonly proxyEnvironment: ProxyEnvironment
+  /** Every key with its value, for comparing and showing; secrets stay secret. */
+  readonly settings: readonly Setting[]
+}
+
+export interface HttpConfig {
+  readonly addr: ListenAddress
+  /** Public URL without a slash at its end, when clients do not see `addr`. */
+  readonly publicUrl: string | undefined
+  /** Names of this edge that mean `localhost`, that of `publicUrl` among them. */
+  readonly names: readonly RegistryHost[]
+  readonly drainTimeoutMs: number
+  readonly maxHeaderBytes: number
+}
+
+export interface StorageConfig {
+  /** As written: a relative path starts at the working directory. */
+  readonly rootDirectory: string
+  /** A share is one of the file system that holds rootDirectory. */
+  readonly maxSize: Size
+  /** Evict down to this share of maxSize. */
+  readonly lowWaterShare: number
+}
+
+export interface TagRule {
+  /** Glob over the repository's name inside its registry; `**` for all. */
+  readonly repository: string
+  /** Glob over the tag. */
+  readonly tag: string
+  readonly ttlMs: number
+}
+
+/** What holds for an upstream wherever it is. */
+export interface UpstreamPolicy {
+  /** 0 asks always; Infinity never again. */
+  readonly ttlMs: number
+  /** Infinity: for as long as the upstream fails. */
+  readonly maxStaleMs: number
+  readonly offline: boolean
+  /** First match wins. */
+  readonly tagRules: readonly TagRule[]
+  /** Globs over repository names inside the registry. */
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+  /** PEM text of certificates to trust beside the usual ones. */
+  readonly ca: string | undefined
+  readonly proxy: ProxyChoice
+  readonly credentials: UpstreamCredentials
+  /** Hosts that may be token server or redirect target although they are on another domain. */
+  readonly realms: readonly RegistryHost[]
+  readonly privateAddresses: boolean
+  /** For manifests and for blobs each. */
+  readonly connections: number
+  readonly fills: number
+}
+
+export interface UpstreamConfig extends UpstreamPolicy {
+  readonly registry: RegistryHost
+  /** No slash at its end; a path in it comes before `/v2/`. */
+  readonly url: string
+  /** `url` is http. */
+  readonly plainHttp: boolean
+  /** Comes after `/v2/`, before the repository's name; without slashes at its ends. Empty: nothing. */
+  readonly basePath: string
+  /** URLs, tried in this order before `url`, without the credentials. */
+  readonly mirrors: readonly string[]
+  /** For mutual TLS; both PEM. */
+  readonly client: { readonly certificate: string; readonly key: Secret } | undefined
+  /** Host names of this edge that stand for this upstream. */
+  readonly virtualHosts: readonly RegistryHost[]
+}
+
+export type ProxyChoice =
+  | { readonly kind: 'environment' }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'url'; readonly url: string }
+
+export type UpstreamCredentials =
+  | { readonly kind: 'anonymous' }
+  | { readonly kind: 'password'; readonly username: string; readonly password: Secret }
+  /** A docker `config.json`; read it when needed, it changes. */
+  | { readonly kind: 'docker config'; readonly path: string }
+  /** The name after `docker-credential-`. */
+  | { readonly kind: 'helper'; readonly name: string }
+
+/** URLs are secrets because people write passwords into them. */
+export interface ProxyEnvironment {
+  readonly httpsProxy: Secret | undefined
+  readonly httpProxy: Secret | undefined
+  /** As written: hosts, suffixes and addresses, separated by commas; empty for none. */
+  readonly noProxy: string
+}
+
+export interface Setting {
+  /** `['upstreams', 'docker.io', 'ttl']` */
+  readonly path: readonly string[]
+  /** As the file would have it; `[secret]` for secrets. */
+  readonly text: string
+  /** Takes effect on a reload. */
+  readonly reloadable: boolean
+  /** The value with everything that hangs on it, such as the content of a file, for comparing. */
+  readonly content: Secret
+}

@@ -1,0 +1,219 @@
+// The kinds of values that keys have: how each is read from what was written, how it is written again, and what JSON
+// Schema says about it. One table entry per kind; the keys are in schema.ts.
+import { hostFrom, type RegistryHost } from '../oci/reference.ts'
+import { readNameGlob, readTagPattern, type TagPattern } from './globs.ts'
+import { Secret } from './secret.ts'
+import { type ListenAddress, formatAddress, parseAddress, parseUrl } from './addresses.ts'
+import {
+  formatDuration,
+  formatSize,
+  type Parsed,
+  parseDuration,
+  parseSize,
+  type Size,
+} from './units.ts'
+
+/** What a scalar was written as; `quoted` tells `"true"` from `true`. */
+export interface Written {
+  readonly text: string
+  readonly quoted: boolean
+}
+
+export interface Format<T> {
+  /** As the documentation calls it. */
+  readonly name: string
+  readonly json: {
+    readonly type: string | readonly string[]
+    readonly enum?: readonly string[]
+    readonly examples?: readonly string[]
+  }
+  /** MUST NOT put the text into its message when the value may be a secret. */
+  parse(written: Written): Parsed<T>
+  /** The inverse of parse, for people; `[secret]` for secrets. */
+  format(value: T): string
+}
+
+function fault(message: string, suggestion?: string): Parsed<never> {
+  return suggestion === undefined
+    ? { kind: 'fault', message }
+    : { kind: 'fault', message, suggestion }
+}
+
+const BOOLEAN_WORDS: Record<string, string> = { yes: 'true', on: 'true', no: 'false', off: 'false' }
+
+export const BOOLEAN: Format<boolean> = {
+  name: 'true or false',
+  json: { type: 'boolean' },
+  parse({ text, quoted }) {
+    if (!quoted && text === 'true') return { kind: 'ok', value: true }
+    if (!quoted && text === 'false') return { kind: 'ok', value: false }
+    const word = text.toLowerCase()
+    const meant = BOOLEAN_WORDS[word] ?? (word === 'true' || word === 'false' ? word : undefined)
+    return fault('must be true or false, without quotes', meant)
+  },
+  format: String,
+}
+
+export const TEXT: Format<string> = {
+  name: 'text',
+  json: { type: 'string' },
+  parse: ({ text }) => (text === '' ? fault('must not be empty') : { kind: 'ok', value: text }),
+  format: value => value,
+}
+
+export const SECRET: Format<Secret> = {
+  name: 'secret text',
+  json: { type: 'string' },
+  parse: ({ text }) =>
+    text === '' ? fault('must not be empty') : { kind: 'ok', value: new Secret(text) },
+  format: String,
+}
+
+export const PATH: Format<string> = {
+  name: 'path',
+  json: { type: 'string' },
+  parse({ text }) {
+    if (text === '' || text.includes('\0')) return fault('must be a path')
+    if (text.startsWith('~')) return fault('~ is not expanded here; write the whole path')
+    return { kind: 'ok', value: text }
+  },
+  format: value => value,
+}
+
+export const DURATION: Format<number> = {
+  name: 'duration',
+  json: { type: ['string', 'integer'], examples: ['5m', '1h30m', '30d', '500ms', 'forever'] },
+  parse: ({ text }) => parseDuration(text),
+  format: formatDuration,
+}
+
+export const SIZE: Format<Size> = {
+  name: 'size or share',
+  json: { type: ['string', 'integer'], examples: ['20GiB', '200GB', '80%'] },
+  parse: ({ text }) => parseSize(text),
+  format: formatSize,
+}
+
+export const BYTES: Format<number> = {
+  name: 'size',
+  json: { type: ['string', 'integer'], examples: ['64MiB'] },
+  parse({ text }) {
+    const size = parseSize(text)
+    if (size.kind === 'fault') return size
+    if (size.value.kind === 'share') return fault('must be a size such as 64MiB, not a share')
+    return { kind: 'ok', value: size.value.bytes }
+  },
+  format: bytes => formatSize({ kind: 'bytes', bytes }),
+}
+
+export const SHARE: Format<number> = {
+  name: 'share',
+  json: { type: 'string', examples: ['90%'] },
+  parse({ text }) {
+    const size = parseSize(text)
+    if (size.kind === 'ok' && size.value.kind === 'share')
+      return { kind: 'ok', value: size.value.share }
+    return fault('must be a share above 0% and at most 100%, such as 90%')
+  },
+  format: share => formatSize({ kind: 'share', share }),
+}
+
+export const COUNT: Format<number> = {
+  name: 'number',
+  json: { type: 'integer' },
+  parse({ text }) {
+    return /^\d{1,15}$/.test(text)
+      ? { kind: 'ok', value: Number(text) }
+      : fault('must be a whole number')
+  },
+  format: String,
+}
+
+export const ADDRESS: Format<ListenAddress> = {
+  name: 'address',
+  json: { type: 'string', examples: [':5000', '127.0.0.1:5001', '[::1]:5000'] },
+  parse: ({ text }) => parseAddress(text),
+  format: formatAddress,
+}
+
+export const URL_TEXT: Format<string> = {
+  name: 'URL',
+  json: { type: 'string', examples: ['https://registry.example.com'] },
+  parse: ({ text }) => parseUrl(text),
+  format: value => value,
+}
+
+export const PROXY: Format<string> = {
+  name: 'URL or none',
+  json: { type: 'string', examples: ['http://proxy.example.com:3128', 'none'] },
+  parse: ({ text }) => (text === 'none' ? { kind: 'ok', value: text } : parseUrl(text)),
+  format: value => value,
+}
+
+export const HOST: Format<RegistryHost> = {
+  name: 'registry host',
+  json: { type: 'string', examples: ['docker.io', 'registry.example.com:5000'] },
+  parse({ text }) {
+    const host = hostFrom(text)
+    return host === undefined
+      ? fault('must be a host name, with a port where it has one', hostIn(text))
+      : { kind: 'ok', value: host }
+  },
+  format: value => value,
+}
+
+/** `https://ghcr.io/v2/` → `ghcr.io` */
+export function hostIn(text: string): string | undefined {
+  return hostFrom(text.replace(/^[a-z]+:\/\//i, '').replace(/\/.*$/s, ''))
+}
+
+export const NAME_GLOB: Format<string> = {
+  name: 'pattern',
+  json: { type: 'string', examples: ['library/**'] },
+  parse: ({ text }) => readNameGlob(text),
+  format: value => value,
+}
+
+export const TAG_PATTERN: Format<TagPattern> = {
+  name: 'repository pattern:tag pattern',
+  json: { type: 'string', examples: ['*:latest', '*@release-*', 'library/**:1.*'] },
+  parse: ({ text }) => readTagPattern(text),
+  format: ({ repository, tag }) => `${repository}:${tag}`,
+}
+
+/** The program's name is docker-credential- and this; a path here would let the configuration start any program. */
+export const HELPER: Format<string> = {
+  name: 'name',
+  json: { type: 'string', examples: ['ecr-login'] },
+  parse({ text }) {
+    const name = text.replace(/^(?:.*\/)?docker-credential-/s, '')
+    if (!/^[a-z0-9][a-z0-9_.-]*$/i.test(name))
+      return fault('must be the name after docker-credential-')
+    return name === text
+      ? { kind: 'ok', value: name }
+      : fault('is written without docker-credential-', name)
+  },
+  format: value => value,
+}
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+const OTHER_LEVELS: Record<string, LogLevel> = {
+  warning: 'warn',
+  critical: 'fatal',
+  panic: 'fatal',
+  verbose: 'debug',
+}
+
+export const LEVEL: Format<LogLevel> = {
+  name: 'level',
+  json: { type: 'string', enum: LOG_LEVELS },
+  parse({ text }) {
+    const level = LOG_LEVELS.find(name => name === text)
+    if (level !== undefined) return { kind: 'ok', value: level }
+    const meant =
+      LOG_LEVELS.find(name => name === text.toLowerCase()) ?? OTHER_LEVELS[text.toLowerCase()]
+    return fault(`must be one of ${LOG_LEVELS.join(', ')}`, meant)
+  },
+  format: value => value,
+}

@@ -1,0 +1,69 @@
+// Patterns over repository names and tags, as far as they can be judged without a name to match: nothing is compiled or
+// matched here. `*` stays inside one component of a name, `**` crosses slashes; alone, `*` means everything, too.
+import picomatch from 'picomatch'
+import type { Parsed } from './units.ts'
+
+/** One `tags[].match`: which tags of which repositories. Both are globs. */
+export interface TagPattern {
+  readonly repository: string
+  readonly tag: string
+}
+
+/** Patterns are compiled and run for every request. */
+const LONGEST_GLOB = 256
+const NAME_CHARACTERS = /^[a-z0-9._/*?[\]{}!(),|+@^-]+$/
+const TAG_CHARACTERS = /^[a-zA-Z0-9._*?[\]{}!(),|+^-]+$/
+
+function fault(message: string, suggestion?: string): Parsed<never> {
+  return suggestion === undefined
+    ? { kind: 'fault', message }
+    : { kind: 'fault', message, suggestion }
+}
+
+/** A glob over names inside a registry: `library/**`. A lone `*` comes back as `**`. */
+export function readNameGlob(text: string): Parsed<string> {
+  if (text === '*' || text === '**') return { kind: 'ok', value: '**' }
+  if (/[A-Z]/.test(text)) return fault('repository names are lower-case', text.toLowerCase())
+  if (text.startsWith('/'))
+    return fault('a name does not begin with a slash', text.replace(/^\/+/, ''))
+  if (text.endsWith('/'))
+    return fault('this matches nothing: a name does not end with a slash', `${text}**`)
+  if (!NAME_CHARACTERS.test(text)) return fault('holds a character that no repository name has')
+  return checked(text)
+}
+
+/** `<repository glob>:<tag glob>`, or with `@` between them, which means the same. */
+export function readTagPattern(text: string): Parsed<TagPattern> {
+  const message = 'is <repository pattern>:<tag pattern>, such as "*:latest"'
+  const separator = text.search(/:|@(?!\()/)
+  if (separator === -1)
+    return fault(message, `${text.includes('/') ? text : '*'}:${text.includes('/') ? '*' : text}`)
+  const repository = readNameGlob(text.slice(0, separator))
+  if (repository.kind === 'fault') return repository
+  const tag = text.slice(separator + 1)
+  if (tag.includes(':')) return fault('a digest never goes stale; patterns are for tags')
+  if (!TAG_CHARACTERS.test(tag))
+    return fault(tag === '' ? message : 'holds a character that no tag has')
+  const checkedTag = checked(tag)
+  if (checkedTag.kind === 'fault') return checkedTag
+  return { kind: 'ok', value: { repository: repository.value, tag: checkedTag.value } }
+}
+
+const UNBALANCED = fault('has a bracket without its partner')
+
+function count(text: string, character: string): number {
+  return text.split(character).length
+}
+
+/** Brackets must close, or the pattern would silently match itself only. */
+function checked(glob: string): Parsed<string> {
+  if (glob.length > LONGEST_GLOB) return fault(`a pattern has at most ${LONGEST_GLOB} characters`)
+  try {
+    const { source } = picomatch.makeRe(glob, { strictBrackets: true, dot: true })
+    // What the compiler gives for ranges that run backwards.
+    if (source === '$^') return fault('can match nothing')
+    return count(glob, '{') === count(glob, '}') ? { kind: 'ok', value: glob } : UNBALANCED
+  } catch {
+    return UNBALANCED
+  }
+}

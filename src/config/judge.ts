@@ -1,0 +1,67 @@
+// Collects what is wrong between keys, each finding at the place where its key was written, and reads the files that keys
+// name through the reader that the caller gave.
+import {
+  type Finding,
+  findingAt,
+  type FindingText,
+  type Path,
+  pathKey,
+  type Place,
+} from './findings.ts'
+
+/** What a file holds, or why it cannot be read. `mode` is that of stat; undefined where there is none. */
+export type FileRead =
+  | { readonly kind: 'file'; readonly text: string; readonly mode: number | undefined }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** MUST NOT throw. */
+export type ReadFile = (path: string) => FileRead
+
+/** What the operator's machine says; everything that loading a configuration takes from outside. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly readFile: ReadFile
+  readonly isDirectory: (path: string) => boolean
+}
+
+const READABLE_BY_ALL = 0o004
+export class Judge {
+  readonly findings: Finding[] = []
+  readonly surroundings: Surroundings
+  /** What the files that keys name hold, by pathKey of the key. */
+  readonly fileTexts = new Map<string, string>()
+  readonly #places: ReadonlyMap<string, Place>
+
+  constructor(surroundings: Surroundings, places: ReadonlyMap<string, Place>) {
+    this.surroundings = surroundings
+    this.#places = places
+  }
+
+  note(path: Path, text: FindingText): void {
+    this.findings.push(findingAt(path, this.placeOf(path), text))
+  }
+
+  /** Where the key was written, or else the nearest map around it. */
+  placeOf(path: Path): Place | undefined {
+    for (let length = path.length; length > 0; length--) {
+      const place = this.#places.get(pathKey(path.slice(0, length)))
+      if (place !== undefined) return place
+    }
+    return undefined
+  }
+
+  /** The text of the file that the key at `path` names; undefined when it is unusable, which is then noted. */
+  readFile(path: Path, file: string, what: 'public' | 'secret'): string | undefined {
+    const read = this.surroundings.readFile(file)
+    if (read.kind === 'failed') {
+      this.note(path, { message: `cannot read ${file}: ${read.reason}` })
+      return undefined
+    }
+    if (what === 'secret' && read.mode !== undefined && (read.mode & READABLE_BY_ALL) !== 0) {
+      const message = `every user of this machine can read ${file}: chmod 600 it`
+      this.note(path, { severity: 'warning', message })
+    }
+    this.fileTexts.set(pathKey(path), read.text)
+    return read.text
+  }
+}

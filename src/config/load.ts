@@ -1,0 +1,87 @@
+// From what the operator wrote, file and environment, to one frozen Config or to every fault at once. Pure: files are read
+// through the function that is given.
+import { buildConfig } from './build.ts'
+import { WELL_KNOWN_HOSTS } from './built-in.ts'
+import type { Config } from './config.ts'
+import { type Entry, type Node, parseYaml } from './document.ts'
+import { overrideFromEnvironment } from './environment.ts'
+import { type Finding, findingAt, type Place, sortFindings } from './findings.ts'
+import { Judge, type ReadFile } from './judge.ts'
+import { readSettings } from './read-settings.ts'
+import type { Settings } from './schema.ts'
+
+export interface LoadOptions {
+  /** Undefined: no file, only built-in defaults and the environment. */
+  readonly file?: { readonly path: string; readonly text: string } | undefined
+  /** The whole environment; what is not ours is left alone. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** For the files that keys name. MUST NOT throw. */
+  readonly readFile: ReadFile
+  /** Is there a directory of this path? Default: never. Decides where the admin socket is. */
+  readonly isDirectory?: (path: string) => boolean
+}
+
+export type LoadResult =
+  | { readonly kind: 'ok'; readonly config: Config; readonly warnings: readonly Finding[] }
+  /** Errors and warnings, in the file's order; at least one error. */
+  | { readonly kind: 'invalid'; readonly findings: readonly Finding[] }
+
+/** Never throws for anything that file or environment hold. */
+export function loadConfig(options: LoadOptions): LoadResult {
+  const { file, env, readFile, isDirectory = () => false } = options
+  const parsed = parseYaml(file?.text ?? '')
+  if (parsed.kind === 'broken') return { kind: 'invalid', findings: sortFindings(parsed.findings) }
+  const foreign = foreignFormat(parsed.root)
+  if (foreign !== undefined) return { kind: 'invalid', findings: [foreign] }
+  const { root, findings } = overrideFromEnvironment(
+    withUpstreams(parsed.root),
+    env,
+    WELL_KNOWN_HOSTS,
+  )
+  const read = readSettings(root)
+  const judge = new Judge({ env, readFile, isDirectory }, read.places)
+  const settings = hasUpstreams(root) ? read.settings : withWellKnown(read.settings)
+  const config = buildConfig(judge, settings)
+  const all = sortFindings([...parsed.findings, ...findings, ...read.findings, ...judge.findings])
+  return all.some(finding => finding.severity === 'error')
+    ? { kind: 'invalid', findings: all }
+    : { kind: 'ok', config, warnings: all }
+}
+
+/** distribution's own file begins with `version: 0.1`; its keys would give thirty errors that help nobody. */
+function foreignFormat(root: Node): Finding | undefined {
+  const version = root.kind === 'map' ? root.entries.get('version') : undefined
+  if (version?.value.kind !== 'scalar' || version.value.text !== '0.1') return undefined
+  return findingAt(['version'], version.keyPlace, {
+    message:
+      'this is a configuration of the distribution registry (registry:2, registry:3), which this version cannot read yet; write one of Entrepot',
+  })
+}
+
+/** Is the key what it should be? If not, that is one fault and not a reason to miss docker.io as well. */
+function hasUpstreams(root: Node): boolean {
+  return root.kind === 'map' && root.entries.get('upstreams')?.value.kind === 'map'
+}
+
+function withWellKnown(settings: Settings): Settings {
+  const nothing: Node = { kind: 'empty', place: { source: 'built in' } }
+  return { ...settings, upstreams: readSettings(withUpstreams(nothing)).settings.upstreams }
+}
+
+/** Without the key, or with nothing under it, the well-known registries; with it, exactly those listed. */
+function withUpstreams(root: Node): Node {
+  if (root.kind === 'scalar' || root.kind === 'list') return root
+  const before = root.kind === 'map' ? root.entries : new Map<string, Entry>()
+  // An empty key is what stays when everything under it is commented out.
+  if ((before.get('upstreams')?.value.kind ?? 'empty') !== 'empty') return root
+  const place: Place = { source: 'built in' }
+  const hosts = WELL_KNOWN_HOSTS.map(
+    host => [host, { keyPlace: place, value: { kind: 'empty', place } }] as const,
+  )
+  const value: Node = { kind: 'map', entries: new Map<string, Entry>(hosts), place }
+  return {
+    kind: 'map',
+    entries: new Map([...before, ['upstreams', { keyPlace: place, value }]]),
+    place: root.place,
+  }
+}

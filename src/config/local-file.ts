@@ -1,0 +1,42 @@
+// The real reader for loadConfig: the local file system. Synchronous, because it runs at start and on a reload only.
+import { readFileSync, statSync } from 'node:fs'
+import type { FileRead } from './judge.ts'
+
+/** No password, certificate or configuration is larger; a device or a log file given by mistake is. */
+const LARGEST_FILE_BYTES = 4 * 2 ** 20
+
+/** What the operator is told, in place of the system's own words. */
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EPERM: 'this user may not read it',
+  ENOTDIR: 'a part of the path is no directory',
+  ELOOP: 'its symbolic links lead in a circle',
+}
+
+/** Never throws. Only regular files are read, so that a pipe or a device cannot hold up the start. */
+export function readLocalFile(path: string): FileRead {
+  try {
+    const stat = statSync(path)
+    if (stat.isDirectory()) return { kind: 'failed', reason: 'it is a directory' }
+    if (!stat.isFile()) return { kind: 'failed', reason: 'it is no regular file' }
+    if (stat.size > LARGEST_FILE_BYTES) return { kind: 'failed', reason: 'it is far too large' }
+    return { kind: 'file', text: readFileSync(path, 'utf8'), mode: stat.mode }
+  } catch (error) {
+    return { kind: 'failed', reason: reasonOf(error) }
+  }
+}
+
+/** Never throws. */
+export function isLocalDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  return REASONS[code] ?? code
+}

@@ -1,0 +1,159 @@
+// Every configuration key that this version knows, and those of later versions by name. The types, the validation, the
+// JSON Schema and docs/configuration.md all come from this table.
+import {
+  ADDRESS,
+  BOOLEAN,
+  BYTES,
+  DURATION,
+  HOST,
+  LEVEL,
+  PATH,
+  SHARE,
+  SIZE,
+  URL_TEXT,
+} from './formats.ts'
+import { group, type KeySchema, optional, type Static, Type, value, valuesOf } from './keys.ts'
+import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
+
+const HOUR_MS = 3_600_000
+const MIB = 2 ** 20
+/** Clients send tokens of several KiB in headers; beyond a MiB it is an attack. */
+const HEADER_BYTES = { atLeast: 4096, atMost: MIB }
+/** Below this nothing but a few manifests would ever stay. */
+const SMALLEST_MEMORY_BYTES = MIB
+
+const HTTP_KEYS = group('The listener that container clients speak to.', {
+  addr: value(ADDRESS, { description: 'Where to listen.', default: ':5000', reload: false }),
+  host: optional(
+    value(URL_TEXT, {
+      description:
+        'The public URL of this edge, when clients do not see `addr`, for example behind a proxy.',
+      reload: true,
+    }),
+  ),
+  names: valuesOf(HOST, {
+    description:
+      'Own names of this edge beside the one in `host`: a client that asks for content of such a registry means `localhost`.',
+    default: [],
+    reload: true,
+  }),
+  draintimeout: value(DURATION, {
+    description: 'How long running pulls may take to finish when the server stops.',
+    default: '30s',
+    atMost: HOUR_MS,
+    reload: true,
+  }),
+  maxheadersize: value(BYTES, {
+    description: 'Largest head of a request: its line and all headers together.',
+    default: '16KiB',
+    ...HEADER_BYTES,
+    reload: false,
+  }),
+})
+
+const STORAGE_KEYS = group('Where content is kept, and how much of it.', {
+  rootdirectory: value(PATH, {
+    description: 'The data directory. A relative path starts at the working directory.',
+    default: './data',
+    reload: false,
+  }),
+  maxsize: value(SIZE, {
+    description:
+      'What the data directory may take: a size, or a share of the file system that holds it.',
+    default: '80%',
+    reload: true,
+  }),
+  lowwater: value(SHARE, {
+    description: 'When `maxsize` is reached, content is evicted down to this share of it.',
+    default: '90%',
+    reload: true,
+  }),
+  redirect: group('Sending clients elsewhere for blobs.', {
+    disable: value(BOOLEAN, {
+      description:
+        'Blobs are always sent from here. Without effect in this version: files have no address of their own.',
+      default: 'true',
+      reload: false,
+    }),
+  }),
+})
+
+const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
+  log: group('The log on standard error.', {
+    level: value(LEVEL, {
+      description: 'The least important message that is written.',
+      default: 'info',
+      reload: true,
+    }),
+  }),
+  http: HTTP_KEYS,
+  admin: group('The operator’s listeners: health, metrics, and the command line.', {
+    addr: value(ADDRESS, {
+      description: '`/metrics`, `/livez` and `/readyz`. Whoever reaches it needs no password.',
+      default: '127.0.0.1:5001',
+      reload: false,
+    }),
+    socket: optional(
+      value(PATH, {
+        description: 'Unix socket for the `entrepot` command line.',
+        defaultText:
+          '`/run/entrepot/admin.sock` where that directory exists, else `admin.sock` in `storage.rootdirectory`',
+        reload: false,
+      }),
+    ),
+  }),
+  storage: STORAGE_KEYS,
+  catalog: group(
+    'Where facts about content are kept: `sqlite`, a database file in the data directory, which has nothing to set.',
+    {
+      sqlite: group('A database file in the data directory. There is nothing to set.', {}),
+    },
+  ),
+  memory: group('Memory for what is asked for again and again.', {
+    manifests: value(BYTES, {
+      description: 'For manifests.',
+      default: '32MiB',
+      atLeast: SMALLEST_MEMORY_BYTES,
+      reload: false,
+    }),
+    blobs: value(BYTES, {
+      description: 'For small blobs, such as image configurations.',
+      default: '32MiB',
+      atLeast: SMALLEST_MEMORY_BYTES,
+      reload: false,
+    }),
+  }),
+  default: optional(
+    value(HOST, {
+      description:
+        'The upstream that names without a registry host belong to; `localhost` for none.',
+      defaultText: '`docker.io`',
+      reload: true,
+    }),
+  ),
+  freshness: FRESHNESS_KEYS,
+  upstreams: Type.Record(Type.String(), UPSTREAM_KEYS, {
+    description:
+      'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
+  }),
+})
+
+/** The same for those who walk it. */
+export const KEY_SCHEMA = SCHEMA as unknown as KeySchema
+
+/** What the walker makes of a configuration: keys as they are written, values parsed, defaults filled in. */
+export type Settings = Static<typeof SCHEMA>
+export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
+
+/** Keys that are planned and do nothing yet. They are refused: a key without effect would be a promise broken silently. */
+export const LATER_KEYS: ReadonlySet<string> = new Set([
+  'http.tls',
+  'http.threads',
+  'storage.s3',
+  'catalog.postgres',
+  'repositories',
+  'auth',
+  'access',
+  'notifications',
+  'peers',
+])

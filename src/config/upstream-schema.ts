@@ -1,0 +1,217 @@
+// The keys of one upstream, and the freshness that all of them share.
+import {
+  BOOLEAN,
+  COUNT,
+  DURATION,
+  HELPER,
+  HOST,
+  NAME_GLOB,
+  PATH,
+  PROXY,
+  SECRET,
+  TAG_PATTERN,
+  TEXT,
+  URL_TEXT,
+} from './formats.ts'
+import { group, groupsOf, optional, value, valuesOf } from './keys.ts'
+
+/** More sockets to one registry than this is an attack on it. */
+const MOST_CONNECTIONS = 256
+/** Each fill holds a file and a connection. */
+const MOST_FILLS = 64
+
+export const FRESHNESS_KEYS = group(
+  'How fresh tags are kept, for upstreams that say nothing else.',
+  {
+    ttl: value(DURATION, {
+      description:
+        'How long a tag is fresh after the upstream confirmed it. `0` asks the upstream every time.',
+      default: '5m',
+      reload: true,
+    }),
+    maxstale: value(DURATION, {
+      description:
+        'How long after its last confirmation a tag may be served while the upstream fails.',
+      default: '30d',
+      reload: true,
+    }),
+    offline: value(BOOLEAN, {
+      description: 'Never ask an upstream: serve what is here.',
+      default: 'false',
+      reload: true,
+    }),
+  },
+)
+
+const CONNECTION_KEYS = {
+  url: optional(
+    value(URL_TEXT, {
+      description: 'Where the registry is; a path in it comes before `/v2/`.',
+      defaultText:
+        '`https://registry-1.docker.io` for docker.io, `https://` and the key for all others',
+      reload: true,
+    }),
+  ),
+  basepath: optional(
+    value(TEXT, {
+      description:
+        'Put in front of every repository name, after `/v2/`: a proxy project of Harbor, a repository of Artifactory.',
+      reload: true,
+    }),
+  ),
+  mirrors: valuesOf(URL_TEXT, {
+    description:
+      'URLs tried in this order before `url`. They are sent `?ns=` and never the credentials.',
+    default: [],
+    reload: true,
+  }),
+  http: optional(
+    value(BOOLEAN, {
+      description: 'Plain HTTP, without encryption. Implied by a `url` that begins with `http://`.',
+      defaultText: '`false`',
+      reload: true,
+    }),
+  ),
+  ca: optional(
+    value(PATH, {
+      description:
+        'File with certificates (PEM) of authorities to trust for this upstream, beside the usual ones.',
+      reload: true,
+    }),
+  ),
+  client: optional(
+    group('Certificate with which this edge shows who it is to the upstream (mutual TLS).', {
+      certificate: value(PATH, {
+        description: 'File with the certificate and its chain (PEM).',
+        reload: true,
+      }),
+      key: value(PATH, { description: 'File with the private key (PEM).', reload: true }),
+    }),
+  ),
+  proxy: optional(
+    value(PROXY, {
+      description:
+        'HTTP proxy for this upstream; `none` goes straight whatever the environment says.',
+      defaultText: '`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment',
+      reload: true,
+    }),
+  ),
+  realms: valuesOf(HOST, {
+    description:
+      'Token servers and redirect targets on other domains that may be used, beyond those built in for well-known registries.',
+    default: [],
+    reload: true,
+  }),
+  privateaddresses: value(BOOLEAN, {
+    description:
+      'Redirects and token servers of this upstream may be at private, loopback and link-local addresses. For registries inside the site.',
+    default: 'false',
+    reload: true,
+  }),
+  connections: value(COUNT, {
+    description: 'Connections at once, for manifests and for blobs each.',
+    default: '16',
+    atLeast: 1,
+    atMost: MOST_CONNECTIONS,
+    reload: true,
+  }),
+  fills: value(COUNT, {
+    description: 'Blobs downloaded at once; the rest wait.',
+    default: '8',
+    atLeast: 1,
+    atMost: MOST_FILLS,
+    reload: true,
+  }),
+}
+
+const CREDENTIAL_KEYS = {
+  username: optional(value(TEXT, { description: 'Account at the upstream.', reload: true })),
+  passwordfile: optional(
+    value(PATH, {
+      description:
+        'File with the password or access token. A name without a slash is looked up in systemd’s credentials directory.',
+      reload: true,
+    }),
+  ),
+  password: optional(
+    value(SECRET, {
+      description:
+        'The password itself. For the environment variable; in a file it is accepted with a warning.',
+      reload: true,
+    }),
+  ),
+  credentials: optional(
+    group('Credentials that another program keeps; instead of `username`. One of the two keys.', {
+      dockerconfig: optional(
+        value(PATH, {
+          description:
+            'A `config.json` of Docker or podman (`auths`, `credHelpers`, `credsStore`), read when needed.',
+          reload: true,
+        }),
+      ),
+      helper: optional(
+        value(HELPER, {
+          description: 'A credential helper: `ecr-login` runs `docker-credential-ecr-login get`.',
+          reload: true,
+        }),
+      ),
+    }),
+  ),
+}
+
+const PULL_KEYS = {
+  ttl: optional(
+    value(DURATION, {
+      description: 'How long a tag is fresh.',
+      defaultText: '`freshness.ttl`',
+      reload: true,
+    }),
+  ),
+  maxstale: optional(
+    value(DURATION, {
+      description: 'How long a stale tag may be served while the upstream fails.',
+      defaultText: '`freshness.maxstale`',
+      reload: true,
+    }),
+  ),
+  offline: optional(
+    value(BOOLEAN, {
+      description: 'Never ask this upstream.',
+      defaultText: '`freshness.offline`',
+      reload: true,
+    }),
+  ),
+  tags: groupsOf(
+    group('Freshness of some tags; the first match wins.', {
+      match: value(TAG_PATTERN, {
+        description:
+          '`<repository pattern>:<tag pattern>`; `@` in place of the colon means the same. Quote it when it begins with `*`.',
+        reload: true,
+      }),
+      ttl: value(DURATION, { description: 'How long these tags are fresh.', reload: true }),
+    }),
+    { description: 'Freshness of some tags; the first match wins.', default: [], reload: true },
+  ),
+  include: valuesOf(NAME_GLOB, {
+    description: 'Repositories that may be pulled through.',
+    default: ['**'],
+    reload: true,
+  }),
+  exclude: valuesOf(NAME_GLOB, {
+    description: 'Repositories that may not, whatever `include` says.',
+    default: [],
+    reload: true,
+  }),
+  virtualhosts: valuesOf(HOST, {
+    description:
+      'Names of this edge that stand for this upstream: a request to such a host needs no prefix.',
+    default: [],
+    reload: true,
+  }),
+}
+
+export const UPSTREAM_KEYS = group('One upstream registry. Every key may be left out.', {
+  ...CONNECTION_KEYS,
+  ...CREDENTIAL_KEYS,
+  ...PULL_KEYS,
+})
