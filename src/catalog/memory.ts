@@ -24,7 +24,11 @@ interface RepositoryState {
   readonly lists: Map<string, ListFact>
 }
 
-export class MemoryCatalog implements Catalog {
+export function createMemoryCatalog(): Catalog {
+  return new MemoryCatalog()
+}
+
+class MemoryCatalog implements Catalog {
   readonly #contents = new Map<Digest, ContentFact>()
   readonly #edges = new Map<Digest, readonly Edge[]>()
   readonly #repositories = new Map<RepositoryKey, RepositoryState>()

@@ -1,6 +1,6 @@
 // Goal: the catalog in memory keeps the port's contract. Method: the shared suite.
 import t from 'tap'
-import { MemoryCatalog } from '../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { catalogContract } from './catalog.ts'
 
-catalogContract(t, async () => new MemoryCatalog())
+catalogContract(t, async () => createMemoryCatalog())

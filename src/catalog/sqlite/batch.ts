@@ -12,11 +12,11 @@ export function prepareBatches(database: Database): (operations: readonly Operat
   const apply = prepareOperations(database)
   const commit = database.transaction((operations: readonly Operation[]) => {
     for (const operation of operations) apply(operation)
-  }).immediate
+  })
 
   return operations => {
     try {
-      commit(operations)
+      commit.immediate(operations)
       return operations.map(() => undefined)
     } catch (error) {
       // A disk that failed or is full is not asked again: a failed fsync must never be retried as if it could succeed.
@@ -25,7 +25,7 @@ export function prepareBatches(database: Database): (operations: readonly Operat
     }
     return operations.map(operation => {
       try {
-        commit([operation])
+        commit.immediate([operation])
         return undefined
       } catch (error) {
         return faultOf(error)

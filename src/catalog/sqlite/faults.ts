@@ -10,7 +10,8 @@ export interface Fault {
 
 const DAMAGE = /^SQLITE_(?:CORRUPT|NOTADB)/
 const FULL = /^(?:SQLITE_FULL|ENOSPC|EDQUOT)$/
-const FORBIDDEN = /^(?:SQLITE_CANTOPEN|SQLITE_READONLY|SQLITE_PERM|EACCES|EPERM|EROFS|ENOTDIR)/
+const FORBIDDEN =
+  /^(?:SQLITE_CANTOPEN|SQLITE_READONLY|SQLITE_PERM|EACCES|EPERM|EROFS|ENOTDIR|EEXIST)/
 const OPERATION = /^SQLITE_(?:CONSTRAINT|MISMATCH|TOOBIG|RANGE)/
 
 /** The database file does not hold together. */
@@ -39,7 +40,7 @@ export function faultOf(error: unknown): Fault {
       hint: 'restart: a damaged catalog is moved aside and begun anew; then check the disk',
     }
   const hint = FORBIDDEN.test(code)
-    ? 'the data directory and the files in it must belong to the user that runs the server and be writable'
+    ? 'the data directory must be a directory that the user who runs the server may write to, with all files in it'
     : undefined
   return { failure: 'io', message, hint }
 }

@@ -1,0 +1,115 @@
+// Reconciling rows with files, when one of them was lost: the store is right about bytes, the catalog about names. It mends
+// rows and never makes one: which repository some bytes belonged to cannot be told from bytes (R179), so content without a
+// row waits on disk until somebody pulls what names it, and is then served without a download.
+import type { BlobStore } from './ports/blob-store.ts'
+import type { Catalog, ContentFact } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
+import type { NoteEvent } from './ports/events.ts'
+
+export interface RecoveryParts {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+}
+
+export interface RecoveryReport {
+  readonly full: boolean
+  /** Rows that were compared with the disk. */
+  readonly rows: number
+  /** Of these, content whose file was gone: the row was forgotten, edges and memberships stay. */
+  readonly missing: number
+  /** Of these, content whose file has another length than the row says. Cached: both removed. Kept: told, and left. */
+  readonly wrongSize: number
+  /** Files that no row knows, and their bytes; counted in the full form only. */
+  readonly unnamed: number
+  readonly unnamedBytes: number
+  /** The quick form saw so much missing that the full one should follow. Never true of the full form. */
+  readonly suspicious: boolean
+  readonly durationMs: number
+}
+
+/** Digests are random, so the first rows by key are a fair sample; 256 look-ups are some 10 ms. */
+const QUICK_ROWS = 256
+/** A few rows may be behind after a power cut, as cached files need not have reached the directory; a quarter never is. */
+const SUSPICIOUS_SHARE = 0.25
+const PAGE_ROWS = 512
+/** Look-ups at once: enough to keep a disk busy, few enough to leave it to those who pull. */
+const LOOKUPS = 8
+
+/**
+ * Quick, at every start: looks at a sample, in time that does not grow with the cache. Full, after damage or on demand, while serving:
+ * looks at every row and every file, in constant memory.
+ *
+ * @throws StoreError when disk or catalog fail.
+ */
+export async function recover(
+  parts: RecoveryParts,
+  { full }: { full: boolean },
+): Promise<RecoveryReport> {
+  const startMs = parts.clock.monotonicMs()
+  const rows = await checkRows(parts, full ? Number.POSITIVE_INFINITY : QUICK_ROWS)
+  const files = full ? await countUnnamed(parts) : { unnamed: 0, unnamedBytes: 0 }
+  return {
+    full,
+    ...rows,
+    ...files,
+    suspicious: !full && rows.rows > 0 && rows.missing / rows.rows >= SUSPICIOUS_SHARE,
+    durationMs: parts.clock.monotonicMs() - startMs,
+  }
+}
+
+async function checkRows(parts: RecoveryParts, maxRows: number) {
+  const counts = { rows: 0, missing: 0, wrongSize: 0 }
+  let page = await parts.catalog.listContent({ limit: Math.min(PAGE_ROWS, maxRows) })
+  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+    counts.rows += page.length
+    for (let at = 0; at < page.length; at += LOOKUPS)
+      for (const found of await Promise.all(
+        page.slice(at, at + LOOKUPS).map(fact => checkRow(parts, fact)),
+      ))
+        if (found !== 'right') counts[found]++
+    const limit = Math.min(PAGE_ROWS, maxRows - counts.rows)
+    if (limit === 0) break
+    page = await parts.catalog.listContent({ after: last.digest, limit })
+  }
+  return counts
+}
+
+async function checkRow(
+  { store, catalog, note }: RecoveryParts,
+  fact: ContentFact,
+): Promise<'right' | 'missing' | 'wrongSize'> {
+  const { digest, sizeBytes, contentClass } = fact
+  const blob = await store.find(digest)
+  if (blob === undefined) {
+    await catalog.forgetContent(digest)
+    return 'missing'
+  }
+  if (blob.sizeBytes === sizeBytes) return 'right'
+  note({
+    kind: 'storage failed',
+    failure: 'corrupt',
+    reason: `${digest} has ${blob.sizeBytes} bytes on disk, ${sizeBytes} were recorded`,
+    hint:
+      contentClass === 'kept'
+        ? 'push it again: that replaces the file; then check the disk'
+        : 'it was dropped and is fetched again when it is asked for; check the disk',
+  })
+  if (contentClass === 'cached') {
+    // The row first: after a crash in between, a file that nobody names is read no more than before.
+    await catalog.forgetContent(digest)
+    await store.remove(digest)
+  }
+  return 'wrongSize'
+}
+
+async function countUnnamed({ store, catalog }: RecoveryParts) {
+  const counts = { unnamed: 0, unnamedBytes: 0 }
+  for await (const { digest, sizeBytes } of store.list()) {
+    if ((await catalog.findContent(digest)) !== undefined) continue
+    counts.unnamed++
+    counts.unnamedBytes += sizeBytes
+  }
+  return counts
+}

@@ -1,0 +1,142 @@
+// The part of the catalog contract about what belongs to which repository (R96, R179).
+// Method: only the port is used; everything is asked for in a repository that must have it and in one that must not.
+import type { Test } from 'tap'
+import {
+  alpine,
+  digestNamed,
+  layerEdge,
+  type MakeCatalog,
+  manifestNamed,
+  secret,
+} from './catalog-samples.ts'
+
+export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
+  t.test('R179: what a manifest lists belongs to its repository and to no other', async t => {
+    const catalog = await makeCatalog(t)
+    const manifest = manifestNamed('m', [layerEdge('layer')])
+    await catalog.recordManifest({ repository: secret, manifest, contentClass: 'kept', atMs: 1 })
+    await catalog.recordBlob({
+      repository: secret,
+      digest: digestNamed('layer'),
+      sizeBytes: 1000,
+      contentClass: 'kept',
+      atMs: 1,
+    })
+    for (const digest of [manifest.digest, digestNamed('layer')]) {
+      t.equal(await catalog.isMember(secret, digest), true)
+      t.equal(await catalog.isMember(alpine, digest), false)
+      t.equal(await catalog.sizeOf(alpine, digest), undefined)
+    }
+    t.equal(await catalog.findManifest(alpine, manifest.digest), undefined)
+  })
+
+  t.test(
+    'R179: membership goes down through indexes, in whatever order they are recorded',
+    async t => {
+      const inner = manifestNamed('inner', [layerEdge('layer')])
+      const middle = manifestNamed('middle', [layerEdge('inner', { kind: 'manifest' })])
+      const outer = manifestNamed('outer', [layerEdge('middle', { kind: 'manifest' })])
+      const orders = [
+        [inner, middle, outer],
+        [outer, middle, inner],
+        [middle, outer, inner],
+      ]
+      for (const order of orders) {
+        const catalog = await makeCatalog(t)
+        // Only the outermost is recorded in `alpine`; the bytes of the others came by way of another repository.
+        for (const manifest of order)
+          await catalog.recordManifest({
+            repository: manifest === outer ? alpine : secret,
+            manifest,
+            contentClass: 'cached',
+            atMs: 1,
+          })
+        for (const name of ['outer', 'middle', 'inner', 'layer'])
+          t.equal(await catalog.isMember(alpine, digestNamed(name)), true, name)
+        t.equal(await catalog.isMember(secret, outer.digest), false)
+        t.equal(await catalog.sizeOf(alpine, digestNamed('layer')), 1000)
+      }
+    },
+  )
+
+  t.test('R179: whoever names a subject does not thereby gain it', async t => {
+    const catalog = await makeCatalog(t)
+    const subject = manifestNamed('subject', [layerEdge('layer')])
+    const referrer = manifestNamed('referrer', [layerEdge('subject', { kind: 'subject' })])
+    await catalog.recordManifest({
+      repository: secret,
+      manifest: subject,
+      contentClass: 'kept',
+      atMs: 1,
+    })
+    await catalog.recordManifest({
+      repository: alpine,
+      manifest: referrer,
+      contentClass: 'kept',
+      atMs: 1,
+    })
+    t.equal(await catalog.isMember(alpine, subject.digest), false)
+    t.equal(await catalog.isMember(alpine, digestNamed('layer')), false)
+    t.equal(await catalog.sizeOf(alpine, subject.digest), undefined)
+    t.equal(await catalog.findManifest(alpine, subject.digest), undefined)
+  })
+
+  t.test('R96: content that an upstream confirmed is a member, and what it lists too', async t => {
+    const catalog = await makeCatalog(t)
+    const manifest = manifestNamed('m', [layerEdge('layer')])
+    await catalog.recordManifest({ repository: secret, manifest, contentClass: 'cached', atMs: 1 })
+    await catalog.recordMember(alpine, manifest.digest, 2)
+    t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
+    t.equal(await catalog.isMember(alpine, digestNamed('layer')), true)
+    await catalog.recordMember(alpine, digestNamed('never seen'), 2)
+    t.equal(await catalog.isMember(alpine, digestNamed('never seen')), true)
+    t.equal(await catalog.findContent(digestNamed('never seen')), undefined)
+  })
+
+  t.test('the size is the one that the own manifest gives, else the recorded one', async t => {
+    const catalog = await makeCatalog(t)
+    const digest = digestNamed('layer')
+    await catalog.recordBlob({
+      repository: alpine,
+      digest,
+      sizeBytes: 7,
+      contentClass: 'cached',
+      atMs: 1,
+    })
+    t.equal(await catalog.sizeOf(alpine, digest), 7)
+    const listing = (sizeBytes: number) => manifestNamed('m', [layerEdge('layer', { sizeBytes })])
+    await catalog.recordManifest({
+      repository: secret,
+      manifest: listing(9),
+      contentClass: 'cached',
+      atMs: 1,
+    })
+    t.equal(
+      await catalog.sizeOf(alpine, digest),
+      7,
+      "another repository's manifest says nothing here",
+    )
+    t.equal(await catalog.sizeOf(secret, digest), 9)
+    t.equal(await catalog.sizeOf(alpine, digestNamed('unknown')), undefined)
+  })
+
+  t.test('R74: referrers are the manifests of this repository that name the subject', async t => {
+    const catalog = await makeCatalog(t)
+    const subject = digestNamed('subject')
+    const edge = layerEdge('subject', { kind: 'subject' })
+    const record = (repository: typeof alpine, name: string) =>
+      catalog.recordManifest({
+        repository,
+        manifest: manifestNamed(name, [edge, layerEdge('layer')]),
+        contentClass: 'kept',
+        atMs: 1,
+      })
+    for (const name of ['sbom', 'signature']) await record(alpine, name)
+    await record(secret, 'private')
+    const expected = [digestNamed('sbom'), digestNamed('signature')].sort()
+    t.strictSame(await catalog.listReferrers(alpine, subject), expected)
+    t.strictSame(await catalog.listReferrers(alpine, digestNamed('layer')), [])
+    await catalog.forgetContent(digestNamed('sbom'))
+    t.strictSame(await catalog.listReferrers(alpine, subject), [digestNamed('signature')])
+  })
+}

@@ -1,0 +1,116 @@
+// The part of the catalog contract about tags, lists and the listing of repositories.
+// Method: only the port is used; times are made up.
+import type { Test } from 'tap'
+import { parseRepositoryKey, parseTag } from '../../src/oci/reference.ts'
+import {
+  alpine,
+  digestNamed,
+  latest,
+  type MakeCatalog,
+  manifestNamed,
+  secret,
+} from './catalog-samples.ts'
+
+export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
+  t.test('a tag keeps the time of its last change while it is only confirmed', async t => {
+    const catalog = await makeCatalog(t)
+    const [one, two] = [digestNamed('one'), digestNamed('two')]
+    await catalog.recordManifest({
+      repository: alpine,
+      manifest: manifestNamed('one'),
+      contentClass: 'cached',
+      tag: latest,
+      atMs: 10,
+    })
+    await catalog.recordTag(alpine, latest, one, 20)
+    t.strictSame(await catalog.findTag(alpine, latest), {
+      tag: latest,
+      digest: one,
+      checkedAtMs: 20,
+      changedAtMs: 10,
+    })
+    await catalog.recordTag(alpine, latest, two, 30)
+    t.match(await catalog.findTag(alpine, latest), {
+      digest: two,
+      checkedAtMs: 30,
+      changedAtMs: 30,
+    })
+    t.equal(await catalog.findContent(two), undefined, 'a tag may point at what is not here yet')
+    t.equal(await catalog.isMember(alpine, two), false, 'and says nothing about membership')
+    await catalog.forgetTag(alpine, latest)
+    await catalog.forgetTag(alpine, latest)
+    t.equal(await catalog.findTag(alpine, latest), undefined)
+    t.ok(await catalog.findManifest(alpine, one), 'the manifest stays')
+  })
+
+  t.test('R68: tags come in ASCII order, page by page', async t => {
+    const catalog = await makeCatalog(t)
+    for (const name of ['b', 'a', 'B', '1.10', '1.9', '_x'])
+      await catalog.recordTag(alpine, parseTag(name), digestNamed(name), 1)
+    await catalog.recordTag(secret, parseTag('aa'), digestNamed('a'), 1)
+    const names = async (after: string | undefined, limit: number) =>
+      (await catalog.listTags(alpine, after === undefined ? { limit } : { after, limit })).map(
+        ({ tag }) => tag as string,
+      )
+    t.strictSame(await names(undefined, 10), ['1.10', '1.9', 'B', '_x', 'a', 'b'])
+    t.strictSame(await names('1.9', 2), ['B', '_x'])
+    t.strictSame(await names('C', 2), ['_x', 'a'], 'the start need not exist')
+    t.strictSame(await names('b', 2), [])
+    t.strictSame(await names(undefined, 0), [])
+  })
+
+  t.test('R71: repositories are listed while they hold a manifest or a tag', async t => {
+    const catalog = await makeCatalog(t)
+    const manifest = manifestNamed('m')
+    const blob = {
+      digest: digestNamed('b'),
+      sizeBytes: 1,
+      contentClass: 'cached',
+      atMs: 1,
+    } as const
+    const repository = (key: string) => parseRepositoryKey(key)
+    await catalog.recordBlob({ repository: repository('x.example/only-a-blob'), ...blob })
+    await catalog.recordList(repository('x.example/only-a-list'), 'tags', {
+      body: '',
+      checkedAtMs: 1,
+    })
+    await catalog.recordTag(repository('x.example/tagged'), latest, manifest.digest, 1)
+    await catalog.recordManifest({
+      repository: repository('docker.io/library/b'),
+      manifest,
+      contentClass: 'cached',
+      atMs: 1,
+    })
+    await catalog.recordMember(repository('docker.io/library/a'), manifest.digest, 1)
+    const all = { limit: 10 }
+    t.strictSame(await catalog.listRepositories(all), [
+      'docker.io/library/a',
+      'docker.io/library/b',
+      'x.example/tagged',
+    ])
+    t.strictSame(await catalog.listRepositories({ after: 'docker.io/library/a', limit: 1 }), [
+      'docker.io/library/b',
+    ])
+    await catalog.forgetContent(manifest.digest)
+    t.strictSame(await catalog.listRepositories(all), ['x.example/tagged'])
+    await catalog.forgetTag(repository('x.example/tagged'), latest)
+    t.strictSame(await catalog.listRepositories(all), [])
+    t.equal((await catalog.totals()).repositories, 0)
+  })
+
+  t.test('an upstream list is kept as it was said, by repository and key', async t => {
+    const catalog = await makeCatalog(t)
+    await catalog.recordList(alpine, 'tags', { body: '["a"]', checkedAtMs: 1 })
+    await catalog.recordList(alpine, 'tags', { body: '["ä\\u0000"]', checkedAtMs: 2 })
+    t.strictSame(await catalog.findList(alpine, 'tags'), { body: '["ä\\u0000"]', checkedAtMs: 2 })
+    t.equal(await catalog.findList(alpine, 'referrers'), undefined)
+    t.equal(await catalog.findList(secret, 'tags'), undefined)
+  })
+
+  t.test('writes take effect in the order of the calls, awaited or not', async t => {
+    const catalog = await makeCatalog(t)
+    const tags = Array.from({ length: 50 }, (_, n) => digestNamed(`${n}`))
+    await Promise.all(tags.map((digest, n) => catalog.recordTag(alpine, latest, digest, n)))
+    t.match(await catalog.findTag(alpine, latest), { digest: tags.at(-1), checkedAtMs: 49 })
+  })
+}

@@ -1,0 +1,35 @@
+// Made-up facts for tests of catalogs: digests, edges and manifests by name.
+import type { Test } from 'tap'
+import { type Digest, digestOf } from '../../src/oci/digest.ts'
+import { parseRepositoryKey, parseTag } from '../../src/oci/reference.ts'
+import type { Catalog, Edge, ManifestFact } from '../../src/registry/ports/catalog.ts'
+
+/** Makes an empty catalog; whatever it needs is removed when `t` ends. */
+export type MakeCatalog = (t: Test) => Promise<Catalog>
+
+export const alpine = parseRepositoryKey('docker.io/library/alpine')
+export const secret = parseRepositoryKey('registry.corp.example/team/secret')
+export const latest = parseTag('latest')
+
+export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
+
+export function digestNamed(name: string): Digest {
+  return digestOf(Buffer.from(name))
+}
+
+export function layerEdge(child: string, overrides: Partial<Edge> = {}): Edge {
+  return {
+    child: digestNamed(child),
+    kind: 'layer',
+    sizeBytes: 1000,
+    mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+    platform: undefined,
+    distributable: true,
+    ...overrides,
+  }
+}
+
+/** The fact of a manifest that is called `name` and lists `edges`. */
+export function manifestNamed(name: string, edges: readonly Edge[] = []): ManifestFact {
+  return { digest: digestNamed(name), mediaType: MANIFEST_TYPE, sizeBytes: 500, edges }
+}

@@ -1,0 +1,158 @@
+// Goal: a catalog opens from whatever was left behind, or says what to do. Method: files are damaged byte by byte as disks do,
+// a second process asks for the same directory, and versions are written into the file.
+import { spawnSync } from 'node:child_process'
+import { closeSync, openSync, readdirSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Sqlite from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { MIGRATIONS, migrate } from '../../../src/catalog/sqlite/schema.ts'
+import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import {
+  alpine,
+  digestNamed,
+  latest,
+  layerEdge,
+  manifestNamed,
+} from '../../contract/catalog-samples.ts'
+import { openCatalog } from '../../kit/open-catalog.ts'
+
+const PAGE_BYTES = 4096
+
+/** A closed catalog with some thousand rows. */
+async function leaveCatalog(t: Test): Promise<string> {
+  const directory = t.testdir({})
+  const { catalog } = await openCatalog(t, directory)
+  const edges = Array.from({ length: 2000 }, (_, n) => layerEdge(`${n}`))
+  const manifest = manifestNamed('m', edges)
+  await catalog.recordManifest({
+    repository: alpine,
+    manifest,
+    contentClass: 'kept',
+    tag: latest,
+    atMs: 1,
+  })
+  await catalog.close()
+  return directory
+}
+
+function overwrite(file: string, position: number, bytes: Uint8Array): void {
+  const handle = openSync(file, 'r+')
+  writeSync(handle, bytes, 0, bytes.length, position)
+  closeSync(handle)
+}
+
+t.test('a second process is told which directory is taken and what to do', async t => {
+  const directory = t.testdir({})
+  await openCatalog(t, directory)
+  const program = fileURLToPath(new URL('../../kit/acknowledging-writer.ts', import.meta.url))
+  const second = spawnSync(process.execPath, [program, directory], { encoding: 'utf8' })
+  t.equal(second.stdout, '')
+  t.match(second.stderr, directory)
+  t.match(second.stderr, 'is in use by another process: stop that one, or give this one')
+  await t.rejects(openCatalog(t, directory), { name: 'StoreError', failure: 'busy' })
+})
+
+t.test('a damaged catalog is kept as evidence, and a new one begins', async t => {
+  const damages: Record<string, (file: string) => void> = {
+    'a zeroed page': file => overwrite(file, 5 * PAGE_BYTES, Buffer.alloc(PAGE_BYTES)),
+    'a zeroed first page': file => overwrite(file, 0, Buffer.alloc(PAGE_BYTES)),
+    'no database at all': file =>
+      writeFileSync(file, 'this is not a database, but longer than a header '.repeat(99)),
+    'a file cut in half': file => truncateSync(file, 20 * PAGE_BYTES),
+  }
+  for (const [name, damage] of Object.entries(damages))
+    await t.test(name, async t => {
+      const directory = await leaveCatalog(t)
+      damage(join(directory, 'catalog.db'))
+      const { catalog, events } = await openCatalog(t, directory)
+      t.equal(catalog.damaged, true)
+      t.match(catalog.damagedPredecessor, join(directory, 'catalog.db.damaged-20260101T000000Z'))
+      t.match(events, [{ kind: 'storage failed', failure: 'corrupt', hint: String }])
+      t.ok(readdirSync(directory).includes('catalog.db.damaged-20260101T000000Z'))
+      await catalog.recordTag(alpine, latest, digestNamed('x'), 1)
+      t.ok(await catalog.findTag(alpine, latest), 'the new one works')
+
+      await catalog.close()
+      const again = await openCatalog(t, directory)
+      t.equal(again.catalog.damaged, true, 'a crash before recovery does not hide the damage')
+      await again.catalog.markRecovered()
+      await again.catalog.close()
+      t.equal((await openCatalog(t, directory)).catalog.damaged, false)
+    })
+})
+
+t.test('a write-ahead log whose end is torn costs its last commits only', async t => {
+  const directory = await leaveCatalog(t)
+  // What a power cut leaves of a log: a header that was never finished.
+  writeFileSync(join(directory, 'catalog.db-wal'), Buffer.alloc(1000, 0x5a))
+  const { catalog } = await openCatalog(t, directory)
+  t.equal(catalog.damaged, false)
+  t.ok(await catalog.findTag(alpine, latest))
+})
+
+t.test('a directory that cannot be used is refused with a hint', async t => {
+  const directory = t.testdir({ file: 'not a directory' })
+  const error: unknown = await openCatalog(t, join(directory, 'file')).catch(error => error)
+  t.match(error, { name: 'StoreError', failure: 'io' })
+  t.ok(error instanceof StoreError && error.hint !== undefined)
+})
+
+t.test(
+  'a newer minor version is opened as it is, another major refused with the way out',
+  async t => {
+    const directory = await leaveCatalog(t)
+    const setVersion = (version: number) => {
+      const database = new Sqlite(join(directory, 'catalog.db'))
+      database.pragma(`user_version = ${version}`)
+      database.exec('CREATE TABLE IF NOT EXISTS later (x)')
+      database.close()
+    }
+    setVersion(1999)
+    const { catalog } = await openCatalog(t, directory)
+    t.ok(await catalog.findManifest(alpine, digestNamed('m')))
+    await catalog.close()
+    const database = new Sqlite(join(directory, 'catalog.db'))
+    t.equal(database.pragma('user_version', { simple: true }), 1999, 'its version stays')
+    database.close()
+
+    setVersion(2000)
+    await t.rejects(openCatalog(t, directory), {
+      name: 'StoreError',
+      hint: /newer version/,
+    })
+    setVersion(1000)
+    t.equal(
+      (await openCatalog(t, directory)).catalog.damaged,
+      false,
+      'nothing was harmed meanwhile',
+    )
+  },
+)
+
+t.test('every earlier version is brought up to date, all steps or none', async t => {
+  const steps = [...MIGRATIONS, { version: 1001, sql: 'CREATE TABLE extra (x)' }]
+  for (let from = 0; from <= steps.length; from++) {
+    const database = new Sqlite(':memory:')
+    if (from > 0) migrate(database, steps.slice(0, from))
+    t.equal(migrate(database, steps), 1001)
+    t.equal(migrate(database, steps), 1001, 'and again without effect')
+    database.exec('INSERT INTO extra VALUES (1); INSERT INTO meta VALUES (1, 2)')
+  }
+  const broken = [...MIGRATIONS, { version: 1001, sql: 'CREATE TABLE extra (x); nonsense' }]
+  const database = new Sqlite(':memory:')
+  t.throws(() => migrate(database, broken), { code: 'SQLITE_ERROR' })
+  t.equal(database.pragma('user_version', { simple: true }), 0)
+  t.strictSame(database.prepare('SELECT * FROM sqlite_schema').all(), [])
+})
+
+t.test('a membership that a later version let expire is none', async t => {
+  const directory = await leaveCatalog(t)
+  const database = new Sqlite(join(directory, 'catalog.db'))
+  database.exec('UPDATE repository_content SET expires = 1767225600000')
+  database.close()
+  const { catalog, clock } = await openCatalog(t, directory)
+  t.equal(await catalog.isMember(alpine, digestNamed('m')), false)
+  clock.jump(-1)
+  t.equal(await catalog.isMember(alpine, digestNamed('m')), true)
+})
