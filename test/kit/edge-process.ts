@@ -172,8 +172,9 @@ async function ready(
   }
 
   const late = setTimeout(() => child.kill('SIGKILL'), READY_TIMEOUT_MS)
-  const serving = await until(line => line.msg === 'serving', from)
-  clearTimeout(late)
+  const serving = await until(line => line.msg === 'serving', from).finally(() => {
+    clearTimeout(late)
+  })
   return {
     child,
     url: urlOf(serving['http']),

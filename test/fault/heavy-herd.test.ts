@@ -1,0 +1,79 @@
+// Goal: as herd.test.ts, at the sizes that are promised, within the memory that is promised. Method: the same; peak memory is the
+// kernel's VmHWM of the process, read after each herd.
+import t from 'tap'
+import { patternBlob } from '../kit/content.ts'
+import { startEdge } from '../kit/edge-process.ts'
+import { askedTwiceOrNever, faultOf, pullImage, stampede } from '../kit/herd.ts'
+import { makeImage } from '../kit/image.ts'
+import { createBarrier } from '../kit/stub-faults.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
+
+const MB = 1_000_000
+/** The promise: 200 clients, or a gigabyte, in less than this. */
+const MEMORY_MAX_BYTES = 250 * 1024 * 1024
+
+t.setTimeout(900_000)
+
+async function edgeAndStub(t: Pick<TestContext, 'teardown'>) {
+  const stub = await startStubRegistry()
+  t.teardown(() => stub.stop())
+  const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
+  t.teardown(() => edge.stop())
+  return { stub, edge }
+}
+
+type TestContext = typeof t
+
+async function followedBy(
+  t: Pick<TestContext, 'teardown' | 'same' | 'equal' | 'ok' | 'comment'>,
+  { sizeBytes, clients, hashEvery }: { sizeBytes: number; clients: number; hashEvery: number },
+) {
+  const { stub, edge } = await edgeAndStub(t)
+  const blob = patternBlob('heavy', sizeBytes)
+  stub.addBlob('library/heavy', blob)
+  const barrier = createBarrier(sizeBytes / 2)
+  stub.fault({ kind: 'blob', method: 'GET', digest: blob.digest }, { barrier })
+  const url = `${edge.url}/v2/library/heavy/blobs/${blob.digest}`
+  const herd = stampede(url, { clients, hashEvery })
+  await Promise.all([barrier.reached, herd.allStarted])
+  barrier.release()
+  const faults = (await herd.all).flatMap(got => faultOf(got, blob) ?? [])
+  t.same(faults, [])
+  const asked = askedTwiceOrNever(stub.rangesAsked(blob.digest), sizeBytes)
+  t.same(asked, { twiceBytes: 0, neverBytes: 0 })
+  t.equal(stub.bytesSent(blob.digest), sizeBytes, '1.0 × at the upstream')
+  const peakBytes = await edge.peakMemoryBytes()
+  t.comment(`peak memory ${Math.round(peakBytes / 1024 / 1024)} MiB`)
+  t.ok(peakBytes < MEMORY_MAX_BYTES, `peak memory ${peakBytes}`)
+}
+
+t.test('20 clients on 200 MB: each byte is asked for once', t =>
+  followedBy(t, { sizeBytes: 200 * MB, clients: 20, hashEvery: 1 }),
+)
+
+t.test('20 clients on 1 GB: each byte is asked for once', t =>
+  followedBy(t, { sizeBytes: 1000 * MB, clients: 20, hashEvery: 10 }),
+)
+
+t.test(
+  '200 clients on a cold image of 10 blobs and 100 MB: each byte is asked for once',
+  async t => {
+    const { stub, edge } = await edgeAndStub(t)
+    const image = makeImage({ seed: 'heavy', layers: Array(10).fill(10 * MB) })
+    stub.addImage('library/heavy', 'v1', image)
+    const base = `${edge.url}/v2/library/heavy`
+    const faults = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        pullImage(base, { tag: 'v1', image, hash: index % 10 === 0 }),
+      ),
+    )
+    t.same(faults.flat(), [])
+    for (const { digest, sizeBytes } of [image.config, ...image.layers]) {
+      t.equal(stub.bytesSent(digest), sizeBytes)
+    }
+    t.equal(stub.count({ kind: 'manifest', method: 'GET' }), 1)
+    const peakBytes = await edge.peakMemoryBytes()
+    t.comment(`peak memory ${Math.round(peakBytes / 1024 / 1024)} MiB`)
+    t.ok(peakBytes < MEMORY_MAX_BYTES, `peak memory ${peakBytes}`)
+  },
+)

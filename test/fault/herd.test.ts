@@ -1,0 +1,51 @@
+// Goal: however many clients want the same cold content, each of its bytes is asked for once upstream (R88, R24 of the programme).
+// Method: the stub stops half-way until all clients hold their first bytes, so that they are there at the same time for certain.
+import t from 'tap'
+import { patternBlob } from '../kit/content.ts'
+import { startEdge } from '../kit/edge-process.ts'
+import { askedTwiceOrNever, faultOf, pullImage, stampede } from '../kit/herd.ts'
+import { makeImage } from '../kit/image.ts'
+import { createBarrier } from '../kit/stub-faults.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
+
+const MIB = 1024 * 1024
+
+t.setTimeout(120_000)
+const stub = await startStubRegistry()
+t.teardown(() => stub.stop())
+const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
+t.teardown(() => edge.stop())
+
+t.test('20 clients on one cold blob: one download, which all follow while it runs', async t => {
+  const blob = patternBlob('herd', 12 * MIB)
+  stub.addBlob('library/herd', blob)
+  const barrier = createBarrier(6 * MIB)
+  stub.fault({ kind: 'blob', method: 'GET', digest: blob.digest }, { barrier })
+  const herd = stampede(`${edge.url}/v2/library/herd/blobs/${blob.digest}`, { clients: 20 })
+  await Promise.all([barrier.reached, herd.allStarted])
+  barrier.release()
+  t.same(
+    (await herd.all).map(got => faultOf(got, blob)),
+    Array(20).fill(undefined),
+  )
+  t.same(askedTwiceOrNever(stub.rangesAsked(blob.digest), blob.sizeBytes), {
+    twiceBytes: 0,
+    neverBytes: 0,
+  })
+  t.equal(stub.bytesSent(blob.digest), blob.sizeBytes)
+})
+
+t.test('50 clients on one cold image: every blob and manifest is asked for once', async t => {
+  const image = makeImage({ seed: 'herd', layers: Array(5).fill(MIB) })
+  stub.addImage('library/herd', 'v1', image)
+  const base = `${edge.url}/v2/library/herd`
+  const faults = await Promise.all(
+    Array.from({ length: 50 }, () => pullImage(base, { tag: 'v1', image, hash: true })),
+  )
+  t.same(faults.flat(), [])
+  for (const { digest, sizeBytes } of [image.config, ...image.layers]) {
+    t.equal(stub.bytesSent(digest), sizeBytes)
+    t.equal(stub.count({ kind: 'blob', method: 'GET', digest }), 1)
+  }
+  t.equal(stub.count({ kind: 'manifest', method: 'GET' }), 1)
+})

@@ -1,0 +1,125 @@
+// Goal: no request, however mangled, ends the process or gets a 5xx that was not meant (S07 of the programme, R242). Method: REQUESTS
+// messages mutated from recorded client sessions, drawn from SEED, go over raw sockets to the process that `npm start` starts, and
+// to a bare node:http server, which says how many of them are still HTTP.
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { startEdge } from '../kit/edge-process.ts'
+import { makeImage, makeIndex } from '../kit/image.ts'
+import { mutateRequest } from '../kit/mutate-request.ts'
+import { get, sendRaw } from '../kit/raw-client.ts'
+import { recordedSessions, requestBytes } from '../kit/recorded-sessions.ts'
+import { createRandom, seedOf } from '../kit/seeded.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
+
+const REQUESTS = Number(process.env['REQUESTS'] ?? 2_000)
+const SEED = seedOf(process.env)
+const AT_ONCE = 24
+const PARSED_SHARE_MIN = 0.3
+/** Meant: the message asks for an HTTP version or coding that does not exist. */
+const INTENDED_5XX = new Set([501, 505])
+
+t.setTimeout(600_000)
+t.comment(`SEED=${SEED} REQUESTS=${REQUESTS}`)
+
+const stub = await startStubRegistry()
+t.teardown(() => stub.stop())
+const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
+t.teardown(() => edge.stop())
+const index = makeIndex([makeImage({ seed: 'mutated', layers: [50, 5000] })])
+stub.addImage('library/alpine', 'v1', index)
+const sessions = recordedSessions('library/alpine', 'v1', index)
+const host = new URL(edge.url).host
+
+t.test('the recorded sessions are answered as their clients expect', async t => {
+  for (const { client, requests } of sessions) {
+    const statuses = []
+    for (const request of requests) {
+      const { status, complete } = await sendRaw(
+        edge.url,
+        closing(requestBytes(request, host)),
+        request,
+      )
+      const right = /POST|PUT/.test(request.method) ? status >= 400 && status < 500 : status < 400
+      if (!right || !complete) statuses.push(`${request.method} ${request.target}: ${status}`)
+    }
+    t.same(statuses, [], client)
+  }
+})
+
+t.test(`${REQUESTS} mutated requests: the process lives and no 5xx is unintended`, async t => {
+  const parser = await startParser()
+  t.teardown(() => parser.stop())
+  const random = createRandom(SEED)
+  const all = sessions.flatMap(session => session.requests)
+  const statuses = new Map<number, number>()
+  const unintended: string[] = []
+
+  async function send(message: Buffer): Promise<void> {
+    const [{ status }] = await Promise.all([
+      sendRaw(edge.url, message),
+      sendRaw(parser.url, message),
+    ])
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    if (status >= 500 && !INTENDED_5XX.has(status)) {
+      unintended.push(`${status}: ${JSON.stringify(message.toString('latin1')).slice(0, 600)}`)
+    }
+  }
+
+  for (let sent = 0; sent < REQUESTS; sent += AT_ONCE) {
+    const messages = Array.from({ length: Math.min(AT_ONCE, REQUESTS - sent) }, () =>
+      closing(mutateRequest(random, all[random.below(all.length)] ?? fail(), host)),
+    )
+    await Promise.all(messages.map(send))
+  }
+
+  t.same(unintended, [])
+  t.ok(edge.alive, 'the process lives')
+  t.equal((await get(`${edge.url}/v2/`)).status, 200)
+  const pull = await get(`${edge.url}/v2/library/alpine/manifests/v1`, { accept: '*/*' })
+  t.same(pull.body, index.manifest.bytes, 'and still serves what is right')
+  const share = parser.parsed() / REQUESTS
+  t.ok(share >= PARSED_SHARE_MIN, `${Math.round(share * 100)} % were still HTTP`)
+  const histogram = [...statuses].sort(([a], [b]) => a - b)
+  t.comment(`statuses: ${histogram.map(([status, count]) => `${status}×${count}`).join(' ')}`)
+  t.comment(`still HTTP: ${Math.round(share * 100)} %`)
+})
+
+/** So that each connection ends with its answer. */
+function closing(bytes: Buffer): Buffer {
+  return Buffer.from(
+    bytes.toString('latin1').replace('\r\n', '\r\nConnection: close\r\n'),
+    'latin1',
+  )
+}
+
+/** Counts what node's parser takes for a request. */
+async function startParser() {
+  let parsed = 0
+  const impatient = {
+    headersTimeout: 1_000,
+    requestTimeout: 1_000,
+    connectionsCheckingInterval: 500,
+  }
+  const server = createServer(impatient, (request, response) => {
+    parsed += 1
+    request.resume()
+    response.writeHead(204, { connection: 'close' }).end()
+  })
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    parsed: () => parsed,
+    stop: () =>
+      new Promise<void>(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function fail(): never {
+  throw new Error('there are no recorded requests')
+}
