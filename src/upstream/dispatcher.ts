@@ -1,0 +1,100 @@
+// The connection pools of one upstream: for blobs and for everything else, for each trust class of hosts, direct or through
+// the proxy. Made when first needed; every option is written out, because the library's defaults are for browsers.
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import { type AddressPolicy, type HostTrust } from './address-policy.ts'
+import { createConnector, type LookupAll, type TlsTrust, tlsOptions } from './connector.ts'
+import { type ProxyOptions, proxyFor } from './http-proxy.ts'
+import type { TimeLimits } from './options.ts'
+
+/** `blob`: downloads, which may take hours; `api`: small answers, which must never wait behind them. */
+export type Lane = 'api' | 'blob'
+
+/** How long an idle connection is kept; load balancers close after 30 s and more, and a race with them costs a retry. */
+const KEEP_ALIVE_MS = 10_000
+/** The longest that a server's Keep-Alive header may ask for, for the same reason. */
+const KEEP_ALIVE_MAX_MS = 25_000
+/** Hosts with open pools at once: url, mirrors, realms, and the storage hosts that redirects lead to. */
+const HOSTS_MAX = 256
+/** Response headers; signed Location URLs and Link headers fit, floods do not. */
+const HEADER_BYTES_MAX = 32 * 1024
+
+export interface Dispatchers {
+  /** The pool for `url`. @throws UpstreamError refused, when the address policy forbids it without any look-up */
+  for(url: URL, lane: Lane): Dispatcher
+  /** Ends idle connections and destroys the others. */
+  close(): Promise<void>
+}
+
+export interface DispatcherOptions {
+  readonly policy: AddressPolicy
+  readonly tls: TlsTrust
+  readonly proxy: ProxyOptions | undefined
+  readonly connections: number
+  readonly limits: TimeLimits
+  readonly lookup: LookupAll
+}
+
+export function createDispatchers(options: DispatcherOptions): Dispatchers {
+  const pools = new Map<string, Dispatcher>()
+
+  return {
+    for: (url, lane) => {
+      options.policy.checkHost(url)
+      const trust = options.policy.trustOf(url)
+      const proxy = proxyFor(url, options.proxy)
+      const key = [lane, trust, proxy === undefined ? 'direct' : 'proxied'].join(' ')
+      let pool = pools.get(key)
+      if (pool === undefined) {
+        pool =
+          proxy === undefined
+            ? direct(options, lane, trust)
+            : proxied(options, { lane, trust, proxy })
+        pools.set(key, pool)
+      }
+      return pool
+    },
+    close: async () => {
+      await Promise.all([...pools.values()].map(pool => pool.destroy()))
+    },
+  }
+}
+
+function direct(options: DispatcherOptions, lane: Lane, trust: HostTrust): Dispatcher {
+  const { policy, tls, lookup, limits } = options
+  const connect = createConnector({ policy, trust, tls, lookup, connectMs: limits.connectMs })
+  return new Agent({ ...poolOptions(options, lane), connect })
+}
+
+function proxied(
+  options: DispatcherOptions,
+  { lane, trust, proxy }: { lane: Lane; trust: HostTrust; proxy: string },
+): Dispatcher {
+  return new ProxyAgent({
+    ...poolOptions(options, lane),
+    uri: proxy,
+    connectTimeout: options.limits.connectMs,
+    requestTls: { ...tlsOptions(options.tls, trust), allowH2: false },
+    proxyTls: tlsOptions(options.tls, 'listed'),
+  })
+}
+
+function poolOptions({ connections, limits }: DispatcherOptions, lane: Lane): Agent.Options {
+  return {
+    connections,
+    maxOrigins: HOSTS_MAX,
+    pipelining: 1,
+    allowH2: false,
+    clientTtl: null,
+    maxRequestsPerClient: 0,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    // -1: bounded by who reads, since blobs have no bound.
+    maxResponseSize: -1,
+    strictContentLength: true,
+    headersTimeout: limits.headersMs,
+    // A blob's own watchdog tells a silent peer from a slow disk; this timer cannot.
+    bodyTimeout: lane === 'blob' ? 0 : limits.bodyIdleMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
+    keepAliveTimeoutThreshold: 1_000,
+  }
+}

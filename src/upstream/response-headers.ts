@@ -1,0 +1,30 @@
+// The headers of an answer as a list, in the order they came. Fields like WWW-Authenticate, Link and Warning may come several
+// times, and joining or keeping the first would lose some (R140, R230).
+
+export interface ResponseHeaders {
+  /** The first field of that name, which MUST be lower-case. */
+  first(name: string): string | undefined
+  /** Every field of that name, in order. */
+  all(name: string): readonly string[]
+}
+
+/** `raw` alternates names and values, as they stood on the wire. */
+export function responseHeaders(raw: readonly string[]): ResponseHeaders {
+  function* matching(name: string): Generator<string> {
+    for (let at = 0; at + 1 < raw.length; at += 2) {
+      if (raw[at]?.toLowerCase() === name) yield (raw[at + 1] ?? '').trim()
+    }
+  }
+  return {
+    first: name => matching(name).next().value ?? undefined,
+    all: name => [...matching(name)],
+  }
+}
+
+/** `Content-Length`, or undefined when it is missing or no safe integer (R187). */
+export function contentLength(headers: ResponseHeaders): number | undefined {
+  const text = headers.first('content-length')
+  if (text === undefined || !/^[0-9]{1,16}$/.test(text)) return undefined
+  const length = Number(text)
+  return Number.isSafeInteger(length) ? length : undefined
+}
