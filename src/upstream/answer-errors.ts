@@ -1,0 +1,81 @@
+// Answers that are no success, as UpstreamError (R92). The upstream's own words are read only for their error code: bodies may
+// be anything, HTML included, and none of their text is passed on (R123).
+import {
+  UpstreamError,
+  type UpstreamErrorOptions,
+  type UpstreamFailure,
+} from '../registry/ports/upstream.ts'
+import type { Answer } from './exchange.ts'
+import { retryAfterMs } from './retry-after.ts'
+
+/** Enough for an error envelope; the rest of a longer body is not read. */
+const ERROR_BODY_BYTES = 64 * 1024
+
+const FAILURES: Record<number, UpstreamFailure> = {
+  401: 'denied',
+  402: 'denied',
+  403: 'denied',
+  404: 'not-found',
+  405: 'unsupported',
+  406: 'unsupported',
+  408: 'unavailable',
+  410: 'not-found',
+  425: 'unavailable',
+  429: 'rate-limited',
+  451: 'denied',
+  501: 'unsupported',
+}
+
+export interface AnswerContext {
+  /** What was asked for, in the words of a message: `a manifest`. */
+  readonly what: string
+  /** Wall clock, for Retry-After dates. */
+  readonly nowMs: number
+  /** The answer came from a host that the registry redirected to: its 401 and 403 are no verdict of the registry. */
+  readonly redirected: boolean
+  readonly hint?: string
+}
+
+/** Consumes the body. */
+export async function answerError(answer: Answer, context: AnswerContext): Promise<UpstreamError> {
+  const { status, headers, url } = answer
+  const codes = await errorCodes(answer)
+  const failure = failureOf(status, context.redirected)
+  const retryAfter = retryAfterMs(headers.first('retry-after'), context.nowMs)
+  const options: UpstreamErrorOptions = {
+    status,
+    repositoryUnknown: failure === 'not-found' && codes.includes('NAME_UNKNOWN'),
+    ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
+    ...(context.hint === undefined ? {} : { hint: context.hint }),
+  }
+  const named = codes[0] === undefined ? '' : ` (${codes[0]})`
+  return new UpstreamError(
+    failure,
+    `${url.host} answered ${status}${named} for ${context.what}`,
+    options,
+  )
+}
+
+function failureOf(status: number, redirected: boolean): UpstreamFailure {
+  const failure = FAILURES[status] ?? (status >= 500 ? 'unavailable' : 'invalid')
+  return redirected && failure === 'denied' ? 'unavailable' : failure
+}
+
+/** The codes of an error envelope; none when the body is something else. */
+async function errorCodes(answer: Answer): Promise<readonly string[]> {
+  let envelope: unknown
+  try {
+    const bytes = await answer.body.readAll(ERROR_BODY_BYTES)
+    envelope = JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    return []
+  }
+  const errors = isObject(envelope) && Array.isArray(envelope.errors) ? envelope.errors : []
+  return errors
+    .map((error: unknown) => (isObject(error) ? error.code : undefined))
+    .filter((code): code is string => typeof code === 'string' && /^[A-Z_]{1,40}$/.test(code))
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
