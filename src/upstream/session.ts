@@ -1,0 +1,102 @@
+// One request to one endpoint up to its final answer: the challenge answered, redirects followed. Whether the answer is good is for
+// the caller; whether to try again, for retry.ts.
+import type { UpstreamCall } from '../registry/ports/events.ts'
+import { UpstreamError } from '../registry/ports/upstream.ts'
+import type { Authorization, Authorizer } from './authorizer.ts'
+import type { Lane } from './dispatcher.ts'
+import type { Answer, Exchange } from './exchange.ts'
+import { isSameOrigin, REDIRECTS_MAX, redirectTarget } from './redirect.ts'
+
+/** A cached token that is refused is replaced once, and what replaces it once more: for a larger scope (R144). */
+const AUTHORIZATIONS_MAX = 2
+
+export interface RegistryRequest {
+  readonly call: UpstreamCall
+  readonly lane: Lane
+  readonly method: 'GET' | 'HEAD'
+  readonly url: URL
+  /** `repository:<name>:pull`. */
+  readonly scope: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface FinalAnswer extends Answer {
+  /** Another host answered than the one that was asked. */
+  readonly redirected: boolean
+}
+
+/** The body of the answer MUST be read, drained or destroyed. @throws UpstreamError, or the signal's reason */
+export type Send = (request: RegistryRequest, signal: AbortSignal) => Promise<FinalAnswer>
+
+export interface SessionOptions {
+  readonly exchange: Exchange
+  /** For the endpoint itself. */
+  readonly own: Authorizer
+  /** For hosts that it redirects to: anonymous, whatever they ask for (R159). */
+  readonly foreign: Authorizer
+}
+
+export function createSession({ exchange, own, foreign }: SessionOptions): Send {
+  return async (request, signal) => {
+    const { scope } = request
+    let { url } = request
+    let authorizer = own
+    let authorization: Authorization | undefined = await own.current({ url, scope, signal })
+    let authorizations = 0
+
+    for (let hops = 0; ; ) {
+      const answer = await exchange({
+        ...request,
+        url,
+        headers: withAuthorization(request.headers, authorization),
+        signal,
+      })
+      const redirected = authorizer !== own
+
+      if (answer.status === 401 && authorizations < AUTHORIZATIONS_MAX) {
+        authorizations += 1
+        const challenges = answer.headers.all('www-authenticate')
+        await answer.body.drain()
+        const target = { url, scope, signal }
+        const next = await authorizer.afterRefusal(target, challenges, authorization)
+        if (next === undefined) return { ...answer, redirected }
+        authorization = next
+        continue
+      }
+
+      const target = await nextHop(answer)
+      if (target === undefined) return { ...answer, redirected }
+      await answer.body.drain()
+      hops += 1
+      if (hops > REDIRECTS_MAX) {
+        throw new UpstreamError(
+          'invalid',
+          `${request.url.host} redirects more than ${REDIRECTS_MAX} times`,
+        )
+      }
+      if (!isSameOrigin(url, target)) {
+        // For good: a host that was redirected to must not send our credentials back to a URL of its choice.
+        authorizer = foreign
+        authorization = await foreign.current({ url: target, scope, signal })
+        authorizations = 0
+      }
+      url = target
+    }
+  }
+}
+
+async function nextHop(answer: Answer): Promise<URL | undefined> {
+  try {
+    return redirectTarget(answer)
+  } catch (error) {
+    await answer.body.drain()
+    throw error
+  }
+}
+
+function withAuthorization(
+  headers: Readonly<Record<string, string>>,
+  authorization: Authorization | undefined,
+): Readonly<Record<string, string>> {
+  return authorization === undefined ? headers : { ...headers, authorization: authorization.header }
+}
