@@ -1,0 +1,178 @@
+// Blobs: their size without their bytes, and their bytes from an offset on. One request each; a body that breaks is resumed by the
+// caller with a new one, which goes through the registry again, since signed targets do not last (R87, R146).
+import type { Digest } from '../oci/digest.ts'
+import { parseContentRange, rangeLength } from '../oci/range.ts'
+import type { RepositoryName } from '../oci/reference.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import {
+  type BlobRequest,
+  UpstreamError,
+  type UpstreamBlob,
+  type UpstreamBlobHead,
+} from '../registry/ports/upstream.ts'
+import { answerError } from './answer-errors.ts'
+import { type Endpoint, LACK_MS, requestAt, type Work } from './endpoints.ts'
+import { contentLength } from './response-headers.ts'
+import type { FinalAnswer, RegistryRequest } from './session.ts'
+
+/** HEAD of a blob is refused in these ways where GET works: 401 by ECR Public, 403 by signed storage (R62). */
+const HEAD_REFUSED = new Set([400, 401, 403, 405, 501])
+
+export interface BlobWanted {
+  readonly name: RepositoryName
+  readonly digest: Digest
+}
+
+/** `headBlob`: false where HEAD is known to be refused. */
+export function headBlob(
+  wanted: BlobWanted,
+  clock: Clock,
+  tryHead: boolean,
+): Work<UpstreamBlobHead> {
+  return async (endpoint, { signal }) => {
+    const { abilities } = endpoint
+    const headsFirst = tryHead && clock.monotonicMs() >= abilities.headBlobRefusedUntilMs
+    if (headsFirst) {
+      const answer = await sendBlob(endpoint, wanted, {
+        method: 'HEAD',
+        lane: 'api',
+        headers: {},
+        signal,
+      })
+      if (answer.status === 200) {
+        await answer.body.drain()
+        return { sizeBytes: contentLength(answer.headers) }
+      }
+      const error = await failure(answer, clock)
+      if (!HEAD_REFUSED.has(answer.status)) throw error
+    }
+    // The first byte instead of none: whoever answers 206 names the size, and the connection stays good.
+    const headers = { range: 'bytes=0-0' }
+    const how = { method: 'GET', lane: 'api', headers, signal } as const
+    const head = await sizeFrom(await sendBlob(endpoint, wanted, how), clock)
+    // Only now is it known that HEAD was refused and not the blob.
+    if (headsFirst) abilities.headBlobRefusedUntilMs = clock.monotonicMs() + LACK_MS
+    return head
+  }
+}
+
+async function sizeFrom(answer: FinalAnswer, clock: Clock): Promise<UpstreamBlobHead> {
+  const range = answer.headers.first('content-range') ?? ''
+  if (answer.status === 416 && /^bytes[ \t]+\*\/0$/i.test(range)) {
+    await answer.body.drain()
+    return { sizeBytes: 0 }
+  }
+  if (answer.status !== 200 && answer.status !== 206) throw await failure(answer, clock)
+  const isPart = answer.status === 206
+  // A whole blob was on its way: its head is all that is wanted of it.
+  if (isPart) await answer.body.drain()
+  else answer.body.destroy()
+  const sizeBytes = isPart ? parseContentRange(range)?.sizeBytes : contentLength(answer.headers)
+  return { sizeBytes }
+}
+
+export function getBlob(
+  wanted: BlobWanted,
+  request: BlobRequest,
+  clock: Clock,
+): Work<UpstreamBlob> {
+  return async (endpoint, deadline) => {
+    const headers = rangeHeaders(request)
+    const { signal } = deadline
+    const answer = await sendBlob(endpoint, wanted, {
+      method: 'GET',
+      lane: 'blob',
+      headers,
+      signal,
+    })
+    if (answer.status !== 200 && answer.status !== 206) throw await failure(answer, clock)
+    try {
+      const blob = readHead(answer, request)
+      deadline.lift()
+      answer.body.onClose(() => deadline.end())
+      return { ...blob, body: bodyOf(answer, endpoint) }
+    } catch (error) {
+      answer.body.destroy()
+      throw error
+    }
+  }
+}
+
+function rangeHeaders({ offset, lastByte, validator }: BlobRequest): Record<string, string> {
+  if (offset === 0 && lastByte === undefined) return {}
+  return {
+    range: `bytes=${offset}-${lastByte ?? ''}`,
+    // A weak validator may not stand in If-Range (RFC 9110 §13.1.5); the digest guards the result anyway.
+    ...(validator?.startsWith('"') ? { 'if-range': validator } : {}),
+  }
+}
+
+type BlobHead = Omit<UpstreamBlob, 'body'>
+
+/** @throws UpstreamError invalid when the answer is not what was asked for, or in an encoding */
+function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
+  const { headers, url, status } = answer
+  const encoding = headers.first('content-encoding')?.toLowerCase() ?? 'identity'
+  if (encoding !== 'identity' && encoding !== '') {
+    throw new UpstreamError('invalid', `${url.host} sent a blob in an encoding`)
+  }
+  const validator = headers.first('etag')
+  const lengthBytes = contentLength(headers)
+  if (status === 200) return { offset: 0, totalBytes: lengthBytes, validator }
+
+  const range = parseContentRange(headers.first('content-range') ?? '')
+  const isAsked =
+    range !== undefined &&
+    Object.keys(rangeHeaders(request)).length > 0 &&
+    range.first === request.offset &&
+    range.last <= (request.lastByte ?? range.last) &&
+    (lengthBytes === undefined || lengthBytes === rangeLength(range))
+  if (!isAsked)
+    throw new UpstreamError('invalid', `${url.host} sent another part of a blob than was asked for`)
+  return { offset: range.first, totalBytes: range.sizeBytes, validator }
+}
+
+/** Breaking out of the loop ends the connection, also before the first piece. */
+function bodyOf({ body, headers }: FinalAnswer, { breaker }: Endpoint): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const bytes = body.read(
+        contentLength(headers) ?? lengthOfRange(headers.first('content-range')),
+      )
+      return {
+        next: async () => {
+          try {
+            return await bytes.next()
+          } catch (error) {
+            if (error instanceof UpstreamError) breaker.bodyFailed(error)
+            throw error
+          }
+        },
+        return: async () => {
+          body.destroy()
+          return bytes.return()
+        },
+      }
+    },
+  }
+}
+
+function lengthOfRange(header: string | undefined): number | undefined {
+  const range = header === undefined ? undefined : parseContentRange(header)
+  return range === undefined ? undefined : rangeLength(range)
+}
+
+function sendBlob(
+  endpoint: Endpoint,
+  { name, digest }: BlobWanted,
+  how: Pick<RegistryRequest, 'method' | 'lane' | 'headers'> & { signal: AbortSignal },
+): Promise<FinalAnswer> {
+  const { signal, ...request } = how
+  const at = requestAt(endpoint, name, `blobs/${digest}`)
+  return endpoint.send({ call: 'blob', ...request, ...at }, signal)
+}
+
+function failure(answer: FinalAnswer, clock: Clock): Promise<UpstreamError> {
+  const { redirected } = answer
+  return answerError(answer, { what: 'a blob', nowMs: clock.nowMs(), redirected })
+}

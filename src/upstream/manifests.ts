@@ -1,0 +1,114 @@
+// Manifests by tag and digest: the head for revalidation, the bytes for keeping. Bytes come back as they were sent; that they hash
+// to their digest is for the caller to see.
+import { gunzip } from 'node:zlib'
+import { promisify } from 'node:util'
+import { digestFrom } from '../oci/digest.ts'
+import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
+import { MANIFEST_ACCEPT, parseMediaType } from '../oci/media-type.ts'
+import { formatReference, type Reference, type RepositoryName } from '../oci/reference.ts'
+import { parseWarnings } from '../oci/warning.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import {
+  UpstreamError,
+  type UpstreamManifest,
+  type UpstreamManifestHead,
+} from '../registry/ports/upstream.ts'
+import { answerError } from './answer-errors.ts'
+import { requestAt, type Work } from './endpoints.ts'
+import { contentLength } from './response-headers.ts'
+import type { FinalAnswer } from './session.ts'
+
+const gunzipBounded = promisify(gunzip)
+
+/** HEAD is refused in these ways by registries whose GET works (R88, R162). */
+const HEAD_REFUSED = new Set([400, 403, 405, 501])
+
+export interface ManifestWanted {
+  readonly name: RepositoryName
+  readonly reference: Reference
+}
+
+/** @throws UpstreamError unsupported when HEAD is refused and a GET may not be */
+export function headManifest(wanted: ManifestWanted, clock: Clock): Work<UpstreamManifestHead> {
+  return async (endpoint, { signal }) => {
+    const { name, reference } = wanted
+    const at = requestAt(endpoint, name, `manifests/${formatReference(reference)}`)
+    const headers = { accept: MANIFEST_ACCEPT }
+    const answer = await endpoint.send(
+      { call: 'manifest', lane: 'api', method: 'HEAD', ...at, headers },
+      signal,
+    )
+    if (answer.status !== 200) {
+      const error = await failure(answer, clock)
+      if (!HEAD_REFUSED.has(answer.status)) throw error
+      throw new UpstreamError('unsupported', error.message, { status: answer.status })
+    }
+    await answer.body.drain()
+    return {
+      digest: digestFrom(answer.headers.first('docker-content-digest') ?? ''),
+      mediaType: parseMediaType(answer.headers.first('content-type')),
+      sizeBytes: contentLength(answer.headers),
+      warnings: parseWarnings(answer.headers.all('warning')),
+    }
+  }
+}
+
+export function getManifest(wanted: ManifestWanted, clock: Clock): Work<UpstreamManifest> {
+  return async (endpoint, { signal }) => {
+    const { name, reference } = wanted
+    const at = requestAt(endpoint, name, `manifests/${formatReference(reference)}`)
+    const headers = { accept: MANIFEST_ACCEPT }
+    const answer = await endpoint.send(
+      { call: 'manifest', lane: 'api', method: 'GET', ...at, headers },
+      signal,
+    )
+    if (answer.status !== 200) throw await failure(answer, clock)
+    return readManifest(answer)
+  }
+}
+
+async function readManifest(answer: FinalAnswer): Promise<UpstreamManifest> {
+  const { headers, url } = answer
+  const mediaType = parseMediaType(headers.first('content-type'))
+  const bytes = await decoded(answer, await boundedBytes(answer))
+  if (mediaType === undefined) {
+    throw new UpstreamError('invalid', `${url.host} sent a manifest without a media type`)
+  }
+  return {
+    bytes,
+    mediaType,
+    declaredDigest: digestFrom(headers.first('docker-content-digest') ?? ''),
+    warnings: parseWarnings(headers.all('warning')),
+  }
+}
+
+async function boundedBytes(answer: FinalAnswer): Promise<Uint8Array> {
+  const declaredBytes = contentLength(answer.headers)
+  if (declaredBytes !== undefined && declaredBytes > MANIFEST_LIMIT_BYTES) {
+    answer.body.destroy()
+    throw new UpstreamError(
+      'invalid',
+      `${answer.url.host} announced a manifest of ${declaredBytes} bytes; the limit is ${MANIFEST_LIMIT_BYTES}`,
+    )
+  }
+  return answer.body.readAll(MANIFEST_LIMIT_BYTES)
+}
+
+/** Some registries compress manifests unasked (R147); what comes out is still compared with its digest by the caller. */
+async function decoded(answer: FinalAnswer, bytes: Uint8Array): Promise<Uint8Array> {
+  const encoding = answer.headers.first('content-encoding')?.toLowerCase() ?? 'identity'
+  if (encoding === 'identity' || encoding === '') return bytes
+  if (encoding === 'gzip' || encoding === 'x-gzip') {
+    try {
+      return await gunzipBounded(bytes, { maxOutputLength: MANIFEST_LIMIT_BYTES })
+    } catch {
+      throw new UpstreamError('invalid', `${answer.url.host} sent a manifest in broken gzip`)
+    }
+  }
+  throw new UpstreamError('invalid', `${answer.url.host} sent a manifest in an unknown encoding`)
+}
+
+function failure(answer: FinalAnswer, clock: Clock): Promise<UpstreamError> {
+  const { redirected } = answer
+  return answerError(answer, { what: 'a manifest', nowMs: clock.nowMs(), redirected })
+}

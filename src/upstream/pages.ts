@@ -1,0 +1,72 @@
+// Lists of several pages, followed by the upstream's own Link headers and never by guessing (R68): what `last` means differs, and some
+// registries use a cursor of their own.
+import { parseLinks } from '../oci/paging.ts'
+import { UpstreamError } from '../registry/ports/upstream.ts'
+import { isObject } from './answer-errors.ts'
+import type { Endpoint } from './endpoints.ts'
+import { isSameOrigin } from './redirect.ts'
+import type { FinalAnswer, RegistryRequest } from './session.ts'
+
+/** With 1,000 entries on each, more than any repository that was seen; every page costs the client's time. */
+const PAGES_MAX = 100
+/** One page. Registries that do not page send everything at once: 8 MiB is some 100,000 tags. */
+const PAGE_BYTES_MAX = 8 * 1024 * 1024
+
+export interface Page {
+  readonly answer: FinalAnswer
+  readonly document: Record<string, unknown>
+}
+
+/**
+ * The pages, from `first` on, whose answer was 200 already. Later pages that are not 200 go through `failure`.
+ * @throws UpstreamError invalid for what is no JSON object, loops or does not end; refused for a page on another host
+ */
+export async function* readPages(
+  endpoint: Endpoint,
+  request: RegistryRequest,
+  first: FinalAnswer,
+  parts: { signal: AbortSignal; failure: (answer: FinalAnswer) => Promise<UpstreamError> },
+): AsyncGenerator<Page, void> {
+  const seen = new Set([request.url.href])
+  let answer = first
+  for (;;) {
+    const document = await readDocument(answer)
+    yield { answer, document }
+    const next = nextPage(endpoint, answer)
+    if (next === undefined) return
+    if (seen.has(next.href) || seen.size >= PAGES_MAX) {
+      throw new UpstreamError('invalid', `${next.host} gives a list without an end`)
+    }
+    seen.add(next.href)
+    answer = await endpoint.send({ ...request, url: next }, parts.signal)
+    if (answer.status !== 200) throw await parts.failure(answer)
+  }
+}
+
+async function readDocument(answer: FinalAnswer): Promise<Record<string, unknown>> {
+  const bytes = await answer.body.readAll(PAGE_BYTES_MAX)
+  let document: unknown
+  try {
+    document = JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    document = undefined
+  }
+  if (isObject(document)) return document
+  throw new UpstreamError('invalid', `${answer.url.host} sent a list that is no JSON object`)
+}
+
+function nextPage(endpoint: Endpoint, answer: FinalAnswer): URL | undefined {
+  const links = parseLinks(answer.headers.all('link'))
+  const link = links.find(({ relations }) => relations.includes('next'))
+  if (link === undefined) return undefined
+  const next = endpoint.urls.nextPage(link.target, answer.url)
+  if (next === undefined) {
+    throw new UpstreamError('invalid', `${answer.url.host} names a next page that is no URL`)
+  }
+  if (isSameOrigin(next, endpoint.url)) return next
+  throw new UpstreamError(
+    'refused',
+    `${answer.url.host} names a next page on another host, ${next.protocol}//${next.host}`,
+    { hint: 'behind a TLS proxy the registry must know its public URL, or send relative links' },
+  )
+}

@@ -1,0 +1,120 @@
+// Who refers to a manifest: by the referrers API, or by the fallback tag where a registry has none (R77). "Nobody" is an answer of
+// the registry only: whatever else goes wrong is an error, or clients would take it for "no signature" (R78).
+import type { Digest } from '../oci/digest.ts'
+import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
+import { OCI_INDEX, parseMediaType } from '../oci/media-type.ts'
+import type { RepositoryName } from '../oci/reference.ts'
+import { referrersTag } from '../oci/referrers-tag.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { type ReferrersAnswer, UpstreamError } from '../registry/ports/upstream.ts'
+import { answerError, isObject } from './answer-errors.ts'
+import { type Endpoint, LACK_MS, requestAt, type Work } from './endpoints.ts'
+import { getManifest } from './manifests.ts'
+import { readPages } from './pages.ts'
+import type { FinalAnswer } from './session.ts'
+
+/** As many as the descriptors of an index (R186). */
+const REFERRERS_MAX = 10_000
+
+export interface ReferrersWanted {
+  readonly name: RepositoryName
+  readonly digest: Digest
+}
+
+/** `hasApi`: false where the registry is known to lack the API. */
+export function listReferrers(
+  wanted: ReferrersWanted,
+  clock: Clock,
+  hasApi: boolean,
+): Work<ReferrersAnswer> {
+  return async (endpoint, deadline) => {
+    const { abilities } = endpoint
+    if (hasApi && clock.monotonicMs() >= abilities.referrersMissingUntilMs) {
+      const answer = await fromApi(endpoint, wanted, { clock, signal: deadline.signal })
+      if (answer !== 'no API') {
+        abilities.referrersSeen = true
+        return answer
+      }
+      // Where it has answered before, a 404 is about this digest alone.
+      if (!abilities.referrersSeen) {
+        abilities.referrersMissingUntilMs = clock.monotonicMs() + LACK_MS
+      }
+    }
+    return fromTag(wanted, clock)(endpoint, deadline)
+  }
+}
+
+async function fromApi(
+  endpoint: Endpoint,
+  { name, digest }: ReferrersWanted,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<ReferrersAnswer | 'no API'> {
+  const at = requestAt(endpoint, name, `referrers/${digest}`)
+  const headers = { accept: OCI_INDEX }
+  const request = { call: 'referrers', lane: 'api', method: 'GET', ...at, headers } as const
+  const failure = (answer: FinalAnswer): Promise<UpstreamError> =>
+    answerError(answer, { what: 'referrers', nowMs: clock.nowMs(), redirected: answer.redirected })
+
+  const first = await endpoint.send(request, signal)
+  if (first.status !== 200) {
+    const error = await failure(first)
+    const isMissing =
+      error.failure === 'unsupported' || (error.failure === 'not-found' && !error.repositoryUnknown)
+    if (isMissing) return 'no API'
+    throw error
+  }
+  if (parseMediaType(first.headers.first('content-type')) !== OCI_INDEX) {
+    await first.body.drain()
+    return 'no API'
+  }
+  const manifests: unknown[] = []
+  for await (const { document } of readPages(endpoint, request, first, { signal, failure })) {
+    manifests.push(...descriptorsIn(document, endpoint))
+    if (manifests.length > REFERRERS_MAX) throw tooMany(endpoint)
+  }
+  return { manifests }
+}
+
+function fromTag({ name, digest }: ReferrersWanted, clock: Clock): Work<ReferrersAnswer> {
+  const reference = { kind: 'tag', tag: referrersTag(digest) } as const
+  return async (endpoint, deadline) => {
+    try {
+      const { bytes, mediaType } = await getManifest({ name, reference }, clock)(endpoint, deadline)
+      return { manifests: indexDescriptors(bytes, mediaType, endpoint) }
+    } catch (error) {
+      const isNone =
+        error instanceof UpstreamError && error.failure === 'not-found' && !error.repositoryUnknown
+      if (isNone) return { manifests: [] }
+      throw error
+    }
+  }
+}
+
+function indexDescriptors(bytes: Uint8Array, mediaType: string, endpoint: Endpoint): unknown[] {
+  if (mediaType !== OCI_INDEX || bytes.length > MANIFEST_LIMIT_BYTES) throw noIndex(endpoint)
+  let document: unknown
+  try {
+    document = JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    throw noIndex(endpoint)
+  }
+  if (!isObject(document)) throw noIndex(endpoint)
+  const descriptors = descriptorsIn(document, endpoint)
+  if (descriptors.length > REFERRERS_MAX) throw tooMany(endpoint)
+  return descriptors
+}
+
+function descriptorsIn(document: Record<string, unknown>, endpoint: Endpoint): unknown[] {
+  const { manifests } = document
+  if (manifests === null) return []
+  if (!Array.isArray(manifests) || !manifests.every(isObject)) throw noIndex(endpoint)
+  return manifests
+}
+
+function noIndex({ url }: Endpoint): UpstreamError {
+  return new UpstreamError('invalid', `${url.host} sent referrers that are no image index`)
+}
+
+function tooMany({ url }: Endpoint): UpstreamError {
+  return new UpstreamError('invalid', `${url.host} lists more than ${REFERRERS_MAX} referrers`)
+}
