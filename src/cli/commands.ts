@@ -18,6 +18,22 @@ export interface CommandModule {
 
 export const COMMANDS = {
   serve: { summary: 'run the server', load: () => import('./serve.ts') },
+  check: { summary: 'validate the configuration', load: () => import('./check.ts') },
+  schema: { summary: "print the configuration's JSON Schema", load: () => import('./schema.ts') },
+  status: {
+    summary: 'cache, traffic and upstreams at a glance',
+    load: () => import('./status.ts'),
+  },
+  ls: { summary: 'list the images that are here', load: () => import('./ls.ts') },
+  inspect: {
+    summary: 'show one image: platforms, blobs, what is cached',
+    load: () => import('./inspect.ts'),
+  },
+  why: {
+    summary: 'say where an image comes from and what a pull would do now',
+    load: () => import('./why.ts'),
+  },
+  pull: { summary: 'bring images into the cache', load: () => import('./pull.ts') },
 } as const satisfies Record<string, Command>
 
 /** Runs what the arguments ask for; every failure is a line on standard error and an exit code. */

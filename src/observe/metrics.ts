@@ -46,6 +46,8 @@ export interface Metrics {
   set<K extends KeyOf<'gauge'>>(key: K, labels: LabelsOf<K>, value: number): void
   /** Moves a gauge without labels up or down. */
   move(key: 'requestsInFlight' | 'joinedReaders' | 'fillsInFlight', by: 1 | -1): void
+  /** What a counter has come to since the start, over all series whose labels include `labels`. */
+  total<K extends KeyOf<'counter'>>(key: K, labels?: Partial<LabelsOf<K>>): Promise<number>
   /** `read` runs at each scrape, one at a time; when it fails or is slow the gauges keep their last values. */
   watch(read: () => Promise<WatchedGauges>): void
   /** The Prometheus text format, for `/metrics`. */
@@ -78,6 +80,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     move(key, by) {
       gauge(key).inc(by)
+    },
+    async total(key, labels = {}) {
+      const { values } = await (instruments.get(key) as Counter).get()
+      const wanted = Object.entries(labels)
+      return values
+        .filter(({ labels: own }) => wanted.every(([name, value]) => own[name] === value))
+        .reduce((sum, { value }) => sum + value, 0)
     },
     watch(read) {
       watched.push(

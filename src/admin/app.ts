@@ -1,0 +1,62 @@
+// The admin listener, apart from the data port (R196): health, metrics and the operator's API, on a TCP address and on a Unix
+// socket. Nobody but the machine itself is expected here; what a browser could be tricked into sending is refused.
+import { fastify, type FastifyInstance } from 'fastify'
+import { checkReadiness, type ReadinessOptions } from '../observe/health.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Operator } from '../registry/operator/operator.ts'
+import { registerApi } from './api.ts'
+import { refuseBrowsers } from './refuse-browsers.ts'
+import { openSocket } from './socket.ts'
+
+export interface AdminDeps {
+  readonly metrics: Metrics
+  readonly operator: Operator
+  readonly logger: Logger
+  readonly readiness: ReadinessOptions
+}
+
+export interface AdminAddresses {
+  readonly addr: { readonly host: string | undefined; readonly port: number }
+  /** Path of the Unix socket. */
+  readonly socket: string
+}
+
+export interface AdminApp {
+  /** @returns where it listens, with the port that the system chose. @throws when an address is taken */
+  listen(addresses: AdminAddresses): Promise<{ admin: string; socket: string }>
+  close(): Promise<void>
+}
+
+export function buildAdminApp(deps: AdminDeps): AdminApp {
+  const overTcp = buildListener(deps)
+  overTcp.addHook('onRequest', refuseBrowsers)
+  const overSocket = buildListener(deps)
+  return {
+    listen: async ({ addr, socket }) => {
+      const admin = await overTcp.listen({ host: addr.host ?? '::', port: addr.port })
+      await openSocket(overSocket, socket)
+      return { admin: admin.replace(/^http:\/\//, ''), socket }
+    },
+    close: async () => {
+      await Promise.all([overTcp.close(), overSocket.close()])
+    },
+  }
+}
+
+function buildListener(deps: AdminDeps): FastifyInstance {
+  const { metrics, readiness, operator } = deps
+  // Requests of probes and scrapes are not worth a line each; errors are logged where they are handled.
+  const app = fastify({ logger: false, forceCloseConnections: true, trustProxy: false })
+  app.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok'))
+  app.get('/readyz', async (_request, reply) => {
+    const state = await checkReadiness(readiness)
+    return reply.code(state.ready ? 200 : 503).send(state)
+  })
+  app.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await metrics.render()
+    return reply.type(contentType).send(text)
+  })
+  registerApi(app, { operator, logger: deps.logger })
+  return app
+}

@@ -1,0 +1,66 @@
+// The configuration as every command finds it: --config, else ENTREPOT_CONFIG, else /etc/entrepot/config.yaml when it is there,
+// else none at all.
+import { readFileSync, statSync } from 'node:fs'
+import type { Config } from '../config/config.ts'
+import { type Finding, formatFindings } from '../config/findings.ts'
+import { type LoadResult, loadConfig } from '../config/load.ts'
+import type { ReadFile } from '../config/judge.ts'
+import { type CliContext, CliError, EXIT_CODES } from './context.ts'
+
+const USUAL_FILE = '/etc/entrepot/config.yaml'
+
+export interface ConfigurationFile {
+  readonly path: string | undefined
+  readonly result: LoadResult
+}
+
+/** @throws CliError when the file that was named cannot be read */
+export function loadConfiguration(
+  context: CliContext,
+  named: string | undefined,
+): ConfigurationFile {
+  const path =
+    named ?? context.env['ENTREPOT_CONFIG'] ?? (exists(USUAL_FILE) ? USUAL_FILE : undefined)
+  const file = path === undefined ? undefined : { path, text: readText(path) }
+  return { path, result: loadConfig({ file, env: context.env, readFile, isDirectory }) }
+}
+
+/** The configuration, with its warnings on standard error. @throws CliError with every fault */
+export function requireConfiguration(context: CliContext, named: string | undefined): Config {
+  const { path, result } = loadConfiguration(context, named)
+  if (result.kind === 'invalid') throw invalidConfiguration(result.findings, path)
+  if (result.warnings.length > 0) context.stderr.write(formatFindings(result.warnings, path))
+  return result.config
+}
+
+export function invalidConfiguration(
+  findings: readonly Finding[],
+  path: string | undefined,
+): CliError {
+  return new CliError(EXIT_CODES.configuration, formatFindings(findings, path).trimEnd())
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new CliError(EXIT_CODES.configuration, `the configuration cannot be read: ${reason}`)
+  }
+}
+
+const readFile: ReadFile = path => {
+  try {
+    return { kind: 'file', text: readFileSync(path, 'utf8'), mode: statSync(path).mode }
+  } catch (error) {
+    return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}

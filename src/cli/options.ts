@@ -1,0 +1,41 @@
+// Options that several commands share, and how the socket of the running server is found.
+import { parseArgs } from 'node:util'
+import { requireConfiguration } from './configuration.ts'
+import { type CliContext, CliError, EXIT_CODES } from './context.ts'
+
+export interface CommonOptions {
+  readonly json: boolean
+  readonly config: string | undefined
+  readonly socket: string
+  readonly positionals: readonly string[]
+}
+
+export const COMMON_HELP = `  --json         print JSON
+  --socket PATH  of the running server; default: admin.socket of the configuration
+  --config FILE  the configuration that the server runs with`
+
+/** @throws CliError usage when there are fewer or more arguments than `count` allows */
+export function readCommon(
+  args: readonly string[],
+  context: CliContext,
+  count: { readonly least: number; readonly most: number; readonly usage: string },
+): CommonOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      config: { type: 'string' },
+      socket: { type: 'string' },
+    },
+  })
+  if (positionals.length < count.least || positionals.length > count.most) {
+    throw new CliError(EXIT_CODES.usage, `usage: ${count.usage}`)
+  }
+  return {
+    json: values.json,
+    config: values.config,
+    socket: values.socket ?? requireConfiguration(context, values.config).admin.socket,
+    positionals,
+  }
+}

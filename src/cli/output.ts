@@ -1,0 +1,67 @@
+// How commands write: tables and sizes for people, JSON for programs, progress bars on a terminal and lines elsewhere.
+import type { CliContext } from './context.ts'
+
+/** `1.5 GiB`, `312 B`: at most four characters of number. */
+export function describeBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}
+
+/** `3 min ago`, `2 d ago`. */
+export function describeAge(ms: number): string {
+  const steps = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1_000],
+  ] as const
+  for (const [name, length] of steps)
+    if (ms >= length) return `${Math.floor(ms / length)} ${name} ago`
+  return 'just now'
+}
+
+export function writeJson(context: CliContext, value: unknown): void {
+  context.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+/** Columns as wide as their widest cell, two spaces between; the first row is the heading. */
+export function writeTable(context: CliContext, rows: readonly (readonly string[])[]): void {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [column, cell] of row.entries())
+      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+  }
+  for (const row of rows) {
+    const cells = row.map((cell, column) =>
+      column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0),
+    )
+    context.stdout.write(`${cells.join('  ')}\n`)
+  }
+}
+
+/** `sha256:` and twelve characters: enough to tell apart, short enough for a table. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, digest.indexOf(':') + 13)
+}
+
+const BAR_WIDTH = 28
+
+/** One line of progress: `sha256:0123456789ab  [=====>    ]  12.0 MiB of 31.2 MiB`. */
+export function progressLine(label: string, doneBytes: number, totalBytes: number): string {
+  const share = totalBytes === 0 ? 1 : doneBytes / totalBytes
+  const filled = Math.round(share * BAR_WIDTH)
+  const bar = `${'='.repeat(Math.max(0, filled - 1))}${filled > 0 && share < 1 ? '>' : filled > 0 ? '=' : ''}`
+  return `${label}  [${bar.padEnd(BAR_WIDTH)}]  ${describeBytes(doneBytes)} of ${describeBytes(totalBytes)}`
+}
+
+/** Rewrites the current line on a terminal. */
+export function rewriteLine(context: CliContext, text: string): void {
+  const width = context.stdout.columns ?? 80
+  context.stdout.write(`\r\u001b[2K${text.slice(0, width - 1)}`)
+}

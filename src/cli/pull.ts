@@ -1,0 +1,116 @@
+// `pull`: warms the cache through the running server.
+import { parseArgs } from 'node:util'
+import type { FailedEvent } from '../admin/api.ts'
+import type { WarmEvent } from '../registry/operator/warm-image.ts'
+import { followAdmin } from './admin-client.ts'
+import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { COMMON_HELP, readCommon } from './options.ts'
+import { describeBytes, progressLine, rewriteLine, shortDigest } from './output.ts'
+
+const DEFAULT_PLATFORM = 'linux/amd64'
+
+export const help = `entrepot pull IMAGE… [--platform OS/ARCH]… [--all-platforms] [--json]
+
+Brings images into the cache, as a client's pull would.
+
+  --platform P     of an index, only this platform; may be given more than once; default ${DEFAULT_PLATFORM}
+  --all-platforms  of an index, every platform
+${COMMON_HELP}
+
+Examples
+  entrepot pull docker.io/library/alpine:3.20
+  entrepot pull --all-platforms quay.io/team/app:v1 quay.io/team/web:v1
+`
+
+type PullEvent = WarmEvent | FailedEvent
+
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const { own, rest } = splitOptions(args)
+  const usage = 'entrepot pull IMAGE…'
+  const { socket, json, positionals } = readCommon(rest, context, { least: 1, most: 1_000, usage })
+  let failed = false
+  for (const name of positionals) {
+    const query = { name, platform: own.allPlatforms ? [] : own.platforms }
+    const events = followAdmin<PullEvent>({ socket, method: 'POST', path: '/pull', query })
+    const show = json ? showJson : context.isTerminal ? showBar : showLine
+    try {
+      for await (const event of events) {
+        show(context, event)
+        failed ||= event.kind === 'failed'
+      }
+    } catch (error) {
+      // One image that cannot be had does not keep the others away; a server that is not there does.
+      if (!(error instanceof CliError) || error.exitCode !== EXIT_CODES.failed) throw error
+      context.stderr.write(`${name}: ${error.message}\n`)
+      failed = true
+    }
+  }
+  return failed ? EXIT_CODES.failed : EXIT_CODES.ok
+}
+
+interface PullOptions {
+  readonly platforms: readonly string[]
+  readonly allPlatforms: boolean
+}
+
+/** Takes this command's own options out; what is left is for readCommon. */
+function splitOptions(args: readonly string[]): { own: PullOptions; rest: readonly string[] } {
+  const { values, tokens } = parseArgs({
+    args: [...args],
+    strict: false,
+    tokens: true,
+    options: {
+      platform: { type: 'string', multiple: true },
+      'all-platforms': { type: 'boolean' },
+      config: { type: 'string' },
+      socket: { type: 'string' },
+    },
+  })
+  const taken = new Set<number>()
+  for (const token of tokens) {
+    if (token.kind !== 'option' || (token.name !== 'platform' && token.name !== 'all-platforms'))
+      continue
+    taken.add(token.index)
+    if (token.name === 'platform' && !token.inlineValue) taken.add(token.index + 1)
+  }
+  const platforms = (values['platform'] ?? []) as string[]
+  return {
+    own: {
+      platforms: platforms.length === 0 ? [DEFAULT_PLATFORM] : platforms,
+      allPlatforms: values['all-platforms'] === true,
+    },
+    rest: args.filter((_, index) => !taken.has(index)),
+  }
+}
+
+function showJson(context: CliContext, event: PullEvent): void {
+  context.stdout.write(`${JSON.stringify(event)}\n`)
+}
+
+function showBar(context: CliContext, event: PullEvent): void {
+  if (event.kind !== 'blob') return showLine(context, event)
+  rewriteLine(context, progressLine(shortDigest(event.digest), event.doneBytes, event.sizeBytes))
+  if (event.doneBytes === event.sizeBytes) context.stdout.write('\n')
+}
+
+function showLine(context: CliContext, event: PullEvent): void {
+  switch (event.kind) {
+    case 'manifest':
+      context.stdout.write(`${event.image}  ${event.digest}  ${event.source}\n`)
+      return
+    case 'blob':
+      if (event.doneBytes !== event.sizeBytes) return
+      context.stdout.write(
+        `${shortDigest(event.digest)}  ${describeBytes(event.sizeBytes)}  ${event.source}\n`,
+      )
+      return
+    case 'done':
+      context.stdout.write(
+        `${event.image} is here: ${event.blobs} blobs, ${describeBytes(event.bytes)}\n`,
+      )
+      return
+    case 'failed':
+      context.stderr.write(`failed: ${event.message}\n`)
+      return
+  }
+}

@@ -1,0 +1,115 @@
+// `serve`: runs the server until it is told to stop.
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { formatFindings } from '../config/findings.ts'
+import { type RunningServer, startServer } from '../server.ts'
+import { systemClock } from '../system-clock.ts'
+import { loadConfiguration, requireConfiguration } from './configuration.ts'
+import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { VERSION } from './version.ts'
+
+export const help = `entrepot serve [--config FILE]
+
+Runs the server until SIGTERM or SIGINT. SIGHUP reads the configuration again.
+
+  --config FILE  default: $ENTREPOT_CONFIG, else /etc/entrepot/config.yaml when it is there, else
+                 no configuration: Docker Hub and the well-known registries on :5000, data in ./data
+
+Examples
+  entrepot serve
+  entrepot serve --config /etc/entrepot/config.yaml
+  ENTREPOT_HTTP_ADDR=:5050 entrepot serve
+`
+
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
+  const config = requireConfiguration(context, values.config)
+  const server = await start(config, context)
+  const { http, admin, socket, logger } = server
+  logger.info(
+    { version: VERSION, http, admin, socket, data: config.storage.rootDirectory },
+    'serving',
+  )
+  context.onSignal('SIGHUP', () => void reload(server, context, values.config))
+  await stopSignal(context)
+  logger.info('stopping: answers under way are finished, new requests are refused')
+  await server.stop()
+  logger.info('stopped')
+  return EXIT_CODES.ok
+}
+
+async function start(
+  config: Parameters<typeof startServer>[0],
+  context: CliContext,
+): Promise<RunningServer> {
+  try {
+    return await startServer(config, {
+      clock: systemClock,
+      random: Math.random,
+      version: VERSION,
+      nodeVersion: context.nodeVersion,
+      bootId: readBootId(),
+    })
+  } catch (error) {
+    throw startError(error)
+  }
+}
+
+/** Faults of the machine get a sentence and no stack trace; anything else is a bug and keeps its trace. */
+function startError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code, hint } = error as Error & { code?: unknown; hint?: unknown }
+  if (typeof hint === 'string') return new CliError(EXIT_CODES.failed, `${error.message}; ${hint}`)
+  if (error.name === 'StoreError') return new CliError(EXIT_CODES.failed, error.message)
+  if (code === 'EADDRINUSE') {
+    return new CliError(
+      EXIT_CODES.failed,
+      `${error.message}: stop what listens there, or set http.addr or admin.addr`,
+    )
+  }
+  return typeof code === 'string' && /^E[A-Z]+$/.test(code)
+    ? new CliError(EXIT_CODES.failed, error.message)
+    : error
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */
+function stopSignal(context: CliContext): Promise<void> {
+  return new Promise(resolve => {
+    let asked = false
+    const stop = () => {
+      if (asked) context.exit(EXIT_CODES.failed)
+      asked = true
+      resolve()
+    }
+    context.onSignal('SIGTERM', stop)
+    context.onSignal('SIGINT', stop)
+  })
+}
+
+async function reload(
+  server: RunningServer,
+  context: CliContext,
+  named: string | undefined,
+): Promise<void> {
+  try {
+    const { path, result } = loadConfiguration(context, named)
+    if (result.kind === 'invalid') {
+      const faults = formatFindings(result.findings, path).trimEnd().split('\n')
+      server.logger.error({ faults }, 'configuration not reloaded: it has faults')
+      return
+    }
+    const change = await server.reload(result.config)
+    server.logger.info({ ...change }, 'configuration reloaded')
+  } catch (error) {
+    server.logger.error({ err: error }, 'configuration not reloaded')
+  }
+}
+
+/** Where the kernel tells none, every start counts as a new boot: parts are believed only as far as they were synced. */
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    return `start-${systemClock.nowMs()}`
+  }
+}

@@ -1,0 +1,70 @@
+// `status`: what the running edge holds and saved, and how its upstreams are.
+import type { Status } from '../registry/operator/status.ts'
+import { askAdmin } from './admin-client.ts'
+import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
+import { COMMON_HELP, readCommon } from './options.ts'
+import { describeBytes, writeJson, writeTable } from './output.ts'
+
+export const help = `entrepot status [--json]
+
+Cache size and hit ratio, bytes saved on the WAN, and the health of each upstream.
+
+${COMMON_HELP}
+
+Examples
+  entrepot status
+  entrepot status --json
+`
+
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const { socket, json } = readCommon(args, context, {
+    least: 0,
+    most: 0,
+    usage: 'entrepot status',
+  })
+  const status = await askAdmin<Status>({ socket, path: '/status' })
+  if (json) writeJson(context, status)
+  else writeText(context, status)
+  return EXIT_CODES.ok
+}
+
+function writeText(
+  context: CliContext,
+  { version, content, storage, traffic, upstreams }: Status,
+): void {
+  const limit =
+    storage.maxBytes === undefined
+      ? 'no limit but the disk'
+      : `limit ${describeBytes(storage.maxBytes)}`
+  const share =
+    traffic.sentBytes === 0 ? 0 : Math.round((traffic.savedBytes / traffic.sentBytes) * 100)
+  writeTable(context, [
+    ['version', version],
+    [
+      'content',
+      `${describeBytes(content.contentBytes)} (${limit}, ${describeBytes(storage.freeBytes)} free on the disk)`,
+    ],
+    [
+      '',
+      `${content.tags} tags, ${content.manifests} manifests and ${content.blobs} blobs in ${content.repositories} repositories`,
+    ],
+    ['sent', `${describeBytes(traffic.sentBytes)} in ${traffic.requests} requests since the start`],
+    ['fetched', `${describeBytes(traffic.upstreamBytes)} from upstreams`],
+    ['saved', `${describeBytes(traffic.savedBytes)} on the WAN (${share} % of what was sent)`],
+  ])
+  context.stdout.write('\n')
+  writeTable(context, [
+    ['UPSTREAM', 'STATE', 'RATE LIMIT LEFT', 'LAST FAILURE'],
+    ...upstreams.map(each => [
+      each.registry,
+      stateOf(each),
+      each.rateLimitRemaining === undefined ? '-' : String(each.rateLimitRemaining),
+      each.lastFailure ?? '-',
+    ]),
+  ])
+}
+
+function stateOf(upstream: Status['upstreams'][number]): string {
+  if (upstream.offline) return 'offline'
+  return { closed: 'ok', 'half-open': 'trying', open: 'failing' }[upstream.breaker]
+}

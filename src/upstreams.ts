@@ -1,0 +1,222 @@
+// The namespaces of the running process, made from the configuration and remade on a reload: part of the composition, beside
+// server.ts, because it joins config/, upstream/ and registry/.
+import { readFile } from 'node:fs/promises'
+import { LRUCache } from 'lru-cache'
+import { DOCKER_HUB_ALIASES, DOCKER_HUB } from './config/built-in.ts'
+import type { Config, ProxyEnvironment, UpstreamConfig, UpstreamPolicy } from './config/config.ts'
+import type { Target } from './oci/endpoint.ts'
+import { LOCALHOST, parseName, parseTag, type RegistryHost } from './oci/reference.ts'
+import type { Routed } from './registry/answers.ts'
+import type { Namespace, Namespaces } from './registry/namespaces.ts'
+import type { Clock } from './registry/ports/clock.ts'
+import type { NoteEvent } from './registry/ports/events.ts'
+import { type Upstream, UpstreamError } from './registry/ports/upstream.ts'
+import { createRoute, type Route } from './registry/route.ts'
+import type { CredentialSource, UpstreamOptions } from './upstream/options.ts'
+import { createUpstream } from './upstream/upstream.ts'
+
+/** Upstreams made because a client named them (`"*"`), at once: each costs connections and a breaker. */
+const NAMED_BY_CLIENTS_MAX = 256
+
+export interface UpstreamsDeps {
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly random: () => number
+  readonly version: string
+}
+
+interface OpenNamespace extends Namespace {
+  close(): Promise<void>
+}
+
+export class Upstreams implements Namespaces {
+  readonly #deps: UpstreamsDeps
+  #config: Config
+  #configured = new Map<RegistryHost, OpenNamespace>()
+  #route: Route
+  readonly #named: LRUCache<RegistryHost, OpenNamespace>
+
+  constructor(config: Config, deps: UpstreamsDeps) {
+    this.#deps = deps
+    this.#config = config
+    this.#route = createRoute(routeOptions(config))
+    this.#named = new LRUCache({
+      max: NAMED_BY_CLIENTS_MAX,
+      dispose: namespace => void namespace.close(),
+    })
+    for (const upstream of config.upstreams)
+      this.#configured.set(upstream.registry, this.#open(upstream))
+  }
+
+  find(registry: RegistryHost): Namespace | undefined {
+    return this.#configured.get(registry) ?? this.#named.get(registry) ?? this.#openNamed(registry)
+  }
+
+  list(): readonly Namespace[] {
+    return [...this.#configured.values(), ...this.#named.values()]
+  }
+
+  route(target: Target, host: string | undefined): Routed {
+    return this.#route(target, host)
+  }
+
+  /** Requests under way end with the upstreams that they began with. */
+  async replace(config: Config): Promise<void> {
+    const before = [...this.#configured.values()]
+    this.#config = config
+    this.#configured = new Map(config.upstreams.map(each => [each.registry, this.#open(each)]))
+    this.#route = createRoute(routeOptions(config))
+    this.#named.clear()
+    await Promise.all(before.map(namespace => namespace.close()))
+  }
+
+  async close(): Promise<void> {
+    this.#named.clear()
+    await Promise.all([...this.#configured.values()].map(namespace => namespace.close()))
+  }
+
+  #openNamed(registry: RegistryHost): Namespace | undefined {
+    const policy = this.#config.anyUpstream
+    if (policy === undefined || registry === LOCALHOST) return undefined
+    const namespace = this.#open({
+      ...policy,
+      registry,
+      url: `https://${registry}`,
+      plainHttp: false,
+      basePath: '',
+      mirrors: [],
+      client: undefined,
+      virtualHosts: [],
+    })
+    this.#named.set(registry, namespace)
+    return namespace
+  }
+
+  #open(config: UpstreamConfig): OpenNamespace {
+    const options = upstreamOptions(config, this.#config.proxyEnvironment, this.#deps.version)
+    const upstream = createUpstream(options, this.#deps)
+    const { ttlMs, tagRules, maxStaleMs, offline } = config
+    return {
+      upstream,
+      policy: { ttlMs, tagRules, maxStaleMs, offline },
+      fillsAtOnce: config.fills,
+      close: () => upstream.close(),
+    }
+  }
+}
+
+function routeOptions(config: Config) {
+  return {
+    defaultRegistry: config.defaultRegistry,
+    upstreams: new Set(config.upstreams.map(each => each.registry)),
+    aliases: new Map(DOCKER_HUB_ALIASES.map(alias => [alias, DOCKER_HUB] as const)),
+    ownNames: new Set<string>(config.http.names),
+    virtualHosts: new Map(
+      config.upstreams.flatMap(each =>
+        each.virtualHosts.map(host => [host as string, each.registry] as const),
+      ),
+    ),
+    anyUpstream: config.anyUpstream !== undefined,
+  }
+}
+
+function upstreamOptions(
+  config: UpstreamConfig,
+  environment: ProxyEnvironment,
+  version: string,
+): UpstreamOptions {
+  const { ca, client } = config
+  return {
+    registry: config.registry,
+    url: new URL(config.basePath === '' ? config.url : `${config.url}/v2/${config.basePath}`),
+    mirrors: config.mirrors.map(mirror => new URL(mirror)),
+    credentials: credentialSource(config),
+    realms: config.realms,
+    privateAddresses: config.privateAddresses,
+    plainHttp: config.plainHttp,
+    ...(ca === undefined ? {} : { caPem: ca }),
+    ...(client === undefined
+      ? {}
+      : { client: { certificatePem: client.certificate, keyPem: client.key.reveal() } }),
+    ...proxyOptions(config, environment),
+    connections: config.connections,
+    include: config.include,
+    exclude: config.exclude,
+    userAgent: `entrepot/${version}`,
+  }
+}
+
+function credentialSource({ credentials }: UpstreamConfig): CredentialSource {
+  switch (credentials.kind) {
+    case 'anonymous':
+      return { kind: 'anonymous' }
+    case 'password':
+      return {
+        kind: 'basic',
+        username: credentials.username,
+        password: () => credentials.password.reveal(),
+      }
+    case 'docker config':
+      return { kind: 'docker-config', readText: () => readFile(credentials.path, 'utf8') }
+    case 'helper':
+      return { kind: 'helper', name: credentials.name }
+  }
+}
+
+/** HTTPS_PROXY for https upstreams, HTTP_PROXY for the others, as every client reads them. */
+function proxyOptions(
+  config: UpstreamPolicy & { url: string },
+  environment: ProxyEnvironment,
+): Pick<UpstreamOptions, 'proxy'> {
+  const { proxy } = config
+  if (proxy.kind === 'none') return {}
+  if (proxy.kind === 'url') return { proxy: { url: proxy.url } }
+  const secret = config.url.startsWith('https:') ? environment.httpsProxy : environment.httpProxy
+  return secret === undefined
+    ? {}
+    : { proxy: { url: secret.reveal(), noProxy: environment.noProxy } }
+}
+
+export interface Probe {
+  readonly registry: RegistryHost
+  readonly answers: boolean
+  readonly detail: string
+}
+
+/** A name that no registry has: a HEAD on it costs nothing, and the refusal shows that a registry answered. */
+const PROBE_NAME = parseName('entrepot/probe')
+const PROBE_REFERENCE = { kind: 'tag', tag: parseTag('probe') } as const
+
+/** Asks every configured upstream once, all at the same time. Never rejects. */
+export async function probeUpstreams(
+  config: Config,
+  deps: UpstreamsDeps,
+): Promise<readonly Probe[]> {
+  const upstreams = new Upstreams(config, deps)
+  try {
+    return await Promise.all(upstreams.list().map(({ upstream }) => probe(upstream)))
+  } finally {
+    await upstreams.close()
+  }
+}
+
+async function probe(upstream: Upstream): Promise<Probe> {
+  const { registry } = upstream
+  try {
+    await upstream.headManifest(PROBE_NAME, PROBE_REFERENCE)
+    return { registry, answers: true, detail: 'answers' }
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error
+    if (error.failure === 'not-found' || error.failure === 'unsupported')
+      return { registry, answers: true, detail: 'answers' }
+    if (error.failure === 'denied') {
+      return {
+        registry,
+        answers: true,
+        detail: 'answers; shows nothing of what it does not have to whoever asks like this',
+      }
+    }
+    const hint = error.hint === undefined ? '' : `; ${error.hint}`
+    return { registry, answers: false, detail: `${error.message}${hint}` }
+  }
+}
