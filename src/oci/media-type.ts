@@ -63,9 +63,8 @@ export function accepts(acceptHeaders: readonly string[], mediaType: string): bo
   for (const range of ranges) {
     const [type = '', ...parameters] = splitQuoted(range, ';')
     const match = [undefined, '*/*', wildcard, mediaType].lastIndexOf(type.toLowerCase())
-    if (match < 1 || match < specificity) continue
-    const forbidden = parameters.some(parameter => /^q[ \t]*=[ \t]*0(?:\.0*)?$/i.test(parameter))
-    allowed = match > specificity ? !forbidden : allowed || !forbidden
+    if (match <= specificity) continue
+    allowed = !parameters.some(parameter => /^q[ \t]*=[ \t]*0(?:\.0*)?$/i.test(parameter))
     specificity = match
   }
   return allowed

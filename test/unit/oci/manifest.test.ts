@@ -144,6 +144,10 @@ t.test(
     for (const text of twice) t.throws(() => parseText(text), INVALID, text)
     const once = `{"schemaVersion":2,${body},"annotations":{"a":"{\\"a\\":1,","A":"a"},"x":[{"a":1},{"a":1}]}`
     t.same(parseText(once).annotations, { a: '{"a":1,', A: 'a' })
+    t.ok(
+      parseText(`{"schemaVersion":2,${body},"x\\"":"\\",\\"layers\\":[],"}`),
+      'quotes inside texts',
+    )
   },
 )
 
@@ -197,10 +201,15 @@ t.test(
 )
 
 t.test('R35: what is no JSON object in UTF-8 is no manifest', async t => {
-  for (const text of ['', '{', '[]', 'null', '5', '{} {}', '\ufeff{}', '{"a":1,}', '{"\\x":1}']) {
+  for (const text of ['', '{', '[]', 'null', '5', '{} {}', '{"a":1,}', '{"\\x":1}']) {
     t.throws(() => parseText(text), INVALID, JSON.stringify(text))
   }
-  t.throws(() => parseManifest(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d), OCI_MANIFEST), INVALID)
+  const text = JSON.stringify({ ...image, x: '?' })
+  t.ok(parseText(text))
+  t.throws(() => parseText(`\ufeff${text}`), INVALID, 'a byte order mark')
+  const bytes = Buffer.from(text)
+  bytes[text.indexOf('?')] = 0xff
+  t.throws(() => parseManifest(bytes, OCI_MANIFEST), INVALID, 'a byte that is not UTF-8')
 })
 
 t.test(
