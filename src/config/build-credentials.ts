@@ -30,7 +30,10 @@ export function buildCredentials(
     judge.readFile([...path, 'credentials', 'dockerconfig'], dockerconfig, 'secret')
     return { kind: 'docker config', path: dockerconfig }
   }
-  judge.note([...path, 'credentials'], { message: 'needs dockerconfig or helper' })
+  const base = [...path, 'credentials']
+  if (!['dockerconfig', 'helper'].some(key => judge.isWritten([...base, key]))) {
+    judge.note(base, { message: 'needs dockerconfig or helper' })
+  }
   return ANONYMOUS
 }
 
@@ -45,10 +48,12 @@ function buildPassword(judge: Judge, path: Path, keys: UpstreamSettings): Upstre
   }
   const secret = passwordfile === undefined ? password : readPassword(judge, path, passwordfile)
   if (username === undefined) {
-    judge.note(path, { message: 'has a password and no username' })
+    if (!judge.isWritten([...path, 'username'])) {
+      judge.note(path, { message: 'has a password and no username' })
+    }
     return ANONYMOUS
   }
-  if (password === undefined && passwordfile === undefined) {
+  if (!['password', 'passwordfile'].some(key => judge.isWritten([...path, key]))) {
     judge.note([...path, 'username'], { message: 'has no password: add passwordfile' })
   }
   return secret === undefined ? ANONYMOUS : { kind: 'password', username, password: secret }

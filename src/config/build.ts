@@ -111,6 +111,7 @@ function buildDefault(judge: Judge, settings: Settings, built: BuiltUpstreams): 
   if (hosts.includes(chosen) || isLocalhost(chosen) || built.anyUpstream !== undefined)
     return chosen
   const [first] = hosts
+  if (settings.default === undefined && judge.isWritten(['default'])) return chosen
   if (settings.default === undefined) {
     const message = 'is docker.io, which is not under upstreams; name one of them, or localhost'
     judge.note(['default'], { message, suggestion: first })

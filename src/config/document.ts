@@ -41,6 +41,7 @@ const DEEPEST = 32
 
 /** What the parser's own words do not make clear. */
 const SYNTAX_MESSAGES: Partial<Record<YAMLError['code'], string>> = {
+  BAD_ALIAS: 'what begins with * must be quoted: "*"',
   TAB_AS_INDENT: 'there is a tab here; YAML is indented with spaces',
   DUPLICATE_KEY: 'this key was given before',
   MULTIPLE_DOCS: 'there is a second document here (---); one file holds one configuration',

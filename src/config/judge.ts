@@ -41,6 +41,11 @@ export class Judge {
     this.findings.push(findingAt(path, this.placeOf(path), text))
   }
 
+  /** Did somebody write the key? Then, if it has no value, that was a fault, and was told. */
+  isWritten(path: Path): boolean {
+    return this.#places.has(pathKey(path))
+  }
+
   /** Where the key was written, or else the nearest map around it. */
   placeOf(path: Path): Place | undefined {
     for (let length = path.length; length > 0; length--) {

@@ -77,7 +77,6 @@ export function formatDuration(ms: number): string {
   return text
 }
 
-/** Binary units come first: where both kinds divide a number of bytes, that is how it is written. */
 const SIZE_UNITS = {
   TiB: 2 ** 40,
   GiB: 2 ** 30,
@@ -130,8 +129,9 @@ function sizeFault(text: string, amount = '', unit = ''): Parsed<never> {
 export function formatSize(size: Size): string {
   // Percent have at most 12 significant digits here, which hides what division by 100 did to the last bit.
   if (size.kind === 'share') return `${Number((size.share * 100).toPrecision(12))}%`
-  const unit = Object.entries(SIZE_UNITS).find(
-    ([, bytes]) => size.bytes > 0 && size.bytes % bytes === 0,
-  )
-  return unit === undefined ? String(size.bytes) : `${size.bytes / unit[1]}${unit[0]}`
+  // Of the units that divide it, the one with the smallest number: 200GB, not 195312500KiB.
+  const [unit, unitBytes] = Object.entries(SIZE_UNITS)
+    .filter(([, bytes]) => size.bytes > 0 && size.bytes % bytes === 0)
+    .reduce<readonly [string, number]>((best, next) => (next[1] > best[1] ? next : best), ['', 1])
+  return `${size.bytes / unitBytes}${unit}`
 }

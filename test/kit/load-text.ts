@@ -1,0 +1,46 @@
+// Configurations for tests: YAML text, an environment and files as plain objects.
+import { formatFindings } from '../../src/config/findings.ts'
+import type { Config } from '../../src/config/config.ts'
+import type { FileRead } from '../../src/config/judge.ts'
+import { loadConfig, type LoadResult } from '../../src/config/load.ts'
+
+const PRIVATE_FILE = 0o100600
+
+export interface Around {
+  readonly env?: Readonly<Record<string, string>>
+  /** Text by path; files of mode 0600. */
+  readonly files?: Readonly<Record<string, string>>
+  readonly modes?: Readonly<Record<string, number>>
+  readonly directories?: readonly string[]
+}
+
+export function loadText(text: string | undefined, around: Around = {}): LoadResult {
+  const { env = {}, files = {}, modes = {}, directories = [] } = around
+  const readFile = (path: string): FileRead => {
+    const found = files[path]
+    return found === undefined
+      ? { kind: 'failed', reason: 'there is no such file' }
+      : { kind: 'file', text: found, mode: modes[path] ?? PRIVATE_FILE }
+  }
+  return loadConfig({
+    file: text === undefined ? undefined : { path: 'edge.yaml', text },
+    env,
+    readFile,
+    isDirectory: path => directories.includes(path),
+  })
+}
+
+/** What an operator reads about it, line by line; warnings, too. */
+export function complaints(text: string | undefined, around: Around = {}): readonly string[] {
+  const result = loadText(text, around)
+  const findings = result.kind === 'ok' ? result.warnings : result.findings
+  return formatFindings(findings, 'edge.yaml').split('\n').slice(0, -1)
+}
+
+/** @throws when there is any finding at all */
+export function configOf(text: string | undefined, around: Around = {}): Config {
+  const result = loadText(text, around)
+  const found = complaints(text, around)
+  if (result.kind === 'invalid' || found.length > 0) throw new Error(found.join('\n'))
+  return result.config
+}

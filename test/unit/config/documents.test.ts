@@ -1,0 +1,79 @@
+// Goal: what is written about the configuration is true: the examples load, the documentation is what the schema renders, and
+// editors are told the same as the server checks. Method: the files of the repository themselves.
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { Value } from 'typebox/value'
+import { parse } from 'yaml'
+import { renderConfigurationDoc } from '../../../src/config/docs.ts'
+import { renderJsonSchema } from '../../../src/config/json-schema.ts'
+import { ANY_KEY, listKeys } from '../../../src/config/keys.ts'
+import { KEY_SCHEMA, LATER_KEYS } from '../../../src/config/schema.ts'
+import { complaints, configOf } from '../../kit/load-text.ts'
+
+const directory = fileURLToPath(new URL('../../../config/', import.meta.url))
+const examples = readdirSync(directory).filter(name => name.endsWith('.yaml'))
+/** What the examples name on the operator's machine. */
+const FILES = {
+  '/etc/entrepot/hub.password': 'x\n',
+  '/etc/entrepot/registry.password': 'x\n',
+  '/etc/entrepot/site-ca.pem': '-----BEGIN CERTIFICATE-----\n',
+}
+
+function read(name: string): string {
+  return readFileSync(directory + name, 'utf8')
+}
+
+t.test('every example loads without a finding', async t => {
+  t.ok(examples.length >= 4)
+  for (const name of examples) t.same(complaints(read(name), { files: FILES }), [], name)
+})
+
+t.test('entrepot.yaml has every key, and each at its default', async t => {
+  const text = read('entrepot.yaml')
+  for (const { path } of listKeys(KEY_SCHEMA)) {
+    const key = path.at(-1)
+    if (key !== ANY_KEY) t.match(text, new RegExp(`(?:^|[\\s#{])${key}:`, 'm'), path.join('.'))
+  }
+  const described = configOf(text).settings.map(({ path, text }) => `${path.join('.')}: ${text}`)
+  const built = configOf(undefined).settings.map(({ path, text }) => `${path.join('.')}: ${text}`)
+  t.same(described.toSorted(), [...built, 'default: docker.io'].toSorted())
+})
+
+t.test('docs/configuration.md is what the schema renders', async t => {
+  const file = fileURLToPath(new URL('../../../docs/configuration.md', import.meta.url))
+  t.equal(readFileSync(file, 'utf8'), renderConfigurationDoc(), 'npm run docs writes it anew')
+})
+
+t.test('the documentation names every key and every later key', async t => {
+  const text = renderConfigurationDoc()
+  for (const { path, schema } of listKeys(KEY_SCHEMA)) {
+    if (schema['x-format'] !== undefined) t.match(text, `\`${path.join('.')}\``)
+    t.ok(schema.description, path.join('.'))
+  }
+  for (const key of LATER_KEYS) t.match(text, `\`${key}\``)
+})
+
+t.test('the JSON Schema accepts the examples and refuses what is refused', async t => {
+  const schema = renderJsonSchema()
+  for (const name of examples) t.ok(Value.Check(schema, parse(read(name))), name)
+  const refused = [
+    'adr: 1',
+    'http: { addr: [] }',
+    'upstreams: { docker.io: { tll: 1m } }',
+    'upstreams: { docker.io: { tags: [{ match: "*:a" }] } }',
+    'upstreams: { docker.io: { connections: 0 } }',
+    'log: { level: loud }',
+    'http: { tls: {} }',
+  ]
+  for (const text of refused) {
+    t.notOk(Value.Check(schema, parse(text)), text)
+    t.not(complaints(text).length, 0, text)
+  }
+})
+
+t.test('the JSON Schema is plain JSON', async t => {
+  const schema = renderJsonSchema()
+  t.same(JSON.parse(JSON.stringify(schema)), schema)
+  t.notMatch(JSON.stringify(schema), /"x-/)
+})
