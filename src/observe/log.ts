@@ -8,7 +8,10 @@ export type Logger = PinoLogger
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** Exact paths (pino compiles them once): where a request's or an answer's headers, or an option object, may be logged. */
+/**
+ * Exact paths: where headers or an option object may be logged. No wildcards: pino would copy the object of every line for them,
+ * which makes a line five times as dear.
+ */
 const REDACTED = [
   'authorization',
   'cookie',
@@ -19,7 +22,7 @@ const REDACTED = [
   'secret',
 ].flatMap(name => {
   const step = name.startsWith('[') ? name : `.${name}`
-  return [name, `headers${step}`, `request.headers${step}`, `response.headers${step}`, `*${step}`]
+  return [name, `headers${step}`, `request.headers${step}`, `response.headers${step}`]
 })
 
 export interface LoggerOptions {
