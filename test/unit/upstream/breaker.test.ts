@@ -1,0 +1,150 @@
+// Goal: nobody waits for an upstream that is down, and one request at a time finds out whether it is back. Method: the breaker alone,
+// with virtual time.
+import t from 'tap'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { createBreaker } from '../../../src/upstream/breaker.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+import { failureThrownBy } from '../../kit/open-upstream.ts'
+
+const DOWN = { kind: 'failed', error: new UpstreamError('unavailable', 'down') } as const
+const GOOD = { kind: 'good' } as const
+
+function limited(retryAfterMs?: number) {
+  const options = retryAfterMs === undefined ? {} : { retryAfterMs }
+  return { kind: 'failed', error: new UpstreamError('rate-limited', 'slow down', options) } as const
+}
+
+function setUp() {
+  const clock = createManualClock()
+  const changes: string[] = []
+  const breaker = createBreaker(clock, 'r.example', ({ state }) => changes.push(state))
+  const times = (count: number, finding: Parameters<ReturnType<typeof breaker.enter>>[0]) => {
+    for (let at = 0; at < count; at += 1) breaker.enter('api')(finding)
+  }
+  return { clock, changes, breaker, times }
+}
+
+t.test('R93: five failures in a row open it, four do not', async t => {
+  const { breaker, times, changes } = setUp()
+  times(4, DOWN)
+  times(1, GOOD)
+  times(4, DOWN)
+  t.equal(breaker.state, 'closed')
+  times(1, DOWN)
+  t.equal(breaker.state, 'open')
+  t.equal(breaker.retryInMs, 30_000)
+  t.equal(breaker.lastFailure, 'down')
+  t.equal(
+    failureThrownBy(() => breaker.enter('api')),
+    'unavailable',
+  )
+  t.equal(
+    failureThrownBy(() => breaker.enter('blob')),
+    'unavailable',
+  )
+  t.same(changes, ['open'])
+})
+
+t.test('R93: more than half of twenty within half a minute open it, half do not', async t => {
+  const { breaker, times } = setUp()
+  for (let at = 0; at < 10; at += 1) {
+    times(1, DOWN)
+    times(1, GOOD)
+  }
+  t.equal(breaker.state, 'closed')
+  times(1, DOWN)
+  t.equal(breaker.state, 'open')
+})
+
+t.test('R93: failures that are older than half a minute no longer count', async t => {
+  const { breaker, times, clock } = setUp()
+  for (let at = 0; at < 12; at += 1) {
+    times(1, DOWN)
+    times(1, GOOD)
+    await clock.advance(5_000)
+  }
+  times(1, DOWN)
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('R93: after the pause one request is let through, and its success closes it', async t => {
+  const { breaker, times, clock, changes } = setUp()
+  times(5, DOWN)
+  await clock.advance(30_000)
+  const tell = breaker.enter('api')
+  t.equal(breaker.state, 'half-open')
+  t.equal(
+    failureThrownBy(() => breaker.enter('api')),
+    'unavailable',
+    'only one asks',
+  )
+  tell(GOOD)
+  t.equal(breaker.state, 'closed')
+  t.equal(
+    failureThrownBy(() => breaker.enter('api')),
+    undefined,
+  )
+  t.same(changes, ['open', 'half-open', 'closed'])
+})
+
+t.test('R93: each failed probe doubles the pause, up to five minutes', async t => {
+  const { breaker, times, clock } = setUp()
+  times(5, DOWN)
+  for (const nextMs of [60_000, 120_000, 240_000, 300_000, 300_000]) {
+    await clock.advance(breaker.retryInMs ?? 0)
+    breaker.enter('api')(DOWN)
+    t.equal(breaker.retryInMs, nextMs)
+  }
+})
+
+t.test('a probe that found out nothing leaves the question to the next request', async t => {
+  const { breaker, times, clock } = setUp()
+  times(5, DOWN)
+  await clock.advance(30_000)
+  breaker.enter('api')({ kind: 'none' })
+  const tell = breaker.enter('api')
+  tell(GOOD)
+  t.equal(breaker.state, 'closed')
+})
+
+t.test(
+  'R154: a 429 holds requests of its kind back for as long as it says, and no others',
+  async t => {
+    const { breaker, clock, changes } = setUp()
+    breaker.enter('api')(limited(120_000))
+    t.equal(
+      failureThrownBy(() => breaker.enter('api')),
+      'rate-limited',
+    )
+    t.equal(
+      failureThrownBy(() => breaker.enter('blob')),
+      undefined,
+      'blobs are not counted',
+    )
+    t.equal(breaker.state, 'closed')
+    await clock.advance(120_000)
+    breaker.enter('api')(GOOD)
+    t.same(changes, ['open', 'closed'])
+  },
+)
+
+t.test('R154: of 429s that name no time the second is believed', async t => {
+  const { breaker, clock } = setUp()
+  breaker.enter('api')(limited())
+  breaker.enter('api')(limited())
+  t.equal(
+    failureThrownBy(() => breaker.enter('api')),
+    'rate-limited',
+  )
+  await clock.advance(60_000)
+  t.equal(
+    failureThrownBy(() => breaker.enter('api')),
+    undefined,
+  )
+})
+
+t.test('bodies that break count as failures', async t => {
+  const { breaker } = setUp()
+  for (let at = 0; at < 5; at += 1) breaker.bodyFailed(DOWN.error)
+  t.equal(breaker.state, 'open')
+})

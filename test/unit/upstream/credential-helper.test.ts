@@ -1,0 +1,96 @@
+// Goal: credential helpers are asked as docker asks them, and nothing of theirs comes into an error. Method: helpers written as shell
+// scripts into a directory on the PATH.
+import { chmodSync, writeFileSync } from 'node:fs'
+import { delimiter } from 'node:path'
+import t from 'tap'
+import { askHelper } from '../../../src/upstream/credential-helper.ts'
+import { createCredentials } from '../../../src/upstream/credentials.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+import { failureOf, textsOf } from '../../kit/open-upstream.ts'
+
+const directory = t.testdir()
+const path = process.env.PATH ?? ''
+process.env.PATH = `${directory}${delimiter}${path}`
+t.teardown(() => {
+  process.env.PATH = path
+})
+
+function helper(name: string, script: string): string {
+  const file = `${directory}/docker-credential-${name}`
+  writeFileSync(file, `#!/bin/sh\n${script}\n`)
+  chmodSync(file, 0o755)
+  return name
+}
+
+t.test('R157: a helper reads the server on its input and gives user and secret', async t => {
+  const name = helper(
+    'echo',
+    'read server; [ "$1" = get ] && printf \'{"ServerURL":"%s","Username":"AWS","Secret":"for %s"}\' "$server" "$server"',
+  )
+  t.same(await askHelper(name, 'r.example'), { username: 'AWS', secret: 'for r.example' })
+})
+
+t.test('a helper that knows nothing of the server means anonymous', async t => {
+  const name = helper('none', 'echo "credentials not found in native keychain"; exit 1')
+  t.equal(await askHelper(name, 'r.example'), undefined)
+})
+
+t.test('R195: a helper that fails is named, and nothing that it printed is', async t => {
+  const cases = [
+    helper('fails', 'echo CANARY; echo CANARY >&2; exit 3'),
+    helper('babbles', 'echo CANARY'),
+    helper('floods', 'head -c 200000 /dev/zero | tr "\\0" C; echo CANARY'),
+    'not-installed',
+  ]
+  for (const name of cases) {
+    const error = await failureOf(askHelper(name, 'r.example'))
+    t.equal(error.failure, 'unavailable', name)
+    t.match(error.message, name)
+    t.notMatch(textsOf(error), /CANARY/, name)
+  }
+  t.throws(() => askHelper('../../bin/sh', 'r.example'), /no name of a helper/)
+})
+
+t.test(
+  'R157: what a helper gave is asked for again after six hours, or when it was refused',
+  async t => {
+    const name = helper(
+      'counts',
+      `n=$(cat ${directory}/n 2>/dev/null || echo 0); echo $((n+1)) > ${directory}/n
+     printf '{"Username":"AWS","Secret":"secret %s"}' $n`,
+    )
+    const clock = createManualClock()
+    const credentials = createCredentials({ source: { kind: 'helper', name }, hosts: ['r'], clock })
+    const secret = async () => (await credentials.find())?.secret
+    t.equal(await secret(), 'secret 0')
+    t.equal(await secret(), 'secret 0')
+    t.notOk(credentials.refused(), 'as fresh as it can be')
+    await clock.advance(10_000)
+    t.ok(credentials.refused())
+    t.equal(await secret(), 'secret 1')
+    await clock.advance(6 * 60 * 60 * 1000)
+    t.equal(await secret(), 'secret 2')
+  },
+)
+
+t.test('R195: credentials that cannot be read are an outage that names no secret', async t => {
+  const clock = createManualClock()
+  const broken = [
+    {
+      kind: 'basic',
+      username: 'u',
+      password: () => {
+        throw new Error('CANARY')
+      },
+    },
+    { kind: 'docker-config', readText: () => Promise.reject(new Error('CANARY')) },
+    { kind: 'docker-config', readText: () => Promise.resolve('{"auths": CANARY') },
+  ] as const
+  for (const source of broken) {
+    const error = await failureOf(
+      (async () => createCredentials({ source, hosts: ['r'], clock }).find())(),
+    )
+    t.equal(error.failure, 'unavailable')
+    t.notMatch(textsOf(error), /CANARY/)
+  }
+})
