@@ -105,7 +105,8 @@ class MemoryFill implements FillFile {
   readonly #part: MemoryPart
   #hash: Hash
   #verified = false
-  #rest: Uint8Array = new Uint8Array(0)
+  /** Bytes that found no room: after the first nothing more is taken. */
+  #lostBytes = 0
   #open = true
 
   constructor(
@@ -129,10 +130,6 @@ class MemoryFill implements FillFile {
     return this.#part.expected
   }
 
-  get unwritten(): Uint8Array {
-    return this.#rest
-  }
-
   async expect(expectation: FillExpectation): Promise<void> {
     this.#mustBeOpen()
     this.#part.expected = expectation
@@ -140,33 +137,33 @@ class MemoryFill implements FillFile {
 
   async append(chunk: Uint8Array): Promise<void> {
     this.#mustBeOpen()
-    if (this.#rest.length > 0) throw full()
+    if (this.#lostBytes > 0) throw full()
     this.#hash.update(chunk)
     this.#verified = false
     const taken = Math.min(chunk.length, freeBytes(this.#disk))
     this.#part.bytes = extended(this.#part.bytes, chunk.subarray(0, taken))
-    this.#rest = Uint8Array.from(chunk.subarray(taken))
+    this.#lostBytes = chunk.length - taken
     if (taken > 0) this.#context.grown?.()
-    if (this.#rest.length > 0) throw full()
+    if (this.#lostBytes > 0) throw full()
   }
 
   async flush(): Promise<void> {
     this.#mustBeOpen()
-    if (this.#rest.length > 0) throw full()
+    if (this.#lostBytes > 0) throw full()
   }
 
   async restart(): Promise<void> {
     this.#mustBeOpen()
     this.#part.bytes = new Uint8Array(0)
     this.#part.expected = undefined
-    this.#rest = new Uint8Array(0)
+    this.#lostBytes = 0
     this.#verified = false
     this.#hash = startDigest(digestAlgorithm(this.digest))
   }
 
   verify(sizeBytes: number): void {
     this.#mustBeOpen()
-    const cameBytes = this.contiguousBytes + this.#rest.length
+    const cameBytes = this.contiguousBytes + this.#lostBytes
     if (cameBytes !== sizeBytes) {
       throw new StoreError('corrupt', `${this.digest}: ${cameBytes} bytes instead of ${sizeBytes}`)
     }
@@ -181,7 +178,7 @@ class MemoryFill implements FillFile {
     if (!this.#verified) throw new Error(`commit of ${this.digest} without verify`)
     const { bytes } = this.#part
     await this.discard()
-    if (this.#rest.length > 0) throw full()
+    if (this.#lostBytes > 0) throw full()
     this.#disk.blobs.set(this.digest, bytes)
     return { digest: this.digest, sizeBytes: bytes.length }
   }

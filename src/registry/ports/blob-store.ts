@@ -72,11 +72,6 @@ export interface FillFile {
   append(chunk: Uint8Array): Promise<void>
   /** Resolves when everything appended is on disk: `contiguousBytes` is then all there is. @throws StoreError full, io */
   flush(): Promise<void>
-  /**
-   * What was appended, the chunk of a failed append included, and is not on disk: the bytes from `contiguousBytes` on. For whoever
-   * goes on serving the blob without keeping it. MUST stay readable after discard.
-   */
-  readonly unwritten: Uint8Array
   /** Back to nothing: the upstream could not resume, or the part was wrong. */
   restart(): Promise<void>
   /** Compares length and digest of all that was appended; what follows is only flush and publication. @throws StoreError corrupt */

@@ -15,7 +15,7 @@ import {
 import { attempt, type Disk, removeFile, writeSome } from './disk.ts'
 import { partPath } from './layout.ts'
 import { PartRecord } from './part-record.ts'
-import { publish, syncOnce } from './publish.ts'
+import { publish } from './publish.ts'
 import { openRegularFile, readHandle } from './read-handle.ts'
 import type { Turns } from './turns.ts'
 import { WriteBuffer } from './write-buffer.ts'
@@ -80,10 +80,6 @@ export class FilesystemFill implements FillFile {
 
   get expected(): FillExpectation | undefined {
     return this.#record.expected
-  }
-
-  get unwritten(): Uint8Array {
-    return this.#buffer.unwritten
   }
 
   async expect(expectation: FillExpectation): Promise<void> {
@@ -211,12 +207,14 @@ export class FilesystemFill implements FillFile {
   }
 
   async #writeNext(bytes: Uint8Array): Promise<number> {
+    this.#throwIfBroken()
     const { disk, grown } = this.#context
     const written = await attempt(disk, `write the part of ${this.digest}`, () =>
       writeSome(this.#file, bytes, this.#contiguousBytes),
     )
     this.#contiguousBytes += written
     if (this.#contiguousBytes - this.#record.syncedBytes >= CHECKPOINT_BYTES) {
+      // Not again when it failed: #throwIfBroken keeps everything after that from coming here.
       this.#checkpoint ??= this.#makeCheckpoint().finally(() => {
         this.#checkpoint = undefined
       })
@@ -239,7 +237,7 @@ export class FilesystemFill implements FillFile {
     const reachedBytes = this.#contiguousBytes
     try {
       const doing = `sync the part of ${this.digest}`
-      await syncOnce(this.#context.disk, doing, () => this.#file.datasync())
+      await attempt(this.#context.disk, doing, () => this.#file.datasync())
     } catch (error) {
       this.#broken = error
       throw error
@@ -260,16 +258,11 @@ export class FilesystemFill implements FillFile {
   }
 
   async #remove(): Promise<void> {
-    const { disk, ended } = this.#context
-    try {
-      await this.#file.close().catch(() => {})
-      await attempt(disk, `remove the part of ${this.digest}`, async () => {
-        await removeFile(this.#path)
-        await this.#record.remove()
-      })
-    } finally {
-      ended()
-    }
+    await this.#file.close().catch(() => {})
+    // What cannot be removed is swept at the next start; a disk in that state shows itself elsewhere.
+    await removeFile(this.#path).catch(() => {})
+    await this.#record.remove().catch(() => {})
+    this.#context.ended()
   }
 
   #mustBeOpen(): void {

@@ -32,10 +32,12 @@ export async function prepareRoot(directory: string): Promise<string> {
 export async function prepareDirectories(layout: Layout): Promise<void> {
   const { root, blobs, fills, temporary, quarantine } = layout
   const algorithms = ALGORITHMS.map(algorithm => algorithmDirectory(layout, algorithm))
-  const directories = [blobs, fills, temporary, quarantine, ...algorithms]
   let made = false
-  for (const directory of directories) made = (await makeDirectory(directory)) || made
-  await checkOneDevice(layout, directories)
+  for (const directory of [blobs, fills, temporary, quarantine, ...algorithms]) {
+    made = (await makeDirectory(directory)) || made
+    // At once: nothing may be made below a directory that turns out to be a link.
+    await checkDirectory(directory, root)
+  }
   for (const algorithm of ALGORITHMS) await makePrefixes(layout, algorithm)
   if (!made) return
   await syncDirectory(blobs)
@@ -53,16 +55,13 @@ async function makeDirectory(path: string): Promise<boolean> {
   }
 }
 
-async function checkOneDevice({ root }: Layout, directories: readonly string[]): Promise<void> {
-  const { dev } = await lstat(root)
-  for (const directory of directories) {
-    const stats = await lstat(directory)
-    if (!stats.isDirectory()) throw notADirectory(directory)
-    if (stats.dev === dev) continue
-    throw new StoreError('io', `${directory} is on another file system than ${root}`, {
-      hint: `mount the larger file system at ${root} itself: files are renamed between its directories`,
-    })
-  }
+async function checkDirectory(directory: string, root: string): Promise<void> {
+  const stats = await lstat(directory)
+  if (!stats.isDirectory()) throw notADirectory(directory)
+  if (stats.dev === (await lstat(root)).dev) return
+  throw new StoreError('io', `${directory} is on another file system than ${root}`, {
+    hint: `mount the larger file system at ${root} itself: files are renamed between its directories`,
+  })
 }
 
 function notADirectory(path: string): StoreError {
@@ -77,13 +76,12 @@ async function makePrefixes(layout: Layout, algorithm: DigestAlgorithm): Promise
   for (const entry of await readdir(parent, { withFileTypes: true })) {
     present.set(entry.name, entry.isDirectory())
   }
-  let made = false
-  for (const name of prefixNames()) {
-    const path = join(parent, name)
-    if (present.get(name) === false) throw notADirectory(path)
-    if (!present.has(name)) made = (await makeDirectory(path)) || made
-  }
-  if (made) await syncDirectory(parent)
+  const wrong = prefixNames().find(name => present.get(name) === false)
+  if (wrong !== undefined) throw notADirectory(join(parent, wrong))
+  const missing = prefixNames().filter(name => !present.has(name))
+  if (missing.length === 0) return
+  await Promise.all(missing.map(name => makeDirectory(join(parent, name))))
+  await syncDirectory(parent)
 }
 
 /** Empties `tmp/`: no temporary file outlives the process that made it. Directories in there are not ours. */

@@ -36,7 +36,7 @@ export async function publish(
     throw error
   }
   if (contentClass === 'kept') {
-    await syncOnce(disk, `sync the directory of ${digest}`, () =>
+    await attempt(disk, `sync the directory of ${digest}`, () =>
       syncDirectory(blobDirectory(disk.layout, digest)),
     )
   }
@@ -51,30 +51,11 @@ async function makeWhole(disk: Disk, { digest, file, sizeBytes }: Publication): 
     }
     // Before the fsync, so that it is made durable by it; by descriptor, so that it cannot hit another file.
     await attempt(disk, `seal ${digest}`, () => file.chmod(WHOLE_MODE))
-    await syncOnce(disk, `sync ${digest}`, () => file.sync())
+    // Never tried again when it fails: the kernel may have dropped the pages, and would then report success.
+    await attempt(disk, `sync ${digest}`, () => file.sync())
   } catch (error) {
     await file.close().catch(() => {})
     throw error
   }
   await attempt(disk, `close ${digest}`, () => file.close())
-}
-
-/**
- * A failed fsync is final: the kernel may have dropped the dirty pages and would report success on a second try. The
- * operator hears of it at once, whatever becomes of the request.
- */
-export async function syncOnce(
-  disk: Disk,
-  doing: string,
-  sync: () => Promise<void>,
-): Promise<void> {
-  try {
-    await attempt(disk, doing, sync)
-  } catch (error) {
-    if (error instanceof StoreError) {
-      const { failure, message: reason, hint } = error
-      disk.note({ kind: 'storage failed', failure, reason, hint })
-    }
-    throw error
-  }
 }

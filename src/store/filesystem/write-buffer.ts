@@ -1,6 +1,5 @@
 // Between a download and the disk: gathers small chunks into larger writes. TLS delivers 16 KiB at a time, and each write
 // costs a trip through the thread pool however small it is. Knows nothing of hashes, names or files.
-import type { Buffer as NodeBuffer } from 'node:buffer'
 
 /**
  * Two buffers of this size per fill: one takes chunks while the other is being written. Larger ones made no difference
@@ -12,20 +11,18 @@ export const WRITE_BUFFER_BYTES = 256 * 1024
 export type WriteNext = (bytes: Uint8Array) => Promise<number>
 
 /**
- * What is in the buffer goes to disk at the end of the event-loop turn that brought it, or when the buffer is full, or when
- * the write before it ends: readers that follow the file never wait for a chunk that has arrived, however
- * long the next one takes, and chunks that arrive together are written together.
+ * What is in the buffer goes to disk as soon as the buffer is full, or at the end of the event-loop turn that brought it, or of
+ * the one that brought the end of the write before it: readers that follow the file never wait for a chunk that has
+ * arrived, however long the next one takes, and chunks that arrive together are written together.
  */
 export class WriteBuffer {
   readonly #writeNext: WriteNext
-  #filling: NodeBuffer | undefined
+  #filling: Buffer | undefined
   #filledBytes = 0
-  #spare: NodeBuffer | undefined
+  #spare: Buffer | undefined
   #inFlight: Promise<void> | undefined
   #scheduled: NodeJS.Immediate | undefined
   #failed: { readonly error: unknown } | undefined
-  /** What a failed write left over, and then the rest of the chunk that could not be taken. */
-  #rests: { ofWrite: Uint8Array; ofChunk: Uint8Array } | undefined
 
   constructor(writeNext: WriteNext) {
     this.#writeNext = writeNext
@@ -36,14 +33,14 @@ export class WriteBuffer {
     if (chunk.length >= WRITE_BUFFER_BYTES) return await this.write(chunk)
     let taken = 0
     while (taken < chunk.length) {
-      this.#throwFailure(chunk.subarray(taken))
+      this.#throwFailure()
       this.#filling ??= Buffer.allocUnsafeSlow(WRITE_BUFFER_BYTES)
       const room = Math.min(WRITE_BUFFER_BYTES - this.#filledBytes, chunk.length - taken)
       this.#filling.set(chunk.subarray(taken, taken + room), this.#filledBytes)
       this.#filledBytes += room
       taken += room
       if (this.#filledBytes < WRITE_BUFFER_BYTES) {
-        this.#scheduled ??= setImmediate(() => this.#start())
+        this.#startLater()
       } else if (this.#inFlight === undefined) {
         this.#start()
       } else {
@@ -51,21 +48,23 @@ export class WriteBuffer {
         await this.#inFlight
       }
     }
-    this.#throwFailure(EMPTY)
+    this.#throwFailure()
   }
 
   /** Resolves when `chunk` and all before it are written. */
   async write(chunk: Uint8Array): Promise<void> {
-    await this.#drain()
-    this.#throwFailure(chunk)
+    await this.flush()
     await this.#writeAll(chunk)
-    this.#throwFailure(EMPTY)
+    this.#throwFailure()
   }
 
   /** Resolves when everything that was added is written. */
   async flush(): Promise<void> {
-    await this.#drain()
-    this.#throwFailure(EMPTY)
+    do {
+      this.#start()
+      await this.#inFlight
+    } while (this.#inFlight !== undefined || (this.#filledBytes > 0 && this.#failed === undefined))
+    this.#throwFailure()
   }
 
   /** Waits for the write in flight, then forgets what was not written and why. */
@@ -75,18 +74,11 @@ export class WriteBuffer {
     this.#filledBytes = 0
     await this.#inFlight
     this.#failed = undefined
-    this.#rests = undefined
   }
 
-  /** A copy of what was handed over and is not written; to be asked for when no write is running. */
-  get unwritten(): Uint8Array {
-    const filled = this.#filling?.subarray(0, this.#filledBytes) ?? EMPTY
-    return Buffer.concat([this.#rests?.ofWrite ?? EMPTY, filled, this.#rests?.ofChunk ?? EMPTY])
-  }
-
-  async #drain(): Promise<void> {
-    this.#start()
-    while (this.#inFlight !== undefined) await this.#inFlight
+  /** At the end of this turn of the event loop: what else it brings is written with it. */
+  #startLater(): void {
+    this.#scheduled ??= setImmediate(() => this.#start())
   }
 
   #start(): void {
@@ -102,7 +94,8 @@ export class WriteBuffer {
     this.#inFlight = this.#writeAll(bytes).then(() => {
       this.#inFlight = undefined
       if (this.#failed === undefined) this.#spare = buffer
-      this.#start()
+      if (this.#filledBytes === WRITE_BUFFER_BYTES) this.#start()
+      else if (this.#filledBytes > 0) this.#startLater()
     })
   }
 
@@ -113,18 +106,10 @@ export class WriteBuffer {
       while (rest.length > 0) rest = rest.subarray(await this.#writeNext(rest))
     } catch (error) {
       this.#failed = { error }
-      this.#rests = { ofWrite: Uint8Array.from(rest), ofChunk: EMPTY }
     }
   }
 
-  #throwFailure(restOfChunk: Uint8Array): void {
-    if (this.#failed === undefined) return
-    // Only the first call after the failure still hands over bytes that count.
-    if (this.#rests !== undefined && this.#rests.ofChunk.length === 0) {
-      this.#rests.ofChunk = Uint8Array.from(restOfChunk)
-    }
-    throw this.#failed.error
+  #throwFailure(): void {
+    if (this.#failed !== undefined) throw this.#failed.error
   }
 }
-
-const EMPTY = new Uint8Array(0)

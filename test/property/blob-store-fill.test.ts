@@ -1,0 +1,145 @@
+// Goal: whatever a writer does and wherever its process dies, a fill's file holds exactly the bytes that were appended, and a blob
+// only ever appears whole and right. Method: random steps against the store and, beside it, a model that is one number.
+import { readFile } from 'node:fs/promises'
+import fc from 'fast-check'
+import t from 'tap'
+import type { FillFile } from '../../src/registry/ports/blob-store.ts'
+import { digestBy, sharedStoreDirectory } from '../kit/store-directory.ts'
+
+const BLOB = Buffer.from(Array.from({ length: 900_000 }, (_, index) => (index * 7919) >> 5))
+const DIGEST = digestBy('sha256', BLOB)
+const RUNS = 60
+const STEPS = 14
+
+type Step =
+  | { readonly kind: 'append'; readonly bytes: number }
+  | { readonly kind: 'flush' | 'expect' | 'restart' | 'park' | 'discard' | 'kill' | 'reboot' }
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant('append' as const), bytes: fc.nat(400_000) }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'flush' as const,
+        'expect' as const,
+        'restart' as const,
+        'park' as const,
+        'discard' as const,
+        'kill' as const,
+        'reboot' as const,
+      ),
+    }),
+  },
+)
+
+t.test('R86: a fill resumes right bytes after any history, and ends in the right blob', async t => {
+  const emptyDirectory = sharedStoreDirectory(t)
+
+  async function history(steps: readonly Step[], buffered: boolean): Promise<void> {
+    const directory = await emptyDirectory()
+    const opened: FillFile[] = []
+    let boot = 0
+    let fill = await open()
+
+    async function open(): Promise<FillFile> {
+      const store = await directory.open(`boot ${boot}`)
+      const next = await store.openFill(DIGEST, buffered ? () => {} : undefined)
+      opened.push(next)
+      return next
+    }
+
+    /** What the model says: bytes are a prefix of the blob, as many as were flushed at least. */
+    async function checkPrefix(atLeastBytes: number, atMostBytes: number): Promise<void> {
+      const { contiguousBytes } = fill
+      if (contiguousBytes < atLeastBytes || contiguousBytes > atMostBytes) {
+        throw new Error(`${contiguousBytes} bytes, not ${atLeastBytes} to ${atMostBytes}`)
+      }
+      const onDisk = await readFile(directory.partPath(DIGEST))
+      if (!onDisk.equals(BLOB.subarray(0, contiguousBytes))) throw new Error('other bytes')
+    }
+
+    let appended = 0
+    let recorded = false
+    let durable = 0
+    for (const next of steps) {
+      switch (next.kind) {
+        case 'append': {
+          const chunk = Buffer.from(BLOB.subarray(appended, appended + next.bytes))
+          await fill.append(chunk)
+          chunk.fill(0)
+          appended += chunk.length
+          break
+        }
+        case 'flush':
+          await fill.flush()
+          await checkPrefix(appended, appended)
+          break
+        case 'expect':
+          await fill.expect({ sizeBytes: BLOB.length, validator: undefined })
+          recorded = true
+          break
+        case 'restart':
+          await fill.restart()
+          appended = 0
+          recorded = false
+          durable = 0
+          break
+        case 'park':
+          await fill.park()
+          fill = await open()
+          await checkPrefix(appended, appended)
+          recorded = recorded || appended > 0
+          durable = appended
+          break
+        case 'discard':
+          await fill.discard()
+          fill = await open()
+          await checkPrefix(0, 0)
+          appended = 0
+          recorded = false
+          durable = 0
+          break
+        case 'kill':
+          await fill.flush()
+          fill = await open()
+          await checkPrefix(recorded ? appended : 0, recorded ? appended : 0)
+          appended = fill.contiguousBytes
+          recorded = appended > 0
+          durable = Math.min(durable, appended)
+          break
+        case 'reboot':
+          await fill.flush()
+          boot += 1
+          fill = await open()
+          await checkPrefix(durable, durable)
+          appended = fill.contiguousBytes
+          // The sidecar is of the boot before until it is written again.
+          recorded = false
+          durable = appended
+          break
+      }
+      if (next.kind === 'kill' || next.kind === 'reboot') {
+        await fill.expect({ sizeBytes: BLOB.length, validator: undefined })
+        recorded = true
+      }
+    }
+    await fill.append(BLOB.subarray(appended))
+    fill.verify(BLOB.length)
+    await fill.commit('cached')
+    const files = await directory.files()
+    if (files.length !== 1) throw new Error(`left over: ${files.join(', ')}`)
+    if (!(await readFile(directory.blobPath(DIGEST))).equals(BLOB)) throw new Error('a wrong blob')
+    // Descriptors of the fills that were "killed"; their files are gone.
+    for (const killed of opened) await killed.discard()
+  }
+
+  const histories = fc.array(step, { maxLength: STEPS })
+  const holds = fc.asyncProperty(histories, fc.boolean(), history)
+  // fast-check's message has the seed and the shortest history that fails.
+  await fc.assert(holds, { numRuns: RUNS, interruptAfterTimeLimit: 10_000 })
+  t.pass(`${RUNS} histories`)
+})

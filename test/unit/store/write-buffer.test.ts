@@ -1,0 +1,157 @@
+// Goal: small chunks cost few writes, none of their bytes is lost, doubled or late, and a failing disk is reported once it is known.
+// Method: a disk that is an array and finishes each write when the test says so.
+import { setImmediate } from 'node:timers/promises'
+import t from 'tap'
+import { writeFully } from '../../../src/store/filesystem/disk.ts'
+import { WRITE_BUFFER_BYTES, WriteBuffer } from '../../../src/store/filesystem/write-buffer.ts'
+
+const RECORD = Buffer.alloc(16 * 1024, 'a TLS record ')
+const PER_BUFFER = WRITE_BUFFER_BYTES / RECORD.length
+
+/** Remembers what is written; each write ends by `finish`, or at once when `isFast`. */
+function slowDisk(isFast = false) {
+  const writes: number[] = []
+  const written: Buffer[] = []
+  const waiting: (() => void)[] = []
+  return {
+    writes,
+    bytes: () => Buffer.concat(written),
+    finish: () => waiting.shift()?.(),
+    write: async (bytes: Uint8Array): Promise<number> => {
+      writes.push(bytes.length)
+      written.push(Buffer.from(bytes))
+      if (!isFast) await new Promise<void>(resolve => waiting.push(resolve))
+      return bytes.length
+    },
+  }
+}
+
+t.test('chunks that come in one turn of the event loop are one write', async t => {
+  const disk = slowDisk(true)
+  const buffer = new WriteBuffer(disk.write)
+  for (let count = 0; count < 4; count += 1) await buffer.add(RECORD)
+  t.same(disk.writes, [])
+  await setImmediate()
+  t.same(disk.writes, [4 * RECORD.length])
+})
+
+t.test('a chunk goes to disk without another call, however long the next one takes', async t => {
+  const disk = slowDisk(true)
+  const buffer = new WriteBuffer(disk.write)
+  await buffer.add(Buffer.from('x'))
+  await setImmediate()
+  t.equal(disk.bytes().toString(), 'x')
+})
+
+t.test('chunks that come while a write runs are one write after it', async t => {
+  const disk = slowDisk()
+  const buffer = new WriteBuffer(disk.write)
+  await buffer.add(RECORD)
+  await setImmediate()
+  for (let count = 0; count < 5; count += 1) await buffer.add(RECORD)
+  await setImmediate()
+  t.same(disk.writes, [RECORD.length])
+  disk.finish()
+  await setImmediate()
+  // The turn that brought the end, then the one at whose end is written.
+  await setImmediate()
+  t.same(disk.writes, [RECORD.length, 5 * RECORD.length])
+  disk.finish()
+  await buffer.flush()
+})
+
+t.test('when both buffers are full, add waits for the disk', async t => {
+  const disk = slowDisk()
+  const buffer = new WriteBuffer(disk.write)
+  for (let count = 0; count < 2 * PER_BUFFER - 1; count += 1) await buffer.add(RECORD)
+  let isAdded = false
+  const adding = buffer.add(RECORD).then(() => {
+    isAdded = true
+  })
+  await setImmediate()
+  t.equal(isAdded, false)
+  t.same(disk.writes, [WRITE_BUFFER_BYTES])
+  disk.finish()
+  await adding
+  t.same(disk.writes, [WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES])
+  disk.finish()
+  await buffer.flush()
+})
+
+t.test('a gigabyte in small chunks costs four thousand writes at most', async t => {
+  let writes = 0
+  let bytesWritten = 0
+  const buffer = new WriteBuffer(async bytes => {
+    writes += 1
+    bytesWritten += bytes.length
+    return bytes.length
+  })
+  for (let count = 0; count < 65_536; count += 1) await buffer.add(RECORD)
+  await buffer.flush()
+  t.equal(bytesWritten, 1024 ** 3)
+  t.ok(writes <= 4096, `${writes} writes`)
+})
+
+t.test('R06: short writes are continued, in order', async t => {
+  const written: number[] = []
+  const buffer = new WriteBuffer(async bytes => {
+    const take = Math.min(bytes.length, 1 + (written.length % 7))
+    written.push(...bytes.subarray(0, take))
+    return take
+  })
+  const bytes = Buffer.from('every one of these bytes, once and in order')
+  for (const size of [1, 2, 5, 11, 100]) {
+    await buffer.add(bytes.subarray(0, size))
+    await buffer.write(bytes)
+  }
+  await buffer.flush()
+  const wanted = [1, 2, 5, 11, 100].map(size => Buffer.concat([bytes.subarray(0, size), bytes]))
+  t.equal(Buffer.from(written).toString(), Buffer.concat(wanted).toString())
+})
+
+t.test('a failed write is thrown by every later call, and nothing more is written', async t => {
+  let writes = 0
+  const buffer = new WriteBuffer(async () => {
+    writes += 1
+    throw new Error('disk full')
+  })
+  await buffer.add(RECORD)
+  await setImmediate()
+  await t.rejects(buffer.add(RECORD), { message: 'disk full' })
+  await t.rejects(buffer.write(RECORD), { message: 'disk full' })
+  await t.rejects(buffer.flush(), { message: 'disk full' })
+  await setImmediate()
+  t.equal(writes, 1)
+})
+
+t.test('reset forgets a failure and what was not written', async t => {
+  let isFull = true
+  const written: string[] = []
+  const buffer = new WriteBuffer(async bytes => {
+    if (isFull) throw new Error('disk full')
+    written.push(Buffer.from(bytes).toString())
+    return bytes.length
+  })
+  await buffer.add(Buffer.from('lost'))
+  await t.rejects(buffer.flush())
+  isFull = false
+  await buffer.reset()
+  await buffer.add(Buffer.from('ke'))
+  await buffer.add(Buffer.from('pt'))
+  await buffer.flush()
+  t.same(written, ['kept'])
+})
+
+t.test('R06: writeFully goes on after short writes, and ends when nothing is written', async t => {
+  const bytes = Buffer.from('every one of these bytes')
+  const disk = Buffer.alloc(bytes.length + 2)
+  const write = async (from: Uint8Array, offset: number, length: number, position: number) => {
+    const bytesWritten = Math.min(length, 5)
+    disk.set(from.subarray(offset, offset + bytesWritten), position)
+    return { bytesWritten }
+  }
+  await writeFully({ write }, bytes, 2)
+  t.equal(disk.toString(), `\0\0${bytes.toString()}`)
+  const nothing = { write: async () => ({ bytesWritten: 0 }) }
+  await t.rejects(writeFully(nothing, bytes), { code: 'EIO' })
+})
