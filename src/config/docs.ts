@@ -179,7 +179,7 @@ ${['http.addr', 'storage.maxsize', 'freshness.ttl'].map(key => `| \`${key}\` | \
 | \`upstreams.10.0.0.1:5000.http\` | \`${variableOf(['upstreams', '10.0.0.1:5000', 'http'])}\` |
 
 The host in a variable is one of the upstreams in the file or one of the well-known registries, which is then added to the file's
-list; where two hosts fit, the longer one. Other upstreams come with
+list. Other upstreams come with
 \`ENTREPOT_UPSTREAMS='{registry.example.com: {}}'\`: a variable for a map or a list holds YAML, and a list of plain values may also be
 written with commas. An empty variable counts as not set. A variable that is no key gives a warning.
 

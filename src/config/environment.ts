@@ -1,7 +1,7 @@
 // Environment variables over the file: ENTREPOT_ and the key's path in capitals, every other character as _ . Lists and
 // maps are written as YAML; a list of plain values also with commas.
 import { parseYamlValue, type Entry, type Node } from './document.ts'
-import { type Finding, findingAt, type Place } from './findings.ts'
+import { type Finding, findingAt, formatPath, type Place } from './findings.ts'
 import { ANY_KEY, type KeySchema, listKeys } from './keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from './schema.ts'
 import { closest } from './suggest.ts'
@@ -64,17 +64,19 @@ type Target =
     }
 
 function findTarget(name: string, hosts: readonly string[]): Target {
-  const table = new Map<string, { path: readonly string[]; schema: KeySchema }>()
-  // Longer hosts last: where two keys make one variable, the longest host has it.
-  const ordered = [...new Set(hosts)].toSorted((a, b) => a.length - b.length)
+  const table = new Map<string, Found[]>()
   for (const { path, schema } of listKeys(KEY_SCHEMA)) {
-    const paths = path.includes(ANY_KEY)
-      ? ordered.map(host => path.map(step => (step === ANY_KEY ? host : step)))
-      : [path]
-    for (const concrete of paths) table.set(variableOf(concrete), { path: concrete, schema })
+    for (const concrete of withHosts(path, hosts)) {
+      const variable = variableOf(concrete)
+      table.set(variable, [...(table.get(variable) ?? []), { path: concrete, schema }])
+    }
   }
-  const found = table.get(name)
-  if (found !== undefined) return { kind: 'key', ...found }
+  const [found, other] = table.get(name) ?? []
+  if (found !== undefined && other === undefined) return { kind: 'key', ...found }
+  if (found !== undefined && other !== undefined) {
+    const message = `is ${formatPath(found.path)} as well as ${formatPath(other.path)}; write it into the file`
+    return { kind: 'unknown', severity: 'error', message }
+  }
   const later = [...LATER_KEYS].find(key => `${name}_`.startsWith(`${variableOf(key.split('.'))}_`))
   if (later !== undefined) {
     return { kind: 'unknown', severity: 'error', message: `${later} is not in this version yet` }
@@ -84,6 +86,19 @@ function findTarget(name: string, hosts: readonly string[]): Target {
     ? 'is no key of an upstream that is configured or built in; it has no effect'
     : 'is no key of the configuration; it has no effect'
   return { kind: 'unknown', severity: 'warning', message, suggestion }
+}
+
+interface Found {
+  readonly path: readonly string[]
+  readonly schema: KeySchema
+}
+
+function withHosts(
+  path: readonly string[],
+  hosts: readonly string[],
+): readonly (readonly string[])[] {
+  if (!path.includes(ANY_KEY)) return [path]
+  return [...new Set(hosts)].map(host => path.map(step => (step === ANY_KEY ? host : step)))
 }
 
 function hostsIn(root: Node): string[] {

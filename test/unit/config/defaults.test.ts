@@ -161,6 +161,11 @@ t.test('the admin socket is in /run/entrepot where that directory exists', async
   )
 })
 
+t.test('port 0 may be given to both listeners: the system chooses', async t => {
+  const config = configOf('http: { addr: "127.0.0.1:0" }\nadmin: { addr: "127.0.0.1:0" }')
+  t.equal(config.admin.addr.port, 0)
+})
+
 t.test('a configuration cannot be changed by who receives it', async t => {
   const config = configOf('')
   t.ok(Object.isFrozen(config.http.addr))

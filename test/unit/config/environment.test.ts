@@ -23,7 +23,7 @@ t.test('a built-in upstream is changed and the others stay', async t => {
   t.match(upstreams[0], { registry: 'docker.io', ttlMs: 60_000 })
 })
 
-t.test('hosts are found by their letters and digits, the longer one first', async t => {
+t.test('hosts are found by their letters and digits, and one variable never means two', async t => {
   const text =
     'default: localhost\nupstreams: { 10.0.0.1:5000: {}, a.example: {}, a.example-http: {} }'
   const env = {
@@ -32,6 +32,10 @@ t.test('hosts are found by their letters and digits, the longer one first', asyn
   }
   const { upstreams } = configOf(text, { env })
   t.match(upstreams, [{ plainHttp: true }, { ttlMs: 300_000 }, { ttlMs: 7000 }])
+  const twins = 'default: localhost\nupstreams: { a-b.example: {}, a.b.example: {} }'
+  t.match(complaints(twins, { env: { ENTREPOT_UPSTREAMS_A_B_EXAMPLE_TTL: '1s' } }), [
+    /^ENTREPOT_UPSTREAMS_A_B_EXAMPLE_TTL: error: is upstreams.a-b.example.ttl as well as upstreams.a.b.example.ttl/,
+  ])
 })
 
 t.test('lists are YAML or have commas; maps are YAML and can add upstreams', async t => {
