@@ -23,23 +23,22 @@ export const REASON_CODES = {
 const EDGE_KINDS: readonly EdgeKind[] = ['manifest', 'config', 'layer', 'subject']
 
 // sha256 sorts before sha512, as it does in text: pages by key agree whoever orders them.
-const ALGORITHM_BYTES = { sha256: 1, sha512: 2 } as const
-const SHA256_BYTES = 32
-const SHA512_BYTES = 64
+const SHA256 = { prefix: '01', keyBytes: 33 }
+const SHA512 = { prefix: '02', keyBytes: 65 }
+const SHA512_BYTE = 2
 
 /** One byte for the algorithm, then the raw digest: 33 or 65 bytes. @throws TypeError for what is no digest. */
 export function digestBytes(digest: Digest): Buffer {
-  const algorithm = digestAlgorithm(digest)
-  const raw = Buffer.from(digestHex(digest), 'hex')
+  const { prefix, keyBytes } = digestAlgorithm(digest) === 'sha512' ? SHA512 : SHA256
+  const key = Buffer.from(prefix + digestHex(digest), 'hex')
   // Buffer.from stops silently at what is not hex; a short key would be another key.
-  if (raw.length !== (algorithm === 'sha256' ? SHA256_BYTES : SHA512_BYTES))
-    throw new TypeError('not a digest')
-  return Buffer.concat([Buffer.of(ALGORITHM_BYTES[algorithm]), raw])
+  if (key.length !== keyBytes) throw new TypeError('not a digest')
+  return key
 }
 
 /** The inverse of digestBytes. */
 export function digestFromBytes(bytes: Buffer): Digest {
-  const algorithm = bytes[0] === ALGORITHM_BYTES.sha512 ? 'sha512' : 'sha256'
+  const algorithm = bytes[0] === SHA512_BYTE ? 'sha512' : 'sha256'
   return `${algorithm}:${bytes.toString('hex', 1)}` as Digest
 }
 

