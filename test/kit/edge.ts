@@ -1,0 +1,141 @@
+// The whole edge in the test's own process: real store, real catalog, real upstream client, real HTTP on loopback, against stub
+// registries; only time is the test's. For what needs a process of its own (kill, memory, npm start) see edge-process.ts.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadConfig } from '../../src/config/load.ts'
+import type { Clock } from '../../src/registry/ports/clock.ts'
+import { startServer } from '../../src/server.ts'
+import { createManualClock, type ManualClock } from './manual-clock.ts'
+import type { LogLine } from './http-app.ts'
+import { get, type RawAnswer } from './raw-client.ts'
+
+export interface TestEdgeOptions {
+  /** Per registry host, what its entry under `upstreams` says; `http: true` is put in. */
+  readonly upstreams: Readonly<Record<string, { readonly url: string } & Record<string, unknown>>>
+  /** Further top-level keys. */
+  readonly config?: Readonly<Record<string, unknown>>
+  /** Default: a manual clock that stands still; see `settle`. */
+  readonly clock?: Clock
+  /** Default: a fresh one, removed at the end. Give one to start a second edge on the same data. */
+  readonly directory?: string
+}
+
+export interface TestEdge {
+  readonly url: string
+  readonly adminUrl: string
+  readonly dataDirectory: string
+  readonly clock: ManualClock
+  /** GET of a path on the data port. */
+  get(path: string, headers?: Readonly<Record<string, string>>): Promise<RawAnswer>
+  /** Every log line so far. */
+  lines(): readonly LogLine[]
+  /** Resolves with the first line, past or future, whose `msg` is this. */
+  untilLogged(msg: string): Promise<LogLine>
+  /**
+   * Moves the manual clock on in small steps until `work` has settled: for answers that come only after retries, back-off or time
+   * limits. At most `limitMs` of the clock's time.
+   */
+  settle<T>(work: Promise<T>, limitMs?: number): Promise<T>
+  stop(): Promise<void>
+}
+
+interface Teardown {
+  teardown(fn: () => unknown): unknown
+}
+
+/** Stopped when the test ends. */
+export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Promise<TestEdge> {
+  const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'entrepot-edge-')))
+  const clock = createManualClock()
+  const log = createLog()
+  const server = await startServer(configOf(options, directory), {
+    clock: options.clock ?? clock,
+    random: () => 0.5,
+    version: 'test',
+    nodeVersion: 'test',
+    bootId: 'test-boot',
+    logDestination: { write: log.write },
+  })
+  let stopped: Promise<void> | undefined
+  // A drain waits on the clock only for requests that never end; tests that leave such cut them first.
+  const stop = () => (stopped ??= server.stop())
+  t.teardown(async () => {
+    await stop()
+    if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+  })
+  const url = `http://${server.http}`
+  return {
+    url,
+    adminUrl: `http://${server.admin}`,
+    dataDirectory: join(directory, 'data'),
+    clock,
+    get: (path, headers = {}) => get(`${url}${path}`, headers),
+    lines: log.lines,
+    untilLogged: log.until,
+    settle: (work, limitMs = 120_000) => settle(clock, work, limitMs),
+    stop,
+  }
+}
+
+function configOf(options: TestEdgeOptions, directory: string) {
+  const upstreams = Object.fromEntries(
+    Object.entries(options.upstreams).map(([host, entry]) => [host, { http: true, ...entry }]),
+  )
+  const document = {
+    log: { level: 'debug' },
+    http: { addr: '127.0.0.1:0' },
+    admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
+    storage: { rootdirectory: join(directory, 'data') },
+    ...options.config,
+    upstreams,
+  }
+  const loaded = loadConfig({
+    file: { path: 'test.yaml', text: JSON.stringify(document) },
+    env: {},
+    readFile: path => ({ kind: 'failed', reason: `tests have no file ${path}` }),
+  })
+  if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.findings))
+  return loaded.config
+}
+
+function createLog() {
+  const written: LogLine[] = []
+  const waiting = new Set<(line: LogLine) => void>()
+  return {
+    write: (text: string) => {
+      const line = JSON.parse(text) as LogLine
+      written.push(line)
+      for (const tell of waiting) tell(line)
+    },
+    lines: () => [...written],
+    until: (msg: string) =>
+      new Promise<LogLine>(resolve => {
+        const past = written.find(line => line['msg'] === msg)
+        if (past !== undefined) return resolve(past)
+        const tell = (line: LogLine) => {
+          if (line['msg'] !== msg) return
+          waiting.delete(tell)
+          resolve(line)
+        }
+        waiting.add(tell)
+      }),
+  }
+}
+
+/** One step of the clock: shorter than any time limit or back-off of the product. */
+const STEP_MS = 50
+
+async function settle<T>(clock: ManualClock, work: Promise<T>, limitMs: number): Promise<T> {
+  let settled = false
+  const watch = () => {
+    settled = true
+  }
+  work.then(watch, watch)
+  for (let passedMs = 0; !settled && passedMs < limitMs; passedMs += STEP_MS) {
+    await clock.advance(STEP_MS)
+    // Sockets need turns of the event loop too, not only timers.
+    for (let turn = 0; turn < 20 && !settled; turn += 1) await new Promise(setImmediate)
+  }
+  return work
+}
