@@ -15,7 +15,8 @@ export interface OpenOptions extends Omit<Partial<UpstreamOptions>, 'registry'> 
   readonly lookup?: LookupAll
 }
 
-interface Teardown {
+/** The part of a test that stubs need. */
+export interface Teardown {
   teardown(undo: () => Promise<void>): void
 }
 

@@ -1,6 +1,7 @@
 // An HTTP server whose every answer a test writes out: for what no registry does and no fault switch offers.
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Teardown } from './open-upstream.ts'
 
 export interface Received {
   readonly method: string
@@ -18,10 +19,6 @@ export interface Scripted {
 
 /** Undefined: nothing is answered, and the connection stays open. */
 export type Script = (request: Received, count: number) => Scripted | undefined
-
-interface Teardown {
-  teardown(undo: () => Promise<void>): void
-}
 
 /** Listens on 127.0.0.1 until the test ends. `count` is how many requests came before this one. */
 export async function startScript(t: Teardown, script: Script) {
