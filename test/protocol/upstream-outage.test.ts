@@ -1,0 +1,375 @@
+// Goal: an upstream that is slow, silent, failing or limiting costs clients bounded time and is described truly (R87, R92, R93,
+// R149, R150). Method: stub registries with faults; waits pass by a clock that the test moves.
+import t from 'tap'
+import type { UpstreamFailure } from '../../src/registry/ports/upstream.ts'
+import { patternBlob } from '../kit/content.ts'
+import { makeImage } from '../kit/image.ts'
+import {
+  failureOf,
+  LATEST,
+  NAME,
+  openUpstream,
+  readAll,
+  type Teardown,
+} from '../kit/open-upstream.ts'
+import { failure, tooManyRequests } from '../kit/stub-faults.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
+
+const IMAGE = makeImage({ seed: 'outage', layers: [10] })
+const BLOB = patternBlob('outage', 1024 * 1024)
+
+async function startStub(t: Teardown) {
+  const stub = await startStubRegistry()
+  t.teardown(() => stub.stop())
+  stub.addImage(NAME, 'latest', IMAGE)
+  stub.addBlob(NAME, BLOB)
+  return stub
+}
+
+/** Lets every wait for another try pass until `promise` settles. */
+async function hurry<T>(
+  promise: Promise<T>,
+  clock: ReturnType<typeof openUpstream>['clock'],
+): Promise<T> {
+  const settled = promise.then(
+    () => true,
+    () => true,
+  )
+  for (;;) {
+    const waits = clock.untilSleeping(10_000).then(() => false)
+    if (await Promise.race([settled, waits])) return promise
+    await clock.advance(10_000)
+  }
+}
+
+t.test(
+  'R149: 408, 425, 429, 500, 502, 503 and 504 and broken connections are tried again',
+  async t => {
+    for (const status of [408, 425, 429, 500, 502, 503, 504]) {
+      const stub = await startStub(t)
+      stub.fault({ kind: 'manifest' }, failure(status), { times: 1 })
+      const { upstream, clock } = openUpstream(t, stub.url)
+      t.ok(await hurry(upstream.getManifest(NAME, LATEST), clock), `${status}`)
+      t.equal(stub.count({ kind: 'manifest' }), 2, `${status}`)
+    }
+    const stub = await startStub(t)
+    stub.fault({ kind: 'manifest' }, { dropConnection: true }, { times: 2 })
+    const { upstream, clock } = openUpstream(t, stub.url)
+    t.ok(await hurry(upstream.getManifest(NAME, LATEST), clock))
+    t.equal(stub.count({ kind: 'manifest' }), 3)
+  },
+)
+
+t.test(
+  'R92, R149: each status becomes its failure; what is an answer is asked for once',
+  async t => {
+    const cases: readonly (readonly [number, UpstreamFailure])[] = [
+      [400, 'invalid'],
+      [401, 'denied'],
+      [403, 'denied'],
+      [404, 'not-found'],
+      [405, 'unsupported'],
+      [406, 'unsupported'],
+      [410, 'not-found'],
+      [300, 'invalid'],
+      [304, 'invalid'],
+      [204, 'invalid'],
+    ]
+    for (const [status, expected] of cases) {
+      const stub = await startStub(t)
+      stub.fault({ kind: 'manifest' }, failure(status))
+      const error = await failureOf(openUpstream(t, stub.url).upstream.getManifest(NAME, LATEST))
+      t.match(error, { failure: expected, status }, `${status}`)
+      t.equal(stub.count({ kind: 'manifest' }), 1, `${status}`)
+    }
+  },
+)
+
+t.test('a 404 says whether the repository or only the object is missing', async t => {
+  const stub = await startStub(t)
+  const { upstream } = openUpstream(t, stub.url)
+  stub.fault({ reference: 'latest' }, failure(404, 'NAME_UNKNOWN'))
+  t.match(await failureOf(upstream.getManifest(NAME, LATEST)), { repositoryUnknown: true })
+  stub.clearFaults()
+  stub.fault({ reference: 'latest' }, failure(404, 'MANIFEST_UNKNOWN'))
+  t.match(await failureOf(upstream.getManifest(NAME, LATEST)), { repositoryUnknown: false })
+})
+
+t.test('R149: Retry-After is waited for, in seconds and as a date', async t => {
+  for (const value of ['7', 'Thu, 01 Jan 2026 00:00:07 GMT']) {
+    const stub = await startStub(t)
+    stub.fault({ kind: 'manifest' }, tooManyRequests('errors', value), { times: 1 })
+    const { upstream, clock } = openUpstream(t, stub.url)
+    const done = upstream.getManifest(NAME, LATEST)
+    await clock.untilSleeping(7_000)
+    await clock.advance(6_900)
+    t.equal(stub.count({ kind: 'manifest' }), 1, value)
+    await clock.advance(100)
+    await done
+    t.equal(stub.count({ kind: 'manifest' }), 2, value)
+  }
+})
+
+t.test(
+  'R154: a long rate limit is passed on at once, and respected without asking again',
+  async t => {
+    for (const form of ['errors', 'message', 'text'] as const) {
+      const stub = await startStub(t)
+      stub.fault({ kind: 'manifest' }, tooManyRequests(form, 3600))
+      const { upstream, clock, events } = openUpstream(t, stub.url)
+      for (let at = 0; at < 3; at += 1) {
+        const error = await failureOf(upstream.getManifest(NAME, LATEST))
+        t.match(error, { failure: 'rate-limited', retryAfterMs: 3_600_000 }, form)
+      }
+      t.equal(stub.count({ kind: 'manifest' }), 1, form)
+      t.ok(await upstream.headBlob(NAME, BLOB.digest), 'blobs still come')
+      stub.clearFaults()
+      await clock.advance(3_600_000)
+      t.ok(await upstream.getManifest(NAME, LATEST), form)
+      t.ok(events.some(event => event.kind === 'upstream breaker'))
+    }
+  },
+)
+
+t.test('R149: the whole chain has a time limit, also when no attempt ends by itself', async t => {
+  const stub = await startStub(t)
+  stub.fault({ kind: 'manifest' }, { stallHeaders: true })
+  const { upstream, clock } = openUpstream(t, stub.url)
+  const failed = failureOf(upstream.getManifest(NAME, LATEST))
+  await stub.untilCount({ kind: 'manifest' }, 1)
+  await clock.advance(24_000)
+  t.match(await failed, { failure: 'unavailable' })
+})
+
+t.test(
+  'R150: headers that do not come within their limit are a failure of that attempt',
+  async t => {
+    const stub = await startStub(t)
+    stub.fault({ kind: 'manifest' }, { stallHeaders: true }, { times: 1 })
+    const options = { timeLimits: { headersMs: 50 } }
+    const { upstream, clock } = openUpstream(t, stub.url, options)
+    t.ok(await hurry(upstream.getManifest(NAME, LATEST), clock))
+    t.equal(stub.count({ kind: 'manifest' }), 2)
+  },
+)
+
+t.test(
+  'R150: a blob that stalls is given up after the idle limit, and what came before it is given',
+  async t => {
+    const stub = await startStub(t)
+    stub.fault({ kind: 'blob' }, { stallAt: 100_000 })
+    const { upstream, clock } = openUpstream(t, stub.url)
+    const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+    let received = 0
+    const arrived = Promise.withResolvers<void>()
+    const reading = (async () => {
+      for await (const chunk of blob.body) {
+        received += chunk.length
+        if (received === 100_000) arrived.resolve()
+      }
+    })()
+    const failed = failureOf(reading)
+    await arrived.promise
+    await clock.advance(29_000)
+    t.equal(received, 100_000)
+    await clock.advance(31_000)
+    t.match(await failed, { failure: 'unavailable' })
+  },
+)
+
+t.test('R150: a reader that takes its time is not taken for a silent peer', async t => {
+  const stub = await startStub(t)
+  const { upstream, clock } = openUpstream(t, stub.url)
+  const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+  const chunks: Uint8Array[] = []
+  for await (const chunk of blob.body) {
+    chunks.push(chunk)
+    await clock.advance(120_000)
+  }
+  t.ok(Buffer.concat(chunks).equals(BLOB.bytes()))
+})
+
+t.test(
+  'R87: a body that is cut is an error, with or without a length that was promised',
+  async t => {
+    for (const fault of [
+      { truncateAt: 1000 },
+      { resetAt: 1000 },
+      { lengthDelta: 10 },
+      { chunked: true, truncateAt: 1000 },
+    ] as const) {
+      const stub = await startStub(t)
+      stub.fault({ kind: 'blob' }, fault)
+      const { upstream } = openUpstream(t, stub.url)
+      const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+      t.match(
+        await failureOf(readAll(blob.body)),
+        { failure: 'unavailable' },
+        JSON.stringify(fault),
+      )
+    }
+  },
+)
+
+t.test(
+  'R87: the rest is asked for with Range and If-Range, and comes from where it was cut',
+  async t => {
+    const stub = await startStub(t)
+    stub.fault({ kind: 'blob' }, { truncateAt: 300_000 }, { times: 1 })
+    const { upstream } = openUpstream(t, stub.url)
+    const first = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+    const part: Uint8Array[] = []
+    await failureOf(
+      (async () => {
+        for await (const chunk of first.body) part.push(chunk)
+      })(),
+    )
+    const offset = Buffer.concat(part).length
+    const request = {
+      offset,
+      ...(first.validator === undefined ? {} : { validator: first.validator }),
+    }
+    const second = await upstream.getBlob(NAME, BLOB.digest, request)
+    t.match(second, { offset, totalBytes: BLOB.sizeBytes })
+    const whole = Buffer.concat([...part, await readAll(second.body)])
+    t.ok(whole.equals(BLOB.bytes()))
+    const { headers } = stub.select({ kind: 'blob' })[1] ?? {}
+    t.match(headers, { range: `bytes=${offset}-`, 'if-range': first.validator })
+  },
+)
+
+t.test(
+  'R87: a range that starts elsewhere is refused, and a whole blob says that it is one',
+  async t => {
+    const stub = await startStub(t)
+    const { upstream } = openUpstream(t, stub.url)
+    stub.fault({ kind: 'blob' }, { rangeDelta: 5 }, { times: 1 })
+    t.match(await failureOf(upstream.getBlob(NAME, BLOB.digest, { offset: 100 })), {
+      failure: 'invalid',
+    })
+    stub.fault({ kind: 'blob' }, { ignoreRange: true }, { times: 1 })
+    const whole = await upstream.getBlob(NAME, BLOB.digest, { offset: 100 })
+    t.match(whole, { offset: 0, totalBytes: BLOB.sizeBytes })
+    t.ok((await readAll(whole.body)).equals(BLOB.bytes()))
+    const past = upstream.getBlob(NAME, BLOB.digest, { offset: BLOB.sizeBytes + 1 })
+    t.match(await failureOf(past), { failure: 'invalid', status: 416 })
+  },
+)
+
+t.test('R148: a part is one range, never several', async t => {
+  const stub = await startStub(t)
+  const { upstream } = openUpstream(t, stub.url)
+  const part = await upstream.getBlob(NAME, BLOB.digest, { offset: 10, lastByte: 19 })
+  t.match(part, { offset: 10, totalBytes: BLOB.sizeBytes })
+  t.ok((await readAll(part.body)).equals(BLOB.read(10, 10)))
+  t.equal(stub.requests[0]?.headers.range, 'bytes=10-19')
+})
+
+t.test(
+  'R93: an upstream that is down is not asked any more, and asked again by one request',
+  async t => {
+    const stub = await startStub(t)
+    stub.fault({ kind: 'manifest' }, failure(503))
+    const { upstream, clock, events } = openUpstream(t, stub.url)
+    await failureOf(hurry(upstream.getManifest(NAME, LATEST), clock))
+    await failureOf(hurry(upstream.getManifest(NAME, LATEST), clock))
+    const asked = stub.count({ kind: 'manifest' })
+    t.equal(asked, 5, 'four tries, and the fifth opens it')
+    t.match(upstream.health(), { breaker: 'open', lastFailure: /503/ })
+    t.ok((upstream.health().retryAtMs ?? 0) > clock.nowMs())
+
+    const errors = await Promise.all(
+      Array.from({ length: 50 }, () => failureOf(upstream.getManifest(NAME, LATEST))),
+    )
+    t.ok(errors.every(error => error.failure === 'unavailable' && error.retryAfterMs !== undefined))
+    t.equal(stub.count({ kind: 'manifest' }), asked, 'nobody was asked')
+
+    stub.clearFaults()
+    await clock.advance(30_000)
+    const probes = await Promise.allSettled(
+      Array.from({ length: 10 }, () => upstream.getManifest(NAME, LATEST)),
+    )
+    t.equal(probes.filter(({ status }) => status === 'fulfilled').length, 1)
+    t.equal(stub.count({ kind: 'manifest' }), asked + 1)
+    t.match(upstream.health(), { breaker: 'closed', retryAtMs: undefined })
+    const states = events.flatMap(event => (event.kind === 'upstream breaker' ? [event.state] : []))
+    t.same(states, ['open', 'half-open', 'closed'])
+  },
+)
+
+t.test(
+  'R93: refusals and misses do not open it, and neither does a client that leaves',
+  async t => {
+    const stub = await startStub(t)
+    stub.fault({ reference: 'latest' }, failure(404))
+    const { upstream } = openUpstream(t, stub.url)
+    for (let at = 0; at < 30; at += 1) await failureOf(upstream.getManifest(NAME, LATEST))
+    stub.clearFaults()
+    stub.fault({ kind: 'manifest' }, { stallHeaders: true })
+    for (let at = 0; at < 10; at += 1) {
+      const leaving = new AbortController()
+      const asked = upstream.headManifest(NAME, LATEST, leaving.signal)
+      await stub.untilCount({ method: 'HEAD' }, at + 1)
+      leaving.abort(new Error('left'))
+      await t.rejects(asked, { message: 'left' })
+    }
+    t.equal(upstream.health().breaker, 'closed')
+  },
+)
+
+t.test(
+  'a client that leaves in the middle of a blob ends the connection, with its own reason',
+  async t => {
+    const stub = await startStub(t)
+    stub.fault({ kind: 'blob' }, { stallAt: 100_000 })
+    const { upstream, clock } = openUpstream(t, stub.url)
+    const leaving = new AbortController()
+    const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 }, leaving.signal)
+    const reading = readAll(blob.body)
+    leaving.abort(new Error('left'))
+    await t.rejects(reading, { message: 'left' })
+    t.equal(clock.sleepers, 0, 'no timer is left')
+  },
+)
+
+t.test('breaking out of a body ends it, also before its first byte', async t => {
+  const stub = await startStub(t)
+  const { upstream, clock } = openUpstream(t, stub.url, { connections: 1 })
+  stub.fault({ kind: 'blob' }, { stallAt: 100_000 }, { times: 2 })
+  const first = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+  for await (const _ of first.body) break
+  const second = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+  await second.body[Symbol.asyncIterator]().return?.()
+  // With one connection this is answered only if both others are gone.
+  const third = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+  t.equal((await readAll(third.body)).length, BLOB.sizeBytes)
+  t.equal(clock.sleepers, 0)
+})
+
+t.test('every attempt is reported once, and the bytes of bodies are', async t => {
+  const stub = await startStub(t)
+  stub.fault({ kind: 'manifest' }, failure(503), { times: 1 })
+  const { upstream, clock, events } = openUpstream(t, stub.url)
+  await hurry(upstream.headManifest(NAME, LATEST), clock)
+  await readAll((await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })).body)
+  const requests = events.flatMap(event =>
+    event.kind === 'upstream request' ? [[event.call, event.outcome]] : [],
+  )
+  t.same(requests, [
+    ['manifest', 503],
+    ['manifest', 200],
+    ['blob', 200],
+  ])
+  const bytes = events.flatMap(event => (event.kind === 'upstream bytes' ? [event.bytes] : []))
+  t.equal(
+    bytes.reduce((sum, each) => sum + each, 0),
+    BLOB.sizeBytes,
+  )
+  t.ok(bytes.length <= 2, 'in batches')
+})
+
+t.test('a registry that nobody serves is an outage with a hint', async t => {
+  const { upstream } = openUpstream(t, 'http://127.0.0.1:1', { timeLimits: { chainMs: 500 } })
+  const error = await failureOf(upstream.getManifest(NAME, LATEST))
+  t.match(error, { failure: 'unavailable', message: /127\.0\.0\.1:1/, hint: /url/ })
+})
