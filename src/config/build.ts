@@ -45,7 +45,6 @@ function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
     publicUrl: http.host,
     names: [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])],
     drainTimeoutMs: http.draintimeout,
-    maxHeaderBytes: http.maxheadersize,
   }
 }
 

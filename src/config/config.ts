@@ -35,7 +35,6 @@ export interface HttpConfig {
   /** Names of this edge that mean `localhost`, that of `publicUrl` among them. */
   readonly names: readonly RegistryHost[]
   readonly drainTimeoutMs: number
-  readonly maxHeaderBytes: number
 }
 
 export interface StorageConfig {
@@ -43,7 +42,7 @@ export interface StorageConfig {
   readonly rootDirectory: string
   /** A share is one of the file system that holds rootDirectory. */
   readonly maxSize: Size
-  /** Evict down to this share of maxSize. */
+  /** Where eviction is to stop, as a share of maxSize; nothing evicts yet. */
   readonly lowWaterShare: number
 }
 

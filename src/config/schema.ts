@@ -17,8 +17,6 @@ import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 
 const HOUR_MS = 3_600_000
 const MIB = 2 ** 20
-/** Clients send tokens of several KiB in headers; beyond a MiB it is an attack. */
-const HEADER_BYTES = { atLeast: 4096, atMost: MIB }
 /** Below this nothing but a few manifests would ever stay. */
 const SMALLEST_MEMORY_BYTES = MIB
 
@@ -27,7 +25,7 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
   host: optional(
     value(URL_TEXT, {
       description:
-        'The public URL of this edge, when clients do not see `addr`, for example behind a proxy.',
+        'The public URL of this edge, when clients do not see `addr`, for example behind a proxy. Its host is one of the own `names`.',
       reload: true,
     }),
   ),
@@ -41,12 +39,6 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     description: 'How long running pulls may take to finish when the server stops.',
     default: '30s',
     atMost: HOUR_MS,
-    reload: true,
-  }),
-  maxheadersize: value(BYTES, {
-    description: 'Largest head of a request: its line and all headers together.',
-    default: '16KiB',
-    ...HEADER_BYTES,
     reload: false,
   }),
 })
@@ -59,14 +51,15 @@ const STORAGE_KEYS = group('Where content is kept, and how much of it.', {
   }),
   maxsize: value(SIZE, {
     description:
-      'What the data directory may take: a size, or a share of the file system that holds it.',
+      'What the data directory may take: a size, or a share of the file system that holds it. Beyond it, content is passed on and not kept.',
     default: '80%',
-    reload: true,
+    reload: false,
   }),
   lowwater: value(SHARE, {
-    description: 'When `maxsize` is reached, content is evicted down to this share of it.',
+    description:
+      'The share of `maxsize` down to which content is to be evicted. Without effect in this version, which evicts nothing.',
     default: '90%',
-    reload: true,
+    reload: false,
   }),
   redirect: group('Sending clients elsewhere for blobs.', {
     disable: value(BOOLEAN, {
