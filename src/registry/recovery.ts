@@ -41,15 +41,15 @@ const LOOKUPS = 8
  * Quick, at every start: looks at a sample, in time that does not grow with the cache. Full, after damage or on demand, while serving:
  * looks at every row and every file, in constant memory.
  *
- * @throws StoreError when disk or catalog fail.
+ * @throws StoreError when disk or catalog fail; the signal's reason when `signal` aborts.
  */
 export async function recover(
   parts: RecoveryParts,
-  { full }: { full: boolean },
+  { full, signal }: { full: boolean; signal?: AbortSignal },
 ): Promise<RecoveryReport> {
   const startMs = parts.clock.monotonicMs()
-  const rows = await checkRows(parts, full ? Number.POSITIVE_INFINITY : QUICK_ROWS)
-  const files = full ? await countUnnamed(parts) : { unnamed: 0, unnamedBytes: 0 }
+  const rows = await checkRows(parts, full ? Number.POSITIVE_INFINITY : QUICK_ROWS, signal)
+  const files = full ? await countUnnamed(parts, signal) : { unnamed: 0, unnamedBytes: 0 }
   return {
     full,
     ...rows,
@@ -59,11 +59,12 @@ export async function recover(
   }
 }
 
-async function checkRows(parts: RecoveryParts, maxRows: number) {
+async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSignal) {
   const counts = { rows: 0, missing: 0, wrongSize: 0 }
   let page = await parts.catalog.listContent({ limit: Math.min(PAGE_ROWS, maxRows) })
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     counts.rows += page.length
+    signal?.throwIfAborted()
     for (let at = 0; at < page.length; at += LOOKUPS)
       for (const found of await Promise.all(
         page.slice(at, at + LOOKUPS).map(fact => checkRow(parts, fact)),
@@ -104,9 +105,10 @@ async function checkRow(
   return 'wrongSize'
 }
 
-async function countUnnamed({ store, catalog }: RecoveryParts) {
+async function countUnnamed({ store, catalog }: RecoveryParts, signal?: AbortSignal) {
   const counts = { unnamed: 0, unnamedBytes: 0 }
   for await (const { digest, sizeBytes } of store.list()) {
+    signal?.throwIfAborted()
     if ((await catalog.findContent(digest)) !== undefined) continue
     counts.unnamed++
     counts.unnamedBytes += sizeBytes

@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 
 /**
  * - `full`: no space or no inodes left; `io`: the disk failed; `corrupt`: bytes do not hash to their digest or have the
- *   wrong length; `busy`: another fill of this digest is open.
+ *   wrong length; `busy`: another fill of this digest is open, the data directory is another process's, or too many catalog writes wait.
  */
 export type StoreFailure = 'full' | 'io' | 'corrupt' | 'busy'
 

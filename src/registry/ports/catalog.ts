@@ -103,12 +103,16 @@ export interface Catalog {
   listTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
   /** Repositories that hold at least one manifest or tag, in ASCII order of their keys. */
   listRepositories(page: Page): Promise<readonly RepositoryKey[]>
-  /** Manifests of one repository whose subject is `digest`. */
+  /** Manifests of one repository whose subject is `digest`, by digest; at most 10,000. */
   listReferrers(repository: Repository, digest: Digest): Promise<readonly Digest[]>
   findList(repository: Repository, key: string): Promise<ListFact | undefined>
   totals(): Promise<CatalogTotals>
 
-  /** Content, its edges, its membership and that of every child: one transaction. Idempotent. */
+  /**
+   * Content, its edges, its membership and that of everything it lists: one transaction. Idempotent. Membership goes down: what a
+   * member manifest lists is a member too, and what that lists in turn, whichever was recorded first. Not so a `subject`: whoever
+   * may store a referrer MUST NOT thereby gain what it refers to.
+   */
   recordManifest(record: RecordManifest): Promise<void>
   /** Content and membership of a blob. Idempotent; `kept` is never taken back to `cached`. */
   recordBlob(record: RecordBlob): Promise<void>

@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { prepareBatches } from '../../../src/catalog/sqlite/batch.ts'
 import { openForWriting } from '../../../src/catalog/sqlite/database.ts'
+import type { Operation } from '../../../src/catalog/sqlite/operations.ts'
 import { parseDigest } from '../../../src/oci/digest.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
 import { alpine, digestNamed, latest } from '../../contract/catalog-samples.ts'
@@ -98,6 +100,31 @@ t.test('one operation that fails leaves the others of its batch alone', async t 
     t.equal(await catalog.isMember(alpine, digestNamed(name)), false, 'nothing of it stays')
   }
   t.match(await catalog.totals(), { blobs: 3, contentBytes: 6 })
+})
+
+t.test('a full disk fails the writes with a hint, and heals when there is space again', async t => {
+  const { database } = openForWriting(join(t.testdir({}), 'catalog.db'), 0)
+  t.teardown(() => database.close())
+  const commit = prepareBatches(database)
+  const blob = (n: number): Operation => ({
+    kind: 'record blob',
+    record: {
+      repository: alpine,
+      digest: digestNamed(`${n}`),
+      sizeBytes: 1,
+      contentClass: 'kept',
+      atMs: 1,
+    },
+  })
+  const batch = Array.from({ length: 500 }, (_, n) => blob(n))
+  const pages = Number(database.pragma('page_count', { simple: true }))
+  // SQLite reports this limit as it reports ENOSPC.
+  database.pragma(`max_page_count = ${pages}`)
+  t.match(commit(batch), [{ failure: 'full', hint: /free space/ }])
+  t.equal(database.prepare('SELECT count(*) FROM content').pluck().get(), 0)
+  database.pragma('max_page_count = 1000000')
+  t.ok(commit(batch).every(outcome => outcome === undefined))
+  t.equal(database.prepare('SELECT blobs FROM totals').pluck().get(), 500)
 })
 
 t.test('many writes at once are few transactions', async t => {

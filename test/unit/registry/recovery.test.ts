@@ -97,6 +97,12 @@ t.test('the quick form looks at a sample and says when the full one should follo
   t.match(await recover(parts, { full: false }), { missing: 0, suspicious: false })
 })
 
+t.test('recovery ends when it is told to', async t => {
+  const { parts } = await makeEdge(3)
+  const signal = AbortSignal.abort(new Error('stopping'))
+  await t.rejects(recover(parts, { full: true, signal }), { message: 'stopping' })
+})
+
 t.test('an empty edge recovers to nothing', async t => {
   const { parts } = await makeEdge(0)
   for (const full of [false, true])
