@@ -16,7 +16,7 @@ import type { Settings, UpstreamSettings } from './schema.ts'
 import { editDistance } from './suggest.ts'
 
 /** The key that opens every registry that a client names. */
-export const ANY_UPSTREAM = '*'
+const ANY_UPSTREAM = '*'
 /** They say where one registry is and who the edge is there, which makes no sense for all of them. */
 const NOT_FOR_ANY = [
   'url',

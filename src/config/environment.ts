@@ -7,7 +7,7 @@ import { KEY_SCHEMA, LATER_KEYS } from './schema.ts'
 import { closest } from './suggest.ts'
 
 /** Names the configuration file; read by whoever opens it. */
-export const CONFIG_VARIABLE = 'ENTREPOT_CONFIG'
+const CONFIG_VARIABLE = 'ENTREPOT_CONFIG'
 const PREFIX = 'ENTREPOT_'
 
 export interface Overridden {

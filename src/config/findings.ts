@@ -7,7 +7,7 @@ export type Place =
   | { readonly source: 'built in' }
 
 /** Errors keep the configuration from being used; warnings do not. */
-export type Severity = 'error' | 'warning'
+type Severity = 'error' | 'warning'
 
 export interface Finding {
   readonly severity: Severity

@@ -196,7 +196,7 @@ export const HELPER: Format<string> = {
   format: value => value,
 }
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 const OTHER_LEVELS: Record<string, LogLevel> = {
   warning: 'warn',

@@ -26,7 +26,7 @@ export interface KeyText {
 }
 
 /** What hangs on a schema node beside JSON Schema. Plain members, so that the walker and the documentation can read them. */
-export interface KeyMarks {
+interface KeyMarks {
   readonly 'x-format'?: Format<unknown>
   readonly 'x-reload'?: boolean
   readonly 'x-default'?: string | readonly string[]
