@@ -29,14 +29,13 @@ export async function run(args: readonly string[], context: CliContext): Promise
     writeJson(context, listed)
     return EXIT_CODES.ok
   }
-  const nowMs = Date.now()
   writeTable(context, [
     ['IMAGE', 'DIGEST', 'SIZE', 'CHECKED'],
     ...listed.images.map(each => [
       each.image,
       shortDigest(each.digest),
       each.sizeBytes === undefined ? '-' : describeBytes(each.sizeBytes),
-      describeAge(nowMs - each.checkedAtMs),
+      describeAge(listed.nowMs - each.checkedAtMs),
     ]),
   ])
   if (listed.truncated) context.stderr.write('there are more: give a pattern\n')

@@ -25,9 +25,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 function writeText(context: CliContext, why: Explanation): void {
-  const nowMs = Date.now()
   const ago = (atMs: number | undefined) =>
-    atMs === undefined ? 'never' : describeAge(nowMs - atMs)
+    atMs === undefined ? 'never' : describeAge(why.nowMs - atMs)
   writeTable(context, [
     ['image', why.image],
     [

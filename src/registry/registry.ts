@@ -1,4 +1,5 @@
 // The registry as one thing: every use case of this room, wired over the ports. No HTTP, no disk, no database in here.
+import type { Digest } from '../oci/digest.ts'
 import type { BlobAnswer, Registry } from './answers.ts'
 import { Fills } from './fills.ts'
 import { Readers } from './follow.ts'
@@ -30,6 +31,8 @@ export interface RegistryDeps {
 }
 
 export interface RunningRegistry extends Registry {
+  /** Resolves when no fill of this blob runs any more; at once when none does. Readers are done before the disk is. */
+  settled(digest: Digest): Promise<void>
   /** Parks the fills that run, for the next process to resume. Call it once nobody asks any more. */
   stop(): Promise<void>
 }
@@ -61,6 +64,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
       const repositories = await catalog.listRepositories(page)
       return { repositories: repositories.slice(0, limit), more: repositories.length > limit }
     },
+    settled: async digest => fills.find(digest)?.over,
     stop: () => fills.stop(),
   }
 }

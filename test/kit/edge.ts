@@ -24,6 +24,8 @@ export interface TestEdgeOptions {
 export interface TestEdge {
   readonly url: string
   readonly adminUrl: string
+  /** Of the admin API. */
+  readonly socket: string
   readonly dataDirectory: string
   readonly clock: ManualClock
   /** GET of a path on the data port. */
@@ -68,6 +70,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
   return {
     url,
     adminUrl: `http://${server.admin}`,
+    socket: server.socket,
     dataDirectory: join(directory, 'data'),
     clock,
     get: (path, headers = {}) => get(`${url}${path}`, headers),

@@ -23,6 +23,8 @@ export interface ListedImages {
   readonly images: readonly ListedImage[]
   /** There are more than LISTED_MAX. */
   readonly truncated: boolean
+  /** The server's clock, for ages. */
+  readonly nowMs: number
 }
 
 export async function listImages(
@@ -32,14 +34,15 @@ export async function listImages(
   const matches =
     pattern === undefined ? () => true : picomatch(pattern.includes(':') ? pattern : `${pattern}:*`)
   const images: ListedImage[] = []
+  const nowMs = deps.clock.nowMs()
   for await (const { key, tag } of allTags(deps.catalog)) {
     const image = `${key}:${tag.tag}`
     // `library/*` is what people type for `docker.io/library/*`.
     if (!matches(image) && !matches(image.slice(image.indexOf('/') + 1))) continue
-    if (images.length === LISTED_MAX) return { images, truncated: true }
+    if (images.length === LISTED_MAX) return { images, truncated: true, nowMs }
     images.push(await describe(deps.catalog, { key, tag }))
   }
-  return { images, truncated: false }
+  return { images, truncated: false, nowMs }
 }
 
 async function describe(

@@ -1,10 +1,10 @@
 // What an operator asks of the running registry: what is here, where it came from, what would happen now, and to warm the
 // cache. Values as they are shown and sent as JSON; people's text is made by the command line.
-import type { Registry } from '../answers.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { RunningRegistry } from '../registry.ts'
 import { inspectImage, type InspectedImage } from './inspect-image.ts'
 import { listImages, type ListedImages } from './list-images.ts'
 import { describeStatus, type Status } from './status.ts'
@@ -12,7 +12,7 @@ import { type WarmEvent, warmImage, type WarmRequest } from './warm-image.ts'
 import { explainImage, type Explanation } from './why-image.ts'
 
 export interface OperatorDeps {
-  readonly registry: Registry
+  readonly registry: RunningRegistry
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly namespaces: Namespaces

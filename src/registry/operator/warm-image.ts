@@ -126,6 +126,7 @@ async function* pullOne(
       if (sizeBytes > 0) yield { kind: 'blob', digest, sizeBytes, doneBytes: sizeBytes, source }
       return
     }
+    if (sizeBytes === 0) return
     let doneBytes = 0
     for await (const chunk of answer.read({ first: 0, last: sizeBytes - 1 }, signal)) {
       doneBytes += chunk.length
@@ -134,6 +135,12 @@ async function* pullOne(
   } finally {
     await answer.close()
   }
+  await deps.registry.settled(digest)
+  if ((await deps.store.find(digest)) !== undefined) return
+  throw new RegistryError(
+    'UNAVAILABLE',
+    `${digest} was fetched but could not be kept: the log of the server says why`,
+  )
 }
 
 function edgesOf(manifest: ManifestAnswer): readonly Edge[] {

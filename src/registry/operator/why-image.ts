@@ -21,6 +21,8 @@ export interface Explanation {
   readonly lastUsedAtMs: number | undefined
   /** Everything that the manifest needs is on disk. */
   readonly complete: boolean
+  /** The server's clock, for ages. */
+  readonly nowMs: number
   /** Sentences for people, in order. */
   readonly now: readonly string[]
 }
@@ -55,6 +57,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
     freshness,
     lastUsedAtMs: content?.lastUsedAtMs,
     complete,
+    nowMs,
     now: [
       ...nameSentences(found, { namespace, freshness, nowMs }),
       contentSentence({ known: fact !== undefined, complete, namespace }),

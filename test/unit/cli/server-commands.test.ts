@@ -1,0 +1,114 @@
+// Goal: what an operator asks of a running edge is answered as it is, for people and as JSON.
+// Method: the edge in process over a stub registry, commands through its Unix socket.
+import t from 'tap'
+import { runCli } from '../../kit/cli.ts'
+import { startTestEdge } from '../../kit/edge.ts'
+import { makeImage, makeIndex } from '../../kit/image.ts'
+import { startStubRegistry } from '../../kit/stub-registry.ts'
+
+const amd64 = makeImage({
+  seed: 'amd64',
+  layers: [5_000, 70_000],
+  platform: { os: 'linux', architecture: 'amd64' },
+})
+const arm64 = makeImage({
+  seed: 'arm64',
+  layers: [6_000],
+  platform: { os: 'linux', architecture: 'arm64' },
+})
+const index = makeIndex([amd64, arm64])
+
+async function start(t: { teardown(fn: () => unknown): unknown }) {
+  const stub = await startStubRegistry()
+  t.teardown(() => stub.stop())
+  stub.addImage('library/app', 'v1', index)
+  const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } } })
+  const run = (...argv: string[]) => runCli([...argv, '--socket', edge.socket])
+  return { stub, edge, run }
+}
+
+t.test('pull brings one platform of an index, and says what it did', async t => {
+  const { stub, run } = await start(t)
+  const result = await run('pull', 'docker.io/library/app:v1', '--platform', 'linux/arm64')
+  t.match(result, { exitCode: 0, stdout: /docker\.io\/library\/app:v1 is here: 2 blobs/ })
+  t.equal(stub.count({ kind: 'blob', digest: arm64.layers[0]?.digest ?? '' }), 1)
+  t.equal(stub.count({ kind: 'blob', digest: amd64.layers[0]?.digest ?? '' }), 0)
+})
+
+t.test('pull says which platforms there are when none was right, and ends with 1', async t => {
+  const { run } = await start(t)
+  const result = await run('pull', 'docker.io/library/app:v1', '--platform', 'plan9/mips')
+  t.match(result, { exitCode: 1, stderr: /linux\/amd64, linux\/arm64/ })
+})
+
+t.test('pull goes on with the other images when one cannot be had', async t => {
+  const { run } = await start(t)
+  const result = await run(
+    'pull',
+    'docker.io/library/gone:v1',
+    'docker.io/library/app:v1',
+    '--all-platforms',
+  )
+  t.match(result, { exitCode: 1, stdout: /app:v1 is here: 5 blobs/, stderr: /gone|does not have/ })
+})
+
+t.test('on a terminal pull draws a bar for each blob', async t => {
+  const { edge } = await start(t)
+  const argv = ['pull', 'docker.io/library/app:v1', '--socket', edge.socket]
+  const { stdout } = await runCli(argv, { isTerminal: true })
+  t.match(stdout, /\[=+\] {2}68\.4 KiB of 68\.4 KiB/)
+})
+
+t.test('ls, inspect and why tell what is here without asking the upstream', async t => {
+  const { stub, run } = await start(t)
+  await run('pull', 'docker.io/library/app:v1')
+  const asked = stub.requests.length
+
+  const ls = await run('ls', 'library/*')
+  t.match(
+    ls.stdout,
+    new RegExp(`docker\\.io/library/app:v1 +${index.manifest.digest.slice(0, 19)}`),
+  )
+  t.equal((await run('ls', 'nothing/*')).stdout.trim().split('\n').length, 1, 'only the heading')
+
+  const inspect = JSON.parse(
+    (await run('inspect', 'docker.io/library/app:v1', '--json')).stdout,
+  ) as {
+    manifests: { platform: string; cached: boolean; blobs: { cached: boolean }[] }[]
+  }
+  t.match(inspect.manifests, [
+    {
+      platform: 'linux/amd64',
+      cached: true,
+      blobs: [{ cached: true }, { cached: true }, { cached: true }],
+    },
+    { platform: 'linux/arm64', cached: false, blobs: [] },
+  ])
+  t.match((await run('inspect', 'docker.io/library/app:v1')).stdout, /linux\/arm64 .* \(not here\)/)
+
+  const why = await run('why', 'docker.io/library/app:v1')
+  t.match(why.stdout, /the tag is fresh: given at once, nobody is asked/)
+  t.match(why.stdout, /everything of it is on disk/)
+  t.equal(stub.requests.length, asked, 'no upstream request')
+})
+
+t.test('inspect of what is not here says how to get it, and ends with 1', async t => {
+  const { run } = await start(t)
+  t.match(await run('inspect', 'docker.io/library/app:v9'), {
+    exitCode: 1,
+    stderr: /entrepot pull/,
+  })
+})
+
+t.test('status counts what was fetched and saved, and shows the upstreams', async t => {
+  const { edge, run } = await start(t)
+  await run('pull', 'docker.io/library/app:v1')
+  await edge.get(`/v2/library/app/blobs/${amd64.layers[1]?.digest}`)
+  const status = JSON.parse((await run('status', '--json')).stdout) as Record<string, unknown>
+  t.match(status, {
+    content: { tags: 1, manifests: 2, blobs: 3 },
+    traffic: { sentBytes: 70_000, savedBytes: 70_000 },
+    upstreams: [{ registry: 'docker.io', breaker: 'closed', offline: false }],
+  })
+  t.match((await run('status')).stdout, /UPSTREAM +STATE/)
+})
