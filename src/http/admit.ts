@@ -10,6 +10,10 @@ const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])
 /** @throws RegistryError UNSUPPORTED with status 400 */
 export function checkSyntax(request: IncomingMessage): void {
   checkHost(request)
+  // Node takes the head of such a request and only then finds that it cannot read the body.
+  if ((request.headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked') {
+    throw malformed('the only transfer coding here is chunked')
+  }
   const target = request.url ?? ''
   if (target.split('&', QUERY_PARAMETERS_MAX + 1).length > QUERY_PARAMETERS_MAX) {
     throw malformed(`at most ${QUERY_PARAMETERS_MAX} query parameters in one request`)

@@ -56,7 +56,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     serverFactory: handler => createDataServer(handler as Serve, serve),
     clientErrorHandler: createClientErrorHandler({
       metrics,
-      isBusy: socket => connections.isBusy(socket),
+      endAfterTurn: socket => connections.endAfterTurn(socket),
     }),
     // A target that fastify cannot decode is one that parseTarget will refuse in our words.
     frameworkErrors: (_error, request, reply) => {

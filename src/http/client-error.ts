@@ -1,5 +1,5 @@
 // Bytes on a connection that are no HTTP request, or one that came too slowly: node's `clientError`. The answer is written by hand,
-// in JSON as everywhere (R121, R229), unless another answer is under way on that connection.
+// in JSON as everywhere (R121, R229), unless another answer is under way on that connection; that one is the last.
 import type { Socket } from 'node:net'
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -19,18 +19,21 @@ const MALFORMED = { status: '400 Bad Request', message: 'this is no valid HTTP r
 
 export interface ClientErrorDeps {
   readonly metrics: Metrics
-  readonly isBusy: (socket: Socket) => boolean
+  /** As Connections.endAfterTurn. */
+  readonly endAfterTurn: (socket: Socket) => boolean
 }
 
-/** The listener for `clientError`; always ends the connection. */
-export function createClientErrorHandler({ metrics, isBusy }: ClientErrorDeps) {
+/** The listener for `clientError`; the connection ends, at once or after the answer under way. */
+export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorDeps) {
   return (error: Error & { code?: string }, socket: Socket): void => {
     // A reset is a client that left; a connection opened in reserve and never used is nobody's error.
     const unused = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
-    if (error.code === 'ECONNRESET' || unused || !socket.writable || isBusy(socket)) {
+    if (error.code === 'ECONNRESET' || unused || !socket.writable) {
       socket.destroy()
       return
     }
+    // An answer written now would pass for that of the request before.
+    if (endAfterTurn(socket)) return
     metrics.count('requestsRefused', { reason: 'malformed' })
     socket.end(rawAnswer(REASONS[error.code ?? ''] ?? MALFORMED))
   }

@@ -14,12 +14,16 @@ export interface Connections {
   enter(socket: Socket, turn: Turn): 'entered' | 'full'
   /** The request in turn is over; the next one starts. */
   leave(socket: Socket): void
-  /** Is a request of this connection being answered? */
-  isBusy(socket: Socket): boolean
+  /**
+   * What came after the request in turn is no HTTP: its answer still goes out, then the connection ends. False when no request is
+   * being answered.
+   */
+  endAfterTurn(socket: Socket): boolean
 }
 
 interface Lane {
   busy: boolean
+  ending: boolean
   readonly waiting: Turn[]
 }
 
@@ -29,7 +33,7 @@ export function createConnections(): Connections {
   function laneOf(socket: Socket): Lane {
     const known = lanes.get(socket)
     if (known !== undefined) return known
-    const lane: Lane = { busy: false, waiting: [] }
+    const lane: Lane = { busy: false, ending: false, waiting: [] }
     lanes.set(socket, lane)
     socket.once('close', () => {
       for (const turn of lane.waiting.splice(0)) turn.abandon()
@@ -51,12 +55,19 @@ export function createConnections(): Connections {
     },
     leave(socket) {
       const lane = laneOf(socket)
+      if (lane.ending) {
+        socket.destroySoon()
+        return
+      }
       const next = lane.waiting.shift()
       if (next === undefined) lane.busy = false
       else next.start()
     },
-    isBusy(socket) {
-      return lanes.get(socket)?.busy ?? false
+    endAfterTurn(socket) {
+      const lane = lanes.get(socket)
+      if (lane === undefined || !lane.busy) return false
+      lane.ending = true
+      return true
     },
   }
 }

@@ -6,8 +6,9 @@ import { LINGER_MS } from './limits.ts'
 
 /** Resolves when the body has ended, the connection is gone, or LINGER_MS have passed. Nothing is kept. */
 export async function dropBody(request: IncomingMessage, clock: Clock): Promise<void> {
-  // A sender that waits for 100 Continue has sent nothing and now will not.
-  if (request.complete || request.headers.expect !== undefined) return
+  const { expect, 'transfer-encoding': coding } = request.headers
+  // A sender that waits for 100 Continue has sent nothing and now will not; a coding that is not understood has no end.
+  if (request.complete || expect !== undefined || (coding ?? 'chunked') !== 'chunked') return
   const limit = new AbortController()
   const ended = new Promise<void>(resolve => {
     request.once('end', resolve)

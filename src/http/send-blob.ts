@@ -57,9 +57,11 @@ async function writeRange(sending: BlobSending, flow: ClientFlow, range: ByteRan
   try {
     const first = chunks.next()
     if (!exchange.response.headersSent) {
-      await holdHead(first, body.blob, clock)
+      const held = await holdHead(first, body.blob, clock)
       if (flow.gone) return
       writeHead()
+      // Node would keep the head back for the first bytes.
+      if (held === 'no longer') exchange.response.flushHeaders()
     }
     for (let step = await first; step.done !== true; step = await chunks.next()) {
       await writeChunk(exchange, flow, step.value)
@@ -77,14 +79,19 @@ async function holdHead(
   first: Promise<unknown>,
   { source }: BlobAnswer,
   clock: Clock,
-): Promise<void> {
+): Promise<'until the bytes' | 'no longer'> {
   if (source !== 'miss' && source !== 'joined') {
     await first
-    return
+    return 'until the bytes'
   }
   const limit = new AbortController()
-  await Promise.race([first, clock.sleep(HEAD_HELD_BACK_MS, limit.signal).catch(() => {})])
+  const late = clock.sleep(HEAD_HELD_BACK_MS, limit.signal).then(
+    () => 'no longer' as const,
+    () => 'until the bytes' as const,
+  )
+  const held = await Promise.race([first.then(() => 'until the bytes' as const), late])
   limit.abort()
+  return held
 }
 
 /** Counts a chunk when the client has taken it as far as the connection's buffer. */

@@ -83,9 +83,7 @@ export function createTestApp(
 }
 
 /** A connected socket to `url` that collects what comes; errors end it. */
-export async function openSocket(
-  url: string,
-): Promise<{
+export async function openSocket(url: string): Promise<{
   socket: Socket
   received: () => string
   ended: Promise<void>

@@ -50,6 +50,8 @@ export interface RegistryDouble extends Registry {
   /** Blobs opened, and closed, so far. */
   opened: number
   closed: number
+  /** Resolves when every opened blob is closed, and at least one was opened. */
+  drained(): Promise<void>
   source: Source
   ageMs: number | undefined
   warnings: readonly string[]
@@ -66,7 +68,7 @@ export function readFromMemory(chunkBytes = CHUNK_BYTES): ReadBlob {
   return async function* read(bytes, range, signal) {
     for (let at = range.first; at <= range.last; at += chunkBytes) {
       signal.throwIfAborted()
-      yield Uint8Array.from(bytes.subarray(at, Math.min(at + chunkBytes, range.last + 1)))
+      yield new Uint8Array(bytes.subarray(at, Math.min(at + chunkBytes, range.last + 1)))
     }
   }
 }
@@ -135,6 +137,7 @@ export function createRegistryDouble(): RegistryDouble {
         if (closed) throw new Error('closed twice')
         closed = true
         double.closed += 1
+        for (const look of watchers) look()
       },
     }
   }
@@ -149,7 +152,18 @@ export function createRegistryDouble(): RegistryDouble {
     return { entries: rest.slice(0, page.limit), more: rest.length > page.limit }
   }
 
+  const watchers = new Set<() => void>()
   const double: RegistryDouble = {
+    drained: () =>
+      new Promise(resolve => {
+        const look = () => {
+          if (double.opened === 0 || double.opened > double.closed) return
+          watchers.delete(look)
+          resolve()
+        }
+        watchers.add(look)
+        look()
+      }),
     calls: [],
     wanted: [],
     opened: 0,
