@@ -1,0 +1,78 @@
+// The rooms of src/ and what each may reach (docs/ARCHITECTURE.md): the table behind the rules between the rooms. An exception is a
+// row with its reason, never a special case in the test.
+
+export interface Room {
+  /** Rooms, folders or files of src/ that it may import besides itself. */
+  readonly imports: readonly string[]
+  /** Built-in modules that it may not import, or the only ones it may. */
+  readonly builtins?: { readonly never: readonly string[] } | { readonly only: readonly string[] }
+}
+
+const PORTS = 'registry/ports'
+/** What decides does not touch disks and sockets: it is given ports. */
+const NO_INPUT_OUTPUT = {
+  never: [
+    'node:fs',
+    'node:fs/promises',
+    'node:http',
+    'node:https',
+    'node:net',
+    'node:tls',
+    'node:child_process',
+  ],
+}
+const AN_IMPLEMENTATION: Room = { imports: ['oci', PORTS] }
+const BY_PORTS: Room = { imports: ['oci', 'registry'] }
+const A_SURFACE: Room = { imports: ['oci', 'registry', 'access', 'observe'] }
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  oci: { imports: [], builtins: { only: ['node:crypto'] } },
+  registry: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
+  access: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
+  admission: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
+  http: A_SURFACE,
+  admin: A_SURFACE,
+  upstream: AN_IMPLEMENTATION,
+  store: AN_IMPLEMENTATION,
+  catalog: AN_IMPLEMENTATION,
+  peers: AN_IMPLEMENTATION,
+  upkeep: BY_PORTS,
+  delivery: BY_PORTS,
+  bundle: BY_PORTS,
+  config: { imports: ['oci'] },
+  // The events that it turns into metrics and log lines are a type of the engine.
+  observe: { imports: ['oci', `${PORTS}/events.ts`] },
+  // Commands are the outermost room: they start the server, or print what it told.
+  cli: {
+    imports: ['oci', 'config', 'registry', 'admin', 'server.ts', 'upstreams.ts', 'system-clock.ts'],
+  },
+}
+
+/** Files beside the rooms, with what they may import: the composition root imports across, nothing else does. */
+export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
+  'main.ts': ['cli'],
+  'server.ts': ['*'],
+  // Builds one upstream for each that is configured: a part of the composition root.
+  'upstreams.ts': ['oci', 'config', 'registry', 'upstream'],
+  // The clock that is no test's.
+  'system-clock.ts': [PORTS],
+}
+
+/** Where a library lives: folders or files of src/. Whatever is not in here has no home yet. */
+export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
+  fastify: ['http', 'admin'],
+  undici: ['upstream'],
+  'better-sqlite3': ['catalog/sqlite'],
+  pino: ['observe'],
+  'prom-client': ['observe'],
+  typebox: ['config'],
+  yaml: ['config'],
+  tldts: ['upstream'],
+  'ipaddr.js': ['upstream', 'access', 'config'],
+  // Small and pure: data structures and patterns, wherever they are needed outside oci/.
+  'lru-cache': ['registry', 'upstream', 'http', 'access', 'catalog', 'upstreams.ts'],
+  picomatch: ['config', 'registry', 'upstream', 'access'],
+}
+
+/** The files that may touch `process`: everything else receives what it needs. */
+export const MAY_TOUCH_PROCESS: readonly string[] = ['src/main.ts']

@@ -1,0 +1,156 @@
+// The rules of the house that can be checked on text, one function each: source files in, violations out, as lines for people. What a
+// rule allows stands in rooms.ts. The rules are tried on small bad samples in test/unit/kit, and on the tree in test/tidy.test.ts.
+import { posix } from 'node:path'
+import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, ROOT_FILES } from './rooms.ts'
+import { commentLines, importsOf, type SourceFile } from './source-text.ts'
+
+export type Violations = readonly string[]
+
+/** Past this, a file is two things. */
+const FILE_LINES_MAX = 300
+/** Code is held to 100 columns by the formatter, which leaves comments alone. A longer sentence is two. */
+const COMMENT_COLUMNS_MAX = 150
+
+const OPENING_COMMENT = /^(?:#![^\n]*\n)?(?:\/\/|\/\*)/
+
+const withinSrc = (path: string) => path.slice('src/'.length)
+const roomOf = (path: string) => withinSrc(path).split('/')[0] ?? ''
+const isInside = (path: string, place: string) => path === place || path.startsWith(`${place}/`)
+const isOurs = (specifier: string) => specifier.startsWith('.')
+
+/** The file that a relative import leads to, from the root. */
+function resolveImport(source: SourceFile, specifier: string): string {
+  return posix.join(posix.dirname(source.path), specifier)
+}
+
+/** Lines of `text` that match, as `path:line: text`. */
+function findLines(path: string, text: string, pattern: RegExp): Violations {
+  return text.split('\n').flatMap((line, index) => {
+    return pattern.test(line) ? [`${path}:${index + 1}: ${line.trim()}`] : []
+  })
+}
+
+/** Rules 1–7 between the rooms: who may import whom, types included. */
+export function misplacedImports(source: SourceFile): Violations {
+  const path = withinSrc(source.path)
+  const room = roomOf(source.path)
+  if (!(path in ROOT_FILES) && !(room in ROOMS)) return [`${source.path} stands in no room`]
+  const allowed = ROOT_FILES[path] ?? [room, ...(ROOMS[room]?.imports ?? [])]
+  return importsOf(source).flatMap(({ specifier }) => {
+    if (!isOurs(specifier)) return []
+    const target = withinSrc(resolveImport(source, specifier))
+    if (allowed.some(place => place === '*' || isInside(target, place))) return []
+    return [`${source.path} imports ${target}, which is not for this room`]
+  })
+}
+
+/** Rules 1 and 2: what is pure, and what decides, does no input or output of its own. */
+export function misplacedBuiltins(source: SourceFile): Violations {
+  const rule = ROOMS[roomOf(source.path)]?.builtins ?? { never: [] }
+  return importsOf(source).flatMap(({ specifier }) => {
+    if (!specifier.startsWith('node:')) return []
+    const allowed = 'only' in rule ? rule.only.includes(specifier) : !rule.never.includes(specifier)
+    return allowed ? [] : [`${source.path} imports ${specifier}, which is not for this room`]
+  })
+}
+
+/** Rule 8: one home per library. */
+export function librariesFromHome(source: SourceFile): Violations {
+  return importsOf(source).flatMap(({ specifier }) => {
+    if (isOurs(specifier) || specifier.startsWith('node:')) return []
+    const homes = LIBRARY_HOMES[specifier]
+    if (homes?.some(home => isInside(withinSrc(source.path), home))) return []
+    const where = homes === undefined ? 'has no home yet' : `lives in ${homes.join(', ')}`
+    return [`${source.path} imports ${specifier}, which ${where}`]
+  })
+}
+
+/** Rule 7: `process` is a parameter everywhere but in main.ts. */
+export function touchesProcess(source: SourceFile): Violations {
+  if (MAY_TOUCH_PROCESS.includes(source.path)) return []
+  const use =
+    /(?<![.\w$])process\s*(?:\?\.|[.[])|\bglobalThis\.process\b|[=(,]\s*process\s*(?:[,;)]|$)/
+  const imported = importsOf(source).some(({ specifier }) => /^(?:node:)?process$/.test(specifier))
+  return [
+    ...findLines(source.path, source.code, use),
+    ...(imported ? [`${source.path} imports process`] : []),
+  ]
+}
+
+/** Rule 9: no cycles. An import of types alone is gone at run time, and may point back to who hands the values in. */
+export function cycles(sources: readonly SourceFile[]): Violations {
+  const graph = new Map(
+    sources.map(source => {
+      const values = importsOf(source).filter(each => isOurs(each.specifier) && !each.typesOnly)
+      return [source.path, values.map(each => resolveImport(source, each.specifier))]
+    }),
+  )
+  const found: string[] = []
+  const done = new Set<string>()
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) {
+      found.push([...trail.slice(trail.indexOf(path)), path].join(' → '))
+    } else if (!done.has(path)) {
+      for (const next of graph.get(path) ?? []) visit(next, [...trail, path])
+      done.add(path)
+    }
+  }
+  for (const path of graph.keys()) visit(path, [])
+  return found
+}
+
+/** Rule 9: no barrels, no drawers for odds and ends; and no default exports or enums. */
+export function looseForms(source: SourceFile): Violations {
+  const { path, code, withoutComments } = source
+  const drawer =
+    /(?:^|\/)(?:index|utils?|helpers?|commons?|misc)(?:\/|\.ts$)|-(?:utils|helpers)\.ts$/i
+  const rest = withoutComments.replace(/\bexport\s[^'";=(]*?\bfrom\s*'[^']+'/g, '')
+  return [
+    ...(drawer.test(path) ? [`${path} is named for nothing`] : []),
+    ...(rest.trim() === '' ? [`${path} only exports what others have`] : []),
+    ...findLines(path, code, /\bexport\s+default\b/),
+    ...findLines(path, code, /\benum\s+[A-Za-z]/),
+  ]
+}
+
+/** A file is short, says first what it is, and imports by whole names. */
+export function unreadable(source: SourceFile): Violations {
+  const { path, text } = source
+  const lines = text.split('\n').length - 1
+  const wide = commentLines(source).filter(line => line.length > COMMENT_COLUMNS_MAX)
+  const ours = importsOf(source).filter(({ specifier }) => isOurs(specifier))
+  return [
+    ...(OPENING_COMMENT.test(text) ? [] : [`${path} does not open with a comment`]),
+    ...(lines > FILE_LINES_MAX ? [`${path} has ${lines} lines`] : []),
+    ...wide.map(line => `${path}: ${line.trim()}`),
+    ...ours.flatMap(({ specifier }) =>
+      specifier.endsWith('.ts') ? [] : [`${path}: ${specifier}`],
+    ),
+  ]
+}
+
+// Words that people use for several things, beside the one word that the specification has.
+const BANNED_WORDS = [
+  /\borigin server/i,
+  /\buplink/i,
+  /\bremote(?!Address\b|Port\b|Family\b|url\b)/i,
+  /[a-z]Remote(?![a-z])/,
+  /\b(?:TODO|FIXME|XXX|HACK)\b/i,
+]
+
+export function bannedWords({ path, text }: SourceFile): Violations {
+  return BANNED_WORDS.flatMap(word => findLines(path, text, word))
+}
+
+/** Tests that are left out, that wait for time to pass, or that do not say their goal. */
+export function lazyTests({ path, code, text }: SourceFile): Violations {
+  const left = /\.(?:skip|only|todo)\s*\(|[{,]\s*(?:skip|only|todo)\s*:/
+  const awaited = /\bawait\s+(?:setTimeout|sleep|delay)\s*\(\s*\d[\d_]{2,}/
+  const resolved = /\bsetTimeout\s*\(\s*(?:resolve|done)\s*,\s*\d[\d_]{2,}/
+  return [
+    ...findLines(path, code, left),
+    ...findLines(path, code, awaited),
+    ...findLines(path, code, resolved),
+    ...(OPENING_COMMENT.test(text) ? [] : [`${path} does not open with a comment`]),
+  ]
+}

@@ -1,0 +1,73 @@
+// Goal: what the house style says of the tree is true of it. Method: every file of src/ and test/ is read as text and held against the
+// rules of kit/tidy-rules.ts; generated documents are written again and compared. Each violation is printed; there are no
+// exceptions but the rows of kit/rooms.ts.
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { documents } from '../scripts/docs.ts'
+import { readSources } from './kit/source-text.ts'
+import * as rules from './kit/tidy-rules.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const sources = readSources(ROOT, 'src')
+const tests = readSources(ROOT, 'test').filter(({ path }) => path.endsWith('.test.ts'))
+
+const README_LINES_MAX = 150
+
+t.test('there is something to look at', async t => {
+  t.ok(sources.some(({ path }) => path === 'src/oci/digest.ts'))
+  t.ok(tests.some(({ path }) => path === 'test/tidy.test.ts'))
+})
+
+t.test('the rooms import only what the table of rooms allows', async t => {
+  t.same(sources.flatMap(rules.misplacedImports), [])
+})
+
+t.test('built-in modules stay out of the rooms that decide', async t => {
+  t.same(sources.flatMap(rules.misplacedBuiltins), [])
+})
+
+t.test('each library is imported only where it lives', async t => {
+  t.same(sources.flatMap(rules.librariesFromHome), [])
+})
+
+t.test('only main.ts touches process', async t => {
+  t.same(sources.flatMap(rules.touchesProcess), [])
+})
+
+t.test('no file imports itself by way of others', async t => {
+  t.same(rules.cycles(sources), [])
+})
+
+t.test('no barrels, no drawers for odds and ends, no default exports, no enums', async t => {
+  t.same(sources.flatMap(rules.looseForms), [])
+})
+
+t.test('files are short, readable, and open with what they are', async t => {
+  t.same(sources.flatMap(rules.unreadable), [])
+})
+
+t.test('words are those of the specification, and nothing is left to do', async t => {
+  t.same(sources.flatMap(rules.bannedWords), [])
+})
+
+t.test('tests are run, all of them, do not wait for time to pass, and say their goal', async t => {
+  t.same(tests.flatMap(rules.lazyTests), [])
+})
+
+t.test('generated documents are what their tables say: npm run docs writes them', async t => {
+  for (const { path, render } of documents) t.equal(read(path), await render(), path)
+})
+
+t.test('the README is short', async t => {
+  t.ok(read('README.md').split('\n').length <= README_LINES_MAX)
+})
+
+/** Empty when there is no such file. */
+function read(path: string): string {
+  try {
+    return readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+  } catch {
+    return ''
+  }
+}

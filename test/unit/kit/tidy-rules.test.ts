@@ -1,0 +1,201 @@
+// Goal: the rules of tidy.test.ts see what they are for, and only that. Method: small samples, good and bad, for the reader of source
+// text and for each rule.
+import t from 'tap'
+import { commentLines, importsOf, readSource } from '../../kit/source-text.ts'
+import * as rules from '../../kit/tidy-rules.ts'
+
+const source = (path: string, ...lines: string[]) => readSource(path, `${lines.join('\n')}\n`)
+const inOci = (...lines: string[]) => source('src/oci/x.ts', '// x', ...lines)
+
+t.test('comments and literals are blanked, code is not', async t => {
+  const read = (text: string) => readSource('x.ts', text).code
+  t.equal(read('a // b\nc'), 'a     \nc')
+  t.equal(read('a /* b\nc */ d'), 'a     \n     d')
+  t.equal(read("a('//b') + \"c'\""), 'a(\'   \') + "  "')
+  t.equal(read('a(`b${c /* d */ + `e${{ f }}`}g`)'), 'a(` ${c         + ` ${{ f }}`} `)')
+  t.equal(read('a / b; c = /d["\'`/]e/g; f(/g/)'), 'a / b; c = /          ; f(/  )')
+  t.equal(read('#!/usr/bin/env node\na'), '                   \na')
+  t.equal(readSource('x.ts', "import 'a' // b").withoutComments, "import 'a'     ")
+})
+
+t.test('imports are found in every form, and not in comments or texts', async t => {
+  const file = inOci(
+    "import { a } from './a.ts'",
+    "import type {\n  B,\n} from './b.ts'",
+    "import c, { type D } from 'c'",
+    "import 'node:e'",
+    "export { f } from './f.ts'",
+    "export * from './g.ts'",
+    "const h = await import('./h.ts')",
+    "type I = import('./i.ts').I",
+    "// import { j } from './j.ts'",
+    'const k = "import l from \'./l.ts\'"',
+  )
+  t.same(
+    importsOf(file)
+      .filter(each => !each.specifier.includes('l.ts'))
+      .map(each => `${each.specifier}${each.typesOnly ? ' types' : ''}`),
+    ['./a.ts', './b.ts types', 'c', 'node:e', './f.ts', './g.ts', './h.ts', './i.ts'],
+  )
+})
+
+t.test('lines of comments are told from lines of texts that look like them', async t => {
+  t.same(commentLines(inOci('const a = `', '* b', '`', '/** c', ' * d', ' */', 'e() // f')), [
+    '// x',
+    '/** c',
+    ' * d',
+    ' */',
+  ])
+})
+
+t.test('rooms: what an import may reach', async t => {
+  t.same(rules.misplacedImports(inOci("import { a } from './digest.ts'")), [])
+  t.equal(
+    rules.misplacedImports(inOci("import type { A } from '../registry/answers.ts'")).length,
+    1,
+  )
+  t.equal(rules.misplacedImports(source('src/http/a.ts', "import '../store/memory.ts'")).length, 1)
+  t.equal(
+    rules.misplacedImports(source('src/store/a.ts', "import '../registry/fill.ts'")).length,
+    1,
+  )
+  t.same(
+    rules.misplacedImports(source('src/store/a.ts', "import '../registry/ports/catalog.ts'")),
+    [],
+  )
+  t.equal(
+    rules.misplacedImports(source('src/observe/a.ts', "import '../registry/ports/catalog.ts'"))
+      .length,
+    1,
+  )
+  t.equal(rules.misplacedImports(source('src/elsewhere/a.ts')).length, 1)
+  t.equal(rules.misplacedImports(source('src/stray.ts')).length, 1)
+  t.same(rules.misplacedImports(source('src/server.ts', "import './store/memory.ts'")), [])
+})
+
+t.test('rooms: built-in modules and libraries', async t => {
+  t.same(rules.misplacedBuiltins(inOci("import { createHash } from 'node:crypto'")), [])
+  t.equal(rules.misplacedBuiltins(inOci("import { join } from 'node:path'")).length, 1)
+  t.equal(
+    rules.misplacedBuiltins(source('src/registry/a.ts', "import 'node:fs/promises'")).length,
+    1,
+  )
+  t.same(rules.misplacedBuiltins(source('src/store/a.ts', "import 'node:fs'")), [])
+  t.same(rules.librariesFromHome(source('src/upstream/a.ts', "import { Agent } from 'undici'")), [])
+  t.equal(
+    rules.librariesFromHome(source('src/http/a.ts', "import { Agent } from 'undici'")).length,
+    1,
+  )
+  t.equal(
+    rules.librariesFromHome(source('src/catalog/a.ts', "import S from 'better-sqlite3'")).length,
+    1,
+  )
+  t.equal(rules.librariesFromHome(inOci("import { LRUCache } from 'lru-cache'")).length, 1)
+  t.match(rules.librariesFromHome(inOci("import 'left-pad'"))[0], /no home/)
+})
+
+t.test('process is touched only in main.ts', async t => {
+  const touching = [
+    'process.exit(1)',
+    'f(process)',
+    'const a = process',
+    "process['env']",
+    'globalThis.process',
+    'process?.env',
+  ]
+  for (const line of touching) t.equal(rules.touchesProcess(inOci(line)).length, 1, line)
+  t.equal(rules.touchesProcess(inOci("import { env } from 'node:process'")).length, 1)
+  for (const line of [
+    '// one process. Two',
+    "'process.exit'",
+    'a.process(1)',
+    'process: true',
+    'options.process.x',
+    'processes.x',
+  ]) {
+    t.same(rules.touchesProcess(inOci(line)), [], line)
+  }
+  t.same(rules.touchesProcess(source('src/main.ts', 'process.exit()')), [])
+})
+
+t.test('cycles are found, unless only types point back', async t => {
+  const a = inOci("import { y } from './y.ts'")
+  const values = source('src/oci/y.ts', "import { z } from './z.ts'")
+  const back = source('src/oci/z.ts', "import { x } from './x.ts'")
+  const types = source('src/oci/z.ts', "import type { X } from './x.ts'")
+  t.same(rules.cycles([a, values, back]), [
+    'src/oci/x.ts → src/oci/y.ts → src/oci/z.ts → src/oci/x.ts',
+  ])
+  t.same(rules.cycles([a, values, types]), [])
+})
+
+t.test('barrels, drawers, default exports and enums are found', async t => {
+  const plain = inOci("export { a } from './a.ts'", 'export const b = 1')
+  t.same(rules.looseForms(plain), [])
+  t.equal(rules.looseForms(inOci("export { a } from './a.ts'", "export * from './b.ts'")).length, 1)
+  t.equal(rules.looseForms(inOci('export default a')).length, 1)
+  t.equal(rules.looseForms(inOci('const enum A { b }')).length, 1)
+  for (const path of [
+    'src/oci/index.ts',
+    'src/utils/a.ts',
+    'src/oci/helper.ts',
+    'src/oci/text-utils.ts',
+    'src/oci/common.ts',
+  ]) {
+    t.equal(rules.looseForms(source(path, 'export const a = 1')).length, 1, path)
+  }
+  t.same(rules.looseForms(source('src/upstream/credential-helper.ts', 'export const a = 1')), [])
+})
+
+t.test('long, wide and mute files are found', async t => {
+  t.same(rules.unreadable(inOci('const a = 1')), [])
+  t.same(rules.unreadable(source('src/main.ts', '#!/usr/bin/env node', '// main', 'a()')), [])
+  t.equal(rules.unreadable(source('src/oci/x.ts', 'const a = 1')).length, 1)
+  t.equal(rules.unreadable(inOci(...Array.from({ length: 300 }, () => 'a()'))).length, 1)
+  t.equal(rules.unreadable(inOci(`// ${'a'.repeat(150)}`)).length, 1)
+  t.same(rules.unreadable(inOci(`const a = '${'a'.repeat(150)}'`)), [])
+  t.equal(rules.unreadable(inOci("import './a'")).length, 1)
+})
+
+t.test('banned words are found whole, in code and comments', async t => {
+  const bad = [
+    '// the origin server',
+    'const uplink = 1',
+    '// a remote',
+    'const remoteHost = 1',
+    'const isRemote = 1',
+    '// todo: later',
+    '// XXX',
+  ]
+  for (const line of bad) t.equal(rules.bannedWords(inOci(line)).length, 1, line)
+  const good = [
+    'socket.remoteAddress',
+    'proxy.remoteurl',
+    'url.origin',
+    'const todos = 1',
+    '// hacking',
+  ]
+  for (const line of good) t.same(rules.bannedWords(inOci(line)), [], line)
+})
+
+t.test('tests that are left out or sleep are found', async t => {
+  const inTest = (line: string) => rules.lazyTests(source('test/x.test.ts', '// goal', line))
+  const bad = [
+    "t.test.skip('a')",
+    't.todo()',
+    "t.test('a', { skip: true })",
+    "t.test('a', { only: true })",
+    'await setTimeout(100)',
+    'await sleep(1_000)',
+    'new Promise(resolve => setTimeout(resolve, 250))',
+  ]
+  for (const line of bad) t.equal(inTest(line).length, 1, line)
+  const good = [
+    'await setTimeout(5)',
+    'setTimeout(() => abort(), 5_000).unref()',
+    "'t.skip()'",
+    'page.skipped()',
+  ]
+  for (const line of good) t.same(inTest(line), [], line)
+  t.equal(rules.lazyTests(source('test/x.test.ts', 'a()')).length, 1)
+})
