@@ -4,10 +4,19 @@ import { StoreError, type StoreFailure } from '../../registry/ports/blob-store.t
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
+/** Linux numbers that node cannot name: its `code` is then "Unknown system error -122". */
+const UNNAMED = new Map([
+  [-122, 'EDQUOT'],
+  [-117, 'EUCLEAN'],
+])
+
 /** The errno name (`ENOSPC`), or undefined for anything that is not a system error. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
-  return typeof error.code === 'string' && /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined
+  const { code } = error
+  if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return code
+  if (!('errno' in error) || typeof error.errno !== 'number') return undefined
+  return UNNAMED.get(error.errno) ?? `errno ${error.errno}`
 }
 
 export interface Doing {

@@ -213,8 +213,9 @@ export class FilesystemFill implements FillFile {
       writeSome(this.#file, bytes, this.#contiguousBytes),
     )
     this.#contiguousBytes += written
-    if (this.#contiguousBytes - this.#record.syncedBytes >= CHECKPOINT_BYTES) {
-      // Not again when it failed: #throwIfBroken keeps everything after that from coming here.
+    const unsyncedBytes = this.#contiguousBytes - this.#record.syncedBytes
+    // Not again when one failed while this was being written.
+    if (unsyncedBytes >= CHECKPOINT_BYTES && this.#broken === undefined) {
       this.#checkpoint ??= this.#makeCheckpoint().finally(() => {
         this.#checkpoint = undefined
       })

@@ -40,7 +40,8 @@ async function openLeftPart(path: string): Promise<FileHandle | undefined> {
     file = await open(path, EXISTING)
   } catch (error) {
     const errno = errnoOf(error)
-    if (errno !== 'ENOENT' && errno !== 'ELOOP' && errno !== 'ENXIO') throw error
+    if (errno === 'ENOENT') return undefined
+    if (errno !== 'ELOOP' && errno !== 'ENXIO') throw error
     await removeFile(path)
     return undefined
   }

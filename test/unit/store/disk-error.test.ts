@@ -33,6 +33,18 @@ t.test('what is no system error stays what it is', async t => {
   t.equal(diskError('text', DOING), 'text')
 })
 
+t.test('system errors that node has no name for are known by their number', async t => {
+  const table: [number, string, RegExp][] = [
+    [-122, 'full', /EDQUOT/],
+    [-117, 'io', /EUCLEAN/],
+    [-9999, 'io', /errno -9999/],
+  ]
+  for (const [errno, failure, message] of table) {
+    const code = `Unknown system error ${errno}`
+    t.match(diskError(Object.assign(new Error(code), { errno, code }), DOING), { failure, message })
+  }
+})
+
 t.test('an error of node:fs is a system error', async t => {
   const error: unknown = await open('/nonexistent/file').catch((failure: unknown) => failure)
   t.match(diskError(error, DOING), { failure: 'io', message: 'cannot write a part: ENOENT' })

@@ -1,0 +1,148 @@
+// Goal: the write protocol is what the store asks of the operating system, in that order, and a disk that fails or lies leads to an
+// error and nothing left over (R03, R04 and R06 of the programme). Method: one writer under strace, which injects the faults.
+import t, { type Test } from 'tap'
+import { sharedStoreDirectory } from '../kit/store-directory.ts'
+import { type TracedTask, traced } from '../kit/store-traced.ts'
+
+t.setTimeout(120_000)
+const emptyDirectory = sharedStoreDirectory(t)
+const KIB = 1024
+const PUBLISHED_PART = ['chmod part', 'sync part', 'close part', 'rename part blob']
+const SYNCED_PREFIX = ['open prefix', 'sync prefix', 'close prefix']
+
+/** The directories are made and synced before: what is traced is only the content's own way. */
+async function trace(options: Omit<TracedTask, 'root'>) {
+  const directory = await emptyDirectory()
+  await directory.open()
+  const { calls, outcome } = await traced({ root: directory.root, ...options })
+  const onContent = calls.filter(call => / (part|blob|prefix|temporary|sidecar)\b/.test(call))
+  return { directory, outcome, calls: onContent }
+}
+
+t.test('R86: cached content is written, synced, closed and renamed', async t => {
+  const { calls, outcome } = await trace({
+    task: 'commit cached',
+    sizeBytes: 100,
+    chunkBytes: 100,
+  })
+  t.same(outcome, { kind: 'done' })
+  t.same(withoutSidecar(calls), ['open part', 'open part', 'write part', ...PUBLISHED_PART])
+})
+
+t.test('R86: kept content has its directory synced after the rename, too', async t => {
+  const { calls } = await trace({ task: 'commit kept', sizeBytes: 100, chunkBytes: 100 })
+  const order = ['open part', 'open part', 'write part', ...PUBLISHED_PART, ...SYNCED_PREFIX]
+  t.same(withoutSidecar(calls), order)
+})
+
+t.test('R86: small content takes the same way from a temporary file', async t => {
+  const published = PUBLISHED_PART.map(call => call.replace('part', 'temporary'))
+  const written = ['open temporary', 'write temporary', ...published]
+  const cached = await trace({ task: 'put cached', sizeBytes: 100, chunkBytes: 0 })
+  t.same(cached.calls, written)
+  const kept = await trace({ task: 'put kept', sizeBytes: 100, chunkBytes: 0 })
+  t.same(kept.calls, [...written, ...SYNCED_PREFIX])
+})
+
+t.test('R86: a parked part is synced before its sidecar says so', async t => {
+  const { calls } = await trace({ task: 'park', sizeBytes: 100, chunkBytes: 100 })
+  t.same(calls.slice(calls.indexOf('write part')), [
+    'write part',
+    'datasync part',
+    'open temporary',
+    'write temporary',
+    'sync temporary',
+    'close temporary',
+    'rename temporary sidecar',
+    'close part',
+  ])
+})
+
+t.test(
+  'R232: small chunks cost a write per buffer, and a long fill one sync on the way',
+  async t => {
+    const { calls } = await trace({
+      task: 'commit cached',
+      sizeBytes: 72 * 1024 * KIB,
+      chunkBytes: 16 * KIB,
+    })
+    t.equal(count(calls, 'write part'), 288)
+    t.equal(count(calls, 'datasync part'), 1)
+    t.equal(count(calls, 'sync part'), 1)
+  },
+)
+
+t.test('R04: a failed sync is not tried again; the content is not stored', async t => {
+  for (const task of ['commit kept', 'commit cached', 'put kept'] as const) {
+    const { directory, outcome, calls } = await trace({
+      task,
+      sizeBytes: 100,
+      chunkBytes: 100,
+      inject: 'fsync:error=EIO',
+    })
+    t.match(outcome, { kind: 'failed', failure: 'io', hint: /kernel log/ }, task)
+    t.equal(calls.filter(call => call.startsWith('sync')).length, 1, task)
+    t.same(await directory.files(), [], task)
+  }
+})
+
+t.test('R04: a failed sync on the way fails the fill, and its part is not believed', async t => {
+  for (const [task, sizeBytes] of [
+    ['park', 100] as const,
+    ['commit cached', 72 * 1024 * KIB] as const,
+  ]) {
+    const { directory, outcome, calls } = await trace({
+      task,
+      sizeBytes,
+      chunkBytes: 256 * KIB,
+      inject: 'fdatasync:error=EIO',
+    })
+    t.match(outcome, { kind: 'failed', failure: 'io' }, task)
+    t.equal(count(calls, 'datasync part'), 1, task)
+    t.same(await directory.files(), [], task)
+  }
+})
+
+t.test('R04: a failed open, write or rename is an error, and nothing is left over', async t => {
+  const faults: [string, string][] = [
+    ['pwrite64:error=ENOSPC', 'full'],
+    ['pwrite64:error=EDQUOT', 'full'],
+    ['pwrite64:error=EIO', 'io'],
+    ['rename:error=EIO', 'io'],
+    ['fchmod:error=EIO', 'io'],
+    ['pwrite64:error=EUCLEAN', 'io'],
+  ]
+  for (const [inject, failure] of faults) {
+    for (const task of ['commit kept', 'put kept'] as const) {
+      const { directory, outcome } = await trace({ task, sizeBytes: 100, chunkBytes: 100, inject })
+      t.match(outcome, { kind: 'failed', failure }, `${inject} ${task}`)
+      t.same(await directory.files(), [], `${inject} ${task}`)
+    }
+  }
+})
+
+t.test('R06: a disk that only pretends to write is found out before publication', async t => {
+  await pretending(t, 'commit kept')
+  await pretending(t, 'put kept')
+})
+
+async function pretending(t: Test, task: 'commit kept' | 'put kept'): Promise<void> {
+  const inject = 'pwrite64:retval=100'
+  const { directory, outcome, calls } = await trace({
+    task,
+    sizeBytes: 1000,
+    chunkBytes: 1000,
+    inject,
+  })
+  t.match(outcome, { kind: 'failed', failure: 'io' })
+  t.equal(calls.filter(call => call.startsWith('write')).length, 10, 'short writes are continued')
+  t.same(await directory.files(), [])
+}
+
+function withoutSidecar(calls: readonly string[]): string[] {
+  return calls.filter(call => !call.includes('sidecar'))
+}
+
+function count(calls: readonly string[], call: string): number {
+  return calls.filter(other => other === call).length
+}
