@@ -2,6 +2,7 @@
 // across the rooms; it decides nothing but who gets what.
 import { createOpenAccess } from './access/access.ts'
 import { buildAdminApp } from './admin/app.ts'
+import type { SqliteCatalog } from './catalog/sqlite/catalog.ts'
 import { openSqliteCatalog } from './catalog/sqlite/open.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config, StorageConfig } from './config/config.ts'
@@ -157,18 +158,28 @@ async function openContent(
   const report = await recover(parts, { full: false })
   logger.debug({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
-  if (catalog.damaged || report.suspicious) void recoverWhole(parts, logger)
+  if (catalog.damaged || report.suspicious) {
+    const stopping = new AbortController()
+    const recovered = recoverWhole(parts, { logger, signal: stopping.signal })
+    undo.push(() => {
+      stopping.abort(new Error('this edge is stopping'))
+      return recovered
+    })
+  }
   return { catalog, store }
 }
 
-async function recoverWhole(parts: Parameters<typeof recover>[0], logger: Logger): Promise<void> {
+async function recoverWhole(
+  parts: Parameters<typeof recover>[0] & { catalog: SqliteCatalog },
+  { logger, signal }: { logger: Logger; signal: AbortSignal },
+): Promise<void> {
   try {
-    logger.warn(
-      { ...(await recover(parts, { full: true })) },
-      'catalog and content were reconciled',
-    )
+    const report = await recover(parts, { full: true, signal })
+    await parts.catalog.markRecovered()
+    logger.warn({ ...report }, 'catalog and content were reconciled')
   } catch (error) {
-    logger.error({ err: error }, 'catalog and content could not be reconciled')
+    // Unfinished, it begins again at the next start.
+    if (!signal.aborted) logger.error({ err: error }, 'catalog and content could not be reconciled')
   }
 }
 

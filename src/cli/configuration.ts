@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
-import type { ReadFile } from '../config/judge.ts'
+import { isLocalDirectory, readLocalFile } from '../config/local-file.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 
 const USUAL_FILE = '/etc/entrepot/config.yaml'
@@ -22,7 +22,15 @@ export function loadConfiguration(
   const path =
     named ?? context.env['ENTREPOT_CONFIG'] ?? (exists(USUAL_FILE) ? USUAL_FILE : undefined)
   const file = path === undefined ? undefined : { path, text: readText(path) }
-  return { path, result: loadConfig({ file, env: context.env, readFile, isDirectory }) }
+  return {
+    path,
+    result: loadConfig({
+      file,
+      env: context.env,
+      readFile: readLocalFile,
+      isDirectory: isLocalDirectory,
+    }),
+  }
 }
 
 /** The configuration, with its warnings on standard error. @throws CliError with every fault */
@@ -49,18 +57,6 @@ function readText(path: string): string {
   }
 }
 
-const readFile: ReadFile = path => {
-  try {
-    return { kind: 'file', text: readFileSync(path, 'utf8'), mode: statSync(path).mode }
-  } catch (error) {
-    return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
-  }
-}
-
 function exists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }

@@ -5,11 +5,12 @@ import { RegistryError } from '../oci/errors.ts'
 import { parseManifest } from '../oci/manifest.ts'
 import { formatReference, type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Source } from './answers.ts'
+import { bestEffort } from './best-effort.ts'
 import { manifestFact } from './edges.ts'
 import { Flights } from './flights.ts'
 import type { Namespace } from './namespaces.ts'
 import { NegativeCache } from './negative-cache.ts'
-import { type BlobStore, StoreError } from './ports/blob-store.ts'
+import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog, ManifestFact } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
@@ -178,7 +179,7 @@ export class ManifestContents {
     const { catalog, store, clock, note } = this.#deps
     const { bytes, digest, tag } = found
     const fact = this.#parsed(repository, found)
-    try {
+    await bestEffort(note, async () => {
       await store.put(digest, bytes, 'cached')
       const record = {
         repository,
@@ -187,15 +188,7 @@ export class ManifestContents {
         atMs: clock.nowMs(),
       } as const
       await catalog.recordManifest(tag === undefined ? record : { ...record, tag })
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      note({
-        kind: 'storage failed',
-        failure: error.failure,
-        reason: error.message,
-        hint: error.hint,
-      })
-    }
+    })
     return { fact, bytes, warnings: found.warnings }
   }
 

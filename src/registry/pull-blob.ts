@@ -5,14 +5,16 @@ import { RegistryError } from '../oci/errors.ts'
 import type { ByteRange } from '../oci/range.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer, BlobHead, Source } from './answers.ts'
+import { bestEffort } from './best-effort.ts'
 import type { Fill } from './fill.ts'
 import type { Fills } from './fills.ts'
 import { follow, type Readers, readWhole } from './follow.ts'
 import type { Namespace, Namespaces } from './namespaces.ts'
 import type { NegativeCache } from './negative-cache.ts'
-import type { BlobStore } from './ports/blob-store.ts'
+import type { BlobStore, StoredBlob } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
+import type { NoteEvent } from './ports/events.ts'
 import { UpstreamError } from './ports/upstream.ts'
 import type { SharedHandle } from './shared-handle.ts'
 import { clientError } from './upstream-failure.ts'
@@ -25,6 +27,7 @@ export interface PullBlobDeps {
   readonly negative: NegativeCache
   readonly fills: Fills
   readonly readers: Readers
+  readonly note: NoteEvent
 }
 
 /** @throws RegistryError */
@@ -37,14 +40,17 @@ export async function pullBlob(
     const namespace = deps.namespaces.find(repository.registry)
     const member = await deps.catalog.isMember(repository, digest)
     if (member) {
-      const here = await openHere(deps, digest, namespace === undefined ? 'local' : 'hit')
+      const here = await openHere(deps, repository, {
+        digest,
+        source: namespace === undefined ? 'local' : 'hit',
+      })
       if (here !== undefined) return here
     }
     const upstream = requireUpstream(repository, namespace)
     return asking(deps, repository, digest, async () => {
       if (!member && (await isSomewhereElse(deps, repository, digest))) {
         await confirm(deps, repository, { digest, namespace: upstream })
-        const here = await openHere(deps, digest, 'hit')
+        const here = await openHere(deps, repository, { digest, source: 'hit' })
         if (here !== undefined) return here
       }
       return fill(deps, repository, { digest, namespace: upstream })
@@ -90,13 +96,13 @@ function requireUpstream(repository: Repository, namespace: Namespace | undefine
 
 async function openHere(
   deps: PullBlobDeps,
-  digest: Digest,
-  source: Source,
+  repository: Repository,
+  { digest, source }: { digest: Digest; source: Source },
 ): Promise<BlobAnswer | undefined> {
   const opened = await deps.store.openRead(digest)
   if (opened === undefined) return undefined
   const { blob, handle } = opened
-  deps.catalog.noteUse(digest, deps.clock.nowMs())
+  await noteUse(deps, repository, blob)
   return {
     digest,
     sizeBytes: blob.sizeBytes,
@@ -105,6 +111,21 @@ async function openHere(
     read: range => readWhole(handle, range, deps.readers),
     close: () => handle.close(),
   }
+}
+
+/** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted. */
+async function noteUse(
+  deps: PullBlobDeps,
+  repository: Repository,
+  blob: StoredBlob,
+): Promise<void> {
+  const { catalog, clock } = deps
+  const atMs = clock.nowMs()
+  if ((await catalog.findContent(blob.digest)) === undefined) {
+    const record = { repository, ...blob, contentClass: 'cached', atMs } as const
+    await bestEffort(deps.note, () => catalog.recordBlob(record))
+  }
+  catalog.noteUse(blob.digest, atMs)
 }
 
 /** Do the bytes exist here, whole or on their way, through some other repository? */
@@ -125,7 +146,8 @@ async function confirm(
   { digest, namespace }: { digest: Digest; namespace: Namespace },
 ): Promise<{ sizeBytes: number | undefined }> {
   const head = await namespace.upstream.headBlob(repository.name, digest)
-  await deps.catalog.recordMember(repository, digest, deps.clock.nowMs())
+  const { catalog, clock, note } = deps
+  await bestEffort(note, () => catalog.recordMember(repository, digest, clock.nowMs()))
   return head
 }
 
@@ -142,7 +164,7 @@ async function fill(
       deps.fills.find(digest) === undefined &&
       (await deps.catalog.isMember(repository, digest))
     ) {
-      const here = await openHere(deps, digest, 'hit')
+      const here = await openHere(deps, repository, { digest, source: 'hit' })
       if (here !== undefined) return here
     }
     const { fill: running, joined } = deps.fills.start({

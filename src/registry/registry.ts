@@ -38,7 +38,7 @@ export interface RunningRegistry extends Registry {
 }
 
 export function createRegistry(deps: RegistryDeps): RunningRegistry {
-  const { catalog, store, clock, namespaces } = deps
+  const { catalog, store, clock, namespaces, note } = deps
   const negative = new NegativeCache(clock)
   const contents = new ManifestContents({ ...deps, negative })
   const tags = new TagResolver({ ...deps, negative, contents })
@@ -47,7 +47,16 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const space = new SpaceLedger(store, { maxBytes: deps.maxStorageBytes }, usedBytes)
   const fills = new Fills({ ...deps, space })
   const manifestDeps = { ...deps, negative, contents, tags }
-  const blobDeps = { store, catalog, clock, namespaces, negative, fills, readers: new Readers() }
+  const blobDeps = {
+    note,
+    store,
+    catalog,
+    clock,
+    namespaces,
+    negative,
+    fills,
+    readers: new Readers(),
+  }
   const listDeps = { catalog, namespaces, lists, contents }
   return {
     route: deps.route,

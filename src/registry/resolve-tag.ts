@@ -3,6 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Source } from './answers.ts'
+import { bestEffort } from './best-effort.ts'
 import { Flights } from './flights.ts'
 import { compileTtl, freshnessOf, isServableStale } from './freshness.ts'
 import type { ManifestContent, ManifestContents } from './manifest-content.ts'
@@ -146,7 +147,7 @@ export class TagResolver {
     tag: Tag,
     options: { namespace: Namespace; known: TagFact | undefined },
   ): Promise<ResolvedTag> {
-    const { catalog, clock, negative } = this.#deps
+    const { catalog, clock, negative, note } = this.#deps
     const { namespace } = options
     const key = `${repositoryKey(repository)} ${tag}`
     negative.check(key)
@@ -155,11 +156,12 @@ export class TagResolver {
       // Without a digest a HEAD says nothing about what changed (R44).
       if (head.digest === undefined) return await this.#get(repository, tag, namespace)
       const checkedAtMs = clock.nowMs()
-      await catalog.recordTag(repository, tag, head.digest, checkedAtMs)
+      const { digest } = head
+      await bestEffort(note, () => catalog.recordTag(repository, tag, digest, checkedAtMs))
       const { mediaType, sizeBytes, warnings } = head
       return {
-        digest: head.digest,
-        source: options.known?.digest === head.digest ? 'hit' : 'miss',
+        digest,
+        source: options.known?.digest === digest ? 'hit' : 'miss',
         checkedAtMs,
         head: { mediaType, sizeBytes },
         content: undefined,
@@ -169,7 +171,7 @@ export class TagResolver {
       if (!(error instanceof UpstreamError)) throw error
       if (error.failure === 'unsupported') return this.#get(repository, tag, namespace)
       negative.note(key, error)
-      if (error.failure === 'not-found') await catalog.forgetTag(repository, tag)
+      if (error.failure === 'not-found') await this.#forget(repository, tag)
       throw error
     }
   }
@@ -187,9 +189,13 @@ export class TagResolver {
       }
     } catch (error) {
       const gone = error instanceof UpstreamError && error.failure === 'not-found'
-      if (gone) await this.#deps.catalog.forgetTag(repository, tag)
+      if (gone) await this.#forget(repository, tag)
       throw error
     }
+  }
+
+  async #forget(repository: Repository, tag: Tag): Promise<void> {
+    await bestEffort(this.#deps.note, () => this.#deps.catalog.forgetTag(repository, tag))
   }
 }
 

@@ -2,10 +2,10 @@
 // wait, else stale with a warning when the upstream fails (R70, R78). An empty list is never made from a failure.
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import type { Source } from './answers.ts'
+import { bestEffort } from './best-effort.ts'
 import { Flights } from './flights.ts'
 import { isServableStale } from './freshness.ts'
 import type { NegativeCache } from './negative-cache.ts'
-import { StoreError } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
@@ -70,18 +70,12 @@ export class UpstreamLists {
     negative.check(key)
     try {
       const body = await source.ask()
-      await catalog.recordList(source.repository, source.key, { body, checkedAtMs: clock.nowMs() })
+      const { repository } = source
+      const list = { body, checkedAtMs: clock.nowMs() }
+      await bestEffort(note, () => catalog.recordList(repository, source.key, list))
       return body
     } catch (error) {
       negative.note(key, error)
-      if (error instanceof StoreError) {
-        note({
-          kind: 'storage failed',
-          failure: error.failure,
-          reason: error.message,
-          hint: error.hint,
-        })
-      }
       throw error
     }
   }

@@ -1,0 +1,21 @@
+// Writing down what was learned from an upstream. When the disk is full or failing that costs the caching, never the client's
+// answer (R126). Not for anything that was acknowledged as kept.
+import { StoreError } from './ports/blob-store.ts'
+import type { NoteEvent } from './ports/events.ts'
+
+/** Resolves to false, after one event, when the disk did not take it. @throws whatever else `work` throws */
+export async function bestEffort(note: NoteEvent, work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    note({
+      kind: 'storage failed',
+      failure: error.failure,
+      reason: error.message,
+      hint: error.hint,
+    })
+    return false
+  }
+}
