@@ -76,7 +76,6 @@ export function answerBody(raw: RawBody, options: AnswerBodyOptions): AnswerBody
       throw failure(error)
     } finally {
       watchdog.stop()
-      raw.destroy()
       if (unreported > 0) onBytes(unreported)
     }
     if (lengthBytes !== undefined && received < lengthBytes) {

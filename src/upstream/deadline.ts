@@ -66,6 +66,12 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefine
     const onAbort = (): void => reject(signal.reason)
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    const settled = <A>(tell: (argument: A) => void) => {
+      return (argument: A): void => {
+        signal.removeEventListener('abort', onAbort)
+        tell(argument)
+      }
+    }
+    promise.then(settled(resolve), settled(reject))
   })
 }

@@ -34,6 +34,8 @@ async function pair(t: Teardown) {
   const opened = openUpstream(t, origin.url, {
     registry: 'docker.io',
     mirrors: [new URL(mirror.url)],
+    // Only the clock of the test ends a wait.
+    timeLimits: { headersMs: 600_000 },
     credentials: { kind: 'basic', username: 'u', password: () => PASSWORD },
   })
   return { mirror, origin, ...opened }

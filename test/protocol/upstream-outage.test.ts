@@ -243,10 +243,11 @@ t.test(
   async t => {
     const stub = await startStub(t)
     const { upstream } = openUpstream(t, stub.url)
-    stub.fault({ kind: 'blob' }, { rangeDelta: 5 }, { times: 1 })
-    t.match(await failureOf(upstream.getBlob(NAME, BLOB.digest, { offset: 100 })), {
-      failure: 'invalid',
-    })
+    for (const rangeDelta of [5, -5]) {
+      stub.fault({ kind: 'blob' }, { rangeDelta }, { times: 1 })
+      const wrong = upstream.getBlob(NAME, BLOB.digest, { offset: 100 })
+      t.match(await failureOf(wrong), { failure: 'invalid' }, `${rangeDelta}`)
+    }
     stub.fault({ kind: 'blob' }, { ignoreRange: true }, { times: 1 })
     const whole = await upstream.getBlob(NAME, BLOB.digest, { offset: 100 })
     t.match(whole, { offset: 0, totalBytes: BLOB.sizeBytes })
