@@ -16,8 +16,8 @@ function withTags(test: Parameters<typeof createTestApp>[0], tags: readonly stri
 }
 
 /** The target of the one next link, or undefined. */
-function nextOf(header: unknown): string | undefined {
-  return header === undefined ? undefined : /^<(\/[^>]+)>; rel="next"$/.exec(String(header))?.[1]
+function nextOf(header: string | string[] | number | undefined): string | undefined {
+  return header === undefined ? undefined : /^<(\/[^>]+)>; rel="next"$/.exec(header.toString())?.[1]
 }
 
 t.test('R65: a tag list carries the name as the client wrote it', async t => {

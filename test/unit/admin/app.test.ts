@@ -1,0 +1,144 @@
+// Goal: load balancers, Prometheus and the command line get what they ask for, browsers do not. Method: the listener on a loopback
+// port and a socket of its own; readiness checks are the test's, and the clock moves by hand.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { buildAdminApp } from '../../../src/admin/app.ts'
+import type { ReadinessCheck } from '../../../src/observe/health.ts'
+import { createLogger } from '../../../src/observe/log.ts'
+import { createMetrics } from '../../../src/observe/metrics.ts'
+import { RegistryError } from '../../../src/oci/errors.ts'
+import type { Operator } from '../../../src/registry/operator/operator.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+import { get } from '../../kit/raw-client.ts'
+
+interface Test {
+  teardown(fn: () => unknown): unknown
+}
+
+const unasked = () => {
+  throw new Error('canary')
+}
+
+async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}) {
+  const clock = createManualClock()
+  const written: string[] = []
+  const state = { draining: false }
+  const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
+  const operator: Operator = {
+    status: unasked,
+    list: async pattern => ({ pattern }) as never,
+    inspect: async () => {
+      throw new RegistryError('MANIFEST_UNKNOWN', 'not here')
+    },
+    why: unasked,
+    warm: unasked,
+  }
+  const app = buildAdminApp({
+    logger: createLogger({ level: 'info', destination: { write: line => written.push(line) } }),
+    metrics: createMetrics({ version: '1.2.3', nodeVersion: 'v26', sleep, process: false }),
+    operator,
+    readiness: { checks, draining: () => state.draining, sleep },
+  })
+  // A socket's path has room for about a hundred characters.
+  const directory = await mkdtemp(join(tmpdir(), 'admin-'))
+  test.teardown(async () => {
+    await app.close()
+    await rm(directory, { recursive: true })
+  })
+  const path = join(directory, 'admin.sock')
+  const { admin, socket } = await app.listen({ addr: { host: '127.0.0.1', port: 0 }, socket: path })
+  return { url: `http://${admin}`, socket, clock, written, state }
+}
+
+function overSocket(socketPath: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path, agent: false }, answer => {
+      answer.resume()
+      answer.once('end', () => resolve(answer.statusCode))
+    })
+    sent.once('error', reject)
+    sent.end()
+  })
+}
+
+const json = (body: Buffer) => JSON.parse(body.toString()) as Record<string, unknown>
+
+t.test('livez says ok without asking anything', async t => {
+  const { url, socket } = await withAdmin(t, { store: () => new Promise(() => {}) })
+  const answer = await get(`${url}/livez`)
+  t.equal(answer.status, 200)
+  t.equal(answer.body.toString(), 'ok')
+  t.equal(await overSocket(socket, '/livez'), 200)
+})
+
+t.test(
+  'readyz is 200 when every check is well, and 503 with the reason of the one that is not',
+  async t => {
+    const well = await withAdmin(t, { store: async () => {}, catalog: async () => {} })
+    const ready = await get(`${well.url}/readyz`)
+    t.equal(ready.status, 200)
+    t.same(json(ready.body)['checks'], {
+      drain: { ok: true },
+      store: { ok: true },
+      catalog: { ok: true },
+    })
+    const ill = await withAdmin(t, {
+      store: async () => {
+        throw new Error('read-only file system')
+      },
+      catalog: async () => {},
+    })
+    const unready = await get(`${ill.url}/readyz`)
+    t.equal(unready.status, 503)
+    t.match(json(unready.body)['checks'], {
+      store: { ok: false, reason: 'read-only file system' },
+      catalog: { ok: true },
+    })
+  },
+)
+
+t.test('readyz: a disk that hangs shows within five seconds', async t => {
+  const { url, clock } = await withAdmin(t, { store: () => new Promise(() => {}) })
+  const asked = get(`${url}/readyz`)
+  await clock.untilSleeping(5_000)
+  await clock.advance(5_000)
+  const answer = await asked
+  t.equal(answer.status, 503)
+  t.match(json(answer.body)['checks'], { store: { ok: false, reason: 'no answer in time' } })
+})
+
+t.test('R236: a process that is stopping is not ready', async t => {
+  const { url, state } = await withAdmin(t)
+  state.draining = true
+  const answer = await get(`${url}/readyz`)
+  t.equal(answer.status, 503)
+  t.equal(json(answer.body)['ready'], false)
+})
+
+t.test('metrics come in the text format', async t => {
+  const { url } = await withAdmin(t)
+  const answer = await get(`${url}/metrics`)
+  t.match(answer.headers['content-type'], /^text\/plain; version=0\.0\.4/)
+  t.match(answer.body.toString(), /entrepot_build_info\{version="1\.2\.3",node="v26"\} 1/)
+})
+
+t.test(
+  'the API: a refusal is shown, a failure is only logged, a web page gets neither',
+  async t => {
+    const { url, socket, written } = await withAdmin(t)
+    t.same(json((await get(`${url}/api/v1/images?pattern=a`)).body), { pattern: 'a' })
+    t.equal(await overSocket(socket, '/api/v1/images'), 200)
+    const refused = await get(`${url}/api/v1/image?name=a`)
+    t.equal(refused.status, 404)
+    t.match(json(refused.body), { code: 'MANIFEST_UNKNOWN', message: 'not here' })
+    const broken = await get(`${url}/api/v1/why?name=a`)
+    t.equal(broken.status, 500)
+    t.notMatch(broken.body.toString(), /canary/)
+    t.match(written.join(''), /canary/)
+    t.equal((await get(`${url}/api/v1/images`, { origin: 'https://evil.example' })).status, 403)
+    t.equal((await get(`${url}/api/v1/images`, { host: 'evil.example' })).status, 403)
+  },
+)

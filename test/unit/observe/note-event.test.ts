@@ -1,0 +1,169 @@
+// Goal: each event of the engine reaches its metric, and the log at the level at which somebody should look. Method: events in, the
+// rendered metrics and the lines read back; the clock moves by hand.
+import t from 'tap'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
+import type { EngineEvent, FillOutcome } from '../../../src/registry/ports/events.ts'
+import { createLogger } from '../../../src/observe/log.ts'
+import { createMetrics } from '../../../src/observe/metrics.ts'
+import { createNoteEvent } from '../../../src/observe/note-event.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+
+const registry = 'docker.io' as RegistryHost
+const repository = parseRepositoryKey('docker.io/a/b')
+const digest = digestOf(Buffer.from('x'))
+
+function withEvents() {
+  const clock = createManualClock()
+  const written: Record<string, unknown>[] = []
+  const destination = {
+    write: (line: string) => written.push(JSON.parse(line) as Record<string, unknown>),
+  }
+  const metrics = createMetrics({
+    version: '1',
+    nodeVersion: '26',
+    sleep: async () => {},
+    process: false,
+  })
+  const logger = createLogger({ level: 'debug', destination })
+  const note = createNoteEvent({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
+  const value = async (series: string) => {
+    const { text } = await metrics.render()
+    return text
+      .split('\n')
+      .find(line => line.startsWith(`entrepot_${series} `))
+      ?.split(' ')
+      .at(-1)
+  }
+  return { clock, written, note, value }
+}
+
+function fillEnded(outcome: FillOutcome, reason?: string, hint?: string): EngineEvent {
+  return {
+    kind: 'fill ended',
+    repository,
+    digest,
+    outcome,
+    sizeBytes: 9,
+    durationMs: 1_500,
+    reason,
+    hint,
+  }
+}
+
+t.test(
+  'fills are counted in flight and by how they ended; one that failed warns with its hint',
+  async t => {
+    const { note, value, written } = withEvents()
+    for (let count = 0; count < 3; count += 1)
+      note({ kind: 'fill started', repository, digest, resumedBytes: 7 })
+    t.equal(await value('fills_in_flight'), '3')
+    t.equal(await value('fill_resumed_bytes_total'), '21')
+    note(fillEnded('stored'))
+    t.equal(written.at(-1)?.['level'], 'debug')
+    note(fillEnded('failed', 'cut at https://cdn.example/x?sig=canary', 'look at the line'))
+    t.match(written.at(-1), {
+      level: 'warn',
+      msg: 'fill failed',
+      hint: 'look at the line',
+      repository: 'docker.io/a/b',
+      digest,
+    })
+    t.notMatch(JSON.stringify(written), /canary/)
+    note(fillEnded('corrupt', 'wrong digest'))
+    t.equal(written.at(-1)?.['level'], 'warn')
+    t.equal(await value('fills_in_flight'), '0')
+    t.equal(await value('fills_total{outcome="stored"}'), '1')
+    t.equal(await value('fill_duration_seconds_sum{outcome="failed"}'), '1.5')
+  },
+)
+
+t.test('a lasting failure of the disk is one line a minute and counted each time', async t => {
+  const { clock, note, value, written } = withEvents()
+  const full: EngineEvent = {
+    kind: 'storage failed',
+    failure: 'full',
+    reason: 'ENOSPC',
+    hint: 'free some space',
+  }
+  for (let count = 0; count < 100; count += 1) note(full)
+  note({ ...full, failure: 'io' })
+  t.same(
+    written.map(line => [line['level'], line['failure'], line['held']]),
+    [
+      ['error', 'full', 0],
+      ['error', 'io', 0],
+    ],
+  )
+  t.equal(written[0]?.['hint'], 'free some space')
+  await clock.advance(60_000)
+  note(full)
+  t.match(written.at(-1), { failure: 'full', held: 99 })
+  t.equal(await value('storage_failures_total{failure="full"}'), '101')
+})
+
+t.test('upstream requests are counted by status or failure, unusual statuses by class', async t => {
+  const { note, value } = withEvents()
+  for (const outcome of [200, 429, 418, 599, 'unavailable'] as const) {
+    note({ kind: 'upstream request', registry, call: 'blob', outcome, durationMs: 250 })
+  }
+  for (const outcome of ['200', '429', '4xx', '5xx', 'unavailable']) {
+    t.equal(
+      await value(`upstream_requests_total{upstream="docker.io",call="blob",outcome="${outcome}"}`),
+      '1',
+      outcome,
+    )
+  }
+  t.equal(
+    await value('upstream_request_duration_seconds_count{upstream="docker.io",call="blob"}'),
+    '5',
+  )
+  note({ kind: 'upstream bytes', registry, bytes: 512 })
+  t.equal(await value('upstream_bytes_total{upstream="docker.io"}'), '512')
+  note({ kind: 'upstream rate limit', registry, remaining: 42 })
+  t.equal(await value('upstream_rate_limit_remaining{upstream="docker.io"}'), '42')
+})
+
+t.test('a breaker that opens warns with its hint, and closing is news', async t => {
+  const { note, value, written } = withEvents()
+  note({
+    kind: 'upstream breaker',
+    registry,
+    state: 'open',
+    reason: '5 failures',
+    hint: 'is the WAN up?',
+  })
+  t.match(written.at(-1), { level: 'warn', upstream: 'docker.io', hint: 'is the WAN up?' })
+  t.equal(await value('upstream_breaker_state{upstream="docker.io"}'), '2')
+  note({
+    kind: 'upstream breaker',
+    registry,
+    state: 'half-open',
+    reason: 'a probe',
+    hint: undefined,
+  })
+  t.equal(await value('upstream_breaker_state{upstream="docker.io"}'), '1')
+  note({
+    kind: 'upstream breaker',
+    registry,
+    state: 'closed',
+    reason: 'it answered',
+    hint: undefined,
+  })
+  t.equal(written.at(-1)?.['level'], 'info')
+  t.equal(await value('upstream_breaker_state{upstream="docker.io"}'), '0')
+})
+
+t.test('lies and stale answers warn once a minute per upstream, and are counted', async t => {
+  const { note, value, written } = withEvents()
+  for (let count = 0; count < 5; count += 1) {
+    note({ kind: 'content lied', registry, what: 'blob of the wrong digest' })
+    note({ kind: 'served stale', repository, ageMs: 1_000, reason: 'no route' })
+  }
+  t.same(
+    written.map(line => line['level']),
+    ['warn', 'warn'],
+  )
+  t.equal(await value('upstream_lies_total{upstream="docker.io"}'), '5')
+  t.equal(await value('stale_answers_total{upstream="docker.io"}'), '5')
+})
