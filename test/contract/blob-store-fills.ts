@@ -78,6 +78,7 @@ export function growingContent(t: Test, makeStore: MakeStore): void {
     )
     fill.verify(blob.length)
     t.same(await fill.commit('kept'), { digest: fill.digest, sizeBytes: blob.length })
+    t.ok(Buffer.from((await store.readVerified(fill.digest)) ?? []).equals(blob))
   })
 
   t.test('fill: what was appended is seen without another call', async t => {

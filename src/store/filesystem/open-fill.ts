@@ -45,8 +45,13 @@ async function openLeftPart(path: string): Promise<FileHandle | undefined> {
     await removeFile(path)
     return undefined
   }
-  const stats = await file.stat()
-  if (stats.isFile()) return file
+  try {
+    const stats = await file.stat()
+    if (stats.isFile()) return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
   await file.close()
   await removeFile(path)
   return undefined

@@ -19,8 +19,9 @@ function slowDisk(isFast = false) {
     finish: () => waiting.shift()?.(),
     write: async (bytes: Uint8Array): Promise<number> => {
       writes.push(bytes.length)
-      written.push(Buffer.from(bytes))
       if (!isFast) await new Promise<void>(resolve => waiting.push(resolve))
+      // A disk may read the memory as late as this.
+      written.push(Buffer.from(bytes))
       return bytes.length
     },
   }
@@ -48,7 +49,8 @@ t.test('chunks that come while a write runs are one write after it', async t => 
   const buffer = new WriteBuffer(disk.write)
   await buffer.add(RECORD)
   await setImmediate()
-  for (let count = 0; count < 5; count += 1) await buffer.add(RECORD)
+  const later = Buffer.alloc(RECORD.length, 'a later record ')
+  for (let count = 0; count < 5; count += 1) await buffer.add(later)
   await setImmediate()
   t.same(disk.writes, [RECORD.length])
   disk.finish()
@@ -58,6 +60,7 @@ t.test('chunks that come while a write runs are one write after it', async t => 
   t.same(disk.writes, [RECORD.length, 5 * RECORD.length])
   disk.finish()
   await buffer.flush()
+  t.ok(disk.bytes().equals(Buffer.concat([RECORD, later, later, later, later, later])))
 })
 
 t.test('when both buffers are full, add waits for the disk', async t => {
