@@ -5,10 +5,10 @@
 #   scripts/go-tools.sh NAME...     builds what is missing and prints one path per name
 #   scripts/go-tools.sh --list      prints the names and the modules they come from
 #
-# Binaries are kept in $ENTREPOT_TOOLS, by default ~/.cache/entrepot-tools. A changed version below is built anew.
+# Binaries are kept in $E2E_TOOLS, by default ~/.cache/entrepot-tools. A changed version below is built anew.
 set -euo pipefail
 
-cache=${ENTREPOT_TOOLS:-$HOME/.cache/entrepot-tools}
+cache=${E2E_TOOLS:-$HOME/.cache/entrepot-tools}
 
 # name, main package, version
 pins='

@@ -1,0 +1,89 @@
+// Goal: what the README promises to someone with Node and npm: clone, `npm ci && npm start`, pull.
+// Method: a fresh clone of what is committed, the machine's own node and npm, nothing of this work tree within reach.
+import { existsSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import t from 'tap'
+import { layeredImage, push } from './images.ts'
+import {
+  freshDirectory,
+  type Process,
+  type ProcessOptions,
+  runCommand,
+  startProcess,
+} from './processes.ts'
+import { UPSTREAM_SERVERS } from './upstream-servers.ts'
+
+const PROJECT = new URL('../..', import.meta.url).pathname
+/** Installing takes about twenty seconds on a good day, compiling some more. */
+const TIMEOUT_MS = 5 * 60_000
+/** What of npm's own variables says how to reach a registry; all others belong to the script that runs this. */
+const NPM_NETWORK = /^npm_config_(registry|cafile|cache|userconfig|https?_proxy|noproxy)$/i
+/** Where to listen, so that a registry on port 5000 is not in the way. */
+const ANYWHERE = { ENTREPOT_HTTP_ADDR: '127.0.0.1:0', ENTREPOT_ADMIN_ADDR: '127.0.0.1:0' }
+
+t.setTimeout(TIMEOUT_MS)
+
+t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS }, async t => {
+  const clone = join(freshDirectory('clone'), 'entrepot')
+  const options: ProcessOptions = { cwd: clone, env: outsideOfNpm(), network: true }
+  await runCommand('git', ['clone', '--quiet', PROJECT, clone], { ...options, cwd: PROJECT })
+  t.comment(`node ${(await runCommand('node', ['--version'], options)).trim()} runs npm`)
+  await runCommand('npm', ['ci', '--no-progress'], { ...options, timeoutMs: TIMEOUT_MS })
+
+  await t.test('without a configuration', async t => {
+    const env = { ...options.env, ...ANYWHERE }
+    const edge = startProcess('npm', ['start'], { ...options, env })
+    t.teardown(() => edge.stop())
+    const ping = await fetch(`${await servedAt(edge)}/v2/`)
+    t.equal(ping.status, 200, 'it answers')
+    t.ok(existsSync(join(clone, 'data')), 'its data is in ./data')
+  })
+
+  await t.test('with one', async t => {
+    const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()
+    await upstream.start()
+    t.teardown(() => upstream.stop())
+    const image = layeredImage({ seed: 'clone', layerBytes: [10_000] })
+    await push(upstream.url(), image, { name: 'library/app', tag: 'v1' })
+    const edge = startProcess('npm', ['start', '--', '--config', written(clone, upstream.url())], {
+      ...options,
+    })
+    t.teardown(() => edge.stop())
+    const url = `${await servedAt(edge)}/v2/library/app/manifests/v1`
+    const answer = await fetch(url, { headers: { accept: image.manifest.mediaType } })
+    t.equal(answer.status, 200, 'a manifest comes through it')
+    t.equal(answer.headers.get('docker-content-digest'), image.manifest.digest, 'the right one')
+  })
+})
+
+/** Nothing that npm sets for its scripts: no `node_modules/.bin` in PATH, no pinned node. */
+function outsideOfNpm(): Record<string, string> {
+  const kept = Object.entries(process.env).filter(([name]) => {
+    return NPM_NETWORK.test(name) || !/^(npm_|TAP|INIT_CWD|NODE_(ENV|OPTIONS)$)/i.test(name)
+  })
+  const env: Record<string, string> = {}
+  for (const [name, value = ''] of kept) env[name] = value
+  const path = (env['PATH'] ?? '').split(delimiter)
+  env['PATH'] = path.filter(entry => !entry.includes('node_modules')).join(delimiter)
+  return env
+}
+
+function written(directory: string, upstreamUrl: string): string {
+  const file = join(directory, 'test.yaml')
+  writeFileSync(
+    file,
+    `http: { addr: "127.0.0.1:0" }
+admin: { addr: "127.0.0.1:0" }
+storage: { rootdirectory: ${join(directory, 'data-2')} }
+upstreams:
+  docker.io: { url: "${upstreamUrl}" }
+`,
+  )
+  return file
+}
+
+async function servedAt(edge: Process): Promise<string> {
+  const line = await edge.line(text => text.includes('"serving"'))
+  const { http } = JSON.parse(line) as { readonly http: string }
+  return http.includes('://') ? http : `http://${http}`
+}
