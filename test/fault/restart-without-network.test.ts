@@ -77,7 +77,7 @@ t.test('a tag whose freshness cannot be checked is served stale, and says so', a
   const index = makeIndex([makeImage({ seed: 'stale' })])
   stub.addImage('library/kept', 'v1', index)
   t.same(await pull(edge, index), [])
-  await edge.kill()
+  await edge.terminate()
   await stub.stop()
 
   await edge.restart()

@@ -159,8 +159,10 @@ async function ready(
 
   function until(wanted: (line: LogLine) => boolean, start: number): Promise<LogLine> {
     return new Promise((resolve, reject) => {
+      let next = start
       const watcher = () => {
-        const found = logs.slice(start).find(wanted)
+        const found = logs.slice(next).find(wanted)
+        next = logs.length
         if (found === undefined && !over) return
         watchers.delete(watcher)
         if (found !== undefined) resolve(found)
