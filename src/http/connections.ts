@@ -27,6 +27,10 @@ interface Lane {
   readonly waiting: Turn[]
 }
 
+function abandonAll(lane: Lane): void {
+  for (const turn of lane.waiting.splice(0)) turn.abandon()
+}
+
 export function createConnections(): Connections {
   const lanes = new WeakMap<Socket, Lane>()
 
@@ -35,9 +39,7 @@ export function createConnections(): Connections {
     if (known !== undefined) return known
     const lane: Lane = { busy: false, ending: false, waiting: [] }
     lanes.set(socket, lane)
-    socket.once('close', () => {
-      for (const turn of lane.waiting.splice(0)) turn.abandon()
-    })
+    socket.once('close', () => abandonAll(lane))
     return lane
   }
 
@@ -55,10 +57,9 @@ export function createConnections(): Connections {
     },
     leave(socket) {
       const lane = laneOf(socket)
-      if (lane.ending) {
-        socket.destroySoon()
-        return
-      }
+      if (lane.ending) socket.destroySoon()
+      // The answer hears of the connection's end before the connection's own listeners do.
+      if (lane.ending || socket.destroyed) return abandonAll(lane)
       const next = lane.waiting.shift()
       if (next === undefined) lane.busy = false
       else next.start()

@@ -1,6 +1,7 @@
 // Goal: on the wire the port is strict: what is no proper HTTP gets JSON and the door, and a body that nobody wants harms nobody.
 // Method: exact bytes over sockets on loopback; the clock stands still unless a test moves it.
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import t from 'tap'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
 import { get, type RawAnswer, sendRaw } from '../kit/raw-client.ts'
@@ -154,3 +155,26 @@ t.test('an upgrade is not taken up, and CONNECT gets nowhere', async t => {
   const connect = await sendRaw(url, 'CONNECT 10.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n')
   t.equal(connect.status === 200, false)
 })
+
+t.test(
+  'R121, R228: a head that comes too slowly is 408 in JSON; a connection never used just ends',
+  async t => {
+    const { app, listen } = createTestApp(t)
+    const url = await listen()
+    for (const sent of ['GET /v2/ HT', '']) {
+      const opened = once(app.server, 'connection') as Promise<[Socket]>
+      const { socket, received, ended } = await openSocket(url)
+      const [connection] = await opened
+      if (sent !== '') {
+        socket.write(sent)
+        while (connection.bytesRead === 0) await new Promise(resolve => setImmediate(resolve))
+      }
+      // As node tells it when its own timer, ten seconds of real time, has run out.
+      const late = Object.assign(new Error('late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' })
+      app.server.emit('clientError', late, connection)
+      await ended
+      if (sent === '') t.equal(received(), '')
+      else t.match(received(), /^HTTP\/1\.1 408 Request Timeout[\s\S]*"errors":/)
+    }
+  },
+)
