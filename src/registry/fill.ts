@@ -220,12 +220,12 @@ export class Fill {
       this.#noteStorage(error)
       return this.#passOn(error)
     }
-    if (error instanceof StoreError) this.#noteStorage(error)
     if (isWrong(error)) {
       const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
       this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
       return 'corrupt'
     }
+    if (error instanceof StoreError) this.#noteStorage(error)
     return 'failed'
   }
 

@@ -16,7 +16,8 @@ export class NegativeCache {
     this.#entries = new LRUCache({
       max: MAX_ENTRIES,
       ttl: TTL_MS,
-      perf: { now: () => clock.monotonicMs() },
+      // The cache takes a time of 0 for "without end".
+      perf: { now: () => clock.monotonicMs() + 1 },
       ttlResolution: 0,
     })
   }

@@ -42,7 +42,7 @@ export async function pullManifest(
     if (reference.kind === 'tag')
       return pullTagged({ ...deps, namespace }, repository, { ...request, tag: reference.tag })
     const { content, source } = await get({ ...deps, namespace }, repository, reference.digest)
-    await assertDeliverable(deps, repository, content.fact, namespace.policy.offline)
+    await assertDeliverable({ ...deps, namespace }, repository, content.fact)
     return answer(content, source)
   })
 }
@@ -87,8 +87,7 @@ async function pullTagged(
     resolved.content === undefined
       ? await get(context, repository, resolved.digest, resolved.head !== undefined)
       : { content: resolved.content, source: resolved.source }
-  const unreachable = namespace.policy.offline || resolved.source === 'stale'
-  await assertDeliverable(context, repository, found.content.fact, unreachable)
+  await assertDeliverable(context, repository, found.content.fact, resolved.failure)
   const chosen = await negotiate(context, repository, { content: found.content, request })
   return { ...answer(chosen, found.source), ...tagStory(context, resolved, found.source) }
 }
@@ -162,10 +161,10 @@ async function headHere(
   repository: Repository,
   digest: Digest,
 ): Promise<ManifestAnswer | undefined> {
-  const { catalog, store, namespace } = context
+  const { catalog, store } = context
   const fact = await catalog.findManifest(repository, digest)
   if (fact === undefined || (await store.find(digest)) === undefined) return undefined
-  await assertDeliverable(context, repository, fact, namespace.policy.offline)
+  await assertDeliverable(context, repository, fact)
   const { mediaType, sizeBytes } = fact
   return {
     digest,
@@ -218,17 +217,21 @@ function notKeptHere(repository: Repository, reference: string): RegistryError {
   )
 }
 
-/** @throws UpstreamError not-found when a blob would be missing and nobody can be asked for it (R91). */
+/**
+ * Refuses what could not be delivered whole because nobody can be asked for the rest (R91): `failure` says why not, or the namespace
+ * is offline. @throws UpstreamError
+ */
 async function assertDeliverable(
-  deps: PullManifestDeps,
+  context: Context,
   repository: Repository,
   fact: ManifestFact,
-  unreachable: boolean,
+  failure?: UpstreamError,
 ): Promise<void> {
-  if (!unreachable || (await isComplete(deps, repository, fact))) return
-  throw new UpstreamError(
-    'not-found',
-    'not everything that this manifest names is here, and nobody can be asked for it',
+  if (failure === undefined && !context.namespace.policy.offline) return
+  if (await isComplete(context, repository, fact)) return
+  throw (
+    failure ??
+    new UpstreamError('not-found', 'offline, and not everything that this manifest names is here')
   )
 }
 

@@ -27,6 +27,8 @@ export interface ResolvedTag {
   readonly head: { mediaType: string | undefined; sizeBytes: number | undefined } | undefined
   /** The document, when it had to be fetched to find out. */
   readonly content: ManifestContent | undefined
+  /** Set when the answer is stale: why the upstream could not be asked. */
+  readonly failure: UpstreamError | undefined
   readonly warnings: readonly string[]
 }
 
@@ -104,25 +106,26 @@ export class TagResolver {
       () => 'slow' as const,
       () => new Promise<never>(() => {}),
     )
-    let reason: string
+    let failure: UpstreamError
     try {
       const first = await (servable ? Promise.race([options.asked, slow]) : options.asked)
       if (first !== 'slow') return first
       options.asked.catch(() => {})
-      reason = `no answer within ${LONGEST_WAIT_MS / 1000} s`
+      failure = new UpstreamError('unavailable', 'the upstream is slow to answer')
     } catch (error) {
-      if (!servable || !mayServeStale(error)) throw error
-      reason = error instanceof UpstreamError ? error.failure : 'failed'
+      if (!servable || !(error instanceof UpstreamError) || !mayServeStale(error)) throw error
+      failure = error
     } finally {
       limit.abort()
     }
     const ageMs = Math.max(0, nowMs - known.checkedAtMs)
-    note({ kind: 'served stale', repository, ageMs, reason })
+    note({ kind: 'served stale', repository, ageMs, reason: failure.message })
     const minutes = Math.round(ageMs / 60_000)
     return {
       ...fromKnown(known, 'stale'),
+      failure,
       warnings: [
-        `stale: ${repository.registry} failed (${reason}); last confirmed ${minutes} min ago`,
+        `stale: ${repository.registry} failed (${failure.failure}); last confirmed ${minutes} min ago`,
       ],
     }
   }
@@ -165,6 +168,7 @@ export class TagResolver {
         checkedAtMs,
         head: { mediaType, sizeBytes },
         content: undefined,
+        failure: undefined,
         warnings,
       }
     } catch (error) {
@@ -185,6 +189,7 @@ export class TagResolver {
         checkedAtMs: this.#deps.clock.nowMs(),
         head: undefined,
         content,
+        failure: undefined,
         warnings: content.warnings,
       }
     } catch (error) {
@@ -201,5 +206,13 @@ export class TagResolver {
 
 function fromKnown(known: TagFact, source: Source): ResolvedTag {
   const { digest, checkedAtMs } = known
-  return { digest, source, checkedAtMs, head: undefined, content: undefined, warnings: [] }
+  return {
+    digest,
+    source,
+    checkedAtMs,
+    head: undefined,
+    content: undefined,
+    failure: undefined,
+    warnings: [],
+  }
 }

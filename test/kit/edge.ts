@@ -32,8 +32,8 @@ export interface TestEdge {
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<RawAnswer>
   /** Every log line so far. */
   lines(): readonly LogLine[]
-  /** Resolves with the first line, past or future, whose `msg` is this. */
-  untilLogged(msg: string): Promise<LogLine>
+  /** Resolves with the `count`-th line, past or future, whose `msg` is this; default the first. */
+  untilLogged(msg: string, count?: number): Promise<LogLine>
   /**
    * Moves the manual clock on in small steps until `work` has settled: for answers that come only after retries, back-off or time
    * limits. At most `limitMs` of the clock's time.
@@ -104,24 +104,24 @@ function configOf(options: TestEdgeOptions, directory: string) {
 
 function createLog() {
   const written: LogLine[] = []
-  const waiting = new Set<(line: LogLine) => void>()
+  const waiting = new Set<() => void>()
   return {
     write: (text: string) => {
       const line = JSON.parse(text) as LogLine
       written.push(line)
-      for (const tell of waiting) tell(line)
+      for (const look of waiting) look()
     },
     lines: () => [...written],
-    until: (msg: string) =>
+    until: (msg: string, count = 1) =>
       new Promise<LogLine>(resolve => {
-        const past = written.find(line => line['msg'] === msg)
-        if (past !== undefined) return resolve(past)
-        const tell = (line: LogLine) => {
-          if (line['msg'] !== msg) return
-          waiting.delete(tell)
-          resolve(line)
+        const look = () => {
+          const found = written.filter(line => line['msg'] === msg)[count - 1]
+          if (found === undefined) return
+          waiting.delete(look)
+          resolve(found)
         }
-        waiting.add(tell)
+        waiting.add(look)
+        look()
       }),
   }
 }
