@@ -1,0 +1,54 @@
+// Goal: a client certificate is shown to the registry that it is for, and to nobody that this registry leads to (R152). Method: two TLS
+// servers that ask for one.
+import { createServer, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import t from 'tap'
+import { makeCertificate } from '../kit/certificate.ts'
+import { LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
+import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
+
+const CERTIFICATE = makeCertificate()
+
+/** Redirects to `location`, or answers; notes for each connection whether it came with a certificate. */
+async function start(t: Teardown, location?: string) {
+  const shown: boolean[] = []
+  const { key, cert } = CERTIFICATE
+  const options = { key, cert, requestCert: true, rejectUnauthorized: false }
+  const server: Server = createServer(options, (request, response) => {
+    const peer = (request.socket as TLSSocket).getPeerCertificate()
+    shown.push(Object.keys(peer).length > 0)
+    const { headers, body } = GOOD_MANIFEST
+    if (location === undefined) response.writeHead(200, { ...headers } as Record<string, string>)
+    else response.writeHead(307, { location })
+    response.end(location === undefined ? body : '')
+  })
+  await new Promise<void>(resolve => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  t.teardown(
+    () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  )
+  const { port } = server.address() as AddressInfo
+  return { url: `https://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, shown }
+}
+
+t.test(
+  'R152: the registry sees the client certificate, the host it redirects to does not',
+  async t => {
+    const storage = await start(t)
+    const registry = await start(t, `${storage.url}/v2/x/manifests/latest`)
+    const { upstream } = openUpstream(t, registry.url, {
+      caPem: CERTIFICATE.ca,
+      client: { certificatePem: CERTIFICATE.cert, keyPem: CERTIFICATE.key },
+      realms: [storage.host],
+    })
+    t.ok(await upstream.getManifest(NAME, LATEST))
+    t.same(registry.shown, [true])
+    t.same(storage.shown, [false])
+  },
+)
