@@ -49,7 +49,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: deps.options?.requestsMax ?? REQUESTS_MAX,
     draining: () => draining,
-    onIdle: () => app.server.closeIdleConnections(),
+    onIdle: () => connections.closeIdle(),
   })
 
   const app = fastify({
@@ -68,9 +68,12 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
   })
+  app.server.on('connection', socket => connections.opened(socket))
   app.addHook('preClose', done => {
     draining = true
+    // With this fastify stops listening; what is open and idle then ends here.
     done()
+    connections.closeIdle()
   })
   // In the first hook, before fastify looks at methods it does not know, media types and bodies.
   app.addHook('onRequest', (request, reply) => {

@@ -10,6 +10,10 @@ export interface Turn {
 }
 
 export interface Connections {
+  /** To be told of every connection that is opened. */
+  opened(socket: Socket): void
+  /** Closes those on which nothing is being answered, also the ones that were never used: Node 24 does not count those as idle. */
+  closeIdle(): void
   /** Starts `turn` now or after those before it. `full` when too many wait already; then nothing is kept of it. */
   enter(socket: Socket, turn: Turn): 'entered' | 'full'
   /** The request in turn is over; the next one starts. */
@@ -33,6 +37,7 @@ function abandonAll(lane: Lane): void {
 
 export function createConnections(): Connections {
   const lanes = new WeakMap<Socket, Lane>()
+  const open = new Set<Socket>()
 
   function laneOf(socket: Socket): Lane {
     const known = lanes.get(socket)
@@ -44,6 +49,13 @@ export function createConnections(): Connections {
   }
 
   return {
+    opened(socket) {
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+    },
+    closeIdle() {
+      for (const socket of open) if (lanes.get(socket)?.busy !== true) socket.destroy()
+    },
     enter(socket, turn) {
       const lane = laneOf(socket)
       if (!lane.busy) {
