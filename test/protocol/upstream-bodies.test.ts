@@ -66,14 +66,20 @@ t.test(
       stub.fault({ kind: 'blob' }, fault)
       const { upstream } = openUpstream(t, stub.url)
       const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
-      t.match(
-        await failureOf(readAll(blob.body)),
-        { failure: 'unavailable' },
-        JSON.stringify(fault),
-      )
+      const error = await failureOf(readAll(blob.body))
+      t.equal(error.failure, 'unavailable', JSON.stringify(fault))
+      t.equal(upstream.health().lastFailure, error.message, 'and the breaker hears of it')
     }
   },
 )
+
+t.test('R87: a part that ends before its Content-Range says is cut, too', async t => {
+  const stub = await startStub(t)
+  stub.fault({ kind: 'blob' }, { chunked: true, missingBytes: 10 })
+  const { upstream } = openUpstream(t, stub.url)
+  const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 100 })
+  t.match(await failureOf(readAll(blob.body)), { failure: 'unavailable' })
+})
 
 t.test(
   'R87: the rest is asked for with Range and If-Range, and comes from where it was cut',
