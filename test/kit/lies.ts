@@ -25,10 +25,8 @@ export interface Lie {
   readonly announced: boolean
 }
 
-/** Sizes at which implementations change their minds: nothing, one byte, around 64 KiB and 1 MiB; mostly small. */
-const SMALL_SIZES = [
-  1, 2, 100, 4096, 65_535, 65_536, 65_537, 300_000, 1_048_576, 1_048_577,
-] as const
+/** Sizes at which implementations change their minds: around 64 KiB and 1 MiB; mostly small. */
+const SMALL_SIZES = [16, 100, 4096, 65_535, 65_536, 65_537, 300_000, 1_048_576, 1_048_577] as const
 const LARGE_SIZES = [5_000_000, 16_777_216, 67_108_864] as const
 /** Nothing and one byte, by the lie's number: once each, since there are too few such blobs for every lie to have its own. */
 const TINY_SIZES: Readonly<Record<number, number>> = { 0: 1, 2: 0 }
