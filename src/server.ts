@@ -57,12 +57,12 @@ export async function startServer(
     level: config.log.level,
     ...(logDestination === undefined ? {} : { destination: logDestination }),
   })
-  const sleep = clock.sleep
+  const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
   const metrics = createMetrics({ ...surroundings, sleep })
   const note = createNoteEvent({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
   const undo = new Closing()
   try {
-    return await compose(config, { surroundings, logger, metrics, note, undo })
+    return await compose(config, { surroundings, logger, metrics, note, sleep, undo })
   } catch (error) {
     await undo.run()
     throw error
@@ -74,6 +74,7 @@ interface Base {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly note: NoteEvent
+  readonly sleep: Clock['sleep']
   readonly undo: Closing
 }
 
@@ -116,7 +117,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     metrics,
     operator,
     logger,
-    readiness: { checks, draining: () => draining, sleep: clock.sleep },
+    readiness: { checks, draining: () => draining, sleep: base.sleep },
   })
   undo.push(() => admin.close())
   const addresses = await admin.listen(config.admin)

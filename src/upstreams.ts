@@ -80,6 +80,7 @@ export class Upstreams implements Namespaces {
     if (policy === undefined || registry === LOCALHOST) return undefined
     const namespace = this.#open({
       ...policy,
+      namedByClient: true,
       registry,
       url: `https://${registry}`,
       plainHttp: false,
@@ -92,8 +93,12 @@ export class Upstreams implements Namespaces {
     return namespace
   }
 
-  #open(config: UpstreamConfig): OpenNamespace {
-    const options = upstreamOptions(config, this.#config.proxyEnvironment, this.#deps.version)
+  #open(config: UpstreamConfig & { readonly namedByClient?: true }): OpenNamespace {
+    const options = {
+      ...upstreamOptions(config, this.#config.proxyEnvironment, this.#deps.version),
+      // Its address is checked like any foreign one: nobody but a client has named it.
+      namedByClient: config.namedByClient === true,
+    }
     const upstream = createUpstream(options, this.#deps)
     const { ttlMs, tagRules, maxStaleMs, offline } = config
     return {

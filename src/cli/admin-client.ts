@@ -53,7 +53,7 @@ function send({
   for (const [name, value] of Object.entries(query)) {
     for (const each of [value ?? []].flat()) parameters.append(name, each)
   }
-  const target = `/api/v1${path}${parameters.size === 0 ? '' : `?${parameters}`}`
+  const target = `/api/v1${path}${parameters.size === 0 ? '' : `?${parameters.toString()}`}`
   return new Promise((resolve, reject) => {
     const sent = request(
       { socketPath: socket, method, path: target, headers: { host: 'localhost' } },

@@ -2,7 +2,7 @@
 // was written; where it leads is decided in registry/route, for people as for clients.
 import { type NamePath, parseTarget, type Target } from './endpoint.ts'
 import { RegistryError } from './errors.ts'
-import { type Reference, formatReference } from './reference.ts'
+import type { Reference } from './reference.ts'
 
 const DEFAULT_TAG = 'latest'
 
@@ -31,9 +31,4 @@ export function parseImageText(text: string): ImageText {
   }
   const { path, reference } = target.endpoint
   return { path, reference, target }
-}
-
-/** The inverse: `name:tag` or `name@digest`. */
-export function formatImageText(path: NamePath, reference: Reference): string {
-  return `${path}${reference.kind === 'tag' ? ':' : '@'}${formatReference(reference)}`
 }

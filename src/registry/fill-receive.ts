@@ -50,6 +50,8 @@ export async function receive(
     })
   } finally {
     reserved.giveBack()
+    // What came before a connection broke counts: it is not asked for again.
+    await file.flush()
   }
   const sizeBytes = expectedBytes ?? file.contiguousBytes
   if (file.contiguousBytes < sizeBytes) {
@@ -110,7 +112,6 @@ async function append(
     if (overlap === chunk.length) continue
     knownBytes = 0
     await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
-    context.progress.advance(file.contiguousBytes)
   }
 }
 

@@ -115,7 +115,10 @@ export class Fill {
   }
 
   async #fill(): Promise<FillOutcome> {
-    const file = await this.#deps.store.openFill(this.task.digest)
+    // Readers are told as the disk takes the bytes, which is later than the network gives them.
+    const file: FillFile = await this.#deps.store.openFill(this.task.digest, () =>
+      this.progress.advance(file.contiguousBytes),
+    )
     try {
       this.#handle = new SharedHandle(await file.openRead())
       this.#noteStart(file.contiguousBytes)
