@@ -18,6 +18,8 @@ const PROJECT = new URL('../..', import.meta.url).pathname
 const TIMEOUT_MS = 5 * 60_000
 /** What of npm's own variables says how to reach a registry; all others belong to the script that runs this. */
 const NPM_NETWORK = /^npm_config_(registry|cafile|cache|userconfig|https?_proxy|noproxy)$/i
+/** tap gives every child of a test a NODE_OPTIONS that loads it there too; this takes it away again. */
+const BARE = ['-u', 'NODE_OPTIONS']
 /** Where to listen, so that a registry on port 5000 is not in the way. */
 const ANYWHERE = { ENTREPOT_HTTP_ADDR: '127.0.0.1:0', ENTREPOT_ADMIN_ADDR: '127.0.0.1:0' }
 
@@ -27,12 +29,17 @@ t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS 
   const clone = join(freshDirectory('clone'), 'entrepot')
   const options: ProcessOptions = { cwd: clone, env: outsideOfNpm(), network: true }
   await runCommand('git', ['clone', '--quiet', PROJECT, clone], { ...options, cwd: PROJECT })
-  t.comment(`node ${(await runCommand('node', ['--version'], options)).trim()} runs npm`)
-  await runCommand('npm', ['ci', '--no-progress'], { ...options, timeoutMs: TIMEOUT_MS })
+  t.comment(
+    `node ${(await runCommand('env', [...BARE, 'node', '--version'], options)).trim()} runs npm`,
+  )
+  await runCommand('env', [...BARE, 'npm', 'ci', '--no-progress'], {
+    ...options,
+    timeoutMs: TIMEOUT_MS,
+  })
 
   await t.test('without a configuration', async t => {
     const env = { ...options.env, ...ANYWHERE }
-    const edge = startProcess('npm', ['start'], { ...options, env })
+    const edge = startProcess('env', [...BARE, 'npm', 'start'], { ...options, env })
     t.teardown(() => edge.stop())
     const ping = await fetch(`${await servedAt(edge)}/v2/`)
     t.equal(ping.status, 200, 'it answers')
@@ -45,9 +52,11 @@ t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS 
     t.teardown(() => upstream.stop())
     const image = layeredImage({ seed: 'clone', layerBytes: [10_000] })
     await push(upstream.url(), image, { name: 'library/app', tag: 'v1' })
-    const edge = startProcess('npm', ['start', '--', '--config', written(clone, upstream.url())], {
-      ...options,
-    })
+    const edge = startProcess(
+      'env',
+      [...BARE, 'npm', 'start', '--', '--config', written(clone, upstream.url())],
+      options,
+    )
     t.teardown(() => edge.stop())
     const url = `${await servedAt(edge)}/v2/library/app/manifests/v1`
     const answer = await fetch(url, { headers: { accept: image.manifest.mediaType } })
