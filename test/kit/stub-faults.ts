@@ -151,7 +151,7 @@ const BODY_ONLY = new Set<string>([
   'endless',
 ])
 
-export type FaultList = ReturnType<typeof createFaultList>
+type FaultList = ReturnType<typeof createFaultList>
 
 /** The first fault that matches and has times left is the one; HEAD does not use up a fault that only a body can show. */
 export function createFaultList() {

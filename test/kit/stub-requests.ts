@@ -61,7 +61,7 @@ export function matches(request: StubRequest, match: RequestMatch): boolean {
   )
 }
 
-export type RequestLog = ReturnType<typeof createRequestLog>
+type RequestLog = ReturnType<typeof createRequestLog>
 
 export function createRequestLog() {
   const requests: StubRequest[] = []

@@ -6,7 +6,7 @@ import type { StorageBehaviour } from './stub-profiles.ts'
 import type { StubRequest } from './stub-requests.ts'
 import { type Answer, bufferBody } from './stub-sending.ts'
 
-export type Storage = ReturnType<typeof createStorage>
+type Storage = ReturnType<typeof createStorage>
 
 interface Signed {
   readonly method: string

@@ -5,7 +5,7 @@ import { type Answer, bufferBody } from './stub-sending.ts'
 import type { AuthBehaviour } from './stub-profiles.ts'
 import type { StubRequest } from './stub-requests.ts'
 
-export type TokenService = ReturnType<typeof createTokenService>
+type TokenService = ReturnType<typeof createTokenService>
 
 export interface TokenRequest {
   readonly method: string
