@@ -1,4 +1,4 @@
-// Goal: no request, however mangled, ends the process or gets a 5xx that was not meant (S07 of the programme, R242). Method: REQUESTS
+// Goal: no request, however mangled, ends the process or gets a 5xx that was not meant (S07 of the programme, R242). Method: MUTATIONS
 // messages mutated from recorded client sessions, drawn from SEED, go over raw sockets to the process that `npm start` starts, and
 // to a bare node:http server, which says how many of them are still HTTP.
 import { createServer } from 'node:http'
@@ -12,7 +12,7 @@ import { recordedSessions, requestBytes } from '../kit/recorded-sessions.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 
-const REQUESTS = Number(process.env['REQUESTS'] ?? 2_000)
+const MUTATIONS = Number(process.env['MUTATIONS'] ?? 2_000)
 const SEED = seedOf(process.env)
 const AT_ONCE = 24
 const PARSED_SHARE_MIN = 0.3
@@ -20,7 +20,7 @@ const PARSED_SHARE_MIN = 0.3
 const INTENDED_5XX = new Set([501, 505])
 
 t.setTimeout(600_000)
-t.comment(`SEED=${SEED} REQUESTS=${REQUESTS}`)
+t.comment(`SEED=${SEED} MUTATIONS=${MUTATIONS}`)
 
 const stub = await startStubRegistry()
 t.teardown(() => stub.stop())
@@ -47,7 +47,7 @@ t.test('the recorded sessions are answered as their clients expect', async t => 
   }
 })
 
-t.test(`${REQUESTS} mutated requests: the process lives and no 5xx is unintended`, async t => {
+t.test(`${MUTATIONS} mutated requests: the process lives and no 5xx is unintended`, async t => {
   const parser = await startParser()
   t.teardown(() => parser.stop())
   const random = createRandom(SEED)
@@ -66,8 +66,8 @@ t.test(`${REQUESTS} mutated requests: the process lives and no 5xx is unintended
     }
   }
 
-  for (let sent = 0; sent < REQUESTS; sent += AT_ONCE) {
-    const messages = Array.from({ length: Math.min(AT_ONCE, REQUESTS - sent) }, () =>
+  for (let sent = 0; sent < MUTATIONS; sent += AT_ONCE) {
+    const messages = Array.from({ length: Math.min(AT_ONCE, MUTATIONS - sent) }, () =>
       closing(mutateRequest(random, all[random.below(all.length)] ?? fail(), host)),
     )
     await Promise.all(messages.map(send))
@@ -78,7 +78,7 @@ t.test(`${REQUESTS} mutated requests: the process lives and no 5xx is unintended
   t.equal((await get(`${edge.url}/v2/`)).status, 200)
   const pull = await get(`${edge.url}/v2/library/alpine/manifests/v1`, { accept: '*/*' })
   t.same(pull.body, index.manifest.bytes, 'and still serves what is right')
-  const share = parser.parsed() / REQUESTS
+  const share = parser.parsed() / MUTATIONS
   t.ok(share >= PARSED_SHARE_MIN, `${Math.round(share * 100)} % were still HTTP`)
   const histogram = [...statuses].sort(([a], [b]) => a - b)
   t.comment(`statuses: ${histogram.map(([status, count]) => `${status}×${count}`).join(' ')}`)

@@ -151,8 +151,6 @@ const BODY_ONLY = new Set<string>([
   'endless',
 ])
 
-type FaultList = ReturnType<typeof createFaultList>
-
 /** The first fault that matches and has times left is the one; HEAD does not use up a fault that only a body can show. */
 export function createFaultList() {
   const active: Scripted[] = []

@@ -61,8 +61,6 @@ export function matches(request: StubRequest, match: RequestMatch): boolean {
   )
 }
 
-type RequestLog = ReturnType<typeof createRequestLog>
-
 export function createRequestLog() {
   const requests: StubRequest[] = []
   const waiting = new Set<() => void>()

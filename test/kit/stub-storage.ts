@@ -6,8 +6,6 @@ import type { StorageBehaviour } from './stub-profiles.ts'
 import type { StubRequest } from './stub-requests.ts'
 import { type Answer, bufferBody } from './stub-sending.ts'
 
-type Storage = ReturnType<typeof createStorage>
-
 interface Signed {
   readonly method: string
   readonly repository: string

@@ -5,8 +5,6 @@ import { type Answer, bufferBody } from './stub-sending.ts'
 import type { AuthBehaviour } from './stub-profiles.ts'
 import type { StubRequest } from './stub-requests.ts'
 
-type TokenService = ReturnType<typeof createTokenService>
-
 export interface TokenRequest {
   readonly method: string
   readonly path: string
