@@ -1,0 +1,119 @@
+// What Entrepot must reach in each row, and why it does not where the reason is known.
+import { NGINX } from './servers.ts'
+import { ownCount, ratioTo, type Target, words } from './targets.ts'
+
+const V2 = 'docker-registry 2.8'
+const V3 = 'distribution 3.1'
+const ZOT = 'zot'
+const LIMITED = '10 MB/s'
+const COLD = ['not limited', LIMITED]
+const CLIENTS = ['4', '64']
+const SMALL = ['blob of 4 KiB', 'manifest by digest', 'manifest by tag']
+const TAG = ['manifest by tag']
+/** Length of a run of the row and one: a tag that is fresh for a second may be asked for so often. */
+const SECONDS_AND_ONE = 4
+
+const cold = { row: 'cold', lines: COLD }
+const hotBlob = { row: 'hot-blob', lines: CLIENTS, measure: 'cpuSecondsPerGB' }
+const hotSmall = { row: 'hot-small', lines: SMALL }
+
+export const GOALS: readonly Target[] = [
+  ownCount(
+    { ...cold, measure: 'bytesRatio', what: 'bytes upstream, × the blob:', limit: { atMost: 1 } },
+    2,
+  ),
+  ownCount(
+    {
+      ...cold,
+      measure: 'laterMs',
+      what: 'first byte of each client later than direct, ms:',
+      limit: { atMost: 10 },
+    },
+    1,
+  ),
+  ratioTo('direct', {
+    ...cold,
+    lines: [LIMITED],
+    measure: 'lastClientSeconds',
+    what: 'last client done:',
+    limit: { atMost: 1.3 },
+  }),
+  words('upstream answers 429', 'an answer that says when to come back', /Retry-After: \d/),
+  words('start while', 'starts, serves tag and blob', /^starts; tag: served; blob: served$/),
+  words(
+    'upstream flips',
+    'no complete wrong answer, and nothing wrong kept',
+    /^(?!.*wrong).*served$/,
+  ),
+  words('tag deleted', 'gone for the client, too', /^refused, 404$/),
+  ...[
+    { server: NGINX, atMost: 1.1 },
+    { server: V2, atMost: 0.5 },
+    { server: V3, atMost: 0.5 },
+    { server: ZOT, atMost: 0.5 },
+  ].map(({ server, atMost }) =>
+    ratioTo(server, { ...hotBlob, what: 'CPU per GB', limit: { atMost } }),
+  ),
+  ...[NGINX, V2, V3].map(server =>
+    ratioTo(server, {
+      ...hotBlob,
+      measure: 'megabytesPerSecond',
+      what: 'throughput',
+      limit: { atLeast: 0.95 },
+    }),
+  ),
+  ...[
+    { server: NGINX, atMost: 3 },
+    { server: ZOT, atMost: 0.35 },
+  ].map(({ server, atMost }) =>
+    ratioTo(server, {
+      ...hotSmall,
+      measure: 'cpuMicroseconds',
+      what: 'CPU per request',
+      limit: { atMost },
+    }),
+  ),
+  ratioTo(ZOT, {
+    ...hotSmall,
+    measure: 'requestsPerSecond',
+    what: 'requests/s',
+    limit: { atLeast: 3 },
+  }),
+  ownCount({
+    ...hotSmall,
+    lines: TAG,
+    measure: 'upstreamRequests',
+    what: 'requests upstream in a run, tag fresh for 1 s:',
+    limit: { atMost: SECONDS_AND_ONE },
+  }),
+  ownCount({
+    row: 'start',
+    lines: ['empty'],
+    measure: 'readyMs',
+    what: 'ready, ms:',
+    limit: { atMost: 400 },
+  }),
+  ownCount(
+    {
+      row: 'start',
+      lines: ['empty'],
+      measure: 'residentMiB',
+      what: 'resident when idle, MiB:',
+      limit: { atMost: 150 },
+    },
+    1,
+  ),
+  ownCount(
+    {
+      row: 'skopeo',
+      lines: [LIMITED],
+      measure: 'fasterThanDirect',
+      what: 'whole pull, × faster than direct:',
+      limit: { atLeast: 4 },
+      why:
+        'a blob is fetched by one connection, and only when the client asks for it. Fetching in ranges and fetching blobs ahead when ' +
+        'the manifest is served come in a later version.',
+    },
+    2,
+  ),
+]

@@ -1,0 +1,117 @@
+// The load client in a process of its own: plain HTTP/1.1 over sockets that read into one buffer each, so that it costs little next
+// to the server. Bodies need a Content-Length, as blobs and manifests have it. usage: forked by load.ts
+import { createHash, type Hash } from 'node:crypto'
+import { type Connection, connect, type Response } from './load-connection.ts'
+
+export interface Target {
+  readonly host: string
+  readonly port: number
+  /** Asked for one after another on the same connection; the last is the one that is measured. */
+  readonly paths: readonly string[]
+}
+
+export type LoadCall =
+  | {
+      readonly call: 'pull'
+      readonly target: Target
+      readonly clients: number
+      readonly hash: boolean
+    }
+  | {
+      readonly call: 'loop'
+      readonly target: Target
+      readonly clients: number
+      readonly seconds: number
+    }
+
+/** What one client saw; times count from the moment at which all clients set off. */
+export interface Pulled {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  /** First byte of the body; NaN when there was none. */
+  readonly firstByteMs: number
+  readonly lastByteMs: number
+  readonly bodyBytes: number
+  /** As many bytes came as the head said. */
+  readonly complete: boolean
+  /** Hexadecimal; empty when it was not asked for. */
+  readonly sha256: string
+}
+
+export interface Looped {
+  readonly bytes: number
+  readonly seconds: number
+  /** Answers that were no 200, or not whole. */
+  readonly failures: number
+}
+
+process.on('message', (message: { id: number } & LoadCall) => {
+  void answer(message).then(result => process.send?.({ id: message.id, result }))
+})
+process.once('disconnect', () => process.exit())
+process.send?.({ id: 0, result: null })
+
+async function answer(message: LoadCall): Promise<Pulled[] | Looped> {
+  const clients = Array.from({ length: message.clients })
+  if (message.call === 'loop') return loop(message)
+  const startMs = performance.now()
+  return Promise.all(clients.map(() => pull(message, startMs)))
+}
+
+async function pull(
+  { target, hash }: Extract<LoadCall, { call: 'pull' }>,
+  startMs: number,
+): Promise<Pulled> {
+  const connection = connect(target.host, target.port)
+  let response: Response | undefined
+  let digest: Hash | undefined
+  let firstByteMs = Number.NaN
+  for (const path of target.paths) {
+    digest = hash ? createHash('sha256') : undefined
+    firstByteMs = Number.NaN
+    response = await connection.get(path, bytes => {
+      if (Number.isNaN(firstByteMs)) firstByteMs = performance.now() - startMs
+      digest?.update(bytes)
+    })
+  }
+  const lastByteMs = performance.now() - startMs
+  connection.close()
+  const { status = 0, headers = {}, bodyBytes = 0, complete = false } = response ?? {}
+  const sha256 = digest?.digest('hex') ?? ''
+  return { status, headers, firstByteMs, lastByteMs, bodyBytes, complete, sha256 }
+}
+
+/** Every client asks again and again; bytes of an answer that is under way at the end count as far as they came. */
+async function loop({
+  target,
+  clients,
+  seconds,
+}: Extract<LoadCall, { call: 'loop' }>): Promise<Looped> {
+  let bytes = 0
+  let failures = 0
+  let over = false
+  const connections: Connection[] = []
+  const startMs = performance.now()
+  const running = Array.from({ length: clients }, async () => {
+    while (!over) {
+      const connection = connect(target.host, target.port)
+      connections.push(connection)
+      for (let alive = true; alive && !over; ) {
+        const response = await connection.get(target.paths.at(-1) ?? '/', chunk => {
+          if (!over) bytes += chunk.length
+        })
+        alive = response.complete && response.status === 200
+        if (!alive && !over) failures += 1
+      }
+      connection.close()
+    }
+  })
+  await new Promise(resolve => {
+    setTimeout(resolve, seconds * 1000)
+  })
+  over = true
+  const elapsedMs = performance.now() - startMs
+  for (const connection of connections) connection.close()
+  await Promise.all(running)
+  return { bytes, seconds: elapsedMs / 1000, failures }
+}

@@ -1,0 +1,87 @@
+// What the kernel tells about processes: CPU time and memory of a server with all its children, and how much of the machine
+// others used meanwhile. Linux only.
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Of /proc/PID/stat and /proc/stat: USER_HZ, which is 100 on every architecture that Node runs on. */
+const TICKS_PER_SECOND = 100
+
+interface Stat {
+  readonly pid: number
+  readonly parent: number
+  /** User and system time of the process, ended threads included. */
+  readonly ticks: number
+  /** Of children that have ended and were waited for. */
+  readonly childTicks: number
+}
+
+/** CPU seconds, user and system, of `pid` and everything below it. */
+export function cpuSeconds(pid: number): number {
+  return sumTicks(processTree(pid)) / TICKS_PER_SECOND
+}
+
+/** Resident memory of `pid` and everything below it, in bytes. Pages that they share count once for each. */
+export function residentBytes(pid: number): number {
+  return processTree(pid).reduce((sum, stat) => {
+    const status = readIfThere(`/proc/${stat.pid}/status`)
+    return sum + Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
+  }, 0)
+}
+
+/** Starts to watch the machine. The result tells how many cores others than this process and its children used since, on average. */
+export function watchOthers(ownPid: number): () => number {
+  const startMs = performance.now()
+  const before = foreignTicks(ownPid)
+  return () => {
+    const seconds = (performance.now() - startMs) / 1000
+    const ticks = foreignTicks(ownPid) - before
+    return Math.max(0, ticks / TICKS_PER_SECOND / seconds)
+  }
+}
+
+function foreignTicks(ownPid: number): number {
+  const [first = ''] = readFileSync('/proc/stat', 'utf8').split('\n')
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0] = first
+    .split(/\s+/)
+    .slice(1)
+    .map(Number)
+  return user + nice + system + irq + softIrq - sumTicks(processTree(ownPid))
+}
+
+function sumTicks(tree: readonly Stat[]): number {
+  return tree.reduce((sum, { ticks, childTicks }) => sum + ticks + childTicks, 0)
+}
+
+/** `pid` and its descendants, as far as they are there. */
+function processTree(pid: number): readonly Stat[] {
+  const all = readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .flatMap(name => parseStat(readIfThere(`/proc/${name}/stat`)))
+  const below = (parent: number): Stat[] =>
+    all.filter(stat => stat.parent === parent).flatMap(stat => [stat, ...below(stat.pid)])
+  return [...all.filter(stat => stat.pid === pid), ...below(pid)]
+}
+
+/** The name in the second field may hold anything, so counting starts behind its last parenthesis. */
+export function parseStat(text: string): Stat[] {
+  const end = text.lastIndexOf(')')
+  if (end === -1) return []
+  const fields = text.slice(end + 2).split(' ')
+  const at = (index: number) => Number(fields[index])
+  return [
+    {
+      pid: Number.parseInt(text, 10),
+      parent: at(1),
+      ticks: at(11) + at(12),
+      childTicks: at(13) + at(14),
+    },
+  ]
+}
+
+/** Empty when the process is gone. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

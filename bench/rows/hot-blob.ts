@@ -1,0 +1,58 @@
+// Row: a blob of 100 MB that is here, downloaded again and again: what a gigabyte costs the server, and how many it sends.
+import { createLoopMeasure } from '../loop-measure.ts'
+import { collectSamples, type Row, startServers } from '../row.ts'
+import { HOT_SERVERS } from '../servers.ts'
+import { bytesContent, patternBlob } from '../../test/kit/content.ts'
+
+const BLOB_BYTES = 100_000_000
+const CLIENTS = [4, 64]
+const SECONDS = 3
+const REPOSITORY = 'bench/hot'
+
+export const hotBlob: Row = {
+  id: 'hot-blob',
+  title: 'Hot: a blob of 100 MB, 4 and 64 clients',
+  method:
+    `Every client downloads the blob again and again for ${SECONDS} s over one connection. CPU is user and system time of the ` +
+    "server's processes for each gigabyte that the clients received.",
+  tables: [
+    {
+      table: 'hot-blob',
+      title: 'A hot blob of 100 MB',
+      lineHeading: 'clients',
+      columns: [
+        { measure: 'cpuSecondsPerGB', heading: 'CPU, s per GB', digits: 3 },
+        { measure: 'megabytesPerSecond', heading: 'MB/s' },
+        { measure: 'failures', heading: 'failed answers' },
+      ],
+    },
+  ],
+  async run(context) {
+    const { samples, add } = collectSamples()
+    const { upstream, load } = context
+    const image = { repository: REPOSITORY, tag: 'v1', seed: 'hot', layerBytes: [BLOB_BYTES] }
+    const { layers } = await upstream.addImage(image)
+    const path = `/v2/${REPOSITORY}/blobs/${layers[0]}`
+    const files = { [path]: bytesContent(patternBlob('hot/0', BLOB_BYTES).bytes()) }
+    const { running, absences, stop } = await startServers(context, HOT_SERVERS, { files })
+    try {
+      const measureLoop = createLoopMeasure(load)
+      for (const { kind, server } of running) {
+        const manifest = `/v2/${REPOSITORY}/manifests/v1`
+        await load.pull(server.url, kind.isStatic ? [path] : [manifest, path])
+      }
+      for (let round = 1; round <= context.rounds; round += 1) {
+        for (const clients of CLIENTS) {
+          context.tell(`${clients} clients, round ${round}`)
+          for (const { kind, server } of running) {
+            const measures = await measureLoop(server, path, { clients, seconds: SECONDS })
+            add({ table: 'hot-blob', line: String(clients), server: kind.name, round, measures })
+          }
+        }
+      }
+    } finally {
+      await stop()
+    }
+    return { samples, absences }
+  },
+}

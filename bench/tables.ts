@@ -1,0 +1,50 @@
+// Samples as tables, in Markdown whose columns are aligned, so that the same text serves a terminal and a document.
+import type { Column, Measure, RowResult, Sample, Table } from './figures.ts'
+import { formatSpread } from './statistics.ts'
+
+/** One table of `result`, with a line for each server that is absent. Empty when there is nothing to show. */
+export function renderTable(table: Table, result: RowResult): string {
+  const samples = result.samples.filter(sample => sample.table === table.table)
+  const lines = [...new Set(samples.map(({ line }) => line))]
+  const servers = [...new Set(samples.map(({ server }) => server))]
+  const head = [table.lineHeading, 'server', ...table.columns.map(({ heading }) => heading)]
+  const body = lines.flatMap(line =>
+    servers.flatMap(server => {
+      const own = samples.filter(sample => sample.line === line && sample.server === server)
+      if (own.length === 0) return []
+      return [[line, server, ...table.columns.map(column => cell(column, own))]]
+    }),
+  )
+  const absent = result.absences.map(({ server, why }) => [
+    '–',
+    server,
+    `not measured: ${why}`,
+    ...table.columns.slice(1).map(() => ''),
+  ])
+  if (body.length + absent.length === 0) return ''
+  return alignTable([head, ...body, ...absent])
+}
+
+function cell({ measure, digits }: Column, samples: readonly Sample[]): string {
+  const values = samples.flatMap(({ measures }) => {
+    const value: Measure | undefined = measures[measure]
+    return value === undefined ? [] : [value]
+  })
+  const numbers = values.filter(value => typeof value === 'number')
+  if (values.length === 0 || numbers.length === values.length) return formatSpread(numbers, digits)
+  // Words are not averaged: rounds that disagree are all told.
+  return [...new Set(values)].join('; then: ')
+}
+
+/** Rows of cells, the first of them the heading, as a Markdown table. */
+export function alignTable(rows: readonly (readonly string[])[]): string {
+  const columns = Math.max(...rows.map(row => row.length))
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(3, ...rows.map(row => (row[column] ?? '').length)),
+  )
+  const line = (row: readonly string[]) =>
+    `| ${widths.map((width, column) => (row[column] ?? '').padEnd(width)).join(' | ')} |`
+  const rule = `| ${widths.map(width => '-'.repeat(width)).join(' | ')} |`
+  const [head = [], ...body] = rows
+  return [line(head), rule, ...body.map(line)].join('\n')
+}

@@ -1,0 +1,38 @@
+// The bench's side of the upstream process: calls that are answered one after another, and its end.
+import type { RequestMatch } from '../test/kit/stub-requests.ts'
+import type { Fault } from '../test/kit/stub-faults.ts'
+import { forkWorker } from './worker.ts'
+import type { AddedImage, AddImage, Counts, UpstreamCall } from './upstream-process.ts'
+
+export interface Upstream {
+  readonly url: string
+  /** What is held under the same repository and tag moves. */
+  addImage(image: AddImage): Promise<AddedImage>
+  /** Lets go of blobs, and of the memory that they take. */
+  forget(repository: string, digests: readonly string[]): Promise<void>
+  deleteTag(repository: string, tag: string): Promise<void>
+  fault(match: RequestMatch, fault: Fault): Promise<void>
+  clearFaults(): Promise<void>
+  clearCounts(): Promise<void>
+  count(match: RequestMatch): Promise<Counts>
+  stop(): Promise<void>
+}
+
+/** Listens on 127.0.0.1; `port` 0 lets the kernel choose. */
+export async function startUpstream(port = 0): Promise<Upstream> {
+  const worker = forkWorker('./upstream-process.ts', [String(port)])
+  const url = (await worker.first) as string
+  const call = (message: UpstreamCall) => worker.call(message)
+  return {
+    url,
+    addImage: async image => (await call({ call: 'addImage', image })) as AddedImage,
+    forget: async (repository, digests) =>
+      void (await call({ call: 'forget', repository, digests })),
+    deleteTag: async (repository, tag) => void (await call({ call: 'deleteTag', repository, tag })),
+    fault: async (match, fault) => void (await call({ call: 'fault', match, fault })),
+    clearFaults: async () => void (await call({ call: 'clearFaults' })),
+    clearCounts: async () => void (await call({ call: 'clearCounts' })),
+    count: async match => (await call({ call: 'count', match })) as Counts,
+    stop: () => worker.stop(),
+  }
+}

@@ -1,0 +1,44 @@
+// Goal: what other programs and the kernel print is read right. Method: their texts, as they were seen.
+import t from 'tap'
+import { parseStat } from '../../../bench/processes.ts'
+import { parseWrk } from '../../../bench/wrk.ts'
+
+const WRK = `Running 3s test @ http://127.0.0.1:5000/v2/a/manifests/v1
+  1 threads and 32 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency    13.02ms   26.31ms 210.11ms   92.10%
+    Req/Sec     6.45k     1.02k    7.41k    80.00%
+  Latency Distribution
+     50%    4.51ms
+     75%    8.00ms
+     90%   30.12ms
+     99%    2.50ms
+  19285 requests in 3.00s, 12.30MB read
+`
+
+t.test('a report of wrk without errors', async t => {
+  t.same(parseWrk(`${WRK}Requests/sec:   6428.33\nTransfer/sec:      4.10MB\n`), {
+    requests: 19_285,
+    requestsPerSecond: 6428.33,
+    p99Ms: 2.5,
+    failures: 0,
+  })
+})
+
+t.test('times come in several units', async t => {
+  const near = (text: string) => Math.round(parseWrk(text).p99Ms * 1000)
+  t.equal(near('     99%  950.00us\n'), 950)
+  t.equal(near('     99%    1.20s \n'), 1_200_000)
+})
+
+t.test('errors of the connection and refusals are failures', async t => {
+  const errors = '  Socket errors: connect 1, read 2, write 0, timeout 4\n'
+  const refused = '  Non-2xx or 3xx responses: 30\n'
+  t.equal(parseWrk(`${WRK}${errors}${refused}Requests/sec: 1\n`).failures, 37)
+})
+
+t.test('the name of a process may hold anything', async t => {
+  const rest = 'S 17 1 1 0 -1 4194560 1 2 3 4 150 50 7 8 20 0 1 0'
+  t.same(parseStat(`42 (a) b (c) ${rest}`), [{ pid: 42, parent: 17, ticks: 200, childTicks: 15 }])
+  t.same(parseStat(''), [])
+})

@@ -1,0 +1,46 @@
+// Goal: medians, spreads and delays of the bench are what the words say. Method: small lists with results known by hand, and random
+// lists held against a plain definition.
+import fc from 'fast-check'
+import t from 'tap'
+import { formatNumber, formatSpread, median, worstDelay } from '../../../bench/statistics.ts'
+
+t.test('the median is the middle value, or the mean of the two in the middle', async t => {
+  t.equal(median([5, 1, 3]), 3)
+  t.equal(median([4, 1, 3, 2]), 2.5)
+  t.equal(median([7]), 7)
+  t.ok(Number.isNaN(median([])))
+})
+
+t.test('the median leaves as many values below it as above it, and its list as it was', async t => {
+  fc.assert(
+    fc.property(fc.array(fc.integer(), { minLength: 1 }), values => {
+      const before = [...values]
+      const middle = median(values)
+      const below = values.filter(value => value < middle).length
+      const above = values.filter(value => value > middle).length
+      t.same(values, before)
+      return below <= values.length / 2 && above <= values.length / 2
+    }),
+  )
+})
+
+t.test('numbers are grouped and rounded; zero has no sign, and no number is a dash', async t => {
+  t.equal(formatNumber(12_345.67), '12,346')
+  t.equal(formatNumber(0.1251, 2), '0.13')
+  t.equal(formatNumber(-0.001, 1), '0.0')
+  t.equal(formatNumber(-1.5, 1), '-1.5')
+  t.equal(formatNumber(Number.NaN), '–')
+  t.equal(formatNumber(Number.POSITIVE_INFINITY), '–')
+})
+
+t.test('a spread shows median, least and most, or one number when all look the same', async t => {
+  t.equal(formatSpread([3, 1, 2]), '2 (1–3)')
+  t.equal(formatSpread([1.01, 1.02], 1), '1.0')
+  t.equal(formatSpread([]), '–')
+})
+
+t.test('the worst delay compares the k-th client with the k-th, whatever their order', async t => {
+  t.equal(worstDelay([30, 10, 20], [9, 19, 21]), 9)
+  t.equal(worstDelay([5, 6], [8, 7]), -2)
+  t.throws(() => worstDelay([1], [1, 2]), RangeError)
+})

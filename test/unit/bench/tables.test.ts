@@ -1,0 +1,86 @@
+// Goal: a table of the bench leaves nothing out: each server and line has its row, a missing server says why. Method: samples are
+// written by hand and the rendered text is compared.
+import t from 'tap'
+import type { RowResult, Sample, Table } from '../../../bench/figures.ts'
+import { alignTable, renderTable } from '../../../bench/tables.ts'
+
+const table: Table = {
+  table: 'speed',
+  title: 'Speed',
+  lineHeading: 'clients',
+  columns: [
+    { measure: 'rate', heading: 'MB/s' },
+    { measure: 'seen', heading: 'seen' },
+  ],
+}
+
+function sample(line: string, server: string, round: number, measures: Sample['measures']): Sample {
+  return { table: 'speed', line, server, round, measures }
+}
+
+function resultOf(samples: Sample[], absences: RowResult['absences'] = []): RowResult {
+  const box = {
+    cores: 2,
+    processor: 'p',
+    memoryGiB: 1,
+    kernel: '1',
+    system: 's',
+    node: 'v1',
+    versions: {},
+  }
+  const when = { startedAt: '2020-01-01T00:00:00.000Z', seconds: 1, rounds: 2, foreignCores: 0 }
+  return { row: 'speed', ...when, box, absences, samples }
+}
+
+const cells = (text: string) =>
+  text.split('\n').map(line =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map(cell => cell.trim()),
+  )
+
+t.test('rounds of one server and line become one row with median and spread', async t => {
+  const samples = [
+    sample('4', 'a', 1, { rate: 10 }),
+    sample('4', 'b', 1, { rate: 5 }),
+    sample('4', 'a', 2, { rate: 20 }),
+    sample('64', 'a', 1, { rate: 7 }),
+  ]
+  t.same(cells(renderTable(table, resultOf(samples))).slice(2), [
+    ['4', 'a', '15 (10–20)', '–'],
+    ['4', 'b', '5', '–'],
+    ['64', 'a', '7', '–'],
+  ])
+})
+
+t.test('words are told as they are, and all of them when rounds disagree', async t => {
+  const samples = [
+    sample('x', 'a', 1, { seen: 'served' }),
+    sample('x', 'a', 2, { seen: 'served' }),
+    sample('x', 'b', 1, { seen: 'served' }),
+    sample('x', 'b', 2, { seen: 'refused' }),
+  ]
+  const [, , first, second] = cells(renderTable(table, resultOf(samples)))
+  t.same(first, ['x', 'a', '–', 'served'])
+  t.same(second, ['x', 'b', '–', 'served; then: refused'])
+})
+
+t.test('a server that was not there has a row that says why', async t => {
+  const text = renderTable(table, resultOf([], [{ server: 'c', why: 'it is not installed' }]))
+  t.same(cells(text).at(-1), ['–', 'c', 'not measured: it is not installed', ''])
+})
+
+t.test('columns are aligned, so that the text can be read as it is', async t => {
+  t.equal(
+    alignTable([
+      ['a', 'long heading'],
+      ['a long cell', 'b'],
+    ]),
+    [
+      '| a           | long heading |',
+      '| ----------- | ------------ |',
+      '| a long cell | b            |',
+    ].join('\n'),
+  )
+})
