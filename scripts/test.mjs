@@ -39,7 +39,7 @@ function testFiles(directory) {
       statSync(path).isDirectory() ? testFiles(path) : path.endsWith('.test.ts') ? [path] : [],
     )
     .map(path => (path.startsWith(root) ? relative(root, path) : path))
-    .sort()
+    .sort((a, b) => (a < b ? -1 : 1))
 }
 
 /** Runs tap, keeps its whole output in .tap/, and shows one line for each file and whatever failed. */

@@ -24,7 +24,6 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     http,
     admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
     storage: buildStorage(judge, settings),
-    memory: { manifestsBytes: settings.memory.manifests, blobsBytes: settings.memory.blobs },
     defaultRegistry: buildDefault(judge, settings, built),
     ...built,
     proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),

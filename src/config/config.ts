@@ -15,7 +15,6 @@ export interface Config {
     readonly socket: string
   }
   readonly storage: StorageConfig
-  readonly memory: { readonly manifestsBytes: number; readonly blobsBytes: number }
   /** The namespace of names that carry none; `localhost` or one of `upstreams`. */
   readonly defaultRegistry: RegistryHost
   /** In the operator's order; hosts are canonical and occur once. */

@@ -93,19 +93,6 @@ export const SIZE: Format<Size> = {
   parse: ({ text }) => parseSize(text),
   format: formatSize,
 }
-
-export const BYTES: Format<number> = {
-  name: 'size',
-  json: { type: ['string', 'integer'], examples: ['64MiB'] },
-  parse({ text }) {
-    const size = parseSize(text)
-    if (size.kind === 'fault') return size
-    if (size.value.kind === 'share') return fault('must be a size such as 64MiB, not a share')
-    return { kind: 'ok', value: size.value.bytes }
-  },
-  format: bytes => formatSize({ kind: 'bytes', bytes }),
-}
-
 export const SHARE: Format<number> = {
   name: 'share',
   json: { type: 'string', examples: ['90%'] },

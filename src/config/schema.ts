@@ -1,24 +1,10 @@
 // Every configuration key that this version knows, and those of later versions by name. The types, the validation, the
 // JSON Schema and docs/configuration.md all come from this table.
-import {
-  ADDRESS,
-  BOOLEAN,
-  BYTES,
-  DURATION,
-  HOST,
-  LEVEL,
-  PATH,
-  SHARE,
-  SIZE,
-  URL_TEXT,
-} from './formats.ts'
+import { ADDRESS, BOOLEAN, DURATION, HOST, LEVEL, PATH, SHARE, SIZE, URL_TEXT } from './formats.ts'
 import { group, type KeySchema, optional, type Static, Type, value, valuesOf } from './keys.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 
 const HOUR_MS = 3_600_000
-const MIB = 2 ** 20
-/** Below this nothing but a few manifests would ever stay. */
-const SMALLEST_MEMORY_BYTES = MIB
 
 const HTTP_KEYS = group('The listener that container clients speak to.', {
   addr: value(ADDRESS, { description: 'Where to listen.', default: ':5000', reload: false }),
@@ -72,7 +58,7 @@ const STORAGE_KEYS = group('Where content is kept, and how much of it.', {
 })
 
 const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
-  log: group('The log on standard error.', {
+  log: group('The log on standard output: one JSON object per line.', {
     level: value(LEVEL, {
       description: 'The least important message that is written.',
       default: 'info',
@@ -102,20 +88,6 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
       sqlite: group('A database file in the data directory. There is nothing to set.', {}),
     },
   ),
-  memory: group('Memory for what is asked for again and again.', {
-    manifests: value(BYTES, {
-      description: 'For manifests.',
-      default: '32MiB',
-      atLeast: SMALLEST_MEMORY_BYTES,
-      reload: false,
-    }),
-    blobs: value(BYTES, {
-      description: 'For small blobs, such as image configurations.',
-      default: '32MiB',
-      atLeast: SMALLEST_MEMORY_BYTES,
-      reload: false,
-    }),
-  }),
   default: optional(
     value(HOST, {
       description:
@@ -143,6 +115,7 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'http.tls',
   'http.threads',
   'storage.s3',
+  'memory',
   'catalog.postgres',
   'repositories',
   'auth',

@@ -81,7 +81,7 @@ export function textsOf(error: unknown, depth = 0): string {
   const own = Object.getOwnPropertyNames(error).map(name =>
     textsOf((error as Record<string, unknown>)[name], depth + 1),
   )
-  return [String(error), ...own].join('\n')
+  return [error instanceof Error ? error.toString() : JSON.stringify(error), ...own].join('\n')
 }
 
 export async function readAll(body: AsyncIterable<Uint8Array>): Promise<Buffer> {

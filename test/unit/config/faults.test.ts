@@ -78,7 +78,6 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'storage: { lowwater: 10GiB }',
     /storage.lowwater: must be a share/,
   ],
-  'a share where only a size will do': ['memory: { blobs: 10% }', /memory.blobs: must be a size/],
   'a size of nothing': ['storage: { maxsize: 0 }', /storage.maxsize: must be above 0/],
   'a negative ttl': ['freshness: { ttl: -5m }', /freshness.ttl: a duration cannot be negative/],
   'a ttl without a unit': ['freshness: { ttl: 300 }', /freshness.ttl: .*\(did you mean 300s\?\)/],
