@@ -75,6 +75,11 @@ export function formatFindings(findings: readonly Finding[], file = 'configurati
   return findings.map(finding => `${formatFinding(finding, file)}\n`).join('')
 }
 
+/** A key may hold anything that YAML lets it; a finding stays one line all the same. */
+function escapeControls(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f]/g, character => JSON.stringify(character).slice(1, -1))
+}
+
 function formatFinding(finding: Finding, file: string): string {
   const { severity, path, line, column, variable, message, suggestion } = finding
   const place =
@@ -82,5 +87,5 @@ function formatFinding(finding: Finding, file: string): string {
     (line === undefined ? file : `${file}:${line}${column === undefined ? '' : `:${column}`}`)
   const subject = path === '' ? '' : `${path}: `
   const hint = suggestion === undefined ? '' : ` (did you mean ${suggestion}?)`
-  return `${place}: ${severity}: ${subject}${message}${hint}`
+  return escapeControls(`${place}: ${severity}: ${subject}${message}${hint}`)
 }

@@ -55,7 +55,8 @@ export async function startEdge(options: EdgeOptions = {}) {
     )
     const child = spawn(process.execPath, ['scripts/start.mjs', 'serve', '--config', configFile], {
       cwd: PROJECT,
-      env: { ...process.env, ...options.env },
+      // The test runner puts preloads into every child; the product is measured without them.
+      env: { ...process.env, NODE_OPTIONS: '', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     return await ready(child, { logs, output })

@@ -27,8 +27,9 @@ export function createRandom(seed: number): Random {
   }
 }
 
-/** The environment's SEED, or a new one. */
+/** Always 1 unless the environment's SEED says otherwise: a number, or `random` for a new one. */
 export function seedOf(environment: Readonly<Record<string, string | undefined>>): number {
   const given = environment['SEED']
-  return given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given)
+  if (given === 'random') return Math.floor(Math.random() * 2 ** 31)
+  return Number(given ?? '1')
 }

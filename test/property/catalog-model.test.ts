@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
+import { seeding } from '../kit/arbitraries.ts'
 import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
@@ -166,7 +167,7 @@ t.test('SQLite and memory answer alike after random operations', async t => {
         await catalog.close()
       }
     }),
-    { numRuns: RUNS },
+    { ...seeding(), numRuns: RUNS },
   )
   t.equal(runs, RUNS)
 })

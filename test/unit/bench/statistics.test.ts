@@ -2,6 +2,7 @@
 // lists held against a plain definition.
 import fc from 'fast-check'
 import t from 'tap'
+import { seeding } from '../../kit/arbitraries.ts'
 import { formatNumber, formatSpread, median, worstDelay } from '../../../bench/statistics.ts'
 
 t.test('the median is the middle value, or the mean of the two in the middle', async t => {
@@ -21,6 +22,7 @@ t.test('the median leaves as many values below it as above it, and its list as i
       t.same(values, before)
       return below <= values.length / 2 && above <= values.length / 2
     }),
+    seeding(),
   )
 })
 

@@ -300,3 +300,13 @@ t.test('warnings do not keep a configuration from being used', async t => {
     warnings: [{ severity: 'warning', path: 'admin.addr', line: 1, column: 16 }],
   })
 })
+
+t.test('a key with a line break in it is told on one line', async t => {
+  const lines = complaints('? upstreams\n    \n  upstreams', {}).join('\n')
+  t.match(lines, /upstreams\\nupstreams|upstreams upstreams/)
+  t.ok(
+    complaints('? upstreams\n    \n  upstreams', {}).every(line =>
+      /^\S.*: (?:error|warning): ./.test(line),
+    ),
+  )
+})

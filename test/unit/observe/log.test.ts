@@ -1,6 +1,7 @@
 // Goal: no secret and no broken line in the log. Method: canary words in all the places where secrets may stand, lines read back.
 import fc from 'fast-check'
 import t from 'tap'
+import { seeding } from '../../kit/arbitraries.ts'
 import { createLogger } from '../../../src/observe/log.ts'
 import { createNoteRequest, type RequestSummary } from '../../../src/observe/note-request.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
@@ -105,7 +106,7 @@ t.test('redactText never throws, and keeps to its length', async () => {
       fc.string({ maxLength: 2_000 }),
       text => redactText(text).length <= LOG_TEXT_MAX_LENGTH * 3,
     ),
-    { numRuns: 200 },
+    { ...seeding(), numRuns: 200 },
   )
 })
 
