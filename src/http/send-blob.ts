@@ -43,7 +43,7 @@ async function writeBody(sending: BlobSending, flow: ClientFlow): Promise<void> 
       await writeRange(sending, flow, segment.range)
     } else {
       if (!response.headersSent) writeHead()
-      await writeChunk(exchange, flow, segment.bytes)
+      await writeChunk(exchange, flow, { chunk: segment.bytes })
     }
   }
   if (!response.headersSent) writeHead()
@@ -64,7 +64,7 @@ async function writeRange(sending: BlobSending, flow: ClientFlow, range: ByteRan
       if (held === 'no longer') exchange.response.flushHeaders()
     }
     for (let step = await first; step.done !== true; step = await chunks.next()) {
-      await writeChunk(exchange, flow, step.value)
+      await writeChunk(exchange, flow, { chunk: step.value, blob: body.blob })
     }
   } finally {
     await chunks.return?.()
@@ -94,12 +94,16 @@ async function holdHead(
   return held
 }
 
-/** Counts a chunk when the client has taken it as far as the connection's buffer. */
+/** Counts a chunk when the client has taken it as far as the connection's buffer, and gives it back once the kernel has it. */
 async function writeChunk(
   { response, record }: Exchange,
   flow: ClientFlow,
-  chunk: Uint8Array,
+  { chunk, blob }: { chunk: Uint8Array; blob?: BlobAnswer },
 ): Promise<void> {
-  if (!response.write(chunk)) await flow.drained()
+  const written = (error?: Error | null) => {
+    // After an error the connection may still hold on to it.
+    if (error === null || error === undefined) blob?.giveBack?.(chunk)
+  }
+  if (!response.write(chunk, written)) await flow.drained()
   record.sentBytes += chunk.length
 }

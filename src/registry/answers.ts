@@ -40,6 +40,11 @@ export interface BlobAnswer extends BlobHead {
    * towards the client (R85, R231).
    */
   read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /**
+   * Takes the memory of a chunk back, so that it is used for a later one. Only for who neither reads it nor has handed it to anybody
+   * who still does. Nobody has to: what is not given back is collected.
+   */
+  giveBack?(chunk: Uint8Array): void
   close(): Promise<void>
 }
 

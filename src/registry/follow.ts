@@ -5,12 +5,7 @@ import type { Fill } from './fill.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { passOn } from './pass-on.ts'
 import type { Clock } from './ports/clock.ts'
-
-/** One read. Large reads cost less; many readers at once get smaller ones so that memory stays bounded. */
-const LARGEST_CHUNK_BYTES = 512 * 1024
-const SMALLEST_CHUNK_BYTES = 64 * 1024
-/** All chunks being read at one time together. */
-const CHUNK_BUDGET_BYTES = 8 * 1024 * 1024
+import type { Readers } from './readers.ts'
 
 /** A reader this far ahead of the fill may be better served by the upstream itself (R61). */
 const FAR_AHEAD_BYTES = 1024 * 1024
@@ -23,25 +18,6 @@ export interface PositionalReader {
   read(buffer: Uint8Array, position: number): Promise<number>
 }
 
-/** Counts the readers, so that their chunks share one budget. One per process. */
-export class Readers {
-  #active = 0
-
-  /** Bytes to read at once now. */
-  get chunkBytes(): number {
-    const share = Math.floor(CHUNK_BUDGET_BYTES / Math.max(1, this.#active))
-    return Math.min(LARGEST_CHUNK_BYTES, Math.max(SMALLEST_CHUNK_BYTES, share))
-  }
-
-  enter(): void {
-    this.#active += 1
-  }
-
-  leave(): void {
-    this.#active -= 1
-  }
-}
-
 /** The bytes of `range` of a whole blob. */
 export async function* readWhole(
   handle: PositionalReader,
@@ -52,11 +28,10 @@ export async function* readWhole(
   try {
     let position = range.first
     while (position <= range.last) {
-      const chunk = await readChunk(
-        handle,
+      const chunk = await readChunk(handle, readers, {
         position,
-        Math.min(readers.chunkBytes, range.last + 1 - position),
-      )
+        lengthBytes: Math.min(readers.chunkBytes, range.last + 1 - position),
+      })
       position += chunk.length
       yield chunk
     }
@@ -91,11 +66,10 @@ export async function* follow(
       signal.throwIfAborted()
       const readable = Math.min(progress.readableBytes, range.last + 1)
       if (handle !== undefined && position < readable) {
-        const chunk = await readChunk(
-          handle,
+        const chunk = await readChunk(handle, readers, {
           position,
-          Math.min(readers.chunkBytes, readable - position),
-        )
+          lengthBytes: Math.min(readers.chunkBytes, readable - position),
+        })
         position += chunk.length
         yield chunk
       } else if (progress.state === 'failed') {
@@ -135,13 +109,14 @@ function isAhead(position: number, progress: FillProgress): boolean {
   return progress.state === 'running' && position - progress.contiguousBytes > FAR_AHEAD_BYTES
 }
 
+/** As much as there is of `lengthBytes`, in memory that may be given back to `readers`. */
 async function readChunk(
   handle: PositionalReader,
-  position: number,
-  length: number,
+  readers: Readers,
+  { position, lengthBytes }: { position: number; lengthBytes: number },
 ): Promise<Uint8Array> {
-  const chunk = Buffer.allocUnsafeSlow(length)
+  const chunk = readers.lend(lengthBytes)
   const count = await handle.read(chunk, position)
   if (count === 0) throw new Error('a blob on disk ended before its length')
-  return count === length ? chunk : chunk.subarray(0, count)
+  return count === lengthBytes ? chunk : chunk.subarray(0, count)
 }

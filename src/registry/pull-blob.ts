@@ -8,7 +8,7 @@ import type { BlobAnswer, BlobHead, Source } from './answers.ts'
 import { bestEffort } from './best-effort.ts'
 import type { Fill } from './fill.ts'
 import type { Fills } from './fills.ts'
-import { follow, type Readers, readWhole } from './follow.ts'
+import { follow, readWhole } from './follow.ts'
 import type { Namespace, Namespaces } from './namespaces.ts'
 import type { NegativeCache } from './negative-cache.ts'
 import type { BlobStore, StoredBlob } from './ports/blob-store.ts'
@@ -16,6 +16,7 @@ import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import { UpstreamError } from './ports/upstream.ts'
+import type { Readers } from './readers.ts'
 import type { SharedHandle } from './shared-handle.ts'
 import { clientError } from './upstream-failure.ts'
 
@@ -109,6 +110,7 @@ async function openHere(
     source,
     file: handle.file,
     read: range => readWhole(handle, range, deps.readers),
+    giveBack: chunk => deps.readers.giveBack(chunk),
     close: () => handle.close(),
   }
 }
@@ -201,6 +203,7 @@ function following(
     file: undefined,
     read: (range: ByteRange, signal: AbortSignal) =>
       follow(range, { fill: running, handle, readers, clock, signal }),
+    giveBack: chunk => readers.giveBack(chunk),
     close: async () => handle?.release(),
   }
 }
