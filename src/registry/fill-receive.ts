@@ -80,6 +80,14 @@ function agreedSize(
     )
   }
   const sizeBytes = declaredBytes ?? totalBytes
+  // Clients have been promised the first length; one that changes is wrong the one time or the other.
+  const promisedBytes = context.progress.sizeBytes
+  if (promisedBytes !== undefined && sizeBytes !== undefined && promisedBytes !== sizeBytes) {
+    throw new UpstreamError(
+      'invalid',
+      `the upstream says ${sizeBytes} bytes, and said ${promisedBytes} before`,
+    )
+  }
   if (sizeBytes !== undefined && file.contiguousBytes > sizeBytes) {
     throw new StoreError(
       'corrupt',

@@ -114,8 +114,7 @@ async function get(
   const { contents, namespace } = context
   if (!namespace.policy.offline) return contents.get(repository, digest, { namespace, confirmed })
   const here = await contents.here(repository, digest)
-  if (here === undefined)
-    throw new UpstreamError('not-found', 'this namespace is offline and the manifest is not here')
+  if (here === undefined) throw offline(repository, 'the manifest is not here')
   return { content: here, source: 'hit' }
 }
 
@@ -127,7 +126,7 @@ async function headDigest(
   const here = await headHere(context, repository, digest)
   if (here !== undefined) return here
   if (context.namespace.policy.offline) {
-    throw new UpstreamError('not-found', 'this namespace is offline and the manifest is not here')
+    throw offline(repository, 'the manifest is not here')
   }
   const key = `${repositoryKey(repository)} ${digest}`
   context.negative.check(key)
@@ -219,7 +218,7 @@ function notKeptHere(repository: Repository, reference: string): RegistryError {
 
 /**
  * Refuses what could not be delivered whole because nobody can be asked for the rest (R91): `failure` says why not, or the namespace
- * is offline. @throws UpstreamError
+ * is offline. @throws UpstreamError, RegistryError
  */
 async function assertDeliverable(
   context: Context,
@@ -229,9 +228,14 @@ async function assertDeliverable(
 ): Promise<void> {
   if (failure === undefined && !context.namespace.policy.offline) return
   if (await isComplete(context, repository, fact)) return
-  throw (
-    failure ??
-    new UpstreamError('not-found', 'offline, and not everything that this manifest names is here')
+  throw failure ?? offline(repository, 'not everything that this manifest names is here')
+}
+
+/** The configuration forbids asking: said as it is, not as if the registry had been asked. */
+function offline(repository: Repository, what: string): RegistryError {
+  return new RegistryError(
+    'MANIFEST_UNKNOWN',
+    `${repository.registry} is configured offline, and ${what}`,
   )
 }
 

@@ -1,6 +1,7 @@
 // Where does a tag point? From what is known here while it is fresh, from one shared HEAD at the upstream when it is not,
 // and from what was known, with a warning, when the upstream fails (R88–R90; docs/configuration.md "Freshness").
 import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Source } from './answers.ts'
 import { bestEffort } from './best-effort.ts'
@@ -51,7 +52,7 @@ export class TagResolver {
 
   /**
    * `wantsBytes`: the document will be asked for next, so that a cold tag costs one GET and no HEAD before it.
-   * @throws UpstreamError when the upstream says no, or fails and nothing servable is known
+   * @throws RegistryError offline; UpstreamError when the upstream says no, or fails and nothing servable is known
    */
   async resolve(
     repository: Repository,
@@ -63,7 +64,10 @@ export class TagResolver {
     const known = await catalog.findTag(repository, tag)
     if (namespace.policy.offline) {
       if (known === undefined)
-        throw new UpstreamError('not-found', 'this namespace is offline and the tag is not here')
+        throw new RegistryError(
+          'MANIFEST_UNKNOWN',
+          `${repository.registry} is configured offline, and the tag is not here`,
+        )
       return fromKnown(known, 'hit')
     }
     if (known === undefined) return this.#ask(repository, tag, { ...options, known })

@@ -387,3 +387,16 @@ t.test('a blob without a Content-Length upstream is served with one, once it is 
   })
   t.equal(Buffer.compare(answer.body, big.bytes()), 0)
 })
+
+t.test(
+  'R85: an upstream that changes its word about the length breaks its readers at once, and nobody hangs',
+  async t => {
+    for (const lengthDelta of [1_000, -1_000]) {
+      const { fetch, stub, edge } = await pairWith(t)
+      stub.fault({ kind: 'blob' }, { lengthDelta, truncateAt: MiB }, { times: 1 })
+      const answer = await edge.settle(fetch())
+      t.notMatch(answer, { status: 200, complete: true }, `first ${lengthDelta} bytes off`)
+      t.same((await judge(edge.dataDirectory)).right, [])
+    }
+  },
+)

@@ -181,7 +181,9 @@ t.test(
       startPair(t, { entry: { url: stub.url, offline: true }, edge: { directory } })
     const without = await offline()
     for (const reference of ['v1', first.manifest.digest]) {
-      t.equal((await without.edge.get(`${MANIFESTS}/${reference}`)).status, 404, reference)
+      const refused = await without.edge.get(`${MANIFESTS}/${reference}`)
+      t.match(refused, { status: 404 }, reference)
+      t.match(refused.body.toString(), /configured offline, and not everything/)
     }
     await without.edge.settle(without.edge.stop())
     const online = await startPair(t, { entry: { url: stub.url }, edge: { directory } })
