@@ -49,12 +49,13 @@ export async function pullBlob(
     }
     const upstream = requireUpstream(repository, namespace)
     return asking(deps, repository, digest, async () => {
-      if (!member && (await isSomewhereElse(deps, repository, digest))) {
-        await confirm(deps, repository, { digest, namespace: upstream })
-        const here = await openHere(deps, repository, { digest, source: 'hit' })
-        if (here !== undefined) return here
-      }
-      return fill(deps, repository, { digest, namespace: upstream })
+      const confirmed = !member && (await isSomewhereElse(deps, repository, digest))
+      if (confirmed) await confirm(deps, repository, { digest, namespace: upstream })
+      return fill(deps, repository, {
+        digest,
+        namespace: upstream,
+        mayJoin: member || confirmed,
+      })
     })
   })
 }
@@ -103,7 +104,12 @@ async function openHere(
   const opened = await deps.store.openRead(digest)
   if (opened === undefined) return undefined
   const { blob, handle } = opened
-  await noteUse(deps, repository, blob)
+  try {
+    await noteUse(deps, repository, blob)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
   return {
     digest,
     sizeBytes: blob.sizeBytes,
@@ -137,8 +143,7 @@ async function isSomewhereElse(
   digest: Digest,
 ): Promise<boolean> {
   const running = deps.fills.find(digest)
-  if (running !== undefined)
-    return repositoryKey(running.task.repository) !== repositoryKey(repository)
+  if (running !== undefined) return isForeign(running, repository)
   return (await deps.store.find(digest)) !== undefined
 }
 
@@ -153,21 +158,33 @@ async function confirm(
   return head
 }
 
-/** Joins the running fill or starts one. What has just been published is read from disk instead. */
+/**
+ * Joins the running fill or starts one. What has just been published is read from disk instead. `mayJoin`: the repository is known
+ * to hold the blob; else a fill that runs for another one is no right to it (R84), and the upstream is asked first.
+ */
 async function fill(
   deps: PullBlobDeps,
   repository: Repository,
-  { digest, namespace }: { digest: Digest; namespace: Namespace },
+  wanted: { digest: Digest; namespace: Namespace; mayJoin: boolean },
 ): Promise<BlobAnswer> {
+  const { digest, namespace } = wanted
+  let { mayJoin } = wanted
   const declaredBytes = await deps.catalog.sizeOf(repository, digest)
   for (;;) {
     // A fill may have ended since the disk was looked at; without a second look the blob would be fetched twice.
     if (
       deps.fills.find(digest) === undefined &&
-      (await deps.catalog.isMember(repository, digest))
+      (mayJoin || (await deps.catalog.isMember(repository, digest)))
     ) {
       const here = await openHere(deps, repository, { digest, source: 'hit' })
       if (here !== undefined) return here
+    }
+    // From here to the start nothing is awaited: another repository's fill must not slip in between.
+    const foreign = isForeign(deps.fills.find(digest), repository)
+    if (foreign && !mayJoin) {
+      await confirm(deps, repository, { digest, namespace })
+      mayJoin = true
+      continue
     }
     const { fill: running, joined } = deps.fills.start({
       repository,
@@ -175,20 +192,33 @@ async function fill(
       namespace,
       declaredBytes,
     })
-    const sizeBytes = await running.sized
-    const handle = running.hold()
-    if (handle !== undefined || running.progress.state === 'uncached') {
-      return following(deps, running, {
-        digest,
-        sizeBytes,
-        source: joined ? 'joined' : 'miss',
-        handle,
-      })
-    }
-    // Its file was closed between the two lines above: it is over, and the disk has it or nobody has.
+    const answer = await follower(deps, running, joined ? 'joined' : 'miss')
+    if (answer !== undefined) return answer
+    // Its file was closed already: it is over, and the disk has it or nobody has.
     await running.over
-    if (running.progress.state === 'failed') throw running.progress.error
+    // What another repository was told says nothing about this one.
+    if (running.progress.state === 'failed' && !foreign) throw running.progress.error
   }
+}
+
+function isForeign(running: Fill | undefined, repository: Repository): boolean {
+  return (
+    running !== undefined && repositoryKey(running.task.repository) !== repositoryKey(repository)
+  )
+}
+
+/** Undefined when the fill failed before its length was known, or is over. */
+async function follower(
+  deps: PullBlobDeps,
+  running: Fill,
+  source: Source,
+): Promise<BlobAnswer | undefined> {
+  const sizeBytes = await running.sized.catch(() => undefined)
+  if (sizeBytes === undefined) return undefined
+  const { digest } = running.task
+  const handle = running.hold()
+  if (handle === undefined && running.progress.state !== 'uncached') return undefined
+  return following(deps, running, { digest, sizeBytes, source, handle })
 }
 
 function following(

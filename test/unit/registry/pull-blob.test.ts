@@ -1,0 +1,85 @@
+// Goal: who may have a blob, and what becomes of files and waiters when something fails, holds in every order of events.
+// Method: the engine over in-memory twins, with an upstream that answers when the test says so.
+import t from 'tap'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
+
+const bytes = Buffer.from('the content of a blob')
+const digest = digestOf(bytes)
+const owner = repositoryOf('team/owner')
+const stranger = repositoryOf('team/stranger')
+
+t.test(
+  'R84: whoever asks at the same moment through another repository must have a right of its own',
+  async t => {
+    const { registry } = createEngine({
+      upstream: {
+        getBlob: async name => {
+          if (name === owner.name) return blobAnswer([bytes])
+          throw new UpstreamError('not-found', 'not in this repository')
+        },
+      },
+    })
+    const [first, second] = await Promise.allSettled([
+      registry.pullBlob(owner, digest),
+      registry.pullBlob(stranger, digest),
+    ])
+    t.match(second, { status: 'rejected', reason: { code: 'BLOB_UNKNOWN' } })
+    if (first.status === 'rejected') throw first.reason
+    t.same(await readAll(first.value), bytes)
+  },
+)
+
+t.test('R84: the refusal that one repository got is not the answer of another', async t => {
+  for (const failure of ['not-found', 'denied', 'invalid'] as const) {
+    const refused = Promise.withResolvers<void>()
+    const { registry } = createEngine({
+      upstream: {
+        headBlob: async () => ({ sizeBytes: bytes.length }),
+        getBlob: async name => {
+          if (name === owner.name) return blobAnswer([bytes])
+          await refused.promise
+          throw new UpstreamError(failure, 'not for you')
+        },
+      },
+    })
+    const second = registry.pullBlob(stranger, digest)
+    second.catch(() => {})
+    await new Promise(setImmediate)
+    const first = registry.pullBlob(owner, digest)
+    await new Promise(setImmediate)
+    refused.resolve()
+    await t.rejects(second, failure)
+    t.same(await readAll(await first), bytes, failure)
+  }
+})
+
+t.test('a blob that was opened is closed when its use cannot be written down', async t => {
+  let open = 0
+  const { registry, store, catalog } = createEngine({
+    store: store => {
+      const openRead = store.openRead.bind(store)
+      return Object.assign(store, {
+        openRead: async (wanted: typeof digest) => {
+          const opened = await openRead(wanted)
+          if (opened === undefined) return undefined
+          open += 1
+          const close = async () => {
+            open -= 1
+          }
+          return { ...opened, handle: { ...opened.handle, close } }
+        },
+      })
+    },
+  })
+  await store.put(digest, bytes, 'cached')
+  const record = { sizeBytes: bytes.length, contentClass: 'cached', atMs: 1 } as const
+  await catalog.recordBlob({ repository: owner, digest, ...record })
+  catalog.findContent = async () => {
+    throw new StoreError('io', 'the catalog is closed')
+  }
+  await rejection(registry.pullBlob(owner, digest))
+  t.equal(open, 0)
+})
