@@ -19,7 +19,7 @@ export function describeBox(): Box {
     versions: {
       Entrepot: entrepotVersion(),
       'docker-registry': versionOf(() => packagedTool('docker-registry'), ['--version']),
-      distribution: versionOf(() => goTool('distribution'), ['--version'], goVersion),
+      distribution: versionOf(() => goTool('distribution'), ['--version']),
       zot: versionOf(() => process.env['ZOT_BIN'] ?? '', ['--version']),
       nginx: versionOf(() => '/usr/sbin/nginx', ['-v']),
       skopeo: versionOf(() => packagedTool('skopeo'), ['--version']),
@@ -34,26 +34,13 @@ function entrepotVersion(): string {
 }
 
 /** The first thing that looks like a version in what `program` says of itself. */
-function versionOf(
-  find: () => string,
-  args: readonly string[],
-  otherwise?: (program: string) => string | undefined,
-): string {
+function versionOf(find: () => string, args: readonly string[]): string {
   try {
-    const program = find()
-    const { stdout, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
+    const { stdout, stderr, error } = spawnSync(find(), args, { encoding: 'utf8' })
     if (error !== undefined) return 'not there'
     const found = /\bv?(\d+\.\d+(?:\.\d+)*)/.exec(`${stdout}\n${stderr}`)?.[1]
-    return found ?? otherwise?.(program) ?? 'unknown'
+    return found ?? 'unknown'
   } catch {
     return 'not there'
   }
-}
-
-/** A program built from a Go module carries that module's version. */
-function goVersion(program: string): string | undefined {
-  const { stdout } = spawnSync('go', ['version', '-m', program], { encoding: 'utf8' })
-  return /^\s*(?:mod|dep)\s+github\.com\/distribution\/distribution\/v3\s+v(\S+)/m.exec(
-    stdout ?? '',
-  )?.[1]
 }

@@ -88,9 +88,12 @@ function goals(result: RowResult): readonly string[] {
     ]),
   ])
   const missed = judged.filter(({ verdict }) => verdict?.met === false)
-  const reasons = missed.map(
-    ({ must, why }) => `* ${must}: ${why ?? 'the reason is not known yet.'}`,
-  )
+  const reasonOf = ({ why = 'not known yet.' }: { why?: string }) => why
+  // Several are often missed for one reason.
+  const reasons = [...new Set(missed.map(reasonOf))].map(reason => {
+    const these = missed.filter(goal => reasonOf(goal) === reason)
+    return `* ${these.map(({ must }) => must.replace(/:$/, '')).join('; ')}.\n  Why: ${reason}`
+  })
   return reasons.length === 0 ? [table] : [table, `Missed:\n\n${reasons.join('\n')}`]
 }
 
