@@ -33,8 +33,4 @@ export class NegativeCache {
     if (error instanceof UpstreamError && error.failure === 'not-found')
       this.#entries.set(key, error)
   }
-
-  forget(key: string): void {
-    this.#entries.delete(key)
-  }
 }

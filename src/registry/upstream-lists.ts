@@ -51,7 +51,8 @@ export class UpstreamLists {
     if (kept !== undefined && ageMs >= 0 && ageMs < source.ttlMs) {
       return { body: kept.body, source: 'hit', warnings: [] }
     }
-    const flight = `${repositoryKey(source.repository)} ${source.key}`
+    // "list" and a space: no tag is called like this, and what is remembered of tags must not speak for lists.
+    const flight = `${repositoryKey(source.repository)} list ${source.key}`
     const { promise, joined } = this.#flights.run(flight, () => this.#ask(source, flight))
     try {
       return { body: await promise, source: joined ? 'joined' : 'miss', warnings: [] }

@@ -1,7 +1,7 @@
 // Goal: tag lists, referrers and the catalog through the whole edge: kept briefly, never invented, never another's (R65–R81).
 // Method: a counting stub registry, the edge in process, a clock that the test moves.
 import t from 'tap'
-import { startPair } from '../kit/edge-over-stub.ts'
+import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
 import { failure } from '../kit/stub-faults.ts'
@@ -173,3 +173,9 @@ t.test(
     t.equal(stub.requests.length, 0)
   },
 )
+
+t.test('R94: that there is no tag called tags says nothing about the list of tags', async t => {
+  const { edge } = await startPair(t, { images: { v1: image } })
+  t.equal((await edge.get(`${MANIFESTS}/tags`)).status, 404)
+  t.equal((await edge.get(TAGS)).status, 200)
+})
