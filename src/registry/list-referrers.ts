@@ -9,7 +9,7 @@ import type { ManifestContents } from './manifest-content.ts'
 import type { Namespaces } from './namespaces.ts'
 import type { Catalog } from './ports/catalog.ts'
 import { UpstreamError } from './ports/upstream.ts'
-import { clientError } from './upstream-failure.ts'
+import { telling } from './upstream-failure.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 
 const LONGEST_TTL_MS = 30_000
@@ -33,7 +33,7 @@ export async function listReferrers(
   repository: Repository,
   { digest, artifactTypes }: { digest: Digest; artifactTypes: readonly string[] },
 ): Promise<ReferrersAnswer> {
-  try {
+  return telling(repository, 'NAME_UNKNOWN', async () => {
     const found = await find(deps, repository, digest)
     const filtered = artifactTypes.length > 0
     const manifests = filtered
@@ -42,9 +42,7 @@ export async function listReferrers(
         )
       : found.manifests
     return { ...found, manifests, filtered }
-  } catch (error) {
-    throw clientError(error, repository, 'NAME_UNKNOWN')
-  }
+  })
 }
 
 async function find(

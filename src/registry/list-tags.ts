@@ -3,11 +3,11 @@
 import { RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import type { ListPage, Source, TagsAnswer } from './answers.ts'
-import { type ListSource, UpstreamLists } from './upstream-lists.ts'
+import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 import type { Namespaces } from './namespaces.ts'
 import type { Catalog } from './ports/catalog.ts'
 import { UpstreamError } from './ports/upstream.ts'
-import { clientError } from './upstream-failure.ts'
+import { telling } from './upstream-failure.ts'
 
 /** The list's key in the catalog. */
 const KEY = 'tags'
@@ -28,15 +28,13 @@ export async function listTags(
   repository: Repository,
   page: ListPage,
 ): Promise<TagsAnswer> {
-  try {
+  return telling(repository, 'NAME_UNKNOWN', async () => {
     const { tags, source, warnings } = await allTags(deps, repository)
     const { after, limit } = page
     const start = after === undefined ? 0 : firstAfter(tags, after)
     const shown = tags.slice(start, start + limit)
     return { tags: shown, more: start + shown.length < tags.length, source, warnings }
-  } catch (error) {
-    throw clientError(error, repository, 'NAME_UNKNOWN')
-  }
+  })
 }
 
 async function allTags(

@@ -40,13 +40,13 @@ export class ManifestContents {
 
   /** What is here and belongs to this repository; undefined when it must be fetched. */
   async here(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
-    const { catalog, store, clock } = this.#deps
+    const { catalog, store, clock, note } = this.#deps
     const fact = await catalog.findManifest(repository, digest)
     if (fact === undefined) return undefined
     const bytes = await store.readVerified(digest)
     if (bytes === undefined) {
       // The row says yes and the disk says no: the disk is right.
-      await catalog.forgetContent(digest)
+      await bestEffort(note, () => catalog.forgetContent(digest))
       return undefined
     }
     catalog.noteUse(digest, clock.nowMs())
@@ -99,13 +99,23 @@ export class ManifestContents {
     if (content?.mediaType === undefined) return undefined
     const bytes = await store.readVerified(digest)
     if (bytes === undefined) return undefined
-    if (options.confirmed !== true) {
-      const head = await this.#asking(repository, digest, () =>
-        options.namespace.upstream.headManifest(repository.name, { kind: 'digest', digest }),
-      )
-      if (head.digest !== undefined && head.digest !== digest) return undefined
-    }
+    const confirmed =
+      options.confirmed === true || (await this.#isIn(repository, digest, options.namespace))
+    if (!confirmed) return undefined
     return this.#keep(repository, { bytes, digest, mediaType: content.mediaType, warnings: [] })
+  }
+
+  /** Does the upstream say so? False also where it gives no answer to a HEAD: then a GET has to tell. */
+  async #isIn(repository: Repository, digest: Digest, { upstream }: Namespace): Promise<boolean> {
+    try {
+      const head = await this.#asking(repository, digest, () =>
+        upstream.headManifest(repository.name, { kind: 'digest', digest }),
+      )
+      return head.digest === undefined || head.digest === digest
+    } catch (error) {
+      if (error instanceof UpstreamError && error.failure === 'unsupported') return false
+      throw error
+    }
   }
 
   async #fetch(

@@ -18,7 +18,7 @@ import type { NoteEvent } from './ports/events.ts'
 import { UpstreamError } from './ports/upstream.ts'
 import type { Readers } from './readers.ts'
 import type { SharedHandle } from './shared-handle.ts'
-import { clientError } from './upstream-failure.ts'
+import { telling } from './upstream-failure.ts'
 
 export interface PullBlobDeps {
   readonly store: BlobStore
@@ -37,7 +37,7 @@ export async function pullBlob(
   repository: Repository,
   digest: Digest,
 ): Promise<BlobAnswer> {
-  return telling(repository, async () => {
+  return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     const member = await deps.catalog.isMember(repository, digest)
     if (member) {
@@ -66,7 +66,7 @@ export async function headBlob(
   repository: Repository,
   digest: Digest,
 ): Promise<BlobHead> {
-  return telling(repository, async () => {
+  return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     const stored = (await deps.catalog.isMember(repository, digest))
       ? await deps.store.find(digest)
@@ -251,16 +251,5 @@ async function asking<Answer>(
   } catch (error) {
     deps.negative.note(key, error)
     throw error
-  }
-}
-
-async function telling<Answer>(
-  repository: Repository,
-  work: () => Promise<Answer>,
-): Promise<Answer> {
-  try {
-    return await work()
-  } catch (error) {
-    throw clientError(error, repository, 'BLOB_UNKNOWN')
   }
 }

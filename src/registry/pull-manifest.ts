@@ -13,8 +13,8 @@ import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog, ManifestFact } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import { UpstreamError } from './ports/upstream.ts'
-import type { ResolvedTag, TagResolver } from './resolve-tag.ts'
-import { clientError } from './upstream-failure.ts'
+import { isOnlyKnown, type ResolvedTag, type TagResolver } from './resolve-tag.ts'
+import { telling } from './upstream-failure.ts'
 
 /** What a client without a choice of platform is given from a Docker manifest list (R39). */
 const DEFAULT_PLATFORM = 'linux/amd64'
@@ -35,7 +35,7 @@ export async function pullManifest(
   repository: Repository,
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
-  return telling(repository, async () => {
+  return telling(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return local(deps, repository, request)
     const { reference } = request
@@ -53,21 +53,18 @@ export async function headManifest(
   repository: Repository,
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
-  return telling(repository, async () => {
+  return telling(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
     const context = { ...deps, namespace }
     const { reference } = request
     if (reference.kind === 'digest') return headDigest(context, repository, reference.digest)
-    const resolved = await deps.tags.resolve(repository, reference.tag, {
-      namespace,
-      wantsBytes: false,
-    })
-    const head = (await headResolved(context, repository, resolved)) satisfies ManifestAnswer
-    if (!isAccepted(request, head.mediaType)) {
-      return withoutBytes(await pullTagged(context, repository, { ...request, tag: reference.tag }))
-    }
-    return { ...head, ...tagStory(deps, resolved, head.source) }
+    const { tag } = reference
+    const head = await resolving(context, repository, { tag, wantsBytes: false }, resolved =>
+      headResolved(context, repository, resolved),
+    )
+    if (isAccepted(request, head.mediaType)) return head
+    return withoutBytes(await pullTagged(context, repository, { ...request, tag }))
   })
 }
 
@@ -78,18 +75,37 @@ async function pullTagged(
   repository: Repository,
   request: ManifestRequest & { tag: Tag },
 ): Promise<ManifestAnswer> {
-  const { namespace } = context
-  const resolved = await context.tags.resolve(repository, request.tag, {
-    namespace,
-    wantsBytes: true,
+  const { tag } = request
+  return resolving(context, repository, { tag, wantsBytes: true }, async resolved => {
+    const found =
+      resolved.content === undefined
+        ? await get(context, repository, resolved.digest, resolved.head !== undefined)
+        : { content: resolved.content, source: resolved.source }
+    const chosen = await negotiate(context, repository, { content: found.content, request })
+    await assertDeliverable(context, repository, chosen.fact, resolved.failure)
+    return { ...answer(chosen, found.source), ...tagStory(context, resolved, found.source) }
   })
-  const found =
-    resolved.content === undefined
-      ? await get(context, repository, resolved.digest, resolved.head !== undefined)
-      : { content: resolved.content, source: resolved.source }
-  await assertDeliverable(context, repository, found.content.fact, resolved.failure)
-  const chosen = await negotiate(context, repository, { content: found.content, request })
-  return { ...answer(chosen, found.source), ...tagStory(context, resolved, found.source) }
+}
+
+/**
+ * Finds out where the tag points and gives that to `use`. What was only known here may be gone upstream before its document came: then
+ * the upstream is asked where the tag points now.
+ */
+async function resolving(
+  context: Context,
+  repository: Repository,
+  { tag, wantsBytes }: { tag: Tag; wantsBytes: boolean },
+  use: (resolved: ResolvedTag) => Promise<ManifestAnswer>,
+): Promise<ManifestAnswer> {
+  const { tags, namespace } = context
+  const resolved = await tags.resolve(repository, tag, { namespace, wantsBytes })
+  try {
+    return await use(resolved)
+  } catch (error) {
+    const isGone = error instanceof UpstreamError && error.failure === 'not-found'
+    if (!isGone || !isOnlyKnown(resolved)) throw error
+    return use(await tags.fetch(repository, tag, namespace))
+  }
 }
 
 /** Age, source and warnings that a tag's answer carries. */
@@ -122,8 +138,9 @@ async function headDigest(
   context: Context,
   repository: Repository,
   digest: Digest,
+  failure?: UpstreamError,
 ): Promise<ManifestAnswer> {
-  const here = await headHere(context, repository, digest)
+  const here = await headHere(context, repository, { digest, failure })
   if (here !== undefined) return here
   if (context.namespace.policy.offline) {
     throw offline(repository, 'the manifest is not here')
@@ -158,12 +175,12 @@ async function headDigest(
 async function headHere(
   context: Context,
   repository: Repository,
-  digest: Digest,
+  { digest, failure }: { digest: Digest; failure: UpstreamError | undefined },
 ): Promise<ManifestAnswer | undefined> {
   const { catalog, store } = context
   const fact = await catalog.findManifest(repository, digest)
   if (fact === undefined || (await store.find(digest)) === undefined) return undefined
-  await assertDeliverable(context, repository, fact)
+  await assertDeliverable(context, repository, fact, failure)
   const { mediaType, sizeBytes } = fact
   return {
     digest,
@@ -181,10 +198,18 @@ async function headResolved(
   repository: Repository,
   resolved: ResolvedTag,
 ): Promise<ManifestAnswer> {
-  const { digest, content, head, source, warnings } = resolved
+  const found = await headOf(context, repository, resolved)
+  return { ...found, ...tagStory(context, resolved, found.source) }
+}
+
+async function headOf(
+  context: Context,
+  repository: Repository,
+  { digest, content, head, source, warnings, failure }: ResolvedTag,
+): Promise<ManifestAnswer> {
   if (content !== undefined) return withoutBytes(answer(content, source))
   if (head?.mediaType === undefined || head.sizeBytes === undefined)
-    return headDigest(context, repository, digest)
+    return headDigest(context, repository, digest, failure)
   const { mediaType, sizeBytes } = head
   return { digest, mediaType, sizeBytes, bytes: undefined, source, ageMs: undefined, warnings }
 }
@@ -271,15 +296,4 @@ function answer({ fact, bytes, warnings }: ManifestContent, source: Source): Man
 
 function withoutBytes(whole: ManifestAnswer): ManifestAnswer {
   return { ...whole, bytes: undefined }
-}
-
-async function telling<Answer>(
-  repository: Repository,
-  work: () => Promise<Answer>,
-): Promise<Answer> {
-  try {
-    return await work()
-  } catch (error) {
-    throw clientError(error, repository, 'MANIFEST_UNKNOWN')
-  }
 }

@@ -1,26 +1,64 @@
-// The memory that blobs are read into on their way to clients: how much each reader takes at once, and buffers that go round. A
-// fresh buffer for every read costs more than the read: its pages have to be mapped, cleared and given back again.
+// The memory that blobs are read into on their way to clients. It goes round: a fresh buffer for every read costs more than the
+// read, and leaves the allocator with holes that it does not give back.
 
-/** One read. Large reads cost less; many readers at once get smaller ones so that memory stays bounded. */
-const LARGEST_CHUNK_BYTES = 512 * 1024
-const SMALLEST_CHUNK_BYTES = 64 * 1024
-/** All chunks being read at one time together, and all buffers that wait to be used again. */
-const CHUNK_BUDGET_BYTES = 8 * 1024 * 1024
+/** How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Largest first. */
+const SIZES = [
+  { bytes: 512 * 1024, readersMax: 16 },
+  { bytes: 128 * 1024, readersMax: 64 },
+  // Beyond so many, reads still have this size, in memory that is not kept.
+  { bytes: 64 * 1024, readersMax: 224 },
+] as const
+/** Memory is taken from the system in pieces of this size, and kept. */
+const SLAB_BYTES = 2 * 1024 * 1024
+/** Buffers of one size; as many are kept as readers may use it. */
+class Shelf {
+  readonly sizeBytes: number
+  readonly #kept: number
+  readonly #free: Buffer[] = []
+  /** What was handed out and may come back, once; by slab and place in it. */
+  readonly #lent = new Map<ArrayBufferLike, Map<number, Buffer>>()
+  #made = 0
 
-/** Counts the readers, so that their chunks share one budget, and keeps their buffers. One per process. */
+  constructor(sizeBytes: number, kept: number) {
+    this.sizeBytes = sizeBytes
+    this.#kept = kept
+  }
+
+  take(): Buffer | undefined {
+    if (this.#free.length === 0 && this.#made < this.#kept) this.#grow()
+    const buffer = this.#free.pop()
+    if (buffer !== undefined) this.#lent.get(buffer.buffer)?.set(buffer.byteOffset, buffer)
+    return buffer
+  }
+
+  /** No effect for what was not taken from here, or came back already. */
+  putBack(chunk: Uint8Array): void {
+    const lent = this.#lent.get(chunk.buffer)
+    const buffer = lent?.get(chunk.byteOffset)
+    if (buffer === undefined) return
+    lent?.delete(chunk.byteOffset)
+    this.#free.push(buffer)
+  }
+
+  #grow(): void {
+    const slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.#lent.set(slab.buffer, new Map())
+    for (let at = 0; at < SLAB_BYTES; at += this.sizeBytes) {
+      this.#free.push(slab.subarray(at, at + this.sizeBytes))
+      this.#made += 1
+    }
+  }
+}
+
+/** Counts the readers, and lends them their buffers. One per process. */
 export class Readers {
   #active = 0
-  /** By length. */
-  readonly #free = new Map<number, ArrayBufferLike[]>()
-  #freeBytes = 0
-  /** What was handed out and may come back, once. */
-  readonly #lent = new WeakSet<ArrayBufferLike>()
+  readonly #shelves = SIZES.map(({ bytes, readersMax }) => new Shelf(bytes, readersMax))
 
-  /** Bytes to read at once now: a power of two, so that buffers fit again. */
+  /** Bytes to read at once now. */
   get chunkBytes(): number {
-    let bytes = LARGEST_CHUNK_BYTES
-    while (bytes > SMALLEST_CHUNK_BYTES && bytes * this.#active > CHUNK_BUDGET_BYTES) bytes /= 2
-    return bytes
+    const size = SIZES.find(({ readersMax }) => this.#active <= readersMax)
+    return (size ?? SIZES[2]).bytes
   }
 
   enter(): void {
@@ -31,26 +69,14 @@ export class Readers {
     this.#active -= 1
   }
 
-  /** Memory for a read of at most LARGEST_CHUNK_BYTES; what is in it is anybody's. Small pieces get memory of their own. */
+  /** Memory for one read of at most the largest size; what is in it is anybody's. When all of its size is lent, new memory. */
   lend(lengthBytes: number): Buffer {
-    if (lengthBytes < SMALLEST_CHUNK_BYTES) return Buffer.allocUnsafeSlow(lengthBytes)
-    let wholeBytes = SMALLEST_CHUNK_BYTES
-    while (wholeBytes < lengthBytes) wholeBytes *= 2
-    const free = this.#free.get(wholeBytes)?.pop()
-    if (free !== undefined) this.#freeBytes -= wholeBytes
-    const memory = free ?? Buffer.allocUnsafeSlow(wholeBytes).buffer
-    this.#lent.add(memory)
-    return Buffer.from(memory, 0, lengthBytes)
+    const shelf = this.#shelves.findLast(({ sizeBytes }) => sizeBytes >= lengthBytes)
+    return shelf?.take()?.subarray(0, lengthBytes) ?? Buffer.allocUnsafeSlow(lengthBytes)
   }
 
   /** Takes memory back that nobody reads or writes any more. No effect for what was not lent, or came back already. */
   giveBack(chunk: Uint8Array): void {
-    const memory = chunk.buffer
-    if (!this.#lent.delete(memory)) return
-    if (this.#freeBytes + memory.byteLength > CHUNK_BUDGET_BYTES) return
-    const free = this.#free.get(memory.byteLength)
-    if (free === undefined) this.#free.set(memory.byteLength, [memory])
-    else free.push(memory)
-    this.#freeBytes += memory.byteLength
+    for (const shelf of this.#shelves) shelf.putBack(chunk)
   }
 }

@@ -33,6 +33,11 @@ export interface ResolvedTag {
   readonly warnings: readonly string[]
 }
 
+/** Was the upstream left out of it, not asked and not failing? */
+export function isOnlyKnown({ head, content, failure }: ResolvedTag): boolean {
+  return head === undefined && content === undefined && failure === undefined
+}
+
 export interface ResolveTagDeps {
   readonly catalog: Catalog
   readonly clock: Clock
@@ -86,7 +91,7 @@ export class TagResolver {
     return this.#orStale(repository, known, { namespace, asked })
   }
 
-  /** How long the tag's answer is fresh, for `why` and for freshness itself. */
+  /** Patterns are compiled once for each namespace. */
   #ttlMs(namespace: Namespace, repository: Repository, tag: Tag): number {
     let ttl = this.#ttls.get(namespace)
     if (ttl === undefined) {
@@ -143,7 +148,7 @@ export class TagResolver {
     const cold = options.known === undefined && options.wantsBytes
     const key = `${cold ? 'GET' : 'HEAD'} ${repositoryKey(repository)}:${tag}`
     const { promise, joined } = this.#flights.run(key, () =>
-      cold ? this.#get(repository, tag, options.namespace) : this.#head(repository, tag, options),
+      cold ? this.fetch(repository, tag, options.namespace) : this.#head(repository, tag, options),
     )
     const resolved = await promise
     return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
@@ -161,7 +166,7 @@ export class TagResolver {
     try {
       const head = await namespace.upstream.headManifest(repository.name, { kind: 'tag', tag })
       // Without a digest a HEAD says nothing about what changed (R44).
-      if (head.digest === undefined) return await this.#get(repository, tag, namespace)
+      if (head.digest === undefined) return await this.fetch(repository, tag, namespace)
       const checkedAtMs = clock.nowMs()
       const { digest } = head
       await bestEffort(note, () => catalog.recordTag(repository, tag, digest, checkedAtMs))
@@ -177,14 +182,15 @@ export class TagResolver {
       }
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error
-      if (error.failure === 'unsupported') return this.#get(repository, tag, namespace)
+      if (error.failure === 'unsupported') return this.fetch(repository, tag, namespace)
       negative.note(key, error)
       if (error.failure === 'not-found') await this.#forget(repository, tag)
       throw error
     }
   }
 
-  async #get(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
+  /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
+  async fetch(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
     try {
       const { content, source } = await this.#deps.contents.getTagged(repository, tag, namespace)
       return {

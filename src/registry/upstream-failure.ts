@@ -33,8 +33,21 @@ export function mayServeStale(error: unknown): boolean {
 /** The `404` code for what was asked: a manifest, a blob, or a list of a repository. */
 export type MissingCode = Extract<ErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN'>
 
+/** Runs `work`; an UpstreamError of it becomes what the client is told. @throws RegistryError, or what else `work` throws */
+export async function telling<Answer>(
+  repository: Repository,
+  missing: MissingCode,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await work()
+  } catch (error) {
+    throw clientError(error, repository, missing)
+  }
+}
+
 /** Turns an UpstreamError into what the client is told; any other error comes back as it is. */
-export function clientError(error: unknown, repository: Repository, missing: MissingCode): unknown {
+function clientError(error: unknown, repository: Repository, missing: MissingCode): unknown {
   if (!(error instanceof UpstreamError)) return error
   const where = repositoryKey(repository)
   const { registry } = repository

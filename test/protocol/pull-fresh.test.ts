@@ -149,6 +149,26 @@ t.test(
   },
 )
 
+t.test('R91: HEAD of a stale manifest tells the same outage as GET', async t => {
+  const { edge, stub } = await started(t)
+  await edge.get(TAG)
+  await stub.stop()
+  await edge.clock.advance(DAY_MS)
+  const head = get(`${edge.url}${TAG}`, {}, { method: 'HEAD' })
+  t.equal((await edge.settle(head)).status, 503)
+})
+
+t.test(
+  'a tag whose known manifest is gone upstream before it came here is asked for anew',
+  async t => {
+    const { edge, stub } = await started(t)
+    await get(`${edge.url}${TAG}`, {}, { method: 'HEAD' })
+    stub.addImage('library/app', 'v1', second)
+    stub.deleteManifest('library/app', first.manifest.digest)
+    t.match(await edge.get(TAG), { status: 200, body: second.manifest.bytes })
+  },
+)
+
 t.test('a tag that was deleted upstream is 404 after its ttl, and stays so', async t => {
   const { edge, stub } = await started(t)
   await edge.get(TAG)
