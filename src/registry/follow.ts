@@ -109,14 +109,18 @@ function isAhead(position: number, progress: FillProgress): boolean {
   return progress.state === 'running' && position - progress.contiguousBytes > FAR_AHEAD_BYTES
 }
 
-/** As much as there is of `lengthBytes`, in memory that may be given back to `readers`. */
+/** `lengthBytes` from `position`, whole: the memory is lent, and a part of it would outlive the loan. */
 async function readChunk(
   handle: PositionalReader,
   readers: Readers,
   { position, lengthBytes }: { position: number; lengthBytes: number },
 ): Promise<Uint8Array> {
   const chunk = readers.lend(lengthBytes)
-  const count = await handle.read(chunk, position)
-  if (count === 0) throw new Error('a blob on disk ended before its length')
-  return count === lengthBytes ? chunk : chunk.subarray(0, count)
+  let filled = await handle.read(chunk, position)
+  while (filled < lengthBytes) {
+    const more = await handle.read(chunk.subarray(filled), position + filled)
+    if (more === 0) throw new Error('a blob on disk ended before its length')
+    filled += more
+  }
+  return chunk
 }

@@ -10,13 +10,16 @@ const SIZES = [
 ] as const
 /** Memory is taken from the system in pieces of this size, and kept. */
 const SLAB_BYTES = 2 * 1024 * 1024
+
 /** Buffers of one size; as many are kept as readers may use it. */
 class Shelf {
   readonly sizeBytes: number
   readonly #kept: number
   readonly #free: Buffer[] = []
-  /** What was handed out and may come back, once; by slab and place in it. */
-  readonly #lent = new Map<ArrayBufferLike, Map<number, Buffer>>()
+  /** The kept buffer behind each chunk that is out. */
+  readonly #lent = new WeakMap<Uint8Array, Buffer>()
+  /** A chunk that nobody gave back, because its client left while the kernel had it, comes back when nobody holds it any more. */
+  readonly #forgotten = new FinalizationRegistry<Buffer>(buffer => this.#free.push(buffer))
   #made = 0
 
   constructor(sizeBytes: number, kept: number) {
@@ -24,25 +27,28 @@ class Shelf {
     this.#kept = kept
   }
 
-  take(): Buffer | undefined {
+  /** Undefined when all are out. */
+  take(lengthBytes: number): Buffer | undefined {
     if (this.#free.length === 0 && this.#made < this.#kept) this.#grow()
     const buffer = this.#free.pop()
-    if (buffer !== undefined) this.#lent.get(buffer.buffer)?.set(buffer.byteOffset, buffer)
-    return buffer
+    if (buffer === undefined) return undefined
+    const chunk = buffer.subarray(0, lengthBytes)
+    this.#lent.set(chunk, buffer)
+    this.#forgotten.register(chunk, buffer, chunk)
+    return chunk
   }
 
   /** No effect for what was not taken from here, or came back already. */
   putBack(chunk: Uint8Array): void {
-    const lent = this.#lent.get(chunk.buffer)
-    const buffer = lent?.get(chunk.byteOffset)
+    const buffer = this.#lent.get(chunk)
     if (buffer === undefined) return
-    lent?.delete(chunk.byteOffset)
+    this.#lent.delete(chunk)
+    this.#forgotten.unregister(chunk)
     this.#free.push(buffer)
   }
 
   #grow(): void {
     const slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-    this.#lent.set(slab.buffer, new Map())
     for (let at = 0; at < SLAB_BYTES; at += this.sizeBytes) {
       this.#free.push(slab.subarray(at, at + this.sizeBytes))
       this.#made += 1
@@ -69,10 +75,13 @@ export class Readers {
     this.#active -= 1
   }
 
-  /** Memory for one read of at most the largest size; what is in it is anybody's. When all of its size is lent, new memory. */
+  /**
+   * Memory for one read; what is in it is anybody's. When all of its size is lent, new memory. It comes back by giveBack of this very
+   * object, or when nobody holds this object any more: a part of it must not outlive it.
+   */
   lend(lengthBytes: number): Buffer {
     const shelf = this.#shelves.findLast(({ sizeBytes }) => sizeBytes >= lengthBytes)
-    return shelf?.take()?.subarray(0, lengthBytes) ?? Buffer.allocUnsafeSlow(lengthBytes)
+    return shelf?.take(lengthBytes) ?? Buffer.allocUnsafeSlow(lengthBytes)
   }
 
   /** Takes memory back that nobody reads or writes any more. No effect for what was not lent, or came back already. */
