@@ -17,6 +17,11 @@ if (isTooOld(process.versions.node)) {
   process.exit(78)
 }
 
+// A reader that has seen enough (`entrepot ls | head`) is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', error => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1))
+}
+
 const { runCommand } = await import('./cli/commands.ts')
 const { exitCode } = await runCommand(process.argv.slice(2), {
   env: process.env,

@@ -40,7 +40,7 @@ export interface RunningServer {
   readonly socket: string
   readonly logger: Logger
   /** Takes over what can change while running; says what only a restart brings. */
-  reload(config: Config): Promise<ConfigChange>
+  reload(config: Config): ConfigChange
   /** Drains for at most http.draintimeout, parks what is unfinished, closes everything. Not to be called twice. */
   stop(): Promise<void>
 }
@@ -130,11 +130,11 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     admin: addresses.admin,
     socket: addresses.socket,
     logger,
-    reload: async next => {
+    reload: next => {
+      upstreams.replace(next)
       const change = compareConfigs(current, next)
       current = next
       logger.level = next.log.level
-      await upstreams.replace(next)
       return change
     },
     stop: async () => {

@@ -32,20 +32,15 @@ interface OpenNamespace extends Namespace {
 export class Upstreams implements Namespaces {
   readonly #deps: UpstreamsDeps
   #config: Config
-  #configured = new Map<RegistryHost, OpenNamespace>()
+  #configured: ReadonlyMap<RegistryHost, OpenNamespace>
   #route: Route
-  readonly #named: LRUCache<RegistryHost, OpenNamespace>
+  readonly #named = new LRUCache<RegistryHost, OpenNamespace>({ max: NAMED_BY_CLIENTS_MAX })
 
   constructor(config: Config, deps: UpstreamsDeps) {
     this.#deps = deps
     this.#config = config
     this.#route = createRoute(routeOptions(config))
-    this.#named = new LRUCache({
-      max: NAMED_BY_CLIENTS_MAX,
-      dispose: namespace => void namespace.close(),
-    })
-    for (const upstream of config.upstreams)
-      this.#configured.set(upstream.registry, this.#open(upstream))
+    this.#configured = this.#openAll(config)
   }
 
   find(registry: RegistryHost): Namespace | undefined {
@@ -60,25 +55,36 @@ export class Upstreams implements Namespaces {
     return this.#route(target, host)
   }
 
-  /** Requests under way end with the upstreams that they began with. */
-  async replace(config: Config): Promise<void> {
-    const before = [...this.#configured.values()]
+  /**
+   * Requests and downloads under way go on with the upstreams that they began with. Those are not closed but let go, like the ones
+   * that clients name and that fall out of the table: their connections end when nobody has used them for a while.
+   */
+  replace(config: Config): void {
+    const configured = this.#openAll(config)
     this.#config = config
-    this.#configured = new Map(config.upstreams.map(each => [each.registry, this.#open(each)]))
+    this.#configured = configured
     this.#route = createRoute(routeOptions(config))
     this.#named.clear()
-    await Promise.all(before.map(namespace => namespace.close()))
   }
 
+  /** Cuts what is under way at the upstreams of now. */
   async close(): Promise<void> {
+    const open = [...this.#configured.values(), ...this.#named.values()]
     this.#named.clear()
-    await Promise.all([...this.#configured.values()].map(namespace => namespace.close()))
+    await Promise.all(open.map(namespace => namespace.close()))
+  }
+
+  #openAll(config: Config): ReadonlyMap<RegistryHost, OpenNamespace> {
+    const { proxyEnvironment } = config
+    return new Map(
+      config.upstreams.map(each => [each.registry, this.#open(each, proxyEnvironment)]),
+    )
   }
 
   #openNamed(registry: RegistryHost): Namespace | undefined {
     const policy = this.#config.anyUpstream
     if (policy === undefined || registry === LOCALHOST) return undefined
-    const namespace = this.#open({
+    const config = {
       ...policy,
       namedByClient: true,
       registry,
@@ -88,14 +94,18 @@ export class Upstreams implements Namespaces {
       mirrors: [],
       client: undefined,
       virtualHosts: [],
-    })
+    } as const
+    const namespace = this.#open(config, this.#config.proxyEnvironment)
     this.#named.set(registry, namespace)
     return namespace
   }
 
-  #open(config: UpstreamConfig & { readonly namedByClient?: true }): OpenNamespace {
+  #open(
+    config: UpstreamConfig & { readonly namedByClient?: true },
+    proxyEnvironment: ProxyEnvironment,
+  ): OpenNamespace {
     const options = {
-      ...upstreamOptions(config, this.#config.proxyEnvironment, this.#deps.version),
+      ...upstreamOptions(config, proxyEnvironment, this.#deps.version),
       // Its address is checked like any foreign one: nobody but a client has named it.
       namedByClient: config.namedByClient === true,
     }

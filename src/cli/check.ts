@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
-import { systemClock } from '../system-clock.ts'
+import { commandClock } from '../system-clock.ts'
 import { type Probe, probeUpstreams } from '../upstreams.ts'
 import { invalidConfiguration, loadConfiguration } from './configuration.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
@@ -51,7 +51,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 function probe(config: Config): Promise<readonly Probe[]> {
   return probeUpstreams(config, {
-    clock: systemClock,
+    clock: commandClock,
     note: () => {},
     random: Math.random,
     version: VERSION,

@@ -30,7 +30,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
     { version: VERSION, http, admin, socket, data: config.storage.rootDirectory },
     'serving',
   )
-  context.onSignal('SIGHUP', () => void reload(server, context, values.config))
+  context.onSignal('SIGHUP', () => reload(server, context, values.config))
   await stopSignal(context)
   logger.info('stopping: answers under way are finished, new requests are refused')
   await server.stop()
@@ -86,11 +86,7 @@ function stopSignal(context: CliContext): Promise<void> {
   })
 }
 
-async function reload(
-  server: RunningServer,
-  context: CliContext,
-  named: string | undefined,
-): Promise<void> {
+function reload(server: RunningServer, context: CliContext, named: string | undefined): void {
   try {
     const { path, result } = loadConfiguration(context, named)
     if (result.kind === 'invalid') {
@@ -98,7 +94,7 @@ async function reload(
       server.logger.error({ faults }, 'configuration not reloaded: it has faults')
       return
     }
-    const change = await server.reload(result.config)
+    const change = server.reload(result.config)
     server.logger.info({ ...change }, 'configuration reloaded')
   } catch (error) {
     server.logger.error({ err: error }, 'configuration not reloaded')

@@ -63,6 +63,13 @@ export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptio
           'upstream sent content that does not match its digest',
         )
       }
+      case 'tag moved': {
+        const { tag, from, to } = event
+        return logger.info(
+          { repository: repositoryKey(event.repository), tag, from, to },
+          'tag moved',
+        )
+      }
       case 'served stale': {
         const upstream = event.repository.registry
         metrics.count('staleAnswers', { upstream })

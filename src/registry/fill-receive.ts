@@ -5,12 +5,15 @@ import type { FillTask } from './fill.ts'
 import { type FillFile, StoreError } from './ports/blob-store.ts'
 import { type UpstreamBlob, UpstreamError } from './ports/upstream.ts'
 import type { SharedHandle } from './shared-handle.ts'
-import type { SpaceLedger } from './space.ts'
+
+/** While nobody knows how long a blob is, room for more is looked for after so many bytes: the reserve on the disk is larger. */
+const LOOK_AGAIN_BYTES = 16 * 1024 * 1024
 
 export interface ReceiveContext {
   readonly task: FillTask
   readonly progress: FillProgress
-  readonly space: SpaceLedger
+  /** Makes sure of room: for a blob of this length, or, when nobody knows it, for a little more. @throws StoreError full */
+  readonly reserve: (sizeBytes: number | undefined) => Promise<void>
   readonly handle: SharedHandle | undefined
   readonly signal: AbortSignal
   /** Told once the length is known and agreed on. */
@@ -40,16 +43,13 @@ export async function receive(
     progress.sized(expectedBytes)
     context.sized(expectedBytes)
   }
-  const reserved = await context.space.promise(
-    Math.max(0, (expectedBytes ?? 0) - file.contiguousBytes),
-  )
+  await context.reserve(expectedBytes)
   try {
     await append(file, answer, {
       ...context,
       limitBytes: expectedBytes ?? Number.POSITIVE_INFINITY,
     })
   } finally {
-    reserved.giveBack()
     // What came before a connection broke counts: it is not asked for again.
     await file.flush()
   }
@@ -106,6 +106,7 @@ async function append(
   // had it already and a mixture of two different beginnings must never reach one client.
   let knownBytes = answer.offset === 0 ? file.contiguousBytes : 0
   let position = answer.offset
+  let lookedAt = position
   for await (const chunk of answer.body) {
     context.signal.throwIfAborted()
     const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
@@ -116,6 +117,10 @@ async function append(
         'invalid',
         `the upstream sent more than the blob's ${context.limitBytes} bytes`,
       )
+    }
+    if (context.limitBytes === Number.POSITIVE_INFINITY && position - lookedAt > LOOK_AGAIN_BYTES) {
+      lookedAt = position
+      await context.reserve(undefined)
     }
     if (overlap === chunk.length) continue
     knownBytes = 0

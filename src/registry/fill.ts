@@ -5,7 +5,14 @@ import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import { FillProgress } from './fill-progress.ts'
 import { receive } from './fill-receive.ts'
-import { canResume, isWrong, MAX_FRUITLESS_ATTEMPTS, pauseMs, setAside } from './fill-rules.ts'
+import {
+  canResume,
+  deadlineMs,
+  isWrong,
+  MAX_FRUITLESS_ATTEMPTS,
+  pauseMs,
+  setAside,
+} from './fill-rules.ts'
 import type { Namespace } from './namespaces.ts'
 import { type BlobStore, type FillFile, StoreError } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
@@ -15,10 +22,6 @@ import { UpstreamError } from './ports/upstream.ts'
 import { SharedHandle } from './shared-handle.ts'
 import type { Slots } from './slots.ts'
 import type { SpaceLedger } from './space.ts'
-
-/** A fill ends by this plus what its size takes at SLOWEST_BYTES_PER_SECOND: slow links are served, dead ones do not pile up. */
-const DEADLINE_BASE_MS = 15 * 60_000
-const SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
 export interface FillDeps {
   readonly store: BlobStore
@@ -46,6 +49,7 @@ export class Fill {
   #handle: SharedHandle | undefined
   #startedAtMs: number
   #resumedBytes = 0
+  #reserved: { giveBack(): void } | undefined
   #hasDeadline = false
   #hasStarted = false
 
@@ -96,7 +100,8 @@ export class Fill {
     let outcome: FillOutcome
     let failure: unknown
     try {
-      await slots.take(this.task.declaredBytes ?? Number.POSITIVE_INFINITY)
+      const { declaredBytes = Number.POSITIVE_INFINITY } = this.task
+      await slots.take(declaredBytes, this.#stop.signal)
       this.#startedAtMs = this.#deps.clock.monotonicMs()
       outcome = await this.#fill().finally(() => slots.give())
     } catch (error) {
@@ -107,7 +112,8 @@ export class Fill {
       this.progress.end('failed', failure)
       this.#sized.reject(failure)
     }
-    await this.#handle?.release()
+    this.#reserved?.giveBack()
+    await this.#handle?.release().catch((error: unknown) => this.#noteStorage(error))
     // Lets go of the deadline's timer; there is nothing left to stop.
     this.#stop.abort(new Error('the fill has ended'))
     this.#noteEnd(outcome, failure)
@@ -115,6 +121,8 @@ export class Fill {
   }
 
   async #fill(): Promise<FillOutcome> {
+    // Whoever stops may give the directory to another process.
+    this.#stop.signal.throwIfAborted()
     // Readers are told as the disk takes the bytes, which is later than the network gives them.
     const file: FillFile = await this.#deps.store.openFill(this.task.digest, () =>
       this.progress.advance(file.contiguousBytes),
@@ -125,7 +133,8 @@ export class Fill {
       const sizeBytes = await this.#download(file)
       file.verify(sizeBytes)
     } catch (error) {
-      await setAside(file, error)
+      // A part that cannot be set aside costs its being resumed.
+      await setAside(file, error).catch((failed: unknown) => this.#noteStorage(failed))
       throw error
     }
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
@@ -157,7 +166,7 @@ export class Fill {
     const { clock } = this.#deps
     const { upstream } = this.task.namespace
     const context = {
-      ...this.#deps,
+      reserve: (sizeBytes: number | undefined) => this.#reserve(file, sizeBytes),
       task: this.task,
       progress: this.progress,
       sized: this.#sized.resolve,
@@ -175,7 +184,7 @@ export class Fill {
         const { name } = this.task.repository
         const answer = await upstream.getBlob(name, this.task.digest, request, this.#stop.signal)
         received = true
-        this.#startDeadline()
+        this.#startDeadline(answer.totalBytes)
         return await receive(file, answer, {
           ...context,
           handle: this.#handle,
@@ -203,13 +212,22 @@ export class Fill {
     return sizeBytes
   }
 
+  /** Room for the whole blob, once; while its length is not known, for what comes next. @throws StoreError full */
+  async #reserve(file: FillFile, sizeBytes: number | undefined): Promise<void> {
+    const { space } = this.#deps
+    if (this.#reserved !== undefined) return sizeBytes === undefined ? space.check() : undefined
+    this.#reserved = await space.promise({
+      missingBytes: () => Math.max(0, (sizeBytes ?? 0) - file.contiguousBytes),
+      wholeBytes: () => Math.max(sizeBytes ?? 0, file.contiguousBytes),
+    })
+  }
+
   /** Ends the download when it takes far longer than its size explains. No effect after the first call. */
-  #startDeadline(): void {
+  #startDeadline(totalBytes: number | undefined): void {
     if (this.#hasDeadline) return
     this.#hasDeadline = true
-    const sizeBytes = this.progress.sizeBytes ?? this.task.declaredBytes ?? 0
-    const deadlineMs = DEADLINE_BASE_MS + (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000
-    this.#deps.clock.sleep(deadlineMs, this.#stop.signal).then(
+    const limitMs = deadlineMs(this.task.declaredBytes ?? totalBytes ?? 0)
+    this.#deps.clock.sleep(limitMs, this.#stop.signal).then(
       () => this.stop(new UpstreamError('unavailable', 'the fill took longer than its deadline')),
       // The fill ended first.
       () => {},

@@ -1,13 +1,14 @@
 // The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them ended on a stop.
 import type { Digest } from '../oci/digest.ts'
-import type { RegistryHost } from '../oci/reference.ts'
 import { Fill, type FillDeps, type FillTask } from './fill.ts'
+import type { Namespace } from './namespaces.ts'
 import { Slots } from './slots.ts'
 
 export class Fills {
   readonly #deps: FillDeps
   readonly #running = new Map<Digest, { fill: Fill; ended: Promise<unknown> }>()
-  readonly #slots = new Map<RegistryHost, Slots>()
+  /** A namespace that was configured anew begins with its own number of places. */
+  readonly #slots = new WeakMap<Namespace, Slots>()
   #stopped: Error | undefined
 
   constructor(deps: FillDeps) {
@@ -40,11 +41,11 @@ export class Fills {
   }
 
   async #run(fill: Fill): Promise<void> {
-    const { namespace, repository } = fill.task
-    let slots = this.#slots.get(repository.registry)
+    const { namespace } = fill.task
+    let slots = this.#slots.get(namespace)
     if (slots === undefined) {
       slots = new Slots(namespace.fillsAtOnce, this.#deps.clock)
-      this.#slots.set(repository.registry, slots)
+      this.#slots.set(namespace, slots)
     }
     await fill.run(slots)
     this.#running.delete(fill.task.digest)

@@ -170,6 +170,8 @@ export class TagResolver {
       const checkedAtMs = clock.nowMs()
       const { digest } = head
       await bestEffort(note, () => catalog.recordTag(repository, tag, digest, checkedAtMs))
+      const from = options.known?.digest ?? digest
+      if (from !== digest) note({ kind: 'tag moved', repository, tag, from, to: digest })
       const { mediaType, sizeBytes, warnings } = head
       return {
         digest,

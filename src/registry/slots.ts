@@ -25,27 +25,31 @@ export class Slots {
     this.#clock = clock
   }
 
-  /** Waits for a place. `sizeBytes` orders the queue; equal sizes keep their order. @throws UpstreamError unavailable */
-  async take(sizeBytes: number): Promise<void> {
+  /**
+   * Waits for a place. `sizeBytes` orders the queue; equal sizes keep their order.
+   * @throws UpstreamError unavailable; the signal's reason
+   */
+  async take(sizeBytes: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
     if (this.#taken < this.#atOnce) {
       this.#taken += 1
       return
     }
     if (this.#queue.length >= MAX_QUEUED) throw tooBusy()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const waiting = { sizeBytes, enter: resolve }
+    const entered = Promise.withResolvers<void>()
+    const waiting = { sizeBytes, enter: entered.resolve }
     this.#insert(waiting)
     const settled = new AbortController()
-    const late = this.#clock.sleep(LONGEST_WAIT_MS, settled.signal).then(() => 'late' as const)
-    late.catch(() => {})
-    const first = await Promise.race([promise, late])
+    const ended: Promise<unknown> = this.#clock
+      .sleep(LONGEST_WAIT_MS, AbortSignal.any([settled.signal, signal]))
+      .then(tooBusy, (reason: unknown) => reason)
+    const failure = await Promise.race([entered.promise, ended])
     settled.abort()
-    if (first !== 'late') return
     const place = this.#queue.indexOf(waiting)
-    // It may have been let in at the same moment.
+    // Not in the queue any more: it was let in, perhaps in the moment in which its time ended.
     if (place === -1) return
     this.#queue.splice(place, 1)
-    throw tooBusy()
+    throw failure
   }
 
   /** MUST be called once per take that returned. */

@@ -12,11 +12,19 @@ export interface SpaceLimit {
   readonly maxBytes: number
 }
 
+/** What one fill needs, now: what it has written is missing from the free space by itself. */
+export interface SpaceClaim {
+  /** Not on disk yet. */
+  missingBytes(): number
+  /** All of the blob, which nobody else counts until it is recorded. */
+  wholeBytes(): number
+}
+
 export class SpaceLedger {
   readonly #store: BlobStore
   readonly #limit: SpaceLimit
   readonly #usedBytes: () => Promise<number>
-  #promisedBytes = 0
+  readonly #claims = new Set<SpaceClaim>()
 
   /** `usedBytes` tells how much content is recorded now. */
   constructor(store: BlobStore, limit: SpaceLimit, usedBytes: () => Promise<number>) {
@@ -26,18 +34,15 @@ export class SpaceLedger {
   }
 
   /**
-   * Promises `bytes` to the caller, who gives them back once they are written or not wanted any more.
+   * Promises room to the caller, who gives it back once the blob is recorded or not wanted any more.
    * @throws StoreError full
    */
-  async promise(bytes: number): Promise<{ giveBack(): void }> {
+  async promise(claim: SpaceClaim): Promise<{ giveBack(): void }> {
     // Promised before asking, so that two fills do not both see the last free megabyte.
-    this.#promisedBytes += bytes
-    const giveBack = () => {
-      this.#promisedBytes -= bytes
-      bytes = 0
-    }
+    this.#claims.add(claim)
+    const giveBack = () => void this.#claims.delete(claim)
     try {
-      await this.#check()
+      await this.check()
     } catch (error) {
       giveBack()
       throw error
@@ -45,19 +50,25 @@ export class SpaceLedger {
     return { giveBack }
   }
 
-  async #check(): Promise<void> {
+  /** Is there room for all that was promised? @throws StoreError full */
+  async check(): Promise<void> {
     const { freeBytes, totalBytes } = await this.#store.space()
     const reserveBytes = Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
-    if (this.#promisedBytes + reserveBytes > freeBytes) {
+    if (this.#sum('missingBytes') + reserveBytes > freeBytes) {
       throw new StoreError('full', 'the disk has no room for this blob', {
         hint: 'free space on the file system of storage.rootdirectory; until then blobs are passed on without being cached',
       })
     }
     if (this.#limit.maxBytes === Number.POSITIVE_INFINITY) return
-    if (this.#promisedBytes + (await this.#usedBytes()) > this.#limit.maxBytes) {
+    if (this.#sum('wholeBytes') + (await this.#usedBytes()) > this.#limit.maxBytes) {
       throw new StoreError('full', 'storage.maxsize is used up', {
         hint: 'raise storage.maxsize; until then blobs are passed on without being cached',
       })
     }
+  }
+  #sum(bytes: keyof SpaceClaim): number {
+    let sum = 0
+    for (const claim of this.#claims) sum += claim[bytes]()
+    return sum
   }
 }

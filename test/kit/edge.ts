@@ -76,6 +76,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     get: (path, headers = {}) => get(`${url}${path}`, headers),
     lines: log.lines,
     untilLogged: log.until,
+    reload: upstreams => void server.reload(configOf({ ...options, upstreams }, directory)),
     settle: (work, limitMs = 120_000) => settle(clock, work, limitMs),
     stop,
   }

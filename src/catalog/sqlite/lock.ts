@@ -12,14 +12,10 @@ export function lockDirectory(directory: string): { release(): void } {
   } catch (error) {
     database.close()
     if (!(error instanceof Sqlite.SqliteError) || error.code !== 'SQLITE_BUSY') throw error
-    throw new StoreError(
-      'busy',
-      `the data directory ${directory} is in use by another process: stop that one, or give this one a directory of its own (storage.rootdirectory)`,
-      {
-        hint: 'stop the other process, or set storage.rootdirectory to another directory',
-        cause: error,
-      },
-    )
+    throw new StoreError('busy', `the data directory ${directory} is in use by another process`, {
+      hint: 'stop the other process, or set storage.rootdirectory to another directory',
+      cause: error,
+    })
   }
   return {
     release() {

@@ -1,7 +1,7 @@
 // What the engine tells about itself while it works: one closed union that observe/ turns into metrics and log lines.
 // Events carry values only; nothing secret, no client input that was not parsed.
 import type { Digest } from '../../oci/digest.ts'
-import type { RegistryHost, Repository } from '../../oci/reference.ts'
+import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import type { StoreFailure } from './blob-store.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
@@ -58,6 +58,14 @@ export type EngineEvent =
       readonly hint: string | undefined
     }
   | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
+  | {
+      /** The upstream's tag points to another digest than before; the edge knows by now. */
+      readonly kind: 'tag moved'
+      readonly repository: Repository
+      readonly tag: Tag
+      readonly from: Digest
+      readonly to: Digest
+    }
   | {
       readonly kind: 'served stale'
       readonly repository: Repository

@@ -1,8 +1,11 @@
 // Goal: commands that need no server say what is right and wrong in words that a person can act on, with documented exit codes.
 // Method: each command is run as main.ts runs it, with streams of the test's own.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { COMMANDS } from '../../../src/cli/commands.ts'
 import { runCli } from '../../kit/cli.ts'
@@ -90,4 +93,25 @@ t.test('a command whose server is not running says so and ends with 69', async t
   const result = await runCli(['status', '--socket', '/nonexistent/admin.sock'])
   t.equal(result.exitCode, 69)
   t.match(result.stderr, /no server listens there/)
+})
+
+t.test('check --online waits for an upstream that does not answer, and then says so', async t => {
+  const stub = await startStubRegistry()
+  await stub.stop()
+  const path = await configFile(t, `upstreams:\n  docker.io: { url: "${stub.url}", http: true }\n`)
+  const main = new URL('../../../src/main.ts', import.meta.url).pathname
+  const child = spawn(process.execPath, [main, 'check', '--config', path, '--online'], {
+    env: { PATH: process.env['PATH'] ?? '' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  t.equal(code, 1)
+  t.match(output, /docker\.io +no /)
+})
+
+t.test('a reader that has seen enough ends a command without a stack trace', async t => {
+  const main = new URL('../../../src/main.ts', import.meta.url).pathname
+  const child = spawn(process.execPath, [main, 'schema'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.destroy()
+  t.equal(await text(child.stderr), '')
 })
