@@ -10,12 +10,14 @@ export async function bestEffort(note: NoteEvent, work: () => Promise<unknown>):
     return true
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
-    note({
-      kind: 'storage failed',
-      failure: error.failure,
-      reason: error.message,
-      hint: error.hint,
-    })
+    noteStorage(note, error)
     return false
   }
+}
+
+/** Tells of a failure of the disk, whatever kind of error it came as. */
+export function noteStorage(note: NoteEvent, error: unknown): void {
+  const { failure, message, hint } =
+    error instanceof StoreError ? error : new StoreError('io', String(error))
+  note({ kind: 'storage failed', failure, reason: message, hint })
 }

@@ -3,6 +3,7 @@
 // What it is not: it decides nothing about rights, and it never talks to a client.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
+import { noteStorage } from './best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { receive } from './fill-receive.ts'
 import {
@@ -113,7 +114,7 @@ export class Fill {
       this.#sized.reject(failure)
     }
     this.#reserved?.giveBack()
-    await this.#handle?.release().catch((error: unknown) => this.#noteStorage(error))
+    await this.#handle?.release().catch((error: unknown) => noteStorage(this.#deps.note, error))
     // Lets go of the deadline's timer; there is nothing left to stop.
     this.#stop.abort(new Error('the fill has ended'))
     this.#noteEnd(outcome, failure)
@@ -134,7 +135,7 @@ export class Fill {
       file.verify(sizeBytes)
     } catch (error) {
       // A part that cannot be set aside costs its being resumed.
-      await setAside(file, error).catch((failed: unknown) => this.#noteStorage(failed))
+      await setAside(file, error).catch((failed: unknown) => noteStorage(this.#deps.note, failed))
       throw error
     }
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
@@ -156,7 +157,7 @@ export class Fill {
       })
       return 'stored'
     } catch (error) {
-      this.#noteStorage(error)
+      noteStorage(this.#deps.note, error)
       return 'uncached'
     }
   }
@@ -238,7 +239,7 @@ export class Fill {
   async #outcomeOf(error: unknown): Promise<FillOutcome> {
     if (this.#stop.signal.aborted) return 'abandoned'
     if (error instanceof StoreError && error.failure === 'full') {
-      this.#noteStorage(error)
+      noteStorage(this.#deps.note, error)
       return this.#passOn(error)
     }
     if (isWrong(error)) {
@@ -246,7 +247,7 @@ export class Fill {
       this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
       return 'corrupt'
     }
-    if (error instanceof StoreError) this.#noteStorage(error)
+    if (error instanceof StoreError) noteStorage(this.#deps.note, error)
     return 'failed'
   }
 
@@ -267,12 +268,6 @@ export class Fill {
       this.#sized.reject(error)
       return 'failed'
     }
-  }
-
-  #noteStorage(error: unknown): void {
-    const { failure, message, hint } =
-      error instanceof StoreError ? error : new StoreError('io', String(error))
-    this.#deps.note({ kind: 'storage failed', failure, reason: message, hint })
   }
 
   /** No effect after the first call: every fill that ends has started once. */

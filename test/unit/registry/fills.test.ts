@@ -1,0 +1,134 @@
+// Goal: fills wait, end and give back what they hold, whatever happens meanwhile.
+// Method: the engine over in-memory twins, a manual clock, and an upstream that goes on when the test says so.
+import t from 'tap'
+import { type Digest, digestOf } from '../../../src/oci/digest.ts'
+import { blobAnswer, createEngine, readAll, repositoryOf } from '../../kit/engine.ts'
+
+const app = repositoryOf('library/app')
+const MiB = 1024 * 1024
+
+function blobs(count: number, sizeBytes = 100) {
+  return Array.from({ length: count }, (_, n) => {
+    const bytes = Buffer.alloc(sizeBytes, `blob ${n}`)
+    return { bytes, digest: digestOf(bytes) }
+  })
+}
+
+const turn = () => new Promise<void>(resolve => setImmediate(resolve))
+
+t.test('R236: a stop ends the fills that wait for their turn without beginning them', async t => {
+  const contents = blobs(3)
+  const opened: Digest[] = []
+  const { registry } = createEngine({
+    fillsAtOnce: 1,
+    store: store => {
+      const openFill = store.openFill.bind(store)
+      return Object.assign(store, {
+        openFill: (digest: Digest, grown?: () => void) => {
+          opened.push(digest)
+          return openFill(digest, grown)
+        },
+      })
+    },
+    upstream: {
+      getBlob: (_name, _digest, _request, signal) =>
+        new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason as Error))
+        }),
+    },
+  })
+  const asked = contents.map(({ digest }) => registry.pullBlob(app, digest))
+  const ended = Promise.allSettled(asked)
+  await turn()
+  await registry.stop()
+  t.match(await ended, [{ status: 'rejected' }, { status: 'rejected' }, { status: 'rejected' }])
+  await t.rejects(registry.pullBlob(app, digestOf(Buffer.from('too late'))))
+  t.equal(opened.length, 1)
+})
+
+t.test(
+  'a blob whose length only the upstream knows gets the time that its length takes',
+  async t => {
+    const bytes = Buffer.alloc(64 * MiB)
+    const digest = digestOf(bytes)
+    const goOn = Promise.withResolvers<void>()
+    const { registry, clock } = createEngine({
+      upstream: {
+        getBlob: async (_name, _digest, _request, signal) =>
+          blobAnswer([bytes.subarray(0, MiB), bytes.subarray(MiB)], {}, async () => {
+            await goOn.promise
+            signal?.throwIfAborted()
+          }),
+      },
+    })
+    const answer = await registry.pullBlob(app, digest)
+    // At 16 KiB/s it would take 4096 s more than the quarter of an hour that everything gets.
+    await clock.advance(4_000_000)
+    goOn.resolve()
+    t.equal((await readAll(answer)).length, bytes.length)
+  },
+)
+
+t.test('what a fill has written already is not counted against the free disk twice', async t => {
+  const [large, small] = [...blobs(1, 20 * MiB), ...blobs(2, 6 * MiB)]
+  if (large === undefined || small === undefined) throw new Error('two blobs')
+  const goOn = Promise.withResolvers<void>()
+  const reached = Promise.withResolvers<void>()
+  const { registry, disk, events } = createEngine({
+    upstream: {
+      getBlob: async (_name, digest) => {
+        if (digest === small.digest) return blobAnswer([small.bytes])
+        const { bytes } = large
+        const pieces = [bytes.subarray(0, 19 * MiB), bytes.subarray(19 * MiB)]
+        return blobAnswer(pieces, {}, () => {
+          reached.resolve()
+          return goOn.promise
+        })
+      },
+    },
+  })
+  // Both fit, and a tenth of the disk that is left free.
+  disk.capacityBytes = 32 * MiB
+  const first = await registry.pullBlob(app, large.digest)
+  await reached.promise
+  await readAll(await registry.pullBlob(app, small.digest))
+  goOn.resolve()
+  await first.close()
+  await registry.settled(large.digest)
+  await registry.settled(small.digest)
+  t.same(
+    events.flatMap(event => (event.kind === 'fill ended' ? [event.outcome] : [])),
+    ['stored', 'stored'],
+  )
+})
+
+t.test('a blob counts against maxsize until it is recorded, not until it is written', async t => {
+  const [first, second] = blobs(2, 600)
+  if (first === undefined || second === undefined) throw new Error('two blobs')
+  const recorded = Promise.withResolvers<void>()
+  const { registry, events } = createEngine({
+    maxStorageBytes: 1_000,
+    catalog: catalog => {
+      const recordBlob = catalog.recordBlob.bind(catalog)
+      return Object.assign(catalog, {
+        recordBlob: async (record: Parameters<typeof recordBlob>[0]) => {
+          await recorded.promise
+          return recordBlob(record)
+        },
+      })
+    },
+    upstream: {
+      getBlob: async (_name, digest) =>
+        blobAnswer([digest === first.digest ? first.bytes : second.bytes]),
+    },
+  })
+  t.same(await readAll(await registry.pullBlob(app, first.digest)), first.bytes)
+  t.same(await readAll(await registry.pullBlob(app, second.digest)), second.bytes)
+  recorded.resolve()
+  await registry.settled(first.digest)
+  await registry.settled(second.digest)
+  t.match(events.flatMap(event => (event.kind === 'fill ended' ? [event.outcome] : [])).sort(), [
+    'stored',
+    'uncached',
+  ])
+})
