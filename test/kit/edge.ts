@@ -39,6 +39,8 @@ export interface TestEdge {
    * limits. At most `limitMs` of the clock's time.
    */
   settle<T>(work: Promise<T>, limitMs?: number): Promise<T>
+  /** As SIGHUP does, with these upstreams. */
+  reload(upstreams: TestEdgeOptions['upstreams']): void
   stop(): Promise<void>
 }
 

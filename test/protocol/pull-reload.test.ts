@@ -1,0 +1,42 @@
+// Goal: reading the configuration again changes what comes next and breaks nothing that is under way.
+// Method: the whole edge in process over a stub that holds a download at a barrier while the configuration is read again.
+import t from 'tap'
+import { patternBlob } from '../kit/content.ts'
+import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
+import { createBarrier } from '../kit/stub-faults.ts'
+
+const MiB = 1024 * 1024
+const big = patternBlob('reload', 3 * MiB)
+
+t.test('a reload cuts no download: each byte is still asked for once', async t => {
+  const { edge, stub } = await startPair(t)
+  stub.addBlob('library/app', big)
+  const barrier = createBarrier(MiB)
+  stub.fault({ kind: 'blob' }, { barrier }, { times: 1 })
+  const pulled = edge.get(`${BLOBS}/${big.digest}`)
+  await barrier.reached
+  edge.reload({ 'docker.io': { url: stub.url, ttl: '1m' } })
+  barrier.release()
+  const answer = await edge.settle(pulled)
+  t.ok(answer.complete && Buffer.compare(answer.body, big.bytes()) === 0)
+  t.match(await edge.untilLogged('fill ended'), { outcome: 'stored' })
+  t.equal(stub.bytesSent(big.digest), big.sizeBytes)
+})
+
+t.test('a reload changes how many blobs are downloaded at once', async t => {
+  const [first, second] = [patternBlob('one', 2 * MiB), patternBlob('two', 2 * MiB)]
+  const { edge, stub } = await startPair(t, { entry: { fills: 1 } })
+  for (const blob of [first, second]) stub.addBlob('library/app', blob)
+  await edge.get(`${BLOBS}/${first.digest}`)
+  await edge.untilLogged('fill ended')
+  const third = patternBlob('three', 2 * MiB)
+  stub.addBlob('library/app', third)
+  edge.reload({ 'docker.io': { url: stub.url, fills: 2 } })
+  const barrier = createBarrier(MiB)
+  stub.fault({ kind: 'blob', digest: second.digest }, { barrier }, { times: 1 })
+  const held = edge.get(`${BLOBS}/${second.digest}`)
+  await barrier.reached
+  t.ok((await edge.get(`${BLOBS}/${third.digest}`)).complete)
+  barrier.release()
+  t.ok((await held).complete)
+})
