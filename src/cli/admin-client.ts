@@ -20,11 +20,11 @@ export async function askAdmin<Answer>(wanted: AdminRequest): Promise<Answer> {
   const response = await send(wanted)
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of response) {
-    bytes += (chunk as Buffer).length
+  for await (const chunk of orLost<Buffer>(response, wanted)) {
+    bytes += chunk.length
     if (bytes > LARGEST_ANSWER_BYTES)
       throw new CliError(EXIT_CODES.failed, 'the answer of the server is too large')
-    chunks.push(chunk as Buffer)
+    chunks.push(chunk)
   }
   const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
   if (response.statusCode === 200) return body as Answer
@@ -35,7 +35,7 @@ export async function askAdmin<Answer>(wanted: AdminRequest): Promise<Answer> {
 export async function* followAdmin<Event>(wanted: AdminRequest): AsyncGenerator<Event> {
   const response = await send(wanted)
   let first = ''
-  for await (const line of createInterface({ input: response })) {
+  for await (const line of orLost<string>(createInterface({ input: response }), wanted)) {
     if (response.statusCode === 200) yield JSON.parse(line) as Event
     else first += line
   }
@@ -62,6 +62,21 @@ function send({
     sent.on('error', error => reject(unreachable(socket, error)))
     sent.end()
   })
+}
+
+/** @throws CliError when the connection breaks before the answer's end */
+async function* orLost<Piece>(
+  pieces: AsyncIterable<unknown>,
+  { socket }: AdminRequest,
+): AsyncGenerator<Piece> {
+  try {
+    yield* pieces as AsyncIterable<Piece>
+  } catch {
+    throw new CliError(
+      EXIT_CODES.unreachable,
+      `the server at ${socket} went away in the middle of its answer: its log says why`,
+    )
+  }
 }
 
 function unreachable(socket: string, error: Error): CliError {

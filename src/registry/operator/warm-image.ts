@@ -14,7 +14,7 @@ const MAX_DEPTH = 4
 
 export interface WarmRequest {
   readonly image: string
-  /** `linux/amd64`; empty means all. Ignored for what is no index. */
+  /** `linux/amd64`, or with a variant `linux/arm64/v8`; empty means all. Ignored for what is no index. */
   readonly platforms: readonly string[]
 }
 
@@ -96,7 +96,7 @@ async function* pullManifests(
   const chosen =
     platforms.length === 0
       ? children
-      : children.filter(child => platforms.includes(child.platform ?? ''))
+      : children.filter(child => platforms.some(platform => isPlatform(child, platform)))
   if (chosen.length === 0) {
     const offered = children.map(child => child.platform).filter(platform => platform !== undefined)
     throw new RegistryError(
@@ -148,6 +148,11 @@ function edgesOf(manifest: ManifestAnswer): readonly Edge[] {
   return bytes === undefined
     ? []
     : manifestFact(parseManifest(bytes, mediaType), digest, bytes.length).edges
+}
+
+/** `linux/arm64` means all of its variants, and `linux/arm64/v8` that one. */
+function isPlatform({ platform = '' }: Edge, wanted: string): boolean {
+  return platform === wanted || platform.startsWith(`${wanted}/`)
 }
 
 function isBlob(edge: Edge): boolean {

@@ -1,5 +1,9 @@
 // Goal: what an operator asks of a running edge is answered as it is, for people and as JSON.
 // Method: the edge in process over a stub registry, commands through its Unix socket.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
@@ -33,6 +37,36 @@ t.test('pull brings one platform of an index, and says what it did', async t => 
   t.match(result, { exitCode: 0, stdout: /docker\.io\/library\/app:v1 is here: 2 blobs/ })
   t.equal(stub.count({ kind: 'blob', digest: arm64.layers[0]?.digest ?? '' }), 1)
   t.equal(stub.count({ kind: 'blob', digest: amd64.layers[0]?.digest ?? '' }), 0)
+})
+
+t.test('pull of a platform brings its variants, and of a variant that one', async t => {
+  const { stub, run } = await start(t)
+  const variant = makeImage({
+    seed: 'variant',
+    layers: [50],
+    platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
+  })
+  stub.addImage('library/app', 'v2', makeIndex([amd64, variant]))
+  for (const platform of ['linux/arm64', 'linux/arm64/v8']) {
+    const result = await run('pull', 'docker.io/library/app:v2', '--platform', platform)
+    t.match(result, { exitCode: 0, stdout: /app:v2 is here: 2 blobs/ }, platform)
+  }
+})
+
+t.test('a server that goes away in the middle of a pull is told in a line', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-cli-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const socket = join(directory, 'admin.sock')
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson' })
+    response.write('{"kind":"blob","digest":"sha256:00","sizeBytes":9,"doneBytes":1}\n', () =>
+      response.destroy(),
+    )
+  })
+  await new Promise<void>(resolve => server.listen(socket, resolve))
+  t.teardown(() => server.close())
+  const result = await runCli(['pull', 'docker.io/library/app:v1', '--socket', socket])
+  t.match(result, { exitCode: 69, stderr: /went away/ })
 })
 
 t.test('pull says which platforms there are when none was right, and ends with 1', async t => {
