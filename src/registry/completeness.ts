@@ -1,5 +1,6 @@
 // Can this edge deliver everything that a manifest names, without asking anybody? Asked before a manifest is given while its
 // upstream cannot be (R91): container tools choose a mirror by the manifest and then take every blob from it.
+import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog, Edge, ManifestFact } from './ports/catalog.ts'
@@ -17,28 +18,36 @@ export async function isComplete(
   deps: CompletenessDeps,
   repository: Repository,
   manifest: ManifestFact,
-  depth = 0,
 ): Promise<boolean> {
+  return isWhole({ ...deps, repository, lacking: new Set() }, manifest, 0)
+}
+
+interface Search extends CompletenessDeps {
+  readonly repository: Repository
+  /** Found incomplete already: indexes that name each other many times over are looked at once. */
+  readonly lacking: Set<Digest>
+}
+
+async function isWhole(search: Search, manifest: ManifestFact, depth: number): Promise<boolean> {
   const children = manifest.edges.filter(edge => edge.kind === 'manifest')
   if (children.length > 0) {
     if (depth === MAX_DEPTH) return false
-    for (const child of children)
-      if (await isChildComplete(deps, repository, child, depth)) return true
+    for (const { child } of children)
+      if (!search.lacking.has(child) && (await isChildWhole(search, child, depth))) return true
     return false
   }
-  for (const edge of manifest.edges) if (!(await isHere(deps, edge))) return false
+  for (const edge of manifest.edges) if (!(await isHere(search, edge))) return false
   return true
 }
 
-async function isChildComplete(
-  deps: CompletenessDeps,
-  repository: Repository,
-  child: Edge,
-  depth: number,
-): Promise<boolean> {
-  const fact = await deps.catalog.findManifest(repository, child.child)
-  if (fact === undefined || (await deps.store.find(child.child)) === undefined) return false
-  return isComplete(deps, repository, fact, depth + 1)
+async function isChildWhole(search: Search, child: Digest, depth: number): Promise<boolean> {
+  const { catalog, store, repository } = search
+  const fact = await catalog.findManifest(repository, child)
+  const found = fact === undefined ? undefined : await store.find(child)
+  if (fact !== undefined && found !== undefined && (await isWhole(search, fact, depth + 1)))
+    return true
+  search.lacking.add(child)
+  return false
 }
 
 async function isHere(deps: CompletenessDeps, edge: Edge): Promise<boolean> {

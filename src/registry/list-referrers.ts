@@ -5,7 +5,7 @@ import { isDigestText } from '../oci/digest.ts'
 import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { ReferrersAnswer, Source } from './answers.ts'
-import type { ManifestContents } from './manifest-content.ts'
+import type { ManifestContent, ManifestContents } from './manifest-content.ts'
 import type { Namespaces } from './namespaces.ts'
 import type { Catalog } from './ports/catalog.ts'
 import { UpstreamError } from './ports/upstream.ts'
@@ -13,6 +13,8 @@ import { telling } from './upstream-failure.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 
 const LONGEST_TTL_MS = 30_000
+/** Manifests read at once: each is an open file, and there may be thousands. */
+const READ_AT_ONCE = 16
 
 export interface ListReferrersDeps {
   readonly catalog: Catalog
@@ -106,10 +108,15 @@ async function knownReferrers(
   digest: Digest,
 ): Promise<readonly unknown[]> {
   const referrers = await deps.catalog.listReferrers(repository, digest)
-  const contents = await Promise.all(referrers.map(each => deps.contents.here(repository, each)))
-  return contents
-    .filter(content => content !== undefined)
-    .map(({ fact, bytes }) =>
-      referrerDescriptor(parseManifest(bytes, fact.mediaType), fact.digest, bytes.length),
-    )
+  const descriptors: unknown[] = []
+  for (let at = 0; at < referrers.length; at += READ_AT_ONCE) {
+    const some = referrers.slice(at, at + READ_AT_ONCE)
+    const contents = await Promise.all(some.map(each => deps.contents.here(repository, each)))
+    for (const content of contents) if (content !== undefined) descriptors.push(describe(content))
+  }
+  return descriptors
+}
+
+function describe({ fact, bytes }: ManifestContent): unknown {
+  return referrerDescriptor(parseManifest(bytes, fact.mediaType), fact.digest, bytes.length)
 }

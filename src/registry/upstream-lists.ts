@@ -60,8 +60,13 @@ export class UpstreamLists {
       if (kept === undefined || !mayServeStale(error)) throw error
       if (!isServableStale(kept.checkedAtMs, source.maxStaleMs, clock.nowMs())) throw error
       const reason = error instanceof UpstreamError ? error.failure : 'failed'
-      note({ kind: 'served stale', repository: source.repository, ageMs, reason })
-      const warning = `stale: ${source.repository.registry} failed (${reason}); list is ${Math.round(ageMs / 60_000)} min old`
+      note({
+        kind: 'served stale',
+        repository: source.repository,
+        ageMs: Math.max(0, ageMs),
+        reason,
+      })
+      const warning = `stale: ${source.repository.registry} failed (${reason}); list is ${Math.max(0, Math.round(ageMs / 60_000))} min old`
       return { body: kept.body, source: 'stale', warnings: [warning] }
     }
   }
