@@ -53,10 +53,12 @@ export async function startEdge(options: EdgeOptions = {}) {
       configFile,
       JSON.stringify(configOf(options, directory, dataDirectory), null, 2),
     )
-    const child = spawn(process.execPath, ['scripts/start.mjs', 'serve', '--config', configFile], {
+    // The test runner puts its preloads into every child through NODE_OPTIONS, whatever `env` says; without them the product is
+    // what users run. `env` becomes the process that it starts, so the id stays.
+    const command = ['-u', 'NODE_OPTIONS', process.execPath, 'scripts/start.mjs', 'serve']
+    const child = spawn('env', [...command, '--config', configFile], {
       cwd: PROJECT,
-      // The test runner puts preloads into every child; the product is measured without them.
-      env: { ...process.env, NODE_OPTIONS: '', ...options.env },
+      env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     return await ready(child, { logs, output })
