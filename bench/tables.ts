@@ -27,8 +27,9 @@ export function renderTable(table: Table, result: RowResult): string {
 
 function cell({ measure, digits }: Column, samples: readonly Sample[]): string {
   const values = samples.flatMap(({ measures }) => {
-    const value: Measure | undefined = measures[measure]
-    return value === undefined ? [] : [value]
+    // JSON has null for what is no number.
+    const value: Measure | null | undefined = measures[measure]
+    return value === undefined || value === null ? [] : [value]
   })
   const numbers = values.filter(value => typeof value === 'number')
   if (values.length === 0 || numbers.length === values.length) return formatSpread(numbers, digits)

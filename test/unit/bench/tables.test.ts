@@ -54,6 +54,13 @@ t.test('rounds of one server and line become one row with median and spread', as
   ])
 })
 
+t.test('what is no number is a dash, before it was written down and after', async t => {
+  const result = resultOf([sample('4', 'a', 1, { rate: Number.NaN })])
+  const written = JSON.parse(JSON.stringify(result)) as RowResult
+  t.same(cells(renderTable(table, result)).at(-1), ['4', 'a', '–', '–'])
+  t.equal(renderTable(table, written), renderTable(table, result))
+})
+
 t.test('words are told as they are, and all of them when rounds disagree', async t => {
   const samples = [
     sample('x', 'a', 1, { seen: 'served' }),
