@@ -1,6 +1,7 @@
 // Writes the documents that are generated from tables, or with --check says which of them are stale. What stands in a document is
 // decided where its table lives; this is the list of them.
 import { readFile, writeFile } from 'node:fs/promises'
+import { renderLastRun } from '../bench/document.ts'
 import { renderConfigurationDoc } from '../src/config/docs.ts'
 import { renderMetricsDoc } from '../src/observe/metrics-doc.ts'
 import { renderProtocolDoc } from '../test/kit/protocol-table.ts'
@@ -15,6 +16,7 @@ export interface GeneratedDocument {
 export const documents: readonly GeneratedDocument[] = [
   { path: 'docs/configuration.md', render: renderConfigurationDoc },
   { path: 'docs/metrics.md', render: renderMetricsDoc },
+  { path: 'docs/performance.md', render: renderLastRun },
   { path: 'docs/protocol.md', render: renderProtocolDoc },
 ]
 
