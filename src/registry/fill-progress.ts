@@ -18,6 +18,7 @@ export class FillProgress {
   #contiguousBytes = 0
   #sizeBytes: number | undefined
   #error: unknown
+  #changes = 0
   readonly #waiters = new Set<() => void>()
 
   get state(): FillState {
@@ -64,10 +65,19 @@ export class FillProgress {
     this.#wake()
   }
 
-  /** Resolves at the next change; rejects with the signal's reason. */
-  changed(signal: AbortSignal): Promise<void> {
+  /** Counts the changes; see `changed`. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /**
+   * Resolves when there are more changes than the `seen` that the caller read before it looked at anything else, so that what happens
+   * between its look and its wait is not missed. Rejects with the signal's reason.
+   */
+  changed(seen: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
+      if (seen !== this.#changes) return resolve()
       const settle = () => {
         signal.removeEventListener('abort', abort)
         this.#waiters.delete(settle)
@@ -83,6 +93,7 @@ export class FillProgress {
   }
 
   #wake(): void {
+    this.#changes += 1
     // Each waiter removes itself; those that come back do so in a later turn, and wait for the next change.
     for (const wake of this.#waiters) wake()
   }

@@ -64,6 +64,7 @@ export async function* follow(
     let position = range.first
     while (position <= range.last) {
       signal.throwIfAborted()
+      const seen = progress.changes
       const readable = Math.min(progress.readableBytes, range.last + 1)
       if (handle !== undefined && position < readable) {
         const chunk = await readChunk(handle, readers, {
@@ -82,7 +83,7 @@ export async function* follow(
         yield* passOn({ first: position, last }, { ...context, position })
         position = last + 1
       } else {
-        await progress.changed(signal)
+        await progress.changed(seen, signal)
       }
     }
   } finally {

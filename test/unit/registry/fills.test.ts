@@ -132,3 +132,32 @@ t.test('a blob counts against maxsize until it is recorded, not until it is writ
     'uncached',
   ])
 })
+
+t.test(
+  'R61: a reader that waited to see how fast a fill is does not miss that it has ended',
+  async t => {
+    const bytes = Buffer.alloc(3 * MiB, 'tail')
+    const digest = digestOf(bytes)
+    const goOn = Promise.withResolvers<void>()
+    const { registry, clock } = createEngine({
+      upstream: {
+        getBlob: async () =>
+          blobAnswer(
+            [bytes.subarray(0, 0), bytes],
+            { totalBytes: bytes.length },
+            () => goOn.promise,
+          ),
+      },
+    })
+    const answer = await registry.pullBlob(app, digest)
+    const range = { first: 2 * MiB, last: bytes.length - 1 }
+    const chunks = answer.read(range, new AbortController().signal)[Symbol.asyncIterator]()
+    const first = chunks.next()
+    goOn.resolve()
+    await registry.settled(digest)
+    await clock.advance(1_000)
+    t.match(await Promise.race([first, turn().then(() => 'nothing came')]), { done: false })
+    await chunks.return?.()
+    await answer.close()
+  },
+)
