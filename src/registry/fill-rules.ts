@@ -26,6 +26,13 @@ export function isWrong(error: unknown): boolean {
   )
 }
 
+/** What readers are told: bytes that are wrong are the upstream's failure, whoever found it out. */
+export function failureForReaders(error: unknown): unknown {
+  return error instanceof StoreError && error.failure === 'corrupt'
+    ? new UpstreamError('invalid', error.message, { cause: error })
+    : error
+}
+
 export function canResume(error: unknown): boolean {
   return (
     error instanceof UpstreamError &&

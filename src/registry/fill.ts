@@ -9,6 +9,7 @@ import { receive } from './fill-receive.ts'
 import {
   canResume,
   deadlineMs,
+  failureForReaders,
   isWrong,
   MAX_FRUITLESS_ATTEMPTS,
   pauseMs,
@@ -106,7 +107,7 @@ export class Fill {
       this.#startedAtMs = this.#deps.clock.monotonicMs()
       outcome = await this.#fill().finally(() => slots.give())
     } catch (error) {
-      failure = error
+      failure = failureForReaders(error)
       outcome = await this.#outcomeOf(error)
     }
     if (outcome !== 'stored' && outcome !== 'uncached') {

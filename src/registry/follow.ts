@@ -5,6 +5,7 @@ import type { Fill } from './fill.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { passOn } from './pass-on.ts'
 import type { Clock } from './ports/clock.ts'
+import { UpstreamError } from './ports/upstream.ts'
 import type { Readers } from './readers.ts'
 
 /** A reader this far ahead of the fill may be better served by the upstream itself (R61). */
@@ -62,6 +63,7 @@ export async function* follow(
   readers.enter()
   try {
     let position = range.first
+    let mayAskAhead = true
     while (position <= range.last) {
       signal.throwIfAborted()
       const seen = progress.changes
@@ -78,10 +80,19 @@ export async function* follow(
       } else if (progress.state === 'uncached') {
         yield* passOn({ first: range.first, last: range.last }, { ...context, position })
         return
-      } else if (await isFarAhead(position, range, context)) {
+      } else if (mayAskAhead && (await isFarAhead(position, range, context))) {
         const last = Math.min(range.last, position + AHEAD_BYTES - 1)
-        yield* passOn({ first: position, last }, { ...context, position })
-        position = last + 1
+        try {
+          for await (const chunk of passOn({ first: position, last }, { ...context, position })) {
+            position += chunk.length
+            yield chunk
+          }
+        } catch (error) {
+          signal.throwIfAborted()
+          if (!(error instanceof UpstreamError)) throw error
+          // The fill goes on, and comes here in the end.
+          mayAskAhead = false
+        }
       } else {
         await progress.changed(seen, signal)
       }

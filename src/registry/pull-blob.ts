@@ -18,7 +18,7 @@ import type { NoteEvent } from './ports/events.ts'
 import { UpstreamError } from './ports/upstream.ts'
 import type { Readers } from './readers.ts'
 import type { SharedHandle } from './shared-handle.ts'
-import { telling } from './upstream-failure.ts'
+import { telling, tellingEach } from './upstream-failure.ts'
 
 export interface PullBlobDeps {
   readonly store: BlobStore
@@ -192,7 +192,8 @@ async function fill(
       namespace,
       declaredBytes,
     })
-    const answer = await follower(deps, running, joined ? 'joined' : 'miss')
+    const source = joined ? 'joined' : 'miss'
+    const answer = await follower(deps, repository, { running, source })
     if (answer !== undefined) return answer
     // Its file was closed already: it is over, and the disk has it or nobody has.
     await running.over
@@ -210,29 +211,33 @@ function isForeign(running: Fill | undefined, repository: Repository): boolean {
 /** Undefined when the fill failed before its length was known, or is over. */
 async function follower(
   deps: PullBlobDeps,
-  running: Fill,
-  source: Source,
+  repository: Repository,
+  { running, source }: { running: Fill; source: Source },
 ): Promise<BlobAnswer | undefined> {
   const sizeBytes = await running.sized.catch(() => undefined)
   if (sizeBytes === undefined) return undefined
   const { digest } = running.task
   const handle = running.hold()
   if (handle === undefined && running.progress.state !== 'uncached') return undefined
-  return following(deps, running, { digest, sizeBytes, source, handle })
+  return following(deps, repository, { digest, sizeBytes, source, running, handle })
 }
 
 function following(
   deps: PullBlobDeps,
-  running: Fill,
-  answer: BlobHead & { handle: SharedHandle | undefined },
+  repository: Repository,
+  answer: BlobHead & { running: Fill; handle: SharedHandle | undefined },
 ): BlobAnswer {
   const { readers, clock } = deps
-  const { handle, ...head } = answer
+  const { running, handle, ...head } = answer
   return {
     ...head,
     file: undefined,
     read: (range: ByteRange, signal: AbortSignal) =>
-      follow(range, { fill: running, handle, readers, clock, signal }),
+      tellingEach(
+        repository,
+        'BLOB_UNKNOWN',
+        follow(range, { fill: running, handle, readers, clock, signal }),
+      ),
     giveBack: chunk => readers.giveBack(chunk),
     close: async () => handle?.release(),
   }

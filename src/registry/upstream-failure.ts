@@ -46,6 +46,19 @@ export async function telling<Answer>(
   }
 }
 
+/** The same for what comes piece by piece. */
+export async function* tellingEach<Piece>(
+  repository: Repository,
+  missing: MissingCode,
+  pieces: AsyncIterable<Piece>,
+): AsyncGenerator<Piece> {
+  try {
+    yield* pieces
+  } catch (error) {
+    throw clientError(error, repository, missing)
+  }
+}
+
 /** Turns an UpstreamError into what the client is told; any other error comes back as it is. */
 function clientError(error: unknown, repository: Repository, missing: MissingCode): unknown {
   if (!(error instanceof UpstreamError)) return error

@@ -99,12 +99,12 @@ export function blobAnswer(
   return { offset: 0, totalBytes, validator: undefined, body: body(), ...head }
 }
 
-/** All of it, closed. */
-export async function readAll(answer: BlobAnswer): Promise<Buffer> {
+/** All of it from `first` on, closed. */
+export async function readAll(answer: BlobAnswer, first = 0): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   try {
     if (answer.sizeBytes > 0) {
-      const range = { first: 0, last: answer.sizeBytes - 1 }
+      const range = { first, last: answer.sizeBytes - 1 }
       for await (const chunk of answer.read(range, new AbortController().signal)) chunks.push(chunk)
     }
   } finally {

@@ -2,6 +2,7 @@
 // Method: the engine over in-memory twins, a manual clock, and an upstream that goes on when the test says so.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf } from '../../kit/engine.ts'
 
 const app = repositoryOf('library/app')
@@ -159,5 +160,34 @@ t.test(
     t.match(await Promise.race([first, turn().then(() => 'nothing came')]), { done: false })
     await chunks.return?.()
     await answer.close()
+  },
+)
+
+t.test(
+  'R61: a reader whose own question ahead of the fill is refused waits for the fill',
+  async t => {
+    const bytes = Buffer.alloc(3 * MiB, 'ahead')
+    const digest = digestOf(bytes)
+    const goOn = Promise.withResolvers<void>()
+    const refused = Promise.withResolvers<void>()
+    const { registry, clock } = createEngine({
+      upstream: {
+        getBlob: async (_name, _digest, { offset }) => {
+          if (offset === 0) {
+            const pieces = [bytes.subarray(0, 10), bytes.subarray(10)]
+            return blobAnswer(pieces, {}, () => goOn.promise)
+          }
+          refused.resolve()
+          throw new UpstreamError('rate-limited', 'one at a time')
+        },
+      },
+    })
+    const answer = await registry.pullBlob(app, digest)
+    const read = readAll(answer, 2 * MiB)
+    read.catch(() => {})
+    await clock.advance(1_000)
+    await refused.promise
+    goOn.resolve()
+    t.same(await read, bytes.subarray(2 * MiB))
   },
 )

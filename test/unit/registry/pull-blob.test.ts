@@ -83,3 +83,13 @@ t.test('a blob that was opened is closed when its use cannot be written down', a
   await rejection(registry.pullBlob(owner, digest))
   t.equal(open, 0)
 })
+
+t.test(
+  'R92: a blob that fails before its first byte is told as the failure of its upstream',
+  async t => {
+    const wrong = Buffer.from(bytes).fill(0)
+    const { registry } = createEngine({ upstream: { getBlob: async () => blobAnswer([wrong]) } })
+    const answer = await registry.pullBlob(owner, digest)
+    t.match(await rejection(readAll(answer)), { code: 'UNAVAILABLE', status: 502 })
+  },
+)
