@@ -3,23 +3,31 @@
 
 /** How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Largest first. */
 const SIZES = [
-  { bytes: 512 * 1024, readersMax: 16 },
-  { bytes: 128 * 1024, readersMax: 64 },
-  // Beyond so many, reads still have this size, in memory that is not kept.
-  { bytes: 64 * 1024, readersMax: 224 },
+  { bytes: 512 * 1024, readersMax: 8 },
+  { bytes: 128 * 1024, readersMax: 48 },
+  { bytes: 64 * 1024, readersMax: 192 },
+  { bytes: 32 * 1024, readersMax: 512 },
 ] as const
 /** Memory is taken from the system in pieces of this size, and kept. */
 const SLAB_BYTES = 2 * 1024 * 1024
+
+/** Where a kept buffer lies. */
+interface Place {
+  readonly slab: Buffer
+  readonly offset: number
+}
 
 /** Buffers of one size; as many are kept as readers may use it. */
 class Shelf {
   readonly sizeBytes: number
   readonly #kept: number
   readonly #free: Buffer[] = []
-  /** The kept buffer behind each chunk that is out. */
-  readonly #lent = new WeakMap<Uint8Array, Buffer>()
-  /** A chunk that nobody gave back, because its client left while the kernel had it, comes back when nobody holds it any more. */
-  readonly #forgotten = new FinalizationRegistry<Buffer>(buffer => this.#free.push(buffer))
+  /** What is out and may come back, once. */
+  readonly #out = new WeakSet<Uint8Array>()
+  /** The kept buffer behind each shorter chunk, which keeps it alive. */
+  readonly #behind = new WeakMap<Uint8Array, Buffer>()
+  /** A buffer that nobody gave back, because its client left while the kernel had it, is made again when nobody holds it any more. */
+  readonly #forgotten = new FinalizationRegistry<Place>(place => this.#free.push(this.#make(place)))
   #made = 0
 
   constructor(sizeBytes: number, kept: number) {
@@ -32,27 +40,30 @@ class Shelf {
     if (this.#free.length === 0 && this.#made < this.#kept) this.#grow()
     const buffer = this.#free.pop()
     if (buffer === undefined) return undefined
-    const chunk = buffer.subarray(0, lengthBytes)
-    this.#lent.set(chunk, buffer)
-    this.#forgotten.register(chunk, buffer, chunk)
+    const isWhole = lengthBytes === this.sizeBytes
+    const chunk = isWhole ? buffer : buffer.subarray(0, lengthBytes)
+    if (!isWhole) this.#behind.set(chunk, buffer)
+    this.#out.add(chunk)
     return chunk
   }
 
   /** No effect for what was not taken from here, or came back already. */
-  putBack(chunk: Uint8Array): void {
-    const buffer = this.#lent.get(chunk)
-    if (buffer === undefined) return
-    this.#lent.delete(chunk)
-    this.#forgotten.unregister(chunk)
-    this.#free.push(buffer)
+  putBack(chunk: Buffer): void {
+    if (this.#out.delete(chunk)) this.#free.push(this.#behind.get(chunk) ?? chunk)
   }
 
   #grow(): void {
     const slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-    for (let at = 0; at < SLAB_BYTES; at += this.sizeBytes) {
-      this.#free.push(slab.subarray(at, at + this.sizeBytes))
+    for (let offset = 0; offset < SLAB_BYTES; offset += this.sizeBytes) {
+      this.#free.push(this.#make({ slab, offset }))
       this.#made += 1
     }
+  }
+
+  #make(place: Place): Buffer {
+    const buffer = place.slab.subarray(place.offset, place.offset + this.sizeBytes)
+    this.#forgotten.register(buffer, place)
+    return buffer
   }
 }
 
@@ -64,7 +75,7 @@ export class Readers {
   /** Bytes to read at once now. */
   get chunkBytes(): number {
     const size = SIZES.find(({ readersMax }) => this.#active <= readersMax)
-    return (size ?? SIZES[2]).bytes
+    return (size ?? SIZES[3]).bytes
   }
 
   enter(): void {
@@ -86,6 +97,7 @@ export class Readers {
 
   /** Takes memory back that nobody reads or writes any more. No effect for what was not lent, or came back already. */
   giveBack(chunk: Uint8Array): void {
+    if (!Buffer.isBuffer(chunk)) return
     for (const shelf of this.#shelves) shelf.putBack(chunk)
   }
 }

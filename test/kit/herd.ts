@@ -1,5 +1,7 @@
 // Many clients at once on one cold image or blob, each at its own speed, each counting and (some) hashing what it gets.
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Content } from './content.ts'
 import type { Image } from './image.ts'
 import { get } from './raw-client.ts'
@@ -18,25 +20,40 @@ export interface Download {
   readonly hash: boolean
   /** Called once, when the first bytes of the body are there. */
   readonly onFirstBytes?: () => void
+  /** Connections to use again, as container engines do; default one connection for each download. */
+  readonly agent?: Agent
 }
 
 /** Downloads one blob, without keeping it. */
-export async function download({ url, hash, onFirstBytes }: Download): Promise<Got> {
+export async function download({ url, hash, onFirstBytes, agent }: Download): Promise<Got> {
   const running = hash ? createHash('sha256') : undefined
   let started = false
-  const { status, complete, bodyBytes } = await get(
-    url,
-    {},
-    {
-      onBytes: piece => {
-        running?.update(piece)
-        if (!started) onFirstBytes?.()
-        started = true
-      },
-    },
-  )
+  const onBytes = (piece: Buffer) => {
+    running?.update(piece)
+    if (!started) onFirstBytes?.()
+    started = true
+  }
+  const { status, complete, bodyBytes } =
+    agent === undefined ? await get(url, {}, { onBytes }) : await getThrough(agent, url, onBytes)
   const digest = running === undefined ? undefined : `sha256:${running.digest('hex')}`
   return { status, complete, bodyBytes, digest }
+}
+
+async function getThrough(
+  agent: Agent,
+  url: string,
+  onBytes: (piece: Buffer) => void,
+): Promise<Omit<Got, 'digest'>> {
+  const sent = request(url, { agent })
+  sent.end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  let bodyBytes = 0
+  answer.on('data', (piece: Buffer) => {
+    bodyBytes += piece.length
+    onBytes(piece)
+  })
+  await new Promise(resolve => answer.once('close', resolve))
+  return { status: answer.statusCode ?? 0, complete: answer.complete, bodyBytes }
 }
 
 /** `clients` downloads of one blob at once; `allStarted` resolves when every one of them holds its first bytes. */
@@ -58,7 +75,7 @@ export function stampede(
   return { allStarted: allStarted.promise, all }
 }
 
-/** As a container engine pulls: the manifest by tag and by digest, then the blobs, three at a time. */
+/** As a container engine pulls: the manifest by tag and by digest, then the blobs, three at a time over connections that it keeps. */
 export async function pullImage(
   base: string,
   { tag, image, hash }: { tag: string; image: Image; hash: boolean },
@@ -69,15 +86,17 @@ export async function pullImage(
   const manifest = await get(`${base}/manifests/${image.manifest.digest}`, accept)
   if (!manifest.body.equals(image.manifest.bytes)) faults.push(`manifest: ${manifest.status}`)
   const queue = [image.config, ...image.layers]
+  const agent = new Agent({ keepAlive: true, maxSockets: 3 })
   await Promise.all(
     Array.from({ length: 3 }, async () => {
       for (let blob = queue.shift(); blob !== undefined; blob = queue.shift()) {
-        const got = await download({ url: `${base}/blobs/${blob.digest}`, hash })
+        const got = await download({ url: `${base}/blobs/${blob.digest}`, hash, agent })
         const fault = faultOf(got, blob)
         if (fault !== undefined) faults.push(fault)
       }
     }),
   )
+  agent.destroy()
   return faults
 }
 

@@ -7,9 +7,12 @@ import { seeding } from '../../kit/arbitraries.ts'
 
 const KIBIBYTE = 1024
 const LARGEST_BYTES = 512 * KIBIBYTE
-const SMALLEST_BYTES = 64 * KIBIBYTE
+const SMALLEST_BYTES = 32 * KIBIBYTE
 /** All chunks being read at one time, as long as there are kept buffers for all. */
-const BUDGET_BYTES = 14 * 1024 * KIBIBYTE
+const BUDGET_BYTES = 16 * 1024 * KIBIBYTE
+
+/** Beyond so many readers memory is not kept. */
+const READERS_KEPT = 512
 
 const slabs = new Map<ArrayBufferLike, number>()
 
@@ -51,12 +54,12 @@ t.test('a small piece does not hold a large buffer', async t => {
 
 t.test('chunks shrink as readers come, and all of them stay within their budget', async t => {
   const readers = new Readers()
-  const sizes = Array.from({ length: 224 }, () => {
+  const sizes = Array.from({ length: READERS_KEPT }, () => {
     readers.enter()
     return readers.chunkBytes
   })
   t.equal(sizes[0], LARGEST_BYTES)
-  t.equal(sizes[223], SMALLEST_BYTES)
+  t.equal(sizes[READERS_KEPT - 1], SMALLEST_BYTES)
   t.same(
     sizes.toSorted((a, b) => b - a),
     sizes,
@@ -93,10 +96,10 @@ t.test(
   'what is kept is bounded: a crowd beyond it gets memory of its own, which is not kept',
   async t => {
     const readers = new Readers()
-    const crowd = Array.from({ length: 400 }, () => readers.lend(SMALLEST_BYTES))
+    const crowd = Array.from({ length: 700 }, () => readers.lend(SMALLEST_BYTES))
     for (const chunk of crowd) readers.giveBack(chunk)
     const kept = new Set(crowd.map(placeOf))
-    const again = Array.from({ length: 400 }, () => readers.lend(SMALLEST_BYTES))
-    t.equal(again.filter(chunk => kept.has(placeOf(chunk))).length, 224)
+    const again = Array.from({ length: 700 }, () => readers.lend(SMALLEST_BYTES))
+    t.equal(again.filter(chunk => kept.has(placeOf(chunk))).length, READERS_KEPT)
   },
 )
