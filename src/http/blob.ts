@@ -6,7 +6,6 @@ import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import type { Endpoint } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import {
-  type ByteRange,
   formatContentRange,
   formatUnsatisfiedRange,
   parseRange,
@@ -35,8 +34,8 @@ export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint
   const range = !headOnly && sameContent ? headers.range : undefined
   if (parseRange(range, Number.MAX_SAFE_INTEGER).kind === 'too-many') throw tooManyRanges()
 
-  // A download is not begun for what can be said without one: 304, 416, a HEAD. A range that begins later than the blob needs its
-  // size before the engine can be told what is wanted first.
+  // A download is not begun for what can be said without one: 304, 416, a HEAD. A range that may lie
+  // behind the end needs the size first.
   const conditional = headers['if-none-match'] !== undefined
   if (headOnly || conditional || (range !== undefined && !FROM_THE_START.test(range))) {
     const head = await registry.headBlob(routed.repository, digest)
@@ -46,9 +45,8 @@ export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint
     }
     if (headOnly) return answerHead(head, anonymously)
     if (parseRange(range, head.sizeBytes).kind === 'unsatisfiable') return unsatisfiable(head)
-    return answerContent(context, digest, { range, wanted: firstWanted(range, head.sizeBytes) })
   }
-  return answerContent(context, digest, { range, wanted: undefined })
+  return answerContent(context, digest, range)
 }
 
 function answerHead(head: BlobHead, anonymously: boolean): Answer {
@@ -62,13 +60,13 @@ function answerHead(head: BlobHead, anonymously: boolean): Answer {
 async function answerContent(
   { exchange, registry, routed, anonymously }: NamedContext,
   digest: Digest,
-  asked: { readonly range: string | undefined; readonly wanted: ByteRange | undefined },
+  range: string | undefined,
 ): Promise<Answer> {
-  const blob = await registry.pullBlob(routed.repository, digest, asked.wanted)
+  const blob = await registry.pullBlob(routed.repository, digest)
   exchange.record.source = blob.source
   try {
     refuseFalseEmptiness(blob)
-    const requested = parseRange(asked.range, blob.sizeBytes)
+    const requested = parseRange(range, blob.sizeBytes)
     if (requested.kind === 'unsatisfiable') {
       await blob.close()
       return unsatisfiable(blob)
@@ -134,11 +132,6 @@ function tooManyRanges(): RegistryError {
   return new RegistryError('RANGE_INVALID', `at most ${RANGES_MAX} ranges in one request`, {
     status: 400,
   })
-}
-
-function firstWanted(range: string | undefined, sizeBytes: number): ByteRange | undefined {
-  const requested = parseRange(range, sizeBytes)
-  return requested.kind === 'ranges' ? requested.ranges[0] : undefined
 }
 
 /** Of an empty answer no byte is read, so nobody downstream would notice that the content was not empty. */

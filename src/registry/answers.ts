@@ -87,11 +87,8 @@ export interface Registry {
   headManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   pullManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   headBlob(repository: Repository, digest: Digest): Promise<BlobHead>
-  /**
-   * Resolves when size and source are known, long before the bytes are. `wanted` is what the client will read first: a hint
-   * for cold blobs (R61).
-   */
-  pullBlob(repository: Repository, digest: Digest, wanted?: ByteRange): Promise<BlobAnswer>
+  /** Resolves when size and source are known, long before the bytes are. */
+  pullBlob(repository: Repository, digest: Digest): Promise<BlobAnswer>
   listTags(repository: Repository, page: ListPage): Promise<TagsAnswer>
   listReferrers(
     repository: Repository,

@@ -45,8 +45,6 @@ export interface RegistryDouble extends Registry {
   setReferrers(key: string, manifests: readonly unknown[]): void
   /** What the calls so far were: `pullBlob docker.io/a/b`. */
   readonly calls: string[]
-  /** The `wanted` of each pullBlob. */
-  readonly wanted: (ByteRange | undefined)[]
   /** Blobs opened, and closed, so far. */
   opened: number
   closed: number
@@ -165,7 +163,6 @@ export function createRegistryDouble(): RegistryDouble {
         look()
       }),
     calls: [],
-    wanted: [],
     opened: 0,
     closed: 0,
     source: 'hit',
@@ -202,9 +199,8 @@ export function createRegistryDouble(): RegistryDouble {
       await enter(`headBlob ${repositoryKey(repository)}`)
       return blobHead(digest, findBlob(repository, digest))
     },
-    async pullBlob(repository, digest, wanted) {
+    async pullBlob(repository, digest) {
       await enter(`pullBlob ${repositoryKey(repository)}`)
-      double.wanted.push(wanted)
       return openBlob(digest, findBlob(repository, digest))
     },
     async listTags(repository, page) {
