@@ -1,6 +1,7 @@
-// The one place where errors become answers (R121–R124). A RegistryError may be shown; anything else, upstream and store errors
-// among them, becomes 500 with the request's id and nothing of its own text (R123).
+// The one place where errors become answers (R121–R124, R126). A RegistryError may be shown; of anything else a client gets no
+// text (R123): a StoreError becomes 503, what remains, upstream errors among it, 500 with the request's id.
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
+import { StoreError } from '../registry/ports/blob-store.ts'
 import type { Answer, AnswerHeaders } from './answer.ts'
 import { ERROR_BODY_MAX_BYTES } from './limits.ts'
 
@@ -26,7 +27,19 @@ export function errorAnswer(error: RegistryError, headers: AnswerHeaders = {}): 
 
 /** For whatever was thrown. */
 export function failureAnswer(failure: unknown, requestId: string): Answer {
-  return errorAnswer(failure instanceof RegistryError ? failure : internalError(failure, requestId))
+  return errorAnswer(shown(failure, requestId))
+}
+
+function shown(failure: unknown, requestId: string): RegistryError {
+  if (failure instanceof RegistryError) return failure
+  return failure instanceof StoreError
+    ? storageError(failure, requestId)
+    : internalError(failure, requestId)
+}
+
+function storageError(cause: StoreError, requestId: string): RegistryError {
+  const message = `the storage of this edge fails; its log says how, under request ${requestId}`
+  return new RegistryError('UNAVAILABLE', message, { cause })
 }
 
 function internalError(cause: unknown, requestId: string): RegistryError {

@@ -62,7 +62,7 @@ function countRequest(summary: RequestSummary, metrics: Metrics): void {
 
 /** An abort is nothing an operator can mend (R52); an error of ours is. */
 function levelOf(summary: RequestSummary): 'debug' | 'info' | 'warn' | 'error' {
-  if (summary.status === 500) return 'error'
+  if (summary.status === 500 || summary.error?.name === 'StoreError') return 'error'
   if (summary.outcome === 'failed') return 'warn'
   return QUIET.has(summary.endpoint) ? 'debug' : 'info'
 }

@@ -45,7 +45,6 @@ t.test('R123: what went wrong inside is told to the log and not to the client', 
       'GET https://canary.internal/x?X-Amz-Signature=canary failed',
       { hint: 'canary hint' },
     ),
-    new StoreError('io', 'read of /var/lib/canary failed', { hint: 'canary hint' }),
     new Error('canary'),
     'canary',
   ]
@@ -69,6 +68,29 @@ t.test('R123: what went wrong inside is told to the log and not to the client', 
     t.notMatch(JSON.stringify(line), /Signature=canary/, 'R195: signed queries reach no log either')
   }
 })
+
+t.test(
+  'R123, R126: storage that fails is 503 for a while, without a word of its paths',
+  async t => {
+    const { app, registry, lines } = createTestApp(t)
+    for (const failure of ['io', 'full', 'corrupt', 'busy'] as const) {
+      registry.before = async () => {
+        throw new StoreError(failure, 'read of /var/lib/canary failed', { hint: 'canary hint' })
+      }
+      const answer = await app.inject({ url: URL_OF_TAG })
+      t.equal(answer.statusCode, 503, failure)
+      t.equal(answer.headers['retry-after'], '5')
+      const [error] = answer.json().errors
+      t.equal(error.code, 'UNAVAILABLE')
+      t.match(error.message, /storage of this edge/)
+      t.ok(error.message.includes(answer.headers['x-request-id']))
+      t.notMatch(JSON.stringify([answer.headers, answer.body]), /canary/)
+      const line = lines().at(-1)
+      t.equal(line?.['level'], 'error')
+      t.match(JSON.stringify(line), /canary/, 'the log has it all')
+    }
+  },
+)
 
 t.test('R124: 429 and 503 say when to come back, between 1 and 60 seconds', async t => {
   const { app, registry } = createTestApp(t)
