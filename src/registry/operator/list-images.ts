@@ -1,5 +1,6 @@
 // `ls`: the tags that are here, with what they point to.
 import picomatch from 'picomatch'
+import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
 import type { OperatorDeps } from './operator.ts'
@@ -7,6 +8,10 @@ import type { OperatorDeps } from './operator.ts'
 /** More rows than a person reads; a pattern narrows them. */
 export const LISTED_MAX = 10_000
 const PAGE = 500
+/** Longer than any repository and tag together. */
+const PATTERN_MAX = 512
+/** What the compiler gives for ranges that run backwards. */
+const MATCHES_NOTHING = '$^'
 
 export interface ListedImage {
   /** `docker.io/library/alpine:3.20` */
@@ -27,22 +32,56 @@ export interface ListedImages {
   readonly nowMs: number
 }
 
+/** @throws RegistryError NAME_INVALID for a pattern that is no glob */
 export async function listImages(
   deps: OperatorDeps,
   pattern: string | undefined,
 ): Promise<ListedImages> {
-  const matches =
-    pattern === undefined ? () => true : picomatch(pattern.includes(':') ? pattern : `${pattern}:*`)
+  const matches = pattern === undefined ? () => true : imageMatcher(pattern)
   const images: ListedImage[] = []
   const nowMs = deps.clock.nowMs()
   for await (const { key, tag } of allTags(deps.catalog)) {
-    const image = `${key}:${tag.tag}`
-    // `library/*` is what people type for `docker.io/library/*`.
-    if (!matches(image) && !matches(image.slice(image.indexOf('/') + 1))) continue
+    if (!matches(key, tag.tag)) continue
     if (images.length === LISTED_MAX) return { images, truncated: true, nowMs }
     images.push(await describe(deps.catalog, { key, tag }))
   }
   return { images, truncated: false, nowMs }
+}
+
+/**
+ * Repository and tag apart, since `**` crosses slashes but no tag has one. The colon of a port is no tag's: a tag comes after the
+ * last slash.
+ */
+function imageMatcher(pattern: string): (key: string, tag: string) => boolean {
+  const colon = pattern.indexOf(':', pattern.lastIndexOf('/') + 1)
+  const name = colon === -1 ? pattern : pattern.slice(0, colon)
+  // Alone, one star means everything, as in the configuration.
+  const names = compile(name === '*' ? '**' : name, pattern)
+  const tags = compile(colon === -1 ? '*' : pattern.slice(colon + 1), pattern)
+  return (key, tag) =>
+    // `library/*` is what people type for `docker.io/library/*`.
+    (names.test(key) || names.test(key.slice(key.indexOf('/') + 1))) && tags.test(tag)
+}
+
+/** @throws RegistryError NAME_INVALID that names the whole pattern */
+function compile(glob: string, pattern: string): RegExp {
+  const isBalanced = glob.split('{').length === glob.split('}').length
+  if (glob === '' || glob.length > PATTERN_MAX || !isBalanced) throw malformed(pattern)
+  try {
+    // Also what begins with a dot: no file system hides anything here.
+    const compiled = picomatch.makeRe(glob, { strictBrackets: true, dot: true })
+    if (compiled.source !== MATCHES_NOTHING) return compiled
+  } catch {
+    // The compiler's words are about its own options.
+  }
+  throw malformed(pattern)
+}
+
+function malformed(pattern: string): RegistryError {
+  return new RegistryError(
+    'NAME_INVALID',
+    `${JSON.stringify(pattern.slice(0, PATTERN_MAX))} is no glob over repository:tag, such as docker.io/library/*:3.*; look at its brackets`,
+  )
 }
 
 async function describe(

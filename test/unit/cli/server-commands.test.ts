@@ -126,6 +126,43 @@ t.test('ls, inspect and why tell what is here without asking the upstream', asyn
   t.equal(stub.requests.length, asked, 'no upstream request')
 })
 
+t.test('ls matches repository and tag apart, with or without the registry', async t => {
+  const { stub, run } = await start(t)
+  stub.addImage('team/deep/tool', 'v2', amd64)
+  await run('pull', 'docker.io/library/app:v1', 'docker.io/team/deep/tool:v2')
+  const app = 'docker.io/library/app:v1'
+  const tool = 'docker.io/team/deep/tool:v2'
+  const cases: Record<string, readonly string[]> = {
+    '**': [app, tool],
+    '*': [app, tool],
+    'docker.io/**': [app, tool],
+    'team/**': [tool],
+    '**:v1': [app],
+    '*:v*': [app, tool],
+    '*/*': [app],
+    'docker.io/*/{app,tool}': [app],
+    'library/app:v2': [],
+  }
+  for (const [pattern, expected] of Object.entries(cases)) {
+    const { images } = JSON.parse((await run('ls', pattern, '--json')).stdout) as {
+      images: { image: string }[]
+    }
+    t.same(
+      images.map(({ image }) => image),
+      expected,
+      pattern,
+    )
+  }
+})
+
+t.test('ls says that a pattern is no glob, and ends with 1', async t => {
+  const { run } = await start(t)
+  for (const pattern of ['[', 'docker.io/{a', 'app:[z-a]', 'x'.repeat(600)]) {
+    const result = await run('ls', pattern)
+    t.match(result, { exitCode: 1, stdout: '', stderr: /is no glob over repository:tag/ }, pattern)
+  }
+})
+
 t.test('inspect of what is not here says how to get it, and ends with 1', async t => {
   const { run } = await start(t)
   t.match(await run('inspect', 'docker.io/library/app:v9'), {
