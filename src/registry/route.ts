@@ -113,11 +113,23 @@ function known(options: RouteOptions, host: string): RegistryHost {
 function canonical(options: RouteOptions, text: string): RegistryHost | undefined {
   const host = hostFrom(text)
   if (host === undefined) return undefined
+  const bare = withoutHttpsPort(host)
+  const listed = findListed(options, host) ?? findListed(options, bare)
+  if (listed !== undefined || !options.anyUpstream) return listed
+  return [bare, host].find(registry => /[.:]/.test(registry))
+}
+
+/** What the configuration knows by exactly this name. */
+function findListed(options: RouteOptions, host: RegistryHost): RegistryHost | undefined {
   if (host === LOCALHOST || host.startsWith('localhost:') || options.ownNames.has(host))
     return LOCALHOST
   const registry = options.aliases.get(host) ?? host
-  if (options.upstreams.has(registry)) return registry
-  return options.anyUpstream && /[.:]/.test(registry) ? registry : undefined
+  return options.upstreams.has(registry) ? registry : undefined
+}
+
+/** Registries speak HTTPS, so with its port a host is the same one (R27). */
+function withoutHttpsPort(host: RegistryHost): RegistryHost {
+  return hostFrom(host.replace(/:443$/, '')) ?? host
 }
 
 function pathOf(target: Target): NamePath {

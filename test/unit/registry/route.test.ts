@@ -107,6 +107,19 @@ t.test('one bare component belongs to localhost, and so do the names of this edg
   t.equal(keyOf('/v2/team/app', { query: '?ns=edge.example.com:5000' }), 'localhost/team/app')
 })
 
+t.test('R27: the port of https makes no other upstream, any other port does', async t => {
+  const at = (ns: string) => keyOf('/v2/library/alpine', { query: `?ns=${ns}` })
+  t.equal(at('docker.io:443'), 'docker.io/library/alpine')
+  t.equal(at('Index.Docker.IO:443'), 'docker.io/library/alpine')
+  t.equal(keyOf('/v2/ghcr.io:443/team/app'), 'ghcr.io/team/app')
+  t.equal(keyOf('/v2/team/app', { query: '?ns=edge.example.com:443' }), 'localhost/team/app')
+  for (const host of ['docker.io:80', 'docker.io:4430', 'ghcr.io:8443', 'other.example:443'])
+    t.equal(codeOf('/v2/library/alpine', `?ns=${host}`), 'NAME_UNKNOWN', host)
+  const both = createRoute({ ...options, upstreams: new Set([...hosts, parseHost('quay.io:443')]) })
+  const listed = both(parseTarget('/v2/quay.io:443/team/app/manifests/v1'), undefined)
+  t.equal(repositoryKey(listed.repository), 'quay.io:443/team/app', 'what is listed so is itself')
+})
+
 t.test('R33: a registry with a port is a namespace of its own', async t => {
   t.equal(keyOf('/v2/10.0.0.1:5000/team/app'), '10.0.0.1:5000/team/app')
 })
@@ -134,6 +147,8 @@ t.test(
     const any = createRoute({ ...options, anyUpstream: true })
     const target = parseTarget('/v2/registry.other.example/team/app/manifests/v1')
     t.equal(repositoryKey(any(target, undefined).repository), 'registry.other.example/team/app')
+    const withPort = parseTarget('/v2/registry.other.example:443/team/app/manifests/v1')
+    t.equal(repositoryKey(any(withPort, undefined).repository), 'registry.other.example/team/app')
     t.equal(
       repositoryKey(any(parseTarget('/v2/team/app/manifests/v1'), undefined).repository),
       'docker.io/team/app',
