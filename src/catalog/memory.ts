@@ -13,6 +13,7 @@ import type {
   Page,
   RecordBlob,
   RecordManifest,
+  TagCheck,
   TagFact,
 } from '../registry/ports/catalog.ts'
 import { MAX_REFERRERS } from './bounds.ts'
@@ -127,7 +128,8 @@ class MemoryCatalog implements Catalog {
     if (!members.has(digest)) members.set(digest, undefined)
     for (const holder of this.#repositories.values())
       if (holder.members.has(digest)) this.#addBelow(holder, digest)
-    if (record.tag !== undefined) pointTag(tags, { tag: record.tag, digest, checkedAtMs: atMs })
+    if (record.tag !== undefined)
+      pointTag(tags, { ...record, tag: record.tag, digest, checkedAtMs: atMs })
   }
 
   async recordBlob({
@@ -157,9 +159,9 @@ class MemoryCatalog implements Catalog {
     repository: Repository,
     tag: Tag,
     digest: Digest,
-    checkedAtMs: number,
+    check: TagCheck,
   ): Promise<void> {
-    pointTag(this.#open(repository).tags, { tag, digest, checkedAtMs })
+    pointTag(this.#open(repository).tags, { ...check, tag, digest })
   }
 
   async recordList(repository: Repository, key: string, list: ListFact): Promise<void> {
@@ -253,8 +255,12 @@ class MemoryCatalog implements Catalog {
   }
 }
 
-function pointTag(tags: Map<Tag, TagFact>, fact: Omit<TagFact, 'changedAtMs'>): void {
-  const before = tags.get(fact.tag)
-  const changedAtMs = before?.digest === fact.digest ? before.changedAtMs : fact.checkedAtMs
-  tags.set(fact.tag, { ...fact, changedAtMs })
+function pointTag(tags: Map<Tag, TagFact>, to: TagCheck & { tag: Tag; digest: Digest }): void {
+  const { tag, digest, checkedAtMs } = to
+  const before = tags.get(tag)
+  const { changedAtMs, previous } =
+    before?.digest === digest
+      ? before
+      : { changedAtMs: checkedAtMs, previous: to.previous ?? before?.previous }
+  tags.set(tag, { tag, digest, checkedAtMs, changedAtMs, previous })
 }

@@ -169,7 +169,7 @@ export class TagResolver {
       if (head.digest === undefined) return await this.fetch(repository, tag, namespace)
       const checkedAtMs = clock.nowMs()
       const { digest } = head
-      await bestEffort(note, () => catalog.recordTag(repository, tag, digest, checkedAtMs))
+      await bestEffort(note, () => catalog.recordTag(repository, tag, digest, { checkedAtMs }))
       const from = options.known?.digest ?? digest
       if (from !== digest) note({ kind: 'tag moved', repository, tag, from, to: digest })
       const { mediaType, sizeBytes, warnings } = head

@@ -1,6 +1,7 @@
 // The part of the catalog contract about tags, lists and the listing of repositories.
 // Method: only the port is used; times are made up.
 import type { Test } from 'tap'
+import type { Digest } from '../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../../src/oci/reference.ts'
 import {
   alpine,
@@ -22,14 +23,15 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
       tag: latest,
       atMs: 10,
     })
-    await catalog.recordTag(alpine, latest, one, 20)
+    await catalog.recordTag(alpine, latest, one, { checkedAtMs: 20 })
     t.strictSame(await catalog.findTag(alpine, latest), {
       tag: latest,
       digest: one,
       checkedAtMs: 20,
       changedAtMs: 10,
+      previous: undefined,
     })
-    await catalog.recordTag(alpine, latest, two, 30)
+    await catalog.recordTag(alpine, latest, two, { checkedAtMs: 30 })
     t.match(await catalog.findTag(alpine, latest), {
       digest: two,
       checkedAtMs: 30,
@@ -43,11 +45,37 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.ok(await catalog.findManifest(alpine, one), 'the manifest stays')
   })
 
+  t.test('a tag remembers what it was told as previous when it moved, and keeps it', async t => {
+    const catalog = await makeCatalog(t)
+    const [one, two, three] = ['one', 'two', 'three'].map(digestNamed) as [Digest, Digest, Digest]
+    const previous = async () => (await catalog.findTag(alpine, latest))?.previous
+    const first = { digest: one, checkedAtMs: 10 }
+    await catalog.recordTag(alpine, latest, one, { checkedAtMs: 10 })
+    t.equal(await previous(), undefined)
+    await catalog.recordTag(alpine, latest, two, { checkedAtMs: 20, previous: first })
+    t.strictSame(await previous(), first, 'the tag moved')
+    const ignored = { digest: three, checkedAtMs: 25 }
+    await catalog.recordTag(alpine, latest, two, { checkedAtMs: 30, previous: ignored })
+    t.strictSame(await previous(), first, 'the tag was only confirmed')
+    await catalog.recordTag(alpine, latest, three, { checkedAtMs: 40 })
+    t.strictSame(await previous(), first, 'the tag moved, and nothing better was known')
+    const second = { digest: two, checkedAtMs: 30 }
+    const record = { repository: alpine, contentClass: 'cached', tag: latest, atMs: 50 } as const
+    await catalog.recordManifest({ ...record, manifest: manifestNamed('one'), previous: second })
+    t.match(await catalog.findTag(alpine, latest), { digest: one, previous: second }, 'by GET')
+    await catalog.recordManifest({ ...record, manifest: manifestNamed('one'), previous: first })
+    t.strictSame(await previous(), second, 'confirmed by GET')
+    t.strictSame((await catalog.listTags(alpine, { limit: 1 }))[0]?.previous, second)
+    await catalog.forgetTag(alpine, latest)
+    await catalog.recordTag(alpine, latest, one, { checkedAtMs: 60 })
+    t.equal(await previous(), undefined, 'a tag that was gone upstream begins anew')
+  })
+
   t.test('R68: tags come in ASCII order, page by page', async t => {
     const catalog = await makeCatalog(t)
     for (const name of ['b', 'a', 'B', '1.10', '1.9', '_x'])
-      await catalog.recordTag(alpine, parseTag(name), digestNamed(name), 1)
-    await catalog.recordTag(secret, parseTag('aa'), digestNamed('a'), 1)
+      await catalog.recordTag(alpine, parseTag(name), digestNamed(name), { checkedAtMs: 1 })
+    await catalog.recordTag(secret, parseTag('aa'), digestNamed('a'), { checkedAtMs: 1 })
     const names = async (after: string | undefined, limit: number) =>
       (await catalog.listTags(alpine, after === undefined ? { limit } : { after, limit })).map(
         ({ tag }) => tag as string,
@@ -74,7 +102,9 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
       body: '',
       checkedAtMs: 1,
     })
-    await catalog.recordTag(repository('x.example/tagged'), latest, manifest.digest, 1)
+    await catalog.recordTag(repository('x.example/tagged'), latest, manifest.digest, {
+      checkedAtMs: 1,
+    })
     await catalog.recordManifest({
       repository: repository('docker.io/library/b'),
       manifest,
@@ -110,7 +140,9 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('writes take effect in the order of the calls, awaited or not', async t => {
     const catalog = await makeCatalog(t)
     const tags = Array.from({ length: 50 }, (_, n) => digestNamed(`${n}`))
-    await Promise.all(tags.map((digest, n) => catalog.recordTag(alpine, latest, digest, n)))
+    await Promise.all(
+      tags.map((digest, n) => catalog.recordTag(alpine, latest, digest, { checkedAtMs: n })),
+    )
     t.match(await catalog.findTag(alpine, latest), { digest: tags.at(-1), checkedAtMs: 49 })
   })
 }

@@ -98,10 +98,10 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     })
     for (const atMs of [60, 90, 70]) catalog.noteUse(digest, atMs)
     catalog.noteUse(digestNamed('unknown'), 99)
-    await catalog.recordTag(alpine, latest, digest, 1)
+    await catalog.recordTag(alpine, latest, digest, { checkedAtMs: 1 })
     t.equal((await catalog.findContent(digest))?.lastUsedAtMs, 90)
     catalog.noteUse(digest, 40)
-    await catalog.recordTag(alpine, latest, digest, 2)
+    await catalog.recordTag(alpine, latest, digest, { checkedAtMs: 2 })
     t.equal((await catalog.findContent(digest))?.lastUsedAtMs, 90)
   })
 

@@ -44,6 +44,12 @@ const repository = fc.constantFrom(...repositories)
 const digest = fc.constantFrom(...digests)
 const tag = fc.constantFrom(...tags)
 const atMs = fc.nat({ max: 50 })
+const previous = plain({ digest, checkedAtMs: atMs })
+// Leaves `previous` out now and then, as a caller does that knows none.
+const check = fc.record(
+  { checkedAtMs: atMs, previous },
+  { requiredKeys: ['checkedAtMs'], noNullPrototype: true },
+)
 const contentClass = fc.constantFrom('cached', 'kept')
 // Nothing here keeps the graph free of cycles or the sizes in agreement: untrusted descriptors need not be either.
 const edge = plain({
@@ -61,7 +67,7 @@ const manifest = plain({
   edges: fc.array(edge, { maxLength: 4 }),
 })
 const manifestRecord = fc.record(
-  { repository, manifest, contentClass, atMs, tag },
+  { repository, manifest, contentClass, atMs, tag, previous },
   { requiredKeys: ['repository', 'manifest', 'contentClass', 'atMs'], noNullPrototype: true },
 )
 const blobRecord = plain({ repository, digest, sizeBytes: fc.nat(99), contentClass, atMs })
@@ -83,7 +89,7 @@ const call: fc.Arbitrary<Step> = fc.oneof(
   ),
   steps(
     'recordTag',
-    fc.tuple(repository, tag, digest, atMs),
+    fc.tuple(repository, tag, digest, check),
     c =>
       (...a) =>
         c.recordTag(...a),

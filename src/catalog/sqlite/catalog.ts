@@ -9,6 +9,7 @@ import type {
   Page,
   RecordBlob,
   RecordManifest,
+  TagCheck,
 } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
@@ -102,8 +103,8 @@ export class SqliteCatalog implements Catalog {
     return this.#write({ kind: 'record member', repository, digest, atMs })
   }
 
-  recordTag(repository: Repository, tag: Tag, digest: Digest, checkedAtMs: number) {
-    return this.#write({ kind: 'record tag', repository, tag, digest, checkedAtMs })
+  recordTag(repository: Repository, tag: Tag, digest: Digest, check: TagCheck) {
+    return this.#write({ kind: 'record tag', repository, tag, digest, check })
   }
 
   recordList(repository: Repository, key: string, list: ListFact) {

@@ -1,25 +1,61 @@
 // One process per data directory: an exclusive lock on lock.db, which the kernel lets go when the process dies.
 // It is held by an open transaction; nothing is ever written to the file.
 import { join } from 'node:path'
-import Sqlite from 'better-sqlite3'
+import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
+import { assertFile, faultOf, isDamage } from './faults.ts'
 
-/** @throws StoreError busy, with a hint, when another process (or this one) has the directory already. */
+const HARMLESS = 'nothing is kept in it'
+
+/**
+ * @throws StoreError, with a hint: busy when another process (or this one) has the directory already; io when lock.db is nothing
+ * that can be locked
+ */
 export function lockDirectory(directory: string): { release(): void } {
-  const database = new Sqlite(join(directory, 'lock.db'), { timeout: 0 })
+  const file = join(directory, 'lock.db')
+  assertFile(file, `remove ${file}; ${HARMLESS}`)
+  const database = open(file)
   try {
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     database.close()
-    if (!(error instanceof Sqlite.SqliteError) || error.code !== 'SQLITE_BUSY') throw error
-    throw new StoreError('busy', `the data directory ${directory} is in use by another process`, {
-      hint: 'stop the other process, or set storage.rootdirectory to another directory',
-      cause: error,
-    })
+    throw refusal(error, directory, file)
   }
   return {
     release() {
       database.close()
     },
   }
+}
+
+function open(file: string): Database {
+  try {
+    return new Sqlite(file, { timeout: 0 })
+  } catch (error) {
+    throw unusable(error, file)
+  }
+}
+
+function refusal(error: unknown, directory: string, file: string): StoreError {
+  if (error instanceof Sqlite.SqliteError && error.code === 'SQLITE_BUSY') {
+    return new StoreError('busy', `the data directory ${directory} is in use by another process`, {
+      hint: 'stop the other process, or set storage.rootdirectory to another directory',
+      cause: error,
+    })
+  }
+  if (!isDamage(error)) return unusable(error, file)
+  // Not moved aside as a catalog would be: whoever put something there had better know.
+  return new StoreError('io', `${file} is not the lock file of a data directory`, {
+    hint: `remove ${file}; ${HARMLESS}`,
+    cause: error,
+  })
+}
+
+function unusable(cause: unknown, file: string): StoreError {
+  const { failure, hint } = faultOf(cause)
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new StoreError(failure, `${file} cannot be locked: ${reason}`, {
+    ...(hint === undefined ? {} : { hint }),
+    cause,
+  })
 }

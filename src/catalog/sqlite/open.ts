@@ -6,7 +6,7 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { SqliteCatalog } from './catalog.ts'
 import { openForReading } from './database.ts'
-import { faultOf, storeErrorOf } from './faults.ts'
+import { assertFile, faultOf, storeErrorOf } from './faults.ts'
 import { lockDirectory } from './lock.ts'
 import { Reader } from './reader.ts'
 import { startWriter } from './writer.ts'
@@ -33,6 +33,8 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
   })
   try {
     const file = join(directory, 'catalog.db')
+    const elsewhere = 'to keep the data elsewhere, let storage.rootdirectory point there'
+    assertFile(file, `move ${file} away; ${elsewhere}`)
     const { writer, evidence } = await startWriter({ file, nowMs: clock.nowMs() }, error =>
       note({ kind: 'storage failed', failure: 'io', reason: error.message, hint: error.hint }),
     )

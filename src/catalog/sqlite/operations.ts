@@ -9,6 +9,7 @@ import type {
   MembershipReason,
   RecordBlob,
   RecordManifest,
+  TagCheck,
 } from '../../registry/ports/catalog.ts'
 import { CLASS_CODES, digestBytes, digestFromBytes, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import { prepareWrites, type EdgeRow } from './write-statements.ts'
@@ -28,7 +29,7 @@ export type Operation =
       readonly repository: Repository
       readonly tag: Tag
       readonly digest: Digest
-      readonly checkedAtMs: number
+      readonly check: TagCheck
     }
   | {
       readonly kind: 'record list'
@@ -90,7 +91,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
   }
 
   function recordManifest(record: RecordManifest): void {
-    const { manifest, atMs, tag } = record
+    const { manifest, atMs, tag, previous } = record
     const repository = repositoryId(record.repository)
     const id = contentId(manifest.digest)
     const edgesChanged = replaceEdges(id, manifest.edges)
@@ -100,7 +101,12 @@ export function prepareOperations(database: Database): (operation: Operation) =>
     // Another repository may have listed this manifest before its bytes, and so its children, were known.
     if (edgesChanged) for (const holder of sql.findHolders.all(id)) addBelow(holder as number, id)
     if (tag !== undefined)
-      recordTag({ repository: record.repository, tag, digest: manifest.digest, checkedAtMs: atMs })
+      recordTag({
+        repository: record.repository,
+        tag,
+        digest: manifest.digest,
+        check: { checkedAtMs: atMs, previous },
+      })
   }
 
   function recordBlob(record: RecordBlob): void {
@@ -115,10 +121,19 @@ export function prepareOperations(database: Database): (operation: Operation) =>
     repository: Repository
     tag: Tag
     digest: Digest
-    checkedAtMs: number
+    check: TagCheck
   }): void {
-    const { repository, tag, digest, checkedAtMs } = fact
-    sql.upsertTag.run(repositoryId(repository), tag, contentId(digest), checkedAtMs, checkedAtMs)
+    const { repository, tag, digest } = fact
+    const { checkedAtMs, previous } = fact.check
+    sql.upsertTag.run(
+      repositoryId(repository),
+      tag,
+      contentId(digest),
+      checkedAtMs,
+      checkedAtMs,
+      previous === undefined ? null : contentId(previous.digest),
+      previous?.checkedAtMs ?? null,
+    )
   }
 
   /** What a manifest lists is a member wherever the manifest is (R179); see addBelow. */

@@ -36,6 +36,8 @@ interface TagRow {
   readonly digest: Buffer
   readonly checked_at: number
   readonly changed_at: number
+  readonly previous: Buffer | null
+  readonly previous_checked_at: number | null
 }
 
 // Nothing that is written today expires; a file that a later version wrote may hold what does.
@@ -49,7 +51,8 @@ WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
 
 const CONTENT_COLUMNS =
   'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
-const TAG_COLUMNS = 't.name, c.digest, t.checked_at, t.changed_at'
+const TAG_COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,
+  (SELECT digest FROM content WHERE id = t.previous) AS previous, t.previous_checked_at`
 const TAG_TABLES =
   'FROM repository r JOIN tag t ON t.repository = r.id JOIN content c ON c.id = t.content'
 
@@ -209,10 +212,15 @@ function edgeOf(row: EdgeRow): Edge {
 }
 
 function tagOf(row: TagRow): TagFact {
+  const { previous, previous_checked_at: checkedAtMs } = row
   return {
     tag: row.name,
     digest: digestFromBytes(row.digest),
     checkedAtMs: row.checked_at,
     changedAtMs: row.changed_at,
+    previous:
+      previous === null || checkedAtMs === null
+        ? undefined
+        : { digest: digestFromBytes(previous), checkedAtMs },
   }
 }

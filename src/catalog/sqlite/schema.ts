@@ -60,14 +60,18 @@ CREATE TABLE edge (
 CREATE INDEX edge_by_child ON edge (child, kind);
 
 CREATE TABLE tag (
-  repository INTEGER NOT NULL REFERENCES repository,
-  name       TEXT NOT NULL,
-  content    INTEGER NOT NULL REFERENCES content,
-  checked_at INTEGER NOT NULL,
-  changed_at INTEGER NOT NULL,
-  PRIMARY KEY (repository, name)
+  repository          INTEGER NOT NULL REFERENCES repository,
+  name                TEXT NOT NULL,
+  content             INTEGER NOT NULL REFERENCES content,
+  checked_at          INTEGER NOT NULL,
+  changed_at          INTEGER NOT NULL,
+  previous            INTEGER REFERENCES content,
+  previous_checked_at INTEGER,
+  PRIMARY KEY (repository, name),
+  CHECK ((previous IS NULL) = (previous_checked_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tag_by_content ON tag (content);
+CREATE INDEX tag_by_previous ON tag (previous) WHERE previous IS NOT NULL;
 
 CREATE TABLE list (
   repository INTEGER NOT NULL REFERENCES repository,

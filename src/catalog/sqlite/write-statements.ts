@@ -46,8 +46,12 @@ SELECT ?, id, ${REASON_CODES.listed}, size FROM below WHERE true
 ON CONFLICT DO UPDATE SET size = excluded.size WHERE size IS NULL`
 
 const UPSERT_TAG = `
-INSERT INTO tag (repository, name, content, checked_at, changed_at) VALUES (?, ?, ?, ?, ?)
+INSERT INTO tag (repository, name, content, checked_at, changed_at, previous, previous_checked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
+  previous = iif(content = excluded.content, previous, coalesce(excluded.previous, previous)),
+  previous_checked_at = iif(
+    content = excluded.content, previous_checked_at, coalesce(excluded.previous_checked_at, previous_checked_at)),
   changed_at = iif(content = excluded.content, changed_at, excluded.changed_at),
   checked_at = excluded.checked_at,
   content = excluded.content`

@@ -151,7 +151,12 @@ export async function startWriter(
 ): Promise<{ writer: Writer; evidence: string | undefined }> {
   // The thread's file lies beside this one under the same extension, as source and as compiled.
   const file = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
-  const worker = new Worker(file, { workerData: start, name: 'catalog writer' })
+  const worker = new Worker(file, {
+    workerData: start,
+    name: 'catalog writer',
+    // Batches of small values: V8 would set aside three times as much as the thread ever uses.
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+  })
   const reply = await new Promise<WriterReply>((resolve, reject) => {
     worker.once('message', resolve)
     worker.once('error', reject)

@@ -47,6 +47,22 @@ export interface TagFact {
   readonly checkedAtMs: number
   /** When it first pointed to this digest here. */
   readonly changedAtMs: number
+  /** Undefined while nothing that the tag pointed to before was complete here. */
+  readonly previous: PreviousDigest | undefined
+}
+
+/** The last digest of a tag that was complete here when the tag moved on: what is left should the newer one never get here. */
+export interface PreviousDigest {
+  readonly digest: Digest
+  /** When the upstream last confirmed that the tag pointed to it. */
+  readonly checkedAtMs: number
+}
+
+/** When a tag was confirmed, and what is to be remembered should it have moved. */
+export interface TagCheck {
+  readonly checkedAtMs: number
+  /** Not given: what is known as previous stays. */
+  readonly previous?: PreviousDigest | undefined
 }
 
 /** An answer of an upstream that is kept as text: a tag list or the referrers of a digest. */
@@ -73,8 +89,9 @@ export interface RecordManifest {
   readonly repository: Repository
   readonly manifest: ManifestFact
   readonly contentClass: ContentClass
-  /** Also points this tag at the manifest, checked now. */
+  /** Also points this tag at the manifest, checked now; the rest is as in `recordTag`. */
   readonly tag?: Tag
+  readonly previous?: PreviousDigest | undefined
   readonly atMs: number
 }
 
@@ -120,9 +137,9 @@ export interface Catalog {
   recordMember(repository: Repository, digest: Digest, atMs: number): Promise<void>
   /**
    * `changedAtMs` moves only when the digest does. The manifest need not be here yet: a HEAD tells where a tag points long before
-   * anybody asks for the document.
+   * anybody asks for the document. So `previous` replaces what was known when the tag moves by this, and is ignored when it does not.
    */
-  recordTag(repository: Repository, tag: Tag, digest: Digest, checkedAtMs: number): Promise<void>
+  recordTag(repository: Repository, tag: Tag, digest: Digest, check: TagCheck): Promise<void>
   recordList(repository: Repository, key: string, list: ListFact): Promise<void>
   /** Notes that content was served. Batched: MUST NOT cost a commit per call, and may be lost in a crash. */
   noteUse(digest: Digest, atMs: number): void

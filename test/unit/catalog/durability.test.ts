@@ -22,7 +22,7 @@ t.test('a write is in the file for everyone when its promise resolves', async t 
   const directory = t.testdir({})
   const { catalog } = await openCatalog(t, directory)
   for (let n = 1; n <= 20; n++) {
-    await catalog.recordTag(alpine, parseTag(`t${n}`), digestNamed(`${n}`), n)
+    await catalog.recordTag(alpine, parseTag(`t${n}`), digestNamed(`${n}`), { checkedAtMs: n })
     t.strictSame(queryBeside(directory, 'SELECT count(*) FROM tag'), [n])
   }
 })
@@ -130,11 +130,13 @@ t.test('a full disk fails the writes with a hint, and heals when there is space 
 t.test('many writes at once are few transactions', async t => {
   const directory = t.testdir({})
   const { catalog } = await openCatalog(t, directory)
-  await catalog.recordTag(alpine, latest, digestNamed('x'), 1)
+  await catalog.recordTag(alpine, latest, digestNamed('x'), { checkedAtMs: 1 })
   const walBytes = () => statSync(join(directory, 'catalog.db-wal')).size
   const before = walBytes()
   await Promise.all(
-    Array.from({ length: 500 }, (_, n) => catalog.recordTag(alpine, latest, digestNamed('x'), n)),
+    Array.from({ length: 500 }, (_, n) =>
+      catalog.recordTag(alpine, latest, digestNamed('x'), { checkedAtMs: n }),
+    ),
   )
   // Each transaction writes at least the page of the tag; 500 of them would be 2 MB.
   t.ok(walBytes() - before < 20 * 4096, `${walBytes() - before} bytes`)

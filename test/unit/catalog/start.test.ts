@@ -70,7 +70,7 @@ t.test('a damaged catalog is kept as evidence, and a new one begins', async t =>
       t.match(catalog.damagedPredecessor, join(directory, 'catalog.db.damaged-20260101T000000Z'))
       t.match(events, [{ kind: 'storage failed', failure: 'corrupt', hint: String }])
       t.ok(readdirSync(directory).includes('catalog.db.damaged-20260101T000000Z'))
-      await catalog.recordTag(alpine, latest, digestNamed('x'), 1)
+      await catalog.recordTag(alpine, latest, digestNamed('x'), { checkedAtMs: 1 })
       t.ok(await catalog.findTag(alpine, latest), 'the new one works')
 
       await catalog.close()

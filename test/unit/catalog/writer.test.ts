@@ -16,7 +16,7 @@ const TAG = {
   repository: alpine,
   tag: latest,
   digest: digestNamed('x'),
-  checkedAtMs: 1,
+  check: { checkedAtMs: 1 },
 } as const
 
 t.test('the death of the writer thread rejects what waits and what comes later', async t => {
