@@ -34,7 +34,7 @@ t.test('a directory at lock.db or catalog.db is refused by its name, and a hint'
     const { failure, message, hint } = await refusalOf(t, directory)
     t.equal(failure, 'io')
     t.equal(message, `${path} is not a file`)
-    t.ok(hint?.includes(path), hint)
+    t.match(hint, path)
     rmdirSync(path)
     const { catalog } = await openCatalog(t, directory)
     t.equal(catalog.damaged, false, 'the lock was given back')
