@@ -1,14 +1,16 @@
 // The composition root: builds each part once, in order, and takes them down in the reverse one. The only file that imports
 // across the rooms; it decides nothing but who gets what.
 import { createOpenAccess } from './access/access.ts'
-import { buildAdminApp } from './admin/app.ts'
+import { type AdminApp, buildAdminApp } from './admin/app.ts'
 import type { SqliteCatalog } from './catalog/sqlite/catalog.ts'
 import { openSqliteCatalog } from './catalog/sqlite/open.ts'
+import { Closing } from './closing.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config, StorageConfig } from './config/config.ts'
 import { compareConfigs, type ConfigChange } from './config/reload.ts'
 import { buildApp } from './http/app.ts'
 import { drain } from './http/drain.ts'
+import { listening } from './listening.ts'
 import { createLogger, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
@@ -64,7 +66,9 @@ export async function startServer(
   try {
     return await compose(config, { surroundings, logger, metrics, note, sleep, undo })
   } catch (error) {
-    await undo.run()
+    await undo.run().catch((again: unknown) => {
+      logger.error({ err: again }, 'not everything that the start had opened could be closed')
+    })
     throw error
   }
 }
@@ -120,9 +124,13 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     readiness: { checks, draining: () => draining, sleep: base.sleep },
   })
   undo.push(() => admin.close())
-  const addresses = await admin.listen(config.admin)
-  await app.listen({ host: config.http.addr.host ?? '::', port: config.http.addr.port })
-  const http = listeningAt(app.server.address(), config.http.addr)
+  const addresses = await listenAdmin(admin, config.admin)
+  const { addr } = config.http
+  await listening({ key: 'http.addr', address: formatAddress(addr), port: addr.port }, () =>
+    app.listen({ host: addr.host ?? '::', port: addr.port }),
+  )
+  const http = listeningAt(app.server.address(), addr)
+  undo.push(() => drain(app, { timeoutMs: config.http.drainTimeoutMs, clock }))
 
   let current = config
   return {
@@ -139,10 +147,21 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     },
     stop: async () => {
       draining = true
-      await drain(app, { timeoutMs: config.http.drainTimeoutMs, clock })
       await undo.run()
     },
   }
+}
+
+async function listenAdmin(
+  admin: AdminApp,
+  { addr, socket }: Config['admin'],
+): Promise<{ admin: string; socket: string }> {
+  const address = await listening(
+    { key: 'admin.addr', address: formatAddress(addr), port: addr.port },
+    () => admin.listen(addr),
+  )
+  await listening({ key: 'admin.socket', address: socket }, () => admin.listenSocket(socket))
+  return { admin: address, socket }
 }
 
 /** Catalog first: its lock makes sure that nobody else works in the directory while the store sweeps it. */
@@ -223,17 +242,4 @@ function listeningAt(address: unknown, wanted: ListenAddress): string {
       ? Number(address.port)
       : wanted.port
   return formatAddress({ host: wanted.host, port })
-}
-
-/** What has to be closed, newest first. */
-class Closing {
-  readonly #steps: (() => Promise<unknown>)[] = []
-
-  push(step: () => Promise<unknown>): void {
-    this.#steps.push(step)
-  }
-
-  async run(): Promise<void> {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) await step()
-  }
 }

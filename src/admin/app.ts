@@ -16,15 +16,11 @@ export interface AdminDeps {
   readonly readiness: ReadinessOptions
 }
 
-export interface AdminAddresses {
-  readonly addr: { readonly host: string | undefined; readonly port: number }
-  /** Path of the Unix socket. */
-  readonly socket: string
-}
-
 export interface AdminApp {
-  /** @returns where it listens, with the port that the system chose. @throws when an address is taken */
-  listen(addresses: AdminAddresses): Promise<{ admin: string; socket: string }>
+  /** @returns where it listens, with the port that the system chose. @throws when the address is taken */
+  listen(addr: { readonly host: string | undefined; readonly port: number }): Promise<string>
+  /** On the Unix socket of this path. @throws as openSocket */
+  listenSocket(path: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -33,11 +29,11 @@ export function buildAdminApp(deps: AdminDeps): AdminApp {
   overTcp.addHook('onRequest', refuseBrowsers)
   const overSocket = buildListener(deps)
   return {
-    listen: async ({ addr, socket }) => {
-      const admin = await overTcp.listen({ host: addr.host ?? '::', port: addr.port })
-      await openSocket(overSocket, socket)
-      return { admin: admin.replace(/^http:\/\//, ''), socket }
+    listen: async ({ host, port }) => {
+      const url = await overTcp.listen({ host: host ?? '::', port })
+      return url.replace(/^http:\/\//, '')
     },
+    listenSocket: path => openSocket(overSocket, path),
     close: async () => {
       await Promise.all([overTcp.close(), overSocket.close()])
     },

@@ -54,6 +54,9 @@ export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'server.ts': ['*'],
   // Builds one upstream for each that is configured: a part of the composition root.
   'upstreams.ts': ['oci', 'config', 'registry', 'upstream'],
+  // What a stop closes, and why an address cannot be listened on: parts of the composition root.
+  'closing.ts': [],
+  'listening.ts': [],
   // The clock that is no test's.
   'system-clock.ts': [PORTS],
 }

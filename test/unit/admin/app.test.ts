@@ -48,8 +48,9 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
     await app.close()
     await rm(directory, { recursive: true })
   })
-  const path = join(directory, 'admin.sock')
-  const { admin, socket } = await app.listen({ addr: { host: '127.0.0.1', port: 0 }, socket: path })
+  const socket = join(directory, 'admin.sock')
+  const admin = await app.listen({ host: '127.0.0.1', port: 0 })
+  await app.listenSocket(socket)
   return { url: `http://${admin}`, socket, clock, written, state }
 }
 
