@@ -4,9 +4,9 @@
 /** How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Largest first. */
 const SIZES = [
   { bytes: 512 * 1024, readersMax: 8 },
-  { bytes: 128 * 1024, readersMax: 48 },
-  { bytes: 64 * 1024, readersMax: 192 },
-  { bytes: 32 * 1024, readersMax: 512 },
+  { bytes: 64 * 1024, readersMax: 64 },
+  // Beyond so many, reads still have this size, in memory that is not kept.
+  { bytes: 32 * 1024, readersMax: 384 },
 ] as const
 /** Memory is taken from the system in pieces of this size, and kept. */
 const SLAB_BYTES = 2 * 1024 * 1024
@@ -75,7 +75,7 @@ export class Readers {
   /** Bytes to read at once now. */
   get chunkBytes(): number {
     const size = SIZES.find(({ readersMax }) => this.#active <= readersMax)
-    return (size ?? SIZES[3]).bytes
+    return (size ?? SIZES[2]).bytes
   }
 
   enter(): void {

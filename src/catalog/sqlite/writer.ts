@@ -19,6 +19,8 @@ interface Waiting {
 const MAX_WAITING_ROWS = 250_000
 /** Rows in one transaction: some 50 ms of work, so that a single write never waits long behind a crowd. */
 const MAX_BATCH_ROWS = 5000
+/** Enough for the objects of a batch. */
+const YOUNG_GENERATION_MIB = 8
 
 export class Writer {
   readonly #worker: Worker

@@ -9,10 +9,10 @@ const KIBIBYTE = 1024
 const LARGEST_BYTES = 512 * KIBIBYTE
 const SMALLEST_BYTES = 32 * KIBIBYTE
 /** All chunks being read at one time, as long as there are kept buffers for all. */
-const BUDGET_BYTES = 16 * 1024 * KIBIBYTE
+const BUDGET_BYTES = 12 * 1024 * KIBIBYTE
 
 /** Beyond so many readers memory is not kept. */
-const READERS_KEPT = 512
+const READERS_KEPT = 384
 
 const slabs = new Map<ArrayBufferLike, number>()
 
