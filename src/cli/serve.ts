@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { formatFindings } from '../config/findings.ts'
-import { type RunningServer, startServer } from '../server.ts'
+import type { Config } from '../config/config.ts'
+import type { RunningServer } from '../server.ts'
 import { systemClock } from '../system-clock.ts'
 import { loadConfiguration, requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
@@ -23,6 +24,8 @@ Examples
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
+  // Before anything that takes time: a signal that nobody listens for ends the process.
+  const signals = listenForSignals(context)
   const config = requireConfiguration(context, values.config)
   const server = await start(config, context)
   const { http, admin, socket, logger } = server
@@ -30,18 +33,48 @@ export async function run(args: readonly string[], context: CliContext): Promise
     { version: VERSION, http, admin, socket, data: config.storage.rootDirectory },
     'serving',
   )
-  context.onSignal('SIGHUP', () => reload(server, context, values.config))
-  await stopSignal(context)
+  signals.onReload(() => reload(server, context, values.config))
+  await signals.stop
   logger.info('stopping: answers under way are finished, new requests are refused')
   await server.stop()
   logger.info('stopped')
   return EXIT_CODES.ok
 }
 
-async function start(
-  config: Parameters<typeof startServer>[0],
-  context: CliContext,
-): Promise<RunningServer> {
+interface Signals {
+  /** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */
+  readonly stop: Promise<void>
+  /** Calls `act` at every SIGHUP from now on, and now when one came earlier. */
+  onReload(act: () => void): void
+}
+
+function listenForSignals(context: CliContext): Signals {
+  const stop = Promise.withResolvers<void>()
+  let asked = false
+  const end = () => {
+    if (asked) context.exit(EXIT_CODES.failed)
+    asked = true
+    stop.resolve()
+  }
+  context.onSignal('SIGTERM', end)
+  context.onSignal('SIGINT', end)
+  let early = false
+  let act = () => {
+    early = true
+  }
+  context.onSignal('SIGHUP', () => act())
+  return {
+    stop: stop.promise,
+    onReload: reload => {
+      act = reload
+      if (early) reload()
+    },
+  }
+}
+
+async function start(config: Config, context: CliContext): Promise<RunningServer> {
+  // Loading it is half of the start: by then signals are listened for.
+  const { startServer } = await import('../server.ts')
   try {
     return await startServer(config, {
       clock: systemClock,
@@ -61,29 +94,9 @@ function startError(error: unknown): unknown {
   const { code, hint } = error as Error & { code?: unknown; hint?: unknown }
   if (typeof hint === 'string') return new CliError(EXIT_CODES.failed, `${error.message}; ${hint}`)
   if (error.name === 'StoreError') return new CliError(EXIT_CODES.failed, error.message)
-  if (code === 'EADDRINUSE') {
-    return new CliError(
-      EXIT_CODES.failed,
-      `${error.message}: stop what listens there, or set http.addr or admin.addr`,
-    )
-  }
   return typeof code === 'string' && /^E[A-Z]+$/.test(code)
     ? new CliError(EXIT_CODES.failed, error.message)
     : error
-}
-
-/** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */
-function stopSignal(context: CliContext): Promise<void> {
-  return new Promise(resolve => {
-    let asked = false
-    const stop = () => {
-      if (asked) context.exit(EXIT_CODES.failed)
-      asked = true
-      resolve()
-    }
-    context.onSignal('SIGTERM', stop)
-    context.onSignal('SIGINT', stop)
-  })
 }
 
 function reload(server: RunningServer, context: CliContext, named: string | undefined): void {
