@@ -2,6 +2,7 @@
 // because names are parsed from the raw target and bodies are never taken in. Nobody listens here: server.ts does.
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
+import type { Socket } from 'node:net'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Access } from '../access/access.ts'
 import type { Logger } from '../observe/log.ts'
@@ -9,7 +10,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import { createNoteRequest } from '../observe/note-request.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import { createClientErrorHandler } from './client-error.ts'
+import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { createConnections } from './connections.ts'
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
@@ -52,12 +53,13 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     onIdle: () => connections.closeIdle(),
   })
 
+  const byHand = {
+    metrics,
+    endAfterTurn: (socket: Socket) => connections.endAfterTurn(socket),
+  }
   const app = fastify({
     serverFactory: handler => createDataServer(handler as Serve, serve),
-    clientErrorHandler: createClientErrorHandler({
-      metrics,
-      endAfterTurn: socket => connections.endAfterTurn(socket),
-    }),
+    clientErrorHandler: createClientErrorHandler(byHand),
     // A target that fastify cannot decode is one that parseTarget will refuse in our words.
     frameworkErrors: (_error, request, reply) => {
       reply.hijack()
@@ -68,6 +70,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
   })
+  app.server.on('connect', createConnectHandler(byHand))
   app.server.on('connection', socket => connections.opened(socket))
   app.addHook('preClose', done => {
     draining = true

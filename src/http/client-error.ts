@@ -1,5 +1,8 @@
-// Bytes on a connection that are no HTTP request, or one that came too slowly: node's `clientError`. The answer is written by hand,
-// in JSON as everywhere (R121, R229), unless another answer is under way on that connection; that one is the last.
+// What node gives no response object for: bytes that are no HTTP request, or one that came too slowly (`clientError`), and CONNECT.
+// The answer is written by hand, in JSON as everywhere (R121, R229), unless another answer is under way on that connection; that
+// one is the last.
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -16,6 +19,11 @@ const REASONS: Readonly<Record<string, { status: string; message: string }>> = {
   },
 }
 const MALFORMED = { status: '400 Bad Request', message: 'this is no valid HTTP request' }
+const CONNECT = {
+  status: '405 Method Not Allowed',
+  message: 'this is a registry and no proxy: CONNECT is no method of the registry protocol',
+  headers: ['Allow: GET, HEAD'],
+}
 
 export interface ClientErrorDeps {
   readonly metrics: Metrics
@@ -39,7 +47,25 @@ export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorD
   }
 }
 
-function rawAnswer({ status, message }: { status: string; message: string }): string {
+/** The listener for `connect`: this is no proxy. Node lets go of the connection, errors and all. */
+export function createConnectHandler({ metrics, endAfterTurn }: ClientErrorDeps) {
+  return ({ socket }: IncomingMessage, stream: Duplex): void => {
+    stream.on('error', () => stream.destroy())
+    if (endAfterTurn(socket)) return
+    metrics.count('requestsRefused', { reason: 'malformed' })
+    // What is sent for the other end of a tunnel is dropped: unread, it would reset the connection.
+    stream.resume()
+    stream.end(rawAnswer(CONNECT), () => stream.destroy())
+  }
+}
+
+interface RawAnswer {
+  readonly status: string
+  readonly message: string
+  readonly headers?: readonly string[]
+}
+
+function rawAnswer({ status, message, headers = [] }: RawAnswer): string {
   const body = errorEnvelope(new RegistryError('UNSUPPORTED', message))
   return [
     `HTTP/1.1 ${status}`,
@@ -48,6 +74,7 @@ function rawAnswer({ status, message }: { status: string; message: string }): st
     'Cache-Control: no-store',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
+    ...headers,
     '',
     body,
   ].join('\r\n')

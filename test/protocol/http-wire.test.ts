@@ -178,3 +178,48 @@ t.test(
     }
   },
 )
+
+t.test('R19, R121: CONNECT is refused in JSON, and the connection ends', async t => {
+  const { listen } = createTestApp(t)
+  const { socket, received, ended } = await openSocket(await listen())
+  socket.write('CONNECT quay.io:443 HTTP/1.1\r\nHost: quay.io:443\r\n\r\nhello')
+  await ended
+  const [head = '', body = ''] = received().split('\r\n\r\n')
+  t.match(head, /^HTTP\/1\.1 405 Method Not Allowed\r\n/)
+  t.match(head, /\r\nAllow: GET, HEAD(\r\n|$)/)
+  t.match(head, /\r\nConnection: close(\r\n|$)/)
+  t.match(JSON.parse(body), { errors: [{ code: 'UNSUPPORTED', message: /no proxy/ }] })
+})
+
+t.test('a CONNECT behind another request waits for that answer, which is the last', async t => {
+  const { listen, registry } = createTestApp(t)
+  const gate = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  registry.before = () => {
+    asked.resolve()
+    return gate.promise
+  }
+  const url = await listen()
+  const { socket, received, ended } = await openSocket(url)
+  socket.write('GET /v2/a/b/tags/list HTTP/1.1\r\nHost: edge\r\n\r\n')
+  await asked.promise
+  socket.write('CONNECT quay.io:443 HTTP/1.1\r\nHost: quay.io:443\r\n\r\n')
+  // An own connection that is answered shows that the server has had its turn.
+  t.equal((await get(`${url}/v2/`)).status, 200)
+  gate.resolve()
+  await ended
+  t.match(received(), /^HTTP\/1\.1 404 /)
+  t.equal(received().match(/HTTP\/1\.1/g)?.length, 1)
+})
+
+t.test('a request that would like another protocol is answered in this one', async t => {
+  const { listen, registry } = createTestApp(t)
+  const url = await listen()
+  const digest = registry.addBlob('docker.io/a/b', Buffer.from('hello'))
+  for (const protocol of ['websocket', 'h2c', 'TLS/1.3']) {
+    const headers = { connection: 'upgrade', upgrade: protocol }
+    const answer = await get(`${url}/v2/a/b/blobs/${digest}`, headers)
+    t.equal(answer.status, 200, protocol)
+    t.equal(answer.body.toString(), 'hello')
+  }
+})
