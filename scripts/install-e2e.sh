@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests drive: Debian's container clients and registry, and newer ones built from Go modules.
+# Installs what the end-to-end and fault tests drive: Debian's container clients and registry, and newer ones built from Go modules.
 # Needs Debian or Ubuntu, root, and Go 1.26. Does nothing, in well under a second, when everything is there; else fails
 # with the names of what could not be had. No service is started: the tests run their own daemons in their own directories.
 set -euo pipefail
@@ -15,6 +15,8 @@ packages=(
   skopeo:skopeo
   docker-registry:docker-registry
   git:git
+  strace:strace
+  systemd-analyze:systemd
 )
 go_tools=(crane containerd ctr buildkitd buildctl dockerd distribution)
 
