@@ -1,6 +1,8 @@
 // The table of commands: what each is called, what it does in a line, and where it lives. A command's code is loaded when it
 // is asked for, so that `schema` does not load a web server.
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { type Failure, writeFailure } from './output.ts'
+import { VERSION } from './version.ts'
 
 interface Command {
   readonly summary: string
@@ -36,44 +38,55 @@ export const COMMANDS = {
   pull: { summary: 'bring images into the cache', load: () => import('./pull.ts') },
 } as const satisfies Record<string, Command>
 
-/** Runs what the arguments ask for; every failure is a line on standard error and an exit code. */
+/** Runs what the arguments ask for; every failure is a line on standard error, with --json an object, and an exit code. */
 export async function runCommand(
   argv: readonly string[],
   context: CliContext,
 ): Promise<{ exitCode: ExitCode }> {
-  const [name, ...args] = argv
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    context.stdout.write(overview())
-    return { exitCode: name === undefined ? EXIT_CODES.usage : EXIT_CODES.ok }
-  }
-  if (!Object.hasOwn(COMMANDS, name)) {
-    context.stderr.write(`entrepot has no command "${name}"; "entrepot --help" lists them\n`)
-    return { exitCode: EXIT_CODES.usage }
-  }
-  const command = await COMMANDS[name as keyof typeof COMMANDS].load()
-  if (args.includes('--help') || args.includes('-h')) {
-    context.stdout.write(command.help)
-    return { exitCode: EXIT_CODES.ok }
-  }
   try {
-    return { exitCode: await command.run(args, context) }
+    return { exitCode: await runNamed(argv, context) }
   } catch (error) {
-    return { exitCode: report(error, context) }
+    const { exitCode, message } = failureOf(error)
+    if (argv.includes('--json')) writeFailure(context, { exitCode, message })
+    else context.stderr.write(`${message}\n`)
+    return { exitCode }
   }
 }
 
-function report(error: unknown, context: CliContext): ExitCode {
-  if (error instanceof CliError) {
-    context.stderr.write(`${error.message}\n`)
-    return error.exitCode
+/** @throws CliError, and what util.parseArgs throws */
+async function runNamed(argv: readonly string[], context: CliContext): Promise<ExitCode> {
+  const [name, ...args] = argv
+  if (name === '--version' || name === '-v') {
+    context.stdout.write(`entrepot ${VERSION}\n`)
+    return EXIT_CODES.ok
   }
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    const [of] = name === 'help' ? args : []
+    context.stdout.write(of === undefined ? overview() : (await load(of)).help)
+    return name === undefined ? EXIT_CODES.usage : EXIT_CODES.ok
+  }
+  const command = await load(name)
+  if (!args.includes('--help') && !args.includes('-h')) return command.run(args, context)
+  context.stdout.write(command.help)
+  return EXIT_CODES.ok
+}
+
+/** @throws CliError when there is no such command */
+function load(name: string): Promise<CommandModule> {
+  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name as keyof typeof COMMANDS].load()
+  throw new CliError(
+    EXIT_CODES.usage,
+    `entrepot has no command "${name}"; "entrepot --help" lists them`,
+  )
+}
+
+/** @throws `error` itself when it is nobody's fault but ours */
+function failureOf(error: unknown): Failure {
+  if (error instanceof CliError) return error
   // util.parseArgs says in its message which option is wrong.
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code.startsWith('ERR_PARSE_ARGS')) {
-    context.stderr.write(`${(error as Error).message}\n`)
-    return EXIT_CODES.usage
-  }
-  throw error
+  if (!code.startsWith('ERR_PARSE_ARGS')) throw error
+  return { exitCode: EXIT_CODES.usage, message: (error as Error).message }
 }
 
 function overview(): string {
@@ -81,5 +94,5 @@ function overview(): string {
   const lines = Object.entries(COMMANDS).map(
     ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
   )
-  return `entrepot COMMAND [options]\n\n${lines.join('\n')}\n\n"entrepot COMMAND --help" tells a command's options.\n`
+  return `entrepot COMMAND [options]\n\n${lines.join('\n')}\n\n"entrepot COMMAND --help" tells a command's options, "entrepot --version" the version.\n`
 }

@@ -10,7 +10,7 @@ export interface CommonOptions {
   readonly positionals: readonly string[]
 }
 
-export const COMMON_HELP = `  --json         print JSON
+export const COMMON_HELP = `  --json         print JSON, failures as {"error": {"exitCode", "message"}} on standard error
   --socket PATH  of the running server; default: admin.socket of the configuration
   --config FILE  the configuration that the server runs with`
 
@@ -32,10 +32,12 @@ export function readCommon(
   if (positionals.length < count.least || positionals.length > count.most) {
     throw new CliError(EXIT_CODES.usage, `usage: ${count.usage}`)
   }
+  // With --json, standard error has failures and nothing else; warnings are for `serve` and `check` to tell.
+  const quiet = values.json ? { ...context, stderr: { write: () => {} } } : context
   return {
     json: values.json,
     config: values.config,
-    socket: values.socket ?? requireConfiguration(context, values.config).admin.socket,
+    socket: values.socket ?? requireConfiguration(quiet, values.config).admin.socket,
     positionals,
   }
 }

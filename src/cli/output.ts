@@ -1,5 +1,5 @@
 // How commands write: tables and sizes for people, JSON for programs, progress bars on a terminal and lines elsewhere.
-import type { CliContext } from './context.ts'
+import type { CliContext, ExitCode } from './context.ts'
 
 /** `1.5 GiB`, `312 B`: at most four characters of number. */
 export function describeBytes(bytes: number): string {
@@ -28,6 +28,16 @@ export function describeAge(ms: number): string {
 
 export function writeJson(context: CliContext, value: unknown): void {
   context.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+export interface Failure {
+  readonly exitCode: ExitCode
+  readonly message: string
+}
+
+/** How a failure is told with --json: one line on standard error. */
+export function writeFailure(context: CliContext, { exitCode, message }: Failure): void {
+  context.stderr.write(`${JSON.stringify({ error: { exitCode, message } })}\n`)
 }
 
 /** Columns as wide as their widest cell, two spaces between; the first row is the heading. */

@@ -5,11 +5,13 @@ import type { WarmEvent } from '../registry/operator/warm-image.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeBytes, progressLine, rewriteLine, shortDigest } from './output.ts'
+import { describeBytes, progressLine, rewriteLine, shortDigest, writeFailure } from './output.ts'
 
 const DEFAULT_PLATFORM = 'linux/amd64'
+/** `os/architecture` or `os/architecture/variant`, as an image index has them. */
+const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9_.-]+)?$/
 
-export const help = `entrepot pull IMAGE… [--platform OS/ARCH]… [--all-platforms] [--json]
+export const help = `entrepot pull IMAGE… [--platform OS/ARCH[/VARIANT]]… [--all-platforms] [--json]
 
 Brings images into the cache, as a client's pull would.
 
@@ -41,7 +43,9 @@ export async function run(args: readonly string[], context: CliContext): Promise
     } catch (error) {
       // One image that cannot be had does not keep the others away; a server that is not there does.
       if (!(error instanceof CliError) || error.exitCode !== EXIT_CODES.failed) throw error
-      context.stderr.write(`${name}: ${error.message}\n`)
+      const message = `${name}: ${error.message}`
+      if (json) writeFailure(context, { exitCode: error.exitCode, message })
+      else context.stderr.write(`${message}\n`)
       failed = true
     }
   }
@@ -53,7 +57,7 @@ interface PullOptions {
   readonly allPlatforms: boolean
 }
 
-/** Takes this command's own options out; what is left is for readCommon. */
+/** Takes this command's own options out; what is left is for readCommon. @throws CliError usage for what is no platform */
 function splitOptions(args: readonly string[]): { own: PullOptions; rest: readonly string[] } {
   const { values, tokens } = parseArgs({
     args: [...args],
@@ -73,7 +77,17 @@ function splitOptions(args: readonly string[]): { own: PullOptions; rest: readon
     taken.add(token.index)
     if (token.name === 'platform' && !token.inlineValue) taken.add(token.index + 1)
   }
-  const platforms = (values['platform'] ?? []) as string[]
+  // Without a value, parseArgs gives `true`.
+  const platforms = [values['platform'] ?? []]
+    .flat()
+    .map(each => (each === true ? '' : String(each)))
+  for (const platform of platforms) {
+    if (PLATFORM.test(platform)) continue
+    throw new CliError(
+      EXIT_CODES.usage,
+      `--platform "${platform}" is not OS/ARCH or OS/ARCH/VARIANT, such as ${DEFAULT_PLATFORM}`,
+    )
+  }
   return {
     own: {
       platforms: platforms.length === 0 ? [DEFAULT_PLATFORM] : platforms,

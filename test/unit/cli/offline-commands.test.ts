@@ -2,7 +2,7 @@
 // Method: each command is run as main.ts runs it, with streams of the test's own.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -31,6 +31,62 @@ t.test('help lists every command, and every command has help with an example', a
     t.equal(help.exitCode, 0)
     t.match(help.stdout, /Examples\n/, name)
   }
+})
+
+t.test('help of a command is its --help, and of what is none a usage error', async t => {
+  for (const name of Object.keys(COMMANDS)) {
+    const help = await runCli(['help', name])
+    t.equal(help.exitCode, 0)
+    t.equal(help.stdout, (await runCli([name, '--help'])).stdout, name)
+  }
+  t.match(await runCli(['help', 'pul']), { exitCode: 2, stderr: /no command "pul"/ })
+})
+
+t.test('--version and -v print the version of the package', async t => {
+  const manifest = JSON.parse(
+    await readFile(new URL('../../../package.json', import.meta.url), 'utf8'),
+  ) as { version: string }
+  for (const option of ['--version', '-v']) {
+    const result = await runCli([option])
+    t.same(result, { exitCode: 0, stdout: `entrepot ${manifest.version}\n`, stderr: '' })
+  }
+})
+
+t.test('with --json a failure is one JSON object on standard error, warnings or not', async t => {
+  const warned = await configFile(
+    t,
+    'admin: { addr: "0.0.0.0:5001", socket: "/nonexistent/admin.sock" }\n',
+  )
+  const cases: [argv: readonly string[], exitCode: number, message: RegExp][] = [
+    [['status', '--json', '--config', warned], 69, /no server listens there/],
+    [['pull', 'a/b:v1', '--json', '--config', warned], 69, /no server listens there/],
+    [['ls', '--json', '--socket', '/x', 'a', 'b'], 2, /usage: entrepot ls/],
+    [['ls', '--json', '--sokcet', '/x'], 2, /sokcet/],
+    [['lss', '--json'], 2, /no command/],
+    [['check', '--json', '--config', `${warned}.gone`], 78, /cannot be read/],
+  ]
+  for (const [argv, exitCode, message] of cases) {
+    const result = await runCli(argv)
+    t.equal(result.exitCode, exitCode, argv.join(' '))
+    t.equal(result.stdout, '')
+    t.match(JSON.parse(result.stderr), { error: { exitCode, message } })
+  }
+})
+
+t.test('pull: a platform that is none is a usage error, before anybody is asked', async t => {
+  const nowhere = ['--socket', '/nonexistent/admin.sock']
+  for (const platform of ['amd64', 'linux', 'linux/', 'Linux/amd64', 'linux/arm/v7/x', ''])
+    t.match(
+      await runCli(['pull', 'a/b:v1', '--platform', platform, ...nowhere]),
+      { exitCode: 2, stderr: /is not OS\/ARCH or OS\/ARCH\/VARIANT/ },
+      platform,
+    )
+  t.match(await runCli(['pull', 'a/b:v1', ...nowhere, '--platform']), {
+    exitCode: 2,
+    stderr: /^--platform "" is not/,
+  })
+  for (const platform of ['linux/amd64', 'linux/arm/v7', 'windows/amd64'])
+    t.equal((await runCli(['pull', 'a/b:v1', '--platform', platform, ...nowhere])).exitCode, 69)
 })
 
 t.test(
