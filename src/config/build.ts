@@ -109,6 +109,9 @@ function buildDefault(judge: Judge, settings: Settings, built: BuiltUpstreams): 
   if (hosts.includes(chosen) || isLocalhost(chosen) || built.anyUpstream !== undefined)
     return chosen
   const [first] = hosts
+  // Nobody chose it, and the upstream that would stand here was refused already.
+  if (settings.default === undefined && hosts.length < Object.keys(settings.upstreams).length)
+    return chosen
   if (settings.default === undefined && judge.isWritten(['default'])) return chosen
   if (settings.default === undefined) {
     const message = 'is docker.io, which is not under upstreams; name one of them, or localhost'

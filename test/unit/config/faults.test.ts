@@ -119,6 +119,10 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'upstreams: { docker.io: {}, "a.example:70000": {} }',
     /is no registry host/,
   ],
+  'localhost as the only upstream': [
+    'upstreams: { localhost: {} }',
+    /^1:\d+: error: upstreams.localhost: is reserved/,
+  ],
   'localhost as an upstream': [
     'upstreams: { docker.io: {}, "localhost:5000": {} }',
     /upstreams.localhost:5000: is reserved.*\(did you mean 127.0.0.1:5000\?\)/,
