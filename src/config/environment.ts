@@ -10,6 +10,12 @@ import { closest } from './suggest.ts'
 const CONFIG_VARIABLE = 'ENTREPOT_CONFIG'
 const PREFIX = 'ENTREPOT_'
 
+/** Variables of the distribution registry, by its top-level keys; others begin with REGISTRY_ for reasons of their own. */
+const OF_DISTRIBUTION =
+  /^REGISTRY_(?:VERSION|LOG|LOGLEVEL|STORAGE|AUTH|MIDDLEWARE|REPORTING|HTTP|NOTIFICATIONS|REDIS|HEALTH|PROXY|COMPATIBILITY|VALIDATION|POLICY|CATALOG)(?:_|$)/
+/** Where containers' tools find credentials. */
+const REGISTRY_AUTH_FILE = 'REGISTRY_AUTH_FILE'
+
 export interface Overridden {
   readonly root: Node
   readonly findings: readonly Finding[]
@@ -34,7 +40,7 @@ export function overrideFromEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   knownHosts: readonly string[],
 ): Overridden {
-  const findings: Finding[] = []
+  const findings: Finding[] = [...foreignVariables(env)]
   let overridden = root
   const names = Object.keys(env).filter(name => name.startsWith(PREFIX) && name !== CONFIG_VARIABLE)
   for (const name of names.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))) {
@@ -52,6 +58,19 @@ export function overrideFromEnvironment(
     else overridden = replace(overridden, target.path, node)
   }
   return { root: overridden, findings }
+}
+
+/** One for all of them: who moves from distribution has many. */
+function foreignVariables(env: Readonly<Record<string, string | undefined>>): readonly Finding[] {
+  const names = Object.keys(env).filter(
+    name => OF_DISTRIBUTION.test(name) && name !== REGISTRY_AUTH_FILE && env[name] !== '',
+  )
+  const [first] = names.toSorted()
+  if (first === undefined) return []
+  const count = names.length === 1 ? '' : `, one of ${names.length},`
+  const message = `is a variable of the distribution registry${count} and has no effect in this version; Entrepot reads ${PREFIX}*`
+  const place: Place = { source: 'environment', variable: first }
+  return [findingAt([], place, { severity: 'warning', message })]
 }
 
 type Target =

@@ -79,6 +79,19 @@ t.test('a variable that is no key is warned about, one of a later version refuse
   t.equal(said.length, 3)
 })
 
+t.test('variables of the distribution registry are warned about, once for all', async t => {
+  const others = { REGISTRY_AUTH_FILE: '/auth.json', REGISTRY_PORT: '5000', REGISTRY_URL: 'x' }
+  t.same(complaints('', { env: others }), [])
+  const one = complaints('', { env: { ...others, REGISTRY_HTTP_ADDR: ':5000' } })
+  t.match(one, [
+    /^REGISTRY_HTTP_ADDR: warning: is a variable of the distribution registry and has no effect in this version/,
+  ])
+  const env = { REGISTRY_STORAGE_DELETE_ENABLED: 'true', REGISTRY_LOG_LEVEL: 'info' }
+  const two = complaints('', { env })
+  t.match(two, [/^REGISTRY_LOG_LEVEL: warning: .*registry, one of 2, and has no effect/])
+  t.equal(two.length, 1)
+})
+
 t.test('a faulty value is told with its variable', async t => {
   const env = { ENTREPOT_UPSTREAMS_DOCKER_IO_TTL: 'soon', ENTREPOT_UPSTREAMS_QUAY_IO_TAGS: '[{' }
   t.match(complaints('', { env }), [
