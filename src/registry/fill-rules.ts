@@ -1,10 +1,11 @@
 // What to do when a download breaks: which failures are worth another attempt, after what pause, and what happens to the part
 // on disk.
 import { type FillFile, StoreError } from './ports/blob-store.ts'
+import type { Clock } from './ports/clock.ts'
 import { UpstreamError } from './ports/upstream.ts'
 
 /** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
-export const MAX_FRUITLESS_ATTEMPTS = 5
+const MAX_FRUITLESS_ATTEMPTS = 5
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 8_000
 
@@ -33,14 +34,34 @@ export function failureForReaders(error: unknown): unknown {
     : error
 }
 
-export function canResume(error: unknown): boolean {
+/** Counts the attempts of one download that brought no byte. */
+export class Attempts {
+  readonly #clock: Clock
+  #fruitless = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /**
+   * Pauses before the next attempt, after one that brought `gainedBytes` and then failed with `error`.
+   * @throws `error` when there is to be no other; the signal's reason
+   */
+  async pauseAfter(error: unknown, gainedBytes: number, signal: AbortSignal): Promise<void> {
+    this.#fruitless = gainedBytes > 0 ? 0 : this.#fruitless + 1
+    if (!canResume(error) || this.#fruitless > MAX_FRUITLESS_ATTEMPTS) throw error
+    await this.#clock.sleep(pauseMs(this.#fruitless, error), signal)
+  }
+}
+
+function canResume(error: unknown): boolean {
   return (
     error instanceof UpstreamError &&
     (error.failure === 'unavailable' || error.failure === 'rate-limited')
   )
 }
 
-export function pauseMs(fruitless: number, error: unknown): number {
+function pauseMs(fruitless: number, error: unknown): number {
   const asked = error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0
   const doubled = fruitless === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (fruitless - 1)
   return Math.min(LONGEST_PAUSE_MS, Math.max(asked, doubled))

@@ -6,15 +6,8 @@ import type { Repository } from '../oci/reference.ts'
 import { noteStorage } from './best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { receive } from './fill-receive.ts'
-import {
-  canResume,
-  deadlineMs,
-  failureForReaders,
-  isWrong,
-  MAX_FRUITLESS_ATTEMPTS,
-  pauseMs,
-  setAside,
-} from './fill-rules.ts'
+import { Attempts, deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
+import { leaveUncached } from './fill-uncached.ts'
 import type { Namespace } from './namespaces.ts'
 import { type BlobStore, type FillFile, StoreError } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
@@ -22,7 +15,7 @@ import type { Clock } from './ports/clock.ts'
 import type { FillOutcome, NoteEvent } from './ports/events.ts'
 import { UpstreamError } from './ports/upstream.ts'
 import { SharedHandle } from './shared-handle.ts'
-import type { Slots } from './slots.ts'
+import { QueueError, type Slots } from './slots.ts'
 import type { SpaceLedger } from './space.ts'
 
 export interface FillDeps {
@@ -54,6 +47,7 @@ export class Fill {
   #reserved: { giveBack(): void } | undefined
   #hasDeadline = false
   #hasStarted = false
+  #isQueued = false
 
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
@@ -66,6 +60,11 @@ export class Fill {
   /** The blob's length, once the upstream agreed to send it. Rejects with what went wrong before that. */
   get sized(): Promise<number> {
     return this.#sized.promise
+  }
+
+  /** Does it wait for its place? Known as soon as run() was called. */
+  get isQueued(): boolean {
+    return this.#isQueued
   }
 
   /** Resolves when the fill has ended, however it did, and its file is closed. */
@@ -103,7 +102,8 @@ export class Fill {
     let failure: unknown
     try {
       const { declaredBytes = Number.POSITIVE_INFINITY } = this.task
-      await slots.take(declaredBytes, this.#stop.signal)
+      this.#isQueued = slots.areTaken
+      await slots.take(declaredBytes, this.#stop.signal).finally(() => (this.#isQueued = false))
       this.#startedAtMs = this.#deps.clock.monotonicMs()
       outcome = await this.#fill().finally(() => slots.give())
     } catch (error) {
@@ -165,8 +165,7 @@ export class Fill {
 
   /** Downloads what is missing, resuming as often as the upstream makes progress. Returns the blob's length. */
   async #download(file: FillFile): Promise<number> {
-    const { clock } = this.#deps
-    const { upstream } = this.task.namespace
+    const { namespace, repository, digest, declaredBytes } = this.task
     const context = {
       reserve: (sizeBytes: number | undefined) => this.#reserve(file, sizeBytes),
       task: this.task,
@@ -174,17 +173,23 @@ export class Fill {
       sized: this.#sized.resolve,
     }
     this.progress.advance(file.contiguousBytes)
-    let fruitless = 0
+    const attempts = new Attempts(this.#deps.clock)
     let received = false
     for (;;) {
       const before = file.contiguousBytes
       try {
         const whole = await this.#alreadyWhole(file)
         if (whole !== undefined) return whole
+        // Where there is no room, the upstream is not asked for what only readers can take.
+        if (declaredBytes !== undefined) await this.#reserve(file, declaredBytes)
         const validator = file.expected?.validator
         const request = { offset: before, ...(validator === undefined ? {} : { validator }) }
-        const { name } = this.task.repository
-        const answer = await upstream.getBlob(name, this.task.digest, request, this.#stop.signal)
+        const answer = await namespace.upstream.getBlob(
+          repository.name,
+          digest,
+          request,
+          this.#stop.signal,
+        )
         received = true
         this.#startDeadline(answer.totalBytes)
         return await receive(file, answer, {
@@ -194,10 +199,9 @@ export class Fill {
         })
       } catch (error) {
         // The upstream client has retried already; before a first byte its word is final.
-        if (!received || !canResume(error)) throw error
-        fruitless = file.contiguousBytes > before ? 0 : fruitless + 1
-        if (fruitless > MAX_FRUITLESS_ATTEMPTS) throw error
-        await clock.sleep(pauseMs(fruitless, error), this.#stop.signal)
+        if (!received) throw error
+        const gainedBytes = file.contiguousBytes - before
+        await attempts.pauseAfter(error, gainedBytes, this.#stop.signal)
       }
     }
   }
@@ -241,7 +245,12 @@ export class Fill {
     if (this.#stop.signal.aborted) return 'abandoned'
     if (error instanceof StoreError && error.failure === 'full') {
       noteStorage(this.#deps.note, error)
-      return this.#passOn(error)
+      return leaveUncached(error, {
+        task: this.task,
+        progress: this.progress,
+        sized: this.#sized,
+        signal: this.#stop.signal,
+      })
     }
     if (isWrong(error)) {
       const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
@@ -250,25 +259,6 @@ export class Fill {
     }
     if (error instanceof StoreError) noteStorage(this.#deps.note, error)
     return 'failed'
-  }
-
-  async #passOn(full: StoreError): Promise<FillOutcome> {
-    const { namespace, repository, digest, declaredBytes } = this.task
-    try {
-      const sizeBytes =
-        this.progress.sizeBytes ??
-        declaredBytes ??
-        (await namespace.upstream.headBlob(repository.name, digest, this.#stop.signal)).sizeBytes
-      if (sizeBytes === undefined) throw full
-      this.progress.sized(sizeBytes)
-      this.progress.end('uncached')
-      this.#sized.resolve(sizeBytes)
-      return 'uncached'
-    } catch (error) {
-      this.progress.end('failed', error)
-      this.#sized.reject(error)
-      return 'failed'
-    }
   }
 
   /** No effect after the first call: every fill that ends has started once. */
@@ -292,7 +282,9 @@ export class Fill {
       durationMs: clock.monotonicMs() - this.#startedAtMs,
       reason: failure instanceof Error ? failure.message : undefined,
       hint:
-        failure instanceof UpstreamError || failure instanceof StoreError
+        failure instanceof UpstreamError ||
+        failure instanceof StoreError ||
+        failure instanceof QueueError
           ? failure.hint
           : undefined,
     })

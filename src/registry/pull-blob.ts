@@ -5,9 +5,11 @@ import { RegistryError } from '../oci/errors.ts'
 import type { ByteRange } from '../oci/range.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer, BlobHead, Source } from './answers.ts'
+import { answerInTurn, sizedInTime } from './await-turn.ts'
 import { bestEffort } from './best-effort.ts'
 import type { Fill } from './fill.ts'
 import type { Fills } from './fills.ts'
+import type { Flights } from './flights.ts'
 import { follow, readWhole } from './follow.ts'
 import type { Namespace, Namespaces } from './namespaces.ts'
 import type { NegativeCache } from './negative-cache.ts'
@@ -15,7 +17,7 @@ import type { BlobStore, StoredBlob } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
-import { UpstreamError } from './ports/upstream.ts'
+import { type UpstreamBlobHead, UpstreamError } from './ports/upstream.ts'
 import type { Readers } from './readers.ts'
 import type { SharedHandle } from './shared-handle.ts'
 import { telling, tellingEach } from './upstream-failure.ts'
@@ -27,6 +29,8 @@ export interface PullBlobDeps {
   readonly namespaces: Namespaces
   readonly negative: NegativeCache
   readonly fills: Fills
+  /** The upstreams' HEADs that run now, by repository and digest. */
+  readonly heads: Flights<UpstreamBlobHead>
   readonly readers: Readers
   readonly note: NoteEvent
 }
@@ -55,6 +59,7 @@ export async function pullBlob(
         digest,
         namespace: upstream,
         mayJoin: member || confirmed,
+        isHeadOut: false,
       })
     })
   })
@@ -147,27 +152,36 @@ async function isSomewhereElse(
   return (await deps.store.find(digest)) !== undefined
 }
 
-async function confirm(
+/** Asks the upstream whether this repository has the blob; once for all who want to know at the same time. */
+function confirm(
   deps: PullBlobDeps,
   repository: Repository,
   { digest, namespace }: { digest: Digest; namespace: Namespace },
-): Promise<{ sizeBytes: number | undefined }> {
-  const head = await namespace.upstream.headBlob(repository.name, digest)
-  const { catalog, clock, note } = deps
-  await bestEffort(note, () => catalog.recordMember(repository, digest, clock.nowMs()))
-  return head
+): Promise<UpstreamBlobHead> {
+  const { catalog, clock, note, heads } = deps
+  return heads.run(`${repositoryKey(repository)} ${digest}`, async () => {
+    const head = await namespace.upstream.headBlob(repository.name, digest)
+    await bestEffort(note, () => catalog.recordMember(repository, digest, clock.nowMs()))
+    return head
+  }).promise
 }
 
-/**
- * Joins the running fill or starts one. What has just been published is read from disk instead. `mayJoin`: the repository is known
- * to hold the blob; else a fill that runs for another one is no right to it (R84), and the upstream is asked first.
- */
+interface Wanted {
+  readonly digest: Digest
+  readonly namespace: Namespace
+  /** The repository is known to hold the blob; else a fill that runs for another one is no right to it (R84). */
+  readonly mayJoin: boolean
+  /** The client has its answer's head, and waits for as long as it takes. */
+  readonly isHeadOut: boolean
+}
+
+/** Joins the running fill or starts one. What has just been published is read from disk instead. */
 async function fill(
   deps: PullBlobDeps,
   repository: Repository,
-  wanted: { digest: Digest; namespace: Namespace; mayJoin: boolean },
+  wanted: Wanted,
 ): Promise<BlobAnswer> {
-  const { digest, namespace } = wanted
+  const { digest, namespace, isHeadOut } = wanted
   let { mayJoin } = wanted
   const declaredBytes = await deps.catalog.sizeOf(repository, digest)
   for (;;) {
@@ -193,7 +207,11 @@ async function fill(
       declaredBytes,
     })
     const source = joined ? 'joined' : 'miss'
-    const answer = await follower(deps, repository, { running, source })
+    if (running.isQueued && declaredBytes !== undefined && !isHeadOut) {
+      const head = { digest, sizeBytes: declaredBytes, source } as const
+      return inTurn(deps, repository, { head, wanted: { ...wanted, mayJoin } })
+    }
+    const answer = await follower(deps, repository, { running, source, isHeadOut })
     if (answer !== undefined) return answer
     // Its file was closed already: it is over, and the disk has it or nobody has.
     await running.over
@@ -208,13 +226,27 @@ function isForeign(running: Fill | undefined, repository: Repository): boolean {
   )
 }
 
+/** The head at once, and the body by the same way as ever: whether the upstream gives it is found out when its turn comes. */
+function inTurn(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { head, wanted }: { head: BlobHead; wanted: Wanted },
+): BlobAnswer {
+  const coming = asking(deps, repository, wanted.digest, () =>
+    fill(deps, repository, { ...wanted, isHeadOut: true }),
+  )
+  return answerInTurn({ ...deps, repository, head, coming })
+}
+
 /** Undefined when the fill failed before its length was known, or is over. */
 async function follower(
   deps: PullBlobDeps,
   repository: Repository,
-  { running, source }: { running: Fill; source: Source },
+  { running, source, isHeadOut }: { running: Fill; source: Source; isHeadOut: boolean },
 ): Promise<BlobAnswer | undefined> {
-  const sizeBytes = await running.sized.catch(() => undefined)
+  const sizeBytes = isHeadOut
+    ? await running.sized.catch(() => undefined)
+    : await sizedInTime(running, deps.clock)
   if (sizeBytes === undefined) return undefined
   const { digest } = running.task
   const handle = running.hold()

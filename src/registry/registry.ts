@@ -2,6 +2,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { BlobAnswer, Registry } from './answers.ts'
 import { Fills } from './fills.ts'
+import { Flights } from './flights.ts'
 import { listReferrers } from './list-referrers.ts'
 import { listTags } from './list-tags.ts'
 import { ManifestContents } from './manifest-content.ts'
@@ -11,6 +12,7 @@ import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
+import type { UpstreamBlobHead } from './ports/upstream.ts'
 import { pullBlob, headBlob } from './pull-blob.ts'
 import { headManifest, pullManifest } from './pull-manifest.ts'
 import { Readers } from './readers.ts'
@@ -55,6 +57,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     namespaces,
     negative,
     fills,
+    heads: new Flights<UpstreamBlobHead>(),
     readers: new Readers(),
   }
   const listDeps = { catalog, namespaces, lists, contents }

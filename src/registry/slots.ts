@@ -1,16 +1,31 @@
 // A bounded number of places for work on one upstream, and a bounded queue before them: the smallest goes first, so that
-// configs and small blobs never wait behind a gigabyte.
-import { UpstreamError } from './ports/upstream.ts'
+// configs and small blobs never wait behind a gigabyte, and who has waited long has a turn of its own.
 import type { Clock } from './ports/clock.ts'
 
 /** Beyond this a site asks for more than its link can bring; the client is told to come back. */
 const MAX_QUEUED = 2_000
-/** Clients give up on an answer's head after 30 s; before that they are told to come back. */
-const LONGEST_WAIT_MS = 25_000
+/**
+ * From this age on size does not count against an entry: a config or a small blob is through in less, so what has waited longer
+ * was passed by others, and under small blobs without end it would be passed for ever.
+ */
+const PATIENCE_MS = 5_000
 const RETRY_AFTER_MS = 5_000
+
+/** Downloads wait for each other at this edge; the upstream is not to blame. Not safe to show to clients. */
+export class QueueError extends Error {
+  readonly retryAfterMs = RETRY_AFTER_MS
+  /** For the log. */
+  readonly hint = 'raise upstreams.<host>.fills if the link has room for more downloads at once'
+
+  constructor() {
+    super('too many downloads are waiting for this upstream')
+    this.name = 'QueueError'
+  }
+}
 
 interface Waiting {
   readonly sizeBytes: number
+  readonly sinceMs: number
   readonly enter: () => void
 }
 
@@ -18,56 +33,68 @@ export class Slots {
   readonly #atOnce: number
   readonly #clock: Clock
   #taken = 0
+  /** In the order of their coming. */
   readonly #queue: Waiting[] = []
+  #isTurnOfAge = true
 
   constructor(atOnce: number, clock: Clock) {
     this.#atOnce = atOnce
     this.#clock = clock
   }
 
+  /** Would the next one have to wait? */
+  get areTaken(): boolean {
+    return this.#taken >= this.#atOnce
+  }
+
   /**
-   * Waits for a place. `sizeBytes` orders the queue; equal sizes keep their order.
-   * @throws UpstreamError unavailable; the signal's reason
+   * Waits for a place, as long as it takes: every place comes back, as whoever has one is bounded in time. `sizeBytes` orders the
+   * queue; equal sizes keep their order.
+   * @throws QueueError when too many wait; the signal's reason
    */
   async take(sizeBytes: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    if (this.#taken < this.#atOnce) {
+    if (!this.areTaken) {
       this.#taken += 1
       return
     }
-    if (this.#queue.length >= MAX_QUEUED) throw tooBusy()
-    const entered = Promise.withResolvers<void>()
-    const waiting = { sizeBytes, enter: entered.resolve }
-    this.#insert(waiting)
-    const settled = new AbortController()
-    const ended: Promise<unknown> = this.#clock
-      .sleep(LONGEST_WAIT_MS, AbortSignal.any([settled.signal, signal]))
-      .then(tooBusy, (reason: unknown) => reason)
-    const failure = await Promise.race([entered.promise, ended])
-    settled.abort()
-    const place = this.#queue.indexOf(waiting)
-    // Not in the queue any more: it was let in, perhaps in the moment in which its time ended.
-    if (place === -1) return
-    this.#queue.splice(place, 1)
-    throw failure
+    if (this.#queue.length >= MAX_QUEUED) throw new QueueError()
+    await new Promise<void>((resolve, reject) => {
+      const leave = () => {
+        this.#queue.splice(this.#queue.indexOf(waiting), 1)
+        reject(signal.reason)
+      }
+      const enter = () => {
+        signal.removeEventListener('abort', leave)
+        resolve()
+      }
+      const waiting = { sizeBytes, sinceMs: this.#clock.monotonicMs(), enter }
+      this.#queue.push(waiting)
+      signal.addEventListener('abort', leave, { once: true })
+    })
   }
 
   /** MUST be called once per take that returned. */
   give(): void {
-    const next = this.#queue.shift()
+    const next = this.#next()
     if (next === undefined) this.#taken -= 1
     else next.enter()
   }
 
-  #insert(waiting: Waiting): void {
-    const place = this.#queue.findIndex(other => other.sizeBytes > waiting.sizeBytes)
-    this.#queue.splice(place === -1 ? this.#queue.length : place, 0, waiting)
+  /**
+   * Every second place goes to the oldest, if that has waited beyond all patience; the others to the smallest. Not every place, or a
+   * queue that has grown old would let no config pass.
+   */
+  #next(): Waiting | undefined {
+    const [oldest] = this.#queue
+    if (oldest === undefined) return undefined
+    const isOld = this.#clock.monotonicMs() - oldest.sinceMs >= PATIENCE_MS
+    const goesByAge = isOld && this.#isTurnOfAge
+    this.#isTurnOfAge = !goesByAge
+    const chosen = goesByAge
+      ? oldest
+      : this.#queue.reduce((least, other) => (other.sizeBytes < least.sizeBytes ? other : least))
+    this.#queue.splice(this.#queue.indexOf(chosen), 1)
+    return chosen
   }
-}
-
-function tooBusy(): UpstreamError {
-  return new UpstreamError('unavailable', 'too many downloads are waiting for this upstream', {
-    retryAfterMs: RETRY_AFTER_MS,
-    hint: 'raise upstreams.<host>.fills if the link has room for more downloads at once',
-  })
 }

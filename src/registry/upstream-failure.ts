@@ -3,6 +3,7 @@
 import { type ErrorCode, RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { UpstreamError, type UpstreamFailure } from './ports/upstream.ts'
+import { QueueError } from './slots.ts'
 
 /**
  * Above this the client is sent away with 503 rather than 429: containerd repeats a 429 five times at once and does not read
@@ -33,7 +34,7 @@ export function mayServeStale(error: unknown): boolean {
 /** The `404` code for what was asked: a manifest, a blob, or a list of a repository. */
 export type MissingCode = Extract<ErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN'>
 
-/** Runs `work`; an UpstreamError of it becomes what the client is told. @throws RegistryError, or what else `work` throws */
+/** Runs `work`; an UpstreamError or QueueError of it becomes what the client is told. @throws RegistryError, or what else `work` throws */
 export async function telling<Answer>(
   repository: Repository,
   missing: MissingCode,
@@ -59,11 +60,18 @@ export async function* tellingEach<Piece>(
   }
 }
 
-/** Turns an UpstreamError into what the client is told; any other error comes back as it is. */
+/** Turns an UpstreamError or a QueueError into what the client is told; any other error comes back as it is. */
 function clientError(error: unknown, repository: Repository, missing: MissingCode): unknown {
-  if (!(error instanceof UpstreamError)) return error
   const where = repositoryKey(repository)
   const { registry } = repository
+  if (error instanceof QueueError) {
+    return new RegistryError(
+      'UNAVAILABLE',
+      `downloads from ${registry} are waiting for each other at this edge, and ${where} has not come to its turn yet: ask again`,
+      { retryAfterSeconds: retryAfterSeconds(error), cause: error },
+    )
+  }
+  if (!(error instanceof UpstreamError)) return error
   switch (error.failure) {
     case 'not-found':
       return error.repositoryUnknown
@@ -123,7 +131,7 @@ function rateLimited(error: UpstreamError, where: string): RegistryError {
     : new RegistryError('UNAVAILABLE', message, options)
 }
 
-function retryAfterSeconds(error: UpstreamError): number {
+function retryAfterSeconds(error: UpstreamError | QueueError): number {
   if (error.retryAfterMs === undefined) return DEFAULT_RETRY_AFTER_SECONDS
   return Math.min(LONGEST_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
 }
