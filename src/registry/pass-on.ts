@@ -4,7 +4,9 @@ import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../oci/
 import type { ByteRange } from '../oci/range.ts'
 import type { Fill } from './fill.ts'
 import { HOLD_BACK_BYTES } from './fill-progress.ts'
+import { Attempts, deadlineMs } from './fill-rules.ts'
 import type { PositionalReader } from './follow.ts'
+import type { Clock } from './ports/clock.ts'
 import { UpstreamError } from './ports/upstream.ts'
 
 /** One read when the beginning, which the client has already, is hashed once more. */
@@ -15,6 +17,7 @@ export interface PassOnContext {
   readonly handle: PositionalReader | undefined
   /** The first byte that the client does not have yet; inside the range. */
   readonly position: number
+  readonly clock: Clock
   readonly signal: AbortSignal
 }
 
@@ -26,15 +29,47 @@ export async function* passOn(
   const { digest } = context.fill.task
   const isWhole = range.first === 0 && range.last + 1 === context.fill.progress.sizeBytes
   if (!isWhole) yield* fetchRange(range, context)
-  else yield* verified(fetchRange(range, context), await startedHash(digest, context))
+  else yield* verified(fetchWhole(range, context), await startedHash(digest, context))
 }
 
-async function* fetchRange(range: ByteRange, context: PassOnContext): AsyncGenerator<Uint8Array> {
+/**
+ * Goes on where the upstream cut it, by the rules of a fill: whatever the answers were that its pieces came from, the digest is taken over
+ * all of them. Of a part nothing could be checked that way.
+ */
+async function* fetchWhole(range: ByteRange, context: PassOnContext): AsyncGenerator<Uint8Array> {
+  const { clock, signal } = context
+  const attempts = new Attempts(clock)
+  const endsAtMs = clock.monotonicMs() + deadlineMs(range.last + 1)
+  let { position } = context
+  let received = false
+  for (;;) {
+    const before = position
+    const answered = () => (received = true)
+    try {
+      for await (const chunk of fetchRange(range, { ...context, position }, answered)) {
+        position += chunk.length
+        yield chunk
+      }
+      return
+    } catch (error) {
+      // The upstream client has retried already; before a first byte its word is final.
+      if (!received || clock.monotonicMs() > endsAtMs) throw error
+      await attempts.pauseAfter(error, position - before, signal)
+    }
+  }
+}
+
+async function* fetchRange(
+  range: ByteRange,
+  context: PassOnContext,
+  answered: () => void = () => {},
+): AsyncGenerator<Uint8Array> {
   const { namespace, repository, digest } = context.fill.task
   const { position, signal } = context
   const isToEnd = range.last + 1 === context.fill.progress.sizeBytes
   const request = { offset: position, ...(isToEnd ? {} : { lastByte: range.last }) }
   const answer = await namespace.upstream.getBlob(repository.name, digest, request, signal)
+  answered()
   let at = answer.offset
   for await (const chunk of answer.body) {
     // An upstream without ranges sends all of it; what comes before is skipped.
