@@ -150,8 +150,9 @@ const FRESHNESS = `## Freshness
 A tag's answer is *fresh* for its \`ttl\`. In the grace after it — as long again, at most one minute — the old answer is given at
 once while one request to the upstream checks it. Later than that, and always with \`ttl: 0\`, the client waits for that check, and gets
 the new content; or the old with a \`Warning\` when the upstream failed and the last confirmation is no older than \`maxstale\`. When the
-upstream says that the tag is gone or forbidden, so does the edge. With \`offline: true\` the upstream is never asked. Content
-asked for by digest cannot change and is never checked again.
+upstream says that the tag is gone or forbidden, so does the edge. With \`offline: true\` the upstream is never asked. Where the tag
+moved and the newer image is not here whole, the last one that was whole is given, with a \`Warning\`, while the upstream fails
+(up to \`maxstale\`) or may not be asked. Content asked for by digest cannot change and is never checked again.
 
 The \`ttl\` of the first matching entry of \`tags\` counts, else that of the upstream, else \`freshness.ttl\`.`
 

@@ -22,6 +22,17 @@ export async function isComplete(
   return isWhole({ ...deps, repository, lacking: new Set() }, manifest, 0)
 }
 
+/** The same of what is known by its digest alone, its own document included. */
+export async function isWholeHere(
+  deps: CompletenessDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<boolean> {
+  const fact = await deps.catalog.findManifest(repository, digest)
+  if (fact === undefined || (await deps.store.find(digest)) === undefined) return false
+  return isComplete(deps, repository, fact)
+}
+
 interface Search extends CompletenessDeps {
   readonly repository: Repository
   /** Found incomplete already: indexes that name each other many times over are looked at once. */

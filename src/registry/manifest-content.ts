@@ -11,7 +11,7 @@ import { Flights } from './flights.ts'
 import type { Namespace } from './namespaces.ts'
 import { NegativeCache } from './negative-cache.ts'
 import type { BlobStore } from './ports/blob-store.ts'
-import type { Catalog, ManifestFact } from './ports/catalog.ts'
+import type { Catalog, ManifestFact, PreviousDigest } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import { UpstreamError, type UpstreamManifest } from './ports/upstream.ts'
@@ -76,14 +76,17 @@ export class ManifestContents {
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
 
-  /** Fetches whatever the tag points to at the upstream now, and points the tag there. @throws UpstreamError */
+  /**
+   * Fetches whatever the tag points to at the upstream now, and points the tag there; `previous` is remembered should that be a move.
+   * @throws UpstreamError
+   */
   async getTagged(
     repository: Repository,
     tag: Tag,
-    namespace: Namespace,
+    options: { namespace: Namespace; previous: PreviousDigest | undefined },
   ): Promise<{ content: ManifestContent; source: Source }> {
     const { promise, joined } = this.#flights.run(`${repositoryKey(repository)}:${tag}`, () =>
-      this.#fetch(repository, { kind: 'tag', tag }, { namespace, tag }),
+      this.#fetch(repository, { kind: 'tag', tag }, options),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
@@ -121,7 +124,7 @@ export class ManifestContents {
   async #fetch(
     repository: Repository,
     reference: { kind: 'digest'; digest: Digest } | { kind: 'tag'; tag: Tag },
-    options: { namespace: Namespace; tag?: Tag },
+    options: { namespace: Namespace; previous?: PreviousDigest | undefined },
   ): Promise<ManifestContent> {
     const answer = await this.#asking(repository, formatReference(reference), () =>
       options.namespace.upstream.getManifest(repository.name, reference),
@@ -134,7 +137,7 @@ export class ManifestContents {
     return this.#keep(repository, {
       ...answer,
       digest,
-      ...(options.tag === undefined ? {} : { tag: options.tag }),
+      ...(reference.kind === 'tag' ? { tag: reference.tag, previous: options.previous } : {}),
     })
   }
 
@@ -184,10 +187,11 @@ export class ManifestContents {
       mediaType: string
       warnings: readonly string[]
       tag?: Tag
+      previous?: PreviousDigest | undefined
     },
   ): Promise<ManifestContent> {
     const { catalog, store, clock, note } = this.#deps
-    const { bytes, digest, tag } = found
+    const { bytes, digest, tag, previous } = found
     const fact = this.#parsed(repository, found)
     await bestEffort(note, async () => {
       await store.put(digest, bytes, 'cached')
@@ -197,7 +201,7 @@ export class ManifestContents {
         contentClass: 'cached',
         atMs: clock.nowMs(),
       } as const
-      await catalog.recordManifest(tag === undefined ? record : { ...record, tag })
+      await catalog.recordManifest(tag === undefined ? record : { ...record, tag, previous })
     })
     return { fact, bytes, warnings: found.warnings }
   }

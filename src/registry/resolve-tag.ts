@@ -1,5 +1,5 @@
 // Where does a tag point? From what is known here while it is fresh, from one shared HEAD at the upstream when it is not,
-// and from what was known, with a warning, when the upstream fails (R88–R90; docs/configuration.md "Freshness").
+// and from what was known, with a warning, when the upstream fails (R88–R91; docs/configuration.md "Freshness").
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
@@ -10,10 +10,12 @@ import { compileTtl, freshnessOf, isServableStale } from './freshness.ts'
 import type { ManifestContent, ManifestContents } from './manifest-content.ts'
 import type { Namespace } from './namespaces.ts'
 import type { NegativeCache } from './negative-cache.ts'
-import type { Catalog, TagFact } from './ports/catalog.ts'
+import type { BlobStore } from './ports/blob-store.ts'
+import type { Catalog, PreviousDigest, TagFact } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import { UpstreamError } from './ports/upstream.ts'
+import { findStandIn, previousOf } from './previous-image.ts'
 import { mayServeStale } from './upstream-failure.ts'
 
 /** A client that could be given an old answer waits no longer than this for a new one. */
@@ -39,6 +41,7 @@ export function isOnlyKnown({ head, content, failure }: ResolvedTag): boolean {
 }
 
 export interface ResolveTagDeps {
+  readonly store: BlobStore
   readonly catalog: Catalog
   readonly clock: Clock
   readonly note: NoteEvent
@@ -73,7 +76,7 @@ export class TagResolver {
           'MANIFEST_UNKNOWN',
           `${repository.registry} is configured offline, and the tag is not here`,
         )
-      return fromKnown(known, 'hit')
+      return (await this.#standIn(repository, known, { namespace })) ?? fromKnown(known, 'hit')
     }
     if (known === undefined) return this.#ask(repository, tag, { ...options, known })
     const freshness = freshnessOf(
@@ -107,7 +110,7 @@ export class TagResolver {
     known: TagFact,
     options: { namespace: Namespace; asked: Promise<ResolvedTag> },
   ): Promise<ResolvedTag> {
-    const { clock, note } = this.#deps
+    const { clock } = this.#deps
     const nowMs = clock.nowMs()
     const servable = isServableStale(known.checkedAtMs, options.namespace.policy.maxStaleMs, nowMs)
     const limit = new AbortController()
@@ -127,15 +130,55 @@ export class TagResolver {
     } finally {
       limit.abort()
     }
-    const ageMs = Math.max(0, nowMs - known.checkedAtMs)
-    note({ kind: 'served stale', repository, ageMs, reason: failure.message })
+    const previous = await this.#standIn(repository, known, { ...options, failure })
+    return previous ?? this.#stale(repository, known, { failure, also: '' })
+  }
+
+  /**
+   * What the tag pointed to before, with a warning, when an upstream that failed or may not be asked leaves nothing else to give (R91).
+   * For a caller who could not get the document of what was resolved. Undefined: there is nothing better than `error`.
+   */
+  async standIn(
+    repository: Repository,
+    tag: Tag,
+    options: { namespace: Namespace; error: unknown },
+  ): Promise<ResolvedTag | undefined> {
+    const { namespace, error } = options
+    if (!(error instanceof UpstreamError) || !mayServeStale(error)) return undefined
+    const known = await this.#deps.catalog.findTag(repository, tag)
+    if (known === undefined) return undefined
+    return this.#standIn(repository, known, { namespace, failure: error })
+  }
+
+  async #standIn(
+    repository: Repository,
+    known: TagFact,
+    { namespace, failure }: { namespace: Namespace; failure?: UpstreamError },
+  ): Promise<ResolvedTag | undefined> {
+    const { policy } = namespace
+    const nowMs = this.#deps.clock.nowMs()
+    const previous = await findStandIn(this.#deps, repository, { known, policy, nowMs })
+    if (previous === undefined) return undefined
+    const also = `, and its newer ${known.digest} is not here whole`
+    return this.#stale(repository, previous, { failure, also })
+  }
+
+  /** An old answer with the warning that says why, and `also` what else is to be known of it. */
+  #stale(
+    repository: Repository,
+    known: PreviousDigest,
+    { failure, also }: { failure: UpstreamError | undefined; also: string },
+  ): ResolvedTag {
+    const { clock, note } = this.#deps
+    const ageMs = Math.max(0, clock.nowMs() - known.checkedAtMs)
+    if (failure !== undefined)
+      note({ kind: 'served stale', repository, ageMs, reason: failure.message })
+    const why = failure === undefined ? 'is configured offline' : `failed (${failure.failure})`
     const minutes = Math.round(ageMs / 60_000)
     return {
       ...fromKnown(known, 'stale'),
       failure,
-      warnings: [
-        `stale: ${repository.registry} failed (${failure.failure}); last confirmed ${minutes} min ago`,
-      ],
+      warnings: [`stale: ${repository.registry} ${why}${also}; last confirmed ${minutes} min ago`],
     }
   }
 
@@ -169,8 +212,12 @@ export class TagResolver {
       if (head.digest === undefined) return await this.fetch(repository, tag, namespace)
       const checkedAtMs = clock.nowMs()
       const { digest } = head
-      await bestEffort(note, () => catalog.recordTag(repository, tag, digest, { checkedAtMs }))
       const from = options.known?.digest ?? digest
+      await bestEffort(note, async () => {
+        const previous =
+          from === digest ? undefined : await previousOf(this.#deps, repository, options.known)
+        await catalog.recordTag(repository, tag, digest, { checkedAtMs, previous })
+      })
       if (from !== digest) note({ kind: 'tag moved', repository, tag, from, to: digest })
       const { mediaType, sizeBytes, warnings } = head
       return {
@@ -194,7 +241,12 @@ export class TagResolver {
   /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
   async fetch(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
     try {
-      const { content, source } = await this.#deps.contents.getTagged(repository, tag, namespace)
+      const known = await this.#deps.catalog.findTag(repository, tag)
+      const previous = await previousOf(this.#deps, repository, known)
+      const { content, source } = await this.#deps.contents.getTagged(repository, tag, {
+        namespace,
+        previous,
+      })
       return {
         digest: content.fact.digest,
         source,
@@ -216,7 +268,7 @@ export class TagResolver {
   }
 }
 
-function fromKnown(known: TagFact, source: Source): ResolvedTag {
+function fromKnown(known: PreviousDigest, source: Source): ResolvedTag {
   const { digest, checkedAtMs } = known
   return {
     digest,

@@ -114,7 +114,8 @@ t.test('R89: 401, 403 and 404 of the upstream are never masked by what is known'
     await edge.get(TAG)
     stub.fault({ kind: 'manifest' }, failure(status, code))
     await edge.clock.advance(DAY_MS)
-    t.equal((await edge.settle(edge.get(TAG))).status, expected, `upstream ${status}`)
+    // The clock stands still: nobody waits too long for an upstream that answers.
+    t.equal((await edge.get(TAG)).status, expected, `upstream ${status}`)
   }
 })
 

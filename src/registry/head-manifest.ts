@@ -1,0 +1,120 @@
+// HEAD of a manifest, by tag or digest: as its GET without the bytes; a cold one costs one HEAD at the upstream (R44).
+import type { Digest } from '../oci/digest.ts'
+import { type Repository, repositoryKey } from '../oci/reference.ts'
+import type { ManifestAnswer, ManifestRequest } from './answers.ts'
+import {
+  answer,
+  assertDeliverable,
+  get,
+  type ManifestContext,
+  type ManifestDeps,
+  offline,
+  resolving,
+  tagStory,
+  withoutBytes,
+} from './manifest-delivery.ts'
+import { UpstreamError } from './ports/upstream.ts'
+import { isAccepted, local, pullTagged } from './pull-manifest.ts'
+import type { ResolvedTag } from './resolve-tag.ts'
+import { telling } from './upstream-failure.ts'
+
+/** @throws RegistryError */
+export async function headManifest(
+  deps: ManifestDeps,
+  repository: Repository,
+  request: ManifestRequest,
+): Promise<ManifestAnswer> {
+  return telling(repository, 'MANIFEST_UNKNOWN', async () => {
+    const namespace = deps.namespaces.find(repository.registry)
+    if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
+    const context = { ...deps, namespace }
+    const { reference } = request
+    if (reference.kind === 'digest') return headDigest(context, repository, reference.digest)
+    const { tag } = reference
+    const head = await resolving(context, repository, { tag, wantsBytes: false }, resolved =>
+      headResolved(context, repository, resolved),
+    )
+    if (isAccepted(request, head.mediaType)) return head
+    return withoutBytes(await pullTagged(context, repository, { ...request, tag }))
+  })
+}
+
+async function headDigest(
+  context: ManifestContext,
+  repository: Repository,
+  digest: Digest,
+  failure?: UpstreamError,
+): Promise<ManifestAnswer> {
+  const here = await headHere(context, repository, { digest, failure })
+  if (here !== undefined) return here
+  if (context.namespace.policy.offline) {
+    throw offline(repository, 'the manifest is not here')
+  }
+  const key = `${repositoryKey(repository)} ${digest}`
+  context.negative.check(key)
+  try {
+    const head = await context.namespace.upstream.headManifest(repository.name, {
+      kind: 'digest',
+      digest,
+    })
+    const { mediaType, sizeBytes, warnings } = head
+    if (head.digest === digest && mediaType !== undefined && sizeBytes !== undefined) {
+      return {
+        digest,
+        mediaType,
+        sizeBytes,
+        bytes: undefined,
+        source: 'miss',
+        ageMs: undefined,
+        warnings,
+      }
+    }
+  } catch (error) {
+    context.negative.note(key, error)
+    if (!(error instanceof UpstreamError) || error.failure !== 'unsupported') throw error
+  }
+  const { content, source } = await get(context, repository, digest)
+  return withoutBytes(answer(content, source))
+}
+
+async function headHere(
+  context: ManifestContext,
+  repository: Repository,
+  { digest, failure }: { digest: Digest; failure: UpstreamError | undefined },
+): Promise<ManifestAnswer | undefined> {
+  const { catalog, store } = context
+  const fact = await catalog.findManifest(repository, digest)
+  if (fact === undefined || (await store.find(digest)) === undefined) return undefined
+  await assertDeliverable(context, repository, fact, failure)
+  const { mediaType, sizeBytes } = fact
+  return {
+    digest,
+    mediaType,
+    sizeBytes,
+    bytes: undefined,
+    source: 'hit',
+    ageMs: undefined,
+    warnings: [],
+  }
+}
+
+async function headResolved(
+  context: ManifestContext,
+  repository: Repository,
+  resolved: ResolvedTag,
+): Promise<ManifestAnswer> {
+  const found = await headOf(context, repository, resolved)
+  return { ...found, ...tagStory(context, resolved, found.source) }
+}
+
+async function headOf(
+  context: ManifestContext,
+  repository: Repository,
+  { digest, content, head, source, warnings, failure }: ResolvedTag,
+): Promise<ManifestAnswer> {
+  if (content !== undefined) return withoutBytes(answer(content, source))
+  if (head?.mediaType === undefined || head.sizeBytes === undefined)
+    return headDigest(context, repository, digest, failure)
+  const { mediaType, sizeBytes } = head
+  return { digest, mediaType, sizeBytes, bytes: undefined, source, ageMs: undefined, warnings }
+}
