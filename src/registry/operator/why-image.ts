@@ -2,7 +2,8 @@
 import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../freshness.ts'
 import { isComplete } from '../completeness.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { TagFact } from '../ports/catalog.ts'
+import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
+import { findStandIn } from '../previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator.ts'
 
@@ -45,6 +46,10 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
     tag === undefined || ttlMs === undefined
       ? undefined
       : freshnessOf(tag.checkedAtMs, ttlMs, nowMs)
+  const previous =
+    tag === undefined || namespace === undefined
+      ? undefined
+      : await findStandIn(deps, repository, { known: tag, policy: namespace.policy, nowMs })
   return {
     image: found.image,
     repository: `${repository.registry}/${repository.name}`,
@@ -61,6 +66,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
     now: [
       ...nameSentences(found, { namespace, freshness, nowMs }),
       contentSentence({ known: fact !== undefined, complete, namespace }),
+      ...previousSentences(previous, namespace),
     ],
   }
 }
@@ -84,7 +90,7 @@ function nameSentences(
     return [
       found.tag === undefined
         ? 'the tag is not here and the namespace is offline: 404'
-        : 'offline: the tag is given as it is',
+        : 'offline: nobody is asked whether the tag moved',
     ]
   }
   if (found.tag === undefined) return [`the tag is not here: ${registry} would be asked`]
@@ -104,6 +110,18 @@ function outage(tag: TagFact, namespace: Namespace, nowMs: number): string {
   return isServableStale(tag.checkedAtMs, maxStaleMs, nowMs)
     ? 'the upstream is failing: the tag would be given stale, with a warning'
     : 'the upstream is failing and the tag is older than maxstale: 503'
+}
+
+function previousSentences(
+  previous: PreviousDigest | undefined,
+  namespace: Namespace | undefined,
+): string[] {
+  if (previous === undefined || namespace === undefined) return []
+  const { policy, upstream } = namespace
+  const when = policy.offline ? '' : `should ${upstream.registry} fail, `
+  return [
+    `the tag moved, and what it pointed to before is all on disk: ${when}${previous.digest} is given stale, with a warning`,
+  ]
 }
 
 function contentSentence(state: {

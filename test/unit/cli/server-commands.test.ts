@@ -8,6 +8,7 @@ import t from 'tap'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
+import { get } from '../../kit/raw-client.ts'
 import { startStubRegistry } from '../../kit/stub-registry.ts'
 
 const amd64 = makeImage({
@@ -124,6 +125,20 @@ t.test('ls, inspect and why tell what is here without asking the upstream', asyn
   t.match(why.stdout, /the tag is fresh: given at once, nobody is asked/)
   t.match(why.stdout, /everything of it is on disk/)
   t.equal(stub.requests.length, asked, 'no upstream request')
+})
+
+t.test('why tells which image stands in while the newer one of a tag is not here', async t => {
+  const { stub, edge, run } = await start(t)
+  await run('pull', 'docker.io/library/app:v1')
+  stub.addImage('library/app', 'v1', arm64)
+  await edge.clock.advance(86_400_000)
+  await get(`${edge.url}/v2/library/app/manifests/v1`, {}, { method: 'HEAD' })
+  await edge.untilLogged('tag moved')
+  const standIn = /the tag moved,.* should docker\.io fail, (sha256:\w+) is given stale/
+  const before = await run('why', 'docker.io/library/app:v1')
+  t.equal(standIn.exec(before.stdout)?.[1], index.manifest.digest)
+  await run('pull', 'docker.io/library/app:v1')
+  t.notMatch((await run('why', 'docker.io/library/app:v1')).stdout, standIn, 'the newer is here')
 })
 
 t.test('ls matches repository and tag apart, with or without the registry', async t => {
