@@ -77,7 +77,7 @@ export function formatFindings(findings: readonly Finding[], file = 'configurati
 
 /** A key may hold anything that YAML lets it; a finding stays one line all the same. */
 function escapeControls(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f]/g, character => JSON.stringify(character).slice(1, -1))
+  return text.replace(/\p{Cc}/gu, character => JSON.stringify(character).slice(1, -1))
 }
 
 function formatFinding(finding: Finding, file: string): string {
