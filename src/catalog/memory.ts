@@ -224,10 +224,10 @@ class MemoryCatalog implements Catalog {
   #addBelow(state: RepositoryState, digest: Digest): void {
     const queue: Edge[] = [...this.#listed(digest)]
     const seen = new Set<Digest>()
-    for (const { child, sizeBytes } of queue) {
+    for (const { child, sizeBytes, distributable } of queue) {
+      state.members.set(child, state.members.get(child) ?? (distributable ? sizeBytes : undefined))
       if (seen.has(child)) continue
       seen.add(child)
-      state.members.set(child, state.members.get(child) ?? sizeBytes)
       queue.push(...this.#listed(child))
     }
   }

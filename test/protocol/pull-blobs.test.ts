@@ -1,6 +1,7 @@
 // Goal: blobs come once, verified, to everybody who may have them, at their own speed and from any offset (R46–R64, R82–R87, R179).
 // Method: a stub registry that counts and fails on order, the whole edge in process, a raw client.
 import t from 'tap'
+import { digestOf } from '../../src/oci/digest.ts'
 import { bytesContent, patternBlob } from '../kit/content.ts'
 import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
@@ -151,6 +152,20 @@ t.test('R64: a layer that is fetched from elsewhere is listed, and 404 here', as
   stub.deleteBlob('library/app', image.layers[0]?.digest ?? '')
   t.equal((await edge.get(`${MANIFESTS}/v1`)).status, 200)
   t.equal((await edge.get(`${BLOBS}/${image.layers[0]?.digest}`)).status, 404)
+})
+
+t.test('R64: HEAD of a layer that is fetched from elsewhere says what its GET says', async t => {
+  const { edge, stub, fetch } = await pairWith(t)
+  const image = makeImage({ seed: 'elsewhere', layers: [10] })
+  const text = image.manifest.bytes.toString()
+  const bytes = Buffer.from(text.replace('layer.v1.tar', 'layer.nondistributable.v1.tar'))
+  const manifest = { ...image.manifest, bytes, digest: digestOf(bytes) }
+  stub.addImage('library/app', 'v1', { ...image, manifest })
+  const layer = image.layers[0]?.digest ?? ''
+  stub.deleteBlob('library/app', layer)
+  t.equal((await edge.get(`${MANIFESTS}/v1`)).status, 200)
+  t.equal((await fetch({}, { method: 'HEAD' }, layer)).status, 404)
+  t.equal((await fetch({}, {}, layer)).status, 404)
 })
 
 t.test(

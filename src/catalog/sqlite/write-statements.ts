@@ -34,11 +34,12 @@ UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, cr
 WHERE digest = ? AND present = 1`
 
 // parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179).
+// What is fetched from elsewhere gets no size by being listed: that the registry has it is not said (R64).
 const INSERT_BELOW = `
 WITH RECURSIVE below (id, size) AS (
-  SELECT child, size FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}
+  SELECT child, iif(distributable, size, NULL) FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}
   UNION
-  SELECT e.child, e.size FROM below b JOIN edge e ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject}
+  SELECT e.child, iif(e.distributable, e.size, NULL) FROM below b JOIN edge e ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject}
   LIMIT ${MAX_BELOW}
 )
 INSERT INTO repository_content (repository, content, reason, size)

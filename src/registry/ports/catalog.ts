@@ -112,7 +112,7 @@ export interface Catalog {
   isMember(repository: Repository, digest: Digest): Promise<boolean>
   /**
    * The size that a verified manifest of this repository gives for `digest`, else the recorded size of member content; undefined
-   * when neither is known here. MUST NOT look at other repositories' manifests.
+   * when neither is known here, or all that is known is that it is fetched from elsewhere (R64). MUST NOT look at other repositories' manifests.
    */
   sizeOf(repository: Repository, digest: Digest): Promise<number | undefined>
   findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined>
