@@ -4,7 +4,7 @@
 /** How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Largest first. */
 const SIZES = [
   { bytes: 512 * 1024, readersMax: 8 },
-  { bytes: 64 * 1024, readersMax: 64 },
+  { bytes: 128 * 1024, readersMax: 64 },
   // Beyond so many, reads still have this size, in memory that is not kept.
   { bytes: 32 * 1024, readersMax: 384 },
 ] as const
