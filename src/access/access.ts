@@ -2,13 +2,29 @@
 // before 404). Today everybody may pull and list; accounts and rules come in behind this one function.
 import type { Repository } from '../oci/reference.ts'
 
-/** Who asks. `anonymous` is whoever showed no credentials. */
-export type Principal = { readonly kind: 'anonymous' }
+/** Who asks. `anonymous` is whoever showed no credentials; the rest is what tells a program on this machine from others. */
+export interface Principal {
+  readonly kind: 'anonymous'
+  /** The peer's address as the socket has it; undefined when the connection is gone. */
+  readonly address: string | undefined
+  /** The `Host` header. */
+  readonly host: string | undefined
+  /** The first header, by its name, that says that somebody passed the request on: `Forwarded`, `X-Forwarded-For`, `Via` … */
+  readonly forwardedBy: string | undefined
+  /** The request was made by a web page: it has an `Origin`, or a `Sec-Fetch-Site` other than `none`. */
+  readonly fromWebPage: boolean
+}
 
-export const ANONYMOUS: Principal = { kind: 'anonymous' }
+export const ANONYMOUS: Principal = {
+  kind: 'anonymous',
+  address: undefined,
+  host: undefined,
+  forwardedBy: undefined,
+  fromWebPage: false,
+}
 
-/** `list` reads the catalog of repositories; `pull` everything else that is read. */
-export type Action = 'pull' | 'list'
+/** `list` reads the catalog of repositories; `pull` everything else that is read; `push` uploads and manifests; `delete` deletes. */
+export type Action = 'pull' | 'list' | 'push' | 'delete'
 
 export interface AccessRequest {
   readonly principal: Principal

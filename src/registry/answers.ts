@@ -1,8 +1,10 @@
 // What the use cases of this room give to whoever speaks to clients: values, and readers of bytes. No HTTP in here.
-import type { Digest } from '../oci/digest.ts'
-import type { ByteRange } from '../oci/range.ts'
-import type { Repository } from '../oci/reference.ts'
+import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { ByteRange } from '../oci/range.ts'
+import type { Repository, Tag } from '../oci/reference.ts'
+import type { RepositoryPolicy } from './repository-policy.ts'
 
 /**
  * Where an answer came from (`X-Entrepot-Source`): `hit` memory or disk; `joined` a fill that was running already; `miss` the
@@ -69,6 +71,56 @@ export interface RepositoriesAnswer {
   readonly more: boolean
 }
 
+/** An upload that has begun: `Location`, `Range` and `Docker-Upload-UUID` are made from it. */
+export interface UploadState {
+  /** Unguessable; what a client holds instead of a right. */
+  readonly id: string
+  /** Bytes received so far. */
+  readonly sizeBytes: number
+}
+
+/** A piece of an upload as a request brings it. */
+export interface UploadChunk {
+  /** The request's body. Read to its end, or left when the piece is refused before. */
+  readonly body: AsyncIterable<Uint8Array>
+  /** `Content-Range` of the request (R102); undefined: it goes where the last one ended. */
+  readonly range: ByteRange | undefined
+  /** `Content-Length`; undefined with chunked transfer coding. */
+  readonly lengthBytes: number | undefined
+}
+
+export interface BlobPushed {
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+
+export interface ManifestPush {
+  readonly reference: import('../oci/reference.ts').Reference
+  /** Further tags of the query (R112); only with a digest as reference. */
+  readonly tags: readonly Tag[]
+  /** `Content-Type`, as the client wrote it. */
+  readonly mediaType: string
+  readonly bytes: Uint8Array
+}
+
+export interface ManifestPushed {
+  readonly digest: Digest
+  /** For `OCI-Subject` (R111). */
+  readonly subject: Digest | undefined
+  /** For `OCI-Tag`: the tags of the query that point to it now (R112). */
+  readonly tags: readonly Tag[]
+}
+
+/** An upload whose pieces do not fit together (R102, R106): 416 with `Location` and `Range` of `state`. The upload goes on. */
+export class UploadOrderError extends RegistryError {
+  readonly state: UploadState
+
+  constructor(message: string, state: UploadState) {
+    super('BLOB_UPLOAD_INVALID', message, { status: 416 })
+    this.state = state
+  }
+}
+
 /** Where a request's name leads, and how to write names back to this client. */
 export interface Routed {
   readonly repository: Repository
@@ -96,6 +148,58 @@ export interface Registry {
     artifactTypes: readonly string[],
   ): Promise<ReferrersAnswer>
   listRepositories(page: ListPage): Promise<RepositoriesAnswer>
+
+  /** Pure: what the configuration says about this repository. */
+  policyOf(repository: Repository): RepositoryPolicy
+  /**
+   * Where `from` leads, written as `target` writes its own name (R109): same prefix, same `ns`. Undefined when it leads nowhere.
+   */
+  routeFrom(target: Target, from: string, host: string | undefined): Repository | undefined
+  /** @throws RegistryError DENIED, TOOMANYREQUESTS when too many uploads are open, UNAVAILABLE when the disk is full */
+  startUpload(
+    repository: Repository,
+    options: { readonly algorithm: DigestAlgorithm },
+  ): Promise<UploadState>
+  /**
+   * Makes `digest` a member of `repository` without its bytes being sent. `from`: another repository of the same registry that the
+   * caller may read; undefined: any repository under `localhost` for which `mayRead` is true, only for targets under `localhost`.
+   * Undefined when that cannot be: the caller then begins an upload.
+   */
+  mountBlob(
+    repository: Repository,
+    mount: {
+      readonly digest: Digest
+      readonly from: Repository | undefined
+      readonly mayRead: (repository: Repository) => boolean
+    },
+  ): Promise<BlobPushed | undefined>
+  /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, also for an upload of another repository */
+  uploadState(repository: Repository, id: string): Promise<UploadState>
+  /**
+   * What arrived before a client went away counts (R110). A newer request for the same upload ends an older one.
+   * @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, UNAVAILABLE; what `body` throws
+   */
+  appendUpload(repository: Repository, id: string, chunk: UploadChunk): Promise<UploadState>
+  /**
+   * Appends the last piece and turns the upload into a blob: durable, recorded and (forward mode) accepted by the upstream when this
+   * resolves. A wrong digest ends the upload. @throws as appendUpload; DIGEST_INVALID; DENIED when the upstream refused
+   */
+  finishUpload(
+    repository: Repository,
+    id: string,
+    end: { readonly digest: Digest; readonly chunk: UploadChunk },
+  ): Promise<BlobPushed>
+  /** @throws RegistryError BLOB_UPLOAD_UNKNOWN */
+  cancelUpload(repository: Repository, id: string): Promise<void>
+  /** Durable, and with its outbox entry, when this resolves. @throws RegistryError, in the order of the protocol's appendix C */
+  pushManifest(repository: Repository, push: ManifestPush): Promise<ManifestPushed>
+  /** A tag alone, or a manifest with all its tags (R118). Never reaches an upstream (R119). @throws RegistryError MANIFEST_UNKNOWN, UNSUPPORTED */
+  deleteManifest(
+    repository: Repository,
+    reference: import('../oci/reference.ts').Reference,
+  ): Promise<void>
+  /** Out of this repository. @throws RegistryError BLOB_UNKNOWN, UNSUPPORTED */
+  deleteBlob(repository: Repository, digest: Digest): Promise<void>
 }
 
 export interface ListPage {

@@ -2,7 +2,7 @@
 // when that was checked. Content is truth for bytes; the catalog is truth for names. Values in, values out, always
 // asynchronous. A write's promise resolves once the write is durable; writes are applied in the order of the calls.
 import type { Digest } from '../../oci/digest.ts'
-import type { Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
+import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { ContentClass } from './blob-store.ts'
 
 /** What a child is to its parent manifest. `subject` edges point from a referrer to what it refers to. */
@@ -49,6 +49,11 @@ export interface TagFact {
   readonly changedAtMs: number
   /** Undefined while nothing that the tag pointed to before was complete here. */
   readonly previous: PreviousDigest | undefined
+  /**
+   * Pushed here and not (or not yet) at an upstream: this edge is the truth about it, and no upstream is asked. Always true under
+   * `localhost`; elsewhere until its delivery is finished.
+   */
+  readonly local: boolean
 }
 
 /** The last digest of a tag that was complete here when the tag moved on: what is left should the newer one never get here. */
@@ -103,6 +108,64 @@ export interface RecordBlob {
   readonly atMs: number
 }
 
+/** A manifest that a client pushed, with everything that follows from it, for one transaction. */
+export interface RecordPush {
+  readonly repository: Repository
+  readonly manifest: ManifestFact
+  readonly contentClass: ContentClass
+  /** Point to the manifest from now on; empty for a push by digest alone. */
+  readonly tags: readonly Tag[]
+  /** What `TagFact.local` becomes. */
+  readonly local: boolean
+  /** What must also go elsewhere. */
+  readonly delivery?: NewDelivery
+  readonly atMs: number
+}
+
+/** Who carries an entry of the outbox away; a closed set, and a label of metrics. */
+export type Carrier = 'forward'
+
+/** An entry for the outbox: durable with the transaction that it comes in. */
+export interface NewDelivery {
+  /** From `sequence()`: entries of one key are carried in the order of their ids. */
+  readonly id: number
+  readonly carrier: Carrier
+  /** What order is kept in; for `forward` the repository's key. */
+  readonly key: string
+  /** The carrier's own text; see registry/deliveries.ts. At most 64 KiB. */
+  readonly payload: string
+  readonly createdAtMs: number
+}
+
+export interface Delivery extends NewDelivery {
+  /** `parked`: nobody tries it until an operator says so; what comes after it goes on. */
+  readonly state: 'waiting' | 'parked'
+  /** Attempts that failed. */
+  readonly attempts: number
+  /** Wall clock: not tried before. */
+  readonly nextAtMs: number
+  /** An attempt was begun and its end was never recorded: it may have reached the other side, or still be on its way there. */
+  readonly inDoubt: boolean
+  /** Why the last attempt failed, for people; nothing secret. */
+  readonly reason: string | undefined
+}
+
+export interface DeliveryChange {
+  readonly state: Delivery['state']
+  readonly attempts: number
+  readonly nextAtMs: number
+  readonly inDoubt: boolean
+  readonly reason: string | undefined
+}
+
+export interface OutboxTotals {
+  readonly carrier: Carrier
+  readonly waiting: number
+  readonly parked: number
+  /** Of all that is not parked; undefined when there is none. */
+  readonly oldestAtMs: number | undefined
+}
+
 export interface Catalog {
   /** The repository's manifest with this digest, if it is a member there and its content is recorded. */
   findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined>
@@ -147,6 +210,57 @@ export interface Catalog {
   forgetTag(repository: Repository, tag: Tag): Promise<void>
   /** The bytes are gone from disk: the content's row goes, edges and memberships stay so that it can be fetched again. */
   forgetContent(digest: Digest): Promise<void>
+  /**
+   * A push: content, edges, memberships, tags and the outbox entry in one transaction. Tags that move remember no `previous`.
+   * Durable when it resolves (synchronous=FULL). @throws StoreError full, io, busy
+   */
+  recordPush(record: RecordPush): Promise<void>
+  /**
+   * Takes content out of a repository: its membership and every tag of that repository that points to it, in one transaction.
+   * Its bytes, its edges and other repositories are not touched; what it lists stays. No effect when it is no member.
+   */
+  removeMember(repository: Repository, digest: Digest): Promise<void>
+  /** Repositories of `registry` that hold `digest` as a member with its content present, in ASCII order. */
+  listHolders(
+    digest: Digest,
+    page: { registry: RegistryHost; limit: number },
+  ): Promise<readonly RepositoryKey[]>
+  /**
+   * A number larger than any that this catalog gave before, in this process or an earlier one, whatever the clock does. Synchronous:
+   * a range is reserved at open.
+   */
+  sequence(): number
+  /** After this `sequence()` gives only larger numbers than `floor`. For a rebuild from what lies on disk. */
+  raiseSequence(floor: number): Promise<void>
+  /** An entry by itself, outside a push; for a rebuild, and for carriers without one. Idempotent by id. */
+  recordDelivery(delivery: NewDelivery): Promise<void>
+  /** In the order of their ids. */
+  listDeliveries(page: { after?: number; limit: number }): Promise<readonly Delivery[]>
+  findDelivery(id: number): Promise<Delivery | undefined>
+  /** All of one key, in order; at most 10,000. */
+  listDeliveriesOf(key: string): Promise<readonly Delivery[]>
+  /**
+   * What can be tried: for each key the first entry that is waiting, by id; parked ones are passed over. Also those that are not due
+   * yet: the caller reads `nextAtMs`. Ordered by `nextAtMs`.
+   */
+  listDue(page: { carrier: Carrier; limit: number }): Promise<readonly Delivery[]>
+  /** No effect when the entry is gone. */
+  changeDelivery(id: number, change: DeliveryChange): Promise<void>
+  /**
+   * The entry goes. `settled`: what it carried is at the upstream now, so those of its tags that still point to `digest` are
+   * `local` no longer and count as checked at `atMs`, unless another entry of the same key is to come that carries them.
+   */
+  removeDelivery(
+    id: number,
+    settled?: { repository: Repository; digest: Digest; tags: readonly Tag[]; atMs: number },
+  ): Promise<void>
+  outboxTotals(): Promise<readonly OutboxTotals[]>
+  /**
+   * False until markRebuilt was called on this catalog: it was begun anew (the first start, a lost or damaged file), so what
+   * `facts/` says has to be recorded before anybody asks.
+   */
+  readonly rebuilt: boolean
+  markRebuilt(): Promise<void>
   /** Every digest with a content row, by key, for reconciling with the store. */
   listContent(page: { after?: Digest; limit: number }): Promise<readonly ContentFact[]>
   /** Waits for what was noted, then closes. Later calls reject. */

@@ -3,10 +3,11 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import type { StoreFailure } from './blob-store.ts'
+import type { Carrier } from './catalog.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** What an upstream request was for; a closed label set. */
-export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token'
+export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' | 'push'
 
 /** How a fill ended. `uncached`: passed on to its readers but not kept, because the disk was full. */
 export type FillOutcome = 'stored' | 'uncached' | 'corrupt' | 'failed' | 'abandoned'
@@ -71,6 +72,34 @@ export type EngineEvent =
       readonly repository: Repository
       readonly ageMs: number
       readonly reason: string
+    }
+
+  | {
+      /** A manifest or blob that a client pushed was acknowledged. */
+      readonly kind: 'pushed'
+      readonly repository: Repository
+      readonly what: 'manifest' | 'blob'
+      readonly mode: 'store' | 'forward' | 'queue'
+      readonly sizeBytes: number
+    }
+  | {
+      readonly kind: 'delivery'
+      readonly carrier: Carrier
+      readonly id: number
+      readonly key: string
+      readonly outcome: 'delivered' | 'retried' | 'parked'
+      readonly attempts: number
+      readonly durationMs: number
+      /** When it did not succeed; safe for the log. */
+      readonly reason: string | undefined
+      readonly hint: string | undefined
+    }
+  | {
+      /** Abandoned uploads that were removed, or would have been. */
+      readonly kind: 'uploads purged'
+      readonly sessions: number
+      readonly bytes: number
+      readonly dryRun: boolean
     }
 
 /** MUST NOT throw and MUST NOT block. */

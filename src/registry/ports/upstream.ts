@@ -1,6 +1,7 @@
 // The port to one upstream namespace: the client side of the distribution protocol. What comes back is what
 // the upstream said, unverified except where a MUST says so; the callers in registry/ verify and keep it.
 import type { Digest } from '../../oci/digest.ts'
+import type { ErrorCode } from '../../oci/errors.ts'
 import type { Reference, RegistryHost, RepositoryName, Tag } from '../../oci/reference.ts'
 
 /**
@@ -12,6 +13,7 @@ import type { Reference, RegistryHost, RepositoryName, Tag } from '../../oci/ref
  * - `invalid`: an answer that breaks the protocol or lies about a digest or length
  * - `refused`: our own policy forbade the connection (address, redirect, realm)
  * - `unsupported`: 405, 406 or an endpoint that this upstream lacks
+ * - `rejected`: any other 4xx to a write: the registry does not take this content; `code` and `told` say why
  */
 export type UpstreamFailure =
   | 'not-found'
@@ -21,6 +23,7 @@ export type UpstreamFailure =
   | 'invalid'
   | 'refused'
   | 'unsupported'
+  | 'rejected'
 
 export interface UpstreamErrorOptions {
   /** What the operator can do about it; goes into the log, never to a client. */
@@ -31,6 +34,10 @@ export interface UpstreamErrorOptions {
   status?: number
   /** True when the upstream said NAME_UNKNOWN: the repository, not just the object, is missing. */
   repositoryUnknown?: boolean
+  /** The code in the upstream's error body, when it is one of the specification's; set for writes. */
+  code?: ErrorCode
+  /** What the upstream's error body said, cut to 200 printable characters, without anything that looks like a URL or a credential (R123). */
+  told?: string
 }
 
 /** Not safe to show to clients: its message may name hosts. Its text MUST NOT contain credentials or signed URLs (R195). */
@@ -40,6 +47,8 @@ export class UpstreamError extends Error {
   readonly retryAfterMs: number | undefined
   readonly status: number | undefined
   readonly repositoryUnknown: boolean
+  readonly code: ErrorCode | undefined
+  readonly told: string | undefined
 
   constructor(failure: UpstreamFailure, message: string, options: UpstreamErrorOptions = {}) {
     super(message, { cause: options.cause })
@@ -49,6 +58,8 @@ export class UpstreamError extends Error {
     this.retryAfterMs = options.retryAfterMs
     this.status = options.status
     this.repositoryUnknown = options.repositoryUnknown ?? false
+    this.code = options.code
+    this.told = options.told
   }
 }
 
@@ -106,6 +117,21 @@ export interface ReferrersAnswer {
   readonly manifests: readonly unknown[]
 }
 
+/** A blob that is on this disk, for sending it; `read` gives it from the start each time it is called. */
+export interface BlobSource {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  read(): AsyncIterable<Uint8Array>
+}
+
+/** A blob whose bytes were sent before its digest was known. MUST be ended by finish or cancel, once. */
+export interface UpstreamStream {
+  /** Tells the digest; resolves when the upstream has accepted the blob. @throws UpstreamError */
+  finish(digest: Digest): Promise<void>
+  /** Gives the upstream's session back as far as it can. Never rejects. */
+  cancel(): Promise<void>
+}
+
 /** What `status`, metrics and readiness tell of an upstream. */
 export interface UpstreamHealth {
   readonly registry: RegistryHost
@@ -153,5 +179,43 @@ export interface Upstream {
     digest: Digest,
     signal?: AbortSignal,
   ): Promise<ReferrersAnswer>
+  /**
+   * Writes go to the authoritative endpoint only, never to a mirror, with `pull,push` as scope; its answers' Location is followed as
+   * R117 says. Each has the deadline of reads for every answer it waits for; a body may take as long as it moves.
+   *
+   * True when the upstream has the blob in `name` now, taken from `from`, which the edge's credentials must be able to read; false when
+   * it rather wants the bytes. Leaves no session open. @throws UpstreamError
+   */
+  mountBlob(
+    name: RepositoryName,
+    digest: Digest,
+    from: RepositoryName,
+    signal?: AbortSignal,
+  ): Promise<boolean>
+  /**
+   * Sends a blob whole: POST, then one PUT with Content-Length, which every registry takes. Tried again as reads are, from the
+   * start. The caller has asked by headBlob before. @throws UpstreamError
+   */
+  pushBlob(name: RepositoryName, source: BlobSource, signal?: AbortSignal): Promise<void>
+  /**
+   * Sends `body` while it comes (POST, then one PATCH) and resolves when the upstream has taken all of it. Pulls on `body` only as
+   * fast as the upstream takes it. Never tried again: the caller has the bytes on disk and can use pushBlob. @throws UpstreamError,
+   * or what `body` throws
+   */
+  streamBlob(
+    name: RepositoryName,
+    body: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<UpstreamStream>
+  /**
+   * Resolves when the upstream has accepted it. MUST throw `invalid` when the upstream answers with another digest than `digest`
+   * (R116). Idempotent, so tried again as reads are. @throws UpstreamError
+   */
+  putManifest(
+    name: RepositoryName,
+    reference: Reference,
+    manifest: { readonly bytes: Uint8Array; readonly mediaType: string; readonly digest: Digest },
+    signal?: AbortSignal,
+  ): Promise<void>
   health(): UpstreamHealth
 }

@@ -1,0 +1,70 @@
+// What the outbox's `forward` entries say: a pushed manifest, to be brought to its repository's upstream with everything that it
+// needs. Written by a push, read by delivery/.
+import { type Digest, digestFrom } from '../oci/digest.ts'
+import { type Repository, repositoryKey, type Tag, tagFrom } from '../oci/reference.ts'
+import type { NewDelivery } from './ports/catalog.ts'
+
+export interface ManifestDelivery {
+  readonly digest: Digest
+  readonly mediaType: string
+  /** Empty: by digest alone. */
+  readonly tags: readonly DeliveredTag[]
+}
+
+export interface DeliveredTag {
+  readonly tag: Tag
+  /**
+   * Digests that the upstream's tag may have when this is delivered, beside the delivered one and none at all: what this edge knew
+   * it to be at the push, and what earlier entries make of it. Empty: nothing was known, so anything may be overwritten.
+   */
+  readonly expected: readonly Digest[]
+}
+
+/** More than a tag is pushed while a line is down; the oldest ones are left out. */
+export const EXPECTED_MAX = 32
+
+export function formatDelivery(
+  repository: Repository,
+  delivery: ManifestDelivery,
+  { id, atMs }: { id: number; atMs: number },
+): NewDelivery {
+  const { digest, mediaType, tags } = delivery
+  return {
+    id,
+    carrier: 'forward',
+    key: repositoryKey(repository),
+    payload: JSON.stringify({ digest, mediaType, tags }),
+    createdAtMs: atMs,
+  }
+}
+
+/** Undefined when an earlier version, or a damaged disk, wrote something else. */
+export function parseDelivery(payload: string): ManifestDelivery | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(payload)
+  } catch {
+    return undefined
+  }
+  const { digest, mediaType, tags } = asObject(value)
+  const parsed = typeof digest === 'string' ? digestFrom(digest) : undefined
+  if (parsed === undefined || typeof mediaType !== 'string' || !Array.isArray(tags)) return undefined
+  const delivered = tags.map(parseTagOf)
+  return delivered.every(each => each !== undefined)
+    ? { digest: parsed, mediaType, tags: delivered }
+    : undefined
+}
+
+function parseTagOf(value: unknown): DeliveredTag | undefined {
+  const { tag, expected } = asObject(value)
+  const parsed = typeof tag === 'string' ? tagFrom(tag) : undefined
+  if (parsed === undefined || !Array.isArray(expected)) return undefined
+  const digests = expected.map(each => (typeof each === 'string' ? digestFrom(each) : undefined))
+  return digests.every(each => each !== undefined)
+    ? { tag: parsed, expected: digests }
+    : undefined
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

@@ -1,0 +1,54 @@
+// The port to kept facts: what clients were told is kept, written beside the content so that a lost catalog loses none of it
+// (which tag points where, which manifest belongs to which repository, what is still to be delivered, what was deleted).
+// The catalog is right while it lives; this is what it is built from again when it does not.
+import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryKey, Tag } from '../../oci/reference.ts'
+import type { NewDelivery } from './catalog.ts'
+
+/** What makes a fact the same fact: a later one with the same identity takes its place. */
+export type FactIdentity =
+  | {
+      readonly kind: 'manifest'
+      readonly repository: RepositoryKey
+      readonly digest: Digest
+    }
+  | { readonly kind: 'tag'; readonly repository: RepositoryKey; readonly tag: Tag }
+  /** Content that was taken out of a repository although a manifest there may still list it. */
+  | { readonly kind: 'deleted'; readonly repository: RepositoryKey; readonly digest: Digest }
+  | { readonly kind: 'delivery'; readonly id: number }
+
+export type Fact =
+  | {
+      readonly kind: 'manifest'
+      readonly repository: RepositoryKey
+      readonly digest: Digest
+      readonly mediaType: string
+      readonly atMs: number
+    }
+  | {
+      readonly kind: 'tag'
+      readonly repository: RepositoryKey
+      readonly tag: Tag
+      readonly digest: Digest
+      readonly atMs: number
+    }
+  | {
+      readonly kind: 'deleted'
+      readonly repository: RepositoryKey
+      readonly digest: Digest
+      readonly atMs: number
+    }
+  | ({ readonly kind: 'delivery' } & NewDelivery)
+
+export interface FactStore {
+  /**
+   * Writes all of them; each takes the place of the one with its identity, whole or not at all. Durable when it resolves: file fsync,
+   * rename, fsync of the directory. Never retries an fsync. Calls that overlap MUST leave, for each identity, the fact of the call
+   * that was made last. @throws StoreError full, io: then any of them may or may not be written
+   */
+  write(facts: readonly Fact[]): Promise<void>
+  /** Removes them, durably. No effect for those that are not there. Ordered with `write` as that is. @throws StoreError io */
+  remove(identities: readonly FactIdentity[]): Promise<void>
+  /** Every fact that can be read, in no order. What cannot be read is told by an event and left. @throws StoreError io */
+  list(): AsyncIterable<Fact>
+}
