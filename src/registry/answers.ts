@@ -138,7 +138,15 @@ export interface Registry {
   route(target: Target, host: string | undefined): Routed
   headManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   pullManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
-  headBlob(repository: Repository, digest: Digest): Promise<BlobHead>
+  /**
+   * `mayPush`: the caller may push here. In a `queue` repository a blob that is not here is then 404 while the upstream cannot be
+   * asked, so that the client sends it; for others it is 503, since a 404 would be a lie.
+   */
+  headBlob(
+    repository: Repository,
+    digest: Digest,
+    options?: { readonly mayPush: boolean },
+  ): Promise<BlobHead>
   /** Resolves when size and source are known, long before the bytes are. */
   pullBlob(repository: Repository, digest: Digest): Promise<BlobAnswer>
   listTags(repository: Repository, page: ListPage): Promise<TagsAnswer>
@@ -212,4 +220,6 @@ export interface ManifestRequest {
   readonly reference: import('../oci/reference.ts').Reference
   /** All `Accept` header values, in order; empty when there was none (R12, R39). */
   readonly accept: readonly string[]
+  /** Of HEAD, as for `headBlob`. Default false. */
+  readonly mayPush?: boolean
 }

@@ -13,10 +13,12 @@ import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
+import type { FactStore } from './ports/facts.ts'
 import type { UpstreamBlobHead } from './ports/upstream.ts'
 import { pullBlob, headBlob } from './pull-blob.ts'
 import { pullManifest } from './pull-manifest.ts'
 import { Readers } from './readers.ts'
+import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './resolve-tag.ts'
 import type { Route } from './route.ts'
 import { SpaceLedger } from './space.ts'
@@ -29,6 +31,10 @@ export interface RegistryDeps {
   readonly note: NoteEvent
   readonly namespaces: Namespaces
   readonly route: Route
+  readonly facts: FactStore
+  readonly policies: RepositoryPolicies
+  /** A new upload id at each call: at least 128 random bits. */
+  readonly newUploadId: () => string
   /** Most that cached content may take together, in bytes; Infinity when only the disk limits. */
   readonly maxStorageBytes: number
 }
