@@ -19,6 +19,11 @@ buildkitd    github.com/moby/buildkit/cmd/buildkitd              v0.34.2
 buildctl     github.com/moby/buildkit/cmd/buildctl               v0.34.2
 dockerd      github.com/moby/moby/v2/cmd/dockerd                 v2.0.0-beta.24
 distribution github.com/distribution/distribution/v3/cmd/registry v3.1.2
+regctl       github.com/regclient/regclient/cmd/regctl           v0.11.7
+oras         oras.land/oras/cmd/oras                             v1.3.6
+helm         helm.sh/helm/v3/cmd/helm                            v3.22.0
+cosign       github.com/sigstore/cosign/v3/cmd/cosign            v3.1.3
+conformance  github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111
 '
 
 die() {

@@ -13,12 +13,16 @@ packages=(
   iptables:iptables
   podman:podman
   skopeo:skopeo
+  buildah:buildah
+  umoci:umoci
+  eatmydata:eatmydata
+  mkfs.ext4:e2fsprogs
   docker-registry:docker-registry
   git:git
   strace:strace
   systemd-analyze:systemd
 )
-go_tools=(crane containerd ctr buildkitd buildctl dockerd distribution)
+go_tools=(crane containerd ctr buildkitd buildctl dockerd distribution regctl oras helm cosign conformance)
 
 die() {
   echo "install-e2e: $*" >&2

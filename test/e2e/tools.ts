@@ -12,9 +12,21 @@ export type GoTool =
   | 'buildctl'
   | 'dockerd'
   | 'distribution'
+  | 'regctl'
+  | 'oras'
+  | 'helm'
+  | 'cosign'
+  | 'conformance'
 
 /** Installed by scripts/install-e2e.sh. */
-export type PackagedTool = 'dockerd' | 'podman' | 'skopeo' | 'docker-registry'
+export type PackagedTool =
+  | 'dockerd'
+  | 'podman'
+  | 'skopeo'
+  | 'buildah'
+  | 'umoci'
+  | 'docker-registry'
+  | 'eatmydata'
 
 /** Where scripts/go-tools.sh keeps what it builds. */
 export const GO_TOOLS_DIRECTORY =

@@ -1,0 +1,61 @@
+// The official conformance suite of the distribution specification as a child process, and its report as numbers.
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { finished, startProcess } from './processes.ts'
+import { goTool } from './tools.ts'
+
+export interface SuiteRun {
+  /** `127.0.0.1:PORT` */
+  readonly authority: string
+  /** `1.1` or `dev`: which revision of the specification is checked. */
+  readonly version: string
+  /** Two repositories, for mounts. */
+  readonly repositories: readonly [string, string]
+  /** Switches of the suite beyond its defaults: `{ OCI_DATA_SPARSE: 'true' }`. */
+  readonly switches?: Readonly<Record<string, string>>
+  /** Where `junit.xml`, `results.yaml` and `report.html` are kept; emptied before. */
+  readonly reportDirectory: string
+}
+
+export interface SuiteReport {
+  readonly passed: number
+  /** Names of the cases that failed. */
+  readonly failed: readonly string[]
+  readonly skipped: readonly string[]
+  /** APIs and data sets that the suite did not try, by the name that it gives them. */
+  readonly disabled: readonly string[]
+}
+
+/** A thousand small requests on loopback; longer is a hang. */
+const TIMEOUT_MS = 180_000
+
+/** The suite exits with 1 when a case failed; that is for the caller to judge. @throws Error when there is no report */
+export async function runConformance(run: SuiteRun): Promise<SuiteReport> {
+  rmSync(run.reportDirectory, { recursive: true, force: true })
+  mkdirSync(run.reportDirectory, { recursive: true })
+  const suite = startProcess(goTool('conformance'), [], {
+    env: {
+      OCI_REGISTRY: run.authority,
+      OCI_TLS: 'disabled',
+      OCI_REPO1: run.repositories[0],
+      OCI_REPO2: run.repositories[1],
+      OCI_VERSION: run.version,
+      OCI_RESULTS_DIR: run.reportDirectory,
+      ...run.switches,
+    },
+  })
+  await finished(suite, 'the conformance suite', TIMEOUT_MS).catch((error: unknown) => {
+    if (!String(error).includes('Conformance test detected a failure')) throw error
+  })
+  const junit = readFileSync(join(run.reportDirectory, 'junit.xml'), 'utf8')
+  const results = readFileSync(join(run.reportDirectory, 'results.yaml'), 'utf8')
+  const cases = [...junit.matchAll(/<testcase name="([^"]*)"[^>]* status="(\w+)"/g)]
+  const named = (status: RegExp) =>
+    cases.filter(each => status.test(each[2] ?? '')).map(each => each[1] ?? '')
+  return {
+    passed: named(/^passed$/).length,
+    failed: named(/^(?!passed$|skipped$|disabled$)/),
+    skipped: named(/^skipped$/),
+    disabled: [...results.matchAll(/^ {2}(.+): Disabled$/gm)].map(each => each[1] ?? ''),
+  }
+}
