@@ -1,0 +1,94 @@
+// Kept facts as text: the JSON of one fact, and the name that says which fact it is (docs/storage-format.md, "Facts"). Knows no disk.
+import { createHash } from 'node:crypto'
+import { digestFrom } from '../oci/digest.ts'
+import { parseRepositoryKey, type RepositoryKey, repositoryKey, tagFrom } from '../oci/reference.ts'
+import type { Fact, FactIdentity } from '../registry/ports/facts.ts'
+
+/** Raised when a field changes its meaning; other versions are not read. */
+const VERSION = 1
+
+/** Bytes of one fact: an outbox entry of 64 KiB whose quotes are all written twice. Nothing longer is written or read. */
+export const FACT_LIMIT_BYTES = 128 * 1024
+
+const NAME = /^[0-9a-f]{64}$/
+
+/** The same for facts that take each other's place, and for no others: 64 hex characters. */
+export function factName(identity: FactIdentity): string {
+  return createHash('sha256').update(identityText(identity)).digest('hex')
+}
+
+export function isFactName(text: string): boolean {
+  return NAME.test(text)
+}
+
+/** No part has a space in it, so different identities have different texts. */
+function identityText(identity: FactIdentity): string {
+  switch (identity.kind) {
+    case 'manifest':
+    case 'deleted':
+      return `${identity.kind} ${identity.repository} ${identity.digest}`
+    case 'tag':
+      return `${identity.kind} ${identity.repository} ${identity.tag}`
+    case 'delivery':
+      return `${identity.kind} ${identity.id}`
+  }
+}
+
+/** @throws Error when it is longer than FACT_LIMIT_BYTES: it could not be read again */
+export function formatFact(fact: Fact): string {
+  const text = JSON.stringify({ version: VERSION, ...fact })
+  if (Buffer.byteLength(text) <= FACT_LIMIT_BYTES) return text
+  throw new Error(`a fact of kind ${fact.kind} is longer than ${FACT_LIMIT_BYTES} bytes`)
+}
+
+/** The fact whose name is `name`; undefined for anything that formatFact does not write. */
+export function parseFact(name: string, text: string): Fact | undefined {
+  let fields: unknown
+  try {
+    fields = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof fields !== 'object' || fields === null) return undefined
+  const fact = factFrom(fields as Record<string, unknown>)
+  // Under another name it would be replaced and removed by nobody.
+  return fact !== undefined && factName(fact) === name ? fact : undefined
+}
+
+function factFrom(fields: Record<string, unknown>): Fact | undefined {
+  if (fields['version'] !== VERSION) return undefined
+  const { kind } = fields
+  if (kind === 'delivery') return deliveryFrom(fields)
+  const { repository: key, digest: hex, atMs } = fields
+  const repository = typeof key === 'string' ? keyFrom(key) : undefined
+  const digest = typeof hex === 'string' ? digestFrom(hex) : undefined
+  if (repository === undefined || digest === undefined || !isTime(atMs)) return undefined
+  if (kind === 'deleted') return { kind, repository, digest, atMs }
+  if (kind === 'manifest') {
+    const { mediaType } = fields
+    return typeof mediaType === 'string' ? { kind, repository, digest, mediaType, atMs } : undefined
+  }
+  if (kind !== 'tag') return undefined
+  const tag = typeof fields['tag'] === 'string' ? tagFrom(fields['tag']) : undefined
+  return tag === undefined ? undefined : { kind, repository, tag, digest, atMs }
+}
+
+function deliveryFrom(fields: Record<string, unknown>): Fact | undefined {
+  const { id, carrier, key, payload, createdAtMs } = fields
+  if (!Number.isSafeInteger(id) || !isTime(createdAtMs) || carrier !== 'forward') return undefined
+  if (typeof key !== 'string' || typeof payload !== 'string') return undefined
+  return { kind: 'delivery', id: id as number, carrier, key, payload, createdAtMs }
+}
+
+function keyFrom(text: string): RepositoryKey | undefined {
+  try {
+    const key = repositoryKey(parseRepositoryKey(text))
+    return key === text ? key : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0
+}

@@ -1,0 +1,32 @@
+// The in-memory twin of the facts on disk: the same contract and the same texts, no files.
+import type { NoteEvent } from '../registry/ports/events.ts'
+import type { Fact, FactStore } from '../registry/ports/facts.ts'
+import { factName, formatFact, parseFact } from './fact-text.ts'
+import { createMemoryDisk } from './memory.ts'
+import { freeBytes, full, type MemoryDisk } from './memory-disk.ts'
+
+/** Facts on `disk`, which a second instance may be given later, as a second process finds the same files. */
+export function createMemoryFacts(
+  disk: MemoryDisk = createMemoryDisk(),
+  note: NoteEvent = () => {},
+): FactStore {
+  return {
+    async write(facts) {
+      const texts = facts.map(fact => [factName(fact), formatFact(fact)] as const)
+      for (const [name, text] of texts) {
+        if (text.length - (disk.facts.get(name)?.length ?? 0) > freeBytes(disk)) throw full()
+        disk.facts.set(name, text)
+      }
+    },
+    async remove(identities) {
+      for (const identity of identities) disk.facts.delete(factName(identity))
+    },
+    async *list(): AsyncGenerator<Fact> {
+      for (const [name, text] of disk.facts) {
+        const fact = parseFact(name, text)
+        if (fact !== undefined) yield fact
+        else note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
+      }
+    },
+  }
+}

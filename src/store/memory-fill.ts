@@ -1,0 +1,129 @@
+// A fill of the in-memory twin: a part that grows in memory and becomes a blob.
+import type { Hash } from 'node:crypto'
+import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../oci/digest.ts'
+import {
+  type ContentClass,
+  type FillExpectation,
+  type FillFile,
+  type ReadHandle,
+  StoreError,
+  type StoredBlob,
+} from '../registry/ports/blob-store.ts'
+import {
+  extended,
+  freeBytes,
+  full,
+  type MemoryDisk,
+  type MemoryPart,
+  readFrom,
+} from './memory-disk.ts'
+
+export class MemoryFill implements FillFile {
+  readonly digest: Digest
+  readonly #disk: MemoryDisk
+  readonly #context: { readonly grown: (() => void) | undefined; readonly ended: () => void }
+  readonly #part: MemoryPart
+  #hash: Hash
+  #verified = false
+  /** Bytes that found no room: after the first nothing more is taken. */
+  #lostBytes = 0
+  #open = true
+
+  constructor(
+    disk: MemoryDisk,
+    digest: Digest,
+    context: { readonly grown: (() => void) | undefined; readonly ended: () => void },
+  ) {
+    this.digest = digest
+    this.#disk = disk
+    this.#context = context
+    this.#part = disk.parts.get(digest) ?? { bytes: new Uint8Array(0), expected: undefined }
+    disk.parts.set(digest, this.#part)
+    this.#hash = startDigest(digestAlgorithm(digest)).update(this.#part.bytes)
+  }
+
+  get contiguousBytes(): number {
+    return this.#part.bytes.length
+  }
+
+  get expected(): FillExpectation | undefined {
+    return this.#part.expected
+  }
+
+  async expect(expectation: FillExpectation): Promise<void> {
+    this.#mustBeOpen()
+    this.#part.expected = expectation
+  }
+
+  async append(chunk: Uint8Array): Promise<void> {
+    this.#mustBeOpen()
+    if (this.#lostBytes > 0) throw full()
+    this.#hash.update(chunk)
+    this.#verified = false
+    const taken = Math.min(chunk.length, freeBytes(this.#disk))
+    this.#part.bytes = extended(this.#part.bytes, chunk.subarray(0, taken))
+    this.#lostBytes = chunk.length - taken
+    if (taken > 0) this.#context.grown?.()
+    if (this.#lostBytes > 0) throw full()
+  }
+
+  async flush(): Promise<void> {
+    this.#mustBeOpen()
+    if (this.#lostBytes > 0) throw full()
+  }
+
+  async restart(): Promise<void> {
+    this.#mustBeOpen()
+    this.#part.bytes = new Uint8Array(0)
+    this.#part.expected = undefined
+    this.#lostBytes = 0
+    this.#verified = false
+    this.#hash = startDigest(digestAlgorithm(this.digest))
+  }
+
+  verify(sizeBytes: number): void {
+    this.#mustBeOpen()
+    const cameBytes = this.contiguousBytes + this.#lostBytes
+    if (cameBytes !== sizeBytes) {
+      throw new StoreError('corrupt', `${this.digest}: ${cameBytes} bytes instead of ${sizeBytes}`)
+    }
+    if (finishDigest(this.#hash.copy(), digestAlgorithm(this.digest)) !== this.digest) {
+      throw new StoreError('corrupt', `${this.digest}: the bytes that came are others`)
+    }
+    this.#verified = true
+  }
+
+  async commit(_contentClass: ContentClass): Promise<StoredBlob> {
+    this.#mustBeOpen()
+    if (!this.#verified) throw new Error(`commit of ${this.digest} without verify`)
+    const { bytes } = this.#part
+    await this.discard()
+    if (this.#lostBytes > 0) throw full()
+    this.#disk.blobs.set(this.digest, bytes)
+    return { digest: this.digest, sizeBytes: bytes.length }
+  }
+
+  async park(): Promise<void> {
+    if (this.contiguousBytes === 0) return await this.discard()
+    this.#end()
+  }
+
+  async discard(): Promise<void> {
+    if (this.#open) this.#disk.parts.delete(this.digest)
+    this.#end()
+  }
+
+  async openRead(): Promise<ReadHandle> {
+    this.#mustBeOpen()
+    return readFrom(() => this.#part.bytes)
+  }
+
+  #end(): void {
+    if (this.#open) this.#context.ended()
+    this.#open = false
+  }
+
+  #mustBeOpen(): void {
+    if (!this.#open) throw new Error(`the fill of ${this.digest} has ended`)
+  }
+}
