@@ -2,6 +2,7 @@
 // configuration with errors is built all the same, so that all of them are found at once.
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
+import { buildRepositories } from './build-repositories.ts'
 import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig } from './config.ts'
@@ -19,13 +20,16 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   const built = buildUpstreams(judge, settings)
   const http = buildHttp(judge, settings)
   checkNames(judge, http, built)
+  const defaultRegistry = buildDefault(judge, settings, built)
+  const known = { ...built, defaultRegistry, ownNames: http.names }
   return deepFreeze({
     log: settings.log,
     http,
     admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
     storage: buildStorage(judge, settings),
-    defaultRegistry: buildDefault(judge, settings, built),
+    defaultRegistry,
     ...built,
+    repositories: buildRepositories(judge, settings, known),
     proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),
     settings: listSettings(settings, judge.fileTexts),
   })
@@ -100,6 +104,12 @@ function buildStorage(judge: Judge, { storage }: Settings): StorageConfig {
     rootDirectory: storage.rootdirectory,
     maxSize: storage.maxsize,
     lowWaterShare: storage.lowwater,
+    uploadPurging: {
+      enabled: storage.maintenance.uploadpurging.enabled,
+      ageMs: storage.maintenance.uploadpurging.age,
+      intervalMs: storage.maintenance.uploadpurging.interval,
+      dryRun: storage.maintenance.uploadpurging.dryrun,
+    },
   }
 }
 

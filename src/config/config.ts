@@ -2,7 +2,7 @@
 // only. Each part gets its slice, never the whole.
 import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
-import type { LogLevel } from './formats.ts'
+import type { ConflictChoice, LogLevel, PushMode } from './formats.ts'
 import type { Secret } from './secret.ts'
 import type { Size } from './units.ts'
 
@@ -21,6 +21,8 @@ export interface Config {
   readonly upstreams: readonly UpstreamConfig[]
   /** The opt-in `"*"`: any registry that a client names. Undefined: only those of `upstreams`. */
   readonly anyUpstream: UpstreamPolicy | undefined
+  /** First match wins; the built-in rules stand at the end, so that one always does. */
+  readonly repositories: readonly RepositoryRule[]
   /** What the environment says about HTTP proxies, for upstreams whose proxy is `environment`. */
   readonly proxyEnvironment: ProxyEnvironment
   /** Every key with its value, for comparing and showing; secrets stay secret. */
@@ -43,6 +45,26 @@ export interface StorageConfig {
   readonly maxSize: Size
   /** Where eviction is to stop, as a share of maxSize; nothing evicts yet. */
   readonly lowWaterShare: number
+  readonly uploadPurging: UploadPurgingConfig
+}
+
+export interface UploadPurgingConfig {
+  readonly enabled: boolean
+  /** Since the last byte; Infinity: never abandoned. */
+  readonly ageMs: number
+  readonly intervalMs: number
+  readonly dryRun: boolean
+}
+
+/** What clients may do with repositories beyond pulling. */
+export interface RepositoryRule {
+  /** Glob over `host/name`; `**` for all. */
+  readonly match: string
+  readonly push: PushMode
+  readonly sparse: boolean
+  /** Undefined: under `localhost` only. */
+  readonly deletable: boolean | undefined
+  readonly onConflict: ConflictChoice
 }
 
 export interface TagRule {

@@ -12,6 +12,7 @@ export function renderConfigurationDoc(): string {
     LATER,
     VALUES,
     FRESHNESS,
+    REPOSITORIES,
     SECRETS,
     ENVIRONMENT,
     RELOAD,
@@ -23,7 +24,7 @@ export function renderConfigurationDoc(): string {
 
 function section(key: string, schema: KeySchema): string[] {
   const rows = [
-    ...(isLeaf(schema) ? [row([key], schema)] : []),
+    ...(isLeaf(schema) ? rowsOf([key], schema) : []),
     ...[...listKeys(schema, [key])]
       .filter(entry => isLeaf(entry.schema))
       .flatMap(entry => rowsOf(entry.path, entry.schema)),
@@ -143,6 +144,10 @@ number is bytes. \`10G\` is refused, because it means one thing to some and the 
 **Tag patterns** are \`<repository pattern>:<tag pattern>\`. \`@\` in place of the colon means the same, and never a digest: a digest
 does not go stale. \`"*:latest"\`, \`"*@release-*"\`, \`library/**:1.*\`. YAML wants quotes around what begins with \`*\` or \`@\`.
 
+**Repository patterns** are over canonical repositories, \`host/name\`: \`docker.io/library/**\`, \`localhost/**\`, \`registry.example.com:5000/*\`.
+A host has one name here: \`docker.io\`, not \`index.docker.io\`, and \`localhost\` without a port, also for the own names of the edge.
+A pattern that is \`*\` alone means everything.
+
 **Paths** that are relative start at the working directory of the process.`
 
 const FRESHNESS = `## Freshness
@@ -155,6 +160,23 @@ moved and the newer image is not here whole, the last one that was whole is give
 (up to \`maxstale\`) or may not be asked. Content asked for by digest cannot change and is never checked again.
 
 The \`ttl\` of the first matching entry of \`tags\` counts, else that of the upstream, else \`freshness.ttl\`.`
+
+const REPOSITORIES = `## Pushes and deletes
+
+The first entry of \`repositories\` whose \`match\` fits decides what may be done with a repository. After the operator's own come two
+that are built in: \`localhost/**\` with \`push: store\`, and \`**\` with \`push: deny\`.
+
+| \`push\` | a push is acknowledged | afterwards |
+| --- | --- | --- |
+| \`store\` | when it is durable here | it is kept here, and no upstream is asked about what was pushed |
+| \`forward\` | when the upstream has accepted it; its refusal is the client's | it is content of the upstream like any other |
+| \`queue\` | when it is durable here, with its entry in the queue | it is delivered, in order for each repository, when the upstream is there, and can be pulled here at once |
+| \`deny\` | never: 403, with the way out | |
+
+\`localhost\` has no upstream: where a pattern is wide enough to match it, \`forward\` and \`queue\` mean \`store\` there. Credentials of
+an upstream are used for pushes as for pulls; they need the right to push.
+
+[operations.md](operations.md) says who may push, what happens when a push fails, and how the queue is looked after.`
 
 const SECRETS = `## Secrets
 
@@ -196,4 +218,5 @@ const EXAMPLES = `## Examples
 
 * [\`config/docker-hub-mirror.yaml\`](../config/docker-hub-mirror.yaml): a mirror of Docker Hub alone, with an account
 * [\`config/many-registries.yaml\`](../config/many-registries.yaml): many registries, a private one among them
-* [\`config/offline-site.yaml\`](../config/offline-site.yaml): a site whose link is often or always down`
+* [\`config/offline-site.yaml\`](../config/offline-site.yaml): a site whose link is often or always down
+* [\`config/queued-pushes.yaml\`](../config/queued-pushes.yaml): a site that pushes to a central registry, also while its line is down`

@@ -1,7 +1,7 @@
 // The kinds of values that keys have: how each is read from what was written, how it is written again, and what JSON
 // Schema says about it. One table entry per kind; the keys are in schema.ts.
 import { hostFrom, type RegistryHost } from '../oci/reference.ts'
-import { readNameGlob, readTagPattern, type TagPattern } from './globs.ts'
+import { readNameGlob, readRepositoryGlob, readTagPattern, type TagPattern } from './globs.ts'
 import { Secret } from './secret.ts'
 import { type ListenAddress, formatAddress, parseAddress, parseUrl } from './addresses.ts'
 import {
@@ -161,6 +161,13 @@ export const NAME_GLOB: Format<string> = {
   format: value => value,
 }
 
+export const REPOSITORY_GLOB: Format<string> = {
+  name: 'repository pattern',
+  json: { type: 'string', examples: ['localhost/**', 'registry.example.com/team/**'] },
+  parse: ({ text }) => readRepositoryGlob(text),
+  format: value => value,
+}
+
 export const TAG_PATTERN: Format<TagPattern> = {
   name: 'repository pattern:tag pattern',
   json: { type: 'string', examples: ['*:latest', '*@release-*', 'library/**:1.*'] },
@@ -183,24 +190,62 @@ export const HELPER: Format<string> = {
   format: value => value,
 }
 
+/** One word of a closed set. `others`: what people write for them elsewhere, in lower case. */
+function oneOf<Word extends string>(
+  name: string,
+  words: readonly Word[],
+  others: Readonly<Record<string, Word>>,
+): Format<Word> {
+  return {
+    name,
+    json: { type: 'string', enum: words },
+    parse({ text }) {
+      const word = words.find(each => each === text)
+      if (word !== undefined) return { kind: 'ok', value: word }
+      const lower = text.toLowerCase()
+      const meant =
+        words.find(each => each === lower) ??
+        (Object.hasOwn(others, lower) ? others[lower] : undefined)
+      return fault(`must be one of ${words.join(', ')}`, meant)
+    },
+    format: value => value,
+  }
+}
+
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
-const OTHER_LEVELS: Record<string, LogLevel> = {
+
+export const LEVEL = oneOf<LogLevel>('level', LOG_LEVELS, {
   warning: 'warn',
   critical: 'fatal',
   panic: 'fatal',
   verbose: 'debug',
-}
+})
 
-export const LEVEL: Format<LogLevel> = {
-  name: 'level',
-  json: { type: 'string', enum: LOG_LEVELS },
-  parse({ text }) {
-    const level = LOG_LEVELS.find(name => name === text)
-    if (level !== undefined) return { kind: 'ok', value: level }
-    const meant =
-      LOG_LEVELS.find(name => name === text.toLowerCase()) ?? OTHER_LEVELS[text.toLowerCase()]
-    return fault(`must be one of ${LOG_LEVELS.join(', ')}`, meant)
-  },
-  format: value => value,
-}
+/** As registry/repository-policy.ts has them; a test holds the two together. */
+export const PUSH_MODES = ['store', 'forward', 'queue', 'deny'] as const
+export type PushMode = (typeof PUSH_MODES)[number]
+
+export const PUSH_MODE = oneOf<PushMode>('push mode', PUSH_MODES, {
+  true: 'store',
+  allow: 'store',
+  keep: 'store',
+  local: 'store',
+  proxy: 'forward',
+  through: 'forward',
+  outbox: 'queue',
+  async: 'queue',
+  false: 'deny',
+  none: 'deny',
+  refuse: 'deny',
+})
+
+const CONFLICT_CHOICES = ['park', 'overwrite'] as const
+export type ConflictChoice = (typeof CONFLICT_CHOICES)[number]
+
+export const CONFLICT = oneOf<ConflictChoice>('choice', CONFLICT_CHOICES, {
+  refuse: 'park',
+  keep: 'park',
+  force: 'overwrite',
+  replace: 'overwrite',
+})

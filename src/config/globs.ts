@@ -12,6 +12,8 @@ export interface TagPattern {
 /** Patterns are compiled and run for every request. */
 const LONGEST_GLOB = 256
 const NAME_CHARACTERS = /^[a-z0-9._/*?[\]{}!(),|+@^-]+$/
+/** Its brackets are no choice of characters; what stands for any one character matches them. */
+const IPV6_HOST = /^\[([0-9a-f.]*:[0-9a-f:.]+)\](?=[:/])/
 const TAG_CHARACTERS = /^[a-zA-Z0-9._*?[\]{}!(),|+^-]+$/
 
 function fault(message: string, suggestion?: string): Parsed<never> {
@@ -30,6 +32,28 @@ export function readNameGlob(text: string): Parsed<string> {
     return fault('this matches nothing: a name does not end with a slash', `${text}**`)
   if (!NAME_CHARACTERS.test(text)) return fault('holds a character that no repository name has')
   return checked(text)
+}
+
+/** A glob over canonical repositories, `host/name`: `registry.example.com/team/**`. A lone `*` comes back as `**`. */
+export function readRepositoryGlob(text: string): Parsed<string> {
+  if (text === '*' || text === '**') return { kind: 'ok', value: '**' }
+  if (/[A-Z]/.test(text))
+    return fault('hosts and repository names are lower-case', text.toLowerCase())
+  if (/^[a-z]+:\/\//.test(text))
+    return fault(
+      'a pattern begins with the host, without https://',
+      text.replace(/^[a-z]+:\/\//, ''),
+    )
+  if (text.startsWith('/'))
+    return fault('a pattern begins with the host, not with a slash', text.replace(/^\/+/, ''))
+  if (text.endsWith('/'))
+    return fault('this matches nothing: a name does not end with a slash', `${text}**`)
+  // Colons stand before a port.
+  if (!NAME_CHARACTERS.test(text.replaceAll(':', '')))
+    return fault('holds a character that no repository has')
+  if (!text.includes('/') && !text.startsWith('**'))
+    return fault('is matched against host/name, so it needs a slash', `${text}/**`)
+  return checked(text.replace(IPV6_HOST, '?$1?'))
 }
 
 /** `<repository glob>:<tag glob>`, or with `@` between them, which means the same. */

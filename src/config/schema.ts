@@ -2,9 +2,12 @@
 // JSON Schema and docs/configuration.md all come from this table.
 import { ADDRESS, BOOLEAN, DURATION, HOST, LEVEL, PATH, SHARE, SIZE, URL_TEXT } from './formats.ts'
 import { group, type KeySchema, optional, type Static, Type, value, valuesOf } from './keys.ts'
+import { REPOSITORY_RULES } from './repository-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 
 const HOUR_MS = 3_600_000
+/** A client that is slow between two pieces of one upload is no client that went away. */
+const SHORTEST_PURGE_MS = 60_000
 
 const HTTP_KEYS = group('The listener that container clients speak to.', {
   addr: value(ADDRESS, { description: 'Where to listen.', default: ':5000', reload: false }),
@@ -26,6 +29,31 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     default: '30s',
     atMost: HOUR_MS,
     reload: false,
+  }),
+})
+
+const UPLOAD_PURGING_KEYS = group('Removing uploads that clients began and never finished.', {
+  enabled: value(BOOLEAN, {
+    description: 'Abandoned uploads are removed.',
+    default: 'true',
+    reload: true,
+  }),
+  age: value(DURATION, {
+    description: 'How long after its last byte an upload counts as abandoned.',
+    default: '168h',
+    atLeast: SHORTEST_PURGE_MS,
+    reload: true,
+  }),
+  interval: value(DURATION, {
+    description: 'How often they are looked for; the first time is soon after the start.',
+    default: '24h',
+    atLeast: SHORTEST_PURGE_MS,
+    reload: true,
+  }),
+  dryrun: value(BOOLEAN, {
+    description: 'Only tells in the log what would be removed.',
+    default: 'false',
+    reload: true,
   }),
 })
 
@@ -54,6 +82,19 @@ const STORAGE_KEYS = group('Where content is kept, and how much of it.', {
       default: 'true',
       reload: false,
     }),
+  }),
+  delete: group('Whether clients may delete what is here.', {
+    enabled: optional(
+      value(BOOLEAN, {
+        description:
+          'Tags, manifests and blobs may be deleted by those who may push, where `repositories` says nothing else. A delete never reaches an upstream.',
+        defaultText: '`true` under `localhost`, `false` elsewhere',
+        reload: true,
+      }),
+    ),
+  }),
+  maintenance: group('What is done by itself from time to time.', {
+    uploadpurging: UPLOAD_PURGING_KEYS,
   }),
 })
 
@@ -101,6 +142,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
     description:
       'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
   }),
+  repositories: REPOSITORY_RULES,
 })
 
 /** The same for those who walk it. */
@@ -117,7 +159,6 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'storage.s3',
   'memory',
   'catalog.postgres',
-  'repositories',
   'auth',
   'access',
   'notifications',

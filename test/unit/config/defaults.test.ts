@@ -15,6 +15,12 @@ t.test(
       rootDirectory: './data',
       maxSize: { kind: 'share', share: 0.8 },
       lowWaterShare: 0.9,
+      uploadPurging: {
+        enabled: true,
+        ageMs: 7 * 86_400_000,
+        intervalMs: 86_400_000,
+        dryRun: false,
+      },
     })
     t.equal(config.defaultRegistry, 'docker.io')
     t.equal(config.anyUpstream, undefined)

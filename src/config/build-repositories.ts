@@ -1,0 +1,155 @@
+// The operator's `repositories` list → rules with the built-in ones at the end. What a pattern can lead to is judged by its first
+// component, the host; what it does match is decided in registry/repository-policies.ts.
+import picomatch from 'picomatch'
+import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
+import type { BuiltUpstreams } from './build-upstreams.ts'
+import { canonicalHost, isLocalhost } from './built-in.ts'
+import type { RepositoryRule } from './config.ts'
+import type { Path } from './findings.ts'
+import type { Judge } from './judge.ts'
+import type { Settings } from './schema.ts'
+import { closest } from './suggest.ts'
+
+type RuleSettings = Settings['repositories'][number]
+
+const EVERYTHING = '**'
+const PLAIN_HOST = /^[a-z0-9.:-]+$/
+
+export interface KnownNames extends BuiltUpstreams {
+  readonly defaultRegistry: RegistryHost
+  /** Names of this edge, which mean `localhost`. */
+  readonly ownNames: readonly RegistryHost[]
+}
+
+export function buildRepositories(
+  judge: Judge,
+  settings: Settings,
+  known: KnownNames,
+): readonly RepositoryRule[] {
+  const deletable = settings.storage.delete.enabled
+  // An upstream that was refused is one fault, and not a second one here.
+  const any = known.anyUpstream === undefined ? 0 : 1
+  const allHosts = known.upstreams.length + any === Object.keys(settings.upstreams).length
+  const written = settings.repositories.map((rule, index) => {
+    const path = ['repositories', index]
+    if (allHosts) checkHosts(judge, path, { rule, known })
+    return {
+      match: rule.match,
+      push: rule.push,
+      sparse: rule.sparse,
+      deletable: rule.delete ?? deletable,
+      onConflict: rule.onconflict,
+    }
+  })
+  noteUnreached(judge, settings.repositories)
+  return [...written, ...builtInRules(deletable)]
+}
+
+/** What holds without any configuration. */
+function builtInRules(deletable: boolean | undefined): readonly RepositoryRule[] {
+  const rule = { sparse: false, deletable, onConflict: 'park' } as const
+  return [
+    { ...rule, match: `${LOCALHOST}/**`, push: 'store' },
+    { ...rule, match: EVERYTHING, push: 'deny' },
+  ]
+}
+
+interface RuleParts {
+  readonly rule: RuleSettings
+  readonly known: KnownNames
+}
+
+function checkHosts(judge: Judge, path: Path, { rule, known }: RuleParts): void {
+  const host = hostPattern(rule.match)
+  if (host === undefined) return
+  const at = [...path, 'match']
+  const rest = rule.match.slice(host.length)
+  const meant = PLAIN_HOST.test(host) ? otherSpelling(host as RegistryHost, known) : undefined
+  if (meant !== undefined) {
+    const message = `matches nothing: ${host} is ${meant} in the names of repositories`
+    judge.note(at, { message, suggestion: `${meant}${rest}` })
+    return
+  }
+  const hosts = hostsOf(host, known)
+  if (hosts === undefined) return
+  if (hosts.length === 0) {
+    const near = closest(host, [LOCALHOST, ...known.upstreams.map(({ registry }) => registry)])
+    const suggestion =
+      near === undefined
+        ? /[.:]/.test(host)
+          ? undefined
+          : `${known.defaultRegistry}/${rule.match}`
+        : `${near}${rest}`
+    const message = `matches nothing: ${host} is neither localhost nor under upstreams`
+    judge.note(at, { message, suggestion })
+    return
+  }
+  if (rule.push === 'forward' || rule.push === 'queue') {
+    checkUpstreams(judge, [...path, 'push'], { mode: rule.push, hosts, known })
+  }
+}
+
+/** The part of a pattern that is over the host; undefined when that cannot be told. */
+function hostPattern(match: string): string | undefined {
+  const [host = ''] = match.split('/', 1)
+  const isNegated = host.startsWith('!') && !host.startsWith('!(')
+  const isWhole = ['{}', '[]', '()'].every(
+    ([open = '', close = '']) => host.split(open).length === host.split(close).length,
+  )
+  return host.includes('**') || isNegated || !isWhole ? undefined : host
+}
+
+/** Under which name the repositories of a host are known here, when it is another one. */
+function otherSpelling(
+  host: RegistryHost,
+  { ownNames, upstreams }: KnownNames,
+): RegistryHost | undefined {
+  const virtual = upstreams.find(({ virtualHosts }) => virtualHosts.includes(host))
+  const isOwn = isLocalhost(host) || ownNames.includes(host)
+  const name = isOwn ? LOCALHOST : (virtual?.registry ?? canonicalHost(host))
+  return name === host ? undefined : name
+}
+
+/** Those that the pattern matches; undefined when it may be any that a client names. */
+function hostsOf(pattern: string, known: KnownNames): readonly RegistryHost[] | undefined {
+  const all = [LOCALHOST, ...known.upstreams.map(({ registry }) => registry)]
+  const matches = picomatch(pattern, { dot: true })
+  const hosts = all.filter(host => matches(host))
+  return known.anyUpstream === undefined || (pattern === LOCALHOST && hosts.length === 1)
+    ? hosts
+    : undefined
+}
+
+function checkUpstreams(
+  judge: Judge,
+  path: Path,
+  parts: {
+    readonly mode: 'forward' | 'queue'
+    readonly hosts: readonly RegistryHost[]
+    readonly known: KnownNames
+  },
+): void {
+  const { mode, hosts, known } = parts
+  const upstreams = known.upstreams.filter(({ registry }) => hosts.includes(registry))
+  if (upstreams.length === 0) {
+    judge.note(path, { message: 'localhost has no upstream', suggestion: 'store' })
+  } else if (upstreams.every(({ offline }) => offline)) {
+    const names = upstreams.map(({ registry }) => registry).join(', ')
+    const message =
+      mode === 'queue'
+        ? `${names} is offline: what is pushed waits here until that is changed`
+        : `${names} is offline: every push is refused`
+    judge.note(path, { severity: 'warning', message })
+  }
+}
+
+function noteUnreached(judge: Judge, rules: readonly RuleSettings[]): void {
+  for (const [index, { match }] of rules.entries()) {
+    const earlier = rules.findIndex(rule => rule.match === match || rule.match === EVERYTHING)
+    if (earlier === -1 || earlier >= index) continue
+    judge.note(['repositories', index, 'match'], {
+      severity: 'warning',
+      message: `is never reached: repositories[${earlier}] matches all of it`,
+    })
+  }
+}

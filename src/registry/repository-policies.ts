@@ -1,0 +1,63 @@
+// Which rule holds for a repository: patterns compiled once, answers remembered. What the rules say is the operator's; who may make
+// use of them is for access/.
+import { LRUCache } from 'lru-cache'
+import picomatch from 'picomatch'
+import { LOCALHOST, type Repository, repositoryKey, type RepositoryKey } from '../oci/reference.ts'
+import type { PushMode, RepositoryPolicies, RepositoryPolicy } from './repository-policy.ts'
+
+export interface RepositoryRule {
+  /** Glob over the repository's key, `host/name`; `**` for all. */
+  readonly match: string
+  readonly push: PushMode
+  readonly sparse: boolean
+  /** Undefined: under `localhost` only. */
+  readonly deletable: boolean | undefined
+  readonly onConflict: RepositoryPolicy['onConflict']
+}
+
+/** Clients choose the names. So many are remembered; matching one anew costs some microseconds a rule. */
+const REMEMBERED_MAX = 4_096
+
+const DENIED: RepositoryPolicy = {
+  push: 'deny',
+  sparse: false,
+  deletable: false,
+  onConflict: 'park',
+}
+
+/**
+ * First match wins; what no rule matches is denied. Where a rule that is wide enough matches `localhost`, which has no upstream, `forward`
+ * and `queue` mean `store` there.
+ */
+export function createPolicies(rules: readonly RepositoryRule[]): RepositoryPolicies {
+  const compiled = rules.map(rule => ({ rule, matches: compile(rule.match) }))
+  const remembered = new LRUCache<RepositoryKey, RepositoryPolicy>({ max: REMEMBERED_MAX })
+  return {
+    find(repository) {
+      const key = repositoryKey(repository)
+      const known = remembered.get(key)
+      if (known !== undefined) return known
+      const rule = compiled.find(({ matches }) => matches(key))?.rule
+      const policy = rule === undefined ? DENIED : policyOf(rule, repository)
+      remembered.set(key, policy)
+      return policy
+    },
+  }
+}
+
+function policyOf(rule: RepositoryRule, { registry }: Repository): RepositoryPolicy {
+  const isLocal = registry === LOCALHOST
+  return {
+    push: isLocal && rule.push !== 'deny' ? 'store' : rule.push,
+    sparse: rule.sparse,
+    deletable: rule.deletable ?? isLocal,
+    onConflict: rule.onConflict,
+  }
+}
+
+/** `*` alone means everything, slashes too, as in every pattern of the configuration. */
+function compile(glob: string): (key: string) => boolean {
+  if (glob === '*' || glob === '**') return () => true
+  const matches = picomatch(glob, { dot: true })
+  return key => matches(key)
+}
