@@ -1,0 +1,67 @@
+// Goal: whatever people push with, an edge takes it and gives back the same bytes.
+// Method: real clients push images, indexes and artifacts of a real registry (and ones that they make themselves) to the edge as it
+// starts with no configuration; all that arrived is read over the plain protocol and hashed; the client pulls it back.
+import t from 'tap'
+import { startEdge } from '../kit/edge-process.ts'
+import { cosignPushes, helmPushes, orasPushes, regctlPushes } from './push/artifacts.ts'
+import { buildkitPushes } from './push/buildkit.ts'
+import { containerdPushes } from './push/containerd.ts'
+import { cranePushes } from './push/crane.ts'
+import { dockerContainerdPushes, dockerPushes } from './push/docker.ts'
+import { freshDirectory } from './processes.ts'
+import { buildahPushes, podmanPushes } from './push/podman.ts'
+import { type Scenario, sceneOf } from './push/scene.ts'
+import { skopeoPushes, umociPushes } from './push/skopeo.ts'
+import { matrixTable, type Verdict } from './table.ts'
+import { UPSTREAM_SERVERS } from './upstream-servers.ts'
+
+const SCENARIOS: readonly Scenario[] = [
+  dockerPushes,
+  dockerContainerdPushes,
+  podmanPushes,
+  buildahPushes,
+  skopeoPushes,
+  umociPushes,
+  containerdPushes,
+  buildkitPushes,
+  cranePushes,
+  regctlPushes,
+  orasPushes,
+  helmPushes,
+  cosignPushes,
+]
+
+const SCENARIO_TIMEOUT_MS = 120_000
+/** `E2E_ONLY=podman` runs those with this in their name; `PUSH_TARGET=127.0.0.1:5000` another registry than the edge. */
+const only = process.env['E2E_ONLY'] ?? ''
+const otherTarget = process.env['PUSH_TARGET']
+
+t.setTimeout(15 * 60_000)
+
+const source = UPSTREAM_SERVERS['docker-registry 2.8']()
+await source.start()
+const edge =
+  otherTarget === undefined ? await startEdge({ directory: freshDirectory('edge') }) : undefined
+const target = otherTarget ?? new URL(edge?.url ?? '').host
+
+/** Uploads in a repository that ended at once with 201 and no body: blobs that were mounted. */
+function mounts(repository: string): number {
+  const logs = edge?.logs ?? []
+  return logs.filter(line => {
+    if (line.msg !== 'request completed' || line['endpoint'] !== 'uploads') return false
+    return line['repository'] === repository && line['status'] === 201
+  }).length
+}
+
+const verdicts = new Map<string, Map<string, Verdict>>()
+for (const scenario of SCENARIOS.filter(({ name }) => name.includes(only))) {
+  await t.test(`push: ${scenario.name}`, { timeout: SCENARIO_TIMEOUT_MS }, async t => {
+    verdicts.set(scenario.name, new Map([['push and pull back', 'FAILED']]))
+    await scenario.run(t, sceneOf(source, target, mounts))
+    if (t.passing()) verdicts.set(scenario.name, new Map([['push and pull back', 'ok']]))
+  })
+}
+t.comment(`\n${matrixTable([...verdicts.keys()], ['push and pull back'], verdicts)}\n`)
+
+await edge?.stop()
+await source.stop()

@@ -1,0 +1,130 @@
+// docker push, by both daemons that people run: the graph driver of older sites and the containerd store of today. The API is used
+// rather than the command, because a packaged command is too old for a current daemon.
+import { request } from 'node:http'
+import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { layeredImage } from '../images.ts'
+import { freshDirectory, startProcess } from '../processes.ts'
+import { GO_TOOLS_DIRECTORY, goTool, packagedTool } from '../tools.ts'
+import { publish, readWhole, type Scenario } from './scene.ts'
+
+/** Between two looks for the daemon's socket; it says nothing that could be waited for in both versions. */
+const LOOK_AGAIN_MS = 100
+
+interface Daemon {
+  readonly name: string
+  readonly program: string
+  readonly pathFirst: readonly string[]
+}
+
+export const dockerPushes: Scenario = dockerScenario({
+  name: 'dockerd 20.10',
+  program: packagedTool('dockerd'),
+  pathFirst: [],
+})
+
+export const dockerContainerdPushes: Scenario = dockerScenario({
+  name: 'dockerd on containerd',
+  program: goTool('dockerd'),
+  pathFirst: [GO_TOOLS_DIRECTORY],
+})
+
+function dockerScenario(daemon: Daemon): Scenario {
+  return {
+    name: daemon.name,
+    async run(t, scene) {
+      const { target } = scene
+      const slug = daemon.name.replaceAll(/[^a-z0-9]+/g, '-')
+      const engine = await startEngine(daemon)
+      t.teardown(() => engine.stop())
+      const image = layeredImage({ seed: slug, layerBytes: [30_000, 40_000], mediaTypes: 'docker' })
+      const source = await publish(scene, image, { name: `src/${slug}`, tag: 'v1' })
+      await engine.pull(source)
+      const { Id: id } = await engine.inspect(source)
+
+      const first = `${target}/localhost/${slug}/one`
+      await engine.tag(source, first)
+      await engine.push(first)
+      const pushed = await readWhole(target, `localhost/${slug}/one`, 'v1')
+      const held = [image.config.digest, ...image.layers.map(layer => layer.digest)]
+      t.ok(pushed.digests.has(image.config.digest), 'push: the config, every blob right')
+
+      const second = `${target}/${slug}`
+      await engine.tag(source, second)
+      await engine.push(second)
+      await readWhole(target, slug, 'v1')
+      t.pass('push: a name of one component')
+      const mounts = scene.mounts(`localhost/${slug}`)
+      t.ok(mounts >= image.layers.length, `its layers were mounted (${mounts} of ${held.length})`)
+
+      await engine.removeAll()
+      await engine.pull(`${first}:v1`)
+      t.equal((await engine.inspect(`${first}:v1`)).Id, id, 'pulled back: the same image')
+    },
+  }
+}
+
+async function startEngine({ name, program, pathFirst }: Daemon) {
+  const directory = freshDirectory('dk')
+  const socket = join(directory, 's')
+  const call = (method: string, path: string) => callEngine(socket, method, path)
+  writeFileSync(join(directory, 'daemon.json'), '{}')
+  const args = [
+    ['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'x')],
+    ['--pidfile', join(directory, 'pid'), '-H', `unix://${socket}`],
+    ['--config-file', join(directory, 'daemon.json')],
+    ['--iptables=false', '--ip6tables=false', '--bridge=none'],
+  ].flat()
+  const path = [...pathFirst, '/usr/sbin:/usr/bin:/sbin:/bin'].join(':')
+  const daemon = startProcess(program, args, { cwd: directory, env: { PATH: path } })
+  await daemon.line(line => line.includes('API listen on'))
+  while (!existsSync(socket)) await wait(LOOK_AGAIN_MS)
+  const stream = async (path: string) => {
+    const lines = (await call('POST', path))
+      .split('\n')
+      .filter(line => line.trim() !== '')
+      .map(line => JSON.parse(line) as { error?: string })
+    const failed = lines.find(line => line.error !== undefined)
+    if (failed) throw new Error(`${name}: ${path}: ${failed.error}`)
+  }
+  return {
+    async pull(image: string) {
+      const [repository = '', tag = ''] = splitTag(image)
+      await stream(
+        `/images/create?${new URLSearchParams({ fromImage: repository, tag }).toString()}`,
+      )
+    },
+    async inspect(image: string) {
+      return JSON.parse(await call('GET', `/images/${image}/json`)) as { readonly Id: string }
+    },
+    async tag(image: string, repository: string) {
+      const query = new URLSearchParams({ repo: repository, tag: 'v1' })
+      await call('POST', `/images/${image}/tag?${query.toString()}`)
+    },
+    push: (repository: string) => stream(`/images/${repository}/push?tag=v1`),
+    async removeAll() {
+      const images = JSON.parse(await call('GET', '/images/json')) as { readonly Id: string }[]
+      for (const { Id } of images) await call('DELETE', `/images/${Id}?force=1`)
+    },
+    stop: () => daemon.stop(),
+  }
+}
+
+function splitTag(image: string): readonly string[] {
+  const colon = image.lastIndexOf(':')
+  return [image.slice(0, colon), image.slice(colon + 1)]
+}
+
+async function callEngine(socketPath: string, method: string, path: string): Promise<string> {
+  const headers = { 'X-Registry-Auth': Buffer.from('{}').toString('base64') }
+  const outgoing = request({ socketPath, method, path, headers, agent: false }).end()
+  const [response] = (await once(outgoing, 'response')) as [
+    NodeJS.ReadableStream & { readonly statusCode?: number },
+  ]
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) text += String(chunk)
+  if ((response.statusCode ?? 0) >= 400) throw new Error(`${method} ${path}: ${text}`)
+  return text
+}
