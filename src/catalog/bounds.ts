@@ -1,7 +1,39 @@
-// Limits that every implementation of the catalog port shares.
+// Limits that every implementation of the catalog port shares, and the checks that hold them.
+import { StoreError } from '../registry/ports/blob-store.ts'
+import type { NewDelivery } from '../registry/ports/catalog.ts'
 
 /**
  * Referrers that one answer may hold: an image index of 4 MiB lists no more, and a reader of one list must not keep the
  * thread busy for longer than a few milliseconds.
  */
 export const MAX_REFERRERS = 10_000
+
+/** Entries of one key that one answer may hold, for the same reason. */
+export const MAX_DELIVERIES_OF_KEY = 10_000
+
+/** A payload names a manifest and its tags; 10^5 entries of this size would still fit on a small disk. */
+const MAX_PAYLOAD_BYTES = 64 * 1024
+/** Far above a repository's key, which is the longest that is in use. */
+const MAX_KEY_BYTES = 1024
+/** What fits on an operator's screen. */
+const MAX_REASON_LENGTH = 1000
+
+/** @throws StoreError io when something of it is too long, or its id is none */
+export function assertBounded(delivery: NewDelivery): void {
+  const { id, key, payload } = delivery
+  if (!Number.isSafeInteger(id) || id <= 0)
+    throw new StoreError('io', `an entry of the outbox cannot have the id ${id}`)
+  const tooLong =
+    Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES
+      ? 'payload'
+      : Buffer.byteLength(key) > MAX_KEY_BYTES
+        ? 'key'
+        : undefined
+  if (tooLong !== undefined)
+    throw new StoreError('io', `an entry of the outbox cannot have a ${tooLong} as long as this`)
+}
+
+/** Cut where an operator would stop reading. */
+export function boundedReason(reason: string | undefined): string | undefined {
+  return reason?.slice(0, MAX_REASON_LENGTH)
+}

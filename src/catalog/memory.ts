@@ -1,52 +1,64 @@
 // The catalog in memory: the twin that tests use and the model that the SQLite catalog is compared with. It says the same by
 // the plainest means, keeps nothing, and is bounded by nothing but the test that uses it.
 import type { Digest } from '../oci/digest.ts'
-import { type Repository, type RepositoryKey, repositoryKey, type Tag } from '../oci/reference.ts'
+import type { RegistryHost, Repository, RepositoryKey, Tag } from '../oci/reference.ts'
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type {
+  Carrier,
   Catalog,
   CatalogTotals,
   ContentFact,
-  Edge,
+  DeleteOptions,
+  Delivery,
+  DeliveryChange,
   ListFact,
   ManifestFact,
+  NewDelivery,
+  OutboxTotals,
   Page,
   RecordBlob,
   RecordManifest,
+  RecordPush,
   TagCheck,
   TagFact,
 } from '../registry/ports/catalog.ts'
-import { MAX_REFERRERS } from './bounds.ts'
-
-interface RepositoryState {
-  /** Members, and the size that a manifest here gives them. */
-  readonly members: Map<Digest, number | undefined>
-  readonly tags: Map<Tag, TagFact>
-  readonly lists: Map<string, ListFact>
-}
+import { assertBounded, MAX_REFERRERS } from './bounds.ts'
+import { MemoryOutbox } from './memory-outbox.ts'
+import {
+  dropTag,
+  MemoryRepositories,
+  pointTag,
+  pushTag,
+  settleTags,
+  type RepositoryState,
+} from './memory-repositories.ts'
 
 export function createMemoryCatalog(): Catalog {
   return new MemoryCatalog()
 }
 
 class MemoryCatalog implements Catalog {
-  readonly #contents = new Map<Digest, ContentFact>()
-  readonly #edges = new Map<Digest, readonly Edge[]>()
-  readonly #repositories = new Map<RepositoryKey, RepositoryState>()
+  readonly #repositories = new MemoryRepositories()
+  readonly #outbox = new MemoryOutbox()
+  #sequence = 0
+  #rebuilt = false
   #closed = false
+
+  get rebuilt(): boolean {
+    return this.#rebuilt
+  }
 
   async findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined> {
     const content = this.#here(repository)?.members.has(digest)
-      ? this.#contents.get(digest)
+      ? this.#repositories.contents.get(digest)
       : undefined
     if (content?.mediaType === undefined) return undefined
     const { mediaType, sizeBytes } = content
-    return { digest, mediaType, sizeBytes, edges: this.#edges.get(digest) ?? [] }
+    return { digest, mediaType, sizeBytes, edges: this.#repositories.edges.get(digest) ?? [] }
   }
 
   async findContent(digest: Digest): Promise<ContentFact | undefined> {
-    this.#assertOpen()
-    return this.#contents.get(digest)
+    return this.#open().contents.get(digest)
   }
 
   async isMember(repository: Repository, digest: Digest): Promise<boolean> {
@@ -56,7 +68,7 @@ class MemoryCatalog implements Catalog {
   async sizeOf(repository: Repository, digest: Digest): Promise<number | undefined> {
     const members = this.#here(repository)?.members
     if (members === undefined || !members.has(digest)) return undefined
-    return members.get(digest) ?? this.#contents.get(digest)?.sizeBytes
+    return members.get(digest) ?? this.#repositories.contents.get(digest)?.sizeBytes
   }
 
   async findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined> {
@@ -71,19 +83,25 @@ class MemoryCatalog implements Catalog {
       .slice(0, limit)
   }
 
+  async listLocalTags(repository: Repository, { limit, ...page }: Page): Promise<TagFact[]> {
+    const all = await this.listTags(repository, { ...page, limit: Number.POSITIVE_INFINITY })
+    return all.filter(({ local }) => local).slice(0, limit)
+  }
+
   async listRepositories({ after = '', limit }: Page): Promise<RepositoryKey[]> {
-    return this.#held()
-      .filter(key => key > after)
-      .sort()
-      .slice(0, limit)
+    const held = this.#open().held()
+    return held.filter(key => key > after).slice(0, limit)
+  }
+
+  async listHolders(
+    digest: Digest,
+    { registry, limit }: { registry: RegistryHost; limit: number },
+  ): Promise<RepositoryKey[]> {
+    return this.#open().holders(digest, registry).slice(0, limit)
   }
 
   async listReferrers(repository: Repository, digest: Digest): Promise<Digest[]> {
-    const members = [...(this.#here(repository)?.members.keys() ?? [])]
-    return members
-      .filter(member => this.#isManifest(member) && this.#refersTo(member, digest))
-      .sort()
-      .slice(0, MAX_REFERRERS)
+    return this.#open().referrers(repository, digest).slice(0, MAX_REFERRERS)
   }
 
   async findList(repository: Repository, key: string): Promise<ListFact | undefined> {
@@ -91,68 +109,41 @@ class MemoryCatalog implements Catalog {
   }
 
   async listContent(page: { after?: Digest; limit: number }): Promise<ContentFact[]> {
-    this.#assertOpen()
-    return [...this.#contents.values()]
+    return [...this.#open().contents.values()]
       .filter(({ digest }) => page.after === undefined || digest > page.after)
       .sort((a, b) => (a.digest < b.digest ? -1 : 1))
       .slice(0, page.limit)
   }
 
   async totals(): Promise<CatalogTotals> {
-    this.#assertOpen()
-    const contents = [...this.#contents.values()]
-    const manifests = contents.filter(({ mediaType }) => mediaType !== undefined).length
-    const states = [...this.#repositories.values()]
-    return {
-      repositories: this.#held().length,
-      tags: states.reduce((sum, { tags }) => sum + tags.size, 0),
-      manifests,
-      blobs: contents.length - manifests,
-      contentBytes: contents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    }
+    return this.#open().totals()
   }
 
   async recordManifest(record: RecordManifest): Promise<void> {
-    const { manifest, contentClass, atMs } = record
-    const { digest, mediaType, sizeBytes } = manifest
-    const { members, tags } = this.#open(record.repository)
-    this.#setPresent({
-      digest,
-      mediaType,
-      sizeBytes,
-      contentClass,
-      createdAtMs: atMs,
-      lastUsedAtMs: atMs,
-    })
-    this.#edges.set(digest, manifest.edges)
-    if (!members.has(digest)) members.set(digest, undefined)
-    for (const holder of this.#repositories.values())
-      if (holder.members.has(digest)) this.#addBelow(holder, digest)
+    const { digest } = record.manifest
+    const state = this.#addManifest(record)
     if (record.tag !== undefined)
-      pointTag(tags, { ...record, tag: record.tag, digest, checkedAtMs: atMs })
+      pointTag(state, { ...record, tag: record.tag, digest, checkedAtMs: record.atMs })
   }
 
-  async recordBlob({
-    repository,
-    digest,
-    sizeBytes,
-    contentClass,
-    atMs,
-  }: RecordBlob): Promise<void> {
-    const mediaType = this.#contents.get(digest)?.mediaType
-    this.#addMember(this.#open(repository), digest)
-    this.#setPresent({
-      digest,
-      mediaType,
-      sizeBytes,
-      contentClass,
-      createdAtMs: atMs,
-      lastUsedAtMs: atMs,
-    })
+  async recordPush(record: RecordPush): Promise<void> {
+    const { tags, delivery } = record
+    if (delivery !== undefined) assertBounded(delivery)
+    const { digest } = record.manifest
+    const state = this.#addManifest(record)
+    for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
+    if (delivery !== undefined) this.#outbox.add(delivery)
+  }
+
+  async recordBlob(record: RecordBlob): Promise<void> {
+    const state = this.#open().open(record.repository)
+    this.#repositories.addMember(state, record.digest)
+    this.#repositories.setPresent({ ...record, mediaType: undefined })
   }
 
   async recordMember(repository: Repository, digest: Digest): Promise<void> {
-    this.#addMember(this.#open(repository), digest)
+    const all = this.#open()
+    all.addMember(all.open(repository), digest)
   }
 
   async recordTag(
@@ -161,106 +152,130 @@ class MemoryCatalog implements Catalog {
     digest: Digest,
     check: TagCheck,
   ): Promise<void> {
-    pointTag(this.#open(repository).tags, { ...check, tag, digest })
+    pointTag(this.#open().open(repository), { ...check, tag, digest })
   }
 
   async recordList(repository: Repository, key: string, list: ListFact): Promise<void> {
-    this.#open(repository).lists.set(key, list)
+    this.#open().open(repository).lists.set(key, list)
   }
 
   noteUse(digest: Digest, atMs: number): void {
-    const content = this.#contents.get(digest)
+    const { contents } = this.#repositories
+    const content = contents.get(digest)
     if (content !== undefined && content.lastUsedAtMs < atMs)
-      this.#contents.set(digest, { ...content, lastUsedAtMs: atMs })
+      contents.set(digest, { ...content, lastUsedAtMs: atMs })
   }
 
   async forgetTag(repository: Repository, tag: Tag): Promise<void> {
-    this.#here(repository)?.tags.delete(tag)
+    const state = this.#here(repository)
+    if (state?.tags.get(tag)?.local === false) dropTag(state, tag)
+  }
+
+  async deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}): Promise<void> {
+    const state = this.#here(repository)
+    if (state !== undefined) dropTag(state, tag)
+    this.#drop(options)
   }
 
   async forgetContent(digest: Digest): Promise<void> {
-    this.#assertOpen()
-    this.#contents.delete(digest)
+    this.#open().contents.delete(digest)
+  }
+
+  async removeMember(
+    repository: Repository,
+    digest: Digest,
+    options: DeleteOptions = {},
+  ): Promise<void> {
+    const state = this.#here(repository)
+    if (state?.members.delete(digest))
+      for (const [tag, fact] of state.tags) if (fact.digest === digest) dropTag(state, tag)
+    this.#drop(options)
+  }
+
+  sequence(): number {
+    this.#open()
+    return ++this.#sequence
+  }
+
+  async raiseSequence(floor: number): Promise<void> {
+    this.#open()
+    this.#sequence = Math.max(this.#sequence, floor)
+  }
+
+  async recordDelivery(delivery: NewDelivery): Promise<void> {
+    this.#open()
+    assertBounded(delivery)
+    this.#outbox.add(delivery)
+  }
+
+  async listDeliveries(page: { after?: number; limit: number }): Promise<Delivery[]> {
+    this.#open()
+    return this.#outbox.list(page)
+  }
+
+  async findDelivery(id: number): Promise<Delivery | undefined> {
+    this.#open()
+    return this.#outbox.find(id)
+  }
+
+  async listDeliveriesOf(key: string): Promise<Delivery[]> {
+    this.#open()
+    return this.#outbox.listOf(key)
+  }
+
+  async listDue(page: { carrier: Carrier; limit: number }): Promise<Delivery[]> {
+    this.#open()
+    return this.#outbox.listDue(page)
+  }
+
+  async changeDelivery(id: number, change: DeliveryChange): Promise<void> {
+    this.#open()
+    this.#outbox.change(id, change)
+  }
+
+  async removeDelivery(
+    id: number,
+    settled?: { repository: Repository; digest: Digest; tags: readonly Tag[]; atMs: number },
+  ): Promise<void> {
+    this.#open()
+    this.#outbox.remove(id)
+    const state = settled === undefined ? undefined : this.#here(settled.repository)
+    if (settled === undefined || state === undefined) return
+    settleTags(state, settled, last => last > id && this.#outbox.has(last))
+  }
+
+  async outboxTotals(): Promise<OutboxTotals[]> {
+    this.#open()
+    return this.#outbox.totals()
+  }
+
+  async markRebuilt(): Promise<void> {
+    this.#open()
+    this.#rebuilt = true
   }
 
   async close(): Promise<void> {
     this.#closed = true
   }
 
-  #assertOpen(): void {
+  #open(): MemoryRepositories {
     if (this.#closed) throw new StoreError('io', 'the catalog is closed')
+    return this.#repositories
   }
 
   #here(repository: Repository): RepositoryState | undefined {
-    this.#assertOpen()
-    return this.#repositories.get(repositoryKey(repository))
+    return this.#open().find(repository)
   }
 
-  #open(repository: Repository): RepositoryState {
-    const here = this.#here(repository)
-    if (here !== undefined) return here
-    const made: RepositoryState = { members: new Map(), tags: new Map(), lists: new Map() }
-    this.#repositories.set(repositoryKey(repository), made)
-    return made
+  #addManifest(record: Omit<RecordManifest, 'tag' | 'previous'>): RepositoryState {
+    const all = this.#open()
+    const state = all.open(record.repository)
+    all.setPresent({ ...record.manifest, ...record })
+    all.addManifest(state, record.manifest)
+    return state
   }
 
-  #setPresent(fact: ContentFact): void {
-    const before = this.#contents.get(fact.digest)
-    this.#contents.set(fact.digest, {
-      ...fact,
-      contentClass: before?.contentClass === 'kept' ? 'kept' : fact.contentClass,
-      createdAtMs: before?.createdAtMs ?? fact.createdAtMs,
-      lastUsedAtMs: Math.max(before?.lastUsedAtMs ?? 0, fact.lastUsedAtMs),
-    })
+  #drop({ dropDeliveries = [] }: DeleteOptions): void {
+    for (const id of dropDeliveries) this.#outbox.remove(id)
   }
-
-  #addMember(state: RepositoryState, digest: Digest): void {
-    if (state.members.has(digest)) return
-    state.members.set(digest, undefined)
-    this.#addBelow(state, digest)
-  }
-
-  /** What a manifest lists, and what that lists in turn, nearest first. */
-  #addBelow(state: RepositoryState, digest: Digest): void {
-    const queue: Edge[] = [...this.#listed(digest)]
-    const seen = new Set<Digest>()
-    for (const { child, sizeBytes, distributable } of queue) {
-      state.members.set(child, state.members.get(child) ?? (distributable ? sizeBytes : undefined))
-      if (seen.has(child)) continue
-      seen.add(child)
-      queue.push(...this.#listed(child))
-    }
-  }
-
-  #listed(parent: Digest): readonly Edge[] {
-    return (this.#edges.get(parent) ?? []).filter(({ kind }) => kind !== 'subject')
-  }
-
-  #isManifest(digest: Digest): boolean {
-    return this.#contents.get(digest)?.mediaType !== undefined
-  }
-
-  #refersTo(parent: Digest, subject: Digest): boolean {
-    const edges = this.#edges.get(parent) ?? []
-    return edges.some(({ kind, child }) => kind === 'subject' && child === subject)
-  }
-
-  #held(): RepositoryKey[] {
-    return [...this.#repositories]
-      .filter(
-        ([, { members, tags }]) =>
-          tags.size > 0 || members.keys().some(member => this.#isManifest(member)),
-      )
-      .map(([key]) => key)
-  }
-}
-
-function pointTag(tags: Map<Tag, TagFact>, to: TagCheck & { tag: Tag; digest: Digest }): void {
-  const { tag, digest, checkedAtMs } = to
-  const before = tags.get(tag)
-  const { changedAtMs, previous } =
-    before?.digest === digest
-      ? before
-      : { changedAtMs: checkedAtMs, previous: to.previous ?? before?.previous }
-  tags.set(tag, { tag, digest, checkedAtMs, changedAtMs, previous })
 }

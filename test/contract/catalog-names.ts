@@ -30,6 +30,7 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
       checkedAtMs: 20,
       changedAtMs: 10,
       previous: undefined,
+      local: false,
     })
     await catalog.recordTag(alpine, latest, two, { checkedAtMs: 30 })
     t.match(await catalog.findTag(alpine, latest), {

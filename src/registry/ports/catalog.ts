@@ -94,7 +94,7 @@ export interface RecordManifest {
   readonly repository: Repository
   readonly manifest: ManifestFact
   readonly contentClass: ContentClass
-  /** Also points this tag at the manifest, checked now; the rest is as in `recordTag`. */
+  /** Also points this tag at the manifest, checked now; the rest is as in `recordTag`, and so a local tag is left alone. */
   readonly tag?: Tag
   readonly previous?: PreviousDigest | undefined
   readonly atMs: number
@@ -123,7 +123,8 @@ export interface RecordPush {
 }
 
 /** Who carries an entry of the outbox away; a closed set, and a label of metrics. */
-export type Carrier = 'forward'
+export const CARRIERS = ['forward'] as const
+export type Carrier = (typeof CARRIERS)[number]
 
 /** An entry for the outbox: durable with the transaction that it comes in. */
 export interface NewDelivery {
@@ -132,7 +133,7 @@ export interface NewDelivery {
   readonly carrier: Carrier
   /** What order is kept in; for `forward` the repository's key. */
   readonly key: string
-  /** The carrier's own text; see registry/deliveries.ts. At most 64 KiB. */
+  /** The carrier's own text; see registry/deliveries.ts. At most 64 KiB as UTF-8; what is longer is refused. */
   readonly payload: string
   readonly createdAtMs: number
 }
@@ -146,8 +147,14 @@ export interface Delivery extends NewDelivery {
   readonly nextAtMs: number
   /** An attempt was begun and its end was never recorded: it may have reached the other side, or still be on its way there. */
   readonly inDoubt: boolean
-  /** Why the last attempt failed, for people; nothing secret. */
+  /** Why the last attempt failed, for people; nothing secret. Cut after 1,000 characters. */
   readonly reason: string | undefined
+}
+
+/** What a delete takes with it, in its transaction. */
+export interface DeleteOptions {
+  /** Ids of entries of the outbox whose only purpose is deleted; those that are not there are passed over. Default none. */
+  readonly dropDeliveries?: readonly number[]
 }
 
 export interface DeliveryChange {
@@ -181,6 +188,8 @@ export interface Catalog {
   findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined>
   /** In ASCII order. */
   listTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
+  /** Only those that are `local`, in ASCII order: what an upstream's list does not hold yet. Cheap when there are none. */
+  listLocalTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
   /** Repositories that hold at least one manifest or tag, in ASCII order of their keys. */
   listRepositories(page: Page): Promise<readonly RepositoryKey[]>
   /** Manifests of one repository whose subject is `digest`, by digest; at most 10,000. */
@@ -191,7 +200,8 @@ export interface Catalog {
   /**
    * Content, its edges, its membership and that of everything it lists: one transaction. Idempotent. Membership goes down: what a
    * member manifest lists is a member too, and what that lists in turn, whichever was recorded first. Not so a `subject`: whoever
-   * may store a referrer MUST NOT thereby gain what it refers to.
+   * may store a referrer MUST NOT thereby gain what it refers to. What was taken out of a repository below a member comes back only
+   * with a manifest that lists it and was no member there before: recording a member again adds nothing.
    */
   recordManifest(record: RecordManifest): Promise<void>
   /** Content and membership of a blob. Idempotent; `kept` is never taken back to `cached`. */
@@ -201,38 +211,43 @@ export interface Catalog {
   /**
    * `changedAtMs` moves only when the digest does. The manifest need not be here yet: a HEAD tells where a tag points long before
    * anybody asks for the document. So `previous` replaces what was known when the tag moves by this, and is ignored when it does not.
+   * A tag that is `local` MUST be left exactly as it is: what an upstream answered while a client pushed must not take the push back.
    */
   recordTag(repository: Repository, tag: Tag, digest: Digest, check: TagCheck): Promise<void>
   recordList(repository: Repository, key: string, list: ListFact): Promise<void>
   /** Notes that content was served. Batched: MUST NOT cost a commit per call, and may be lost in a crash. */
   noteUse(digest: Digest, atMs: number): void
-  /** The upstream no longer has the tag. No effect if it is not here. */
+  /** The upstream no longer has the tag. No effect if it is not here, or if it is `local`: the upstream need not have it yet. */
   forgetTag(repository: Repository, tag: Tag): Promise<void>
+  /** A client deleted the tag: it goes, local or not. No effect on tags if it is not here. */
+  deleteTag(repository: Repository, tag: Tag, options?: DeleteOptions): Promise<void>
   /** The bytes are gone from disk: the content's row goes, edges and memberships stay so that it can be fetched again. */
   forgetContent(digest: Digest): Promise<void>
   /**
-   * A push: content, edges, memberships, tags and the outbox entry in one transaction. Tags that move remember no `previous`.
-   * Durable when it resolves (synchronous=FULL). @throws StoreError full, io, busy
+   * A push: content, edges, memberships, tags and the outbox entry in one transaction. Its tags point to it whatever they were, are
+   * as `local` as it says, and remember no `previous`. Durable when it resolves (synchronous=FULL). Idempotent.
+   * @throws StoreError full, io (also for a payload that is too long), busy
    */
   recordPush(record: RecordPush): Promise<void>
   /**
    * Takes content out of a repository: its membership and every tag of that repository that points to it, in one transaction.
-   * Its bytes, its edges and other repositories are not touched; what it lists stays. No effect when it is no member.
+   * Its bytes, its edges and other repositories are not touched; what it lists stays, and so does what tags remember as `previous`.
+   * When it is no member only `dropDeliveries` has an effect.
    */
-  removeMember(repository: Repository, digest: Digest): Promise<void>
+  removeMember(repository: Repository, digest: Digest, options?: DeleteOptions): Promise<void>
   /** Repositories of `registry` that hold `digest` as a member with its content present, in ASCII order. */
   listHolders(
     digest: Digest,
     page: { registry: RegistryHost; limit: number },
   ): Promise<readonly RepositoryKey[]>
   /**
-   * A number larger than any that this catalog gave before, in this process or an earlier one, whatever the clock does. Synchronous:
-   * a range is reserved at open.
+   * A positive integer larger than any that this catalog gave before, in this process or an earlier one, whatever the clock does.
+   * Synchronous: a range is reserved at open. @throws StoreError full, io when none could be reserved
    */
   sequence(): number
   /** After this `sequence()` gives only larger numbers than `floor`. For a rebuild from what lies on disk. */
   raiseSequence(floor: number): Promise<void>
-  /** An entry by itself, outside a push; for a rebuild, and for carriers without one. Idempotent by id. */
+  /** An entry by itself, outside a push; for a rebuild, and for carriers without one. Idempotent by id: the one that is there stays. */
   recordDelivery(delivery: NewDelivery): Promise<void>
   /** In the order of their ids. */
   listDeliveries(page: { after?: number; limit: number }): Promise<readonly Delivery[]>
@@ -240,20 +255,21 @@ export interface Catalog {
   /** All of one key, in order; at most 10,000. */
   listDeliveriesOf(key: string): Promise<readonly Delivery[]>
   /**
-   * What can be tried: for each key the first entry that is waiting, by id; parked ones are passed over. Also those that are not due
-   * yet: the caller reads `nextAtMs`. Ordered by `nextAtMs`.
+   * What can be tried: for each key the carrier's first entry that is waiting, by id; parked ones are passed over. Also those that are
+   * not due yet: the caller reads `nextAtMs`. Ordered by `nextAtMs`, then by id.
    */
   listDue(page: { carrier: Carrier; limit: number }): Promise<readonly Delivery[]>
   /** No effect when the entry is gone. */
   changeDelivery(id: number, change: DeliveryChange): Promise<void>
   /**
    * The entry goes. `settled`: what it carried is at the upstream now, so those of its tags that still point to `digest` are
-   * `local` no longer and count as checked at `atMs`, unless another entry of the same key is to come that carries them.
+   * `local` no longer and count as checked at `atMs`, unless the entry of a later push of the tag is still to come.
    */
   removeDelivery(
     id: number,
     settled?: { repository: Repository; digest: Digest; tags: readonly Tag[]; atMs: number },
   ): Promise<void>
+  /** One for every carrier, also when it has nothing to do. */
   outboxTotals(): Promise<readonly OutboxTotals[]>
   /**
    * False until markRebuilt was called on this catalog: it was begun anew (the first start, a lost or damaged file), so what

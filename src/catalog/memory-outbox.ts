@@ -1,0 +1,93 @@
+// The outbox of the catalog in memory: entries by id. What their payloads say, and which tags depend on them, is not known here.
+import {
+  CARRIERS,
+  type Carrier,
+  type Delivery,
+  type DeliveryChange,
+  type NewDelivery,
+  type OutboxTotals,
+} from '../registry/ports/catalog.ts'
+import { boundedReason, MAX_DELIVERIES_OF_KEY } from './bounds.ts'
+
+export class MemoryOutbox {
+  readonly #entries = new Map<number, Delivery>()
+
+  /** An entry that is there already stays as it is. */
+  add({ id, carrier, key, payload, createdAtMs }: NewDelivery): void {
+    if (this.#entries.has(id)) return
+    this.#entries.set(id, {
+      id,
+      carrier,
+      key,
+      payload,
+      createdAtMs,
+      state: 'waiting',
+      attempts: 0,
+      nextAtMs: createdAtMs,
+      inDoubt: false,
+      reason: undefined,
+    })
+  }
+
+  has(id: number): boolean {
+    return this.#entries.has(id)
+  }
+
+  find(id: number): Delivery | undefined {
+    return this.#entries.get(id)
+  }
+
+  list({ after = 0, limit }: { after?: number; limit: number }): Delivery[] {
+    return this.#inOrder()
+      .filter(({ id }) => id > after)
+      .slice(0, limit)
+  }
+
+  listOf(key: string): Delivery[] {
+    return this.#inOrder()
+      .filter(entry => entry.key === key)
+      .slice(0, MAX_DELIVERIES_OF_KEY)
+  }
+
+  listDue({ carrier, limit }: { carrier: Carrier; limit: number }): Delivery[] {
+    const firsts = new Map<string, Delivery>()
+    for (const entry of this.#inOrder())
+      if (entry.carrier === carrier && entry.state === 'waiting' && !firsts.has(entry.key))
+        firsts.set(entry.key, entry)
+    return [...firsts.values()]
+      .sort((a, b) => a.nextAtMs - b.nextAtMs || a.id - b.id)
+      .slice(0, limit)
+  }
+
+  change(id: number, change: DeliveryChange): void {
+    const entry = this.#entries.get(id)
+    const { state, attempts, nextAtMs, inDoubt } = change
+    const reason = boundedReason(change.reason)
+    if (entry !== undefined)
+      this.#entries.set(id, { ...entry, state, attempts, nextAtMs, inDoubt, reason })
+  }
+
+  remove(id: number): void {
+    this.#entries.delete(id)
+  }
+
+  totals(): OutboxTotals[] {
+    return CARRIERS.map(carrier => {
+      const entries = [...this.#entries.values()].filter(entry => entry.carrier === carrier)
+      const waiting = entries.filter(({ state }) => state === 'waiting')
+      return {
+        carrier,
+        waiting: waiting.length,
+        parked: entries.length - waiting.length,
+        oldestAtMs: waiting
+          .map(({ createdAtMs }) => createdAtMs)
+          .sort((a, b) => a - b)
+          .at(0),
+      }
+    })
+  }
+
+  #inOrder(): Delivery[] {
+    return [...this.#entries.values()].sort((a, b) => a.id - b.id)
+  }
+}

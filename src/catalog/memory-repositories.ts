@@ -1,0 +1,191 @@
+// What the catalog in memory knows: content, what manifests list, and what each repository holds; and how membership and tags follow
+// from what is recorded. The port's promises are made in memory.ts.
+import { isDeepStrictEqual } from 'node:util'
+import type { Digest } from '../oci/digest.ts'
+import {
+  type RegistryHost,
+  type Repository,
+  type RepositoryKey,
+  repositoryKey,
+  type Tag,
+} from '../oci/reference.ts'
+import type {
+  CatalogTotals,
+  ContentFact,
+  Edge,
+  ListFact,
+  ManifestFact,
+  TagCheck,
+  TagFact,
+} from '../registry/ports/catalog.ts'
+
+export interface RepositoryState {
+  /** Members, and the size that a manifest here gives them. */
+  readonly members: Map<Digest, number | undefined>
+  readonly tags: Map<Tag, TagFact>
+  /** The outbox entry of the last push of a tag. */
+  readonly carriedBy: Map<Tag, number | undefined>
+  readonly lists: Map<string, ListFact>
+}
+
+type PresentContent = Omit<ContentFact, 'createdAtMs' | 'lastUsedAtMs'> & { readonly atMs: number }
+
+export class MemoryRepositories {
+  readonly contents = new Map<Digest, ContentFact>()
+  readonly edges = new Map<Digest, readonly Edge[]>()
+  readonly #states = new Map<RepositoryKey, RepositoryState>()
+
+  find(repository: Repository): RepositoryState | undefined {
+    return this.#states.get(repositoryKey(repository))
+  }
+
+  open(repository: Repository): RepositoryState {
+    const here = this.find(repository)
+    if (here !== undefined) return here
+    const made = { members: new Map(), tags: new Map(), carriedBy: new Map(), lists: new Map() }
+    this.#states.set(repositoryKey(repository), made)
+    return made
+  }
+
+  all(): [RepositoryKey, RepositoryState][] {
+    return [...this.#states].sort(([a], [b]) => (a < b ? -1 : 1))
+  }
+
+  /** Those with a tag or a manifest. */
+  held(): RepositoryKey[] {
+    return this.all()
+      .filter(
+        ([, { members, tags }]) =>
+          tags.size > 0 || members.keys().some(member => this.#isManifest(member)),
+      )
+      .map(([key]) => key)
+  }
+
+  /** In order. */
+  holders(digest: Digest, registry: RegistryHost): RepositoryKey[] {
+    if (!this.contents.has(digest)) return []
+    return this.all()
+      .filter(([key, { members }]) => key.startsWith(`${registry}/`) && members.has(digest))
+      .map(([key]) => key)
+  }
+
+  /** In order. */
+  referrers(repository: Repository, digest: Digest): Digest[] {
+    const members = [...(this.find(repository)?.members.keys() ?? [])]
+    return members
+      .filter(member => this.#isManifest(member) && this.#refersTo(member, digest))
+      .sort()
+  }
+
+  totals(): CatalogTotals {
+    const contents = [...this.contents.values()]
+    const manifests = contents.filter(({ mediaType }) => mediaType !== undefined).length
+    return {
+      repositories: this.held().length,
+      tags: this.all().reduce((sum, [, { tags }]) => sum + tags.size, 0),
+      manifests,
+      blobs: contents.length - manifests,
+      contentBytes: contents.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    }
+  }
+
+  setPresent(content: PresentContent): void {
+    const { digest, sizeBytes, atMs } = content
+    const before = this.contents.get(digest)
+    this.contents.set(digest, {
+      digest,
+      sizeBytes,
+      mediaType: content.mediaType ?? before?.mediaType,
+      contentClass: before?.contentClass === 'kept' ? 'kept' : content.contentClass,
+      createdAtMs: before?.createdAtMs ?? atMs,
+      lastUsedAtMs: Math.max(before?.lastUsedAtMs ?? 0, atMs),
+    })
+  }
+
+  addManifest(state: RepositoryState, { digest, edges }: ManifestFact): void {
+    const isSame = isDeepStrictEqual(this.edges.get(digest) ?? [], edges)
+    this.edges.set(digest, edges)
+    this.addMember(state, digest)
+    // Whoever had the manifest before its edges were known has now what it lists.
+    if (!isSame)
+      for (const holder of this.#states.values())
+        if (holder.members.has(digest)) this.#addBelow(holder, digest)
+  }
+
+  addMember(state: RepositoryState, digest: Digest): void {
+    if (state.members.has(digest)) return
+    state.members.set(digest, undefined)
+    this.#addBelow(state, digest)
+  }
+
+  #isManifest(digest: Digest): boolean {
+    return this.contents.get(digest)?.mediaType !== undefined
+  }
+
+  #refersTo(parent: Digest, subject: Digest): boolean {
+    const edges = this.edges.get(parent) ?? []
+    return edges.some(({ kind, child }) => kind === 'subject' && child === subject)
+  }
+
+  /** What a manifest lists, and what that lists in turn, nearest first. */
+  #addBelow(state: RepositoryState, digest: Digest): void {
+    const queue: Edge[] = [...this.#listed(digest)]
+    const seen = new Set<Digest>()
+    for (const { child, sizeBytes, distributable } of queue) {
+      state.members.set(child, state.members.get(child) ?? (distributable ? sizeBytes : undefined))
+      if (seen.has(child)) continue
+      seen.add(child)
+      queue.push(...this.#listed(child))
+    }
+  }
+
+  #listed(parent: Digest): readonly Edge[] {
+    return (this.edges.get(parent) ?? []).filter(({ kind }) => kind !== 'subject')
+  }
+}
+
+/** As an upstream says: what is local stays. */
+export function pointTag(
+  { tags }: RepositoryState,
+  to: TagCheck & { tag: Tag; digest: Digest },
+): void {
+  const { tag, digest, checkedAtMs } = to
+  const before = tags.get(tag)
+  if (before?.local === true) return
+  const { changedAtMs, previous } =
+    before?.digest === digest
+      ? before
+      : { changedAtMs: checkedAtMs, previous: to.previous ?? before?.previous }
+  tags.set(tag, { tag, digest, checkedAtMs, changedAtMs, previous, local: false })
+}
+
+/** As a client says: whatever was there. */
+export function pushTag(
+  { tags, carriedBy }: RepositoryState,
+  to: { tag: Tag; digest: Digest; local: boolean; atMs: number; delivery: number | undefined },
+): void {
+  const { tag, digest, local, atMs } = to
+  const before = tags.get(tag)
+  const changedAtMs = before?.digest === digest ? before.changedAtMs : atMs
+  tags.set(tag, { tag, digest, checkedAtMs: atMs, changedAtMs, previous: undefined, local })
+  carriedBy.set(tag, to.delivery)
+}
+
+export function dropTag({ tags, carriedBy }: RepositoryState, tag: Tag): void {
+  tags.delete(tag)
+  carriedBy.delete(tag)
+}
+
+/** What is at the upstream now is local no longer, unless `isToCome` says so of the entry of the tag's last push. */
+export function settleTags(
+  { tags, carriedBy }: RepositoryState,
+  settled: { digest: Digest; tags: readonly Tag[]; atMs: number },
+  isToCome: (id: number) => boolean,
+): void {
+  for (const tag of settled.tags) {
+    const fact = tags.get(tag)
+    const last = carriedBy.get(tag)
+    if (fact?.digest !== settled.digest || (last !== undefined && isToCome(last))) continue
+    tags.set(tag, { ...fact, local: false, checkedAtMs: settled.atMs })
+  }
+}
