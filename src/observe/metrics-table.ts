@@ -1,6 +1,8 @@
 // The one table of metrics: name, type, help, labels as closed sets, buckets. The prom-client registry (metrics.ts), the
 // types of what may be counted and docs/metrics.md all derive from it. Labels are never a repository, tag or digest.
 
+import { PUSH_METRICS } from './push-metrics.ts'
+
 /** Sources of an answer as in `X-Entrepot-Source`, and `none` for answers that carry no content (errors, pings). */
 const SOURCE = ['hit', 'joined', 'miss', 'peer', 'stale', 'local', 'none'] as const
 
@@ -19,10 +21,10 @@ export const ENDPOINT_LABELS = [
   'none',
 ] as const
 
-const METHOD = ['GET', 'HEAD', 'other'] as const
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'other'] as const
 /** `aborted`: the client left; `failed`: cut by us after the head had gone out, or an answer of 5xx. */
 const OUTCOME = ['completed', 'aborted', 'failed'] as const
-const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token'] as const
+const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
 const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
 const REFUSAL = ['busy', 'malformed'] as const
@@ -54,7 +56,7 @@ export const METRICS = {
     help: 'Requests of clients that ended, however they ended.',
     labels: {
       endpoint: ENDPOINT_LABELS,
-      method: METHOD,
+      method: METHODS,
       status: STATUS,
       source: SOURCE,
       outcome: OUTCOME,
@@ -89,6 +91,12 @@ export const METRICS = {
     name: 'entrepot_wan_saved_bytes_total',
     type: 'counter',
     help: 'Body bytes sent to clients that the upstream did not have to send for them (hit, joined, stale).',
+    labels: {},
+  },
+  receivedBytes: {
+    name: 'entrepot_received_bytes_total',
+    type: 'counter',
+    help: 'Body bytes received from clients, those of requests that failed included.',
     labels: {},
   },
   joinedReaders: {
@@ -165,6 +173,7 @@ export const METRICS = {
     help: 'Bytes that a fill found on disk from an earlier attempt and did not ask for again.',
     labels: {},
   },
+  ...PUSH_METRICS,
   storageFailures: {
     name: 'entrepot_storage_failures_total',
     type: 'counter',
@@ -222,4 +231,5 @@ export type KeyOf<T extends MetricRow['type']> = {
 
 export type SourceLabel = (typeof SOURCE)[number]
 export type EndpointLabel = (typeof ENDPOINT_LABELS)[number]
+export type MethodLabel = (typeof METHODS)[number]
 export type OutcomeLabel = (typeof OUTCOME)[number]

@@ -25,19 +25,24 @@ export interface MetricsOptions {
   readonly process?: boolean
 }
 
-/** Facts that are read at each scrape. */
-export type WatchedGauges = Partial<
-  Record<
-    | 'storageFree'
-    | 'storageTotal'
-    | 'contentBytes'
-    | 'blobs'
-    | 'manifests'
-    | 'repositories'
-    | 'tags',
-    number
-  >
->
+/** Facts that are read at each scrape; of a gauge with labels, one value for each set of them. */
+export type WatchedGauges = {
+  readonly [K in WatchedKey]?: keyof LabelsOf<K> extends never
+    ? number
+    : readonly { readonly labels: LabelsOf<K>; readonly value: number }[]
+}
+type WatchedKey =
+  | 'storageFree'
+  | 'storageTotal'
+  | 'contentBytes'
+  | 'blobs'
+  | 'manifests'
+  | 'repositories'
+  | 'tags'
+  | 'outboxEntries'
+  | 'outboxOldest'
+  | 'uploadSessions'
+  | 'uploadBytes'
 
 export interface Metrics {
   /** Adds to a counter; 1 unless told. No effect if `amount` is 0. */
@@ -91,7 +96,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     watch(read) {
       watched.push(
         singly(read, values => {
-          for (const [key, value] of Object.entries(values)) gauge(key as MetricKey).set(value)
+          for (const [key, value] of Object.entries(values)) {
+            if (typeof value === 'number') gauge(key as MetricKey).set(value)
+            else for (const each of value) gauge(key as MetricKey).set(each.labels, each.value)
+          }
         }),
       )
     },

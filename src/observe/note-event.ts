@@ -4,8 +4,9 @@ import type { EngineEvent, NoteEvent } from '../registry/ports/events.ts'
 import { repositoryKey } from '../oci/reference.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { noteDelivery, notePushed, noteUploadsPurged } from './note-push.ts'
 import { createOnceAMinute } from './once-a-minute.ts'
-import { redactText } from './redact.ts'
+import { redactText, redactTold } from './redact.ts'
 
 export interface NoteEventOptions {
   readonly logger: Logger
@@ -52,7 +53,10 @@ export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptio
         metrics.count('storageFailures', { failure: event.failure })
         const held = due(`storage ${event.failure}`)
         if (held === undefined) return
-        return logger.error({ ...told(event), failure: event.failure, held }, 'storage failed')
+        return logger.error(
+          { ...redactTold(event), failure: event.failure, held },
+          'storage failed',
+        )
       }
       case 'content lied': {
         metrics.count('upstreamLies', { upstream: event.registry })
@@ -86,6 +90,12 @@ export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptio
           'served stale because the upstream failed',
         )
       }
+      case 'pushed':
+        return notePushed(event, { logger, metrics })
+      case 'delivery':
+        return noteDelivery(event, { logger, metrics, due })
+      case 'uploads purged':
+        return noteUploadsPurged(event, { logger, metrics })
     }
   }
 }
@@ -107,7 +117,7 @@ function outcomeLabel(outcome: Event<'upstream request'>['outcome']): string {
 
 function noteBreaker(event: Event<'upstream breaker'>, logger: Logger, metrics: Metrics): void {
   metrics.set('upstreamBreaker', { upstream: event.registry }, BREAKER_VALUE[event.state])
-  const fields = { upstream: event.registry, state: event.state, ...told(event) }
+  const fields = { upstream: event.registry, state: event.state, ...redactTold(event) }
   if (event.state === 'open') logger.warn(fields, 'upstream is not asked for a while')
   else if (event.state === 'closed') logger.info(fields, 'upstream answers again')
   else logger.debug(fields, 'upstream is tried again')
@@ -124,17 +134,9 @@ function noteFillEnded(event: Event<'fill ended'>, logger: Logger, metrics: Metr
     outcome,
     sizeBytes: event.sizeBytes,
     durationMs: Math.round(event.durationMs),
-    ...told(event),
+    ...redactTold(event),
   }
   if (outcome === 'failed' || outcome === 'corrupt') logger.warn(fields, 'fill failed')
   else if (outcome === 'abandoned') logger.info(fields, 'fill abandoned')
   else logger.debug(fields, 'fill ended')
-}
-
-/** Reason and hint, redacted: they may quote an upstream. */
-function told(event: { readonly reason: string | undefined; readonly hint: string | undefined }) {
-  return {
-    ...(event.reason === undefined ? {} : { reason: redactText(event.reason) }),
-    ...(event.hint === undefined ? {} : { hint: redactText(event.hint) }),
-  }
 }

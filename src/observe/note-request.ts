@@ -1,6 +1,12 @@
 // The one "request completed" line and the metrics of a client's request, however it ended.
 import type { Logger } from './log.ts'
-import type { EndpointLabel, OutcomeLabel, SourceLabel } from './metrics-table.ts'
+import {
+  type EndpointLabel,
+  type MethodLabel,
+  METHODS,
+  type OutcomeLabel,
+  type SourceLabel,
+} from './metrics-table.ts'
 import type { Metrics } from './metrics.ts'
 import { redactText, shorten } from './redact.ts'
 
@@ -19,6 +25,8 @@ export interface RequestSummary {
   readonly source: SourceLabel
   /** Body bytes written to the connection. */
   readonly sentBytes: number
+  /** Body bytes that were read from the client; left out when none were. */
+  readonly receivedBytes?: number
   readonly durationMs: number
   readonly outcome: OutcomeLabel
   /** Why it failed or was refused; undefined when it was answered as asked. */
@@ -52,9 +60,10 @@ export function createNoteRequest({
 
 function countRequest(summary: RequestSummary, metrics: Metrics): void {
   const { endpoint, source, outcome, sentBytes } = summary
-  const method = summary.method === 'GET' || summary.method === 'HEAD' ? summary.method : 'other'
+  const method: MethodLabel = METHODS.find(each => each === summary.method) ?? 'other'
   metrics.count('requests', { endpoint, method, status: String(summary.status), source, outcome })
   metrics.observe('requestDuration', { endpoint, source, outcome }, summary.durationMs / 1000)
+  metrics.count('receivedBytes', {}, summary.receivedBytes ?? 0)
   if (source === 'none') return
   metrics.count('clientBytes', { source }, sentBytes)
   if (SAVED.has(source)) metrics.count('wanSavedBytes', {}, sentBytes)
@@ -63,27 +72,36 @@ function countRequest(summary: RequestSummary, metrics: Metrics): void {
 /** An abort is nothing an operator can mend (R52); an error of ours is. */
 function levelOf(summary: RequestSummary): 'debug' | 'info' | 'warn' | 'error' {
   if (summary.status === 500 || summary.error?.name === 'StoreError') return 'error'
-  if (summary.outcome === 'failed') return 'warn'
+  if (summary.outcome === 'failed' || isRefusedUpstream(summary)) return 'warn'
   return QUIET.has(summary.endpoint) ? 'debug' : 'info'
 }
 
+/** A push that the upstream does not take from this edge: its credentials are the operator's. Pulls of names that nobody has look alike. */
+function isRefusedUpstream({ method, status, error }: RequestSummary): boolean {
+  const isWrite = method !== 'GET' && method !== 'HEAD'
+  return isWrite && status === 403 && error?.cause instanceof Error
+}
+
 function fieldsOf(summary: RequestSummary) {
-  const { error, userAgent, path, repository, reference, durationMs, ...plain } = summary
+  const { error, userAgent, path, repository, reference, receivedBytes, durationMs, ...plain } =
+    summary
   return {
     ...plain,
+    ...(receivedBytes === 0 ? {} : { receivedBytes }),
     ...(repository === undefined ? {} : { repository: shorten(repository) }),
     ...(reference === undefined ? {} : { reference: shorten(reference) }),
     ...(path === undefined ? {} : { path: shorten(path) }),
     durationMs: Math.round(durationMs * 10) / 10,
     ...(userAgent === undefined ? {} : { userAgent: shorten(userAgent) }),
-    ...(error === undefined ? {} : describe(error, summary.status)),
+    ...(error === undefined ? {} : describe(error, summary)),
   }
 }
 
 /** A refusal is the client's own doing and needs no trace; a failure does. */
-function describe(error: Error, status: number) {
+function describe(error: Error, summary: RequestSummary) {
+  const { status } = summary
   const code = 'code' in error ? { errorCode: error.code } : {}
-  return status >= 500 || status === 0 || !('code' in error)
+  return status >= 500 || status === 0 || !('code' in error) || isRefusedUpstream(summary)
     ? { ...code, error }
     : { ...code, errorMessage: redactText(error.message) }
 }

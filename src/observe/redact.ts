@@ -21,3 +21,14 @@ export function redactText(text: string): string {
 export function shorten(text: string): string {
   return text.length <= LOG_TEXT_MAX_LENGTH ? text : `${text.slice(0, LOG_TEXT_MAX_LENGTH)}…`
 }
+
+/** `reason` and `hint` of an event as fields of a log line, redacted: they may quote an upstream. */
+export function redactTold(event: {
+  readonly reason: string | undefined
+  readonly hint: string | undefined
+}): { readonly reason?: string; readonly hint?: string } {
+  return {
+    ...(event.reason === undefined ? {} : { reason: redactText(event.reason) }),
+    ...(event.hint === undefined ? {} : { hint: redactText(event.hint) }),
+  }
+}

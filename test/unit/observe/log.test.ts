@@ -37,6 +37,7 @@ const SUMMARY: RequestSummary = {
   status: 200,
   source: 'hit',
   sentBytes: 10,
+  receivedBytes: 0,
   durationMs: 1.26,
   outcome: 'completed',
   error: undefined,
@@ -182,4 +183,44 @@ t.test('bytes count for their source, and as saved when the WAN did not carry th
   t.match(text, /^entrepot_wan_saved_bytes_total 110$/m)
   t.match(text, /^entrepot_client_bytes_total\{source="miss"\} 1000$/m)
   t.notMatch(text, /client_bytes_total\{source="none"\}/)
+})
+
+t.test(
+  'a push that the upstream refused warns with the hint: the credentials are ours',
+  async t => {
+    const { logger, metrics, last } = withLog()
+    const note = createNoteRequest({ logger, metrics })
+    const cause = Object.assign(new Error('401'), {
+      hint: 'check the credentials of this upstream',
+    })
+    const error = Object.assign(new Error('a.example refused'), { code: 'DENIED', cause })
+    note({ ...SUMMARY, method: 'PUT', status: 403, error })
+    t.match(last(), {
+      level: 'warn',
+      errorCode: 'DENIED',
+      error: { message: 'a.example refused', cause: { hint: /credentials/ } },
+    })
+    note({
+      ...SUMMARY,
+      method: 'PUT',
+      status: 403,
+      error: Object.assign(new Error('not from here'), { code: 'DENIED' }),
+    })
+    t.equal(last()['level'], 'info', 'who may not push is refused by rule')
+    note({ ...SUMMARY, method: 'GET', status: 403, error })
+    t.equal(last()['level'], 'info', 'a pull of a name that nobody has looks the same')
+  },
+)
+
+t.test('requests are counted by method, and what they brought by its bytes', async t => {
+  const { logger, metrics } = withLog()
+  const note = createNoteRequest({ logger, metrics })
+  for (const method of ['PATCH', 'PUT', 'BREW']) {
+    note({ ...SUMMARY, method, endpoint: 'upload', source: 'none', receivedBytes: 500 })
+  }
+  const { text } = await metrics.render()
+  for (const method of ['PATCH', 'PUT', 'other']) {
+    t.match(text, new RegExp(`requests_total\\{endpoint="upload",method="${method}".*\\} 1`))
+  }
+  t.match(text, /^entrepot_received_bytes_total 1500$/m)
 })

@@ -85,6 +85,24 @@ t.test('gauges that are read at a scrape show the facts of that moment', async t
   t.match(await text(), /^entrepot_blobs 7$/m)
 })
 
+t.test('a gauge with labels is read with a value for each set of them', async t => {
+  const { metrics, text } = withMetrics()
+  let waiting = 2
+  metrics.watch(async () => ({
+    outboxEntries: [
+      { labels: { carrier: 'forward', state: 'waiting' }, value: waiting },
+      { labels: { carrier: 'forward', state: 'parked' }, value: 1 },
+    ],
+    outboxOldest: [{ labels: { carrier: 'forward' }, value: 90 }],
+  }))
+  await text()
+  waiting = 0
+  const rendered = await text()
+  t.match(rendered, /^entrepot_outbox_entries\{carrier="forward",state="waiting"\} 0$/m)
+  t.match(rendered, /^entrepot_outbox_entries\{carrier="forward",state="parked"\} 1$/m)
+  t.match(rendered, /^entrepot_outbox_oldest_age_seconds\{carrier="forward"\} 90$/m)
+})
+
 t.test(
   'a disk that hangs or fails does not hold up a scrape, which shows what was known last',
   async t => {

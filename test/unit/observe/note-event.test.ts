@@ -167,3 +167,83 @@ t.test('lies and stale answers warn once a minute per upstream, and are counted'
   t.equal(await value('upstream_lies_total{upstream="docker.io"}'), '5')
   t.equal(await value('stale_answers_total{upstream="docker.io"}'), '5')
 })
+
+t.test('what was pushed is counted by its mode, without a line of its own above debug', async t => {
+  const { note, value, written } = withEvents()
+  note({ kind: 'pushed', repository, what: 'blob', mode: 'queue', sizeBytes: 1_000 })
+  note({ kind: 'pushed', repository, what: 'manifest', mode: 'queue', sizeBytes: 24 })
+  t.equal(await value('pushes_total{what="blob",mode="queue"}'), '1')
+  t.equal(await value('pushed_bytes_total{mode="queue"}'), '1024')
+  t.match(written, [{ level: 'debug' }, { level: 'debug', repository: 'docker.io/a/b' }])
+})
+
+function delivery(
+  id: number,
+  outcome: 'delivered' | 'retried' | 'parked',
+  reason?: string,
+): EngineEvent {
+  const told = { reason, hint: reason === undefined ? undefined : 'look at the upstream' }
+  const key = 'docker.io/a/b'
+  return {
+    kind: 'delivery',
+    carrier: 'forward',
+    id,
+    key,
+    outcome,
+    attempts: 3,
+    durationMs: 500,
+    ...told,
+  }
+}
+
+t.test('each parked delivery is one line with its reason and what to do', async t => {
+  const { note, value, written } = withEvents()
+  note(delivery(1, 'parked', 'the tag moved, see https://user:canary@a.example/x?sig=canary'))
+  note(delivery(2, 'parked', 'the tag moved'))
+  t.equal(written.length, 2)
+  t.match(written[0], {
+    level: 'warn',
+    msg: /parked/,
+    id: 1,
+    key: 'docker.io/a/b',
+    attempts: 3,
+    hint: 'look at the upstream',
+  })
+  t.notMatch(JSON.stringify(written), /canary/)
+  t.equal(await value('deliveries_total{carrier="forward",outcome="parked"}'), '2')
+})
+
+t.test(
+  'deliveries that fail for one reason are one line a minute, and one each when done',
+  async t => {
+    const { clock, note, value, written } = withEvents()
+    for (let id = 0; id < 50; id += 1) note(delivery(id, 'retried', 'no route'))
+    note(delivery(50, 'retried', 'time limit'))
+    t.match(written, [
+      { level: 'info', held: 0 },
+      { level: 'info', held: 0, reason: 'time limit' },
+    ])
+    await clock.advance(60_000)
+    note(delivery(0, 'retried', 'no route'))
+    t.match(written.at(-1), { held: 49 })
+    note(delivery(0, 'delivered'))
+    t.match(written.at(-1), { level: 'info', msg: 'push delivered', reason: undefined })
+    t.equal(await value('deliveries_total{carrier="forward",outcome="retried"}'), '52')
+    t.equal(
+      await value('delivery_duration_seconds_sum{carrier="forward",outcome="delivered"}'),
+      '0.5',
+    )
+  },
+)
+
+t.test('uploads that were removed are news; a round without any is not', async t => {
+  const { note, value, written } = withEvents()
+  note({ kind: 'uploads purged', sessions: 0, bytes: 0, dryRun: false })
+  t.equal(written.at(-1)?.['level'], 'debug')
+  note({ kind: 'uploads purged', sessions: 3, bytes: 900, dryRun: true })
+  t.match(written.at(-1), { level: 'info', msg: /would be removed/, sessions: 3, bytes: 900 })
+  t.equal(await value('uploads_purged_total'), '0', 'a dry run removes nothing')
+  note({ kind: 'uploads purged', sessions: 3, bytes: 900, dryRun: false })
+  t.match(written.at(-1), { level: 'info', msg: 'abandoned uploads removed' })
+  t.equal(await value('uploads_purged_total'), '3')
+})

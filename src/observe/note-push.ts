@@ -1,0 +1,57 @@
+// What the engine tells about pushes, their delivery and abandoned uploads, as metrics and log lines: the rest of note-event.ts.
+import { repositoryKey } from '../oci/reference.ts'
+import type { EngineEvent } from '../registry/ports/events.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { OnceAMinute } from './once-a-minute.ts'
+import { redactTold } from './redact.ts'
+
+type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
+
+interface Notebook {
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** Its request has a line of its own. */
+export function notePushed(event: Event<'pushed'>, { logger, metrics }: Notebook): void {
+  const { what, mode, sizeBytes } = event
+  metrics.count('pushes', { what, mode })
+  metrics.count('pushedBytes', { mode }, sizeBytes)
+  const repository = repositoryKey(event.repository)
+  logger.debug({ repository, what, mode, sizeBytes }, 'push acknowledged')
+}
+
+/** One line for each that was delivered or parked; what is tried again fails for the same reason as its neighbours. */
+export function noteDelivery(
+  event: Event<'delivery'>,
+  { logger, metrics, due }: Notebook & { readonly due: OnceAMinute },
+): void {
+  const { carrier, outcome, id, key, attempts, durationMs } = event
+  metrics.count('deliveries', { carrier, outcome })
+  metrics.observe('deliveryDuration', { carrier, outcome }, durationMs / 1000)
+  const told = redactTold(event)
+  const fields = { carrier, id, key, attempts, durationMs: Math.round(durationMs), ...told }
+  switch (outcome) {
+    case 'delivered':
+      return logger.info(fields, 'push delivered')
+    case 'parked':
+      return logger.warn(fields, 'delivery parked: it waits for the operator')
+    case 'retried': {
+      const held = due(`delivery ${carrier} ${told.reason}`)
+      if (held === undefined) return
+      return logger.info({ ...fields, held }, 'delivery failed and is tried again')
+    }
+  }
+}
+
+export function noteUploadsPurged(
+  event: Event<'uploads purged'>,
+  { logger, metrics }: Notebook,
+): void {
+  const { sessions, bytes, dryRun } = event
+  if (!dryRun) metrics.count('uploadsPurged', {}, sessions)
+  const level = sessions === 0 ? 'debug' : 'info'
+  const message = dryRun ? 'abandoned uploads would be removed' : 'abandoned uploads removed'
+  logger[level]({ sessions, bytes }, message)
+}
