@@ -1,13 +1,18 @@
 // Runs one or more test suites and says in one line how many tests passed and failed.
-// usage: node scripts/test.mjs SUITE…   with the suites of the table below; exit code 1 when anything failed or was skipped
+// usage: node scripts/test.mjs SUITE… [--cuts N]   with the suites of the table below; exit code 1 when anything failed or was
+// skipped. N: power cuts of the fault suite, 20 when not given.
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { buildIfNeeded } from './build.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Of a longer run of power cuts: what one may take. */
+const SECONDS_PER_CUT = 15
 
 /** Fault tests that need root, much memory or minutes. */
 const isHeavy = file => /\/fault\/(heavy-|store-)/.test(file)
@@ -94,7 +99,14 @@ function runSuite(name) {
   })
 }
 
-const names = process.argv.slice(2)
+const { values, positionals: names } = parseArgs({
+  options: { cuts: { type: 'string' } },
+  allowPositionals: true,
+})
+if (values.cuts !== undefined) {
+  process.env.CUTS = values.cuts
+  SUITES.fault.timeoutSeconds += Number(values.cuts) * SECONDS_PER_CUT
+}
 const unknown = names.find(name => !Object.hasOwn(SUITES, name))
 if (unknown !== undefined || names.length === 0) {
   console.error(`usage: node scripts/test.mjs ${Object.keys(SUITES).join('|')}…`)

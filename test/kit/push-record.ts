@@ -1,0 +1,155 @@
+// Pushing without end, and what was acknowledged meanwhile: the judge of whether a crash lost any of it.
+import { randomFillSync } from 'node:crypto'
+import { digestOf } from '../../src/oci/digest.ts'
+import { createPushClient, manifestOver, type PushClient } from './push-client.ts'
+import type { Random } from './seeded.ts'
+
+const LAYER_BYTES = [1_000, 200_000] as const
+
+interface TagState {
+  /** The last one that was acknowledged. */
+  acknowledged: string | undefined
+  /** Begun since, never answered: may have taken effect. */
+  readonly doubtful: Set<string>
+}
+
+/** Everything that an edge said 201 to. */
+export class PushRecord {
+  /** Paths that must be there: blobs and manifests by digest. */
+  readonly #paths = new Set<string>()
+  readonly #tags = new Map<string, TagState>()
+  readonly #queued = new Set<string>()
+  readonly #watchers = new Set<() => void>()
+  #count = 0
+
+  /** Acknowledgements so far. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Resolves when there are so many. */
+  async reaches(count: number): Promise<void> {
+    while (this.#count < count)
+      await new Promise<void>(resolve => this.#watchers.add(() => resolve()))
+  }
+
+  begun(repository: string, tag: string, digest: string): void {
+    this.#tag(repository, tag).doubtful.add(digest)
+  }
+
+  blobAcknowledged(repository: string, digest: string): void {
+    this.#paths.add(`/v2/${repository}/blobs/${digest}`)
+    this.#counted()
+  }
+
+  manifestAcknowledged(repository: string, tag: string, digest: string): void {
+    this.#paths.add(`/v2/${repository}/manifests/${digest}`)
+    const state = this.#tag(repository, tag)
+    state.acknowledged = digest
+    state.doubtful.clear()
+    if (!repository.startsWith('localhost/')) this.#queued.add(`${repository}@${digest}`)
+    this.#counted()
+  }
+
+  /** One sentence for each acknowledgement that the edge no longer knows of. */
+  async findLost(url: string, adminUrl: string): Promise<readonly string[]> {
+    const client = createPushClient(url)
+    const lost: string[] = []
+    for (const path of this.#paths) {
+      const { status } = await client.send('HEAD', path)
+      if (status !== 200) lost.push(`${path}: ${status}`)
+    }
+    for (const [key, { acknowledged, doubtful }] of this.#tags) {
+      const { status, headers } = await client.send('HEAD', key)
+      const digest = String(headers['docker-content-digest'])
+      const known = status === 200 && (digest === acknowledged || doubtful.has(digest))
+      if (!known && acknowledged !== undefined) lost.push(`${key}: ${status} ${digest}`)
+      // What took effect without an answer is where the tag is now.
+      if (known && digest !== acknowledged) this.#settle(key, digest)
+    }
+    client.close()
+    const waiting = await queuedAt(adminUrl)
+    for (const entry of this.#queued)
+      if (!waiting.has(entry)) lost.push(`${entry}: not in the queue`)
+    return lost
+  }
+
+  #settle(key: string, digest: string): void {
+    const state = this.#tags.get(key)
+    if (state === undefined) return
+    state.acknowledged = digest
+    state.doubtful.clear()
+  }
+
+  #tag(repository: string, tag: string): TagState {
+    const key = `/v2/${repository}/manifests/${tag}`
+    const state = this.#tags.get(key) ?? { acknowledged: undefined, doubtful: new Set() }
+    this.#tags.set(key, state)
+    return state
+  }
+
+  #counted(): void {
+    this.#count += 1
+    const watchers = [...this.#watchers]
+    this.#watchers.clear()
+    for (const watch of watchers) watch()
+  }
+}
+
+/** `repository@digest` of everything that waits to be delivered. */
+async function queuedAt(adminUrl: string): Promise<ReadonlySet<string>> {
+  const response = await fetch(`${adminUrl}/api/v1/queue`)
+  const { entries } = (await response.json()) as {
+    readonly entries: readonly { readonly repository: string; readonly digest: string }[]
+  }
+  return new Set(entries.map(({ repository, digest }) => `${repository}@${digest}`))
+}
+
+export interface PushForever {
+  readonly record: PushRecord
+  /** Each on a connection and in repositories of its own, one under `localhost` and one that is queued. */
+  readonly writers: number
+  readonly random: Random
+}
+
+/** Pushes until `stop` or until the edge does not answer; `stop` resolves when every writer has ended. */
+export function pushForever(url: string, options: PushForever): () => Promise<void> {
+  let stopped = false
+  const writers = Array.from({ length: options.writers }, async (_, writer) => {
+    const client = createPushClient(url)
+    try {
+      for (let turn = 0; !stopped; turn += 1) {
+        const registry = turn % 2 === 0 ? 'localhost' : 'registry.test'
+        await pushOne(client, `${registry}/team/w${writer}`, options)
+      }
+    } catch {
+      // The edge is gone: what was not answered was not acknowledged.
+    } finally {
+      client.close()
+    }
+  })
+  return async () => {
+    stopped = true
+    await Promise.all(writers)
+  }
+}
+
+/** A small image under the tag `latest`. @throws when the edge does not answer, or refuses */
+async function pushOne(
+  client: PushClient,
+  repository: string,
+  { record, random }: PushForever,
+): Promise<void> {
+  const layer = randomFillSync(Buffer.alloc(random.between(...LAYER_BYTES)))
+  const config = Buffer.from(JSON.stringify({ layer: digestOf(layer) }))
+  for (const blob of [layer, config]) {
+    const { status, body } = await client.blob(repository, blob)
+    if (status !== 201) throw new Error(`blob: ${status} ${body}`)
+    record.blobAcknowledged(repository, digestOf(blob))
+  }
+  const manifest = manifestOver(config, [layer])
+  record.begun(repository, 'latest', manifest.digest)
+  const { status, body } = await client.manifest(repository, 'latest', manifest)
+  if (status !== 201) throw new Error(`manifest: ${status} ${body}`)
+  record.manifestAcknowledged(repository, 'latest', manifest.digest)
+}
