@@ -25,6 +25,8 @@ const MAY_SERVE_STALE: Record<UpstreamFailure, boolean> = {
   'not-found': false,
   denied: false,
   unsupported: false,
+  // Said of a write only.
+  rejected: false,
 }
 
 export function mayServeStale(error: unknown): boolean {
@@ -117,7 +119,85 @@ function clientError(error: unknown, repository: Repository, missing: MissingCod
         },
       )
     case 'unsupported':
+    case 'rejected':
       return new RegistryError('UNSUPPORTED', `${registry} does not support this request`, {
+        cause: error,
+      })
+  }
+}
+
+/** Runs the part of a push that goes to the upstream; its verdict becomes the client's. @throws RegistryError, or what else `work` throws */
+export async function tellingPush<Answer>(
+  repository: Repository,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await work()
+  } catch (error) {
+    throw error instanceof UpstreamError ? pushError(error, repository) : error
+  }
+}
+
+/** Codes of an upstream that mean the same to this edge's client: what is wrong is what it pushes, or where. */
+const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
+  'BLOB_UNKNOWN',
+  'DENIED',
+  'DIGEST_INVALID',
+  'MANIFEST_BLOB_UNKNOWN',
+  'MANIFEST_INVALID',
+  'NAME_INVALID',
+  'NAME_UNKNOWN',
+  'SIZE_INVALID',
+  'TAG_INVALID',
+  'UNSUPPORTED',
+])
+
+/** As above for a push; its 401 is a 403 here, or clients would hand this edge the credentials that are meant for the upstream. */
+function pushError(error: UpstreamError, { registry, name }: Repository): RegistryError {
+  const told = error.told === undefined ? '' : `: ${error.told}`
+  const later = { retryAfterSeconds: retryAfterSeconds(error), cause: error }
+  switch (error.failure) {
+    case 'not-found':
+      return new RegistryError(
+        'NAME_UNKNOWN',
+        `${registry} has no repository ${name} that this edge may push to; some registries want it created first${told}`,
+        { cause: error },
+      )
+    case 'denied':
+      return new RegistryError(
+        'DENIED',
+        `${registry} refused this edge's push to ${name}: the credentials under upstreams.${registry} in its configuration are missing, wrong or have no right to push there${told}`,
+        { cause: error },
+      )
+    case 'rejected': {
+      const code = error.code !== undefined && PASSED_ON.has(error.code) ? error.code : 'DENIED'
+      // The one status that says more than its code.
+      const status = error.status === 413 ? { status: 413 } : {}
+      return new RegistryError(code, `${registry} does not take this in ${name}${told}`, {
+        ...status,
+        cause: error,
+      })
+    }
+    case 'rate-limited': {
+      const message = `${registry} takes no more pushes from this edge for a while: its rate limit is used up`
+      return new RegistryError(limitCode(error), message, later)
+    }
+    case 'unavailable':
+      return new RegistryError(
+        'UNAVAILABLE',
+        `${registry} cannot be reached, and pushes to ${name} go there at once: push again later`,
+        later,
+      )
+    case 'invalid':
+    case 'refused': {
+      const message =
+        error.failure === 'invalid'
+          ? `${registry} gave a wrong answer to a push to ${name}`
+          : `this edge may not connect where ${registry} leads for a push to ${name}`
+      return new RegistryError('UNAVAILABLE', message, { status: 502, cause: error })
+    }
+    case 'unsupported':
+      return new RegistryError('UNSUPPORTED', `${registry} takes no pushes to ${name}${told}`, {
         cause: error,
       })
   }
@@ -126,9 +206,11 @@ function clientError(error: unknown, repository: Repository, missing: MissingCod
 function rateLimited(error: UpstreamError, where: string): RegistryError {
   const message = `the upstream's rate limit is used up and ${where} is not cached here`
   const options = { retryAfterSeconds: retryAfterSeconds(error), cause: error }
-  return (error.retryAfterMs ?? 0) <= LONGEST_PASSED_ON_429_MS
-    ? new RegistryError('TOOMANYREQUESTS', message, options)
-    : new RegistryError('UNAVAILABLE', message, options)
+  return new RegistryError(limitCode(error), message, options)
+}
+
+function limitCode(error: UpstreamError): ErrorCode {
+  return (error.retryAfterMs ?? 0) <= LONGEST_PASSED_ON_429_MS ? 'TOOMANYREQUESTS' : 'UNAVAILABLE'
 }
 
 function retryAfterSeconds(error: UpstreamError | QueueError): number {

@@ -1,23 +1,31 @@
 // The registry room alone: the real engine over the in-memory twins of store and catalog, with an upstream that a test writes as
 // functions. For races and failures that real sockets and disks cannot be made to show on order.
+import { randomUUID } from 'node:crypto'
 import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
 import type { Namespace } from '../../src/registry/namespaces.ts'
 import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
+import type { FactStore } from '../../src/registry/ports/facts.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import {
   type Upstream,
   type UpstreamBlob,
   UpstreamError,
 } from '../../src/registry/ports/upstream.ts'
+import { createRoute } from '../../src/registry/route.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
+import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'
+import type { MemoryDisk } from '../../src/store/memory-disk.ts'
+import { createMemoryFacts } from '../../src/store/memory-facts.ts'
 import { createMemoryDisk, createMemoryStore } from '../../src/store/memory.ts'
-import { createManualClock } from './manual-clock.ts'
+import { createManualClock, type ManualClock } from './manual-clock.ts'
 
 export const DOCKER_IO = 'docker.io' as RegistryHost
 export const repositoryOf = (name: string): Repository => parseRepositoryKey(`docker.io/${name}`)
+/** A repository that is kept at this edge alone. */
+export const localOf = (name: string): Repository => parseRepositoryKey(`localhost/${name}`)
 
 export interface EngineOptions {
   /** What is not given says not-found. */
@@ -25,17 +33,32 @@ export interface EngineOptions {
   readonly policy?: Partial<Namespace['policy']>
   readonly fillsAtOnce?: number
   readonly maxStorageBytes?: number
-  /** Put between the engine and its store or catalog. */
+  /** Before the built-in rules: kept and deletable under `localhost`, denied elsewhere. What is not given of a rule is its default. */
+  readonly policies?: readonly (Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>)[]
+  /** An engine that was stopped or forgotten: this one begins with what it left behind, as the next process does. */
+  readonly after?: LeftBehind
+  /** Put between the engine and its store, catalog or facts. */
   readonly store?: (store: BlobStore) => BlobStore
   readonly catalog?: (catalog: Catalog) => Catalog
+  readonly facts?: (facts: FactStore) => FactStore
 }
 
+export interface LeftBehind {
+  readonly disk: MemoryDisk
+  readonly catalog: Catalog
+  readonly clock: ManualClock
+}
+
+export type Engine = ReturnType<typeof createEngine>
+
 export function createEngine(options: EngineOptions = {}) {
-  const disk = createMemoryDisk()
-  const clock = createManualClock()
+  const { after } = options
+  const disk = after?.disk ?? createMemoryDisk()
+  const clock = after?.clock ?? createManualClock()
   const events: EngineEvent[] = []
-  const store = (options.store ?? (same => same))(createMemoryStore(disk))
-  const catalog = (options.catalog ?? (same => same))(createMemoryCatalog())
+  const store = (options.store ?? (same => same))(createMemoryStore(disk, clock))
+  const catalog = after?.catalog ?? (options.catalog ?? (same => same))(createMemoryCatalog())
+  const facts = (options.facts ?? (same => same))(createMemoryFacts(disk))
   const namespace: Namespace = {
     upstream: upstreamOf(options.upstream ?? {}),
     policy: {
@@ -50,18 +73,32 @@ export function createEngine(options: EngineOptions = {}) {
   const registry = createRegistry({
     store,
     catalog,
+    facts,
     clock,
     note: event => events.push(event),
     namespaces: {
       find: registry => (registry === DOCKER_IO ? namespace : undefined),
       list: () => [namespace],
     },
-    route: () => {
-      throw new Error('no names are routed here')
-    },
+    policies: createPolicies(
+      [...(options.policies ?? []), { match: 'localhost/**', push: 'store' as const }].map(ruleOf),
+    ),
+    route: createRoute({
+      defaultRegistry: DOCKER_IO,
+      upstreams: new Set([DOCKER_IO]),
+      aliases: new Map(),
+      ownNames: new Set(),
+      virtualHosts: new Map(),
+      anyUpstream: false,
+    }),
+    newUploadId: () => randomUUID(),
     maxStorageBytes: options.maxStorageBytes ?? Number.POSITIVE_INFINITY,
   })
-  return { registry, store, disk, catalog, clock, events, namespace }
+  return { registry, store, disk, catalog, facts, clock, events, namespace }
+}
+
+function ruleOf(rule: Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>): RepositoryRule {
+  return { push: 'deny', sparse: false, deletable: undefined, onConflict: 'park', ...rule }
 }
 
 function upstreamOf(given: Partial<Upstream>): Upstream {
@@ -76,6 +113,10 @@ function upstreamOf(given: Partial<Upstream>): Upstream {
     getBlob: missing,
     listTags: missing,
     listReferrers: missing,
+    mountBlob: missing,
+    pushBlob: missing,
+    streamBlob: missing,
+    putManifest: missing,
     health: () => {
       throw new Error('nobody asks for health here')
     },
