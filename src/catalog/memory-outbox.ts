@@ -61,10 +61,8 @@ export class MemoryOutbox {
 
   change(id: number, change: DeliveryChange): void {
     const entry = this.#entries.get(id)
-    const { state, attempts, nextAtMs, inDoubt } = change
-    const reason = boundedReason(change.reason)
-    if (entry !== undefined)
-      this.#entries.set(id, { ...entry, state, attempts, nextAtMs, inDoubt, reason })
+    if (entry === undefined) return
+    this.#entries.set(id, { ...entry, ...change, reason: boundedReason(change.reason) })
   }
 
   remove(id: number): void {

@@ -157,12 +157,16 @@ export interface DeleteOptions {
   readonly dropDeliveries?: readonly number[]
 }
 
+/** What is optional and not given stays as it is. */
 export interface DeliveryChange {
   readonly state: Delivery['state']
   readonly attempts: number
   readonly nextAtMs: number
-  readonly inDoubt: boolean
+  /** For whoever carries entries; nobody else knows. */
+  readonly inDoubt?: boolean
   readonly reason: string | undefined
+  /** What is left to do of an entry of which a later one has overtaken a part. At most 64 KiB. */
+  readonly payload?: string
 }
 
 export interface OutboxTotals {

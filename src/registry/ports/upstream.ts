@@ -124,6 +124,15 @@ export interface BlobSource {
   read(): AsyncIterable<Uint8Array>
 }
 
+/** A manifest to be sent. */
+export interface ManifestSource {
+  readonly bytes: Uint8Array
+  readonly mediaType: string
+  readonly digest: Digest
+  /** Default false. */
+  readonly once?: boolean
+}
+
 /** A blob whose bytes were sent before its digest was known. MUST be ended by finish or cancel, once. */
 export interface UpstreamStream {
   /** Tells the digest; resolves when the upstream has accepted the blob. @throws UpstreamError */
@@ -152,6 +161,11 @@ export interface UpstreamHealth {
  */
 export interface Upstream {
   readonly registry: RegistryHost
+  /**
+   * The same without its mirrors, which may lag behind the registry or hold what it lacks: for what is asked before a write. Not given
+   * where there are no mirrors.
+   */
+  readonly withoutMirrors?: Upstream
   headManifest(
     name: RepositoryName,
     reference: Reference,
@@ -209,12 +223,13 @@ export interface Upstream {
   ): Promise<UpstreamStream>
   /**
    * Resolves when the upstream has accepted it. MUST throw `invalid` when the upstream answers with another digest than `digest`
-   * (R116). Idempotent, so tried again as reads are. @throws UpstreamError
+   * (R116). Idempotent, so tried again as reads are, unless `once`: then it is sent a single time, so that whoever keeps the order of
+   * tags knows of every request that may arrive late. @throws UpstreamError
    */
   putManifest(
     name: RepositoryName,
     reference: Reference,
-    manifest: { readonly bytes: Uint8Array; readonly mediaType: string; readonly digest: Digest },
+    manifest: ManifestSource,
     signal?: AbortSignal,
   ): Promise<void>
   health(): UpstreamHealth
