@@ -10,6 +10,7 @@ const COLD = ['not limited', LIMITED]
 const CLIENTS = ['4', '64']
 const SMALL = ['blob of 4 KiB', 'manifest by digest', 'manifest by tag']
 const TAG = ['manifest by tag']
+const PUSHES = ['1 × 1 GiB', '200 × 1 MiB, 8 at once']
 /** Length of a run of the row and one: a tag that is fresh for a second may be asked for so often. */
 const SECONDS_AND_ONE = 4
 
@@ -106,6 +107,22 @@ export const GOALS: readonly Target[] = [
     what: 'requests upstream in a run, tag fresh for 1 s:',
     limit: { atMost: SECONDS_AND_ONE },
   }),
+  ...[V2, V3, ZOT].flatMap(server => [
+    ratioTo(server, {
+      row: 'push',
+      lines: PUSHES,
+      measure: 'seconds',
+      what: 'all pushes acknowledged',
+      limit: { atMost: 1 },
+    }),
+    ratioTo(server, {
+      row: 'push',
+      lines: PUSHES,
+      measure: 'cpuSeconds',
+      what: 'CPU of pushes',
+      limit: { atMost: 1 },
+    }),
+  ]),
   ownCount({
     row: 'start',
     lines: ['empty'],

@@ -51,7 +51,16 @@ const entrepot: ServerKind = {
     }),
 }
 
-function distributionKind(name: string, program: () => string): ServerKind {
+/** As `registry:2` is run when it is pushed to: no proxy. */
+function storingDistribution(name: string, program: () => string): ServerKind {
+  return distributionKind(name, program, () => '')
+}
+
+function distributionKind(
+  name: string,
+  program: () => string,
+  proxy = (upstreamUrl: string) => `proxy: { remoteurl: "${upstreamUrl}" }`,
+): ServerKind {
   return {
     name,
     start: ({ upstreamUrl, directory }) =>
@@ -64,7 +73,7 @@ function distributionKind(name: string, program: () => string): ServerKind {
 log: { level: info }
 storage: { filesystem: { rootdirectory: ${join(directory, 'data')} } }
 http: { addr: "127.0.0.1:${port}" }
-proxy: { remoteurl: "${upstreamUrl}" }
+${proxy(upstreamUrl)}
 `,
       }),
   }
@@ -133,6 +142,14 @@ export const REGISTRIES: readonly ServerKind[] = [
   entrepot,
   distributionKind('docker-registry 2.8', () => packagedTool('docker-registry')),
   distributionKind('distribution 3.1', () => goTool('distribution')),
+  zot,
+]
+
+/** Those that take pushes, each over its own disk. */
+export const PUSHABLE: readonly ServerKind[] = [
+  entrepot,
+  storingDistribution('docker-registry 2.8', () => packagedTool('docker-registry')),
+  storingDistribution('distribution 3.1', () => goTool('distribution')),
   zot,
 ]
 

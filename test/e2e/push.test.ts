@@ -4,6 +4,7 @@
 import t from 'tap'
 import { startEdge } from '../kit/edge-process.ts'
 import { cosignPushes, helmPushes, orasPushes, regctlPushes } from './push/artifacts.ts'
+import { brokenLinkPushes, largePushes } from './push/broken-link.ts'
 import { buildkitPushes } from './push/buildkit.ts'
 import { containerdPushes } from './push/containerd.ts'
 import { cranePushes } from './push/crane.ts'
@@ -29,6 +30,8 @@ const SCENARIOS: readonly Scenario[] = [
   orasPushes,
   helmPushes,
   cosignPushes,
+  largePushes,
+  brokenLinkPushes,
 ]
 
 const SCENARIO_TIMEOUT_MS = 120_000
