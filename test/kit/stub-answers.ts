@@ -32,6 +32,7 @@ export function answerFor(context: AnswerContext, request: StubRequest): Answer 
         ? jsonAnswer(200, { repositories: [...context.content.repositories.keys()].sort() })
         : errorAnswer(404, 'UNSUPPORTED')
     case 'token':
+    case 'upload':
     case 'other':
       return errorAnswer(404, 'NAME_UNKNOWN')
   }

@@ -55,6 +55,18 @@ export interface Fault {
   readonly status?: number
   /** To a URL, or to `storage`: a signed URL on the second host. */
   readonly redirect?: string | Redirect
+  // What becomes of a push. Offsets count bytes of the request's body. With `status` it has no effect; with `dropConnection` and
+  // `stallHeaders` it has, but the client is not told.
+  /** With `status`: answers after so many bytes, and reads no more. Default: after all. */
+  readonly answerAt?: number
+  /** Ends the connection after so many bytes. */
+  readonly takeCutAt?: number
+  /** Reads no more after so many bytes; the connection stays open. */
+  readonly takeStallAt?: number
+  /** Takes effect only when released, even if the client has left by then. `atBytes` does not matter. */
+  readonly hold?: Barrier
+  /** The upload is gone: 404 BLOB_UPLOAD_UNKNOWN. */
+  readonly expireUpload?: true
 }
 
 export interface Redirect {

@@ -1,6 +1,8 @@
 // How the well-known registries behave, as data (section K of the requirements): one record per service, from which a stub
 // registry takes its answers. What a service does that is not a lasting habit (429, 5xx) is a fault, not a profile.
 
+import { PLAIN_PUSH, type PushBehaviour } from './stub-push-profile.ts'
+
 export interface AuthBehaviour {
   readonly scheme: 'none' | 'basic' | 'bearer'
   /** `service` of the challenge. */
@@ -14,6 +16,8 @@ export interface AuthBehaviour {
   readonly password?: string
   /** Repositories, by prefix, that need the user; the others give tokens to anybody. Default: all, when there is a user. */
   readonly privatePrefix?: string
+  /** Scopes of one action that nobody is given, `repository:a/b:push`: tokens leave them out without a word. */
+  readonly withheld?: readonly string[]
   readonly expiresInSeconds: number | string | undefined
   readonly tokenField: 'token' | 'access_token' | 'both'
   readonly tokenMediaType: string
@@ -57,6 +61,7 @@ export interface Behaviour {
   readonly rateLimit: number | undefined
   /** Names of one component are moved permanently to `library/NAME`. */
   readonly movesToLibrary: boolean
+  readonly push: PushBehaviour
 }
 
 export interface TagsBehaviour {
@@ -111,6 +116,7 @@ export const PLAIN: Behaviour = {
   catalog: true,
   rateLimit: undefined,
   movesToLibrary: false,
+  push: PLAIN_PUSH,
 }
 
 /** R154 to R164. */
@@ -144,6 +150,7 @@ export const PROFILES = {
     storage: S3,
     omitsDigest: true,
     catalog: false,
+    push: { ...PLAIN_PUSH, patchStatus: 201, createsRepositories: false },
   },
   'ecr-public': {
     auth: { ...BEARER, service: 'public.ecr.aws' },

@@ -13,11 +13,14 @@ import {
   PROFILES,
   type ProfileName,
 } from './stub-profiles.ts'
+import { isPush, pushAnswer } from './stub-pushes.ts'
+import type { PushBehaviour } from './stub-push-profile.ts'
 import { createRequestLog, type StubHost, type StubRequest } from './stub-requests.ts'
 import { describeRequest, readForm } from './stub-targets.ts'
 import { type Answer, bufferBody, sendAnswer } from './stub-sending.ts'
 import { createStorage } from './stub-storage.ts'
 import { createTokenService } from './stub-token.ts'
+import { createUploads } from './stub-uploads.ts'
 
 export interface StubOptions {
   /** Default: a plain registry without quirks. */
@@ -26,6 +29,8 @@ export interface StubOptions {
   readonly behaviour?: Partial<Behaviour>
   /** Over the profile's. */
   readonly auth?: Partial<AuthBehaviour>
+  /** Over the profile's. */
+  readonly push?: Partial<PushBehaviour>
   /** PEM; https then, for both hosts. */
   readonly tls?: { readonly key: string; readonly cert: string }
   /** Default: the kernel chooses. */
@@ -47,8 +52,10 @@ export async function startStubRegistry(options: StubOptions = {}) {
     registry: () => url,
     storage: () => storageUrl,
   })
+  const uploads = createUploads(behaviour, { registry: () => url, storage: () => storageUrl })
   const context = {
     content,
+    uploads,
     behaviour,
     pulls: () => log.count({ kind: 'manifest', method: 'GET', status: 200 }),
   }
@@ -58,7 +65,10 @@ export async function startStubRegistry(options: StubOptions = {}) {
     log.add(request)
     const fault = faults.take(request)
     const normal =
-      host === 'storage' ? fromStorage(request, fault) : await fromRegistry(request, message, fault)
+      host === 'storage'
+        ? await fromStorage(request, message, fault)
+        : await fromRegistry(request, message, fault)
+    if (normal === undefined) return
     const answer = withFault(request, fault, normal)
     await sendAnswer(response, request, { answer, fault })
   }
@@ -69,13 +79,14 @@ export async function startStubRegistry(options: StubOptions = {}) {
       path: request.path,
       query: new URLSearchParams(request.query),
       authorization: request.headers.authorization,
-      form: await readForm(message),
+      form: await readForm(message, request),
     })
     if (token !== undefined) return token
     const refusal = tokens.refuse(request)
     if (refusal !== undefined) return refusal
     const moved = movedToLibrary(request)
     if (moved !== undefined) return moved
+    if (isPush(request)) return pushAnswer(context, request, { message, fault })
     const hop = new URLSearchParams(request.query).get('hop')
     if (hop !== null && hop !== 'last') return storage.redirect(request, { to: Number(hop) - 1 })
     if (fault.ignoreRange === true) delete request.headers.range
@@ -88,7 +99,11 @@ export async function startStubRegistry(options: StubOptions = {}) {
     return redirects ? storage.redirect(request, { status: behaviour.redirectStatus }) : answer
   }
 
-  function fromStorage(request: StubRequest, fault: Fault): Answer {
+  async function fromStorage(request: StubRequest, message: IncomingMessage, fault: Fault) {
+    if (request.kind === 'upload') {
+      const refusal = storage.refuse(request)
+      return refusal ?? pushAnswer(context, request, { message, fault })
+    }
     const opened = storage.open(request)
     if ('status' in opened) return opened
     if (fault.ignoreRange === true) delete request.headers.range
@@ -143,6 +158,8 @@ export async function startStubRegistry(options: StubOptions = {}) {
     behaviour,
     fault: faults.add,
     clearFaults: faults.clear,
+    /** Uploads that were begun and neither ended nor cancelled. */
+    openUploads: uploads.count,
     expireTokens: tokens.expireTokens,
     expireSignatures: storage.expireSignatures,
     /** Cuts every connection and listens no more; the port is free again. */
@@ -152,10 +169,10 @@ export async function startStubRegistry(options: StubOptions = {}) {
   }
 }
 
-function behaviourOf({ profile, behaviour, auth }: StubOptions): Behaviour {
+function behaviourOf({ profile, behaviour, auth, push }: StubOptions): Behaviour {
   const chosen: Partial<Behaviour> = profile === undefined ? {} : PROFILES[profile]
   const merged = { ...PLAIN, ...chosen, ...behaviour }
-  return { ...merged, auth: { ...merged.auth, ...auth } }
+  return { ...merged, auth: { ...merged.auth, ...auth }, push: { ...merged.push, ...push } }
 }
 
 function shiftRange(answer: Answer, delta: number | undefined): Answer {

@@ -7,6 +7,7 @@ export type RequestKind =
   | 'token'
   | 'manifest'
   | 'blob'
+  | 'upload'
   | 'tags'
   | 'referrers'
   | 'catalog'
@@ -25,7 +26,7 @@ export interface StubRequest {
   readonly query: string
   /** Empty for requests that name no repository. */
   readonly repository: string
-  /** Tag or digest; for blobs and referrers the digest; else empty. */
+  /** Tag or digest; for blobs and referrers the digest; for uploads their id; else empty. */
   readonly reference: string
   readonly headers: IncomingHttpHeaders
   /** Name, value, name, value. */
@@ -34,6 +35,8 @@ export interface StubRequest {
   status: number
   /** Bytes of the body that the kernel has taken so far. */
   bytesSent: number
+  /** Bytes of the request's body that were read; only of what writes. */
+  bytesReceived: number
   /** First and last byte of the content that the answer was to carry; undefined for all but blobs that were found. */
   range: readonly [first: number, last: number] | undefined
   /** Whether everything that was to be sent has been sent. */

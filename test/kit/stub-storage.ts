@@ -38,7 +38,15 @@ export function createStorage(
     return to === 0 ? sign(request, redirect.expired) : `${own}?hop=${to}`
   }
 
+  /** Signed URLs and Authorization do not go together. */
+  function refuse({ headers }: StubRequest): Answer | undefined {
+    return behaviour.refusesAuthorization && headers.authorization !== undefined
+      ? refusal(400, 'InvalidArgument: Only one auth mechanism allowed')
+      : undefined
+  }
+
   return {
+    refuse,
     redirect(request: StubRequest, redirect: Redirect): Answer {
       const location = redirectTo(request, redirect)
       return { status: redirect.status ?? 307, headers: { location }, body: bufferBody('') }
@@ -48,9 +56,8 @@ export function createStorage(
       const signature = new URLSearchParams(request.query).get('X-Amz-Signature') ?? ''
       const signed = signatures.get(signature)
       if (signed === undefined) return refusal(403, 'SignatureDoesNotMatch')
-      if (behaviour.refusesAuthorization && request.headers.authorization !== undefined) {
-        return refusal(400, 'InvalidArgument: Only one auth mechanism allowed')
-      }
+      const refused = refuse(request)
+      if (refused !== undefined) return refused
       if (signed.expired) return refusal(403, 'AccessDenied: Request has expired')
       if (behaviour.refusesHead && signed.method !== request.method) {
         return refusal(403, 'SignatureDoesNotMatch')

@@ -30,6 +30,7 @@ export function describeRequest(
     rawHeaders: message.rawHeaders,
     status: 0,
     bytesSent: 0,
+    bytesReceived: 0,
     range: undefined,
     finished: false,
   }
@@ -44,6 +45,8 @@ function registryTarget(path: string, { basePath, auth }: Behaviour): Target {
   const rest = path.slice(basePath.length)
   if (rest === '/v2/' || rest === '/v2') return { kind: 'ping', ...nothing }
   if (rest === '/v2/_catalog') return { kind: 'catalog', ...nothing }
+  const upload = /^\/v2\/(.+)\/blobs\/uploads\/([^/]*)$/.exec(rest)
+  if (upload !== null) return uploadTarget(upload)
   const match = /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/([^/]+)$/.exec(rest)
   if (match === null) return { kind: 'other', ...nothing }
   const [, repository = '', noun = '', last = ''] = match
@@ -51,16 +54,25 @@ function registryTarget(path: string, { basePath, auth }: Behaviour): Target {
   return { kind, repository, reference: kind === 'tags' ? '' : decodeURIComponent(last) }
 }
 
-/** `/bucket/REPOSITORY/blobs/DIGEST`. */
+function uploadTarget([, repository = '', reference = '']: readonly string[]): Target {
+  return { kind: 'upload', repository, reference }
+}
+
+/** `/bucket/REPOSITORY/blobs/DIGEST` and `/uploads/REPOSITORY/ID`. */
 function storageTarget(path: string): Target {
+  const upload = /^\/uploads\/(.+)\/([^/]+)$/.exec(path)
+  if (upload !== null) return uploadTarget(upload)
   const match = /^\/bucket\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(path)
   const [, repository = '', noun = '', last = ''] = match ?? []
   return { kind: KINDS[noun] ?? 'other', repository, reference: decodeURIComponent(last) }
 }
 
-/** Fields of a POST; empty for other methods. */
-export async function readForm(message: IncomingMessage): Promise<URLSearchParams> {
-  if (message.method !== 'POST') return new URLSearchParams()
+/** Fields of a POST to the token service; empty for everything else. */
+export async function readForm(
+  message: IncomingMessage,
+  { kind, method }: StubRequest,
+): Promise<URLSearchParams> {
+  if (kind !== 'token' || method !== 'POST') return new URLSearchParams()
   const pieces: Buffer[] = []
   let sizeBytes = 0
   for await (const piece of message) {

@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Answer, bufferBody } from './stub-sending.ts'
 import type { AuthBehaviour } from './stub-profiles.ts'
+import { isPush } from './stub-pushes.ts'
 import type { StubRequest } from './stub-requests.ts'
 
 export interface TokenRequest {
@@ -30,11 +31,15 @@ export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => stri
       return json(401, { errors: [{ code: 'UNAUTHORIZED', message: 'wrong credentials' }] })
     }
     const token = randomUUID()
-    tokens.set(
-      token,
-      scopes.flatMap(scope => scope.split(' ')),
-    )
+    tokens.set(token, granted(scopes))
     return json(200, tokenMembers(token), behaviour.tokenMediaType)
+  }
+
+  function granted(scopes: readonly string[]): readonly string[] {
+    const { withheld = [] } = behaviour
+    return scopes
+      .flatMap(scope => scope.split(' ').flatMap(oneByOne))
+      .filter(scope => !withheld.includes(scope))
   }
 
   function tokenMembers(token: string) {
@@ -86,11 +91,9 @@ export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => stri
     }
     const token = /^bearer (.+)$/i.exec(authorization ?? '')?.[1]
     const scopes = token === undefined ? undefined : tokens.get(token)
-    const needed = neededScope(request)
-    if (
-      scopes !== undefined &&
-      (needed === undefined || scopes.some(scope => covers(scope, needed)))
-    ) {
+    const needed = neededScopes(request)
+    const wanted = needed.flatMap(oneByOne)
+    if (scopes !== undefined && wanted.every(one => scopes.some(scope => covers(scope, one)))) {
       return undefined
     }
     const error =
@@ -100,9 +103,9 @@ export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => stri
     return unauthorized(request, challenge(needed) + error)
   }
 
-  function challenge(needed: string | undefined): string {
+  function challenge(needed: readonly string[]): string {
     const realm = behaviour.realm ?? `${selfUrl()}${behaviour.realmPath}`
-    const scope = needed === undefined ? '' : `,scope="${needed}"`
+    const scope = needed.length === 0 ? '' : `,scope="${needed.join(' ')}"`
     return `Bearer realm="${realm}",service="${behaviour.service}"${scope}`
   }
 
@@ -124,17 +127,31 @@ export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => stri
   }
 }
 
-function neededScope({ kind, repository }: StubRequest): string | undefined {
-  if (kind === 'catalog') return 'registry:catalog:*'
-  return repository === '' ? undefined : `repository:${repository}:pull`
+function neededScopes(request: StubRequest): readonly string[] {
+  const { kind, repository, query } = request
+  if (kind === 'catalog') return ['registry:catalog:*']
+  if (repository === '') return []
+  if (!isPush(request)) return [`repository:${repository}:pull`]
+  const from = new URLSearchParams(query).get('from')
+  return [
+    `repository:${repository}:pull,push`,
+    ...(from === null ? [] : [`repository:${from}:pull`]),
+  ]
 }
 
-/** `repository:a:pull,push` covers `repository:a:pull`; `aws` is ECR's word for everything. */
-function covers(scope: string, needed: string): boolean {
-  if (scope === 'aws' || scope === needed) return true
+/** `repository:a:pull,push` is `repository:a:pull` and `repository:a:push`. */
+function oneByOne(scope: string): readonly string[] {
   const colon = scope.lastIndexOf(':')
-  const actions = scope.slice(colon + 1).split(',')
-  return actions.some(action => `${scope.slice(0, colon)}:${action}` === needed)
+  if (colon === -1) return [scope]
+  return scope
+    .slice(colon + 1)
+    .split(',')
+    .map(action => `${scope.slice(0, colon)}:${action}`)
+}
+
+/** `aws` is ECR's word for everything. */
+function covers(scope: string, needed: string): boolean {
+  return scope === 'aws' || scope === needed
 }
 
 function json(status: number, value: unknown, mediaType = 'application/json'): Answer {
