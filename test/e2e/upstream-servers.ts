@@ -10,7 +10,8 @@ export interface UpstreamServer {
   url(): string
   /** Its content stays. */
   stop(): Promise<void>
-  start(): Promise<void>
+  /** On this port; by default one that the kernel chooses. */
+  start(port?: string): Promise<void>
 }
 
 /** The two that the matrix runs against, by the name of their row. */
@@ -26,13 +27,13 @@ export type UpstreamName = keyof typeof UPSTREAM_SERVERS
 export function registryServer(name: string, program: string, extra = ''): UpstreamServer {
   const directory = freshDirectory('up')
   const config = join(directory, 'config.yml')
-  writeFileSync(config, configuration(join(directory, 'data'), extra))
   let running: Process | undefined
   let address = ''
   return {
     name,
     url: () => `http://${address}`,
-    async start() {
+    async start(port = '0') {
+      writeFileSync(config, configuration(join(directory, 'data'), port, extra))
       // Without this, v3 waits for a collector of traces.
       const env = { OTEL_TRACES_EXPORTER: 'none' }
       running = startProcess(program, ['serve', config], { cwd: directory, env })
@@ -46,12 +47,12 @@ export function registryServer(name: string, program: string, extra = ''): Upstr
   }
 }
 
-function configuration(data: string, extra: string): string {
+function configuration(data: string, port: string, extra: string): string {
   return `version: 0.1
 log: { level: info }
 storage:
   filesystem: { rootdirectory: ${data} }
   delete: { enabled: true }
-http: { addr: 127.0.0.1:0 }
+http: { addr: 127.0.0.1:${port} }
 ${extra}`
 }
