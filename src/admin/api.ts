@@ -7,6 +7,9 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
 
+/** No queue ever counted further than a number can. */
+const ENTRY_ID = /^\d{1,15}$/
+
 export interface ApiDeps {
   readonly operator: Operator
   readonly logger: Logger
@@ -31,6 +34,12 @@ export function registerApi(app: FastifyInstance, { operator, logger }: ApiDeps)
       api.get('/images', async request => operator.list(parameter(request, 'pattern')))
       api.get('/image', async request => operator.inspect(required(request, 'name')))
       api.get('/why', async request => operator.why(required(request, 'name')))
+      api.get('/queue', async () => operator.queue())
+      api.post('/queue/retry', async request => {
+        const isAll = parameter(request, 'all') === 'true'
+        return operator.retryQueued(isAll ? 'all' : entryId(request))
+      })
+      api.post('/queue/drop', async request => operator.dropQueued(entryId(request)))
       api.post('/pull', async (request, reply) => {
         const left = new AbortController()
         reply.raw.once('close', () => left.abort(new Error('the command went away')))
@@ -73,6 +82,12 @@ function parameters(request: FastifyRequest, name: string): string[] {
 
 function parameter(request: FastifyRequest, name: string): string | undefined {
   return parameters(request, name)[0]
+}
+
+function entryId(request: FastifyRequest): number {
+  const text = required(request, 'id')
+  if (ENTRY_ID.test(text)) return Number(text)
+  throw new RegistryError('NAME_INVALID', '?id= is the number of an entry, as the queue lists it')
 }
 
 function required(request: FastifyRequest, name: string): string {

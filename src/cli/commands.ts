@@ -35,6 +35,10 @@ export const COMMANDS = {
     summary: 'say where an image comes from and what a pull would do now',
     load: () => import('./why.ts'),
   },
+  queue: {
+    summary: 'pushes that wait to be delivered: list, retry, drop',
+    load: () => import('./queue.ts'),
+  },
   pull: { summary: 'bring images into the cache', load: () => import('./pull.ts') },
 } as const satisfies Record<string, Command>
 

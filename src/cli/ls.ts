@@ -3,7 +3,7 @@ import type { ListedImages } from '../registry/operator/list-images.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeAge, describeBytes, shortDigest, writeJson, writeTable } from './output.ts'
+import { describeBytes, describeSince, shortDigest, writeJson, writeTable } from './output.ts'
 
 export const help = `entrepot ls [PATTERN] [--json]
 
@@ -35,7 +35,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
       each.image,
       shortDigest(each.digest),
       each.sizeBytes === undefined ? '-' : describeBytes(each.sizeBytes),
-      describeAge(listed.nowMs - each.checkedAtMs),
+      describeSince(each.checkedAtMs, listed.nowMs),
     ]),
   ])
   if (listed.truncated) context.stderr.write('there are more: give a pattern\n')

@@ -13,17 +13,27 @@ export function describeBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
+const SPANS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+] as const
+
+/** `3 min`, `2 d`; less than a second is `1 s`. */
+export function describeSpan(ms: number): string {
+  for (const [name, length] of SPANS) if (ms >= length) return `${Math.floor(ms / length)} ${name}`
+  return '1 s'
+}
+
 /** `3 min ago`, `2 d ago`. */
 export function describeAge(ms: number): string {
-  const steps = [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['min', 60_000],
-    ['s', 1_000],
-  ] as const
-  for (const [name, length] of steps)
-    if (ms >= length) return `${Math.floor(ms / length)} ${name} ago`
-  return 'just now'
+  return ms < 1_000 ? 'just now' : `${describeSpan(ms)} ago`
+}
+
+/** The age of something that happened at `atMs`; `never` for 0, which stands for that. */
+export function describeSince(atMs: number, nowMs: number): string {
+  return atMs === 0 ? 'never' : describeAge(nowMs - atMs)
 }
 
 export function writeJson(context: CliContext, value: unknown): void {

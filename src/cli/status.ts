@@ -3,11 +3,11 @@ import type { Status } from '../registry/operator/status.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeBytes, writeJson, writeTable } from './output.ts'
+import { describeAge, describeBytes, writeJson, writeTable } from './output.ts'
 
 export const help = `entrepot status [--json]
 
-Cache size and hit ratio, bytes saved on the WAN, and the health of each upstream.
+Cache size and hit ratio, bytes saved on the WAN, what waits to be delivered, and the health of each upstream.
 
 ${COMMON_HELP}
 
@@ -28,10 +28,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
   return EXIT_CODES.ok
 }
 
-function writeText(
-  context: CliContext,
-  { version, content, storage, traffic, upstreams }: Status,
-): void {
+function writeText(context: CliContext, status: Status): void {
+  const { version, content, storage, traffic, upstreams } = status
   const limit =
     storage.maxBytes === undefined
       ? 'no limit but the disk'
@@ -51,6 +49,8 @@ function writeText(
     ['sent', `${describeBytes(traffic.sentBytes)} in ${traffic.requests} requests since the start`],
     ['fetched', `${describeBytes(traffic.upstreamBytes)} from upstreams`],
     ['saved', `${describeBytes(traffic.savedBytes)} on the WAN (${share} % of what was sent)`],
+    ['queue', describeQueue(status)],
+    ['uploads', describeUploads(status)],
   ])
   context.stdout.write('\n')
   writeTable(context, [
@@ -62,6 +62,19 @@ function writeText(
       each.lastFailure ?? '-',
     ]),
   ])
+}
+
+function describeQueue({ queue, nowMs }: Status): string {
+  const { waiting, parked, oldestAtMs } = queue
+  if (waiting + parked === 0) return 'nothing waits to be delivered'
+  const oldest =
+    oldestAtMs === undefined ? '' : `, the oldest pushed ${describeAge(nowMs - oldestAtMs)}`
+  const look = parked === 0 ? '' : '; see "entrepot queue ls"'
+  return `${waiting} waiting${oldest}; ${parked} parked${look}`
+}
+
+function describeUploads({ uploads: { sessions, bytes } }: Status): string {
+  return sessions === 0 ? 'none open' : `${sessions} open, ${describeBytes(bytes)}`
 }
 
 function stateOf(upstream: Status['upstreams'][number]): string {

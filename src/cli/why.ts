@@ -3,7 +3,7 @@ import type { Explanation } from '../registry/operator/why-image.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeAge, writeJson, writeTable } from './output.ts'
+import { describeSince, writeJson, writeTable } from './output.ts'
 
 export const help = `entrepot why IMAGE [--json]
 
@@ -25,8 +25,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 function writeText(context: CliContext, why: Explanation): void {
-  const ago = (atMs: number | undefined) =>
-    atMs === undefined ? 'never' : describeAge(why.nowMs - atMs)
+  const ago = (atMs: number | undefined) => describeSince(atMs ?? 0, why.nowMs)
   writeTable(context, [
     ['image', why.image],
     [

@@ -4,9 +4,19 @@ import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { FactStore } from '../ports/facts.ts'
 import type { RunningRegistry } from '../registry.ts'
 import { inspectImage, type InspectedImage } from './inspect-image.ts'
 import { listImages, type ListedImages } from './list-images.ts'
+import {
+  dropQueued,
+  type ListedQueue,
+  listQueue,
+  type QueuedPush,
+  type RetriedQueue,
+  retryAllQueued,
+  retryQueued,
+} from './queue.ts'
 import { describeStatus, type Status } from './status.ts'
 import { type WarmEvent, warmImage, type WarmRequest } from './warm-image.ts'
 import { explainImage, type Explanation } from './why-image.ts'
@@ -15,8 +25,11 @@ export interface OperatorDeps {
   readonly registry: RunningRegistry
   readonly store: BlobStore
   readonly catalog: Catalog
+  readonly facts: FactStore
   readonly namespaces: Namespaces
   readonly clock: Clock
+  /** Tells whoever carries the queue away that there is something new to try. MUST NOT throw. */
+  readonly nudgeDeliveries: () => void
   /** Most that cached content may take, in bytes; Infinity when only the disk limits. */
   readonly maxStorageBytes: number
   readonly version: string
@@ -41,6 +54,12 @@ export interface Operator {
   inspect(image: string): Promise<InspectedImage>
   /** Never asks an upstream. */
   why(image: string): Promise<Explanation>
+  /** What waits to be delivered. */
+  queue(): Promise<ListedQueue>
+  /** Tries one entry, or `all` of them, now. @throws RegistryError when there is no such entry */
+  retryQueued(id: number | 'all'): Promise<RetriedQueue>
+  /** Gives one entry up, for good. @throws RegistryError when there is no such entry */
+  dropQueued(id: number): Promise<QueuedPush>
   /** Pulls the image through, telling of its progress; ends after `done`. */
   warm(request: WarmRequest, signal: AbortSignal): AsyncIterable<WarmEvent>
 }
@@ -51,6 +70,9 @@ export function createOperator(deps: OperatorDeps): Operator {
     list: pattern => listImages(deps, pattern),
     inspect: image => inspectImage(deps, image),
     why: image => explainImage(deps, image),
+    queue: () => listQueue(deps),
+    retryQueued: id => (id === 'all' ? retryAllQueued(deps) : retryQueued(deps, id)),
+    dropQueued: id => dropQueued(deps, id),
     warm: (request, signal) => warmImage(deps, request, signal),
   }
 }

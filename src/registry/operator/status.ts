@@ -1,5 +1,5 @@
 // The state of this edge in one page: what it holds, what it saved, and how its upstreams are.
-import type { CatalogTotals } from '../ports/catalog.ts'
+import type { CatalogTotals, OutboxTotals } from '../ports/catalog.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import type { OperatorDeps, Traffic } from './operator.ts'
 
@@ -13,15 +13,28 @@ export interface Status {
     readonly maxBytes?: number
   }
   readonly traffic: Traffic
+  /** What waits to be delivered. */
+  readonly queue: {
+    readonly waiting: number
+    readonly parked: number
+    /** Of what is not parked: since when. Absent when there is none. */
+    readonly oldestAtMs?: number
+  }
+  /** Begun by clients, and neither finished nor given up. */
+  readonly uploads: { readonly sessions: number; readonly bytes: number }
+  /** The server's clock, for ages. */
+  readonly nowMs: number
   readonly upstreams: readonly (UpstreamHealth & { readonly offline: boolean })[]
 }
 
 export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const { catalog, store, namespaces, maxStorageBytes } = deps
-  const [content, space, traffic] = await Promise.all([
+  const [content, space, traffic, outbox, uploads] = await Promise.all([
     catalog.totals(),
     store.space(),
     deps.traffic(),
+    catalog.outboxTotals(),
+    store.listUploads(),
   ])
   const limit = Number.isFinite(maxStorageBytes) ? { maxBytes: maxStorageBytes } : {}
   return {
@@ -29,8 +42,23 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     content,
     storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, ...limit },
     traffic,
+    queue: sumQueue(outbox),
+    uploads: {
+      sessions: uploads.length,
+      bytes: uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    },
+    nowMs: deps.clock.nowMs(),
     upstreams: namespaces
       .list()
       .map(({ upstream, policy }) => ({ ...upstream.health(), offline: policy.offline })),
+  }
+}
+
+function sumQueue(outbox: readonly OutboxTotals[]): Status['queue'] {
+  const oldestAtMs = Math.min(...outbox.map(each => each.oldestAtMs ?? Number.POSITIVE_INFINITY))
+  return {
+    waiting: outbox.reduce((sum, { waiting }) => sum + waiting, 0),
+    parked: outbox.reduce((sum, { parked }) => sum + parked, 0),
+    ...(Number.isFinite(oldestAtMs) ? { oldestAtMs } : {}),
   }
 }

@@ -35,6 +35,9 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
     },
     why: unasked,
     warm: unasked,
+    queue: unasked,
+    retryQueued: async id => ({ retried: id }) as never,
+    dropQueued: async id => ({ dropped: id }) as never,
   }
   const app = buildAdminApp({
     logger: createLogger({ level: 'info', destination: { write: line => written.push(line) } }),
@@ -141,5 +144,23 @@ t.test(
     t.match(written.join(''), /canary/)
     t.equal((await get(`${url}/api/v1/images`, { origin: 'https://evil.example' })).status, 403)
     t.equal((await get(`${url}/api/v1/images`, { host: 'evil.example' })).status, 403)
+  },
+)
+
+t.test(
+  'the API: an entry of the queue is named by its number, and changed by POST alone',
+  async t => {
+    const { url } = await withAdmin(t)
+    const post = async (path: string) => {
+      const answer = await get(`${url}/api/v1/queue/${path}`, {}, { method: 'POST' })
+      return [answer.status, json(answer.body)] as const
+    }
+    t.same(await post('retry?id=42'), [200, { retried: 42 }])
+    t.same(await post('retry?all=true'), [200, { retried: 'all' }])
+    t.same(await post('drop?id=42'), [200, { dropped: 42 }])
+    for (const query of ['', '?id=', '?id=-1', '?id=4x', '?id=1e3', '?all=true']) {
+      t.match(await post(`drop${query}`), [400, { code: 'NAME_INVALID' }], query)
+    }
+    t.equal((await get(`${url}/api/v1/queue/drop?id=42`)).status, 404, 'GET drops nothing')
   },
 )

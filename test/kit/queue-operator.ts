@@ -1,0 +1,91 @@
+// The operator's questions about the queue, over an in-memory catalog that a test fills: for the use cases and the commands before
+// them. Whatever else an operator may ask throws.
+import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import { type Digest, digestOf } from '../../src/oci/digest.ts'
+import { parseRepositoryKey, type Repository, type Tag } from '../../src/oci/reference.ts'
+import { formatDelivery } from '../../src/registry/deliveries.ts'
+import type { Operator } from '../../src/registry/operator/operator.ts'
+import {
+  dropQueued,
+  listQueue,
+  retryAllQueued,
+  retryQueued,
+} from '../../src/registry/operator/queue.ts'
+import type { DeliveryChange } from '../../src/registry/ports/catalog.ts'
+import type { Fact } from '../../src/registry/ports/facts.ts'
+import { createMemoryFacts } from '../../src/store/memory-facts.ts'
+import { createManualClock } from './manual-clock.ts'
+
+export const QUEUED_REPOSITORY = parseRepositoryKey('registry.example.com/team/app')
+
+const unasked = () => {
+  throw new Error('this operator knows the queue alone')
+}
+
+export function createQueueOperator() {
+  const catalog = createMemoryCatalog()
+  const facts = createMemoryFacts()
+  const clock = createManualClock()
+  let nudged = 0
+  const deps = { catalog, facts, clock, nudgeDeliveries: () => void (nudged += 1) }
+
+  /** A push of `content` under `tags` as a queueing repository records it; gives its entry's id. */
+  async function push(
+    content: string,
+    tags: readonly string[],
+    repository: Repository = QUEUED_REPOSITORY,
+  ): Promise<{ id: number; digest: Digest }> {
+    const id = catalog.sequence()
+    const digest = digestOf(Buffer.from(content))
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json'
+    const atMs = clock.nowMs()
+    const delivered = tags.map(tag => ({ tag: tag as Tag, expected: [] }))
+    const delivery = formatDelivery(
+      repository,
+      { digest, mediaType, tags: delivered },
+      { id, atMs },
+    )
+    await facts.write([{ kind: 'delivery', ...delivery }])
+    await catalog.recordPush({
+      repository,
+      manifest: { digest, mediaType, sizeBytes: content.length, edges: [] },
+      contentClass: 'kept',
+      tags: delivered.map(({ tag }) => tag),
+      local: true,
+      delivery,
+      atMs,
+    })
+    return { id, digest }
+  }
+
+  async function change(id: number, changed: Partial<DeliveryChange>): Promise<void> {
+    const entry = await catalog.findDelivery(id)
+    if (entry === undefined) throw new Error(`there is no entry ${id}`)
+    await catalog.changeDelivery(id, { ...entry, ...changed })
+  }
+
+  const operator: Operator = {
+    status: unasked,
+    list: unasked,
+    inspect: unasked,
+    why: unasked,
+    warm: unasked,
+    queue: () => listQueue(deps),
+    retryQueued: id => (id === 'all' ? retryAllQueued(deps) : retryQueued(deps, id)),
+    dropQueued: id => dropQueued(deps, id),
+  }
+  return {
+    operator,
+    catalog,
+    clock,
+    push,
+    change,
+    /** How often somebody was told that there is something to carry. */
+    nudged: () => nudged,
+    facts: async (): Promise<readonly Fact[]> => {
+      const found: Fact[] = []
+      for await (const fact of facts.list()) found.push(fact)
+      return found
+    },
+  }
+}
