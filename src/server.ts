@@ -173,7 +173,7 @@ async function openContent(
   const { clock, bootId } = surroundings
   const catalog = await openSqliteCatalog({ directory, note, clock })
   undo.push(() => catalog.close())
-  const store = await openFilesystemStore({ directory, note, clock, bootId })
+  const { blobs: store } = await openFilesystemStore({ directory, note, clock, bootId })
   const parts = { store, catalog, clock, note }
   const report = await recover(parts, { full: false })
   logger.debug({ ...report }, 'recovery finished')

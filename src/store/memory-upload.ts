@@ -73,7 +73,7 @@ export class MemoryUpload implements UploadFile {
       ? finishDigest(this.#hash.copy(), algorithm)
       : digestOf(this.#left.bytes, algorithm)
     if (found !== digest) {
-      throw new StoreError('corrupt', `upload ${this.id}: hashes to ${found}, not to ${digest}`)
+      throw new StoreError('corrupt', `an upload hashes to ${found}, not to ${digest}`)
     }
     this.#verified = digest
     return { digest, sizeBytes: this.sizeBytes }

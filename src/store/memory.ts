@@ -16,7 +16,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { freeBytes, full, type MemoryDisk, readFrom } from './memory-disk.ts'
 import { MemoryFill } from './memory-fill.ts'
 import { MemoryUpload } from './memory-upload.ts'
-import { assertUploadTakes } from './upload-id.ts'
+import { newUploadId } from './upload-id.ts'
 
 /** Room for any test unless told otherwise. */
 export const MEMORY_CAPACITY_BYTES = 1024 * 1024 * 1024
@@ -90,8 +90,8 @@ class MemoryStore implements BlobStore {
   }
 
   async createUpload(id: string, note: string, algorithm: DigestAlgorithm): Promise<UploadFile> {
-    assertUploadTakes(id, note)
-    if (this.#disk.uploads.has(id)) throw new StoreError('busy', `upload ${id} is there already`)
+    newUploadId(id, note)
+    if (this.#disk.uploads.has(id)) throw new StoreError('busy', 'this upload is there already')
     const changedAtMs = this.#clock.nowMs()
     this.#disk.uploads.set(id, { note, algorithm, bytes: new Uint8Array(0), changedAtMs })
     return this.#upload(id)
@@ -108,7 +108,7 @@ class MemoryStore implements BlobStore {
   }
 
   async removeUpload(id: string): Promise<void> {
-    if (this.#uploads.has(id)) throw new StoreError('busy', `upload ${id} is open`)
+    if (this.#uploads.has(id)) throw new StoreError('busy', 'this upload is open')
     this.#disk.uploads.delete(id)
   }
 
@@ -127,8 +127,8 @@ class MemoryStore implements BlobStore {
   /** Of one that is on the disk. */
   #upload(id: string): UploadFile {
     const left = this.#disk.uploads.get(id)
-    if (left === undefined) throw new Error(`there is no upload ${id}`)
-    if (this.#uploads.has(id)) throw new StoreError('busy', `upload ${id} is open`)
+    if (left === undefined) throw new Error('there is no such upload')
+    if (this.#uploads.has(id)) throw new StoreError('busy', 'this upload is open')
     this.#uploads.add(id)
     const ended = () => this.#uploads.delete(id)
     return new MemoryUpload(id, left, { disk: this.#disk, nowMs: () => this.#clock.nowMs(), ended })

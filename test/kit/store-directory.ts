@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
+import type { FactStore } from '../../src/registry/ports/facts.ts'
 import { openFilesystemStore } from '../../src/store/filesystem/store.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 
@@ -15,6 +16,7 @@ export interface StoreDirectory {
   readonly clock: ManualClock
   /** As the next process opens it; `bootId` defaults to the same boot. */
   open(bootId?: string): Promise<BlobStore>
+  openFacts(): Promise<FactStore>
   path(...names: string[]): string
   blobPath(digest: Digest): string
   /** `fills/<alg>-<hex>` followed by `suffix`. */
@@ -33,13 +35,15 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
   const events: EngineEvent[] = []
   const clock = createManualClock(Date.now())
   const path = (...names: string[]) => join(root, ...names)
+  const openBoth = (bootId = 'this boot') =>
+    openFilesystemStore({ directory: root, note: event => events.push(event), bootId, clock })
   return {
     root,
     events,
     clock,
     path,
-    open: (bootId = 'this boot') =>
-      openFilesystemStore({ directory: root, note: event => events.push(event), bootId, clock }),
+    open: async bootId => (await openBoth(bootId)).blobs,
+    openFacts: async () => (await openBoth()).facts,
     blobPath: digest => {
       const [algorithm = '', hex = ''] = digest.split(':')
       return path('blobs', algorithm, hex.slice(0, 2), hex)

@@ -30,7 +30,8 @@ async function work(store: BlobStore): Promise<void> {
 
 try {
   const clock = FILE_SYSTEM_CLOCK
-  await work(await openFilesystemStore({ directory, note: () => {}, bootId: 'boot', clock }))
+  const { blobs } = await openFilesystemStore({ directory, note: () => {}, bootId: 'boot', clock })
+  await work(blobs)
   process.stdout.write(JSON.stringify({ kind: 'done' }))
 } catch (error) {
   if (!(error instanceof StoreError)) throw error

@@ -1,5 +1,6 @@
-// Where things lie under the root directory, and nothing else decides it. A path is made only from a Digest or from an
-// id generated here (R191): never from a repository, a tag or anything that a client or an upstream wrote.
+// Where things lie under the root directory, and nothing else decides it. A path is made only from a Digest, from an id that its grammar
+// has let pass or that was generated here, or from the name of a fact, which is a hash (R191): never from a repository, a tag or
+// anything else that a client or an upstream wrote.
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import {
@@ -9,6 +10,8 @@ import {
   digestFrom,
   digestHex,
 } from '../../oci/digest.ts'
+import { isFactName } from '../fact-text.ts'
+import { type UploadId, uploadIdFrom } from '../upload-id.ts'
 
 /** The bytes are the owner's alone; a group may be let in by the operator. */
 export const DIRECTORY_MODE = 0o700
@@ -23,6 +26,8 @@ export interface Layout {
   readonly root: string
   readonly blobs: string
   readonly fills: string
+  readonly uploads: string
+  readonly facts: string
   readonly temporary: string
   readonly quarantine: string
 }
@@ -32,6 +37,8 @@ export function layoutUnder(root: string): Layout {
     root,
     blobs: join(root, 'blobs'),
     fills: join(root, 'fills'),
+    uploads: join(root, 'uploads'),
+    facts: join(root, 'facts'),
     temporary: join(root, 'tmp'),
     quarantine: join(root, 'quarantine'),
   }
@@ -63,6 +70,20 @@ export function sidecarPath(layout: Layout, digest: Digest): string {
   return partPath(layout, digest) + SIDECAR_SUFFIX
 }
 
+export function uploadPath(layout: Layout, id: UploadId): string {
+  return join(layout.uploads, id)
+}
+
+export function uploadSidecarPath(layout: Layout, id: UploadId): string {
+  return uploadPath(layout, id) + SIDECAR_SUFFIX
+}
+
+/** `name` is what factName gives. */
+export function factPath(layout: Layout, name: string): string {
+  if (!isFactName(name)) throw new Error('the name of a fact is 64 hex characters')
+  return join(layout.facts, name)
+}
+
 /** A new name at each call, so that no two writers ever share a file. */
 export function temporaryPath(layout: Layout): string {
   return join(layout.temporary, randomUUID())
@@ -91,4 +112,13 @@ export function fillEntry(name: string): FillEntry | undefined {
   const stem = kind === 'sidecar' ? name.slice(0, -SIDECAR_SUFFIX.length) : name
   const digest = digestFrom(stem.replace('-', ':'))
   return digest === undefined ? undefined : { kind, digest }
+}
+
+export type UploadEntry = { readonly kind: 'file' | 'sidecar'; readonly id: UploadId }
+
+/** What a file in `uploads/` is; undefined for a name that is not ours. */
+export function uploadEntry(name: string): UploadEntry | undefined {
+  const kind = name.endsWith(SIDECAR_SUFFIX) ? 'sidecar' : 'file'
+  const id = uploadIdFrom(kind === 'sidecar' ? name.slice(0, -SIDECAR_SUFFIX.length) : name)
+  return id === undefined ? undefined : { kind, id }
 }

@@ -1,25 +1,18 @@
-// What happens once at every start, before the store is used: the directories are there, on one file system and none of
-// them a link; `tmp/` is empty; what in `fills/` cannot be resumed is gone. Blobs are not looked at: their number
-// must not decide how long a start takes.
+// What happens first at every start: the directories are there, on one file system and none of them a link. What lies in them is
+// looked at by sweep.ts.
 import { lstat, mkdir, readdir, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
-import { type Disk, removeFile, syncDirectory } from './disk.ts'
+import { syncDirectory } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 import {
   ALGORITHMS,
   algorithmDirectory,
   DIRECTORY_MODE,
-  fillEntry,
   type Layout,
-  partPath,
   prefixNames,
 } from './layout.ts'
-import { readSidecar, usableBytes } from './sidecar.ts'
-
-/** A part that nobody asked for in this time is not worth its space. */
-const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
 
 /** Makes the root directory; returns it without links, so that no later path has one in it. */
 export async function prepareRoot(directory: string): Promise<string> {
@@ -30,10 +23,11 @@ export async function prepareRoot(directory: string): Promise<string> {
 
 /** @throws StoreError io when a directory is a link, a file, or on another file system than the rest */
 export async function prepareDirectories(layout: Layout): Promise<void> {
-  const { root, blobs, fills, temporary, quarantine } = layout
+  const { root, blobs, fills, uploads, facts, temporary, quarantine } = layout
   const algorithms = ALGORITHMS.map(algorithm => algorithmDirectory(layout, algorithm))
   let made = false
-  for (const directory of [blobs, fills, temporary, quarantine, ...algorithms]) {
+  const tops = [blobs, fills, uploads, facts, temporary, quarantine]
+  for (const directory of [...tops, ...algorithms]) {
     made = (await makeDirectory(directory)) || made
     // At once: nothing may be made below a directory that turns out to be a link.
     await checkDirectory(directory, root)
@@ -82,31 +76,4 @@ async function makePrefixes(layout: Layout, algorithm: DigestAlgorithm): Promise
   if (missing.length === 0) return
   await Promise.all(missing.map(name => makeDirectory(join(parent, name))))
   await syncDirectory(parent)
-}
-
-/** Empties `tmp/`: no temporary file outlives the process that made it. Directories in there are not ours. */
-export async function sweepTemporary({ temporary }: Layout): Promise<void> {
-  for (const entry of await readdir(temporary, { withFileTypes: true })) {
-    if (!entry.isDirectory()) await removeFile(join(temporary, entry.name))
-  }
-}
-
-/** Leaves in `fills/` only parts that can be resumed, each with its sidecar. */
-export async function sweepFills(disk: Disk): Promise<void> {
-  const { fills } = disk.layout
-  for (const entry of await readdir(fills, { withFileTypes: true })) {
-    if (entry.isDirectory()) continue
-    if (!(await isOfUse(disk, entry.name))) await removeFile(join(fills, entry.name))
-  }
-}
-
-/** Asked of a part and of its sidecar alike: one is of no use without the other. */
-async function isOfUse(disk: Disk, name: string): Promise<boolean> {
-  const entry = fillEntry(name)
-  if (entry === undefined) return false
-  const part = await lstat(partPath(disk.layout, entry.digest)).catch(() => undefined)
-  if (!part?.isFile()) return false
-  if (disk.clock.nowMs() - part.mtimeMs > PART_AGE_LIMIT_MS) return false
-  const sidecar = await readSidecar(disk, entry.digest)
-  return usableBytes(disk, sidecar, part.size) > 0
 }

@@ -47,12 +47,16 @@ export async function openRegularFile(path: string): Promise<OpenedFile | undefi
   return undefined
 }
 
-/** A ReadHandle over an open file, which it closes. `path` is where the file was when it was opened. */
-export function readHandle(disk: Disk, file: FileHandle, path: string): ReadHandle {
+/** A ReadHandle over an open file, which it closes. `path` is where the file was when it was opened; `what` is for messages. */
+export function readHandle(
+  disk: Disk,
+  file: FileHandle,
+  { path, what }: { readonly path: string; readonly what: string },
+): ReadHandle {
   return {
     file: path,
     read: (buffer, position) =>
-      attempt(disk, `read ${path}`, () => readFully(file, buffer, position)),
-    close: () => attempt(disk, `close ${path}`, () => file.close()),
+      attempt(disk, `read ${what}`, () => readFully(file, buffer, position)),
+    close: () => attempt(disk, `close ${what}`, () => file.close()),
   }
 }

@@ -1,12 +1,11 @@
 // The sidecar of a part, `fills/<alg>-<hex>.json`: what the upstream said about the blob, and how much of the part may be
 // believed after which kind of stop. A sidecar that cannot be read makes its part worthless, never wrong: the
 // bytes are hashed whatever it says.
-import { open, rename } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { FillExpectation } from '../../registry/ports/blob-store.ts'
-import { type Disk, readFully, removeFile, syncDirectory, writeFully } from './disk.ts'
-import { sidecarPath, temporaryPath, WRITING_MODE } from './layout.ts'
-import { openRegularFile } from './read-handle.ts'
+import type { Disk } from './disk.ts'
+import { sidecarPath } from './layout.ts'
+import { readSmallFile } from './small-file.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
@@ -57,42 +56,8 @@ function isCount(value: unknown): value is number {
 
 /** Undefined when there is none, or none that can be used. */
 export async function readSidecar(disk: Disk, digest: Digest): Promise<Sidecar | undefined> {
-  const opened = await openRegularFile(sidecarPath(disk.layout, digest))
-  if (opened === undefined) return undefined
-  try {
-    if (opened.sizeBytes > SIDECAR_LIMIT_BYTES) return undefined
-    const bytes = Buffer.alloc(opened.sizeBytes)
-    const length = await readFully(opened.file, bytes, 0)
-    return parseSidecar(bytes.toString('utf8', 0, length))
-  } finally {
-    await opened.file.close()
-  }
-}
-
-/**
- * Replaces the sidecar in one step, so that a killed process leaves the old one or the new one. `durable` also syncs it and the
- * names in `fills/`, the part's own among them; without it a power cut may leave an empty sidecar, whose part is then dropped.
- */
-export async function writeSidecar(
-  disk: Disk,
-  digest: Digest,
-  { sidecar, durable }: { sidecar: Sidecar; durable: boolean },
-): Promise<void> {
-  const path = temporaryPath(disk.layout)
-  const file = await open(path, 'wx', WRITING_MODE)
-  try {
-    try {
-      await writeFully(file, Buffer.from(formatSidecar(sidecar)))
-      if (durable) await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(path, sidecarPath(disk.layout, digest))
-  } catch (error) {
-    await removeFile(path).catch(() => {})
-    throw error
-  }
-  if (durable) await syncDirectory(disk.layout.fills)
+  const text = await readSmallFile(sidecarPath(disk.layout, digest), SIDECAR_LIMIT_BYTES)
+  return text === undefined ? undefined : parseSidecar(text)
 }
 
 /** How many bytes of a part of `lengthBytes` may be resumed; 0 when it is worth nothing. */

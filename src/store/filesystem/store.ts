@@ -1,39 +1,37 @@
-// BlobStore on one local file system; docs/storage-format.md says what lies where and in which order it is written.
-// Puts the pieces of this folder together and holds the only state: which fills are open.
+// BlobStore and FactStore on one local file system; docs/storage-format.md says what lies where and in which order it is written.
+// Puts the pieces of this folder together and knows which fills are open.
 import { open, readdir, statfs } from 'node:fs/promises'
-import {
-  type Digest,
-  digestAlgorithm,
-  digestOf,
-  finishDigest,
-  startDigest,
-} from '../../oci/digest.ts'
+import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import {
   type BlobStore,
   type ContentClass,
   type FillFile,
+  type LeftUpload,
   type ReadHandle,
   type Space,
   StoreError,
   type StoredBlob,
+  type UploadFile,
 } from '../../registry/ports/blob-store.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
-import { attempt, type Disk, readFully, removeFile, writeFully } from './disk.ts'
+import type { FactStore } from '../../registry/ports/facts.ts'
+import { attempt, type Disk, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
+import { FilesystemFacts } from './facts.ts'
 import { FilesystemFill } from './fill-file.ts'
-import { hashBytes } from './hash-file.ts'
+import { BlobKeeper } from './keep-blob.ts'
 import { blobPath, fillEntry, layoutUnder, temporaryPath, WRITING_MODE } from './layout.ts'
 import { findBlob, listBlobs } from './list-blobs.ts'
 import { openPart } from './open-fill.ts'
-import { prepareDirectories, prepareRoot, sweepFills, sweepTemporary } from './prepare.ts'
+import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { publish } from './publish.ts'
 import { quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
+import { readIfRight } from './read-whole.ts'
+import { sweep } from './sweep.ts'
 import { Turns } from './turns.ts'
-
-/** Of one readVerified. Manifests are at most 4 MiB; whoever wants more reads by position. */
-const READ_WHOLE_LIMIT_BYTES = 64 * 1024 * 1024
+import { FilesystemUploads } from './uploads.ts'
 
 export interface FilesystemStoreOptions {
   /** `storage.rootdirectory`; made when it is not there. Only one process may use it: the caller holds the lock. */
@@ -44,15 +42,22 @@ export interface FilesystemStoreOptions {
   readonly clock: Clock
 }
 
+/** What one data directory holds beside the catalog. */
+export interface FilesystemStores {
+  readonly blobs: BlobStore
+  readonly facts: FactStore
+}
+
 /** Prepares the directory and sweeps what an earlier process left. @throws StoreError io, full */
-export async function openFilesystemStore(options: FilesystemStoreOptions): Promise<BlobStore> {
+export async function openFilesystemStore(
+  options: FilesystemStoreOptions,
+): Promise<FilesystemStores> {
   const { directory, ...rest } = options
   try {
     const disk: Disk = { ...rest, layout: layoutUnder(await prepareRoot(directory)) }
     await prepareDirectories(disk.layout)
-    await sweepTemporary(disk.layout)
-    await sweepFills(disk)
-    return new FilesystemStore(disk)
+    await sweep(disk)
+    return { blobs: new FilesystemStore(disk), facts: new FilesystemFacts(disk) }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
   }
@@ -62,9 +67,13 @@ class FilesystemStore implements BlobStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #fills = new Set<Digest>()
+  readonly #uploads: FilesystemUploads
+  readonly #keeper: BlobKeeper
 
   constructor(disk: Disk) {
     this.#disk = disk
+    this.#uploads = new FilesystemUploads(disk, this.#turns)
+    this.#keeper = new BlobKeeper(disk)
   }
 
   async find(digest: Digest): Promise<StoredBlob | undefined> {
@@ -77,7 +86,8 @@ class FilesystemStore implements BlobStore {
     const opened = await this.#openBlob(digest)
     if (opened === undefined) return undefined
     const { file, sizeBytes } = opened
-    const handle = readHandle(this.#disk, file, blobPath(this.#disk.layout, digest))
+    const path = blobPath(this.#disk.layout, digest)
+    const handle = readHandle(this.#disk, file, { path, what: digest })
     return { blob: { digest, sizeBytes }, handle }
   }
 
@@ -138,6 +148,26 @@ class FilesystemStore implements BlobStore {
     return parts.filter(digest => !this.#fills.has(digest))
   }
 
+  async keep(digest: Digest): Promise<StoredBlob | undefined> {
+    return await this.#keeper.keep(digest)
+  }
+
+  async createUpload(id: string, note: string, algorithm: DigestAlgorithm): Promise<UploadFile> {
+    return await this.#uploads.create(id, note, algorithm)
+  }
+
+  async openUpload(id: string): Promise<UploadFile | undefined> {
+    return await this.#uploads.open(id)
+  }
+
+  async listUploads(): Promise<readonly LeftUpload[]> {
+    return await this.#uploads.list()
+  }
+
+  async removeUpload(id: string): Promise<void> {
+    await this.#uploads.remove(id)
+  }
+
   async remove(digest: Digest): Promise<void> {
     await attempt(this.#disk, `remove ${digest}`, () =>
       removeFile(blobPath(this.#disk.layout, digest)),
@@ -165,19 +195,4 @@ class FilesystemStore implements BlobStore {
     const path = blobPath(this.#disk.layout, digest)
     return await attempt(this.#disk, `open ${digest}`, () => openRegularFile(path))
   }
-}
-
-/** All bytes, or undefined when they are not those of `digest`. What is larger than any content read whole is only hashed. */
-async function readIfRight(opened: OpenedFile, digest: Digest): Promise<Uint8Array | undefined> {
-  const { file, sizeBytes } = opened
-  const algorithm = digestAlgorithm(digest)
-  if (sizeBytes > READ_WHOLE_LIMIT_BYTES) {
-    const hash = startDigest(algorithm)
-    await hashBytes(hash, file, sizeBytes)
-    if (finishDigest(hash, algorithm) !== digest) return undefined
-    throw new StoreError('io', `${digest} has ${sizeBytes} bytes: too many to read whole`)
-  }
-  const bytes = Buffer.allocUnsafeSlow(sizeBytes)
-  const length = await readFully(file, bytes, 0)
-  return digestOf(bytes.subarray(0, length), algorithm) === digest ? bytes : undefined
 }

@@ -1,22 +1,33 @@
-// Between a download and the disk: gathers small chunks into larger writes. TLS delivers 16 KiB at a time, and each write
+// Between the network and the disk: gathers small chunks into larger writes. TLS delivers 16 KiB at a time, and each write
 // costs a trip through the thread pool however small it is. Knows nothing of hashes, names or files.
 
 /**
- * Two buffers of this size per fill: one takes chunks while the other is being written. Larger ones made no difference
+ * Two buffers of this size per file: one takes chunks while the other is being written. Larger ones made no difference
  * that could be measured; at the default limits all fills together stay below 40 MiB.
  */
 export const WRITE_BUFFER_BYTES = 256 * 1024
+
+export interface WriteBufferOptions {
+  /** Whether somebody waits for what is in the buffer: see WriteBuffer. */
+  readonly isFollowed: boolean
+}
+
+/** For a fill, whose readers want every chunk as soon as it has arrived. */
+export const FOLLOWED: WriteBufferOptions = { isFollowed: true }
+/** For an upload: nobody reads it before it is flushed, so fewer and larger writes are the better ones. */
+export const GATHERED: WriteBufferOptions = { isFollowed: false }
 
 /** Writes the beginning of `bytes` behind all that was written before; returns how much of it. */
 export type WriteNext = (bytes: Uint8Array) => Promise<number>
 
 /**
- * What is in the buffer goes to disk as soon as the buffer is full, or at the end of the event-loop turn that brought it, or of
- * the one that brought the end of the write before it: readers that follow the file never wait for a chunk that has
- * arrived, however long the next one takes, and chunks that arrive together are written together.
+ * What is in the buffer goes to disk as soon as the buffer is full or flushed. When it is followed, also at the end of the event-loop
+ * turn that brought it, or of the one that brought the end of the write before it: readers that follow the file never wait for a
+ * chunk that has arrived, however long the next one takes, and chunks that arrive together are written together.
  */
 export class WriteBuffer {
   readonly #writeNext: WriteNext
+  readonly #options: WriteBufferOptions
   #filling: Buffer | undefined
   #filledBytes = 0
   #spare: Buffer | undefined
@@ -24,8 +35,9 @@ export class WriteBuffer {
   #scheduled: NodeJS.Immediate | undefined
   #failed: { readonly error: unknown } | undefined
 
-  constructor(writeNext: WriteNext) {
+  constructor(writeNext: WriteNext, options: WriteBufferOptions = FOLLOWED) {
     this.#writeNext = writeNext
+    this.#options = options
   }
 
   /** Resolves when `chunk` is in the buffer or written. It is copied, or written before this resolves. */
@@ -64,6 +76,8 @@ export class WriteBuffer {
       this.#start()
       await this.#inFlight
     } while (this.#inFlight !== undefined || (this.#filledBytes > 0 && this.#failed === undefined))
+    // An upload between two requests takes no memory.
+    if (!this.#options.isFollowed) this.#filling = this.#spare = undefined
     this.#throwFailure()
   }
 
@@ -78,6 +92,7 @@ export class WriteBuffer {
 
   /** At the end of this turn of the event loop: what else it brings is written with it. */
   #startLater(): void {
+    if (!this.#options.isFollowed) return
     this.#scheduled ??= setImmediate(() => this.#start())
   }
 

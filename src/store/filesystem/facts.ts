@@ -1,0 +1,108 @@
+// Kept facts on disk: one file per identity in `facts/`, replaced by rename (docs/storage-format.md, "Facts"). What a fact says is
+// fact-text.ts; which is written when is the registry's.
+import { lstat, opendir, unlink } from 'node:fs/promises'
+import type { Fact, FactIdentity, FactStore } from '../../registry/ports/facts.ts'
+import { FACT_LIMIT_BYTES, factName, formatFact, isFactName, parseFact } from '../fact-text.ts'
+import { DirectorySync } from './directory-sync.ts'
+import { attempt, type Disk } from './disk.ts'
+import { diskError, errnoOf, ignoreMissing } from './disk-error.ts'
+import { factPath, WHOLE_MODE } from './layout.ts'
+import { readSmallFile, replaceFile } from './small-file.ts'
+import { Turns } from './turns.ts'
+
+/** Facts whose names begin alike wait for each other, which bounds the files that are open at once to sixteen. */
+const LANE_LENGTH = 1
+
+/** What a file in `facts/` turned out to be. */
+type Found =
+  | { readonly kind: 'fact'; readonly fact: Fact }
+  | { readonly kind: 'unreadable'; readonly why: string }
+  | { readonly kind: 'gone' }
+
+export class FilesystemFacts implements FactStore {
+  readonly #disk: Disk
+  readonly #turns = new Turns()
+  readonly #directory: DirectorySync
+
+  /** The directories are there. */
+  constructor(disk: Disk) {
+    this.#disk = disk
+    this.#directory = new DirectorySync(disk.layout.facts)
+  }
+
+  async write(facts: readonly Fact[]): Promise<void> {
+    // Of two with one identity the later one.
+    const texts = new Map(facts.map(fact => [factName(fact), formatFact(fact)] as const))
+    await this.#change('write a kept fact', [...texts.keys()], async (name, path) => {
+      const text = texts.get(name) ?? ''
+      await replaceFile(this.#disk, path, { text, synced: true, mode: WHOLE_MODE })
+      this.#directory.touch()
+    })
+  }
+
+  async remove(identities: readonly FactIdentity[]): Promise<void> {
+    const names = new Set(identities.map(factName))
+    await this.#change('remove a kept fact', [...names], async (_name, path) => {
+      const isRemoved = await unlink(path).then(() => true, ignoreMissing)
+      if (isRemoved) this.#directory.touch()
+    })
+  }
+
+  async *list(): AsyncGenerator<Fact> {
+    const { layout } = this.#disk
+    try {
+      for await (const { name } of await opendir(layout.facts)) {
+        if (!isFactName(name)) continue
+        const found = await this.#read(name)
+        if (found.kind === 'fact') yield found.fact
+        if (found.kind === 'unreadable') this.#tell(name, found.why)
+      }
+    } catch (error) {
+      throw diskError(error, { doing: 'list the kept facts', root: layout.root })
+    }
+  }
+
+  /** Turns are taken before anything is waited for: of two calls the later one comes later for every name. */
+  async #change(
+    doing: string,
+    names: readonly string[],
+    step: (name: string, path: string) => Promise<void>,
+  ): Promise<void> {
+    const changes = names.map(name =>
+      this.#turns.take(name.slice(0, LANE_LENGTH), () =>
+        step(name, factPath(this.#disk.layout, name)),
+      ),
+    )
+    await attempt(this.#disk, doing, async () => {
+      // All of them, so that nothing is still being written when this call has failed.
+      await Promise.allSettled(changes)
+      await Promise.all(changes)
+      await this.#directory.settle()
+    })
+  }
+
+  async #read(name: string): Promise<Found> {
+    const path = factPath(this.#disk.layout, name)
+    try {
+      const text = await readSmallFile(path, FACT_LIMIT_BYTES)
+      const fact = text === undefined ? undefined : parseFact(name, text)
+      if (fact !== undefined) return { kind: 'fact', fact }
+      const isGone = (await lstat(path).catch(ignoreMissing)) === undefined
+      return isGone ? { kind: 'gone' } : { kind: 'unreadable', why: 'is not one' }
+    } catch (error) {
+      const errno = errnoOf(error)
+      if (errno === undefined) throw error
+      return { kind: 'unreadable', why: `could not be read: ${errno}` }
+    }
+  }
+
+  #tell(name: string, why: string): void {
+    const { note, layout } = this.#disk
+    note({
+      kind: 'storage failed',
+      failure: 'corrupt',
+      reason: `the kept fact ${factPath(layout, name)} ${why}`,
+      hint: 'bring the file back from a backup, or push again what is missing; then remove the file',
+    })
+  }
+}

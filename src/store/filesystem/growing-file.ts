@@ -1,0 +1,251 @@
+// A file that one writer makes longer and anybody may read meanwhile, until it becomes a blob, is left for later or goes: what fills and
+// uploads have in common. It is synced on the way, and a sync that failed is never tried again. Whether the bytes are
+// the right ones is for its owner to know; the last steps of publication are publish.ts.
+import type { FileHandle } from 'node:fs/promises'
+import {
+  type ContentClass,
+  type ReadHandle,
+  StoreError,
+  type StoredBlob,
+} from '../../registry/ports/blob-store.ts'
+import { attempt, type Disk, removeFile, writeSome } from './disk.ts'
+import type { GrowthRecord } from './growth-record.ts'
+import { publish } from './publish.ts'
+import { openRegularFile, readHandle } from './read-handle.ts'
+import type { Turns } from './turns.ts'
+import { WriteBuffer, type WriteBufferOptions } from './write-buffer.ts'
+
+/**
+ * How much may be lost in a power cut. Syncing on the way also keeps the fsync before the rename short. Often enough
+ * for a link of 10 Mbit/s to lose less than a minute, rare enough not to be felt.
+ */
+export const CHECKPOINT_BYTES = 64 * 1024 * 1024
+
+export interface Growth {
+  readonly disk: Disk
+  readonly turns: Turns
+  /** Open for writing; belongs to the growing file from now on. */
+  readonly file: FileHandle
+  readonly path: string
+  /** For messages: `the part of sha256:…`. */
+  readonly what: string
+  readonly lengthBytes: number
+  readonly record: GrowthRecord
+  readonly buffer: WriteBufferOptions
+  /** Called each time `contiguousBytes` has risen. */
+  readonly grown: (() => void) | undefined
+  /** Called once, when the file is closed: the next writer may open it. */
+  readonly ended: () => void
+}
+
+export class GrowingFile {
+  readonly #growth: Growth
+  readonly #buffer: WriteBuffer
+  #contiguousBytes: number
+  #checkpoint: Promise<void> | undefined
+  /** Set when an fsync or a truncation failed: nothing that the file holds can be believed any more. */
+  #broken: unknown
+  readonly #opening = new Set<Promise<unknown>>()
+  #open = true
+
+  constructor(growth: Growth) {
+    this.#growth = growth
+    this.#buffer = new WriteBuffer(bytes => this.#writeNext(bytes), growth.buffer)
+    this.#contiguousBytes = growth.lengthBytes
+  }
+
+  /** Bytes on disk from 0 without a gap. */
+  get contiguousBytes(): number {
+    return this.#contiguousBytes
+  }
+
+  get isOpen(): boolean {
+    return this.#open
+  }
+
+  /** @throws Error after the end; what broke the file */
+  mustBeUsable(): void {
+    this.mustBeOpen()
+    if (this.#broken !== undefined) throw this.#broken
+  }
+
+  mustBeOpen(): void {
+    if (!this.#open) throw new Error(`${this.#growth.what} has ended`)
+  }
+
+  /** Resolves when `chunk` has room in the buffer. @throws StoreError full, io, also of an earlier write */
+  async add(chunk: Uint8Array): Promise<void> {
+    this.mustBeUsable()
+    await this.#buffer.add(chunk)
+  }
+
+  /** Resolves when `chunk` is on disk. @throws StoreError full, io */
+  async write(chunk: Uint8Array): Promise<void> {
+    this.mustBeUsable()
+    await this.#buffer.write(chunk)
+  }
+
+  /** Resolves when everything that was added is on disk. @throws StoreError full, io */
+  async flush(): Promise<void> {
+    this.mustBeOpen()
+    await this.#buffer.flush()
+    this.mustBeUsable()
+  }
+
+  /** Back to nothing, the record too. @throws StoreError io; it is of no use then */
+  async empty(): Promise<void> {
+    this.mustBeOpen()
+    await this.#buffer.reset()
+    await this.#settle()
+    this.mustBeUsable()
+    const { disk, what, record, file } = this.#growth
+    try {
+      await attempt(disk, `empty ${what}`, async () => {
+        await record.remove()
+        await file.truncate(0)
+      })
+    } catch (error) {
+      this.#broken = error
+      throw error
+    }
+    this.#contiguousBytes = 0
+  }
+
+  /** Feeds all that is on disk to `step`, which must not outlive this call. @throws StoreError full, io */
+  async reread(step: (file: FileHandle, lengthBytes: number) => Promise<void>): Promise<void> {
+    await this.flush()
+    const { disk, what, file } = this.#growth
+    await attempt(disk, `read ${what}`, () => step(file, this.#contiguousBytes))
+  }
+
+  /** Flushes and publishes it as `blob`, which its owner has verified. It is gone when that fails. @throws StoreError full, io */
+  async commit(blob: StoredBlob, contentClass: ContentClass): Promise<StoredBlob> {
+    this.mustBeOpen()
+    this.#open = false
+    try {
+      await this.#buffer.flush()
+      await this.#settle()
+      if (this.#broken !== undefined) throw this.#broken
+    } catch (error) {
+      await this.#remove()
+      throw error
+    }
+    const { disk, turns, file, path, record, ended } = this.#growth
+    try {
+      return await publish(disk, turns, { ...blob, file, path, contentClass })
+    } finally {
+      // A sidecar that stays behind is swept at the next start, or overwritten by the next writer.
+      await record.remove().catch(() => {})
+      ended()
+    }
+  }
+
+  /** Durable and closed, for a later writer; gone when it is empty and may go then. @throws StoreError io, full; it is gone then, too */
+  async park({ evenEmpty }: { readonly evenEmpty: boolean }): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    // A write that failed (the disk is full) leaves a prefix that is right; only a failed sync takes its worth from it.
+    await this.#quiesce()
+    const isWorthless = this.#contiguousBytes === 0 && !evenEmpty
+    if (isWorthless || this.#broken !== undefined) return await this.#remove()
+    const { disk, what, file, record, ended } = this.#growth
+    try {
+      await this.#sync()
+      await record.write(true)
+      await attempt(disk, `close ${what}`, () => file.close())
+      ended()
+    } catch (error) {
+      await this.#remove()
+      throw error
+    }
+  }
+
+  /** Closed and removed. No effect when it has ended. */
+  async discard(): Promise<void> {
+    if (!this.#open) return
+    this.#open = false
+    await this.#quiesce()
+    await this.#remove()
+  }
+
+  /** @throws StoreError io */
+  async openRead(): Promise<ReadHandle> {
+    this.mustBeOpen()
+    const { disk, what, path } = this.#growth
+    const opening = attempt(disk, `open ${what}`, () => openRegularFile(path))
+    const settled = opening.then(
+      () => {},
+      () => {},
+    )
+    // Whatever ends this writer waits for it: a moment later the file has another name or none.
+    this.#opening.add(settled)
+    try {
+      const opened = await opening
+      if (opened === undefined) throw new StoreError('io', `${what} has vanished`)
+      return readHandle(disk, opened.file, { path, what })
+    } finally {
+      this.#opening.delete(settled)
+    }
+  }
+
+  async #writeNext(bytes: Uint8Array): Promise<number> {
+    if (this.#broken !== undefined) throw this.#broken
+    const { disk, what, file, record, grown } = this.#growth
+    const written = await attempt(disk, `write ${what}`, () =>
+      writeSome(file, bytes, this.#contiguousBytes),
+    )
+    this.#contiguousBytes += written
+    const unsyncedBytes = this.#contiguousBytes - record.syncedBytes
+    // Not again when one failed while this was being written.
+    if (unsyncedBytes >= CHECKPOINT_BYTES && this.#broken === undefined) {
+      this.#checkpoint ??= this.#makeCheckpoint().finally(() => {
+        this.#checkpoint = undefined
+      })
+    }
+    grown?.()
+    return written
+  }
+
+  /** Beside the writes; never rejects. */
+  async #makeCheckpoint(): Promise<void> {
+    try {
+      await this.#sync()
+      await this.#growth.record.write(true)
+    } catch {
+      // Remembered by #sync; the next call throws it.
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const { disk, what, file, record } = this.#growth
+    const reachedBytes = this.#contiguousBytes
+    try {
+      await attempt(disk, `sync ${what}`, () => file.datasync())
+    } catch (error) {
+      this.#broken = error
+      throw error
+    }
+    record.syncedBytes = reachedBytes
+  }
+
+  async #quiesce(): Promise<void> {
+    await this.#buffer.flush().catch(() => {})
+    await this.#settle()
+  }
+
+  /** Waits for everything beside the writes that uses the file or its name. */
+  async #settle(): Promise<void> {
+    await this.#checkpoint
+    await this.#growth.record.settled()
+    await Promise.all(this.#opening)
+  }
+
+  async #remove(): Promise<void> {
+    const { file, path, record, ended } = this.#growth
+    await file.close().catch(() => {})
+    // What cannot be removed is swept at the next start; a disk in that state shows itself elsewhere.
+    await removeFile(path).catch(() => {})
+    await record.remove().catch(() => {})
+    ended()
+  }
+}

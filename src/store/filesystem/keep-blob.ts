@@ -1,0 +1,49 @@
+// Makes cached content kept: its file and its name are synced once more, for a client that is told that they are (docs/storage-format.md,
+// "Write order").
+import type { Digest } from '../../oci/digest.ts'
+import { StoreError, type StoredBlob } from '../../registry/ports/blob-store.ts'
+import { attempt, type Disk, syncDirectory } from './disk.ts'
+import { blobDirectory, blobPath } from './layout.ts'
+import { type FileIdentity, openRegularFile } from './read-handle.ts'
+
+export class BlobKeeper {
+  readonly #disk: Disk
+  /** Files whose sync failed: one more would succeed without anything having been written, until new bytes take their place. */
+  readonly #failed = new Map<Digest, FileIdentity>()
+
+  constructor(disk: Disk) {
+    this.#disk = disk
+  }
+
+  /** Undefined when the blob is not here. @throws StoreError io */
+  async keep(digest: Digest): Promise<StoredBlob | undefined> {
+    const { layout } = this.#disk
+    const doing = `keep ${digest}`
+    const opened = await attempt(this.#disk, doing, () => openRegularFile(blobPath(layout, digest)))
+    if (opened === undefined) return undefined
+    const { file, sizeBytes, identity } = opened
+    try {
+      this.#refuseFailed(digest, identity)
+      await attempt(this.#disk, doing, async () => {
+        await file.sync()
+        await syncDirectory(blobDirectory(layout, digest))
+      })
+      return { digest, sizeBytes }
+    } catch (error) {
+      this.#failed.set(digest, identity)
+      throw error
+    } finally {
+      await file.close().catch(() => {})
+    }
+  }
+
+  #refuseFailed(digest: Digest, { dev, ino }: FileIdentity): void {
+    const failed = this.#failed.get(digest)
+    if (failed === undefined) return
+    if (failed.dev === dev && failed.ino === ino) {
+      const hint = `see the kernel log (dmesg) for the disk that holds ${this.#disk.layout.root}`
+      throw new StoreError('io', `cannot keep ${digest}: it could not be synced before`, { hint })
+    }
+    this.#failed.delete(digest)
+  }
+}

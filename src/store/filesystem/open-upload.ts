@@ -1,0 +1,83 @@
+// Makes the two files of an upload, and opens what was parked or what an earlier process left, cut back to what may be believed.
+import { type DigestAlgorithm, startDigest } from '../../oci/digest.ts'
+import { StoreError } from '../../registry/ports/blob-store.ts'
+import type { UploadId } from '../upload-id.ts'
+import { attempt, type Disk, removeFile } from './disk.ts'
+import { errnoOf } from './disk-error.ts'
+import { GrowthRecord } from './growth-record.ts'
+import { uploadPath, uploadSidecarPath } from './layout.ts'
+import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
+import { replaceFile } from './small-file.ts'
+import { AN_UPLOAD, type OpenedUpload } from './upload-file.ts'
+import {
+  believedBytes,
+  formatUploadSidecar,
+  readUploadSidecar,
+  type UploadSidecar,
+} from './upload-sidecar.ts'
+
+type Kind = Pick<UploadSidecar, 'note' | 'algorithm'>
+
+/** Not synced: an upload without bytes may go in a power cut. @throws StoreError busy when the id is taken; full, io */
+export async function createUploadFiles(
+  disk: Disk,
+  id: UploadId,
+  { note, algorithm }: { readonly note: string; readonly algorithm: DigestAlgorithm },
+): Promise<OpenedUpload> {
+  return await attempt(disk, `begin ${AN_UPLOAD}`, async () => {
+    const path = uploadPath(disk.layout, id)
+    const file = await createGrowingFile(path).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EEXIST') throw error
+      throw new StoreError('busy', `${AN_UPLOAD} with this id is there already`)
+    })
+    const sidecar = { note, algorithm, bootId: disk.bootId, syncedBytes: 0 }
+    try {
+      // Not left to the record, for which a sidecar is a help: without this one there is no upload.
+      const text = formatUploadSidecar(sidecar)
+      await replaceFile(disk, uploadSidecarPath(disk.layout, id), { text, synced: false })
+    } catch (error) {
+      await file.close().catch(() => {})
+      await removeFile(path).catch(() => {})
+      throw error
+    }
+    const hash = startDigest(algorithm)
+    const record = recordOf(disk, id, sidecar)
+    return { id, note, algorithm, file, hash, lengthBytes: 0, record }
+  })
+}
+
+/** Undefined when there is none. @throws StoreError full, io. The caller sees to it that each is opened once at a time. */
+export async function openLeftUpload(disk: Disk, id: UploadId): Promise<OpenedUpload | undefined> {
+  return await attempt(disk, `open ${AN_UPLOAD}`, async () => {
+    const sidecar = await readUploadSidecar(disk, id)
+    if (sidecar === undefined) return undefined
+    const file = await reopenFile(uploadPath(disk.layout, id))
+    if (file === undefined) return undefined
+    try {
+      const { note, algorithm } = sidecar
+      const lengthBytes = believedBytes(disk, sidecar, (await file.stat()).size)
+      const hash = await cutAndHash(file, lengthBytes, algorithm)
+      const syncedBytes = Math.min(sidecar.syncedBytes, lengthBytes)
+      const record = recordOf(disk, id, { note, algorithm, syncedBytes })
+      // From now on it is this boot that writes, and what it writes survives its process.
+      if (sidecar.bootId !== disk.bootId) await record.write(false)
+      return { id, note, algorithm, file, hash, lengthBytes, record }
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  })
+}
+
+function recordOf(
+  disk: Disk,
+  id: UploadId,
+  { note, algorithm, syncedBytes }: Kind & { readonly syncedBytes: number },
+): GrowthRecord {
+  const { bootId } = disk
+  return new GrowthRecord(disk, {
+    path: uploadSidecarPath(disk.layout, id),
+    syncedBytes,
+    format: synced => formatUploadSidecar({ note, algorithm, bootId, syncedBytes: synced }),
+  })
+}

@@ -1,0 +1,49 @@
+// What happens at every start once the directories are there: `tmp/` is emptied, and what in `fills/` and `uploads/` cannot be gone on
+// with is removed. Blobs and facts are not looked at: their number must not decide how long a start takes.
+import { lstat, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Disk, removeFile } from './disk.ts'
+import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
+import { readSidecar, usableBytes } from './sidecar.ts'
+import { readUploadSidecar } from './upload-sidecar.ts'
+
+/** A part that nobody asked for in this time is not worth its space. */
+const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
+
+/** @throws the system's error */
+export async function sweep(disk: Disk): Promise<void> {
+  // No temporary file outlives the process that made it.
+  await sweepDirectory(disk.layout.temporary, () => Promise.resolve(false))
+  await sweepDirectory(disk.layout.fills, name => isPartOfUse(disk, name))
+  await sweepDirectory(disk.layout.uploads, name => isUploadOfUse(disk, name))
+}
+
+/** Removes the files that are of no use. Directories in there are not ours. */
+async function sweepDirectory(
+  directory: string,
+  isOfUse: (name: string) => Promise<boolean>,
+): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    if (entry.isDirectory()) continue
+    if (!(await isOfUse(entry.name))) await removeFile(join(directory, entry.name))
+  }
+}
+
+/** Asked of a part and of its sidecar alike: one is of no use without the other. */
+async function isPartOfUse(disk: Disk, name: string): Promise<boolean> {
+  const entry = fillEntry(name)
+  if (entry === undefined) return false
+  const part = await lstat(partPath(disk.layout, entry.digest)).catch(() => undefined)
+  if (!part?.isFile()) return false
+  if (disk.clock.nowMs() - part.mtimeMs > PART_AGE_LIMIT_MS) return false
+  const sidecar = await readSidecar(disk, entry.digest)
+  return usableBytes(disk, sidecar, part.size) > 0
+}
+
+/** Also one without bytes: a client may have its id. How long it stays is for whoever asks listUploads. */
+async function isUploadOfUse(disk: Disk, name: string): Promise<boolean> {
+  const entry = uploadEntry(name)
+  if (entry === undefined) return false
+  const file = await lstat(uploadPath(disk.layout, entry.id)).catch(() => undefined)
+  return file?.isFile() === true && (await readUploadSidecar(disk, entry.id)) !== undefined
+}
