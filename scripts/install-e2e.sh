@@ -17,6 +17,9 @@ packages=(
   umoci:umoci
   eatmydata:eatmydata
   mkfs.ext4:e2fsprogs
+  perl:perl-base
+  cc:gcc
+  cc:libc6-dev
   docker-registry:docker-registry
   git:git
   strace:strace
