@@ -104,9 +104,9 @@ async function requireEntry({ catalog }: QueueDeps, id: number): Promise<Deliver
 }
 
 async function wakeEntry({ catalog, clock }: QueueDeps, entry: Delivery): Promise<void> {
-  const { id, inDoubt, reason } = entry
+  const { id, reason } = entry
   const nextAtMs = clock.nowMs()
-  await catalog.changeDelivery(id, { state: 'waiting', attempts: 0, nextAtMs, inDoubt, reason })
+  await catalog.changeDelivery(id, { state: 'waiting', attempts: 0, nextAtMs, reason })
 }
 
 function describe(entry: Delivery): QueuedPush {
