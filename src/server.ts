@@ -1,28 +1,29 @@
 // The composition root: builds each part once, in order, and takes them down in the reverse one. The only file that imports
 // across the rooms; it decides nothing but who gets what.
+import { randomBytes } from 'node:crypto'
 import { createOpenAccess } from './access/access.ts'
 import { type AdminApp, buildAdminApp } from './admin/app.ts'
-import type { SqliteCatalog } from './catalog/sqlite/catalog.ts'
-import { openSqliteCatalog } from './catalog/sqlite/open.ts'
 import { Closing } from './closing.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
-import type { Config, StorageConfig } from './config/config.ts'
+import type { Config } from './config/config.ts'
 import { compareConfigs, type ConfigChange } from './config/reload.ts'
+import { maxContentBytes, openContent } from './content.ts'
 import { buildApp } from './http/app.ts'
 import { drain } from './http/drain.ts'
 import { listening } from './listening.ts'
 import { createLogger, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
+import { readGauges, readTraffic } from './readings.ts'
 import { createOperator } from './registry/operator/operator.ts'
-import type { BlobStore } from './registry/ports/blob-store.ts'
-import type { Catalog } from './registry/ports/catalog.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
-import { recover } from './registry/recovery.ts'
 import { createRegistry } from './registry/registry.ts'
-import { openFilesystemStore } from './store/filesystem/store.ts'
+import { createPolicies } from './registry/repository-policies.ts'
 import { Upstreams } from './upstreams.ts'
+
+/** Whoever knows an upload's id may write to it: 144 bits are beyond guessing. */
+const UPLOAD_ID_BYTES = 18
 
 export interface Surroundings {
   readonly clock: Clock
@@ -85,17 +86,21 @@ interface Base {
 async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { surroundings, logger, metrics, note, undo } = base
   const { clock } = surroundings
-  const { catalog, store } = await openContent(config.storage, base)
+  const { catalog, store, facts } = await openContent(config.storage, { ...base, ...surroundings })
   const upstreams = new Upstreams(config, { ...surroundings, note })
   undo.push(() => upstreams.close())
-  const maxStorageBytes = await maxBytes(config.storage, store)
+  const maxStorageBytes = await maxContentBytes(config.storage, store)
+  let policies = createPolicies(config.repositories)
   const registry = createRegistry({
     store,
     catalog,
+    facts,
     clock,
     note,
     namespaces: upstreams,
     route: (target, host) => upstreams.route(target, host),
+    policies: { find: repository => policies.find(repository) },
+    newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
     maxStorageBytes,
   })
   undo.push(() => registry.stop())
@@ -103,13 +108,15 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     registry,
     store,
     catalog,
+    facts,
     namespaces: upstreams,
     clock,
     maxStorageBytes,
+    nudgeDeliveries: () => {},
     version: surroundings.version,
     traffic: () => readTraffic(metrics),
   })
-  metrics.watch(() => readGauges(store, catalog))
+  metrics.watch(() => readGauges({ store, catalog }, clock))
 
   const app = buildApp({ registry, access: createOpenAccess(), logger, metrics, clock })
   const checks = {
@@ -140,6 +147,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     logger,
     reload: next => {
       upstreams.replace(next)
+      policies = createPolicies(next.repositories)
       const change = compareConfigs(current, next)
       current = next
       logger.level = next.log.level
@@ -162,78 +170,6 @@ async function listenAdmin(
   )
   await listening({ key: 'admin.socket', address: socket }, () => admin.listenSocket(socket))
   return { admin: address, socket }
-}
-
-/** Catalog first: its lock makes sure that nobody else works in the directory while the store sweeps it. */
-async function openContent(
-  storage: StorageConfig,
-  { surroundings, note, undo, logger }: Base,
-): Promise<{ catalog: Catalog; store: BlobStore }> {
-  const directory = storage.rootDirectory
-  const { clock, bootId } = surroundings
-  const catalog = await openSqliteCatalog({ directory, note, clock })
-  undo.push(() => catalog.close())
-  const { blobs: store } = await openFilesystemStore({ directory, note, clock, bootId })
-  const parts = { store, catalog, clock, note }
-  const report = await recover(parts, { full: false })
-  logger.debug({ ...report }, 'recovery finished')
-  // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
-  if (catalog.damaged || report.suspicious) {
-    const stopping = new AbortController()
-    const recovered = recoverWhole(parts, { logger, signal: stopping.signal })
-    undo.push(() => {
-      stopping.abort(new Error('this edge is stopping'))
-      return recovered
-    })
-  }
-  return { catalog, store }
-}
-
-async function recoverWhole(
-  parts: Parameters<typeof recover>[0] & { catalog: SqliteCatalog },
-  { logger, signal }: { logger: Logger; signal: AbortSignal },
-): Promise<void> {
-  try {
-    const report = await recover(parts, { full: true, signal })
-    await parts.catalog.markRecovered()
-    logger.warn({ ...report }, 'catalog and content were reconciled')
-  } catch (error) {
-    // Unfinished, it begins again at the next start.
-    if (!signal.aborted) logger.error({ err: error }, 'catalog and content could not be reconciled')
-  }
-}
-
-/** A share is one of the file system that holds the content. */
-async function maxBytes(storage: StorageConfig, store: BlobStore): Promise<number> {
-  const { maxSize } = storage
-  if (maxSize.kind === 'bytes') return maxSize.bytes
-  const { totalBytes } = await store.space()
-  return Math.floor(totalBytes * maxSize.share)
-}
-
-async function readGauges(store: BlobStore, catalog: Catalog) {
-  const [space, totals] = await Promise.all([store.space(), catalog.totals()])
-  const { blobs, manifests, repositories, tags, contentBytes } = totals
-  return {
-    storageFree: space.freeBytes,
-    storageTotal: space.totalBytes,
-    contentBytes,
-    blobs,
-    manifests,
-    repositories,
-    tags,
-  }
-}
-
-async function readTraffic(metrics: Metrics) {
-  const [sentBytes, upstreamBytes, savedBytes, hits, requests] = await Promise.all([
-    metrics.total('clientBytes'),
-    metrics.total('upstreamBytes'),
-    metrics.total('wanSavedBytes'),
-    metrics.total('requests', { source: 'hit' }),
-    metrics.total('requests'),
-  ])
-  return { sentBytes, upstreamBytes, savedBytes, hits, requests }
 }
 
 function listeningAt(address: unknown, wanted: ListenAddress): string {

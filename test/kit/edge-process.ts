@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { type RawAnswer, send, type SentRequest } from './raw-client.ts'
 
 export interface EdgeOptions {
   /** `upstreams:` of the configuration: `{ 'docker.io': { url: stub.url, http: true } }`. */
@@ -92,6 +93,9 @@ export async function startEdge(options: EdgeOptions = {}) {
     get pid(): number {
       return running.child.pid ?? 0
     },
+    /** Any request on the data port; `path` may be a Location. As a client on this machine sends it, so that it may push. */
+    send: (method: string, path: string, request?: SentRequest): Promise<RawAnswer> =>
+      send(new URL(path, running.url).href, method, request),
     /** Whether the process is still there. */
     get alive(): boolean {
       return running.child.exitCode === null && running.child.signalCode === null

@@ -8,7 +8,7 @@ import type { Clock } from '../../src/registry/ports/clock.ts'
 import { startServer } from '../../src/server.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 import type { LogLine } from './http-app.ts'
-import { get, type RawAnswer } from './raw-client.ts'
+import { get, type RawAnswer, send, type SentRequest } from './raw-client.ts'
 
 export interface TestEdgeOptions {
   /** Per registry host, what its entry under `upstreams` says; `http: true` is put in. */
@@ -19,6 +19,8 @@ export interface TestEdgeOptions {
   readonly clock?: Clock
   /** Default: a fresh one, removed at the end. Give one to start a second edge on the same data. */
   readonly directory?: string
+  /** Another one than the edge before on the same data had is another boot of the machine: a power cut. */
+  readonly bootId?: string
 }
 
 export interface TestEdge {
@@ -30,6 +32,11 @@ export interface TestEdge {
   readonly clock: ManualClock
   /** GET of a path on the data port. */
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<RawAnswer>
+  /**
+   * Any request on the data port, from 127.0.0.1 and with that as Host. `path` may be a Location. A `body` goes with its
+   * Content-Length; without one, what is no GET or HEAD says that it has none.
+   */
+  send(method: string, path: string, request?: SentRequest): Promise<RawAnswer>
   /** Every log line so far. */
   lines(): readonly LogLine[]
   /** Resolves with the `count`-th line, past or future, whose `msg` is this; default the first. */
@@ -39,8 +46,8 @@ export interface TestEdge {
    * limits. At most `limitMs` of the clock's time.
    */
   settle<T>(work: Promise<T>, limitMs?: number): Promise<T>
-  /** As SIGHUP does, with these upstreams. */
-  reload(upstreams: TestEdgeOptions['upstreams']): void
+  /** As SIGHUP does, with these upstreams, and with these keys in place of those of `config`. */
+  reload(upstreams: TestEdgeOptions['upstreams'], config?: TestEdgeOptions['config']): void
   stop(): Promise<void>
 }
 
@@ -58,7 +65,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     random: () => 0.5,
     version: 'test',
     nodeVersion: 'test',
-    bootId: 'test-boot',
+    bootId: options.bootId ?? 'test-boot',
     logDestination: { write: log.write },
   })
   let stopped: Promise<void> | undefined
@@ -76,9 +83,13 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     dataDirectory: join(directory, 'data'),
     clock,
     get: (path, headers = {}) => get(`${url}${path}`, headers),
+    send: (method, path, request = {}) => send(new URL(path, url).href, method, request),
     lines: log.lines,
     untilLogged: log.until,
-    reload: upstreams => void server.reload(configOf({ ...options, upstreams }, directory)),
+    reload: (upstreams, config = options.config) => {
+      const next = { ...options, upstreams, ...(config === undefined ? {} : { config }) }
+      server.reload(configOf(next, directory))
+    },
     settle: (work, limitMs = 120_000) => settle(clock, work, limitMs),
     stop,
   }

@@ -48,6 +48,25 @@ export function get(
   return sendRaw(url, Buffer.concat([Buffer.from(head, 'latin1'), body]), request)
 }
 
+export interface SentRequest {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Buffer | string
+}
+
+/**
+ * One request of any method. A `body` goes with its Content-Length; without one, what is no GET or HEAD says that it has none, as
+ * clients do. @throws as get
+ */
+export function send(
+  url: string,
+  method: string,
+  { headers = {}, body }: SentRequest = {},
+): Promise<RawAnswer> {
+  const isRead = method === 'GET' || method === 'HEAD'
+  const sent = body ?? (isRead ? undefined : '')
+  return get(url, headers, { method, ...(sent === undefined ? {} : { body: sent }) })
+}
+
 /** Sends exactly `bytes` to host and port of `url`, and reads one answer. @throws when no connection could be made. */
 export async function sendRaw(
   url: string,

@@ -196,5 +196,17 @@ t.test('status counts what was fetched and saved, and shows the upstreams', asyn
     traffic: { sentBytes: 70_000, savedBytes: 70_000 },
     upstreams: [{ registry: 'docker.io', breaker: 'closed', offline: false }],
   })
-  t.match((await run('status')).stdout, /UPSTREAM +STATE/)
+  const { stdout } = await run('status')
+  t.match(stdout, /UPSTREAM +STATE/)
+  t.match(stdout, /^queue +nothing waits to be delivered$/m)
+  t.match(stdout, /^uploads +none open$/m)
+})
+
+t.test('metrics show an empty queue and no uploads as zeros, from the start', async t => {
+  const { edge } = await start(t)
+  const text = (await get(`${edge.adminUrl}/metrics`)).body.toString()
+  t.match(text, /^entrepot_outbox_entries\{carrier="forward",state="waiting"\} 0$/m)
+  t.match(text, /^entrepot_outbox_entries\{carrier="forward",state="parked"\} 0$/m)
+  t.match(text, /^entrepot_outbox_oldest_age_seconds\{carrier="forward"\} 0$/m)
+  t.match(text, /^entrepot_upload_sessions 0$/m)
 })

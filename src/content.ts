@@ -1,0 +1,73 @@
+// Opens what one data directory holds, in the order in which it may be opened, and sees that rows and files agree before anybody asks:
+// a part of the composition root. What is done with it is server.ts's.
+import type { SqliteCatalog } from './catalog/sqlite/catalog.ts'
+import { openSqliteCatalog } from './catalog/sqlite/open.ts'
+import type { Closing } from './closing.ts'
+import type { StorageConfig } from './config/config.ts'
+import type { Logger } from './observe/log.ts'
+import type { BlobStore } from './registry/ports/blob-store.ts'
+import type { Catalog } from './registry/ports/catalog.ts'
+import type { Clock } from './registry/ports/clock.ts'
+import type { NoteEvent } from './registry/ports/events.ts'
+import type { FactStore } from './registry/ports/facts.ts'
+import { recover } from './registry/recovery.ts'
+import { openFilesystemStore } from './store/filesystem/store.ts'
+
+export interface Content {
+  readonly catalog: Catalog
+  readonly store: BlobStore
+  readonly facts: FactStore
+}
+
+export interface ContentDeps {
+  readonly clock: Clock
+  readonly bootId: string
+  readonly note: NoteEvent
+  readonly logger: Logger
+  /** Is given what has to be closed. */
+  readonly undo: Closing
+}
+
+/** Catalog first: its lock makes sure that nobody else works in the directory while the store sweeps it. @throws StoreError */
+export async function openContent(storage: StorageConfig, deps: ContentDeps): Promise<Content> {
+  const directory = storage.rootDirectory
+  const { clock, bootId, note, logger, undo } = deps
+  const catalog = await openSqliteCatalog({ directory, note, clock })
+  undo.push(() => catalog.close())
+  const { blobs: store, facts } = await openFilesystemStore({ directory, note, clock, bootId })
+  const parts = { store, catalog, clock, note }
+  const report = await recover(parts, { full: false })
+  logger.debug({ ...report }, 'recovery finished')
+  // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
+  if (catalog.damaged || report.suspicious) {
+    const stopping = new AbortController()
+    const recovered = recoverWhole(parts, { logger, signal: stopping.signal })
+    undo.push(() => {
+      stopping.abort(new Error('this edge is stopping'))
+      return recovered
+    })
+  }
+  return { catalog, store, facts }
+}
+
+async function recoverWhole(
+  parts: Parameters<typeof recover>[0] & { catalog: SqliteCatalog },
+  { logger, signal }: { logger: Logger; signal: AbortSignal },
+): Promise<void> {
+  try {
+    const report = await recover(parts, { full: true, signal })
+    await parts.catalog.markRecovered()
+    logger.warn({ ...report }, 'catalog and content were reconciled')
+  } catch (error) {
+    // Unfinished, it begins again at the next start.
+    if (!signal.aborted) logger.error({ err: error }, 'catalog and content could not be reconciled')
+  }
+}
+
+/** Most that content may take, in bytes: a share is one of the file system that holds it. */
+export async function maxContentBytes(storage: StorageConfig, store: BlobStore): Promise<number> {
+  const { maxSize } = storage
+  if (maxSize.kind === 'bytes') return maxSize.bytes
+  const { totalBytes } = await store.space()
+  return Math.floor(totalBytes * maxSize.share)
+}
