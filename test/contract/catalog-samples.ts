@@ -1,8 +1,19 @@
 // Made-up facts for tests of catalogs: digests, edges and manifests by name.
 import type { Test } from 'tap'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
-import { parseRepositoryKey, parseTag } from '../../src/oci/reference.ts'
-import type { Catalog, Edge, ManifestFact } from '../../src/registry/ports/catalog.ts'
+import {
+  parseRepositoryKey,
+  parseTag,
+  type Repository,
+  repositoryKey,
+} from '../../src/oci/reference.ts'
+import type {
+  Catalog,
+  Edge,
+  ManifestFact,
+  NewDelivery,
+  RecordPush,
+} from '../../src/registry/ports/catalog.ts'
 
 /** Makes an empty catalog; whatever it needs is removed when `t` ends. */
 export type MakeCatalog = (t: Test) => Promise<Catalog>
@@ -32,4 +43,27 @@ export function layerEdge(child: string, overrides: Partial<Edge> = {}): Edge {
 /** The fact of a manifest that is called `name` and lists `edges`. */
 export function manifestNamed(name: string, edges: readonly Edge[] = []): ManifestFact {
   return { digest: digestNamed(name), mediaType: MANIFEST_TYPE, sizeBytes: 500, edges }
+}
+
+/** An entry for the outbox under the key of `repository`. */
+export function deliveryNamed(
+  id: number,
+  repository: Repository,
+  overrides: Partial<NewDelivery> = {},
+): NewDelivery {
+  const key = repositoryKey(repository)
+  return { id, carrier: 'forward', key, payload: `${id}`, createdAtMs: 0, ...overrides }
+}
+
+/** A push of the manifest `name` to `alpine`. */
+export function pushOf(name: string, more: Partial<RecordPush> = {}): RecordPush {
+  return {
+    repository: alpine,
+    manifest: manifestNamed(name),
+    contentClass: 'kept',
+    tags: [latest],
+    local: true,
+    atMs: 10,
+    ...more,
+  }
 }

@@ -13,11 +13,17 @@ import {
   secret,
 } from './catalog-samples.ts'
 import { membershipContract } from './catalog-membership.ts'
+import { deletesContract } from './catalog-deletes.ts'
 import { namesContract } from './catalog-names.ts'
+import { outboxContract } from './catalog-outbox.ts'
+import { pushesContract } from './catalog-pushes.ts'
 
 export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   membershipContract(t, makeCatalog)
   namesContract(t, makeCatalog)
+  pushesContract(t, makeCatalog)
+  deletesContract(t, makeCatalog)
+  outboxContract(t, makeCatalog)
 
   t.test('a recorded manifest is found with all its edges, in order', async t => {
     const catalog = await makeCatalog(t)
@@ -167,5 +173,9 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     await t.rejects(catalog.isMember(alpine, digest), { name: 'StoreError' })
     await t.rejects(catalog.recordMember(alpine, digest, 1), { name: 'StoreError' })
     await t.rejects(catalog.forgetContent(digest), { name: 'StoreError' })
+    await t.rejects(catalog.removeDelivery(1), { name: 'StoreError' })
+    await t.rejects(catalog.outboxTotals(), { name: 'StoreError' })
+    await t.rejects(catalog.raiseSequence(1), { name: 'StoreError' })
+    t.throws(() => catalog.sequence(), { name: 'StoreError' })
   })
 }

@@ -1,20 +1,28 @@
 // The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the calls. Holds no facts
 // itself except uses that wait to be written.
 import type { Digest } from '../../oci/digest.ts'
-import type { Repository, Tag } from '../../oci/reference.ts'
+import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import type {
+  Carrier,
   Catalog,
+  DeleteOptions,
+  DeliveryChange,
   ListFact,
+  NewDelivery,
   Page,
   RecordBlob,
   RecordManifest,
+  RecordPush,
   TagCheck,
 } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
+import { assertBounded, boundedReason } from '../bounds.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Reader } from './reader.ts'
+import type { SettledTags } from './record-tags.ts'
+import { Sequence } from './sequence.ts'
 import { Uses } from './uses.ts'
 import type { Writer } from './writer.ts'
 
@@ -32,6 +40,8 @@ export class SqliteCatalog implements Catalog {
   readonly #writer: Writer
   readonly #lock: { release(): void }
   readonly #uses: Uses
+  readonly #sequence: Sequence
+  #rebuilt: boolean
   #closing: Promise<void> | undefined
 
   constructor({ reader, writer, lock, clock }: SqliteCatalogParts) {
@@ -39,7 +49,15 @@ export class SqliteCatalog implements Catalog {
     this.#writer = writer
     this.#lock = lock
     this.#uses = new Uses(clock, () => void this.#writeUses())
+    this.#sequence = new Sequence(reader.reservedSequence(), end =>
+      this.#write({ kind: 'reserve sequence', end }),
+    )
+    this.#rebuilt = reader.isRebuilt()
     this.damagedPredecessor = reader.damagedPredecessor()
+  }
+
+  get rebuilt(): boolean {
+    return this.#rebuilt
   }
 
   /** The catalog that was here did not hold together, so this one began empty: what is on disk is to be taken stock of. */
@@ -71,6 +89,14 @@ export class SqliteCatalog implements Catalog {
     return this.#read(reader => reader.listTags(repository, page))
   }
 
+  async listLocalTags(repository: Repository, page: Page) {
+    return this.#read(reader => reader.listLocalTags(repository, page))
+  }
+
+  async listHolders(digest: Digest, page: { registry: RegistryHost; limit: number }) {
+    return this.#read(reader => reader.listHolders(digest, page))
+  }
+
   async listRepositories(page: Page) {
     return this.#read(reader => reader.listRepositories(page))
   }
@@ -89,6 +115,41 @@ export class SqliteCatalog implements Catalog {
 
   async totals() {
     return this.#read(reader => reader.totals())
+  }
+
+  async findDelivery(id: number) {
+    return this.#read(({ outbox }) => outbox.find(id))
+  }
+
+  async listDeliveries(page: { after?: number; limit: number }) {
+    return this.#read(({ outbox }) => outbox.list(page))
+  }
+
+  async listDeliveriesOf(key: string) {
+    return this.#read(({ outbox }) => outbox.listOf(key))
+  }
+
+  async listDue(page: { carrier: Carrier; limit: number }) {
+    return this.#read(({ outbox }) => outbox.listDue(page))
+  }
+
+  async outboxTotals() {
+    return this.#read(({ outbox }) => outbox.totals())
+  }
+
+  sequence(): number {
+    if (this.#closing !== undefined) throw new StoreError('io', 'the catalog is closed')
+    return this.#sequence.next()
+  }
+
+  /** Reserves numbers for `sequence`. A full disk is no reason not to open: what needs a number fails then, and says why. */
+  reserveSequence(): Promise<void> {
+    return this.#sequence.extend()
+  }
+
+  async raiseSequence(floor: number) {
+    if (this.#closing !== undefined) throw new StoreError('io', 'the catalog is closed')
+    return this.#sequence.raise(floor)
   }
 
   recordManifest(record: RecordManifest) {
@@ -121,6 +182,40 @@ export class SqliteCatalog implements Catalog {
 
   forgetContent(digest: Digest) {
     return this.#write({ kind: 'forget content', digest })
+  }
+
+  async recordPush(record: RecordPush) {
+    if (record.delivery !== undefined) assertBounded(record.delivery)
+    return this.#write({ kind: 'record push', record })
+  }
+
+  deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}) {
+    const { dropDeliveries: drops = [] } = options
+    return this.#write({ kind: 'delete tag', repository, tag, drops })
+  }
+
+  removeMember(repository: Repository, digest: Digest, options: DeleteOptions = {}) {
+    const { dropDeliveries: drops = [] } = options
+    return this.#write({ kind: 'remove member', repository, digest, drops })
+  }
+
+  async recordDelivery(delivery: NewDelivery) {
+    assertBounded(delivery)
+    return this.#write({ kind: 'record delivery', delivery })
+  }
+
+  changeDelivery(id: number, change: DeliveryChange) {
+    const reason = boundedReason(change.reason)
+    return this.#write({ kind: 'change delivery', id, change: { ...change, reason } })
+  }
+
+  removeDelivery(id: number, settled?: SettledTags) {
+    return this.#write({ kind: 'remove delivery', id, settled })
+  }
+
+  async markRebuilt() {
+    await this.#write({ kind: 'mark rebuilt' })
+    this.#rebuilt = true
   }
 
   /** What was on disk when the catalog was lost has been taken stock of: `damaged` is false from the next start on. */

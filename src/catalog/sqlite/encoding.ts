@@ -2,7 +2,7 @@
 // The numbers are part of the file format: never change one, only add.
 import { type Digest, digestAlgorithm, digestHex } from '../../oci/digest.ts'
 import type { ContentClass } from '../../registry/ports/blob-store.ts'
-import type { EdgeKind, MembershipReason } from '../../registry/ports/catalog.ts'
+import type { Delivery, EdgeKind, MembershipReason } from '../../registry/ports/catalog.ts'
 
 export const CLASS_CODES = { cached: 0, kept: 1 } as const satisfies Record<ContentClass, number>
 
@@ -19,6 +19,11 @@ export const REASON_CODES = {
   confirmed: 1,
   manifest: 2,
 } as const satisfies Record<MembershipReason, number>
+
+export const STATE_CODES = {
+  waiting: 0,
+  parked: 1,
+} as const satisfies Record<Delivery['state'], number>
 
 const EDGE_KINDS: readonly EdgeKind[] = ['manifest', 'config', 'layer', 'subject']
 
@@ -50,4 +55,9 @@ export function edgeKind(code: number): EdgeKind {
 
 export function contentClass(code: number): ContentClass {
   return code === CLASS_CODES.kept ? 'kept' : 'cached'
+}
+
+/** What a later minor may call otherwise is not tried either. */
+export function deliveryState(code: number): Delivery['state'] {
+  return code === STATE_CODES.waiting ? 'waiting' : 'parked'
 }

@@ -47,7 +47,9 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
       })
     try {
       const reader = attempt(() => new Reader(openForReading(file), () => clock.nowMs()))
-      return new SqliteCatalog({ reader, writer, lock, clock })
+      const catalog = new SqliteCatalog({ reader, writer, lock, clock })
+      await catalog.reserveSequence()
+      return catalog
     } catch (error) {
       await writer.close()
       throw error

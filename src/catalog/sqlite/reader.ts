@@ -3,6 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import {
+  type RegistryHost,
   type Repository,
   type RepositoryKey,
   repositoryKey,
@@ -11,34 +12,16 @@ import {
 import type {
   CatalogTotals,
   ContentFact,
-  Edge,
   ListFact,
   ManifestFact,
   Page,
   TagFact,
 } from '../../registry/ports/catalog.ts'
 import { MAX_REFERRERS } from '../bounds.ts'
-import { contentClass, digestBytes, digestFromBytes, EDGE_CODES, edgeKind } from './encoding.ts'
+import { digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
+import { OutboxReader } from './outbox-reader.ts'
+import { type ContentRow, contentOf, edgeOf, type TagRow, tagOf } from './rows.ts'
 import type { EdgeRow } from './write-statements.ts'
-
-interface ContentRow {
-  readonly id: number
-  readonly digest: Buffer
-  readonly size: number
-  readonly media_type: string | null
-  readonly class: number
-  readonly created_at: number
-  readonly last_used_at: number
-}
-
-interface TagRow {
-  readonly name: Tag
-  readonly digest: Buffer
-  readonly checked_at: number
-  readonly changed_at: number
-  readonly previous: Buffer | null
-  readonly previous_checked_at: number | null
-}
 
 // Nothing that is written today expires; a file that a later version wrote may hold what does.
 const UNEXPIRED = '(m.expires IS NULL OR m.expires > ?)'
@@ -52,16 +35,18 @@ WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
 const CONTENT_COLUMNS =
   'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
 const TAG_COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,
-  (SELECT digest FROM content WHERE id = t.previous) AS previous, t.previous_checked_at`
+  (SELECT digest FROM content WHERE id = t.previous) AS previous, t.previous_checked_at, t.local`
 const TAG_TABLES =
   'FROM repository r JOIN tag t ON t.repository = r.id JOIN content c ON c.id = t.content'
 
 export class Reader {
+  readonly outbox: OutboxReader
   readonly #database: Database
   readonly #sql: ReturnType<typeof prepareReads>
   readonly #nowMs: () => number
 
   constructor(database: Database, nowMs: () => number) {
+    this.outbox = new OutboxReader(database)
     this.#database = database
     this.#sql = prepareReads(database)
     this.#nowMs = nowMs
@@ -100,6 +85,21 @@ export class Reader {
     return rows.map(tagOf)
   }
 
+  listLocalTags(repository: Repository, { after = '', limit }: Page): TagFact[] {
+    const rows = this.#sql.listLocalTags.all(repositoryKey(repository), after, limit) as TagRow[]
+    return rows.map(tagOf)
+  }
+
+  listHolders(
+    digest: Digest,
+    { registry, limit }: { registry: RegistryHost; limit: number },
+  ): RepositoryKey[] {
+    // Keys of the registry are those between `host/` and the text that follows all of them.
+    const range = [`${registry}/`, `${registry}0`]
+    const found = this.#sql.listHolders.all(digestBytes(digest), ...range, this.#nowMs(), limit)
+    return found as RepositoryKey[]
+  }
+
   listRepositories({ after = '', limit }: Page): RepositoryKey[] {
     return this.#sql.listRepositories.all(after, limit) as RepositoryKey[]
   }
@@ -123,6 +123,15 @@ export class Reader {
 
   totals(): CatalogTotals {
     return this.#sql.totals.get() as CatalogTotals
+  }
+
+  /** The end of the last range of numbers that was reserved. */
+  reservedSequence(): number {
+    return (this.#sql.sequence.get() as number | undefined) ?? 0
+  }
+
+  isRebuilt(): boolean {
+    return this.#sql.rebuilt.get() !== undefined
   }
 
   /** Where a damaged predecessor was moved, until someone says that recovery is done. */
@@ -162,6 +171,18 @@ function prepareReads(database: Database) {
     listTags: row(
       `SELECT ${TAG_COLUMNS} ${TAG_TABLES} WHERE r.key = ? AND t.name > ? ORDER BY t.name LIMIT ?`,
     ),
+    // Named, because the planner takes the primary key, which holds the other tags too.
+    listLocalTags: row(
+      `SELECT ${TAG_COLUMNS} FROM tag t INDEXED BY tag_local JOIN content c ON c.id = t.content
+       WHERE t.repository = (SELECT id FROM repository WHERE key = ?) AND t.local = 1 AND t.name > ?
+       ORDER BY t.name LIMIT ?`,
+    ),
+    listHolders: one(
+      `SELECT r.key FROM repository_content m JOIN repository r ON r.id = m.repository
+       WHERE m.content = (SELECT id FROM content WHERE digest = ? AND present = 1)
+         AND r.key > ? AND r.key < ? AND ${UNEXPIRED}
+       ORDER BY r.key LIMIT ?`,
+    ),
     listRepositories: one(
       'SELECT key FROM repository WHERE held > 0 AND key > ? ORDER BY key LIMIT ?',
     ),
@@ -185,42 +206,8 @@ function prepareReads(database: Database) {
     totals: row(
       `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes FROM totals`,
     ),
+    sequence: one(`SELECT value FROM meta WHERE key = 'sequence'`),
+    rebuilt: one(`SELECT 1 FROM meta WHERE key = 'rebuilt'`),
     damaged: one(`SELECT value FROM meta WHERE key = 'damaged predecessor'`),
-  }
-}
-
-function contentOf(row: ContentRow): ContentFact {
-  return {
-    digest: digestFromBytes(row.digest),
-    sizeBytes: row.size,
-    mediaType: row.media_type ?? undefined,
-    contentClass: contentClass(row.class),
-    createdAtMs: row.created_at,
-    lastUsedAtMs: row.last_used_at,
-  }
-}
-
-function edgeOf(row: EdgeRow): Edge {
-  return {
-    child: digestFromBytes(row.digest),
-    kind: edgeKind(row.kind),
-    sizeBytes: row.size,
-    mediaType: row.media_type,
-    platform: row.platform ?? undefined,
-    distributable: row.distributable === 1,
-  }
-}
-
-function tagOf(row: TagRow): TagFact {
-  const { previous, previous_checked_at: checkedAtMs } = row
-  return {
-    tag: row.name,
-    digest: digestFromBytes(row.digest),
-    checkedAtMs: row.checked_at,
-    changedAtMs: row.changed_at,
-    previous:
-      previous === null || checkedAtMs === null
-        ? undefined
-        : { digest: digestFromBytes(previous), checkedAtMs },
   }
 }

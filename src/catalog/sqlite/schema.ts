@@ -3,6 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
+import { PUSHES } from './schema-pushes.ts'
 
 export interface Migration {
   /** `PRAGMA user_version` after this step: major × 1000 + minor. Ascending. */
@@ -140,7 +141,10 @@ BEGIN UPDATE totals SET repositories = repositories + (NEW.held > 0) - (OLD.held
 `
 
 /** Every step there ever was, in order. A step that was released is never changed: a correction is a new step. */
-export const MIGRATIONS: readonly Migration[] = [{ version: 1000, sql: TABLES + TRIGGERS }]
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 1000, sql: TABLES + TRIGGERS },
+  { version: 1001, sql: PUSHES },
+]
 
 /**
  * Brings the file to the newest version known here, all steps in one transaction. A newer minor of the same major is left

@@ -1,4 +1,4 @@
-// The SQL of the writes, prepared once per connection. What they mean together is told in operations.ts.
+// The SQL of the writes, prepared once per connection. What they mean together is told in record-content.ts and record-tags.ts.
 import type { Database } from 'better-sqlite3'
 import { EDGE_CODES, REASON_CODES } from './encoding.ts'
 
@@ -57,6 +57,25 @@ ON CONFLICT DO UPDATE SET
   checked_at = excluded.checked_at,
   content = excluded.content`
 
+// repository, tag, content, checked at, changed at, local, entry of the outbox.
+const PUSH_TAG = `
+INSERT INTO tag (repository, name, content, checked_at, changed_at, local, delivery) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  changed_at = iif(content = excluded.content, changed_at, excluded.changed_at),
+  checked_at = excluded.checked_at,
+  content = excluded.content,
+  local = excluded.local,
+  delivery = excluded.delivery,
+  previous = NULL,
+  previous_checked_at = NULL`
+
+// now, repository's key, tag, digest, entry of the outbox. Entries are carried in order, so a later push of the tag is still to come.
+const SETTLE_TAG = `
+UPDATE tag SET local = 0, checked_at = ?
+WHERE repository = (SELECT id FROM repository WHERE key = ?) AND name = ?
+  AND content = (SELECT id FROM content WHERE digest = ?)
+  AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = tag.delivery AND o.id > ?)`
+
 const LIST_EDGES = `
 SELECT c.digest, e.kind, e.size, e.media_type, e.platform, e.distributable
 FROM edge e JOIN content c ON c.id = e.child WHERE e.parent = ? ORDER BY e.position`
@@ -93,6 +112,19 @@ export function prepareWrites(database: Database) {
     deleteTag: row(
       'DELETE FROM tag WHERE repository = (SELECT id FROM repository WHERE key = ?) AND name = ?',
     ),
+    releaseTag: row('UPDATE tag SET local = 0 WHERE repository = ? AND name = ? AND local = 1'),
+    pushTag: row(PUSH_TAG),
+    settleTag: row(SETTLE_TAG),
+    deleteMember: row('DELETE FROM repository_content WHERE repository = ? AND content = ?'),
+    releaseTagsOf: row(
+      'UPDATE tag SET local = 0 WHERE content = ? AND repository = ? AND local = 1',
+    ),
+    deleteTagsOf: row('DELETE FROM tag WHERE content = ? AND repository = ?'),
+    reserveSequence: row(
+      `INSERT INTO meta (key, value) VALUES ('sequence', CAST(? AS INTEGER))
+       ON CONFLICT DO UPDATE SET value = max(value, excluded.value)`,
+    ),
+    markRebuilt: row(`INSERT INTO meta (key, value) VALUES ('rebuilt', 1) ON CONFLICT DO NOTHING`),
     markRecovered: row(`DELETE FROM meta WHERE key = 'damaged predecessor'`),
     upsertList: row(
       `INSERT INTO list (repository, key, body, checked_at) VALUES (?, ?, ?, ?)
@@ -100,3 +132,5 @@ export function prepareWrites(database: Database) {
     ),
   }
 }
+
+export type WriteStatements = ReturnType<typeof prepareWrites>

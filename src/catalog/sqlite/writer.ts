@@ -3,6 +3,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError } from '../../registry/ports/blob-store.ts'
+import type { NewDelivery } from '../../registry/ports/catalog.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'
@@ -17,6 +18,7 @@ interface Waiting {
 
 /** Rows that may wait for the disk, about 50 MB of them; a hundred of the largest manifests. */
 const MAX_WAITING_ROWS = 250_000
+const BYTES_PER_ROW = 200
 /** Rows in one transaction: some 50 ms of work, so that a single write never waits long behind a crowd. */
 const MAX_BATCH_ROWS = 5000
 /** Enough for the objects of a batch. */
@@ -175,11 +177,25 @@ function rowsOf(operation: Operation): number {
   switch (operation.kind) {
     case 'record manifest':
       return 1 + operation.record.manifest.edges.length
+    case 'record push': {
+      const { manifest, tags, delivery } = operation.record
+      return 1 + manifest.edges.length + tags.length + payloadRows(delivery)
+    }
+    case 'record delivery':
+      return 1 + payloadRows(operation.delivery)
+    case 'delete tag':
+    case 'remove member':
+      return 1 + operation.drops.length
     case 'note uses':
       return operation.uses.length
     default:
       return 1
   }
+}
+
+/** A payload takes the memory of many rows. */
+function payloadRows(delivery: NewDelivery | undefined): number {
+  return Math.ceil((delivery?.payload.length ?? 0) / BYTES_PER_ROW)
 }
 
 function tooManyWaiting(rows: number): StoreError {

@@ -1,0 +1,92 @@
+// The reads of the outbox, on the calling thread as those of reader.ts: each is a look-up by key or the beginning of an index, however
+// many entries wait.
+import type { Database } from 'better-sqlite3'
+import {
+  CARRIERS,
+  type Carrier,
+  type Delivery,
+  type OutboxTotals,
+} from '../../registry/ports/catalog.ts'
+import { MAX_DELIVERIES_OF_KEY } from '../bounds.ts'
+import { deliveryState, STATE_CODES } from './encoding.ts'
+
+interface DeliveryRow {
+  readonly id: number
+  readonly carrier: Carrier
+  readonly key: string
+  readonly payload: string
+  readonly created_at: number
+  readonly state: number
+  readonly attempts: number
+  readonly next_at: number
+  readonly in_doubt: number
+  readonly reason: string | null
+}
+
+const COLUMNS =
+  'id, carrier, key, payload, created_at, state, attempts, next_at, in_doubt, reason FROM outbox'
+
+export class OutboxReader {
+  readonly #sql: ReturnType<typeof prepareReads>
+
+  constructor(database: Database) {
+    this.#sql = prepareReads(database)
+  }
+
+  find(id: number): Delivery | undefined {
+    const row = this.#sql.find.get(id) as DeliveryRow | undefined
+    return row === undefined ? undefined : deliveryOf(row)
+  }
+
+  list({ after = 0, limit }: { after?: number; limit: number }): Delivery[] {
+    return (this.#sql.list.all(after, limit) as DeliveryRow[]).map(deliveryOf)
+  }
+
+  listOf(key: string): Delivery[] {
+    return (this.#sql.listOf.all(key) as DeliveryRow[]).map(deliveryOf)
+  }
+
+  listDue({ carrier, limit }: { carrier: Carrier; limit: number }): Delivery[] {
+    return (this.#sql.listDue.all(carrier, limit) as DeliveryRow[]).map(deliveryOf)
+  }
+
+  totals(): OutboxTotals[] {
+    return CARRIERS.map(carrier => {
+      const row = this.#sql.totals.get(carrier) as { waiting: number; parked: number } | undefined
+      const { waiting, parked } = row ?? { waiting: 0, parked: 0 }
+      const oldest = this.#sql.oldest.get(carrier) as number | undefined
+      return { carrier, waiting, parked, oldestAtMs: oldest }
+    })
+  }
+}
+
+function prepareReads(database: Database) {
+  const row = (sql: string) => database.prepare(sql)
+  return {
+    find: row(`SELECT ${COLUMNS} WHERE id = ?`),
+    list: row(`SELECT ${COLUMNS} WHERE id > ? ORDER BY id LIMIT ?`),
+    listOf: row(`SELECT ${COLUMNS} WHERE key = ? ORDER BY id LIMIT ${MAX_DELIVERIES_OF_KEY}`),
+    listDue: row(`SELECT ${COLUMNS} WHERE carrier = ? AND first = 1 ORDER BY next_at, id LIMIT ?`),
+    totals: row('SELECT waiting, parked FROM outbox_totals WHERE carrier = ?'),
+    oldest: row(
+      `SELECT created_at FROM outbox WHERE carrier = ? AND state = ${STATE_CODES.waiting}
+       ORDER BY created_at LIMIT 1`,
+    ).pluck(),
+  }
+}
+
+function deliveryOf(row: DeliveryRow): Delivery {
+  const { id, carrier, key, payload, attempts } = row
+  return {
+    id,
+    carrier,
+    key,
+    payload,
+    createdAtMs: row.created_at,
+    state: deliveryState(row.state),
+    attempts,
+    nextAtMs: row.next_at,
+    inDoubt: row.in_doubt === 1,
+    reason: row.reason ?? undefined,
+  }
+}

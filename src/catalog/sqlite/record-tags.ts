@@ -1,0 +1,73 @@
+// What points a tag, settles it or removes it. Tags that are `local` are guarded by triggers of the tables: an upstream's word passes
+// them by without effect; what a client says takes `local` from them first.
+import type { Digest } from '../../oci/digest.ts'
+import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import type { RecordPush, TagCheck } from '../../registry/ports/catalog.ts'
+import { digestBytes } from './encoding.ts'
+import type { ContentWrites } from './record-content.ts'
+import type { WriteStatements } from './write-statements.ts'
+
+/** The tags of a delivery that is at the upstream now. */
+export interface SettledTags {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly tags: readonly Tag[]
+  readonly atMs: number
+}
+
+export function tagWrites(sql: WriteStatements, { repositoryId, contentId }: ContentWrites) {
+  return { recordTag, pushTags, forgetTag, deleteTag, deleteMember, settleTags }
+
+  function recordTag(fact: {
+    readonly repository: Repository
+    readonly tag: Tag
+    readonly digest: Digest
+    readonly check: TagCheck
+  }): void {
+    const { repository, tag, digest } = fact
+    const { checkedAtMs, previous } = fact.check
+    sql.upsertTag.run(
+      repositoryId(repository),
+      tag,
+      contentId(digest),
+      checkedAtMs,
+      checkedAtMs,
+      previous === undefined ? null : contentId(previous.digest),
+      previous?.checkedAtMs ?? null,
+    )
+  }
+
+  function pushTags({ repository, manifest, tags, local, delivery, atMs }: RecordPush): void {
+    const id = repositoryId(repository)
+    const content = contentId(manifest.digest)
+    for (const tag of tags) {
+      sql.releaseTag.run(id, tag)
+      sql.pushTag.run(id, tag, content, atMs, atMs, local ? 1 : 0, delivery?.id ?? null)
+    }
+  }
+
+  function forgetTag(repository: Repository, tag: Tag): void {
+    sql.deleteTag.run(repositoryKey(repository), tag)
+  }
+
+  function deleteTag(repository: Repository, tag: Tag): void {
+    const id = sql.findRepository.get(repositoryKey(repository))
+    if (id !== undefined) sql.releaseTag.run(id, tag)
+    forgetTag(repository, tag)
+  }
+
+  function deleteMember(repository: Repository, digest: Digest): void {
+    const id = sql.findRepository.get(repositoryKey(repository))
+    const content = sql.findContent.get(digestBytes(digest))
+    if (id === undefined || content === undefined) return
+    if (sql.deleteMember.run(id, content).changes === 0) return
+    sql.releaseTagsOf.run(content, id)
+    sql.deleteTagsOf.run(content, id)
+  }
+
+  function settleTags(delivery: number, settled: SettledTags): void {
+    const { repository, digest, tags, atMs } = settled
+    const key = repositoryKey(repository)
+    for (const tag of tags) sql.settleTag.run(atMs, key, tag, digestBytes(digest), delivery)
+  }
+}
