@@ -17,6 +17,8 @@ export interface Descriptor {
   readonly annotations: Readonly<Record<string, string>> | undefined
   /** `os/architecture[/variant]`, of a child of an index. */
   readonly platform: string | undefined
+  /** The content itself, as written; undefined when missing. See embedded-data.ts. */
+  readonly data: unknown
 }
 
 /** Longer than any digest or media type there is (sha512: 135); what is longer is no honest descriptor. */
@@ -51,6 +53,7 @@ export function parseDescriptor(value: unknown, where: string): Descriptor {
     artifactType: readText(object, 'artifactType', where),
     annotations: readAnnotations(object, where),
     platform: readPlatform(object),
+    data: object['data'] ?? undefined,
   }
 }
 

@@ -8,9 +8,16 @@ export class Flights<Value> {
   run(key: string, start: () => Promise<Value>): { promise: Promise<Value>; joined: boolean } {
     const running = this.#running.get(key)
     if (running !== undefined) return { promise: running, joined: true }
-    const promise = start().finally(() => this.#running.delete(key))
+    const promise = start().finally(() => {
+      if (this.#running.get(key) === promise) this.#running.delete(key)
+    })
     this.#running.set(key, promise)
     return { promise, joined: false }
+  }
+
+  /** Nobody joins what runs under `key` any more: its answer is old news to whoever asks from now on. */
+  close(key: string): void {
+    this.#running.delete(key)
   }
 
   get size(): number {

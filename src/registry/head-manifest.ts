@@ -1,7 +1,8 @@
 // HEAD of a manifest, by tag or digest: as its GET without the bytes; a cold one costs one HEAD at the upstream (R44).
 import type { Digest } from '../oci/digest.ts'
-import { type Repository, repositoryKey } from '../oci/reference.ts'
+import type { Repository } from '../oci/reference.ts'
 import type { ManifestAnswer, ManifestRequest } from './answers.ts'
+import { orAbsent } from './head-before-push.ts'
 import {
   answer,
   assertDeliverable,
@@ -13,9 +14,10 @@ import {
   tagStory,
   withoutBytes,
 } from './manifest-delivery.ts'
+import { manifestKey } from './negative-cache.ts'
 import { UpstreamError } from './ports/upstream.ts'
 import { isAccepted, local, pullTagged } from './pull-manifest.ts'
-import type { ResolvedTag } from './resolve-tag.ts'
+import type { ResolvedTag } from './resolved-tag.ts'
 import { telling } from './upstream-failure.ts'
 
 /** @throws RegistryError */
@@ -27,16 +29,26 @@ export async function headManifest(
   return telling(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
-    const context = { ...deps, namespace }
-    const { reference } = request
-    if (reference.kind === 'digest') return headDigest(context, repository, reference.digest)
-    const { tag } = reference
-    const head = await resolving(context, repository, { tag, wantsBytes: false }, resolved =>
-      headResolved(context, repository, resolved),
+    const asker = { policies: deps.policies, mayPush: request.mayPush }
+    return orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, () =>
+      headProxied({ ...deps, namespace }, repository, request),
     )
-    if (isAccepted(request, head.mediaType)) return head
-    return withoutBytes(await pullTagged(context, repository, { ...request, tag }))
   })
+}
+
+async function headProxied(
+  context: ManifestContext,
+  repository: Repository,
+  request: ManifestRequest,
+): Promise<ManifestAnswer> {
+  const { reference } = request
+  if (reference.kind === 'digest') return headDigest(context, repository, reference.digest)
+  const { tag } = reference
+  const head = await resolving(context, repository, { tag, wantsBytes: false }, resolved =>
+    headResolved(context, repository, resolved),
+  )
+  if (isAccepted(request, head.mediaType)) return head
+  return withoutBytes(await pullTagged(context, repository, { ...request, tag }))
 }
 
 async function headDigest(
@@ -50,13 +62,12 @@ async function headDigest(
   if (context.namespace.policy.offline) {
     throw offline(repository, 'the manifest is not here')
   }
-  const key = `${repositoryKey(repository)} ${digest}`
-  context.negative.check(key)
+  const { upstream } = context.namespace
+  const reference = { kind: 'digest', digest } as const
   try {
-    const head = await context.namespace.upstream.headManifest(repository.name, {
-      kind: 'digest',
-      digest,
-    })
+    const head = await context.negative.ask(manifestKey(repository, reference), () =>
+      upstream.headManifest(repository.name, reference),
+    )
     const { mediaType, sizeBytes, warnings } = head
     if (head.digest === digest && mediaType !== undefined && sizeBytes !== undefined) {
       return {
@@ -70,7 +81,6 @@ async function headDigest(
       }
     }
   } catch (error) {
-    context.negative.note(key, error)
     if (!(error instanceof UpstreamError) || error.failure !== 'unsupported') throw error
   }
   const { content, source } = await get(context, repository, digest)

@@ -3,13 +3,13 @@
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { parseManifest } from '../oci/manifest.ts'
-import { formatReference, type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
+import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Source } from './answers.ts'
 import { bestEffort } from './best-effort.ts'
 import { manifestFact } from './edges.ts'
 import { Flights } from './flights.ts'
 import type { Namespace } from './namespaces.ts'
-import { NegativeCache } from './negative-cache.ts'
+import { manifestKey, type NegativeCache, type Question } from './negative-cache.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog, ManifestFact, PreviousDigest } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
@@ -36,6 +36,11 @@ export class ManifestContents {
 
   constructor(deps: ManifestContentDeps) {
     this.#deps = deps
+  }
+
+  /** The tag was pushed: who asks for it now does not share the answer to an older question. */
+  closeTag(repository: Repository, tag: Tag): void {
+    this.#flights.close(flightOf(repository, tag))
   }
 
   /** What is here and belongs to this repository; undefined when it must be fetched. */
@@ -85,7 +90,7 @@ export class ManifestContents {
     tag: Tag,
     options: { namespace: Namespace; previous: PreviousDigest | undefined },
   ): Promise<{ content: ManifestContent; source: Source }> {
-    const { promise, joined } = this.#flights.run(`${repositoryKey(repository)}:${tag}`, () =>
+    const { promise, joined } = this.#flights.run(flightOf(repository, tag), () =>
       this.#fetch(repository, { kind: 'tag', tag }, options),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
@@ -110,9 +115,10 @@ export class ManifestContents {
 
   /** Does the upstream say so? False also where it gives no answer to a HEAD: then a GET has to tell. */
   async #isIn(repository: Repository, digest: Digest, { upstream }: Namespace): Promise<boolean> {
+    const reference = { kind: 'digest', digest } as const
     try {
-      const head = await this.#asking(repository, digest, () =>
-        upstream.headManifest(repository.name, { kind: 'digest', digest }),
+      const head = await this.#deps.negative.ask(manifestKey(repository, reference), () =>
+        upstream.headManifest(repository.name, reference),
       )
       return head.digest === undefined || head.digest === digest
     } catch (error) {
@@ -126,35 +132,14 @@ export class ManifestContents {
     reference: { kind: 'digest'; digest: Digest } | { kind: 'tag'; tag: Tag },
     options: { namespace: Namespace; previous?: PreviousDigest | undefined },
   ): Promise<ManifestContent> {
-    const answer = await this.#asking(repository, formatReference(reference), () =>
-      options.namespace.upstream.getManifest(repository.name, reference),
-    )
-    const digest = this.#verified(
-      repository,
-      answer,
-      reference.kind === 'digest' ? reference.digest : undefined,
-    )
-    return this.#keep(repository, {
-      ...answer,
-      digest,
-      ...(reference.kind === 'tag' ? { tag: reference.tag, previous: options.previous } : {}),
+    return this.#deps.negative.ask(manifestKey(repository, reference), async question => {
+      const answer = await options.namespace.upstream.getManifest(repository.name, reference)
+      const wanted = reference.kind === 'digest' ? reference.digest : undefined
+      const found = { ...answer, digest: this.#verified(repository, answer, wanted) }
+      if (reference.kind === 'digest') return this.#keep(repository, found)
+      const { tag } = reference
+      return this.#keep(repository, { ...found, tagged: { ...options, tag, question } })
     })
-  }
-
-  /** One question to the upstream; a 404 is remembered for a moment. */
-  async #asking<Answer>(
-    repository: Repository,
-    reference: string,
-    ask: () => Promise<Answer>,
-  ): Promise<Answer> {
-    const key = `${repositoryKey(repository)} ${reference}`
-    this.#deps.negative.check(key)
-    try {
-      return await ask()
-    } catch (error) {
-      this.#deps.negative.note(key, error)
-      throw error
-    }
   }
 
   /** The digest of what came, when it is the one that was asked for and the one that the upstream claims (R36). */
@@ -186,12 +171,11 @@ export class ManifestContents {
       digest: Digest
       mediaType: string
       warnings: readonly string[]
-      tag?: Tag
-      previous?: PreviousDigest | undefined
+      tagged?: { tag: Tag; previous?: PreviousDigest | undefined; question: Question }
     },
   ): Promise<ManifestContent> {
     const { catalog, store, clock, note } = this.#deps
-    const { bytes, digest, tag, previous } = found
+    const { bytes, digest, tagged } = found
     const fact = this.#parsed(repository, found)
     await bestEffort(note, async () => {
       await store.put(digest, bytes, 'cached')
@@ -201,7 +185,12 @@ export class ManifestContents {
         contentClass: 'cached',
         atMs: clock.nowMs(),
       } as const
-      await catalog.recordManifest(tag === undefined ? record : { ...record, tag, previous })
+      await catalog.recordManifest(
+        // A tag that was pushed meanwhile does not go back to what the upstream said before.
+        tagged?.question.isCurrent
+          ? { ...record, tag: tagged.tag, previous: tagged.previous }
+          : record,
+      )
     })
     return { fact, bytes, warnings: found.warnings }
   }
@@ -227,4 +216,8 @@ export class ManifestContents {
   #lied(repository: Repository, what: string): void {
     this.#deps.note({ kind: 'content lied', registry: repository.registry, what })
   }
+}
+
+function flightOf(repository: Repository, tag: Tag): string {
+  return `${repositoryKey(repository)}:${tag}`
 }

@@ -12,7 +12,9 @@ import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog, ManifestFact } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import { UpstreamError } from './ports/upstream.ts'
-import { isOnlyKnown, type ResolvedTag, type TagResolver } from './resolve-tag.ts'
+import type { RepositoryPolicies } from './repository-policy.ts'
+import type { TagResolver } from './resolve-tag.ts'
+import { isOnlyKnown, type ResolvedTag } from './resolved-tag.ts'
 
 export interface ManifestDeps {
   readonly store: BlobStore
@@ -22,6 +24,7 @@ export interface ManifestDeps {
   readonly negative: NegativeCache
   readonly contents: ManifestContents
   readonly tags: TagResolver
+  readonly policies: RepositoryPolicies
 }
 
 /** The same for one namespace, whose upstream may be asked. */
@@ -63,10 +66,13 @@ export function tagStory(
   resolved: ResolvedTag,
   source: Source,
 ): Pick<ManifestAnswer, 'source' | 'ageMs' | 'warnings'> {
+  const { warnings } = resolved
+  // No upstream ever confirmed it.
+  if (resolved.source === 'local') return { source: 'local', ageMs: undefined, warnings }
   return {
     source: resolved.source === 'stale' ? 'stale' : source,
     ageMs: Math.max(0, deps.clock.nowMs() - resolved.checkedAtMs),
-    warnings: resolved.warnings,
+    warnings,
   }
 }
 

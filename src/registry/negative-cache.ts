@@ -1,6 +1,14 @@
 // What an upstream said it does not have, remembered briefly (R94): long enough to spare it a herd, short enough that a
-// signature pushed a minute after its image is seen (R81).
+// signature pushed a minute after its image is seen (R81). A push through this edge is seen at once, also by the questions that were
+// under way (R115).
 import { LRUCache } from 'lru-cache'
+import type { Digest } from '../oci/digest.ts'
+import {
+  formatReference,
+  type Reference,
+  type Repository,
+  repositoryKey,
+} from '../oci/reference.ts'
 import type { Clock } from './ports/clock.ts'
 import { UpstreamError } from './ports/upstream.ts'
 
@@ -9,8 +17,16 @@ const TTL_MS = 30_000
 /** Enough for the misses of a busy half minute; an entry is a few hundred bytes. */
 const MAX_ENTRIES = 10_000
 
+/** One question to an upstream. */
+export interface Question {
+  /** False once a push made the answer to it old news: it may be given to who asked, and MUST NOT be written down. */
+  readonly isCurrent: boolean
+}
+
 export class NegativeCache {
   readonly #entries: LRUCache<string, UpstreamError>
+  /** Under way now: no more than there are requests. */
+  readonly #asked = new Map<string, Set<{ isCurrent: boolean }>>()
 
   constructor(clock: Clock) {
     this.#entries = new LRUCache({
@@ -22,15 +38,52 @@ export class NegativeCache {
     })
   }
 
-  /** @throws UpstreamError not-found, when the upstream said so less than half a minute ago. */
-  check(key: string): void {
-    const error = this.#entries.get(key)
-    if (error !== undefined) throw error
+  /**
+   * Asks, unless the upstream said not-found to the same less than half a minute ago; a plain 404 is remembered, and no other failure.
+   * @throws UpstreamError; what else `ask` throws
+   */
+  async ask<Answer>(key: string, ask: (question: Question) => Promise<Answer>): Promise<Answer> {
+    const known = this.#entries.get(key)
+    if (known !== undefined) throw known
+    const question = this.#begin(key)
+    try {
+      return await ask(question)
+    } catch (error) {
+      if (question.isCurrent && error instanceof UpstreamError && error.failure === 'not-found')
+        this.#entries.set(key, error)
+      throw error
+    } finally {
+      this.#end(key, question)
+    }
   }
 
-  /** Remembers `error` if it is a plain 404; no effect for every other failure (R94). */
-  note(key: string, error: unknown): void {
-    if (error instanceof UpstreamError && error.failure === 'not-found')
-      this.#entries.set(key, error)
+  /** What is asked for under `key` was pushed. */
+  forget(key: string): void {
+    this.#entries.delete(key)
+    for (const question of this.#asked.get(key) ?? []) question.isCurrent = false
   }
+
+  #begin(key: string): { isCurrent: boolean } {
+    const question = { isCurrent: true }
+    const asked = this.#asked.get(key)
+    if (asked === undefined) this.#asked.set(key, new Set([question]))
+    else asked.add(question)
+    return question
+  }
+
+  #end(key: string, question: { isCurrent: boolean }): void {
+    const asked = this.#asked.get(key)
+    asked?.delete(question)
+    if (asked?.size === 0) this.#asked.delete(key)
+  }
+}
+
+/** The key under which the misses of a blob are remembered. */
+export function blobKey(repository: Repository, digest: Digest): string {
+  return `${repositoryKey(repository)} blob ${digest}`
+}
+
+/** The same of a manifest, by tag or digest. */
+export function manifestKey(repository: Repository, reference: Reference): string {
+  return `${repositoryKey(repository)} ${formatReference(reference)}`
 }

@@ -11,8 +11,9 @@ import type { Fill } from './fill.ts'
 import type { Fills } from './fills.ts'
 import type { Flights } from './flights.ts'
 import { follow, readWhole } from './follow.ts'
+import { isPushing, orAbsent } from './head-before-push.ts'
 import type { Namespace, Namespaces } from './namespaces.ts'
-import type { NegativeCache } from './negative-cache.ts'
+import { blobKey, type NegativeCache } from './negative-cache.ts'
 import type { BlobStore, StoredBlob } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
@@ -20,6 +21,7 @@ import type { NoteEvent } from './ports/events.ts'
 import { type UpstreamBlobHead, UpstreamError } from './ports/upstream.ts'
 import type { Readers } from './readers.ts'
 import type { SharedHandle } from './shared-handle.ts'
+import type { RepositoryPolicies } from './repository-policy.ts'
 import { telling, tellingEach } from './upstream-failure.ts'
 
 export interface PullBlobDeps {
@@ -33,6 +35,7 @@ export interface PullBlobDeps {
   readonly heads: Flights<UpstreamBlobHead>
   readonly readers: Readers
   readonly note: NoteEvent
+  readonly policies: RepositoryPolicies
 }
 
 /** @throws RegistryError */
@@ -65,12 +68,14 @@ export async function pullBlob(
   })
 }
 
-/** Never downloads the blob (R62). @throws RegistryError */
+/** Never downloads the blob (R62). `mayPush` is explained at Registry. @throws RegistryError */
 export async function headBlob(
   deps: PullBlobDeps,
   repository: Repository,
   digest: Digest,
+  { mayPush }: { mayPush?: boolean | undefined } = {},
 ): Promise<BlobHead> {
+  const asker = { policies: deps.policies, mayPush }
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     const stored = (await deps.catalog.isMember(repository, digest))
@@ -84,13 +89,17 @@ export async function headBlob(
       }
     }
     const upstream = requireUpstream(repository, namespace)
-    const declared = await deps.catalog.sizeOf(repository, digest)
+    const declared = isPushing(asker, repository)
+      ? undefined
+      : await deps.catalog.sizeOf(repository, digest)
     if (declared !== undefined) return { digest, sizeBytes: declared, source: 'miss' }
-    return asking(deps, repository, digest, async () => {
-      const { sizeBytes } = await confirm(deps, repository, { digest, namespace: upstream })
-      if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }
-      throw new UpstreamError('invalid', 'the upstream does not tell the length of the blob')
-    })
+    return orAbsent(asker, { repository, missing: 'BLOB_UNKNOWN' }, () =>
+      asking(deps, repository, digest, async () => {
+        const { sizeBytes } = await confirm(deps, repository, { digest, namespace: upstream })
+        if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }
+        throw new UpstreamError('invalid', 'the upstream does not tell the length of the blob')
+      }),
+    )
   })
 }
 
@@ -281,12 +290,5 @@ async function asking<Answer>(
   digest: Digest,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
-  const key = `${repositoryKey(repository)} blob ${digest}`
-  deps.negative.check(key)
-  try {
-    return await ask()
-  } catch (error) {
-    deps.negative.note(key, error)
-    throw error
-  }
+  return deps.negative.ask(blobKey(repository, digest), ask)
 }

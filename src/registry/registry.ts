@@ -1,12 +1,17 @@
 // The registry as one thing: every use case of this room, wired over the ports. No HTTP, no disk, no database in here.
 import type { Digest } from '../oci/digest.ts'
 import type { BlobAnswer, Registry } from './answers.ts'
+import { appendUpload } from './append-upload.ts'
+import { BlobPresence } from './blob-presence.ts'
+import { deleteBlob } from './delete-blob.ts'
 import { Fills } from './fills.ts'
+import { finishUpload } from './finish-upload.ts'
 import { headManifest } from './head-manifest.ts'
 import { Flights } from './flights.ts'
 import { listReferrers } from './list-referrers.ts'
 import { listTags } from './list-tags.ts'
 import { ManifestContents } from './manifest-content.ts'
+import { mountBlob } from './mount-blob.ts'
 import type { Namespaces } from './namespaces.ts'
 import { NegativeCache } from './negative-cache.ts'
 import type { BlobStore } from './ports/blob-store.ts'
@@ -17,11 +22,15 @@ import type { FactStore } from './ports/facts.ts'
 import type { UpstreamBlobHead } from './ports/upstream.ts'
 import { pullBlob, headBlob } from './pull-blob.ts'
 import { pullManifest } from './pull-manifest.ts'
+import { type Purged, purgeUploads } from './purge-uploads.ts'
 import { Readers } from './readers.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './resolve-tag.ts'
 import type { Route } from './route.ts'
+import { routeFrom } from './route-from.ts'
 import { SpaceLedger } from './space.ts'
+import { startUpload } from './start-upload.ts'
+import { Uploads } from './uploads.ts'
 import { UpstreamLists } from './upstream-lists.ts'
 
 export interface RegistryDeps {
@@ -42,7 +51,12 @@ export interface RegistryDeps {
 export interface RunningRegistry extends Registry {
   /** Resolves when no fill of this blob runs any more; at once when none does. Readers are done before the disk is. */
   settled(digest: Digest): Promise<void>
-  /** Parks the fills that run, for the next process to resume. Call it once nobody asks any more. */
+  /**
+   * Removes uploads that nobody has gone on with for so long; with `dryRun` only counts them. Tells of it by one event.
+   * @throws StoreError
+   */
+  purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
+  /** Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks any more. */
   stop(): Promise<void>
 }
 
@@ -66,13 +80,17 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     fills,
     heads: new Flights<UpstreamBlobHead>(),
     readers: new Readers(),
+    policies: deps.policies,
   }
-  const listDeps = { catalog, namespaces, lists, contents }
+  const presence = new BlobPresence({ ...deps, negative })
+  const uploads = new Uploads({ ...deps, space })
+  const pushDeps = { ...deps, space, uploads, presence }
+  const listDeps = { ...deps, lists, contents }
   return {
     route: deps.route,
     headManifest: (repository, request) => headManifest(manifestDeps, repository, request),
     pullManifest: (repository, request) => pullManifest(manifestDeps, repository, request),
-    headBlob: (repository, digest) => headBlob(blobDeps, repository, digest),
+    headBlob: (repository, digest, options) => headBlob(blobDeps, repository, digest, options),
     pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobDeps, repository, digest),
     listTags: (repository, page) => listTags(listDeps, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
@@ -83,7 +101,20 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
       const repositories = await catalog.listRepositories(page)
       return { repositories: repositories.slice(0, limit), more: repositories.length > limit }
     },
+    policyOf: repository => deps.policies.find(repository),
+    routeFrom: (target, from, host) => routeFrom(deps.route, target, { from, host }),
+    startUpload: (repository, options) => startUpload(pushDeps, repository, options),
+    mountBlob: (repository, mount) => mountBlob(pushDeps, repository, mount),
+    uploadState: (repository, id) => uploads.state(repository, id),
+    appendUpload: (repository, id, chunk) => appendUpload(pushDeps, repository, { id, chunk }),
+    finishUpload: (repository, id, end) => finishUpload(pushDeps, repository, { id, ...end }),
+    cancelUpload: (repository, id) =>
+      uploads.write(repository, id, ({ upload }) => uploads.end(upload)),
+    deleteBlob: (repository, digest) => deleteBlob(pushDeps, repository, digest),
     settled: async digest => fills.find(digest)?.over,
-    stop: () => fills.stop(),
+    purgeUploads: options => purgeUploads(pushDeps, options),
+    stop: async () => {
+      await Promise.all([fills.stop(), uploads.stop()])
+    },
   }
 }

@@ -1,61 +1,28 @@
 // Where does a tag point? From what is known here while it is fresh, from one shared HEAD at the upstream when it is not,
-// and from what was known, with a warning, when the upstream fails (R88–R91; docs/configuration.md "Freshness").
-import type { Digest } from '../oci/digest.ts'
+// and from what was known, with a warning, when the upstream fails (R88–R91; docs/configuration.md "Freshness"). For a tag that was
+// pushed here and is not upstream yet, nobody is asked.
 import { RegistryError } from '../oci/errors.ts'
-import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
-import type { Source } from './answers.ts'
-import { bestEffort } from './best-effort.ts'
-import { Flights } from './flights.ts'
+import type { Repository, Tag } from '../oci/reference.ts'
+import { type AskTagDeps, TagQuestions } from './ask-tag.ts'
 import { compileTtl, freshnessOf, isServableStale } from './freshness.ts'
-import type { ManifestContent, ManifestContents } from './manifest-content.ts'
 import type { Namespace } from './namespaces.ts'
-import type { NegativeCache } from './negative-cache.ts'
-import type { BlobStore } from './ports/blob-store.ts'
-import type { Catalog, PreviousDigest, TagFact } from './ports/catalog.ts'
-import type { Clock } from './ports/clock.ts'
-import type { NoteEvent } from './ports/events.ts'
+import type { PreviousDigest, TagFact } from './ports/catalog.ts'
 import { UpstreamError } from './ports/upstream.ts'
-import { findStandIn, previousOf } from './previous-image.ts'
+import { findStandIn } from './previous-image.ts'
+import { fromKnown, type ResolvedTag } from './resolved-tag.ts'
 import { mayServeStale } from './upstream-failure.ts'
 
 /** A client that could be given an old answer waits no longer than this for a new one. */
 const LONGEST_WAIT_MS = 5_000
 
-export interface ResolvedTag {
-  readonly digest: Digest
-  readonly source: Source
-  /** When the upstream last confirmed it. */
-  readonly checkedAtMs: number
-  /** What a HEAD of the upstream told, when it was asked for this answer. */
-  readonly head: { mediaType: string | undefined; sizeBytes: number | undefined } | undefined
-  /** The document, when it had to be fetched to find out. */
-  readonly content: ManifestContent | undefined
-  /** Set when the answer is stale: why the upstream could not be asked. */
-  readonly failure: UpstreamError | undefined
-  readonly warnings: readonly string[]
-}
-
-/** Was the upstream left out of it, not asked and not failing? */
-export function isOnlyKnown({ head, content, failure }: ResolvedTag): boolean {
-  return head === undefined && content === undefined && failure === undefined
-}
-
-export interface ResolveTagDeps {
-  readonly store: BlobStore
-  readonly catalog: Catalog
-  readonly clock: Clock
-  readonly note: NoteEvent
-  readonly negative: NegativeCache
-  readonly contents: ManifestContents
-}
-
 export class TagResolver {
-  readonly #deps: ResolveTagDeps
-  readonly #flights = new Flights<ResolvedTag>()
+  readonly #deps: AskTagDeps
+  readonly #questions: TagQuestions
   readonly #ttls = new WeakMap<Namespace, ReturnType<typeof compileTtl>>()
 
-  constructor(deps: ResolveTagDeps) {
+  constructor(deps: AskTagDeps) {
     this.#deps = deps
+    this.#questions = new TagQuestions(deps)
   }
 
   /**
@@ -70,6 +37,8 @@ export class TagResolver {
     const { catalog, clock } = this.#deps
     const { namespace } = options
     const known = await catalog.findTag(repository, tag)
+    // Nobody but this edge knows better, whoever could be asked.
+    if (known?.local === true) return fromKnown(known, 'local')
     if (namespace.policy.offline) {
       if (known === undefined)
         throw new RegistryError(
@@ -78,20 +47,30 @@ export class TagResolver {
         )
       return (await this.#standIn(repository, known, { namespace })) ?? fromKnown(known, 'hit')
     }
-    if (known === undefined) return this.#ask(repository, tag, { ...options, known })
+    if (known === undefined) return this.#questions.ask(repository, tag, { ...options, known })
     const freshness = freshnessOf(
       known.checkedAtMs,
       this.#ttlMs(namespace, repository, tag),
       clock.nowMs(),
     )
     if (freshness === 'fresh') return fromKnown(known, 'hit')
-    const asked = this.#ask(repository, tag, { ...options, known })
+    const asked = this.#questions.ask(repository, tag, { ...options, known })
     if (freshness === 'grace') {
       // Nobody waits for it; the next client sees what it brought.
       asked.catch(() => {})
       return fromKnown(known, 'hit')
     }
     return this.#orStale(repository, known, { namespace, asked })
+  }
+
+  /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
+  fetch(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
+    return this.#questions.fetch(repository, tag, namespace)
+  }
+
+  /** The tag was pushed through this edge: what was asked about it before is old news to whoever asks from now on. */
+  pushed(repository: Repository, tag: Tag): void {
+    this.#questions.pushed(repository, tag)
   }
 
   /** Patterns are compiled once for each namespace. */
@@ -180,103 +159,5 @@ export class TagResolver {
       failure,
       warnings: [`stale: ${repository.registry} ${why}${also}; last confirmed ${minutes} min ago`],
     }
-  }
-
-  /** One question for all who ask now. */
-  async #ask(
-    repository: Repository,
-    tag: Tag,
-    options: { namespace: Namespace; wantsBytes: boolean; known: TagFact | undefined },
-  ): Promise<ResolvedTag> {
-    const cold = options.known === undefined && options.wantsBytes
-    const key = `${cold ? 'GET' : 'HEAD'} ${repositoryKey(repository)}:${tag}`
-    const { promise, joined } = this.#flights.run(key, () =>
-      cold ? this.fetch(repository, tag, options.namespace) : this.#head(repository, tag, options),
-    )
-    const resolved = await promise
-    return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
-  }
-
-  async #head(
-    repository: Repository,
-    tag: Tag,
-    options: { namespace: Namespace; known: TagFact | undefined },
-  ): Promise<ResolvedTag> {
-    const { catalog, clock, negative, note } = this.#deps
-    const { namespace } = options
-    const key = `${repositoryKey(repository)} ${tag}`
-    negative.check(key)
-    try {
-      const head = await namespace.upstream.headManifest(repository.name, { kind: 'tag', tag })
-      // Without a digest a HEAD says nothing about what changed (R44).
-      if (head.digest === undefined) return await this.fetch(repository, tag, namespace)
-      const checkedAtMs = clock.nowMs()
-      const { digest } = head
-      const from = options.known?.digest ?? digest
-      await bestEffort(note, async () => {
-        const previous =
-          from === digest ? undefined : await previousOf(this.#deps, repository, options.known)
-        await catalog.recordTag(repository, tag, digest, { checkedAtMs, previous })
-      })
-      if (from !== digest) note({ kind: 'tag moved', repository, tag, from, to: digest })
-      const { mediaType, sizeBytes, warnings } = head
-      return {
-        digest,
-        source: options.known?.digest === digest ? 'hit' : 'miss',
-        checkedAtMs,
-        head: { mediaType, sizeBytes },
-        content: undefined,
-        failure: undefined,
-        warnings,
-      }
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error
-      if (error.failure === 'unsupported') return this.fetch(repository, tag, namespace)
-      negative.note(key, error)
-      if (error.failure === 'not-found') await this.#forget(repository, tag)
-      throw error
-    }
-  }
-
-  /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
-  async fetch(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
-    try {
-      const known = await this.#deps.catalog.findTag(repository, tag)
-      const previous = await previousOf(this.#deps, repository, known)
-      const { content, source } = await this.#deps.contents.getTagged(repository, tag, {
-        namespace,
-        previous,
-      })
-      return {
-        digest: content.fact.digest,
-        source,
-        checkedAtMs: this.#deps.clock.nowMs(),
-        head: undefined,
-        content,
-        failure: undefined,
-        warnings: content.warnings,
-      }
-    } catch (error) {
-      const gone = error instanceof UpstreamError && error.failure === 'not-found'
-      if (gone) await this.#forget(repository, tag)
-      throw error
-    }
-  }
-
-  async #forget(repository: Repository, tag: Tag): Promise<void> {
-    await bestEffort(this.#deps.note, () => this.#deps.catalog.forgetTag(repository, tag))
-  }
-}
-
-function fromKnown(known: PreviousDigest, source: Source): ResolvedTag {
-  const { digest, checkedAtMs } = known
-  return {
-    digest,
-    source,
-    checkedAtMs,
-    head: undefined,
-    content: undefined,
-    failure: undefined,
-    warnings: [],
   }
 }

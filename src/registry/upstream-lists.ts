@@ -51,8 +51,7 @@ export class UpstreamLists {
     if (kept !== undefined && ageMs >= 0 && ageMs < source.ttlMs) {
       return { body: kept.body, source: 'hit', warnings: [] }
     }
-    // "list" and a space: no tag is called like this, and what is remembered of tags must not speak for lists.
-    const flight = `${repositoryKey(source.repository)} list ${source.key}`
+    const flight = flightOf(source.repository, source.key)
     const { promise, joined } = this.#flights.run(flight, () => this.#ask(source, flight))
     try {
       return { body: await promise, source: joined ? 'joined' : 'miss', warnings: [] }
@@ -73,16 +72,36 @@ export class UpstreamLists {
 
   async #ask(source: ListSource, key: string): Promise<string> {
     const { catalog, clock, negative, note } = this.#deps
-    negative.check(key)
-    try {
+    return negative.ask(key, async question => {
       const body = await source.ask()
       const { repository } = source
       const list = { body, checkedAtMs: clock.nowMs() }
-      await bestEffort(note, () => catalog.recordList(repository, source.key, list))
+      if (question.isCurrent)
+        await bestEffort(note, () => catalog.recordList(repository, source.key, list))
       return body
-    } catch (error) {
-      negative.note(key, error)
-      throw error
-    }
+    })
   }
+
+  /**
+   * A push changed what the upstream's list says: `edit` makes the same change to the one that is kept, and what is under way neither
+   * replaces it nor is given to who asks from now on. Not twice at a time for one list.
+   */
+  async change(
+    { repository, key }: Pick<ListSource, 'repository' | 'key'>,
+    edit: (body: string) => string,
+  ): Promise<void> {
+    const { catalog, negative, note } = this.#deps
+    const flight = flightOf(repository, key)
+    this.#flights.close(flight)
+    negative.forget(flight)
+    const kept = await catalog.findList(repository, key)
+    if (kept === undefined) return
+    const list = { ...kept, body: edit(kept.body) }
+    await bestEffort(note, () => catalog.recordList(repository, key, list))
+  }
+}
+
+/** "list" and a space: no tag is called like this, and what is remembered of tags must not speak for lists. */
+function flightOf(repository: Repository, key: string): string {
+  return `${repositoryKey(repository)} list ${key}`
 }
