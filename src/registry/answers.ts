@@ -81,7 +81,7 @@ export interface UploadState {
 
 /** A piece of an upload as a request brings it. */
 export interface UploadChunk {
-  /** The request's body. Read to its end, or left when the piece is refused before. */
+  /** The request's body. Read to its end, or left when the piece is refused before. Chunks are fresh buffers that the reader owns. */
   readonly body: AsyncIterable<Uint8Array>
   /** `Content-Range` of the request (R102); undefined: it goes where the last one ended. */
   readonly range: ByteRange | undefined

@@ -10,6 +10,7 @@ import type { NoteEvent } from './ports/events.ts'
 import { UpstreamError } from './ports/upstream.ts'
 import type { Readers } from './readers.ts'
 import { QueueError } from './slots.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import { tellingEach } from './upstream-failure.ts'
 
 /** Clients give up on an answer's head after 30 s; before that they are told to come back. The fill keeps its place meanwhile. */
@@ -79,15 +80,4 @@ function otherLength(there: BlobHead, head: BlobHead): UpstreamError {
     'invalid',
     `the blob has ${there.sizeBytes} bytes, the manifest says ${head.sizeBytes}`,
   )
-}
-
-/** The same promise; rejects with the signal's reason as soon as that aborts. */
-function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    const settled = () => signal.removeEventListener('abort', abort)
-    promise.finally(settled).then(resolve, reject)
-  })
 }

@@ -20,7 +20,7 @@ export function requirePush(rules: PushRules, repository: Repository): PushWay {
   const policy = rules.policies.find(repository)
   switch (policy.push) {
     case 'deny':
-      throw new RegistryError('DENIED', refusal(repository))
+      throw pushDenied(repository)
     case 'store':
     case 'queue':
       return { mode: policy.push, policy }
@@ -43,6 +43,11 @@ function requireUpstream({ namespaces }: PushRules, repository: Repository): Nam
     'UNAVAILABLE',
     `pushes to ${repositoryKey(repository)} go to ${registry} at once, and that is configured offline`,
   )
+}
+
+/** For repositories whose mode is `deny`. */
+export function pushDenied(repository: Repository): RegistryError {
+  return new RegistryError('DENIED', refusal(repository))
 }
 
 function refusal(repository: Repository): string {

@@ -1,5 +1,5 @@
-// May this much more be written? Asked before a fill writes its first byte, so that a full disk is a decision and not a
-// surprise in the middle of a client's download.
+// May this much more be written? Asked before a fill or an upload writes its first byte, so that a full disk is a decision and not a
+// surprise in the middle of a client's download or push.
 import { type BlobStore, StoreError } from './ports/blob-store.ts'
 
 /** Left free for the catalog, the log and whatever must still be written when the cache may not grow. */
@@ -12,7 +12,7 @@ export interface SpaceLimit {
   readonly maxBytes: number
 }
 
-/** What one fill needs, now: what it has written is missing from the free space by itself. */
+/** What one fill or the uploads need, now: what it has written is missing from the free space by itself. */
 export interface SpaceClaim {
   /** Not on disk yet. */
   missingBytes(): number
@@ -50,22 +50,28 @@ export class SpaceLedger {
     return { giveBack }
   }
 
+  /** Counts a claim from now on, for good, without asking whether there is room for it. */
+  count(claim: SpaceClaim): void {
+    this.#claims.add(claim)
+  }
+
   /** Is there room for all that was promised? @throws StoreError full */
   async check(): Promise<void> {
     const { freeBytes, totalBytes } = await this.#store.space()
     const reserveBytes = Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
     if (this.#sum('missingBytes') + reserveBytes > freeBytes) {
       throw new StoreError('full', 'the disk has no room for this blob', {
-        hint: 'free space on the file system of storage.rootdirectory; until then blobs are passed on without being cached',
+        hint: 'free space on the file system of storage.rootdirectory; until then blobs are passed on without being cached, and pushes are refused',
       })
     }
     if (this.#limit.maxBytes === Number.POSITIVE_INFINITY) return
     if (this.#sum('wholeBytes') + (await this.#usedBytes()) > this.#limit.maxBytes) {
       throw new StoreError('full', 'storage.maxsize is used up', {
-        hint: 'raise storage.maxsize; until then blobs are passed on without being cached',
+        hint: 'raise storage.maxsize; until then blobs are passed on without being cached, and pushes are refused',
       })
     }
   }
+
   #sum(bytes: keyof SpaceClaim): number {
     let sum = 0
     for (const claim of this.#claims) sum += claim[bytes]()
