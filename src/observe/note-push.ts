@@ -22,7 +22,7 @@ export function notePushed(event: Event<'pushed'>, { logger, metrics }: Notebook
   logger.debug({ repository, what, mode, sizeBytes }, 'push acknowledged')
 }
 
-/** One line for each that was delivered or parked; what is tried again fails for the same reason as its neighbours. */
+/** One line for each that was delivered or parked; what is tried again fails like everything that goes to the same registry. */
 export function noteDelivery(
   event: Event<'delivery'>,
   { logger, metrics, due }: Notebook & { readonly due: OnceAMinute },
@@ -38,9 +38,10 @@ export function noteDelivery(
     case 'parked':
       return logger.warn(fields, 'delivery parked: it waits for the operator')
     case 'retried': {
-      const held = due(`delivery ${carrier} ${told.reason}`)
+      const registry = key.slice(0, key.indexOf('/'))
+      const held = due(`delivery ${carrier} ${registry} ${told.hint}`)
       if (held === undefined) return
-      return logger.info({ ...fields, held }, 'delivery failed and is tried again')
+      return logger.warn({ ...fields, held }, 'delivery failed and is tried again')
     }
   }
 }

@@ -43,6 +43,9 @@ const SAVED: ReadonlySet<SourceLabel> = new Set(['hit', 'joined', 'stale'])
 /** Probes of load balancers: one line each would be most of the log. */
 const QUIET: ReadonlySet<EndpointLabel> = new Set(['livez'])
 
+/** Not 400: what is wrong with the content itself is the client's. */
+const REFUSED_UPSTREAM: ReadonlySet<number> = new Set([403, 404, 405, 413, 429])
+
 export function createNoteRequest({
   logger,
   metrics,
@@ -76,10 +79,14 @@ function levelOf(summary: RequestSummary): 'debug' | 'info' | 'warn' | 'error' {
   return QUIET.has(summary.endpoint) ? 'debug' : 'info'
 }
 
-/** A push that the upstream does not take from this edge: its credentials are the operator's. Pulls of names that nobody has look alike. */
+/**
+ * A push that the upstream does not take from this edge, for credentials, a repository that has to be made first, a limit: for the
+ * operator to mend. A pull of a name that nobody has looks alike and is nobody's business.
+ */
 function isRefusedUpstream({ method, status, error }: RequestSummary): boolean {
   const isWrite = method !== 'GET' && method !== 'HEAD'
-  return isWrite && status === 403 && error?.cause instanceof Error
+  const isOfUpstream = error?.cause instanceof Error && error.cause.name === 'UpstreamError'
+  return isWrite && isOfUpstream && REFUSED_UPSTREAM.has(status)
 }
 
 function fieldsOf(summary: RequestSummary) {

@@ -1,5 +1,5 @@
 // Removes uploads that clients began and never finished, again and again while the process runs (R110). Which ones those are, and that
-// nobody who is still sending loses anything, is the registry's part; this is when, and what is told of it.
+// nobody who is still sending loses anything, is the registry's part; this is when.
 import { noteStorage } from '../registry/best-effort.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -18,16 +18,11 @@ export interface UploadPurging {
   readonly dryRun: boolean
 }
 
-export interface PurgedUploads {
-  readonly sessions: number
-  readonly bytes: number
-}
-
 export interface UploadPurgeDeps {
   readonly clock: Clock
   readonly note: NoteEvent
-  /** @throws StoreError */
-  readonly purge: (options: { olderThanMs: number; dryRun: boolean }) => Promise<PurgedUploads>
+  /** Tells of what it did by itself. @throws StoreError */
+  readonly purge: (options: { olderThanMs: number; dryRun: boolean }) => Promise<unknown>
 }
 
 export class UploadPurge {
@@ -85,8 +80,7 @@ export class UploadPurge {
     const { note, purge } = this.#deps
     const { ageMs, dryRun } = this.#settings
     try {
-      const { sessions, bytes } = await purge({ olderThanMs: ageMs, dryRun })
-      note({ kind: 'uploads purged', sessions, bytes, dryRun })
+      await purge({ olderThanMs: ageMs, dryRun })
     } catch (error) {
       // The next round tries again.
       noteStorage(note, error)

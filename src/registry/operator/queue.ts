@@ -71,10 +71,13 @@ export async function retryAllQueued(deps: QueueDeps): Promise<RetriedQueue> {
 
 /**
  * The entry is never delivered. What was pushed stays here, but the upstream has the word on its tags again: one that the upstream
- * does not have is gone at the next look. @returns what was given up. @throws RegistryError when there is no such entry
+ * does not have is gone at the next look. @returns what was given up. @throws RegistryError when there is no such entry, or it may be
+ * on its way to the upstream
  */
 export async function dropQueued(deps: QueueDeps, id: number): Promise<QueuedPush> {
   const entry = await requireEntry(deps, id)
+  // What comes after it waits until it can no longer arrive; that is known as long as it is in the queue.
+  if (entry.inDoubt) throw stillUnderWay(entry)
   // The fact first: after a crash in between the entry is still there, and never comes back once it is gone.
   await deps.facts.remove([{ kind: 'delivery', id }])
   const delivery = parseDelivery(entry.payload)
@@ -100,6 +103,13 @@ async function requireEntry({ catalog }: QueueDeps, id: number): Promise<Deliver
   throw new RegistryError(
     'MANIFEST_UNKNOWN',
     `the queue has no entry ${id}: it was delivered or dropped; "entrepot queue ls" lists what waits`,
+  )
+}
+
+function stillUnderWay({ id, key }: Delivery): RegistryError {
+  return new RegistryError(
+    'UNAVAILABLE',
+    `entry ${id} was sent to ${key.slice(0, key.indexOf('/'))} and its answer was not seen yet, so it may still arrive: drop it in a few minutes`,
   )
 }
 

@@ -190,9 +190,8 @@ t.test(
   async t => {
     const { logger, metrics, last } = withLog()
     const note = createNoteRequest({ logger, metrics })
-    const cause = Object.assign(new Error('401'), {
-      hint: 'check the credentials of this upstream',
-    })
+    const hint = 'check the credentials of this upstream'
+    const cause = Object.assign(new Error('401'), { name: 'UpstreamError', hint })
     const error = Object.assign(new Error('a.example refused'), { code: 'DENIED', cause })
     note({ ...SUMMARY, method: 'PUT', status: 403, error })
     t.match(last(), {

@@ -180,10 +180,9 @@ t.test('what was pushed is counted by its mode, without a line of its own above 
 function delivery(
   id: number,
   outcome: 'delivered' | 'retried' | 'parked',
-  reason?: string,
+  told: { key?: string; reason?: string; hint?: string } = {},
 ): EngineEvent {
-  const told = { reason, hint: reason === undefined ? undefined : 'look at the upstream' }
-  const key = 'docker.io/a/b'
+  const { key = 'docker.io/a/b', reason, hint = 'look at the upstream' } = told
   return {
     kind: 'delivery',
     carrier: 'forward',
@@ -192,14 +191,16 @@ function delivery(
     outcome,
     attempts: 3,
     durationMs: 500,
-    ...told,
+    reason,
+    hint: reason === undefined ? undefined : hint,
   }
 }
 
 t.test('each parked delivery is one line with its reason and what to do', async t => {
   const { note, value, written } = withEvents()
-  note(delivery(1, 'parked', 'the tag moved, see https://user:canary@a.example/x?sig=canary'))
-  note(delivery(2, 'parked', 'the tag moved'))
+  const reason = 'the tag moved, see https://user:canary@a.example/x?sig=canary'
+  note(delivery(1, 'parked', { reason }))
+  note(delivery(2, 'parked', { reason: 'the tag moved' }))
   t.equal(written.length, 2)
   t.match(written[0], {
     level: 'warn',
@@ -213,28 +214,30 @@ t.test('each parked delivery is one line with its reason and what to do', async 
   t.equal(await value('deliveries_total{carrier="forward",outcome="parked"}'), '2')
 })
 
-t.test(
-  'deliveries that fail for one reason are one line a minute, and one each when done',
-  async t => {
-    const { clock, note, value, written } = withEvents()
-    for (let id = 0; id < 50; id += 1) note(delivery(id, 'retried', 'no route'))
-    note(delivery(50, 'retried', 'time limit'))
-    t.match(written, [
-      { level: 'info', held: 0 },
-      { level: 'info', held: 0, reason: 'time limit' },
-    ])
-    await clock.advance(60_000)
-    note(delivery(0, 'retried', 'no route'))
-    t.match(written.at(-1), { held: 49 })
-    note(delivery(0, 'delivered'))
-    t.match(written.at(-1), { level: 'info', msg: 'push delivered', reason: undefined })
-    t.equal(await value('deliveries_total{carrier="forward",outcome="retried"}'), '52')
-    t.equal(
-      await value('delivery_duration_seconds_sum{carrier="forward",outcome="delivered"}'),
-      '0.5',
-    )
-  },
-)
+t.test('deliveries that fail alike are one line a minute, and one each when done', async t => {
+  const { clock, note, value, written } = withEvents()
+  const hint = 'is the WAN up?'
+  const fail = (id: number, key: string) =>
+    note(delivery(id, 'retried', { key, reason: `no route for ${key}`, hint }))
+  for (let id = 0; id < 50; id += 1) fail(id, `docker.io/a/${id}`)
+  fail(50, 'ghcr.io/a/b')
+  t.match(written, [
+    { level: 'warn', held: 0, key: 'docker.io/a/0', hint },
+    { level: 'warn', held: 0, key: 'ghcr.io/a/b' },
+  ])
+  note(delivery(51, 'retried', { key: 'docker.io/a/b', reason: 'denied', hint: 'credentials' }))
+  t.match(written.at(-1), { held: 0, reason: 'denied' }, 'another thing to do is another line')
+  await clock.advance(60_000)
+  fail(0, 'docker.io/a/0')
+  t.match(written.at(-1), { held: 49 })
+  note(delivery(0, 'delivered'))
+  t.match(written.at(-1), { level: 'info', msg: 'push delivered', reason: undefined })
+  t.equal(await value('deliveries_total{carrier="forward",outcome="retried"}'), '53')
+  t.equal(
+    await value('delivery_duration_seconds_sum{carrier="forward",outcome="delivered"}'),
+    '0.5',
+  )
+})
 
 t.test('uploads that were removed are news; a round without any is not', async t => {
   const { note, value, written } = withEvents()

@@ -120,3 +120,17 @@ t.test('an entry that is not there is said so', async t => {
   await t.rejects(operator.dropQueued(7), { message: /no entry 7/ })
   t.equal(nudged(), 0)
 })
+
+t.test(
+  'an entry that may still be on its way is not dropped: what follows it would overtake it',
+  async t => {
+    const { operator, push, change } = createQueueOperator()
+    const { id } = await push('a', ['v1'])
+    await change(id, { inDoubt: true })
+    await t.rejects(operator.dropQueued(id), { code: 'UNAVAILABLE', message: /may still arrive/ })
+    t.match((await operator.queue()).entries, [{ id }])
+    await change(id, { inDoubt: false })
+    await operator.dropQueued(id)
+    t.same((await operator.queue()).entries, [])
+  },
+)

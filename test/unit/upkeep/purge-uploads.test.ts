@@ -25,7 +25,6 @@ function createJob(
       purge: async options => {
         asked.push(options)
         if (disk.fails) throw new StoreError('io', 'EIO', { hint: 'look at the disk' })
-        return { sessions: 2, bytes: 900 }
       },
     },
   )
@@ -35,12 +34,11 @@ function createJob(
 }
 
 t.test('the first round is soon after the start, the next ones an interval apart', async t => {
-  const { clock, asked, events } = createJob(t)
+  const { clock, asked } = createJob(t)
   await clock.advance(59_000)
   t.equal(asked.length, 0)
   await clock.advance(1_000)
   t.same(asked, [{ olderThanMs: 7 * HOUR_MS, dryRun: false }])
-  t.same(events, [{ kind: 'uploads purged', sessions: 2, bytes: 900, dryRun: false }])
   await clock.advance(24 * HOUR_MS - 1)
   t.equal(asked.length, 1)
   await clock.advance(1)
@@ -49,11 +47,10 @@ t.test('the first round is soon after the start, the next ones an interval apart
   t.equal(asked.length, 5)
 })
 
-t.test('a dry run says so, to who removes and to who reads', async t => {
-  const { clock, asked, events } = createJob(t, { dryRun: true })
+t.test('a dry run says so to who removes', async t => {
+  const { clock, asked } = createJob(t, { dryRun: true })
   await clock.advance(60_000)
   t.match(asked, [{ dryRun: true }])
-  t.match(events, [{ kind: 'uploads purged', dryRun: true }])
 })
 
 t.test('switched off it does nothing, until a reload switches it on', async t => {
@@ -87,7 +84,7 @@ t.test('a disk that fails is told, and tried again at the next round', async t =
   disk.fails = false
   await clock.advance(24 * HOUR_MS)
   t.equal(asked.length, 2)
-  t.match(events.at(-1), { kind: 'uploads purged' })
+  t.equal(events.length, 1)
 })
 
 t.test('a stop ends the waiting, and waits for a round that runs', async t => {
@@ -100,7 +97,6 @@ t.test('a stop ends the waiting, and waits for a round that runs', async t => {
     purge: async () => {
       await running.promise
       ended = true
-      return { sessions: 0, bytes: 0 }
     },
   })
   job.start()
