@@ -1,6 +1,8 @@
 // Who may do what, asked before any look-up that could reveal whether something exists (appendix of error precedence: 403
-// before 404). Today everybody may pull and list; accounts and rules come in behind this one function.
+// before 404). Until there are accounts everybody may pull and list, and programs of this machine may push and delete;
+// accounts and rules come in behind this one function.
 import type { Repository } from '../oci/reference.ts'
+import { whyNoLocalProgram } from './local-program.ts'
 
 /** Who asks. `anonymous` is whoever showed no credentials; the rest is what tells a program on this machine from others. */
 export interface Principal {
@@ -15,14 +17,6 @@ export interface Principal {
   readonly fromWebPage: boolean
 }
 
-export const ANONYMOUS: Principal = {
-  kind: 'anonymous',
-  address: undefined,
-  host: undefined,
-  forwardedBy: undefined,
-  fromWebPage: false,
-}
-
 /** `list` reads the catalog of repositories; `pull` everything else that is read; `push` uploads and manifests; `delete` deletes. */
 export type Action = 'pull' | 'list' | 'push' | 'delete'
 
@@ -33,7 +27,10 @@ export interface AccessRequest {
   readonly action: Action
 }
 
-/** `anonymously`: readable without credentials too, so that a shared cache in front may keep it (R11). */
+/**
+ * `anonymously`: readable without credentials too, so that a shared cache in front may keep it (R11). `reason` is for the client: which
+ * rule it was, and what to do.
+ */
 export type Decision =
   | { readonly kind: 'allowed'; readonly anonymously: boolean }
   | { readonly kind: 'denied'; readonly reason: string }
@@ -43,8 +40,21 @@ export interface Access {
   decide(request: AccessRequest): Decision
 }
 
-/** Everybody may pull and list. */
+/** Everybody may pull and list; push and delete only who is plainly a program on this machine. */
 export function createOpenAccess(): Access {
   const allowed: Decision = { kind: 'allowed', anonymously: true }
-  return { decide: () => allowed }
+  return {
+    decide({ principal, action }) {
+      if (action === 'pull' || action === 'list') return allowed
+      const reason = whyNoLocalProgram(principal)
+      return reason === undefined
+        ? allowed
+        : { kind: 'denied', reason: `${RULES[action]}: ${reason}` }
+    },
+  }
 }
+
+const RULES = {
+  push: 'until this registry has accounts it takes pushes only from programs on its own machine',
+  delete: 'until this registry has accounts it deletes only for programs on its own machine',
+} as const

@@ -7,7 +7,7 @@ import { QUERY_PARAMETERS_MAX } from './limits.ts'
 // A DNS name as resolvers take it (also with the underscores of container networks), an IPv4 address or a bracketed IPv6 one.
 const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/
 
-/** @throws RegistryError UNSUPPORTED with status 400 */
+/** @throws RegistryError UNSUPPORTED with status 400, or 414 for too many query parameters */
 export function checkSyntax(request: IncomingMessage): void {
   checkHost(request)
   // Node takes the head of such a request and only then finds that it cannot read the body.
@@ -16,7 +16,7 @@ export function checkSyntax(request: IncomingMessage): void {
   }
   const target = request.url ?? ''
   if (target.split('&', QUERY_PARAMETERS_MAX + 1).length > QUERY_PARAMETERS_MAX) {
-    throw malformed(`at most ${QUERY_PARAMETERS_MAX} query parameters in one request`)
+    throw malformed(`at most ${QUERY_PARAMETERS_MAX} query parameters in one request`, 414)
   }
 }
 
@@ -40,6 +40,6 @@ function checkHost({
   }
 }
 
-function malformed(message: string): RegistryError {
-  return new RegistryError('UNSUPPORTED', message, { status: 400 })
+function malformed(message: string, status = 400): RegistryError {
+  return new RegistryError('UNSUPPORTED', message, { status })
 }

@@ -29,6 +29,13 @@ export interface Answer {
   readonly body: AnswerBody
 }
 
+const NO_BYTES = new Uint8Array()
+
+/** Without content, and saying so: `Content-Length: 0`. */
+export function emptyAnswer(status: number, headers: AnswerHeaders): Answer {
+  return { status, headers, body: { kind: 'bytes', bytes: NO_BYTES } }
+}
+
 /** JSON as it goes out: a buffer, for a string would get a charset that clients do not expect (R9). */
 export function jsonAnswer(value: unknown, headers: AnswerHeaders = {}): Answer {
   return {

@@ -1,5 +1,5 @@
 // The data port as a fastify instance. Fastify gives the server, `inject` and the orderly close; it neither routes nor parses,
-// because names are parsed from the raw target and bodies are never taken in. Nobody listens here: server.ts does.
+// because names are parsed from the raw target and bodies are read by those who want them. Nobody listens here: server.ts does.
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
@@ -18,8 +18,10 @@ import {
   HEADER_MAX_BYTES,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
+  MANIFEST_BODIES_MAX_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
+import { createMemoryBudget } from './memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
 import { createServe, type Serve } from './serve.ts'
 
@@ -47,6 +49,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     ...deps,
     noteRequest: createNoteRequest({ logger, metrics }),
     connections,
+    memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: deps.options?.requestsMax ?? REQUESTS_MAX,
     draining: () => draining,
@@ -86,13 +89,14 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   return app
 }
 
-/** `viaFastify` for ordinary requests; what carries an `Expect` goes the same way, without a 100 being sent first (R15, R229). */
+/** `viaFastify` for ordinary requests; what carries an `Expect` goes the same way, and whoever reads the body sends the 100 (R15, R229). */
 function createDataServer(viaFastify: Serve, serve: Serve) {
   const server = createServer(
     {
       maxHeaderSize: HEADER_MAX_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
-      // Measured to the end of the body, so it would cut long uploads (R228). Bodies that are not wanted end the connection instead.
+      // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of their own (request-body.ts), and
+      // those that nobody wants end the connection.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,

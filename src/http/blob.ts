@@ -16,7 +16,7 @@ import {
 import type { BlobAnswer, BlobHead } from '../registry/answers.ts'
 import type { Answer, AnswerHeaders } from './answer.ts'
 import { cacheByDigest, contentHeaders } from './content-headers.ts'
-import type { NamedContext } from './context.ts'
+import { mayPush, type NamedContext } from './context.ts'
 import { errorAnswer } from './error-response.ts'
 import { createMultipart } from './multipart.ts'
 
@@ -38,7 +38,8 @@ export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint
   // behind the end needs the size first.
   const conditional = headers['if-none-match'] !== undefined
   if (headOnly || conditional || (range !== undefined && !FROM_THE_START.test(range))) {
-    const head = await registry.headBlob(routed.repository, digest)
+    const options = headOnly ? { mayPush: mayPush(context) } : undefined
+    const head = await registry.headBlob(routed.repository, digest, options)
     exchange.record.source = head.source
     if (matchesIfNoneMatch(headers['if-none-match'], digest)) {
       return { status: 304, headers: blobHeaders(head, anonymously), body: { kind: 'none' } }

@@ -3,10 +3,14 @@
 import type { Socket } from 'node:net'
 import { PIPELINED_MAX } from './limits.ts'
 
-/** What is done with a request in turn. `start` is called at most once; `abandon` when the connection ends before its turn. */
+/**
+ * What is done with a request in turn. `start` is called at most once; `abandon` when the connection ends before its turn; `broken` in
+ * its turn, when what follows on the connection is no HTTP: the rest of its body, if that is not here whole.
+ */
 export interface Turn {
   readonly start: () => void
   readonly abandon: () => void
+  readonly broken: () => void
 }
 
 export interface Connections {
@@ -26,7 +30,7 @@ export interface Connections {
 }
 
 interface Lane {
-  busy: boolean
+  inTurn: Turn | undefined
   ending: boolean
   readonly waiting: Turn[]
 }
@@ -42,7 +46,7 @@ export function createConnections(): Connections {
   function laneOf(socket: Socket): Lane {
     const known = lanes.get(socket)
     if (known !== undefined) return known
-    const lane: Lane = { busy: false, ending: false, waiting: [] }
+    const lane: Lane = { inTurn: undefined, ending: false, waiting: [] }
     lanes.set(socket, lane)
     socket.once('close', () => abandonAll(lane))
     return lane
@@ -54,12 +58,12 @@ export function createConnections(): Connections {
       socket.once('close', () => open.delete(socket))
     },
     closeIdle() {
-      for (const socket of open) if (lanes.get(socket)?.busy !== true) socket.destroy()
+      for (const socket of open) if (lanes.get(socket)?.inTurn === undefined) socket.destroy()
     },
     enter(socket, turn) {
       const lane = laneOf(socket)
-      if (!lane.busy) {
-        lane.busy = true
+      if (lane.inTurn === undefined) {
+        lane.inTurn = turn
         turn.start()
         return 'entered'
       }
@@ -72,14 +76,14 @@ export function createConnections(): Connections {
       if (lane.ending) socket.destroySoon()
       // The answer hears of the connection's end before the connection's own listeners do.
       if (lane.ending || socket.destroyed) return abandonAll(lane)
-      const next = lane.waiting.shift()
-      if (next === undefined) lane.busy = false
-      else next.start()
+      lane.inTurn = lane.waiting.shift()
+      lane.inTurn?.start()
     },
     endAfterTurn(socket) {
       const lane = lanes.get(socket)
-      if (lane === undefined || !lane.busy) return false
+      if (lane?.inTurn === undefined) return false
       lane.ending = true
+      lane.inTurn.broken()
       return true
     },
   }

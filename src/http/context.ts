@@ -1,19 +1,42 @@
-// What a handler is given: the parsed request, and where its name leads.
+// What a handler is given: the parsed request, who asks, and where its name leads.
+import type { Access, Action, Principal } from '../access/access.ts'
 import type { Target } from '../oci/endpoint.ts'
+import type { Repository } from '../oci/reference.ts'
 import type { Registry, Routed } from '../registry/answers.ts'
+import type { Clock } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
+import type { MemoryBudget } from './memory-budget.ts'
 
 export interface Context {
   readonly exchange: Exchange
   readonly registry: Registry
+  readonly access: Access
+  readonly principal: Principal
+  readonly clock: Clock
+  /** For bodies of manifests. */
+  readonly memory: MemoryBudget
   readonly target: Target
   /** HEAD: the same headers as GET, and no body. */
   readonly headOnly: boolean
+}
+
+/** For endpoints that carry a repository's name. The principal may do there what the request is. */
+export interface NamedContext extends Context {
+  readonly routed: Routed
   /** Readable without credentials (R11). */
   readonly anonymously: boolean
 }
 
-/** For endpoints that carry a repository's name. */
-export interface NamedContext extends Context {
-  readonly routed: Routed
+/** Whether a HEAD may be the beginning of a push, which changes what absence means. */
+export function mayPush(context: NamedContext): boolean {
+  return isAllowed(context, 'push', context.routed.repository)
+}
+
+/** May who asks do this as well? Tells nothing of whether the repository exists. */
+export function isAllowed(
+  { access, principal }: Context,
+  action: Action,
+  resource: Repository,
+): boolean {
+  return access.decide({ principal, resource, action }).kind === 'allowed'
 }

@@ -13,10 +13,22 @@ export interface RequestRecord {
   namespace: string | undefined
   source: SourceLabel
   sentBytes: number
+  /** Body bytes of the request that were taken in. */
+  receivedBytes: number
   /** Why it was refused or failed. */
   error: Error | undefined
   /** We broke the connection because the answer could not be finished. */
   cut: boolean
+}
+
+/** How far the request's body was taken in; request-body.ts keeps it. */
+export interface BodyState {
+  /** `whole`: nothing of it is left on the connection. */
+  read: 'nothing' | 'part' | 'whole'
+  /** Why no more of it will come. */
+  failure: Error | undefined
+  /** Tells who waits for more of it. */
+  wake: (() => void) | undefined
 }
 
 export interface Exchange {
@@ -26,6 +38,7 @@ export interface Exchange {
   /** Monotonic. */
   readonly startedMs: number
   readonly record: RequestRecord
+  readonly body: BodyState
 }
 
 export function createExchange(
@@ -44,9 +57,11 @@ export function createExchange(
       namespace: undefined,
       source: 'none',
       sentBytes: 0,
+      receivedBytes: 0,
       error: undefined,
       cut: false,
     },
+    body: { read: 'nothing', failure: undefined, wake: undefined },
   }
 }
 
@@ -59,7 +74,7 @@ export function hasBody(request: IncomingMessage): boolean {
 /** What is left to say when the answer was finished or the connection is gone. */
 export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
   const { request, response, record } = exchange
-  const { endpoint, repository, reference, source, sentBytes, error } = record
+  const { endpoint, repository, reference, source, sentBytes, receivedBytes, error } = record
   const path = endpoint === 'none' ? pathOf(request.url ?? '') : undefined
   return {
     requestId: exchange.requestId,
@@ -71,6 +86,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     status: response.headersSent ? response.statusCode : 0,
     source,
     sentBytes,
+    receivedBytes,
     durationMs: nowMs - exchange.startedMs,
     outcome: outcomeOf(exchange),
     error,

@@ -4,7 +4,7 @@
 /** A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for the other headers. Beyond: 431. */
 export const HEADER_MAX_BYTES = 96 * 1024
 
-/** `artifactType` may come many times, everything else once. Beyond: 400. */
+/** `artifactType` and `tag` may come many times, everything else once. Beyond: 414. */
 export const QUERY_PARAMETERS_MAX = 64
 
 /** Slow request heads are cut with 408 after this and one checking interval. */
@@ -16,6 +16,9 @@ export const KEEP_ALIVE_TIMEOUT_MS = 120_000
 
 /** A client that takes no bytes for so long while some wait for it is cut; CRI gives up a pull without progress after as long. */
 export const STALLED_READER_MS = 5 * 60_000
+
+/** A body of which nothing comes for so long is given up with 408 (R193): as long as clients wait for a byte themselves (R150). */
+export const BODY_IDLE_MS = 60_000
 
 /** Connections at once; the kernel's backlog holds what comes beyond. */
 export const CONNECTIONS_MAX = 16_384
@@ -34,6 +37,12 @@ export const HEAD_HELD_BACK_MS = 1_000
 
 /** A body that nobody wants is read and dropped for so long, that its sender gets to read the answer before the connection ends. */
 export const LINGER_MS = 1_000
+
+/** Tags that one push may set (R112); the specification asks for ten. Beyond: 414, and the client sends them one by one. */
+export const TAGS_PER_PUSH_MAX = 50
+
+/** Bodies of manifests that are in memory at once, in bytes; each has at most 4 MiB. Beyond: 503 with Retry-After. */
+export const MANIFEST_BODIES_MAX_BYTES = 256 * 1024 * 1024
 
 /** Clients read a bounded part of an error's body (R121). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024

@@ -1,14 +1,17 @@
 // A request body that nobody wants: read and dropped for a moment, because closing a connection with unread bytes resets it, and
 // the reset may overtake the answer.
-import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../registry/ports/clock.ts'
+import type { Exchange } from './exchange.ts'
 import { LINGER_MS } from './limits.ts'
+import { awaitsContinue } from './request-body.ts'
 
 /** Resolves when the body has ended, the connection is gone, or LINGER_MS have passed. Nothing is kept. */
-export async function dropBody(request: IncomingMessage, clock: Clock): Promise<void> {
-  const { expect, 'transfer-encoding': coding } = request.headers
-  // A sender that waits for 100 Continue has sent nothing and now will not; a coding that is not understood has no end.
-  if (request.complete || expect !== undefined || (coding ?? 'chunked') !== 'chunked') return
+export async function dropBody({ request, body }: Exchange, clock: Clock): Promise<void> {
+  const coding = request.headers['transfer-encoding'] ?? 'chunked'
+  // A sender that waits for 100 Continue has sent nothing and now will not; a coding that is not understood, and a body that broke,
+  // have no end.
+  const waits = awaitsContinue(request) && body.read === 'nothing'
+  if (request.complete || waits || coding !== 'chunked' || body.failure !== undefined) return
   const limit = new AbortController()
   const ended = new Promise<void>(resolve => {
     request.once('end', resolve)

@@ -10,7 +10,7 @@ import {
   REVALIDATE,
   warningLines,
 } from './content-headers.ts'
-import type { NamedContext } from './context.ts'
+import { mayPush, type NamedContext } from './context.ts'
 
 type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
 
@@ -24,7 +24,7 @@ export async function answerManifest(
 
   const request = { reference, accept: accept === undefined ? [] : [accept] }
   const manifest = headOnly
-    ? await registry.headManifest(routed.repository, request)
+    ? await registry.headManifest(routed.repository, { ...request, mayPush: mayPush(context) })
     : await registry.pullManifest(routed.repository, request)
   exchange.record.source = manifest.source
 

@@ -23,24 +23,23 @@ export async function sendAnswer(
 ): Promise<void> {
   const { response, request, record } = exchange
   const { body } = answer
-  const unwanted = hasBody(request)
+  const unwanted = hasBody(request) && exchange.body.read !== 'whole'
   const close = unwanted || deps.draining()
   const writeHead = () => response.writeHead(answer.status, headLines(exchange, answer, close))
   if (body.kind === 'blob') return sendBlob({ exchange, body, writeHead, clock: deps.clock })
 
   if (response.destroyed) return
   writeHead()
-  if (body.kind !== 'bytes' || request.method === 'HEAD') {
-    response.end()
-    return
-  }
-  record.sentBytes = body.bytes.length
+  const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
+  record.sentBytes = bytes?.length ?? 0
   if (!unwanted) {
-    response.end(body.bytes)
+    response.end(bytes)
     return
   }
-  response.write(body.bytes)
-  await dropBody(request, deps.clock)
+  // Node would keep the head back until the end.
+  if (bytes === undefined || bytes.length === 0) response.flushHeaders()
+  else response.write(bytes)
+  await dropBody(exchange, deps.clock)
   response.end()
 }
 

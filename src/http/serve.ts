@@ -11,6 +11,8 @@ import { dispatch } from './dispatch.ts'
 import { failureAnswer } from './error-response.ts'
 import { createExchange, type Exchange, summarize } from './exchange.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import { breakBody, ClientLeftError } from './request-body.ts'
 import type { RequestIdOf } from './request-id.ts'
 import { sendAnswer } from './send-answer.ts'
 
@@ -21,6 +23,8 @@ export interface ServeDeps {
   readonly noteRequest: NoteRequest
   readonly clock: Clock
   readonly connections: Connections
+  /** For bodies of manifests. */
+  readonly memory: MemoryBudget
   readonly requestIdOf: RequestIdOf
   /** Requests at once before new ones are told to come back. */
   readonly requestsMax: number
@@ -71,6 +75,7 @@ export function createServe(deps: ServeDeps): Serve {
     const entered = connections.enter(request.socket, {
       start: () => start(exchange),
       abandon: () => deps.noteRequest(summarize(exchange, clock.monotonicMs())),
+      broken: () => breakBody(exchange),
     })
     if (entered === 'full') {
       metrics.count('requestsRefused', { reason: 'busy' })
@@ -88,7 +93,8 @@ async function answerExchange(
     const answer = await dispatch(exchange, { ...deps, checkCapacity })
     await sendAnswer(exchange, answer, deps)
   } catch (error) {
-    await sendFailure(exchange, error, deps)
+    // Nobody is there to be answered, and it was nobody's failure.
+    if (!(error instanceof ClientLeftError)) await sendFailure(exchange, error, deps)
   }
 }
 

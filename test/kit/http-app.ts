@@ -19,8 +19,8 @@ export interface TestApp {
   lines(): readonly LogLine[]
   /** Resolves with the "request completed" lines as soon as there are `count`. */
   untilCompleted(count: number): Promise<readonly LogLine[]>
-  /** Listens on a loopback port; returns `http://127.0.0.1:port`. */
-  listen(): Promise<string>
+  /** Listens on a loopback port; returns `http://127.0.0.1:port`, or the same for another loopback `host`. */
+  listen(host?: string): Promise<string>
 }
 
 export interface TestAppOptions {
@@ -74,10 +74,10 @@ export function createTestApp(
         watchers.add(look)
         look()
       }),
-    async listen() {
-      await app.listen({ host: '127.0.0.1', port: 0 })
+    async listen(host = '127.0.0.1') {
+      await app.listen({ host, port: 0 })
       const { port } = app.server.address() as AddressInfo
-      return `http://127.0.0.1:${port}`
+      return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
     },
   }
 }

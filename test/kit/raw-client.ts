@@ -21,6 +21,10 @@ export interface RawRequest {
   /** Default GET. For sendRaw it only tells whether a body is to be expected. */
   readonly method?: string
   readonly body?: Buffer | string
+  /** Takes the place of `body`: goes out as it is, and what tells its length is among the headers. */
+  readonly coded?: Buffer
+  /** No more will be sent: with it a server knows that a message which promises more is broken. */
+  readonly halfClose?: boolean
   /** Sees each piece of the body, which is then not collected; a promise holds the reading back. */
   readonly onBytes?: (piece: Buffer, totalBytes: number) => void | Promise<void>
   /** Cuts the connection once so many bytes of the body have come. */
@@ -45,7 +49,7 @@ export function get(
   }
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
   const head = `${request.method ?? 'GET'} ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`
-  return sendRaw(url, Buffer.concat([Buffer.from(head, 'latin1'), body]), request)
+  return sendRaw(url, Buffer.concat([Buffer.from(head, 'latin1'), request.coded ?? body]), request)
 }
 
 export interface SentRequest {
@@ -82,6 +86,7 @@ export async function sendRaw(
     if (request.signal?.aborted === true) socket.destroy()
     // The peer may answer and close before it has read everything; that is its right.
     socket.write(bytes, () => {})
+    if (request.halfClose === true) socket.end()
     return await readAnswer(socket, request)
   } finally {
     request.signal?.removeEventListener('abort', abort)

@@ -4,6 +4,7 @@ import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
 import type { ByteRange } from '../../src/oci/range.ts'
 import {
+  LOCALHOST,
   parseRepositoryKey,
   type RegistryHost,
   type Repository,
@@ -18,19 +19,9 @@ import type {
   Registry,
   Source,
 } from '../../src/registry/answers.ts'
+import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import { createRoute } from '../../src/registry/route.ts'
-
-interface StoredManifest {
-  readonly bytes: Buffer
-  readonly mediaType: string
-}
-
-interface Shelf {
-  readonly tags: Map<string, Digest>
-  readonly manifests: Map<Digest, StoredManifest>
-  readonly blobs: Map<Digest, Buffer>
-  referrers: readonly unknown[]
-}
+import { createPushes, type Pushes, type Shelf, type StoredManifest } from './pushes-double.ts'
 
 /** Takes the place of reading from memory: gets the range and the signal, yields what the client is to be sent. */
 export type ReadBlob = (
@@ -39,7 +30,7 @@ export type ReadBlob = (
   signal: AbortSignal,
 ) => AsyncIterable<Uint8Array>
 
-export interface RegistryDouble extends Registry {
+export interface RegistryDouble extends Registry, Pushes {
   addManifest(key: string, manifest: StoredManifest & { readonly tag?: string }): Digest
   addBlob(key: string, bytes: Buffer): Digest
   setReferrers(key: string, manifests: readonly unknown[]): void
@@ -57,6 +48,8 @@ export interface RegistryDouble extends Registry {
   /** Runs before each call answers; may throw or wait. */
   before: (call: string) => Promise<void>
   readBlob: ReadBlob
+  /** Default: everything under `localhost`, nothing elsewhere. */
+  policy: (repository: Repository) => RepositoryPolicy
 }
 
 const CHUNK_BYTES = 64 * 1024
@@ -68,6 +61,16 @@ export function readFromMemory(chunkBytes = CHUNK_BYTES): ReadBlob {
       signal.throwIfAborted()
       yield new Uint8Array(bytes.subarray(at, Math.min(at + chunkBytes, range.last + 1)))
     }
+  }
+}
+
+function defaultPolicy({ registry }: Repository): RepositoryPolicy {
+  const isLocal = registry === LOCALHOST
+  return {
+    push: isLocal ? 'store' : 'deny',
+    sparse: false,
+    deletable: isLocal,
+    onConflict: 'park',
   }
 }
 
@@ -150,6 +153,13 @@ export function createRegistryDouble(): RegistryDouble {
     return { entries: rest.slice(0, page.limit), more: rest.length > page.limit }
   }
 
+  const pushes = createPushes({
+    shelves,
+    shelfOf,
+    route,
+    policyOf: repository => double.policy(repository),
+    enter,
+  })
   const watchers = new Set<() => void>()
   const double: RegistryDouble = {
     drained: () =>
@@ -171,6 +181,7 @@ export function createRegistryDouble(): RegistryDouble {
     filtered: false,
     before: async () => {},
     readBlob: readFromMemory(),
+    policy: defaultPolicy,
     addManifest(key, manifest) {
       const digest = digestOf(manifest.bytes)
       const shelf = shelfOf(parseRepositoryKey(key))
@@ -186,6 +197,7 @@ export function createRegistryDouble(): RegistryDouble {
     setReferrers(key, manifests) {
       shelfOf(parseRepositoryKey(key)).referrers = manifests
     },
+    ...pushes,
     route,
     async headManifest(repository, request) {
       await enter(`headManifest ${repositoryKey(repository)}`)

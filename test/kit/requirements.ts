@@ -140,6 +140,30 @@ const ENGINE: readonly Row[] = [
   [98, 'P2', 'indexes of lazy pulls pass like other content'],
 ]
 
+const PUSHES: readonly Row[] = [
+  [99, 'P0', 'an upload has an id that cannot be guessed, and outlives a restart', 'push'],
+  [100, 'P0', 'one POST with the digest and the content is the whole push', 'push'],
+  [101, 'P0', 'an upload ends with all, the last, or none of the content', 'push'],
+  [102, 'P0', 'pieces have their place; out of order they are 416 with the state', 'push'],
+  [103, 'P0', 'content without a length is appended', 'push'],
+  [104, 'P0', 'a wrong length or digest is 400, and there is no blob', 'push'],
+  [105, 'P0', 'the digest at the end decides the algorithm', 'push'],
+  [106, 'P0', 'the state of an upload can be asked for', 'push'],
+  [107, 'P0', 'an upload can be cancelled', 'push'],
+  [108, 'P1', 'pieces have no least length', 'push'],
+  [109, 'P0', 'blobs are mounted from other repositories, or an upload begins', 'push'],
+  [110, 'P0', 'what came before a break counts; abandoned uploads go away', 'push'],
+  [111, 'P0', 'manifests are kept byte for byte and named by their digest', 'push'],
+  [112, 'P1', 'several tags with one manifest', 'push'],
+  [113, 'P0', 'a manifest whose references are missing is refused, unless configured', 'push'],
+  [115, 'P0', 'a push is visible at once; the last of two to one tag wins', 'push'],
+  [116, 'P1', 'each namespace has its way to push, and a refusal says the way out', 'push'],
+  [117, 'P1', 'what goes on upstream goes in order, streamed or tried again', 'push'],
+  [118, 'P0', 'tags, manifests and blobs can be deleted, or all of them not', 'push'],
+  [119, 'P0', 'a delete never reaches an upstream', 'push'],
+  [120, 'P1', 'tags may be immutable', 'push'],
+]
+
 const ERRORS: readonly Row[] = [
   [114, 'P0', 'empty lists and members of other tools in manifests are accepted'],
   [121, 'P0', 'every error is JSON in the envelope of the specification'],
@@ -216,7 +240,19 @@ const PLATFORM: readonly Row[] = [
   [242, 'P1', 'every parser is fuzzed'],
 ]
 
-const ROWS = [COMMON, NAMES, MANIFESTS, BLOBS, LISTS, ENGINE, ERRORS, UPSTREAM, SECURITY, PLATFORM]
+const ROWS = [
+  COMMON,
+  NAMES,
+  MANIFESTS,
+  BLOBS,
+  LISTS,
+  ENGINE,
+  PUSHES,
+  ERRORS,
+  UPSTREAM,
+  SECURITY,
+  PLATFORM,
+]
 
 export const REQUIREMENTS: readonly Requirement[] = ROWS.flat().map(
   ([id, priority, title, side = 'pull']) => ({ id, priority, title, side }),

@@ -1,0 +1,98 @@
+// What a request is about to do, found before anybody asks whether it may: the right that it takes, and the handler, with what the
+// request's query and headers say already parsed, so that faults of grammar are told first.
+import type { IncomingMessage } from 'node:http'
+import type { Action } from '../access/access.ts'
+import type { Endpoint, Target } from '../oci/endpoint.ts'
+import type { Answer } from './answer.ts'
+import { answerBlob } from './blob.ts'
+import type { NamedContext } from './context.ts'
+import { answerDelete } from './delete.ts'
+import { answerManifest } from './manifest.ts'
+import { answerPutManifest, parsePushTags } from './put-manifest.ts'
+import { answerReferrers } from './referrers.ts'
+import { answerStart, parseUploadStart } from './start-upload.ts'
+import { answerTags } from './tags.ts'
+import {
+  answerAppend,
+  answerCancel,
+  answerFinish,
+  answerUploadState,
+  parseUploadDigest,
+} from './upload.ts'
+import { parseChunkHead } from './upload-chunk.ts'
+
+export interface Plan {
+  readonly action: Exclude<Action, 'list'>
+  readonly handle: (context: NamedContext) => Answer | Promise<Answer>
+}
+
+/** Endpoints that carry a repository's name. */
+export type NamedEndpoint = Exclude<Endpoint, { kind: 'ping' | 'extension' | 'catalog' }>
+
+export interface Asked {
+  readonly endpoint: NamedEndpoint
+  /** One that the endpoint has. */
+  readonly request: IncomingMessage
+  readonly target: Target
+}
+
+/** @throws RegistryError for what is wrong with the query or the headers of a write */
+export function planOf(asked: Asked): Plan {
+  const { endpoint, request } = asked
+  switch (endpoint.kind) {
+    case 'manifest':
+      return request.method === 'PUT' || request.method === 'DELETE'
+        ? planManifestWrite(asked, endpoint)
+        : { action: 'pull', handle: context => answerManifest(context, endpoint) }
+    case 'blob':
+      return request.method === 'DELETE'
+        ? { action: 'delete', handle: context => answerDelete(context, endpoint) }
+        : { action: 'pull', handle: context => answerBlob(context, endpoint) }
+    case 'tags':
+      return { action: 'pull', handle: answerTags }
+    case 'referrers':
+      return { action: 'pull', handle: context => answerReferrers(context, endpoint) }
+    case 'uploads':
+      return planStart(asked)
+    case 'upload':
+      return planUpload(asked, endpoint)
+  }
+}
+
+function planManifestWrite(
+  { request, target }: Asked,
+  endpoint: Extract<Endpoint, { kind: 'manifest' }>,
+): Plan {
+  if (request.method === 'DELETE') {
+    return { action: 'delete', handle: context => answerDelete(context, endpoint) }
+  }
+  const tags = parsePushTags(endpoint, target.query)
+  return { action: 'push', handle: context => answerPutManifest(context, endpoint, tags) }
+}
+
+function planStart({ request, target }: Asked): Plan {
+  const start = parseUploadStart(target.query)
+  const head = parseChunkHead(request)
+  return { action: 'push', handle: context => answerStart(context, start, head) }
+}
+
+function planUpload(
+  { request, target }: Asked,
+  endpoint: Extract<Endpoint, { kind: 'upload' }>,
+): Plan {
+  const action = 'push'
+  switch (request.method) {
+    case 'PATCH': {
+      const head = parseChunkHead(request)
+      return { action, handle: context => answerAppend(context, endpoint, head) }
+    }
+    case 'PUT': {
+      const end = { digest: parseUploadDigest(target.query), head: parseChunkHead(request) }
+      return { action, handle: context => answerFinish(context, endpoint, end) }
+    }
+    case 'DELETE':
+      return { action, handle: context => answerCancel(context, endpoint) }
+    default:
+      return { action, handle: context => answerUploadState(context, endpoint) }
+  }
+}

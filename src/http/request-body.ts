@@ -1,0 +1,136 @@
+// The body of a request as the engine reads it: pulled piece by piece, so that a client is read no faster than the engine takes it
+// (R193). 100 Continue goes out with the first pull and not before (R15). A client that brings nothing for a while, breaks HTTP or
+// leaves ends it with an error; how long the whole takes is nobody's business (R228).
+import type { IncomingMessage } from 'node:http'
+import { RegistryError } from '../oci/errors.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { type Exchange, hasBody } from './exchange.ts'
+import { BODY_IDLE_MS } from './limits.ts'
+
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
+
+/** The client left in the middle of its body: nobody's failure, and nobody is there to be answered. */
+export class ClientLeftError extends Error {
+  constructor() {
+    super('the client closed the connection before the end of the body')
+    this.name = 'ClientLeftError'
+  }
+}
+
+/** Does the sender hold its body back until it is told to go on? */
+export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '')
+}
+
+/**
+ * Nothing is read before the first pull. Can be left at any piece; what remains then stays on the connection, which ends with the
+ * answer. To be iterated once. Its iterator throws ClientLeftError; RegistryError UNSUPPORTED 408; what breakBody was given.
+ */
+export function readBody(exchange: Exchange, clock: Clock): AsyncIterable<Uint8Array> {
+  return hasBody(exchange.request) ? pieces(exchange, clock) : NOTHING
+}
+
+const NOTHING: AsyncIterable<Uint8Array> = {
+  [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }),
+}
+
+/** What came after the head is no HTTP. No effect when the body has come whole; what came of it before can still be read. */
+export function breakBody({ request, body }: Exchange): void {
+  if (request.complete) return
+  body.failure ??= new RegistryError(
+    'SIZE_INVALID',
+    'the body ended before the length it announced',
+  )
+  body.wake?.()
+}
+
+async function* pieces(exchange: Exchange, clock: Clock): AsyncGenerator<Uint8Array> {
+  const { request, response, record, body } = exchange
+  if (body.read !== 'nothing') throw new TypeError('the body of a request is read once')
+  body.read = 'part'
+  if (awaitsContinue(request) && !response.destroyed) response.writeContinue()
+
+  const wait = createWait(exchange, clock)
+  try {
+    for (;;) {
+      const piece = request.read() as Uint8Array | null
+      if (piece !== null) {
+        record.receivedBytes += piece.length
+        yield piece
+      } else if (request.readableEnded) {
+        body.read = 'whole'
+        return
+      } else {
+        if (body.failure !== undefined) throw body.failure
+        await wait.forMore()
+      }
+    }
+  } finally {
+    wait.release()
+  }
+}
+
+interface Wait {
+  /** Resolves when there is more, the end, or a failure. */
+  forMore(): Promise<void>
+  /** Takes listeners and timer away. */
+  release(): void
+}
+
+function createWait({ request, body }: Exchange, clock: Clock): Wait {
+  const over = new AbortController()
+  let sinceMs: number | undefined
+  let watched = false
+  const wake = () => body.wake?.()
+  const fail = (error: Error) => {
+    body.failure ??= error
+    wake()
+  }
+  const onClose = () => {
+    if (!request.readableEnded) fail(new ClientLeftError())
+  }
+  request.on('readable', wake)
+  request.on('end', wake)
+  request.on('close', onClose)
+  // Node tells of a broken connection by an error, and always by `close` as well.
+  request.on('error', ignore)
+  if (request.destroyed) onClose()
+
+  /** One timer for the whole body: it runs again for as long as is left since the wait began. */
+  async function watch(): Promise<void> {
+    for (let leftMs = BODY_IDLE_MS; leftMs > 0; ) {
+      await clock.sleep(leftMs, over.signal)
+      leftMs = BODY_IDLE_MS - (sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs)
+    }
+    fail(tooSlow())
+  }
+
+  return {
+    async forMore() {
+      sinceMs = clock.monotonicMs()
+      if (!watched) {
+        watched = true
+        watch().catch(ignore)
+      }
+      await new Promise<void>(resolve => {
+        body.wake = resolve
+      })
+      sinceMs = undefined
+    },
+    release() {
+      over.abort()
+      body.wake = undefined
+      request.off('readable', wake)
+      request.off('end', wake)
+      request.off('close', onClose)
+    },
+  }
+}
+
+function ignore(): void {}
+
+function tooSlow(): RegistryError {
+  const seconds = BODY_IDLE_MS / 1_000
+  const message = `no byte of the body came for ${seconds} seconds; what came before may be resumed`
+  return new RegistryError('UNSUPPORTED', message, { status: 408 })
+}
