@@ -43,6 +43,7 @@ export function formatFact(fact: Fact): string {
 
 /** The fact whose name is `name`; undefined for anything that formatFact does not write. */
 export function parseFact(name: string, text: string): Fact | undefined {
+  if (Buffer.byteLength(text) > FACT_LIMIT_BYTES) return undefined
   let fields: unknown
   try {
     fields = JSON.parse(text)

@@ -10,6 +10,7 @@ blobStoreContract(t, async () => {
   return {
     store: await directory.open(),
     reopen: () => directory.open(),
+    reboot: () => directory.open('another boot'),
     damage: (digest, bytes) => directory.lay(directory.blobPath(digest), bytes),
   }
 })

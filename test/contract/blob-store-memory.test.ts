@@ -8,6 +8,7 @@ blobStoreContract(t, async () => {
   return {
     store: createMemoryStore(disk),
     reopen: async () => createMemoryStore(disk),
+    reboot: async () => createMemoryStore(disk),
     damage: async (digest, bytes) => void disk.blobs.set(digest, bytes),
   }
 })

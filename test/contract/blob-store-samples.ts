@@ -1,19 +1,22 @@
 // What the BlobStore contract's tests are made of: a blob, what a test may do beside the port, and how to look at an answer.
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Digest } from '../../src/oci/digest.ts'
+import type { Digest, DigestAlgorithm } from '../../src/oci/digest.ts'
 import {
   type BlobStore,
   type FillFile,
   type ReadHandle,
   StoreError,
   type StoreFailure,
+  type UploadFile,
 } from '../../src/registry/ports/blob-store.ts'
 
 export interface StoreUnderTest {
   readonly store: BlobStore
   /** A store over the same content, as the next process would open it while nothing of the first had been closed. */
   readonly reopen: () => Promise<BlobStore>
+  /** The same after a power cut: what nothing had synced may be gone. */
+  readonly reboot: () => Promise<BlobStore>
   /** Replaces what is stored under `digest`, behind the store's back. */
   readonly damage: (digest: Digest, bytes: Uint8Array) => Promise<void>
 }
@@ -24,10 +27,13 @@ export const BYTES = Buffer.from('the bytes of a blob, long enough to be cut in 
 export const DIGEST = digestBy('sha256', BYTES)
 export const OTHER = Buffer.from('other bytes')
 export const OTHER_DIGEST = digestBy('sha256', OTHER)
+/** As the registry makes them: 128 random bits in base64url. */
+export const UPLOAD_ID = 'Zk3-8_q0ZV2dC1mXy7RtQA'
+export const NOTE = '{"repository":"localhost/a","text":"\u00e9 \n\u0000"}'
 export const EXPECTATION = { sizeBytes: BYTES.length, validator: '"v1"' }
 
 /** The oracle is node's hash, not the product's own way of writing digests. */
-export function digestBy(algorithm: 'sha256' | 'sha512', bytes: Uint8Array): Digest {
+export function digestBy(algorithm: DigestAlgorithm, bytes: Uint8Array): Digest {
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest
 }
 
@@ -43,8 +49,26 @@ export async function openFill(t: Test, store: BlobStore, grown?: () => void): P
   return fill
 }
 
-export async function openRead(t: Test, fill: FillFile): Promise<ReadHandle> {
-  const reader = await fill.openRead()
+export async function createUpload(
+  t: Test,
+  store: BlobStore,
+  algorithm: DigestAlgorithm = 'sha256',
+): Promise<UploadFile> {
+  const upload = await store.createUpload(UPLOAD_ID, NOTE, algorithm)
+  t.teardown(() => upload.discard())
+  return upload
+}
+
+/** One that is there. */
+export async function reopenUpload(t: Test, store: BlobStore): Promise<UploadFile> {
+  const upload = await store.openUpload(UPLOAD_ID)
+  if (upload === undefined) throw new Error('there is no upload')
+  t.teardown(() => upload.discard())
+  return upload
+}
+
+export async function openRead(t: Test, growing: FillFile | UploadFile): Promise<ReadHandle> {
+  const reader = await growing.openRead()
   t.teardown(() => reader.close())
   return reader
 }

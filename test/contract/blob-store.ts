@@ -16,12 +16,17 @@ import {
   type MakeStore,
 } from './blob-store-samples.ts'
 import { endingsOfFills, growingContent, resuming } from './blob-store-fills.ts'
+import { resumingUploads } from './blob-store-left-uploads.ts'
+import { endingsOfUploads, growingUploads } from './blob-store-uploads.ts'
 
 export function blobStoreContract(t: Test, makeStore: MakeStore): void {
   wholeContent(t, makeStore)
   growingContent(t, makeStore)
   endingsOfFills(t, makeStore)
   resuming(t, makeStore)
+  growingUploads(t, makeStore)
+  endingsOfUploads(t, makeStore)
+  resumingUploads(t, makeStore)
 }
 
 function wholeContent(t: Test, makeStore: MakeStore): void {
@@ -104,6 +109,17 @@ function wholeContent(t: Test, makeStore: MakeStore): void {
     await damage(DIGEST, flipped(BYTES))
     await store.put(DIGEST, BYTES, 'kept')
     t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
+  })
+
+  t.test('keep: cached content stays what it is, and what is not here stays away', async t => {
+    const { store, reopen } = await makeStore(t)
+    t.equal(await store.keep(DIGEST), undefined)
+    await store.put(DIGEST, BYTES, 'cached')
+    for (const again of [store, store, await reopen()]) {
+      t.same(await again.keep(DIGEST), { digest: DIGEST, sizeBytes: BYTES.length })
+      t.equal(text(await again.readVerified(DIGEST)), BYTES.toString())
+    }
+    t.same(await listed(store), [DIGEST])
   })
 
   t.test('remove: takes the one blob away, and has no effect when it is not here', async t => {

@@ -3,10 +3,10 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { writeFully } from '../../../src/store/filesystem/disk.ts'
-import { WRITE_BUFFER_BYTES, WriteBuffer } from '../../../src/store/filesystem/write-buffer.ts'
+import { FOLLOWED, GATHERED, WriteBuffer } from '../../../src/store/filesystem/write-buffer.ts'
 
 const RECORD = Buffer.alloc(16 * 1024, 'a TLS record ')
-const PER_BUFFER = WRITE_BUFFER_BYTES / RECORD.length
+const PER_BUFFER = FOLLOWED.bufferBytes / RECORD.length
 
 /** Remembers what is written; each write ends by `finish`, or at once when `isFast`. */
 function slowDisk(isFast = false) {
@@ -29,7 +29,7 @@ function slowDisk(isFast = false) {
 
 t.test('chunks that come in one turn of the event loop are one write', async t => {
   const disk = slowDisk(true)
-  const buffer = new WriteBuffer(disk.write)
+  const buffer = new WriteBuffer(disk.write, FOLLOWED)
   for (let count = 0; count < 4; count += 1) await buffer.add(RECORD)
   t.same(disk.writes, [])
   await setImmediate()
@@ -38,7 +38,7 @@ t.test('chunks that come in one turn of the event loop are one write', async t =
 
 t.test('a chunk goes to disk without another call, however long the next one takes', async t => {
   const disk = slowDisk(true)
-  const buffer = new WriteBuffer(disk.write)
+  const buffer = new WriteBuffer(disk.write, FOLLOWED)
   await buffer.add(Buffer.from('x'))
   await setImmediate()
   t.equal(disk.bytes().toString(), 'x')
@@ -46,7 +46,7 @@ t.test('a chunk goes to disk without another call, however long the next one tak
 
 t.test('chunks that come while a write runs are one write after it', async t => {
   const disk = slowDisk()
-  const buffer = new WriteBuffer(disk.write)
+  const buffer = new WriteBuffer(disk.write, FOLLOWED)
   await buffer.add(RECORD)
   await setImmediate()
   const later = Buffer.alloc(RECORD.length, 'a later record ')
@@ -65,7 +65,7 @@ t.test('chunks that come while a write runs are one write after it', async t => 
 
 t.test('when both buffers are full, add waits for the disk', async t => {
   const disk = slowDisk()
-  const buffer = new WriteBuffer(disk.write)
+  const buffer = new WriteBuffer(disk.write, FOLLOWED)
   for (let count = 0; count < 2 * PER_BUFFER - 1; count += 1) await buffer.add(RECORD)
   let isAdded = false
   const adding = buffer.add(RECORD).then(() => {
@@ -73,12 +73,30 @@ t.test('when both buffers are full, add waits for the disk', async t => {
   })
   await setImmediate()
   t.equal(isAdded, false)
-  t.same(disk.writes, [WRITE_BUFFER_BYTES])
+  t.same(disk.writes, [FOLLOWED.bufferBytes])
   disk.finish()
   await adding
-  t.same(disk.writes, [WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES])
+  t.same(disk.writes, [FOLLOWED.bufferBytes, FOLLOWED.bufferBytes])
   disk.finish()
   await buffer.flush()
+})
+
+t.test('what nobody follows is written when the buffer is full or flushed', async t => {
+  const disk = slowDisk(true)
+  const buffer = new WriteBuffer(disk.write, GATHERED)
+  const perBuffer = GATHERED.bufferBytes / RECORD.length
+  for (let count = 0; count < perBuffer - 1; count += 1) await buffer.add(RECORD)
+  await setImmediate()
+  t.same(disk.writes, [])
+  await buffer.add(RECORD)
+  await buffer.add(RECORD)
+  await setImmediate()
+  t.same(disk.writes, [GATHERED.bufferBytes])
+  await buffer.flush()
+  t.same(disk.writes, [GATHERED.bufferBytes, RECORD.length])
+  await buffer.add(Buffer.from('x'))
+  await buffer.flush()
+  t.equal(disk.bytes().length, GATHERED.bufferBytes + RECORD.length + 1)
 })
 
 t.test('a gigabyte in small chunks costs four thousand writes at most', async t => {
@@ -88,7 +106,7 @@ t.test('a gigabyte in small chunks costs four thousand writes at most', async t 
     writes += 1
     bytesWritten += bytes.length
     return bytes.length
-  })
+  }, FOLLOWED)
   for (let count = 0; count < 65_536; count += 1) await buffer.add(RECORD)
   await buffer.flush()
   t.equal(bytesWritten, 1024 ** 3)
@@ -101,7 +119,7 @@ t.test('R06: short writes are continued, in order', async t => {
     const take = Math.min(bytes.length, 1 + (written.length % 7))
     written.push(...bytes.subarray(0, take))
     return take
-  })
+  }, FOLLOWED)
   const bytes = Buffer.from('every one of these bytes, once and in order')
   for (const size of [1, 2, 5, 11, 100]) {
     await buffer.add(bytes.subarray(0, size))
@@ -117,7 +135,7 @@ t.test('a failed write is thrown by every later call, and nothing more is writte
   const buffer = new WriteBuffer(async () => {
     writes += 1
     throw new Error('disk full')
-  })
+  }, FOLLOWED)
   await buffer.add(RECORD)
   await setImmediate()
   await t.rejects(buffer.add(RECORD), { message: 'disk full' })
@@ -134,7 +152,7 @@ t.test('reset forgets a failure and what was not written', async t => {
     if (isFull) throw new Error('disk full')
     written.push(Buffer.from(bytes).toString())
     return bytes.length
-  })
+  }, FOLLOWED)
   await buffer.add(Buffer.from('lost'))
   await t.rejects(buffer.flush())
   isFull = false

@@ -1,0 +1,19 @@
+// Goal: the in-memory twin keeps the FactStore contract, so that tests built on it mean something. Method: the suite.
+import t from 'tap'
+import type { EngineEvent } from '../../src/registry/ports/events.ts'
+import { factName } from '../../src/store/fact-text.ts'
+import { createMemoryDisk } from '../../src/store/memory.ts'
+import { createMemoryFacts } from '../../src/store/memory-facts.ts'
+import { factsContract } from './facts.ts'
+
+factsContract(t, async () => {
+  const disk = createMemoryDisk()
+  const events: EngineEvent[] = []
+  const open = () => createMemoryFacts(disk, event => events.push(event))
+  return {
+    facts: open(),
+    reopen: async () => open(),
+    spoil: async (identity, text) => void disk.facts.set(factName(identity), text),
+    events,
+  }
+})

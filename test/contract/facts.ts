@@ -1,0 +1,204 @@
+// Goal: every implementation of the FactStore port keeps what the port promises. Method: one suite over the port alone, with two
+// things beside it: a second instance over the same facts (the next process), and a fact that is spoiled behind its back.
+import { createHash } from 'node:crypto'
+import type { Test } from 'tap'
+import type { Digest } from '../../src/oci/digest.ts'
+import type { RepositoryKey, Tag } from '../../src/oci/reference.ts'
+import type { EngineEvent } from '../../src/registry/ports/events.ts'
+import type { Fact, FactIdentity, FactStore } from '../../src/registry/ports/facts.ts'
+
+export interface FactsUnderTest {
+  readonly facts: FactStore
+  /** Over the same facts, as the next process would open them while nothing of the first had been closed. */
+  readonly reopen: () => Promise<FactStore>
+  /** Replaces what is written for this identity. */
+  readonly spoil: (identity: FactIdentity, text: string) => Promise<void>
+  /** What was noted by whichever instance. */
+  readonly events: readonly EngineEvent[]
+}
+
+export type MakeFacts = (t: Test) => Promise<FactsUnderTest>
+
+const HERE = 'localhost/team/app' as RepositoryKey
+const THERE = 'docker.io/library/app' as RepositoryKey
+const MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json'
+const ONE = digestOf('one')
+const TWO = `sha512:${createHash('sha512').update('two').digest('hex')}` as Digest
+const LATEST = 'latest' as Tag
+
+function digestOf(text: string): Digest {
+  return `sha256:${createHash('sha256').update(text).digest('hex')}` as Digest
+}
+
+function tagged(digest: Digest, atMs: number, repository = HERE): Fact {
+  return { kind: 'tag', repository, tag: LATEST, digest, atMs }
+}
+
+function delivery(id: number, payload: string): Fact {
+  return { kind: 'delivery', id, carrier: 'forward', key: THERE, payload, createdAtMs: 1000 + id }
+}
+
+const MANIFEST: Fact = {
+  kind: 'manifest',
+  repository: HERE,
+  digest: ONE,
+  mediaType: MEDIA_TYPE,
+  atMs: 1_700_000_000_000,
+}
+const DELETED = { kind: 'deleted', repository: HERE, digest: ONE, atMs: 5 } as const
+
+async function listed(facts: FactStore): Promise<Fact[]> {
+  const found: Fact[] = []
+  for await (const fact of facts.list()) found.push(fact)
+  return sorted(found)
+}
+
+function sorted(facts: readonly Fact[]): Fact[] {
+  return facts.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+}
+
+export function factsContract(t: Test, makeFacts: MakeFacts): void {
+  written(t, makeFacts)
+  ordered(t, makeFacts)
+  spoiled(t, makeFacts)
+}
+
+function written(t: Test, makeFacts: MakeFacts): void {
+  t.test('facts: each kind comes back as it was written, in the next process too', async t => {
+    const { facts, reopen } = await makeFacts(t)
+    t.same(await listed(facts), [])
+    const all = [MANIFEST, DELETED, tagged(TWO, 7), delivery(1, '{"digest":"x"}'), delivery(2, '')]
+    await facts.write(all)
+    t.same(await listed(facts), sorted(all))
+    t.same(await listed(await reopen()), sorted(all))
+  })
+
+  t.test('facts: a later one takes the place of the one with its identity', async t => {
+    const { facts } = await makeFacts(t)
+    await facts.write([MANIFEST, tagged(ONE, 1), delivery(1, 'a')])
+    const later = [{ ...MANIFEST, mediaType: 'text/plain' }, tagged(TWO, 2), delivery(1, 'b')]
+    await facts.write(later)
+    t.same(await listed(facts), sorted(later))
+    await facts.write([tagged(ONE, 3), tagged(TWO, 4)])
+    t.match(
+      await listed(facts),
+      sorted([...later.filter(each => each.kind !== 'tag'), tagged(TWO, 4)]),
+    )
+  })
+
+  t.test('facts: kind, repository and name make different identities', async t => {
+    const { facts } = await makeFacts(t)
+    const different: Fact[] = [
+      MANIFEST,
+      DELETED,
+      { ...DELETED, digest: TWO },
+      { ...DELETED, repository: THERE },
+      tagged(ONE, 1),
+      tagged(ONE, 1, THERE),
+      { kind: 'tag', repository: HERE, tag: 'LATEST' as Tag, digest: ONE, atMs: 1 },
+      delivery(1, 'x'),
+      delivery(11, 'x'),
+    ]
+    await facts.write(different)
+    t.same(await listed(facts), sorted(different))
+    for (const [index, each] of different.entries()) {
+      await facts.remove([each])
+      t.same(await listed(facts), sorted(different.slice(index + 1)))
+    }
+  })
+
+  t.test(
+    'facts: remove takes them away for good, and has no effect on what is not there',
+    async t => {
+      const { facts, reopen } = await makeFacts(t)
+      await facts.write([MANIFEST, tagged(ONE, 1)])
+      await facts.remove([{ kind: 'tag', repository: HERE, tag: LATEST }])
+      await facts.remove([
+        { kind: 'tag', repository: HERE, tag: LATEST },
+        { kind: 'delivery', id: 9 },
+      ])
+      await facts.remove([])
+      await facts.write([])
+      t.same(await listed(facts), [MANIFEST])
+      t.same(await listed(await reopen()), [MANIFEST])
+    },
+  )
+
+  t.test('facts: an outbox entry of full length is taken, a longer fact is not', async t => {
+    const { facts } = await makeFacts(t)
+    const longest = delivery(1, '"'.repeat(64 * 1024 - 1024))
+    await facts.write([longest])
+    t.same(await listed(facts), [longest])
+    await t.rejects(facts.write([delivery(1, 'x'.repeat(128 * 1024))]))
+    t.same(await listed(facts), [longest])
+  })
+}
+
+function ordered(t: Test, makeFacts: MakeFacts): void {
+  t.test('R115: of calls that overlap, the last one stands', async t => {
+    const { facts, reopen } = await makeFacts(t)
+    const calls: Promise<void>[] = []
+    for (let atMs = 1; atMs <= 30; atMs += 1) {
+      calls.push(facts.write([tagged(atMs % 2 === 0 ? ONE : TWO, atMs), delivery(atMs, 'x')]))
+    }
+    await Promise.all(calls)
+    const tags = (await listed(facts)).filter(fact => fact.kind === 'tag')
+    t.same(tags, [tagged(ONE, 30)])
+    t.equal((await listed(await reopen())).length, 31)
+  })
+
+  t.test('facts: a removal and a write that overlap keep their order', async t => {
+    const { facts } = await makeFacts(t)
+    for (let round = 1; round <= 10; round += 1) {
+      await Promise.all([facts.write([tagged(ONE, round)]), facts.remove([tagged(ONE, round)])])
+      t.same(await listed(facts), [])
+      await Promise.all([facts.remove([tagged(ONE, 0)]), facts.write([tagged(TWO, round)])])
+      t.same(await listed(facts), [tagged(TWO, round)])
+    }
+  })
+}
+
+function spoiled(t: Test, makeFacts: MakeFacts): void {
+  t.test('facts: what cannot be read is told, left, and hides nothing else', async t => {
+    const { facts, reopen, spoil, events } = await makeFacts(t)
+    const good = { version: 1, ...tagged(ONE, 1) }
+    const wrong = [
+      '',
+      'null',
+      '[]',
+      '{"version":1',
+      JSON.stringify({ ...good, version: 2 }),
+      JSON.stringify({ ...good, kind: 'label' }),
+      JSON.stringify({ ...good, digest: 'sha256:abc' }),
+      JSON.stringify({ ...good, digest: undefined }),
+      JSON.stringify({ ...good, repository: 'localhost/../etc' }),
+      JSON.stringify({ ...good, repository: 'LOCALHOST/team/app' }),
+      JSON.stringify({ ...good, tag: '.latest' }),
+      JSON.stringify({ ...good, tag: 'another' }),
+      JSON.stringify({ ...good, atMs: '1' }),
+      JSON.stringify({ version: 1, ...MANIFEST }),
+      `${' '.repeat(200_000)}${JSON.stringify(good)}`,
+    ]
+    await facts.write([MANIFEST, tagged(ONE, 1)])
+    for (const [index, text] of wrong.entries()) {
+      await spoil(tagged(ONE, 1), text)
+      t.same(await listed(await reopen()), [MANIFEST], text.slice(0, 80))
+      t.equal(events.length, index + 1)
+      t.match(events[index], { kind: 'storage failed', failure: 'corrupt' })
+    }
+    await spoil(tagged(ONE, 1), JSON.stringify(good))
+    t.same(await listed(facts), sorted([MANIFEST, tagged(ONE, 1)]))
+    t.equal(events.length, wrong.length)
+  })
+
+  t.test('facts: one that cannot be read is replaced and removed like any other', async t => {
+    const { facts, spoil, events } = await makeFacts(t)
+    await facts.write([tagged(ONE, 1), delivery(3, 'x')])
+    await spoil(tagged(ONE, 1), '?')
+    await spoil(delivery(3, 'x'), '?')
+    await facts.write([tagged(TWO, 2)])
+    await facts.remove([{ kind: 'delivery', id: 3 }])
+    t.same(await listed(facts), [tagged(TWO, 2)])
+    t.same(events, [])
+  })
+}
