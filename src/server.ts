@@ -20,6 +20,7 @@ import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import { createRegistry } from './registry/registry.ts'
 import { createPolicies } from './registry/repository-policies.ts'
+import { UploadPurge } from './upkeep/purge-uploads.ts'
 import { Upstreams } from './upstreams.ts'
 
 /** Whoever knows an upload's id may write to it: 144 bits are beyond guessing. */
@@ -104,6 +105,12 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     maxStorageBytes,
   })
   undo.push(() => registry.stop())
+  const purge = new UploadPurge(config.storage.uploadPurging, {
+    clock,
+    note,
+    purge: options => registry.purgeUploads(options),
+  })
+  undo.push(() => purge.stop())
   const operator = createOperator({
     registry,
     store,
@@ -139,6 +146,8 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   const http = listeningAt(app.server.address(), addr)
   undo.push(() => drain(app, { timeoutMs: config.http.drainTimeoutMs, clock }))
 
+  purge.start()
+
   let current = config
   return {
     http,
@@ -148,6 +157,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     reload: next => {
       upstreams.replace(next)
       policies = createPolicies(next.repositories)
+      purge.replace(next.storage.uploadPurging)
       const change = compareConfigs(current, next)
       current = next
       logger.level = next.log.level

@@ -13,7 +13,7 @@ import { get, type RawAnswer, send, type SentRequest } from './raw-client.ts'
 export interface TestEdgeOptions {
   /** Per registry host, what its entry under `upstreams` says; `http: true` is put in. */
   readonly upstreams: Readonly<Record<string, { readonly url: string } & Record<string, unknown>>>
-  /** Further top-level keys. */
+  /** Further top-level keys; those of `storage` are added to what stands there. */
   readonly config?: Readonly<Record<string, unknown>>
   /** Default: a manual clock that stands still; see `settle`. */
   readonly clock?: Clock
@@ -103,8 +103,8 @@ function configOf(options: TestEdgeOptions, directory: string) {
     log: { level: 'debug' },
     http: { addr: '127.0.0.1:0' },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
-    storage: { rootdirectory: join(directory, 'data') },
     ...options.config,
+    storage: { rootdirectory: join(directory, 'data'), ...asKeys(options.config?.['storage']) },
     upstreams,
   }
   const loaded = loadConfig({
@@ -114,6 +114,10 @@ function configOf(options: TestEdgeOptions, directory: string) {
   })
   if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.findings))
   return loaded.config
+}
+
+function asKeys(value: unknown): object {
+  return typeof value === 'object' && value !== null ? value : {}
 }
 
 function createLog() {
