@@ -108,8 +108,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     uploadState: (repository, id) => uploads.state(repository, id),
     appendUpload: (repository, id, chunk) => appendUpload(pushDeps, repository, { id, chunk }),
     finishUpload: (repository, id, end) => finishUpload(pushDeps, repository, { id, ...end }),
-    cancelUpload: (repository, id) =>
-      uploads.write(repository, id, ({ upload }) => uploads.end(upload)),
+    cancelUpload: (repository, id) => uploads.cancel(repository, id),
     deleteBlob: (repository, digest) => deleteBlob(pushDeps, repository, digest),
     settled: async digest => fills.find(digest)?.over,
     purgeUploads: options => purgeUploads(pushDeps, options),

@@ -90,7 +90,16 @@ export class Uploads {
     return upload.asWriter(async signal => step({ upload, file: await this.#use(upload), signal }))
   }
 
-  /** It is a blob now, or nobody wants it any more: what is left of it goes. For whoever has its turn. */
+  /** Ends whoever writes to it, and removes it. @throws RegistryError BLOB_UPLOAD_UNKNOWN; StoreError */
+  async cancel(repository: Repository, id: string): Promise<void> {
+    const upload = await this.#find(repository, id)
+    await upload.asWriter(async () => {
+      if (upload.isOver) throw unknownUpload()
+      await this.#remove(upload)
+    })
+  }
+
+  /** It is a blob now, or its file failed: what is left of it goes. For whoever has its turn and its open file. */
   async end(upload: Upload): Promise<void> {
     const { file } = upload
     this.#forget(upload)
@@ -98,25 +107,15 @@ export class Uploads {
     await file?.discard().catch((error: unknown) => noteStorage(this.#deps.note, error))
   }
 
-  /**
-   * Removes an upload that nobody has touched for so long; false when somebody did, or does now.
-   * @throws StoreError
-   */
+  /** Removes an upload that nobody has touched for so long; false when somebody did, or does now. @throws StoreError */
   async removeAbandoned(left: LeftUpload, olderThanMs: number): Promise<boolean> {
     await this.#ready()
     if (!this.isAbandoned(left, olderThanMs)) return false
     const upload = this.#uploads.get(left.id)
-    if (upload === undefined) {
-      await this.#deps.store.removeUpload(left.id)
-      return true
-    }
-    return upload.inTurn(async () => {
-      if (upload.isOver) return false
-      const isOpen = upload.file !== undefined
-      await this.end(upload)
-      if (!isOpen) await this.#deps.store.removeUpload(left.id)
-      return true
-    })
+    if (upload === undefined) await this.#deps.store.removeUpload(left.id)
+    // Nobody has its turn, so this is at once.
+    else await upload.inTurn(() => this.#remove(upload))
+    return true
   }
 
   /** What this process saw itself is measured by a clock that nobody sets. */
@@ -218,6 +217,13 @@ export class Uploads {
     this.#closedBytes += file.sizeBytes
     upload.file = undefined
     await file.park().catch((error: unknown) => noteStorage(this.#deps.note, error))
+  }
+
+  /** For whoever has its turn. A file that is closed need not be read again for this. */
+  async #remove(upload: Upload): Promise<void> {
+    if (upload.file !== undefined) return this.end(upload)
+    await this.#deps.store.removeUpload(upload.id)
+    this.#forget(upload)
   }
 
   #forget(upload: Upload): void {

@@ -12,7 +12,7 @@ const sha256 = { algorithm: 'sha256' } as const
 t.test('R101: a push ends as a kept blob that its repository has', async t => {
   const { registry, catalog, disk, events } = createEngine()
   const digest = await pushWhole(registry, app, 'hello')
-  t.equal(`${await readAll(await registry.pullBlob(app, digest))}`, 'hello')
+  t.equal(String(await readAll(await registry.pullBlob(app, digest))), 'hello')
   t.match(await registry.headBlob(app, digest), { sizeBytes: 5, source: 'local' })
   t.match(await catalog.findContent(digest), { contentClass: 'kept', sizeBytes: 5 })
   t.equal(disk.uploads.size, 0)
