@@ -39,7 +39,7 @@ export interface AnswerContext {
 /** Consumes the body. */
 export async function answerError(answer: Answer, context: AnswerContext): Promise<UpstreamError> {
   const { status, headers, url } = answer
-  const codes = await errorCodes(answer)
+  const codes = (await readErrors(answer)).map(({ code }) => code).filter(code => code !== '')
   const failure = failureOf(status, context.redirected)
   const retryAfter = retryAfterMs(headers.first('retry-after'), context.nowMs)
   const options: UpstreamErrorOptions = {
@@ -61,8 +61,15 @@ function failureOf(status: number, redirected: boolean): UpstreamFailure {
   return redirected && failure === 'denied' ? 'unavailable' : failure
 }
 
-/** The codes of an error envelope; none when the body is something else. */
-async function errorCodes(answer: Answer): Promise<readonly string[]> {
+export interface ToldError {
+  /** Empty when it has none. */
+  readonly code: string
+  /** As it came: not fit for anybody's eyes. */
+  readonly message: string
+}
+
+/** What an error envelope says, or the lone `message` that some registries send; empty when the body is something else. Consumes it. */
+export async function readErrors(answer: Answer): Promise<readonly ToldError[]> {
   let envelope: unknown
   try {
     const bytes = await answer.body.readAll(ERROR_BODY_BYTES)
@@ -70,10 +77,12 @@ async function errorCodes(answer: Answer): Promise<readonly string[]> {
   } catch {
     return []
   }
-  const errors = isObject(envelope) && Array.isArray(envelope.errors) ? envelope.errors : []
-  return errors
-    .map((error: unknown) => (isObject(error) ? error.code : undefined))
-    .filter((code): code is string => typeof code === 'string' && /^[A-Z_]{1,40}$/.test(code))
+  if (!isObject(envelope)) return []
+  const errors: readonly unknown[] = Array.isArray(envelope.errors) ? envelope.errors : [envelope]
+  return errors.filter(isObject).map(({ code, message }) => ({
+    code: typeof code === 'string' && /^[A-Z_]{1,40}$/.test(code) ? code : '',
+    message: typeof message === 'string' ? message : '',
+  }))
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

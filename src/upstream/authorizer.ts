@@ -5,6 +5,7 @@ import { UpstreamError } from '../registry/ports/upstream.ts'
 import { basicAuthorization, type Credential, type Credentials } from './credentials.ts'
 import { assertMayCarryCredentials, parseRealm } from './realm.ts'
 import { createRemembered } from './remembered.ts'
+import { scopesFor } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
 
 /** Scopes whose challenge is remembered: one for each repository that is in use. */
@@ -15,7 +16,7 @@ const SCOPES_MAX = 16
 /** Where a request goes and what it wants there. */
 export interface AuthorizationTarget {
   readonly url: URL
-  /** `repository:<name>:pull`. */
+  /** One or more, with spaces between: `repository:<name>:pull`. */
   readonly scope: string
   readonly signal: AbortSignal
 }
@@ -100,7 +101,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   ): Promise<Authorization> {
     const realm = parseRealm(demand.realm, target.url)
     if (credential !== undefined) assertMayCarryCredentials(realm, target.url, realms)
-    const scopes = demand.scopes.length === 0 ? [target.scope] : demand.scopes
+    const scopes = scopesFor(demand.scopes, target.scope)
     const wanted = { realm, service: demand.service, scopes, credential, origin: target.url.origin }
     return { kind: 'bearer', header: `Bearer ${await tokens.get(wanted, target.signal)}` }
   }

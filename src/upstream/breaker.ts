@@ -42,8 +42,8 @@ export interface Breaker {
    * @throws UpstreamError unavailable or rate-limited, with retryAfterMs, when it is open
    */
   enter(lane: Lane): (finding: Finding) => void
-  /** A body broke after its head was good. */
-  bodyFailed(error: UpstreamError): void
+  /** A body broke after its head was good, or on its way up after it was let through. Default lane `blob`. */
+  bodyFailed(error: UpstreamError, lane?: Lane): void
   readonly state: BreakerState
   /** Until a request would be let through, in any lane; undefined when it is not open. */
   readonly retryInMs: number | undefined
@@ -156,7 +156,7 @@ export function createBreaker(
         learn(lane, probing, finding)
       }
     },
-    bodyFailed: error => learn('blob', false, { kind: 'failed', error }),
+    bodyFailed: (error, lane = 'blob') => learn(lane, false, { kind: 'failed', error }),
     get state() {
       if (state !== 'closed') return state
       return Math.min(waitMs('api'), waitMs('blob')) > 0 ? 'open' : 'closed'

@@ -8,6 +8,9 @@ export interface Deadline {
   leftMs(): number
   /** Aborts with an UpstreamError at the limit, or with the caller's reason. */
   readonly signal: AbortSignal
+  /** The limit stands still, and goes on where it was: for bodies, which may take as long as they move. No effect the second time. */
+  pause(): void
+  resume(): void
   /** The limit no longer counts; the caller's signal still does, until `end`. For bodies that outlive the call. */
   lift(): void
   readonly isLifted: boolean
@@ -17,32 +20,53 @@ export interface Deadline {
 }
 
 export function startDeadline(clock: Clock, limitMs: number, caller?: AbortSignal): Deadline {
-  const startedMs = clock.monotonicMs()
   const controller = new AbortController()
-  const timer = new AbortController()
   const ended = new AbortController()
   const onCaller = (): void => controller.abort(caller?.reason)
   let isLifted = false
+  let leftMs = limitMs
+  let running: { readonly sinceMs: number; readonly timer: AbortController } | undefined
 
   if (caller?.aborted) onCaller()
   else caller?.addEventListener('abort', onCaller, { once: true })
 
-  clock.sleep(limitMs, timer.signal).then(
-    () => controller.abort(outOfTime(limitMs)),
-    () => {},
-  )
+  function resume(): void {
+    if (running !== undefined || isLifted || ended.signal.aborted) return
+    const timer = new AbortController()
+    running = { sinceMs: clock.monotonicMs(), timer }
+    clock.sleep(leftMs, timer.signal).then(
+      () => controller.abort(outOfTime(limitMs)),
+      () => {},
+    )
+  }
+
+  function pause(): void {
+    if (running === undefined) return
+    leftMs = leftNowMs()
+    running.timer.abort()
+    running = undefined
+  }
+
+  function leftNowMs(): number {
+    const passedMs = running === undefined ? 0 : clock.monotonicMs() - running.sinceMs
+    return Math.max(0, leftMs - passedMs)
+  }
+
+  resume()
   return {
-    leftMs: () => Math.max(0, limitMs - (clock.monotonicMs() - startedMs)),
+    leftMs: leftNowMs,
     signal: controller.signal,
+    pause,
+    resume,
     lift: () => {
       isLifted = true
-      timer.abort()
+      pause()
     },
     get isLifted() {
       return isLifted
     },
     end: () => {
-      timer.abort()
+      pause()
       caller?.removeEventListener('abort', onCaller)
       ended.abort()
     },

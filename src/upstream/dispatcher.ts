@@ -6,8 +6,11 @@ import { createConnector, type LookupAll, type TlsTrust, tlsOptions } from './co
 import { type ProxyOptions, proxyFor } from './http-proxy.ts'
 import type { TimeLimits } from './options.ts'
 
-/** `blob`: downloads, which may take hours; `api`: small answers, which must never wait behind them. */
-export type Lane = 'api' | 'blob'
+/**
+ * `blob`: downloads, which may take hours; `push`: bodies on their way up, which may, too; `api`: small answers, which must never wait
+ * behind either.
+ */
+export type Lane = 'api' | 'blob' | 'push'
 
 /** How long an idle connection is kept; load balancers close after 30 s and more, and a race with them costs a retry. */
 const KEEP_ALIVE_MS = 10_000
@@ -15,6 +18,11 @@ const KEEP_ALIVE_MS = 10_000
 const KEEP_ALIVE_MAX_MS = 25_000
 /** Hosts with open pools at once: url, mirrors, realms, and the storage hosts that redirects lead to. */
 const HOSTS_MAX = 256
+/**
+ * Pushes at once to each host. Not those of `connections`: a client that pushes slowly must not keep others from pulling, and how many
+ * push at once is bounded where they come in.
+ */
+const PUSH_CONNECTIONS = 256
 /** Response headers; signed Location URLs and Link headers fit, floods do not. */
 const HEADER_BYTES_MAX = 32 * 1024
 
@@ -80,7 +88,7 @@ function proxied(
 
 function poolOptions({ connections, limits }: DispatcherOptions, lane: Lane): Agent.Options {
   return {
-    connections,
+    connections: lane === 'push' ? PUSH_CONNECTIONS : connections,
     maxOrigins: HOSTS_MAX,
     pipelining: 1,
     allowH2: false,

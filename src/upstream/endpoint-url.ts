@@ -6,13 +6,14 @@ export interface EndpointUrls {
   /** `rest` follows the repository's name: `manifests/latest`. */
   for(name: RepositoryName, rest: string, query?: Readonly<Record<string, string>>): URL
   readonly ping: URL
-  /** The scope of a token for pulling, where no challenge names one. */
-  scopeFor(name: RepositoryName): string
+  /** What the registry itself calls this repository: in scopes, and in `from`. */
+  nameOf(name: RepositoryName): string
   /**
-   * The page that `target` of a Link leads to from `page`, or undefined when it is malformed. A path that leaves out the configured
-   * path is completed: registries behind a path do not know it. Whether it stays on the host is the caller's to check.
+   * The URL that `target` of a Link or Location leads to from `answered`, or undefined when it is malformed. A path on the endpoint
+   * itself that leaves out the configured path is completed: registries behind a path do not know it. Whether it stays on the host is
+   * the caller's to check.
    */
-  nextPage(target: string, page: URL): URL | undefined
+  leadsTo(target: string, answered: URL): URL | undefined
 }
 
 /** `namespace` is sent as `?ns=` to mirrors, which serve several registries (R32). */
@@ -20,7 +21,7 @@ export function endpointUrls(base: URL, namespace: RegistryHost | undefined): En
   const [, before = '', after = ''] = /^(.*?)(?:\/v2(\/.*?)?)?\/*$/.exec(base.pathname) ?? []
   const root = `${before}/v2`
   const prefix = after.replace(/^\//, '')
-  const nameHere = (name: RepositoryName): string => (prefix === '' ? name : `${prefix}/${name}`)
+  const nameOf = (name: RepositoryName): string => (prefix === '' ? name : `${prefix}/${name}`)
 
   function build(path: string, query: Readonly<Record<string, string>> = {}): URL {
     const url = new URL(path, base)
@@ -34,13 +35,14 @@ export function endpointUrls(base: URL, namespace: RegistryHost | undefined): En
   }
 
   return {
-    for: (name, rest, query) => build(`${root}/${nameHere(name)}/${rest}`, query),
+    for: (name, rest, query) => build(`${root}/${nameOf(name)}/${rest}`, query),
     ping: build(`${root}/`),
-    scopeFor: name => `repository:${nameHere(name)}:pull`,
-    nextPage: (target, page) => {
-      if (!URL.canParse(target, page.href)) return undefined
-      const url = new URL(target, page)
-      if (url.pathname.startsWith('/v2/') && before !== '') url.pathname = before + url.pathname
+    nameOf,
+    leadsTo: (target, answered) => {
+      if (!URL.canParse(target, answered.href)) return undefined
+      const url = new URL(target, answered)
+      const isHere = url.origin === base.origin
+      if (isHere && url.pathname.startsWith('/v2/')) url.pathname = before + url.pathname
       url.hash = ''
       return withNamespace(url)
     },

@@ -7,7 +7,9 @@ import type { Breaker, Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
 import type { EndpointUrls } from './endpoint-url.ts'
+import { isLostUpload } from './lost-upload.ts'
 import { withRetries } from './retry.ts'
+import { pullScope } from './scopes.ts'
 import type { Send } from './session.ts'
 
 /** A mirror gets a third of the chain's time: enough for a slow one, and leaves the rest enough for a retry. */
@@ -97,7 +99,8 @@ interface Attempt {
   readonly deadline: Deadline
 }
 
-async function once<T>(
+/** One attempt through the breaker, which is told what it found. @throws UpstreamError, also when the breaker is open */
+export async function once<T>(
   endpoint: Endpoint,
   work: Work<T>,
   { lane, deadline, caller }: Attempt & { caller: AbortSignal | undefined },
@@ -118,10 +121,11 @@ function findingOf(error: unknown, caller: AbortSignal | undefined): Finding {
   switch (error.failure) {
     case 'unavailable':
     case 'rate-limited':
-      return { kind: 'failed', error }
+      return isLostUpload(error) ? { kind: 'good' } : { kind: 'failed', error }
     case 'not-found':
     case 'denied':
     case 'unsupported':
+    case 'rejected':
       return { kind: 'good' }
     case 'invalid':
     case 'refused':
@@ -136,5 +140,6 @@ export function requestAt(
   rest: string,
   query?: Readonly<Record<string, string>>,
 ): { readonly url: URL; readonly scope: string } {
-  return { url: endpoint.urls.for(name, rest, query), scope: endpoint.urls.scopeFor(name) }
+  const url = endpoint.urls.for(name, rest, query)
+  return { url, scope: pullScope(endpoint.urls.nameOf(name)) }
 }

@@ -59,7 +59,7 @@ function nextPage(endpoint: Endpoint, answer: FinalAnswer): URL | undefined {
   const links = parseLinks(answer.headers.all('link'))
   const link = links.find(({ relations }) => relations.includes('next'))
   if (link === undefined) return undefined
-  const next = endpoint.urls.nextPage(link.target, answer.url)
+  const next = endpoint.urls.leadsTo(link.target, answer.url)
   if (next === undefined) {
     throw new UpstreamError('invalid', `${answer.url.host} names a next page that is no URL`)
   }

@@ -17,15 +17,27 @@ export function redirectTarget(answer: Answer): URL | undefined {
   if (!REDIRECT_STATUS.has(answer.status)) return undefined
   const from = answer.url
   const location = answer.headers.first('location')
-  if (location === undefined || !URL.canParse(location, from.href)) {
-    throw new UpstreamError('invalid', `${from.host} redirects to nowhere`)
+  const target =
+    location !== undefined && URL.canParse(location, from.href)
+      ? new URL(location, from)
+      : undefined
+  return followable(target, from, 'redirects')
+}
+
+/**
+ * `target` without its fragment, when it may be followed from `from`; undefined stands for one that is malformed. `leads` is for the
+ * message: what the answer does.
+ * @throws UpstreamError as redirectTarget
+ */
+export function followable(target: URL | undefined, from: URL, leads: string): URL {
+  if (target === undefined) {
+    throw new UpstreamError('invalid', `${from.host} ${leads} to nowhere`)
   }
-  const target = new URL(location, from)
   target.hash = ''
   if (target.username !== '' || target.password !== '') {
     throw new UpstreamError(
       'refused',
-      `${from.host} redirects to a URL with a user: ${redactUrl(target)}`,
+      `${from.host} ${leads} to a URL with a user: ${redactUrl(target)}`,
     )
   }
   const staysSafe =
@@ -33,7 +45,7 @@ export function redirectTarget(answer: Answer): URL | undefined {
   if (!staysSafe) {
     throw new UpstreamError(
       'refused',
-      `${from.host} redirects away from https to ${target.protocol}//${target.host}`,
+      `${from.host} ${leads} away from https to ${target.protocol}//${target.host}`,
     )
   }
   return target

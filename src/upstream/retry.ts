@@ -1,4 +1,5 @@
-// Which failures are worth another try, and after how long (R149). Only GET and HEAD come here, so that a repetition is harmless.
+// Which failures are worth another try, and after how long (R149). Only what is harmless when it is done twice comes here: reads, and
+// pushes of content under its digest, or of a tag that the caller wants there.
 import type { Clock } from '../registry/ports/clock.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import { isBreakerError } from './breaker.ts'
@@ -17,11 +18,13 @@ export interface RetryOptions {
   readonly deadline: Deadline
   /** In [0, 1). */
   readonly random: () => number
+  /** Failures that would pass, but not for this caller. Default: none. */
+  readonly isFinal?: ((failure: UpstreamError) => boolean) | undefined
 }
 
 /** Runs `attempt` until it succeeds, or fails in a way or at a time that another try cannot mend. */
 export async function withRetries<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { clock, deadline, random } = options
+  const { clock, deadline, random, isFinal = () => false } = options
   let reconnected = false
   for (let tries = 0; ; ) {
     let failure: UpstreamError
@@ -32,6 +35,7 @@ export async function withRetries<T>(attempt: () => Promise<T>, options: RetryOp
       if (!(error instanceof UpstreamError)) throw error
       failure = error
     }
+    if (isFinal(failure)) throw failure
     if (isStaleConnection(failure) && !reconnected) {
       reconnected = true
       continue

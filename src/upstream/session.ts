@@ -4,8 +4,10 @@ import type { UpstreamCall } from '../registry/ports/events.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import type { Authorization, Authorizer } from './authorizer.ts'
 import type { Lane } from './dispatcher.ts'
-import type { Answer, Exchange } from './exchange.ts'
+import type { Answer, Exchange, Method } from './exchange.ts'
+import { lostUpload } from './lost-upload.ts'
 import { isSameOrigin, REDIRECTS_MAX, redirectTarget } from './redirect.ts'
+import type { RequestBody } from './request-body.ts'
 
 /** A cached token that is refused is replaced once, and what replaces it once more: for a larger scope (R144). */
 const AUTHORIZATIONS_MAX = 2
@@ -13,11 +15,15 @@ const AUTHORIZATIONS_MAX = 2
 export interface RegistryRequest {
   readonly call: UpstreamCall
   readonly lane: Lane
-  readonly method: 'GET' | 'HEAD'
+  readonly method: Method
   readonly url: URL
-  /** `repository:<name>:pull`. */
+  /** One or more, with spaces between: `repository:<name>:pull`. */
   readonly scope: string
   readonly headers: Readonly<Record<string, string>>
+  /** Sent again after a challenge, unless it can be read once only. */
+  readonly body?: RequestBody
+  /** Another host chose `url`: no credentials go there, not even when it is on the endpoint itself. Default false. */
+  readonly isForeign?: boolean
 }
 
 export interface FinalAnswer extends Answer {
@@ -40,8 +46,8 @@ export function createSession({ exchange, own, foreign }: SessionOptions): Send 
   return async (request, signal) => {
     const { scope } = request
     let { url } = request
-    let authorizer = own
-    let authorization: Authorization | undefined = await own.current({ url, scope, signal })
+    let authorizer = request.isForeign === true ? foreign : own
+    let authorization = await authorizer.current({ url, scope, signal })
     let authorizations = 0
 
     for (let hops = 0; ; ) {
@@ -60,11 +66,12 @@ export function createSession({ exchange, own, foreign }: SessionOptions): Send 
         const target = { url, scope, signal }
         const next = await authorizer.afterRefusal(target, challenges, authorization)
         if (next === undefined) return { ...answer, redirected }
+        if (request.body?.once === true) throw tokenEnded(url)
         authorization = next
         continue
       }
 
-      const target = await nextHop(answer)
+      const target = isRead(request) ? await nextHop(answer) : undefined
       if (target === undefined) return { ...answer, redirected }
       await answer.body.drain()
       hops += 1
@@ -83,6 +90,15 @@ export function createSession({ exchange, own, foreign }: SessionOptions): Send 
       url = target
     }
   }
+}
+
+/** What writes is not led elsewhere by a redirect, only by the Location of an upload (R145). */
+function isRead({ method }: RegistryRequest): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function tokenEnded(url: URL): UpstreamError {
+  return lostUpload(`${url.host} took a token for the upload's beginning, not for its body`, 401)
 }
 
 async function nextHop(answer: Answer): Promise<URL | undefined> {

@@ -1,34 +1,28 @@
 // One upstream namespace as the Upstream port: puts the parts of this room together. Where a request goes, with which
-// credentials and how often is decided below; what is asked is in manifests, blobs, tags and referrers.
+// credentials and how often is decided below; what is asked is in manifests, blobs, tags and referrers; what is
+// sent, in push-blob, stream-blob and put-manifest.
 import type { RegistryHost } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
 import { createAddressPolicy } from './address-policy.ts'
-import { type Authorizer, createAuthorizer } from './authorizer.ts'
 import { getBlob, headBlob } from './blobs.ts'
-import { createBreaker } from './breaker.ts'
 import { type LookupAll, lookupAll } from './connector.ts'
-import { createCredentials } from './credentials.ts'
 import { createDispatchers } from './dispatcher.ts'
-import { credentialHosts } from './docker-config.ts'
-import { endpointUrls } from './endpoint-url.ts'
+import { createEndpoint, type EndpointParts } from './create-endpoint.ts'
 import { createAsk, type Endpoint } from './endpoints.ts'
-import { createExchange, type Exchange } from './exchange.ts'
+import { createExchange } from './exchange.ts'
 import { getManifest, headManifest } from './manifests.ts'
 import { createNameRules } from './name-rules.ts'
-import {
-  type CredentialSource,
-  TIME_LIMITS,
-  type TimeLimits,
-  type UpstreamOptions,
-} from './options.ts'
-import { type Profile, profileOf } from './profiles.ts'
+import { TIME_LIMITS, type TimeLimits, type UpstreamOptions } from './options.ts'
+import { profileOf } from './profiles.ts'
+import { mountBlob, pushBlob } from './push-blob.ts'
+import { putManifest } from './put-manifest.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { listReferrers } from './referrers.ts'
-import { createSession } from './session.ts'
+import { streamBlob } from './stream-blob.ts'
 import { listTags } from './tags.ts'
-import { createTokens } from './tokens.ts'
+import { createWrite } from './writes.ts'
 
 export interface UpstreamDeps {
   readonly clock: Clock
@@ -48,7 +42,7 @@ export function createUpstream(
   const { clock, note, random } = deps
   const limits: TimeLimits = { ...TIME_LIMITS, ...options.timeLimits }
   const profile = profileOf(registry)
-  const assertAllowed = createNameRules(options.include, options.exclude)
+  const { allows, assertAllowed } = createNameRules(options.include, options.exclude)
   if (url.protocol === 'http:' && !options.plainHttp) {
     throw new TypeError(`${registry}: the URL is http, and plain HTTP is not allowed`)
   }
@@ -86,6 +80,7 @@ export function createUpstream(
     random,
     chainMs: limits.chainMs,
   })
+  const write = createWrite({ endpoint: authoritative, clock, random, chainMs: limits.chainMs })
 
   return {
     registry,
@@ -117,69 +112,28 @@ export function createUpstream(
       const work = listReferrers({ name, digest }, clock, profile.referrersApi)
       return ask(work, { lane: 'api', signal, suffices })
     },
+    mountBlob: async (name, digest, from, signal) => {
+      assertAllowed(name)
+      // Its bytes are here and can be sent.
+      if (!allows(from)) return false
+      return write(mountBlob({ name, digest, from }, clock), { signal })
+    },
+    pushBlob: async (name, source, signal) => {
+      assertAllowed(name)
+      return write(pushBlob(name, source, clock), { signal })
+    },
+    streamBlob: async (name, body, signal) => {
+      assertAllowed(name)
+      return streamBlob(name, body, { write, clock, signal })
+    },
+    putManifest: async (name, reference, manifest, signal) => {
+      assertAllowed(name)
+      return write(putManifest({ name, reference, ...manifest }, clock), { signal })
+    },
     health: () =>
       healthOf(registry, endpoints, { nowMs: clock.nowMs(), remaining: rateLimit.remaining() }),
     close: () => dispatchers.close(),
   }
-}
-
-interface EndpointParts {
-  readonly registry: RegistryHost
-  readonly exchange: Exchange
-  readonly clock: Clock
-  readonly note: NoteEvent
-  readonly limits: TimeLimits
-  readonly profile: Omit<Profile, 'apiUrl'>
-  readonly options: UpstreamOptions
-}
-
-function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts): Endpoint {
-  const { registry, exchange, clock, note } = parts
-  const urls = endpointUrls(url, isMirror ? registry : undefined)
-  const source = isMirror ? mirrorCredentials(parts.options.credentials) : parts.options.credentials
-  const hosts = isMirror ? [url.host] : credentialHosts(registry, url, parts.profile.aliases)
-  const own = authorizer(parts, { source, hosts, ping: urls.ping })
-  const foreign = authorizer(parts, { source: { kind: 'anonymous' }, hosts: [], ping: undefined })
-  return {
-    url,
-    urls,
-    isMirror,
-    send: createSession({ exchange, own, foreign }),
-    breaker: createBreaker(clock, url.host, change => {
-      note({ kind: 'upstream breaker', registry, ...change })
-    }),
-    abilities: { referrersMissingUntilMs: 0, referrersSeen: false, headBlobRefusedUntilMs: 0 },
-  }
-}
-
-/** A docker config names its hosts, so it may know a mirror's; other credentials are the registry's alone. */
-function mirrorCredentials(source: CredentialSource): CredentialSource {
-  return source.kind === 'docker-config' ? source : { kind: 'anonymous' }
-}
-
-function authorizer(
-  { exchange, clock, limits, profile, options }: EndpointParts,
-  who: { source: CredentialSource; hosts: readonly string[]; ping: URL | undefined },
-): Authorizer {
-  const limitMs = limits.connectMs + limits.headersMs
-  return createAuthorizer({
-    credentials: createCredentials({ source: who.source, hosts: who.hosts, clock }),
-    tokens: createTokens({ exchange, clock, method: profile.tokenMethod, limitMs }),
-    realms: [...options.realms, ...profile.realmHosts],
-    ping: async signal => {
-      if (who.ping === undefined) return []
-      const answer = await exchange({
-        call: 'token',
-        lane: 'api',
-        method: 'GET',
-        url: who.ping,
-        headers: {},
-        signal,
-      })
-      await answer.body.drain()
-      return answer.status === 401 ? answer.headers.all('www-authenticate') : []
-    },
-  })
 }
 
 function tlsOf({ caPem, client }: UpstreamOptions) {

@@ -5,7 +5,8 @@ import { createNameRules } from '../../../src/upstream/name-rules.ts'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 
 const passes = (name: string, include: readonly string[], exclude: readonly string[] = []) =>
-  failureThrownBy(() => createNameRules(include, exclude)(parseName(name))) === undefined
+  failureThrownBy(() => createNameRules(include, exclude).assertAllowed(parseName(name))) ===
+  undefined
 
 t.test('without rules everything may be pulled', async t => {
   t.ok(passes('library/alpine', []))

@@ -1,0 +1,76 @@
+// One endpoint of a namespace, put together: its URLs, its breaker, and who the edge is towards it and towards hosts that it leads to.
+import type { RegistryHost } from '../oci/reference.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { NoteEvent } from '../registry/ports/events.ts'
+import { type Authorizer, createAuthorizer } from './authorizer.ts'
+import { createBreaker } from './breaker.ts'
+import { createCredentials } from './credentials.ts'
+import { credentialHosts } from './docker-config.ts'
+import { endpointUrls } from './endpoint-url.ts'
+import type { Endpoint } from './endpoints.ts'
+import type { Exchange } from './exchange.ts'
+import type { CredentialSource, TimeLimits, UpstreamOptions } from './options.ts'
+import type { Profile } from './profiles.ts'
+import { createSession } from './session.ts'
+import { createTokens } from './tokens.ts'
+
+/** What all endpoints of a namespace share. */
+export interface EndpointParts {
+  readonly registry: RegistryHost
+  readonly exchange: Exchange
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly limits: TimeLimits
+  readonly profile: Omit<Profile, 'apiUrl'>
+  readonly options: UpstreamOptions
+}
+
+/** Connects to nothing. */
+export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts): Endpoint {
+  const { registry, exchange, clock, note } = parts
+  const urls = endpointUrls(url, isMirror ? registry : undefined)
+  const source = isMirror ? mirrorCredentials(parts.options.credentials) : parts.options.credentials
+  const hosts = isMirror ? [url.host] : credentialHosts(registry, url, parts.profile.aliases)
+  const own = authorizer(parts, { source, hosts, ping: urls.ping })
+  const foreign = authorizer(parts, { source: { kind: 'anonymous' }, hosts: [], ping: undefined })
+  return {
+    url,
+    urls,
+    isMirror,
+    send: createSession({ exchange, own, foreign }),
+    breaker: createBreaker(clock, url.host, change => {
+      note({ kind: 'upstream breaker', registry, ...change })
+    }),
+    abilities: { referrersMissingUntilMs: 0, referrersSeen: false, headBlobRefusedUntilMs: 0 },
+  }
+}
+
+/** A docker config names its hosts, so it may know a mirror's; other credentials are the registry's alone. */
+function mirrorCredentials(source: CredentialSource): CredentialSource {
+  return source.kind === 'docker-config' ? source : { kind: 'anonymous' }
+}
+
+function authorizer(
+  { exchange, clock, limits, profile, options }: EndpointParts,
+  who: { source: CredentialSource; hosts: readonly string[]; ping: URL | undefined },
+): Authorizer {
+  const limitMs = limits.connectMs + limits.headersMs
+  return createAuthorizer({
+    credentials: createCredentials({ source: who.source, hosts: who.hosts, clock }),
+    tokens: createTokens({ exchange, clock, method: profile.tokenMethod, limitMs }),
+    realms: [...options.realms, ...profile.realmHosts],
+    ping: async signal => {
+      if (who.ping === undefined) return []
+      const answer = await exchange({
+        call: 'token',
+        lane: 'api',
+        method: 'GET',
+        url: who.ping,
+        headers: {},
+        signal,
+      })
+      await answer.body.drain()
+      return answer.status === 401 ? answer.headers.all('www-authenticate') : []
+    },
+  })
+}

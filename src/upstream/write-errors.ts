@@ -1,0 +1,109 @@
+// Answers to what writes that are no success, as UpstreamError. Other than for reads, the registry's own words count: whoever pushed
+// has to know what it does not take (R117, R123).
+import { ERROR_CODES, type ErrorCode } from '../oci/errors.ts'
+import {
+  UpstreamError,
+  type UpstreamErrorOptions,
+  type UpstreamFailure,
+} from '../registry/ports/upstream.ts'
+import { readErrors } from './answer-errors.ts'
+import { lostUpload } from './lost-upload.ts'
+import { retryAfterMs } from './retry-after.ts'
+import type { FinalAnswer } from './session.ts'
+import { toldBy } from './told.ts'
+
+/** The rest of 4xx is `rejected`. */
+const FAILURES: Readonly<Record<number, UpstreamFailure>> = {
+  401: 'denied',
+  402: 'denied',
+  403: 'denied',
+  404: 'not-found',
+  405: 'unsupported',
+  406: 'unsupported',
+  408: 'unavailable',
+  410: 'not-found',
+  // A body without Content-Length: sent whole, it would be taken.
+  411: 'unsupported',
+  425: 'unavailable',
+  429: 'rate-limited',
+  451: 'denied',
+  501: 'unsupported',
+}
+
+/** With 404, as some registries answer: about what the manifest names, not about where it goes. */
+const ABOUT_CONTENT = new Set<ErrorCode>([
+  'BLOB_UNKNOWN',
+  'MANIFEST_BLOB_UNKNOWN',
+  'MANIFEST_UNKNOWN',
+])
+/** An upload that the registry does not know any more, whatever the status. */
+const ABOUT_UPLOAD = new Set<ErrorCode>(['BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID'])
+
+export interface WriteContext {
+  /** In the words of a message: `a blob`. */
+  readonly what: string
+  /** Wall clock, for Retry-After dates. */
+  readonly nowMs: number
+  /** The request was for an upload that had been begun. */
+  readonly isUpload?: boolean
+}
+
+/** Consumes the body. */
+export async function writeError(
+  answer: FinalAnswer,
+  context: WriteContext,
+): Promise<UpstreamError> {
+  const { status, headers, url, redirected } = answer
+  const errors = await readErrors(answer)
+  const code = errors.map(error => error.code).find(isErrorCode)
+  const text = `${url.host} answered ${status}${code === undefined ? '' : ` (${code})`} to a push of ${context.what}`
+  if (context.isUpload === true && isLost(status, code)) return lostUpload(text, status)
+
+  const failure = failureOf(answer, code)
+  const retryAfter = retryAfterMs(headers.first('retry-after'), context.nowMs)
+  const told = errors.map(error => toldBy(error.message)).find(each => each !== undefined)
+  const hint = hintFor(failure, { status, redirected })
+  const options: UpstreamErrorOptions = {
+    status,
+    repositoryUnknown: failure === 'not-found' && errors.some(each => each.code === 'NAME_UNKNOWN'),
+    ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
+    ...(code === undefined ? {} : { code }),
+    ...(told === undefined ? {} : { told }),
+    ...(hint === undefined ? {} : { hint }),
+  }
+  return new UpstreamError(failure, text, options)
+}
+
+function failureOf(
+  { status, redirected }: FinalAnswer,
+  code: ErrorCode | undefined,
+): UpstreamFailure {
+  if (status >= 500) return FAILURES[status] ?? 'unavailable'
+  // A success that cannot be one, or a redirect: what is pushed is not led elsewhere (R145).
+  if (status < 400) return 'invalid'
+  if (status === 404 && code !== undefined && ABOUT_CONTENT.has(code)) return 'rejected'
+  const failure = FAILURES[status] ?? 'rejected'
+  // Another host's refusal is no verdict of the registry.
+  return redirected && failure === 'denied' ? 'unavailable' : failure
+}
+
+function isLost(status: number, code: ErrorCode | undefined): boolean {
+  if (code === 'NAME_UNKNOWN') return false
+  if (status === 404 || status === 410) return true
+  return status >= 400 && status < 500 && code !== undefined && ABOUT_UPLOAD.has(code)
+}
+
+function hintFor(
+  failure: UpstreamFailure,
+  { status, redirected }: { status: number; redirected: boolean },
+): string | undefined {
+  if (failure === 'denied') return 'the credentials of this upstream must be allowed to push'
+  if (status >= 300 && status < 400) return 'set url of this upstream to where it redirects to'
+  return redirected && failure === 'unavailable'
+    ? 'the registry has its uploads on another host'
+    : undefined
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code)
+}
