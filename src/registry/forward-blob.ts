@@ -36,7 +36,8 @@ export class BlobStream {
   #isThere = false
 
   constructor(upstream: Upstream, name: RepositoryName) {
-    this.#upstream = upstream
+    // What a mirror has or lacks says nothing about where the blob goes.
+    this.#upstream = upstream.withoutMirrors ?? upstream
     this.#name = name
   }
 

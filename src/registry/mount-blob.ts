@@ -93,7 +93,8 @@ async function mountUpstream(
     if (!(await upstream.mountBlob(repository.name, digest, from.name))) return undefined
     const here = await deps.store.find(digest)
     const sizeBytes = here?.sizeBytes ?? (await deps.catalog.sizeOf(from, digest))
-    const head = sizeBytes ?? (await upstream.headBlob(repository.name, digest)).sizeBytes
+    const authority = upstream.withoutMirrors ?? upstream
+    const head = sizeBytes ?? (await authority.headBlob(repository.name, digest)).sizeBytes
     await bestEffort(deps.note, () =>
       here === undefined
         ? deps.presence.recordElsewhere(repository, digest)

@@ -221,3 +221,37 @@ t.test('R99: an upload survives the process: the next one goes on where it was',
   await registry.finishUpload(app, id, { digest, chunk: chunkOf('6') })
   t.equal(String(await readAll(await registry.pullBlob(app, digest))), '0123456')
 })
+
+t.test('R110: what a client is told to be here is in the file, whole piece or not', async t => {
+  let buffered = 0
+  const { registry } = createEngine({
+    store: store => {
+      const createUpload = store.createUpload.bind(store)
+      return Object.assign(store, {
+        createUpload: async (...args: Parameters<typeof createUpload>) => {
+          const file = await createUpload(...args)
+          const append = file.append.bind(file)
+          return Object.assign(file, {
+            append: async (chunk: Uint8Array) => {
+              buffered += chunk.length
+              await append(chunk)
+            },
+            flush: async () => {
+              buffered = 0
+            },
+          })
+        },
+      })
+    },
+  })
+  const { id } = await registry.startUpload(app, sha256)
+  await registry.appendUpload(app, id, chunkOf('0123'))
+  t.equal(buffered, 0)
+  const body = heldBody()
+  const broken = rejection(registry.appendUpload(app, id, body.chunk))
+  await body.bring('45')
+  t.equal(buffered, 2)
+  body.breakOff(new Error('the client went away'))
+  await broken
+  t.equal(buffered, 0)
+})

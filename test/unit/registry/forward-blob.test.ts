@@ -86,6 +86,18 @@ t.test(
   },
 )
 
+t.test('R117: what only a mirror has is sent', async t => {
+  const { upstream, blobs } = takingUpstream()
+  const { registry, namespace } = createEngine({ policies, upstream })
+  const withMirrors = {
+    ...namespace.upstream,
+    headBlob: async () => ({ sizeBytes: 5 }),
+    withoutMirrors: namespace.upstream,
+  }
+  Object.assign(namespace, { upstream: withMirrors })
+  t.equal(blobs.get(await pushWhole(registry, app, 'hello')), 'hello')
+})
+
 t.test('R117: an empty blob is sent too', async t => {
   const { upstream, blobs } = takingUpstream()
   const { registry } = createEngine({ policies, upstream })
