@@ -1,0 +1,97 @@
+// Brings blobs to an upstream's repository (R117): what is there already costs a HEAD, what another repository there holds a mount, and
+// the rest is sent whole from the file here.
+import type { Digest } from '../oci/digest.ts'
+import { parseRepositoryKey, repositoryKey } from '../oci/reference.ts'
+import { type ReadHandle, StoreError } from '../registry/ports/blob-store.ts'
+import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
+import { isThere, type Trip } from './trip.ts'
+import { Undeliverable } from './undeliverable.ts'
+
+/** The next one's questions are asked while a large one is under way; more would only share the same link. */
+const AT_ONCE = 3
+/** Repositories here that are asked for a mount, each of which costs a request: what is here need not be there yet. */
+const MOUNTS_TRIED_MAX = 2
+/** One of those found is the blob's own repository, mostly. */
+const HOLDERS_LISTED = MOUNTS_TRIED_MAX + 1
+/** Large enough for a fast disk, small enough for `AT_ONCE` of them in each of the outbox's places. */
+const READ_BYTES = 256 * 1024
+
+/** Those that say nothing about the blob itself, but that nothing else will succeed either. */
+const ENDS_A_MOUNT: readonly UpstreamFailure[] = ['unavailable', 'rate-limited']
+
+/** @throws UpstreamError, Undeliverable, StoreError, or the signal's reason; of several the first, once all have ended */
+export async function bringBlobs(trip: Trip, digests: readonly Digest[]): Promise<void> {
+  const rest = [...new Set(digests)].values()
+  const failures: unknown[] = []
+  const carryOn = async (): Promise<void> => {
+    for (const digest of rest) {
+      if (failures.length > 0) return
+      await bringBlob(trip, digest).catch(error => failures.push(error))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, carryOn))
+  if (failures.length > 0) throw failures[0]
+}
+
+async function bringBlob(trip: Trip, digest: Digest): Promise<void> {
+  const { there, upstream, repository, signal } = trip
+  signal.throwIfAborted()
+  if (there.has(digest)) return
+  const isKnown = await isThere(() => upstream.headBlob(repository.name, digest, signal))
+  if (isKnown || (await mount(trip, digest)) || (await send(trip, digest))) there.add(digest)
+}
+
+async function mount(trip: Trip, digest: Digest): Promise<boolean> {
+  const { catalog, upstream, repository, signal } = trip
+  const own = repositoryKey(repository)
+  const { registry } = repository
+  const holders = await catalog.listHolders(digest, { registry, limit: HOLDERS_LISTED })
+  for (const holder of holders.filter(key => key !== own).slice(0, MOUNTS_TRIED_MAX)) {
+    try {
+      const { name } = parseRepositoryKey(holder)
+      if (await upstream.mountBlob(repository.name, digest, name, signal)) return true
+    } catch (error) {
+      // A repository that may not be read, or a registry that knows no mounts: the bytes are here.
+      if (!(error instanceof UpstreamError) || ENDS_A_MOUNT.includes(error.failure)) throw error
+    }
+  }
+  return false
+}
+
+/** False where the manifest may do without it. */
+async function send(trip: Trip, digest: Digest): Promise<boolean> {
+  const { store, upstream, repository, policy, signal } = trip
+  const opened = await store.openRead(digest)
+  if (opened === undefined) {
+    // Then it was acknowledged without, and it is for the upstream to say whether it takes it so.
+    if (policy.sparse) return false
+    throw missing(trip, `the blob ${digest}`)
+  }
+  const { blob, handle } = opened
+  try {
+    const source = { ...blob, read: () => readWhole(handle, blob.sizeBytes) }
+    await upstream.pushBlob(repository.name, source, signal)
+    return true
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Fresh buffers: whoever sends them may hold on to each for as long as the other side does not take it. */
+async function* readWhole(handle: ReadHandle, sizeBytes: number): AsyncGenerator<Uint8Array> {
+  for (let position = 0; position < sizeBytes; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, sizeBytes - position))
+    const bytes = await handle.read(buffer, position)
+    if (bytes === 0) throw new StoreError('corrupt', 'a blob is shorter than its file said')
+    position += bytes
+    yield buffer.subarray(0, bytes)
+  }
+}
+
+/** `what` is neither here nor there. */
+export function missing({ repository }: Trip, what: string): Undeliverable {
+  return new Undeliverable(
+    `${what} is no longer here, and ${repository.registry} does not have it in ${repository.name}`,
+    'push the image once more, then drop this entry',
+  )
+}

@@ -1,0 +1,105 @@
+// Brings a manifest to an upstream's repository by its digest, with everything that it lists (R116): blobs, then children, then itself.
+// Bytes go as they are here; tags are put-tags.ts.
+import type { Digest } from '../oci/digest.ts'
+import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
+import { RegistryError } from '../oci/errors.ts'
+import { type Manifest, parseManifest } from '../oci/manifest.ts'
+import { manifestKind, parseMediaType } from '../oci/media-type.ts'
+import { bringBlobs, missing } from './bring-blobs.ts'
+import { isThere, type Trip } from './trip.ts'
+import { Undeliverable } from './undeliverable.ts'
+
+/** Indexes inside indexes, counted from the outermost; nobody makes deeper ones, and a client cannot make this recurse for long. */
+const MAX_DEPTH = 4
+
+export interface Listed {
+  readonly digest: Digest
+  readonly mediaType: string
+}
+
+/**
+ * Resolves to its bytes when the upstream has it. Asks first: a manifest that is there has everything that it lists.
+ * @throws UpstreamError, Undeliverable, StoreError, or the signal's reason
+ */
+export async function bringManifest(trip: Trip, manifest: Listed): Promise<Uint8Array> {
+  const bytes = await trip.store.readVerified(manifest.digest)
+  if (bytes === undefined) throw missing(trip, `the manifest ${manifest.digest}`)
+  if (!(await hasManifest(trip, manifest.digest)))
+    await bringAbsent(trip, manifest, { bytes, depth: 0 })
+  return bytes
+}
+
+function hasManifest({ upstream, repository, signal }: Trip, digest: Digest): Promise<boolean> {
+  const reference = { kind: 'digest', digest } as const
+  return isThere(() => upstream.headManifest(repository.name, reference, signal))
+}
+
+async function bringAbsent(
+  trip: Trip,
+  { digest, mediaType }: Listed,
+  { bytes, depth }: { bytes: Uint8Array; depth: number },
+): Promise<void> {
+  const { upstream, repository, signal } = trip
+  const manifest = parse(bytes, mediaType)
+  const children: Listed[] = []
+  const blobs: Digest[] = []
+  for (const descriptor of listed(manifest)) {
+    const child = await asManifest(trip, manifest, descriptor)
+    if (child === undefined) blobs.push(descriptor.digest)
+    else children.push(child)
+  }
+  await bringBlobs(trip, blobs)
+  for (const child of children) await bringChild(trip, child, depth + 1)
+  const reference = { kind: 'digest', digest } as const
+  await upstream.putManifest(repository.name, reference, { bytes, mediaType, digest }, signal)
+}
+
+async function bringChild(trip: Trip, child: Listed, depth: number): Promise<void> {
+  const { there, store, policy, signal } = trip
+  signal.throwIfAborted()
+  if (there.has(child.digest)) return
+  if (!(await hasManifest(trip, child.digest))) {
+    if (depth > MAX_DEPTH) {
+      throw new Undeliverable(
+        `the index holds indexes that are nested deeper than ${MAX_DEPTH}`,
+        'drop this entry, and push what it holds by itself',
+      )
+    }
+    const bytes = await store.readVerified(child.digest)
+    if (bytes !== undefined) await bringAbsent(trip, child, { bytes, depth })
+    // Else it was acknowledged without, and it is for the upstream to say whether it takes it so.
+    else if (!policy.sparse) throw missing(trip, `the manifest ${child.digest}`)
+  }
+  there.add(child.digest)
+}
+
+/** What has to be there before the manifest: not what is fetched from elsewhere (R64), and no subject, which may come later or never. */
+function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest: Digest })[] {
+  const all = [...manifests, ...(config === undefined ? [] : [config]), ...layers]
+  return all.filter(
+    (each): each is Descriptor & { digest: Digest } =>
+      each.digest !== undefined && isDistributable(each),
+  )
+}
+
+/** Caches of builds are indexes that list blobs: a child is a manifest when its type says so, or when it was pushed as one. */
+async function asManifest(
+  { catalog }: Trip,
+  parent: Manifest,
+  { digest, mediaType }: Descriptor & { digest: Digest },
+): Promise<Listed | undefined> {
+  if (parent.kind !== 'index') return undefined
+  const type = parseMediaType(mediaType)
+  if (type !== undefined && manifestKind(type) !== 'opaque') return { digest, mediaType: type }
+  const known = await catalog.findContent(digest)
+  return known?.mediaType === undefined ? undefined : { digest, mediaType: known.mediaType }
+}
+
+function parse(bytes: Uint8Array, mediaType: string): Manifest {
+  try {
+    return parseManifest(bytes, mediaType)
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error
+    throw new Undeliverable(`it is no manifest: ${error.message}`, 'drop this entry')
+  }
+}

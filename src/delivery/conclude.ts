@@ -1,0 +1,103 @@
+// Writes down how an attempt ended: the entry goes, waits for its next time, or is parked. An entry of which a request may still
+// arrive neither goes nor is parked before it cannot any more, so that nothing overtakes it (docs/adr/0012-outbox.md).
+import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { NoteEvent } from '../registry/ports/events.ts'
+import { backOffMs } from './back-off.ts'
+import type { KeyMemory } from './key-memory.ts'
+import type { Outcome, Settled } from './outcome.ts'
+
+export interface ConcludeParts {
+  readonly catalog: Catalog
+  readonly memory: KeyMemory
+  readonly clock: Clock
+  readonly note: NoteEvent
+  /** In [0, 1). */
+  readonly random: () => number
+  /** Removes an entry that was delivered, with what was kept for it alone. */
+  readonly takeOut: (entry: Delivery, settled: Settled | undefined) => Promise<void>
+}
+
+const SETTLING =
+  'delivered; the entry stays until an earlier request, whose answer was never seen, can no longer arrive'
+
+/** `entry`: as the attempt began with it. @throws StoreError when the end could not be recorded; then it is as if it had not ended */
+export async function conclude(
+  parts: ConcludeParts,
+  entry: Delivery,
+  { outcome, durationMs }: { outcome: Outcome; durationMs: number },
+): Promise<void> {
+  const { memory } = parts
+  const final = orParked(outcome, memory, entry)
+  const doubtLeftMs = memory.doubtLeftMs(entry)
+  if (final.kind === 'retry') return retryLater(parts, entry, { outcome: final, durationMs })
+  if (doubtLeftMs > 0) {
+    const reason = final.kind === 'park' ? final.reason : SETTLING
+    return waitFor(parts, entry, { waitMs: doubtLeftMs, reason })
+  }
+  const attempts = entry.attempts + 1
+  const told = final.kind === 'park' ? final : { reason: undefined, hint: undefined }
+  if (final.kind === 'delivered') await parts.takeOut(entry, final.settled)
+  else {
+    const { nextAtMs } = entry
+    const { reason } = final
+    const change = { state: 'parked', attempts, nextAtMs, reason, inDoubt: false } as const
+    await parts.catalog.changeDelivery(entry.id, change)
+  }
+  tell(parts, entry, { outcome: KINDS[final.kind], attempts, durationMs, ...told })
+}
+
+const KINDS = { delivered: 'delivered', park: 'parked' } as const
+
+type Retry = Extract<Outcome, { kind: 'retry' }>
+
+async function retryLater(
+  parts: ConcludeParts,
+  entry: Delivery,
+  { outcome, durationMs }: { outcome: Retry; durationMs: number },
+): Promise<void> {
+  const { reason, hint, retryAfterMs } = outcome
+  const attempts = entry.attempts + 1
+  const waitMs = backOffMs({ attempts, retryAfterMs, random: parts.random() })
+  await waitFor(parts, { ...entry, attempts }, { waitMs, reason })
+  tell(parts, entry, { outcome: 'retried', attempts, durationMs, reason, hint })
+}
+
+/** Without an attempt: it stays what it is, for `waitMs`. @throws StoreError */
+export async function waitFor(
+  { catalog, clock, memory }: Pick<ConcludeParts, 'catalog' | 'clock' | 'memory'>,
+  entry: Delivery,
+  { waitMs, reason }: { waitMs: number; reason: string },
+): Promise<void> {
+  await catalog.changeDelivery(entry.id, {
+    state: 'waiting',
+    attempts: entry.attempts,
+    nextAtMs: Math.ceil(clock.nowMs() + waitMs),
+    reason,
+    inDoubt: memory.doubtLeftMs(entry) > 0,
+  })
+}
+
+/** What is refused may be an outage in disguise, or a password that ran out; but not for ever. */
+function orParked(outcome: Outcome, memory: KeyMemory, entry: Delivery): Outcome {
+  if (outcome.kind !== 'retry' || outcome.patienceMs === undefined) {
+    memory.notRefused(entry.key)
+    return outcome
+  }
+  if (memory.refusedForMs(entry) < outcome.patienceMs) return outcome
+  return { kind: 'park', reason: outcome.reason, hint: outcome.hint }
+}
+
+function tell(
+  { note }: ConcludeParts,
+  { carrier, id, key }: Delivery,
+  end: {
+    readonly outcome: 'delivered' | 'retried' | 'parked'
+    readonly attempts: number
+    readonly durationMs: number
+    readonly reason: string | undefined
+    readonly hint: string | undefined
+  },
+): void {
+  note({ kind: 'delivery', carrier, id, key, ...end })
+}

@@ -1,0 +1,65 @@
+// Everything that goes elsewhere by itself: the outbox with its carriers. One carrier so far; a replica or a notification will be another
+// function beside it.
+import { hostFrom, type RegistryHost } from '../oci/reference.ts'
+import type { Namespaces } from '../registry/namespaces.ts'
+import type { BlobStore } from '../registry/ports/blob-store.ts'
+import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { NoteEvent } from '../registry/ports/events.ts'
+import type { FactStore } from '../registry/ports/facts.ts'
+import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import type { Turns } from '../registry/turns.ts'
+import { createForward } from './forward-manifest.ts'
+import { type Lane, Outbox } from './outbox.ts'
+import { takeOut } from './take-out.ts'
+
+export interface DeliveriesParts {
+  readonly catalog: Catalog
+  readonly store: BlobStore
+  readonly facts: FactStore
+  readonly namespaces: Namespaces
+  readonly policies: RepositoryPolicies
+  readonly clock: Clock
+  readonly note: NoteEvent
+  /** In [0, 1); for jitter. */
+  readonly random: () => number
+  /** Those that pushes and deletes take, by the repository's key: taking an entry out runs alone among them. */
+  readonly turns: Pick<Turns, 'take'>
+  /** How long a request whose answer was never seen may still arrive, in milliseconds. Default three minutes. */
+  readonly settlingMs?: number
+}
+
+export interface Deliveries {
+  /** Goes on with what waits. No effect the second time. */
+  start(): void
+  /**
+   * Something was queued or changed. With a registry: it may answer, or its configuration changed, and what waits for it is tried
+   * now. MUST be called after the catalog has it; does nothing but wake.
+   */
+  nudge(registry?: RegistryHost): void
+  /** Begins nothing new; cuts after a moment what is under way, which the next process does again. Before catalog and store close. */
+  stop(): Promise<void>
+}
+
+/** Make it when this process alone has the catalog. */
+export function createDeliveries(parts: DeliveriesParts): Deliveries {
+  const { namespaces } = parts
+  return new Outbox({
+    ...parts,
+    carrier: 'forward',
+    carry: createForward(parts),
+    laneOf: entry => laneOf(namespaces, entry),
+    takeOut: (entry, settled) => parts.turns.take(entry.key, () => takeOut(parts, entry, settled)),
+  })
+}
+
+/** One for each registry. */
+function laneOf(namespaces: Namespaces, { key }: Delivery): Lane {
+  const name = key.slice(0, key.indexOf('/'))
+  const registry = hostFrom(name)
+  // What cannot be read has nowhere to go, which its carrier finds out.
+  if (registry === undefined) return { name, closed: undefined }
+  const namespace = namespaces.find(registry)
+  if (namespace === undefined) return { name, closed: `${name} is no upstream of this edge now` }
+  return { name, closed: namespace.policy.offline ? `${name} is configured offline` : undefined }
+}

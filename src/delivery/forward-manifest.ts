@@ -1,0 +1,86 @@
+// The `forward` carrier (R116, R117): brings one pushed manifest to its repository's upstream: blobs, children, itself, then its tags.
+// Whatever is there already is not sent again, so it may be done any number of times.
+import { RegistryError } from '../oci/errors.ts'
+import { parseRepositoryKey, type Repository } from '../oci/reference.ts'
+import { type ManifestDelivery, parseDelivery } from '../registry/deliveries.ts'
+import type { Namespaces } from '../registry/namespaces.ts'
+import type { BlobStore } from '../registry/ports/blob-store.ts'
+import type { Delivery } from '../registry/ports/catalog.ts'
+import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import { bringManifest } from './bring-manifest.ts'
+import { failureOutcome } from './forward-failure.ts'
+import type { Attempt, Carry, Outcome } from './outcome.ts'
+import { overtake, type OvertakeParts } from './overtake.ts'
+import { putTags } from './put-tags.ts'
+import type { Trip } from './trip.ts'
+
+export interface ForwardParts extends OvertakeParts {
+  readonly store: BlobStore
+  readonly namespaces: Namespaces
+  readonly policies: RepositoryPolicies
+}
+
+export function createForward(parts: ForwardParts): Carry {
+  return async (entry, attempt) => {
+    const repository = repositoryFrom(entry.key)
+    const delivery = parseDelivery(entry.payload)
+    if (repository === undefined || delivery === undefined) return unreadable()
+    try {
+      return await forward(parts, { entry, repository, delivery }, attempt)
+    } catch (error) {
+      const outcome = failureOutcome(error, repository)
+      if (outcome === undefined) throw error
+      return outcome
+    }
+  }
+}
+
+async function forward(
+  parts: ForwardParts,
+  {
+    entry,
+    repository,
+    delivery,
+  }: { entry: Delivery; repository: Repository; delivery: ManifestDelivery },
+  attempt: Attempt,
+): Promise<Outcome> {
+  const namespace = parts.namespaces.find(repository.registry)
+  if (namespace === undefined)
+    return { kind: 'retry', reason: `${repository.registry} is no upstream now`, hint: undefined }
+  const trip: Trip = {
+    ...parts,
+    repository,
+    upstream: namespace.upstream.withoutMirrors ?? namespace.upstream,
+    policy: parts.policies.find(repository),
+    signal: attempt.signal,
+    there: new Set(),
+  }
+  const { digest, tags } = delivery
+  const bytes = await bringManifest(trip, delivery)
+  await putTags(
+    trip,
+    { ...delivery, bytes },
+    {
+      attempt,
+      overtake: tag => overtake(parts, repository, { tag, before: entry.id }),
+    },
+  )
+  return { kind: 'delivered', settled: { repository, digest, tags: tags.map(({ tag }) => tag) } }
+}
+
+function unreadable(): Outcome {
+  return {
+    kind: 'park',
+    reason: 'what this entry says cannot be read',
+    hint: 'drop it, and push again what is not at the upstream',
+  }
+}
+
+function repositoryFrom(key: string): Repository | undefined {
+  try {
+    return parseRepositoryKey(key)
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined
+    throw error
+  }
+}

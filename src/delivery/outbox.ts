@@ -1,0 +1,187 @@
+// The outbox's runner (R116): what is due is carried, in the order of ids within a key and beside each other over keys, within bounds.
+// It knows neither what entries say nor who is on the other side: that is a carrier's. Durable is only what the catalog holds, so a
+// process may end at any point; docs/adr/0012-outbox.md says why nothing is lost or overtaken then.
+import type { Carrier, Catalog, Delivery } from '../registry/ports/catalog.ts'
+import { noteStorage } from '../registry/best-effort.ts'
+import { attemptOnce } from './attempt.ts'
+import { LONGEST_WAIT_MS } from './back-off.ts'
+import { conclude, type ConcludeParts, waitFor } from './conclude.ts'
+import { KeyMemory } from './key-memory.ts'
+import type { Carry } from './outcome.ts'
+
+/** As many as keep a link busy with small things while a large blob is on its way; the rest of the edge needs sockets and memory too. */
+const AT_ONCE = 16
+/** A registry that is slow to answer leaves places for the others. */
+const AT_ONCE_PER_LANE = 4
+/** Keys that one look sees, those due first: far more than there are places, so that a lane which is full hides no other. */
+const LOOK_AHEAD = 256
+/** The configuration changes by a person's hand; whoever changes it may nudge. */
+const CLOSED_LOOK_MS = 5 * 60_000
+/** A catalog or a disk that fails is not asked more often. */
+const DISK_PAUSE_MS = 10_000
+/** Longer than a small request takes. A large blob does not get through in what a stop can wait. */
+const STOP_GRACE_MS = 2_000
+/**
+ * How long a request whose answer was never seen may still take to arrive. The system goes on sending for a process that ended, up to
+ * 100 s when the line is bad; and a proxy before a registry waits another minute for it, mostly.
+ */
+const SETTLING_MS = 3 * 60_000
+
+/** What an entry's other side is, for fairness between them. */
+export interface Lane {
+  readonly name: string
+  /** Why nothing may be tried there now, for people; undefined when it may. */
+  readonly closed: string | undefined
+}
+
+export interface OutboxParts extends Omit<ConcludeParts, 'memory'> {
+  readonly catalog: Catalog
+  readonly carrier: Carrier
+  readonly carry: Carry
+  /** MUST NOT do input or output. */
+  readonly laneOf: (entry: Delivery) => Lane
+  /** Default SETTLING_MS. For a test that shows what it is for. */
+  readonly settlingMs?: number
+}
+
+interface Running {
+  readonly lane: string
+  readonly controller: AbortController
+  readonly done: Promise<void>
+}
+
+export class Outbox {
+  readonly #parts: OutboxParts
+  readonly #memory: KeyMemory
+  readonly #running = new Map<string, Running>()
+  #loop: Promise<void> | undefined
+  #isStopping = false
+  #isNudged = false
+  #wake: () => void = () => {}
+
+  /** Make it when the process starts, once the catalog is this process's alone: from then on the time of earlier requests counts. */
+  constructor(parts: OutboxParts) {
+    this.#parts = parts
+    this.#memory = new KeyMemory(parts.clock, parts.settlingMs ?? SETTLING_MS)
+  }
+
+  /** No effect the second time. */
+  start(): void {
+    this.#loop ??= this.#run()
+  }
+
+  /** Something was queued. `lane`: it may answer again, so that what waits for it is tried now. */
+  nudge(lane?: string): void {
+    if (lane !== undefined) this.#memory.hurry(lane)
+    this.#isNudged = true
+    this.#wake()
+  }
+
+  /** Begins nothing new, gives what is under way a moment and then cuts it. Never rejects; nothing is written after it has resolved. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.nudge()
+    await this.#loop
+    const running = [...this.#running.values()]
+    const ended = Promise.all(running.map(({ done }) => done))
+    const timer = new AbortController()
+    const grace = this.#parts.clock.sleep(STOP_GRACE_MS, timer.signal).catch(() => {})
+    await Promise.race([ended, grace])
+    timer.abort()
+    for (const { controller } of running) controller.abort(new Error('this edge stops'))
+    await ended
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      this.#isNudged = false
+      const waitMs = await this.#look().catch(error => {
+        noteStorage(this.#parts.note, error)
+        return DISK_PAUSE_MS
+      })
+      if (!this.#isNudged) await this.#sleep(waitMs)
+    }
+  }
+
+  /** Until `ms` have passed or somebody wakes it; undefined: nothing is to come by itself. */
+  async #sleep(ms: number | undefined): Promise<void> {
+    const timer = new AbortController()
+    const woken = new Promise<void>(resolve => {
+      this.#wake = resolve
+    })
+    const passed = ms === undefined ? [] : [this.#parts.clock.sleep(ms, timer.signal)]
+    await Promise.race([woken, ...passed.map(sleep => sleep.catch(() => {}))])
+    timer.abort()
+    this.#wake = () => {}
+  }
+
+  /** Begins what can be begun. Resolves to the time until the next look, in milliseconds. @throws StoreError */
+  async #look(): Promise<number | undefined> {
+    const { catalog, carrier, laneOf } = this.#parts
+    const entries = await catalog.listDue({ carrier, limit: LOOK_AHEAD })
+    if (entries.length < LOOK_AHEAD) this.#prune(entries)
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const entry of entries) {
+      if (this.#running.has(entry.key)) continue
+      const waitMs = this.#waitMs(entry)
+      const lane = laneOf(entry)
+      if (waitMs > 0) nextMs = Math.min(nextMs, waitMs)
+      else if (this.#hasPlace(lane.name)) this.#begin(entry, lane)
+    }
+    return Number.isFinite(nextMs) ? nextMs : undefined
+  }
+
+  #waitMs(entry: Delivery): number {
+    const barredMs = this.#memory.barredMs(entry)
+    if (barredMs > 0 || this.#memory.isHurried(entry.key)) return barredMs
+    const dueMs = entry.nextAtMs - this.#parts.clock.nowMs()
+    // Nobody waits longer, and what is new does not wait at all: the clock was set back since.
+    return dueMs > LONGEST_WAIT_MS || entry.nextAtMs <= entry.createdAtMs ? 0 : dueMs
+  }
+
+  #hasPlace(lane: string): boolean {
+    if (this.#running.size >= AT_ONCE) return false
+    const beside = this.#running.values().filter(running => running.lane === lane)
+    return beside.toArray().length < AT_ONCE_PER_LANE
+  }
+
+  #begin(entry: Delivery, lane: Lane): void {
+    const controller = new AbortController()
+    const done = this.#carry(entry, lane, controller.signal)
+      .catch(error => {
+        // Its end could not be recorded: it is tried again, but not at once.
+        noteStorage(this.#parts.note, error)
+        this.#memory.hold(entry.key, DISK_PAUSE_MS)
+      })
+      .then(() => {
+        this.#running.delete(entry.key)
+        this.nudge()
+      })
+    this.#running.set(entry.key, { lane: lane.name, controller, done })
+  }
+
+  async #carry(seen: Delivery, lane: Lane, signal: AbortSignal): Promise<void> {
+    const { catalog, clock } = this.#parts
+    const entry = await catalog.findDelivery(seen.id)
+    // What was seen may be older than the end of the attempt before.
+    if (entry?.state !== 'waiting' || entry.nextAtMs !== seen.nextAtMs) return
+    this.#memory.begin(entry.key)
+    const parts = { ...this.#parts, memory: this.#memory }
+    if (lane.closed !== undefined) {
+      this.#memory.setSilent(entry.key, lane.name)
+      return waitFor(parts, entry, { waitMs: CLOSED_LOOK_MS, reason: lane.closed })
+    }
+    const startedMs = clock.monotonicMs()
+    const outcome = await attemptOnce(parts, entry, signal)
+    if (outcome === undefined) return
+    await conclude(parts, entry, { outcome, durationMs: clock.monotonicMs() - startedMs })
+    if (outcome.kind === 'delivered') this.#memory.hurry(lane.name)
+    else if (outcome.kind === 'retry' && outcome.isUnreachable)
+      this.#memory.setSilent(entry.key, lane.name)
+  }
+
+  #prune(waiting: readonly Delivery[]): void {
+    const keys = new Set(waiting.map(({ key }) => key))
+    this.#memory.prune(key => keys.has(key) || this.#running.has(key))
+  }
+}

@@ -1,0 +1,96 @@
+// Points an upstream's tags at a manifest that is there (R116), last of all, and only where that takes nothing back: not what somebody
+// else put there meanwhile, and not what a later push of this edge put there. docs/adr/0012-outbox.md has the rules and why they suffice.
+import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
+import { repositoryKey, type Tag } from '../oci/reference.ts'
+import type { DeliveredTag } from '../registry/deliveries.ts'
+import { UpstreamError } from '../registry/ports/upstream.ts'
+import type { Attempt } from './outcome.ts'
+import type { Trip } from './trip.ts'
+import { Undeliverable } from './undeliverable.ts'
+
+/** The server says so itself: the request came too slowly, and may be carried out all the same. */
+const REQUEST_TIMEOUT = 408
+
+export interface TagsToPut {
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly bytes: Uint8Array
+  readonly tags: readonly DeliveredTag[]
+}
+
+export interface PutTagsParts {
+  readonly attempt: Attempt
+  /** Takes `tag` from every earlier entry of the same key, durably: none of them puts it from now on. */
+  readonly overtake: (tag: Tag) => Promise<void>
+}
+
+/** Tags that conflict are left alone; the others are put all the same. @throws UpstreamError, Undeliverable, StoreError */
+export async function putTags(
+  trip: Trip,
+  manifest: TagsToPut,
+  { attempt, overtake }: PutTagsParts,
+): Promise<void> {
+  const { upstream, repository, signal } = trip
+  const { bytes, mediaType, digest } = manifest
+  const conflicts: string[] = []
+  for (const { tag, expected } of manifest.tags) {
+    const found = await findTag(trip, tag, manifest)
+    if (found !== undefined && found !== digest && !mayReplace(trip, found, expected)) {
+      conflicts.push(`${tag} points to ${found}`)
+      continue
+    }
+    await overtake(tag)
+    if (found === digest) continue
+    const reference = { kind: 'tag', tag } as const
+    const source = { bytes, mediaType, digest, once: true }
+    const put = () => upstream.putManifest(repository.name, reference, source, signal)
+    await attempt.send(put, isAnswer)
+  }
+  if (conflicts.length > 0) throw conflict(trip, conflicts)
+}
+
+/** Where the upstream's tag points now; `digest` of the manifest when to the same bytes by another algorithm. */
+async function findTag(
+  { upstream, repository, signal }: Trip,
+  tag: Tag,
+  { bytes, digest }: TagsToPut,
+): Promise<Digest | undefined> {
+  const reference = { kind: 'tag', tag } as const
+  try {
+    const head = await upstream.headManifest(repository.name, reference, signal)
+    const found = head.digest ?? (await digestByGet())
+    return digestOf(bytes, digestAlgorithm(found)) === found ? digest : found
+  } catch (error) {
+    if (error instanceof UpstreamError && error.failure === 'not-found') return undefined
+    throw error
+  }
+
+  /** Some registries do not say the digest. */
+  async function digestByGet(): Promise<Digest> {
+    const manifest = await upstream.getManifest(repository.name, reference, signal)
+    return digestOf(manifest.bytes, digestAlgorithm(digest))
+  }
+}
+
+/** Nothing expected: nothing was known of the tag when it was pushed. */
+function mayReplace({ policy }: Trip, found: Digest, expected: readonly Digest[]): boolean {
+  return expected.length === 0 || expected.includes(found) || policy.onConflict === 'overwrite'
+}
+
+/**
+ * A server's own word, or nothing was sent. Not so a 5xx: it may come from a proxy, behind which the registry goes on.
+ */
+function isAnswer(error: unknown): boolean {
+  if (!(error instanceof UpstreamError)) return false
+  const { status, failure } = error
+  if (status === undefined) return failure === 'refused'
+  return status < 500 && status !== REQUEST_TIMEOUT
+}
+
+function conflict({ repository }: Trip, conflicts: readonly string[]): Undeliverable {
+  const key = repositoryKey(repository)
+  return new Undeliverable(
+    `the upstream's tag was moved by somebody else since the push: in ${key} ${conflicts.join(', ')}`,
+    `to replace it set onconflict: overwrite for ${key} under repositories and retry this entry, else drop it`,
+  )
+}

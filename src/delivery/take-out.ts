@@ -1,0 +1,54 @@
+// Takes a delivered entry out of the outbox, and with it the facts that were kept on disk for its sake: what the upstream has now would
+// be learned from there again, should the catalog be lost.
+import { repositoryKey } from '../oci/reference.ts'
+import { parseDelivery } from '../registry/deliveries.ts'
+import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { FactIdentity, FactStore } from '../registry/ports/facts.ts'
+import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import type { Settled } from './outcome.ts'
+
+export interface TakeOutParts {
+  readonly catalog: Catalog
+  readonly facts: FactStore
+  readonly policies: RepositoryPolicies
+  readonly clock: Clock
+}
+
+/**
+ * MUST run in the repository's turn: a push that is under way has written its facts, and not yet its row, by which it is known here.
+ * @throws StoreError; then the entry is still there
+ */
+export async function takeOut(
+  parts: TakeOutParts,
+  entry: Delivery,
+  settled: Settled | undefined,
+): Promise<void> {
+  const { catalog, facts, clock } = parts
+  const { id } = entry
+  // The facts first: what is left of them after a crash would be delivered once more when a catalog is built from them, long after.
+  await facts.remove([{ kind: 'delivery', id }, ...(await unneeded(parts, entry, settled))])
+  await catalog.removeDelivery(id, settled && { ...settled, atMs: clock.nowMs() })
+}
+
+async function unneeded(
+  { catalog, policies }: TakeOutParts,
+  { id, key }: Delivery,
+  settled: Settled | undefined,
+): Promise<FactIdentity[]> {
+  // The repository may have been told to keep what is pushed since: then its facts are for good.
+  if (settled === undefined || policies.find(settled.repository).push === 'store') return []
+  const entries = await catalog.listDeliveriesOf(key)
+  const others = entries
+    .filter(entry => entry.id !== id)
+    .map(entry => parseDelivery(entry.payload))
+    .filter(delivery => delivery !== undefined)
+  const repository = repositoryKey(settled.repository)
+  const { digest } = settled
+  const isNeeded = others.some(other => other.digest === digest)
+  const manifests: FactIdentity[] = isNeeded ? [] : [{ kind: 'manifest', repository, digest }]
+  const tags = settled.tags
+    .filter(tag => !others.some(other => other.tags.some(each => each.tag === tag)))
+    .map(tag => ({ kind: 'tag', repository, tag }) as const)
+  return [...manifests, ...tags]
+}

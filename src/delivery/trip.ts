@@ -1,0 +1,36 @@
+// One entry on its way to its upstream: what the parts of the `forward` carrier share while they bring it there.
+import type { Digest } from '../oci/digest.ts'
+import type { Repository } from '../oci/reference.ts'
+import type { BlobStore } from '../registry/ports/blob-store.ts'
+import type { Catalog } from '../registry/ports/catalog.ts'
+import { type Upstream, UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
+import type { RepositoryPolicy } from '../registry/repository-policy.ts'
+
+export interface Trip {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly repository: Repository
+  /** Without mirrors: what a mirror has or lacks says nothing about the registry. */
+  readonly upstream: Upstream
+  readonly policy: RepositoryPolicy
+  readonly signal: AbortSignal
+  /** What this trip has seen or brought there: many children share their blobs. */
+  readonly there: Set<Digest>
+}
+
+/**
+ * Failures of a question that leave it to the write to find out. `denied`: some registries deny what does not exist yet, to whoever may
+ * create it.
+ */
+const NOT_KNOWN_THERE: readonly UpstreamFailure[] = ['not-found', 'unsupported', 'denied']
+
+/** Is it there, as far as the upstream says? `ask` is a HEAD. @throws UpstreamError of an upstream that can't be asked */
+export async function isThere(ask: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await ask()
+    return true
+  } catch (error) {
+    if (error instanceof UpstreamError && NOT_KNOWN_THERE.includes(error.failure)) return false
+    throw error
+  }
+}
