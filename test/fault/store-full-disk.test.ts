@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { StoreError } from '../../src/registry/ports/blob-store.ts'
+import type { Fact } from '../../src/registry/ports/facts.ts'
 import { mountSmallDisk } from '../kit/small-disk.ts'
 import { digestBy, storeDirectory } from '../kit/store-directory.ts'
 
@@ -72,6 +73,80 @@ t.test('R07: with room again the same store works, without a restart', async t =
   await fill.commit('kept')
   t.same(await store.readVerified(LARGE_DIGEST), LARGE)
   await store.remove(LARGE_DIGEST)
+})
+
+t.test(
+  'R07: an upload that finds no room keeps what it has, and goes on with room again',
+  async t => {
+    const upload = await store.createUpload('an-upload', 'its note', 'sha256')
+    await upload.append(LARGE.subarray(0, MIB))
+    await upload.flush()
+    await disk.fill()
+    const writing = upload.append(LARGE.subarray(MIB)).then(() => upload.flush())
+    t.match(await failureOf(writing), { failure: 'full', hint: HINT })
+    t.match(await failureOf(upload.append(SMALL)), { failure: 'full' }, 'nothing more is taken')
+    await upload.park()
+    t.same(await store.readVerified(SMALL_DIGEST), SMALL)
+    const again = await store.openUpload('an-upload')
+    if (again === undefined) throw new Error('the upload is gone')
+    t.ok(again.sizeBytes >= MIB && again.sizeBytes < LARGE.length, `${again.sizeBytes} bytes`)
+    await disk.relieve()
+    await again.append(LARGE.subarray(again.sizeBytes))
+    await again.verify(LARGE_DIGEST)
+    await again.commit('kept')
+    t.same(await store.readVerified(LARGE_DIGEST), LARGE)
+    await store.remove(LARGE_DIGEST)
+    t.equal((await directory.files()).length, 1)
+  },
+)
+
+t.test('R07: a commit that finds no room leaves neither blob nor upload', async t => {
+  const upload = await store.createUpload('an-upload', 'its note', 'sha256')
+  await disk.fill()
+  // Small enough to wait in memory until the commit.
+  await upload.append(LARGE.subarray(0, 64 * 1024))
+  await upload.verify(digestBy('sha256', LARGE.subarray(0, 64 * 1024)))
+  t.match(await failureOf(upload.commit('kept')), { failure: 'full', hint: HINT })
+  t.equal(await store.openUpload('an-upload'), undefined)
+  await disk.relieve()
+  t.equal((await directory.files()).length, 1)
+})
+
+t.test('R07: an upload that cannot even begin leaves nothing', async t => {
+  await disk.fill()
+  t.match(await failureOf(store.createUpload('an-upload', 'its note', 'sha256')), {
+    failure: 'full',
+    hint: HINT,
+  })
+  await disk.relieve()
+  t.equal((await directory.files()).length, 1)
+  const upload = await store.createUpload('an-upload', 'its note', 'sha256')
+  await upload.discard()
+})
+
+t.test('R07: a fact that finds no room leaves the one before it, and is written later', async t => {
+  const facts = await directory.openFacts()
+  const delivery = (payload: string): Fact => {
+    return { kind: 'delivery', id: 1, carrier: 'forward', key: 'a/b', payload, createdAtMs: 1 }
+  }
+  const listed = async () => {
+    const found: Fact[] = []
+    for await (const fact of facts.list()) found.push(fact)
+    return found
+  }
+  await facts.write([delivery('before')])
+  await disk.fill()
+  const later = delivery('x'.repeat(60_000))
+  t.match(await failureOf(facts.write([later])), { failure: 'full', hint: HINT })
+  t.same(await listed(), [delivery('before')])
+  t.equal((await directory.files()).length, 2, 'the temporary file is gone')
+  await disk.relieve()
+  await facts.write([later])
+  t.same(await listed(), [later])
+  await disk.fill()
+  await facts.remove([later])
+  t.same(await listed(), [])
+  await disk.relieve()
 })
 
 t.test('R07: a store on a full disk still starts and serves', async t => {

@@ -2,7 +2,7 @@
 // error and nothing left over (R03, R04 and R06 of the programme). Method: one writer under strace, which injects the faults.
 import t, { type Test } from 'tap'
 import { sharedStoreDirectory } from '../kit/store-directory.ts'
-import { type TracedTask, traced } from '../kit/store-traced.ts'
+import { count, type StoreTask, traceContent, type TracedTask } from '../kit/store-traced.ts'
 
 t.setTimeout(120_000)
 const emptyDirectory = sharedStoreDirectory(t)
@@ -10,14 +10,8 @@ const KIB = 1024
 const PUBLISHED_PART = ['chmod part', 'sync part', 'close part', 'rename part blob']
 const SYNCED_PREFIX = ['open prefix', 'sync prefix', 'close prefix']
 
-/** The directories are made and synced before: what is traced is only the content's own way. */
-async function trace(options: Omit<TracedTask, 'root'>) {
-  const directory = await emptyDirectory()
-  await directory.open()
-  const { calls, outcome } = await traced({ root: directory.root, ...options })
-  const onContent = calls.filter(call => / (part|blob|prefix|temporary|sidecar)\b/.test(call))
-  return { directory, outcome, calls: onContent }
-}
+const trace = async (options: Omit<TracedTask, 'root'>) =>
+  await traceContent(await emptyDirectory(), options)
 
 t.test('R86: cached content is written, synced, closed and renamed', async t => {
   const { calls, outcome } = await trace({
@@ -73,7 +67,7 @@ t.test(
 )
 
 t.test('R04: a failed sync is not tried again; the content is not stored', async t => {
-  for (const task of ['commit kept', 'commit cached', 'put kept'] as const) {
+  for (const task of ['commit kept', 'commit cached', 'put kept', 'upload kept'] as const) {
     const { directory, outcome, calls } = await trace({
       task,
       sizeBytes: 100,
@@ -90,6 +84,8 @@ t.test('R04: a failed sync on the way fails the fill, and its part is not believ
   for (const [task, sizeBytes] of [
     ['park', 100] as const,
     ['commit cached', 72 * 1024 * KIB] as const,
+    ['park upload', 100] as const,
+    ['upload kept', 72 * 1024 * KIB] as const,
   ]) {
     const { directory, outcome, calls } = await trace({
       task,
@@ -98,7 +94,7 @@ t.test('R04: a failed sync on the way fails the fill, and its part is not believ
       inject: 'fdatasync:error=EIO',
     })
     t.match(outcome, { kind: 'failed', failure: 'io' }, task)
-    t.equal(count(calls, 'datasync part'), 1, task)
+    t.equal(calls.filter(call => call.startsWith('datasync')).length, 1, task)
     t.same(await directory.files(), [], task)
   }
 })
@@ -113,7 +109,7 @@ t.test('R04: a failed open, write or rename is an error, and nothing is left ove
     ['pwrite64:error=EUCLEAN', 'io'],
   ]
   for (const [inject, failure] of faults) {
-    for (const task of ['commit kept', 'put kept'] as const) {
+    for (const task of ['commit kept', 'put kept', 'upload kept'] as const) {
       const { directory, outcome } = await trace({ task, sizeBytes: 100, chunkBytes: 100, inject })
       t.match(outcome, { kind: 'failed', failure }, `${inject} ${task}`)
       t.same(await directory.files(), [], `${inject} ${task}`)
@@ -122,11 +118,12 @@ t.test('R04: a failed open, write or rename is an error, and nothing is left ove
 })
 
 t.test('R06: a disk that only pretends to write is found out before publication', async t => {
-  await pretending(t, 'commit kept')
-  await pretending(t, 'put kept')
+  await pretending(t, 'commit kept', 'write part')
+  await pretending(t, 'put kept', 'write temporary')
+  await pretending(t, 'upload kept', 'write upload')
 })
 
-async function pretending(t: Test, task: 'commit kept' | 'put kept'): Promise<void> {
+async function pretending(t: Test, task: StoreTask, write: string): Promise<void> {
   const inject = 'pwrite64:retval=100'
   const { directory, outcome, calls } = await trace({
     task,
@@ -135,14 +132,10 @@ async function pretending(t: Test, task: 'commit kept' | 'put kept'): Promise<vo
     inject,
   })
   t.match(outcome, { kind: 'failed', failure: 'io' })
-  t.equal(calls.filter(call => call.startsWith('write')).length, 10, 'short writes are continued')
+  t.equal(count(calls, write), 10, 'short writes are continued')
   t.same(await directory.files(), [])
 }
 
 function withoutSidecar(calls: readonly string[]): string[] {
   return calls.filter(call => !call.includes('sidecar'))
-}
-
-function count(calls: readonly string[], call: string): number {
-  return calls.filter(other => other === call).length
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Clock } from '../../src/registry/ports/clock.ts'
+import type { StoreDirectory } from './store-directory.ts'
 
 const run = promisify(execFile)
 const WRITER = fileURLToPath(new URL('./store-writer.ts', import.meta.url))
@@ -18,9 +19,24 @@ export const FILE_SYSTEM_CLOCK: Clock = {
   sleep: () => Promise.resolve(),
 }
 
+/** See store-writer.ts. */
+export type StoreTask =
+  | 'put cached'
+  | 'put kept'
+  | 'commit cached'
+  | 'commit kept'
+  | 'park'
+  | 'upload cached'
+  | 'upload kept'
+  | 'park upload'
+  | 'keep'
+  | 'keep again'
+  | 'write fact'
+  | 'remove fact'
+
 export interface TracedTask {
   readonly root: string
-  readonly task: 'put cached' | 'put kept' | 'commit cached' | 'commit kept' | 'park'
+  readonly task: StoreTask
   readonly sizeBytes: number
   readonly chunkBytes: number
   /** An injection of strace: `fsync:error=EIO`. */
@@ -41,11 +57,16 @@ export async function traced({ root, inject, ...options }: TracedTask): Promise<
   const { task, sizeBytes, chunkBytes } = options
   const strace = ['-f', '-y', '-s', '0', '-o', log, '-e', `trace=${CALLS}`]
   if (inject !== undefined) strace.push('-e', `inject=${inject}`)
+  // strace counts for each thread on its own; with one thread for the disk, the second call is the second call.
+  const pool = inject?.includes('when=') === true ? { UV_THREADPOOL_SIZE: '1' } : {}
+  const env = { ...process.env, ...pool }
   const writer = [process.execPath, WRITER, root, task, String(sizeBytes), String(chunkBytes)]
   try {
-    const { stdout } = await run('strace', [...strace, ...writer]).catch((cause: unknown) => {
-      throw new Error('this test runs a program under strace: apt-get install strace', { cause })
-    })
+    const { stdout } = await run('strace', [...strace, ...writer], { env }).catch(
+      (cause: unknown) => {
+        throw new Error('this test runs a program under strace: apt-get install strace', { cause })
+      },
+    )
     const lines = (await readFile(log, 'utf8')).split('\n')
     const calls = lines.map(line => callOf(line, root)).filter(call => call !== undefined)
     return { outcome: JSON.parse(stdout), calls }
@@ -53,6 +74,8 @@ export async function traced({ root, inject, ...options }: TracedTask): Promise<
     await rm(scratch, { recursive: true })
   }
 }
+
+const CONTENT = / (part|upload|blob|prefix|temporary|sidecar|facts?)\b/
 
 const VERBS: Record<string, string> = {
   openat: 'open',
@@ -77,7 +100,21 @@ function fileOf(path: string, root: string): string {
   const [top = '', ...below] = path.slice(root.length + 1).split('/')
   if (top === 'tmp' && below.length === 1) return 'temporary'
   if (top === 'fills' && below.length === 1) return path.endsWith('.json') ? 'sidecar' : 'part'
+  if (top === 'uploads' && below.length === 1) return path.endsWith('.json') ? 'sidecar' : 'upload'
+  if (top === 'facts' && below.length === 1) return 'fact'
   if (top === 'blobs' && below.length === 3) return 'blob'
   if (top === 'blobs' && below.length === 2) return 'prefix'
   return top
+}
+
+/** As traced, in a directory whose own directories were made before: what is told is only the way of contents and facts. */
+export async function traceContent(directory: StoreDirectory, options: Omit<TracedTask, 'root'>) {
+  await directory.open()
+  const { calls, outcome } = await traced({ root: directory.root, ...options })
+  const onContent = calls.filter(call => CONTENT.test(call))
+  return { directory, outcome, calls: onContent }
+}
+
+export function count(calls: readonly string[], call: string): number {
+  return calls.filter(other => other === call).length
 }
