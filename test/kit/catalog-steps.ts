@@ -1,0 +1,194 @@
+// Random histories of a catalog: calls of the port as data, over so few repositories, digests, tags and ids that they meet.
+import fc from 'fast-check'
+import { type Digest, digestOf } from '../../src/oci/digest.ts'
+import { parseRepositoryKey, parseTag, repositoryKey } from '../../src/oci/reference.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
+
+export const repositories = ['docker.io/library/a', 'docker.io/library/a-b', 'localhost/a'].map(
+  parseRepositoryKey,
+)
+export const digests: Digest[] = Array.from({ length: 9 }, (_, n) =>
+  digestOf(Buffer.from(`${n}`), n % 4 === 3 ? 'sha512' : 'sha256'),
+)
+export const tags = ['latest', 'V1', '_', '1.0'].map(parseTag)
+export const keys = ['tags', 'referrers']
+/** Few, so that entries meet: the same one again, one that is gone, one that came before another. */
+export const ids: readonly number[] = [1, 2, 3, 4, 5, 6]
+
+/** A call of the port as data, so that a failure prints what was done. */
+export type Step = { readonly does: string; readonly with: readonly unknown[]; readonly call: Call }
+/** Undefined: close and open again. */
+type Call = ((catalog: Catalog) => Promise<void>) | undefined
+
+/** Objects as the code makes them: comparing looks at prototypes. */
+function plain<T>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record(shape, { noNullPrototype: true }) as fc.Arbitrary<T>
+}
+
+function steps<A extends unknown[]>(
+  does: string,
+  args: fc.Arbitrary<A>,
+  method: (catalog: Catalog) => (...args: A) => Promise<void>,
+): fc.Arbitrary<Step> {
+  return args.map(a => ({ does, with: a, call: catalog => method(catalog)(...a) }))
+}
+
+const repository = fc.constantFrom(...repositories)
+const digest = fc.constantFrom(...digests)
+const tag = fc.constantFrom(...tags)
+const atMs = fc.nat({ max: 50 })
+const previous = plain({ digest, checkedAtMs: atMs })
+// Leaves `previous` out now and then, as a caller does that knows none.
+const check = fc.record(
+  { checkedAtMs: atMs, previous },
+  { requiredKeys: ['checkedAtMs'], noNullPrototype: true },
+)
+const contentClass = fc.constantFrom('cached', 'kept')
+// Nothing here keeps the graph free of cycles or the sizes in agreement: untrusted descriptors need not be either.
+const edge = plain({
+  child: digest,
+  kind: fc.constantFrom('manifest', 'config', 'layer', 'subject'),
+  sizeBytes: fc.nat({ max: 3 }),
+  mediaType: fc.constantFrom('x/layer', 'x/index'),
+  platform: fc.option(fc.constant('linux/arm64/v8'), { nil: undefined }),
+  distributable: fc.boolean(),
+})
+const manifest = plain({
+  digest,
+  mediaType: fc.constantFrom('x/manifest', 'x/index'),
+  sizeBytes: fc.nat({ max: 99 }),
+  edges: fc.array(edge, { maxLength: 4 }),
+})
+const manifestRecord = fc.record(
+  { repository, manifest, contentClass, atMs, tag, previous },
+  { requiredKeys: ['repository', 'manifest', 'contentClass', 'atMs'], noNullPrototype: true },
+)
+const blobRecord = plain({ repository, digest, sizeBytes: fc.nat(99), contentClass, atMs })
+const id = fc.constantFrom(...ids)
+const deliveryKey = fc.constantFrom(...repositories.map(repositoryKey))
+const delivery = plain({
+  id,
+  carrier: fc.constant('forward' as const),
+  key: deliveryKey,
+  payload: fc.string({ unit: 'grapheme' }),
+  createdAtMs: atMs,
+})
+const pushRecord = fc.record(
+  {
+    repository,
+    manifest,
+    contentClass,
+    tags: fc.uniqueArray(tag, { maxLength: 2 }),
+    local: fc.boolean(),
+    delivery,
+    atMs,
+  },
+  {
+    requiredKeys: ['repository', 'manifest', 'contentClass', 'tags', 'local', 'atMs'],
+    noNullPrototype: true,
+  },
+)
+const change = plain({
+  state: fc.constantFrom('waiting' as const, 'parked' as const),
+  attempts: fc.nat({ max: 9 }),
+  nextAtMs: atMs,
+  inDoubt: fc.boolean(),
+  reason: fc.option(fc.string(), { nil: undefined }),
+})
+const settled = fc.option(
+  plain({ repository, digest, tags: fc.uniqueArray(tag, { maxLength: 3 }), atMs }),
+  { nil: undefined },
+)
+const drops = plain({ dropDeliveries: fc.uniqueArray(id, { maxLength: 2 }) })
+const list = plain({ body: fc.string({ unit: 'grapheme' }), checkedAtMs: atMs })
+const key = fc.constantFrom(...keys)
+
+const call: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: steps('recordManifest', fc.tuple(manifestRecord), c => r => c.recordManifest(r)),
+  },
+  { weight: 2, arbitrary: steps('recordBlob', fc.tuple(blobRecord), c => r => c.recordBlob(r)) },
+  steps(
+    'recordMember',
+    fc.tuple(repository, digest, atMs),
+    c =>
+      (...a) =>
+        c.recordMember(...a),
+  ),
+  steps(
+    'recordTag',
+    fc.tuple(repository, tag, digest, check),
+    c =>
+      (...a) =>
+        c.recordTag(...a),
+  ),
+  steps(
+    'recordList',
+    fc.tuple(repository, key, list),
+    c =>
+      (...a) =>
+        c.recordList(...a),
+  ),
+  // A use is seen after the next write at the latest.
+  steps('noteUse', fc.tuple(digest, atMs), c => async (...a) => {
+    c.noteUse(...a)
+    await c.forgetTag(parseRepositoryKey('localhost/none'), parseTag('none'))
+  }),
+  steps(
+    'forgetTag',
+    fc.tuple(repository, tag),
+    c =>
+      (...a) =>
+        c.forgetTag(...a),
+  ),
+  { weight: 4, arbitrary: steps('recordPush', fc.tuple(pushRecord), c => r => c.recordPush(r)) },
+  steps('markRebuilt', fc.constant([]), c => () => c.markRebuilt()),
+  steps(
+    'deleteTag',
+    fc.tuple(repository, tag, drops),
+    c =>
+      (...a) =>
+        c.deleteTag(...a),
+  ),
+  {
+    weight: 2,
+    arbitrary: steps(
+      'removeMember',
+      fc.tuple(repository, digest, drops),
+      c =>
+        (...a) =>
+          c.removeMember(...a),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: steps('recordDelivery', fc.tuple(delivery), c => d => c.recordDelivery(d)),
+  },
+  {
+    weight: 2,
+    arbitrary: steps(
+      'changeDelivery',
+      fc.tuple(id, change),
+      c =>
+        (...a) =>
+          c.changeDelivery(...a),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: steps(
+      'removeDelivery',
+      fc.tuple(id, settled),
+      c =>
+        (...a) =>
+          c.removeDelivery(...a),
+    ),
+  },
+  { weight: 2, arbitrary: steps('forgetContent', fc.tuple(digest), c => d => c.forgetContent(d)) },
+)
+// Rare: a restart costs a thread's start.
+const restart = fc.constant<Step>({ does: 'restart', with: [], call: undefined })
+const step = fc.oneof({ weight: 30, arbitrary: call }, { weight: 1, arbitrary: restart })
+/** What is called together, in order, before anything is awaited. */
+export const bursts = fc.array(fc.array(step, { minLength: 1, maxLength: 8 }), { maxLength: 8 })
