@@ -50,6 +50,8 @@ type PushMethods = Pick<
 export interface Pushes extends PushMethods {
   /** How many uploads have neither become a blob nor been cancelled. */
   openUploads(): number
+  /** Resolves when an upload has so many bytes, or more. */
+  received(id: string, bytes: number): Promise<void>
 }
 
 export interface PushesDeps {
@@ -70,6 +72,7 @@ interface Upload {
 export function createPushes(deps: PushesDeps): Pushes {
   const { shelves, shelfOf, route, policyOf } = deps
   const uploads = new Map<string, Upload>()
+  const watchers = new Set<() => void>()
   let count = 0
 
   const enter = (call: string, repository: Repository) =>
@@ -97,7 +100,10 @@ export function createPushes(deps: PushesDeps): Pushes {
     const promised = range === undefined ? lengthBytes : rangeLength(range)
     if (lengthBytes !== undefined && lengthBytes !== promised)
       throw new RegistryError('SIZE_INVALID')
-    for await (const piece of body) upload.bytes = Buffer.concat([upload.bytes, piece])
+    for await (const piece of body) {
+      upload.bytes = Buffer.concat([upload.bytes, piece])
+      for (const look of watchers) look()
+    }
     if (promised !== undefined && upload.bytes.length - startBytes !== promised) {
       throw new RegistryError('SIZE_INVALID')
     }
@@ -105,6 +111,16 @@ export function createPushes(deps: PushesDeps): Pushes {
 
   return {
     openUploads: () => uploads.size,
+    received: (id, bytes) =>
+      new Promise(resolve => {
+        const look = () => {
+          if ((uploads.get(id)?.bytes.length ?? 0) < bytes) return
+          watchers.delete(look)
+          resolve()
+        }
+        watchers.add(look)
+        look()
+      }),
     policyOf,
     routeFrom(target, from, host) {
       try {
