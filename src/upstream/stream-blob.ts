@@ -44,8 +44,8 @@ export async function streamBlob(
     finish: digest =>
       write(({ goOn }) => goOn(endUpload(upload, { digest, clock })), {
         signal,
-        // A second attempt at an upload that the first one ended finds it gone.
-        isFinal: isLostUpload,
+        // An attempt that got no answer may have ended the upload: another would find it gone.
+        isFinal: failure => failure.status === undefined || isLostUpload(failure),
       }),
     cancel: () => cancelUpload(endpoint, upload, clock),
   }

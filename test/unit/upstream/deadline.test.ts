@@ -46,6 +46,25 @@ t.test('lifted, only the caller counts; ended, nobody does, and nothing is left'
   t.equal(clock.sleepers, 0)
 })
 
+t.test('R117: paused it stands still, and goes on where it was', async t => {
+  const clock = createManualClock()
+  const deadline = startDeadline(clock, 1_000)
+  await clock.advance(400)
+  deadline.pause()
+  deadline.pause()
+  await clock.advance(5_000)
+  t.equal(deadline.leftMs(), 600)
+  deadline.resume()
+  deadline.resume()
+  await clock.advance(599)
+  t.notOk(deadline.signal.aborted)
+  t.equal(deadline.leftMs(), 1)
+  deadline.pause()
+  deadline.end()
+  deadline.resume()
+  t.equal(clock.sleepers, 0, 'ended, it does not go on')
+})
+
 t.test('whoever waits is let go at once, and leaves no listener', async t => {
   const leaving = new AbortController()
   const never = new Promise<void>(() => {})

@@ -30,6 +30,7 @@ t.test('R164: a link that leaves out the configured path is completed', async t 
   t.equal(next('/art/api/v2/x/tags/list'), 'https://r.example/art/api/v2/x/tags/list')
   t.equal(next('?last=b'), 'https://r.example/art/api/v2/library/alpine/tags/list?last=b')
   t.equal(next('http://['), undefined)
+  t.equal(next('//cdn.example/v2/x'), 'https://cdn.example/v2/x', 'another host has its own')
 })
 
 t.test('a mirror is told which registry is meant, on every page', async t => {
