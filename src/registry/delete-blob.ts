@@ -1,8 +1,9 @@
 // end-10: a blob is taken out of one repository (R118). Its bytes stay for whoever else holds it; the upstream is never told (R119).
 import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
-import { type Repository, repositoryKey } from '../oci/reference.ts'
+import type { Repository } from '../oci/reference.ts'
 import type { BlobPresence } from './blob-presence.ts'
+import { requireDeletable } from './delete-refusal.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 
@@ -18,12 +19,7 @@ export async function deleteBlob(
   repository: Repository,
   digest: Digest,
 ): Promise<void> {
-  if (!policies.find(repository).deletable) {
-    throw new RegistryError(
-      'UNSUPPORTED',
-      `nothing can be deleted from ${repositoryKey(repository)}: storage.delete.enabled, or delete under repositories, says so`,
-    )
-  }
+  requireDeletable(policies, repository)
   if (!(await catalog.isMember(repository, digest))) {
     throw new RegistryError('BLOB_UNKNOWN', 'this repository has no such blob')
   }

@@ -1,9 +1,11 @@
 // The registry as one thing: every use case of this room, wired over the ports. No HTTP, no disk, no database in here.
 import type { Digest } from '../oci/digest.ts'
+import { repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer, Registry } from './answers.ts'
 import { appendUpload } from './append-upload.ts'
 import { BlobPresence } from './blob-presence.ts'
 import { deleteBlob } from './delete-blob.ts'
+import { deleteManifest } from './delete-manifest.ts'
 import { Fills } from './fills.ts'
 import { finishUpload } from './finish-upload.ts'
 import { headManifest } from './head-manifest.ts'
@@ -22,6 +24,7 @@ import type { FactStore } from './ports/facts.ts'
 import type { UpstreamBlobHead } from './ports/upstream.ts'
 import { pullBlob, headBlob } from './pull-blob.ts'
 import { pullManifest } from './pull-manifest.ts'
+import { pushManifest } from './push-manifest.ts'
 import { type Purged, purgeUploads } from './purge-uploads.ts'
 import { Readers } from './readers.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
@@ -31,6 +34,7 @@ import { routeFrom } from './route-from.ts'
 import { SpaceLedger } from './space.ts'
 import { startUpload } from './start-upload.ts'
 import { Uploads } from './uploads.ts'
+import { Turns } from './turns.ts'
 import { UpstreamLists } from './upstream-lists.ts'
 
 export interface RegistryDeps {
@@ -46,9 +50,13 @@ export interface RegistryDeps {
   readonly newUploadId: () => string
   /** Most that cached content may take together, in bytes; Infinity when only the disk limits. */
   readonly maxStorageBytes: number
+  /** Told after each push into a queue, once the catalog has it. */
+  readonly queued?: () => void
 }
 
 export interface RunningRegistry extends Registry {
+  /** Those that pushes and deletes take, by the repository's key, for whoever writes down something of the same kind. */
+  readonly turns: Turns
   /** Resolves when no fill of this blob runs any more; at once when none does. Readers are done before the disk is. */
   settled(digest: Digest): Promise<void>
   /**
@@ -85,6 +93,15 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const presence = new BlobPresence({ ...deps, negative })
   const uploads = new Uploads({ ...deps, space })
   const pushDeps = { ...deps, space, uploads, presence }
+  const turns = new Turns()
+  const manifestPushDeps = {
+    ...deps,
+    negative,
+    tags,
+    lists,
+    turns,
+    queued: deps.queued ?? (() => {}),
+  }
   const listDeps = { ...deps, lists, contents }
   return {
     route: deps.route,
@@ -109,7 +126,12 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     appendUpload: (repository, id, chunk) => appendUpload(pushDeps, repository, { id, chunk }),
     finishUpload: (repository, id, end) => finishUpload(pushDeps, repository, { id, ...end }),
     cancelUpload: (repository, id) => uploads.cancel(repository, id),
-    deleteBlob: (repository, digest) => deleteBlob(pushDeps, repository, digest),
+    pushManifest: (repository, push) => pushManifest(manifestPushDeps, repository, push),
+    deleteManifest: (repository, reference) =>
+      deleteManifest(manifestPushDeps, repository, reference),
+    deleteBlob: (repository, digest) =>
+      turns.take(repositoryKey(repository), () => deleteBlob(pushDeps, repository, digest)),
+    turns,
     settled: async digest => fills.find(digest)?.over,
     purgeUploads: options => purgeUploads(pushDeps, options),
     stop: async () => {

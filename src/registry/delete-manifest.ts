@@ -1,0 +1,120 @@
+// end-9: a tag goes, and its manifest stays; or a manifest goes, with every tag that points to it, at once (R118). Out of this repository
+// only, and never at the upstream (R119): what was not delivered yet is not delivered any more. The facts come first: what a client
+// was told is gone must not come back with a catalog that is built from them.
+import type { Digest } from '../oci/digest.ts'
+import { RegistryError } from '../oci/errors.ts'
+import {
+  formatReference,
+  type Reference,
+  type Repository,
+  repositoryKey,
+  type Tag,
+} from '../oci/reference.ts'
+import { requireDeletable } from './delete-refusal.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
+import type { FactIdentity, FactStore } from './ports/facts.ts'
+import type { RepositoryPolicies } from './repository-policy.ts'
+import { restoreFacts, type RestoreDeps } from './restore-facts.ts'
+import type { Turns } from './turns.ts'
+import { withdrawDeliveries } from './withdraw-deliveries.ts'
+
+export interface DeleteManifestDeps extends RestoreDeps {
+  readonly catalog: Catalog
+  readonly facts: FactStore
+  readonly clock: Clock
+  readonly policies: RepositoryPolicies
+  readonly turns: Turns
+}
+
+/** Tags read from the catalog at a time. */
+const TAGS_PAGE = 1_000
+
+/** Durable when it resolves. @throws RegistryError UNSUPPORTED, MANIFEST_UNKNOWN; StoreError */
+export async function deleteManifest(
+  deps: DeleteManifestDeps,
+  repository: Repository,
+  reference: Reference,
+): Promise<void> {
+  requireDeletable(deps.policies, repository)
+  await deps.turns.take(repositoryKey(repository), async () => {
+    const isKnown =
+      reference.kind === 'tag'
+        ? await deps.catalog.findTag(repository, reference.tag)
+        : await deps.catalog.findManifest(repository, reference.digest)
+    if (isKnown === undefined) throw notHere(repository, reference)
+    if (reference.kind === 'tag') await deleteTag(deps, repository, reference.tag)
+    else await deleteDigest(deps, repository, reference.digest)
+  })
+}
+
+async function deleteTag(deps: DeleteManifestDeps, repository: Repository, tag: Tag) {
+  const { catalog, facts } = deps
+  const tags = new Set([tag])
+  const drops = await withdrawDeliveries(deps, repository, { tags, digest: undefined })
+  const fact = { kind: 'tag', repository: repositoryKey(repository), tag } as const
+  await orRestore(deps, repository, [fact], async () => {
+    await facts.remove([fact])
+    await catalog.deleteTag(repository, tag, { dropDeliveries: drops })
+  })
+  await forgetDeliveries(facts, drops)
+}
+
+async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, digest: Digest) {
+  const { catalog, facts, clock } = deps
+  const tags = await tagsTo(catalog, repository, digest)
+  const drops = await withdrawDeliveries(deps, repository, { tags: new Set(tags), digest })
+  const key = repositoryKey(repository)
+  const deleted = { kind: 'deleted', repository: key, digest } as const
+  const gone = [
+    { kind: 'manifest', repository: key, digest } as const,
+    ...tags.map(tag => ({ kind: 'tag', repository: key, tag }) as const),
+  ]
+  await orRestore(deps, repository, [deleted, ...gone], async () => {
+    await facts.write([{ ...deleted, atMs: clock.nowMs() }])
+    await facts.remove(gone)
+    await catalog.removeMember(repository, digest, { dropDeliveries: drops })
+  })
+  await forgetDeliveries(facts, drops)
+}
+
+async function orRestore(
+  deps: DeleteManifestDeps,
+  repository: Repository,
+  identities: readonly FactIdentity[],
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    await restoreFacts(deps, repository, { identities, atMs: deps.clock.nowMs() })
+    throw error
+  }
+}
+
+/** After the entries themselves: until those are gone, they are what was acknowledged. */
+async function forgetDeliveries(facts: FactStore, ids: readonly number[]): Promise<void> {
+  if (ids.length > 0) await facts.remove(ids.map(id => ({ kind: 'delivery', id })))
+}
+
+async function tagsTo(catalog: Catalog, repository: Repository, digest: Digest): Promise<Tag[]> {
+  const found: Tag[] = []
+  let after: Tag | undefined
+  for (;;) {
+    const page = await catalog.listTags(repository, {
+      limit: TAGS_PAGE,
+      ...(after === undefined ? {} : { after }),
+    })
+    found.push(...page.filter(each => each.digest === digest).map(({ tag }) => tag))
+    after = page.at(-1)?.tag
+    if (after === undefined || page.length < TAGS_PAGE) return found
+  }
+}
+
+function notHere(repository: Repository, reference: Reference): RegistryError {
+  const what = formatReference(reference)
+  return new RegistryError(
+    'MANIFEST_UNKNOWN',
+    `${repositoryKey(repository)} has no ${what} at this edge`,
+  )
+}

@@ -1,0 +1,44 @@
+// A manifest goes to the upstream while its client waits (R116): by its digest, or by its tag; with further tags first by the digest, so
+// that no tag is seen before everything is there. What the upstream says is the client's answer.
+import { formatReference, type Reference, type RepositoryName, type Tag } from '../oci/reference.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Upstream } from './ports/upstream.ts'
+
+export interface ForwardedManifest {
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly bytes: Uint8Array
+  /** As the client wrote it. */
+  readonly reference: Reference
+  /** Further ones. */
+  readonly tags: readonly Tag[]
+}
+
+/** `accepted`: the tags that point to it at the upstream now; with `failure` not all that were asked for. */
+export interface Forwarded {
+  readonly accepted: readonly Tag[]
+  readonly failure: unknown
+}
+
+/** Never rejects: what was accepted before something failed is true. */
+export async function forwardManifest(
+  upstream: Upstream,
+  name: RepositoryName,
+  manifest: ForwardedManifest,
+): Promise<Forwarded> {
+  const accepted: Tag[] = []
+  try {
+    for (const reference of referencesOf(manifest)) {
+      await upstream.putManifest(name, reference, manifest)
+      if (reference.kind === 'tag') accepted.push(reference.tag)
+    }
+    return { accepted, failure: undefined }
+  } catch (failure) {
+    return { accepted, failure }
+  }
+}
+
+function referencesOf({ reference, tags }: ForwardedManifest): readonly Reference[] {
+  const further = tags.map(tag => ({ kind: 'tag', tag }) as const)
+  return [...new Map([reference, ...further].map(each => [formatReference(each), each])).values()]
+}
