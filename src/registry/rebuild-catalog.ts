@@ -1,0 +1,128 @@
+// A catalog that was begun anew is told what the facts beside the content say, before anybody asks: which manifest belongs to which
+// repository, where tags point, what was deleted, and what is still to be delivered. So a lost database loses no push and no delivery,
+// and brings nothing back that was deleted. What was only cached is not in the facts: it is fetched again.
+import { parseRepositoryKey } from '../oci/reference.ts'
+import type { BlobStore } from './ports/blob-store.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
+import type { NoteEvent } from './ports/events.ts'
+import type { Fact, FactStore } from './ports/facts.ts'
+import { CarriedTags, rebuildDelivery } from './rebuild-delivery.ts'
+import { rebuildManifest } from './rebuild-manifest.ts'
+import { rebuildTag } from './rebuild-tag.ts'
+import type { RepositoryPolicies } from './repository-policy.ts'
+
+export interface RebuildParts {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly facts: FactStore
+  readonly policies: RepositoryPolicies
+  readonly clock: Clock
+  readonly note: NoteEvent
+}
+
+export interface RebuildReport {
+  /** False when the catalog needed none; everything else is 0 then. */
+  readonly isDone: boolean
+  readonly manifests: number
+  /** That manifests list and that are on disk. */
+  readonly blobs: number
+  readonly tags: number
+  readonly deletes: number
+  readonly deliveries: number
+  /** Manifests whose bytes are gone or wrong, and tags kept here alone that point to them; an event tells of each manifest. */
+  readonly lost: number
+  /** Entries whose manifest was deleted since, or was never acknowledged: their facts were removed. */
+  readonly droppedDeliveries: number
+  readonly durationMs: number
+}
+
+/** Each may read a manifest of 4 MiB; their rows share commits. */
+const FACTS_AT_ONCE = 16
+
+type Counts = { -readonly [Each in keyof RebuildReport]: RebuildReport[Each] }
+
+/**
+ * No effect on a catalog that is `rebuilt`. Idempotent: one that was cut off begins again. Reads the facts three times, in memory that
+ * grows with undelivered entries alone. MUST end before anybody asks, pushes or delivers. @throws StoreError
+ */
+export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport> {
+  const { catalog, clock } = parts
+  const startMs = clock.monotonicMs()
+  const counts = noCounts()
+  if (catalog.rebuilt) return counts
+  await rebuild(parts, counts)
+  await catalog.markRebuilt()
+  return { ...counts, isDone: true, durationMs: clock.monotonicMs() - startMs }
+}
+
+async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
+  const carried = new CarriedTags()
+  let largestId = 0
+  const facts = await eachFact(parts, async fact => {
+    if (fact.kind === 'manifest') await countManifest(parts, fact, counts)
+    if (fact.kind !== 'delivery') return
+    carried.add(fact)
+    largestId = Math.max(largestId, fact.id)
+  })
+  if (facts === 0) return
+  // Tombstones after the manifests that list what they are about, in whatever order those were pushed.
+  await eachFact(parts, async fact => {
+    if (fact.kind === 'tag')
+      counts[(await rebuildTag(parts, fact, carried.find(fact))) ? 'tags' : 'lost']++
+    if (fact.kind !== 'deleted') return
+    await parts.catalog.removeMember(parseRepositoryKey(fact.repository), fact.digest)
+    counts.deletes++
+  })
+  if (largestId === 0) return
+  await eachFact(parts, async fact => {
+    if (fact.kind !== 'delivery') return
+    counts[(await rebuildDelivery(parts, fact, carried)) ? 'deliveries' : 'droppedDeliveries']++
+  })
+  await parts.catalog.raiseSequence(largestId)
+}
+
+async function countManifest(
+  parts: RebuildParts,
+  fact: Extract<Fact, { kind: 'manifest' }>,
+  counts: Counts,
+): Promise<void> {
+  const blobs = await rebuildManifest(parts, fact)
+  if (blobs === undefined) counts.lost++
+  else {
+    counts.manifests++
+    counts.blobs += blobs
+  }
+}
+
+/** How many there were. */
+async function eachFact(
+  { facts }: RebuildParts,
+  work: (fact: Fact) => Promise<void>,
+): Promise<number> {
+  let count = 0
+  let some: Promise<void>[] = []
+  for await (const fact of facts.list()) {
+    some.push(work(fact))
+    count++
+    if (some.length < FACTS_AT_ONCE) continue
+    await Promise.all(some)
+    some = []
+  }
+  await Promise.all(some)
+  return count
+}
+
+function noCounts(): Counts {
+  return {
+    isDone: false,
+    manifests: 0,
+    blobs: 0,
+    tags: 0,
+    deletes: 0,
+    deliveries: 0,
+    lost: 0,
+    droppedDeliveries: 0,
+    durationMs: 0,
+  }
+}
