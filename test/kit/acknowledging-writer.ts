@@ -1,6 +1,8 @@
-// A process that records blobs without end and prints each digest once it was acknowledged; test/unit/catalog/durability.test.ts kills it.
+// A process that records blobs and pushes without end and prints each once it was acknowledged: a digest, and for a push the number of
+// its entry in the outbox. test/unit/catalog/durability.test.ts kills it.
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
-import { alpine, digestNamed } from '../contract/catalog-samples.ts'
+import { parseTag } from '../../src/oci/reference.ts'
+import { alpine, deliveryNamed, digestNamed, manifestNamed } from '../contract/catalog-samples.ts'
 import { createManualClock } from './manual-clock.ts'
 
 /** Writers at once, so that the kill meets commits of several operations. */
@@ -21,6 +23,18 @@ async function recordForever(writer: number): Promise<never> {
       atMs: n,
     })
     process.stdout.write(`${digest}\n`)
+    const id = catalog.sequence()
+    const manifest = manifestNamed(`manifest ${writer}/${n}`)
+    await catalog.recordPush({
+      repository: alpine,
+      manifest,
+      contentClass: 'kept',
+      tags: [parseTag(`t${id}`)],
+      local: true,
+      delivery: deliveryNamed(id, alpine),
+      atMs: n,
+    })
+    process.stdout.write(`${manifest.digest} ${id}\n`)
   }
 }
 

@@ -28,7 +28,7 @@ export class Sequence {
 
   /** @throws StoreError why nothing could be reserved; busy while it is tried again */
   next(): number {
-    if (this.#end - this.#next < LOW) void this.extend()
+    if (!this.#extending && this.#end - this.#next < LOW) void this.extend()
     if (this.#next < this.#end) return this.#next++
     if (this.#failure !== undefined) throw this.#failure
     throw new StoreError('busy', 'the catalog has yet to reserve numbers')

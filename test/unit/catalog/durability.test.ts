@@ -65,9 +65,19 @@ t.test('kill -9 of the process loses no acknowledged write', async t => {
   t.equal(catalog.damaged, false)
   t.strictSame(events, [])
   const lost = []
-  for (const digest of acknowledged)
-    if (!(await catalog.isMember(alpine, parseDigest(digest)))) lost.push(digest)
+  const given: number[] = []
+  for (const line of acknowledged) {
+    const [digest = '', number] = line.split(' ')
+    if (!(await catalog.isMember(alpine, parseDigest(digest)))) lost.push(line)
+    if (number === undefined) continue
+    given.push(Number(number))
+    const tag = await catalog.findTag(alpine, parseTag(`t${number}`))
+    const isWhole = tag?.digest === digest && tag.local
+    if (!isWhole || (await catalog.findDelivery(Number(number))) === undefined) lost.push(line)
+  }
   t.strictSame(lost, [])
+  t.equal(new Set(given).size, given.length, 'no number came twice')
+  t.ok(catalog.sequence() > Math.max(0, ...given), 'nor does one now')
 })
 
 t.test('one operation that fails leaves the others of its batch alone', async t => {

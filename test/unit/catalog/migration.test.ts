@@ -1,0 +1,174 @@
+// Goal: a catalog of an earlier minor version is taken over whole, and that version can still run on the file afterwards without
+// harming what it does not know. Method: the tables and the statements of version 1000, as they were released.
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import Sqlite, { type Database } from 'better-sqlite3'
+import t, { type Test } from 'tap'
+import { digestBytes } from '../../../src/catalog/sqlite/encoding.ts'
+import { MIGRATIONS } from '../../../src/catalog/sqlite/schema.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { parseTag, repositoryKey, type Tag } from '../../../src/oci/reference.ts'
+import {
+  alpine,
+  deliveryNamed,
+  digestNamed,
+  latest,
+  manifestNamed,
+  pushOf,
+} from '../../contract/catalog-samples.ts'
+import { openCatalog } from '../../kit/open-catalog.ts'
+
+const stable = parseTag('stable')
+
+/** Writes as version 1000 did: its statements, word for word. */
+function version1000(database: Database) {
+  database.pragma('foreign_keys = ON')
+  const one = (sql: string) => database.prepare(sql).pluck()
+  const upsertTag = database.prepare(`
+INSERT INTO tag (repository, name, content, checked_at, changed_at, previous, previous_checked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  previous = iif(content = excluded.content, previous, coalesce(excluded.previous, previous)),
+  previous_checked_at = iif(
+    content = excluded.content, previous_checked_at, coalesce(excluded.previous_checked_at, previous_checked_at)),
+  changed_at = iif(content = excluded.content, changed_at, excluded.changed_at),
+  checked_at = excluded.checked_at,
+  content = excluded.content`)
+  const id = (table: string, column: string, value: unknown) =>
+    one(`SELECT id FROM ${table} WHERE ${column} = ?`).get(value) ??
+    one(`INSERT INTO ${table} (${column}) VALUES (?) RETURNING id`).get(value)
+  const repository = () => id('repository', 'key', repositoryKey(alpine))
+  const content = (digest: Digest) => id('content', 'digest', digestBytes(digest))
+
+  return {
+    recordManifest(digest: Digest): void {
+      database
+        .prepare(
+          `UPDATE content SET size = 500, media_type = 'x/manifest', class = 0, created_at = 1, last_used_at = 1, present = 1
+           WHERE id = ?`,
+        )
+        .run(content(digest))
+      database
+        .prepare(
+          'INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, 2) ON CONFLICT DO NOTHING',
+        )
+        .run(repository(), content(digest))
+    },
+    recordTag(tag: Tag, digest: Digest, atMs: number): void {
+      upsertTag.run(repository(), tag, content(digest), atMs, atMs, null, null)
+    },
+    forgetTag(tag: Tag): void {
+      database
+        .prepare(
+          'DELETE FROM tag WHERE repository = (SELECT id FROM repository WHERE key = ?) AND name = ?',
+        )
+        .run(repositoryKey(alpine), tag)
+    },
+  }
+}
+
+/** Opens the file as version 1000 would, for as long as `work` takes. */
+function asVersion1000(
+  directory: string,
+  work: (old: ReturnType<typeof version1000>) => void,
+): void {
+  const database = new Sqlite(join(directory, 'catalog.db'))
+  const [first] = MIGRATIONS
+  if (database.pragma('user_version', { simple: true }) === 0) {
+    database.exec(first?.sql ?? '')
+    database.pragma('user_version = 1000')
+  }
+  work(version1000(database))
+  database.close()
+}
+
+function leaveVersion1000(t: Test): string {
+  const directory = t.testdir({})
+  asVersion1000(directory, old => {
+    old.recordManifest(digestNamed('m'))
+    old.recordTag(latest, digestNamed('m'), 5)
+  })
+  return directory
+}
+
+t.test('a step that was released is never changed', t => {
+  const hashes = MIGRATIONS.map(({ version, sql }) => [
+    version,
+    createHash('sha256').update(sql).digest('hex').slice(0, 16),
+  ])
+  t.strictSame(hashes[0], [1000, '25790c7981d49f05'])
+  t.end()
+})
+
+t.test('a catalog of version 1000 is taken over, and nothing is to be rebuilt', async t => {
+  const { catalog } = await openCatalog(t, leaveVersion1000(t))
+  t.equal(catalog.rebuilt, true)
+  t.equal(catalog.damaged, false)
+  t.ok(await catalog.findManifest(alpine, digestNamed('m')))
+  t.strictSame(await catalog.listTags(alpine, { limit: 9 }), [
+    {
+      tag: latest,
+      digest: digestNamed('m'),
+      checkedAtMs: 5,
+      changedAtMs: 5,
+      previous: undefined,
+      local: false,
+    },
+  ])
+  t.strictSame(await catalog.listLocalTags(alpine, { limit: 9 }), [])
+  t.match(await catalog.totals(), { repositories: 1, tags: 1, manifests: 1 })
+  t.ok(catalog.sequence() > 0)
+})
+
+t.test('version 1000 takes no push back, and counts what it changes', async t => {
+  const directory = leaveVersion1000(t)
+  const first = (await openCatalog(t, directory)).catalog
+  const id = first.sequence()
+  await first.recordPush(pushOf('pushed', { tags: [stable], delivery: deliveryNamed(id, alpine) }))
+  const pushed = await first.findTag(alpine, stable)
+  await first.close()
+
+  asVersion1000(directory, old => {
+    old.recordTag(stable, digestNamed('upstream'), 99)
+    old.forgetTag(stable)
+    old.recordTag(latest, digestNamed('moved'), 99)
+    old.recordTag(parseTag('new'), digestNamed('moved'), 99)
+    old.recordManifest(digestNamed('moved'))
+  })
+
+  const { catalog } = await openCatalog(t, directory)
+  t.strictSame(await catalog.findTag(alpine, stable), pushed)
+  t.match(await catalog.findTag(alpine, latest), { digest: digestNamed('moved'), local: false })
+  t.match(await catalog.findTag(alpine, parseTag('new')), { local: false })
+  t.match(await catalog.totals(), { repositories: 1, tags: 3, manifests: 3 })
+  t.match(await catalog.listDue({ carrier: 'forward', limit: 9 }), [{ id }])
+  t.ok(catalog.sequence() > id)
+  await catalog.removeDelivery(id, {
+    repository: alpine,
+    digest: digestNamed('pushed'),
+    tags: [stable],
+    atMs: 100,
+  })
+  await catalog.close()
+  asVersion1000(directory, old => old.forgetTag(stable))
+  const { catalog: last } = await openCatalog(t, directory)
+  t.equal(await last.findTag(alpine, stable), undefined, 'once delivered it is a tag as any other')
+})
+
+t.test('a catalog that is begun anew is to be rebuilt until that was done', async t => {
+  const directory = t.testdir({})
+  const first = (await openCatalog(t, directory)).catalog
+  t.equal(first.rebuilt, false)
+  await first.recordManifest({
+    repository: alpine,
+    manifest: manifestNamed('m'),
+    contentClass: 'kept',
+    atMs: 1,
+  })
+  await first.close()
+  const second = (await openCatalog(t, directory)).catalog
+  t.equal(second.rebuilt, false, 'whatever is in it by now')
+  await second.markRebuilt()
+  await second.close()
+  t.equal((await openCatalog(t, directory)).catalog.rebuilt, true)
+})
