@@ -1,6 +1,6 @@
 // A file that one writer makes longer and anybody may read meanwhile, until it becomes a blob, is left for later or goes: what fills and
-// uploads have in common. It is synced on the way, and a sync that failed is never tried again. Whether the bytes are
-// the right ones is for its owner to know; the last steps of publication are publish.ts.
+// uploads have in common. Whether the bytes are the right ones is for its owner to know. When it is synced on the way is checkpoints.ts;
+// the last steps of publication are publish.ts.
 import type { FileHandle } from 'node:fs/promises'
 import {
   type ContentClass,
@@ -8,18 +8,13 @@ import {
   StoreError,
   type StoredBlob,
 } from '../../registry/ports/blob-store.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { attempt, type Disk, removeFile, writeSome } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { publish } from './publish.ts'
 import { openRegularFile, readHandle } from './read-handle.ts'
 import type { Turns } from './turns.ts'
 import { WriteBuffer, type WriteBufferOptions } from './write-buffer.ts'
-
-/**
- * How much may be lost in a power cut. Syncing on the way also keeps the fsync before the rename short. Often enough
- * for a link of 10 Mbit/s to lose less than a minute, rare enough not to be felt.
- */
-export const CHECKPOINT_BYTES = 64 * 1024 * 1024
 
 export interface Growth {
   readonly disk: Disk
@@ -41,16 +36,15 @@ export interface Growth {
 export class GrowingFile {
   readonly #growth: Growth
   readonly #buffer: WriteBuffer
+  readonly #checkpoints: Checkpoints
   #contiguousBytes: number
-  #checkpoint: Promise<void> | undefined
-  /** Set when an fsync or a truncation failed: nothing that the file holds can be believed any more. */
-  #broken: unknown
   readonly #opening = new Set<Promise<unknown>>()
   #open = true
 
   constructor(growth: Growth) {
     this.#growth = growth
     this.#buffer = new WriteBuffer(bytes => this.#writeNext(bytes), growth.buffer)
+    this.#checkpoints = new Checkpoints(growth)
     this.#contiguousBytes = growth.lengthBytes
   }
 
@@ -59,14 +53,10 @@ export class GrowingFile {
     return this.#contiguousBytes
   }
 
-  get isOpen(): boolean {
-    return this.#open
-  }
-
   /** @throws Error after the end; what broke the file */
   mustBeUsable(): void {
     this.mustBeOpen()
-    if (this.#broken !== undefined) throw this.#broken
+    this.#checkpoints.throwIfBroken()
   }
 
   mustBeOpen(): void {
@@ -105,7 +95,7 @@ export class GrowingFile {
         await file.truncate(0)
       })
     } catch (error) {
-      this.#broken = error
+      this.#checkpoints.breakBy(error)
       throw error
     }
     this.#contiguousBytes = 0
@@ -125,7 +115,7 @@ export class GrowingFile {
     try {
       await this.#buffer.flush()
       await this.#settle()
-      if (this.#broken !== undefined) throw this.#broken
+      this.#checkpoints.throwIfBroken()
     } catch (error) {
       await this.#remove()
       throw error
@@ -147,11 +137,10 @@ export class GrowingFile {
     // A write that failed (the disk is full) leaves a prefix that is right; only a failed sync takes its worth from it.
     await this.#quiesce()
     const isWorthless = this.#contiguousBytes === 0 && !evenEmpty
-    if (isWorthless || this.#broken !== undefined) return await this.#remove()
-    const { disk, what, file, record, ended } = this.#growth
+    if (isWorthless || this.#checkpoints.isBroken) return await this.#remove()
+    const { disk, what, file, ended } = this.#growth
     try {
-      await this.#sync()
-      await record.write(true)
+      await this.#checkpoints.syncAll(this.#contiguousBytes)
       await attempt(disk, `close ${what}`, () => file.close())
       ended()
     } catch (error) {
@@ -189,43 +178,15 @@ export class GrowingFile {
   }
 
   async #writeNext(bytes: Uint8Array): Promise<number> {
-    if (this.#broken !== undefined) throw this.#broken
-    const { disk, what, file, record, grown } = this.#growth
+    this.#checkpoints.throwIfBroken()
+    const { disk, what, file, grown } = this.#growth
     const written = await attempt(disk, `write ${what}`, () =>
       writeSome(file, bytes, this.#contiguousBytes),
     )
     this.#contiguousBytes += written
-    const unsyncedBytes = this.#contiguousBytes - record.syncedBytes
-    // Not again when one failed while this was being written.
-    if (unsyncedBytes >= CHECKPOINT_BYTES && this.#broken === undefined) {
-      this.#checkpoint ??= this.#makeCheckpoint().finally(() => {
-        this.#checkpoint = undefined
-      })
-    }
+    this.#checkpoints.reach(this.#contiguousBytes)
     grown?.()
     return written
-  }
-
-  /** Beside the writes; never rejects. */
-  async #makeCheckpoint(): Promise<void> {
-    try {
-      await this.#sync()
-      await this.#growth.record.write(true)
-    } catch {
-      // Remembered by #sync; the next call throws it.
-    }
-  }
-
-  async #sync(): Promise<void> {
-    const { disk, what, file, record } = this.#growth
-    const reachedBytes = this.#contiguousBytes
-    try {
-      await attempt(disk, `sync ${what}`, () => file.datasync())
-    } catch (error) {
-      this.#broken = error
-      throw error
-    }
-    record.syncedBytes = reachedBytes
   }
 
   async #quiesce(): Promise<void> {
@@ -235,8 +196,7 @@ export class GrowingFile {
 
   /** Waits for everything beside the writes that uses the file or its name. */
   async #settle(): Promise<void> {
-    await this.#checkpoint
-    await this.#growth.record.settled()
+    await this.#checkpoints.settled()
     await Promise.all(this.#opening)
   }
 

@@ -31,7 +31,15 @@ t.test('the first start makes every directory, for its owner alone', async t => 
     ['blobs', 'sha256', '00'],
     ['blobs', 'sha512', 'ff'],
   ]
-  for (const names of [['fills'], ['tmp'], ['quarantine'], ...prefixes, []]) {
+  for (const names of [
+    ['fills'],
+    ['uploads'],
+    ['facts'],
+    ['tmp'],
+    ['quarantine'],
+    ...prefixes,
+    [],
+  ]) {
     t.equal(await directory.mode(directory.path(...names)), 0o700, names.join('/'))
   }
   t.same(await directory.files(), [])
@@ -131,7 +139,8 @@ t.test(
     const outside = t.testdir({ elsewhere: {}, file: '' })
     const directory = storeDirectory(t, `${outside}/data`)
     await directory.open()
-    const places = [['tmp'], ['fills'], ['quarantine'], ['blobs'], ['blobs', 'sha256', '7f']]
+    const tops = ['tmp', 'fills', 'uploads', 'facts', 'quarantine', 'blobs']
+    const places = [...tops.map(top => [top]), ['blobs', 'sha256', '7f']]
     for (const names of places) {
       const path = directory.path(...names)
       await rename(path, `${outside}/aside`)

@@ -1,0 +1,102 @@
+// Goal: facts lie on disk as docs/storage-format.md says, so that a later version, a backup and an operator find them; nothing is followed
+// out of the data directory. Method: the facts of a directory, its files looked at and laid by hand.
+import { createHash } from 'node:crypto'
+import { lstat, symlink } from 'node:fs/promises'
+import t from 'tap'
+import type { RepositoryKey, Tag } from '../../../src/oci/reference.ts'
+import type { Fact, FactStore } from '../../../src/registry/ports/facts.ts'
+import { factPath, layoutUnder } from '../../../src/store/filesystem/layout.ts'
+import { digestBy, sharedStoreDirectory, storeDirectory } from '../../kit/store-directory.ts'
+
+const emptyDirectory = sharedStoreDirectory(t)
+const DIGEST = digestBy('sha256', 'a manifest')
+const REPOSITORY = 'localhost/team/app' as RepositoryKey
+const TAGGED: Fact = {
+  kind: 'tag',
+  repository: REPOSITORY,
+  tag: 'v1.0' as Tag,
+  digest: DIGEST,
+  atMs: 1_700_000_000_000,
+}
+
+/** The oracle is node's hash over the text that the document gives. */
+function nameOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+async function listed(facts: FactStore): Promise<Fact[]> {
+  const found: Fact[] = []
+  for await (const fact of facts.list()) found.push(fact)
+  return found
+}
+
+t.test('each fact has one file, named by the hash of its identity', async t => {
+  const directory = await emptyDirectory()
+  const facts = await directory.openFacts()
+  const all: [string, Fact][] = [
+    [`tag ${REPOSITORY} v1.0`, TAGGED],
+    [
+      `manifest ${REPOSITORY} ${DIGEST}`,
+      { kind: 'manifest', repository: REPOSITORY, digest: DIGEST, mediaType: 'a/b', atMs: 1 },
+    ],
+    [
+      `deleted ${REPOSITORY} ${DIGEST}`,
+      { kind: 'deleted', repository: REPOSITORY, digest: DIGEST, atMs: 1 },
+    ],
+    [
+      'delivery 17',
+      {
+        kind: 'delivery',
+        id: 17,
+        carrier: 'forward',
+        key: REPOSITORY,
+        payload: '{}',
+        createdAtMs: 1,
+      },
+    ],
+  ]
+  await facts.write(all.map(([, fact]) => fact))
+  const names = all.map(([identity]) => `facts/${nameOf(identity)}`)
+  t.same(await directory.files(), names.toSorted())
+  for (const [index, name] of names.entries()) {
+    t.same(JSON.parse(await directory.read(directory.path(name))), {
+      version: 1,
+      ...all[index]?.[1],
+    })
+    // Readable by a group that the operator lets in, as far as the umask goes; nobody writes into it.
+    t.equal((await directory.mode(directory.path(name))) & 0o737, 0o400)
+  }
+  await facts.write(all.map(([, fact]) => fact))
+  t.same(await directory.files(), names.toSorted(), 'replaced, not added')
+})
+
+t.test('facts are there after a start, and files of other names are left alone', async t => {
+  const directory = await emptyDirectory()
+  await (await directory.openFacts()).write([TAGGED])
+  const others = ['README', `${nameOf('x')}.old`, nameOf('x').toUpperCase()]
+  for (const other of others) await directory.lay(directory.path('facts', other), 'x')
+  t.same(await listed(await directory.openFacts()), [TAGGED])
+  t.equal((await directory.files()).length, 4)
+  t.same(directory.events, [])
+})
+
+t.test('R191: a link in place of a fact is told and not followed; a write replaces it', async t => {
+  const outside = t.testdir({ secret: JSON.stringify({ version: 1, ...TAGGED }) })
+  const directory = storeDirectory(t, `${outside}/data`)
+  const facts = await directory.openFacts()
+  const path = directory.path('facts', nameOf(`tag ${REPOSITORY} v1.0`))
+  await symlink(`${outside}/secret`, path)
+  t.same(await listed(facts), [])
+  t.match(directory.events, [{ kind: 'storage failed', failure: 'corrupt', hint: /backup/ }])
+  await facts.write([TAGGED])
+  t.ok((await lstat(path)).isFile())
+  t.equal(await directory.read(`${outside}/secret`), JSON.stringify({ version: 1, ...TAGGED }))
+})
+
+t.test('R191: no path is made from anything but the name of a fact', async t => {
+  const layout = layoutUnder('/data')
+  t.equal(factPath(layout, nameOf('x')), `/data/facts/${nameOf('x')}`)
+  for (const other of ['', '..', '../blobs', nameOf('x').slice(1), `${nameOf('x')}0`]) {
+    t.throws(() => factPath(layout, other), other)
+  }
+})
