@@ -1,5 +1,5 @@
 // Goal: no request, however mangled, ends the process or gets a 5xx that was not meant (S07 of the programme, R242). Method: MUTATIONS
-// messages mutated from recorded client sessions, drawn from SEED, go over raw sockets to the process that `npm start` starts, and
+// messages mutated from recorded pulls and pushes of clients, drawn from SEED, go over raw sockets to the process that `npm start` starts, and
 // to a bare node:http server, which says how many of them are still HTTP.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,7 +8,7 @@ import { startEdge } from '../kit/edge-process.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'
 import { mutateRequest } from '../kit/mutate-request.ts'
 import { get, sendRaw } from '../kit/raw-client.ts'
-import { recordedSessions, requestBytes } from '../kit/recorded-sessions.ts'
+import { recordedPushes, recordedSessions, requestBytes } from '../kit/recorded-sessions.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 
@@ -16,6 +16,8 @@ const MUTATIONS = Number(process.env['MUTATIONS'] ?? 2_000)
 const SEED = seedOf(process.env)
 const AT_ONCE = 24
 const PARSED_SHARE_MIN = 0.3
+/** Many messages promise a body that never comes; the edge would wait a minute for each. */
+const PATIENCE_MS = 1_000
 /** Meant: the message asks for an HTTP version or coding that does not exist. */
 const INTENDED_5XX = new Set([501, 505])
 
@@ -29,6 +31,8 @@ t.teardown(() => edge.stop())
 const index = makeIndex([makeImage({ seed: 'mutated', layers: [50, 5000] })])
 stub.addImage('library/alpine', 'v1', index)
 const sessions = recordedSessions('library/alpine', 'v1', index)
+const pushed = makeImage({ seed: 'pushed', layers: [50, 5000] })
+const pushes = recordedPushes('localhost/app', pushed)
 const host = new URL(edge.url).host
 
 t.test('the recorded sessions are answered as their clients expect', async t => {
@@ -47,17 +51,41 @@ t.test('the recorded sessions are answered as their clients expect', async t => 
   }
 })
 
+t.test('the recorded pushes are answered as their client expects', async t => {
+  const statuses = new Map<string, number>()
+  for (const request of pushes.requests) {
+    const message = closing(requestBytes(request, host))
+    const { status, complete } = await sendRaw(edge.url, message, request)
+    t.ok(complete)
+    const [what = ''] = request.target.replace('/v2/localhost/app/', '').split(/(?<=\?[a-z]+)=/)
+    statuses.set(`${request.method} ${what.replace(/sha256:.*?(?=\?|$)/, 'digest')}`, status)
+  }
+  const id = 'blobs/uploads/4f6a7b2c-0d1e-4c5b-9a8f-112233445566'
+  t.same(Object.fromEntries(statuses), {
+    'POST blobs/uploads/?digest': 201,
+    'POST blobs/uploads/?mount': 202,
+    [`PATCH ${id}`]: 404,
+    [`PUT ${id}?digest`]: 404,
+    [`GET ${id}`]: 404,
+    [`DELETE ${id}`]: 404,
+    'PUT manifests/v1': 201,
+    'PUT manifests/digest?tag': 201,
+    'DELETE manifests/a': 202,
+    'DELETE blobs/digest': 202,
+  })
+})
+
 t.test(`${MUTATIONS} mutated requests: the process lives and no 5xx is unintended`, async t => {
   const parser = await startParser()
   t.teardown(() => parser.stop())
   const random = createRandom(SEED)
-  const all = sessions.flatMap(session => session.requests)
+  const all = [...sessions, pushes].flatMap(session => session.requests)
   const statuses = new Map<number, number>()
   const unintended: string[] = []
 
   async function send(message: Buffer): Promise<void> {
     const [{ status }] = await Promise.all([
-      sendRaw(edge.url, message),
+      sendRaw(edge.url, message, { halfCloseAfterMs: PATIENCE_MS }),
       sendRaw(parser.url, message),
     ])
     statuses.set(status, (statuses.get(status) ?? 0) + 1)
@@ -78,6 +106,15 @@ t.test(`${MUTATIONS} mutated requests: the process lives and no 5xx is unintende
   t.equal((await get(`${edge.url}/v2/`)).status, 200)
   const pull = await get(`${edge.url}/v2/library/alpine/manifests/v1`, { accept: '*/*' })
   t.same(pull.body, index.manifest.bytes, 'and still serves what is right')
+  const target = `${edge.url}/v2/localhost/app/manifests/${pushed.manifest.digest}`
+  const { bytes, mediaType } = pushed.manifest
+  const headers = { 'content-type': mediaType }
+  for (const blob of [pushed.config, ...pushed.layers]) {
+    const uploads = `${edge.url}/v2/localhost/app/blobs/uploads/?digest=${blob.digest}`
+    t.equal((await get(uploads, {}, { method: 'POST', body: blob.bytes() })).status, 201)
+  }
+  t.equal((await get(target, headers, { method: 'PUT', body: bytes })).status, 201)
+  t.same((await get(target)).body, bytes, 'and takes pushes')
   const share = parser.parsed() / MUTATIONS
   t.ok(share >= PARSED_SHARE_MIN, `${Math.round(share * 100)} % were still HTTP`)
   const histogram = [...statuses].sort(([a], [b]) => a - b)

@@ -55,6 +55,14 @@ const HEADERS = [
   'Authorization: Negotiate x',
   'Content-Length: 5',
   'Content-Length: -1',
+  'Content-Length: 99999999',
+  'Content-Range: 0-4',
+  'Content-Range: 5-1',
+  'Content-Range: 0-99999999999999999999',
+  'Content-Range: bytes 0-4/5',
+  'Content-Encoding: gzip',
+  'Content-Type: ',
+  'Content-Type: application/vnd.oci.image.index.v1+json',
   'Transfer-Encoding: chunked',
   'Transfer-Encoding: chunked, identity',
   'Expect: 100-continue',
@@ -67,6 +75,8 @@ const HEADERS = [
   'X-Request-Id: \u00ff',
   `X-Long: ${'x'.repeat(70_000)}`,
   'Via: 1.1 x',
+  'Origin: null',
+  'Sec-Fetch-Site: cross-site',
 ] as const
 
 const METHODS = [
@@ -89,6 +99,14 @@ const QUERIES = [
   'ns=docker.io',
   'ns=nowhere.example',
   'artifactType=',
+  'digest=',
+  'digest=sha256:00',
+  'digest-algorithm=sha512',
+  'digest-algorithm=md5',
+  'mount=sha256:00',
+  'from=..',
+  'tag=a&tag=b',
+  'tag=.',
 ] as const
 
 /** The mutated message. One to three changes. */

@@ -23,8 +23,8 @@ export interface RawRequest {
   readonly body?: Buffer | string
   /** Takes the place of `body`: goes out as it is, and what tells its length is among the headers. */
   readonly coded?: Buffer
-  /** No more will be sent: with it a server knows that a message which promises more is broken. */
-  readonly halfClose?: boolean
+  /** Ends its side when nothing was answered for so long: whoever waits for the rest of a body then knows that none comes. */
+  readonly halfCloseAfterMs?: number
   /** Sees each piece of the body, which is then not collected; a promise holds the reading back. */
   readonly onBytes?: (piece: Buffer, totalBytes: number) => void | Promise<void>
   /** Cuts the connection once so many bytes of the body have come. */
@@ -80,15 +80,20 @@ export async function sendRaw(
   const { hostname, port } = new URL(url)
   const socket = connect({ host: hostname, port: Number(port), noDelay: true })
   const abort = () => socket.destroy()
+  let giveUp: NodeJS.Timeout | undefined
   request.signal?.addEventListener('abort', abort)
   try {
     await connected(socket)
     if (request.signal?.aborted === true) socket.destroy()
     // The peer may answer and close before it has read everything; that is its right.
     socket.write(bytes, () => {})
-    if (request.halfClose === true) socket.end()
+    if (request.halfCloseAfterMs !== undefined) {
+      giveUp = setTimeout(() => socket.end(), request.halfCloseAfterMs)
+      socket.once('data', () => clearTimeout(giveUp))
+    }
     return await readAnswer(socket, request)
   } finally {
+    clearTimeout(giveUp)
     request.signal?.removeEventListener('abort', abort)
     socket.destroy()
   }

@@ -1,5 +1,5 @@
-// What the clients send when they pull through a mirror, request by request, as recorded from the real ones (docs/clients.md): which
-// URLs in which order with which headers. Used as seeds for mutation; `HOST` in a header stands for the edge's address.
+// What the clients send when they pull through a mirror, and when they push, request by request, as recorded from the real ones
+// (docs/clients.md): which URLs in which order with which headers. Used as seeds for mutation; `HOST` in a header stands for the edge's address.
 import type { Image } from './image.ts'
 
 export interface RecordedRequest {
@@ -186,6 +186,52 @@ function crane({ name, tag, index, manifest, blobs }: What): RecordedSession {
         headers: [...headers, `Content-Type: ${OCI_TYPES[0]}`, 'Content-Length: 2'],
         body: '{}',
       },
+    ],
+  }
+}
+
+/**
+ * How `image` is pushed to `name` (`localhost/app`): in one request, in pieces, by a mount, then its manifest under a tag and by digest,
+ * and how it is deleted. Ids of uploads are made up, since what is sent does not depend on answers.
+ */
+export function recordedPushes(name: string, image: Image): RecordedSession {
+  const headers = ['Host: HOST', 'User-Agent: containers/5.36.2']
+  const uploads = `/v2/${name}/blobs/uploads/`
+  const upload = `${uploads}4f6a7b2c-0d1e-4c5b-9a8f-112233445566`
+  const write = (
+    method: RecordedRequest['method'],
+    target: string,
+    { lines = [], body }: { lines?: readonly string[]; body?: Buffer | string } = {},
+  ): RecordedRequest => {
+    const text = body?.toString('latin1') ?? ''
+    const length = Buffer.byteLength(text, 'latin1')
+    return {
+      method,
+      target,
+      headers: [...headers, ...lines, `Content-Length: ${length}`],
+      body: text,
+    }
+  }
+  const octets = 'Content-Type: application/octet-stream'
+  const typed = [`Content-Type: ${image.manifest.mediaType}`]
+  return {
+    client: 'pushes',
+    requests: [
+      ...[image.config, ...image.layers].flatMap(({ digest, bytes }) => [
+        write('POST', `${uploads}?digest=${digest}`, { lines: [octets], body: bytes() }),
+        write('POST', `${uploads}?mount=${digest}&from=localhost%2Fother`),
+        write('PATCH', upload, { lines: [octets, 'Content-Range: 0-4'], body: 'hello' }),
+        write('PUT', `${upload}?digest=${digest.replace(':', '%3A')}`, { body: bytes() }),
+      ]),
+      write('GET', upload),
+      write('DELETE', upload),
+      write('PUT', `/v2/${name}/manifests/v1`, { lines: typed, body: image.manifest.bytes }),
+      write('PUT', `/v2/${name}/manifests/${image.manifest.digest}?tag=a&tag=b`, {
+        lines: typed,
+        body: image.manifest.bytes,
+      }),
+      write('DELETE', `/v2/${name}/manifests/a`),
+      write('DELETE', `/v2/${name}/blobs/${image.config.digest}`),
     ],
   }
 }
