@@ -59,8 +59,9 @@ export async function openLeftUpload(disk: Disk, id: UploadId): Promise<OpenedUp
       const hash = await cutAndHash(file, lengthBytes, algorithm)
       const syncedBytes = Math.min(sidecar.syncedBytes, lengthBytes)
       const record = recordOf(disk, id, { note, algorithm, syncedBytes })
-      // From now on it is this boot that writes, and what it writes survives its process.
-      if (sidecar.bootId !== disk.bootId) await record.write(false)
+      // From now on it is this boot that writes, and what it writes survives its process. Synced, because it takes the place of one that
+      // was.
+      if (sidecar.bootId !== disk.bootId) await record.write(true)
       return { id, note, algorithm, file, hash, lengthBytes, record }
     } catch (error) {
       await file.close()
