@@ -11,7 +11,7 @@ export interface Principal {
   readonly address: string | undefined
   /** The `Host` header. */
   readonly host: string | undefined
-  /** The first header, by its name, that says that somebody passed the request on: `Forwarded`, `X-Forwarded-For`, `Via` … */
+  /** What says that somebody passed the request on: the name of a header such as `Forwarded`, `X-Forwarded-For`, `Via`, or `HTTP/1.0`. */
   readonly forwardedBy: string | undefined
   /** The request was made by a web page: it has an `Origin`, or a `Sec-Fetch-Site` other than `none`. */
   readonly fromWebPage: boolean

@@ -16,7 +16,7 @@ export function whyNoLocalProgram(principal: Principal): string | undefined {
     return 'this request comes from another address; run the client on that machine, with localhost as the registry'
   }
   if (forwardedBy !== undefined) {
-    return `this request was passed on by a proxy (it has ${forwardedBy}); call the registry itself, on localhost and its own port`
+    return `this request was passed on by a proxy (${forwardedBy} says so); call the registry itself, on localhost and its own port`
   }
   if (fromWebPage) {
     return 'this request was made by a web page (Origin or Sec-Fetch-Site say so); use a registry client'

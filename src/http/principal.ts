@@ -3,8 +3,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Principal } from '../access/access.ts'
 
-const FORWARDING = new Set(['forwarded', 'x-real-ip', 'via'])
-const FORWARDING_PREFIX = 'x-forwarded-'
+const FORWARDING = new Set([
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'true-client-ip',
+  'cf-connecting-ip',
+])
+const FORWARDING_PREFIX = 'x-forwarded'
 
 export class RequestPrincipal implements Principal {
   readonly kind = 'anonymous'
@@ -22,8 +30,11 @@ export class RequestPrincipal implements Principal {
     return this.#request.headers.host
   }
 
+  /** An nginx that was told nothing adds no header and calls the registry by its own name, but in HTTP/1.0, which no client speaks. */
   get forwardedBy(): string | undefined {
-    const names = Object.keys(this.#request.headers)
+    const { headers, httpVersion } = this.#request
+    if (httpVersion === '1.0') return 'HTTP/1.0'
+    const names = Object.keys(headers)
     return names.find(name => FORWARDING.has(name) || name.startsWith(FORWARDING_PREFIX))
   }
 

@@ -19,7 +19,8 @@ export async function answerUploadState(
   { id }: UploadEndpoint,
 ): Promise<Answer> {
   const state = await context.registry.uploadState(context.routed.repository, id)
-  return { status: 204, headers: uploadHeaders(context, state), body: { kind: 'none' } }
+  const headers = { ...uploadHeaders(context, state), 'Cache-Control': 'no-store' }
+  return { status: 204, headers, body: { kind: 'none' } }
 }
 
 export async function answerAppend(

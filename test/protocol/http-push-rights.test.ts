@@ -39,6 +39,9 @@ t.test('who may push, over real sockets: the whole matrix', async t => {
     ['X-Real-IP: 127.0.0.1', false],
     ['Via: 1.1 proxy', false],
     ['Via:', false],
+    ['X-Forwarded: 127.0.0.1', false],
+    ['X-Client-IP: 127.0.0.1', false],
+    ['CF-Connecting-IP: 127.0.0.1', false],
     ['Origin: http://localhost:5000', false],
     ['Origin: null', false],
     ['Sec-Fetch-Site: same-origin', false],
@@ -55,6 +58,20 @@ t.test('who may push, over real sockets: the whole matrix', async t => {
     }
   }
 })
+
+t.test(
+  'what a proxy passes on in HTTP/1.0, without a word of its own, is no program of this machine',
+  async t => {
+    const { listen, registry } = createTestApp(t)
+    const { port } = new URL(await listen())
+    const at = { to: '127.0.0.1', from: '127.0.0.1', port: Number(port) }
+    const head = (version: string) =>
+      `POST ${UPLOADS} HTTP/${version}\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`
+    t.equal(await statusFrom(at, head('1.0')), 403)
+    t.equal(registry.openUploads(), 0)
+    t.equal(await statusFrom(at, head('1.1')), 202)
+  },
+)
 
 /** The status of one request that is sent from the address `from`. */
 function statusFrom(
