@@ -21,9 +21,17 @@ export interface SuiteReport {
   readonly passed: number
   /** Names of the cases that failed. */
   readonly failed: readonly string[]
+  /** Cases of an API that is disabled do not count here: the suite reports them as skipped, too. */
   readonly skipped: readonly string[]
   /** APIs and data sets that the suite did not try, by the name that it gives them. */
   readonly disabled: readonly string[]
+}
+
+/** Cases, by the end of their name, that need an API which not every revision has. */
+const API_OF_CASE: Readonly<Record<string, string>> = { 'blob-post-cancel': 'Blob upload cancel' }
+
+function lastOf(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1)
 }
 
 /** A thousand small requests on loopback; longer is a hang. */
@@ -52,10 +60,11 @@ export async function runConformance(run: SuiteRun): Promise<SuiteReport> {
   const cases = [...junit.matchAll(/<testcase name="([^"]*)"[^>]* status="(\w+)"/g)]
   const named = (status: RegExp) =>
     cases.filter(each => status.test(each[2] ?? '')).map(each => each[1] ?? '')
+  const disabled = [...results.matchAll(/^ {2}(.+): Disabled$/gm)].map(each => each[1] ?? '')
   return {
     passed: named(/^passed$/).length,
     failed: named(/^(?!passed$|skipped$|disabled$)/),
-    skipped: named(/^skipped$/),
-    disabled: [...results.matchAll(/^ {2}(.+): Disabled$/gm)].map(each => each[1] ?? ''),
+    skipped: named(/^skipped$/).filter(name => !disabled.includes(API_OF_CASE[lastOf(name)] ?? '')),
+    disabled,
   }
 }

@@ -18,6 +18,9 @@ const DISABLED_BECAUSE: Readonly<Record<string, string>> = {
   'Tag Param sha512': 'not in version 1.1 of the specification',
 }
 
+/** Fewer than any of its revisions has today. */
+const CASES_MIN = 600
+
 interface Case {
   readonly name: string
   readonly version: string
@@ -59,6 +62,6 @@ for (const each of CASES) {
       [],
       'whatever the suite did not try has a reason',
     )
-    t.ok(report.passed > 700, 'the suite really ran')
+    t.ok(report.passed > CASES_MIN, 'the suite really ran')
   })
 }
