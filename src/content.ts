@@ -10,7 +10,9 @@ import type { Catalog } from './registry/ports/catalog.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import type { FactStore } from './registry/ports/facts.ts'
+import { rebuildCatalog } from './registry/rebuild-catalog.ts'
 import { recover } from './registry/recovery.ts'
+import type { RepositoryPolicies } from './registry/repository-policy.ts'
 import { openFilesystemStore } from './store/filesystem/store.ts'
 
 export interface Content {
@@ -24,6 +26,7 @@ export interface ContentDeps {
   readonly bootId: string
   readonly note: NoteEvent
   readonly logger: Logger
+  readonly policies: RepositoryPolicies
   /** Is given what has to be closed. */
   readonly undo: Closing
 }
@@ -36,6 +39,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   undo.push(() => catalog.close())
   const { blobs: store, facts } = await openFilesystemStore({ directory, note, clock, bootId })
   const parts = { store, catalog, clock, note }
+  await rebuild({ ...parts, facts, policies: deps.policies }, logger)
   const report = await recover(parts, { full: false })
   logger.debug({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
@@ -48,6 +52,16 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     })
   }
   return { catalog, store, facts }
+}
+
+/** Before anybody asks: what was pushed must not be missing for a moment, nor what was deleted be back for one. */
+async function rebuild(parts: Parameters<typeof rebuildCatalog>[0], logger: Logger): Promise<void> {
+  const { isDone, ...report } = await rebuildCatalog(parts)
+  if (!isDone) return
+  const { manifests, tags, deletes, deliveries, lost } = report
+  const isNew = manifests + tags + deletes + deliveries + lost === 0
+  const level = isNew ? 'debug' : 'warn'
+  logger[level](report, 'the catalog was built from what is kept beside the content')
 }
 
 async function recoverWhole(

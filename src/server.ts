@@ -1,13 +1,12 @@
-// The composition root: builds each part once, in order, and takes them down in the reverse one. The only file that imports
-// across the rooms; it decides nothing but who gets what.
-import { randomBytes } from 'node:crypto'
+// The composition root: builds each part once, in order, and takes them down in the reverse one. With engine.ts, content.ts,
+// readings.ts and upstreams.ts beside it the only file that imports across the rooms; it decides nothing but who gets what.
 import { createOpenAccess } from './access/access.ts'
 import { type AdminApp, buildAdminApp } from './admin/app.ts'
 import { Closing } from './closing.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { compareConfigs, type ConfigChange } from './config/reload.ts'
-import { maxContentBytes, openContent } from './content.ts'
+import { openEngine } from './engine.ts'
 import { buildApp } from './http/app.ts'
 import { drain } from './http/drain.ts'
 import { listening } from './listening.ts'
@@ -18,13 +17,6 @@ import { readGauges, readTraffic } from './readings.ts'
 import { createOperator } from './registry/operator/operator.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
-import { createRegistry } from './registry/registry.ts'
-import { createPolicies } from './registry/repository-policies.ts'
-import { UploadPurge } from './upkeep/purge-uploads.ts'
-import { Upstreams } from './upstreams.ts'
-
-/** Whoever knows an upload's id may write to it: 144 bits are beyond guessing. */
-const UPLOAD_ID_BYTES = 18
 
 export interface Surroundings {
   readonly clock: Clock
@@ -33,6 +25,8 @@ export interface Surroundings {
   readonly nodeVersion: string
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
+  /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */
+  readonly settlingMs?: number
   /** Where log lines go. Default: standard output. */
   readonly logDestination?: { write(line: string): void }
 }
@@ -87,43 +81,17 @@ interface Base {
 async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { surroundings, logger, metrics, note, undo } = base
   const { clock } = surroundings
-  const { catalog, store, facts } = await openContent(config.storage, { ...base, ...surroundings })
-  const upstreams = new Upstreams(config, { ...surroundings, note })
-  undo.push(() => upstreams.close())
-  const maxStorageBytes = await maxContentBytes(config.storage, store)
-  let policies = createPolicies(config.repositories)
-  const registry = createRegistry({
-    store,
-    catalog,
-    facts,
-    clock,
-    note,
-    namespaces: upstreams,
-    route: (target, host) => upstreams.route(target, host),
-    policies: { find: repository => policies.find(repository) },
-    newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
-    maxStorageBytes,
-  })
-  undo.push(() => registry.stop())
-  const purge = new UploadPurge(config.storage.uploadPurging, {
-    clock,
-    note,
-    purge: options => registry.purgeUploads(options),
-  })
-  undo.push(() => purge.stop())
+  const engine = await openEngine(config, { ...surroundings, note, logger, undo })
+  const { registry, store, catalog } = engine
   const operator = createOperator({
-    registry,
-    store,
-    catalog,
-    facts,
-    namespaces: upstreams,
+    ...engine,
+    namespaces: engine.upstreams,
     clock,
-    maxStorageBytes,
-    nudgeDeliveries: () => {},
+    nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
     traffic: () => readTraffic(metrics),
   })
-  metrics.watch(() => readGauges({ store, catalog }, clock))
+  metrics.watch(() => readGauges(engine, clock))
 
   const app = buildApp({ registry, access: createOpenAccess(), logger, metrics, clock })
   const checks = {
@@ -146,7 +114,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   const http = listeningAt(app.server.address(), addr)
   undo.push(() => drain(app, { timeoutMs: config.http.drainTimeoutMs, clock }))
 
-  purge.start()
+  engine.start()
 
   let current = config
   return {
@@ -155,9 +123,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     socket: addresses.socket,
     logger,
     reload: next => {
-      upstreams.replace(next)
-      policies = createPolicies(next.repositories)
-      purge.replace(next.storage.uploadPurging)
+      engine.replace(next)
       const change = compareConfigs(current, next)
       current = next
       logger.level = next.log.level

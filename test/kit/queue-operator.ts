@@ -2,7 +2,12 @@
 // them. Whatever else an operator may ask throws.
 import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
-import { parseRepositoryKey, type Repository, type Tag } from '../../src/oci/reference.ts'
+import {
+  parseRepositoryKey,
+  type Repository,
+  repositoryKey,
+  type Tag,
+} from '../../src/oci/reference.ts'
 import { formatDelivery } from '../../src/registry/deliveries.ts'
 import type { Operator } from '../../src/registry/operator/operator.ts'
 import {
@@ -13,6 +18,8 @@ import {
 } from '../../src/registry/operator/queue.ts'
 import type { DeliveryChange } from '../../src/registry/ports/catalog.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
+import type { PushMode } from '../../src/registry/repository-policy.ts'
+import { Turns } from '../../src/registry/turns.ts'
 import { createMemoryFacts } from '../../src/store/memory-facts.ts'
 import { createManualClock } from './manual-clock.ts'
 
@@ -27,10 +34,20 @@ export function createQueueOperator() {
   const facts = createMemoryFacts()
   const clock = createManualClock()
   let nudged = 0
-  const deps = { catalog, facts, clock, nudgeDeliveries: () => void (nudged += 1) }
+  let push: PushMode = 'queue'
+  const deps = {
+    catalog,
+    facts,
+    clock,
+    registry: { turns: new Turns() },
+    policies: {
+      find: () => ({ push, sparse: false, deletable: false, onConflict: 'park' }) as const,
+    },
+    nudgeDeliveries: () => void (nudged += 1),
+  }
 
   /** A push of `content` under `tags` as a queueing repository records it; gives its entry's id. */
-  async function push(
+  async function pushed(
     content: string,
     tags: readonly string[],
     repository: Repository = QUEUED_REPOSITORY,
@@ -39,13 +56,18 @@ export function createQueueOperator() {
     const digest = digestOf(Buffer.from(content))
     const mediaType = 'application/vnd.oci.image.manifest.v1+json'
     const atMs = clock.nowMs()
+    const key = repositoryKey(repository)
     const delivered = tags.map(tag => ({ tag: tag as Tag, expected: [] }))
     const delivery = formatDelivery(
       repository,
       { digest, mediaType, tags: delivered },
       { id, atMs },
     )
-    await facts.write([{ kind: 'delivery', ...delivery }])
+    await facts.write([
+      { kind: 'manifest', repository: key, digest, mediaType, atMs },
+      ...delivered.map(({ tag }) => ({ kind: 'tag', repository: key, tag, digest, atMs }) as const),
+      { kind: 'delivery', ...delivery },
+    ])
     await catalog.recordPush({
       repository,
       manifest: { digest, mediaType, sizeBytes: content.length, edges: [] },
@@ -78,8 +100,12 @@ export function createQueueOperator() {
     operator,
     catalog,
     clock,
-    push,
+    push: pushed,
     change,
+    /** What `repositories` says from now on. */
+    setMode: (mode: PushMode) => {
+      push = mode
+    },
     /** How often somebody was told that there is something to carry. */
     nudged: () => nudged,
     facts: async (): Promise<readonly Fact[]> => {

@@ -54,7 +54,8 @@ export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'server.ts': ['*'],
   // Builds one upstream for each that is configured: a part of the composition root.
   'upstreams.ts': ['oci', 'config', 'registry', 'upstream'],
-  // Opens catalog, store and facts of one directory, and what is read of them for metrics and status: parts of the composition root.
+  // What is behind the listeners; what one directory holds; what is read of both for metrics and status: parts of the composition root.
+  'engine.ts': ['*'],
   'content.ts': ['closing.ts', 'config', 'observe', 'registry', 'store', 'catalog'],
   'readings.ts': ['content.ts', 'observe', 'registry'],
   // What a stop closes, and why an address cannot be listened on: parts of the composition root.

@@ -6,6 +6,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FactStore } from '../ports/facts.ts'
 import type { RunningRegistry } from '../registry.ts'
+import type { RepositoryPolicies } from '../repository-policy.ts'
 import { inspectImage, type InspectedImage } from './inspect-image.ts'
 import { listImages, type ListedImages } from './list-images.ts'
 import {
@@ -27,6 +28,7 @@ export interface OperatorDeps {
   readonly catalog: Catalog
   readonly facts: FactStore
   readonly namespaces: Namespaces
+  readonly policies: RepositoryPolicies
   readonly clock: Clock
   /** Tells whoever carries the queue away that there is something new to try. MUST NOT throw. */
   readonly nudgeDeliveries: () => void

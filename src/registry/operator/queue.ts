@@ -1,6 +1,6 @@
 // `queue`: what waits to be delivered, trying it now, and giving it up. Carrying entries away is delivery/'s.
 import { RegistryError } from '../../oci/errors.ts'
-import { parseRepositoryKey } from '../../oci/reference.ts'
+import { parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
 import type { Catalog, Delivery } from '../ports/catalog.ts'
 import type { OperatorDeps } from './operator.ts'
@@ -9,7 +9,10 @@ import type { OperatorDeps } from './operator.ts'
 const LISTED_MAX = 10_000
 const PAGE = 500
 
-export type QueueDeps = Pick<OperatorDeps, 'catalog' | 'facts' | 'clock' | 'nudgeDeliveries'>
+export interface QueueDeps
+  extends Pick<OperatorDeps, 'catalog' | 'facts' | 'clock' | 'policies' | 'nudgeDeliveries'> {
+  readonly registry: Pick<OperatorDeps['registry'], 'turns'>
+}
 
 export interface QueuedPush {
   readonly id: number
@@ -75,26 +78,44 @@ export async function retryAllQueued(deps: QueueDeps): Promise<RetriedQueue> {
  * on its way to the upstream
  */
 export async function dropQueued(deps: QueueDeps, id: number): Promise<QueuedPush> {
+  const { key } = await requireEntry(deps, id)
+  // No push of the repository is in the middle of what this reads and removes.
+  const dropped = await deps.registry.turns.take(key, () => dropInTurn(deps, id))
+  // What stood behind it need not wait any longer.
+  deps.nudgeDeliveries()
+  return describe(dropped)
+}
+
+async function dropInTurn(deps: QueueDeps, id: number): Promise<Delivery> {
+  const { catalog, facts } = deps
   const entry = await requireEntry(deps, id)
   // What comes after it waits until it can no longer arrive; that is known as long as it is in the queue.
   if (entry.inDoubt) throw stillUnderWay(entry)
-  // The fact first: after a crash in between the entry is still there, and never comes back once it is gone.
-  await deps.facts.remove([{ kind: 'delivery', id }])
-  const delivery = parseDelivery(entry.payload)
+  const freed = await freedTags(deps, entry)
+  const identities = freed?.tags.map(tag => ({ kind: 'tag', repository: freed.key, tag }) as const)
+  // The facts first: after a crash in between the entry is still there, and never comes back once it is gone.
+  await facts.remove([{ kind: 'delivery', id }, ...(identities ?? [])])
   // Checked at no time: whoever asks for the tag next makes the edge ask the upstream.
-  const settled =
-    delivery === undefined
-      ? undefined
-      : {
-          repository: parseRepositoryKey(entry.key),
-          digest: delivery.digest,
-          tags: delivery.tags.map(({ tag }) => tag),
-          atMs: 0,
-        }
-  await deps.catalog.removeDelivery(id, settled)
-  // What stood behind it need not wait any longer.
-  deps.nudgeDeliveries()
-  return describe(entry)
+  await catalog.removeDelivery(id, freed && { ...freed, atMs: 0 })
+  return entry
+}
+
+/** Tags that this entry alone keeps from the upstream; undefined when there can be none. */
+async function freedTags({ catalog, policies }: QueueDeps, { id, key, payload }: Delivery) {
+  const delivery = parseDelivery(payload)
+  if (delivery === undefined) return undefined
+  const repository = parseRepositoryKey(key)
+  // The repository may have been told to keep what is pushed since: then its tags are this edge's.
+  if (policies.find(repository).push === 'store') return undefined
+  const entries = await catalog.listDeliveriesOf(key)
+  const later = entries.filter(entry => entry.id > id).map(entry => parseDelivery(entry.payload))
+  const tags: Tag[] = []
+  for (const { tag } of delivery.tags) {
+    const isCarried = later.some(other => other?.tags.some(each => each.tag === tag))
+    const known = await catalog.findTag(repository, tag)
+    if (!isCarried && known?.local === true && known.digest === delivery.digest) tags.push(tag)
+  }
+  return { repository, key: repositoryKey(repository), digest: delivery.digest, tags }
 }
 
 async function requireEntry({ catalog }: QueueDeps, id: number): Promise<Delivery> {

@@ -90,7 +90,8 @@ t.test('drop gives the entry up: the upstream has the word on its tags again', a
   t.match(await catalog.findTag(QUEUED_REPOSITORY, v1), { local: true })
   t.match(await operator.dropQueued(id), { id, digest, tags: ['v1'] })
   t.same((await operator.queue()).entries, [])
-  t.same(await facts(), [], 'a rebuilt catalog does not bring it back')
+  t.match(await facts(), [{ kind: 'manifest', digest }], 'a rebuilt catalog does not bring it back')
+  t.equal((await facts()).length, 1)
   t.match(await catalog.findTag(QUEUED_REPOSITORY, v1), { digest, local: false, checkedAtMs: 0 })
   t.ok(await catalog.findManifest(QUEUED_REPOSITORY, digest), 'by digest it is still here')
   t.equal(nudged(), 1)
@@ -103,6 +104,32 @@ t.test('drop of an earlier push leaves the later one of the same tag alone', asy
   await operator.dropQueued(first.id)
   t.match(await catalog.findTag(QUEUED_REPOSITORY, v1), { digest: second.digest, local: true })
   t.match((await operator.queue()).entries, [{ id: second.id }])
+})
+
+t.test('drop of one push leaves a tag alone that the same content was pushed to again', async t => {
+  const { operator, push, catalog, facts } = createQueueOperator()
+  const first = await push('a', ['v1', 'v2'])
+  const second = await push('a', ['v1'])
+  await operator.dropQueued(first.id)
+  t.match(await catalog.findTag(QUEUED_REPOSITORY, v1), { local: true })
+  t.match(await catalog.findTag(QUEUED_REPOSITORY, 'v2' as Tag), { local: false })
+  const left = (await facts()).filter(({ kind }) => kind !== 'manifest')
+  t.match(left, [
+    { kind: 'tag', tag: 'v1' },
+    { kind: 'delivery', id: second.id },
+  ])
+})
+
+t.test('drop where pushes are kept by now gives nothing but the delivery up', async t => {
+  const { operator, push, setMode, catalog, facts } = createQueueOperator()
+  const { id } = await push('a', ['v1'])
+  setMode('store')
+  await operator.dropQueued(id)
+  t.match(await catalog.findTag(QUEUED_REPOSITORY, v1), { local: true })
+  t.same(
+    (await facts()).map(({ kind }) => kind),
+    ['manifest', 'tag'],
+  )
 })
 
 t.test('an entry that cannot be read any more can be dropped', async t => {
