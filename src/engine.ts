@@ -70,6 +70,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     ...parts,
     random: deps.random,
     turns: registry.turns,
+    delivered: (repository, what) => registry.delivered(repository, what),
     ...(deps.settlingMs === undefined ? {} : { settlingMs: deps.settlingMs }),
   })
   undo.push(() => deliveries.stop())

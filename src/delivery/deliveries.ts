@@ -8,6 +8,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import type { RunningRegistry } from '../registry/registry.ts'
 import type { Turns } from '../registry/turns.ts'
 import { createForward } from './forward-manifest.ts'
 import { type Lane, Outbox } from './outbox.ts'
@@ -25,6 +26,8 @@ export interface DeliveriesParts {
   readonly random: () => number
   /** Those that pushes and deletes take, by the repository's key: taking an entry out runs alone among them. */
   readonly turns: Pick<Turns, 'take'>
+  /** Told of each delivered push, in its repository's turn and before its tags are settled: as RunningRegistry.delivered wants it. */
+  readonly delivered?: RunningRegistry['delivered']
   /** How long a request whose answer was never seen may still arrive, in milliseconds. Default three minutes. */
   readonly settlingMs?: number
 }

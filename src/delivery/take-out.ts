@@ -1,6 +1,6 @@
 // Takes a delivered entry out of the outbox, and with it the facts that were kept on disk for its sake: what the upstream has now would
 // be learned from there again, should the catalog be lost.
-import { repositoryKey } from '../oci/reference.ts'
+import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { parseDelivery } from '../registry/deliveries.ts'
 import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -13,6 +13,8 @@ export interface TakeOutParts {
   readonly facts: FactStore
   readonly policies: RepositoryPolicies
   readonly clock: Clock
+  /** Told before the tags are settled: what is kept of the upstream's lists has them from now on. */
+  readonly delivered?: (repository: Repository, what: Settled) => Promise<void>
 }
 
 /**
@@ -28,6 +30,7 @@ export async function takeOut(
   const { id } = entry
   // The facts first: what is left of them after a crash would be delivered once more when a catalog is built from them, long after.
   await facts.remove([{ kind: 'delivery', id }, ...(await unneeded(parts, entry, settled))])
+  if (settled !== undefined) await parts.delivered?.(settled.repository, settled)
   await catalog.removeDelivery(id, settled && { ...settled, atMs: clock.nowMs() })
 }
 
