@@ -4,7 +4,7 @@
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { assertEmbeddedData } from '../oci/embedded-data.ts'
 import { RegistryError } from '../oci/errors.ts'
-import { type Manifest, parseManifest, referrerDescriptor } from '../oci/manifest.ts'
+import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { ManifestPush, ManifestPushed } from './answers.ts'
 import {
@@ -152,8 +152,8 @@ async function passOn(
   { namespace }: Extract<PushWay, { mode: 'forward' }>,
   pushed: Pushed,
 ): Promise<void> {
-  const { repository, digest, bytes, manifest } = pushed
-  const { mediaType } = manifest
+  const { repository, digest, bytes } = pushed
+  const { mediaType } = pushed.manifest
   // A full disk is found out before the upstream is changed.
   await deps.store.put(digest, bytes, 'cached')
   const { accepted, failure } = await forwardManifest(
@@ -171,9 +171,7 @@ async function passOn(
       atMs,
       alsoKept: [],
     })
-    const referrer = referrerDescriptor(manifest, digest, bytes.length)
-    const subject = manifest.subject?.digest
-    await showAtUpstream(deps, repository, { tags: accepted, referrer, subject })
+    await showAtUpstream(deps, repository, { digest, tags: accepted })
   }
   if (failure !== undefined) await tellingPush(repository, () => Promise.reject(failure))
 }

@@ -1,6 +1,6 @@
 // The registry as one thing: every use case of this room, wired over the ports. No HTTP, no disk, no database in here.
 import type { Digest } from '../oci/digest.ts'
-import { repositoryKey } from '../oci/reference.ts'
+import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { BlobAnswer, Registry } from './answers.ts'
 import { appendUpload } from './append-upload.ts'
 import { BlobPresence } from './blob-presence.ts'
@@ -31,6 +31,7 @@ import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './resolve-tag.ts'
 import type { Route } from './route.ts'
 import { routeFrom } from './route-from.ts'
+import { showAtUpstream } from './show-at-upstream.ts'
 import { SpaceLedger } from './space.ts'
 import { startUpload } from './start-upload.ts'
 import { Uploads } from './uploads.ts'
@@ -55,6 +56,11 @@ export interface RegistryDeps {
 }
 
 export interface RunningRegistry extends Registry {
+  /**
+   * A queued push is at its upstream. To be called in the repository's turn, before its entry goes, so that lists have its tags all the
+   * time. Throws nothing that disk or catalog brought about.
+   */
+  delivered(repository: Repository, what: { digest: Digest; tags: readonly Tag[] }): Promise<void>
   /** Those that pushes and deletes take, by the repository's key, for whoever writes down something of the same kind. */
   readonly turns: Turns
   /** Resolves when no fill of this blob runs any more; at once when none does. Readers are done before the disk is. */
@@ -97,6 +103,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const manifestPushDeps = {
     ...deps,
     negative,
+    contents,
     tags,
     lists,
     turns,
@@ -132,6 +139,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     deleteBlob: (repository, digest) =>
       turns.take(repositoryKey(repository), () => deleteBlob(pushDeps, repository, digest)),
     turns,
+    delivered: (repository, what) => showAtUpstream(manifestPushDeps, repository, what),
     settled: async digest => fills.find(digest)?.over,
     purgeUploads: options => purgeUploads(pushDeps, options),
     stop: async () => {

@@ -41,6 +41,8 @@ export interface EngineOptions {
   readonly store?: (store: BlobStore) => BlobStore
   readonly catalog?: (catalog: Catalog) => Catalog
   readonly facts?: (facts: FactStore) => FactStore
+  /** Told of each push into a queue. */
+  readonly queued?: () => void
 }
 
 export interface LeftBehind {
@@ -93,6 +95,7 @@ export function createEngine(options: EngineOptions = {}) {
     }),
     newUploadId: () => randomUUID(),
     maxStorageBytes: options.maxStorageBytes ?? Number.POSITIVE_INFINITY,
+    ...(options.queued === undefined ? {} : { queued: options.queued }),
   })
   return { registry, store, disk, catalog, facts, clock, events, namespace }
 }
