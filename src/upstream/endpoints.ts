@@ -7,7 +7,6 @@ import type { Breaker, Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
 import type { EndpointUrls } from './endpoint-url.ts'
-import { isLostUpload } from './lost-upload.ts'
 import { withRetries } from './retry.ts'
 import { pullScope } from './scopes.ts'
 import type { Send } from './session.ts'
@@ -121,7 +120,7 @@ function findingOf(error: unknown, caller: AbortSignal | undefined): Finding {
   switch (error.failure) {
     case 'unavailable':
     case 'rate-limited':
-      return isLostUpload(error) ? { kind: 'good' } : { kind: 'failed', error }
+      return { kind: 'failed', error }
     case 'not-found':
     case 'denied':
     case 'unsupported':

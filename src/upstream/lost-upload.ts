@@ -8,7 +8,7 @@ export function lostUpload(message: string, status: number): UpstreamError {
   return new UpstreamError('unavailable', message, { status, cause: LOST })
 }
 
-/** Then it says nothing against the registry. */
+/** Then another attempt at the same upload is in vain. */
 export function isLostUpload(error: UpstreamError): boolean {
   return error.cause === LOST
 }

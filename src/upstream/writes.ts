@@ -4,7 +4,6 @@ import { UpstreamError } from '../registry/ports/upstream.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
 import { type Endpoint, once, type Work } from './endpoints.ts'
-import { isLostUpload } from './lost-upload.ts'
 import { withRetries } from './retry.ts'
 
 /** One attempt, in steps. */
@@ -62,8 +61,7 @@ async function goOn<T>(
     const counts =
       error instanceof UpstreamError &&
       caller?.aborted !== true &&
-      (error.failure === 'unavailable' || error.failure === 'rate-limited') &&
-      !isLostUpload(error)
+      (error.failure === 'unavailable' || error.failure === 'rate-limited')
     if (counts) endpoint.breaker.bodyFailed(error, 'push')
     throw error
   }

@@ -81,6 +81,12 @@ t.test('R117: an early refusal ends the body and is the verdict', async t => {
   const refusals = {
     'and reads no more': { ...failure(403), body, answerAt: 100_000 },
     'before the first byte': { ...failure(403), body, answerAt: 0 },
+    'in a body that comes slowly': {
+      ...failure(403),
+      body,
+      answerAt: 100_000,
+      bytesPerSecond: 400,
+    },
     'and closes': { ...failure(403), body, answerAt: 100_000, headers: { connection: 'close' } },
   }
   for (const [how, fault] of Object.entries(refusals)) {
@@ -116,6 +122,32 @@ t.test('R117: a yes that comes before all was sent is a yes to a whole blob only
   const { body } = endless()
   t.equal((await failureOf(upstream.streamBlob(NAME, body))).failure, 'invalid')
   await upstream.pushBlob(NAME, sourceOf(LARGE))
+})
+
+t.test('R150: the answer to a body has a limit of its own, not that of small answers', async t => {
+  const stub = await startStub(t)
+  // The library looks at its limits once a second.
+  stub.fault({ method: 'PATCH' }, { latencyMs: 1_500 })
+  stub.fault({ kind: 'manifest' }, { latencyMs: 1_500 })
+  const { upstream } = openUpstream(t, stub.url, { timeLimits: { headersMs: 50 } })
+  const [begun] = await Promise.all([
+    upstream.streamBlob(NAME, piecesOf(BLOB, 10_000)),
+    upstream.putManifest(NAME, parseReference('v1'), IMAGE.manifest),
+  ])
+  await begun.finish(BLOB.digest)
+  t.equal(stub.count(), 4)
+})
+
+t.test('R150: a manifest may take its time as well, as long as it moves', async t => {
+  const stub = await startStub(t)
+  stub.fault({ kind: 'manifest' }, { takeStallAt: 100_000 })
+  const { upstream, clock } = openUpstream(t, stub.url)
+  const bytes = Buffer.alloc(2 * BUFFERED_BYTES_MAX, 32)
+  const put = upstream.putManifest(NAME, parseReference('v1'), { ...IMAGE.manifest, bytes })
+  await stub.untilCount({}, 1)
+  await clock.advance(50_000)
+  t.equal(upstream.health().lastFailure, undefined)
+  t.match(await settled(clock, failureOf(put)), { message: /took no byte/ })
 })
 
 t.test('R117: a connection that is cut in the middle', async t => {

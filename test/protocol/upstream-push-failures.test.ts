@@ -79,6 +79,11 @@ t.test('R117: a repository that is not there is told apart from what is', async 
   stub.clearFaults()
   stub.fault({ kind: 'upload', method: 'PUT' }, failure(404, 'NAME_UNKNOWN'))
   t.match(await failureOf(pushBlob(upstream)), { failure: 'not-found', repositoryUnknown: true })
+  stub.clearFaults()
+  stub.clear()
+  stub.fault({ method: 'POST' }, { status: 404, body: 'page not found' })
+  t.match(await failureOf(pushBlob(upstream)), { failure: 'not-found', repositoryUnknown: false })
+  t.equal(stub.count(), 1, 'no upload was lost: none had begun')
 })
 
 t.test('R117: a manifest whose blobs did not come is rejected with the reason', async t => {
@@ -139,20 +144,22 @@ t.test('R149: an outage that stays is given up within the time of a chain', asyn
 })
 
 t.test('R154: a long rate limit of pushes is not waited for, and stops no pull', async t => {
-  const stub = await startStub(t)
-  stub.addImage(NAME, 'latest', IMAGE)
-  const limit = stub.fault({ kind: 'upload' }, tooManyRequests('errors', 600))
-  const { upstream } = openUpstream(t, stub.url)
-  for (const sent of [1, 0]) {
-    stub.clear()
-    const error = await failureOf(pushBlob(upstream))
-    t.equal(error.failure, 'rate-limited')
-    t.ok((error.retryAfterMs ?? 0) > 590_000)
-    t.equal(stub.count(), sent)
+  for (const method of ['POST', 'PUT']) {
+    const stub = await startStub(t)
+    stub.addImage(NAME, 'latest', IMAGE)
+    const limit = stub.fault({ kind: 'upload', method }, tooManyRequests('errors', 600))
+    const { upstream } = openUpstream(t, stub.url)
+    for (const isSent of [true, false]) {
+      stub.clear()
+      const error = await failureOf(pushBlob(upstream))
+      t.equal(error.failure, 'rate-limited')
+      t.ok((error.retryAfterMs ?? 0) > 590_000)
+      t.equal(stub.count() > 0, isSent)
+    }
+    t.equal(limit.hits, 1)
+    await upstream.headManifest(NAME, parseReference('latest'))
+    await upstream.headBlob(NAME, IMAGE.config.digest)
   }
-  t.equal(limit.hits, 1)
-  await upstream.headManifest(NAME, parseReference('latest'))
-  await upstream.headBlob(NAME, IMAGE.config.digest)
 })
 
 t.test('R93: after enough outages nothing is sent, whatever lost uploads there were', async t => {

@@ -112,6 +112,22 @@ t.test('held, it gives out no more; stopped, it fails and gives the source back'
   t.notOk(sending.isWhole)
 })
 
+t.test("what the source throws after an answer is nobody's concern", async t => {
+  const { pieces, sending, clock } = start({
+    read: async function* () {
+      yield Buffer.alloc(1)
+      throw new Error('the client left')
+    },
+  })
+  await pieces.next()
+  const waiting = pieces.next()
+  sending.hold()
+  await clock.advance(0)
+  t.equal(sending.failure, undefined)
+  sending.stop()
+  await t.rejects(waiting, { message: /stopped/ })
+})
+
 t.test('what the source throws is kept, and so is a size that is not the promised one', async t => {
   const broken = start({
     read: async function* () {
