@@ -38,7 +38,7 @@ async function startBetween(
   const edge = await startEdge({
     directory: freshDirectory('edge'),
     upstreams: { 'registry.test': { url: upstream.url(), http: true, ...entry } },
-    config: { repositories: [{ match: 'registry.test/**', push: mode }] },
+    config: { default: 'localhost', repositories: [{ match: 'registry.test/**', push: mode }] },
   })
   t.teardown(async () => {
     await edge.stop()

@@ -75,7 +75,10 @@ async function openDirectory(t: Test) {
     dataDirectory,
     env: nth.env,
     upstreams: { 'registry.test': { url: 'http://127.0.0.1:9', http: true } },
-    config: { repositories: [{ match: 'registry.test/**', push: 'queue' }] },
+    config: {
+      default: 'localhost',
+      repositories: [{ match: 'registry.test/**', push: 'queue' }],
+    },
   })
   t.teardown(async () => {
     if (edge.alive) await edge.kill()

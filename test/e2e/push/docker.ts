@@ -51,13 +51,17 @@ function dockerScenario(daemon: Daemon): Scenario {
       const held = [image.config.digest, ...image.layers.map(layer => layer.digest)]
       t.ok(pushed.digests.has(image.config.digest), 'push: the config, every blob right')
 
-      const second = `${target}/${slug}`
+      const second = `${target}/localhost/${slug}/two`
       await engine.tag(source, second)
       await engine.push(second)
+      await readWhole(target, `localhost/${slug}/two`, 'v1')
+      const mounts = scene.mounts(`localhost/${slug}/two`)
+      t.ok(mounts >= image.layers.length, `its layers were mounted (${mounts} of ${held.length})`)
+
+      await engine.tag(source, `${target}/${slug}`)
+      await engine.push(`${target}/${slug}`)
       await readWhole(target, slug, 'v1')
       t.pass('push: a name of one component')
-      const mounts = scene.mounts(`localhost/${slug}`)
-      t.ok(mounts >= image.layers.length, `its layers were mounted (${mounts} of ${held.length})`)
 
       await engine.removeAll()
       await engine.pull(`${first}:v1`)
