@@ -33,7 +33,8 @@ export class BlobStream {
   readonly #pipe = new BoundedPipe(PIPE_BYTES)
   readonly #cancelled = new AbortController()
   #stream: Promise<UpstreamStream> | undefined
-  #isThere = false
+  /** The upstream said that it has this one. */
+  #there: Digest | undefined
 
   constructor(upstream: Upstream, name: RepositoryName) {
     // What a mirror has or lacks says nothing about where the blob goes.
@@ -45,7 +46,7 @@ export class BlobStream {
   async ask(digest: Digest): Promise<void> {
     try {
       await this.#upstream.headBlob(this.#name, digest, this.#cancelled.signal)
-      this.#isThere = true
+      this.#there = digest
     } catch (error) {
       // No registry owes an answer to this question. Whoever really cannot be reached says so when it is sent.
       if (!(error instanceof UpstreamError)) throw error
@@ -54,16 +55,18 @@ export class BlobStream {
 
   /** The piece goes up from here on; resolves when there is room for another. Never rejects. */
   async send(piece: Uint8Array): Promise<void> {
-    if (this.#isThere) return
+    if (this.#there !== undefined) return
     this.#stream ??= this.#begin()
     await this.#pipe.write(piece)
   }
 
   /** Resolves when the upstream has the blob, all of which was sent or can be read from `source`. @throws UpstreamError */
   async finish(source: BlobSource): Promise<void> {
-    if (this.#isThere || (await this.#finishStream(source.digest))) return
-    await this.ask(source.digest)
-    if (this.#isThere) return
+    const { digest } = source
+    // The client may have come back with another digest than it began with.
+    if (this.#there === digest || (await this.#finishStream(digest))) return
+    await this.ask(digest)
+    if (this.#there === digest) return
     await this.#upstream.pushBlob(this.#name, source, this.#cancelled.signal)
   }
 

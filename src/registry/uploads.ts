@@ -87,7 +87,15 @@ export class Uploads {
     step: (open: OpenUpload) => Promise<Value>,
   ): Promise<Value> {
     const upload = await this.#find(repository, id)
-    return upload.asWriter(async signal => step({ upload, file: await this.#use(upload), signal }))
+    return upload.asWriter(async signal => {
+      const file = await this.#use(upload)
+      try {
+        return await step({ upload, file, signal })
+      } finally {
+        // What took hours has not been left alone for hours.
+        upload.usedAtMs = this.#deps.clock.monotonicMs()
+      }
+    })
   }
 
   /** Ends whoever writes to it, and removes it. @throws RegistryError BLOB_UPLOAD_UNKNOWN; StoreError */

@@ -104,6 +104,48 @@ t.test('R117: an empty blob is sent too', async t => {
   t.equal(blobs.get(await pushWhole(registry, app, '')), '')
 })
 
+t.test(
+  'R110, R117: a client that broke off and came back is one stream at the upstream',
+  async t => {
+    const { upstream, blobs, calls } = takingUpstream()
+    const { registry } = createEngine({ policies, upstream })
+    const { id } = await registry.startUpload(app, sha256)
+    const broken = heldBody()
+    const cut = rejection(registry.appendUpload(app, id, broken.chunk))
+    await broken.bring('01')
+    broken.breakOff(new Error('the client went away'))
+    await cut
+    const hanging = heldBody()
+    const overtaken = rejection(registry.appendUpload(app, id, hanging.chunk))
+    await hanging.bring('23')
+    const digest = digestOf(Buffer.from('012345'))
+    const chunk = chunkOf('45', { range: { first: 4, last: 5 } })
+    await registry.finishUpload(app, id, { digest, chunk })
+    await overtaken
+    t.same(calls, ['stream', 'finish'])
+    t.equal(blobs.get(digest), '012345')
+  },
+)
+
+t.test(
+  'R117: a client that came back with another digest gets that one to the upstream',
+  async t => {
+    const { upstream, blobs } = takingUpstream()
+    const { registry } = createEngine({ policies, upstream })
+    const first = digestOf(Buffer.from('012345'))
+    blobs.set(first, '012345')
+    const { id } = await registry.startUpload(app, sha256)
+    const broken = heldBody()
+    const cut = rejection(registry.finishUpload(app, id, { digest: first, chunk: broken.chunk }))
+    await broken.bring('01')
+    broken.breakOff(new Error('the client went away'))
+    await cut
+    const digest = digestOf(Buffer.from('01 and more'))
+    await registry.finishUpload(app, id, { digest, chunk: chunkOf(' and more') })
+    t.equal(blobs.get(digest), '01 and more')
+  },
+)
+
 t.test('R117: the client is paced by an upstream that takes no more', async t => {
   const goOn = Promise.withResolvers<void>()
   const { upstream } = takingUpstream({

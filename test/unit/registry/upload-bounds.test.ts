@@ -234,6 +234,7 @@ t.test('R110: a purge leaves what is in use, and believes no clock that jumps', 
   await t.rejects(registry.uploadState(app, idle.id), { code: 'BLOB_UPLOAD_UNKNOWN' })
   body.end()
   t.equal((await coming).sizeBytes, 1)
+  t.same(await registry.purgeUploads(week), { sessions: 0, bytes: 0 }, 'it has only just ended')
 })
 
 t.test('R110: a purge reaches what earlier processes left, readable or not', async t => {
