@@ -1,6 +1,6 @@
 // Limits that every implementation of the catalog port shares, and the checks that hold them.
 import { StoreError } from '../registry/ports/blob-store.ts'
-import type { NewDelivery } from '../registry/ports/catalog.ts'
+import type { DeliveryChange, NewDelivery } from '../registry/ports/catalog.ts'
 
 /**
  * Referrers that one answer may hold: an image index of 4 MiB lists no more, and a reader of one list must not keep the
@@ -23,17 +23,21 @@ export function assertBounded(delivery: NewDelivery): void {
   const { id, key, payload } = delivery
   if (!Number.isSafeInteger(id) || id <= 0)
     throw new StoreError('io', `an entry of the outbox cannot have the id ${id}`)
-  const tooLong =
-    Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES
-      ? 'payload'
-      : Buffer.byteLength(key) > MAX_KEY_BYTES
-        ? 'key'
-        : undefined
-  if (tooLong !== undefined)
-    throw new StoreError('io', `an entry of the outbox cannot have a ${tooLong} as long as this`)
+  assertLength('key', key, MAX_KEY_BYTES)
+  assertLength('payload', payload, MAX_PAYLOAD_BYTES)
 }
 
-/** Cut where an operator would stop reading. */
-export function boundedReason(reason: string | undefined): string | undefined {
-  return reason?.slice(0, MAX_REASON_LENGTH)
+/** With the reason cut where an operator would stop reading. @throws StoreError io for a payload that is too long */
+export function boundedChange(change: DeliveryChange): DeliveryChange {
+  assertLength('payload', change.payload ?? '', MAX_PAYLOAD_BYTES)
+  return { ...change, reason: change.reason?.slice(0, MAX_REASON_LENGTH) }
+}
+
+function assertLength(name: string, text: string, maxBytes: number): void {
+  const bytes = Buffer.byteLength(text)
+  if (bytes <= maxBytes) return
+  throw new StoreError(
+    'io',
+    `the ${name} of an entry of the outbox has ${bytes} bytes of ${maxBytes}`,
+  )
 }

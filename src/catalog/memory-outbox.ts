@@ -7,7 +7,7 @@ import {
   type NewDelivery,
   type OutboxTotals,
 } from '../registry/ports/catalog.ts'
-import { boundedReason, MAX_DELIVERIES_OF_KEY } from './bounds.ts'
+import { boundedChange, MAX_DELIVERIES_OF_KEY } from './bounds.ts'
 
 export class MemoryOutbox {
   readonly #entries = new Map<number, Delivery>()
@@ -60,9 +60,9 @@ export class MemoryOutbox {
   }
 
   change(id: number, change: DeliveryChange): void {
+    const bounded = boundedChange(change)
     const entry = this.#entries.get(id)
-    if (entry === undefined) return
-    this.#entries.set(id, { ...entry, ...change, reason: boundedReason(change.reason) })
+    if (entry !== undefined) this.#entries.set(id, { ...entry, ...bounded })
   }
 
   remove(id: number): void {

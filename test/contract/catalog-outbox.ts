@@ -36,6 +36,17 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await catalog.findDelivery(7), { ...delivery, ...failed })
     await catalog.recordDelivery({ ...delivery, payload: 'other' })
     t.strictSame(await catalog.listDeliveries({ limit: 9 }), [{ ...delivery, ...failed }])
+    const { inDoubt: _, ...parked } = { ...failed, state: 'parked' } as const
+    await catalog.changeDelivery(7, parked)
+    t.match(await catalog.findDelivery(7), { ...delivery, ...parked, inDoubt: true }, 'not given')
+    await catalog.changeDelivery(7, { ...parked, payload: 'what is left' })
+    t.match(await catalog.findDelivery(7), { payload: 'what is left', inDoubt: true })
+    await catalog.changeDelivery(7, { ...parked, inDoubt: false, reason: undefined })
+    t.match(await catalog.findDelivery(7), {
+      payload: 'what is left',
+      inDoubt: false,
+      reason: undefined,
+    })
     await catalog.removeDelivery(7)
     await catalog.removeDelivery(7)
     await catalog.changeDelivery(7, failed)
@@ -112,6 +123,7 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
     await t.rejects(catalog.recordDelivery(deliveryNamed(2, alpine, { key })), refused)
     await t.rejects(catalog.recordDelivery(deliveryNamed(0, alpine)), refused)
     await t.rejects(catalog.recordDelivery(deliveryNamed(1.5, alpine)), refused)
+    await t.rejects(catalog.changeDelivery(1, { ...WAITING, ...longer }), refused)
     await catalog.changeDelivery(1, { ...WAITING, reason: 'y'.repeat(5000) })
     t.equal((await catalog.findDelivery(1))?.reason, 'y'.repeat(1000))
   })

@@ -88,13 +88,17 @@ const pushRecord = fc.record(
     noNullPrototype: true,
   },
 )
-const change = plain({
-  state: fc.constantFrom('waiting' as const, 'parked' as const),
-  attempts: fc.nat({ max: 9 }),
-  nextAtMs: atMs,
-  inDoubt: fc.boolean(),
-  reason: fc.option(fc.string(), { nil: undefined }),
-})
+const change = fc.record(
+  {
+    state: fc.constantFrom('waiting' as const, 'parked' as const),
+    attempts: fc.nat({ max: 9 }),
+    nextAtMs: atMs,
+    inDoubt: fc.boolean(),
+    reason: fc.option(fc.string(), { nil: undefined }),
+    payload: fc.string(),
+  },
+  { requiredKeys: ['state', 'attempts', 'nextAtMs', 'reason'], noNullPrototype: true },
+)
 const settled = fc.option(
   plain({ repository, digest, tags: fc.uniqueArray(tag, { maxLength: 3 }), atMs }),
   { nil: undefined },

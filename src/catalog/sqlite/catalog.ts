@@ -17,7 +17,7 @@ import type {
   TagCheck,
 } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import { assertBounded, boundedReason } from '../bounds.ts'
+import { assertBounded, boundedChange } from '../bounds.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Reader } from './reader.ts'
@@ -204,9 +204,8 @@ export class SqliteCatalog implements Catalog {
     return this.#write({ kind: 'record delivery', delivery })
   }
 
-  changeDelivery(id: number, change: DeliveryChange) {
-    const reason = boundedReason(change.reason)
-    return this.#write({ kind: 'change delivery', id, change: { ...change, reason } })
+  async changeDelivery(id: number, change: DeliveryChange) {
+    return this.#write({ kind: 'change delivery', id, change: boundedChange(change) })
   }
 
   removeDelivery(id: number, settled?: SettledTags) {

@@ -3,7 +3,6 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError } from '../../registry/ports/blob-store.ts'
-import type { NewDelivery } from '../../registry/ports/catalog.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'
@@ -179,10 +178,12 @@ function rowsOf(operation: Operation): number {
       return 1 + operation.record.manifest.edges.length
     case 'record push': {
       const { manifest, tags, delivery } = operation.record
-      return 1 + manifest.edges.length + tags.length + payloadRows(delivery)
+      return 1 + manifest.edges.length + tags.length + textRows(delivery?.payload)
     }
     case 'record delivery':
-      return 1 + payloadRows(operation.delivery)
+      return 1 + textRows(operation.delivery.payload)
+    case 'change delivery':
+      return 1 + textRows(operation.change.payload) + textRows(operation.change.reason)
     case 'delete tag':
     case 'remove member':
       return 1 + operation.drops.length
@@ -193,9 +194,9 @@ function rowsOf(operation: Operation): number {
   }
 }
 
-/** A payload takes the memory of many rows. */
-function payloadRows(delivery: NewDelivery | undefined): number {
-  return Math.ceil((delivery?.payload.length ?? 0) / BYTES_PER_ROW)
+/** A long text takes the memory of many rows. */
+function textRows(text = ''): number {
+  return Math.ceil(text.length / BYTES_PER_ROW)
 }
 
 function tooManyWaiting(rows: number): StoreError {
