@@ -52,12 +52,12 @@ async function deleteTag(deps: DeleteManifestDeps, repository: Repository, tag: 
   const { catalog, facts } = deps
   const tags = new Set([tag])
   const drops = await withdrawDeliveries(deps, repository, { tags, digest: undefined })
-  const fact = { kind: 'tag', repository: repositoryKey(repository), tag } as const
-  await orRestore(deps, repository, [fact], async () => {
-    await facts.remove([fact])
+  const gone = { kind: 'tag', repository: repositoryKey(repository), tag } as const
+  await orRestore(deps, repository, [gone, ...deliveryFacts(drops)], async () => {
+    await facts.remove([gone])
     await catalog.deleteTag(repository, tag, { dropDeliveries: drops })
+    await forgetDeliveries(facts, drops)
   })
-  await forgetDeliveries(facts, drops)
 }
 
 async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, digest: Digest) {
@@ -70,12 +70,12 @@ async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, di
     { kind: 'manifest', repository: key, digest } as const,
     ...tags.map(tag => ({ kind: 'tag', repository: key, tag }) as const),
   ]
-  await orRestore(deps, repository, [deleted, ...gone], async () => {
+  await orRestore(deps, repository, [deleted, ...gone, ...deliveryFacts(drops)], async () => {
     await facts.write([{ ...deleted, atMs: clock.nowMs() }])
     await facts.remove(gone)
     await catalog.removeMember(repository, digest, { dropDeliveries: drops })
+    await forgetDeliveries(facts, drops)
   })
-  await forgetDeliveries(facts, drops)
 }
 
 async function orRestore(
@@ -92,9 +92,13 @@ async function orRestore(
   }
 }
 
+function deliveryFacts(ids: readonly number[]): readonly FactIdentity[] {
+  return ids.map(id => ({ kind: 'delivery', id }))
+}
+
 /** After the entries themselves: until those are gone, they are what was acknowledged. */
 async function forgetDeliveries(facts: FactStore, ids: readonly number[]): Promise<void> {
-  if (ids.length > 0) await facts.remove(ids.map(id => ({ kind: 'delivery', id })))
+  if (ids.length > 0) await facts.remove(deliveryFacts(ids))
 }
 
 async function tagsTo(catalog: Catalog, repository: Repository, digest: Digest): Promise<Tag[]> {

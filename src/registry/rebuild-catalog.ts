@@ -7,7 +7,7 @@ import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import type { Fact, FactStore } from './ports/facts.ts'
-import { CarriedTags, rebuildDelivery } from './rebuild-delivery.ts'
+import { rebuildDelivery, Undelivered } from './rebuild-delivery.ts'
 import { rebuildManifest } from './rebuild-manifest.ts'
 import { rebuildTag } from './rebuild-tag.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
@@ -43,8 +43,8 @@ const FACTS_AT_ONCE = 16
 type Counts = { -readonly [Each in keyof RebuildReport]: RebuildReport[Each] }
 
 /**
- * No effect on a catalog that is `rebuilt`. Idempotent: one that was cut off begins again. Reads the facts three times, in memory that
- * grows with undelivered entries alone. MUST end before anybody asks, pushes or delivers. @throws StoreError
+ * No effect on a catalog that is `rebuilt`. Idempotent: one that was cut off begins again. Reads the facts up to four times, in memory
+ * that grows with undelivered entries alone. MUST end before anybody asks, pushes or delivers. @throws StoreError
  */
 export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport> {
   const { catalog, clock } = parts
@@ -57,29 +57,31 @@ export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport
 }
 
 async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
-  const carried = new CarriedTags()
+  const { catalog } = parts
+  const undelivered = new Undelivered()
+  const kinds = new Set<Fact['kind']>()
   let largestId = 0
-  const facts = await eachFact(parts, async fact => {
+  await eachFact(parts, async fact => {
+    kinds.add(fact.kind)
     if (fact.kind === 'manifest') await countManifest(parts, fact, counts)
     if (fact.kind !== 'delivery') return
-    carried.add(fact)
+    undelivered.add(fact)
     largestId = Math.max(largestId, fact.id)
   })
-  if (facts === 0) return
-  // Tombstones after the manifests that list what they are about, in whatever order those were pushed.
-  await eachFact(parts, async fact => {
-    if (fact.kind === 'tag')
-      counts[(await rebuildTag(parts, fact, carried.find(fact))) ? 'tags' : 'lost']++
-    if (fact.kind !== 'deleted') return
-    await parts.catalog.removeMember(parseRepositoryKey(fact.repository), fact.digest)
+  const eachOf = eachOfThose(parts, kinds)
+  await eachOf('tag', async fact => {
+    counts[(await rebuildTag(parts, fact, undelivered.findTag(fact))) ? 'tags' : 'lost']++
+  })
+  // Tombstones after all that lists or names what they are about.
+  await eachOf('deleted', async fact => {
+    undelivered.noteDeleted(fact)
+    await catalog.removeMember(parseRepositoryKey(fact.repository), fact.digest)
     counts.deletes++
   })
-  if (largestId === 0) return
-  await eachFact(parts, async fact => {
-    if (fact.kind !== 'delivery') return
-    counts[(await rebuildDelivery(parts, fact, carried)) ? 'deliveries' : 'droppedDeliveries']++
+  await eachOf('delivery', async fact => {
+    counts[(await rebuildDelivery(parts, fact, undelivered)) ? 'deliveries' : 'droppedDeliveries']++
   })
-  await parts.catalog.raiseSequence(largestId)
+  await catalog.raiseSequence(largestId)
 }
 
 async function countManifest(
@@ -95,22 +97,36 @@ async function countManifest(
   }
 }
 
-/** How many there were. */
+/** Reads the facts once more for each kind that there is; those of one kind in any order. */
+function eachOfThose(parts: RebuildParts, kinds: ReadonlySet<Fact['kind']>) {
+  return async <Kind extends Fact['kind']>(
+    kind: Kind,
+    work: (fact: Extract<Fact, { kind: Kind }>) => Promise<void>,
+  ): Promise<void> => {
+    if (kinds.has(kind))
+      await eachFact(parts, async fact => (isOf(fact, kind) ? work(fact) : undefined))
+  }
+}
+
+function isOf<Kind extends Fact['kind']>(
+  fact: Fact,
+  kind: Kind,
+): fact is Extract<Fact, { kind: Kind }> {
+  return fact.kind === kind
+}
+
 async function eachFact(
   { facts }: RebuildParts,
   work: (fact: Fact) => Promise<void>,
-): Promise<number> {
-  let count = 0
+): Promise<void> {
   let some: Promise<void>[] = []
   for await (const fact of facts.list()) {
     some.push(work(fact))
-    count++
     if (some.length < FACTS_AT_ONCE) continue
     await Promise.all(some)
     some = []
   }
   await Promise.all(some)
-  return count
 }
 
 function noCounts(): Counts {

@@ -1,0 +1,80 @@
+// Ports whose writes break at the k-th call: the disk or the catalog refuses it, or does it and cannot say so, or the process ends there.
+// For walking through every point at which something can be cut off.
+import { type BlobStore, StoreError } from '../../src/registry/ports/blob-store.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
+import type { FactStore } from '../../src/registry/ports/facts.ts'
+
+/**
+ * - `refused`: the call has no effect and throws; what comes after goes on
+ * - `unheard`: the call takes effect and throws
+ * - `ended`: the call has no effect and throws, and so does every later one, as nothing is done any more by a process that ended
+ */
+export const BREAKS = ['refused', 'unheard', 'ended'] as const
+export type Break = (typeof BREAKS)[number]
+
+/** The calls that change something. */
+const WRITES: Readonly<Record<'store' | 'catalog' | 'facts', readonly string[]>> = {
+  store: ['put', 'keep'],
+  facts: ['write', 'remove'],
+  catalog: ['recordPush', 'recordBlob', 'removeMember', 'deleteTag', 'changeDelivery'],
+}
+
+export interface Breaking {
+  store(store: BlobStore): BlobStore
+  catalog(catalog: Catalog): Catalog
+  facts(facts: FactStore): FactStore
+  /** From the next call on it is counted, and call number `at` breaks, from 0. */
+  arm(at: number, how: Break): void
+  disarm(): void
+  /** Did it come to the call that breaks? */
+  readonly isBroken: boolean
+}
+
+export function createBreaking(): Breaking {
+  let armed: { at: number; how: Break } | undefined
+  let calls = 0
+  let isBroken = false
+  const broken = () => new StoreError('io', 'the disk is broken')
+
+  async function step(call: () => Promise<unknown>): Promise<unknown> {
+    if (armed === undefined) return call()
+    const number = calls++
+    if (number < armed.at) return call()
+    if (number === armed.at) {
+      isBroken = true
+      if (armed.how === 'unheard') await call()
+      throw broken()
+    }
+    if (armed.how === 'ended') throw broken()
+    return call()
+  }
+
+  function wrap<Port extends object>(port: Port, names: readonly string[]): Port {
+    return new Proxy(port, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target)
+        if (typeof value !== 'function') return value
+        const call = (...args: unknown[]): unknown => Reflect.apply(value, target, args)
+        if (!names.includes(String(name))) return call
+        return (...args: unknown[]) => step(() => call(...args) as Promise<unknown>)
+      },
+    })
+  }
+
+  return {
+    store: store => wrap(store, WRITES.store),
+    catalog: catalog => wrap(catalog, WRITES.catalog),
+    facts: facts => wrap(facts, WRITES.facts),
+    arm: (at, how) => {
+      armed = { at, how }
+      calls = 0
+      isBroken = false
+    },
+    disarm: () => {
+      armed = undefined
+    },
+    get isBroken() {
+      return isBroken
+    },
+  }
+}

@@ -1,0 +1,34 @@
+// A catalog that was lost: a new one, built from what the store and the facts of an engine still say.
+import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
+import type { EngineEvent } from '../../src/registry/ports/events.ts'
+import { rebuildCatalog, type RebuildReport } from '../../src/registry/rebuild-catalog.ts'
+import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'
+import type { Engine } from './engine.ts'
+
+export type Left = Pick<Engine, 'store' | 'facts' | 'clock'>
+
+export interface Rebuilt {
+  readonly catalog: Catalog
+  readonly report: RebuildReport
+  readonly events: readonly EngineEvent[]
+}
+
+/** `catalog`: one on which it was begun already. */
+export async function rebuilt(
+  { store, facts, clock }: Left,
+  rules: readonly RepositoryRule[],
+  catalog: Catalog = createMemoryCatalog(),
+): Promise<Rebuilt> {
+  const events: EngineEvent[] = []
+  const note = (event: EngineEvent) => events.push(event)
+  const parts = { store, facts, clock, policies: createPolicies(rules), catalog, note }
+  return { catalog, report: await rebuildCatalog(parts), events }
+}
+
+/** The same rule for every repository. */
+export function everywhere(rule: Partial<RepositoryRule>): readonly RepositoryRule[] {
+  return [
+    { match: '**', push: 'store', sparse: false, deletable: true, onConflict: 'park', ...rule },
+  ]
+}
