@@ -1,0 +1,171 @@
+// Goal: whoever runs an edge that queues pushes sees what waits and why, can mend it, and loses nothing that was acknowledged. Method: the
+// edge in process before a stub registry that fails, refuses or has moved on; its log, its metrics and its commands.
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { runCli } from '../kit/cli.ts'
+import { startTestEdge, type TestEdge, type TestEdgeOptions } from '../kit/edge.ts'
+import type { LogLine } from '../kit/http-app.ts'
+import { type Image, makeImage } from '../kit/image.ts'
+import { createPushClient } from '../kit/push-client.ts'
+import { get } from '../kit/raw-client.ts'
+import { startStubRegistry, type StubRegistry } from '../kit/stub-registry.ts'
+
+const HOST = 'registry.example.com'
+const QUEUED = { repositories: [{ match: `${HOST}/**`, push: 'queue' }], default: HOST }
+const one = makeImage({ seed: 'one', layers: [3_000] })
+const two = makeImage({ seed: 'two', layers: [4_000] })
+
+interface Teardown {
+  teardown(fn: () => unknown): unknown
+}
+
+async function start(t: Teardown, options: Partial<TestEdgeOptions> & { stub?: object } = {}) {
+  const stub = await startStubRegistry(options.stub)
+  t.teardown(() => stub.stop())
+  const edge = await startTestEdge(t, {
+    upstreams: { [HOST]: { url: stub.url } },
+    config: QUEUED,
+    ...options,
+  })
+  const run = (...argv: string[]) => runCli([...argv, '--socket', edge.socket])
+  return { stub, edge, run }
+}
+
+async function push(edge: TestEdge, name: string, image: Image): Promise<number> {
+  const [repository = '', tag = ''] = name.split(':')
+  const client = createPushClient(edge.url)
+  try {
+    for (const blob of [image.config, ...image.layers]) {
+      const taken = await edge.settle(client.blob(repository, blob.bytes()))
+      if (taken.status !== 201) return taken.status
+    }
+    return (await edge.settle(client.manifest(repository, tag, image.manifest))).status
+  } finally {
+    client.close()
+  }
+}
+
+async function digestOf(edge: TestEdge, name: string): Promise<string | undefined> {
+  const [repository = '', tag = ''] = name.split(/[:@]/)
+  const reference = name.includes('@') ? name.slice(repository.length + 1) : tag
+  const path = `/v2/${repository}/manifests/${reference}`
+  return (await edge.settle(edge.send('HEAD', path))).headers['docker-content-digest']
+}
+
+/** For what comes only after the back-off of the queue, or the time in which an earlier request may still arrive. */
+function settleLong(edge: TestEdge, message: string): Promise<LogLine> {
+  return edge.settle(edge.untilLogged(message), 1_200_000)
+}
+
+/** Nothing gets through until `clearFaults`. */
+function cut(stub: StubRegistry): void {
+  stub.fault({}, { dropConnection: true })
+}
+
+t.test(
+  'what waits is seen in the queue, the status and the metrics, until it is delivered',
+  async t => {
+    const { stub, edge, run } = await start(t)
+    cut(stub)
+    t.equal(await push(edge, 'team/app:v1', one), 201)
+    t.equal(await digestOf(edge, 'team/app:v1'), one.manifest.digest, 'it is readable at once')
+    t.match(await edge.settle(edge.untilLogged('delivery failed and is tried again')), {
+      level: 'warn',
+      key: `${HOST}/team/app`,
+    })
+    const listed = await run('queue', 'ls')
+    t.match(listed.stdout, new RegExp(`waiting +${HOST}/team/app +v1 `))
+    t.match((await run('status')).stdout, /^queue +1 waiting, the oldest pushed .*; 0 parked/m)
+    await edge.clock.advance(10_000)
+    const text = (await get(`${edge.adminUrl}/metrics`)).body.toString()
+    t.match(text, /^entrepot_outbox_entries\{carrier="forward",state="waiting"\} 1$/m)
+    t.match(text, /^entrepot_outbox_oldest_age_seconds\{carrier="forward"\} [1-9]/m)
+    t.match(text, /^entrepot_pushes_total\{what="manifest",mode="queue"\} 1$/m)
+
+    stub.clearFaults()
+    t.match(await run('queue', 'retry', '--all'), { exitCode: 0, stdout: /^1 entry is tried now/ })
+    t.match(await settleLong(edge, 'push delivered'), { level: 'info' })
+    t.equal(stub.manifest('team/app', 'v1')?.digest, one.manifest.digest)
+    t.match((await run('queue', 'ls')).stdout, /the queue is empty/)
+  },
+)
+
+t.test(
+  'a tag that somebody else moved is parked with what to do; dropping it gives theirs',
+  async t => {
+    const { stub, edge, run } = await start(t)
+    stub.addImage('team/app', 'v1', one)
+    t.equal(await digestOf(edge, 'team/app:v1'), one.manifest.digest)
+    cut(stub)
+    t.equal(await push(edge, 'team/app:v1', two), 201)
+    const theirs = makeImage({ seed: 'theirs', layers: [50] })
+    await edge.settle(edge.untilLogged('delivery failed and is tried again'))
+    stub.addImage('team/app', 'v1', theirs)
+    stub.clearFaults()
+    await run('queue', 'retry', '--all')
+    const parked = await settleLong(edge, 'delivery parked: it waits for the operator')
+    t.match(parked, { level: 'warn', reason: /moved by somebody else/, hint: /onconflict|drop/ })
+    t.equal(await digestOf(edge, 'team/app:v1'), two.manifest.digest, 'the push is still ours here')
+
+    const { entries } = JSON.parse((await run('queue', 'ls', '--json')).stdout) as {
+      entries: { id: number; state: string }[]
+    }
+    t.match(entries, [{ id: parked['id'], state: 'parked' }])
+    const dropped = await run('queue', 'drop', String(parked['id']))
+    t.match(dropped.stdout, /is not delivered to registry\.example\.com/)
+    t.equal(await digestOf(edge, 'team/app:v1'), theirs.manifest.digest)
+    t.equal(await digestOf(edge, `team/app@${two.manifest.digest}`), two.manifest.digest)
+    t.equal(
+      stub.manifest('team/app', two.manifest.digest)?.digest,
+      two.manifest.digest,
+      'by digest',
+    )
+  },
+)
+
+t.test(
+  'R92: credentials that the upstream refuses are in the log with a hint, and mended by a reload',
+  async t => {
+    const auth = { scheme: 'basic', username: 'site', password: 'right' }
+    const { stub, edge } = await start(t, { stub: { auth } })
+    const withPassword = (password: string) => ({
+      [HOST]: { url: stub.url, username: 'site', password },
+    })
+    edge.reload(withPassword('wrong'))
+    t.equal(await push(edge, 'team/app:v1', one), 201)
+    const line = await edge.settle(edge.untilLogged('delivery failed and is tried again'))
+    t.match(line, { level: 'warn', hint: /credentials/ })
+    edge.reload(withPassword('right'))
+    await settleLong(edge, 'push delivered')
+    t.equal(stub.manifest('team/app', 'v1')?.digest, one.manifest.digest)
+  },
+)
+
+t.test('a lost catalog is built from facts: no push, no tag and no delivery is lost', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-lost-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const first = await start(t, { directory })
+  cut(first.stub)
+  t.equal(await push(first.edge, 'localhost/mine:v1', two), 201)
+  t.equal(await push(first.edge, 'team/app:v1', one), 201)
+  await first.edge.settle(first.edge.stop())
+  const data = join(directory, 'data')
+  for (const name of await readdir(data)) {
+    if (name.startsWith('catalog.db')) await rm(join(data, name))
+  }
+
+  const { stub, edge, run } = await start(t, { directory })
+  t.match(await edge.untilLogged('the catalog was built from what is kept beside the content'), {
+    level: 'warn',
+    manifests: 2,
+    tags: 2,
+    deliveries: 1,
+    lost: 0,
+  })
+  t.equal(await digestOf(edge, 'localhost/mine:v1'), two.manifest.digest)
+  await settleLong(edge, 'push delivered')
+  t.equal(stub.manifest('team/app', 'v1')?.digest, one.manifest.digest)
+  t.match((await run('queue', 'ls')).stdout, /the queue is empty/)
+})
