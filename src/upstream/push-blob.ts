@@ -7,7 +7,7 @@ import { type BlobSource, UpstreamError } from '../registry/ports/upstream.ts'
 import { pushScope } from './scopes.ts'
 import { cancelUpload, endUpload, startUpload, uploadAt } from './uploads.ts'
 import { writeError } from './write-errors.ts'
-import type { Attempt } from './writes.ts'
+import type { Attempt } from './write-chain.ts'
 
 /** An attempt: POST, then PUT with Content-Length. */
 export function pushBlob(name: RepositoryName, source: BlobSource, clock: Clock) {

@@ -7,7 +7,7 @@ import type { Deadline } from './deadline.ts'
 import { pushScope } from './scopes.ts'
 import type { FinalAnswer } from './session.ts'
 import { writeError } from './write-errors.ts'
-import type { Attempt } from './writes.ts'
+import type { Attempt } from './write-chain.ts'
 
 const ACCEPTED = new Set([200, 201, 202, 204])
 

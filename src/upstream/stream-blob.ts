@@ -5,7 +5,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { UpstreamStream } from '../registry/ports/upstream.ts'
 import { isLostUpload } from './lost-upload.ts'
 import { cancelUpload, endUpload, patchUpload, startUpload } from './uploads.ts'
-import type { Write } from './writes.ts'
+import type { Write } from './write-chain.ts'
 
 export interface StreamParts {
   readonly write: Write

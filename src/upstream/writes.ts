@@ -1,68 +1,41 @@
-// Writes of one namespace: to the authoritative endpoint only, never to a mirror (R151), behind its breaker, tried again like reads.
+// What is sent to a namespace, as the Upstream port has it. Names that are kept out are kept out here as well.
 import type { Clock } from '../registry/ports/clock.ts'
-import { UpstreamError } from '../registry/ports/upstream.ts'
-import { type Deadline, startDeadline } from './deadline.ts'
-import type { Lane } from './dispatcher.ts'
-import { type Endpoint, once, type Work } from './endpoints.ts'
-import { withRetries } from './retry.ts'
+import type { Upstream } from '../registry/ports/upstream.ts'
+import type { NameRules } from './name-rules.ts'
+import { mountBlob, pushBlob } from './push-blob.ts'
+import { putManifest } from './put-manifest.ts'
+import { streamBlob } from './stream-blob.ts'
+import type { Write } from './write-chain.ts'
 
-/** One attempt, in steps. */
-export interface Attempt {
-  readonly endpoint: Endpoint
-  /** A step that the breaker lets through, or not. Short: a breaker that probes lets nobody else through meanwhile. */
-  readonly begin: <T>(lane: Lane, work: Work<T>) => Promise<T>
-  /** A step of what was let through before; may take hours. */
-  readonly goOn: <T>(work: Work<T>) => Promise<T>
-}
+export type Writes = Pick<Upstream, 'mountBlob' | 'pushBlob' | 'streamBlob' | 'putManifest'>
 
-export interface WriteOptions {
-  readonly signal: AbortSignal | undefined
-  /** Which failures another attempt cannot mend, besides those of reads; default none. */
-  readonly isFinal?: (failure: UpstreamError) => boolean
-}
-
-/** The limit of reads is over all attempts; bodies stop it while they move. @throws UpstreamError, the signal's reason, what a body throws */
-export type Write = <T>(
-  attempt: (steps: Attempt) => Promise<T>,
-  options: WriteOptions,
-) => Promise<T>
-
-export interface WritesOptions {
-  readonly endpoint: Endpoint
+export interface WriteParts {
+  readonly write: Write
   readonly clock: Clock
-  readonly random: () => number
-  readonly chainMs: number
+  readonly rules: NameRules
 }
 
-export function createWrite({ endpoint, clock, random, chainMs }: WritesOptions): Write {
-  return async (attempt, { signal, isFinal }) => {
-    const deadline = startDeadline(clock, chainMs, signal)
-    const steps: Attempt = {
-      endpoint,
-      begin: (lane, work) => once(endpoint, work, { lane, deadline, caller: signal }),
-      goOn: work => goOn(work, endpoint, { deadline, caller: signal }),
-    }
-    try {
-      return await withRetries(() => attempt(steps), { clock, deadline, random, isFinal })
-    } finally {
-      deadline.end()
-    }
-  }
-}
-
-async function goOn<T>(
-  work: Work<T>,
-  endpoint: Endpoint,
-  { deadline, caller }: { deadline: Deadline; caller: AbortSignal | undefined },
-): Promise<T> {
-  try {
-    return await work(endpoint, deadline)
-  } catch (error) {
-    const counts =
-      error instanceof UpstreamError &&
-      caller?.aborted !== true &&
-      (error.failure === 'unavailable' || error.failure === 'rate-limited')
-    if (counts) endpoint.breaker.bodyFailed(error, 'push')
-    throw error
+export function createWrites({ write, clock, rules }: WriteParts): Writes {
+  const { allows, assertAllowed } = rules
+  return {
+    mountBlob: async (name, digest, from, signal) => {
+      assertAllowed(name)
+      // Its bytes are here and can be sent.
+      if (!allows(from)) return false
+      return write(mountBlob({ name, digest, from }, clock), { signal })
+    },
+    pushBlob: async (name, source, signal) => {
+      assertAllowed(name)
+      return write(pushBlob(name, source, clock), { signal })
+    },
+    streamBlob: async (name, body, signal) => {
+      assertAllowed(name)
+      return streamBlob(name, body, { write, clock, signal })
+    },
+    putManifest: async (name, reference, manifest, signal) => {
+      assertAllowed(name)
+      const isFinal = () => manifest.once === true
+      return write(putManifest({ name, reference, ...manifest }, clock), { signal, isFinal })
+    },
   }
 }

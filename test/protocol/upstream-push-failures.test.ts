@@ -129,6 +129,27 @@ t.test('R149: outages and short rate limits are tried again, from the start', as
   }
 })
 
+t.test('R116: a manifest that is to be sent once is sent once, whatever becomes of it', async t => {
+  const faults = [
+    failure(503),
+    tooManyRequests('errors', 1),
+    { dropConnection: true },
+    { takeCutAt: 0 },
+    { stallHeaders: true },
+  ] as const
+  for (const fault of faults) {
+    const stub = await startStub(t)
+    const { upstream, clock } = openUpstream(t, stub.url)
+    await upstream.headBlob(NAME, BLOB.digest).catch(() => {})
+    const handle = stub.fault({ kind: 'manifest' }, fault)
+    const { manifest } = IMAGE
+    const put = upstream.putManifest(NAME, parseReference('v1'), { ...manifest, once: true })
+    t.match((await settled(clock, failureOf(put))).failure, /unavailable|rate-limited/)
+    await clock.advance(60_000)
+    t.equal(handle.hits, 1, JSON.stringify(fault))
+  }
+})
+
 t.test('R149: an outage that stays is given up within the time of a chain', async t => {
   const stub = await startStub(t)
   stub.fault({ method: 'PUT' }, failure(503))

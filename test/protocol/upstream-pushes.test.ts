@@ -182,6 +182,27 @@ t.test('R151: a mirror is never written to', async t => {
   t.equal(stub.count({ status: 201 }), 4)
 })
 
+t.test(
+  'R151: without its mirrors an upstream is asked and written to at the registry alone',
+  async t => {
+    const mirror = await startStub(t)
+    const stub = await startStub(t)
+    mirror.addImage(NAME, 'latest', IMAGE)
+    const { upstream } = openUpstream(t, stub.url, { mirrors: [new URL(mirror.url)] })
+    const reference = parseReference('latest')
+    await upstream.headManifest(NAME, reference)
+    t.equal(mirror.count(), 1)
+    const alone = upstream.withoutMirrors
+    if (alone === undefined) throw new Error('it has mirrors')
+    t.equal((await failureOf(alone.headManifest(NAME, reference))).failure, 'not-found')
+    await alone.pushBlob(NAME, sourceOf(BLOB))
+    t.equal((await alone.headBlob(NAME, BLOB.digest)).sizeBytes, BLOB.sizeBytes)
+    t.equal(mirror.count(), 1)
+    t.equal(alone.health().breaker, 'closed')
+    t.equal(openUpstream(t, stub.url).upstream.withoutMirrors, undefined)
+  },
+)
+
 t.test('R117: include and exclude hold for what is pushed, too', async t => {
   const stub = await startStub(t)
   const { upstream } = openUpstream(t, stub.url, { include: ['library/other'] })

@@ -1,0 +1,56 @@
+// What is asked of a namespace, as the Upstream port has it: each question with its lane, and with what a mirror's answer is worth.
+import type { Clock } from '../registry/ports/clock.ts'
+import type { Upstream } from '../registry/ports/upstream.ts'
+import { getBlob, headBlob } from './blobs.ts'
+import type { Ask } from './endpoints.ts'
+import { getManifest, headManifest } from './manifests.ts'
+import type { NameRules } from './name-rules.ts'
+import type { Profile } from './profiles.ts'
+import { listReferrers } from './referrers.ts'
+import { listTags } from './tags.ts'
+
+export type Reads = Pick<
+  Upstream,
+  'headManifest' | 'getManifest' | 'headBlob' | 'getBlob' | 'listTags' | 'listReferrers'
+>
+
+export interface ReadParts {
+  readonly ask: Ask
+  readonly clock: Clock
+  readonly profile: Omit<Profile, 'apiUrl'>
+  readonly rules: NameRules
+}
+
+export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
+  const { assertAllowed } = rules
+  return {
+    headManifest: async (name, reference, signal) => {
+      assertAllowed(name)
+      return ask(headManifest({ name, reference }, clock), { lane: 'api', signal })
+    },
+    getManifest: async (name, reference, signal) => {
+      assertAllowed(name)
+      return ask(getManifest({ name, reference }, clock), { lane: 'api', signal })
+    },
+    headBlob: async (name, digest, signal) => {
+      assertAllowed(name)
+      return ask(headBlob({ name, digest }, clock, profile.headBlob), { lane: 'blob', signal })
+    },
+    getBlob: async (name, digest, request, signal) => {
+      assertAllowed(name)
+      return ask(getBlob({ name, digest }, request, clock), { lane: 'blob', signal })
+    },
+    listTags: async (name, signal) => {
+      assertAllowed(name)
+      const suffices = ({ tags }: { tags: readonly unknown[] }) => tags.length > 0
+      return ask(listTags(name, clock, profile.tagsPageMax), { lane: 'api', signal, suffices })
+    },
+    listReferrers: async (name, digest, signal) => {
+      assertAllowed(name)
+      // A mirror that does not know the subject says "nobody" as well.
+      const suffices = ({ manifests }: { manifests: readonly unknown[] }) => manifests.length > 0
+      const work = listReferrers({ name, digest }, clock, profile.referrersApi)
+      return ask(work, { lane: 'api', signal, suffices })
+    },
+  }
+}
