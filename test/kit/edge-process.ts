@@ -11,7 +11,7 @@ import { type RawAnswer, send, type SentRequest } from './raw-client.ts'
 export interface EdgeOptions {
   /** `upstreams:` of the configuration: `{ 'docker.io': { url: stub.url, http: true } }`. */
   readonly upstreams?: Readonly<Record<string, unknown>>
-  /** Further top-level keys; they win over what stands here. */
+  /** Further top-level keys; they win over what stands here, and those of `storage` are added to it. */
   readonly config?: Readonly<Record<string, unknown>>
   readonly env?: Readonly<Record<string, string>>
   /** Data and configuration go here instead of a fresh directory, and stay after stop(). */
@@ -131,10 +131,14 @@ function configOf(options: EdgeOptions, directory: string, dataDirectory: string
   return {
     http: { addr: '127.0.0.1:0' },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
-    storage: { rootdirectory: dataDirectory },
     ...(options.upstreams === undefined ? {} : { upstreams: options.upstreams }),
     ...options.config,
+    storage: { rootdirectory: dataDirectory, ...asKeys(options.config?.['storage']) },
   }
+}
+
+function asKeys(value: unknown): object {
+  return typeof value === 'object' && value !== null ? value : {}
 }
 
 interface Running {

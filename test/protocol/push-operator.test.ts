@@ -143,6 +143,44 @@ t.test(
   },
 )
 
+t.test(
+  'R92: a push that goes on at once and is refused there is one line that says what to do',
+  async t => {
+    const auth = { scheme: 'basic', username: 'site', password: 'right' }
+    const { edge } = await start(t, {
+      stub: { auth },
+      config: { repositories: [{ match: `${HOST}/**`, push: 'forward' }], default: HOST },
+    })
+    t.equal(await push(edge, 'team/app:v1', one), 403)
+    const lines = edge.lines().filter(line => line['status'] === 403)
+    t.match(lines, [
+      {
+        level: 'warn',
+        msg: 'request completed',
+        errorCode: 'DENIED',
+        error: {
+          message: /registry\.example\.com refused this edge's push to team\/app: the credentials/,
+          cause: { hint: /credentials/ },
+        },
+      },
+    ])
+  },
+)
+
+t.test('a push that finds no room is refused in words, and the log says what to do', async t => {
+  const { edge } = await start(t, { config: { ...QUEUED, storage: { maxsize: '2KiB' } } })
+  const client = createPushClient(edge.url)
+  t.teardown(() => client.close())
+  const answer = await edge.settle(client.blob('localhost/app', Buffer.alloc(4_000)))
+  t.equal(answer.status, 503)
+  t.match(answer.body, /storage\.maxsize/)
+  t.match(await edge.untilLogged('storage failed'), {
+    level: 'error',
+    failure: 'full',
+    hint: /storage\.maxsize/,
+  })
+})
+
 t.test('a lost catalog is built from facts: no push, no tag and no delivery is lost', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-lost-'))
   t.teardown(() => rm(directory, { recursive: true }))
