@@ -36,18 +36,16 @@ export async function conclude(
     return waitFor(parts, entry, { waitMs: doubtLeftMs, reason })
   }
   const attempts = entry.attempts + 1
-  const told = final.kind === 'park' ? final : { reason: undefined, hint: undefined }
-  if (final.kind === 'delivered') await parts.takeOut(entry, final.settled)
-  else {
-    const { nextAtMs } = entry
-    const { reason } = final
-    const change = { state: 'parked', attempts, nextAtMs, reason, inDoubt: false } as const
-    await parts.catalog.changeDelivery(entry.id, change)
+  if (final.kind === 'delivered') {
+    await parts.takeOut(entry, final.settled)
+    const told = { reason: undefined, hint: undefined }
+    return tell(parts, entry, { outcome: 'delivered', attempts, durationMs, ...told })
   }
-  tell(parts, entry, { outcome: KINDS[final.kind], attempts, durationMs, ...told })
+  const { reason, hint } = final
+  const change = { state: 'parked', attempts, nextAtMs: entry.nextAtMs, reason } as const
+  await parts.catalog.changeDelivery(entry.id, { ...change, inDoubt: false })
+  tell(parts, entry, { outcome: 'parked', attempts, durationMs, reason, hint })
 }
-
-const KINDS = { delivered: 'delivered', park: 'parked' } as const
 
 type Retry = Extract<Outcome, { kind: 'retry' }>
 

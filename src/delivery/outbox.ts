@@ -136,7 +136,7 @@ export class Outbox {
     if (barredMs > 0 || this.#memory.isHurried(entry.key)) return barredMs
     const dueMs = entry.nextAtMs - this.#parts.clock.nowMs()
     // Nobody waits longer, and what is new does not wait at all: the clock was set back since.
-    return dueMs > LONGEST_WAIT_MS || entry.nextAtMs <= entry.createdAtMs ? 0 : dueMs
+    return dueMs > LONGEST_WAIT_MS || entry.nextAtMs === entry.createdAtMs ? 0 : dueMs
   }
 
   #hasPlace(lane: string): boolean {

@@ -27,7 +27,10 @@ export interface Fate {
   readonly arrives?: Promise<unknown>
   /** It is never carried out; this is the answer. */
   readonly error?: UpstreamError
-  /** The caller is told that there was no answer: when it was carried out (`cut`), or when this resolves, if that is sooner. */
+  /**
+   * The caller is told that there was no answer: when it was carried out (`cut`), or when this resolves, if that is sooner. Or else what
+   * this rejects with, as a proxy before the registry may answer.
+   */
   readonly told?: 'cut' | Promise<unknown>
 }
 

@@ -5,8 +5,8 @@ import type { Random } from './seeded.ts'
 import type { Fate, ModelCall } from './upstream-model.ts'
 
 /**
- * `clear`; `down`: nothing connects; `flapping`: every third request is cut before or after it was carried out; `failing`: 5xx, some of which
- * come from a proxy before a registry that carries it out; `limited`: 429; `denied`: the password ran out; `slow`: requests take up to
+ * `clear`; `down`: nothing connects; `flapping`: every third request is cut before or after it was carried out; `failing`: 5xx, some of them
+ * from a proxy before a registry that carries it out, and late; `limited`: 429; `denied`: the password ran out; `slow`: requests take up to
  * LATE_MAX_MS, far longer than anybody waits for an answer.
  */
 export const WEATHERS = [
@@ -31,6 +31,7 @@ export function fateIn(
   { clock, random }: { clock: ManualClock; random: Random },
 ): Fate {
   const soon = () => clock.sleep(random.between(5, 400))
+  const late = () => clock.sleep(random.between(1_000, LATE_MAX_MS))
   switch (weather) {
     case 'clear':
       return { arrives: soon() }
@@ -42,22 +43,22 @@ export function fateIn(
         ? { arrives: soon(), told: 'cut' }
         : { arrives: soon(), error: new UpstreamError('unavailable', 'the connection broke') }
     case 'failing':
-      return random.oneIn(3)
-        ? { arrives: soon(), told: 'cut' }
-        : { arrives: soon(), error: serverError() }
+      if (random.oneIn(2)) return { arrives: soon(), error: serverError() }
+      if (!isWrite(call)) return { arrives: soon() }
+      return { arrives: late(), told: soon().then(() => Promise.reject(serverError())) }
     case 'limited':
       return random.oneIn(2) ? { arrives: soon() } : { arrives: soon(), error: rateLimited(random) }
     case 'denied':
       return { arrives: soon(), error: new UpstreamError('denied', 'not you', { status: 401 }) }
     case 'slow': {
-      const isLate = /^(?:put|push)/.test(call.does) && random.oneIn(3)
-      if (!isLate) return { arrives: soon() }
-      return {
-        arrives: clock.sleep(random.between(1_000, LATE_MAX_MS)),
-        told: clock.sleep(GIVEN_UP_MS),
-      }
+      if (!isWrite(call) || !random.oneIn(3)) return { arrives: soon() }
+      return { arrives: late(), told: clock.sleep(GIVEN_UP_MS) }
     }
   }
+}
+
+function isWrite({ does }: ModelCall): boolean {
+  return does.startsWith('put') || does.startsWith('push')
 }
 
 function serverError(): UpstreamError {

@@ -19,7 +19,7 @@ import { type Image, makeImage, makeIndex } from '../kit/image.ts'
 import { createRandom, type Random } from '../kit/seeded.ts'
 import { fateIn, type Weather, WEATHERS } from '../kit/weather.ts'
 
-const RUNS = 60
+const RUNS = 100
 const STEPS_MAX = 80
 /** Kills must hit a request that is late, and a push of the same tag follow: a few in a hundred lives. */
 const CONTROL_RUNS = 500
