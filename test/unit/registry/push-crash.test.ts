@@ -138,7 +138,7 @@ async function breakAt(
     t.equal(said, points, `${told} the facts say what the catalog says`)
     const ids = (await catalog.listDeliveriesOf(repositoryKey(repository))).map(({ id }) => id)
     t.same(
-      (await factsOf(facts, 'delivery')).map(({ id }) => id).sort(),
+      (await factsOf(facts, 'delivery')).map(({ id }) => id).sort((a, b) => a - b),
       ids,
       `${told} of the outbox too`,
     )
