@@ -1,0 +1,107 @@
+// Goal: what was kept on disk for a delivery's sake goes with it, and nothing that something else needs. Method: the facts that are left
+// after deliveries to a registry as a model, with other entries and other rules beside them.
+import t from 'tap'
+import { parseRepositoryKey } from '../../../src/oci/reference.ts'
+import { createWorld } from '../../kit/delivery-world.ts'
+import { makeImage } from '../../kit/image.ts'
+
+const app = parseRepositoryKey('docker.io/team/app')
+const first = makeImage({ seed: 'first', layers: [10] })
+const second = makeImage({ seed: 'second', layers: [10] })
+
+type World = ReturnType<typeof createWorld>
+
+async function deliver(world: World) {
+  const process = world.start()
+  await world.clock.advance(0)
+  await process.deliveries.stop()
+}
+
+async function kinds(world: World) {
+  const found: string[] = []
+  for await (const fact of world.facts.list()) found.push(fact.kind)
+  return found.sort()
+}
+
+t.test('once it is delivered nothing is left of an entry', async t => {
+  const world = createWorld()
+  await world.push(first, { repository: app, tags: ['v1', 'latest'] })
+  t.same(await kinds(world), ['delivery', 'manifest', 'tag', 'tag'])
+  await deliver(world)
+  t.same(await kinds(world), [])
+})
+
+t.test('what another entry needs stays', async t => {
+  const world = createWorld()
+  world.model.refused.add(second.manifest.digest)
+  await world.push(first, { repository: app, tags: ['v1'] })
+  await world.push(second, { repository: app, tags: ['v1', 'v2'] })
+  await deliver(world)
+  const tags = await world.factsOf('tag')
+  t.match(tags, [{ tag: 'v1', digest: second.manifest.digest }, { tag: 'v2' }])
+  t.match(await world.factsOf('manifest'), [{ digest: second.manifest.digest }])
+  t.equal((await world.factsOf('delivery')).length, 1)
+})
+
+t.test('the manifest of two entries stays until both are delivered', async t => {
+  const world = createWorld()
+  await world.push(first, { repository: app, tags: ['v1'] })
+  const other = await world.push(first, { repository: app, tags: ['v2'] })
+  await world.catalog.changeDelivery(other, {
+    state: 'parked',
+    attempts: 1,
+    nextAtMs: 0,
+    reason: undefined,
+  })
+  await deliver(world)
+  t.same(await kinds(world), ['delivery', 'manifest', 'tag'])
+})
+
+t.test('where the rules keep pushes here by now, facts are for good', async t => {
+  const world = createWorld()
+  await world.push(first, { repository: app, tags: ['v1'] })
+  world.policy.push = 'store'
+  await deliver(world)
+  t.same(await kinds(world), ['manifest', 'tag'])
+})
+
+t.test(
+  'the facts go before the entry: after a crash in between it is delivered once more, not found again',
+  async t => {
+    const world = createWorld()
+    await world.push(first, { repository: app, tags: ['v1'] })
+    const { removeDelivery } = world.catalog
+    Object.assign(world.catalog, { removeDelivery: () => new Promise(() => {}) })
+    const killed = world.start()
+    await world.clock.advance(0)
+    killed.life.end()
+    t.same(await kinds(world), [])
+    t.equal((await world.entries()).length, 1)
+    Object.assign(world.catalog, { removeDelivery })
+    const { deliveries } = world.start()
+    await world.clock.advance(600_000)
+    await deliveries.stop()
+    t.same(await world.entries(), [])
+  },
+)
+
+t.test('a push that is under way in the repository is waited for', async t => {
+  const world = createWorld()
+  await world.push(first, { repository: app, tags: ['v1'] })
+  const { deliveries, turns } = world.start()
+  const push = Promise.withResolvers<void>()
+  const pushed = turns.take('docker.io/team/app', async () => {
+    await push.promise
+    await world.push(second, { repository: app, tags: ['v1'] })
+  })
+  await world.clock.advance(0)
+  t.equal((await world.entries()).length, 1, 'it is there, but not taken out')
+  world.model.fate = () => ({ arrives: new Promise(() => {}) })
+  push.resolve()
+  await pushed
+  await world.clock.advance(0)
+  t.match(await world.factsOf('tag'), [{ tag: 'v1', digest: second.manifest.digest }])
+  const stopped = deliveries.stop()
+  await world.clock.advance(10_000)
+  await stopped
+})
