@@ -31,7 +31,7 @@ function imageNamed(seed: string): Pushed {
   return { layer, config, manifest: manifestOver(config, [layer]) }
 }
 
-/** Resolves with what was acknowledged: paths that must be there from now on. Never rejects. */
+/** Until something is refused. Resolves with what was acknowledged: paths that must be there from now on. Never rejects. */
 async function push(url: string, repository: string, image: Pushed) {
   const client = createPushClient(url)
   const acknowledged: string[] = []
@@ -39,8 +39,8 @@ async function push(url: string, repository: string, image: Pushed) {
   try {
     for (const blob of [image.layer, image.config]) {
       const { status, headers } = await client.blob(repository, blob)
-      if (status === 201) acknowledged.push(String(headers['location']))
-      else refusals.push(status)
+      if (status !== 201) return { acknowledged, refusals: [status], whole: false }
+      acknowledged.push(String(headers['location']))
     }
     const { status, headers } = await client.manifest(repository, 'v1', image.manifest)
     if (status === 201) {
