@@ -9,14 +9,6 @@ import { BODY_IDLE_MS } from './limits.ts'
 
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 
-/** The client left in the middle of its body: nobody's failure, and nobody is there to be answered. */
-export class ClientLeftError extends Error {
-  constructor() {
-    super('the client closed the connection before the end of the body')
-    this.name = 'ClientLeftError'
-  }
-}
-
 /** Does the sender hold its body back until it is told to go on? */
 export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '')
@@ -24,7 +16,8 @@ export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boole
 
 /**
  * Nothing is read before the first pull. Can be left at any piece; what remains then stays on the connection, which ends with the
- * answer. To be iterated once. Its iterator throws ClientLeftError; RegistryError UNSUPPORTED 408; what breakBody was given.
+ * answer. To be iterated once. Its iterator throws when the client left, and then nobody is there to be answered; RegistryError
+ * UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke off.
  */
 export function readBody(exchange: Exchange, clock: Clock): AsyncIterable<Uint8Array> {
   return hasBody(exchange.request) ? pieces(exchange, clock) : NOTHING
@@ -87,7 +80,7 @@ function createWait({ request, body }: Exchange, clock: Clock): Wait {
     wake()
   }
   const onClose = () => {
-    if (!request.readableEnded) fail(new ClientLeftError())
+    if (!request.readableEnded) fail(new Error('the client left in the middle of the body'))
   }
   request.on('readable', wake)
   request.on('end', wake)

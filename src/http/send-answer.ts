@@ -37,7 +37,7 @@ export async function sendAnswer(
     return
   }
   // Node would keep the head back until the end.
-  if (bytes === undefined || bytes.length === 0) response.flushHeaders()
+  if (bytes === undefined) response.flushHeaders()
   else response.write(bytes)
   await dropBody(exchange, deps.clock)
   response.end()

@@ -12,7 +12,7 @@ import { failureAnswer } from './error-response.ts'
 import { createExchange, type Exchange, summarize } from './exchange.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
 import type { MemoryBudget } from './memory-budget.ts'
-import { breakBody, ClientLeftError } from './request-body.ts'
+import { breakBody } from './request-body.ts'
 import type { RequestIdOf } from './request-id.ts'
 import { sendAnswer } from './send-answer.ts'
 
@@ -93,8 +93,7 @@ async function answerExchange(
     const answer = await dispatch(exchange, { ...deps, checkCapacity })
     await sendAnswer(exchange, answer, deps)
   } catch (error) {
-    // Nobody is there to be answered, and it was nobody's failure.
-    if (!(error instanceof ClientLeftError)) await sendFailure(exchange, error, deps)
+    await sendFailure(exchange, error, deps)
   }
 }
 
