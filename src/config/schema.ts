@@ -65,7 +65,7 @@ const STORAGE_KEYS = group('Where content is kept, and how much of it.', {
   }),
   maxsize: value(SIZE, {
     description:
-      'What the data directory may take: a size, or a share of the file system that holds it. Beyond it, content is passed on and not kept.',
+      'What the data directory may take: a size, or a share of the file system that holds it. Beyond it, what is pulled is passed on and not kept, and pushes are refused.',
     default: '80%',
     reload: false,
   }),
