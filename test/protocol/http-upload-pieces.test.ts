@@ -140,7 +140,7 @@ t.test(
       t.equal(locationOf(answer), target)
       t.ok(target.endsWith(answer.headers['docker-upload-uuid'] ?? 'none'))
       t.equal(answer.headers['content-length'], undefined)
-    t.equal(answer.headers['cache-control'], 'no-store')
+      t.equal(answer.headers['cache-control'], 'no-store')
     }
     await send('PUT', withDigest(target, digestOf(Buffer.from('abc'))))
     for (const gone of [target, `${UPLOADS}never-given-out`, `${UPLOADS}no.id`]) {
