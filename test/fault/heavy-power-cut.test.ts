@@ -19,7 +19,7 @@ const CUTS = Number(process.env['CUTS'] ?? '20')
 const CONTROL_CUTS_MAX = 5
 const WRITERS = 4
 const DISK_MIB = 600
-const ACKNOWLEDGEMENTS_MAX = 60
+const ACKNOWLEDGEMENTS_MAX = 120
 /** Where Debian puts it. */
 const EATMYDATA = '/usr/lib/x86_64-linux-gnu/libeatmydata.so'
 /** A push is answered within a second; a round takes some three. */
