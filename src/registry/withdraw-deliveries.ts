@@ -40,9 +40,9 @@ async function replace(
   repository: Repository,
   { entry, delivery }: { entry: Delivery; delivery: ManifestDelivery },
 ): Promise<void> {
-  const { id, createdAtMs: atMs, state, attempts, nextAtMs, inDoubt, reason } = entry
+  const { id, createdAtMs: atMs, state, attempts, nextAtMs, reason } = entry
   const fact = formatDelivery(repository, delivery, { id, atMs })
   await facts.write([{ kind: 'delivery', ...fact }])
   const { payload } = fact
-  await catalog.changeDelivery(id, { state, attempts, nextAtMs, inDoubt, reason, payload })
+  await catalog.changeDelivery(id, { state, attempts, nextAtMs, reason, payload })
 }

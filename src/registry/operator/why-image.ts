@@ -6,6 +6,7 @@ import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
 import { findStandIn } from '../previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator.ts'
+import { pushedTagSentence } from './pushed-tag.ts'
 
 export interface Explanation {
   readonly image: string
@@ -14,7 +15,7 @@ export interface Explanation {
   readonly upstream: string | undefined
   readonly offline: boolean
   readonly digest: string | undefined
-  /** When the upstream last confirmed the tag, and when the tag last moved. */
+  /** When the upstream last confirmed the tag (undefined for one that was pushed here), and when the tag last moved. */
   readonly checkedAtMs: number | undefined
   readonly changedAtMs: number | undefined
   readonly ttlMs: number | undefined
@@ -43,7 +44,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
       : compileTtl(namespace.policy)(repository, reference.tag)
   const nowMs = deps.clock.nowMs()
   const freshness =
-    tag === undefined || ttlMs === undefined
+    tag === undefined || tag.local || ttlMs === undefined
       ? undefined
       : freshnessOf(tag.checkedAtMs, ttlMs, nowMs)
   const previous =
@@ -56,7 +57,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
     upstream: namespace?.upstream.registry,
     offline: namespace?.policy.offline ?? false,
     digest,
-    checkedAtMs: tag?.checkedAtMs,
+    checkedAtMs: tag?.local === true ? undefined : tag?.checkedAtMs,
     changedAtMs: tag?.changedAtMs,
     ttlMs,
     freshness,
@@ -64,7 +65,9 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
     complete,
     nowMs,
     now: [
-      ...nameSentences(found, { namespace, freshness, nowMs }),
+      ...(tag?.local === true && namespace !== undefined
+        ? [await pushedTagSentence(deps.catalog, repository, tag)]
+        : nameSentences(found, { namespace, freshness, nowMs })),
       contentSentence({ known: fact !== undefined, complete, namespace }),
       ...previousSentences(previous, namespace),
     ],

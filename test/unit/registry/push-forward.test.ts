@@ -166,6 +166,19 @@ t.test('R115: a 404 that was remembered does not hide what is pushed', async t =
   }
 })
 
+t.test('R119: what was pushed and then deleted here comes from the upstream again', async t => {
+  const { upstream } = takingUpstream()
+  const { registry } = createEngine({
+    policies: [{ match: 'docker.io/**', push: 'forward', deletable: true }],
+    upstream,
+  })
+  const request = digested(manifest.digest)
+  await t.rejects(registry.pullManifest(app, request), { code: 'MANIFEST_UNKNOWN' })
+  await pushDocument(registry, app, { document: manifest })
+  await registry.deleteManifest(app, request.reference)
+  t.match(await registry.pullManifest(app, request), { source: 'miss' })
+})
+
 t.test('R115: a list that is kept for a moment has a pushed tag at once', async t => {
   const { upstream } = takingUpstream()
   const { registry } = forwarding(upstream)

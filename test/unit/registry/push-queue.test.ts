@@ -180,6 +180,29 @@ t.test('R113: what the upstream has need not be here', async t => {
   t.equal((await deliveriesOf(catalog)).length, 1)
 })
 
+t.test(
+  'R118: a blob that is deleted while the upstream is asked about others is missing',
+  async t => {
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<void>()
+    const { registry } = queueing({
+      headBlob: async () => {
+        asked.resolve()
+        await answer.promise
+        return { sizeBytes: 10 }
+      },
+    })
+    const { digest } = image.config
+    await pushWhole(registry, app, image.config.bytes())
+    const push = pushDocument(registry, app, { document: manifest, reference: 'v1' })
+    await asked.promise
+    await registry.deleteBlob(app, digest)
+    answer.resolve()
+    await t.rejects(push, { code: 'MANIFEST_BLOB_UNKNOWN', detail: { digests: [digest] } })
+    await t.rejects(registry.pullManifest(app, tagged('v1')), { code: 'MANIFEST_UNKNOWN' })
+  },
+)
+
 t.test('R113: content that was only cached is kept once a pushed manifest lists it', async t => {
   const bytes = Buffer.from('cached')
   const config = { mediaType: 'application/x', digest: digestOf(bytes), size: bytes.length }

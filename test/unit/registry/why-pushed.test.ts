@@ -1,0 +1,48 @@
+// Goal: an operator is told that a tag was pushed here and what becomes of it, without any upstream being asked. Method: the operator's
+// side of the engine over in-memory twins.
+import t from 'tap'
+import { repositoryKey } from '../../../src/oci/reference.ts'
+import { explainImage } from '../../../src/registry/operator/why-image.ts'
+import type { PushMode } from '../../../src/registry/repository-policy.ts'
+import { createEngine, repositoryOf } from '../../kit/engine.ts'
+import { makeImage } from '../../kit/image.ts'
+import { pushImage } from '../../kit/push-image.ts'
+
+const app = repositoryOf('team/app')
+const NAME = 'docker.io/team/app:v1'
+
+async function pushed(push: PushMode) {
+  const engine = createEngine({ policies: [{ match: 'docker.io/**', push }] })
+  await pushImage(engine.registry, app, makeImage({ seed: 'why', layers: [10] }), 'v1')
+  await engine.clock.advance(3_600_000)
+  const why = () =>
+    explainImage(
+      {
+        ...engine,
+        namespaces: { find: () => engine.namespace, list: () => [engine.namespace] },
+        policies: { find: repository => engine.registry.policyOf(repository) },
+        maxStorageBytes: Infinity,
+        version: '0',
+        nudgeDeliveries: () => {},
+        traffic: () => Promise.reject(new Error('nobody asks')),
+      },
+      NAME,
+    )
+  return { ...engine, why }
+}
+
+t.test('a queued tag waits for its delivery, and a parked one says where to look', async t => {
+  const { why, catalog } = await pushed('queue')
+  const told = await why()
+  t.match(told, { complete: true, checkedAtMs: undefined, freshness: undefined })
+  t.match(told.now[0], /pushed here, and waits to be delivered to docker.io as entry 1/)
+  const [entry] = await catalog.listDeliveriesOf(repositoryKey(app))
+  const change = { state: 'parked', attempts: 1, nextAtMs: 0, reason: 'refused' } as const
+  await catalog.changeDelivery(entry?.id ?? 0, change)
+  t.match((await why()).now[0], /parked: "entrepot queue ls" says why at entry 1/)
+})
+
+t.test('a tag that is kept here says so', async t => {
+  const { why } = await pushed('store')
+  t.match((await why()).now, [/kept here: docker.io is not asked/, /no byte would be fetched/])
+})
