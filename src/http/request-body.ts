@@ -15,12 +15,13 @@ export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boole
 }
 
 /**
- * Nothing is read before the first pull. Can be left at any piece; what remains then stays on the connection, which ends with the
- * answer. To be iterated once. Its iterator throws when the client left, and then nobody is there to be answered; RegistryError
+ * Nothing is read before the first pull. Can be left at any time, also while a piece is waited for; what remains then stays on
+ * the connection, which ends with the answer. To be iterated once. Its iterator throws when the client left, and then nobody is there to be answered; RegistryError
  * UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke off.
  */
 export function readBody(exchange: Exchange, clock: Clock): AsyncIterable<Uint8Array> {
-  return hasBody(exchange.request) ? pieces(exchange, clock) : NOTHING
+  if (!hasBody(exchange.request)) return NOTHING
+  return { [Symbol.asyncIterator]: () => iterate(exchange, clock) }
 }
 
 const NOTHING: AsyncIterable<Uint8Array> = {
@@ -37,36 +38,55 @@ export function breakBody({ request, body }: Exchange): void {
   body.wake?.()
 }
 
-async function* pieces(exchange: Exchange, clock: Clock): AsyncGenerator<Uint8Array> {
-  const { request, response, record, body } = exchange
+/** By hand and not a generator, which could be left only at a piece: a newer request may end one whose client has gone quiet. */
+function iterate(exchange: Exchange, clock: Clock): AsyncIterator<Uint8Array, undefined> {
+  const { request, record, body } = exchange
+  let wait: Wait | undefined
+  let isOver = false
+
+  function leave(): { done: true; value: undefined } {
+    isOver = true
+    wait?.release()
+    return { done: true, value: undefined }
+  }
+
+  return {
+    async next() {
+      wait ??= begin(exchange, clock)
+      while (!isOver) {
+        const piece = request.read() as Uint8Array | null
+        if (piece !== null) {
+          record.receivedBytes += piece.length
+          return { done: false, value: piece }
+        }
+        if (request.readableEnded) {
+          body.read = 'whole'
+          return leave()
+        }
+        if (body.failure !== undefined) {
+          leave()
+          throw body.failure
+        }
+        await wait.forMore()
+      }
+      return leave()
+    },
+    return: async () => leave(),
+  }
+}
+
+function begin(exchange: Exchange, clock: Clock): Wait {
+  const { request, response, body } = exchange
   if (body.read !== 'nothing') throw new TypeError('the body of a request is read once')
   body.read = 'part'
   if (awaitsContinue(request) && !response.destroyed) response.writeContinue()
-
-  const wait = createWait(exchange, clock)
-  try {
-    for (;;) {
-      const piece = request.read() as Uint8Array | null
-      if (piece !== null) {
-        record.receivedBytes += piece.length
-        yield piece
-      } else if (request.readableEnded) {
-        body.read = 'whole'
-        return
-      } else {
-        if (body.failure !== undefined) throw body.failure
-        await wait.forMore()
-      }
-    }
-  } finally {
-    wait.release()
-  }
+  return createWait(exchange, clock)
 }
 
 interface Wait {
   /** Resolves when there is more, the end, or a failure. */
   forMore(): Promise<void>
-  /** Takes listeners and timer away. */
+  /** Takes listeners and timer away, and ends the wait. */
   release(): void
 }
 
@@ -112,6 +132,7 @@ function createWait({ request, body }: Exchange, clock: Clock): Wait {
     },
     release() {
       over.abort()
+      wake()
       body.wake = undefined
       request.off('readable', wake)
       request.off('end', wake)

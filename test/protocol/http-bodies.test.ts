@@ -2,6 +2,7 @@
 // and answers whoever still listens. Method: exact bytes over sockets on loopback; the clock stands still unless a test moves it.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
+import { RegistryError } from '../../src/oci/errors.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
 import { APP, openUpload, turn, UPLOADS } from '../kit/open-upload.ts'
 
@@ -113,6 +114,26 @@ t.test('R100: a POST whose content breaks off leaves no upload behind', async t 
   await until('"code":"SIZE_INVALID"')
   t.match(registry.calls.at(-1), /^cancelUpload/)
   t.equal(registry.openUploads(), 0)
+})
+
+t.test('an engine that leaves a body while it waits for more lets go of it at once', async t => {
+  const { socket, head, registry, until, ended } = await openUpload(t)
+  const result = Promise.withResolvers<unknown>()
+  registry.appendUpload = async (_repository, _id, { body }) => {
+    const pieces = body[Symbol.asyncIterator]()
+    await pieces.next()
+    const pending = pieces.next()
+    await pieces.return?.()
+    result.resolve([await pending, await pieces.next()])
+    throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
+  }
+  socket.write(`${head(['Content-Length: 20'])}0123456789`)
+  await until('"code":"BLOB_UPLOAD_UNKNOWN"')
+  const done = { done: true, value: undefined }
+  t.same(await result.promise, [done, done])
+  socket.write('0123456789')
+  await ended
+  t.pass('what was left of the body was read and dropped')
 })
 
 t.test('R193: a body is read no faster than the engine takes it', async t => {
