@@ -10,7 +10,7 @@ import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import { bringManifest } from './bring-manifest.ts'
 import { failureOutcome } from './forward-failure.ts'
 import type { Attempt, Carry, Outcome } from './outcome.ts'
-import { overtake, type OvertakeParts } from './overtake.ts'
+import { createOvertake, type OvertakeParts } from './overtake.ts'
 import { putTags } from './put-tags.ts'
 import type { Trip } from './trip.ts'
 
@@ -57,14 +57,8 @@ async function forward(
   }
   const { digest, tags } = delivery
   const bytes = await bringManifest(trip, delivery)
-  await putTags(
-    trip,
-    { ...delivery, bytes },
-    {
-      attempt,
-      overtake: tag => overtake(parts, repository, { tag, before: entry.id }),
-    },
-  )
+  const overtake = createOvertake(parts, repository, entry.id)
+  await putTags(trip, { ...delivery, bytes }, { attempt, overtake })
   return { kind: 'delivered', settled: { repository, digest, tags: tags.map(({ tag }) => tag) } }
 }
 

@@ -4,21 +4,36 @@ import { repositoryKey, type Repository, type Tag } from '../oci/reference.ts'
 import { formatDelivery, parseDelivery } from '../registry/deliveries.ts'
 import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
+import type { Turns } from '../registry/turns.ts'
 
 export interface OvertakeParts {
   readonly catalog: Catalog
   readonly facts: FactStore
+  readonly turns: Pick<Turns, 'take'>
 }
 
-/** Takes `tag` from every entry of the repository that is older than `before`. Durable when it resolves. @throws StoreError */
-export async function overtake(
+/** Takes a tag from every entry of the repository that is older than `before`. Durable when it resolves. @throws StoreError */
+export function createOvertake(
   parts: OvertakeParts,
   repository: Repository,
-  { tag, before }: { tag: Tag; before: number },
-): Promise<void> {
-  const entries = await parts.catalog.listDeliveriesOf(repositoryKey(repository))
-  for (const { id } of entries.filter(entry => entry.id < before))
-    await overtakeOne(parts, repository, { tag, id })
+  before: number,
+): (tag: Tag) => Promise<void> {
+  const key = repositoryKey(repository)
+  // Asked once for all tags: none comes to be older.
+  let known: readonly Delivery[] | undefined
+  return async tag => {
+    known ??= (await parts.catalog.listDeliveriesOf(key)).filter(({ id }) => id < before)
+    const carrying = known.filter(({ payload }) => carries(payload, tag))
+    if (carrying.length === 0) return
+    // In its turn: no delete or operator takes them out meanwhile.
+    await parts.turns.take(key, async () => {
+      for (const { id } of carrying) await overtakeOne(parts, repository, { tag, id })
+    })
+  }
+}
+
+function carries(payload: string, tag: Tag): boolean {
+  return parseDelivery(payload)?.tags.some(each => each.tag === tag) ?? false
 }
 
 async function overtakeOne(
@@ -26,10 +41,10 @@ async function overtakeOne(
   repository: Repository,
   { tag, id }: { tag: Tag; id: number },
 ): Promise<void> {
-  // Read anew: the operator may have dropped it, or tried it again.
+  // Read anew: it may have been dropped, or tried again.
   const entry = await catalog.findDelivery(id)
   const delivery = entry === undefined ? undefined : parseDelivery(entry.payload)
-  if (entry === undefined || delivery?.tags.some(each => each.tag === tag) !== true) return
+  if (entry === undefined || delivery === undefined) return
   const { createdAtMs: atMs, state, attempts, nextAtMs } = entry
   const tags = delivery.tags.filter(each => each.tag !== tag)
   const rest = formatDelivery(repository, { ...delivery, tags }, { id, atMs })
@@ -38,8 +53,6 @@ async function overtakeOne(
   const reason = overtakenReason(entry, tag)
   const { payload } = rest
   await catalog.changeDelivery(id, { state, attempts, nextAtMs, reason, payload })
-  const isDropped = (await catalog.findDelivery(id)) === undefined
-  if (isDropped) await facts.remove([{ kind: 'delivery', id }])
 }
 
 function overtakenReason({ reason }: Delivery, tag: Tag): string {
