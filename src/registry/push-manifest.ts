@@ -33,8 +33,8 @@ export interface PushManifestDeps extends PushRules, CheckDeps, RecordPushDeps, 
   readonly queued: () => void
 }
 
-/** What the specification wants at least; each may carry what its upstream's tag is expected to be into an entry of the outbox. */
-export const PUSH_TAGS_MAX = 10
+/** The specification wants ten at least. An entry of the outbox has room for these, with a few digests that each may have upstream. */
+export const PUSH_TAGS_MAX = 50
 
 interface Pushed extends ManifestPush {
   readonly repository: Repository

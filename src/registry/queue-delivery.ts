@@ -16,6 +16,11 @@ import type { Catalog, NewDelivery } from './ports/catalog.ts'
 export const OUTBOX_MAX = 100_000
 /** One that is stuck leaves room for the others. */
 export const OUTBOX_REPOSITORY_MAX = 10_000
+/** Of the 64 KiB that an entry may take, what its tags may. */
+const TAGS_BYTES = 56 * 1024
+/** One tag of 128 characters with its names and quotes, and one sha512 digest with its own. */
+const TAG_BYTES = 160
+const DIGEST_BYTES = 140
 /** An upstream has to come back first, or an operator: clients wait no longer than this (R124). */
 const RETRY_AFTER_SECONDS = 60
 
@@ -36,10 +41,11 @@ export async function newDelivery(
   await requireRoom(catalog, repository, entries.length)
   const waiting = entries.map(({ payload }) => parseDelivery(payload))
   const undelivered = waiting.filter(each => each !== undefined)
+  const most = expectedMax(manifest.tags.length)
   const tags: DeliveredTag[] = []
   for (const tag of manifest.tags) {
     const known = await catalog.findTag(repository, tag)
-    tags.push({ tag, expected: expectedOf(tag, { known, undelivered }) })
+    tags.push({ tag, expected: expectedOf(tag, { known, undelivered }).slice(-most) })
   }
   return formatDelivery(repository, { ...manifest, tags }, { id: catalog.sequence(), atMs })
 }
@@ -77,5 +83,11 @@ function expectedOf(
   })
   // Kept here alone so far: should the upstream have something else under this tag, nobody here has seen it.
   const expected = earlier.length === 0 ? [known.digest] : earlier
-  return [...new Set(expected)].slice(-EXPECTED_MAX)
+  return [...new Set(expected)]
+}
+
+/** Many tags share the room of one entry. */
+function expectedMax(tags: number): number {
+  const fitting = Math.floor((TAGS_BYTES / tags - TAG_BYTES) / DIGEST_BYTES)
+  return Math.min(EXPECTED_MAX, fitting)
 }

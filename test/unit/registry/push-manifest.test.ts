@@ -67,14 +67,14 @@ t.test('R111: bytes that do not hash to the digest in the path are refused', asy
   t.equal(disk.blobs.size, others)
 })
 
-t.test('R112: a manifest is given up to ten tags by one request', async t => {
+t.test('R112: a manifest is given many tags by one request, and not any number', async t => {
   const { registry } = createEngine()
   await pushParts(registry, app, image)
   const tags = Array.from({ length: PUSH_TAGS_MAX }, (_, n) => `v${n}`)
   t.ok(tags.length >= 10)
   const pushed = await pushDocument(registry, app, { document: manifest, tags })
   t.same(pushed.tags, tags)
-  t.same((await registry.listTags(app, { limit: 99, after: undefined })).tags, tags)
+  t.same((await registry.listTags(app, { limit: 99, after: undefined })).tags, [...tags].sort())
   const more = pushDocument(registry, app, { document: manifest, tags: [...tags, 'one-more'] })
   await t.rejects(more, { code: 'TAG_INVALID', status: 414 })
   const both = pushDocument(registry, app, { document: manifest, reference: 'v1', tags: ['v2'] })
@@ -263,7 +263,20 @@ t.test('R115: a tag moves with each push, and its old manifest stays', async t =
 })
 
 t.test('R115: of racing pushes of one tag the last answered is what everybody sees', async t => {
-  const { registry, catalog, facts } = createEngine()
+  let waits = 8
+  const { registry, catalog, facts } = createEngine({
+    // The first writes take longest: what is in order afterwards was kept in order.
+    facts: facts => {
+      const write = facts.write.bind(facts)
+      return Object.assign(facts, {
+        write: async (...args: Parameters<typeof write>) => {
+          for (let turns = waits--; turns > 0; turns--)
+            await new Promise(resolve => setImmediate(resolve))
+          await write(...args)
+        },
+      })
+    },
+  })
   const images = Array.from({ length: 8 }, (_, n) => makeImage({ seed: `race ${n}`, layers: [4] }))
   for (const each of images) await pushParts(registry, app, each)
   const answered: Digest[] = []
@@ -271,10 +284,11 @@ t.test('R115: of racing pushes of one tag the last answered is what everybody se
     images.map(async each => {
       await pushDocument(registry, app, { document: each.manifest, reference: 'v1' })
       answered.push(each.manifest.digest)
-      t.match(await registry.headManifest(app, tagged('v1')), { digest: answered.at(-1) })
     }),
   )
   const last = answered.at(-1)
+  t.equal(last, images.at(-1)?.manifest.digest, 'they took turns')
+  t.match(await registry.headManifest(app, tagged('v1')), { digest: last })
   const { reference } = tagged('v1')
   t.match(await catalog.findTag(app, reference.tag), { digest: last, local: true })
   t.match(await factsOf(facts, 'tag'), [{ tag: 'v1', digest: last }])

@@ -7,6 +7,7 @@ import { repositoryKey } from '../../../src/oci/reference.ts'
 import { EXPECTED_MAX, parseDelivery } from '../../../src/registry/deliveries.ts'
 import type { Catalog, NewDelivery } from '../../../src/registry/ports/catalog.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { PUSH_TAGS_MAX } from '../../../src/registry/push-manifest.ts'
 import { OUTBOX_MAX, OUTBOX_REPOSITORY_MAX } from '../../../src/registry/queue-delivery.ts'
 import { createEngine, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
@@ -257,6 +258,21 @@ t.test('R116: of many pushes of one tag the entry knows the last ones', async t 
     await pushImage(registry, app, makeImage({ seed: `many ${n}`, layers: [1] }), 'v1')
   const last = (await deliveriesOf(catalog)).at(-1)
   t.equal(last?.tags[0]?.expected.length, EXPECTED_MAX)
+})
+
+t.test('R112: an entry has room for as many tags as a push may have', async t => {
+  const { registry, catalog, facts } = queueing(DOWN)
+  const tags = Array.from({ length: PUSH_TAGS_MAX }, (_, n) => `${n}`.padStart(128, 'v'))
+  for (let n = 0; n < 20; n++) {
+    const bytes = Buffer.from(JSON.stringify({ n }))
+    const digest = digestOf(bytes, 'sha512')
+    const anything = { digest, bytes, mediaType: 'application/vnd.example.anything.v1+json' }
+    await pushDocument(registry, app, { document: anything, tags })
+  }
+  const last = (await deliveriesOf(catalog)).at(-1)
+  t.equal(last?.tags.length, PUSH_TAGS_MAX)
+  t.ok((last?.tags[0]?.expected.length ?? 0) >= 5)
+  t.equal((await factsOf(facts, 'delivery')).length, 20)
 })
 
 t.test(
