@@ -6,6 +6,7 @@ import { rangeLength } from '../oci/range.ts'
 import type { Repository } from '../oci/reference.ts'
 import { type UploadChunk, UploadOrderError, type UploadState } from './answers.ts'
 import { BlobStream } from './forward-blob.ts'
+import { letGo } from './let-go.ts'
 import { StoreError } from './ports/blob-store.ts'
 import type { NoteEvent } from './ports/events.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
@@ -124,12 +125,15 @@ async function receive(
   let lookedAtBytes = 0
   for await (const piece of untilAborted(body, signal)) {
     const fitting = piece.subarray(0, limitBytes - cameBytes)
+    const fittingBytes = fitting.length
+    const isTooMuch = fittingBytes < piece.length
     await file.append(fitting)
-    cameBytes += fitting.length
-    upload.missingBytes = Math.max(0, upload.missingBytes - fitting.length)
+    cameBytes += fittingBytes
+    upload.missingBytes = Math.max(0, upload.missingBytes - fittingBytes)
     // A newer request need not wait for an upstream that stands still.
     if (upload.stream !== undefined) await unlessAborted(upload.stream.send(fitting), signal)
-    if (fitting.length < piece.length) throw otherSize(limitBytes, 'more')
+    else letGo(piece)
+    if (isTooMuch) throw otherSize(limitBytes, 'more')
     if (expectedBytes === undefined && cameBytes - lookedAtBytes >= LOOK_AGAIN_BYTES) {
       lookedAtBytes = cameBytes
       await space.check()

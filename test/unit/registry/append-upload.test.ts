@@ -255,3 +255,20 @@ t.test('R110: what a client is told to be here is in the file, whole piece or no
   await broken
   t.equal(buffered, 0)
 })
+
+t.test('append: the memory of a piece goes back as soon as it is written', async t => {
+  const { registry } = createEngine()
+  const { id } = await registry.startUpload(app, sha256)
+  const whole = Buffer.allocUnsafeSlow(70_000).fill('a')
+  const shared = Buffer.allocUnsafeSlow(20)
+  const part = shared.fill('b').subarray(0, 10)
+  async function* body() {
+    yield whole
+    yield part
+  }
+  await registry.appendUpload(app, id, { body: body(), range: undefined, lengthBytes: undefined })
+  t.equal((whole.buffer as ArrayBuffer).detached, true, 'nobody has to collect it')
+  t.equal(String(part), 'b'.repeat(10), 'what shares its memory with others is left alone')
+  const digest = digestOf(Buffer.concat([Buffer.alloc(70_000, 'a'), Buffer.alloc(10, 'b')]))
+  t.equal((await registry.finishUpload(app, id, { digest, chunk: nothing() })).digest, digest)
+})
