@@ -82,7 +82,6 @@ export async function rebuildDelivery(
     tags.length === delivery.tags.length
       ? entry
       : formatDelivery(repository, { ...delivery, tags }, { id: entry.id, atMs })
-  if (rest !== entry) await facts.write([{ kind: 'delivery', ...rest }])
   // Whose bytes are lost, an operator sees in the queue.
   if (manifest === undefined) await catalog.recordDelivery(rest)
   else
