@@ -2,6 +2,7 @@
 // and never lets the file grow past the length. The digest is checked by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
 import type { FillTask } from './fill.ts'
+import { letGo } from './let-go.ts'
 import { type FillFile, StoreError } from './ports/blob-store.ts'
 import { type UpstreamBlob, UpstreamError } from './ports/upstream.ts'
 import type { SharedHandle } from './shared-handle.ts'
@@ -125,6 +126,7 @@ async function append(
     if (overlap === chunk.length) continue
     knownBytes = 0
     await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
+    letGo(chunk)
   }
 }
 

@@ -137,7 +137,8 @@ export function blobAnswer(
   async function* body() {
     for (const [at, piece] of pieces.entries()) {
       if (at > 0) await wait()
-      yield piece
+      // Fresh ones: the reader gives their memory back.
+      yield Uint8Array.from(piece)
     }
   }
   return { offset: 0, totalBytes, validator: undefined, body: body(), ...head }
