@@ -1,10 +1,12 @@
-// HEAD by somebody who is about to push: clients ask what they need not send, and give up on anything but 200 and 404. Where pushes are
-// queued, an upstream that cannot be asked must not keep anybody from pushing; for everybody else a 404 would be a lie.
+// HEAD by somebody who may be about to push: clients ask what they need not send, and give up on anything but 200 and 404. So they are
+// told what is at the place that the push goes to, and not what this edge happens to have. Pulls of who may push ask as well, so an
+// upstream that gives no answer leaves everything as it is for readers.
 import { RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
+import type { Namespace } from './namespaces.ts'
 import { UpstreamError } from './ports/upstream.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
-import type { MissingCode } from './upstream-failure.ts'
+import { mayServeStale, type MissingCode } from './upstream-failure.ts'
 
 export interface Asker {
   readonly policies: RepositoryPolicies
@@ -17,18 +19,34 @@ export function isPushing({ policies, mayPush = false }: Asker, repository: Repo
   return mayPush && policies.find(repository).push !== 'deny'
 }
 
-/** Runs `ask`; whoever pushes into a queue is told that nothing is there when the upstream gave no answer. @throws RegistryError; what `ask` throws */
+/** And of one that goes to the upstream at once: what is here need not be there any more, or yet. */
+export function isForwarding(asker: Asker, repository: Repository): boolean {
+  return isPushing(asker, repository) && asker.policies.find(repository).push === 'forward'
+}
+
+/** Whom to ask: who pushes is not told what a mirror has. */
+export function askedFor(asker: Asker, repository: Repository, namespace: Namespace): Namespace {
+  const { withoutMirrors } = namespace.upstream
+  if (withoutMirrors === undefined || !isPushing(asker, repository)) return namespace
+  return { ...namespace, upstream: withoutMirrors }
+}
+
+/**
+ * Runs `ask`. When the upstream gave no answer: `here`, where there is that; else, for whoever pushes into a queue, that nothing is there,
+ * so that it is pushed. For all others a 404 would be a lie. @throws RegistryError; what `ask` throws
+ */
 export async function orAbsent<Answer>(
   asker: Asker,
-  { repository, missing }: { repository: Repository; missing: MissingCode },
+  { repository, missing, here }: { repository: Repository; missing: MissingCode; here?: Answer },
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
   try {
     return await ask()
   } catch (error) {
-    const isQueued =
-      isPushing(asker, repository) && asker.policies.find(repository).push === 'queue'
-    if (!isQueued || !(error instanceof UpstreamError) || error.failure === 'not-found') throw error
+    if (!(error instanceof UpstreamError) || error.failure === 'not-found') throw error
+    if (here !== undefined && mayServeStale(error)) return here
+    if (!isPushing(asker, repository) || asker.policies.find(repository).push !== 'queue')
+      throw error
     throw new RegistryError(
       missing,
       `this is not here in ${repositoryKey(repository)}, and ${repository.registry} could not be asked; what is pushed waits here until it can`,

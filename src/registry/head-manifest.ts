@@ -1,8 +1,8 @@
 // HEAD of a manifest, by tag or digest: as its GET without the bytes; a cold one costs one HEAD at the upstream (R44).
 import type { Digest } from '../oci/digest.ts'
-import type { Repository } from '../oci/reference.ts'
+import type { Repository, Tag } from '../oci/reference.ts'
 import type { ManifestAnswer, ManifestRequest } from './answers.ts'
-import { orAbsent } from './head-before-push.ts'
+import { type Asker, askedFor, isForwarding, isPushing, orAbsent } from './head-before-push.ts'
 import {
   answer,
   assertDeliverable,
@@ -30,25 +30,41 @@ export async function headManifest(
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
     const asker = { policies: deps.policies, mayPush: request.mayPush }
+    const context = { ...deps, namespace: askedFor(asker, repository, namespace) }
     return orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, () =>
-      headProxied({ ...deps, namespace }, repository, request),
+      request.reference.kind === 'digest'
+        ? headByDigest(context, repository, { digest: request.reference.digest, asker })
+        : headByTag(context, repository, { ...request, tag: request.reference.tag, asker }),
     )
   })
 }
 
-async function headProxied(
+async function headByDigest(
   context: ManifestContext,
   repository: Repository,
-  request: ManifestRequest,
+  { digest, asker }: { digest: Digest; asker: Asker },
 ): Promise<ManifestAnswer> {
-  const { reference } = request
-  if (reference.kind === 'digest') return headDigest(context, repository, reference.digest)
-  const { tag } = reference
-  const head = await resolving(context, repository, { tag, wantsBytes: false }, resolved =>
+  const isEnough = !isForwarding(asker, repository) || context.namespace.policy.offline
+  if (isEnough) return headDigest(context, repository, digest)
+  const here = await headHere(context, repository, { digest, failure: undefined })
+  const state = { repository, missing: 'MANIFEST_UNKNOWN', ...(here && { here }) } as const
+  return orAbsent(asker, state, () => headUpstream(context, repository, digest))
+}
+
+async function headByTag(
+  context: ManifestContext,
+  repository: Repository,
+  request: ManifestRequest & { tag: Tag; asker: Asker },
+): Promise<ManifestAnswer> {
+  const { tag } = request
+  // Who pushes what the tag is said to be here would not push it.
+  const mustAsk = isPushing(request.asker, repository)
+  const wanted = { tag, wantsBytes: false, mustAsk }
+  const head = await resolving(context, repository, wanted, resolved =>
     headResolved(context, repository, resolved),
   )
   if (isAccepted(request, head.mediaType)) return head
-  return withoutBytes(await pullTagged(context, repository, { ...request, tag }))
+  return withoutBytes(await pullTagged(context, repository, request))
 }
 
 async function headDigest(
@@ -62,6 +78,14 @@ async function headDigest(
   if (context.namespace.policy.offline) {
     throw offline(repository, 'the manifest is not here')
   }
+  return headUpstream(context, repository, digest)
+}
+
+async function headUpstream(
+  context: ManifestContext,
+  repository: Repository,
+  digest: Digest,
+): Promise<ManifestAnswer> {
   const { upstream } = context.namespace
   const reference = { kind: 'digest', digest } as const
   try {

@@ -37,11 +37,11 @@ export type ManifestContext = ManifestDeps & { readonly namespace: Namespace }
 export async function resolving(
   context: ManifestContext,
   repository: Repository,
-  { tag, wantsBytes }: { tag: Tag; wantsBytes: boolean },
+  { tag, ...wanted }: { tag: Tag; wantsBytes: boolean; mustAsk?: boolean },
   use: (resolved: ResolvedTag) => Promise<ManifestAnswer>,
 ): Promise<ManifestAnswer> {
   const { tags, namespace } = context
-  const resolved = await tags.resolve(repository, tag, { namespace, wantsBytes })
+  const resolved = await tags.resolve(repository, tag, { namespace, ...wanted })
   const useOrAskAnew = async () => {
     try {
       return await use(resolved)

@@ -11,14 +11,13 @@ import type { Fill } from './fill.ts'
 import type { Fills } from './fills.ts'
 import type { Flights } from './flights.ts'
 import { follow, readWhole } from './follow.ts'
-import { isPushing, orAbsent } from './head-before-push.ts'
 import type { Namespace, Namespaces } from './namespaces.ts'
 import { blobKey, type NegativeCache } from './negative-cache.ts'
 import type { BlobStore, StoredBlob } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
-import { type UpstreamBlobHead, UpstreamError } from './ports/upstream.ts'
+import type { UpstreamBlobHead } from './ports/upstream.ts'
 import type { Readers } from './readers.ts'
 import type { SharedHandle } from './shared-handle.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
@@ -68,43 +67,11 @@ export async function pullBlob(
   })
 }
 
-/** Never downloads the blob (R62). `mayPush` is explained at Registry. @throws RegistryError */
-export async function headBlob(
-  deps: PullBlobDeps,
-  repository: Repository,
-  digest: Digest,
-  { mayPush }: { mayPush?: boolean | undefined } = {},
-): Promise<BlobHead> {
-  const asker = { policies: deps.policies, mayPush }
-  return telling(repository, 'BLOB_UNKNOWN', async () => {
-    const namespace = deps.namespaces.find(repository.registry)
-    const stored = (await deps.catalog.isMember(repository, digest))
-      ? await deps.store.find(digest)
-      : undefined
-    if (stored !== undefined) {
-      return {
-        digest,
-        sizeBytes: stored.sizeBytes,
-        source: namespace === undefined ? 'local' : 'hit',
-      }
-    }
-    const upstream = requireUpstream(repository, namespace)
-    const declared = isPushing(asker, repository)
-      ? undefined
-      : await deps.catalog.sizeOf(repository, digest)
-    if (declared !== undefined) return { digest, sizeBytes: declared, source: 'miss' }
-    return orAbsent(asker, { repository, missing: 'BLOB_UNKNOWN' }, () =>
-      asking(deps, repository, digest, async () => {
-        const { sizeBytes } = await confirm(deps, repository, { digest, namespace: upstream })
-        if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }
-        throw new UpstreamError('invalid', 'the upstream does not tell the length of the blob')
-      }),
-    )
-  })
-}
-
 /** @throws RegistryError BLOB_UNKNOWN where nobody can be asked */
-function requireUpstream(repository: Repository, namespace: Namespace | undefined): Namespace {
+export function requireUpstream(
+  repository: Repository,
+  namespace: Namespace | undefined,
+): Namespace {
   if (namespace !== undefined && !namespace.policy.offline) return namespace
   const why = namespace === undefined ? 'is kept at this edge alone' : 'is configured offline'
   throw new RegistryError('BLOB_UNKNOWN', `the blob is not here and ${repository.registry} ${why}`)
@@ -162,7 +129,7 @@ async function isSomewhereElse(
 }
 
 /** Asks the upstream whether this repository has the blob; once for all who want to know at the same time. */
-function confirm(
+export function confirm(
   deps: PullBlobDeps,
   repository: Repository,
   { digest, namespace }: { digest: Digest; namespace: Namespace },
@@ -284,7 +251,8 @@ function following(
   }
 }
 
-async function asking<Answer>(
+/** One question about a blob; a 404 is remembered for a moment. */
+export async function asking<Answer>(
   deps: PullBlobDeps,
   repository: Repository,
   digest: Digest,

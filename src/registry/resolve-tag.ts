@@ -26,13 +26,14 @@ export class TagResolver {
   }
 
   /**
-   * `wantsBytes`: the document will be asked for next, so that a cold tag costs one GET and no HEAD before it.
+   * `wantsBytes`: the document will be asked for next, so that a cold tag costs one GET and no HEAD before it. `mustAsk`: what is known
+   * here is not fresh enough, however fresh it is.
    * @throws RegistryError offline; UpstreamError when the upstream says no, or fails and nothing servable is known
    */
   async resolve(
     repository: Repository,
     tag: Tag,
-    options: { namespace: Namespace; wantsBytes: boolean },
+    options: { namespace: Namespace; wantsBytes: boolean; mustAsk?: boolean },
   ): Promise<ResolvedTag> {
     const { catalog, clock } = this.#deps
     const { namespace } = options
@@ -48,11 +49,8 @@ export class TagResolver {
       return (await this.#standIn(repository, known, { namespace })) ?? fromKnown(known, 'hit')
     }
     if (known === undefined) return this.#questions.ask(repository, tag, { ...options, known })
-    const freshness = freshnessOf(
-      known.checkedAtMs,
-      this.#ttlMs(namespace, repository, tag),
-      clock.nowMs(),
-    )
+    const ttlMs = options.mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
+    const freshness = freshnessOf(known.checkedAtMs, ttlMs, clock.nowMs())
     if (freshness === 'fresh') return fromKnown(known, 'hit')
     const asked = this.#questions.ask(repository, tag, { ...options, known })
     if (freshness === 'grace') {

@@ -1,13 +1,14 @@
 // Goal: in `forward` mode the upstream's word is the client's, and from the answer on the edge says what the upstream says. Method: the
 // engine over in-memory twins, with an upstream that is written in the test.
 import t from 'tap'
-import type { Digest } from '../../../src/oci/digest.ts'
+import { type Digest, digestOf } from '../../../src/oci/digest.ts'
+import { OCI_MANIFEST } from '../../../src/oci/media-type.ts'
 import { formatReference } from '../../../src/oci/reference.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
-import { makeArtifact, makeImage } from '../../kit/image.ts'
+import { document, makeArtifact, makeImage } from '../../kit/image.ts'
 import { digested, pushDocument, tagged } from '../../kit/push-image.ts'
 
 const app = repositoryOf('team/app')
@@ -133,23 +134,20 @@ t.test('R113: an upstream that does not answer fails a forwarded push', async t 
   await t.rejects(push, { code: 'UNAVAILABLE', status: 503 })
 })
 
-t.test(
-  'R18: an upstream that is slow to say what it has does not keep the client for ever',
-  async t => {
-    const { registry, clock } = forwarding({
-      headBlob: (_name, _digest, signal) =>
-        new Promise((_, reject) => {
-          signal?.addEventListener('abort', () => reject(signal.reason))
-        }),
-    })
-    const push = pushDocument(registry, app, { document: manifest, reference: 'v1' })
-    const refused = t.rejects(push, { code: 'UNAVAILABLE', status: 503 })
-    await clock.untilSleeping(20_000)
-    await clock.advance(20_000)
-    await refused
-    t.equal(clock.sleepers, 0)
-  },
-)
+t.test('an upstream that is slow to say what it has does not keep the client for ever', async t => {
+  const { registry, clock } = forwarding({
+    headBlob: (_name, _digest, signal) =>
+      new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason))
+      }),
+  })
+  const push = pushDocument(registry, app, { document: manifest, reference: 'v1' })
+  const refused = t.rejects(push, { code: 'UNAVAILABLE', status: 503 })
+  await clock.untilSleeping(20_000)
+  await clock.advance(20_000)
+  await refused
+  t.equal(clock.sleepers, 0)
+})
 
 t.test('R115: a 404 that was remembered does not hide what is pushed', async t => {
   const { upstream } = takingUpstream()
@@ -165,6 +163,60 @@ t.test('R115: a 404 that was remembered does not hide what is pushed', async t =
     t.match(await registry.headManifest(app, each), { digest: manifest.digest })
   }
 })
+
+t.test('R117: HEAD before a push says what the upstream has, and not what is here', async t => {
+  const { upstream, documents } = takingUpstream()
+  const { registry, store, catalog } = forwarding({
+    ...upstream,
+    headBlob: async () => Promise.reject(new UpstreamError('not-found', 'gone')),
+  })
+  const bytes = Buffer.from('here')
+  const digest = digestOf(bytes)
+  await store.put(digest, bytes, 'cached')
+  const record = { repository: app, digest, sizeBytes: 4, contentClass: 'cached', atMs: 1 } as const
+  await catalog.recordBlob(record)
+  t.match(await registry.headBlob(app, digest), { source: 'hit' })
+  const asked = registry.headBlob(app, digest, { mayPush: true })
+  await t.rejects(asked, { code: 'BLOB_UNKNOWN', status: 404 })
+
+  const empty = document(OCI_MANIFEST, { schemaVersion: 2, layers: [] })
+  await pushDocument(registry, app, { document: empty, reference: 'v1' })
+  documents.clear()
+  for (const each of [digested(empty.digest), tagged('v1')]) {
+    t.match(await registry.headManifest(app, each), { digest: empty.digest })
+    const push = registry.headManifest(app, { ...each, mayPush: true })
+    await t.rejects(push, { code: 'MANIFEST_UNKNOWN', status: 404 })
+  }
+})
+
+t.test(
+  'HEAD by who may push is answered from here while the upstream is down, as for all who read',
+  async t => {
+    const { upstream } = takingUpstream()
+    let isDown = false
+    const orDown = <Args extends unknown[], Answer>(ask?: (...args: Args) => Promise<Answer>) => {
+      return (...args: Args) =>
+        isDown || ask === undefined
+          ? Promise.reject(new UpstreamError('unavailable', 'down'))
+          : ask(...args)
+    }
+    const { registry } = forwarding({
+      ...upstream,
+      headBlob: orDown(upstream.headBlob),
+      headManifest: orDown(upstream.headManifest),
+    })
+    const empty = document(OCI_MANIFEST, { schemaVersion: 2, layers: [] })
+    await pushDocument(registry, app, { document: empty, reference: 'v1' })
+    isDown = true
+    for (const each of [digested(empty.digest), tagged('v1')])
+      t.match(await registry.headManifest(app, { ...each, mayPush: true }), {
+        digest: empty.digest,
+      })
+    const digest = digestOf(Buffer.from('not here'))
+    const refused = registry.headBlob(app, digest, { mayPush: true })
+    await t.rejects(refused, { code: 'UNAVAILABLE' })
+  },
+)
 
 t.test('R119: what was pushed and then deleted here comes from the upstream again', async t => {
   const { upstream } = takingUpstream()
