@@ -105,7 +105,7 @@ export interface ManifestPush {
 
 export interface ManifestPushed {
   readonly digest: Digest
-  /** For `OCI-Subject` (R111). */
+  /** For `OCI-Subject` (R111): what it is listed as a referrer of. In `forward` mode only where the upstream says that it does so. */
   readonly subject: Digest | undefined
   /** For `OCI-Tag`: the tags of the query that point to it now (R112). */
   readonly tags: readonly Tag[]
@@ -139,8 +139,9 @@ export interface Registry {
   headManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   pullManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   /**
-   * `mayPush`: the caller may push here. In a `queue` repository a blob that is not here is then 404 while the upstream cannot be
-   * asked, so that the client sends it; for others it is 503, since a 404 would be a lie.
+   * `mayPush`: the caller may push here, and does not send what this says is there. In a `queue` repository a blob that is not here
+   * is then 404 while the upstream cannot be asked; for others it is 503, since a 404 would be a lie. In a `forward` repository the
+   * upstream is asked also for what is here.
    */
   headBlob(
     repository: Repository,

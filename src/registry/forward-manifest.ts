@@ -17,6 +17,8 @@ export interface ForwardedManifest {
 /** `accepted`: the tags that point to it at the upstream now; with `failure` not all that were asked for. */
 export interface Forwarded {
   readonly accepted: readonly Tag[]
+  /** What the upstream calls its subject: it lists it among the referrers of that. */
+  readonly subject: Digest | undefined
   readonly failure: unknown
 }
 
@@ -27,14 +29,16 @@ export async function forwardManifest(
   manifest: ForwardedManifest,
 ): Promise<Forwarded> {
   const accepted: Tag[] = []
+  let subject: Digest | undefined
   try {
     for (const reference of referencesOf(manifest)) {
-      await upstream.putManifest(name, reference, manifest)
+      const taken = await upstream.putManifest(name, reference, manifest)
+      subject ??= taken.subject
       if (reference.kind === 'tag') accepted.push(reference.tag)
     }
-    return { accepted, failure: undefined }
+    return { accepted, subject, failure: undefined }
   } catch (failure) {
-    return { accepted, failure }
+    return { accepted, subject, failure }
   }
 }
 

@@ -19,6 +19,7 @@ import {
 import { manifestFact } from './edges.ts'
 import { forwardManifest } from './forward-manifest.ts'
 import { keepListed } from './keep-listed.ts'
+import { classOf } from './lost-content.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
 import { newDelivery } from './queue-delivery.ts'
 import { recordPushed, type RecordPushDeps } from './record-push.ts'
@@ -59,13 +60,13 @@ export async function pushManifest(
   const listed = listedBy(manifest)
   const elsewhere = await checkListed(deps, repository, { way, listed })
   const pushed = { ...push, repository, digest, manifest, listed, elsewhere }
-  await tellingFull(deps.note, () =>
+  const subject = await tellingFull(deps.note, () =>
     deps.turns.take(repositoryKey(repository), () => accept(deps, way, pushed)),
   )
   const { length: sizeBytes } = push.bytes
   deps.note({ kind: 'pushed', repository, what: 'manifest', mode: way.mode, sizeBytes })
   if (way.mode === 'queue') deps.queued()
-  return { digest, subject: manifest.subject?.digest, tags: [...new Set(push.tags)] }
+  return { digest, subject, tags: [...new Set(push.tags)] }
 }
 
 function assertTags({ reference, tags }: ManifestPush): void {
@@ -114,11 +115,16 @@ async function checkListed(
   return tellingPush(repository, () => requireElsewhere(deps, repository, { missing, isPatient }))
 }
 
-/** In the repository's turn. */
-async function accept(deps: PushManifestDeps, way: PushWay, pushed: Pushed): Promise<void> {
+/** In the repository's turn. Returns the subject of which it is listed as a referrer from now on, by whoever is to list it. */
+async function accept(
+  deps: PushManifestDeps,
+  way: PushWay,
+  pushed: Pushed,
+): Promise<Digest | undefined> {
   if (!way.policy.sparse) await requireStill(deps, pushed)
-  if (way.mode === 'forward') await passOn(deps, way, pushed)
-  else await keep(deps, way.mode, pushed)
+  if (way.mode === 'forward') return passOn(deps, way, pushed)
+  await keep(deps, way.mode, pushed)
+  return pushed.manifest.subject?.digest
 }
 
 /** Something may have been deleted while the upstream was asked, or another push had its turn. */
@@ -151,12 +157,12 @@ async function passOn(
   deps: PushManifestDeps,
   { namespace }: Extract<PushWay, { mode: 'forward' }>,
   pushed: Pushed,
-): Promise<void> {
+): Promise<Digest | undefined> {
   const { repository, digest, bytes } = pushed
   const { mediaType } = pushed.manifest
   // A full disk is found out before the upstream is changed.
-  await deps.store.put(digest, bytes, 'cached')
-  const { accepted, failure } = await forwardManifest(
+  await deps.store.put(digest, bytes, await classOf(deps.catalog, digest))
+  const { accepted, subject, failure } = await forwardManifest(
     authority(namespace.upstream),
     repository.name,
     { ...pushed, mediaType },
@@ -174,6 +180,8 @@ async function passOn(
     await showAtUpstream(deps, repository, { digest, tags: accepted })
   }
   if (failure !== undefined) await tellingPush(repository, () => Promise.reject(failure))
+  // Of an upstream that lists no referrers the client keeps the list itself, under a tag (R77).
+  return subject
 }
 
 function recordOf(

@@ -2,7 +2,7 @@
 import { type Digest, digestAlgorithm, digestFrom, digestOf } from '../oci/digest.ts'
 import { formatReference, type Reference, type RepositoryName } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import { UpstreamError } from '../registry/ports/upstream.ts'
+import { type ManifestTaken, UpstreamError } from '../registry/ports/upstream.ts'
 import type { Deadline } from './deadline.ts'
 import { pushScope } from './scopes.ts'
 import type { FinalAnswer } from './session.ts'
@@ -22,7 +22,7 @@ export interface ManifestPut {
 /** An attempt. */
 export function putManifest(put: ManifestPut, clock: Clock) {
   const { name, reference, bytes, mediaType } = put
-  return ({ begin }: Attempt): Promise<void> =>
+  return ({ begin }: Attempt): Promise<ManifestTaken> =>
     begin('api', async (endpoint, deadline) => {
       const url = endpoint.urls.for(name, `manifests/${formatReference(reference)}`)
       const scope = pushScope(endpoint.urls.nameOf(name))
@@ -38,6 +38,7 @@ export function putManifest(put: ManifestPut, clock: Clock) {
         }
         await answer.body.drain()
         assertSame(answer, put)
+        return { subject: digestFrom(answer.headers.first('oci-subject') ?? '') }
       } finally {
         deadline.resume()
       }

@@ -136,7 +136,8 @@ function putManifest(context: PushContext, request: StubRequest, bytes: Buffer):
   if (mediaType === undefined) return errorAnswer(400, 'MANIFEST_INVALID')
   const isTag = !reference.includes(':')
   if (!isTag && !isDigestOf(bytes, reference)) return errorAnswer(400, 'DIGEST_INVALID')
-  const named = referencesIn(bytes)
+  const members = membersOf(bytes)
+  const named = members && referencesIn(members)
   if (named === undefined) return errorAnswer(400, 'MANIFEST_INVALID')
   const isHere = (digest: string): boolean =>
     content.blob(repository, digest) !== undefined ||
@@ -144,6 +145,7 @@ function putManifest(context: PushContext, request: StubRequest, bytes: Buffer):
   if (behaviour.push.checksReferences && !named.every(isHere)) {
     return errorAnswer(400, 'MANIFEST_BLOB_UNKNOWN')
   }
+  const subject = members?.subject?.digest
   const digest = (isTag ? `sha256:${hex(bytes, 'sha256')}` : reference) as Digest
   content.addDocument(repository, isTag ? reference : undefined, { digest, mediaType, bytes })
   return {
@@ -151,26 +153,31 @@ function putManifest(context: PushContext, request: StubRequest, bytes: Buffer):
     headers: {
       location: `${behaviour.basePath}/v2/${repository}/manifests/${digest}`,
       ...(behaviour.omitsDigest ? {} : { 'docker-content-digest': digest }),
+      ...(subject === undefined || behaviour.referrers === 'none'
+        ? {}
+        : { 'oci-subject': subject }),
     },
     body: bufferBody(''),
   }
 }
 
 interface Members {
+  readonly subject?: { readonly digest: string }
   readonly config?: { readonly digest: string }
   readonly layers?: readonly { readonly digest: string }[]
   readonly manifests?: readonly { readonly digest: string }[]
 }
 
-/** Digests of everything that a manifest needs; undefined when it is no JSON object. */
-function referencesIn(bytes: Buffer): readonly string[] | undefined {
-  let members: Members
+function membersOf(bytes: Buffer): Members | undefined {
   try {
-    members = JSON.parse(bytes.toString()) as Members
+    return JSON.parse(bytes.toString()) as Members
   } catch {
     return undefined
   }
-  const { config, layers = [], manifests = [] } = members
+}
+
+/** Digests of everything that a manifest needs. */
+function referencesIn({ config, layers = [], manifests = [] }: Members): readonly string[] {
   return [...(config === undefined ? [] : [config]), ...layers, ...manifests].map(
     ({ digest }) => digest,
   )

@@ -158,6 +158,7 @@ function upstreamOf(model: UpstreamModel): Upstream {
     putManifest: (name, reference, source, signal) =>
       send(manifestCall('put manifest', name, reference), signal, repository => {
         takeManifest(model, repository, { reference, source })
+        return { subject: undefined }
       }),
     getBlob: unasked,
     listTags: unasked,

@@ -304,6 +304,11 @@ t.test('R116: a forwarded manifest is at the upstream before its client is told 
   t.same(stub.manifest('team/app', 'v1')?.bytes, manifest.bytes)
   t.match(await get(edge, 'v1', repository), { headers: { 'x-entrepot-source': 'hit' } })
   t.same(await tagsOf(edge, repository), ['v1'])
+  const signature = makeArtifact({ seed: 's', subject: image.descriptor })
+  t.match(await push(edge, repository, signature, 'signed'), {
+    status: 201,
+    headers: { 'oci-subject': manifest.digest },
+  })
   stub.fault({ kind: 'manifest', method: 'PUT' }, { status: 401 })
   const newer = makeImage({ seed: 'newer', layers: [10] })
   const denied = await edge.settle(push(edge, repository, newer, 'v1'))
@@ -314,6 +319,27 @@ t.test('R116: a forwarded manifest is at the upstream before its client is told 
     headers: { 'docker-content-digest': manifest.digest },
   })
 })
+
+t.test(
+  'R77: for an upstream that lists no referrers the client is left to keep the list',
+  async t => {
+    const { edge, stub } = await startPair(t, {
+      stub: { behaviour: { referrers: 'none' } },
+      edge: { config: { repositories: [{ match: 'docker.io/**', push: 'forward' }] } },
+    })
+    const repository = 'docker.io/team/app'
+    const signature = makeArtifact({ seed: 's', subject: image.descriptor })
+    await pushParts(edge, repository, signature)
+    const { digest } = signature.manifest
+    const answer = await put(edge, repository, digest, signature.manifest)
+    t.match(answer, { status: 201, headers: { 'oci-subject': undefined } })
+    const list = makeIndex([signature])
+    const tag = manifest.digest.replace(':', '-')
+    t.equal((await put(edge, repository, tag, list.manifest)).status, 201)
+    t.same(stub.manifest('team/app', tag)?.bytes, list.manifest.bytes)
+    t.match(await referrersOf(edge, manifest.digest, repository), [{ digest }])
+  },
+)
 
 t.test(
   'R116: a queued manifest is pulled here at once, and is at the upstream when that answers',

@@ -133,6 +133,12 @@ export interface ManifestSource {
   readonly once?: boolean
 }
 
+/** What an upstream said when it accepted a manifest. */
+export interface ManifestTaken {
+  /** Its `OCI-Subject`: it lists the manifest among the referrers of this by itself. Undefined when it said nothing of the kind. */
+  readonly subject: Digest | undefined
+}
+
 /** A blob whose bytes were sent before its digest was known. MUST be ended by finish or cancel, once. */
 export interface UpstreamStream {
   /** Tells the digest; resolves when the upstream has accepted the blob. @throws UpstreamError */
@@ -231,6 +237,6 @@ export interface Upstream {
     reference: Reference,
     manifest: ManifestSource,
     signal?: AbortSignal,
-  ): Promise<void>
+  ): Promise<ManifestTaken>
   health(): UpstreamHealth
 }

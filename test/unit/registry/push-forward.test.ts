@@ -18,7 +18,7 @@ const { manifest } = image
 const page = { limit: 99, after: undefined }
 
 /** Takes what it is given, has every blob, and tells of its tags. */
-function takingUpstream() {
+function takingUpstream(subject?: Digest) {
   const puts: string[] = []
   const tags = new Map<string, Digest>()
   const documents = new Map<string, Parameters<Upstream['putManifest']>[2]>()
@@ -32,6 +32,7 @@ function takingUpstream() {
       puts.push(formatReference(reference))
       documents.set(formatReference(reference), pushed).set(pushed.digest, pushed)
       if (reference.kind === 'tag') tags.set(reference.tag, pushed.digest)
+      return { subject }
     },
     headBlob: async () => ({ sizeBytes: 10 }),
     headManifest: async (_name, reference) => {
@@ -93,7 +94,7 @@ t.test('R116: tags that went up before one was refused are known here too', asyn
     putManifest: async (name, reference, pushed) => {
       if (reference.kind === 'tag' && reference.tag === 'v2')
         throw new UpstreamError('rejected', 'v2 is immutable', { status: 409, code: 'DENIED' })
-      await upstream.putManifest?.(name, reference, pushed)
+      return upstream.putManifest?.(name, reference, pushed) ?? { subject: undefined }
     },
   })
   const push = pushDocument(registry, app, { document: manifest, tags: ['v1', 'v2'] })
@@ -265,6 +266,15 @@ t.test('R115: a list that was asked for before a push does not take its tag away
   answer.resolve()
   t.same((await early).tags, ['v1'])
   t.same((await registry.listTags(app, page)).tags, ['v1', 'v2'])
+})
+
+t.test('R77, R111: the subject is named only where the upstream lists referrers', async t => {
+  const signature = makeArtifact({ seed: 's', subject: image.descriptor })
+  for (const subject of [manifest.digest, undefined]) {
+    const { registry } = forwarding(takingUpstream(subject).upstream)
+    const pushed = await pushDocument(registry, app, { document: signature.manifest })
+    t.equal(pushed.subject, subject)
+  }
 })
 
 t.test('R115: the referrers of an image have a pushed signature at once', async t => {
