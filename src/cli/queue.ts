@@ -92,7 +92,7 @@ function entryId({ positionals: [text = ''] }: CommonOptions): string {
 
 function writeList(context: CliContext, { entries, truncated, nowMs }: ListedQueue): void {
   if (entries.length === 0) {
-    context.stdout.write('the queue is empty: everything was delivered\n')
+    context.stdout.write('the queue is empty: nothing waits to be delivered\n')
     return
   }
   writeTable(context, [
