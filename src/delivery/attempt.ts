@@ -10,7 +10,10 @@ export interface AttemptParts {
   readonly carry: Carry
 }
 
-/** Undefined when `signal` ended it: nothing is known then, and nothing is to be recorded. Never rejects. */
+/** What the attempt carries is not to be delivered any more, or not all of it. */
+class Withdrawn extends Error {}
+
+/** Undefined when `signal` ended it, or the entry was withdrawn meanwhile: then nothing is to be recorded. Never rejects. */
 export async function attemptOnce(
   parts: AttemptParts,
   entry: Delivery,
@@ -20,7 +23,7 @@ export async function attemptOnce(
     const outcome = await parts.carry(entry, startAttempt(parts, entry, signal))
     return signal.aborted && outcome.kind === 'retry' ? undefined : outcome
   } catch (error) {
-    return signal.aborted ? undefined : unexpected(error)
+    return signal.aborted || error instanceof Withdrawn ? undefined : unexpected(error)
   }
 }
 
@@ -32,11 +35,17 @@ function startAttempt({ catalog, memory }: AttemptParts, entry: Delivery, signal
     await catalog.changeDelivery(id, { state, attempts, nextAtMs, reason, inDoubt: true })
     isMarked = true
   }
+  /** After the mark: from then on an operator cannot drop it, and whoever did so before is seen here. */
+  const requireStill = async (): Promise<void> => {
+    const now = await catalog.findDelivery(entry.id)
+    if (now?.payload !== entry.payload) throw new Withdrawn('the entry was dropped, or changed')
+  }
   const attempt: Attempt = {
     signal,
     send: async (request, isAnswer) => {
       signal.throwIfAborted()
       await mark()
+      await requireStill()
       signal.throwIfAborted()
       try {
         return await request()

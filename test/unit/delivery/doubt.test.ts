@@ -139,6 +139,49 @@ t.test('an entry in doubt is not parked before it is settled either', async t =>
   t.match(await bench.catalog.findDelivery(1), { state: 'parked', inDoubt: false })
 })
 
+t.test('what was dropped while its attempt is under way is not sent any more', async t => {
+  const bench = createBench()
+  let isSent = false
+  bench.carry = async ({ id }, attempt) => {
+    if (id === 2) return DELIVERED
+    await bench.catalog.removeDelivery(id)
+    return attempt.send(async () => {
+      isSent = true
+      return DELIVERED
+    }, notAnswered)
+  }
+  await bench.queue(1)
+  await bench.queue(2)
+  bench.start()
+  await bench.settle()
+  t.notOk(isSent)
+  t.same(bench.outcomes(), ['2 delivered'], 'and it holds up nothing')
+})
+
+t.test(
+  'what a delete left of an entry while its attempt is under way is all that is sent',
+  async t => {
+    const bench = createBench()
+    const sent: string[] = []
+    bench.carry = async (entry, attempt) => {
+      const { id, state, attempts, nextAtMs, reason, payload } = entry
+      if (payload === '') {
+        const change = { state, attempts, nextAtMs, reason, payload: 'the rest' }
+        await bench.catalog.changeDelivery(id, change)
+      }
+      return attempt.send(async () => {
+        sent.push(payload)
+        return DELIVERED
+      }, notAnswered)
+    }
+    await bench.queue(1)
+    bench.start()
+    await bench.clock.advance(SETTLING_MS)
+    t.same(sent.slice(0, 1), ['the rest'])
+    t.same(bench.outcomes(), ['1 delivered'])
+  },
+)
+
 t.test('what an operator drops while in doubt is waited for all the same', async t => {
   const bench = createBench()
   bench.carry = async ({ id }, attempt) => (id === 1 ? unanswered(attempt) : DELIVERED)
