@@ -41,7 +41,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const parts = { store, catalog, clock, note }
   await rebuild({ ...parts, facts, policies: deps.policies }, logger)
   const report = await recover(parts, { full: false })
-  logger.debug({ ...report }, 'recovery finished')
+  logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
   if (catalog.damaged || report.suspicious) {
     const stopping = new AbortController()

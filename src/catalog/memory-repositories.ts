@@ -61,6 +61,10 @@ export class MemoryRepositories {
       .map(([key]) => key)
   }
 
+  isHeld(digest: Digest): boolean {
+    return this.#states.values().some(({ members }) => members.has(digest))
+  }
+
   /** In order. */
   holders(digest: Digest, registry: RegistryHost): RepositoryKey[] {
     if (!this.contents.has(digest)) return []

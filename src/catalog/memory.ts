@@ -178,7 +178,9 @@ class MemoryCatalog implements Catalog {
   }
 
   async forgetContent(digest: Digest): Promise<void> {
-    this.#open().contents.delete(digest)
+    const all = this.#open()
+    const isKept = all.contents.get(digest)?.contentClass === 'kept'
+    if (!isKept || !all.isHeld(digest)) all.contents.delete(digest)
   }
 
   async removeMember(

@@ -8,6 +8,7 @@ import { FillProgress } from './fill-progress.ts'
 import { receive } from './fill-receive.ts'
 import { Attempts, deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
+import { classOf } from './lost-content.ts'
 import type { Namespace } from './namespaces.ts'
 import { type BlobStore, type FillFile, StoreError } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
@@ -147,15 +148,10 @@ export class Fill {
   async #publish(file: FillFile): Promise<FillOutcome> {
     const { catalog, clock } = this.#deps
     try {
-      const { digest, sizeBytes } = await file.commit('cached')
       const { repository } = this.task
-      await catalog.recordBlob({
-        repository,
-        digest,
-        sizeBytes,
-        contentClass: 'cached',
-        atMs: clock.nowMs(),
-      })
+      const contentClass = await classOf(catalog, file.digest)
+      const stored = await file.commit(contentClass)
+      await catalog.recordBlob({ repository, ...stored, contentClass, atMs: clock.nowMs() })
       return 'stored'
     } catch (error) {
       noteStorage(this.#deps.note, error)

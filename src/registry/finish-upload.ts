@@ -9,6 +9,8 @@ import { type AppendDeps, appendChunk, checkPlace, streamOf } from './append-upl
 import { bestEffort } from './best-effort.ts'
 import type { BlobPresence } from './blob-presence.ts'
 import type { BlobStream } from './forward-blob.ts'
+import { classOf } from './lost-content.ts'
+import type { Catalog } from './ports/catalog.ts'
 import { type StoredBlob, StoreError, type UploadFile } from './ports/blob-store.ts'
 import type { BlobSource } from './ports/upstream.ts'
 import { requirePush } from './push-refusal.ts'
@@ -17,6 +19,7 @@ import { tellingFull } from './upload-refusal.ts'
 import { tellingPush } from './upstream-failure.ts'
 
 export interface FinishDeps extends AppendDeps {
+  readonly catalog: Catalog
   readonly presence: BlobPresence
 }
 
@@ -63,8 +66,9 @@ async function publish(
   await tellingPush(repository, () => stream.finish(sourceOf(file, blob)))
   // The upstream has it: what this disk does with its copy is caching.
   const isHere = await bestEffort(deps.note, async () => {
-    await file.commit('cached')
-    await deps.presence.record(repository, { ...blob, contentClass: 'cached' })
+    const contentClass = await classOf(deps.catalog, digest)
+    await file.commit(contentClass)
+    await deps.presence.record(repository, { ...blob, contentClass })
   })
   if (!isHere) await bestEffort(deps.note, () => deps.presence.recordElsewhere(repository, digest))
   return blob

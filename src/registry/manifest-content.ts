@@ -8,6 +8,7 @@ import type { Source } from './answers.ts'
 import { bestEffort } from './best-effort.ts'
 import { manifestFact } from './edges.ts'
 import { Flights } from './flights.ts'
+import { classOf, noteMissed } from './lost-content.ts'
 import type { Namespace } from './namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from './negative-cache.ts'
 import type { BlobStore } from './ports/blob-store.ts'
@@ -45,13 +46,12 @@ export class ManifestContents {
 
   /** What is here and belongs to this repository; undefined when it must be fetched. */
   async here(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
-    const { catalog, store, clock, note } = this.#deps
+    const { catalog, store, clock } = this.#deps
     const fact = await catalog.findManifest(repository, digest)
     if (fact === undefined) return undefined
     const bytes = await store.readVerified(digest)
     if (bytes === undefined) {
-      // The row says yes and the disk says no: the disk is right.
-      await bestEffort(note, () => catalog.forgetContent(digest))
+      await noteMissed(this.#deps, digest)
       return undefined
     }
     catalog.noteUse(digest, clock.nowMs())
@@ -178,13 +178,9 @@ export class ManifestContents {
     const { bytes, digest, tagged } = found
     const fact = this.#parsed(repository, found)
     await bestEffort(note, async () => {
-      await store.put(digest, bytes, 'cached')
-      const record = {
-        repository,
-        manifest: fact,
-        contentClass: 'cached',
-        atMs: clock.nowMs(),
-      } as const
+      const contentClass = await classOf(catalog, digest)
+      await store.put(digest, bytes, contentClass)
+      const record = { repository, manifest: fact, contentClass, atMs: clock.nowMs() }
       await catalog.recordManifest(
         // A tag that was pushed meanwhile does not go back to what the upstream said before.
         tagged?.question.isCurrent

@@ -11,6 +11,7 @@ import type { Fill } from './fill.ts'
 import type { Fills } from './fills.ts'
 import type { Flights } from './flights.ts'
 import { follow, readWhole } from './follow.ts'
+import { noteMissed } from './lost-content.ts'
 import type { Namespace, Namespaces } from './namespaces.ts'
 import { blobKey, type NegativeCache } from './negative-cache.ts'
 import type { BlobStore, StoredBlob } from './ports/blob-store.ts'
@@ -83,7 +84,10 @@ async function openHere(
   { digest, source }: { digest: Digest; source: Source },
 ): Promise<BlobAnswer | undefined> {
   const opened = await deps.store.openRead(digest)
-  if (opened === undefined) return undefined
+  if (opened === undefined) {
+    await noteMissed(deps, digest)
+    return undefined
+  }
   const { blob, handle } = opened
   try {
     await noteUse(deps, repository, blob)

@@ -1,6 +1,7 @@
 // Reconciling rows with files, when one of them was lost: the store is right about bytes, the catalog about names. It mends
 // rows and never makes one: which repository some bytes belonged to cannot be told from bytes (R179), so content without a
 // row waits on disk until somebody pulls what names it, and is then served without a download.
+import { noteGone } from './lost-content.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog, ContentFact } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
@@ -17,8 +18,10 @@ export interface RecoveryReport {
   readonly full: boolean
   /** Rows that were compared with the disk. */
   readonly rows: number
-  /** Of these, content whose file was gone: the row was forgotten, edges and memberships stay. */
+  /** Of these, content whose file was gone: unless it is kept the row was forgotten; edges and memberships stay. */
   readonly missing: number
+  /** Of the missing, what was pushed here and some repository holds: told, and left. */
+  readonly lost: number
   /** Of these, content whose file has another length than the row says. Cached: both removed. Kept: told, and left. */
   readonly wrongSize: number
   /** Files that no row knows, and their bytes; counted in the full form only. */
@@ -60,7 +63,7 @@ export async function recover(
 }
 
 async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSignal) {
-  const counts = { rows: 0, missing: 0, wrongSize: 0 }
+  const counts = { rows: 0, missing: 0, lost: 0, wrongSize: 0 }
   let page = await parts.catalog.listContent({ limit: Math.min(PAGE_ROWS, maxRows) })
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     counts.rows += page.length
@@ -69,7 +72,7 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
       for (const found of await Promise.all(
         page.slice(at, at + LOOKUPS).map(fact => checkRow(parts, fact)),
       ))
-        if (found !== 'right') counts[found]++
+        for (const what of found) counts[what]++
     const limit = Math.min(PAGE_ROWS, maxRows - counts.rows)
     if (limit === 0) break
     page = await parts.catalog.listContent({ after: last.digest, limit })
@@ -77,17 +80,17 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
   return counts
 }
 
+/** What is to be counted. */
 async function checkRow(
   { store, catalog, note }: RecoveryParts,
   fact: ContentFact,
-): Promise<'right' | 'missing' | 'wrongSize'> {
+): Promise<readonly ('missing' | 'lost' | 'wrongSize')[]> {
   const { digest, sizeBytes, contentClass } = fact
   const blob = await store.find(digest)
   if (blob === undefined) {
-    await catalog.forgetContent(digest)
-    return 'missing'
+    return (await noteGone({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']
   }
-  if (blob.sizeBytes === sizeBytes) return 'right'
+  if (blob.sizeBytes === sizeBytes) return []
   note({
     kind: 'storage failed',
     failure: 'corrupt',
@@ -100,9 +103,9 @@ async function checkRow(
   if (contentClass === 'cached') {
     // The row first: after a crash in between, a file that nobody names is read no more than before.
     await catalog.forgetContent(digest)
-    await store.remove(digest)
+    await store.remove(digest, blob.sizeBytes)
   }
-  return 'wrongSize'
+  return ['wrongSize']
 }
 
 async function countUnnamed({ store, catalog }: RecoveryParts, signal?: AbortSignal) {

@@ -112,8 +112,9 @@ class MemoryStore implements BlobStore {
     this.#disk.uploads.delete(id)
   }
 
-  async remove(digest: Digest): Promise<void> {
-    this.#disk.blobs.delete(digest)
+  async remove(digest: Digest, ifSizeBytes?: number): Promise<void> {
+    const sizeBytes = this.#disk.blobs.get(digest)?.length
+    if (ifSizeBytes === undefined || sizeBytes === ifSizeBytes) this.#disk.blobs.delete(digest)
   }
 
   async *list(): AsyncGenerator<StoredBlob> {

@@ -131,6 +131,19 @@ function wholeContent(t: Test, makeStore: MakeStore): void {
     t.same(await listed(store), [OTHER_DIGEST])
   })
 
+  t.test(
+    'remove: leaves a blob alone that has not the length of the one that was meant',
+    async t => {
+      const { store } = await makeStore(t)
+      await store.put(DIGEST, BYTES, 'kept')
+      await store.remove(DIGEST, BYTES.length - 1)
+      t.same(await listed(store), [DIGEST])
+      await store.remove(OTHER_DIGEST, OTHER.length)
+      await store.remove(DIGEST, BYTES.length)
+      t.same(await listed(store), [])
+    },
+  )
+
   t.test('space: what is free is part of what there is', async t => {
     const { store } = await makeStore(t)
     const { freeBytes, totalBytes } = await store.space()

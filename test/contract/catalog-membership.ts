@@ -128,7 +128,7 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       catalog.recordManifest({
         repository,
         manifest: manifestNamed(name, [edge, layerEdge('layer')]),
-        contentClass: 'kept',
+        contentClass: 'cached',
         atMs: 1,
       })
     for (const name of ['sbom', 'signature']) await record(alpine, name)

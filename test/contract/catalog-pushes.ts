@@ -140,7 +140,7 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('R109: holders are the repositories of one registry that have the bytes', async t => {
     const catalog = await makeCatalog(t)
     const digest = digestNamed('b')
-    const blob = { digest, sizeBytes: 1, contentClass: 'kept', atMs: 1 } as const
+    const blob = { digest, sizeBytes: 1, contentClass: 'cached', atMs: 1 } as const
     const keys = ['localhost/b', 'localhost/a/z', 'localhost:5000/a', 'localhost-x.example/a']
     for (const key of keys)
       await catalog.recordBlob({ repository: parseRepositoryKey(key), ...blob })

@@ -78,7 +78,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('forgotten content leaves its edges and memberships, and comes back whole', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('layer')])
-    const record = { repository: alpine, manifest, contentClass: 'kept', atMs: 1 } as const
+    const record = { repository: alpine, manifest, contentClass: 'cached', atMs: 1 } as const
     await catalog.recordManifest({ ...record, tag: latest })
     await catalog.forgetContent(manifest.digest)
     await catalog.forgetContent(digestNamed('never here'))
@@ -87,9 +87,23 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     t.equal(await catalog.isMember(alpine, manifest.digest), true)
     t.equal(await catalog.isMember(alpine, digestNamed('layer')), true)
     t.equal((await catalog.findTag(alpine, latest))?.digest, manifest.digest)
-    await catalog.recordManifest({ ...record, contentClass: 'cached', atMs: 9 })
+    await catalog.recordManifest({ ...record, atMs: 9 })
     t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
     t.match(await catalog.findContent(manifest.digest), { createdAtMs: 9, contentClass: 'cached' })
+  })
+
+  t.test('kept content is not forgotten as long as some repository holds it', async t => {
+    const catalog = await makeCatalog(t)
+    const manifest = manifestNamed('m', [])
+    const record = { repository: alpine, manifest, contentClass: 'kept', atMs: 1 } as const
+    await catalog.recordManifest({ ...record, tag: latest })
+    await catalog.forgetContent(manifest.digest)
+    t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
+    t.match(await catalog.findContent(manifest.digest), { contentClass: 'kept' })
+    await catalog.removeMember(alpine, manifest.digest)
+    await catalog.forgetContent(manifest.digest)
+    t.equal(await catalog.findContent(manifest.digest), undefined)
+    t.equal((await catalog.totals()).manifests, 0)
   })
 
   t.test('a use moves the last use forward only, and is there after the next write', async t => {

@@ -1,6 +1,6 @@
 // The SQL of the writes, prepared once per connection. What they mean together is told in record-content.ts and record-tags.ts.
 import type { Database } from 'better-sqlite3'
-import { EDGE_CODES, REASON_CODES } from './encoding.ts'
+import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
 
 /**
  * Content below one manifest that is made a member at once. Only a graph made to hurt has more; what is left out is
@@ -29,9 +29,11 @@ UPDATE content SET
 FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
 WHERE content.id = new.id`
 
+// What was pushed and belongs to somebody is never forgotten: its bytes may come back, and nothing else here says what they were.
 const FORGET_CONTENT = `
 UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL
-WHERE digest = ? AND present = 1`
+WHERE digest = ? AND present = 1
+  AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))`
 
 // parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179).
 // What is fetched from elsewhere gets no size by being listed: that the registry has it is not said (R64).

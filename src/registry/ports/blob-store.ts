@@ -186,8 +186,8 @@ export interface BlobStore {
   listUploads(): Promise<readonly LeftUpload[]>
   /** Removes one that is not open. No effect when it is not here. @throws StoreError busy while it is open; io */
   removeUpload(id: string): Promise<void>
-  /** No effect when the blob is not here. */
-  remove(digest: Digest): Promise<void>
+  /** No effect when the blob is not here, or has another length than `ifSizeBytes`: somebody has put another file in its place. */
+  remove(digest: Digest, ifSizeBytes?: number): Promise<void>
   /** Every whole blob, in no order; for recovery. Entries that appear or vanish meanwhile may be missed or reported. */
   list(): AsyncIterable<StoredBlob>
   space(): Promise<Space>

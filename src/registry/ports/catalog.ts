@@ -225,7 +225,10 @@ export interface Catalog {
   forgetTag(repository: Repository, tag: Tag): Promise<void>
   /** A client deleted the tag: it goes, local or not. No effect on tags if it is not here. */
   deleteTag(repository: Repository, tag: Tag, options?: DeleteOptions): Promise<void>
-  /** The bytes are gone from disk: the content's row goes, edges and memberships stay so that it can be fetched again. */
+  /**
+   * The bytes are gone from disk: the content's row goes, edges and memberships stay so that it can be fetched again. No effect on
+   * `kept` content that is a member of some repository: what a client pushed is missed until its bytes are here again.
+   */
   forgetContent(digest: Digest): Promise<void>
   /**
    * A push: content, edges, memberships, tags and the outbox entry in one transaction. Its tags point to it whatever they were, are

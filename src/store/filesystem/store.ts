@@ -168,9 +168,14 @@ class FilesystemStore implements BlobStore {
     await this.#uploads.remove(id)
   }
 
-  async remove(digest: Digest): Promise<void> {
+  async remove(digest: Digest, ifSizeBytes?: number): Promise<void> {
+    const { layout } = this.#disk
     await attempt(this.#disk, `remove ${digest}`, () =>
-      removeFile(blobPath(this.#disk.layout, digest)),
+      // In its turn, so that the file that was looked at is the one that goes.
+      this.#turns.take(digest, async () => {
+        const found = ifSizeBytes === undefined ? undefined : await findBlob(layout, digest)
+        if (found?.sizeBytes === ifSizeBytes) await removeFile(blobPath(layout, digest))
+      }),
     )
   }
 

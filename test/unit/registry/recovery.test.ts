@@ -88,6 +88,40 @@ t.test('a kept file of another length is told and left to the operator', async t
   t.equal(events.length, 1)
 })
 
+t.test('a kept file that is gone is told, and served again once it is back', async t => {
+  const { parts, disk, digests, events } = await makeEdge(3, 'kept')
+  const [digest] = digests
+  if (digest === undefined) throw new Error('no blob')
+  const bytes = disk.blobs.get(digest) ?? new Uint8Array(0)
+  disk.blobs.delete(digest)
+  t.match(await recover(parts, { full: false }), { rows: 3, missing: 1, lost: 1, wrongSize: 0 })
+  t.match(await recover(parts, { full: true }), { rows: 3, missing: 1, lost: 1 })
+  const told = { kind: 'storage failed', failure: 'corrupt', reason: digest, hint: /backup/ }
+  t.match(events, [told, told])
+  t.match(await parts.catalog.findContent(digest), { contentClass: 'kept' })
+  disk.blobs.set(digest, bytes)
+  t.match(await recover(parts, { full: true }), { rows: 3, missing: 0, lost: 0 })
+})
+
+t.test('what a push puts in the place of a wrong file is not removed for it', async t => {
+  const { parts, disk, digests } = await makeEdge(1)
+  const [digest] = digests
+  if (digest === undefined) throw new Error('no blob')
+  const bytes = disk.blobs.get(digest) ?? new Uint8Array(0)
+  disk.blobs.set(digest, bytes.subarray(1))
+  const find = parts.store.find.bind(parts.store)
+  parts.store.find = async wanted => {
+    const found = await find(wanted)
+    await parts.store.put(digest, bytes, 'kept')
+    const blob = { digest, sizeBytes: bytes.length, contentClass: 'kept', atMs: 2 } as const
+    await parts.catalog.recordBlob({ repository, ...blob })
+    return found
+  }
+  t.match(await recover(parts, { full: true }), { wrongSize: 1 })
+  t.ok(disk.blobs.get(digest), 'the file is there')
+  t.match(await parts.catalog.findContent(digest), { contentClass: 'kept' })
+})
+
 t.test('the quick form looks at a sample and says when the full one should follow', async t => {
   const { parts, disk, digests } = await makeEdge(1000)
   t.match(await recover(parts, { full: false }), { full: false, rows: 256, suspicious: false })
