@@ -14,8 +14,10 @@ export async function rebuildTag(
   const repository = parseRepositoryKey(fact.repository)
   const isKept = repository.registry === LOCALHOST || policies.find(repository).push === 'store'
   if (!isCarried && !isKept) {
-    // The upstream has had it since; what it says of it now is asked at the next pull.
-    await catalog.recordTag(repository, tag, digest, { checkedAtMs: atMs })
+    // The upstream has had it since; what it says of it now is asked at the next pull, unless it has said so to this catalog already.
+    const known = await catalog.findTag(repository, tag)
+    if (known === undefined || known.checkedAtMs <= atMs)
+      await catalog.recordTag(repository, tag, digest, { checkedAtMs: atMs })
     return true
   }
   const manifest = await catalog.findManifest(repository, digest)

@@ -1,4 +1,4 @@
-// The step to version 1001: what pushes need. Tags that only this edge knows, the outbox, and two facts about the file itself.
+// The step to version 1001: what pushes need. Tags that only this edge knows, and the outbox.
 // An older minor runs on such a file and knows nothing of it; so what must hold whoever writes is held by triggers.
 import { STATE_CODES } from './encoding.ts'
 
@@ -76,10 +76,5 @@ BEGIN
 END;
 `
 
-// The version is written after the steps: it is 0 in a file that is begun anew. One of version 1000 holds everything there is,
-// since nothing was kept beside it.
-const REBUILT = `
-INSERT INTO meta (key, value) SELECT 'rebuilt', 1 FROM pragma_user_version WHERE user_version > 0;
-`
-
-export const PUSHES = LOCAL_TAGS + OUTBOX + OUTBOX_TRIGGERS + REBUILT
+// A file of version 1000 is to be rebuilt as any other: it may be what that version began after it had lost one of this version.
+export const PUSHES = LOCAL_TAGS + OUTBOX + OUTBOX_TRIGGERS

@@ -100,9 +100,9 @@ t.test('a step that was released is never changed', t => {
   t.end()
 })
 
-t.test('a catalog of version 1000 is taken over, and nothing is to be rebuilt', async t => {
+t.test('a catalog of version 1000 is taken over, and is to be rebuilt once', async t => {
   const { catalog } = await openCatalog(t, leaveVersion1000(t))
-  t.equal(catalog.rebuilt, true)
+  t.equal(catalog.rebuilt, false, 'a newer version may have left facts beside it')
   t.equal(catalog.damaged, false)
   t.ok(await catalog.findManifest(alpine, digestNamed('m')))
   t.strictSame(await catalog.listTags(alpine, { limit: 9 }), [
