@@ -154,19 +154,27 @@ t.test('R64: a layer that is fetched from elsewhere is listed, and 404 here', as
   t.equal((await edge.get(`${BLOBS}/${image.layers[0]?.digest}`)).status, 404)
 })
 
-t.test('R64: HEAD of a layer that is fetched from elsewhere says what its GET says', async t => {
-  const { edge, stub, fetch } = await pairWith(t)
-  const image = makeImage({ seed: 'elsewhere', layers: [10] })
-  const text = image.manifest.bytes.toString()
-  const bytes = Buffer.from(text.replace('layer.v1.tar', 'layer.nondistributable.v1.tar'))
-  const manifest = { ...image.manifest, bytes, digest: digestOf(bytes) }
-  stub.addImage('library/app', 'v1', { ...image, manifest })
-  const layer = image.layers[0]?.digest ?? ''
-  stub.deleteBlob('library/app', layer)
-  t.equal((await edge.get(`${MANIFESTS}/v1`)).status, 200)
-  t.equal((await fetch({}, { method: 'HEAD' }, layer)).status, 404)
-  t.equal((await fetch({}, {}, layer)).status, 404)
-})
+t.test(
+  'R64, R189: a layer with a URL of its own is 404 by HEAD and GET, and nobody goes there',
+  async t => {
+    const { edge, stub, fetch } = await pairWith(t)
+    const image = makeImage({ seed: 'elsewhere', layers: [10] })
+    const text = image.manifest.bytes.toString()
+    const elsewhere = `"urls":["${stub.url}/elsewhere"],"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar`
+    const bytes = Buffer.from(
+      text.replace('"mediaType":"application/vnd.oci.image.layer.v1.tar', elsewhere),
+    )
+    const manifest = { ...image.manifest, bytes, digest: digestOf(bytes) }
+    stub.addImage('library/app', 'v1', { ...image, manifest })
+    const layer = image.layers[0]?.digest ?? ''
+    stub.deleteBlob('library/app', layer)
+    t.equal((await edge.get(`${MANIFESTS}/v1`)).status, 200)
+    t.equal((await fetch({}, { method: 'HEAD' }, layer)).status, 404)
+    t.equal((await fetch({}, {}, layer)).status, 404)
+    t.match(bytes.toString(), '"urls"')
+    t.notOk(stub.requests.some(({ path }) => path.includes('elsewhere')))
+  },
+)
 
 t.test(
   'R82: 20 clients on one cold blob cost one download, and all have bytes before it ends',

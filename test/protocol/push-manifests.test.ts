@@ -110,19 +110,22 @@ t.test('R111: a bare name is kept here, under the name that it was pushed by', a
   t.equal((await get(edge, 'v1', 'localhost/my-alpine')).status, 200)
 })
 
-t.test('R111: a subject is named in the answer, and its referrers are listed at once', async t => {
-  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
-  const signature = makeArtifact({ seed: 's', subject: image.descriptor })
-  await pushParts(edge, APP, signature)
-  const { digest } = signature.manifest
-  const answer = await put(edge, APP, digest, signature.manifest)
-  t.match(answer, { status: 201, headers: { 'oci-subject': manifest.digest } })
-  t.match(await referrersOf(edge, manifest.digest), [{ digest }])
-  await push(edge, APP, image, 'v1')
-  t.match(await referrersOf(edge, manifest.digest), [{ digest }])
-  await edge.send('DELETE', `/v2/${APP}/manifests/${digest}`)
-  t.same(await referrersOf(edge, manifest.digest), [])
-})
+t.test(
+  'R79, R80, R111: a pushed subject is named, its referrers are listed until they are deleted',
+  async t => {
+    const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+    const signature = makeArtifact({ seed: 's', subject: image.descriptor })
+    await pushParts(edge, APP, signature)
+    const { digest } = signature.manifest
+    const answer = await put(edge, APP, digest, signature.manifest)
+    t.match(answer, { status: 201, headers: { 'oci-subject': manifest.digest } })
+    t.match(await referrersOf(edge, manifest.digest), [{ digest }])
+    await push(edge, APP, image, 'v1')
+    t.match(await referrersOf(edge, manifest.digest), [{ digest }])
+    await edge.send('DELETE', `/v2/${APP}/manifests/${digest}`)
+    t.same(await referrersOf(edge, manifest.digest), [])
+  },
+)
 
 t.test('R112: tags of the query all point to the manifest', async t => {
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
