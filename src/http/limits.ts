@@ -38,9 +38,6 @@ export const HEAD_HELD_BACK_MS = 1_000
 /** A body that nobody wants is read and dropped for so long, that its sender gets to read the answer before the connection ends. */
 export const LINGER_MS = 1_000
 
-/** Tags that one push may set (R112); the specification asks for ten. Beyond: 414, and the client sends them one by one. */
-export const TAGS_PER_PUSH_MAX = 50
-
 /** Bodies of manifests that are in memory at once, in bytes; each has at most 4 MiB. Beyond: 503 with Retry-After. */
 export const MANIFEST_BODIES_MAX_BYTES = 256 * 1024 * 1024
 

@@ -3,9 +3,9 @@ import type { Endpoint } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import { parseTag, type Tag } from '../oci/reference.ts'
+import { PUSH_TAGS_MAX } from '../registry/answers.ts'
 import { type Answer, emptyAnswer } from './answer.ts'
 import type { NamedContext } from './context.ts'
-import { TAGS_PER_PUSH_MAX } from './limits.ts'
 import { manifestLocation } from './locations.ts'
 import { readBody } from './request-body.ts'
 
@@ -18,8 +18,8 @@ type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
 export function parsePushTags({ reference }: ManifestEndpoint, query: URLSearchParams): Tag[] {
   const texts = reference.kind === 'digest' ? new Set(query.getAll('tag')) : []
   const tags = Array.from(texts, parseTag)
-  if (tags.length <= TAGS_PER_PUSH_MAX) return tags
-  const message = `at most ${TAGS_PER_PUSH_MAX} tags with one manifest; send the others by themselves`
+  if (tags.length <= PUSH_TAGS_MAX) return tags
+  const message = `at most ${PUSH_TAGS_MAX} tags with one manifest; send the others by themselves`
   throw new RegistryError('TAG_INVALID', message, { status: 414 })
 }
 

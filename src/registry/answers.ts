@@ -94,6 +94,12 @@ export interface BlobPushed {
   readonly sizeBytes: number
 }
 
+/**
+ * Tags that one push of a manifest may set (R112). The specification wants ten at least. An entry of the outbox has room for these, with a
+ * few digests that each may have upstream. Beyond: 414, and the client sends them one by one.
+ */
+export const PUSH_TAGS_MAX = 50
+
 export interface ManifestPush {
   readonly reference: import('../oci/reference.ts').Reference
   /** Further tags of the query (R112); only with a digest as reference. */

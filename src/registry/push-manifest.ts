@@ -6,7 +6,7 @@ import { assertEmbeddedData } from '../oci/embedded-data.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
-import type { ManifestPush, ManifestPushed } from './answers.ts'
+import { type ManifestPush, type ManifestPushed, PUSH_TAGS_MAX } from './answers.ts'
 import {
   authority,
   type CheckDeps,
@@ -33,9 +33,6 @@ export interface PushManifestDeps extends PushRules, CheckDeps, RecordPushDeps, 
   /** An entry for the outbox is in the catalog. */
   readonly queued: () => void
 }
-
-/** The specification wants ten at least. An entry of the outbox has room for these, with a few digests that each may have upstream. */
-export const PUSH_TAGS_MAX = 50
 
 interface Pushed extends ManifestPush {
   readonly repository: Repository
