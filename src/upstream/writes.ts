@@ -35,7 +35,7 @@ export function createWrites({ write, clock, rules }: WriteParts): Writes {
     putManifest: async (name, reference, manifest, signal) => {
       assertAllowed(name)
       const isFinal = () => manifest.once === true
-      return write(putManifest({ name, reference, ...manifest }, clock), { signal, isFinal })
+      return write(putManifest({ ...manifest, name, reference }, clock), { signal, isFinal })
     },
   }
 }

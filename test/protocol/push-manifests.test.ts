@@ -323,6 +323,16 @@ t.test('R116: a forwarded manifest is at the upstream before its client is told 
   })
 })
 
+t.test('R112: further tags of a forwarded manifest are at the upstream as well', async t => {
+  const { edge, stub } = await startPair(t, {
+    edge: { config: { repositories: [{ match: 'docker.io/**', push: 'forward' }] } },
+  })
+  const repository = 'docker.io/team/app'
+  const answer = await push(edge, repository, image, `${manifest.digest}?tag=v1&tag=v2`)
+  t.match(answer, { status: 201, headers: { 'oci-tag': 'v1, v2' } })
+  for (const tag of ['v1', 'v2']) t.same(stub.manifest('team/app', tag)?.bytes, manifest.bytes, tag)
+})
+
 t.test(
   'R77: for an upstream that lists no referrers the client is left to keep the list',
   async t => {
