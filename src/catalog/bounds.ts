@@ -1,6 +1,6 @@
 // Limits that every implementation of the catalog port shares, and the checks that hold them.
 import { StoreError } from '../registry/ports/blob-store.ts'
-import type { DeliveryChange, NewDelivery } from '../registry/ports/catalog.ts'
+import type { DeleteOptions, DeliveryChange, NewDelivery } from '../registry/ports/catalog.ts'
 
 /**
  * Referrers that one answer may hold: an image index of 4 MiB lists no more, and a reader of one list must not keep the
@@ -25,6 +25,11 @@ export function assertBounded(delivery: NewDelivery): void {
     throw new StoreError('io', `an entry of the outbox cannot have the id ${id}`)
   assertLength('key', key, MAX_KEY_BYTES)
   assertLength('payload', payload, MAX_PAYLOAD_BYTES)
+}
+
+/** @throws StoreError io for a payload that is too long */
+export function assertBoundedRests({ changeDeliveries = [] }: DeleteOptions): void {
+  for (const { payload } of changeDeliveries) assertLength('payload', payload, MAX_PAYLOAD_BYTES)
 }
 
 /** With the reason cut where an operator would stop reading. @throws StoreError io for a payload that is too long */

@@ -65,6 +65,11 @@ export class MemoryOutbox {
     if (entry !== undefined) this.#entries.set(id, { ...entry, ...bounded })
   }
 
+  changePayload(id: number, payload: string): void {
+    const entry = this.#entries.get(id)
+    if (entry !== undefined) this.#entries.set(id, { ...entry, payload })
+  }
+
   remove(id: number): void {
     this.#entries.delete(id)
   }

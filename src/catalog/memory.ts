@@ -22,7 +22,7 @@ import type {
   TagCheck,
   TagFact,
 } from '../registry/ports/catalog.ts'
-import { assertBounded, MAX_REFERRERS } from './bounds.ts'
+import { assertBounded, assertBoundedRests, MAX_REFERRERS } from './bounds.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
 import {
   dropTag,
@@ -172,9 +172,10 @@ class MemoryCatalog implements Catalog {
   }
 
   async deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}): Promise<void> {
+    assertBoundedRests(options)
     const state = this.#here(repository)
     if (state !== undefined) dropTag(state, tag)
-    this.#drop(options)
+    this.#withdraw(options)
   }
 
   async forgetContent(digest: Digest): Promise<void> {
@@ -188,10 +189,11 @@ class MemoryCatalog implements Catalog {
     digest: Digest,
     options: DeleteOptions = {},
   ): Promise<void> {
+    assertBoundedRests(options)
     const state = this.#here(repository)
     if (state?.members.delete(digest))
       for (const [tag, fact] of state.tags) if (fact.digest === digest) dropTag(state, tag)
-    this.#drop(options)
+    this.#withdraw(options)
   }
 
   sequence(): number {
@@ -277,7 +279,8 @@ class MemoryCatalog implements Catalog {
     return state
   }
 
-  #drop({ dropDeliveries = [] }: DeleteOptions): void {
+  #withdraw({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): void {
     for (const id of dropDeliveries) this.#outbox.remove(id)
+    for (const { id, payload } of changeDeliveries) this.#outbox.changePayload(id, payload)
   }
 }

@@ -11,13 +11,13 @@ import {
   type Tag,
 } from '../oci/reference.ts'
 import { requireDeletable } from './delete-refusal.ts'
-import type { Catalog } from './ports/catalog.ts'
+import type { Catalog, DeleteOptions } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { FactIdentity, FactStore } from './ports/facts.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import { restoreFacts, type RestoreDeps } from './restore-facts.ts'
 import type { Turns } from './turns.ts'
-import { withdrawDeliveries } from './withdraw-deliveries.ts'
+import { type Withdrawn, withdrawDeliveries } from './withdraw-deliveries.ts'
 
 export interface DeleteManifestDeps extends RestoreDeps {
   readonly catalog: Catalog
@@ -50,31 +50,35 @@ export async function deleteManifest(
 
 async function deleteTag(deps: DeleteManifestDeps, repository: Repository, tag: Tag) {
   const { catalog, facts } = deps
-  const tags = new Set([tag])
-  const drops = await withdrawDeliveries(deps, repository, { tags, digest: undefined })
+  const withdrawn = await withdrawDeliveries(catalog, repository, {
+    tags: new Set([tag]),
+    digest: undefined,
+  })
   const gone = { kind: 'tag', repository: repositoryKey(repository), tag } as const
-  await orRestore(deps, repository, [gone, ...deliveryFacts(drops)], async () => {
+  await orRestore(deps, repository, [gone, ...deliveryFacts(withdrawn)], async () => {
     await facts.remove([gone])
-    await catalog.deleteTag(repository, tag, { dropDeliveries: drops })
-    await forgetDeliveries(facts, drops)
+    await changeFacts(facts, withdrawn)
+    await catalog.deleteTag(repository, tag, optionsOf(withdrawn))
+    await forgetDeliveries(facts, withdrawn)
   })
 }
 
 async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, digest: Digest) {
   const { catalog, facts, clock } = deps
   const tags = await tagsTo(catalog, repository, digest)
-  const drops = await withdrawDeliveries(deps, repository, { tags: new Set(tags), digest })
+  const withdrawn = await withdrawDeliveries(catalog, repository, { tags: new Set(tags), digest })
   const key = repositoryKey(repository)
   const deleted = { kind: 'deleted', repository: key, digest } as const
   const gone = [
     { kind: 'manifest', repository: key, digest } as const,
     ...tags.map(tag => ({ kind: 'tag', repository: key, tag }) as const),
   ]
-  await orRestore(deps, repository, [deleted, ...gone, ...deliveryFacts(drops)], async () => {
+  await orRestore(deps, repository, [deleted, ...gone, ...deliveryFacts(withdrawn)], async () => {
     await facts.write([{ ...deleted, atMs: clock.nowMs() }])
     await facts.remove(gone)
-    await catalog.removeMember(repository, digest, { dropDeliveries: drops })
-    await forgetDeliveries(facts, drops)
+    await changeFacts(facts, withdrawn)
+    await catalog.removeMember(repository, digest, optionsOf(withdrawn))
+    await forgetDeliveries(facts, withdrawn)
   })
 }
 
@@ -92,13 +96,22 @@ async function orRestore(
   }
 }
 
-function deliveryFacts(ids: readonly number[]): readonly FactIdentity[] {
-  return ids.map(id => ({ kind: 'delivery', id }))
+function deliveryFacts({ drops, rests }: Withdrawn): readonly FactIdentity[] {
+  return [...drops, ...rests.map(({ id }) => id)].map(id => ({ kind: 'delivery', id }))
+}
+
+function optionsOf({ drops, rests }: Withdrawn): DeleteOptions {
+  return { dropDeliveries: drops, changeDeliveries: rests }
+}
+
+/** After those of the tags: an entry brings no tag back whose own fact is gone. */
+async function changeFacts(facts: FactStore, { rests }: Withdrawn): Promise<void> {
+  if (rests.length > 0) await facts.write(rests.map(rest => ({ kind: 'delivery', ...rest })))
 }
 
 /** After the entries themselves: until those are gone, they are what was acknowledged. */
-async function forgetDeliveries(facts: FactStore, ids: readonly number[]): Promise<void> {
-  if (ids.length > 0) await facts.remove(deliveryFacts(ids))
+async function forgetDeliveries(facts: FactStore, { drops }: Withdrawn): Promise<void> {
+  if (drops.length > 0) await facts.remove(drops.map(id => ({ kind: 'delivery', id })))
 }
 
 async function tagsTo(catalog: Catalog, repository: Repository, digest: Digest): Promise<Tag[]> {

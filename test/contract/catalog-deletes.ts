@@ -37,6 +37,23 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     },
   )
 
+  t.test('R118: a delete leaves its other work to an entry, at once or not at all', async t => {
+    const catalog = await makeCatalog(t)
+    const [first, second] = [catalog.sequence(), catalog.sequence()]
+    for (const id of [first, second])
+      await catalog.recordPush(pushOf(`m${id}`, { delivery: deliveryNamed(id, alpine) }))
+    const rest = (payload: string) => ({ changeDeliveries: [{ id: first, payload }] })
+    await t.rejects(catalog.deleteTag(alpine, latest, rest('x'.repeat(70_000))), {
+      name: 'StoreError',
+    })
+    t.ok(await catalog.findTag(alpine, latest), 'a payload that is too long is refused, and all')
+    await catalog.deleteTag(alpine, latest, { ...rest('a'), dropDeliveries: [second] })
+    t.match(await catalog.findDelivery(first), { payload: 'a', state: 'waiting' })
+    t.equal(await catalog.findDelivery(second), undefined)
+    await catalog.removeMember(alpine, digestNamed('nothing'), rest('b'))
+    t.match(await catalog.findDelivery(first), { payload: 'b' })
+  })
+
   t.test('R118: content is taken out of one repository with the tags that point to it', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('layer')])

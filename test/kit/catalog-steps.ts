@@ -103,7 +103,10 @@ const settled = fc.option(
   plain({ repository, digest, tags: fc.uniqueArray(tag, { maxLength: 3 }), atMs }),
   { nil: undefined },
 )
-const drops = plain({ dropDeliveries: fc.uniqueArray(id, { maxLength: 2 }) })
+const drops = plain({
+  dropDeliveries: fc.uniqueArray(id, { maxLength: 2 }),
+  changeDeliveries: fc.array(plain({ id, payload: fc.string() }), { maxLength: 2 }),
+})
 const list = plain({ body: fc.string({ unit: 'grapheme' }), checkedAtMs: atMs })
 const key = fc.constantFrom(...keys)
 

@@ -17,7 +17,7 @@ import type {
   TagCheck,
 } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import { assertBounded, boundedChange } from '../bounds.ts'
+import { assertBounded, assertBoundedRests, boundedChange } from '../bounds.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Reader } from './reader.ts'
@@ -189,14 +189,14 @@ export class SqliteCatalog implements Catalog {
     return this.#write({ kind: 'record push', record })
   }
 
-  deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}) {
-    const { dropDeliveries: drops = [] } = options
-    return this.#write({ kind: 'delete tag', repository, tag, drops })
+  async deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}) {
+    assertBoundedRests(options)
+    return this.#write({ kind: 'delete tag', repository, tag, options })
   }
 
-  removeMember(repository: Repository, digest: Digest, options: DeleteOptions = {}) {
-    const { dropDeliveries: drops = [] } = options
-    return this.#write({ kind: 'remove member', repository, digest, drops })
+  async removeMember(repository: Repository, digest: Digest, options: DeleteOptions = {}) {
+    assertBoundedRests(options)
+    return this.#write({ kind: 'remove member', repository, digest, options })
   }
 
   async recordDelivery(delivery: NewDelivery) {

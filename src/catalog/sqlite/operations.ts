@@ -4,6 +4,7 @@ import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type {
+  DeleteOptions,
   DeliveryChange,
   ListFact,
   NewDelivery,
@@ -49,13 +50,13 @@ export type Operation =
       readonly kind: 'delete tag'
       readonly repository: Repository
       readonly tag: Tag
-      readonly drops: readonly number[]
+      readonly options: DeleteOptions
     }
   | {
       readonly kind: 'remove member'
       readonly repository: Repository
       readonly digest: Digest
-      readonly drops: readonly number[]
+      readonly options: DeleteOptions
     }
   | { readonly kind: 'record delivery'; readonly delivery: NewDelivery }
   | { readonly kind: 'change delivery'; readonly id: number; readonly change: DeliveryChange }
@@ -106,17 +107,17 @@ export function prepareOperations(database: Database): (operation: Operation) =>
         return
       case 'delete tag':
         tags.deleteTag(operation.repository, operation.tag)
-        return outbox.remove(operation.drops)
+        return outbox.withdraw(operation.options)
       case 'remove member':
         tags.deleteMember(operation.repository, operation.digest)
-        return outbox.remove(operation.drops)
+        return outbox.withdraw(operation.options)
       case 'record delivery':
         return outbox.add(operation.delivery)
       case 'change delivery':
         return outbox.change(operation.id, operation.change)
       case 'remove delivery': {
         const { id, settled } = operation
-        outbox.remove([id])
+        outbox.remove(id)
         if (settled !== undefined) tags.settleTags(id, settled)
         return
       }

@@ -1,7 +1,12 @@
 // The SQL of writes to the outbox, prepared once per connection. Which entry of a key is the first, and how many there are, is kept by
 // triggers.
 import type { Database } from 'better-sqlite3'
-import type { Delivery, DeliveryChange, NewDelivery } from '../../registry/ports/catalog.ts'
+import type {
+  DeleteOptions,
+  Delivery,
+  DeliveryChange,
+  NewDelivery,
+} from '../../registry/ports/catalog.ts'
 import { STATE_CODES } from './encoding.ts'
 
 export function prepareOutboxWrites(database: Database) {
@@ -14,6 +19,7 @@ export function prepareOutboxWrites(database: Database) {
        in_doubt = coalesce(?, in_doubt), payload = coalesce(?, payload) WHERE id = ?`,
   )
   const remove = database.prepare('DELETE FROM outbox WHERE id = ?')
+  const setPayload = database.prepare('UPDATE outbox SET payload = ? WHERE id = ?')
 
   return {
     /** One that is there already stays as it is. */
@@ -25,8 +31,12 @@ export function prepareOutboxWrites(database: Database) {
       const inDoubt = change.inDoubt === undefined ? null : Number(change.inDoubt)
       update.run(STATE_CODES[state], attempts, nextAtMs, reason ?? null, inDoubt, payload, id)
     },
-    remove(ids: readonly number[]): void {
-      for (const id of ids) remove.run(id)
+    remove(id: number): void {
+      remove.run(id)
+    },
+    withdraw({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): void {
+      for (const id of dropDeliveries) remove.run(id)
+      for (const { id, payload } of changeDeliveries) setPayload.run(payload, id)
     },
   }
 }

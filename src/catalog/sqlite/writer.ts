@@ -3,6 +3,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError } from '../../registry/ports/blob-store.ts'
+import type { DeleteOptions } from '../../registry/ports/catalog.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'
@@ -186,12 +187,17 @@ function rowsOf(operation: Operation): number {
       return 1 + textRows(operation.change.payload) + textRows(operation.change.reason)
     case 'delete tag':
     case 'remove member':
-      return 1 + operation.drops.length
+      return 1 + withdrawnRows(operation.options)
     case 'note uses':
       return operation.uses.length
     default:
       return 1
   }
+}
+
+function withdrawnRows({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): number {
+  const changed = changeDeliveries.map(({ payload }) => 1 + textRows(payload))
+  return changed.reduce((sum, rows) => sum + rows, dropDeliveries.length)
 }
 
 /** A long text takes the memory of many rows. */

@@ -155,6 +155,8 @@ export interface Delivery extends NewDelivery {
 export interface DeleteOptions {
   /** Ids of entries of the outbox whose only purpose is deleted; those that are not there are passed over. Default none. */
   readonly dropDeliveries?: readonly number[]
+  /** What is left to do of entries of which only a part is deleted; passed over as those. At most 64 KiB each. Default none. */
+  readonly changeDeliveries?: readonly { readonly id: number; readonly payload: string }[]
 }
 
 /** What is optional and not given stays as it is. */
@@ -239,7 +241,7 @@ export interface Catalog {
   /**
    * Takes content out of a repository: its membership and every tag of that repository that points to it, in one transaction.
    * Its bytes, its edges and other repositories are not touched; what it lists stays, and so does what tags remember as `previous`.
-   * When it is no member only `dropDeliveries` has an effect.
+   * When it is no member only the options have an effect.
    */
   removeMember(repository: Repository, digest: Digest, options?: DeleteOptions): Promise<void>
   /** Repositories of `registry` that hold `digest` as a member with its content present, in ASCII order. */

@@ -11,7 +11,7 @@ import { type Break, BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
-import { digested, pushDocument, pushImage, pushParts, tagged } from '../../kit/push-image.ts'
+import { digested, pushDocument, pushParts, tagged } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
 
 const older = makeImage({ seed: 'older', layers: [10] })
@@ -32,6 +32,8 @@ interface Operation {
   run(registry: Registry, repository: Repository): Promise<unknown>
   /** Where the tag may point when it was cut off. */
   readonly outcomes: readonly (Digest | undefined)[]
+  /** Two tags that one push gave, when it begins; default one. */
+  readonly isTwice?: boolean
   /** And when it was tried again. */
   readonly done: Digest | undefined
 }
@@ -58,6 +60,13 @@ const OPERATIONS: readonly Operation[] = [
     done: undefined,
   },
   {
+    name: 'a delete of one of two tags',
+    run: (registry, repository) => registry.deleteManifest(repository, reference),
+    isTwice: true,
+    outcomes: [OLD, undefined],
+    done: undefined,
+  },
+  {
     name: 'a delete of a manifest',
     run: (registry, repository) => registry.deleteManifest(repository, digested(OLD).reference),
     outcomes: [OLD, undefined],
@@ -67,11 +76,18 @@ const OPERATIONS: readonly Operation[] = [
 
 const rulesOf = ({ push }: Mode) => everywhere({ push })
 
-async function begin(mode: Mode) {
+async function begin(mode: Mode, { isTwice }: Operation) {
   const breaking = createBreaking()
   const engine = createEngine({ ...breaking, policies: rulesOf(mode) })
-  await pushImage(engine.registry, mode.repository, older, 'v1')
-  await pushParts(engine.registry, mode.repository, index)
+  const { registry } = engine
+  const { repository } = mode
+  await pushParts(registry, repository, older)
+  const document = older.manifest
+  await pushDocument(registry, repository, {
+    document,
+    ...(isTwice ? { tags: ['v1', 'v2'] } : { reference: 'v1' }),
+  })
+  await pushParts(registry, repository, index)
   return { breaking, engine }
 }
 
@@ -108,7 +124,7 @@ async function breakAt(
   { mode, how, operation, at }: { mode: Mode; how: Break; operation: Operation; at: number },
 ): Promise<boolean> {
   const { repository } = mode
-  const { breaking, engine } = await begin(mode)
+  const { breaking, engine } = await begin(mode, operation)
   const { registry, catalog, facts } = engine
   breaking.arm(at, how)
   const error = await operation.run(registry, repository).then(
