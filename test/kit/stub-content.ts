@@ -8,6 +8,8 @@ export interface StubRepository {
   /** In the order in which they were put. */
   readonly tags: Map<string, Digest>
   readonly blobs: Map<string, Content>
+  /** Every manifest that was put, again and again, in order; `tag` undefined for one put by its digest. */
+  readonly puts: { readonly tag: string | undefined; readonly digest: Digest }[]
 }
 
 export type StubContent = ReturnType<typeof createStubContent>
@@ -19,7 +21,7 @@ export function createStubContent() {
   function repository(name: string): StubRepository {
     let found = repositories.get(name)
     if (found === undefined) {
-      found = { manifests: new Map(), tags: new Map(), blobs: new Map() }
+      found = { manifests: new Map(), tags: new Map(), blobs: new Map(), puts: [] }
       repositories.set(name, found)
     }
     return found
@@ -46,8 +48,10 @@ export function createStubContent() {
     addImage,
     manifest,
     addDocument: (name: string, tag: string | undefined, document: Document): void => {
-      repository(name).manifests.set(document.digest, document)
-      if (tag !== undefined) repository(name).tags.set(tag, document.digest)
+      const { manifests, tags, puts } = repository(name)
+      manifests.set(document.digest, document)
+      if (tag !== undefined) tags.set(tag, document.digest)
+      puts.push({ tag, digest: document.digest })
     },
     addBlob: (name: string, blob: Content): void => {
       repository(name).blobs.set(blob.digest, blob)
