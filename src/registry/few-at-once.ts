@@ -21,3 +21,23 @@ export async function filterFew<Item>(
   const passed = await mapFew(items, atOnce, test)
   return items.filter((_, at) => passed[at])
 }
+
+/** `work` on each item as it comes: the next is begun as soon as any has ended. The first failure is thrown once all have. */
+export async function eachFew<Item>(
+  items: AsyncIterable<Item>,
+  atOnce: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const running = new Set<Promise<void>>()
+  const failures: unknown[] = []
+  for await (const item of items) {
+    if (failures.length > 0) break
+    const mine = work(item)
+      .catch((error: unknown) => void failures.push(error))
+      .finally(() => running.delete(mine))
+    running.add(mine)
+    if (running.size >= atOnce) await Promise.race(running)
+  }
+  await Promise.all(running)
+  if (failures.length > 0) throw failures[0]
+}

@@ -2,7 +2,8 @@
 // repository, where tags point, what was deleted, and what is still to be delivered. So a lost database loses no push and no delivery,
 // and brings nothing back that was deleted. What was only cached is not in the facts: it is fetched again.
 import { parseRepositoryKey } from '../oci/reference.ts'
-import type { BlobStore } from './ports/blob-store.ts'
+import { eachFew } from './few-at-once.ts'
+import { type BlobStore, StoreError } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
@@ -38,7 +39,8 @@ export interface RebuildReport {
 }
 
 /** Each may read a manifest of 4 MiB; their rows share commits. */
-const FACTS_AT_ONCE = 16
+const FACTS_AT_ONCE = 32
+const BUSY_PAUSE_MS = 50
 
 type Counts = { -readonly [Each in keyof RebuildReport]: RebuildReport[Each] }
 
@@ -116,17 +118,22 @@ function isOf<Kind extends Fact['kind']>(
 }
 
 async function eachFact(
-  { facts }: RebuildParts,
+  { facts, clock }: RebuildParts,
   work: (fact: Fact) => Promise<void>,
 ): Promise<void> {
-  let some: Promise<void>[] = []
-  for await (const fact of facts.list()) {
-    some.push(work(fact))
-    if (some.length < FACTS_AT_ONCE) continue
-    await Promise.all(some)
-    some = []
+  await eachFew(facts.list(), FACTS_AT_ONCE, fact => patiently(clock, () => work(fact)))
+}
+
+/** Large manifests together may be more than the catalog takes at once. Whatever is done here may be done twice. */
+async function patiently(clock: Clock, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.failure !== 'busy') throw error
+      await clock.sleep(BUSY_PAUSE_MS)
+    }
   }
-  await Promise.all(some)
 }
 
 function noCounts(): Counts {

@@ -85,3 +85,24 @@ export async function attempt<T>(disk: Disk, doing: string, step: () => Promise<
     throw diskError(error, { doing, root: disk.layout.root })
   }
 }
+
+/** When many files are gone through: keeps the thread pool busy with a few descriptors. */
+const LANES = 16
+
+/** `step` on each, a few at a time, in no order. The first failure is thrown once the steps that run have ended. */
+export async function inLanes<T>(
+  items: readonly T[],
+  step: (item: T) => Promise<void>,
+): Promise<void> {
+  const rest = items.values()
+  const failures: unknown[] = []
+  const lane = async () => {
+    for (;;) {
+      const { value, done } = rest.next()
+      if (done === true || failures.length > 0) return
+      await step(value).catch((error: unknown) => void failures.push(error))
+    }
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
+  if (failures.length > 0) throw failures[0]
+}

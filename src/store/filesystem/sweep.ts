@@ -2,7 +2,8 @@
 // with is removed. Blobs and facts are not looked at: their number must not decide how long a start takes.
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Disk, removeFile } from './disk.ts'
+import type { UploadId } from '../upload-id.ts'
+import { type Disk, inLanes, removeFile } from './disk.ts'
 import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 import { readUploadSidecar } from './upload-sidecar.ts'
@@ -15,7 +16,8 @@ export async function sweep(disk: Disk): Promise<void> {
   // No temporary file outlives the process that made it.
   await sweepDirectory(disk.layout.temporary, () => Promise.resolve(false))
   await sweepDirectory(disk.layout.fills, name => isPartOfUse(disk, name))
-  await sweepDirectory(disk.layout.uploads, name => isUploadOfUse(disk, name))
+  const known = new Map<UploadId, Promise<boolean>>()
+  await sweepDirectory(disk.layout.uploads, name => isUploadOfUse(disk, name, known))
 }
 
 /** Removes the files that are of no use. Directories in there are not ours. */
@@ -23,10 +25,11 @@ async function sweepDirectory(
   directory: string,
   isOfUse: (name: string) => Promise<boolean>,
 ): Promise<void> {
-  for (const entry of await readdir(directory, { withFileTypes: true })) {
-    if (entry.isDirectory()) continue
-    if (!(await isOfUse(entry.name))) await removeFile(join(directory, entry.name))
-  }
+  const entries = await readdir(directory, { withFileTypes: true })
+  const names = entries.filter(entry => !entry.isDirectory()).map(({ name }) => name)
+  await inLanes(names, async name => {
+    if (!(await isOfUse(name))) await removeFile(join(directory, name))
+  })
 }
 
 /** Asked of a part and of its sidecar alike: one is of no use without the other. */
@@ -40,10 +43,21 @@ async function isPartOfUse(disk: Disk, name: string): Promise<boolean> {
   return usableBytes(disk, sidecar, part.size) > 0
 }
 
-/** Also one without bytes: a client may have its id. How long it stays is for whoever asks listUploads. */
-async function isUploadOfUse(disk: Disk, name: string): Promise<boolean> {
+/** Also one without bytes: a client may have its id. How long it stays is for whoever asks listUploads. `known`: by id. */
+async function isUploadOfUse(
+  disk: Disk,
+  name: string,
+  known: Map<UploadId, Promise<boolean>>,
+): Promise<boolean> {
   const entry = uploadEntry(name)
   if (entry === undefined) return false
-  const file = await lstat(uploadPath(disk.layout, entry.id)).catch(() => undefined)
-  return file?.isFile() === true && (await readUploadSidecar(disk, entry.id)) !== undefined
+  const { id } = entry
+  const asked = known.get(id) ?? isUploadWhole(disk, id)
+  known.set(id, asked)
+  return await asked
+}
+
+async function isUploadWhole(disk: Disk, id: UploadId): Promise<boolean> {
+  const file = await lstat(uploadPath(disk.layout, id)).catch(() => undefined)
+  return file?.isFile() === true && (await readUploadSidecar(disk, id)) !== undefined
 }

@@ -3,7 +3,7 @@ import { lstat, readdir } from 'node:fs/promises'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import { type LeftUpload, StoreError, type UploadFile } from '../../registry/ports/blob-store.ts'
 import { newUploadId, type UploadId, uploadIdFrom } from '../upload-id.ts'
-import { attempt, type Disk, removeFile } from './disk.ts'
+import { attempt, type Disk, inLanes, removeFile } from './disk.ts'
 import { ignoreMissing } from './disk-error.ts'
 import { uploadEntry, uploadPath, uploadSidecarPath } from './layout.ts'
 import { createUploadFiles, openLeftUpload } from './open-upload.ts'
@@ -54,11 +54,10 @@ export class FilesystemUploads {
       const names = await readdir(this.#disk.layout.uploads)
       const entries = names.map(uploadEntry).filter(entry => entry !== undefined)
       const uploads: LeftUpload[] = []
-      for (const { kind, id } of entries) {
-        // One after another: nobody waits for this list, and each takes a descriptor.
+      await inLanes(entries, async ({ kind, id }) => {
         const upload = kind === 'file' ? await this.#lookAt(id) : undefined
         if (upload !== undefined) uploads.push(upload)
-      }
+      })
       return uploads
     })
   }

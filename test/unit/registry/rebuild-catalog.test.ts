@@ -244,32 +244,3 @@ t.test('the first start has nothing to build, and is not asked again', async t =
   t.match(report, { isDone: true, manifests: 0, tags: 0, deliveries: 0 })
   t.equal(catalog.rebuilt, true)
 })
-
-t.test(
-  'a catalog with content of its own is given what is missing, and keeps what is newer',
-  async t => {
-    const engine = createEngine({ policies: rules })
-    const other = makeImage({ seed: 'upstream moved on', layers: [10] })
-    await pushImage(engine.registry, app, image, 'v1')
-    await pushImage(engine.registry, proxied, image, 'v1')
-    for (const { id } of await carriedOf(engine.catalog)) {
-      const settled = { repository: proxied, digest: manifest.digest, tags: [v1.tag], atMs: 1 }
-      await engine.catalog.removeDelivery(id, settled)
-      await engine.facts.remove([{ kind: 'delivery', id }])
-    }
-    // As another version left it: pulled from the upstream since, beside facts that it does not know.
-    const catalog = createMemoryCatalog()
-    const atMs = engine.clock.nowMs() + 1
-    await catalog.recordTag(proxied, v1.tag, other.manifest.digest, { checkedAtMs: atMs })
-    const { sizeBytes, digest } = image.config
-    const cached = { contentClass: 'cached', atMs, sizeBytes, digest } as const
-    await catalog.recordBlob({ repository: proxied, ...cached })
-    t.match((await rebuilt(engine, rules, catalog)).report, { isDone: true, manifests: 2, tags: 2 })
-    t.match(await catalog.findTag(proxied, v1.tag), {
-      digest: other.manifest.digest,
-      checkedAtMs: atMs,
-    })
-    t.match(await catalog.findTag(app, v1.tag), { digest: manifest.digest, local: true })
-    t.match(await catalog.findContent(digest), { contentClass: 'kept' })
-  },
-)
