@@ -17,6 +17,10 @@ if (isTooOld(process.versions.node)) {
   process.exit(78)
 }
 
+// Disk and DNS run on these threads, four by default: a few pushes that sync would hold every pull. Their number is read when the first
+// of them is needed, which is not before this line; what the environment says stays.
+process.env['UV_THREADPOOL_SIZE'] ??= '16'
+
 // A reader that has seen enough (`entrepot ls | head`) is no error.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', error => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1))
