@@ -1,4 +1,5 @@
-// Goal: what was acknowledged survives a power cut (R02): no pushed manifest, blob, tag or queue entry is lost, no wrong byte is kept.
+// Goal: what was acknowledged survives a power cut (R02), also one that takes the catalog along (R35): no pushed manifest, blob, tag or
+// queue entry is lost, nothing that was deleted comes back, no wrong byte is kept.
 // Method: the data directory lies on an ext4 image that the kernel shuts down under the stopped process after a seeded number of
 // acknowledgements, with pushes under way; then the process is killed, the image mounted again and the process started on it.
 // Every acknowledgement so far is asked for. The same under `eatmydata`, where fsync does nothing, must lose some.
@@ -36,7 +37,7 @@ const QUEUED = {
   },
 }
 
-t.setTimeout((CUTS + CONTROL_CUTS_MAX) * ROUND_TIMEOUT_MS)
+t.setTimeout((2 * CUTS + CONTROL_CUTS_MAX) * ROUND_TIMEOUT_MS)
 
 t.test(`R02: ${CUTS} power cuts lose nothing that was acknowledged`, async t => {
   const { lost, wrong, acknowledged } = await cutPower(t, { cuts: CUTS, env: {} })
@@ -47,6 +48,20 @@ t.test(`R02: ${CUTS} power cuts lose nothing that was acknowledged`, async t => 
   t.same(wrong, [], 'no blob has wrong bytes')
   t.ok(acknowledged >= CUTS, 'pushes were acknowledged in between')
 })
+
+t.test(
+  `R35: ${CUTS} power cuts that take the catalog, too, lose and bring back nothing`,
+  async t => {
+    const { lost, wrong, acknowledged } = await cutPower(t, {
+      cuts: CUTS,
+      env: {},
+      losesCatalog: true,
+    })
+    t.comment(`${CUTS} cuts: ${acknowledged} acknowledged, ${lost.length} lost`)
+    t.same(lost, [], 'every acknowledged push is there, and nothing that was deleted')
+    t.same(wrong, [], 'no blob has wrong bytes')
+  },
+)
 
 t.test('R02: without fsync the same cuts lose acknowledged pushes', async t => {
   t.ok(existsSync(EATMYDATA), 'eatmydata is installed')
@@ -66,10 +81,15 @@ interface Outcome {
   readonly acknowledged: number
 }
 
-async function cutPower(
-  t: Test,
-  options: { cuts: number; env: Record<string, string>; untilLost?: boolean },
-): Promise<Outcome> {
+interface CutOptions {
+  readonly cuts: number
+  readonly env: Record<string, string>
+  readonly untilLost?: boolean
+  /** After each cut, before the start. */
+  readonly losesCatalog?: boolean
+}
+
+async function cutPower(t: Test, options: CutOptions): Promise<Outcome> {
   const seed = seedOf(process.env)
   t.comment(`seed ${seed}`)
   const random = createRandom(seed)
@@ -101,6 +121,11 @@ async function cutPower(
     await edge.kill()
     await stop()
     await disk.comeBack()
+    if (options.losesCatalog === true) {
+      for (const suffix of ['', '-wal', '-shm'])
+        await rm(join(disk.path, `catalog.db${suffix}`), { force: true })
+      record.catalogLost()
+    }
     const started = await edge.restart().then(
       () => true,
       () => false,

@@ -17,6 +17,12 @@ interface TagState {
 export class PushRecord {
   /** Paths that must be there: blobs and manifests by digest. */
   readonly #paths = new Set<string>()
+  /** Of these, blobs that no manifest lists which is there: only the catalog knows whose they are. */
+  readonly #unlisted = new Set<string>()
+  /** Paths of blobs by the path of the manifest that lists them. */
+  readonly #listed = new Map<string, readonly string[]>()
+  /** Paths that must not be there. */
+  readonly #gone = new Set<string>()
   readonly #tags = new Map<string, TagState>()
   readonly #queued = new Set<string>()
   readonly #watchers = new Set<() => void>()
@@ -38,17 +44,45 @@ export class PushRecord {
   }
 
   blobAcknowledged(repository: string, digest: string): void {
-    this.#paths.add(`/v2/${repository}/blobs/${digest}`)
+    const path = blobPath(repository, digest)
+    this.#paths.add(path)
+    this.#unlisted.add(path)
     this.#counted()
   }
 
-  manifestAcknowledged(repository: string, tag: string, digest: string): void {
-    this.#paths.add(`/v2/${repository}/manifests/${digest}`)
+  manifestAcknowledged(
+    repository: string,
+    tag: string,
+    { digest, blobs }: { digest: string; blobs: readonly string[] },
+  ): void {
+    const path = manifestPath(repository, digest)
+    this.#paths.add(path)
+    const listed = blobs.map(blob => blobPath(repository, blob))
+    this.#listed.set(path, listed)
+    for (const each of listed) this.#unlisted.delete(each)
     const state = this.#tag(repository, tag)
     state.acknowledged = digest
     state.doubtful.clear()
     if (!repository.startsWith('localhost/')) this.#queued.add(`${repository}@${digest}`)
     this.#counted()
+  }
+
+  /** From now on it may be there or not. */
+  deleteBegun(repository: string, digest: string): void {
+    const path = manifestPath(repository, digest)
+    this.#paths.delete(path)
+    for (const each of this.#listed.get(path) ?? []) this.#unlisted.add(each)
+  }
+
+  deleteAcknowledged(repository: string, digest: string): void {
+    this.#gone.add(manifestPath(repository, digest))
+    this.#counted()
+  }
+
+  /** The catalog was taken away: what it alone knew is not asked for any more. */
+  catalogLost(): void {
+    for (const path of this.#unlisted) this.#paths.delete(path)
+    this.#unlisted.clear()
   }
 
   /** One sentence for each acknowledgement that the edge no longer knows of. */
@@ -58,6 +92,10 @@ export class PushRecord {
     for (const path of this.#paths) {
       const { status } = await client.send('HEAD', path)
       if (status !== 200) lost.push(`${path}: ${status}`)
+    }
+    for (const path of this.#gone) {
+      const { status } = await client.send('HEAD', path)
+      if (status !== 404) lost.push(`${path}: ${status} after its delete`)
     }
     for (const [key, { acknowledged, doubtful }] of this.#tags) {
       const { status, headers } = await client.send('HEAD', key)
@@ -96,6 +134,14 @@ export class PushRecord {
   }
 }
 
+function blobPath(repository: string, digest: string): string {
+  return `/v2/${repository}/blobs/${digest}`
+}
+
+function manifestPath(repository: string, digest: string): string {
+  return `/v2/${repository}/manifests/${digest}`
+}
+
 /** `repository@digest` of everything that waits to be delivered. */
 async function queuedAt(adminUrl: string): Promise<ReadonlySet<string>> {
   const response = await fetch(`${adminUrl}/api/v1/queue`)
@@ -118,9 +164,16 @@ export function pushForever(url: string, options: PushForever): () => Promise<vo
   const writers = Array.from({ length: options.writers }, async (_, writer) => {
     const client = createPushClient(url)
     try {
+      let before: string | undefined
       for (let turn = 0; !stopped; turn += 1) {
-        const registry = turn % 2 === 0 ? 'localhost' : 'registry.test'
-        await pushOne(client, `${registry}/team/w${writer}`, options)
+        const isLocal = turn % 2 === 0
+        const repository = `${isLocal ? 'localhost' : 'registry.test'}/team/w${writer}`
+        const digest = await pushOne(client, repository, options)
+        if (!isLocal) continue
+        // The tag has moved on from it.
+        if (before !== undefined && options.random.below(2) === 0)
+          await deleteOne(client, repository, { digest: before, record: options.record })
+        before = digest
       }
     } catch {
       // The edge is gone: what was not answered was not acknowledged.
@@ -139,7 +192,7 @@ async function pushOne(
   client: PushClient,
   repository: string,
   { record, random }: PushForever,
-): Promise<void> {
+): Promise<string> {
   const layer = randomFillSync(Buffer.alloc(random.between(...LAYER_BYTES)))
   const config = Buffer.from(JSON.stringify({ layer: digestOf(layer) }))
   for (const blob of [layer, config]) {
@@ -151,5 +204,19 @@ async function pushOne(
   record.begun(repository, 'latest', manifest.digest)
   const { status, body } = await client.manifest(repository, 'latest', manifest)
   if (status !== 201) throw new Error(`manifest: ${status} ${body}`)
-  record.manifestAcknowledged(repository, 'latest', manifest.digest)
+  const blobs = [layer, config].map(blob => digestOf(blob))
+  record.manifestAcknowledged(repository, 'latest', { digest: manifest.digest, blobs })
+  return manifest.digest
+}
+
+/** @throws when the edge does not answer, or refuses */
+async function deleteOne(
+  client: PushClient,
+  repository: string,
+  { digest, record }: { digest: string; record: PushRecord },
+): Promise<void> {
+  record.deleteBegun(repository, digest)
+  const { status, body } = await client.send('DELETE', manifestPath(repository, digest))
+  if (status !== 202) throw new Error(`delete: ${status} ${body}`)
+  record.deleteAcknowledged(repository, digest)
 }
