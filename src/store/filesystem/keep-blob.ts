@@ -1,5 +1,6 @@
 // Makes cached content kept: its file and its name are synced once more, for a client that is told that they are (docs/storage-format.md,
 // "Write order").
+import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { StoreError, type StoredBlob } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk, syncDirectory } from './disk.ts'
@@ -24,16 +25,22 @@ export class BlobKeeper {
     const { file, sizeBytes, identity } = opened
     try {
       this.#refuseFailed(digest, identity)
-      await attempt(this.#disk, doing, async () => {
-        await file.sync()
-        await syncDirectory(blobDirectory(layout, digest))
-      })
+      await attempt(this.#disk, doing, () => this.#sync(file, digest, identity))
       return { digest, sizeBytes }
-    } catch (error) {
-      this.#failed.set(digest, identity)
-      throw error
     } finally {
       await file.close().catch(() => {})
+    }
+  }
+
+  async #sync(file: FileHandle, digest: Digest, identity: FileIdentity): Promise<void> {
+    try {
+      await file.sync()
+      await syncDirectory(blobDirectory(this.#disk.layout, digest))
+    } catch (error) {
+      // What could not be opened (too many open files) was not synced in vain.
+      const isSync = error instanceof Error && 'syscall' in error && error.syscall === 'fsync'
+      if (isSync) this.#failed.set(digest, identity)
+      throw error
     }
   }
 
