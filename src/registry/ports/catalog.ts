@@ -20,7 +20,10 @@ export interface Edge {
   readonly distributable: boolean
 }
 
-/** Why a repository is known to hold some content (R179). */
+/**
+ * Why a repository is known to hold some content (R179): recorded as a manifest of its upstream; listed by one; or by itself, because the
+ * upstream said so or a client brought it, which says nothing of what it lists.
+ */
 export type MembershipReason = 'manifest' | 'listed' | 'confirmed'
 
 export interface ManifestFact {
@@ -115,6 +118,8 @@ export interface RecordPush {
   readonly contentClass: ContentClass
   /** Point to the manifest from now on; empty for a push by digest alone. */
   readonly tags: readonly Tag[]
+  /** Of what the manifest lists: what the upstream said is in this repository. Members with this, and nothing below them. Default none. */
+  readonly elsewhere?: readonly Digest[]
   /** What `TagFact.local` becomes. */
   readonly local: boolean
   /** What must also go elsewhere. */
@@ -156,7 +161,7 @@ export interface DeleteOptions {
   /** Ids of entries of the outbox whose only purpose is deleted; those that are not there are passed over. Default none. */
   readonly dropDeliveries?: readonly number[]
   /** What is left to do of entries of which only a part is deleted; passed over as those. At most 64 KiB each. Default none. */
-  readonly changeDeliveries?: readonly { readonly id: number; readonly payload: string }[]
+  readonly changeDeliveries?: readonly Pick<NewDelivery, 'id' | 'payload'>[]
 }
 
 /** What is optional and not given stays as it is. */
@@ -187,7 +192,7 @@ export interface Catalog {
   /** Is `digest` known to belong to this repository (R96, R179)? MUST be false for another repository's content. */
   isMember(repository: Repository, digest: Digest): Promise<boolean>
   /**
-   * The size that a verified manifest of this repository gives for `digest`, else the recorded size of member content; undefined
+   * The size that a manifest of this repository gives for `digest`, else the recorded size of member content; undefined
    * when neither is known here, or all that is known is that it is fetched from elsewhere (R64). MUST NOT look at other repositories' manifests.
    */
   sizeOf(repository: Repository, digest: Digest): Promise<number | undefined>
@@ -204,15 +209,19 @@ export interface Catalog {
   totals(): Promise<CatalogTotals>
 
   /**
-   * Content, its edges, its membership and that of everything it lists: one transaction. Idempotent. Membership goes down: what a
-   * member manifest lists is a member too, and what that lists in turn, whichever was recorded first. Not so a `subject`: whoever
-   * may store a referrer MUST NOT thereby gain what it refers to. What was taken out of a repository below a member comes back only
-   * with a manifest that lists it and was no member there before: recording a member again adds nothing.
+   * A manifest as an upstream gave it: content, its edges, its membership and that of everything it lists, in one transaction. Idempotent.
+   * Membership goes down: what such a manifest lists is a member too, and what that lists in turn, whichever an upstream gave first. Not
+   * so a `subject`: whoever may store a referrer MUST NOT thereby gain what it refers to. What was taken out of a repository below a
+   * manifest comes back only with a manifest that lists it and that no upstream had given or listed there before: recording one again
+   * adds nothing.
    */
   recordManifest(record: RecordManifest): Promise<void>
-  /** Content and membership of a blob. Idempotent; `kept` is never taken back to `cached`. */
+  /**
+   * Content and membership of a blob, whoever brought it; never of what it lists should it be a manifest as well. Idempotent; `kept` is
+   * never taken back to `cached`.
+   */
   recordBlob(record: RecordBlob): Promise<void>
-  /** An upstream said that `digest` is in this repository (its HEAD or GET in this namespace succeeded). */
+  /** An upstream said that `digest` is in this repository (its HEAD or GET in this namespace succeeded). Nothing below it becomes a member. */
   recordMember(repository: Repository, digest: Digest, atMs: number): Promise<void>
   /**
    * `changedAtMs` moves only when the digest does. The manifest need not be here yet: a HEAD tells where a tag points long before
@@ -227,13 +236,12 @@ export interface Catalog {
   forgetTag(repository: Repository, tag: Tag): Promise<void>
   /** A client deleted the tag: it goes, local or not. No effect on tags if it is not here. */
   deleteTag(repository: Repository, tag: Tag, options?: DeleteOptions): Promise<void>
-  /**
-   * The bytes are gone from disk: the content's row goes, edges and memberships stay so that it can be fetched again. No effect on
-   * `kept` content that is a member of some repository: what a client pushed is missed until its bytes are here again.
-   */
+  /** The bytes are gone from disk: the row goes, edges and memberships stay. No effect on `kept` content that some repository holds. */
   forgetContent(digest: Digest): Promise<void>
   /**
-   * A push: content, edges, memberships, tags and the outbox entry in one transaction. Its tags point to it whatever they were, are
+   * A push: content, edges, memberships, tags and the outbox entry in one transaction. What a client lists proves nothing: the manifest and
+   * `elsewhere` become members, and nothing below them MUST, in this repository or another, also when the manifest is recorded in
+   * another one later. Sizes that it gives count for what is a member. Its tags point to it whatever they were, are
    * as `local` as it says, and remember no `previous`. Durable when it resolves (synchronous=FULL). Idempotent.
    * @throws StoreError full, io (also for a payload that is too long), busy
    */
@@ -280,10 +288,7 @@ export interface Catalog {
   ): Promise<void>
   /** One for every carrier, also when it has nothing to do. */
   outboxTotals(): Promise<readonly OutboxTotals[]>
-  /**
-   * False until markRebuilt was called on this catalog: it was begun anew (the first start, a lost or damaged file), so what
-   * `facts/` says has to be recorded before anybody asks.
-   */
+  /** False until markRebuilt was called: the file was begun anew, or by an older version. `facts/` are to be recorded before anybody asks. */
   readonly rebuilt: boolean
   markRebuilt(): Promise<void>
   /** Every digest with a content row, by key, for reconciling with the store. */
