@@ -1,4 +1,5 @@
-// The `forward` carrier (R116, R117): brings one pushed manifest to its repository's upstream: blobs, children, itself, then its tags.
+// The `forward` carrier (R116, R117): brings one pushed manifest to its repository's upstream: blobs, children, itself, then its tags and,
+// where the upstream does not do so, its line in the list of referrers.
 // Whatever is there already is not sent again, so it may be done any number of times.
 import { RegistryError } from '../oci/errors.ts'
 import { parseRepositoryKey, type Repository } from '../oci/reference.ts'
@@ -9,6 +10,7 @@ import type { Delivery } from '../registry/ports/catalog.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import { bringManifest } from './bring-manifest.ts'
 import { failureOutcome } from './forward-failure.ts'
+import { listReferrer } from './list-referrer.ts'
 import type { Attempt, Carry, Outcome } from './outcome.ts'
 import { createOvertake, type OvertakeParts } from './overtake.ts'
 import { putTags } from './put-tags.ts'
@@ -59,6 +61,7 @@ async function forward(
   const bytes = await bringManifest(trip, delivery)
   const overtake = createOvertake(parts, repository, entry.id)
   await putTags(trip, { ...delivery, bytes }, { attempt, overtake })
+  await listReferrer(trip, { ...delivery, bytes }, attempt)
   return { kind: 'delivered', settled: { repository, digest, tags: tags.map(({ tag }) => tag) } }
 }
 

@@ -80,7 +80,7 @@ function mayReplace({ policy }: Trip, found: Digest, expected: readonly Digest[]
 /**
  * A server's own word, or nothing was sent. Not so a 5xx: it may come from a proxy, behind which the registry goes on.
  */
-function isAnswer(error: unknown): boolean {
+export function isAnswer(error: unknown): boolean {
   if (!(error instanceof UpstreamError)) return false
   const { status, failure } = error
   if (status === undefined) return failure === 'refused'

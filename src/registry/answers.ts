@@ -111,7 +111,7 @@ export interface ManifestPush {
 
 export interface ManifestPushed {
   readonly digest: Digest
-  /** For `OCI-Subject` (R111): what it is listed as a referrer of. In `forward` mode only where the upstream says that it does so. */
+  /** For `OCI-Subject` (R111): what it is listed as a referrer of. In `forward` mode at the upstream, by that or by this edge. */
   readonly subject: Digest | undefined
   /** For `OCI-Tag`: the tags of the query that point to it now (R112). */
   readonly tags: readonly Tag[]

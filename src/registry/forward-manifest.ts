@@ -1,8 +1,9 @@
 // A manifest goes to the upstream while its client waits (R116): by its digest, or by its tag; with further tags first by the digest, so
-// that no tag is seen before everything is there. What the upstream says is the client's answer.
+// that no tag is seen before everything is there. What the upstream says is the client's answer. The list of referrers comes last.
 import { formatReference, type Reference, type RepositoryName, type Tag } from '../oci/reference.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Upstream } from './ports/upstream.ts'
+import { keepReferrersList, type PutList, type Referrer } from './referrers-list.ts'
 
 export interface ForwardedManifest {
   readonly digest: Digest
@@ -12,12 +13,14 @@ export interface ForwardedManifest {
   readonly reference: Reference
   /** Further ones. */
   readonly tags: readonly Tag[]
+  /** Undefined without a subject. */
+  readonly referrer: Referrer | undefined
 }
 
 /** `accepted`: the tags that point to it at the upstream now; with `failure` not all that were asked for. */
 export interface Forwarded {
   readonly accepted: readonly Tag[]
-  /** What the upstream calls its subject: it lists it among the referrers of that. */
+  /** It is listed among the referrers of this at the upstream; undefined when it is not, or has none. */
   readonly subject: Digest | undefined
   readonly failure: unknown
 }
@@ -36,10 +39,23 @@ export async function forwardManifest(
       subject ??= taken.subject
       if (reference.kind === 'tag') accepted.push(reference.tag)
     }
+    subject ??= await listedSubject(upstream, name, manifest.referrer)
     return { accepted, subject, failure: undefined }
   } catch (failure) {
     return { accepted, subject, failure }
   }
+}
+
+/** Where the upstream has not said that it lists it. @throws UpstreamError */
+async function listedSubject(
+  upstream: Upstream,
+  name: RepositoryName,
+  referrer: Referrer | undefined,
+): Promise<Digest | undefined> {
+  if (referrer === undefined) return undefined
+  const put: PutList = (reference, list) => upstream.putManifest(name, reference, list)
+  const isListed = await keepReferrersList(upstream, name, { referrer, put })
+  return isListed ? referrer.subject : undefined
 }
 
 function referencesOf({ reference, tags }: ForwardedManifest): readonly Reference[] {

@@ -4,7 +4,7 @@
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { assertEmbeddedData } from '../oci/embedded-data.ts'
 import { RegistryError } from '../oci/errors.ts'
-import { type Manifest, parseManifest } from '../oci/manifest.ts'
+import { type Manifest, parseManifest, referrerDescriptor } from '../oci/manifest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import { type ManifestPush, type ManifestPushed, PUSH_TAGS_MAX } from './answers.ts'
 import {
@@ -23,6 +23,7 @@ import { classOf } from './lost-content.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
 import { newDelivery } from './queue-delivery.ts'
 import { recordPushed, type RecordPushDeps } from './record-push.ts'
+import type { Referrer } from './referrers-list.ts'
 import { showAtUpstream, type ShowDeps } from './show-at-upstream.ts'
 import type { Turns } from './turns.ts'
 import { tellingFull } from './upload-refusal.ts'
@@ -162,7 +163,7 @@ async function passOn(
   const { accepted, subject, failure } = await forwardManifest(
     authority(namespace.upstream),
     repository.name,
-    { ...pushed, mediaType },
+    { ...pushed, mediaType, referrer: referrerOf(pushed) },
   )
   if (failure === undefined || accepted.length > 0) {
     const atMs = deps.clock.nowMs()
@@ -177,8 +178,13 @@ async function passOn(
     await showAtUpstream(deps, repository, { digest, tags: accepted })
   }
   if (failure !== undefined) await tellingPush(repository, () => Promise.reject(failure))
-  // Of an upstream that lists no referrers the client keeps the list itself, under a tag (R77).
   return subject
+}
+
+function referrerOf({ manifest, digest, bytes }: Pushed): Referrer | undefined {
+  const subject = manifest.subject?.digest
+  if (subject === undefined) return undefined
+  return { subject, descriptor: referrerDescriptor(manifest, digest, bytes.length) }
 }
 
 function recordOf(

@@ -40,7 +40,8 @@ export function listReferrers(
         abilities.referrersMissingUntilMs = clock.monotonicMs() + LACK_MS
       }
     }
-    return fromTag(wanted, clock)(endpoint, deadline)
+    const listed = await fromTag(wanted, clock)(endpoint, deadline)
+    return abilities.referrersSeen ? listed : { ...listed, byTag: true }
   }
 }
 

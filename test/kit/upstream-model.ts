@@ -2,6 +2,7 @@
 // and remembers where each tag pointed. For tests of whoever writes to upstreams; requests over sockets are the stub registry's.
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
+import { referrersTag } from '../../src/oci/referrers-tag.ts'
 import { formatReference, type Reference, type RepositoryName } from '../../src/oci/reference.ts'
 import type { BlobSource, ManifestSource, Upstream } from '../../src/registry/ports/upstream.ts'
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
@@ -162,7 +163,17 @@ function upstreamOf(model: UpstreamModel): Upstream {
       }),
     getBlob: unasked,
     listTags: unasked,
-    listReferrers: unasked,
+    // Without the referrers API: the list is whatever is under its tag.
+    listReferrers: async (name, subject) => {
+      const { tags, manifests } = model.repository(name)
+      const digest = tags.get(referrersTag(subject))
+      const list = digest === undefined ? undefined : manifests.get(digest)
+      if (list === undefined) return { manifests: [], byTag: true }
+      const { manifests: listed } = JSON.parse(Buffer.from(list.bytes).toString()) as {
+        manifests: unknown[]
+      }
+      return { manifests: listed, byTag: true }
+    },
     streamBlob: unasked,
     health: () => {
       throw new Error('nobody asks for health here')

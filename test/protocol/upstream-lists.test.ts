@@ -165,7 +165,7 @@ t.test('R77: 405 and a wrong content type mean that there is no API either', asy
 t.test('R77: no fallback tag means that nobody refers to it', async t => {
   const { stub, upstream } = await open(t, { behaviour: { referrers: 'none' } })
   stub.addImage(NAME, 'latest', IMAGE)
-  t.same(await upstream.listReferrers(NAME, SUBJECT), { manifests: [] })
+  t.same(await upstream.listReferrers(NAME, SUBJECT), { manifests: [], byTag: true })
 })
 
 t.test('R77: one 404 of an API that has answered before is about that digest alone', async t => {

@@ -115,6 +115,8 @@ export interface TagList {
 export interface ReferrersAnswer {
   /** The descriptors of the upstream's image index, unverified JSON objects. */
   readonly manifests: readonly unknown[]
+  /** The registry has no referrers API: this is what is listed under the tag, nothing where there is none. Default false. */
+  readonly byTag?: boolean
 }
 
 /** A blob that is on this disk, for sending it; `read` gives it from the start each time it is called. */

@@ -34,6 +34,34 @@ t.test('R116: blobs go first, then the manifest by its digest, and tags last', a
   t.same(await world.entries(), [])
 })
 
+t.test('R77: a registry without the referrers API is given the list as well', async t => {
+  const world = createWorld()
+  const artifacts = ['first', 'second'].map(seed =>
+    makeArtifact({ seed, subject: image.descriptor }),
+  )
+  await world.push(image, { repository: app })
+  for (const each of artifacts) await world.push(each, { repository: app })
+  const list = digest.replace(':', '-')
+  let cuts = 1
+  world.model.fate = ({ does, reference }) =>
+    does === 'put manifest' && reference === list && --cuts >= 0 ? { told: 'cut' } : {}
+  const { deliveries } = world.start()
+  await world.clock.advance(5_000)
+  t.match(
+    await world.entries(),
+    [{ inDoubt: true }, {}],
+    'a list that may arrive late is waited for',
+  )
+  await world.clock.advance(180_000)
+  await deliveries.stop()
+  t.same(await world.entries(), [])
+  const { tags, manifests } = world.model.repository('team/app')
+  const { bytes = '' } = manifests.get(tags.get(list) ?? digest) ?? {}
+  t.match(JSON.parse(bytes.toString()), {
+    manifests: artifacts.map(({ manifest }) => ({ digest: manifest.digest })),
+  })
+})
+
 t.test('R117: what is there already costs a HEAD and is not sent', async t => {
   const world = createWorld()
   await world.push(image, { repository: app, tags: ['v1'] })
@@ -155,7 +183,9 @@ t.test('a referrer goes without its subject, which may come later or never', asy
   const world = createWorld()
   await world.push(artifact, { repository: app })
   await deliver(world)
-  t.same([...world.model.repository('team/app').manifests.keys()], [artifact.manifest.digest])
+  const { manifests } = world.model.repository('team/app')
+  t.ok(manifests.has(artifact.manifest.digest))
+  t.notOk(manifests.has(digest))
 })
 
 t.test('a blob that is neither here nor there parks the entry and names it', async t => {
