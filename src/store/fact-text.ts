@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { digestFrom } from '../oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey, repositoryKey, tagFrom } from '../oci/reference.ts'
 import type { Fact, FactIdentity } from '../registry/ports/facts.ts'
+import { jsonFields } from './json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
@@ -44,19 +45,14 @@ export function formatFact(fact: Fact): string {
 /** The fact whose name is `name`; undefined for anything that formatFact does not write. */
 export function parseFact(name: string, text: string): Fact | undefined {
   if (Buffer.byteLength(text) > FACT_LIMIT_BYTES) return undefined
-  let fields: unknown
-  try {
-    fields = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof fields !== 'object' || fields === null) return undefined
-  const fact = factFrom(fields as Record<string, unknown>)
+  const fields = jsonFields(text)
+  if (fields === undefined) return undefined
+  const fact = factFrom(fields)
   // Under another name it would be replaced and removed by nobody.
   return fact !== undefined && factName(fact) === name ? fact : undefined
 }
 
-function factFrom(fields: Record<string, unknown>): Fact | undefined {
+function factFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
   if (fields['version'] !== VERSION) return undefined
   const { kind } = fields
   if (kind === 'delivery') return deliveryFrom(fields)
@@ -74,7 +70,7 @@ function factFrom(fields: Record<string, unknown>): Fact | undefined {
   return tag === undefined ? undefined : { kind, repository, tag, digest, atMs }
 }
 
-function deliveryFrom(fields: Record<string, unknown>): Fact | undefined {
+function deliveryFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
   const { id, carrier, key, payload, createdAtMs } = fields
   if (!Number.isSafeInteger(id) || !isTime(createdAtMs) || carrier !== 'forward') return undefined
   if (typeof key !== 'string' || typeof payload !== 'string') return undefined

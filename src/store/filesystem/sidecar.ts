@@ -6,6 +6,7 @@ import type { FillExpectation } from '../../registry/ports/blob-store.ts'
 import type { Disk } from './disk.ts'
 import { sidecarPath } from './layout.ts'
 import { readSmallFile } from './small-file.ts'
+import { jsonFields } from '../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
@@ -35,14 +36,9 @@ export function formatSidecar({ expected, bootId, syncedBytes }: Sidecar): strin
 
 /** Undefined for anything that formatSidecar does not write. */
 export function parseSidecar(text: string): Sidecar | undefined {
-  let fields: unknown
-  try {
-    fields = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof fields !== 'object' || fields === null) return undefined
-  const { version, sizeBytes, validator, bootId, syncedBytes } = fields as Record<string, unknown>
+  const fields = jsonFields(text)
+  if (fields === undefined) return undefined
+  const { version, sizeBytes, validator, bootId, syncedBytes } = fields
   if (version !== VERSION || typeof bootId !== 'string' || !isCount(syncedBytes)) return undefined
   if (sizeBytes !== null && !isCount(sizeBytes)) return undefined
   if (validator !== null && typeof validator !== 'string') return undefined

@@ -4,6 +4,7 @@ import type { Disk } from './disk.ts'
 import { uploadSidecarPath } from './layout.ts'
 import { readSmallFile } from './small-file.ts'
 import type { UploadId } from '../upload-id.ts'
+import { jsonFields } from '../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
@@ -27,14 +28,9 @@ export function formatUploadSidecar(sidecar: UploadSidecar): string {
 
 /** Undefined for anything that formatUploadSidecar does not write. */
 export function parseUploadSidecar(text: string): UploadSidecar | undefined {
-  let fields: unknown
-  try {
-    fields = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof fields !== 'object' || fields === null) return undefined
-  const { version, note, algorithm, bootId, syncedBytes } = fields as Record<string, unknown>
+  const fields = jsonFields(text)
+  if (fields === undefined) return undefined
+  const { version, note, algorithm, bootId, syncedBytes } = fields
   if (version !== VERSION || typeof note !== 'string' || typeof bootId !== 'string')
     return undefined
   if (algorithm !== 'sha256' && algorithm !== 'sha512') return undefined
