@@ -16,8 +16,8 @@ export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boole
 
 /**
  * Nothing is read before the first pull. Can be left at any time, also while a piece is waited for; what remains then stays on
- * the connection, which ends with the answer. To be iterated once. Its iterator throws when the client left, and then nobody is there to be answered; RegistryError
- * UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke off.
+ * the connection, which ends with the answer. To be iterated once. Its iterator throws when the client left, and then nobody is there
+ * to be answered; RegistryError UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke off.
  */
 export function readBody(exchange: Exchange, clock: Clock): AsyncIterable<Uint8Array> {
   if (!hasBody(exchange.request)) return NOTHING
