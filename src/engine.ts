@@ -96,7 +96,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       rules = createPolicies(next.repositories)
       purge.replace(next.storage.uploadPurging)
       // New credentials, another address, online again: any of them may be what something waits for.
-      for (const { registry: host } of next.upstreams) deliveries.nudge(host)
+      for (const { registry: host } of next.upstreams) deliveries.anew(host)
     },
   }
 }

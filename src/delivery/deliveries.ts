@@ -36,10 +36,12 @@ export interface Deliveries {
   /** Goes on with what waits. No effect the second time. */
   start(): void
   /**
-   * Something was queued or changed. With a registry: it may answer, or its configuration changed, and what waits for it is tried
-   * now. MUST be called after the catalog has it; does nothing but wake.
+   * Something was queued or changed. With a registry: it answers, and what found it silent is tried now. MUST be called after the
+   * catalog has it; does nothing but wake.
    */
   nudge(registry?: RegistryHost): void
+  /** Its configuration changed: all that waits for it is tried now, also what was refused. */
+  anew(registry: RegistryHost): void
   /** Begins nothing new; cuts after a moment what is under way, which the next process does again. Before catalog and store close. */
   stop(): Promise<void>
 }

@@ -12,6 +12,8 @@ interface KeyState {
   silentLane: string | undefined
   /** It is tried now, whatever its time. */
   isHurried: boolean
+  /** The last attempt began then. Monotonic; undefined when none did in this process. */
+  triedMs: number | undefined
   /** Since when this entry is refused. Monotonic. */
   refused: { readonly id: number; readonly sinceMs: number } | undefined
 }
@@ -21,6 +23,8 @@ export class KeyMemory {
   readonly #settlingMs: number
   readonly #startedMs: number
   readonly #keys = new Map<string, KeyState>()
+  /** When each lane was last configured anew. Monotonic. */
+  readonly #anewMs = new Map<string, number>()
 
   /** Made when the process starts to carry: requests of earlier processes were all sent before. */
   constructor(clock: Clock, settlingMs: number) {
@@ -70,14 +74,23 @@ export class KeyMemory {
     }
   }
 
-  isHurried(key: string): boolean {
-    return this.#keys.get(key)?.isHurried ?? false
+  /** The lane was configured anew: whatever was wrong there may be mended, so all that was tried before is tried now. */
+  anew(lane: string): void {
+    this.#anewMs.set(lane, this.#clock.monotonicMs())
+  }
+
+  isHurried(key: string, lane: string): boolean {
+    const state = this.#keys.get(key)
+    const anewMs = this.#anewMs.get(lane)
+    if (anewMs !== undefined && (state?.triedMs ?? this.#startedMs) <= anewMs) return true
+    return state?.isHurried ?? false
   }
 
   /** An attempt begins, so it need not be hurried any more. */
   begin(key: string): void {
-    const state = this.#keys.get(key)
-    if (state === undefined) return
+    const state = this.#open(key)
+    // After the moment in which it was hurried, also where a clock stands still.
+    state.triedMs = this.#clock.monotonicMs() + 1
     state.isHurried = false
     state.silentLane = undefined
   }
@@ -115,6 +128,7 @@ export class KeyMemory {
       heldUntilMs: 0,
       silentLane: undefined,
       isHurried: false,
+      triedMs: undefined,
       refused: undefined,
     }
     this.#keys.set(key, made)

@@ -77,6 +77,12 @@ export class Outbox {
     this.#wake()
   }
 
+  /** The lane was configured anew, so that all that waits for it is tried now, whatever was wrong. */
+  anew(lane: string): void {
+    this.#memory.anew(lane)
+    this.nudge(lane)
+  }
+
   /** Begins nothing new, gives what is under way a moment and then cuts it. Never rejects; nothing is written after it has resolved. */
   async stop(): Promise<void> {
     this.#isStopping = true
@@ -123,17 +129,17 @@ export class Outbox {
     let nextMs = Number.POSITIVE_INFINITY
     for (const entry of entries) {
       if (this.#running.has(entry.key)) continue
-      const waitMs = this.#waitMs(entry)
       const lane = laneOf(entry)
+      const waitMs = this.#waitMs(entry, lane)
       if (waitMs > 0) nextMs = Math.min(nextMs, waitMs)
       else if (this.#hasPlace(lane.name)) this.#begin(entry, lane)
     }
     return Number.isFinite(nextMs) ? nextMs : undefined
   }
 
-  #waitMs(entry: Delivery): number {
+  #waitMs(entry: Delivery, lane: Lane): number {
     const barredMs = this.#memory.barredMs(entry)
-    if (barredMs > 0 || this.#memory.isHurried(entry.key)) return barredMs
+    if (barredMs > 0 || this.#memory.isHurried(entry.key, lane.name)) return barredMs
     const dueMs = entry.nextAtMs - this.#parts.clock.nowMs()
     // Nobody waits longer, and what is new does not wait at all: the clock was set back since.
     return dueMs > LONGEST_WAIT_MS || entry.nextAtMs === entry.createdAtMs ? 0 : dueMs

@@ -177,6 +177,22 @@ t.test('as soon as one is delivered, those that found nobody there are tried as 
   )
 })
 
+t.test('R116: what was refused is tried once at once when its lane is configured anew', async t => {
+  const bench = createBench({ laneOf: () => ({ name: 'lane', closed: undefined }) })
+  bench.carry = async () => ({ ...FAILED, patienceMs: 1_000_000, retryAfterMs: 600_000 })
+  await bench.queue(1)
+  const outbox = bench.start()
+  await bench.clock.advance(10)
+  t.same(bench.tried, [1])
+  outbox.anew('another')
+  await bench.settle()
+  t.same(bench.tried, [1])
+  outbox.anew('lane')
+  await bench.settle()
+  await bench.clock.advance(1_000)
+  t.same(bench.tried, [1, 1])
+})
+
 t.test('a nudge for a lane tries at once what found nobody there, and nothing else', async t => {
   const bench = createBench({
     carry: async ({ id }) => ({ ...FAILED, isUnreachable: id === 1 }),
