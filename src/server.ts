@@ -1,6 +1,6 @@
 // The composition root: builds each part once, in order, and takes them down in the reverse one. With engine.ts, content.ts,
 // readings.ts and upstreams.ts beside it the only file that imports across the rooms; it decides nothing but who gets what.
-import { createOpenAccess } from './access/access.ts'
+import { createLocalAccess } from './access/access.ts'
 import { type AdminApp, buildAdminApp } from './admin/app.ts'
 import { Closing } from './closing.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
@@ -93,7 +93,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   })
   metrics.watch(() => readGauges(engine, clock))
 
-  const app = buildApp({ registry, access: createOpenAccess(), logger, metrics, clock })
+  const app = buildApp({ registry, access: createLocalAccess(), logger, metrics, clock })
   const checks = {
     store: async () => void (await store.space()),
     catalog: async () => void (await catalog.totals()),

@@ -41,7 +41,7 @@ export interface Access {
 }
 
 /** Everybody may pull and list; push and delete only who is plainly a program on this machine. */
-export function createOpenAccess(): Access {
+export function createLocalAccess(): Access {
   const allowed: Decision = { kind: 'allowed', anonymously: true }
   return {
     decide({ principal, action }) {

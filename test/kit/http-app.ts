@@ -1,7 +1,7 @@
 // The data port over a registry double, as tests need it: in process or on a loopback socket, with the log lines it wrote.
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { type Access, createOpenAccess } from '../../src/access/access.ts'
+import { type Access, createLocalAccess } from '../../src/access/access.ts'
 import { buildApp, type HttpOptions } from '../../src/http/app.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
@@ -32,7 +32,7 @@ export interface TestAppOptions {
 /** Closed when the test ends, connections and all. */
 export function createTestApp(
   t: { teardown(fn: () => unknown): unknown },
-  { access = createOpenAccess(), options, level = 'info' }: TestAppOptions = {},
+  { access = createLocalAccess(), options, level = 'info' }: TestAppOptions = {},
 ): TestApp {
   const registry = createRegistryDouble()
   const clock = createManualClock()

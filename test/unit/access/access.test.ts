@@ -1,10 +1,10 @@
 // Goal: until there are accounts, everybody may read, and only who is plainly a program on this machine may write; a refusal names its
 // rule. Method: the one function, asked with every combination of the signs that it looks at.
 import t from 'tap'
-import { type Action, createOpenAccess, type Principal } from '../../../src/access/access.ts'
+import { type Action, createLocalAccess, type Principal } from '../../../src/access/access.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 
-const access = createOpenAccess()
+const access = createLocalAccess()
 const repository = parseRepositoryKey('localhost/team/app')
 const LOCAL: Principal = {
   kind: 'anonymous',
