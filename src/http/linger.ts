@@ -5,7 +5,7 @@ import type { Exchange } from './exchange.ts'
 import { LINGER_MS } from './limits.ts'
 import { awaitsContinue } from './request-body.ts'
 
-/** Resolves when the body has ended, the connection is gone, or LINGER_MS have passed. Nothing is kept. */
+/** Resolves when the body has ended or broken off, the connection is gone, or LINGER_MS have passed. Nothing is kept. */
 export async function dropBody({ request, body }: Exchange, clock: Clock): Promise<void> {
   const coding = request.headers['transfer-encoding'] ?? 'chunked'
   // A sender that waits for 100 Continue has sent nothing and now will not; a coding that is not understood, and a body that broke,
@@ -14,6 +14,8 @@ export async function dropBody({ request, body }: Exchange, clock: Clock): Promi
   if (request.complete || waits || coding !== 'chunked' || body.failure !== undefined) return
   const limit = new AbortController()
   const ended = new Promise<void>(resolve => {
+    // What breaks it off, such as a client that closes its side, is told to whoever waits for more of it.
+    body.wake = resolve
     request.once('end', resolve)
     request.once('close', resolve)
     request.once('error', () => resolve())
@@ -21,4 +23,5 @@ export async function dropBody({ request, body }: Exchange, clock: Clock): Promi
   })
   await Promise.race([ended, clock.sleep(LINGER_MS, limit.signal).catch(() => {})])
   limit.abort()
+  body.wake = undefined
 }

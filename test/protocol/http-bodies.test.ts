@@ -174,3 +174,18 @@ t.test('R193: a body is read no faster than the engine takes it', async t => {
   await until(`Range: 0-${SIZE - 1}`)
   t.equal(taken, SIZE)
 })
+
+t.test(
+  'a client that ends its side in the middle of a body nobody wants is let go at once',
+  async t => {
+    // The clock stands still: nothing here may wait for it.
+    const { listen } = createTestApp(t)
+    const { socket, until, ended, received } = await openSocket(await listen())
+    const start = 'PUT /v2/localhost/app/manifests/v1 HTTP/1.1'
+    socket.write(`${start}\r\nHost: evil.example\r\nContent-Length: 10\r\n\r\n01234`)
+    await until('HTTP/1.1 403 Forbidden')
+    socket.end()
+    await ended
+    t.match(received(), /"code":"DENIED"/)
+  },
+)
