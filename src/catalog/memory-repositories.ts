@@ -19,9 +19,15 @@ import type {
   TagFact,
 } from '../registry/ports/catalog.ts'
 
+interface Member {
+  /** As a manifest here says. */
+  readonly sizeBytes: number | undefined
+  /** Recorded as a manifest of the repository's upstream, or listed by one: what it lists is here, too. */
+  readonly lists: boolean
+}
+
 export interface RepositoryState {
-  /** Members, and the size that a manifest here gives them. */
-  readonly members: Map<Digest, number | undefined>
+  readonly members: Map<Digest, Member>
   readonly tags: Map<Tag, TagFact>
   /** The outbox entry of the last push of a tag. */
   readonly carriedBy: Map<Tag, number | undefined>
@@ -33,6 +39,8 @@ type PresentContent = Omit<ContentFact, 'createdAtMs' | 'lastUsedAtMs'> & { read
 export class MemoryRepositories {
   readonly contents = new Map<Digest, ContentFact>()
   readonly edges = new Map<Digest, readonly Edge[]>()
+  /** Manifests of which only a client has said what they list. */
+  readonly #claimed = new Set<Digest>()
   readonly #states = new Map<RepositoryKey, RepositoryState>()
 
   find(repository: Repository): RepositoryState | undefined {
@@ -106,20 +114,44 @@ export class MemoryRepositories {
     })
   }
 
+  /** As an upstream says. */
   addManifest(state: RepositoryState, { digest, edges }: ManifestFact): void {
-    const isSame = isDeepStrictEqual(this.edges.get(digest) ?? [], edges)
-    this.edges.set(digest, edges)
-    this.addMember(state, digest)
-    // Whoever had the manifest before its edges were known has now what it lists.
-    if (!isSame)
-      for (const holder of this.#states.values())
-        if (holder.members.has(digest)) this.#addBelow(holder, digest)
+    const isNews = this.#setEdges(digest, edges) || this.#claimed.has(digest)
+    this.#claimed.delete(digest)
+    const before = state.members.get(digest)
+    state.members.set(digest, { sizeBytes: before?.sizeBytes, lists: true })
+    if (before?.lists !== true) this.#addBelow(state, digest)
+    // Whoever had it listed before its edges were known has now what it lists.
+    if (isNews)
+      for (const each of this.#states.values())
+        if (each.members.get(digest)?.lists === true) this.#addBelow(each, digest)
   }
 
-  addMember(state: RepositoryState, digest: Digest): void {
-    if (state.members.has(digest)) return
-    state.members.set(digest, undefined)
-    this.#addBelow(state, digest)
+  /** As a client says: nothing below it becomes a member, but for what is elsewhere. */
+  addPushed(
+    state: RepositoryState,
+    { digest, edges }: ManifestFact,
+    elsewhere: readonly Digest[],
+  ): void {
+    if (this.#setEdges(digest, edges)) this.#claimed.add(digest)
+    for (const each of [digest, ...elsewhere]) this.addMember(state, each)
+    for (const { child, sizeBytes } of this.#listed(digest).filter(edge => edge.distributable)) {
+      const member = state.members.get(child)
+      if (member !== undefined && member.sizeBytes === undefined)
+        state.members.set(child, { ...member, sizeBytes })
+    }
+  }
+
+  /** By itself, whatever it lists. */
+  addMember({ members }: RepositoryState, digest: Digest): void {
+    if (!members.has(digest)) members.set(digest, { sizeBytes: undefined, lists: false })
+  }
+
+  /** True when they are not what was there. */
+  #setEdges(digest: Digest, edges: readonly Edge[]): boolean {
+    const isSame = isDeepStrictEqual(this.edges.get(digest) ?? [], edges)
+    this.edges.set(digest, edges)
+    return !isSame
   }
 
   #isManifest(digest: Digest): boolean {
@@ -131,13 +163,17 @@ export class MemoryRepositories {
     return edges.some(({ kind, child }) => kind === 'subject' && child === subject)
   }
 
-  /** What a manifest lists, and what that lists in turn, nearest first. */
+  /** What a manifest lists, and what that lists in turn as far as an upstream said so, nearest first. */
   #addBelow(state: RepositoryState, digest: Digest): void {
     const queue: Edge[] = [...this.#listed(digest)]
     const seen = new Set<Digest>()
     for (const { child, sizeBytes, distributable } of queue) {
-      state.members.set(child, state.members.get(child) ?? (distributable ? sizeBytes : undefined))
-      if (seen.has(child)) continue
+      const known = state.members.get(child)?.sizeBytes
+      state.members.set(child, {
+        sizeBytes: known ?? (distributable ? sizeBytes : undefined),
+        lists: true,
+      })
+      if (seen.has(child) || this.#claimed.has(child)) continue
       seen.add(child)
       queue.push(...this.#listed(child))
     }

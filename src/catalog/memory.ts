@@ -68,7 +68,7 @@ class MemoryCatalog implements Catalog {
   async sizeOf(repository: Repository, digest: Digest): Promise<number | undefined> {
     const members = this.#here(repository)?.members
     if (members === undefined || !members.has(digest)) return undefined
-    return members.get(digest) ?? this.#repositories.contents.get(digest)?.sizeBytes
+    return members.get(digest)?.sizeBytes ?? this.#repositories.contents.get(digest)?.sizeBytes
   }
 
   async findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined> {
@@ -121,7 +121,10 @@ class MemoryCatalog implements Catalog {
 
   async recordManifest(record: RecordManifest): Promise<void> {
     const { digest } = record.manifest
-    const state = this.#addManifest(record)
+    const all = this.#open()
+    const state = all.open(record.repository)
+    all.setPresent({ ...record.manifest, ...record })
+    all.addManifest(state, record.manifest)
     if (record.tag !== undefined)
       pointTag(state, { ...record, tag: record.tag, digest, checkedAtMs: record.atMs })
   }
@@ -130,7 +133,10 @@ class MemoryCatalog implements Catalog {
     const { tags, delivery } = record
     if (delivery !== undefined) assertBounded(delivery)
     const { digest } = record.manifest
-    const state = this.#addManifest(record)
+    const all = this.#open()
+    const state = all.open(record.repository)
+    all.setPresent({ ...record.manifest, ...record })
+    all.addPushed(state, record.manifest, record.elsewhere ?? [])
     for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
     if (delivery !== undefined) this.#outbox.add(delivery)
   }
@@ -269,14 +275,6 @@ class MemoryCatalog implements Catalog {
 
   #here(repository: Repository): RepositoryState | undefined {
     return this.#open().find(repository)
-  }
-
-  #addManifest(record: Omit<RecordManifest, 'tag' | 'previous'>): RepositoryState {
-    const all = this.#open()
-    const state = all.open(record.repository)
-    all.setPresent({ ...record.manifest, ...record })
-    all.addManifest(state, record.manifest)
-    return state
   }
 
   #withdraw({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): void {

@@ -38,7 +38,15 @@ async function bringBlob(trip: Trip, digest: Digest): Promise<void> {
   signal.throwIfAborted()
   if (there.has(digest)) return
   const isKnown = await isThere(() => upstream.headBlob(repository.name, digest, signal))
-  if (isKnown || (await mount(trip, digest)) || (await send(trip, digest))) there.add(digest)
+  if (isKnown || (await bringAbsent(trip, digest))) there.add(digest)
+}
+
+/** False where the manifest may do without it. */
+async function bringAbsent(trip: Trip, digest: Digest): Promise<boolean> {
+  // Listing is no right to the bytes: what is not in this repository is not taken from another one for it (R179).
+  if (await trip.catalog.isMember(trip.repository, digest))
+    return (await mount(trip, digest)) || send(trip, digest)
+  return goWithout(trip, digest)
 }
 
 async function mount(trip: Trip, digest: Digest): Promise<boolean> {
@@ -60,13 +68,9 @@ async function mount(trip: Trip, digest: Digest): Promise<boolean> {
 
 /** False where the manifest may do without it. */
 async function send(trip: Trip, digest: Digest): Promise<boolean> {
-  const { store, upstream, repository, policy, signal } = trip
+  const { store, upstream, repository, signal } = trip
   const opened = await store.openRead(digest)
-  if (opened === undefined) {
-    // Then it was acknowledged without, and it is for the upstream to say whether it takes it so.
-    if (policy.sparse) return false
-    throw missing(trip, `the blob ${digest}`)
-  }
+  if (opened === undefined) return goWithout(trip, digest)
   const { blob, handle } = opened
   try {
     const source = { ...blob, read: () => readWhole(handle, blob.sizeBytes) }
@@ -75,6 +79,12 @@ async function send(trip: Trip, digest: Digest): Promise<boolean> {
   } finally {
     await handle.close()
   }
+}
+
+/** Where it was acknowledged without, it is for the upstream to say whether it takes it so. @throws Undeliverable */
+function goWithout(trip: Trip, digest: Digest): false {
+  if (trip.policy.sparse) return false
+  throw missing(trip, `the blob ${digest}`)
 }
 
 /** Fresh buffers: whoever sends them may hold on to each for as long as the other side does not take it. */

@@ -55,7 +55,7 @@ async function bringAbsent(
 }
 
 async function bringChild(trip: Trip, child: Listed, depth: number): Promise<void> {
-  const { there, store, policy, signal } = trip
+  const { there, policy, signal } = trip
   signal.throwIfAborted()
   if (there.has(child.digest)) return
   if (!(await hasManifest(trip, child.digest))) {
@@ -65,12 +65,21 @@ async function bringChild(trip: Trip, child: Listed, depth: number): Promise<voi
         'drop this entry, and push what it holds by itself',
       )
     }
-    const bytes = await store.readVerified(child.digest)
+    const bytes = await readChild(trip, child)
     if (bytes !== undefined) await bringAbsent(trip, child, { bytes, depth })
     // Else it was acknowledged without, and it is for the upstream to say whether it takes it so.
     else if (!policy.sparse) throw missing(trip, `the manifest ${child.digest}`)
   }
   there.add(child.digest)
+}
+
+/** Listing is no right to the bytes (R179): undefined as well for what is not in this repository. */
+async function readChild(
+  { catalog, store, repository }: Trip,
+  { digest }: Listed,
+): Promise<Uint8Array | undefined> {
+  const isMember = await catalog.isMember(repository, digest)
+  return isMember ? store.readVerified(digest) : undefined
 }
 
 /** What has to be there before the manifest: not what is fetched from elsewhere (R64), and no subject, which may come later or never. */

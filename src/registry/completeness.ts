@@ -61,7 +61,9 @@ async function isChildWhole(search: Search, child: Digest, depth: number): Promi
   return false
 }
 
-async function isHere(deps: CompletenessDeps, edge: Edge): Promise<boolean> {
+async function isHere({ catalog, store, repository }: Search, edge: Edge): Promise<boolean> {
   if (edge.kind === 'subject' || !edge.distributable) return true
-  return (await deps.store.find(edge.child)) !== undefined
+  // Without membership the upstream would have to say that it belongs here (R179).
+  if (!(await catalog.isMember(repository, edge.child))) return false
+  return (await store.find(edge.child)) !== undefined
 }

@@ -30,7 +30,12 @@ export async function rebuildManifest(
   const repository = parseRepositoryKey(fact.repository)
   const manifest = await readManifest(parts, fact)
   if (manifest === undefined) return undefined
-  await catalog.recordManifest({ repository, manifest, contentClass: 'kept', atMs })
+  // What it lists was a member, or has a tombstone. What is below that has facts of its own.
+  const elsewhere = manifest.edges
+    .filter(({ kind }) => kind !== 'subject')
+    .map(({ child }) => child)
+  const record = { repository, manifest, contentClass: 'kept', elsewhere, atMs } as const
+  await catalog.recordPush({ ...record, tags: [], local: true })
   const blobs = [...new Set(manifest.edges.filter(isBlob).map(({ child }) => child))]
   const here = await mapFew(blobs, LOOKS_AT_ONCE, digest =>
     recordBlob(parts, repository, { digest, atMs }),

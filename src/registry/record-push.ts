@@ -3,10 +3,11 @@
 // was told of.
 import type { Digest } from '../oci/digest.ts'
 import { repositoryKey } from '../oci/reference.ts'
+import type { BlobPresence } from './blob-presence.ts'
 import type { BecameKept } from './keep-listed.ts'
 import { manifestKey, type NegativeCache } from './negative-cache.ts'
 import type { ContentClass } from './ports/blob-store.ts'
-import type { Catalog, RecordPush } from './ports/catalog.ts'
+import type { Catalog, Edge, RecordPush } from './ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from './ports/facts.ts'
 import { restoreFacts, type RestoreDeps } from './restore-facts.ts'
 import type { TagResolver } from './resolve-tag.ts'
@@ -16,9 +17,10 @@ export interface RecordPushDeps extends RestoreDeps {
   readonly facts: FactStore
   readonly negative: NegativeCache
   readonly tags: TagResolver
+  readonly presence: BlobPresence
 }
 
-export interface PushToRecord extends RecordPush {
+export interface PushToRecord extends Omit<RecordPush, 'elsewhere'> {
   readonly contentClass: ContentClass
   /** Listed, and only cached until now. */
   readonly alsoKept: readonly BecameKept[]
@@ -28,16 +30,46 @@ export interface PushToRecord extends RecordPush {
 
 /** Durable when it resolves. MUST run in the repository's turn, with the bytes stored. @throws StoreError */
 export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Promise<void> {
+  if (push.contentClass !== 'kept') return record(deps, push, [])
+  const { catalog, presence } = deps
+  const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
+  await presence.whileAbsent(push.repository, listed, absent =>
+    record(deps, push, factsOf(push, absent)),
+  )
+}
+
+/** By the manifest, and by those that get a fact with it: whoever reads the facts later has nothing but what they list. */
+async function listedBy(
+  catalog: Catalog,
+  { repository, manifest, alsoKept }: PushToRecord,
+): Promise<readonly Digest[]> {
+  const listed = [...childrenOf(manifest.edges)]
+  for (const { fact, digest } of alsoKept) {
+    const also = fact === undefined ? undefined : await catalog.findManifest(repository, digest)
+    listed.push(...childrenOf(also?.edges ?? []))
+  }
+  return [...new Set(listed)]
+}
+
+function childrenOf(edges: readonly Edge[]): readonly Digest[] {
+  return edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
+}
+
+async function record(
+  deps: RecordPushDeps,
+  push: PushToRecord,
+  written: readonly Fact[],
+): Promise<void> {
   const { catalog, facts, negative, tags } = deps
+  const { alsoKept: _, elsewhere, ...row } = push
   const { repository, manifest } = push
   const { digest } = manifest
-  const written = push.contentClass === 'kept' ? factsOf(push) : []
   try {
     if (written.length > 0) await facts.write(written)
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
-    await catalog.recordPush(push)
+    await catalog.recordPush({ ...row, elsewhere: [...elsewhere] })
   } catch (error) {
     await restoreFacts(deps, repository, { identities: written, atMs: push.atMs })
     throw error
@@ -46,7 +78,8 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   await facts.remove(outdatedBy(push))
 }
 
-function factsOf(push: PushToRecord): readonly Fact[] {
+/** `absent`: listed, and no member. A tombstone tells a catalog that is built from the facts that they prove nothing of it (R179). */
+function factsOf(push: PushToRecord, absent: readonly Digest[]): readonly Fact[] {
   const { manifest, tags, delivery, atMs } = push
   const repository = repositoryKey(push.repository)
   const { digest, mediaType } = manifest
@@ -54,6 +87,7 @@ function factsOf(push: PushToRecord): readonly Fact[] {
     ...push.alsoKept.map(({ fact }) => fact).filter(fact => fact !== undefined),
     { kind: 'manifest', repository, digest, mediaType, atMs },
     ...tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs }) as const),
+    ...absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs }) as const),
     ...(delivery === undefined ? [] : [{ kind: 'delivery', ...delivery } as const]),
   ]
 }

@@ -108,6 +108,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     tags,
     lists,
     turns,
+    presence,
     queued: deps.queued ?? (() => {}),
   }
   const listDeps = { ...deps, lists, contents }

@@ -59,7 +59,8 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     const manifest = manifestNamed('m', [layerEdge('layer')])
     const delivery = deliveryNamed(catalog.sequence(), alpine)
     const previous = { digest: manifest.digest, checkedAtMs: 1 }
-    await catalog.recordPush(pushOf('m', { manifest, delivery }))
+    const elsewhere = [digestNamed('layer')]
+    await catalog.recordPush(pushOf('m', { manifest, delivery, elsewhere }))
     await catalog.recordPush(pushOf('m', { manifest, repository: secret }))
     await catalog.recordTag(alpine, stable, manifest.digest, { checkedAtMs: 1 })
     await catalog.recordTag(alpine, parseTag('other'), digestNamed('o'), {

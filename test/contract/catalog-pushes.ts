@@ -29,7 +29,6 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
       const seen = async () => ({
         manifest: await catalog.findManifest(alpine, manifest.digest),
         content: await catalog.findContent(manifest.digest),
-        layer: await catalog.isMember(alpine, digestNamed('layer')),
         elsewhere: await catalog.isMember(secret, manifest.digest),
         tags: await catalog.listTags(alpine, { limit: 9 }),
         deliveries: await catalog.listDeliveries({ limit: 9 }),
@@ -41,7 +40,6 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
       t.match(once, {
         manifest,
         content: { contentClass: 'kept' },
-        layer: true,
         elsewhere: false,
         tags: [
           { tag: latest, ...tag, previous: undefined },

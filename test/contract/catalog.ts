@@ -12,6 +12,7 @@ import {
   manifestNamed,
   secret,
 } from './catalog-samples.ts'
+import { listingContract } from './catalog-listing.ts'
 import { membershipContract } from './catalog-membership.ts'
 import { deletesContract } from './catalog-deletes.ts'
 import { namesContract } from './catalog-names.ts'
@@ -20,6 +21,7 @@ import { pushesContract } from './catalog-pushes.ts'
 
 export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   membershipContract(t, makeCatalog)
+  listingContract(t, makeCatalog)
   namesContract(t, makeCatalog)
   pushesContract(t, makeCatalog)
   deletesContract(t, makeCatalog)

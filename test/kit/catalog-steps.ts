@@ -79,6 +79,7 @@ const pushRecord = fc.record(
     manifest,
     contentClass,
     tags: fc.uniqueArray(tag, { maxLength: 2 }),
+    elsewhere: fc.uniqueArray(digest, { maxLength: 2 }),
     local: fc.boolean(),
     delivery,
     atMs,

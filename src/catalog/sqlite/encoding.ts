@@ -13,7 +13,7 @@ export const EDGE_CODES = {
   subject: 3,
 } as const satisfies Record<EdgeKind, number>
 
-/** Ascending by strength: of two reasons for one membership the greater stays. */
+/** By `listed` and `manifest` what a manifest lists belongs to the repository as well; not by `confirmed`. */
 export const REASON_CODES = {
   listed: 0,
   confirmed: 1,

@@ -85,7 +85,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
       case 'record member': {
         const { repository, digest } = operation
         const id = content.contentId(digest)
-        return content.addMember(content.repositoryId(repository), id, 'confirmed')
+        return content.confirmMember(content.repositoryId(repository), id)
       }
       case 'record tag':
         return tags.recordTag(operation)
@@ -142,7 +142,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
   }
 
   function recordPush(record: RecordPush): void {
-    content.recordManifest(record)
+    content.recordPushed(record)
     tags.pushTags(record)
     if (record.delivery !== undefined) outbox.add(record.delivery)
   }

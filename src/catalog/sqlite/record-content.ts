@@ -2,12 +2,7 @@
 // somebody else's transaction, as operations.ts says.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type {
-  Edge,
-  MembershipReason,
-  RecordBlob,
-  RecordManifest,
-} from '../../registry/ports/catalog.ts'
+import type { Edge, RecordBlob, RecordManifest, RecordPush } from '../../registry/ports/catalog.ts'
 import { CLASS_CODES, digestBytes, digestFromBytes, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import type { EdgeRow, WriteStatements } from './write-statements.ts'
 
@@ -18,7 +13,7 @@ export type ManifestContent = Pick<
 >
 
 export function contentWrites(sql: WriteStatements) {
-  return { repositoryId, contentId, recordManifest, recordBlob, addMember }
+  return { repositoryId, contentId, recordManifest, recordPushed, recordBlob, confirmMember }
 
   function repositoryId(repository: Repository): number {
     const key = repositoryKey(repository)
@@ -30,16 +25,34 @@ export function contentWrites(sql: WriteStatements) {
     return (sql.findContent.get(bytes) ?? sql.insertContent.get(bytes)) as number
   }
 
+  /** As an upstream says: what the manifest lists is a member, too, and so wherever an upstream lists the manifest (R179). */
   function recordManifest(record: ManifestContent): void {
-    const { manifest, atMs } = record
-    const repository = repositoryId(record.repository)
-    const id = contentId(manifest.digest)
-    const edgesChanged = replaceEdges(id, manifest.edges)
-    const code = CLASS_CODES[record.contentClass]
-    sql.setPresent.run(id, manifest.sizeBytes, manifest.mediaType, code, atMs)
-    addMember(repository, id, 'manifest')
+    const { repository, id } = setManifest(record)
+    const edgesChanged = replaceEdges(id, record.manifest.edges)
+    const isNews = sql.prove.run(id).changes === 1 || edgesChanged
+    const reason = sql.findReason.get(repository, id)
+    sql.insertManifest.run(repository, id)
+    if (reason === undefined || reason === REASON_CODES.confirmed) addBelow(repository, id)
     // Another repository may have listed this manifest before its bytes, and so its children, were known.
-    if (edgesChanged) for (const holder of sql.findHolders.all(id)) addBelow(holder as number, id)
+    if (isNews) for (const lister of sql.findListers.all(id)) addBelow(lister as number, id)
+  }
+
+  /** As a client says, which proves nothing of what is below: neither here nor elsewhere. */
+  function recordPushed(record: ManifestContent & Pick<RecordPush, 'elsewhere'>): void {
+    const { manifest, elsewhere = [] } = record
+    const { repository, id } = setManifest(record)
+    if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
+    for (const member of [id, ...elsewhere.map(contentId)]) confirmMember(repository, member)
+    for (const { kind, child, sizeBytes, distributable } of manifest.edges)
+      if (kind !== 'subject' && distributable)
+        sql.noteSize.run(sizeBytes, repository, contentId(child))
+  }
+
+  function setManifest({ repository, manifest, contentClass, atMs }: ManifestContent) {
+    const id = contentId(manifest.digest)
+    const { sizeBytes, mediaType } = manifest
+    sql.setPresent.run(id, sizeBytes, mediaType, CLASS_CODES[contentClass], atMs)
+    return { repository: repositoryId(repository), id }
   }
 
   function recordBlob(record: RecordBlob): void {
@@ -47,14 +60,12 @@ export function contentWrites(sql: WriteStatements) {
     const id = contentId(record.digest)
     const code = CLASS_CODES[record.contentClass]
     sql.setPresent.run(id, record.sizeBytes, null, code, record.atMs)
-    addMember(repository, id, 'confirmed')
+    confirmMember(repository, id)
   }
 
-  /** What a manifest lists is a member wherever the manifest is (R179); see addBelow. */
-  function addMember(repository: number, id: number, reason: MembershipReason): void {
-    const added = sql.insertMember.run(repository, id, REASON_CODES[reason]).changes === 1
-    if (added) addBelow(repository, id)
-    else sql.strengthenMember.run(REASON_CODES[reason], repository, id)
+  /** Nothing below it: as a blob it lists nothing, whatever it is as a manifest. */
+  function confirmMember(repository: number, id: number): void {
+    sql.confirmMember.run(repository, id)
   }
 
   function addBelow(repository: number, parent: number): void {

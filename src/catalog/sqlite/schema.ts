@@ -3,6 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
+import { LISTING } from './schema-listing.ts'
 import { PUSHES } from './schema-pushes.ts'
 
 export interface Migration {
@@ -144,6 +145,7 @@ BEGIN UPDATE totals SET repositories = repositories + (NEW.held > 0) - (OLD.held
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1000, sql: TABLES + TRIGGERS },
   { version: 1001, sql: PUSHES },
+  { version: 1002, sql: LISTING },
 ]
 
 /**

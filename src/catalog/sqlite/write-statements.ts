@@ -35,18 +35,21 @@ UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, cr
 WHERE digest = ? AND present = 1
   AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))`
 
-// parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179).
+// parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179). Nor
+// does it go on below what only a client has described.
 // What is fetched from elsewhere gets no size by being listed: that the registry has it is not said (R64).
 const INSERT_BELOW = `
 WITH RECURSIVE below (id, size) AS (
   SELECT child, iif(distributable, size, NULL) FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}
   UNION
   SELECT e.child, iif(e.distributable, e.size, NULL) FROM below b JOIN edge e ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject}
+  WHERE (SELECT claimed FROM content WHERE id = b.id) = 0
   LIMIT ${MAX_BELOW}
 )
 INSERT INTO repository_content (repository, content, reason, size)
 SELECT ?, id, ${REASON_CODES.listed}, size FROM below WHERE true
-ON CONFLICT DO UPDATE SET size = excluded.size WHERE size IS NULL`
+ON CONFLICT DO UPDATE SET size = coalesce(size, excluded.size), reason = iif(reason = ${REASON_CODES.confirmed}, excluded.reason, reason)
+WHERE size IS NULL OR reason = ${REASON_CODES.confirmed}`
 
 const UPSERT_TAG = `
 INSERT INTO tag (repository, name, content, checked_at, changed_at, previous, previous_checked_at)
@@ -96,14 +99,24 @@ export function prepareWrites(database: Database) {
     noteUse: row(
       'UPDATE content SET last_used_at = ? WHERE digest = ? AND present = 1 AND last_used_at < ?',
     ),
-    insertMember: row(
-      'INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    confirmMember: row(
+      `INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, ${REASON_CODES.confirmed})
+       ON CONFLICT DO NOTHING`,
     ),
-    strengthenMember: row(
-      'UPDATE repository_content SET reason = max(reason, ?) WHERE repository = ? AND content = ?',
+    findReason: one('SELECT reason FROM repository_content WHERE repository = ? AND content = ?'),
+    insertManifest: row(
+      `INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, ${REASON_CODES.manifest})
+       ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason <> excluded.reason`,
+    ),
+    noteSize: row(
+      'UPDATE repository_content SET size = ? WHERE repository = ? AND content = ? AND size IS NULL',
     ),
     insertBelow: row(INSERT_BELOW),
-    findHolders: one('SELECT repository FROM repository_content WHERE content = ?'),
+    findListers: one(
+      `SELECT repository FROM repository_content WHERE content = ? AND reason <> ${REASON_CODES.confirmed}`,
+    ),
+    claim: row('UPDATE content SET claimed = 1 WHERE id = ? AND claimed = 0'),
+    prove: row('UPDATE content SET claimed = 0 WHERE id = ? AND claimed = 1'),
     listEdges: row(LIST_EDGES),
     deleteEdges: row('DELETE FROM edge WHERE parent = ?'),
     insertEdge: row(

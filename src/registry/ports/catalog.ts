@@ -239,10 +239,10 @@ export interface Catalog {
   /** The bytes are gone from disk: the row goes, edges and memberships stay. No effect on `kept` content that some repository holds. */
   forgetContent(digest: Digest): Promise<void>
   /**
-   * A push: content, edges, memberships, tags and the outbox entry in one transaction. What a client lists proves nothing: the manifest and
-   * `elsewhere` become members, and nothing below them MUST, in this repository or another, also when the manifest is recorded in
-   * another one later. Sizes that it gives count for what is a member. Its tags point to it whatever they were, are
-   * as `local` as it says, and remember no `previous`. Durable when it resolves (synchronous=FULL). Idempotent.
+   * A push: content, edges, memberships, tags and the outbox entry in one transaction. The manifest and `elsewhere` become members. Nothing
+   * else MUST become one, here or in another repository, now or when the manifest is recorded in another one later: what a client lists
+   * proves nothing. The sizes that it gives count for what is a member. Its tags point to it whatever they were, are as `local` as it
+   * says, and remember no `previous`. Durable when it resolves (synchronous=FULL). Idempotent.
    * @throws StoreError full, io (also for a payload that is too long), busy
    */
   recordPush(record: RecordPush): Promise<void>

@@ -13,7 +13,7 @@ export type FactIdentity =
       readonly digest: Digest
     }
   | { readonly kind: 'tag'; readonly repository: RepositoryKey; readonly tag: Tag }
-  /** Content that was taken out of a repository although a manifest there may still list it. */
+  /** Content that is not in a repository although a manifest there may list it: it was taken out, or only listed by who pushed that. */
   | { readonly kind: 'deleted'; readonly repository: RepositoryKey; readonly digest: Digest }
   | { readonly kind: 'delivery'; readonly id: number }
 
