@@ -64,9 +64,15 @@ export class Upload {
     }
   }
 
-  /** The same, and the steps of earlier writers are told to end. @throws UploadOrderError when a later writer came */
-  async asWriter<Value>(step: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
-    this.#writer?.abort(new SupersededError())
+  /**
+   * The same, and the steps of earlier writers are told to end: by `reason`, else because a newer request goes on with the upload.
+   * @throws UploadOrderError when a later writer came; the reason that it gave
+   */
+  async asWriter<Value>(
+    step: (signal: AbortSignal) => Promise<Value>,
+    reason: Error = new SupersededError(),
+  ): Promise<Value> {
+    this.#writer?.abort(reason)
     const writer = new AbortController()
     this.#writer = writer
     try {

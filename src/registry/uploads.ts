@@ -101,10 +101,11 @@ export class Uploads {
   /** Ends whoever writes to it, and removes it. @throws RegistryError BLOB_UPLOAD_UNKNOWN; StoreError */
   async cancel(repository: Repository, id: string): Promise<void> {
     const upload = await this.#find(repository, id)
+    // Whoever writes to it has nothing to go on with.
     await upload.asWriter(async () => {
       if (upload.isOver) throw unknownUpload()
       await this.#remove(upload)
-    })
+    }, unknownUpload())
   }
 
   /** It is a blob now, or its file failed: what is left of it goes. For whoever has its turn and its open file. */
