@@ -16,7 +16,7 @@ export function refuseByPolicy(context: NamedContext, action: Plan['action']): A
   const policy = registry.policyOf(routed.repository)
   if (action === 'push' && policy.push === 'deny') throw pushDenied(routed.repository)
   if (action === 'push' || policy.deletable) return undefined
-  const message = `nothing can be deleted from ${repositoryKey(routed.repository)}: the configuration does not allow it`
+  const message = `nothing can be deleted from ${repositoryKey(routed.repository)}: storage.delete.enabled, or delete under repositories, says so`
   const error = new RegistryError('UNSUPPORTED', message)
   exchange.record.error = error
   const methods = methodsOf(target.endpoint.kind).filter(method => method !== 'DELETE')

@@ -237,6 +237,8 @@ t.test('R118: CVE-2026-41888: with deleting switched off, tags are no exception'
     `blobs/${image.config.digest}`,
   ])
     t.same(refusalOf(await edge.send('DELETE', `/v2/${APP}/${path}`)), [405, 'UNSUPPORTED'])
+  const { body } = await edge.send('DELETE', `/v2/${APP}/manifests/v1`)
+  t.match(body.toString(), 'storage.delete.enabled', 'it is said what to change')
   t.equal((await get(edge, 'v1')).status, 200)
 })
 
