@@ -1,0 +1,182 @@
+// Goal: a client that pushes can list anything, and gains nothing by it: no bytes of another repository, nothing that was deleted, not
+// at this edge, not at the upstream, and not after the catalog was lost (R179). Method: the engine over in-memory twins.
+import t, { type Test } from 'tap'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { OCI_INDEX, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
+import { LOCALHOST, type Repository } from '../../../src/oci/reference.ts'
+import { isComplete } from '../../../src/registry/completeness.ts'
+import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
+import { type Document, document, makeImage, makeIndex } from '../../kit/image.ts'
+import { digested, pushDocument, pushImage, pushParts } from '../../kit/push-image.ts'
+import { rebuilt } from '../../kit/rebuilt.ts'
+import { pushWhole } from '../../kit/upload-chunks.ts'
+
+const secret = localOf('secret')
+const app = localOf('team/app')
+const sparse = localOf('sparse')
+const rules = [
+  { match: 'localhost/sparse', push: 'store', sparse: true, deletable: true, onConflict: 'park' },
+  { match: 'localhost/**', push: 'store', sparse: false, deletable: true, onConflict: 'park' },
+  { match: '**', push: 'queue', sparse: true, deletable: true, onConflict: 'park' },
+] as const
+const image = makeImage({ seed: 'secret', layers: [10, 20] })
+const { manifest } = image
+const blobs = [image.config, ...image.layers]
+const CONFIG = document('application/json', {})
+const described = ({ digest, sizeBytes: size }: { digest: Digest; sizeBytes: number }) => ({
+  mediaType: 'application/vnd.oci.image.layer.v1.tar',
+  digest,
+  size,
+})
+
+/** Lists the layers of another repository's image as what is fetched from elsewhere. */
+function foreignImage(): Document {
+  const layers = image.layers.map(layer => ({ ...described(layer), urls: ['https://x.example/'] }))
+  const config = described({ digest: CONFIG.digest, sizeBytes: CONFIG.bytes.length })
+  return document(OCI_MANIFEST, { schemaVersion: 2, config, layers })
+}
+
+async function assertClosed(
+  t: Test,
+  { registry, catalog }: Pick<Engine, 'registry' | 'catalog'>,
+  repository: Repository,
+  digests: readonly Digest[],
+) {
+  for (const digest of digests) {
+    t.equal(await catalog.isMember(repository, digest), false, `${digest} is no member`)
+    if (repository.registry !== LOCALHOST) continue
+    await t.rejects(registry.pullBlob(repository, digest), { code: 'BLOB_UNKNOWN' })
+    await t.rejects(registry.headBlob(repository, digest), { code: 'BLOB_UNKNOWN' })
+    const from = { digest, from: repository, mayRead: () => true }
+    t.equal(await registry.mountBlob(localOf('next'), from), undefined)
+  }
+}
+
+/** With the catalog, and with the one that is built when it was lost, and again. */
+async function throughLoss(engine: Engine, assert: (engine: Engine) => Promise<void>) {
+  await assert(engine)
+  const { catalog } = await rebuilt(engine, rules)
+  const next = createEngine({ after: { ...engine, catalog }, policies: rules })
+  await assert(next)
+  return next
+}
+
+async function withSecret(): Promise<Engine> {
+  const engine = createEngine({ policies: rules })
+  await pushImage(engine.registry, secret, image, 'v1')
+  return engine
+}
+
+t.test('R64, R179: a layer to be fetched from elsewhere opens no other repository', async t => {
+  const engine = await withSecret()
+  await pushWhole(engine.registry, app, CONFIG.bytes)
+  const foreign = foreignImage()
+  await pushDocument(engine.registry, app, { document: foreign, reference: 'v1' })
+  const digests = image.layers.map(({ digest }) => digest)
+  const next = await throughLoss(engine, async each => {
+    await assertClosed(t, each, app, digests)
+    t.same((await each.registry.pullManifest(app, digested(foreign.digest))).bytes, foreign.bytes)
+    for (const digest of digests) t.match(await each.registry.headBlob(secret, digest), { digest })
+  })
+  // Whoever has the bytes may bring them, and then they stay.
+  const [layer] = image.layers
+  await pushWhole(next.registry, app, layer?.bytes() ?? '')
+  await throughLoss(next, async ({ registry }) => {
+    t.match(await registry.headBlob(app, layer?.digest as Digest), { digest: layer?.digest })
+  })
+})
+
+t.test('R113, R179: what a sparse repository lists opens no other repository', async t => {
+  for (const repository of [sparse, repositoryOf('team/app')]) {
+    const engine = await withSecret()
+    const index = makeIndex([image])
+    await pushDocument(engine.registry, repository, { document: index.manifest, reference: 'v1' })
+    const digests = [manifest, ...blobs].map(({ digest }) => digest)
+    await throughLoss(engine, each => assertClosed(t, each, repository, digests))
+    await pushDocument(engine.registry, repository, { document: manifest })
+    await throughLoss(engine, async each => {
+      const here = await each.registry.pullManifest(repository, digested(manifest.digest))
+      t.same(here.bytes, manifest.bytes, 'whoever has the manifest may bring it')
+      await assertClosed(t, each, repository, digests.slice(1))
+    })
+    // An index over it, and the manifest once more, lead no further.
+    const outer = { schemaVersion: 2, manifests: image.layers.map(described) }
+    await pushDocument(engine.registry, repository, { document: document(OCI_INDEX, outer) })
+    await pushDocument(engine.registry, secret, { document: manifest, reference: 'v2' })
+    await throughLoss(engine, each => assertClosed(t, each, repository, digests.slice(1)))
+  }
+})
+
+t.test('R118, R179: a deleted blob does not come back by a new index over its image', async t => {
+  const engine = await withSecret()
+  const [layer] = image.layers
+  const digest = layer?.digest as Digest
+  await pushImage(engine.registry, app, image, 'v1')
+  await engine.registry.deleteBlob(app, digest)
+  await pushDocument(engine.registry, app, { document: makeIndex([image]).manifest })
+  await throughLoss(engine, each => assertClosed(t, each, app, [digest]))
+  const again = pushDocument(engine.registry, app, { document: manifest, reference: 'v2' })
+  await t.rejects(again, { code: 'MANIFEST_BLOB_UNKNOWN' })
+})
+
+t.test('R179: a manifest that is uploaded as a blob lists nothing', async t => {
+  const engine = await withSecret()
+  await pushWhole(engine.registry, app, manifest.bytes)
+  const digests = blobs.map(({ digest }) => digest)
+  await throughLoss(engine, each => assertClosed(t, each, app, digests))
+})
+
+t.test('R179: everything that is pushed whole is there, before and after a loss', async t => {
+  const engine = await withSecret()
+  const index = makeIndex([image])
+  await pushImage(engine.registry, app, index, 'v1')
+  t.same(await factsOf(engine.facts, 'deleted'), [])
+  await throughLoss(engine, async ({ registry }) => {
+    for (const { digest } of blobs) t.match(await registry.headBlob(app, digest), { digest })
+    for (const each of [index.manifest, manifest])
+      t.same((await registry.pullManifest(app, digested(each.digest))).bytes, each.bytes)
+  })
+})
+
+t.test('R179: a blob that comes while a manifest that lists it is pushed stays', async t => {
+  const begun = Promise.withResolvers<void>()
+  const engine = createEngine({
+    policies: rules,
+    facts: facts => {
+      const write = facts.write.bind(facts)
+      return Object.assign(facts, {
+        write: async (...args: Parameters<typeof write>) => {
+          begun.resolve()
+          // Long enough for the blobs to come, were they not to wait.
+          for (let turns = 50; turns > 0; turns--)
+            await new Promise(resolve => setImmediate(resolve))
+          await write(...args)
+        },
+      })
+    },
+  })
+  const push = pushDocument(engine.registry, sparse, { document: manifest })
+  await begun.promise
+  await Promise.all([push, pushParts(engine.registry, sparse, image)])
+  await throughLoss(engine, async ({ registry }) => {
+    for (const { digest } of blobs) t.match(await registry.headBlob(sparse, digest), { digest })
+  })
+})
+
+t.test(
+  'R179: offline, what is listed and does not belong here makes an image incomplete',
+  async t => {
+    const engine = createEngine({ policies: rules })
+    await pushImage(engine.registry, secret, image)
+    const proxied = repositoryOf('team/app')
+    await pushDocument(engine.registry, proxied, { document: manifest, reference: 'v1' })
+    const { registry, store, catalog } = engine
+    const fact = await catalog.findManifest(proxied, manifest.digest)
+    const isWhole = async () =>
+      fact !== undefined && (await isComplete({ store, catalog }, proxied, fact))
+    t.equal(await isWhole(), false)
+    await pushParts(registry, proxied, image)
+    t.equal(await isWhole(), true)
+  },
+)
