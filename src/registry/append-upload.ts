@@ -8,6 +8,7 @@ import { type UploadChunk, UploadOrderError, type UploadState } from './answers.
 import { BlobStream } from './forward-blob.ts'
 import { letGo } from './let-go.ts'
 import { StoreError } from './ports/blob-store.ts'
+import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
 import type { SpaceLedger } from './space.ts'
@@ -18,6 +19,7 @@ import type { Uploads } from './uploads.ts'
 
 export interface AppendDeps extends PushRules {
   readonly note: NoteEvent
+  readonly clock: Clock
   readonly uploads: Uploads
   readonly space: SpaceLedger
 }
@@ -98,6 +100,7 @@ export async function appendChunk(
     await received(deps, open, { body: chunk.body, expectedBytes })
   } finally {
     upload.missingBytes = 0
+    upload.stream?.pause(deps.clock)
   }
 }
 

@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { ErrorCode } from '../oci/errors.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 import { BoundedPipe } from './bounded-pipe.ts'
+import type { Clock } from './ports/clock.ts'
 import {
   type BlobSource,
   type Upstream,
@@ -15,6 +16,12 @@ import {
 
 /** Held in memory between the client and a slower upstream: what both keep moving with, and no more. */
 const PIPE_BYTES = 1024 * 1024
+
+/**
+ * Between two pieces: clients that are still there send the next one at once. Whoever left is not waited for with a request that is open,
+ * of which there are only so many to one upstream.
+ */
+const PAUSE_MAX_MS = 60_000
 
 /** Failures of a stream's end that sending the same bytes again cannot mend. */
 const FINAL: ReadonlySet<UpstreamFailure> = new Set(['denied', 'rejected', 'rate-limited'])
@@ -33,6 +40,8 @@ export class BlobStream {
   readonly #pipe = new BoundedPipe(PIPE_BYTES)
   readonly #cancelled = new AbortController()
   #stream: Promise<UpstreamStream> | undefined
+  /** Ends the wait for a next piece. */
+  #pause: AbortController | undefined
   /** The upstream said that it has this one. */
   #there: Digest | undefined
 
@@ -55,13 +64,27 @@ export class BlobStream {
 
   /** The piece goes up from here on; resolves when there is room for another. Never rejects. */
   async send(piece: Uint8Array): Promise<void> {
+    this.#goOn()
     if (this.#there !== undefined) return
     this.#stream ??= this.#begin()
     await this.#pipe.write(piece)
   }
 
+  /** The client's request has ended. When no other comes in time the way up is given back, and at the end the bytes go from disk. */
+  pause({ sleep }: Pick<Clock, 'sleep'>): void {
+    this.#goOn()
+    if (this.#stream === undefined) return
+    const pause = new AbortController()
+    this.#pause = pause
+    sleep(PAUSE_MAX_MS, pause.signal).then(
+      () => this.#pipe.fail(new Error('the client sends no more')),
+      () => {},
+    )
+  }
+
   /** Resolves when the upstream has the blob, all of which was sent or can be read from `source`. @throws UpstreamError */
   async finish(source: BlobSource): Promise<void> {
+    this.#goOn()
     const { digest } = source
     // The client may have come back with another digest than it began with.
     if (this.#there === digest || (await this.#finishStream(digest))) return
@@ -72,12 +95,18 @@ export class BlobStream {
 
   /** Ends what is under way, whose caller is told `reason`. No effect on what the upstream has accepted. */
   cancel(reason: Error): void {
+    this.#goOn()
     this.#pipe.fail(reason)
     this.#cancelled.abort(reason)
     this.#stream?.then(
       stream => stream.cancel(),
       () => {},
     )
+  }
+
+  #goOn(): void {
+    this.#pause?.abort()
+    this.#pause = undefined
   }
 
   #begin(): Promise<UpstreamStream> {
