@@ -6,13 +6,21 @@ import t from 'tap'
 import { takeOut } from '../../src/delivery/take-out.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
 import type { Digest } from '../../src/oci/digest.ts'
+import { OCI_MANIFEST } from '../../src/oci/media-type.ts'
 import { LOCALHOST, parseTag, type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import { parseDelivery } from '../../src/registry/deliveries.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import { createPolicies } from '../../src/registry/repository-policies.ts'
 import { seeding } from '../kit/arbitraries.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../kit/engine.ts'
-import { type Image, makeArtifact, makeImage, makeIndex } from '../kit/image.ts'
+import {
+  type Document,
+  document,
+  type Image,
+  makeArtifact,
+  makeImage,
+  makeIndex,
+} from '../kit/image.ts'
 import { pushDocument, pushParts } from '../kit/push-image.ts'
 import { everywhere, rebuilt } from '../kit/rebuilt.ts'
 
@@ -36,6 +44,7 @@ const manifests = images.map(image => image.manifest.digest)
 const tags = ['latest', 'v1', 'v2'].map(parseTag)
 
 type Step =
+  | { readonly does: 'list'; at: number; image: number }
   | { readonly does: 'push'; at: number; image: number; named: readonly number[] }
   | { readonly does: 'delete tag'; at: number; tag: number }
   | { readonly does: 'delete manifest'; at: number; image: number }
@@ -55,11 +64,22 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       named: fc.uniqueArray(tag, { maxLength: 2 }),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('list' as const), at, image }) },
   fc.record({ does: fc.constant('delete tag' as const), at, tag }),
   fc.record({ does: fc.constant('delete manifest' as const), at, image }),
   fc.record({ does: fc.constant('delete blob' as const), at, blob: fc.nat(blobs.length - 1) }),
   fc.record({ does: fc.constant('deliver' as const), at }),
 )
+
+/** Lists everything that the image lists as what is fetched from elsewhere: taken, whatever is there. */
+function foreignTo({ manifest, config, layers }: Image): Document {
+  const listed = [{ digest: manifest.digest, sizeBytes: manifest.bytes.length }, config, ...layers]
+  const mediaType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
+  return document(OCI_MANIFEST, {
+    schemaVersion: 2,
+    layers: listed.map(({ digest, sizeBytes: size }) => ({ mediaType, digest, size })),
+  })
+}
 
 async function carryOut(engine: Engine, step: Step): Promise<void> {
   const { registry } = engine
@@ -76,6 +96,11 @@ async function carryOut(engine: Engine, step: Step): Promise<void> {
         await pushDocument(registry, repository, { document: manifest, ...pushed })
         return
       }
+      case 'list':
+        await pushDocument(registry, repository, {
+          document: foreignTo(images[step.image] as Image),
+        })
+        return
       case 'delete tag':
         await registry.deleteManifest(repository, { kind: 'tag', tag: tags[step.tag] as never })
         return

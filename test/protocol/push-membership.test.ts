@@ -88,6 +88,16 @@ for (const [way, [repository, pushed]] of Object.entries(ways)) {
   })
 }
 
+t.test('R118, R179: a deleted layer does not come back by an index over its manifest', async t => {
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+  await startOwned(edge)
+  await pushBlob(edge, OTHER, secret)
+  t.equal(await put(edge, OTHER, owned), 201)
+  await edge.send('DELETE', `/v2/${OTHER}/blobs/${digestOf(secret)}`)
+  t.equal(await put(edge, OTHER, indexOf(owned)), 201)
+  t.strictSame(await seenIn(edge, OTHER), { layer: 404, manifest: 200 })
+})
+
 t.test("R179: a manifest's bytes sent as a blob bring no layer with them", async t => {
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
   await startOwned(edge)

@@ -7,12 +7,18 @@ import t, { type Test } from 'tap'
 import { digestBytes } from '../../../src/catalog/sqlite/encoding.ts'
 import { MIGRATIONS } from '../../../src/catalog/sqlite/schema.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { parseTag, repositoryKey, type Tag } from '../../../src/oci/reference.ts'
+import {
+  parseRepositoryKey,
+  parseTag,
+  repositoryKey,
+  type Tag,
+} from '../../../src/oci/reference.ts'
 import {
   alpine,
   deliveryNamed,
   digestNamed,
   latest,
+  layerEdge,
   manifestNamed,
   pushOf,
 } from '../../contract/catalog-samples.ts'
@@ -154,6 +160,55 @@ t.test('version 1000 takes no push back, and counts what it changes', async t =>
   const { catalog: last } = await openCatalog(t, directory)
   t.equal(await last.findTag(alpine, stable), undefined, 'once delivered it is a tag as any other')
 })
+
+t.test(
+  'R179: what version 1001 recorded stays, and what clients listed leads no further',
+  async t => {
+    const directory = t.testdir({})
+    const local = parseRepositoryKey('localhost/app')
+    const index = manifestNamed('index', [layerEdge('pushed', { kind: 'manifest' })])
+    const database = new Sqlite(join(directory, 'catalog.db'))
+    for (const { version, sql } of MIGRATIONS.filter(({ version }) => version <= 1001)) {
+      database.exec(sql)
+      database.pragma(`user_version = ${version}`)
+    }
+    const repository = database.prepare('INSERT INTO repository (id, key) VALUES (?, ?)')
+    const content = database.prepare('INSERT INTO content (id, digest) VALUES (?, ?)')
+    const member = database.prepare(
+      'INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, ?)',
+    )
+    ;[local, alpine].forEach((each, at) => repository.run(at, repositoryKey(each)))
+    ;['pushed', 'pulled', 'layer'].forEach((each, at) =>
+      content.run(at, digestBytes(digestNamed(each))),
+    )
+    database.exec(`UPDATE content SET size = 500, media_type = 'x/manifest', class = 1, created_at = 1, last_used_at = 1, present = 1
+    WHERE id = 0`)
+    database.exec(`INSERT INTO edge (parent, position, child, kind, size, media_type, distributable)
+    VALUES (0, 0, 2, 2, 1000, 'x/layer', 1)`)
+    for (const [each, reason] of [
+      [0, 2],
+      [2, 0],
+    ])
+      member.run(0, each, reason)
+    member.run(1, 1, 0)
+    database.close()
+
+    const { catalog } = await openCatalog(t, directory)
+    const isMember = (where: typeof alpine, name: string) =>
+      catalog.isMember(where, digestNamed(name))
+    t.equal(await isMember(local, 'pushed'), true)
+    t.equal(await isMember(local, 'layer'), true)
+    const pull = { repository: alpine, contentClass: 'cached', atMs: 1 } as const
+    await catalog.recordManifest({ ...pull, manifest: index })
+    t.equal(await isMember(alpine, 'layer'), false, 'a client said so, as far as is known')
+    const edges = [layerEdge('layer'), layerEdge('another')]
+    await catalog.recordManifest({ ...pull, manifest: manifestNamed('pushed', edges) })
+    t.equal(await isMember(alpine, 'another'), true)
+    t.equal(await isMember(local, 'another'), false, 'not by what another repository pulls')
+    await catalog.recordManifest({ ...pull, manifest: manifestNamed('pulled', edges) })
+    t.equal(await isMember(alpine, 'layer'), true)
+  },
+)
 
 t.test('a catalog that is begun anew is to be rebuilt until that was done', async t => {
   const directory = t.testdir({})

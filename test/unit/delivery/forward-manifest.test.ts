@@ -240,6 +240,24 @@ t.test(
   },
 )
 
+t.test('R179: what is only listed is not taken from another repository', async t => {
+  const lost = small?.digest ?? digest
+  for (const [pushed, without] of [
+    [image, lost],
+    [makeIndex([image]), digest],
+  ] as const) {
+    const world = createWorld()
+    world.policy.sparse = true
+    await world.push(image, { repository: base })
+    await deliver(world)
+    await world.push(pushed, { repository: app, without: [without] })
+    await deliver(world)
+    t.match(await world.entries(), [{ state: 'parked', reason: new RegExp(`${without} is not`) }])
+    const there = world.model.repository('team/app')
+    t.notOk(there.blobs.has(without) || there.manifests.has(without))
+  }
+})
+
 t.test('what is listed to be fetched from elsewhere is not sent', async t => {
   const document = JSON.parse(image.manifest.bytes.toString())
   document.layers[0].urls = ['https://example.com/layer']
