@@ -57,6 +57,10 @@ t.test(`R116: killed at ${CRASH_POINTS.length} named points, the queue loses not
   const names = clients.map(({ name }) => name)
   t.same([...world.stub.repositories.keys()].sort(), names.sort(), 'in its repositories')
   t.same(judge(world, clients), [], 'the upstream has what was acknowledged, in order')
+  // Some of the kills left facts of pushes that nobody was told of: without the catalog they are all that is known.
+  await world.loseCatalog()
+  t.same(await world.drain(), [], 'what the facts bring into the queue is delivered')
+  t.same(judge(world, clients), [], 'and takes nothing back')
   t.comment(
     `${count()} images, ${hit.length} kills, ${late} late tags, ${countPuts(world)} manifests put`,
   )

@@ -1,5 +1,7 @@
 // An edge that queues pushes for an upstream behind a line, with a trap that kills it at a named moment: everything around the process
 // in one place. What happens in which order is the test's.
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Test } from 'tap'
 import { createTrap } from './crash-points.ts'
 import type { PushedImage } from './delivery-judge.ts'
@@ -104,6 +106,14 @@ export async function openCrashWorld(t: Pick<Test, 'teardown'>) {
     untilQuiet,
     drain,
     spring,
+    /** Killed, and started again without its catalog. */
+    loseCatalog: async (): Promise<void> => {
+      await edge.kill()
+      const { dataDirectory } = edge
+      for (const name of await readdir(dataDirectory))
+        if (name.startsWith('catalog.db')) await rm(join(dataDirectory, name))
+      await edge.restart()
+    },
     see: (look: (moment: LineMoment) => LineFate): void => {
       see = look
     },
