@@ -38,8 +38,11 @@ export const HEAD_HELD_BACK_MS = 1_000
 /** A body that nobody wants is read and dropped for so long, that its sender gets to read the answer before the connection ends. */
 export const LINGER_MS = 1_000
 
-/** Bodies of manifests that are in memory at once, in bytes; each has at most 4 MiB. Beyond: 503 with Retry-After. */
-export const MANIFEST_BODIES_MAX_BYTES = 256 * 1024 * 1024
+/**
+ * Bodies of manifests that are in memory at once, in bytes: 16 of the largest, tens of thousands of ordinary ones. What is made of a
+ * body on its way takes some three times as much again. Beyond: 503 with Retry-After.
+ */
+export const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
 
 /** Clients read a bounded part of an error's body (R121). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024
