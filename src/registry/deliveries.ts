@@ -48,7 +48,8 @@ export function parseDelivery(payload: string): ManifestDelivery | undefined {
   }
   const { digest, mediaType, tags } = asObject(value)
   const parsed = typeof digest === 'string' ? digestFrom(digest) : undefined
-  if (parsed === undefined || typeof mediaType !== 'string' || !Array.isArray(tags)) return undefined
+  if (parsed === undefined || typeof mediaType !== 'string' || !Array.isArray(tags))
+    return undefined
   const delivered = tags.map(parseTagOf)
   return delivered.every(each => each !== undefined)
     ? { digest: parsed, mediaType, tags: delivered }
@@ -60,9 +61,7 @@ function parseTagOf(value: unknown): DeliveredTag | undefined {
   const parsed = typeof tag === 'string' ? tagFrom(tag) : undefined
   if (parsed === undefined || !Array.isArray(expected)) return undefined
   const digests = expected.map(each => (typeof each === 'string' ? digestFrom(each) : undefined))
-  return digests.every(each => each !== undefined)
-    ? { tag: parsed, expected: digests }
-    : undefined
+  return digests.every(each => each !== undefined) ? { tag: parsed, expected: digests } : undefined
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {

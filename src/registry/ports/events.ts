@@ -73,7 +73,6 @@ export type EngineEvent =
       readonly ageMs: number
       readonly reason: string
     }
-
   | {
       /** A manifest or blob that a client pushed was acknowledged. */
       readonly kind: 'pushed'

@@ -100,9 +100,9 @@ export interface UpstreamBlob {
   readonly totalBytes: number | undefined
   readonly validator: string | undefined
   /**
-   * The bytes from `offset`, in fresh buffers that the reader owns. MUST be read to its end or destroyed by breaking out of the loop, which closes the
-   * connection. Throws UpstreamError: `unavailable` when cut or stalled. MUST end normally only when as many bytes came as
-   * Content-Length promised.
+   * The bytes from `offset`, in fresh buffers that the reader owns. MUST be read to its end or destroyed by breaking out of the loop,
+   * which closes the connection. Throws UpstreamError: `unavailable` when cut or stalled. MUST end normally only when as many bytes came
+   * as Content-Length promised.
    */
   readonly body: AsyncIterable<Uint8Array>
 }
