@@ -16,18 +16,18 @@ const SECONDS_AND_ONE = 4
 
 const THROUGH_NODE =
   'the bytes pass through Node: each piece is read by a thread of its pool, copied into a buffer of the process and copied out again ' +
-  'by the main thread (src/registry/follow.ts, src/http/send-blob.ts), where the others let the kernel send the file. Sending files ' +
+  'by the main thread (src/registry/fill/follow.ts, src/http/send-blob.ts), where the others let the kernel send the file. Sending files ' +
   'by `sendfile` and more than one HTTP thread come in a later version.'
 const FROM_DISK =
   'nothing is kept in memory: each request looks into SQLite, then opens, reads and closes a file, each of them a trip through the ' +
-  'thread pool (src/registry/manifest-content.ts and pull-blob.ts, `readVerified` and `openRegularFile` in src/store/filesystem). In ' +
+  'thread pool (src/registry/pull/manifest-content.ts and pull-blob.ts, `readVerified` and `openRegularFile` in src/store/filesystem). In ' +
   'a profile these are most of the time, and the request log comes after them. A cache in memory comes in a later version.'
 const LOADING =
   'nearly all of it is loading and compiling the modules of the libraries, some hundreds of files; the catalog and the store take little ' +
   'when they are empty.'
 const STEPS_OF_A_FILL =
   'a fill looks into the catalog, makes its file, opens it for readers, asks the upstream, writes down what it was promised, and writes the ' +
-  'first bytes before it reads them back: each a trip through the thread pool, one after the other (src/registry/fill.ts and fill-receive.ts). ' +
+  'first bytes before it reads them back: each a trip through the thread pool, one after the other (src/registry/fill/fill.ts and fill-receive.ts). ' +
   'On a machine whose cores are taken each trip waits for one.'
 
 const cold = { row: 'cold', lines: COLD }

@@ -2,7 +2,7 @@
 // edge, whose client was told that it need not see to it.
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
-import { keepReferrersList, type PutList } from '../registry/referrers-list.ts'
+import { keepReferrersList, type PutList } from '../registry/pull/referrers-list.ts'
 import type { Attempt } from './outcome.ts'
 import { isAnswer } from './put-tags.ts'
 import type { Trip } from './trip.ts'

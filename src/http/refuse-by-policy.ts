@@ -2,7 +2,7 @@
 // anybody looks whether something exists. The engine holds to the same rules.
 import { RegistryError } from '../oci/errors.ts'
 import { repositoryKey } from '../oci/reference.ts'
-import { pushDenied } from '../registry/push-refusal.ts'
+import { pushDenied } from '../registry/push/push-refusal.ts'
 import type { Answer } from './answer.ts'
 import type { NamedContext } from './context.ts'
 import { errorAnswer } from './error-response.ts'

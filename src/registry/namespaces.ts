@@ -1,6 +1,6 @@
 // The namespaces that this edge knows: for each registry host its upstream and how its content is kept fresh.
 import type { RegistryHost } from '../oci/reference.ts'
-import type { FreshnessPolicy } from './freshness.ts'
+import type { FreshnessPolicy } from './pull/freshness.ts'
 import type { Upstream } from './ports/upstream.ts'
 
 export interface Namespace {

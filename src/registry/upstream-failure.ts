@@ -3,7 +3,7 @@
 import { type ErrorCode, RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { UpstreamError, type UpstreamFailure } from './ports/upstream.ts'
-import { QueueError } from './slots.ts'
+import { QueueError } from './fill/slots.ts'
 
 /**
  * Above this the client is sent away with 503 rather than 429: containerd repeats a 429 five times at once and does not read

@@ -16,7 +16,7 @@ import {
   UploadOrderError,
   type UploadState,
 } from '../../src/registry/answers.ts'
-import { pushDenied } from '../../src/registry/push-refusal.ts'
+import { pushDenied } from '../../src/registry/push/push-refusal.ts'
 import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import type { Route } from '../../src/registry/route.ts'
 

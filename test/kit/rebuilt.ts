@@ -2,7 +2,7 @@
 import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
-import { rebuildCatalog, type RebuildReport } from '../../src/registry/rebuild-catalog.ts'
+import { rebuildCatalog, type RebuildReport } from '../../src/registry/rebuild/rebuild-catalog.ts'
 import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'
 import type { Engine } from './engine.ts'
 

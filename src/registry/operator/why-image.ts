@@ -1,9 +1,9 @@
 // `why`: where an image's answer comes from, when it was checked, and what a pull would do at this moment.
-import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../freshness.ts'
+import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../pull/freshness.ts'
 import { isComplete } from '../completeness.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
-import { findStandIn } from '../previous-image.ts'
+import { findStandIn } from '../pull/previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator.ts'
 import { pushedTagSentence } from './pushed-tag.ts'

@@ -1,7 +1,7 @@
 // Goal: the freshness rule of docs/configuration.md. Method: a table of ages, no clock.
 import t from 'tap'
 import { parseHost, parseName, parseTag } from '../../../src/oci/reference.ts'
-import { compileTtl, freshnessOf, isServableStale } from '../../../src/registry/freshness.ts'
+import { compileTtl, freshnessOf, isServableStale } from '../../../src/registry/pull/freshness.ts'
 
 t.test(
   'a tag is fresh for its ttl, then in grace for as long again but at most a minute, then expired',

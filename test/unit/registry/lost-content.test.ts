@@ -72,7 +72,10 @@ t.test('pushed content that an upstream gives back is as durable as it was', asy
   await catalog.recordBlob({ ...blob, contentClass: 'kept' })
   disk.blobs.clear()
   const answer = await registry.pullBlob(proxied, digest)
-  for await (const _ of answer.read({ first: 0, last: bytes.length - 1 }, new AbortController().signal));
+  for await (const _ of answer.read(
+    { first: 0, last: bytes.length - 1 },
+    new AbortController().signal,
+  ));
   await answer.close()
   await registry.settled(digest)
   t.same(classes, ['kept'])

@@ -8,7 +8,7 @@ import { EXPECTED_MAX, parseDelivery } from '../../../src/registry/deliveries.ts
 import type { Catalog, NewDelivery } from '../../../src/registry/ports/catalog.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { PUSH_TAGS_MAX } from '../../../src/registry/answers.ts'
-import { OUTBOX_MAX, OUTBOX_REPOSITORY_MAX } from '../../../src/registry/queue-delivery.ts'
+import { OUTBOX_MAX, OUTBOX_REPOSITORY_MAX } from '../../../src/registry/push/queue-delivery.ts'
 import { createEngine, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { document, makeArtifact, makeImage } from '../../kit/image.ts'

@@ -2,7 +2,7 @@
 // memory is told apart by its ArrayBuffer and its place in it.
 import fc from 'fast-check'
 import t from 'tap'
-import { Readers } from '../../../src/registry/readers.ts'
+import { Readers } from '../../../src/registry/fill/readers.ts'
 import { seeding } from '../../kit/arbitraries.ts'
 
 const KIBIBYTE = 1024

@@ -6,7 +6,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import type { ContentClass } from '../../../src/registry/ports/blob-store.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'
-import { recover } from '../../../src/registry/recovery.ts'
+import { recover } from '../../../src/registry/rebuild/recovery.ts'
 import { createMemoryDisk, createMemoryStore } from '../../../src/store/memory.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 

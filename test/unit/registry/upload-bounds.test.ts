@@ -3,7 +3,7 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobStore, UploadFile } from '../../../src/registry/ports/blob-store.ts'
-import { UPLOADS_MAX, UPLOADS_OPEN_MAX } from '../../../src/registry/uploads.ts'
+import { UPLOADS_MAX, UPLOADS_OPEN_MAX } from '../../../src/registry/upload/uploads.ts'
 import { createEngine, localOf, readAll } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
 

@@ -1,7 +1,7 @@
 // Goal: an upload's note comes back as it was written, and nothing else is taken for one. Method: round trip, and a table of damage.
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
-import { formatUploadNote, parseUploadNote } from '../../../src/registry/upload-note.ts'
+import { formatUploadNote, parseUploadNote } from '../../../src/registry/upload/upload-note.ts'
 import { localOf } from '../../kit/engine.ts'
 
 t.test('a note comes back as it was, and is short enough for its file', async t => {

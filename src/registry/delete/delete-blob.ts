@@ -1,0 +1,31 @@
+// end-10: a blob is taken out of one repository (R118). Its bytes stay for whoever else holds it; the upstream is never told (R119).
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import type { Repository } from '../../oci/reference.ts'
+import type { BlobPresence } from '../upload/blob-presence.ts'
+import { requireDeletable } from './delete-refusal.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { RepositoryPolicies } from '../repository-policy.ts'
+
+export interface DeleteBlobDeps {
+  readonly catalog: Catalog
+  readonly policies: RepositoryPolicies
+  readonly presence: BlobPresence
+}
+
+/** Durable when it resolves. @throws RegistryError UNSUPPORTED, BLOB_UNKNOWN; StoreError */
+export async function deleteBlob(
+  { catalog, policies, presence }: DeleteBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<void> {
+  requireDeletable(policies, repository)
+  if (!(await catalog.isMember(repository, digest))) {
+    throw new RegistryError('BLOB_UNKNOWN', 'this repository has no such blob')
+  }
+  // Its tags would go with it, and what they are remembered by would not.
+  if ((await catalog.findManifest(repository, digest)) !== undefined) {
+    throw new RegistryError('BLOB_UNKNOWN', 'this digest is a manifest here: delete it as one')
+  }
+  await presence.remove(repository, digest)
+}

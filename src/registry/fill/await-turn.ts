@@ -1,0 +1,83 @@
+// A client's wait for a fill that has no place yet. Where a verified manifest told the length, the answer's head goes out and the
+// body follows in its turn: clients give up on a head after half a minute and on a quiet body much later. Where nobody knows
+// the length there is no head to send, and the client is told to come back.
+import type { Repository } from '../../oci/reference.ts'
+import type { BlobAnswer, BlobHead } from '../answers.ts'
+import { noteStorage } from '../best-effort.ts'
+import type { Fill } from './fill.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+import type { Readers } from './readers.ts'
+import { QueueError } from './slots.ts'
+import { unlessAborted } from '../unless-aborted.ts'
+import { tellingEach } from '../upstream-failure.ts'
+
+/** Clients give up on an answer's head after 30 s; before that they are told to come back. The fill keeps its place meanwhile. */
+const LONGEST_WAIT_FOR_HEAD_MS = 25_000
+
+/** The blob's length, or undefined when the fill failed before anybody knew it. @throws QueueError when its turn did not come in time */
+export async function sizedInTime(fill: Fill, clock: Clock): Promise<number | undefined> {
+  const sized = fill.sized.catch(() => undefined)
+  if (!fill.isQueued) return sized
+  const limit = new AbortController()
+  const late = clock.sleep(LONGEST_WAIT_FOR_HEAD_MS, limit.signal).then(
+    () => 'late' as const,
+    () => undefined,
+  )
+  const first = await Promise.race([sized, late])
+  limit.abort()
+  if (first === 'late') throw new QueueError()
+  return first
+}
+
+export interface InTurn {
+  readonly repository: Repository
+  /** The length is what a verified manifest of this repository says. */
+  readonly head: BlobHead
+  /** The answer that comes once the fill has its place. Closed in here. */
+  readonly coming: Promise<BlobAnswer>
+  readonly readers: Readers
+  readonly note: NoteEvent
+}
+
+/** The answer whose head is known before its body may be asked for. Reading it throws what `coming` rejects with. */
+export function answerInTurn({ repository, head, coming, readers, note }: InTurn): BlobAnswer {
+  let answer: BlobAnswer | undefined
+  let isClosed = false
+  coming.then(
+    there => {
+      answer = there
+      // Its client has left.
+      if (isClosed) there.close().catch((error: unknown) => noteStorage(note, error))
+    },
+    // Told to whoever reads.
+    () => {},
+  )
+  return {
+    ...head,
+    file: undefined,
+    read: (range, signal) =>
+      tellingEach(
+        repository,
+        'BLOB_UNKNOWN',
+        (async function* () {
+          const there = await unlessAborted(coming, signal)
+          if (there.sizeBytes !== head.sizeBytes) throw otherLength(there, head)
+          yield* there.read(range, signal)
+        })(),
+      ),
+    giveBack: chunk => readers.giveBack(chunk),
+    close: async () => {
+      isClosed = true
+      await answer?.close()
+    },
+  }
+}
+
+function otherLength(there: BlobHead, head: BlobHead): UpstreamError {
+  return new UpstreamError(
+    'invalid',
+    `the blob has ${there.sizeBytes} bytes, the manifest says ${head.sizeBytes}`,
+  )
+}

@@ -1,0 +1,145 @@
+// One answer of the upstream into a fill's file: agrees on the length, skips what is on disk already after comparing it,
+// and never lets the file grow past the length. The digest is checked by the caller when all is there.
+import type { FillProgress } from './fill-progress.ts'
+import type { FillTask } from './fill.ts'
+import { letGo } from '../let-go.ts'
+import { type FillFile, StoreError } from '../ports/blob-store.ts'
+import { type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
+import type { SharedHandle } from './shared-handle.ts'
+
+/** While nobody knows how long a blob is, room for more is looked for after so many bytes: the reserve on the disk is larger. */
+const LOOK_AGAIN_BYTES = 16 * 1024 * 1024
+
+export interface ReceiveContext {
+  readonly task: FillTask
+  readonly progress: FillProgress
+  /** Makes sure of room: for a blob of this length, or, when nobody knows it, for a little more. @throws StoreError full */
+  readonly reserve: (sizeBytes: number | undefined) => Promise<void>
+  readonly handle: SharedHandle | undefined
+  readonly signal: AbortSignal
+  /** Told once the length is known and agreed on. */
+  readonly sized: (sizeBytes: number) => void
+}
+
+/**
+ * Appends the answer's body. Returns the blob's length when all of it is on disk.
+ * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or what is on disk;
+ *   StoreError full, io
+ */
+export async function receive(
+  file: FillFile,
+  answer: UpstreamBlob,
+  context: ReceiveContext,
+): Promise<number> {
+  const { progress } = context
+  const expectedBytes = agreedSize(file, answer, context)
+  if (answer.offset !== 0 && answer.offset !== file.contiguousBytes) {
+    throw new UpstreamError(
+      'invalid',
+      `the upstream resumed at ${answer.offset}, not at ${file.contiguousBytes}`,
+    )
+  }
+  if (expectedBytes !== undefined) {
+    await file.expect({ sizeBytes: expectedBytes, validator: answer.validator })
+    progress.sized(expectedBytes)
+    context.sized(expectedBytes)
+  }
+  await context.reserve(expectedBytes)
+  try {
+    await append(file, answer, {
+      ...context,
+      limitBytes: expectedBytes ?? Number.POSITIVE_INFINITY,
+    })
+  } finally {
+    // What came before a connection broke counts: it is not asked for again.
+    await file.flush()
+  }
+  const sizeBytes = expectedBytes ?? file.contiguousBytes
+  if (file.contiguousBytes < sizeBytes) {
+    throw new UpstreamError(
+      'unavailable',
+      `the upstream ended the blob at ${file.contiguousBytes} of ${sizeBytes} bytes`,
+    )
+  }
+  progress.sized(sizeBytes)
+  context.sized(sizeBytes)
+  return sizeBytes
+}
+
+/** The manifest's word and the upstream's must be one; a part longer than that belongs to some other story. */
+function agreedSize(
+  file: FillFile,
+  answer: UpstreamBlob,
+  context: ReceiveContext,
+): number | undefined {
+  const { declaredBytes } = context.task
+  const { totalBytes } = answer
+  if (declaredBytes !== undefined && totalBytes !== undefined && declaredBytes !== totalBytes) {
+    throw new UpstreamError(
+      'invalid',
+      `the upstream says ${totalBytes} bytes, the manifest ${declaredBytes}`,
+    )
+  }
+  const sizeBytes = declaredBytes ?? totalBytes
+  // Clients have been promised the first length; one that changes is wrong the one time or the other.
+  const promisedBytes = context.progress.sizeBytes
+  if (promisedBytes !== undefined && sizeBytes !== undefined && promisedBytes !== sizeBytes) {
+    throw new UpstreamError(
+      'invalid',
+      `the upstream says ${sizeBytes} bytes, and said ${promisedBytes} before`,
+    )
+  }
+  if (sizeBytes !== undefined && file.contiguousBytes > sizeBytes) {
+    throw new StoreError(
+      'corrupt',
+      `a part of ${file.contiguousBytes} bytes is longer than its blob of ${sizeBytes}`,
+    )
+  }
+  return sizeBytes
+}
+
+async function append(
+  file: FillFile,
+  answer: UpstreamBlob,
+  context: ReceiveContext & { limitBytes: number },
+): Promise<void> {
+  // The upstream sent everything although asked for the rest: what is here is compared, not replaced, because readers have
+  // had it already and a mixture of two different beginnings must never reach one client.
+  let knownBytes = answer.offset === 0 ? file.contiguousBytes : 0
+  let position = answer.offset
+  let lookedAt = position
+  for await (const chunk of answer.body) {
+    context.signal.throwIfAborted()
+    const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
+    if (overlap > 0) await compare(context.handle, chunk.subarray(0, overlap), position)
+    position += chunk.length
+    if (position > context.limitBytes) {
+      throw new UpstreamError(
+        'invalid',
+        `the upstream sent more than the blob's ${context.limitBytes} bytes`,
+      )
+    }
+    if (context.limitBytes === Number.POSITIVE_INFINITY && position - lookedAt > LOOK_AGAIN_BYTES) {
+      lookedAt = position
+      await context.reserve(undefined)
+    }
+    if (overlap === chunk.length) continue
+    knownBytes = 0
+    await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
+    letGo(chunk)
+  }
+}
+
+async function compare(
+  handle: SharedHandle | undefined,
+  bytes: Uint8Array,
+  position: number,
+): Promise<void> {
+  const here = new Uint8Array(bytes.length)
+  const count = handle === undefined ? 0 : await handle.read(here, position)
+  if (count === bytes.length && Buffer.compare(here, bytes) === 0) return
+  throw new UpstreamError(
+    'invalid',
+    'the upstream sent other bytes than in its first, broken answer',
+  )
+}

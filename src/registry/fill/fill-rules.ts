@@ -1,0 +1,73 @@
+// What to do when a download breaks: which failures are worth another attempt, after what pause, and what happens to the part
+// on disk.
+import { type FillFile, StoreError } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+
+/** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
+const MAX_FRUITLESS_ATTEMPTS = 5
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 8_000
+
+/** A fill ends by this plus what its size takes at SLOWEST_BYTES_PER_SECOND: slow links are served, dead ones do not pile up. */
+const DEADLINE_BASE_MS = 15 * 60_000
+const SLOWEST_BYTES_PER_SECOND = 16 * 1024
+
+/** Wrong bytes go; a part that may be right is left for the next attempt, or the next process. */
+export async function setAside(file: FillFile, error: unknown): Promise<void> {
+  const useless = isWrong(error) || (error instanceof StoreError && error.failure === 'full')
+  await (useless ? file.discard() : file.park())
+}
+
+/** Did the bytes or lengths contradict the digest or the manifest? */
+export function isWrong(error: unknown): boolean {
+  return (
+    (error instanceof StoreError && error.failure === 'corrupt') ||
+    (error instanceof UpstreamError && error.failure === 'invalid')
+  )
+}
+
+/** What readers are told: bytes that are wrong are the upstream's failure, whoever found it out. */
+export function failureForReaders(error: unknown): unknown {
+  return error instanceof StoreError && error.failure === 'corrupt'
+    ? new UpstreamError('invalid', error.message, { cause: error })
+    : error
+}
+
+/** Counts the attempts of one download that brought no byte. */
+export class Attempts {
+  readonly #clock: Clock
+  #fruitless = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /**
+   * Pauses before the next attempt, after one that brought `gainedBytes` and then failed with `error`.
+   * @throws `error` when there is to be no other; the signal's reason
+   */
+  async pauseAfter(error: unknown, gainedBytes: number, signal: AbortSignal): Promise<void> {
+    this.#fruitless = gainedBytes > 0 ? 0 : this.#fruitless + 1
+    if (!canResume(error) || this.#fruitless > MAX_FRUITLESS_ATTEMPTS) throw error
+    await this.#clock.sleep(pauseMs(this.#fruitless, error), signal)
+  }
+}
+
+function canResume(error: unknown): boolean {
+  return (
+    error instanceof UpstreamError &&
+    (error.failure === 'unavailable' || error.failure === 'rate-limited')
+  )
+}
+
+function pauseMs(fruitless: number, error: unknown): number {
+  const asked = error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0
+  const doubled = fruitless === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (fruitless - 1)
+  return Math.min(LONGEST_PAUSE_MS, Math.max(asked, doubled))
+}
+
+/** How long a blob of this length may take, pauses included. */
+export function deadlineMs(sizeBytes: number): number {
+  return DEADLINE_BASE_MS + (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000
+}

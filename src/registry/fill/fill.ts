@@ -1,0 +1,288 @@
+// A fill: one download of one blob into one growing file, for all clients that want it. It belongs to the cache: it goes on
+// when its first client leaves, resumes after the upstream cut it and after a restart, and ends by its deadline.
+// What it is not: it decides nothing about rights, and it never talks to a client.
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository } from '../../oci/reference.ts'
+import { noteStorage } from '../best-effort.ts'
+import { FillProgress } from './fill-progress.ts'
+import { receive } from './fill-receive.ts'
+import { Attempts, deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
+import { leaveUncached } from './fill-uncached.ts'
+import { classOf } from '../rebuild/lost-content.ts'
+import type { Namespace } from '../namespaces.ts'
+import { type BlobStore, type FillFile, StoreError } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { FillOutcome, NoteEvent } from '../ports/events.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+import { SharedHandle } from './shared-handle.ts'
+import { QueueError, type Slots } from './slots.ts'
+import type { SpaceLedger } from '../space.ts'
+
+export interface FillDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly space: SpaceLedger
+}
+
+export interface FillTask {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly namespace: Namespace
+  /** What a verified manifest of the repository says. */
+  readonly declaredBytes: number | undefined
+}
+
+export class Fill {
+  readonly task: FillTask
+  readonly progress = new FillProgress()
+  readonly #deps: FillDeps
+  readonly #stop = new AbortController()
+  readonly #sized = Promise.withResolvers<number>()
+  readonly #over = Promise.withResolvers<void>()
+  #handle: SharedHandle | undefined
+  #startedAtMs: number
+  #resumedBytes = 0
+  #reserved: { giveBack(): void } | undefined
+  #hasDeadline = false
+  #hasStarted = false
+  #isQueued = false
+
+  constructor(deps: FillDeps, task: FillTask) {
+    this.#deps = deps
+    this.task = task
+    this.#startedAtMs = deps.clock.monotonicMs()
+    // Nobody may be waiting when it fails; run() reports the failure itself.
+    this.#sized.promise.catch(() => {})
+  }
+
+  /** The blob's length, once the upstream agreed to send it. Rejects with what went wrong before that. */
+  get sized(): Promise<number> {
+    return this.#sized.promise
+  }
+
+  /** Does it wait for its place? Known as soon as run() was called. */
+  get isQueued(): boolean {
+    return this.#isQueued
+  }
+
+  /** Resolves when the fill has ended, however it did, and its file is closed. */
+  get over(): Promise<void> {
+    return this.#over.promise
+  }
+
+  /** Told by whoever keeps the table of fills, once this one is out of it. */
+  ended(): void {
+    this.#over.resolve()
+  }
+
+  /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
+  get bytesPerMs(): number {
+    const elapsedMs = this.#deps.clock.monotonicMs() - this.#startedAtMs
+    return elapsedMs <= 0 ? 0 : (this.progress.contiguousBytes - this.#resumedBytes) / elapsedMs
+  }
+
+  /** The growing file, held for the caller, who releases it. Undefined when there is none (the disk is full). */
+  hold(): SharedHandle | undefined {
+    return this.#handle?.hold() ? this.#handle : undefined
+  }
+
+  /** Ends the download and leaves the part on disk for a later process. */
+  stop(reason: Error): void {
+    this.#stop.abort(reason)
+  }
+
+  /**
+   * Waits for a place among `slots`, then runs to the end. Never throws: the outcome is in the return value, in progress, and in
+   * one event.
+   */
+  async run(slots: Slots): Promise<FillOutcome> {
+    let outcome: FillOutcome
+    let failure: unknown
+    try {
+      const { declaredBytes = Number.POSITIVE_INFINITY } = this.task
+      this.#isQueued = slots.areTaken
+      await slots.take(declaredBytes, this.#stop.signal).finally(() => (this.#isQueued = false))
+      this.#startedAtMs = this.#deps.clock.monotonicMs()
+      outcome = await this.#fill().finally(() => slots.give())
+    } catch (error) {
+      failure = failureForReaders(error)
+      outcome = await this.#outcomeOf(error)
+    }
+    if (outcome !== 'stored' && outcome !== 'uncached') {
+      this.progress.end('failed', failure)
+      this.#sized.reject(failure)
+    }
+    this.#reserved?.giveBack()
+    await this.#handle?.release().catch((error: unknown) => noteStorage(this.#deps.note, error))
+    // Lets go of the deadline's timer; there is nothing left to stop.
+    this.#stop.abort(new Error('the fill has ended'))
+    this.#noteEnd(outcome, failure)
+    return outcome
+  }
+
+  async #fill(): Promise<FillOutcome> {
+    // Whoever stops may give the directory to another process.
+    this.#stop.signal.throwIfAborted()
+    // Readers are told as the disk takes the bytes, which is later than the network gives them.
+    const file: FillFile = await this.#deps.store.openFill(this.task.digest, () =>
+      this.progress.advance(file.contiguousBytes),
+    )
+    try {
+      this.#handle = new SharedHandle(await file.openRead())
+      this.#noteStart(file.contiguousBytes)
+      const sizeBytes = await this.#download(file)
+      file.verify(sizeBytes)
+    } catch (error) {
+      // A part that cannot be set aside costs its being resumed.
+      await setAside(file, error).catch((failed: unknown) => noteStorage(this.#deps.note, failed))
+      throw error
+    }
+    // Readers get the last bytes now; fsync is what a push waits for, not a pull.
+    this.progress.end('verified')
+    return this.#publish(file)
+  }
+
+  async #publish(file: FillFile): Promise<FillOutcome> {
+    const { catalog, clock } = this.#deps
+    try {
+      const { repository } = this.task
+      const contentClass = await classOf(catalog, file.digest)
+      const stored = await file.commit(contentClass)
+      await catalog.recordBlob({ repository, ...stored, contentClass, atMs: clock.nowMs() })
+      return 'stored'
+    } catch (error) {
+      noteStorage(this.#deps.note, error)
+      return 'uncached'
+    }
+  }
+
+  /** Downloads what is missing, resuming as often as the upstream makes progress. Returns the blob's length. */
+  async #download(file: FillFile): Promise<number> {
+    const { namespace, repository, digest, declaredBytes } = this.task
+    const context = {
+      reserve: (sizeBytes: number | undefined) => this.#reserve(file, sizeBytes),
+      task: this.task,
+      progress: this.progress,
+      sized: this.#sized.resolve,
+    }
+    this.progress.advance(file.contiguousBytes)
+    const attempts = new Attempts(this.#deps.clock)
+    let received = false
+    for (;;) {
+      const before = file.contiguousBytes
+      try {
+        const whole = await this.#alreadyWhole(file)
+        if (whole !== undefined) return whole
+        // Where there is no room, the upstream is not asked for what only readers can take.
+        if (declaredBytes !== undefined) await this.#reserve(file, declaredBytes)
+        const validator = file.expected?.validator
+        const request = { offset: before, ...(validator === undefined ? {} : { validator }) }
+        const answer = await namespace.upstream.getBlob(
+          repository.name,
+          digest,
+          request,
+          this.#stop.signal,
+        )
+        received = true
+        this.#startDeadline(answer.totalBytes)
+        return await receive(file, answer, {
+          ...context,
+          handle: this.#handle,
+          signal: this.#stop.signal,
+        })
+      } catch (error) {
+        // The upstream client has retried already; before a first byte its word is final.
+        if (!received) throw error
+        const gainedBytes = file.contiguousBytes - before
+        await attempts.pauseAfter(error, gainedBytes, this.#stop.signal)
+      }
+    }
+  }
+
+  /** A process that died between the last byte and the rename left everything: only the right to it is asked for. */
+  async #alreadyWhole(file: FillFile): Promise<number | undefined> {
+    const { namespace, repository, digest, declaredBytes } = this.task
+    const sizeBytes = declaredBytes ?? file.expected?.sizeBytes
+    if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0)
+      return undefined
+    await namespace.upstream.headBlob(repository.name, digest, this.#stop.signal)
+    this.progress.sized(sizeBytes)
+    this.#sized.resolve(sizeBytes)
+    return sizeBytes
+  }
+
+  /** Room for the whole blob, once; while its length is not known, for what comes next. @throws StoreError full */
+  async #reserve(file: FillFile, sizeBytes: number | undefined): Promise<void> {
+    const { space } = this.#deps
+    if (this.#reserved !== undefined) return sizeBytes === undefined ? space.check() : undefined
+    this.#reserved = await space.promise({
+      missingBytes: () => Math.max(0, (sizeBytes ?? 0) - file.contiguousBytes),
+      wholeBytes: () => Math.max(sizeBytes ?? 0, file.contiguousBytes),
+    })
+  }
+
+  /** Ends the download when it takes far longer than its size explains. No effect after the first call. */
+  #startDeadline(totalBytes: number | undefined): void {
+    if (this.#hasDeadline) return
+    this.#hasDeadline = true
+    const limitMs = deadlineMs(this.task.declaredBytes ?? totalBytes ?? 0)
+    this.#deps.clock.sleep(limitMs, this.#stop.signal).then(
+      () => this.stop(new UpstreamError('unavailable', 'the fill took longer than its deadline')),
+      // The fill ended first.
+      () => {},
+    )
+  }
+
+  /** A full disk is no failure: the size is found out, and readers go to the upstream themselves. */
+  async #outcomeOf(error: unknown): Promise<FillOutcome> {
+    if (this.#stop.signal.aborted) return 'abandoned'
+    if (error instanceof StoreError && error.failure === 'full') {
+      noteStorage(this.#deps.note, error)
+      return leaveUncached(error, {
+        task: this.task,
+        progress: this.progress,
+        sized: this.#sized,
+        signal: this.#stop.signal,
+      })
+    }
+    if (isWrong(error)) {
+      const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
+      this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
+      return 'corrupt'
+    }
+    if (error instanceof StoreError) noteStorage(this.#deps.note, error)
+    return 'failed'
+  }
+
+  /** No effect after the first call: every fill that ends has started once. */
+  #noteStart(resumedBytes: number): void {
+    if (this.#hasStarted) return
+    this.#hasStarted = true
+    this.#resumedBytes = resumedBytes
+    const { repository, digest } = this.task
+    this.#deps.note({ kind: 'fill started', repository, digest, resumedBytes })
+  }
+
+  #noteEnd(outcome: FillOutcome, failure: unknown): void {
+    const { clock, note } = this.#deps
+    this.#noteStart(0)
+    note({
+      kind: 'fill ended',
+      repository: this.task.repository,
+      digest: this.task.digest,
+      outcome,
+      sizeBytes: this.progress.contiguousBytes,
+      durationMs: clock.monotonicMs() - this.#startedAtMs,
+      reason: failure instanceof Error ? failure.message : undefined,
+      hint:
+        failure instanceof UpstreamError ||
+        failure instanceof StoreError ||
+        failure instanceof QueueError
+          ? failure.hint
+          : undefined,
+    })
+  }
+}

@@ -1,0 +1,138 @@
+// Reading a blob's bytes for one client: from a whole file, behind a growing one, or, where neither helps, from the upstream.
+// Each client reads at its own speed by position; nothing is buffered for the slow ones.
+import type { ByteRange } from '../../oci/range.ts'
+import type { Fill } from './fill.ts'
+import type { FillProgress } from './fill-progress.ts'
+import { passOn } from './pass-on.ts'
+import type { Clock } from '../ports/clock.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+import type { Readers } from './readers.ts'
+
+/** A reader this far ahead of the fill may be better served by the upstream itself (R61). */
+const FAR_AHEAD_BYTES = 1024 * 1024
+/** …if the fill would need longer than this to come there. */
+const LONGEST_WAIT_FOR_FILL_MS = 1_000
+/** Fetched ahead at a time, before looking again whether the fill has come. */
+const AHEAD_BYTES = 4 * 1024 * 1024
+
+export interface PositionalReader {
+  read(buffer: Uint8Array, position: number): Promise<number>
+}
+
+/** The bytes of `range` of a whole blob. */
+export async function* readWhole(
+  handle: PositionalReader,
+  range: ByteRange,
+  readers: Readers,
+): AsyncGenerator<Uint8Array> {
+  readers.enter()
+  try {
+    let position = range.first
+    while (position <= range.last) {
+      const chunk = await readChunk(handle, readers, {
+        position,
+        lengthBytes: Math.min(readers.chunkBytes, range.last + 1 - position),
+      })
+      position += chunk.length
+      yield chunk
+    }
+  } finally {
+    readers.leave()
+  }
+}
+
+export interface FollowContext {
+  readonly fill: Fill
+  /** Undefined when there is no file because the disk is full. */
+  readonly handle: PositionalReader | undefined
+  readonly readers: Readers
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/**
+ * The bytes of `range` behind a fill. Throws what the fill failed with; the bytes yielded so far must then not be taken for the
+ * blob.
+ */
+export async function* follow(
+  range: ByteRange,
+  context: FollowContext,
+): AsyncGenerator<Uint8Array> {
+  const { fill, handle, readers, signal } = context
+  const { progress } = fill
+  readers.enter()
+  try {
+    let position = range.first
+    let mayAskAhead = true
+    while (position <= range.last) {
+      signal.throwIfAborted()
+      const seen = progress.changes
+      const readable = Math.min(progress.readableBytes, range.last + 1)
+      if (handle !== undefined && position < readable) {
+        const chunk = await readChunk(handle, readers, {
+          position,
+          lengthBytes: Math.min(readers.chunkBytes, readable - position),
+        })
+        position += chunk.length
+        yield chunk
+      } else if (progress.state === 'failed') {
+        throw progress.error
+      } else if (progress.state === 'uncached') {
+        yield* passOn({ first: range.first, last: range.last }, { ...context, position })
+        return
+      } else if (mayAskAhead && (await isFarAhead(position, range, context))) {
+        const last = Math.min(range.last, position + AHEAD_BYTES - 1)
+        try {
+          for await (const chunk of passOn({ first: position, last }, { ...context, position })) {
+            position += chunk.length
+            yield chunk
+          }
+        } catch (error) {
+          signal.throwIfAborted()
+          if (!(error instanceof UpstreamError)) throw error
+          // The fill goes on, and comes here in the end.
+          mayAskAhead = false
+        }
+      } else {
+        await progress.changed(seen, signal)
+      }
+    }
+  } finally {
+    readers.leave()
+  }
+}
+
+/** Would this reader wait long? Gives a fill that has just begun a moment to show its speed. */
+async function isFarAhead(
+  position: number,
+  range: ByteRange,
+  context: FollowContext,
+): Promise<boolean> {
+  const { fill, clock, signal } = context
+  // The blob's end waits for the digest, not for the download; and whoever reads from the start follows.
+  if (!isAhead(position, fill.progress) || range.first === 0) return false
+  if (fill.bytesPerMs === 0) await clock.sleep(LONGEST_WAIT_FOR_FILL_MS / 4, signal)
+  if (!isAhead(position, fill.progress)) return false
+  const missingBytes = position - fill.progress.contiguousBytes
+  return missingBytes > fill.bytesPerMs * LONGEST_WAIT_FOR_FILL_MS
+}
+
+function isAhead(position: number, progress: FillProgress): boolean {
+  return progress.state === 'running' && position - progress.contiguousBytes > FAR_AHEAD_BYTES
+}
+
+/** `lengthBytes` from `position`, whole: the memory is lent, and a part of it would outlive the loan. */
+async function readChunk(
+  handle: PositionalReader,
+  readers: Readers,
+  { position, lengthBytes }: { position: number; lengthBytes: number },
+): Promise<Uint8Array> {
+  const chunk = readers.lend(lengthBytes)
+  let filled = await handle.read(chunk, position)
+  while (filled < lengthBytes) {
+    const more = await handle.read(chunk.subarray(filled), position + filled)
+    if (more === 0) throw new Error('a blob on disk ended before its length')
+    filled += more
+  }
+  return chunk
+}

@@ -1,0 +1,128 @@
+// Bytes straight from the upstream to one client, nothing kept: when the disk is full, or when a reader is far ahead of the fill.
+// A whole blob is still hashed and its end held back; a part of a blob can be checked by its length alone.
+import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
+import type { ByteRange } from '../../oci/range.ts'
+import type { Fill } from './fill.ts'
+import { HOLD_BACK_BYTES } from './fill-progress.ts'
+import { Attempts, deadlineMs } from './fill-rules.ts'
+import type { PositionalReader } from './follow.ts'
+import type { Clock } from '../ports/clock.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+
+/** One read when the beginning, which the client has already, is hashed once more. */
+const REHASH_CHUNK_BYTES = 256 * 1024
+
+export interface PassOnContext {
+  readonly fill: Fill
+  readonly handle: PositionalReader | undefined
+  /** The first byte that the client does not have yet; inside the range. */
+  readonly position: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** The bytes from `context.position` to the end of `range`. @throws UpstreamError */
+export async function* passOn(
+  range: ByteRange,
+  context: PassOnContext,
+): AsyncGenerator<Uint8Array> {
+  const { digest } = context.fill.task
+  const isWhole = range.first === 0 && range.last + 1 === context.fill.progress.sizeBytes
+  if (!isWhole) yield* fetchRange(range, context)
+  else yield* verified(fetchWhole(range, context), await startedHash(digest, context))
+}
+
+/**
+ * Goes on where the upstream cut it, by the rules of a fill: whatever the answers were that its pieces came from, the digest is taken over
+ * all of them. Of a part nothing could be checked that way.
+ */
+async function* fetchWhole(range: ByteRange, context: PassOnContext): AsyncGenerator<Uint8Array> {
+  const { clock, signal } = context
+  const attempts = new Attempts(clock)
+  const endsAtMs = clock.monotonicMs() + deadlineMs(range.last + 1)
+  let { position } = context
+  let received = false
+  for (;;) {
+    const before = position
+    const answered = () => (received = true)
+    try {
+      for await (const chunk of fetchRange(range, { ...context, position }, answered)) {
+        position += chunk.length
+        yield chunk
+      }
+      return
+    } catch (error) {
+      // The upstream client has retried already; before a first byte its word is final.
+      if (!received || clock.monotonicMs() > endsAtMs) throw error
+      await attempts.pauseAfter(error, position - before, signal)
+    }
+  }
+}
+
+async function* fetchRange(
+  range: ByteRange,
+  context: PassOnContext,
+  answered: () => void = () => {},
+): AsyncGenerator<Uint8Array> {
+  const { namespace, repository, digest } = context.fill.task
+  const { position, signal } = context
+  const isToEnd = range.last + 1 === context.fill.progress.sizeBytes
+  const request = { offset: position, ...(isToEnd ? {} : { lastByte: range.last }) }
+  const answer = await namespace.upstream.getBlob(repository.name, digest, request, signal)
+  answered()
+  let at = answer.offset
+  for await (const chunk of answer.body) {
+    // An upstream without ranges sends all of it; what comes before is skipped.
+    const skip = Math.min(chunk.length, Math.max(0, position - at))
+    const take = Math.min(chunk.length, range.last + 1 - at)
+    at += chunk.length
+    if (take > skip) yield chunk.subarray(skip, take)
+    if (at > range.last) return
+  }
+  throw new UpstreamError('unavailable', 'the upstream ended the blob early')
+}
+
+/** The hash of what the client has already, read again from the part that is still open. */
+async function startedHash(digest: Digest, context: PassOnContext): Promise<Check> {
+  const algorithm = digestAlgorithm(digest)
+  const hash = startDigest(algorithm)
+  const buffer = new Uint8Array(REHASH_CHUNK_BYTES)
+  for (let at = 0; at < context.position; ) {
+    const wanted = Math.min(buffer.length, context.position - at)
+    const count = (await context.handle?.read(buffer.subarray(0, wanted), at)) ?? 0
+    if (count === 0) throw new UpstreamError('unavailable', 'the beginning of the blob is gone')
+    hash.update(buffer.subarray(0, count))
+    at += count
+  }
+  return {
+    update: chunk => hash.update(chunk),
+    isRight: () => finishDigest(hash, algorithm) === digest,
+  }
+}
+
+interface Check {
+  update(chunk: Uint8Array): void
+  isRight(): boolean
+}
+
+/** Passes chunks through, always holding back the last HOLD_BACK_BYTES until the digest was right (R85). */
+async function* verified(
+  chunks: AsyncIterable<Uint8Array>,
+  check: Check,
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = []
+  let heldBytes = 0
+  for await (const chunk of chunks) {
+    check.update(chunk)
+    held.push(chunk)
+    heldBytes += chunk.length
+    while (held[0] !== undefined && heldBytes - held[0].length >= HOLD_BACK_BYTES) {
+      const first = held.shift() as Uint8Array
+      heldBytes -= first.length
+      yield first
+    }
+  }
+  if (!check.isRight()) throw new UpstreamError('invalid', 'the blob does not hash to its digest')
+  for (const chunk of held) yield chunk
+  held = []
+}

@@ -1,0 +1,59 @@
+// When may a tag's known answer be given? The rule of docs/configuration.md, as a function of time alone.
+import picomatch from 'picomatch'
+import type { Repository, Tag } from '../../oci/reference.ts'
+
+/** After its freshness an answer is still given at once, while one HEAD runs, for as long again but at most this. */
+const LONGEST_GRACE_MS = 60_000
+
+export interface TagRule {
+  /** Glob over the repository's name inside its registry. */
+  readonly repository: string
+  /** Glob over the tag. */
+  readonly tag: string
+  readonly ttlMs: number
+}
+
+/** How one namespace is kept fresh; a slice of the configuration. */
+export interface FreshnessPolicy {
+  /** For tags that no rule matches. 0 asks the upstream always. */
+  readonly ttlMs: number
+  /** First match wins. */
+  readonly tagRules: readonly TagRule[]
+  /** How long after its last confirmation a tag may still be served when the upstream fails; Infinity is allowed. */
+  readonly maxStaleMs: number
+  /** Never ask the upstream. */
+  readonly offline: boolean
+}
+
+/** `grace`: give the known answer now and check it in the background. `expired`: check first. */
+export type Freshness = 'fresh' | 'grace' | 'expired'
+
+export function freshnessOf(checkedAtMs: number, ttlMs: number, nowMs: number): Freshness {
+  const ageMs = nowMs - checkedAtMs
+  // A clock that was set back makes ages negative: checked in the future is not known to be fresh.
+  if (ageMs < 0) return 'expired'
+  if (ageMs < ttlMs) return 'fresh'
+  return ageMs < ttlMs + Math.min(ttlMs, LONGEST_GRACE_MS) ? 'grace' : 'expired'
+}
+
+/** May an answer of this age stand in for an upstream that failed? */
+export function isServableStale(checkedAtMs: number, maxStaleMs: number, nowMs: number): boolean {
+  return nowMs - checkedAtMs <= maxStaleMs
+}
+
+/** Compiles a policy's patterns once. Returns how long a tag of a repository is fresh. */
+export function compileTtl(policy: FreshnessPolicy): (repository: Repository, tag: Tag) => number {
+  const rules = policy.tagRules.map(rule => ({
+    matchesRepository: matcher(rule.repository),
+    matchesTag: matcher(rule.tag),
+    ttlMs: rule.ttlMs,
+  }))
+  return (repository, tag) =>
+    rules.find(rule => rule.matchesRepository(repository.name) && rule.matchesTag(tag))?.ttlMs ??
+    policy.ttlMs
+}
+
+/** `*` alone matches every repository, with slashes too: that is what people mean by `*:latest`. */
+function matcher(glob: string): (text: string) => boolean {
+  return glob === '*' || glob === '**' ? () => true : picomatch(glob, { dot: true })
+}

@@ -1,0 +1,68 @@
+// HEAD of a blob: from here, from what a manifest says of it, or from the upstream's own HEAD; never by a download (R62). For who is about
+// to push, from where the push goes (head-before-push.ts).
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository } from '../../oci/reference.ts'
+import type { BlobHead } from '../answers.ts'
+import { askedFor, isForwarding, isPushing, orAbsent } from '../push/head-before-push.ts'
+import type { Namespace } from '../namespaces.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+import { asking, confirm, type PullBlobDeps, requireUpstream } from './pull-blob.ts'
+import { telling } from '../upstream-failure.ts'
+
+/** `mayPush` is explained at Registry. @throws RegistryError */
+export async function headBlob(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+  { mayPush }: { mayPush?: boolean | undefined } = {},
+): Promise<BlobHead> {
+  const asker = { policies: deps.policies, mayPush }
+  return telling(repository, 'BLOB_UNKNOWN', async () => {
+    const namespace = deps.namespaces.find(repository.registry)
+    const here = await headHere(deps, repository, { digest, isLocal: namespace === undefined })
+    const isEnough = !isForwarding(asker, repository) || namespace?.policy.offline === true
+    if (here !== undefined && isEnough) return here
+    const asked = askedFor(asker, repository, requireUpstream(repository, namespace))
+    const listed = isPushing(asker, repository)
+      ? undefined
+      : await headListed(deps, repository, digest)
+    if (listed !== undefined) return listed
+    const state = { repository, missing: 'BLOB_UNKNOWN', ...(here && { here }) } as const
+    return orAbsent(asker, state, () =>
+      headUpstream(deps, repository, { digest, namespace: asked }),
+    )
+  })
+}
+
+async function headHere(
+  { catalog, store }: PullBlobDeps,
+  repository: Repository,
+  { digest, isLocal }: { digest: Digest; isLocal: boolean },
+): Promise<BlobHead | undefined> {
+  const isMember = await catalog.isMember(repository, digest)
+  const stored = isMember ? await store.find(digest) : undefined
+  if (stored === undefined) return undefined
+  return { digest, sizeBytes: stored.sizeBytes, source: isLocal ? 'local' : 'hit' }
+}
+
+/** A manifest of this repository says how large it is: whoever reads it next is given it from the upstream. */
+async function headListed(
+  { catalog }: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobHead | undefined> {
+  const sizeBytes = await catalog.sizeOf(repository, digest)
+  return sizeBytes === undefined ? undefined : { digest, sizeBytes, source: 'miss' }
+}
+
+function headUpstream(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, namespace }: { digest: Digest; namespace: Namespace },
+): Promise<BlobHead> {
+  return asking(deps, repository, digest, async () => {
+    const { sizeBytes } = await confirm(deps, repository, { digest, namespace })
+    if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }
+    throw new UpstreamError('invalid', 'the upstream does not tell the length of the blob')
+  })
+}

@@ -1,0 +1,219 @@
+// A manifest's bytes by digest: from disk, hashed again on every read, or from the upstream, verified before anybody
+// sees them, kept, and written down with everything they name.
+import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import type { Source } from '../answers.ts'
+import { bestEffort } from '../best-effort.ts'
+import { manifestFact } from '../edges.ts'
+import { Flights } from '../flights.ts'
+import { classOf, noteMissed } from '../rebuild/lost-content.ts'
+import type { Namespace } from '../namespaces.ts'
+import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog, ManifestFact, PreviousDigest } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { UpstreamError, type UpstreamManifest } from '../ports/upstream.ts'
+
+export interface ManifestContent {
+  readonly fact: ManifestFact
+  readonly bytes: Uint8Array
+  readonly warnings: readonly string[]
+}
+
+export interface ManifestContentDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly negative: NegativeCache
+}
+
+export class ManifestContents {
+  readonly #deps: ManifestContentDeps
+  readonly #flights = new Flights<ManifestContent>()
+
+  constructor(deps: ManifestContentDeps) {
+    this.#deps = deps
+  }
+
+  /** The tag was pushed: who asks for it now does not share the answer to an older question. */
+  closeTag(repository: Repository, tag: Tag): void {
+    this.#flights.close(flightOf(repository, tag))
+  }
+
+  /** What is here and belongs to this repository; undefined when it must be fetched. */
+  async here(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
+    const { catalog, store, clock } = this.#deps
+    const fact = await catalog.findManifest(repository, digest)
+    if (fact === undefined) return undefined
+    const bytes = await store.readVerified(digest)
+    if (bytes === undefined) {
+      await noteMissed(this.#deps, digest)
+      return undefined
+    }
+    catalog.noteUse(digest, clock.nowMs())
+    return { fact, bytes, warnings: [] }
+  }
+
+  /**
+   * The manifest with this digest, fetched when it is not here. `confirmed`: the upstream has just said that it is in this
+   * repository, so bytes known through another one need no further question (R96).
+   * @throws UpstreamError
+   */
+  async get(
+    repository: Repository,
+    digest: Digest,
+    options: { namespace: Namespace; confirmed?: boolean },
+  ): Promise<{ content: ManifestContent; source: Source }> {
+    const here = await this.here(repository, digest)
+    if (here !== undefined) return { content: here, source: 'hit' }
+    const { namespace } = options
+    const { promise, joined } = this.#flights.run(
+      `${repositoryKey(repository)}@${digest}`,
+      async () => {
+        const known = await this.#adopt(repository, digest, options)
+        return known ?? this.#fetch(repository, { kind: 'digest', digest }, { namespace })
+      },
+    )
+    return { content: await promise, source: joined ? 'joined' : 'miss' }
+  }
+
+  /**
+   * Fetches whatever the tag points to at the upstream now, and points the tag there; `previous` is remembered should that be a move.
+   * @throws UpstreamError
+   */
+  async getTagged(
+    repository: Repository,
+    tag: Tag,
+    options: { namespace: Namespace; previous: PreviousDigest | undefined },
+  ): Promise<{ content: ManifestContent; source: Source }> {
+    const { promise, joined } = this.#flights.run(flightOf(repository, tag), () =>
+      this.#fetch(repository, { kind: 'tag', tag }, options),
+    )
+    return { content: await promise, source: joined ? 'joined' : 'miss' }
+  }
+
+  /** Bytes that are here through another repository: the upstream is asked whether they are in this one, not for them. */
+  async #adopt(
+    repository: Repository,
+    digest: Digest,
+    options: { namespace: Namespace; confirmed?: boolean },
+  ): Promise<ManifestContent | undefined> {
+    const { catalog, store } = this.#deps
+    const content = await catalog.findContent(digest)
+    if (content?.mediaType === undefined) return undefined
+    const bytes = await store.readVerified(digest)
+    if (bytes === undefined) return undefined
+    const confirmed =
+      options.confirmed === true || (await this.#isIn(repository, digest, options.namespace))
+    if (!confirmed) return undefined
+    return this.#keep(repository, { bytes, digest, mediaType: content.mediaType, warnings: [] })
+  }
+
+  /** Does the upstream say so? False also where it gives no answer to a HEAD: then a GET has to tell. */
+  async #isIn(repository: Repository, digest: Digest, { upstream }: Namespace): Promise<boolean> {
+    const reference = { kind: 'digest', digest } as const
+    try {
+      const head = await this.#deps.negative.ask(manifestKey(repository, reference), () =>
+        upstream.headManifest(repository.name, reference),
+      )
+      return head.digest === undefined || head.digest === digest
+    } catch (error) {
+      if (error instanceof UpstreamError && error.failure === 'unsupported') return false
+      throw error
+    }
+  }
+
+  async #fetch(
+    repository: Repository,
+    reference: { kind: 'digest'; digest: Digest } | { kind: 'tag'; tag: Tag },
+    options: { namespace: Namespace; previous?: PreviousDigest | undefined },
+  ): Promise<ManifestContent> {
+    return this.#deps.negative.ask(manifestKey(repository, reference), async question => {
+      const answer = await options.namespace.upstream.getManifest(repository.name, reference)
+      const wanted = reference.kind === 'digest' ? reference.digest : undefined
+      const found = { ...answer, digest: this.#verified(repository, answer, wanted) }
+      if (reference.kind === 'digest') return this.#keep(repository, found)
+      const { tag } = reference
+      return this.#keep(repository, { ...found, tagged: { ...options, tag, question } })
+    })
+  }
+
+  /** The digest of what came, when it is the one that was asked for and the one that the upstream claims (R36). */
+  #verified(repository: Repository, answer: UpstreamManifest, wanted: Digest | undefined): Digest {
+    const claimed = wanted ?? answer.declaredDigest
+    const digest = digestOf(
+      answer.bytes,
+      claimed === undefined ? 'sha256' : digestAlgorithm(claimed),
+    )
+    const lies = [wanted, wanted === undefined ? answer.declaredDigest : undefined].some(
+      each => each !== undefined && each !== digest,
+    )
+    if (!lies) return digest
+    this.#lied(
+      repository,
+      `a manifest of ${repository.name} hashes to ${digest}, not to ${claimed}`,
+    )
+    throw new UpstreamError(
+      'invalid',
+      'the upstream sent a manifest that does not hash to its digest',
+    )
+  }
+
+  /** Stores and records; a disk that is full or fails costs the caching, not the answer. */
+  async #keep(
+    repository: Repository,
+    found: {
+      bytes: Uint8Array
+      digest: Digest
+      mediaType: string
+      warnings: readonly string[]
+      tagged?: { tag: Tag; previous?: PreviousDigest | undefined; question: Question }
+    },
+  ): Promise<ManifestContent> {
+    const { catalog, store, clock, note } = this.#deps
+    const { bytes, digest, tagged } = found
+    const fact = this.#parsed(repository, found)
+    await bestEffort(note, async () => {
+      const contentClass = await classOf(catalog, digest)
+      await store.put(digest, bytes, contentClass)
+      const record = { repository, manifest: fact, contentClass, atMs: clock.nowMs() }
+      await catalog.recordManifest(
+        // A tag that was pushed meanwhile does not go back to what the upstream said before.
+        tagged?.question.isCurrent
+          ? { ...record, tag: tagged.tag, previous: tagged.previous }
+          : record,
+      )
+    })
+    return { fact, bytes, warnings: found.warnings }
+  }
+
+  #parsed(
+    repository: Repository,
+    found: { bytes: Uint8Array; digest: Digest; mediaType: string },
+  ): ManifestFact {
+    try {
+      return manifestFact(
+        parseManifest(found.bytes, found.mediaType),
+        found.digest,
+        found.bytes.length,
+      )
+    } catch (error) {
+      // Schema 1 is no lie: it is a format that can't be kept (R41), and the client is told so.
+      if (!(error instanceof RegistryError) || error.code !== 'MANIFEST_INVALID') throw error
+      this.#lied(repository, `a manifest of ${repository.name} is invalid: ${error.message}`)
+      throw new UpstreamError('invalid', error.message, { cause: error })
+    }
+  }
+
+  #lied(repository: Repository, what: string): void {
+    this.#deps.note({ kind: 'content lied', registry: repository.registry, what })
+  }
+}
+
+function flightOf(repository: Repository, tag: Tag): string {
+  return `${repositoryKey(repository)}:${tag}`
+}

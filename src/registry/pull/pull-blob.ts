@@ -1,0 +1,266 @@
+// end-2: a blob by digest: sent when it is here and belongs to the repository, followed when it is on its way, fetched when it
+// is neither. Knowing a digest is no right to it: the repository must hold it, or its upstream must say so (R96, R179).
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import type { ByteRange } from '../../oci/range.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { BlobAnswer, BlobHead, Source } from '../answers.ts'
+import { answerInTurn, sizedInTime } from '../fill/await-turn.ts'
+import { bestEffort } from '../best-effort.ts'
+import type { Fill } from '../fill/fill.ts'
+import type { Fills } from '../fill/fills.ts'
+import type { Flights } from '../flights.ts'
+import { follow, readWhole } from '../fill/follow.ts'
+import { noteMissed } from '../rebuild/lost-content.ts'
+import type { Namespace, Namespaces } from '../namespaces.ts'
+import { blobKey, type NegativeCache } from '../negative-cache.ts'
+import type { BlobStore, StoredBlob } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import type { UpstreamBlobHead } from '../ports/upstream.ts'
+import type { Readers } from '../fill/readers.ts'
+import type { SharedHandle } from '../fill/shared-handle.ts'
+import type { RepositoryPolicies } from '../repository-policy.ts'
+import { telling, tellingEach } from '../upstream-failure.ts'
+
+export interface PullBlobDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly namespaces: Namespaces
+  readonly negative: NegativeCache
+  readonly fills: Fills
+  /** The upstreams' HEADs that run now, by repository and digest. */
+  readonly heads: Flights<UpstreamBlobHead>
+  readonly readers: Readers
+  readonly note: NoteEvent
+  readonly policies: RepositoryPolicies
+}
+
+/** @throws RegistryError */
+export async function pullBlob(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobAnswer> {
+  return telling(repository, 'BLOB_UNKNOWN', async () => {
+    const namespace = deps.namespaces.find(repository.registry)
+    const member = await deps.catalog.isMember(repository, digest)
+    if (member) {
+      const here = await openHere(deps, repository, {
+        digest,
+        source: namespace === undefined ? 'local' : 'hit',
+      })
+      if (here !== undefined) return here
+    }
+    const upstream = requireUpstream(repository, namespace)
+    return asking(deps, repository, digest, async () => {
+      const confirmed = !member && (await isSomewhereElse(deps, repository, digest))
+      if (confirmed) await confirm(deps, repository, { digest, namespace: upstream })
+      return fill(deps, repository, {
+        digest,
+        namespace: upstream,
+        mayJoin: member || confirmed,
+        isHeadOut: false,
+      })
+    })
+  })
+}
+
+/** @throws RegistryError BLOB_UNKNOWN where nobody can be asked */
+export function requireUpstream(
+  repository: Repository,
+  namespace: Namespace | undefined,
+): Namespace {
+  if (namespace !== undefined && !namespace.policy.offline) return namespace
+  const why = namespace === undefined ? 'is kept at this edge alone' : 'is configured offline'
+  throw new RegistryError('BLOB_UNKNOWN', `the blob is not here and ${repository.registry} ${why}`)
+}
+
+async function openHere(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, source }: { digest: Digest; source: Source },
+): Promise<BlobAnswer | undefined> {
+  const opened = await deps.store.openRead(digest)
+  if (opened === undefined) {
+    await noteMissed(deps, digest)
+    return undefined
+  }
+  const { blob, handle } = opened
+  try {
+    await noteUse(deps, repository, blob)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+  return {
+    digest,
+    sizeBytes: blob.sizeBytes,
+    source,
+    file: handle.file,
+    read: range => readWhole(handle, range, deps.readers),
+    giveBack: chunk => deps.readers.giveBack(chunk),
+    close: () => handle.close(),
+  }
+}
+
+/** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted. */
+async function noteUse(
+  deps: PullBlobDeps,
+  repository: Repository,
+  blob: StoredBlob,
+): Promise<void> {
+  const { catalog, clock } = deps
+  const atMs = clock.nowMs()
+  if ((await catalog.findContent(blob.digest)) === undefined) {
+    const record = { repository, ...blob, contentClass: 'cached', atMs } as const
+    await bestEffort(deps.note, () => catalog.recordBlob(record))
+  }
+  catalog.noteUse(blob.digest, atMs)
+}
+
+/** Do the bytes exist here, whole or on their way, through some other repository? */
+async function isSomewhereElse(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<boolean> {
+  const running = deps.fills.find(digest)
+  if (running !== undefined) return isForeign(running, repository)
+  return (await deps.store.find(digest)) !== undefined
+}
+
+/** Asks the upstream whether this repository has the blob; once for all who want to know at the same time. */
+export function confirm(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, namespace }: { digest: Digest; namespace: Namespace },
+): Promise<UpstreamBlobHead> {
+  const { catalog, clock, note, heads } = deps
+  return heads.run(`${repositoryKey(repository)} ${digest}`, async () => {
+    const head = await namespace.upstream.headBlob(repository.name, digest)
+    await bestEffort(note, () => catalog.recordMember(repository, digest, clock.nowMs()))
+    return head
+  }).promise
+}
+
+interface Wanted {
+  readonly digest: Digest
+  readonly namespace: Namespace
+  /** The repository is known to hold the blob; else a fill that runs for another one is no right to it (R84). */
+  readonly mayJoin: boolean
+  /** The client has its answer's head, and waits for as long as it takes. */
+  readonly isHeadOut: boolean
+}
+
+/** Joins the running fill or starts one. What has just been published is read from disk instead. */
+async function fill(
+  deps: PullBlobDeps,
+  repository: Repository,
+  wanted: Wanted,
+): Promise<BlobAnswer> {
+  const { digest, namespace, isHeadOut } = wanted
+  let { mayJoin } = wanted
+  const declaredBytes = await deps.catalog.sizeOf(repository, digest)
+  for (;;) {
+    // A fill may have ended since the disk was looked at; without a second look the blob would be fetched twice.
+    if (
+      deps.fills.find(digest) === undefined &&
+      (mayJoin || (await deps.catalog.isMember(repository, digest)))
+    ) {
+      const here = await openHere(deps, repository, { digest, source: 'hit' })
+      if (here !== undefined) return here
+    }
+    // From here to the start nothing is awaited: another repository's fill must not slip in between.
+    const foreign = isForeign(deps.fills.find(digest), repository)
+    if (foreign && !mayJoin) {
+      await confirm(deps, repository, { digest, namespace })
+      mayJoin = true
+      continue
+    }
+    const { fill: running, joined } = deps.fills.start({
+      repository,
+      digest,
+      namespace,
+      declaredBytes,
+    })
+    const source = joined ? 'joined' : 'miss'
+    if (running.isQueued && declaredBytes !== undefined && !isHeadOut) {
+      const head = { digest, sizeBytes: declaredBytes, source } as const
+      return inTurn(deps, repository, { head, wanted: { ...wanted, mayJoin } })
+    }
+    const answer = await follower(deps, repository, { running, source, isHeadOut })
+    if (answer !== undefined) return answer
+    // Its file was closed already: it is over, and the disk has it or nobody has.
+    await running.over
+    // What another repository was told says nothing about this one.
+    if (running.progress.state === 'failed' && !foreign) throw running.progress.error
+  }
+}
+
+function isForeign(running: Fill | undefined, repository: Repository): boolean {
+  return (
+    running !== undefined && repositoryKey(running.task.repository) !== repositoryKey(repository)
+  )
+}
+
+/** The head at once, and the body by the same way as ever: whether the upstream gives it is found out when its turn comes. */
+function inTurn(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { head, wanted }: { head: BlobHead; wanted: Wanted },
+): BlobAnswer {
+  const coming = asking(deps, repository, wanted.digest, () =>
+    fill(deps, repository, { ...wanted, isHeadOut: true }),
+  )
+  return answerInTurn({ ...deps, repository, head, coming })
+}
+
+/** Undefined when the fill failed before its length was known, or is over. */
+async function follower(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { running, source, isHeadOut }: { running: Fill; source: Source; isHeadOut: boolean },
+): Promise<BlobAnswer | undefined> {
+  const sizeBytes = isHeadOut
+    ? await running.sized.catch(() => undefined)
+    : await sizedInTime(running, deps.clock)
+  if (sizeBytes === undefined) return undefined
+  const { digest } = running.task
+  const handle = running.hold()
+  if (handle === undefined && running.progress.state !== 'uncached') return undefined
+  return following(deps, repository, { digest, sizeBytes, source, running, handle })
+}
+
+function following(
+  deps: PullBlobDeps,
+  repository: Repository,
+  answer: BlobHead & { running: Fill; handle: SharedHandle | undefined },
+): BlobAnswer {
+  const { readers, clock } = deps
+  const { running, handle, ...head } = answer
+  return {
+    ...head,
+    file: undefined,
+    read: (range: ByteRange, signal: AbortSignal) =>
+      tellingEach(
+        repository,
+        'BLOB_UNKNOWN',
+        follow(range, { fill: running, handle, readers, clock, signal }),
+      ),
+    giveBack: chunk => readers.giveBack(chunk),
+    close: async () => handle?.release(),
+  }
+}
+
+/** One question about a blob; a 404 is remembered for a moment. */
+export async function asking<Answer>(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  return deps.negative.ask(blobKey(repository, digest), ask)
+}

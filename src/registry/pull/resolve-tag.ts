@@ -1,0 +1,161 @@
+// Where does a tag point? From what is known here while it is fresh, from one shared HEAD at the upstream when it is not,
+// and from what was known, with a warning, when the upstream fails (R88–R91; docs/configuration.md "Freshness"). For a tag that was
+// pushed here and is not upstream yet, nobody is asked.
+import { RegistryError } from '../../oci/errors.ts'
+import type { Repository, Tag } from '../../oci/reference.ts'
+import { type AskTagDeps, TagQuestions } from './ask-tag.ts'
+import { compileTtl, freshnessOf, isServableStale } from './freshness.ts'
+import type { Namespace } from '../namespaces.ts'
+import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+import { findStandIn } from './previous-image.ts'
+import { fromKnown, type ResolvedTag } from './resolved-tag.ts'
+import { mayServeStale } from '../upstream-failure.ts'
+
+/** A client that could be given an old answer waits no longer than this for a new one. */
+const LONGEST_WAIT_MS = 5_000
+
+export class TagResolver {
+  readonly #deps: AskTagDeps
+  readonly #questions: TagQuestions
+  readonly #ttls = new WeakMap<Namespace, ReturnType<typeof compileTtl>>()
+
+  constructor(deps: AskTagDeps) {
+    this.#deps = deps
+    this.#questions = new TagQuestions(deps)
+  }
+
+  /**
+   * `wantsBytes`: the document will be asked for next, so that a cold tag costs one GET and no HEAD before it. `mustAsk`: what is known
+   * here is not fresh enough, however fresh it is.
+   * @throws RegistryError offline; UpstreamError when the upstream says no, or fails and nothing servable is known
+   */
+  async resolve(
+    repository: Repository,
+    tag: Tag,
+    options: { namespace: Namespace; wantsBytes: boolean; mustAsk?: boolean },
+  ): Promise<ResolvedTag> {
+    const { catalog, clock } = this.#deps
+    const { namespace } = options
+    const known = await catalog.findTag(repository, tag)
+    // Nobody but this edge knows better, whoever could be asked.
+    if (known?.local === true) return fromKnown(known, 'local')
+    if (namespace.policy.offline) {
+      if (known === undefined)
+        throw new RegistryError(
+          'MANIFEST_UNKNOWN',
+          `${repository.registry} is configured offline, and the tag is not here`,
+        )
+      return (await this.#standIn(repository, known, { namespace })) ?? fromKnown(known, 'hit')
+    }
+    if (known === undefined) return this.#questions.ask(repository, tag, { ...options, known })
+    const ttlMs = options.mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
+    const freshness = freshnessOf(known.checkedAtMs, ttlMs, clock.nowMs())
+    if (freshness === 'fresh') return fromKnown(known, 'hit')
+    const asked = this.#questions.ask(repository, tag, { ...options, known })
+    if (freshness === 'grace') {
+      // Nobody waits for it; the next client sees what it brought.
+      asked.catch(() => {})
+      return fromKnown(known, 'hit')
+    }
+    return this.#orStale(repository, known, { namespace, asked })
+  }
+
+  /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
+  fetch(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
+    return this.#questions.fetch(repository, tag, namespace)
+  }
+
+  /** The tag was pushed through this edge: what was asked about it before is old news to whoever asks from now on. */
+  pushed(repository: Repository, tag: Tag): void {
+    this.#questions.pushed(repository, tag)
+  }
+
+  /** Patterns are compiled once for each namespace. */
+  #ttlMs(namespace: Namespace, repository: Repository, tag: Tag): number {
+    let ttl = this.#ttls.get(namespace)
+    if (ttl === undefined) {
+      ttl = compileTtl(namespace.policy)
+      this.#ttls.set(namespace, ttl)
+    }
+    return ttl(repository, tag)
+  }
+
+  /** The new answer, or the old one with a warning when the upstream failed or is slow (R89). */
+  async #orStale(
+    repository: Repository,
+    known: TagFact,
+    options: { namespace: Namespace; asked: Promise<ResolvedTag> },
+  ): Promise<ResolvedTag> {
+    const { clock } = this.#deps
+    const nowMs = clock.nowMs()
+    const servable = isServableStale(known.checkedAtMs, options.namespace.policy.maxStaleMs, nowMs)
+    const limit = new AbortController()
+    const slow = clock.sleep(LONGEST_WAIT_MS, limit.signal).then(
+      () => 'slow' as const,
+      () => new Promise<never>(() => {}),
+    )
+    let failure: UpstreamError
+    try {
+      const first = await (servable ? Promise.race([options.asked, slow]) : options.asked)
+      if (first !== 'slow') return first
+      options.asked.catch(() => {})
+      failure = new UpstreamError('unavailable', 'the upstream is slow to answer')
+    } catch (error) {
+      if (!servable || !(error instanceof UpstreamError) || !mayServeStale(error)) throw error
+      failure = error
+    } finally {
+      limit.abort()
+    }
+    const previous = await this.#standIn(repository, known, { ...options, failure })
+    return previous ?? this.#stale(repository, known, { failure, also: '' })
+  }
+
+  /**
+   * What the tag pointed to before, with a warning, when an upstream that failed or may not be asked leaves nothing else to give (R91).
+   * For a caller who could not get the document of what was resolved. Undefined: there is nothing better than `error`.
+   */
+  async standIn(
+    repository: Repository,
+    tag: Tag,
+    options: { namespace: Namespace; error: unknown },
+  ): Promise<ResolvedTag | undefined> {
+    const { namespace, error } = options
+    if (!(error instanceof UpstreamError) || !mayServeStale(error)) return undefined
+    const known = await this.#deps.catalog.findTag(repository, tag)
+    if (known === undefined) return undefined
+    return this.#standIn(repository, known, { namespace, failure: error })
+  }
+
+  async #standIn(
+    repository: Repository,
+    known: TagFact,
+    { namespace, failure }: { namespace: Namespace; failure?: UpstreamError },
+  ): Promise<ResolvedTag | undefined> {
+    const { policy } = namespace
+    const nowMs = this.#deps.clock.nowMs()
+    const previous = await findStandIn(this.#deps, repository, { known, policy, nowMs })
+    if (previous === undefined) return undefined
+    const also = `, and its newer ${known.digest} is not here whole`
+    return this.#stale(repository, previous, { failure, also })
+  }
+
+  /** An old answer with the warning that says why, and `also` what else is to be known of it. */
+  #stale(
+    repository: Repository,
+    known: PreviousDigest,
+    { failure, also }: { failure: UpstreamError | undefined; also: string },
+  ): ResolvedTag {
+    const { clock, note } = this.#deps
+    const ageMs = Math.max(0, clock.nowMs() - known.checkedAtMs)
+    if (failure !== undefined)
+      note({ kind: 'served stale', repository, ageMs, reason: failure.message })
+    const why = failure === undefined ? 'is configured offline' : `failed (${failure.failure})`
+    const minutes = Math.round(ageMs / 60_000)
+    return {
+      ...fromKnown(known, 'stale'),
+      failure,
+      warnings: [`stale: ${repository.registry} ${why}${also}; last confirmed ${minutes} min ago`],
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// Where a tag points, as a value: who said so, and when. How that is found out is in resolve-tag.ts and ask-tag.ts.
+import type { Digest } from '../../oci/digest.ts'
+import type { Source } from '../answers.ts'
+import type { ManifestContent } from './manifest-content.ts'
+import type { PreviousDigest } from '../ports/catalog.ts'
+import type { UpstreamError } from '../ports/upstream.ts'
+
+export interface ResolvedTag {
+  readonly digest: Digest
+  readonly source: Source
+  /** When the upstream last confirmed it. */
+  readonly checkedAtMs: number
+  /** What a HEAD of the upstream told, when it was asked for this answer. */
+  readonly head: { mediaType: string | undefined; sizeBytes: number | undefined } | undefined
+  /** The document, when it had to be fetched to find out. */
+  readonly content: ManifestContent | undefined
+  /** Set when the answer is stale: why the upstream could not be asked. */
+  readonly failure: UpstreamError | undefined
+  readonly warnings: readonly string[]
+}
+
+/** Was the upstream left out of it, not asked and not failing, and could be asked? */
+export function isOnlyKnown({ source, head, content, failure }: ResolvedTag): boolean {
+  return source !== 'local' && head === undefined && content === undefined && failure === undefined
+}
+
+/** From the catalog, nobody asked. */
+export function fromKnown(known: PreviousDigest, source: Source): ResolvedTag {
+  const { digest, checkedAtMs } = known
+  return {
+    digest,
+    source,
+    checkedAtMs,
+    head: undefined,
+    content: undefined,
+    failure: undefined,
+    warnings: [],
+  }
+}

@@ -1,0 +1,107 @@
+// Lists that an upstream answers with, kept as text for a moment: fresh from the catalog, else asked for once for all who
+// wait, else stale with a warning when the upstream fails (R70, R78). An empty list is never made from a failure.
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { Source } from '../answers.ts'
+import { bestEffort } from '../best-effort.ts'
+import { Flights } from '../flights.ts'
+import { isServableStale } from './freshness.ts'
+import type { NegativeCache } from '../negative-cache.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+import { mayServeStale } from '../upstream-failure.ts'
+
+export interface ListSource {
+  readonly repository: Repository
+  /** Names the list within its repository. */
+  readonly key: string
+  readonly ttlMs: number
+  readonly maxStaleMs: number
+  /** Asks the upstream; the text that is kept. */
+  readonly ask: () => Promise<string>
+}
+
+export interface KeptList {
+  readonly body: string
+  readonly source: Source
+  readonly warnings: readonly string[]
+}
+
+export interface UpstreamListsDeps {
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly negative: NegativeCache
+}
+
+export class UpstreamLists {
+  readonly #deps: UpstreamListsDeps
+  readonly #flights = new Flights<string>()
+
+  constructor(deps: UpstreamListsDeps) {
+    this.#deps = deps
+  }
+
+  /** @throws UpstreamError when the upstream said no, or failed and nothing servable is kept */
+  async get(source: ListSource): Promise<KeptList> {
+    const { catalog, clock, note } = this.#deps
+    const kept = await catalog.findList(source.repository, source.key)
+    const ageMs = kept === undefined ? Number.POSITIVE_INFINITY : clock.nowMs() - kept.checkedAtMs
+    if (kept !== undefined && ageMs >= 0 && ageMs < source.ttlMs) {
+      return { body: kept.body, source: 'hit', warnings: [] }
+    }
+    const flight = flightOf(source.repository, source.key)
+    const { promise, joined } = this.#flights.run(flight, () => this.#ask(source, flight))
+    try {
+      return { body: await promise, source: joined ? 'joined' : 'miss', warnings: [] }
+    } catch (error) {
+      if (kept === undefined || !mayServeStale(error)) throw error
+      if (!isServableStale(kept.checkedAtMs, source.maxStaleMs, clock.nowMs())) throw error
+      const reason = error instanceof UpstreamError ? error.failure : 'failed'
+      note({
+        kind: 'served stale',
+        repository: source.repository,
+        ageMs: Math.max(0, ageMs),
+        reason,
+      })
+      const warning = `stale: ${source.repository.registry} failed (${reason}); list is ${Math.max(0, Math.round(ageMs / 60_000))} min old`
+      return { body: kept.body, source: 'stale', warnings: [warning] }
+    }
+  }
+
+  async #ask(source: ListSource, key: string): Promise<string> {
+    const { catalog, clock, negative, note } = this.#deps
+    return negative.ask(key, async question => {
+      const body = await source.ask()
+      const { repository } = source
+      const list = { body, checkedAtMs: clock.nowMs() }
+      if (question.isCurrent)
+        await bestEffort(note, () => catalog.recordList(repository, source.key, list))
+      return body
+    })
+  }
+
+  /**
+   * A push changed what the upstream's list says: `edit` makes the same change to the one that is kept, and what is under way neither
+   * replaces it nor is given to who asks from now on. Not twice at a time for one list.
+   */
+  async change(
+    { repository, key }: Pick<ListSource, 'repository' | 'key'>,
+    edit: (body: string) => string,
+  ): Promise<void> {
+    const { catalog, negative, note } = this.#deps
+    const flight = flightOf(repository, key)
+    this.#flights.close(flight)
+    negative.forget(flight)
+    const kept = await catalog.findList(repository, key)
+    if (kept === undefined) return
+    const list = { ...kept, body: edit(kept.body) }
+    await bestEffort(note, () => catalog.recordList(repository, key, list))
+  }
+}
+
+/** "list" and a space: no tag is called like this, and what is remembered of tags must not speak for lists. */
+function flightOf(repository: Repository, key: string): string {
+  return `${repositoryKey(repository)} list ${key}`
+}

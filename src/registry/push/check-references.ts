@@ -1,0 +1,173 @@
+// Is what a pushed manifest lists really there (R113)? It must be in this repository, or its upstream must say that it is there, which
+// is asked by HEAD: nothing is downloaded for it. A subject may be missing, and so may what is fetched from elsewhere (R64).
+import { type Descriptor, isDistributable } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import type { Manifest } from '../../oci/manifest.ts'
+import { manifestKind, parseMediaType } from '../../oci/media-type.ts'
+import { type Repository, repositoryKey, type RepositoryName } from '../../oci/reference.ts'
+import { filterFew, mapFew } from '../few-at-once.ts'
+import type { Namespaces } from '../namespaces.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { type Upstream, UpstreamError } from '../ports/upstream.ts'
+
+export interface CheckDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly namespaces: Namespaces
+}
+
+/** Something that a manifest lists and that has to be there. */
+export interface Listed {
+  readonly digestText: string
+  /** Undefined when its algorithm is unknown here: nobody has it then. */
+  readonly digest: Digest | undefined
+  /** `any`: caches of builds are indexes that list blobs, by types that are no manifest's. */
+  readonly as: 'manifest' | 'blob' | 'any'
+}
+
+/** Looks at the disk at a time. */
+const LOOKS_AT_ONCE = 16
+/** Questions to one upstream at a time, beside those of its pulls. */
+const ASKED_AT_ONCE = 8
+/** For all questions together: clients wait half a minute for the answer to a push (R18), and the push itself comes after this. */
+const ASKING_TIMEOUT_MS = 15_000
+/** An error's body holds so many digests (R121: 64 KiB); the others turn up when these are mended. */
+const DETAIL_MAX = 200
+
+/** Each once. */
+export function listedBy({ config, layers, manifests }: Manifest): readonly Listed[] {
+  const listed = [
+    ...manifests.map(child => listedAs(child, isManifestType(child) ? 'manifest' : 'any')),
+    ...[...(config === undefined ? [] : [config]), ...layers].map(blob => listedAs(blob, 'blob')),
+  ].filter(each => each !== undefined)
+  return [...new Map(listed.map(each => [`${each.digestText} ${each.as}`, each])).values()]
+}
+
+function isManifestType({ mediaType }: Descriptor): boolean {
+  const type = parseMediaType(mediaType)
+  return type !== undefined && manifestKind(type) !== 'opaque'
+}
+
+function listedAs(descriptor: Descriptor, as: Listed['as']): Listed | undefined {
+  const { digestText, digest } = descriptor
+  return isDistributable(descriptor) ? { digestText, digest, as } : undefined
+}
+
+/** Those that are not in this repository with their bytes on disk. */
+export function findMissing(
+  deps: Pick<CheckDeps, 'store' | 'catalog'>,
+  repository: Repository,
+  listed: readonly Listed[],
+): Promise<readonly Listed[]> {
+  return filterFew(listed, LOOKS_AT_ONCE, async ({ digest, as }) => {
+    if (digest === undefined) return true
+    const isKnown =
+      as === 'manifest'
+        ? (await deps.catalog.findManifest(repository, digest)) !== undefined
+        : await deps.catalog.isMember(repository, digest)
+    return !isKnown || (await deps.store.find(digest)) === undefined
+  })
+}
+
+/**
+ * Those of `missing` that the repository's upstream has. `isPatient`: what it gives no answer about counts as missing; otherwise its
+ * failure is thrown, for pushes that need it anyway. @throws UpstreamError; RegistryError MANIFEST_BLOB_UNKNOWN
+ */
+export async function requireElsewhere(
+  deps: CheckDeps,
+  repository: Repository,
+  { missing, isPatient }: { missing: readonly Listed[]; isPatient: boolean },
+): Promise<ReadonlySet<Digest>> {
+  const namespace = deps.namespaces.find(repository.registry)
+  const isAskable = namespace !== undefined && !namespace.policy.offline
+  const { there, failure } = isAskable
+    ? await askUpstream(deps, repository, { missing, upstream: authority(namespace.upstream) })
+    : { there: new Set<Digest>(), failure: undefined }
+  if (failure !== undefined && !isPatient) throw failure
+  const lacking = missing.filter(({ digest }) => digest === undefined || !there.has(digest))
+  if (lacking.length === 0) return there
+  const mayBeThere = namespace !== undefined && (!isAskable || failure !== undefined)
+  throw notThere(repository, lacking, mayBeThere)
+}
+
+/** What a mirror has or lacks says nothing about where the push goes. */
+export function authority(upstream: Upstream): Upstream {
+  return upstream.withoutMirrors ?? upstream
+}
+
+/** `mayBeThere`: the upstream could not be asked. */
+export function notThere(
+  repository: Repository,
+  lacking: readonly Listed[],
+  mayBeThere = false,
+): RegistryError {
+  const digests = lacking.map(({ digestText }) => digestText)
+  const others = digests.length > 1 ? ` and ${digests.length - 1} more` : ''
+  const also = mayBeThere
+    ? `; whether ${repository.registry} has it could not be asked: push that as well, or push again when it answers`
+    : ''
+  const more = digests.length > DETAIL_MAX ? { more: digests.length - DETAIL_MAX } : {}
+  return new RegistryError(
+    'MANIFEST_BLOB_UNKNOWN',
+    `the manifest lists what is not in ${repositoryKey(repository)}: ${digests[0]}${others}${also}`,
+    { detail: { digests: digests.slice(0, DETAIL_MAX), ...more } },
+  )
+}
+
+interface Asking {
+  readonly upstream: Upstream
+  readonly name: RepositoryName
+  readonly signal: AbortSignal
+}
+
+/** The first question without an answer is the last one: whoever does not answer one is not asked the next. */
+async function askUpstream(
+  { clock }: CheckDeps,
+  { name }: Repository,
+  { missing, upstream }: { missing: readonly Listed[]; upstream: Upstream },
+): Promise<{ there: ReadonlySet<Digest>; failure: UpstreamError | undefined }> {
+  const late = new AbortController()
+  const asked = new AbortController()
+  const tooLate = new UpstreamError('unavailable', 'the upstream is slow to say what it has')
+  clock.sleep(ASKING_TIMEOUT_MS, asked.signal).then(
+    () => late.abort(tooLate),
+    () => {},
+  )
+  const there = new Set<Digest>()
+  let failure: UpstreamError | undefined
+  try {
+    await mapFew(missing, ASKED_AT_ONCE, async ({ digest, as }) => {
+      if (digest === undefined || failure !== undefined) return
+      try {
+        const asking = { upstream, name, signal: late.signal }
+        if (await isThere(asking, digest, as)) there.add(digest)
+      } catch (error) {
+        if (!(error instanceof UpstreamError)) throw error
+        failure = error
+      }
+    })
+  } finally {
+    asked.abort()
+  }
+  return { there, failure }
+}
+
+/** @throws UpstreamError when there was no answer */
+async function isThere(asking: Asking, digest: Digest, as: Listed['as']): Promise<boolean> {
+  const { upstream, name, signal } = asking
+  try {
+    if (as !== 'manifest') await upstream.headBlob(name, digest, signal)
+    else {
+      const head = await upstream.headManifest(name, { kind: 'digest', digest }, signal)
+      return head.digest === undefined || head.digest === digest
+    }
+    return true
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.failure !== 'not-found') throw error
+    return as === 'any' ? isThere(asking, digest, 'manifest') : false
+  }
+}

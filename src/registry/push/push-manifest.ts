@@ -1,0 +1,200 @@
+// end-7: a client pushes a manifest (R111–R116). In the order of the protocol's appendix C: what the operator's rules say, whether the
+// bytes are what they are called, whether they are a manifest, whether what it lists is there. Then, one push of a repository at a
+// time: bytes, upstream, facts, catalog; and only then the answer.
+import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
+import { assertEmbeddedData } from '../../oci/embedded-data.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { type Manifest, parseManifest, referrerDescriptor } from '../../oci/manifest.ts'
+import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import { type ManifestPush, type ManifestPushed, PUSH_TAGS_MAX } from '../answers.ts'
+import {
+  authority,
+  type CheckDeps,
+  findMissing,
+  type Listed,
+  listedBy,
+  notThere,
+  requireElsewhere,
+} from './check-references.ts'
+import { manifestFact } from '../edges.ts'
+import { forwardManifest } from './forward-manifest.ts'
+import { keepListed } from './keep-listed.ts'
+import { classOf } from '../rebuild/lost-content.ts'
+import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
+import { newDelivery } from './queue-delivery.ts'
+import { recordPushed, type RecordPushDeps } from './record-push.ts'
+import type { Referrer } from '../pull/referrers-list.ts'
+import { showAtUpstream, type ShowDeps } from './show-at-upstream.ts'
+import type { Turns } from '../turns.ts'
+import { tellingFull } from '../upload/upload-refusal.ts'
+import { tellingPush } from '../upstream-failure.ts'
+
+export interface PushManifestDeps extends PushRules, CheckDeps, RecordPushDeps, ShowDeps {
+  readonly turns: Turns
+  /** An entry for the outbox is in the catalog. */
+  readonly queued: () => void
+}
+
+interface Pushed extends ManifestPush {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly manifest: Manifest
+  readonly listed: readonly Listed[]
+  /** Listed, not here, and at the upstream. */
+  readonly elsewhere: ReadonlySet<Digest>
+}
+
+/** @throws RegistryError, in the order above; StoreError */
+export async function pushManifest(
+  deps: PushManifestDeps,
+  repository: Repository,
+  push: ManifestPush,
+): Promise<ManifestPushed> {
+  assertTags(push)
+  const way = requirePush(deps, repository)
+  const digest = digestOfPush(push)
+  const manifest = parsePushed(push)
+  assertEmbeddedData(manifest)
+  const listed = listedBy(manifest)
+  const elsewhere = await checkListed(deps, repository, { way, listed })
+  const pushed = { ...push, repository, digest, manifest, listed, elsewhere }
+  const subject = await tellingFull(deps.note, () =>
+    deps.turns.take(repositoryKey(repository), () => accept(deps, way, pushed)),
+  )
+  const { length: sizeBytes } = push.bytes
+  deps.note({ kind: 'pushed', repository, what: 'manifest', mode: way.mode, sizeBytes })
+  if (way.mode === 'queue') deps.queued()
+  return { digest, subject, tags: [...new Set(push.tags)] }
+}
+
+function assertTags({ reference, tags }: ManifestPush): void {
+  if (tags.length > PUSH_TAGS_MAX) {
+    throw new RegistryError(
+      'TAG_INVALID',
+      `a manifest can be given ${PUSH_TAGS_MAX} tags at once, not ${tags.length}`,
+      { status: 414 },
+    )
+  }
+  if (reference.kind === 'digest' || tags.length === 0) return
+  throw new RegistryError('TAG_INVALID', 'tags can be given only with a digest in the path')
+}
+
+/** @throws RegistryError DIGEST_INVALID */
+function digestOfPush({ reference, bytes }: ManifestPush): Digest {
+  if (reference.kind === 'tag') return digestOf(bytes)
+  const digest = digestOf(bytes, digestAlgorithm(reference.digest))
+  if (digest === reference.digest) return digest
+  throw new RegistryError(
+    'DIGEST_INVALID',
+    `the ${bytes.length} bytes that came do not hash to ${reference.digest}`,
+  )
+}
+
+/** @throws RegistryError MANIFEST_INVALID */
+function parsePushed({ bytes, mediaType }: ManifestPush): Manifest {
+  try {
+    return parseManifest(bytes, mediaType)
+  } catch (error) {
+    // For who pulls, schema 1 is not there; for who pushes, it is nothing that can be kept (R41).
+    if (!(error instanceof RegistryError) || error.code !== 'MANIFEST_UNKNOWN') throw error
+    throw new RegistryError('MANIFEST_INVALID', error.message, { cause: error })
+  }
+}
+
+/** @throws RegistryError MANIFEST_BLOB_UNKNOWN, or why the upstream that takes the push gave no answer */
+async function checkListed(
+  deps: PushManifestDeps,
+  repository: Repository,
+  { way, listed }: { way: PushWay; listed: readonly Listed[] },
+): Promise<ReadonlySet<Digest>> {
+  const missing = way.policy.sparse ? [] : await findMissing(deps, repository, listed)
+  if (missing.length === 0) return new Set()
+  const isPatient = way.mode !== 'forward'
+  return tellingPush(repository, () => requireElsewhere(deps, repository, { missing, isPatient }))
+}
+
+/** In the repository's turn. Returns the subject of which it is listed as a referrer from now on, by whoever is to list it. */
+async function accept(
+  deps: PushManifestDeps,
+  way: PushWay,
+  pushed: Pushed,
+): Promise<Digest | undefined> {
+  if (!way.policy.sparse) await requireStill(deps, pushed)
+  if (way.mode === 'forward') return passOn(deps, way, pushed)
+  await keep(deps, way.mode, pushed)
+  return pushed.manifest.subject?.digest
+}
+
+/** Something may have been deleted while the upstream was asked, or another push had its turn. */
+async function requireStill(deps: PushManifestDeps, pushed: Pushed): Promise<void> {
+  const { repository, listed, elsewhere } = pushed
+  const missing = await findMissing(deps, repository, listed)
+  const gone = missing.filter(({ digest }) => digest === undefined || !elsewhere.has(digest))
+  if (gone.length > 0) throw notThere(repository, gone)
+}
+
+async function keep(
+  deps: PushManifestDeps,
+  mode: 'store' | 'queue',
+  pushed: Pushed,
+): Promise<void> {
+  const { repository, digest, bytes, listed } = pushed
+  const { mediaType } = pushed.manifest
+  const tags = tagsOf(pushed)
+  const atMs = deps.clock.nowMs()
+  const queued = { manifest: { digest, mediaType, tags }, atMs }
+  const delivery =
+    mode === 'queue' ? { delivery: await newDelivery(deps.catalog, repository, queued) } : {}
+  await deps.store.put(digest, bytes, 'kept')
+  const alsoKept = await keepListed(deps, repository, { listed, atMs })
+  const record = { ...recordOf(pushed, tags), contentClass: 'kept', local: true, atMs } as const
+  await recordPushed(deps, { ...record, ...delivery, alsoKept })
+}
+
+async function passOn(
+  deps: PushManifestDeps,
+  { namespace }: Extract<PushWay, { mode: 'forward' }>,
+  pushed: Pushed,
+): Promise<Digest | undefined> {
+  const { repository, digest, bytes } = pushed
+  const { mediaType } = pushed.manifest
+  // A full disk is found out before the upstream is changed.
+  await deps.store.put(digest, bytes, await classOf(deps.catalog, digest))
+  const { accepted, subject, failure } = await forwardManifest(
+    authority(namespace.upstream),
+    repository.name,
+    { ...pushed, mediaType, referrer: referrerOf(pushed) },
+  )
+  if (failure === undefined || accepted.length > 0) {
+    const atMs = deps.clock.nowMs()
+    const record = recordOf(pushed, accepted)
+    await recordPushed(deps, {
+      ...record,
+      contentClass: 'cached',
+      local: false,
+      atMs,
+      alsoKept: [],
+    })
+    await showAtUpstream(deps, repository, { digest, tags: accepted })
+  }
+  if (failure !== undefined) await tellingPush(repository, () => Promise.reject(failure))
+  return subject
+}
+
+function referrerOf({ manifest, digest, bytes }: Pushed): Referrer | undefined {
+  const subject = manifest.subject?.digest
+  if (subject === undefined) return undefined
+  return { subject, descriptor: referrerDescriptor(manifest, digest, bytes.length) }
+}
+
+function recordOf(
+  { repository, manifest, digest, bytes, elsewhere }: Pushed,
+  tags: readonly Tag[],
+) {
+  return { repository, manifest: manifestFact(manifest, digest, bytes.length), tags, elsewhere }
+}
+
+/** All that point to it from now on. */
+function tagsOf({ reference, tags }: ManifestPush): readonly Tag[] {
+  return reference.kind === 'tag' ? [reference.tag] : [...new Set(tags)]
+}

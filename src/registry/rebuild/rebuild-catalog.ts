@@ -1,0 +1,151 @@
+// A catalog that was begun anew is told what the facts beside the content say, before anybody asks: which manifest belongs to which
+// repository, where tags point, what was deleted, and what is still to be delivered. So a lost database loses no push and no delivery,
+// and brings nothing back that was deleted. What was only cached is not in the facts: it is fetched again.
+import { parseRepositoryKey } from '../../oci/reference.ts'
+import { eachFew } from '../few-at-once.ts'
+import { type BlobStore, StoreError } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import type { Fact, FactStore } from '../ports/facts.ts'
+import { rebuildDelivery, Undelivered } from './rebuild-delivery.ts'
+import { rebuildManifest } from './rebuild-manifest.ts'
+import { rebuildTag } from './rebuild-tag.ts'
+import type { RepositoryPolicies } from '../repository-policy.ts'
+
+export interface RebuildParts {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly facts: FactStore
+  readonly policies: RepositoryPolicies
+  readonly clock: Clock
+  readonly note: NoteEvent
+}
+
+export interface RebuildReport {
+  /** False when the catalog needed none; everything else is 0 then. */
+  readonly isDone: boolean
+  readonly manifests: number
+  /** That manifests list and that are on disk. */
+  readonly blobs: number
+  readonly tags: number
+  readonly deletes: number
+  readonly deliveries: number
+  /** Manifests whose bytes are gone or wrong, and tags kept here alone that point to them; an event tells of each manifest. */
+  readonly lost: number
+  /** Entries whose manifest was deleted since, or was never acknowledged: their facts were removed. */
+  readonly droppedDeliveries: number
+  readonly durationMs: number
+}
+
+/** Each may read a manifest of 4 MiB; their rows share commits. */
+const FACTS_AT_ONCE = 32
+const BUSY_PAUSE_MS = 50
+
+type Counts = { -readonly [Each in keyof RebuildReport]: RebuildReport[Each] }
+
+/**
+ * No effect on a catalog that is `rebuilt`. Idempotent: one that was cut off begins again. Reads the facts up to four times, in memory
+ * that grows with undelivered entries alone. MUST end before anybody asks, pushes or delivers. @throws StoreError
+ */
+export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport> {
+  const { catalog, clock } = parts
+  const startMs = clock.monotonicMs()
+  const counts = noCounts()
+  if (catalog.rebuilt) return counts
+  await rebuild(parts, counts)
+  await catalog.markRebuilt()
+  return { ...counts, isDone: true, durationMs: clock.monotonicMs() - startMs }
+}
+
+async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
+  const { catalog } = parts
+  const undelivered = new Undelivered()
+  const kinds = new Set<Fact['kind']>()
+  let largestId = 0
+  await eachFact(parts, async fact => {
+    kinds.add(fact.kind)
+    if (fact.kind === 'manifest') await countManifest(parts, fact, counts)
+    if (fact.kind !== 'delivery') return
+    undelivered.add(fact)
+    largestId = Math.max(largestId, fact.id)
+  })
+  const eachOf = eachOfThose(parts, kinds)
+  await eachOf('tag', async fact => {
+    counts[(await rebuildTag(parts, fact, undelivered.findTag(fact))) ? 'tags' : 'lost']++
+  })
+  // Tombstones after all that lists or names what they are about.
+  await eachOf('deleted', async fact => {
+    undelivered.noteDeleted(fact)
+    await catalog.removeMember(parseRepositoryKey(fact.repository), fact.digest)
+    counts.deletes++
+  })
+  await eachOf('delivery', async fact => {
+    counts[(await rebuildDelivery(parts, fact, undelivered)) ? 'deliveries' : 'droppedDeliveries']++
+  })
+  await catalog.raiseSequence(largestId)
+}
+
+async function countManifest(
+  parts: RebuildParts,
+  fact: Extract<Fact, { kind: 'manifest' }>,
+  counts: Counts,
+): Promise<void> {
+  const blobs = await rebuildManifest(parts, fact)
+  if (blobs === undefined) counts.lost++
+  else {
+    counts.manifests++
+    counts.blobs += blobs
+  }
+}
+
+/** Reads the facts once more for each kind that there is; those of one kind in any order. */
+function eachOfThose(parts: RebuildParts, kinds: ReadonlySet<Fact['kind']>) {
+  return async <Kind extends Fact['kind']>(
+    kind: Kind,
+    work: (fact: Extract<Fact, { kind: Kind }>) => Promise<void>,
+  ): Promise<void> => {
+    if (kinds.has(kind))
+      await eachFact(parts, async fact => (isOf(fact, kind) ? work(fact) : undefined))
+  }
+}
+
+function isOf<Kind extends Fact['kind']>(
+  fact: Fact,
+  kind: Kind,
+): fact is Extract<Fact, { kind: Kind }> {
+  return fact.kind === kind
+}
+
+async function eachFact(
+  { facts, clock }: RebuildParts,
+  work: (fact: Fact) => Promise<void>,
+): Promise<void> {
+  await eachFew(facts.list(), FACTS_AT_ONCE, fact => patiently(clock, () => work(fact)))
+}
+
+/** Large manifests together may be more than the catalog takes at once. Whatever is done here may be done twice. */
+async function patiently(clock: Clock, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.failure !== 'busy') throw error
+      await clock.sleep(BUSY_PAUSE_MS)
+    }
+  }
+}
+
+function noCounts(): Counts {
+  return {
+    isDone: false,
+    manifests: 0,
+    blobs: 0,
+    tags: 0,
+    deletes: 0,
+    deliveries: 0,
+    lost: 0,
+    droppedDeliveries: 0,
+    durationMs: 0,
+  }
+}

@@ -1,0 +1,87 @@
+// A kept manifest that a catalog begun anew does not know yet: recorded from its own bytes, with the blobs of it that are on disk.
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import { manifestKind } from '../../oci/media-type.ts'
+import { parseRepositoryKey, type Repository } from '../../oci/reference.ts'
+import { manifestFact } from '../edges.ts'
+import { mapFew } from '../few-at-once.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import type { Fact } from '../ports/facts.ts'
+
+export interface RebuildManifestParts {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly note: NoteEvent
+}
+
+/** Looks at the disk at a time, for each of the manifests that are read at once. */
+const LOOKS_AT_ONCE = 4
+
+/** How many of its blobs are here; undefined, after an event, when it is lost. @throws StoreError */
+export async function rebuildManifest(
+  parts: RebuildManifestParts,
+  fact: Extract<Fact, { kind: 'manifest' }>,
+): Promise<number | undefined> {
+  const { catalog } = parts
+  const { atMs } = fact
+  const repository = parseRepositoryKey(fact.repository)
+  const manifest = await readManifest(parts, fact)
+  if (manifest === undefined) return undefined
+  // What it lists was a member, or has a tombstone. What is below that has facts of its own.
+  const elsewhere = manifest.edges
+    .filter(({ kind }) => kind !== 'subject')
+    .map(({ child }) => child)
+  const record = { repository, manifest, contentClass: 'kept', elsewhere, atMs } as const
+  await catalog.recordPush({ ...record, tags: [], local: true })
+  const blobs = [...new Set(manifest.edges.filter(isBlob).map(({ child }) => child))]
+  const here = await mapFew(blobs, LOOKS_AT_ONCE, digest =>
+    recordBlob(parts, repository, { digest, atMs }),
+  )
+  return here.filter(Boolean).length
+}
+
+async function recordBlob(
+  { store, catalog }: RebuildManifestParts,
+  repository: Repository,
+  { digest, atMs }: { digest: Digest; atMs: number },
+): Promise<boolean> {
+  const blob = await store.find(digest)
+  if (blob === undefined) return false
+  await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
+  return true
+}
+
+/** Manifests have facts of their own. */
+function isBlob({ kind, mediaType }: Edge): boolean {
+  return kind === 'config' || kind === 'layer' || (kind === 'manifest' && isOpaque(mediaType))
+}
+
+function isOpaque(mediaType: string): boolean {
+  return manifestKind(mediaType) === 'opaque'
+}
+
+async function readManifest(
+  { store, note }: RebuildManifestParts,
+  { repository, digest, mediaType }: Extract<Fact, { kind: 'manifest' }>,
+): Promise<ManifestFact | undefined> {
+  const bytes = await store.readVerified(digest)
+  const lost = (why: string) => {
+    note({
+      kind: 'storage failed',
+      failure: 'corrupt',
+      reason: `the manifest ${digest} of ${repository} was pushed here, and ${why}`,
+      hint: 'push it again, and check the disk',
+    })
+    return undefined
+  }
+  if (bytes === undefined) return lost('its bytes are not on disk')
+  try {
+    return manifestFact(parseManifest(bytes, mediaType), digest, bytes.length)
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error
+    return lost(`it is no manifest: ${error.message}`)
+  }
+}

@@ -1,0 +1,120 @@
+// Reconciling rows with files, when one of them was lost: the store is right about bytes, the catalog about names. It mends
+// rows and never makes one: which repository some bytes belonged to cannot be told from bytes (R179), so content without a
+// row waits on disk until somebody pulls what names it, and is then served without a download.
+import { noteGone } from './lost-content.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog, ContentFact } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+
+export interface RecoveryParts {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+}
+
+export interface RecoveryReport {
+  readonly full: boolean
+  /** Rows that were compared with the disk. */
+  readonly rows: number
+  /** Of these, content whose file was gone: unless it is kept the row was forgotten; edges and memberships stay. */
+  readonly missing: number
+  /** Of the missing, what was pushed here and some repository holds: told, and left. */
+  readonly lost: number
+  /** Of these, content whose file has another length than the row says. Cached: both removed. Kept: told, and left. */
+  readonly wrongSize: number
+  /** Files that no row knows, and their bytes; counted in the full form only. */
+  readonly unnamed: number
+  readonly unnamedBytes: number
+  /** The quick form saw so much missing that the full one should follow. Never true of the full form. */
+  readonly suspicious: boolean
+  readonly durationMs: number
+}
+
+/** Digests are random, so the first rows by key are a fair sample; 256 look-ups are some 10 ms. */
+const QUICK_ROWS = 256
+/** A few rows may be behind after a power cut, as cached files need not have reached the directory; a quarter never is. */
+const SUSPICIOUS_SHARE = 0.25
+const PAGE_ROWS = 512
+/** Look-ups at once: enough to keep a disk busy, few enough to leave it to those who pull. */
+const LOOKUPS = 8
+
+/**
+ * Quick, at every start: looks at a sample, in time that does not grow with the cache. Full, after damage or on demand, while serving:
+ * looks at every row and every file, in constant memory.
+ *
+ * @throws StoreError when disk or catalog fail; the signal's reason when `signal` aborts.
+ */
+export async function recover(
+  parts: RecoveryParts,
+  { full, signal }: { full: boolean; signal?: AbortSignal },
+): Promise<RecoveryReport> {
+  const startMs = parts.clock.monotonicMs()
+  const rows = await checkRows(parts, full ? Number.POSITIVE_INFINITY : QUICK_ROWS, signal)
+  const files = full ? await countUnnamed(parts, signal) : { unnamed: 0, unnamedBytes: 0 }
+  return {
+    full,
+    ...rows,
+    ...files,
+    suspicious: !full && rows.rows > 0 && rows.missing / rows.rows >= SUSPICIOUS_SHARE,
+    durationMs: parts.clock.monotonicMs() - startMs,
+  }
+}
+
+async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSignal) {
+  const counts = { rows: 0, missing: 0, lost: 0, wrongSize: 0 }
+  let page = await parts.catalog.listContent({ limit: Math.min(PAGE_ROWS, maxRows) })
+  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+    counts.rows += page.length
+    signal?.throwIfAborted()
+    for (let at = 0; at < page.length; at += LOOKUPS)
+      for (const found of await Promise.all(
+        page.slice(at, at + LOOKUPS).map(fact => checkRow(parts, fact)),
+      ))
+        for (const what of found) counts[what]++
+    const limit = Math.min(PAGE_ROWS, maxRows - counts.rows)
+    if (limit === 0) break
+    page = await parts.catalog.listContent({ after: last.digest, limit })
+  }
+  return counts
+}
+
+/** What is to be counted. */
+async function checkRow(
+  { store, catalog, note }: RecoveryParts,
+  fact: ContentFact,
+): Promise<readonly ('missing' | 'lost' | 'wrongSize')[]> {
+  const { digest, sizeBytes, contentClass } = fact
+  const blob = await store.find(digest)
+  if (blob === undefined) {
+    return (await noteGone({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']
+  }
+  if (blob.sizeBytes === sizeBytes) return []
+  note({
+    kind: 'storage failed',
+    failure: 'corrupt',
+    reason: `${digest} has ${blob.sizeBytes} bytes on disk, ${sizeBytes} were recorded`,
+    hint:
+      contentClass === 'kept'
+        ? 'push it again: that replaces the file; then check the disk'
+        : 'it was dropped and is fetched again when it is asked for; check the disk',
+  })
+  if (contentClass === 'cached') {
+    // The row first: after a crash in between, a file that nobody names is read no more than before.
+    await catalog.forgetContent(digest)
+    await store.remove(digest, blob.sizeBytes)
+  }
+  return ['wrongSize']
+}
+
+async function countUnnamed({ store, catalog }: RecoveryParts, signal?: AbortSignal) {
+  const counts = { unnamed: 0, unnamedBytes: 0 }
+  for await (const { digest, sizeBytes } of store.list()) {
+    signal?.throwIfAborted()
+    if ((await catalog.findContent(digest)) !== undefined) continue
+    counts.unnamed++
+    counts.unnamedBytes += sizeBytes
+  }
+  return counts
+}

@@ -1,0 +1,155 @@
+// end-5 and the body of end-6: a piece of an upload, appended where the last one ended (R102–R104). What arrived before a client went
+// away counts (R110), and so does what came before a piece turned out longer or shorter than announced: it is at its place, and
+// the digest has the last word.
+import { RegistryError } from '../../oci/errors.ts'
+import { rangeLength } from '../../oci/range.ts'
+import type { Repository } from '../../oci/reference.ts'
+import { type UploadChunk, UploadOrderError, type UploadState } from '../answers.ts'
+import { BlobStream } from './forward-blob.ts'
+import { letGo } from '../let-go.ts'
+import { StoreError } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { type PushRules, type PushWay, requirePush } from '../push/push-refusal.ts'
+import type { SpaceLedger } from '../space.ts'
+import { unlessAborted, untilAborted } from '../unless-aborted.ts'
+import type { OpenUpload } from './upload.ts'
+import { tellingFull } from './upload-refusal.ts'
+import type { Uploads } from './uploads.ts'
+
+export interface AppendDeps extends PushRules {
+  readonly note: NoteEvent
+  readonly clock: Clock
+  readonly uploads: Uploads
+  readonly space: SpaceLedger
+}
+
+/** While nobody knows how long a piece is, room for more is looked for after so many bytes: the reserve on the disk is larger. */
+const LOOK_AGAIN_BYTES = 16 * 1024 * 1024
+
+/** @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, DENIED, UNAVAILABLE; what the body throws */
+export async function appendUpload(
+  deps: AppendDeps,
+  repository: Repository,
+  { id, chunk }: { id: string; chunk: UploadChunk },
+): Promise<UploadState> {
+  const way = requirePush(deps, repository)
+  return tellingFull(deps.note, () =>
+    deps.uploads.write(repository, id, async open => {
+      checkPlace(open.upload.state, chunk)
+      streamOf(open, repository, way)
+      await appendChunk(deps, open, chunk)
+      return open.upload.state
+    }),
+  )
+}
+
+/** How many bytes the piece brings, if it says so. @throws UploadOrderError; RegistryError SIZE_INVALID */
+export function checkPlace(
+  state: UploadState,
+  { range, lengthBytes }: UploadChunk,
+): number | undefined {
+  if (range === undefined) return lengthBytes
+  const { sizeBytes } = state
+  if (range.first !== sizeBytes) {
+    throw new UploadOrderError(
+      `this upload has ${sizeBytes} bytes: the next piece begins at ${sizeBytes}, not at ${range.first}`,
+      state,
+    )
+  }
+  const rangeBytes = rangeLength(range)
+  if (lengthBytes === undefined || lengthBytes === rangeBytes) return rangeBytes
+  throw new RegistryError(
+    'SIZE_INVALID',
+    `Content-Length says ${lengthBytes} bytes and Content-Range ${rangeBytes}`,
+  )
+}
+
+/**
+ * The upload's way up to the upstream, undefined where it stays here. One that would begin in the middle takes nothing: its blob is
+ * sent from disk at the end.
+ */
+export function streamOf(
+  { upload }: OpenUpload,
+  { name }: Repository,
+  way: PushWay,
+): BlobStream | undefined {
+  if (way.mode !== 'forward') return undefined
+  if (upload.stream !== undefined) return upload.stream
+  const stream = new BlobStream(way.namespace.upstream, name)
+  if (upload.sizeBytes === 0) upload.stream = stream
+  return stream
+}
+
+/**
+ * Appends all of the piece; it is in the file when this resolves, or as much of it as came when this rejects. After a failure of
+ * the disk the upload is gone: what such a file holds is anybody's guess, and on a full disk it would hold the room that others need.
+ * @throws as appendUpload; StoreError
+ */
+export async function appendChunk(
+  deps: AppendDeps,
+  open: OpenUpload,
+  chunk: UploadChunk,
+): Promise<void> {
+  const { upload } = open
+  const expectedBytes = checkPlace(upload.state, chunk)
+  upload.missingBytes = expectedBytes ?? 0
+  try {
+    // Before a byte is read, so that a client that waits for `100 Continue` need not send what there is no room for (R126).
+    if (expectedBytes !== 0) await deps.space.check()
+    await received(deps, open, { body: chunk.body, expectedBytes })
+  } finally {
+    upload.missingBytes = 0
+    upload.stream?.pause(deps.clock)
+  }
+}
+
+interface Coming {
+  readonly body: UploadChunk['body']
+  readonly expectedBytes: number | undefined
+}
+
+async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Promise<void> {
+  try {
+    await receive(deps, open, coming).finally(() => open.file.flush())
+  } catch (error) {
+    if (error instanceof StoreError) await deps.uploads.end(open.upload)
+    throw error
+  }
+}
+
+async function receive(
+  { space }: AppendDeps,
+  { upload, file, signal }: OpenUpload,
+  { body, expectedBytes }: Coming,
+): Promise<void> {
+  const limitBytes = expectedBytes ?? Number.POSITIVE_INFINITY
+  let cameBytes = 0
+  let lookedAtBytes = 0
+  for await (const piece of untilAborted(body, signal)) {
+    const fitting = piece.subarray(0, limitBytes - cameBytes)
+    const fittingBytes = fitting.length
+    const isTooMuch = fittingBytes < piece.length
+    await file.append(fitting)
+    cameBytes += fittingBytes
+    upload.missingBytes = Math.max(0, upload.missingBytes - fittingBytes)
+    // A newer request need not wait for an upstream that stands still.
+    if (upload.stream !== undefined) await unlessAborted(upload.stream.send(fitting), signal)
+    else letGo(piece)
+    if (isTooMuch) throw otherSize(limitBytes, 'more')
+    if (expectedBytes === undefined && cameBytes - lookedAtBytes >= LOOK_AGAIN_BYTES) {
+      lookedAtBytes = cameBytes
+      await space.check()
+    }
+  }
+  if (expectedBytes !== undefined && cameBytes < expectedBytes) {
+    throw otherSize(expectedBytes, `${cameBytes}`)
+  }
+}
+
+function otherSize(expectedBytes: number, came: string): RegistryError {
+  return new RegistryError(
+    'SIZE_INVALID',
+    `${expectedBytes} bytes were announced and ${came} came: the upload goes on from what its status says`,
+  )
+}

@@ -1,0 +1,104 @@
+// Writing down that a blob was pushed or mounted, and that one was deleted or never there: the row in the catalog and the tombstone beside
+// the content agree about the last of them, also after the catalog was lost.
+import type { Digest } from '../../oci/digest.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { filterFew } from '../few-at-once.ts'
+import { blobKey, type NegativeCache } from '../negative-cache.ts'
+import type { ContentClass } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { FactStore } from '../ports/facts.ts'
+import { Turns } from '../turns.ts'
+
+/** Looks at the catalog at a time. */
+const LOOKS_AT_ONCE = 16
+
+export interface PresenceDeps {
+  readonly catalog: Catalog
+  readonly facts: FactStore
+  readonly clock: Clock
+  readonly negative: NegativeCache
+}
+
+export interface PresentBlob {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly contentClass: ContentClass
+}
+
+export class BlobPresence {
+  readonly #deps: PresenceDeps
+  readonly #turns = new Turns()
+
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps
+  }
+
+  /** Durable when it resolves. The bytes are here. @throws StoreError */
+  async record(repository: Repository, blob: PresentBlob): Promise<void> {
+    await this.#present(repository, blob.digest, atMs =>
+      this.#deps.catalog.recordBlob({ repository, ...blob, atMs }),
+    )
+  }
+
+  /** The same where only the upstream has the bytes, and said so. @throws StoreError */
+  async recordElsewhere(repository: Repository, digest: Digest): Promise<void> {
+    await this.#present(repository, digest, atMs =>
+      this.#deps.catalog.recordMember(repository, digest, atMs),
+    )
+  }
+
+  /** Durable when it resolves. The tombstone comes first: what was told to be gone must not come back. @throws StoreError */
+  async remove(repository: Repository, digest: Digest): Promise<void> {
+    const { facts, catalog, clock } = this.#deps
+    await this.#turns.take(turnOf(repository, digest), async () => {
+      const identity = { kind: 'deleted', repository: repositoryKey(repository), digest } as const
+      await facts.write([{ ...identity, atMs: clock.nowMs() }])
+      await catalog.removeMember(repository, digest)
+    })
+  }
+
+  /**
+   * Runs `work` with those of `digests` that are no members of the repository: until it has ended none of them is recorded as pushed or
+   * mounted, so that what it writes about their absence is not written after they came. MUST run in the repository's turn.
+   */
+  async whileAbsent(
+    repository: Repository,
+    digests: readonly Digest[],
+    work: (absent: readonly Digest[]) => Promise<void>,
+  ): Promise<void> {
+    const candidates = await this.#absent(repository, digests)
+    const inTurns = candidates.reduceRight(
+      (next, digest) => () => this.#turns.take(turnOf(repository, digest), next),
+      async () => work(await this.#absent(repository, candidates)),
+    )
+    await inTurns()
+  }
+
+  async #absent(repository: Repository, digests: readonly Digest[]): Promise<readonly Digest[]> {
+    const { catalog } = this.#deps
+    return filterFew(
+      digests,
+      LOOKS_AT_ONCE,
+      async digest => !(await catalog.isMember(repository, digest)),
+    )
+  }
+
+  async #present(
+    repository: Repository,
+    digest: Digest,
+    record: (atMs: number) => Promise<void>,
+  ): Promise<void> {
+    const { facts, clock, negative } = this.#deps
+    await this.#turns.take(turnOf(repository, digest), async () => {
+      await record(clock.nowMs())
+      // Not before: a crash in between must leave what was acknowledged, which is the delete.
+      await facts.remove([{ kind: 'deleted', repository: repositoryKey(repository), digest }])
+    })
+    negative.forget(blobKey(repository, digest))
+  }
+}
+
+function turnOf(repository: Repository, digest: Digest): string {
+  return `${repositoryKey(repository)} ${digest}`
+}

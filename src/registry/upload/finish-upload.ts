@@ -1,0 +1,112 @@
+// end-6: an upload becomes a blob (R101, R104, R105). Acknowledged means: its bytes hash to the digest, are durable and recorded, and in
+// `forward` mode the upstream has them too. However it ends once all its bytes are here, the upload is over: clients begin a push
+// anew, and nobody would come back for what is left of it.
+import type { Digest } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import type { Repository } from '../../oci/reference.ts'
+import type { BlobPushed, UploadChunk } from '../answers.ts'
+import { type AppendDeps, appendChunk, checkPlace, streamOf } from './append-upload.ts'
+import { bestEffort } from '../best-effort.ts'
+import type { BlobPresence } from './blob-presence.ts'
+import type { BlobStream } from './forward-blob.ts'
+import { classOf } from '../rebuild/lost-content.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import { type StoredBlob, StoreError, type UploadFile } from '../ports/blob-store.ts'
+import type { BlobSource } from '../ports/upstream.ts'
+import { requirePush } from '../push/push-refusal.ts'
+import type { OpenUpload } from './upload.ts'
+import { tellingFull } from './upload-refusal.ts'
+import { tellingPush } from '../upstream-failure.ts'
+
+export interface FinishDeps extends AppendDeps {
+  readonly catalog: Catalog
+  readonly presence: BlobPresence
+}
+
+/** Read from disk at once for an upstream: what a few requests on a fast line ask for, and little memory. */
+const SOURCE_CHUNK_BYTES = 256 * 1024
+
+/** @throws as appendUpload; RegistryError DIGEST_INVALID, and what the upstream said in `forward` mode; StoreError */
+export async function finishUpload(
+  deps: FinishDeps,
+  repository: Repository,
+  { id, digest, chunk }: { id: string; digest: Digest; chunk: UploadChunk },
+): Promise<BlobPushed> {
+  const way = requirePush(deps, repository)
+  const blob = await tellingFull(deps.note, () =>
+    deps.uploads.write(repository, id, async open => {
+      checkPlace(open.upload.state, chunk)
+      const stream = streamOf(open, repository, way)
+      if (open.upload.sizeBytes === 0) await stream?.ask(digest)
+      await appendChunk(deps, open, chunk)
+      try {
+        return await publish(deps, repository, { open, digest, stream })
+      } finally {
+        await deps.uploads.end(open.upload)
+      }
+    }),
+  )
+  const { sizeBytes } = blob
+  deps.note({ kind: 'pushed', repository, what: 'blob', mode: way.mode, sizeBytes })
+  return blob
+}
+
+async function publish(
+  deps: FinishDeps,
+  repository: Repository,
+  { open, digest, stream }: { open: OpenUpload; digest: Digest; stream: BlobStream | undefined },
+): Promise<StoredBlob> {
+  const { file } = open
+  const blob = await verified(file, digest)
+  if (stream === undefined) {
+    await file.commit('kept')
+    await deps.presence.record(repository, { ...blob, contentClass: 'kept' })
+    return blob
+  }
+  await tellingPush(repository, () => stream.finish(sourceOf(file, blob)))
+  // The upstream has it: what this disk does with its copy is caching.
+  const isHere = await bestEffort(deps.note, async () => {
+    const contentClass = await classOf(deps.catalog, digest)
+    await file.commit(contentClass)
+    await deps.presence.record(repository, { ...blob, contentClass })
+  })
+  if (!isHere) await bestEffort(deps.note, () => deps.presence.recordElsewhere(repository, digest))
+  return blob
+}
+
+/** @throws RegistryError DIGEST_INVALID */
+async function verified(file: UploadFile, digest: Digest): Promise<StoredBlob> {
+  try {
+    return await file.verify(digest)
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.failure !== 'corrupt') throw error
+    throw new RegistryError(
+      'DIGEST_INVALID',
+      `the ${file.sizeBytes} bytes that came do not hash to ${digest}; the upload has ended, begin a new one`,
+      { cause: error },
+    )
+  }
+}
+
+/** The upload's bytes as they lie on disk, for as long as its file is open. */
+function sourceOf(file: UploadFile, { digest, sizeBytes }: StoredBlob): BlobSource {
+  return {
+    digest,
+    sizeBytes,
+    async *read() {
+      await file.flush()
+      const handle = await file.openRead()
+      try {
+        for (let at = 0; at < sizeBytes; ) {
+          const chunk = Buffer.allocUnsafeSlow(Math.min(SOURCE_CHUNK_BYTES, sizeBytes - at))
+          const count = await handle.read(chunk, at)
+          if (count === 0) throw new StoreError('io', 'an upload ends before its last byte')
+          at += count
+          yield chunk.subarray(0, count)
+        }
+      } finally {
+        await handle.close()
+      }
+    },
+  }
+}

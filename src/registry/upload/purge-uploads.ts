@@ -1,0 +1,38 @@
+// Removing uploads that nobody goes on with (R110): clients that broke off never say so. When it runs, and how old is too old, is for
+// upkeep/ and the operator.
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import type { Uploads } from './uploads.ts'
+
+export interface PurgeDeps {
+  readonly store: BlobStore
+  readonly note: NoteEvent
+  readonly uploads: Uploads
+}
+
+export interface Purged {
+  readonly sessions: number
+  readonly bytes: number
+}
+
+/**
+ * Removes what did not grow, and was not asked about by this process, for `olderThanMs`; never what a request is about now. With
+ * `dryRun` it only counts. One event. @throws StoreError; what was removed before that stays so
+ */
+export async function purgeUploads(
+  { store, note, uploads }: PurgeDeps,
+  { olderThanMs, dryRun }: { olderThanMs: number; dryRun: boolean },
+): Promise<Purged> {
+  let sessions = 0
+  let bytes = 0
+  for (const left of await store.listUploads()) {
+    const isGone = dryRun
+      ? uploads.isAbandoned(left, olderThanMs)
+      : await uploads.removeAbandoned(left, olderThanMs)
+    if (!isGone) continue
+    sessions += 1
+    bytes += left.sizeBytes
+  }
+  note({ kind: 'uploads purged', sessions, bytes, dryRun })
+  return { sessions, bytes }
+}

@@ -1,0 +1,66 @@
+// Why an upload cannot be begun or gone on with, in words for the client. Pieces that do not fit are append-upload.ts; what the
+// operator's rules forbid is push-refusal.ts.
+import { RegistryError } from '../../oci/errors.ts'
+import { noteStorage } from '../best-effort.ts'
+import { StoreError } from '../ports/blob-store.ts'
+import type { NoteEvent } from '../ports/events.ts'
+
+/** Until the next one of many is done. */
+const RETRY_AFTER_BUSY_SECONDS = 5
+/** Somebody has to make room first; clients wait no longer than this (R124). */
+const RETRY_AFTER_LONG_SECONDS = 60
+const RETRY_AFTER_STOP_SECONDS = 1
+
+/** The same for what was never there and for another repository's: an id is all that a client holds (R178). */
+export function unknownUpload(): RegistryError {
+  return new RegistryError(
+    'BLOB_UPLOAD_UNKNOWN',
+    'there is no such upload in this repository: it has ended, was cancelled or removed, or was never begun; begin a new one',
+  )
+}
+
+export function tooManyBegun(limit: number): RegistryError {
+  return new RegistryError(
+    'TOOMANYREQUESTS',
+    `${limit} uploads were begun at this edge and not finished: finish or cancel some; those that nobody goes on with are removed as storage.maintenance.uploadpurging says`,
+    { retryAfterSeconds: RETRY_AFTER_LONG_SECONDS },
+  )
+}
+
+export function tooManyAtOnce(limit: number): RegistryError {
+  return new RegistryError(
+    'UNAVAILABLE',
+    `${limit} uploads come in at once, and this edge takes no more: go on in a moment`,
+    { retryAfterSeconds: RETRY_AFTER_BUSY_SECONDS },
+  )
+}
+
+export function stopping(): RegistryError {
+  return new RegistryError(
+    'UNAVAILABLE',
+    'this edge is stopping; the upload can go on once it is back',
+    { retryAfterSeconds: RETRY_AFTER_STOP_SECONDS },
+  )
+}
+
+/** Runs a part of a push; a full disk becomes what the client is told, after one event. @throws what `work` throws */
+export async function tellingFull<Answer>(
+  note: NoteEvent,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.failure !== 'full') throw error
+    noteStorage(note, error)
+    throw fullDisk(error)
+  }
+}
+
+function fullDisk(cause: StoreError): RegistryError {
+  return new RegistryError(
+    'UNAVAILABLE',
+    'the disk of this edge is full, or storage.maxsize is used up: nothing more can be pushed until its operator has made room',
+    { retryAfterSeconds: RETRY_AFTER_LONG_SECONDS, cause },
+  )
+}

@@ -1,0 +1,103 @@
+// One upload session: whose it is, who works on it now, and its file while that is open. Requests for it have their turns; a newer one
+// that writes ends an older one, whose client broke off and came back before this side had noticed (R110).
+import type { RegistryError } from '../../oci/errors.ts'
+import { UploadOrderError, type UploadState } from '../answers.ts'
+import type { BlobStream } from './forward-blob.ts'
+import type { UploadFile } from '../ports/blob-store.ts'
+import type { UploadNote } from './upload-note.ts'
+
+/** An upload in the hands of one request. */
+export interface OpenUpload {
+  readonly upload: Upload
+  readonly file: UploadFile
+  /** Aborts when a newer request writes to it, or this edge stops: what comes from the client is left then. */
+  readonly signal: AbortSignal
+}
+
+export class Upload {
+  readonly id: string
+  /** Undefined when it could not be read: then it only takes room. */
+  readonly note: UploadNote | undefined
+  file: UploadFile | undefined
+  /** Its way up to the upstream while it comes, in `forward` mode. */
+  stream: BlobStream | undefined
+  /** Length while its file is closed. */
+  closedBytes: number
+  /** What the request that writes now has announced and not brought yet. */
+  missingBytes = 0
+  /** Monotonic; undefined while no request of this process was about it. */
+  usedAtMs: number | undefined
+  /** It is a blob now, or gone. */
+  isOver = false
+  #before: Promise<unknown> = Promise.resolve()
+  #turns = 0
+  #writer: AbortController | undefined
+
+  constructor(id: string, note: UploadNote | undefined, closedBytes: number) {
+    this.id = id
+    this.note = note
+    this.closedBytes = closedBytes
+  }
+
+  /** Nobody works on it or waits to. */
+  get isIdle(): boolean {
+    return this.#turns === 0
+  }
+
+  get sizeBytes(): number {
+    return this.file?.sizeBytes ?? this.closedBytes
+  }
+
+  get state(): UploadState {
+    return { id: this.id, sizeBytes: this.sizeBytes }
+  }
+
+  /** Runs `step` after every earlier one has ended, however it ended. */
+  async inTurn<Value>(step: () => Promise<Value>): Promise<Value> {
+    this.#turns += 1
+    const mine = this.#before.then(step)
+    this.#before = mine.catch(() => {})
+    try {
+      return await mine
+    } finally {
+      this.#turns -= 1
+    }
+  }
+
+  /**
+   * The same, and the steps of earlier writers are told to end: by `reason`, else because a newer request goes on with the upload.
+   * @throws UploadOrderError when a later writer came; the reason that it gave
+   */
+  async asWriter<Value>(
+    step: (signal: AbortSignal) => Promise<Value>,
+    reason: Error = new SupersededError(),
+  ): Promise<Value> {
+    this.#writer?.abort(reason)
+    const writer = new AbortController()
+    this.#writer = writer
+    try {
+      return await this.inTurn(async () => {
+        writer.signal.throwIfAborted()
+        return step(writer.signal)
+      })
+    } catch (error) {
+      if (!(error instanceof SupersededError)) throw error
+      throw new UploadOrderError('a newer request goes on with this upload', this.state)
+    } finally {
+      if (this.#writer === writer) this.#writer = undefined
+    }
+  }
+
+  /** Ends whatever comes in or goes up now; who waits for it is told `reason`. */
+  interrupt(reason: RegistryError): void {
+    this.#writer?.abort(reason)
+    this.stream?.cancel(reason)
+  }
+}
+
+class SupersededError extends Error {
+  constructor() {
+    super('a newer request goes on with this upload')
+    this.name = 'SupersededError'
+  }
+}

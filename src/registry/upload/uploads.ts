@@ -1,0 +1,250 @@
+// The uploads that are under way (R99, R106, R107, R110): whose they are, which of them have an open file, how many there may be and
+// how much room they take. What a piece may be and how it ends as a blob is append-upload.ts and finish-upload.ts.
+import type { DigestAlgorithm } from '../../oci/digest.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { UploadState } from '../answers.ts'
+import { noteStorage } from '../best-effort.ts'
+import type { BlobStore, LeftUpload, UploadFile } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import type { SpaceLedger } from '../space.ts'
+import { type OpenUpload, Upload } from './upload.ts'
+import { formatUploadNote, parseUploadNote } from './upload-note.ts'
+import { stopping, tooManyAtOnce, tooManyBegun, unknownUpload } from './upload-refusal.ts'
+
+export interface UploadsDeps {
+  readonly store: BlobStore
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly space: SpaceLedger
+  /** A new id at each call: at least 128 random bits. */
+  readonly newUploadId: () => string
+}
+
+/** A descriptor and a buffer each; a few dozen clients push half a dozen blobs at a time. */
+export const UPLOADS_OPEN_MAX = 256
+/** Each is two files that are read at every start. Far more than push at once: beyond this clients begin and never finish. */
+export const UPLOADS_MAX = 10_000
+
+export class Uploads {
+  readonly #deps: UploadsDeps
+  readonly #uploads = new Map<string, Upload>()
+  /** Least recently used first. */
+  readonly #open = new Set<Upload>()
+  #opening = 0
+  /** Of those that are not open. */
+  #closedBytes = 0
+  #loading: Promise<void> | undefined
+  #isStopped = false
+
+  /** Begins to read what earlier processes left; what is asked meanwhile waits for that. */
+  constructor(deps: UploadsDeps) {
+    this.#deps = deps
+    deps.space.count({
+      missingBytes: () => this.#sumOpen(upload => upload.missingBytes),
+      wholeBytes: () =>
+        this.#closedBytes + this.#sumOpen(upload => upload.sizeBytes + upload.missingBytes),
+    })
+    // Whoever needs it tries again, and is told.
+    this.#load().catch(() => {})
+  }
+
+  /** A new upload, empty. @throws RegistryError TOOMANYREQUESTS, UNAVAILABLE; StoreError */
+  async begin(repository: Repository, algorithm: DigestAlgorithm): Promise<UploadState> {
+    const { store, clock, newUploadId } = this.#deps
+    await this.#ready()
+    if (this.#uploads.size >= UPLOADS_MAX) throw tooManyBegun(UPLOADS_MAX)
+    const id = newUploadId()
+    const note = { repository: repositoryKey(repository), algorithm, startedAtMs: clock.nowMs() }
+    const upload = new Upload(id, note, 0)
+    this.#uploads.set(id, upload)
+    try {
+      await upload.inTurn(() =>
+        this.#use(upload, () => store.createUpload(id, formatUploadNote(note), algorithm)),
+      )
+    } catch (error) {
+      this.#forget(upload)
+      throw error
+    }
+    return upload.state
+  }
+
+  /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, UNAVAILABLE; StoreError */
+  async state(repository: Repository, id: string): Promise<UploadState> {
+    const upload = await this.#find(repository, id)
+    // How much of it is durable is known only once it was read again. Who writes is not disturbed.
+    if (upload.file === undefined) await upload.inTurn(() => this.#use(upload))
+    return upload.state
+  }
+
+  /**
+   * Gives the upload to `step` alone, once older requests that write to it have ended; they are told to.
+   * @throws RegistryError BLOB_UPLOAD_UNKNOWN, UNAVAILABLE; UploadOrderError when a newer request took it over; StoreError
+   */
+  async write<Value>(
+    repository: Repository,
+    id: string,
+    step: (open: OpenUpload) => Promise<Value>,
+  ): Promise<Value> {
+    const upload = await this.#find(repository, id)
+    return upload.asWriter(async signal => {
+      const file = await this.#use(upload)
+      try {
+        return await step({ upload, file, signal })
+      } finally {
+        // What took hours has not been left alone for hours.
+        upload.usedAtMs = this.#deps.clock.monotonicMs()
+      }
+    })
+  }
+
+  /** Ends whoever writes to it, and removes it. @throws RegistryError BLOB_UPLOAD_UNKNOWN; StoreError */
+  async cancel(repository: Repository, id: string): Promise<void> {
+    const upload = await this.#find(repository, id)
+    // Whoever writes to it has nothing to go on with.
+    await upload.asWriter(async () => {
+      if (upload.isOver) throw unknownUpload()
+      await this.#remove(upload)
+    }, unknownUpload())
+  }
+
+  /** It is a blob now, or its file failed: what is left of it goes. For whoever has its turn and its open file. */
+  async end(upload: Upload): Promise<void> {
+    const { file } = upload
+    this.#forget(upload)
+    upload.stream?.cancel(new Error('the upload has ended'))
+    await file?.discard().catch((error: unknown) => noteStorage(this.#deps.note, error))
+  }
+
+  /** Removes an upload that nobody has touched for so long; false when somebody did, or does now. @throws StoreError */
+  async removeAbandoned(left: LeftUpload, olderThanMs: number): Promise<boolean> {
+    await this.#ready()
+    if (!this.isAbandoned(left, olderThanMs)) return false
+    const upload = this.#uploads.get(left.id)
+    if (upload === undefined) await this.#deps.store.removeUpload(left.id)
+    // Nobody has its turn, so this is at once.
+    else await upload.inTurn(() => this.#remove(upload))
+    return true
+  }
+
+  /** What this process saw itself is measured by a clock that nobody sets. */
+  isAbandoned({ id, changedAtMs }: LeftUpload, olderThanMs: number): boolean {
+    const { clock } = this.#deps
+    const upload = this.#uploads.get(id)
+    if (upload?.isIdle === false) return false
+    return upload?.usedAtMs === undefined
+      ? clock.nowMs() - changedAtMs >= olderThanMs
+      : clock.monotonicMs() - upload.usedAtMs >= olderThanMs
+  }
+
+  /** Ends what is under way and leaves the uploads for the next process. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    const busy = [...this.#uploads.values()].filter(upload => upload.file || !upload.isIdle)
+    for (const upload of busy) upload.interrupt(stopping())
+    await Promise.all(busy.map(upload => upload.inTurn(() => this.#park(upload))))
+  }
+
+  async #ready(): Promise<void> {
+    if (this.#isStopped) throw stopping()
+    await this.#load()
+  }
+
+  #load(): Promise<void> {
+    this.#loading ??= this.#deps.store.listUploads().then(
+      uploads => {
+        for (const { id, note, sizeBytes } of uploads) {
+          this.#uploads.set(id, new Upload(id, parseUploadNote(note), sizeBytes))
+          this.#closedBytes += sizeBytes
+        }
+      },
+      (error: unknown) => {
+        this.#loading = undefined
+        throw error
+      },
+    )
+    return this.#loading
+  }
+
+  async #find(repository: Repository, id: string): Promise<Upload> {
+    await this.#ready()
+    const upload = this.#uploads.get(id)
+    if (upload?.note?.repository === repositoryKey(repository)) return upload
+    throw unknownUpload()
+  }
+
+  /** Its open file; for whoever has its turn. */
+  async #use(upload: Upload, open = () => this.#deps.store.openUpload(upload.id)) {
+    if (this.#isStopped) throw stopping()
+    if (upload.isOver) throw unknownUpload()
+    upload.usedAtMs = this.#deps.clock.monotonicMs()
+    if (upload.file === undefined) return this.#opened(upload, open)
+    this.#open.delete(upload)
+    this.#open.add(upload)
+    return upload.file
+  }
+
+  async #opened(upload: Upload, open: () => Promise<UploadFile | undefined>): Promise<UploadFile> {
+    this.#opening += 1
+    try {
+      await this.#makeRoom()
+      const file = await open()
+      if (file === undefined) {
+        this.#forget(upload)
+        throw unknownUpload()
+      }
+      this.#closedBytes -= upload.closedBytes
+      upload.closedBytes = 0
+      upload.file = file
+      this.#open.add(upload)
+      return file
+    } finally {
+      this.#opening -= 1
+    }
+  }
+
+  /** Closes the file that was not used for longest. @throws RegistryError UNAVAILABLE when all are in use */
+  async #makeRoom(): Promise<void> {
+    if (this.#open.size + this.#opening <= UPLOADS_OPEN_MAX) return
+    for (const upload of this.#open) {
+      if (!upload.isIdle) continue
+      // Two that look for room at once close two files.
+      this.#open.delete(upload)
+      return upload.inTurn(() => this.#park(upload))
+    }
+    throw tooManyAtOnce(UPLOADS_OPEN_MAX)
+  }
+
+  /** What is not durable afterwards is missing when it is opened again. */
+  async #park(upload: Upload): Promise<void> {
+    const { file } = upload
+    this.#open.delete(upload)
+    upload.stream?.cancel(new Error('the upload rests'))
+    upload.stream = undefined
+    if (file === undefined) return
+    upload.closedBytes = file.sizeBytes
+    this.#closedBytes += file.sizeBytes
+    upload.file = undefined
+    await file.park().catch((error: unknown) => noteStorage(this.#deps.note, error))
+  }
+
+  /** For whoever has its turn. A file that is closed need not be read again for this. */
+  async #remove(upload: Upload): Promise<void> {
+    if (upload.file !== undefined) return this.end(upload)
+    await this.#deps.store.removeUpload(upload.id)
+    this.#forget(upload)
+  }
+
+  #forget(upload: Upload): void {
+    upload.isOver = true
+    upload.file = undefined
+    this.#open.delete(upload)
+    if (this.#uploads.delete(upload.id)) this.#closedBytes -= upload.closedBytes
+  }
+
+  #sumOpen(bytes: (upload: Upload) => number): number {
+    let sum = 0
+    for (const upload of this.#open) sum += bytes(upload)
+    return sum
+  }
+}
