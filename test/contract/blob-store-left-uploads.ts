@@ -98,6 +98,7 @@ export function resumingUploads(t: Test, makeStore: MakeStore): void {
       store.openUpload(UPLOAD_ID),
     ])
     t.same(both.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+    for (const each of both) if (each.status === 'fulfilled') await each.value?.discard()
     const other = await store.createUpload('other', NOTE, 'sha256')
     await other.discard()
   })
