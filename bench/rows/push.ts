@@ -71,6 +71,7 @@ export const push: Row = {
         }
       }
     } finally {
+      rmSync(blobsFile(context), { force: true })
       await stop()
     }
     return { samples, absences }
@@ -83,9 +84,13 @@ interface Blobs {
   readonly atOnce: number
 }
 
+function blobsFile({ directory }: RowContext): string {
+  return join('/dev/shm', `${directory.replaceAll('/', '-').slice(1)}-push`)
+}
+
 /** Into memory, so that no server is measured by the disk that the client reads from. */
-function writeBlobs({ directory }: RowContext, seed: string, { sizeBytes, blobs }: Blobs): string {
-  const file = join('/dev/shm', `${directory.replaceAll('/', '-').slice(1)}-push`)
+function writeBlobs(context: RowContext, seed: string, { sizeBytes, blobs }: Blobs): string {
+  const file = blobsFile(context)
   const total = sizeBytes * blobs
   const content = patternBlob(`push/${seed}`, CHUNK_BYTES)
   const chunk = content.bytes()
@@ -96,7 +101,6 @@ function writeBlobs({ directory }: RowContext, seed: string, { sizeBytes, blobs 
     writeSync(descriptor, chunk, 0, Math.min(chunk.length, total - at))
   }
   closeSync(descriptor)
-  process.once('exit', () => rmSync(file, { force: true }))
   return file
 }
 
