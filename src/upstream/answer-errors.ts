@@ -11,7 +11,8 @@ import { retryAfterMs } from './retry-after.ts'
 /** Enough for an error envelope; the rest of a longer body is not read. */
 const ERROR_BODY_BYTES = 64 * 1024
 
-const FAILURES: Record<number, UpstreamFailure> = {
+/** What a status means whatever was asked; of the others, 5xx is an outage. */
+export const FAILURES: Readonly<Record<number, UpstreamFailure>> = {
   401: 'denied',
   402: 'denied',
   403: 'denied',

@@ -6,28 +6,17 @@ import {
   type UpstreamErrorOptions,
   type UpstreamFailure,
 } from '../registry/ports/upstream.ts'
-import { readErrors } from './answer-errors.ts'
+import { FAILURES, readErrors } from './answer-errors.ts'
 import { lostUpload } from './lost-upload.ts'
 import { retryAfterMs } from './retry-after.ts'
 import type { FinalAnswer } from './session.ts'
 import { toldBy } from './told.ts'
 
 /** The rest of 4xx is `rejected`. */
-const FAILURES: Readonly<Record<number, UpstreamFailure>> = {
-  401: 'denied',
-  402: 'denied',
-  403: 'denied',
-  404: 'not-found',
-  405: 'unsupported',
-  406: 'unsupported',
-  408: 'unavailable',
-  410: 'not-found',
+const WRITE_FAILURES: Readonly<Record<number, UpstreamFailure>> = {
+  ...FAILURES,
   // A body without Content-Length: sent whole, it would be taken.
   411: 'unsupported',
-  425: 'unavailable',
-  429: 'rate-limited',
-  451: 'denied',
-  501: 'unsupported',
 }
 
 /** With 404, as some registries answer: about what the manifest names, not about where it goes. */
@@ -78,11 +67,11 @@ function failureOf(
   { status, redirected }: FinalAnswer,
   code: ErrorCode | undefined,
 ): UpstreamFailure {
-  if (status >= 500) return FAILURES[status] ?? 'unavailable'
+  if (status >= 500) return WRITE_FAILURES[status] ?? 'unavailable'
   // A success that cannot be one, or a redirect: what is pushed is not led elsewhere (R145).
   if (status < 400) return 'invalid'
   if (status === 404 && code !== undefined && ABOUT_CONTENT.has(code)) return 'rejected'
-  const failure = FAILURES[status] ?? 'rejected'
+  const failure = WRITE_FAILURES[status] ?? 'rejected'
   // Another host's refusal is no verdict of the registry.
   return redirected && failure === 'denied' ? 'unavailable' : failure
 }

@@ -64,7 +64,8 @@ function canonical(reference: string): string {
   return (reference.split('/')[0] ?? '').includes('.') ? reference : `docker.io/${reference}`
 }
 
-function daemonConfig(directory: string, socket: string): string {
+/** Of a daemon whose data, state and socket are in `directory`. */
+export function daemonConfig(directory: string, socket: string): string {
   // The plug-ins that are left out want a network set-up (CRI) or kernel modules that a pull has no use for.
   return `version = 3
 root = "${join(directory, 'data')}"

@@ -1,6 +1,7 @@
 // containerd with ctr: `images push`, and the mount that it tries for content that it took from the same registry.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { daemonConfig } from '../clients/containerd.ts'
 import { twoPlatforms } from '../images.ts'
 import { freshDirectory, runCommand, startProcess } from '../processes.ts'
 import { goTool } from '../tools.ts'
@@ -12,7 +13,7 @@ export const containerdPushes: Scenario = {
     const { target } = scene
     const directory = freshDirectory('cd')
     const socket = join(directory, 's')
-    writeFileSync(join(directory, 'config.toml'), configuration(directory, socket))
+    writeFileSync(join(directory, 'config.toml'), daemonConfig(directory, socket))
     const daemon = startProcess(goTool('containerd'), ['-c', join(directory, 'config.toml')])
     t.teardown(() => daemon.stop())
     await daemon.line(line => line.includes('containerd successfully booted'))
@@ -34,16 +35,4 @@ export const containerdPushes: Scenario = {
     await images('pull', '--plain-http', '--all-platforms', back)
     t.match(await images('ls', `name==${back}`), index.manifest.digest, 'pulled back')
   },
-}
-
-function configuration(directory: string, socket: string): string {
-  return `version = 3
-root = "${join(directory, 'data')}"
-state = "${join(directory, 'state')}"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
-[grpc]
-address = "${socket}"
-[ttrpc]
-address = "${socket}.ttrpc"
-`
 }
