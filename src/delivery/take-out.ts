@@ -29,7 +29,9 @@ export async function takeOut(
   const { catalog, facts, clock } = parts
   const { id } = entry
   // The facts first: what is left of them after a crash would be delivered once more when a catalog is built from them, long after.
-  await facts.remove([{ kind: 'delivery', id }, ...(await unneeded(parts, entry, settled))])
+  await facts.remove([{ kind: 'delivery', id }])
+  // Not together: an entry that is left without its manifest would be told as lost.
+  await facts.remove(await unneeded(parts, entry, settled))
   if (settled !== undefined) await parts.delivered?.(settled.repository, settled)
   await catalog.removeDelivery(id, settled && { ...settled, atMs: clock.nowMs() })
 }

@@ -8,8 +8,9 @@ import type { FactStore } from '../../src/registry/ports/facts.ts'
  * - `refused`: the call has no effect and throws; what comes after goes on
  * - `unheard`: the call takes effect and throws
  * - `ended`: the call has no effect and throws, and so does every later one, as nothing is done any more by a process that ended
+ * - `torn`: as `ended`, but of a call about several facts one has become durable, whichever; each of them counts as a call
  */
-export const BREAKS = ['refused', 'unheard', 'ended'] as const
+export const BREAKS = ['refused', 'unheard', 'ended', 'torn'] as const
 export type Break = (typeof BREAKS)[number]
 
 /** The calls that change something. */
@@ -36,17 +37,25 @@ export function createBreaking(): Breaking {
   let isBroken = false
   const broken = () => new StoreError('io', 'the disk is broken')
 
-  async function step(call: () => Promise<unknown>): Promise<unknown> {
-    if (armed === undefined) return call()
-    const number = calls++
-    if (number < armed.at) return call()
-    if (number === armed.at) {
+  async function step(
+    call: (...args: readonly unknown[]) => Promise<unknown>,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    if (armed === undefined) return call(...args)
+    const { at, how } = armed
+    const [several] = args
+    const pieces = how === 'torn' && Array.isArray(several) ? several : [several]
+    const first = calls
+    calls += pieces.length
+    if (calls <= at) return call(...args)
+    if (first <= at) {
       isBroken = true
-      if (armed.how === 'unheard') await call()
+      if (how === 'unheard') await call(...args)
+      if (how === 'torn' && pieces.length > 1) await call([pieces[at - first]])
       throw broken()
     }
-    if (armed.how === 'ended') throw broken()
-    return call()
+    if (how === 'ended' || how === 'torn') throw broken()
+    return call(...args)
   }
 
   function wrap<Port extends object>(port: Port, names: readonly string[]): Port {
@@ -56,7 +65,8 @@ export function createBreaking(): Breaking {
         if (typeof value !== 'function') return value
         const call = (...args: unknown[]): unknown => Reflect.apply(value, target, args)
         if (!names.includes(String(name))) return call
-        return (...args: unknown[]) => step(() => call(...args) as Promise<unknown>)
+        return (...args: unknown[]) =>
+          step(call as (...args: readonly unknown[]) => Promise<unknown>, args)
       },
     })
   }

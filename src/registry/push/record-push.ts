@@ -58,37 +58,44 @@ function childrenOf(edges: readonly Edge[]): readonly Digest[] {
 async function record(
   deps: RecordPushDeps,
   push: PushToRecord,
-  written: readonly Fact[],
+  steps: readonly (readonly Fact[])[],
 ): Promise<void> {
   const { catalog, facts, negative, tags } = deps
   const { alsoKept: _, elsewhere, ...row } = push
   const { repository, manifest } = push
   const { digest } = manifest
   try {
-    if (written.length > 0) await facts.write(written)
+    for (const written of steps) if (written.length > 0) await facts.write(written)
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
     await catalog.recordPush({ ...row, elsewhere: [...elsewhere] })
   } catch (error) {
-    await restoreFacts(deps, repository, { identities: written, atMs: push.atMs })
+    await restoreFacts(deps, repository, { identities: steps.flat(), atMs: push.atMs })
     throw error
   }
   // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
   await facts.remove(outdatedBy(push))
 }
 
-/** `absent`: listed, and no member. A tombstone tells a catalog that is built from the facts that they prove nothing of it (R179). */
-function factsOf(push: PushToRecord, absent: readonly Digest[]): readonly Fact[] {
+/**
+ * Each step durable before the next: of one step a power cut leaves any. A tag takes the place of what it said before, which was acknowledged,
+ * so it comes last, when all is there that it leads to.
+ *
+ * @param absent listed, and no member. A tombstone tells a catalog that is built from the facts that they prove nothing of it (R179)
+ */
+function factsOf(push: PushToRecord, absent: readonly Digest[]): readonly (readonly Fact[])[] {
   const { manifest, tags, delivery, atMs } = push
   const repository = repositoryKey(push.repository)
   const { digest, mediaType } = manifest
   return [
-    ...push.alsoKept.map(({ fact }) => fact).filter(fact => fact !== undefined),
-    { kind: 'manifest', repository, digest, mediaType, atMs },
-    ...tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs }) as const),
-    ...absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs }) as const),
-    ...(delivery === undefined ? [] : [{ kind: 'delivery', ...delivery } as const]),
+    absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs }) as const),
+    [
+      ...push.alsoKept.map(({ fact }) => fact).filter(fact => fact !== undefined),
+      { kind: 'manifest', repository, digest, mediaType, atMs },
+      ...(delivery === undefined ? [] : [{ kind: 'delivery', ...delivery } as const]),
+    ],
+    tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs }) as const),
   ]
 }
 
