@@ -1,9 +1,9 @@
-// The data port as a fastify instance. Fastify gives the server, `inject` and the orderly close; it neither routes nor parses,
-// because names are parsed from the raw target and bodies are read by those who want them. Nobody listens here: server.ts does.
+// The data port: node's HTTP server over createServe, which routes and parses by itself, because names are parsed from the raw
+// target and bodies are read by those who want them. Nobody listens here: server.ts does.
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type Server, type ServerOptions } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import { type FastifyInstance, fastify } from 'fastify'
 import type { Access } from '../access/access.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -30,6 +30,14 @@ export interface HttpOptions {
   readonly requestsMax?: number
 }
 
+/** What speaks HTTP: plain, or through TLS. */
+export interface Transport {
+  /** Takes `options` as they are, and adds none that change how HTTP is read. */
+  readonly createServer: (options: ServerOptions) => Server | HttpsServer
+  /** The event that tells of a connection over which requests come. */
+  readonly connected: 'connection' | 'secureConnection'
+}
+
 export interface AppDeps {
   readonly registry: Registry
   readonly access: Access
@@ -37,12 +45,36 @@ export interface AppDeps {
   readonly metrics: Metrics
   readonly clock: Clock
   readonly options?: HttpOptions
+  /** Default: plain HTTP. */
+  readonly transport?: Transport
+}
+
+export interface ListenOptions {
+  /** An address or a name; `::` takes IPv4 as well. */
+  readonly host: string
+  /** 0: one that is free. */
+  readonly port: number
+  /** Lets other sockets of this user listen on the same port; the kernel spreads connections among them. Default false. */
+  readonly reusePort?: boolean
+}
+
+export interface DataApp {
+  readonly server: Server | HttpsServer
+  /** To be called once. @throws the system's error, with its code */
+  listen(options: ListenOptions): Promise<void>
+  /**
+   * Takes no more connections and ends idle ones; resolves when the others have ended by themselves, each with the answer under way.
+   * May be called again, and before `listen`.
+   */
+  close(): Promise<void>
 }
 
 const REQUEST_ID_PREFIX_BYTES = 4
 
-export function buildApp(deps: AppDeps): FastifyInstance {
-  const { metrics, logger } = deps
+const PLAIN: Transport = { createServer, connected: 'connection' }
+
+export function buildApp(deps: AppDeps): DataApp {
+  const { metrics, logger, transport = PLAIN } = deps
   const connections = createConnections()
   let draining = false
   const serve = createServe({
@@ -60,53 +92,46 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     metrics,
     endAfterTurn: (socket: Socket) => connections.endAfterTurn(socket),
   }
-  const app = fastify({
-    serverFactory: handler => createDataServer(handler as Serve, serve),
-    clientErrorHandler: createClientErrorHandler(byHand),
-    // A target that fastify cannot decode is one that parseTarget will refuse in our words.
-    frameworkErrors: (_error, request, reply) => {
-      reply.hijack()
-      serve(request.raw, reply.raw)
-    },
-    trustProxy: false,
-    exposeHeadRoutes: false,
-    return503OnClosing: false,
-    forceCloseConnections: 'idle',
-  })
-  app.server.on('connect', createConnectHandler(byHand))
-  app.server.on('connection', socket => connections.opened(socket))
-  app.addHook('preClose', done => {
-    draining = true
-    // With this fastify stops listening; what is open and idle then ends here.
-    done()
-    connections.closeIdle()
-  })
-  // In the first hook, before fastify looks at methods it does not know, media types and bodies.
-  app.addHook('onRequest', (request, reply) => {
-    reply.hijack()
-    serve(request.raw, reply.raw)
-  })
-  return app
+  const server = createDataServer(transport, serve)
+  server.on('clientError', createClientErrorHandler(byHand))
+  server.on('connect', createConnectHandler(byHand))
+  server.on(transport.connected, (socket: Socket) => connections.opened(socket))
+  return {
+    server,
+    listen: options =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(options, () => {
+          server.off('error', reject)
+          resolve()
+        })
+      }),
+    close: () =>
+      new Promise(resolve => {
+        draining = true
+        // Its one error says that nothing listens, which is what is wanted.
+        server.close(() => resolve())
+        connections.closeIdle()
+      }),
+  }
 }
 
-/** `viaFastify` for ordinary requests; what carries an `Expect` goes the same way, and whoever reads the body sends the 100 (R15, R229). */
-function createDataServer(viaFastify: Serve, serve: Serve) {
-  const server = createServer(
-    {
-      maxHeaderSize: HEADER_MAX_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of their own (request-body.ts), and
-      // those that nobody wants end the connection.
-      requestTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
-      // A missing Host is refused in JSON, in admit.ts.
-      requireHostHeader: false,
-      noDelay: true,
-    },
-    viaFastify,
-  )
+/** What carries an `Expect` goes the same way as other requests: whoever reads the body sends the 100 (R15, R229). */
+function createDataServer(transport: Transport, serve: Serve): Server | HttpsServer {
+  const server = transport.createServer({
+    maxHeaderSize: HEADER_MAX_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of their own (request-body.ts), and
+    // those that nobody wants end the connection.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
+    // A missing Host is refused in JSON, in admit.ts.
+    requireHostHeader: false,
+    noDelay: true,
+  })
   server.maxConnections = CONNECTIONS_MAX
+  server.on('request', serve)
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)
   return server

@@ -1,8 +1,8 @@
 // The data port over a registry double, as tests need it: in process or on a loopback socket, with the log lines it wrote.
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import { inject, type InjectOptions, type Response } from 'light-my-request'
 import { type Access, createLocalAccess } from '../../src/access/access.ts'
-import { buildApp, type HttpOptions } from '../../src/http/app.ts'
+import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
@@ -10,8 +10,13 @@ import { createRegistryDouble, type RegistryDouble } from './registry-double.ts'
 
 export type LogLine = Readonly<Record<string, unknown>>
 
+/** The data port, and requests to it that go through no socket. */
+export interface InjectableApp extends DataApp {
+  inject(options: InjectOptions): Promise<Response>
+}
+
 export interface TestApp {
-  readonly app: FastifyInstance
+  readonly app: InjectableApp
   readonly registry: RegistryDouble
   readonly clock: ManualClock
   readonly metrics: Metrics
@@ -27,12 +32,13 @@ export interface TestAppOptions {
   readonly access?: Access
   readonly options?: HttpOptions
   readonly level?: LogLevel
+  readonly transport?: Transport
 }
 
 /** Closed when the test ends, connections and all. */
 export function createTestApp(
   t: { teardown(fn: () => unknown): unknown },
-  { access = createLocalAccess(), options, level = 'info' }: TestAppOptions = {},
+  { access = createLocalAccess(), level = 'info', ...given }: TestAppOptions = {},
 ): TestApp {
   const registry = createRegistryDouble()
   const clock = createManualClock()
@@ -53,7 +59,7 @@ export function createTestApp(
     sleep: (ms, signal) => clock.sleep(ms, signal),
     process: false,
   })
-  const app = buildApp({ registry, access, logger, metrics, clock, ...(options && { options }) })
+  const app = injectable(buildApp({ registry, access, logger, metrics, clock, ...given }))
   t.teardown(async () => {
     app.server.closeAllConnections()
     await app.close()
@@ -79,6 +85,14 @@ export function createTestApp(
       const { port } = app.server.address() as AddressInfo
       return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
     },
+  }
+}
+
+function injectable(app: DataApp): InjectableApp {
+  return {
+    ...app,
+    inject: options =>
+      inject((request, response) => void app.server.emit('request', request, response), options),
   }
 }
 

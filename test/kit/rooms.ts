@@ -67,7 +67,7 @@ export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a library lives: folders or files of src/. Whatever is not in here has no home yet. */
 export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
-  fastify: ['http', 'admin'],
+  fastify: ['admin'],
   undici: ['upstream'],
   'better-sqlite3': ['catalog/sqlite'],
   pino: ['observe'],
