@@ -18,6 +18,7 @@ import { UpstreamError } from '../ports/upstream.ts'
 import { SharedHandle } from './shared-handle.ts'
 import { QueueError, type Slots } from './slots.ts'
 import type { SpaceLedger } from '../space.ts'
+import type { Unasked } from './unasked.ts'
 
 export interface FillDeps {
   readonly store: BlobStore
@@ -38,6 +39,8 @@ export interface FillTask {
 export class Fill {
   readonly task: FillTask
   readonly progress = new FillProgress()
+  /** Set while nobody has asked for the blob; it has its place then. */
+  unasked: Unasked | undefined
   readonly #deps: FillDeps
   readonly #stop = new AbortController()
   readonly #sized = Promise.withResolvers<number>()
@@ -103,10 +106,15 @@ export class Fill {
     let failure: unknown
     try {
       const { declaredBytes = Number.POSITIVE_INFINITY } = this.task
-      this.#isQueued = slots.areTaken
-      await slots.take(declaredBytes, this.#stop.signal).finally(() => (this.#isQueued = false))
+      if (this.unasked === undefined) {
+        this.#isQueued = slots.areTaken
+        await slots.take(declaredBytes, this.#stop.signal).finally(() => (this.#isQueued = false))
+      }
       this.#startedAtMs = this.#deps.clock.monotonicMs()
-      outcome = await this.#fill().finally(() => slots.give())
+      outcome = await this.#fill().finally(() => {
+        this.unasked?.keep()
+        slots.give()
+      })
     } catch (error) {
       failure = failureForReaders(error)
       outcome = await this.#outcomeOf(error)

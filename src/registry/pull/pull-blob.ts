@@ -186,6 +186,10 @@ async function fill(
       namespace,
       declaredBytes,
     })
+    if (running.unasked?.isGivenUp) {
+      await running.over
+      continue
+    }
     const source = joined ? 'joined' : 'miss'
     if (running.isQueued && declaredBytes !== undefined && !isHeadOut) {
       const head = { digest, sizeBytes: declaredBytes, source } as const
