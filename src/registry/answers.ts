@@ -32,16 +32,33 @@ export interface BlobHead {
   readonly source: Source
 }
 
+/**
+ * The file behind a blob, whole or growing, for whoever sends it without a stream between: every byte that `until` has told of is right
+ * to send from it. Valid until the answer is closed. All of it is plain enough to be spoken to from another thread of this process.
+ */
+export interface BlobFile {
+  /** Open for reading, by position only. Never to be closed, and to be duplicated by who may outlive the answer. */
+  readonly descriptor: number
+  /**
+   * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`. Undefined
+   * when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to the end of the range. Throws
+   * what `read` throws. `position` and `last` must lie inside the blob.
+   */
+  until(position: number, last: number, signal: AbortSignal): Promise<number | undefined>
+  /** Fills `buffer` from `position` on; returns how many bytes were there. Below what `until` told it is full. */
+  read(buffer: Uint8Array, position: number): Promise<number>
+}
+
 /** An opened blob. MUST be closed exactly once, whatever happened. */
 export interface BlobAnswer extends BlobHead {
-  /** The file that holds the whole verified blob; undefined while it is still being filled. */
-  readonly file: string | undefined
+  /** Undefined when the bytes are in no file, or nobody knows yet whether they will be. */
+  readonly file: BlobFile | undefined
   /**
-   * The bytes of `range`, which must lie inside the blob. Chunks are fresh buffers that the reader owns. Follows a running fill and
-   * withholds the blob's last bytes until its digest was right; throws when the fill failed, and then MUST NOT be ended normally
-   * towards the client (R85, R231).
+   * The bytes of `range`, which must lie inside the blob, from `from` on (default: its beginning) if the client has those before it
+   * already. Chunks are fresh buffers that the reader owns. Follows a running fill and withholds the blob's last bytes until its
+   * digest was right; throws when the fill failed, and then MUST NOT be ended normally towards the client (R85, R231).
    */
-  read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>
+  read(range: ByteRange, signal: AbortSignal, from?: number): AsyncIterable<Uint8Array>
   /**
    * Takes the memory of a chunk back, so that it is used for a later one. Only for who neither reads it nor has handed it to anybody
    * who still does. Nobody has to: what is not given back is collected.

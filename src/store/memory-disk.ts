@@ -54,7 +54,7 @@ export function full(): StoreError {
 
 export function readFrom(bytes: () => Uint8Array): ReadHandle {
   return {
-    file: undefined,
+    descriptor: undefined,
     async read(buffer, position) {
       const part = bytes().subarray(position, position + buffer.length)
       buffer.set(part)

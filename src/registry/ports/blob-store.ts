@@ -39,10 +39,10 @@ export interface StoredBlob {
 /** An open file that is read by position; many readers may share it. MUST be closed once. */
 export interface ReadHandle {
   /**
-   * The path, for whoever can send a file without reading it. It may have been renamed or unlinked since. Undefined when the
-   * bytes are not in a file.
+   * The file's descriptor, for whoever can send a file without reading it: valid until `close`, in every thread of this process.
+   * Only for reading by position, and never to be closed. Undefined when the bytes are not in a file.
    */
-  readonly file: string | undefined
+  readonly descriptor: number | undefined
   /** Fills `buffer` from `position` on; returns how many bytes were there, fewer only at the end. @throws StoreError io */
   read(buffer: Uint8Array, position: number): Promise<number>
   close(): Promise<void>

@@ -171,7 +171,7 @@ export class GrowingFile {
     try {
       const opened = await opening
       if (opened === undefined) throw new StoreError('io', `${what} has vanished`)
-      return readHandle(disk, opened.file, { path, what })
+      return readHandle(disk, opened.file, what)
     } finally {
       this.#opening.delete(settled)
     }

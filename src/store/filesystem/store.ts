@@ -86,9 +86,7 @@ class FilesystemStore implements BlobStore {
     const opened = await this.#openBlob(digest)
     if (opened === undefined) return undefined
     const { file, sizeBytes } = opened
-    const path = blobPath(this.#disk.layout, digest)
-    const handle = readHandle(this.#disk, file, { path, what: digest })
-    return { blob: { digest, sizeBytes }, handle }
+    return { blob: { digest, sizeBytes }, handle: readHandle(this.#disk, file, digest) }
   }
 
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
