@@ -55,7 +55,7 @@ async function deleteTag(deps: DeleteManifestDeps, repository: Repository, tag: 
     digest: undefined,
   })
   const gone = { kind: 'tag', repository: repositoryKey(repository), tag } as const
-  await orRestore(deps, repository, [gone, ...deliveryFacts(withdrawn)], async () => {
+  await orRestore(deps, [gone, ...deliveryFacts(withdrawn)], async () => {
     await facts.remove([gone])
     await changeFacts(facts, withdrawn)
     await catalog.deleteTag(repository, tag, optionsOf(withdrawn))
@@ -73,7 +73,7 @@ async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, di
     { kind: 'manifest', repository: key, digest } as const,
     ...tags.map(tag => ({ kind: 'tag', repository: key, tag }) as const),
   ]
-  await orRestore(deps, repository, [deleted, ...gone, ...deliveryFacts(withdrawn)], async () => {
+  await orRestore(deps, [deleted, ...gone, ...deliveryFacts(withdrawn)], async () => {
     await facts.write([{ ...deleted, atMs: clock.nowMs() }])
     await facts.remove(gone)
     await changeFacts(facts, withdrawn)
@@ -84,14 +84,13 @@ async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, di
 
 async function orRestore(
   deps: DeleteManifestDeps,
-  repository: Repository,
   identities: readonly FactIdentity[],
   work: () => Promise<void>,
 ): Promise<void> {
   try {
     await work()
   } catch (error) {
-    await restoreFacts(deps, repository, { identities, atMs: deps.clock.nowMs() })
+    await restoreFacts(deps, { identities, atMs: deps.clock.nowMs() })
     throw error
   }
 }

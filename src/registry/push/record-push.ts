@@ -34,7 +34,7 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
   await presence.whileAbsent(push.repository, listed, absent =>
-    record(deps, push, factsOf(push, absent)),
+    record(deps, push, changesOf(push, absent)),
   )
 }
 
@@ -55,59 +55,74 @@ function childrenOf(edges: readonly Edge[]): readonly Digest[] {
   return edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
 }
 
+/** Of one change a power cut leaves any part; the next one is begun when it is durable. */
+type Change = { readonly write: readonly Fact[] } | { readonly remove: readonly FactIdentity[] }
+
 async function record(
   deps: RecordPushDeps,
   push: PushToRecord,
-  steps: readonly (readonly Fact[])[],
+  changes: readonly Change[],
 ): Promise<void> {
   const { catalog, facts, negative, tags } = deps
   const { alsoKept: _, elsewhere, ...row } = push
   const { repository, manifest } = push
   const { digest } = manifest
+  const outdated = outdatedBy(push)
   try {
-    for (const written of steps) if (written.length > 0) await facts.write(written)
+    for (const each of changes) {
+      if ('remove' in each) await facts.remove(each.remove)
+      else if (each.write.length > 0) await facts.write(each.write)
+    }
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
     await catalog.recordPush({ ...row, elsewhere: [...elsewhere] })
+    // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
+    if (outdated.length > 0) await facts.remove(outdated)
   } catch (error) {
-    await restoreFacts(deps, repository, { identities: steps.flat(), atMs: push.atMs })
+    const touched = changes.flatMap(each => ('remove' in each ? each.remove : each.write))
+    await restoreFacts(deps, { identities: [...touched, ...outdated], atMs: push.atMs })
     throw error
   }
-  // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
-  await facts.remove(outdatedBy(push))
 }
 
 /**
- * Each step durable before the next: of one step a power cut leaves any. A tag takes the place of what it said before, which was acknowledged,
- * so it comes last, when all is there that it leads to.
+ * Before the row, in this order. A tag's fact takes the place of what was acknowledged, so it comes last, when all is durable that it leads
+ * to; and the tombstone of that has gone, which would take the tag along.
  *
  * @param absent listed, and no member. A tombstone tells a catalog that is built from the facts that they prove nothing of it (R179)
  */
-function factsOf(push: PushToRecord, absent: readonly Digest[]): readonly (readonly Fact[])[] {
+function changesOf(push: PushToRecord, absent: readonly Digest[]): readonly Change[] {
   const { manifest, tags, delivery, atMs } = push
   const repository = repositoryKey(push.repository)
   const { digest, mediaType } = manifest
+  const before: readonly Change[] = [
+    { write: absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs })) },
+    {
+      write: [
+        ...push.alsoKept.map(({ fact }) => fact).filter(fact => fact !== undefined),
+        { kind: 'manifest', repository, digest, mediaType, atMs },
+        ...(delivery === undefined ? [] : [{ kind: 'delivery', ...delivery } as const]),
+      ],
+    },
+  ]
+  if (tags.length === 0) return before
   return [
-    absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs }) as const),
-    [
-      ...push.alsoKept.map(({ fact }) => fact).filter(fact => fact !== undefined),
-      { kind: 'manifest', repository, digest, mediaType, atMs },
-      ...(delivery === undefined ? [] : [{ kind: 'delivery', ...delivery } as const]),
-    ],
-    tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs }) as const),
+    ...before,
+    { remove: [{ kind: 'deleted', repository, digest }] },
+    { write: tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs })) },
   ]
 }
 
 /** Tombstones of what belongs here again; and, of a push that only passed through, what the tags were when pushes were kept here. */
 function outdatedBy(push: PushToRecord): readonly FactIdentity[] {
+  const { manifest, tags, contentClass, alsoKept, elsewhere } = push
   const repository = repositoryKey(push.repository)
-  const digests = [
-    push.manifest.digest,
-    ...push.alsoKept.map(({ digest }) => digest),
-    ...push.elsewhere,
-  ]
+  const isKept = contentClass === 'kept'
+  // That of a manifest which is kept under a tag has gone before the tag came.
+  const pushed = isKept && tags.length > 0 ? [] : [manifest.digest]
+  const digests = [...pushed, ...alsoKept.map(({ digest }) => digest), ...elsewhere]
   const deleted = digests.map(digest => ({ kind: 'deleted', repository, digest }) as const)
-  if (push.contentClass === 'kept') return deleted
-  return [...deleted, ...push.tags.map(tag => ({ kind: 'tag', repository, tag }) as const)]
+  if (isKept) return deleted
+  return [...deleted, ...tags.map(tag => ({ kind: 'tag', repository, tag }) as const)]
 }

@@ -1,6 +1,6 @@
-// Facts that were written or removed for something that then did not happen are put back to what the catalog says. Best effort: it runs because
-// the disk or the catalog failed. What a crash leaves instead is dealt with when a catalog is built from facts (rebuild-catalog.ts).
-import type { Repository } from '../../oci/reference.ts'
+// Facts that were written or removed for something that then did not happen are put back to what the catalog says, which is right while
+// it lives. Here by whoever failed; what a process that ended could not put back is found by compare-facts.ts.
+import { parseRepositoryKey } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -12,36 +12,44 @@ export interface RestoreDeps {
   readonly note: NoteEvent
 }
 
-/** MUST run in the repository's turn. `atMs` is now. Throws nothing that the disk or the catalog brought about. */
-export async function restoreFacts(
-  { catalog, facts, note }: RestoreDeps,
-  repository: Repository,
-  { identities, atMs }: { identities: readonly FactIdentity[]; atMs: number },
-): Promise<void> {
-  await bestEffort(note, async () => {
-    const right = await Promise.all(
-      identities.map(identity => asRecorded(catalog, repository, { identity, atMs })),
-    )
-    const kept = right.filter(fact => fact !== undefined)
-    if (kept.length > 0) await facts.write(kept)
-    const superfluous = identities.filter((_, at) => right[at] === undefined)
-    if (superfluous.length > 0) await facts.remove(superfluous)
-  })
+/** `atMs` is now: when what is not there was last known not to be. */
+export interface Restore {
+  readonly identities: readonly FactIdentity[]
+  readonly atMs: number
 }
 
-/** What the fact with this identity has to say; undefined when there is to be none. */
-async function asRecorded(
+/** MUST run in the repository's turn. Throws nothing that the disk or the catalog brought about, which are what failed. */
+export async function restoreFacts(deps: RestoreDeps, restore: Restore): Promise<void> {
+  await bestEffort(deps.note, () => putBack(deps, restore))
+}
+
+/** The same, telling. What is missing is there before anything goes. @throws StoreError */
+export async function putBack(
+  { catalog, facts }: Pick<RestoreDeps, 'catalog' | 'facts'>,
+  { identities, atMs }: Restore,
+): Promise<void> {
+  const right = await Promise.all(
+    identities.map(identity => asRecorded(catalog, { identity, atMs })),
+  )
+  const kept = right.filter(fact => fact !== undefined)
+  if (kept.length > 0) await facts.write(kept)
+  const superfluous = identities.filter((_, at) => right[at] === undefined)
+  if (superfluous.length > 0) await facts.remove(superfluous)
+}
+
+/** What the fact with this identity has to say; undefined when there is to be none. @throws StoreError */
+export async function asRecorded(
   catalog: Catalog,
-  repository: Repository,
   { identity, atMs }: { identity: FactIdentity; atMs: number },
 ): Promise<Fact | undefined> {
   switch (identity.kind) {
     case 'manifest':
-      return manifestFact(catalog, repository, identity)
+      return manifestFact(catalog, identity)
     case 'tag': {
-      const known = await catalog.findTag(repository, identity.tag)
+      const { kind, repository, tag } = identity
+      const known = await catalog.findTag(parseRepositoryKey(repository), tag)
       if (known?.local !== true) return undefined
-      return { ...identity, digest: known.digest, atMs: known.checkedAtMs }
+      return { kind, repository, tag, digest: known.digest, atMs: known.checkedAtMs }
     }
     case 'delivery': {
       const entry = await catalog.findDelivery(identity.id)
@@ -49,20 +57,20 @@ async function asRecorded(
       const { id, carrier, key, payload, createdAtMs } = entry
       return { kind: 'delivery', id, carrier, key, payload, createdAtMs }
     }
-    case 'deleted':
-      return (await catalog.isMember(repository, identity.digest))
-        ? undefined
-        : { ...identity, atMs }
+    case 'deleted': {
+      const { kind, repository, digest } = identity
+      const isMember = await catalog.isMember(parseRepositoryKey(repository), digest)
+      return isMember ? undefined : { kind, repository, digest, atMs }
+    }
   }
 }
 
 async function manifestFact(
   catalog: Catalog,
-  repository: Repository,
-  identity: Extract<FactIdentity, { kind: 'manifest' }>,
+  { kind, repository, digest }: Extract<FactIdentity, { kind: 'manifest' }>,
 ): Promise<Fact | undefined> {
-  const known = await catalog.findManifest(repository, identity.digest)
-  const content = await catalog.findContent(identity.digest)
+  const known = await catalog.findManifest(parseRepositoryKey(repository), digest)
+  const content = await catalog.findContent(digest)
   if (known === undefined || content?.contentClass !== 'kept') return undefined
-  return { ...identity, mediaType: known.mediaType, atMs: content.createdAtMs }
+  return { kind, repository, digest, mediaType: known.mediaType, atMs: content.createdAtMs }
 }

@@ -34,6 +34,8 @@ interface Operation {
   readonly outcomes: readonly (Digest | undefined)[]
   /** Two tags that one push gave, when it begins; default one. */
   readonly isTwice?: boolean
+  /** What the tag is to point to was here before and was deleted; default it never was. */
+  readonly isDeleted?: boolean
   /** And when it was tried again. */
   readonly done: Digest | undefined
 }
@@ -72,11 +74,41 @@ const OPERATIONS: readonly Operation[] = [
     outcomes: [OLD, undefined],
     done: undefined,
   },
+  {
+    name: 'a delete of a manifest with two tags',
+    run: (registry, repository) => registry.deleteManifest(repository, digested(OLD).reference),
+    isTwice: true,
+    outcomes: [OLD, undefined],
+    done: undefined,
+  },
+  {
+    name: 'a push by tag of what was deleted',
+    run: (registry, repository) =>
+      pushDocument(registry, repository, { document: index.manifest, reference: 'v1' }),
+    isDeleted: true,
+    outcomes: [OLD, NEW],
+    done: NEW,
+  },
+  {
+    name: 'a push with tags of what was deleted',
+    run: (registry, repository) =>
+      pushDocument(registry, repository, { document: index.manifest, tags: ['v1', 'v2'] }),
+    isDeleted: true,
+    outcomes: [OLD, NEW],
+    done: NEW,
+  },
+  {
+    name: 'a push by digest of what was deleted',
+    run: (registry, repository) => pushDocument(registry, repository, { document: index.manifest }),
+    isDeleted: true,
+    outcomes: [OLD],
+    done: OLD,
+  },
 ]
 
 const rulesOf = ({ push }: Mode) => everywhere({ push })
 
-async function begin(mode: Mode, { isTwice }: Operation) {
+async function begin(mode: Mode, { isTwice, isDeleted }: Operation) {
   const breaking = createBreaking()
   const engine = createEngine({ ...breaking, policies: rulesOf(mode) })
   const { registry } = engine
@@ -88,6 +120,10 @@ async function begin(mode: Mode, { isTwice }: Operation) {
     ...(isTwice ? { tags: ['v1', 'v2'] } : { reference: 'v1' }),
   })
   await pushParts(registry, repository, index)
+  if (isDeleted) {
+    await pushDocument(registry, repository, { document: index.manifest })
+    await registry.deleteManifest(repository, digested(NEW).reference)
+  }
   return { breaking, engine }
 }
 
