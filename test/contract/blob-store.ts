@@ -16,6 +16,7 @@ import {
   textAt,
   type MakeStore,
 } from './blob-store-samples.ts'
+import { writingAhead } from './blob-store-ahead.ts'
 import { endingsOfFills, growingContent, resuming } from './blob-store-fills.ts'
 import { resumingUploads } from './blob-store-left-uploads.ts'
 import { endingsOfUploads, growingUploads } from './blob-store-uploads.ts'
@@ -23,6 +24,7 @@ import { endingsOfUploads, growingUploads } from './blob-store-uploads.ts'
 export function blobStoreContract(t: Test, makeStore: MakeStore): void {
   wholeContent(t, makeStore)
   growingContent(t, makeStore)
+  writingAhead(t, makeStore)
   endingsOfFills(t, makeStore)
   resuming(t, makeStore)
   growingUploads(t, makeStore)
