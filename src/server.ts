@@ -9,6 +9,9 @@ import { compareConfigs, type ConfigChange } from './config/reload.ts'
 import { openEngine } from './engine.ts'
 import { buildApp } from './http/app.ts'
 import { drain } from './http/drain.ts'
+import { createStreams } from './http/streams.ts'
+import { streamsFor } from './http/streams-limit.ts'
+import { noteStreams } from './http/streams-notes.ts'
 import { listening } from './listening.ts'
 import { createLogger, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
@@ -23,6 +26,8 @@ export interface Surroundings {
   readonly random: () => number
   readonly version: string
   readonly nodeVersion: string
+  /** What this process may have of the machine's memory. */
+  readonly memoryBytes: number
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
   /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */
@@ -93,7 +98,13 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   })
   metrics.watch(() => readGauges(engine, clock))
 
-  const app = buildApp({ registry, access: createLocalAccess(), logger, metrics, clock })
+  const streams = createStreams({
+    limit: config.http.streams ?? streamsFor(surroundings.memoryBytes),
+    clock,
+    note: noteStreams(metrics, waiting => app.othersWait(waiting)),
+  })
+  const access = createLocalAccess()
+  const app = buildApp({ registry, access, logger, metrics, clock, streams })
   const checks = {
     store: async () => void (await store.space()),
     catalog: async () => void (await catalog.totals()),

@@ -81,6 +81,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       random: Math.random,
       version: VERSION,
       nodeVersion: context.nodeVersion,
+      memoryBytes: context.memoryBytes,
       bootId: readBootId(),
     })
   } catch (error) {

@@ -1,6 +1,17 @@
 // Every configuration key that this version knows, and those of later versions by name. The types, the validation, the
 // JSON Schema and docs/configuration.md all come from this table.
-import { ADDRESS, BOOLEAN, DURATION, HOST, LEVEL, PATH, SHARE, SIZE, URL_TEXT } from './formats.ts'
+import {
+  ADDRESS,
+  BOOLEAN,
+  COUNT,
+  DURATION,
+  HOST,
+  LEVEL,
+  PATH,
+  SHARE,
+  SIZE,
+  URL_TEXT,
+} from './formats.ts'
 import { group, type KeySchema, optional, type Static, Type, value, valuesOf } from './keys.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
@@ -8,6 +19,11 @@ import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 const HOUR_MS = 3_600_000
 /** A client that is slow between two pieces of one upload is no client that went away. */
 const SHORTEST_PURGE_MS = 60_000
+
+/** Fewer, and reads would be so large that a slow client could not be told from one that stands still. */
+const FEWEST_STREAMS = 64
+/** As many connections as the listener takes. */
+const MOST_STREAMS = 16_384
 
 const HTTP_KEYS = group('The listener that container clients speak to.', {
   addr: value(ADDRESS, { description: 'Where to listen.', default: ':5000', reload: false }),
@@ -24,6 +40,16 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     default: [],
     reload: true,
   }),
+  streams: optional(
+    value(COUNT, {
+      description:
+        'Blobs sent at once; further requests for blobs wait, clients in turn. Manifests and pushes never wait.',
+      defaultText: '256 for each GiB of memory, from 64 to 2048',
+      atLeast: FEWEST_STREAMS,
+      atMost: MOST_STREAMS,
+      reload: false,
+    }),
+  ),
   draintimeout: value(DURATION, {
     description: 'How long running pulls may take to finish when the server stops.',
     default: '30s',

@@ -24,6 +24,9 @@ import {
 import { createMemoryBudget } from './memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
 import { createServe, type Serve } from './serve.ts'
+import type { Streams } from './streams.ts'
+import { createTakePlace } from './streams-place.ts'
+import { createStalledReaders } from './streams-stalled.ts'
 
 export interface HttpOptions {
   /** Requests at once in this process. Default REQUESTS_MAX. */
@@ -44,6 +47,8 @@ export interface AppDeps {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
+  /** Of the whole process. */
+  readonly streams: Streams
   readonly options?: HttpOptions
   /** Default: plain HTTP. */
   readonly transport?: Transport
@@ -67,6 +72,8 @@ export interface DataApp {
    * May be called again, and before `listen`.
    */
   close(): Promise<void>
+  /** So many requests wait for a place of `streams`: whoever takes nothing gives theirs up. To be told once a second while any do. */
+  othersWait(waiting: number): void
 }
 
 const REQUEST_ID_PREFIX_BYTES = 4
@@ -74,14 +81,19 @@ const REQUEST_ID_PREFIX_BYTES = 4
 const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {
-  const { metrics, logger, transport = PLAIN } = deps
+  const { metrics, logger, clock, transport = PLAIN } = deps
   const connections = createConnections()
+  const stalled = createStalledReaders({
+    monotonicMs: () => clock.monotonicMs(),
+    noteCut: () => metrics.count('streamsCut', {}),
+  })
   let draining = false
   const serve = createServe({
     ...deps,
     noteRequest: createNoteRequest({ logger, metrics }),
     connections,
     memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES),
+    takePlace: createTakePlace(deps.streams, stalled),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: deps.options?.requestsMax ?? REQUESTS_MAX,
     draining: () => draining,
@@ -113,6 +125,7 @@ export function buildApp(deps: AppDeps): DataApp {
         server.close(() => resolve())
         connections.closeIdle()
       }),
+    othersWait: waiting => stalled.othersWait(waiting),
   }
 }
 

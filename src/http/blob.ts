@@ -24,6 +24,8 @@ type BlobEndpoint = Extract<Endpoint, { kind: 'blob' }>
 
 const OCTETS = 'application/octet-stream'
 const BOUNDARY_BYTES = 24
+/** The connection is gone; nothing of this is sent. */
+const TO_NOBODY: Answer = { status: 503, headers: {}, body: { kind: 'none' } }
 const FROM_THE_START = /^bytes=0-[0-9]*$/
 
 export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint): Promise<Answer> {
@@ -59,10 +61,11 @@ function answerHead(head: BlobHead, anonymously: boolean): Answer {
 }
 
 async function answerContent(
-  { exchange, registry, routed, anonymously }: NamedContext,
+  { exchange, registry, routed, anonymously, takePlace }: NamedContext,
   digest: Digest,
   range: string | undefined,
 ): Promise<Answer> {
+  if ((await takePlace(exchange)) === 'gone') return TO_NOBODY
   const blob = await registry.pullBlob(routed.repository, digest)
   exchange.record.source = blob.source
   try {

@@ -26,8 +26,11 @@ export const CONNECTIONS_MAX = 16_384
 /** Requests of one connection that wait for the one before them; no client of registries pipelines. Beyond: 503 and closed. */
 export const PIPELINED_MAX = 16
 
-/** Requests being answered at once in this process when nothing else is configured. Beyond: 503 with Retry-After. */
-export const REQUESTS_MAX = 4_096
+/**
+ * Requests being answered at once in this process, those that wait for their turn with a blob (streams.ts) among them: half of it is for
+ * everything else. Beyond: 503 with Retry-After.
+ */
+export const REQUESTS_MAX = 8_192
 
 /** When the process is full, the next second may do; clients add their own back-off. */
 export const BUSY_RETRY_AFTER_SECONDS = 1

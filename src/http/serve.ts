@@ -15,6 +15,7 @@ import type { MemoryBudget } from './memory-budget.ts'
 import { breakBody } from './request-body.ts'
 import type { RequestIdOf } from './request-id.ts'
 import { sendAnswer } from './send-answer.ts'
+import type { TakePlace } from './streams-place.ts'
 
 export interface ServeDeps {
   readonly registry: Registry
@@ -25,6 +26,8 @@ export interface ServeDeps {
   readonly connections: Connections
   /** For bodies of manifests. */
   readonly memory: MemoryBudget
+  /** For bodies of blobs. */
+  readonly takePlace: TakePlace
   readonly requestIdOf: RequestIdOf
   /** Requests at once before new ones are told to come back. */
   readonly requestsMax: number

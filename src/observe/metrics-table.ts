@@ -2,6 +2,7 @@
 // types of what may be counted and docs/metrics.md all derive from it. Labels are never a repository, tag or digest.
 
 import { PUSH_METRICS } from './push-metrics.ts'
+import { STREAM_METRICS } from './stream-metrics.ts'
 
 /** Sources of an answer as in `X-Entrepot-Source`, and `none` for answers that carry no content (errors, pings). */
 const SOURCE = ['hit', 'joined', 'miss', 'peer', 'stale', 'local', 'none'] as const
@@ -173,6 +174,7 @@ export const METRICS = {
     help: 'Bytes that a fill found on disk from an earlier attempt and did not ask for again.',
     labels: {},
   },
+  ...STREAM_METRICS,
   ...PUSH_METRICS,
   storageFailures: {
     name: 'entrepot_storage_failures_total',

@@ -65,6 +65,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     random: () => 0.5,
     version: 'test',
     nodeVersion: 'test',
+    memoryBytes: 2 ** 33,
     bootId: options.bootId ?? 'test-boot',
     logDestination: { write: log.write },
   })

@@ -3,6 +3,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { inject, type InjectOptions, type Response } from 'light-my-request'
 import { type Access, createLocalAccess } from '../../src/access/access.ts'
 import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
+import { createStreams } from '../../src/http/streams.ts'
+import { noteStreams } from '../../src/http/streams-notes.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
@@ -33,12 +35,19 @@ export interface TestAppOptions {
   readonly options?: HttpOptions
   readonly level?: LogLevel
   readonly transport?: Transport
+  /** Blobs sent at once. Default: more than a test asks for. */
+  readonly streams?: number
 }
 
 /** Closed when the test ends, connections and all. */
 export function createTestApp(
   t: { teardown(fn: () => unknown): unknown },
-  { access = createLocalAccess(), level = 'info', ...given }: TestAppOptions = {},
+  {
+    access = createLocalAccess(),
+    level = 'info',
+    streams: limit = 1_000,
+    ...given
+  }: TestAppOptions = {},
 ): TestApp {
   const registry = createRegistryDouble()
   const clock = createManualClock()
@@ -59,7 +68,9 @@ export function createTestApp(
     sleep: (ms, signal) => clock.sleep(ms, signal),
     process: false,
   })
-  const app = injectable(buildApp({ registry, access, logger, metrics, clock, ...given }))
+  const note = noteStreams(metrics, waiting => app.othersWait(waiting))
+  const streams = createStreams({ limit, clock, note })
+  const app = injectable(buildApp({ registry, access, logger, metrics, clock, streams, ...given }))
   t.teardown(async () => {
     app.server.closeAllConnections()
     await app.close()
