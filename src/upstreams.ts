@@ -115,6 +115,7 @@ export class Upstreams implements Namespaces {
       upstream,
       policy: { ttlMs, tagRules, maxStaleMs, offline },
       fillsAtOnce: config.fills,
+      prefetch: config.prefetch,
       close: () => upstream.close(),
     }
   }

@@ -99,6 +99,7 @@ export interface UpstreamPolicy {
   /** For manifests and for blobs each. */
   readonly connections: number
   readonly fills: number
+  readonly prefetch: boolean
 }
 
 export interface UpstreamConfig extends UpstreamPolicy {

@@ -27,6 +27,7 @@ export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'other'
 const OUTCOME = ['completed', 'aborted', 'failed'] as const
 const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
+const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
 const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
 const REFUSAL = ['busy', 'malformed'] as const
 
@@ -175,6 +176,18 @@ export const METRICS = {
     labels: {},
   },
   ...STREAM_METRICS,
+  prefetchedBlobs: {
+    name: 'entrepot_prefetched_blobs_total',
+    type: 'counter',
+    help: 'Blobs fetched before a client asked for them. cancelled: nobody asked while they were on their way; unused: nor when they were here.',
+    labels: { step: PREFETCH_STEP },
+  },
+  prefetchVainBytes: {
+    name: 'entrepot_prefetch_vain_bytes_total',
+    type: 'counter',
+    help: 'Bytes fetched for blobs that nobody asked for in time. They are kept, and not fetched again by who asks later.',
+    labels: { upstream: UPSTREAM },
+  },
   ...PUSH_METRICS,
   storageFailures: {
     name: 'entrepot_storage_failures_total',

@@ -246,4 +246,9 @@ export interface ManifestRequest {
   readonly accept: readonly string[]
   /** Of HEAD, as for `headBlob`. Default false. */
   readonly mayPush?: boolean
+  /**
+   * Of GET: who asks, as far as it tells clients apart. What they will most likely ask for next is fetched ahead. Not given: nothing is,
+   * as for who has the manifest already.
+   */
+  readonly client?: string
 }

@@ -8,6 +8,8 @@ export interface Namespace {
   readonly policy: FreshnessPolicy
   /** Blobs downloaded at once from this upstream; more wait. */
   readonly fillsAtOnce: number
+  /** May blobs be fetched before a client asks for them? */
+  readonly prefetch: boolean
 }
 
 export interface Namespaces {

@@ -28,6 +28,7 @@ import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
 import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
 import { Readers } from './fill/readers.ts'
+import { Prefetch } from './pull/prefetch.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './pull/resolve-tag.ts'
 import type { Route } from './route.ts'
@@ -84,7 +85,8 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const usedBytes = async () => (await catalog.totals()).contentBytes
   const space = new SpaceLedger(store, { maxBytes: deps.maxStorageBytes }, usedBytes)
   const fills = new Fills({ ...deps, space })
-  const manifestDeps = { ...deps, negative, contents, tags }
+  const prefetch = new Prefetch({ ...deps, fills, contents, space })
+  const manifestDeps = { ...deps, negative, contents, tags, prefetch }
   const blobDeps = {
     note,
     store,
@@ -96,6 +98,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     heads: new Flights<UpstreamBlobHead>(),
     readers: new Readers(),
     policies: deps.policies,
+    prefetch,
   }
   const presence = new BlobPresence({ ...deps, negative })
   const uploads = new Uploads({ ...deps, space })
@@ -145,6 +148,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     settled: async digest => fills.find(digest)?.over,
     purgeUploads: options => purgeUploads(pushDeps, options),
     stop: async () => {
+      prefetch.stop()
       await Promise.all([fills.stop(), uploads.stop()])
     },
   }

@@ -12,6 +12,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, ManifestFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
+import type { Prefetch } from './prefetch.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import type { TagResolver } from './resolve-tag.ts'
 import { isOnlyKnown, type ResolvedTag } from './resolved-tag.ts'
@@ -25,6 +26,7 @@ export interface ManifestDeps {
   readonly contents: ManifestContents
   readonly tags: TagResolver
   readonly policies: RepositoryPolicies
+  readonly prefetch: Prefetch
 }
 
 /** The same for one namespace, whose upstream may be asked. */

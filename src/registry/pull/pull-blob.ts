@@ -19,6 +19,8 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { UpstreamBlobHead } from '../ports/upstream.ts'
+import type { Prefetch } from './prefetch.ts'
+import { whileReading } from './prefetch-asked.ts'
 import type { Readers } from '../fill/readers.ts'
 import type { SharedHandle } from '../fill/shared-handle.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
@@ -36,10 +38,19 @@ export interface PullBlobDeps {
   readonly readers: Readers
   readonly note: NoteEvent
   readonly policies: RepositoryPolicies
+  readonly prefetch: Prefetch
 }
 
 /** @throws RegistryError */
 export async function pullBlob(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobAnswer> {
+  return whileReading(deps.prefetch.asked(repository, digest), () => pull(deps, repository, digest))
+}
+
+async function pull(
   deps: PullBlobDeps,
   repository: Repository,
   digest: Digest,

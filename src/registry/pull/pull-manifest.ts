@@ -33,6 +33,7 @@ export async function pullManifest(
       return pullTagged({ ...deps, namespace }, repository, { ...request, tag: reference.tag })
     const { content, source } = await get({ ...deps, namespace }, repository, reference.digest)
     await assertDeliverable({ ...deps, namespace }, repository, content.fact)
+    noteServed({ ...deps, namespace }, repository, { request, content })
     return answer(content, source)
   })
 }
@@ -51,8 +52,19 @@ export async function pullTagged(
         : { content: resolved.content, source: resolved.source }
     const chosen = await negotiate(context, repository, { content: found.content, request })
     await assertDeliverable(context, repository, chosen.fact, resolved.failure)
+    if (resolved.failure === undefined)
+      noteServed(context, repository, { request, content: chosen })
     return { ...answer(chosen, found.source), ...tagStory(context, resolved, found.source) }
   })
+}
+
+function noteServed(
+  { prefetch, namespace }: ManifestContext,
+  repository: Repository,
+  { request: { client }, content }: { request: ManifestRequest; content: ManifestContent },
+): void {
+  if (client === undefined) return
+  prefetch.served({ repository, namespace, client, manifest: content.fact })
 }
 
 /** What is kept at this edge and comes from nowhere else. @throws RegistryError */
