@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Of a longer run of power cuts: what one may take. */
 const SECONDS_PER_CUT = 15
 
-/** Fault tests that need root, much memory or minutes. */
-const isHeavy = file => /\/fault\/(heavy-|store-)/.test(file)
+/** Fault tests that need root, a compiler, much memory or minutes. */
+const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
 
 /**
  * `files` chooses among all test files; `timeoutSeconds` ends one file that hangs; `atOnce` files run side by side, one where they

@@ -36,6 +36,7 @@ const { exitCode } = await runCommand(process.argv.slice(2), {
   nodeVersion: process.versions.node,
   // Without a limit, constrainedMemory is beyond what any machine has, or 0.
   memoryBytes: Math.min(totalmem(), process.constrainedMemory() || totalmem()),
+  native: process.env['ENTREPOT_NATIVE'] !== 'off',
   onSignal: (signal, act) => {
     process.on(signal, act)
   },

@@ -12,12 +12,14 @@ import { drain } from './http/drain.ts'
 import { createStreams } from './http/streams.ts'
 import { streamsFor } from './http/streams-limit.ts'
 import { noteStreams } from './http/streams-notes.ts'
+import { loadSendfile } from './http/sendfile.ts'
 import { listening } from './listening.ts'
 import { createLogger, type Logger } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
 import { readGauges, readTraffic } from './readings.ts'
 import { createOperator } from './registry/operator/operator.ts'
+import type { Sending } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 
@@ -32,6 +34,8 @@ export interface Surroundings {
   readonly bootId: string
   /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */
   readonly settlingMs?: number
+  /** May blobs be sent by native/sender.c where it was built? Default true. */
+  readonly native?: boolean | undefined
   /** Where log lines go. Default: standard output. */
   readonly logDestination?: { write(line: string): void }
 }
@@ -41,6 +45,7 @@ export interface RunningServer {
   readonly http: string
   readonly admin: string
   readonly socket: string
+  readonly sending: Sending
   readonly logger: Logger
   /** Takes over what can change while running; says what only a restart brings. */
   reload(config: Config): ConfigChange
@@ -88,12 +93,15 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { clock } = surroundings
   const engine = await openEngine(config, { ...surroundings, note, logger, undo })
   const { registry, store, catalog } = engine
+  const sendfile = surroundings.native === false ? undefined : loadSendfile()
+  const sending: Sending = sendfile === undefined ? 'plain' : 'sendfile'
   const operator = createOperator({
     ...engine,
     namespaces: engine.upstreams,
     clock,
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
+    sending,
     traffic: () => readTraffic(metrics),
   })
   metrics.watch(() => readGauges(engine, clock))
@@ -104,7 +112,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     note: noteStreams(metrics, waiting => app.othersWait(waiting)),
   })
   const access = createLocalAccess()
-  const app = buildApp({ registry, access, logger, metrics, clock, streams })
+  const app = buildApp({ registry, access, logger, metrics, clock, streams, sendfile })
   const checks = {
     store: async () => void (await store.space()),
     catalog: async () => void (await catalog.totals()),
@@ -132,6 +140,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     http,
     admin: addresses.admin,
     socket: addresses.socket,
+    sending,
     logger,
     reload: next => {
       engine.replace(next)

@@ -28,9 +28,9 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const signals = listenForSignals(context)
   const config = requireConfiguration(context, values.config)
   const server = await start(config, context)
-  const { http, admin, socket, logger } = server
+  const { http, admin, socket, sending, logger } = server
   logger.info(
-    { version: VERSION, http, admin, socket, data: config.storage.rootDirectory },
+    { version: VERSION, http, admin, socket, sending, data: config.storage.rootDirectory },
     'serving',
   )
   signals.onReload(() => reload(server, context, values.config))
@@ -82,6 +82,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       version: VERSION,
       nodeVersion: context.nodeVersion,
       memoryBytes: context.memoryBytes,
+      native: context.native,
       bootId: readBootId(),
     })
   } catch (error) {

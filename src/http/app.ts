@@ -23,6 +23,7 @@ import {
 } from './limits.ts'
 import { createMemoryBudget } from './memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
+import type { Sendfile } from './sendfile.ts'
 import { createServe, type Serve } from './serve.ts'
 import type { Streams } from './streams.ts'
 import { createTakePlace } from './streams-place.ts'
@@ -52,6 +53,8 @@ export interface AppDeps {
   readonly options?: HttpOptions
   /** Default: plain HTTP. */
   readonly transport?: Transport
+  /** Default: blobs pass through this process. */
+  readonly sendfile?: Sendfile | undefined
 }
 
 export interface ListenOptions {
@@ -90,6 +93,7 @@ export function buildApp(deps: AppDeps): DataApp {
   let draining = false
   const serve = createServe({
     ...deps,
+    sendfile: deps.sendfile,
     noteRequest: createNoteRequest({ logger, metrics }),
     connections,
     memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES),

@@ -13,6 +13,8 @@ export interface RequestRecord {
   namespace: string | undefined
   source: SourceLabel
   sentBytes: number
+  /** While the kernel sends the body from its file: how much the client has taken, or undefined while nothing waits for it. */
+  takenBytes: (() => number | undefined) | undefined
   /** Body bytes of the request that were taken in. */
   receivedBytes: number
   /** Why it was refused or failed. */
@@ -57,6 +59,7 @@ export function createExchange(
       namespace: undefined,
       source: 'none',
       sentBytes: 0,
+      takenBytes: undefined,
       receivedBytes: 0,
       error: undefined,
       cut: false,

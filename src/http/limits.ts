@@ -38,6 +38,9 @@ export const BUSY_RETRY_AFTER_SECONDS = 1
 /** An answer whose first bytes are not here yet keeps its head back for so long: until then a failure can still be told as one. */
 export const HEAD_HELD_BACK_MS = 1_000
 
+/** Of a blob at least so much is sent by the kernel; below, reading and writing it costs less than handing it over. */
+export const SENDFILE_MIN_BYTES = 256 * 1024
+
 /** A body that nobody wants is read and dropped for so long, that its sender gets to read the answer before the connection ends. */
 export const LINGER_MS = 1_000
 

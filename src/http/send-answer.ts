@@ -5,11 +5,14 @@ import { type Exchange, hasBody } from './exchange.ts'
 import { isPrintable } from './header-text.ts'
 import { dropBody } from './linger.ts'
 import { sendBlob } from './send-blob.ts'
+import type { Sendfile } from './sendfile.ts'
 
 export interface SendDeps {
   readonly clock: Clock
   /** The process is stopping: connections end with their answer (R236). */
   readonly draining: () => boolean
+  /** Absent: blobs pass through this process. */
+  readonly sendfile: Sendfile | undefined
 }
 
 /**
@@ -26,7 +29,7 @@ export async function sendAnswer(
   const unwanted = hasBody(request) && exchange.body.read !== 'whole'
   const close = unwanted || deps.draining()
   const writeHead = () => response.writeHead(answer.status, headLines(exchange, answer, close))
-  if (body.kind === 'blob') return sendBlob({ exchange, body, writeHead, clock: deps.clock })
+  if (body.kind === 'blob') return sendBlob({ ...deps, exchange, body, writeHead })
 
   if (response.destroyed) return
   writeHead()

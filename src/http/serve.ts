@@ -16,6 +16,7 @@ import { breakBody } from './request-body.ts'
 import type { RequestIdOf } from './request-id.ts'
 import { sendAnswer } from './send-answer.ts'
 import type { TakePlace } from './streams-place.ts'
+import type { Sendfile } from './sendfile.ts'
 
 export interface ServeDeps {
   readonly registry: Registry
@@ -32,6 +33,7 @@ export interface ServeDeps {
   /** Requests at once before new ones are told to come back. */
   readonly requestsMax: number
   readonly draining: () => boolean
+  readonly sendfile: Sendfile | undefined
   /** Called when a request is over and the process is stopping. */
   readonly onIdle: () => void
 }

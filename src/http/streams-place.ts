@@ -43,6 +43,7 @@ async function takePlace(
 }
 
 function takenBytes({ response, record }: Exchange): number | undefined {
+  if (record.takenBytes !== undefined) return record.takenBytes()
   const waits = response.writableEnded ? !response.writableFinished : response.writableNeedDrain
   return waits ? record.sentBytes : undefined
 }

@@ -21,6 +21,8 @@ export interface TestEdgeOptions {
   readonly directory?: string
   /** Another one than the edge before on the same data had is another boot of the machine: a power cut. */
   readonly bootId?: string
+  /** May it load what was compiled at the installation? Default true. */
+  readonly native?: boolean
 }
 
 export interface TestEdge {
@@ -67,6 +69,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     nodeVersion: 'test',
     memoryBytes: 2 ** 33,
     bootId: options.bootId ?? 'test-boot',
+    native: options.native,
     logDestination: { write: log.write },
   })
   let stopped: Promise<void> | undefined
