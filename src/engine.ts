@@ -8,6 +8,7 @@ import { createDeliveries, type Deliveries } from './delivery/deliveries.ts'
 import type { Logger } from './observe/log.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
+import { createEpochs, type Epochs } from './registry/epochs.ts'
 import { createRegistry, type RunningRegistry } from './registry/registry.ts'
 import { createPolicies } from './registry/repository-policies.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
@@ -35,6 +36,7 @@ export interface Engine extends Content {
   readonly upstreams: Upstreams
   readonly deliveries: Pick<Deliveries, 'nudge'>
   readonly policies: RepositoryPolicies
+  readonly epochs: Epochs
   readonly maxStorageBytes: number
   /** Begins what works by itself. Call it once clients can be heard. */
   start(): void
@@ -47,7 +49,8 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   const { clock, note, undo } = deps
   let rules = createPolicies(config.repositories)
   const policies: RepositoryPolicies = { find: repository => rules.find(repository) }
-  const content = await openContent(config.storage, { ...deps, policies })
+  const epochs = createEpochs()
+  const content = await openContent(config.storage, { ...deps, policies, epochs })
   const maxStorageBytes = await maxContentBytes(config.storage, content.store)
   // What waits for an upstream is tried as soon as it answers somebody else again.
   const noteAndNudge: NoteEvent = event => {
@@ -86,6 +89,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     upstreams,
     deliveries,
     policies,
+    epochs,
     maxStorageBytes,
     start: () => {
       deliveries.start()
@@ -95,6 +99,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       upstreams.replace(next)
       rules = createPolicies(next.repositories)
       purge.replace(next.storage.uploadPurging)
+      epochs.bumpAll()
       // New credentials, another address, online again: any of them may be what something waits for.
       for (const { registry: host } of next.upstreams) deliveries.anew(host)
     },

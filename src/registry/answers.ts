@@ -13,6 +13,19 @@ import type { RepositoryPolicy } from './repository-policy.ts'
 export const SOURCES = ['hit', 'joined', 'miss', 'peer', 'stale', 'local'] as const
 export type Source = (typeof SOURCES)[number]
 
+/**
+ * How long the same question has the same answer, as long as the stamp of its repository is the same too (epochs.ts). Wall clock, in
+ * milliseconds: a clock that stands before `sinceMs` was set back, and then the question is to be asked again.
+ */
+export interface Repeatable {
+  /** For tags when the upstream last confirmed it: what `ageMs` counts from. */
+  readonly sinceMs: number
+  /** Before this the answer is as good as a new one. Infinity where only the stamp can end it. */
+  readonly untilMs: number
+  /** From `untilMs` to this it may be given at once, if somebody asks the question again meanwhile. */
+  readonly graceUntilMs: number
+}
+
 export interface ManifestAnswer {
   readonly digest: Digest
   readonly mediaType: string
@@ -24,12 +37,21 @@ export interface ManifestAnswer {
   readonly ageMs: number | undefined
   /** Texts for `Warning: 299`, already valid (R13). */
   readonly warnings: readonly string[]
+  /** Absent when the next one may get another answer. */
+  readonly repeatable?: Repeatable | undefined
 }
 
 export interface BlobHead {
   readonly digest: Digest
   readonly sizeBytes: number
   readonly source: Source
+  /** Absent when the next one may get another answer. */
+  readonly repeatable?: Repeatable | undefined
+}
+
+/** A blob in memory, whole, and hashed since it was read. */
+export interface BlobRead extends BlobHead {
+  readonly bytes: Uint8Array
 }
 
 /**
@@ -173,6 +195,17 @@ export interface Registry {
   ): Promise<BlobHead>
   /** Resolves when size and source are known, long before the bytes are. */
   pullBlob(repository: Repository, digest: Digest): Promise<BlobAnswer>
+  /**
+   * The whole blob at once, for whoever wants to keep it in memory. Undefined when it is not here for this repository, not right, or
+   * larger than `maxBytes`: `pullBlob` is for those. Asks nobody.
+   */
+  readWholeBlob(
+    repository: Repository,
+    digest: Digest,
+    options: { readonly maxBytes: number },
+  ): Promise<BlobRead | undefined>
+  /** Somebody was given this content from a memory of answers, and nothing here was asked. Cheap, and never throws. */
+  noteUse(digest: Digest): void
   listTags(repository: Repository, page: ListPage): Promise<TagsAnswer>
   listReferrers(
     repository: Repository,

@@ -24,6 +24,7 @@ import type { NoteEvent } from './ports/events.ts'
 import type { FactStore } from './ports/facts.ts'
 import type { UpstreamBlobHead } from './ports/upstream.ts'
 import { pullBlob } from './pull/pull-blob.ts'
+import { readWholeBlob } from './pull/read-whole-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
 import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
@@ -121,6 +122,9 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     pullManifest: (repository, request) => pullManifest(manifestDeps, repository, request),
     headBlob: (repository, digest, options) => headBlob(blobDeps, repository, digest, options),
     pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobDeps, repository, digest),
+    readWholeBlob: (repository, digest, options) =>
+      readWholeBlob(blobDeps, repository, { digest, ...options }),
+    noteUse: digest => catalog.noteUse(digest, clock.nowMs()),
     listTags: (repository, page) => listTags(listDeps, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
       listReferrers(listDeps, repository, { digest, artifactTypes }),

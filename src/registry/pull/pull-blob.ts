@@ -118,7 +118,7 @@ async function openHere(
 }
 
 /** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted. */
-async function noteUse(
+export async function noteUse(
   deps: PullBlobDeps,
   repository: Repository,
   blob: StoredBlob,

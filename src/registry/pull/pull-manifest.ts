@@ -4,6 +4,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import { accepts, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST } from '../../oci/media-type.ts'
 import { formatReference, type Repository, type Tag } from '../../oci/reference.ts'
 import type { ManifestAnswer, ManifestRequest } from '../answers.ts'
+import { alwaysFrom } from './freshness.ts'
 import type { ManifestContent } from './manifest-content.ts'
 import {
   answer,
@@ -11,6 +12,7 @@ import {
   get,
   type ManifestContext,
   type ManifestDeps,
+  repeatableHere,
   resolving,
   tagStory,
 } from './manifest-delivery.ts'
@@ -31,10 +33,12 @@ export async function pullManifest(
     const { reference } = request
     if (reference.kind === 'tag')
       return pullTagged({ ...deps, namespace }, repository, { ...request, tag: reference.tag })
-    const { content, source } = await get({ ...deps, namespace }, repository, reference.digest)
-    await assertDeliverable({ ...deps, namespace }, repository, content.fact)
-    noteServed({ ...deps, namespace }, repository, { request, content })
-    return answer(content, source)
+    const context = { ...deps, namespace }
+    const { content, source } = await get(context, repository, reference.digest)
+    await assertDeliverable(context, repository, content.fact)
+    noteServed(context, repository, { request, content })
+    const repeatable = source === 'hit' ? repeatableHere(context) : undefined
+    return { ...answer(content, source), repeatable }
   })
 }
 
@@ -79,7 +83,7 @@ export async function local(
   const digest = reference.kind === 'digest' ? reference.digest : tag?.digest
   const content = digest === undefined ? undefined : await deps.contents.here(repository, digest)
   if (content === undefined) throw notKeptHere(repository, formatReference(reference))
-  return answer(content, 'local')
+  return { ...answer(content, 'local'), repeatable: alwaysFrom() }
 }
 
 /** Names the other way to write the name, since a bare one never means Docker Hub here. */
