@@ -13,7 +13,8 @@ import { document, MEDIA_TYPES } from '../test/kit/image.ts'
 /** A config and layers; with their manifest ten blobs. */
 const BLOBS_OF_IMAGE = 9
 const PER_IMAGE = BLOBS_OF_IMAGE + 1
-const REPOSITORIES = 100
+/** So few that each has a page of tags at any size that is measured. */
+const REPOSITORIES = 10
 /** Images recorded at once: the catalog makes one transaction of what waits. */
 const AT_ONCE = 400
 const HOST = 'localhost'

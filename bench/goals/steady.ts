@@ -66,6 +66,18 @@ export const STEADY_GOALS: readonly Target[] = [
     what: 'memory grows as size to the power of',
     limit: { atMost: FLAT },
   }),
+  ownGrowth({
+    ...catalog,
+    measure: 'pullP99Ms',
+    what: 'p99 of a pull grows as size to the power of',
+    limit: { atMost: FLAT },
+  }),
+  ownGrowth({
+    ...catalog,
+    measure: 'pageMs',
+    what: 'a page of tags grows as size to the power of',
+    limit: { atMost: FLAT },
+  }),
   notYet('large-catalog', 'p99 of a hot pull during eviction of 1 % ≤ 2 × idle'),
   ownCount(
     {

@@ -15,7 +15,7 @@ const MEBIBYTE = 1024 * 1024
 const CLIENTS = 8
 const PULLS = 2_000
 const PAGES = 50
-const PAGE = 100
+const PAGE = 10
 /** Steps through all blobs without an order that a cache could guess; a prime that divides no size. */
 const STRIDE = 7_919
 
@@ -27,9 +27,9 @@ export const largeCatalog: Row = {
   title: 'A large catalog',
   rounds: { short: 2, full: 3 },
   method:
-    'Data directories of small blobs, a tenth of them manifests with a tag each, in a hundred repositories under `localhost`; made beforehand. ' +
+    'Data directories of small blobs, a tenth of them manifests with a tag each, in ten repositories under `localhost`; made beforehand. ' +
     'Ready is the first 200 to `GET /v2/`, with files that are in memory already. Then 2,000 blobs from all over the catalog are asked for by ' +
-    '8 clients, none twice, and a page of 100 tags 50 times. Eviction does not exist in this version: p99 is that of an idle server. The ' +
+    '8 clients, none twice, and a page of 10 tags 50 times. Eviction does not exist in this version: p99 is that of an idle server. The ' +
     'others keep no catalog and are not asked.',
   tables: [
     {

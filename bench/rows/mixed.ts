@@ -21,6 +21,9 @@ const SMALL_BATCH = 200
 const COLD_CLIENTS = 4
 const PUSH = { sizeBytes: MEBIBYTE, blobs: 4, atOnce: 2 } as const
 const STALLED = 50
+/** Between two turns of what takes a core by itself: a machine that has no time left says nothing of the server on it. */
+const HOT_PAUSE_MS = 500
+const SMALL_PAUSE_MS = 20
 /** Between two turns of what would fill the disk: cold pulls, pushes, readers that leave. */
 const PAUSE_MS = 1_000
 const PROBE_MS = 100
@@ -39,8 +42,8 @@ export const mixed: Row = {
   title: 'Ten minutes of everything at once',
   rounds: { short: 0, full: 1 },
   method:
-    `At once: ${HOT_CLIENTS} clients download a blob of 50 MB again and again; ${SMALL_CLIENTS} ask for manifests by tag and digest and for small ` +
-    `blobs as fast as they are answered; every second ${COLD_CLIENTS} clients pull a blob of 5 MB that nobody has seen, and ${PUSH.blobs} blobs ` +
+    `At once, with short pauses that leave some of the machine idle: ${HOT_CLIENTS} clients download a blob of 50 MB again and again; ` +
+    `${SMALL_CLIENTS} ask for manifests by tag and digest and for small blobs; every second ${COLD_CLIENTS} clients pull a blob of 5 MB that nobody has seen, and ${PUSH.blobs} blobs ` +
     `of 1 MiB are pushed; ${STALLED} readers stall, leave without a word, and others come. Health is asked ten times a second. Resident ` +
     'memory is looked at every two seconds; its slope is that of a straight line through all but the first 30 % of the time.',
   tables: [
@@ -153,6 +156,7 @@ async function runHot(scene: Scene, load: Load): Promise<void> {
     const path = blobPath(layers[0])
     const seen = await load.pull(server.url, [path, path, path, path], { clients: HOT_CLIENTS })
     count(tally, seen)
+    await wait(HOT_PAUSE_MS)
   }
 }
 
@@ -167,6 +171,7 @@ async function runSmall(scene: Scene, load: Load): Promise<void> {
     const { waitsMs, failures } = await load.ask(server.url, batch, SMALL_CLIENTS)
     tally.answers += waitsMs.length - failures
     tally.failures += failures
+    await wait(SMALL_PAUSE_MS)
   }
 }
 
