@@ -2,7 +2,7 @@
 // when its first client leaves, resumes after the upstream cut it and after a restart, and ends by its deadline.
 // What it is not: it decides nothing about rights, and it never talks to a client.
 import type { Digest } from '../../oci/digest.ts'
-import type { Repository } from '../../oci/reference.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { receive } from './fill-receive.ts'
@@ -108,7 +108,9 @@ export class Fill {
       const { declaredBytes = Number.POSITIVE_INFINITY } = this.task
       if (this.unasked === undefined) {
         this.#isQueued = slots.areTaken
-        await slots.take(declaredBytes, this.#stop.signal).finally(() => (this.#isQueued = false))
+        const group = repositoryKey(this.task.repository)
+        const turn = slots.take(declaredBytes, this.#stop.signal, group)
+        await turn.finally(() => (this.#isQueued = false))
       }
       this.#startedAtMs = this.#deps.clock.monotonicMs()
       outcome = await this.#fill().finally(() => {

@@ -1,6 +1,7 @@
 // The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them ended on a stop.
 import type { Digest } from '../../oci/digest.ts'
 import { Fill, type FillDeps, type FillTask } from './fill.ts'
+import { repositoryKey } from '../../oci/reference.ts'
 import type { Namespace } from '../namespaces.ts'
 import { Slots } from './slots.ts'
 import { unaskedIn } from './unasked.ts'
@@ -50,7 +51,8 @@ export class Fills {
   startUnasked(task: FillTask): Fill | undefined {
     if (this.#stopped !== undefined || this.find(task.digest) !== undefined) return undefined
     const fill = new Fill(this.#deps, task)
-    fill.unasked = unaskedIn(this.#slotsOf(task.namespace), reason => fill.stop(reason))
+    const slots = this.#slotsOf(task.namespace)
+    fill.unasked = unaskedIn(slots, repositoryKey(task.repository), reason => fill.stop(reason))
     if (fill.unasked === undefined) return undefined
     this.#begin(fill)
     return fill

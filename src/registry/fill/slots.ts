@@ -42,8 +42,8 @@ export class Slots {
   #taken = 0
   /** In the order of their coming. */
   readonly #queue: Waiting[] = []
-  /** How each loan is called back, in the order of their beginning. */
-  readonly #loans = new Set<() => void>()
+  /** In the order of their beginning. */
+  readonly #loans = new Set<{ readonly giveBack: () => void; readonly group: string | undefined }>()
   #isTurnOfAge = true
 
   constructor(atOnce: number, clock: Clock) {
@@ -58,10 +58,11 @@ export class Slots {
 
   /**
    * Waits for a place, as long as it takes: every place comes back, as whoever has one is bounded in time. `sizeBytes` orders the
-   * queue; equal sizes keep their order. Calls back the youngest place that is lent.
+   * queue; equal sizes keep their order. Calls back the youngest place that is lent, but none of the same `group`: whoever pulls an image
+   * needs what is fetched ahead of it as well, and to begin that again would cost more than its place brings.
    * @throws QueueError when too many wait; the signal's reason
    */
-  async take(sizeBytes: number, signal: AbortSignal): Promise<void> {
+  async take(sizeBytes: number, signal: AbortSignal, group?: string): Promise<void> {
     signal.throwIfAborted()
     if (!this.areTaken) {
       this.#taken += 1
@@ -80,7 +81,7 @@ export class Slots {
       const waiting = { sizeBytes, sinceMs: this.#clock.monotonicMs(), enter }
       this.#queue.push(waiting)
       signal.addEventListener('abort', leave, { once: true })
-      this.#callBack()
+      this.#callBack(group)
     })
   }
 
@@ -88,10 +89,10 @@ export class Slots {
    * A place that nobody needs now; undefined when there is none. `giveBack` is called at most once, when somebody waits for it: the
    * work MUST then end soon, and give the place back by `give` as ever.
    */
-  borrow(giveBack: () => void): Loan | undefined {
+  borrow(giveBack: () => void, group?: string): Loan | undefined {
     if (this.areTaken) return undefined
     this.#taken += 1
-    const loan = () => giveBack()
+    const loan = { giveBack, group }
     this.#loans.add(loan)
     return { keep: () => void this.#loans.delete(loan) }
   }
@@ -103,11 +104,13 @@ export class Slots {
     else next.enter()
   }
 
-  #callBack(): void {
-    const youngest = [...this.#loans].at(-1)
+  #callBack(group: string | undefined): void {
+    const youngest = [...this.#loans].findLast(
+      loan => loan.group === undefined || loan.group !== group,
+    )
     if (youngest === undefined) return
     this.#loans.delete(youngest)
-    youngest()
+    youngest.giveBack()
   }
 
   /**

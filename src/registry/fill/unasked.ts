@@ -10,14 +10,18 @@ export interface Unasked {
   keep(): void
 }
 
-/** With a place among `slots`; undefined when there is none to spare. `stop` ends the fill. */
-export function unaskedIn(slots: Slots, stop: (reason: Error) => void): Unasked | undefined {
+/** With a place among `slots`; undefined when there is none to spare. `group` is that of Slots.take, `stop` ends the fill. */
+export function unaskedIn(
+  slots: Slots,
+  group: string,
+  stop: (reason: Error) => void,
+): Unasked | undefined {
   let isGivenUp = false
   const giveUp = (reason: Error): void => {
     isGivenUp = true
     stop(reason)
   }
-  const loan = slots.borrow(() => giveUp(new Error('its place was needed')))
+  const loan = slots.borrow(() => giveUp(new Error('its place was needed')), group)
   if (loan === undefined) return undefined
   return {
     get isGivenUp() {

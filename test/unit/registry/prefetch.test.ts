@@ -17,6 +17,7 @@ import {
   readAll,
   repositoryOf,
 } from '../../kit/engine.ts'
+import { type Content, patternBlob } from '../../kit/content.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 
 const app = repositoryOf('library/app')
@@ -30,21 +31,22 @@ async function settle(): Promise<void> {
 
 interface Scene extends Omit<EngineOptions, 'upstream'> {
   readonly images: readonly Image[]
+  /** Blobs of no image. */
+  readonly others?: readonly Content[]
   /** Blobs come at once; else each when `release` is called, or its download is cut. Default true. */
   readonly atOnce?: boolean
   readonly health?: Partial<UpstreamHealth>
 }
 
 /** An engine before an upstream that holds `images`; `asked` are its blobs' digests in the order of their requests. */
-function createScene({ images, atOnce = true, health = {}, ...options }: Scene) {
+function createScene({ images, others = [], atOnce = true, health = {}, ...options }: Scene) {
   const asked: Digest[] = []
   const cut: Digest[] = []
   const manifests: string[] = []
   const held: (() => void)[] = []
   const all = images.flatMap(image => [image, ...image.children])
-  const contents = new Map(
-    all.flatMap(({ config, layers }) => [config, ...layers]).map(each => [each.digest, each]),
-  )
+  const blobs = all.flatMap(({ config, layers }) => [config, ...layers])
+  const contents = new Map([...blobs, ...others].map(each => [each.digest, each]))
   const upstream: Partial<Upstream> = {
     getManifest: async (_name, reference) => {
       manifests.push(formatReference(reference))
@@ -63,9 +65,13 @@ function createScene({ images, atOnce = true, health = {}, ...options }: Scene) 
       const answer = blobAnswer([bytes.subarray(offset)], { offset, totalBytes: bytes.length })
       if (atOnce) return answer
       await new Promise<void>((resolve, reject) => {
-        held.push(resolve)
+        let isGiven = false
+        held.push(() => {
+          isGiven = true
+          resolve()
+        })
         signal?.addEventListener('abort', () => {
-          cut.push(digest)
+          if (!isGiven) cut.push(digest)
           reject(signal.reason as Error)
         })
       })
@@ -206,21 +212,40 @@ t.test('prefetch: what a client reads keeps the rest of its image alive', async 
 
 t.test('prefetch: a client that waits for a place is given one of those', async t => {
   const image = makeImage({ seed: 'places', layers: [MiB, MiB, MiB] })
-  const other = makeImage({ seed: 'other', layers: [MiB] })
-  const scene = createScene({ images: [image, other], atOnce: false, fillsAtOnce: 2 })
+  const other = patternBlob('of another repository', MiB)
+  const scene = createScene({
+    images: [image],
+    others: [other],
+    atOnce: false,
+    fillsAtOnce: 2,
+  })
   await scene.manifest(image)
   await settle()
   t.equal(scene.asked.length, 2, 'no more than there are places')
-  const wanted = other.layers[0]?.digest ?? other.config.digest
-  const coming = scene.registry.pullBlob(app, wanted)
+  const wanted = other.digest
+  const coming = scene.registry.pullBlob(repositoryOf('library/other'), wanted)
   await settle()
   t.same(scene.cut, [scene.asked[1]], 'the younger gives way')
   t.equal(scene.asked[2], wanted)
-  await scene.release()
-  await scene.release()
+  for (let n = 0; n < 4; n += 1) await scene.release()
   t.equal((await readAll(await coming)).length, MiB)
   const fetched = scene.asked.filter(digest => digest !== wanted)
   t.same(new Set(fetched), new Set(digestsOf(image)), 'and comes again when there are places')
+})
+
+t.test('prefetch: whoever waits for one of the same image cuts none of it', async t => {
+  const image = makeImage({ seed: 'same', layers: [MiB, MiB, MiB] })
+  const scene = createScene({ images: [image], atOnce: false, fillsAtOnce: 2 })
+  await scene.manifest(image)
+  await settle()
+  const last = image.layers[2]?.digest ?? image.config.digest
+  const coming = scene.registry.pullBlob(app, last)
+  await settle()
+  for (let n = 0; n < 4; n += 1) await scene.release()
+  t.equal((await readAll(await coming)).length, MiB)
+  t.same(scene.cut, [])
+  t.equal(scene.asked[2], last, 'it is next, before the others')
+  t.equal(scene.asked.length, 4)
 })
 
 t.test('prefetch: who asks for a blob that is being stopped gets it', async t => {

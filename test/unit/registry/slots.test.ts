@@ -102,3 +102,13 @@ t.test('a place that somebody came for is not called back', async t => {
   void slots.take(1, never)
   t.same(called, [])
 })
+
+t.test('a place that is lent to the same group is left to it', async t => {
+  const slots = new Slots(2, createManualClock())
+  const called: string[] = []
+  slots.borrow(() => called.push('of another'), 'other')
+  slots.borrow(() => called.push('of the same'), 'app')
+  void slots.take(1, never, 'app')
+  void slots.take(1, never, 'app')
+  t.same(called, ['of another'])
+})
