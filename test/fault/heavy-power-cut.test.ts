@@ -33,7 +33,7 @@ const QUEUED = {
   upstreams: { 'registry.test': { url: 'http://127.0.0.1:9', http: true } },
   config: {
     default: 'localhost',
-    repositories: [{ match: 'registry.test/**', push: 'queue' }],
+    repositories: [{ match: 'registry.test/**', push: 'queue', delete: true }],
     // The image is small: the reserve for everything else is not to decide the test.
     storage: { maxsize: '100%' },
   },

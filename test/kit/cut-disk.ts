@@ -1,7 +1,7 @@
 // An ext4 file system whose power can be cut: an image in memory behind a loop device, shut down by the kernel as it stands, without
 // its journal being written. What was not synced is gone; what was, is there after the next mount. Takes root and Linux.
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -42,7 +42,11 @@ export async function mountCutDisk(sizeMiB: number): Promise<CutDisk> {
     path,
     cut: async () => void (await run('perl', ['-e', SHUT_DOWN, path])),
     comeBack: async () => {
+      // A copy: the kernel mounts an image as it was shut down while a namespace of somebody else still has it mounted.
+      const next = join(image, 'next')
+      await run('cp', ['--sparse=always', file, next])
       await run('umount', [path])
+      await rename(next, file)
       await mount()
     },
     unmount: async () => {

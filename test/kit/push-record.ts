@@ -1,10 +1,22 @@
 // Pushing without end, and what was acknowledged meanwhile: the judge of whether a crash lost any of it.
 import { randomFillSync } from 'node:crypto'
 import { digestOf } from '../../src/oci/digest.ts'
-import { createPushClient, manifestOver, type PushClient } from './push-client.ts'
+import {
+  createPushClient,
+  manifestOver,
+  type PushClient,
+  type SmallManifest,
+} from './push-client.ts'
 import type { Random } from './seeded.ts'
 
 const LAYER_BYTES = [1_000, 200_000] as const
+/** Of each repository, to be pushed again. */
+const DELETED_MAX = 8
+
+export interface SmallImage {
+  readonly blobs: readonly Buffer[]
+  readonly manifest: SmallManifest
+}
 
 interface TagState {
   /** The last one that was acknowledged. */
@@ -25,6 +37,8 @@ export class PushRecord {
   readonly #gone = new Set<string>()
   readonly #tags = new Map<string, TagState>()
   readonly #queued = new Set<string>()
+  /** By repository: what was deleted last. */
+  readonly #deleted = new Map<string, SmallImage[]>()
   readonly #watchers = new Set<() => void>()
   #count = 0
 
@@ -39,8 +53,10 @@ export class PushRecord {
       await new Promise<void>(resolve => this.#watchers.add(() => resolve()))
   }
 
-  begun(repository: string, tag: string, digest: string): void {
-    this.#tag(repository, tag).doubtful.add(digest)
+  /** From now on it may be there or not, also when it was deleted before. `tag`: none when it is pushed by its digest. */
+  begun(repository: string, tag: string | undefined, digest: string): void {
+    if (tag !== undefined) this.#tag(repository, tag).doubtful.add(digest)
+    this.#gone.delete(manifestPath(repository, digest))
   }
 
   blobAcknowledged(repository: string, digest: string): void {
@@ -52,7 +68,7 @@ export class PushRecord {
 
   manifestAcknowledged(
     repository: string,
-    tag: string,
+    tag: string | undefined,
     { digest, blobs }: { digest: string; blobs: readonly string[] },
   ): void {
     const path = manifestPath(repository, digest)
@@ -60,9 +76,11 @@ export class PushRecord {
     const listed = blobs.map(blob => blobPath(repository, blob))
     this.#listed.set(path, listed)
     for (const each of listed) this.#unlisted.delete(each)
-    const state = this.#tag(repository, tag)
-    state.acknowledged = digest
-    state.doubtful.clear()
+    if (tag !== undefined) {
+      const state = this.#tag(repository, tag)
+      state.acknowledged = digest
+      state.doubtful.clear()
+    }
     if (!repository.startsWith('localhost/')) this.#queued.add(`${repository}@${digest}`)
     this.#counted()
   }
@@ -72,11 +90,21 @@ export class PushRecord {
     const path = manifestPath(repository, digest)
     this.#paths.delete(path)
     for (const each of this.#listed.get(path) ?? []) this.#unlisted.add(each)
+    this.#queued.delete(`${repository}@${digest}`)
   }
 
-  deleteAcknowledged(repository: string, digest: string): void {
-    this.#gone.add(manifestPath(repository, digest))
+  deleteAcknowledged(repository: string, image: SmallImage): void {
+    this.#gone.add(manifestPath(repository, image.manifest.digest))
+    const deleted = this.#deleted.get(repository) ?? []
+    this.#deleted.set(repository, [...deleted, image].slice(-DELETED_MAX))
     this.#counted()
+  }
+
+  /** One that was deleted here, in this or an earlier run; undefined while there is none. Not given twice until it is deleted again. */
+  takeDeleted(repository: string, random: Random): SmallImage | undefined {
+    const deleted = this.#deleted.get(repository) ?? []
+    const [taken] = deleted.splice(random.below(Math.max(1, deleted.length)), 1)
+    return taken
   }
 
   /** The catalog was taken away: what it alone knew is not asked for any more. */
@@ -163,17 +191,11 @@ export function pushForever(url: string, options: PushForever): () => Promise<vo
   let stopped = false
   const writers = Array.from({ length: options.writers }, async (_, writer) => {
     const client = createPushClient(url)
+    const before = new Map<string, SmallImage>()
     try {
-      let before: string | undefined
       for (let turn = 0; !stopped; turn += 1) {
-        const isLocal = turn % 2 === 0
-        const repository = `${isLocal ? 'localhost' : 'registry.test'}/team/w${writer}`
-        const digest = await pushOne(client, repository, options)
-        if (!isLocal) continue
-        // The tag has moved on from it.
-        if (before !== undefined && options.random.below(2) === 0)
-          await deleteOne(client, repository, { digest: before, record: options.record })
-        before = digest
+        const repository = `${turn % 2 === 0 ? 'localhost' : 'registry.test'}/team/w${writer}`
+        await pushNext(client, { repository, before }, options)
       }
     } catch {
       // The edge is gone: what was not answered was not acknowledged.
@@ -187,36 +209,65 @@ export function pushForever(url: string, options: PushForever): () => Promise<vo
   }
 }
 
-/** A small image under the tag `latest`. @throws when the edge does not answer, or refuses */
-async function pushOne(
+/** A new image, or one that was deleted before; then perhaps a delete of what it is not. @throws as pushOne */
+async function pushNext(
   client: PushClient,
-  repository: string,
-  { record, random }: PushForever,
-): Promise<string> {
+  { repository, before }: { repository: string; before: Map<string, SmallImage> },
+  options: PushForever,
+): Promise<void> {
+  const { record, random } = options
+  const again = random.below(2) === 0 ? record.takeDeleted(repository, random) : undefined
+  const image = again ?? newImage(random)
+  const tag = again === undefined || random.below(3) > 0 ? 'latest' : undefined
+  await pushOne(client, { repository, tag, image }, record)
+  // The tag has moved on from the one, and never came to the other.
+  const left = tag === undefined ? image : before.get(repository)
+  if (left !== undefined && random.below(2) === 0)
+    await deleteOne(client, { repository, image: left }, record)
+  if (tag !== undefined) before.set(repository, image)
+}
+
+function newImage(random: Random): SmallImage {
   const layer = randomFillSync(Buffer.alloc(random.between(...LAYER_BYTES)))
   const config = Buffer.from(JSON.stringify({ layer: digestOf(layer) }))
-  for (const blob of [layer, config]) {
+  return { blobs: [layer, config], manifest: manifestOver(config, [layer]) }
+}
+
+interface Pushed {
+  readonly repository: string
+  /** By digest when there is none. */
+  readonly tag: string | undefined
+  readonly image: SmallImage
+}
+
+/** @throws when the edge does not answer, or refuses */
+async function pushOne(
+  client: PushClient,
+  { repository, tag, image: { blobs, manifest } }: Pushed,
+  record: PushRecord,
+): Promise<void> {
+  for (const blob of blobs) {
     const { status, body } = await client.blob(repository, blob)
     if (status !== 201) throw new Error(`blob: ${status} ${body}`)
     record.blobAcknowledged(repository, digestOf(blob))
   }
-  const manifest = manifestOver(config, [layer])
-  record.begun(repository, 'latest', manifest.digest)
-  const { status, body } = await client.manifest(repository, 'latest', manifest)
+  const { digest } = manifest
+  record.begun(repository, tag, digest)
+  const { status, body } = await client.manifest(repository, tag ?? digest, manifest)
   if (status !== 201) throw new Error(`manifest: ${status} ${body}`)
-  const blobs = [layer, config].map(blob => digestOf(blob))
-  record.manifestAcknowledged(repository, 'latest', { digest: manifest.digest, blobs })
-  return manifest.digest
+  const digests = blobs.map(blob => digestOf(blob))
+  record.manifestAcknowledged(repository, tag, { digest, blobs: digests })
 }
 
 /** @throws when the edge does not answer, or refuses */
 async function deleteOne(
   client: PushClient,
-  repository: string,
-  { digest, record }: { digest: string; record: PushRecord },
+  { repository, image }: { repository: string; image: SmallImage },
+  record: PushRecord,
 ): Promise<void> {
+  const { digest } = image.manifest
   record.deleteBegun(repository, digest)
   const { status, body } = await client.send('DELETE', manifestPath(repository, digest))
   if (status !== 202) throw new Error(`delete: ${status} ${body}`)
-  record.deleteAcknowledged(repository, digest)
+  record.deleteAcknowledged(repository, image)
 }
