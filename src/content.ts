@@ -11,6 +11,7 @@ import type { Catalog } from './registry/ports/catalog.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import type { FactStore } from './registry/ports/facts.ts'
+import type { ComparedFacts } from './registry/rebuild/compare-facts.ts'
 import { rebuildCatalog } from './registry/rebuild/rebuild-catalog.ts'
 import { recover } from './registry/rebuild/recovery.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
@@ -21,6 +22,8 @@ export interface Content {
   readonly catalog: Catalog
   readonly store: BlobStore
   readonly facts: FactStore
+  /** Compares facts with the catalog, beside the traffic, when the process before has not ended in order. Call it once, when serving. */
+  compareFacts(compare: (signal: AbortSignal) => Promise<ComparedFacts>): void
 }
 
 export interface ContentDeps {
@@ -44,7 +47,12 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const catalog = withEpochs(opened, deps.epochs)
   const { blobs: store, facts } = await openFilesystemStore({ directory, note, clock, bootId })
   const parts = { store, catalog, clock, note }
-  await rebuild({ ...parts, facts, policies: deps.policies }, logger)
+  const isBuilt = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
+  let isCompared = opened.compared || isBuilt
+  // Nothing changes facts any more by then.
+  undo.push(async () => {
+    if (isCompared && !facts.hasFailed) await opened.markCompared()
+  })
   const report = await recover(parts, { full: false })
   logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
@@ -56,17 +64,47 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
       return recovered
     })
   }
-  return { catalog, store, facts }
+  const compareFacts: Content['compareFacts'] = compare => {
+    if (isCompared) return
+    const stopping = new AbortController()
+    const compared = comparing(() => compare(stopping.signal), { logger, signal: stopping.signal })
+    undo.push(async () => {
+      stopping.abort(new Error('this edge is stopping'))
+      isCompared = await compared
+    })
+  }
+  return { catalog, store, facts, compareFacts }
 }
 
 /** Before anybody asks: what was pushed must not be missing for a moment, nor what was deleted be back for one. */
-async function rebuild(parts: Parameters<typeof rebuildCatalog>[0], logger: Logger): Promise<void> {
+async function rebuild(
+  parts: Parameters<typeof rebuildCatalog>[0],
+  logger: Logger,
+): Promise<boolean> {
   const { isDone, ...report } = await rebuildCatalog(parts)
-  if (!isDone) return
+  if (!isDone) return false
   const { manifests, tags, deletes, deliveries, lost } = report
   const isNew = manifests + tags + deletes + deliveries + lost === 0
   const level = isNew ? 'debug' : 'warn'
   logger[level](report, 'the catalog was built from what is kept beside the content')
+  return true
+}
+
+/** Resolves to whether it came to its end. */
+async function comparing(
+  compare: () => Promise<ComparedFacts>,
+  { logger, signal }: { logger: Logger; signal: AbortSignal },
+): Promise<boolean> {
+  try {
+    const report = await compare()
+    const level = report.mended > 0 ? 'warn' : 'debug'
+    logger[level]({ ...report }, 'what is kept beside the content was compared with the catalog')
+    return true
+  } catch (error) {
+    // Unfinished, it begins again at the next start.
+    if (!signal.aborted) logger.error({ err: error }, 'facts and catalog could not be compared')
+    return false
+  }
 }
 
 async function recoverWhole(

@@ -92,6 +92,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     epochs,
     maxStorageBytes,
     start: () => {
+      content.compareFacts(signal => registry.compareFacts(signal))
       deliveries.start()
       purge.start()
     },

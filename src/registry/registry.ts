@@ -23,6 +23,7 @@ import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import type { FactStore } from './ports/facts.ts'
 import type { UpstreamBlobHead } from './ports/upstream.ts'
+import { compareFacts, type ComparedFacts } from './rebuild/compare-facts.ts'
 import { pullBlob } from './pull/pull-blob.ts'
 import { readWholeBlob } from './pull/read-whole-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
@@ -73,6 +74,8 @@ export interface RunningRegistry extends Registry {
    * @throws StoreError
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
+  /** See rebuild/compare-facts.ts; to be run once after a start. @throws StoreError; the signal's reason */
+  compareFacts(signal: AbortSignal): Promise<ComparedFacts>
   /** Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks any more. */
   stop(): Promise<void>
 }
@@ -151,6 +154,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     delivered: (repository, what) => showAtUpstream(manifestPushDeps, repository, what),
     settled: async digest => fills.find(digest)?.over,
     purgeUploads: options => purgeUploads(pushDeps, options),
+    compareFacts: signal => compareFacts({ ...deps, turns, presence }, signal),
     stop: async () => {
       prefetch.stop()
       await Promise.all([fills.stop(), uploads.stop()])

@@ -21,6 +21,9 @@ export function createMemoryFacts(
     async remove(identities) {
       for (const identity of identities) disk.facts.delete(factName(identity))
     },
+    async has(identity) {
+      return disk.facts.has(factName(identity))
+    },
     async *list(): AsyncGenerator<Fact> {
       for (const [name, text] of disk.facts) {
         const fact = parseFact(name, text)

@@ -124,6 +124,19 @@ function written(t: Test, makeFacts: MakeFacts): void {
     },
   )
 
+  t.test('facts: whether there is one is told by its identity alone', async t => {
+    const { facts, spoil } = await makeFacts(t)
+    await facts.write([MANIFEST, tagged(ONE, 1)])
+    t.equal(await facts.has(MANIFEST), true)
+    t.equal(await facts.has({ kind: 'tag', repository: HERE, tag: LATEST }), true)
+    t.equal(await facts.has({ kind: 'tag', repository: THERE, tag: LATEST }), false)
+    t.equal(await facts.has(DELETED), false)
+    await spoil(MANIFEST, '?')
+    t.equal(await facts.has(MANIFEST), true, 'also one that cannot be read')
+    await facts.remove([MANIFEST])
+    t.equal(await facts.has(MANIFEST), false)
+  })
+
   t.test('facts: an outbox entry of full length is taken, a longer fact is not', async t => {
     const { facts } = await makeFacts(t)
     const longest = delivery(1, '"'.repeat(64 * 1024 - 1024))

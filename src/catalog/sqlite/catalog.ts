@@ -36,12 +36,15 @@ export interface SqliteCatalogParts {
 export class SqliteCatalog implements Catalog {
   /** Where a damaged predecessor was moved; undefined once markRecovered was called in this or an earlier process. */
   readonly damagedPredecessor: string | undefined
+  /** The process before this one has said by `markCompared` that the facts say what is in here. */
+  readonly compared: boolean
   readonly #reader: Reader
   readonly #writer: Writer
   readonly #lock: { release(): void }
   readonly #uses: Uses
   readonly #sequence: Sequence
   #rebuilt: boolean
+  #hasFailed = false
   #closing: Promise<void> | undefined
 
   constructor({ reader, writer, lock, clock }: SqliteCatalogParts) {
@@ -53,6 +56,7 @@ export class SqliteCatalog implements Catalog {
       this.#write({ kind: 'reserve sequence', end }),
     )
     this.#rebuilt = reader.isRebuilt()
+    this.compared = reader.isCompared()
     this.damagedPredecessor = reader.damagedPredecessor()
   }
 
@@ -222,6 +226,11 @@ export class SqliteCatalog implements Catalog {
     return this.#write({ kind: 'mark recovered' })
   }
 
+  /** For the end, when nothing changes facts any more. No effect after a write that failed: who began it may have left facts behind. */
+  async markCompared(): Promise<void> {
+    if (!this.#hasFailed) await this.#write({ kind: 'mark compared' })
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -245,10 +254,15 @@ export class SqliteCatalog implements Catalog {
     }
   }
 
-  #write(operation: Operation): Promise<void> {
+  async #write(operation: Operation): Promise<void> {
     // What was noted goes along with the next commit, and before it: the order of the calls holds for uses too.
     if (this.#closing === undefined) void this.#writeUses()
-    return this.#writer.write(operation)
+    try {
+      await this.#writer.write(operation)
+    } catch (error) {
+      this.#hasFailed = true
+      throw error
+    }
   }
 
   async #writeUses(): Promise<void> {

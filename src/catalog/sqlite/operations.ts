@@ -67,6 +67,7 @@ export type Operation =
     }
   | { readonly kind: 'reserve sequence'; readonly end: number }
   | { readonly kind: 'mark rebuilt' }
+  | { readonly kind: 'mark compared' }
   | { readonly kind: 'mark recovered' }
 
 /** Prepares every statement once; the function it returns carries out one operation. */
@@ -126,6 +127,9 @@ export function prepareOperations(database: Database): (operation: Operation) =>
         return
       case 'mark rebuilt':
         sql.markRebuilt.run()
+        return
+      case 'mark compared':
+        sql.markCompared.run()
         return
       case 'mark recovered':
         sql.markRecovered.run()

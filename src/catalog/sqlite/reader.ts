@@ -134,6 +134,11 @@ export class Reader {
     return this.#sql.rebuilt.get() !== undefined
   }
 
+  /** Has the process that reserved the last range ended with `mark compared`? */
+  isCompared(): boolean {
+    return this.#sql.compared.get() !== undefined
+  }
+
   /** Where a damaged predecessor was moved, until someone says that recovery is done. */
   damagedPredecessor(): string | undefined {
     return this.#sql.damaged.get() as string | undefined
@@ -208,6 +213,10 @@ function prepareReads(database: Database) {
     ),
     sequence: one(`SELECT value FROM meta WHERE key = 'sequence'`),
     rebuilt: one(`SELECT 1 FROM meta WHERE key = 'rebuilt'`),
+    compared: one(
+      `SELECT 1 FROM meta mark JOIN meta sequence ON sequence.key = 'sequence' AND sequence.value = mark.value
+       WHERE mark.key = 'facts compared'`,
+    ),
     damaged: one(`SELECT value FROM meta WHERE key = 'damaged predecessor'`),
   }
 }

@@ -140,6 +140,11 @@ export function prepareWrites(database: Database) {
        ON CONFLICT DO UPDATE SET value = max(value, excluded.value)`,
     ),
     markRebuilt: row(`INSERT INTO meta (key, value) VALUES ('rebuilt', 1) ON CONFLICT DO NOTHING`),
+    // By the range of numbers that every start goes beyond: so no start, of whichever version, has to take the mark away.
+    markCompared: row(
+      `INSERT INTO meta (key, value) SELECT 'facts compared', value FROM meta WHERE key = 'sequence'
+       ON CONFLICT DO UPDATE SET value = excluded.value`,
+    ),
     markRecovered: row(`DELETE FROM meta WHERE key = 'damaged predecessor'`),
     upsertList: row(
       `INSERT INTO list (repository, key, body, checked_at) VALUES (?, ?, ?, ?)

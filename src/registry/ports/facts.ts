@@ -1,6 +1,6 @@
 // The port to kept facts: what clients were told is kept, written beside the content so that a lost catalog loses none of it
 // (which tag points where, which manifest belongs to which repository, what is still to be delivered, what was deleted).
-// The catalog is right while it lives; this is what it is built from again when it does not.
+// The catalog is right while it lives; this is what it is built from again when it does not, and is compared with it after a start.
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { NewDelivery } from './catalog.ts'
@@ -49,6 +49,8 @@ export interface FactStore {
   write(facts: readonly Fact[]): Promise<void>
   /** Removes them, durably. No effect for those that are not there. Ordered with `write` as that is. @throws StoreError io */
   remove(identities: readonly FactIdentity[]): Promise<void>
+  /** Whether there is one, whatever it says and whether or not it can be read. @throws StoreError io */
+  has(identity: FactIdentity): Promise<boolean>
   /** Every fact that can be read, in no order. What cannot be read is told by an event and left. @throws StoreError io */
   list(): AsyncIterable<Fact>
 }

@@ -69,8 +69,9 @@ async function manifestFact(
   catalog: Catalog,
   { kind, repository, digest }: Extract<FactIdentity, { kind: 'manifest' }>,
 ): Promise<Fact | undefined> {
-  const known = await catalog.findManifest(parseRepositoryKey(repository), digest)
+  // Not the manifest itself, with all its edges.
   const content = await catalog.findContent(digest)
-  if (known === undefined || content?.contentClass !== 'kept') return undefined
-  return { kind, repository, digest, mediaType: known.mediaType, atMs: content.createdAtMs }
+  if (content?.mediaType === undefined || content.contentClass !== 'kept') return undefined
+  if (!(await catalog.isMember(parseRepositoryKey(repository), digest))) return undefined
+  return { kind, repository, digest, mediaType: content.mediaType, atMs: content.createdAtMs }
 }

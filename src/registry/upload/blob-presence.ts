@@ -75,6 +75,15 @@ export class BlobPresence {
     await inTurns()
   }
 
+  /** Runs `work` while nothing is recorded or removed of this content. MUST run in the repository's turn. */
+  alone<Result>(
+    repository: Repository,
+    digest: Digest,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    return this.#turns.take(turnOf(repository, digest), work)
+  }
+
   async #absent(repository: Repository, digests: readonly Digest[]): Promise<readonly Digest[]> {
     const { catalog } = this.#deps
     return filterFew(

@@ -26,11 +26,17 @@ export class FilesystemFacts implements FactStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #directory: DirectorySync
+  #hasFailed = false
 
   /** The directories are there. */
   constructor(disk: Disk) {
     this.#disk = disk
     this.#directory = new DirectorySync(disk.layout.facts)
+  }
+
+  /** Any fact may say what was not to be said: a change could not be carried out. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   async write(facts: readonly Fact[]): Promise<void> {
@@ -49,6 +55,15 @@ export class FilesystemFacts implements FactStore {
       const isRemoved = await unlink(path).then(() => true, ignoreMissing)
       if (isRemoved) this.#directory.touch()
     })
+  }
+
+  async has(identity: FactIdentity): Promise<boolean> {
+    const path = factPath(this.#disk.layout, factName(identity))
+    return attempt(
+      this.#disk,
+      'look for a kept fact',
+      async () => (await lstat(path).catch(ignoreMissing)) !== undefined,
+    )
   }
 
   async *list(): AsyncGenerator<Fact> {
@@ -83,6 +98,9 @@ export class FilesystemFacts implements FactStore {
       await Promise.allSettled(changes)
       await Promise.all(changes)
       await this.#directory.settle()
+    }).catch((error: unknown) => {
+      this.#hasFailed = true
+      throw error
     })
   }
 

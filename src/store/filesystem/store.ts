@@ -45,7 +45,7 @@ export interface FilesystemStoreOptions {
 /** What one data directory holds beside the catalog. */
 export interface FilesystemStores {
   readonly blobs: BlobStore
-  readonly facts: FactStore
+  readonly facts: FactStore & Pick<FilesystemFacts, 'hasFailed'>
 }
 
 /** Prepares the directory and sweeps what an earlier process left. @throws StoreError io, full */

@@ -53,6 +53,29 @@ t.test('a second process is told which directory is taken and what to do', async
   await t.rejects(openCatalog(t, directory), { name: 'StoreError', failure: 'busy' })
 })
 
+t.test(
+  'that facts were compared holds until the next start, however that process ends',
+  async t => {
+    const directory = t.testdir({})
+    const { catalog } = await openCatalog(t, directory)
+    t.equal(catalog.compared, false, 'a new one')
+    await catalog.markCompared()
+    await catalog.close()
+    const next = (await openCatalog(t, directory)).catalog
+    t.equal(next.compared, true)
+    await next.recordTag(alpine, latest, digestNamed('x'), { checkedAtMs: 1 })
+    await next.close()
+    const after = (await openCatalog(t, directory)).catalog
+    t.equal(after.compared, false, 'the one before said nothing at its end')
+    const refused = { checkedAtMs: 'soon' as never }
+    await t.rejects(after.recordTag(alpine, latest, digestNamed('y'), refused))
+    await after.markCompared()
+    await after.close()
+    const last = (await openCatalog(t, directory)).catalog
+    t.equal(last.compared, false, 'nor does one in which a write failed')
+  },
+)
+
 t.test('a damaged catalog is kept as evidence, and a new one begins', async t => {
   const damages: Record<string, (file: string) => void> = {
     'a zeroed page': file => overwrite(file, 5 * PAGE_BYTES, Buffer.alloc(PAGE_BYTES)),

@@ -2,148 +2,22 @@
 // and a catalog built from the facts says the same. Method: the engine over in-memory twins whose writes break at call k, for every k
 // that there is and in each way of breaking.
 import t, { type Test } from 'tap'
-import type { Digest } from '../../../src/oci/digest.ts'
-import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
-import type { Registry } from '../../../src/registry/answers.ts'
-import { parseDelivery } from '../../../src/registry/deliveries.ts'
-import type { Catalog } from '../../../src/registry/ports/catalog.ts'
-import { type Break, BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
-import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
+import { repositoryKey } from '../../../src/oci/reference.ts'
+import { type Break, BREAKS } from '../../kit/breaking-ports.ts'
+import {
+  begin,
+  carriedOf,
+  MODES,
+  type Mode,
+  OPERATIONS,
+  type Operation,
+  pointsTo,
+  reference,
+  rulesOf,
+} from '../../kit/cut-off-pushes.ts'
+import { createEngine, type Engine } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
-import { makeImage, makeIndex } from '../../kit/image.ts'
-import { digested, pushDocument, pushParts, tagged } from '../../kit/push-image.ts'
-import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
-
-const older = makeImage({ seed: 'older', layers: [10] })
-const newer = makeImage({ seed: 'newer', layers: [10] })
-const index = makeIndex([newer])
-const OLD = older.manifest.digest
-const NEW = index.manifest.digest
-const { reference } = tagged('v1')
-
-const MODES = [
-  { push: 'store', repository: localOf('team/app') },
-  { push: 'queue', repository: repositoryOf('team/app') },
-] as const
-type Mode = (typeof MODES)[number]
-
-interface Operation {
-  readonly name: string
-  run(registry: Registry, repository: Repository): Promise<unknown>
-  /** Where the tag may point when it was cut off. */
-  readonly outcomes: readonly (Digest | undefined)[]
-  /** Two tags that one push gave, when it begins; default one. */
-  readonly isTwice?: boolean
-  /** What the tag is to point to was here before and was deleted; default it never was. */
-  readonly isDeleted?: boolean
-  /** And when it was tried again. */
-  readonly done: Digest | undefined
-}
-
-const OPERATIONS: readonly Operation[] = [
-  {
-    name: 'a push by tag',
-    run: (registry, repository) =>
-      pushDocument(registry, repository, { document: index.manifest, reference: 'v1' }),
-    outcomes: [OLD, NEW],
-    done: NEW,
-  },
-  {
-    name: 'a push with tags',
-    run: (registry, repository) =>
-      pushDocument(registry, repository, { document: index.manifest, tags: ['v1', 'v2'] }),
-    outcomes: [OLD, NEW],
-    done: NEW,
-  },
-  {
-    name: 'a delete of a tag',
-    run: (registry, repository) => registry.deleteManifest(repository, reference),
-    outcomes: [OLD, undefined],
-    done: undefined,
-  },
-  {
-    name: 'a delete of one of two tags',
-    run: (registry, repository) => registry.deleteManifest(repository, reference),
-    isTwice: true,
-    outcomes: [OLD, undefined],
-    done: undefined,
-  },
-  {
-    name: 'a delete of a manifest',
-    run: (registry, repository) => registry.deleteManifest(repository, digested(OLD).reference),
-    outcomes: [OLD, undefined],
-    done: undefined,
-  },
-  {
-    name: 'a delete of a manifest with two tags',
-    run: (registry, repository) => registry.deleteManifest(repository, digested(OLD).reference),
-    isTwice: true,
-    outcomes: [OLD, undefined],
-    done: undefined,
-  },
-  {
-    name: 'a push by tag of what was deleted',
-    run: (registry, repository) =>
-      pushDocument(registry, repository, { document: index.manifest, reference: 'v1' }),
-    isDeleted: true,
-    outcomes: [OLD, NEW],
-    done: NEW,
-  },
-  {
-    name: 'a push with tags of what was deleted',
-    run: (registry, repository) =>
-      pushDocument(registry, repository, { document: index.manifest, tags: ['v1', 'v2'] }),
-    isDeleted: true,
-    outcomes: [OLD, NEW],
-    done: NEW,
-  },
-  {
-    name: 'a push by digest of what was deleted',
-    run: (registry, repository) => pushDocument(registry, repository, { document: index.manifest }),
-    isDeleted: true,
-    outcomes: [OLD],
-    done: OLD,
-  },
-]
-
-const rulesOf = ({ push }: Mode) => everywhere({ push })
-
-async function begin(mode: Mode, { isTwice, isDeleted }: Operation) {
-  const breaking = createBreaking()
-  const engine = createEngine({ ...breaking, policies: rulesOf(mode) })
-  const { registry } = engine
-  const { repository } = mode
-  await pushParts(registry, repository, older)
-  const document = older.manifest
-  await pushDocument(registry, repository, {
-    document,
-    ...(isTwice ? { tags: ['v1', 'v2'] } : { reference: 'v1' }),
-  })
-  await pushParts(registry, repository, index)
-  if (isDeleted) {
-    await pushDocument(registry, repository, { document: index.manifest })
-    await registry.deleteManifest(repository, digested(NEW).reference)
-  }
-  return { breaking, engine }
-}
-
-/** Where the tag points, and that everything behind it is there. */
-async function pointsTo(catalog: Catalog, repository: Repository): Promise<Digest | undefined> {
-  const fact = await catalog.findTag(repository, reference.tag)
-  if (fact === undefined) return undefined
-  if ((await catalog.findManifest(repository, fact.digest)) === undefined)
-    throw new Error('the tag points to nothing')
-  return fact.digest
-}
-
-/** Digests that the outbox brings the tag to. */
-async function carriedOf(catalog: Catalog, repository: Repository): Promise<Digest[]> {
-  const entries = await catalog.listDeliveriesOf(repositoryKey(repository))
-  return entries
-    .map(({ payload }) => parseDelivery(payload))
-    .filter(delivery => delivery?.tags.some(({ tag }) => tag === reference.tag))
-    .map(delivery => delivery?.digest as Digest)
-}
+import { rebuilt } from '../../kit/rebuilt.ts'
 
 for (const mode of MODES)
   for (const how of BREAKS)

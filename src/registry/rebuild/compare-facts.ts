@@ -1,0 +1,197 @@
+// Facts beside a catalog that lives: what a process was doing when it ended may have changed facts and no row, and a catalog that is built from
+// them weeks later would believe it. The catalog is right, for nobody was told of anything else. Runs beside the traffic, after a start.
+import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
+import { parseDelivery } from '../deliveries.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog, Delivery, TagFact } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
+import type { Turns } from '../turns.ts'
+import type { BlobPresence } from '../upload/blob-presence.ts'
+import { asRecorded, putBack } from './restore-facts.ts'
+
+export interface CompareFactsDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly facts: FactStore
+  readonly clock: Clock
+  readonly turns: Turns
+  readonly presence: BlobPresence
+}
+
+export interface ComparedFacts {
+  /** Tags, entries of the outbox and facts that were looked at. */
+  readonly compared: number
+  /** Of these, where a fact was missing, too many, or said something else than the catalog. */
+  readonly mended: number
+  readonly durationMs: number
+}
+
+const PAGE_ROWS = 256
+/** Some milliseconds of work; then whoever pulls has the thread for about as long. */
+const AT_ONCE = 64
+const PAUSE_MS = 5
+/** What waits for the end of a pass: as many as were under way when a process ended are a few. With more, another pass follows. */
+const LATER_MAX = 1_000
+
+/** What is to be put back together, in which turn. */
+interface Wrong {
+  readonly turn: string
+  readonly identities: readonly FactIdentity[]
+}
+
+/**
+ * Missing facts first, then tags that point elsewhere, then the rest: what was acknowledged is durable before that goes which stood in its place.
+ * Idempotent, in constant memory.
+ *
+ * @throws StoreError when disk or catalog fail; the signal's reason when `signal` aborts
+ */
+export async function compareFacts(
+  deps: CompareFactsDeps,
+  signal: AbortSignal,
+): Promise<ComparedFacts> {
+  const { catalog, clock } = deps
+  const startMs = clock.monotonicMs()
+  const counts = { compared: 0, mended: 0 }
+  let steps = 0
+  const step = async () => {
+    signal.throwIfAborted()
+    if (++steps % AT_ONCE === 0) await clock.sleep(PAUSE_MS, signal)
+  }
+  const mend = async (wrong: Wrong | undefined) => {
+    if (wrong !== undefined) await mendOne(deps, wrong)
+    if (wrong !== undefined) counts.mended++
+    counts.compared++
+    await step()
+  }
+  for await (const repository of repositoriesOf(catalog)) {
+    await step()
+    for await (const tag of localTagsOf(catalog, repository))
+      await mend(await missingTag(deps, repository, tag))
+  }
+  for await (const entry of entriesOf(catalog)) await mend(await missingEntry(deps, entry))
+  while (!(await compareAll(deps, mend))) signal.throwIfAborted()
+  return { ...counts, durationMs: clock.monotonicMs() - startMs }
+}
+
+/** One pass over what lies on disk. Returns false when more was wrong than it could remember. */
+async function compareAll(
+  deps: CompareFactsDeps,
+  mend: (wrong: Wrong | undefined) => Promise<void>,
+): Promise<boolean> {
+  const later: Wrong[] = []
+  let isWhole = true
+  for await (const fact of deps.facts.list()) {
+    const wrong = (await isWrong(deps, fact)) ? wrongBy(fact) : undefined
+    if (wrong === undefined || fact.kind === 'tag') await mend(wrong)
+    else if (later.length < LATER_MAX) later.push(wrong)
+    else isWhole = false
+  }
+  for (const wrong of later) await mend(wrong)
+  return isWhole
+}
+
+/** Of what only its own row tells: a manifest is not taken out without a tombstone, which is looked at. */
+async function missingTag(
+  { facts }: CompareFactsDeps,
+  repository: RepositoryKey,
+  { tag, digest }: TagFact,
+): Promise<Wrong | undefined> {
+  const identity = { kind: 'tag', repository, tag } as const
+  if (await facts.has(identity)) return undefined
+  return { turn: repository, identities: [{ kind: 'manifest', repository, digest }, identity] }
+}
+
+async function missingEntry(
+  { facts }: CompareFactsDeps,
+  { id, key, payload }: Delivery,
+): Promise<Wrong | undefined> {
+  const identity = { kind: 'delivery', id } as const
+  if (await facts.has(identity)) return undefined
+  const digest = parseDelivery(payload)?.digest
+  if (digest === undefined) return { turn: key, identities: [identity] }
+  const repository = repositoryKey(parseRepositoryKey(key))
+  return { turn: key, identities: [{ kind: 'manifest', repository, digest }, identity] }
+}
+
+/** Where one of a manifest's fact and its tombstone is wrong, so may be the other. */
+function wrongBy(fact: Fact): Wrong {
+  if (fact.kind === 'delivery') return { turn: fact.key, identities: [fact] }
+  const { kind, repository } = fact
+  if (kind === 'tag') return { turn: repository, identities: [fact] }
+  const { digest } = fact
+  const manifest = { kind: 'manifest', repository, digest } as const
+  return { turn: repository, identities: [manifest, { kind: 'deleted', repository, digest }] }
+}
+
+/** In its turn: no push is in the middle of it there, and what it was is found out anew. */
+async function mendOne(deps: CompareFactsDeps, { turn, identities }: Wrong): Promise<void> {
+  const { turns, presence, clock } = deps
+  await turns.take(turn, async () => {
+    const work = () => putBack(deps, { identities, atMs: clock.nowMs() })
+    const gone = identities.find(({ kind }) => kind === 'deleted')
+    if (gone?.kind !== 'deleted') await work()
+    else await presence.alone(parseRepositoryKey(gone.repository), gone.digest, work)
+  })
+}
+
+async function isWrong({ catalog, store }: CompareFactsDeps, fact: Fact): Promise<boolean> {
+  const right = await asRecorded(catalog, { identity: fact, atMs: 0 })
+  if (saysTheSame(fact, right)) return false
+  if (right !== undefined || fact.kind === 'deleted' || fact.kind === 'delivery') return true
+  // A catalog that was built while the bytes were gone knows nothing of it: the fact is all that is left, should they come back.
+  return (await store.find(fact.digest)) !== undefined
+}
+
+/** When a manifest was pushed or deleted is of no consequence; when a tag was, its delivery is known by. */
+function saysTheSame(fact: Fact | undefined, right: Fact | undefined): boolean {
+  if (fact === undefined || right === undefined) return fact === right
+  switch (fact.kind) {
+    case 'manifest':
+      return right.kind === 'manifest' && right.mediaType === fact.mediaType
+    case 'tag':
+      return right.kind === 'tag' && right.digest === fact.digest && right.atMs === fact.atMs
+    case 'deleted':
+      return right.kind === 'deleted'
+    case 'delivery':
+      return (
+        right.kind === 'delivery' &&
+        right.payload === fact.payload &&
+        right.createdAtMs === fact.createdAtMs
+      )
+  }
+}
+
+function repositoriesOf(catalog: Catalog): AsyncGenerator<RepositoryKey> {
+  return paged<RepositoryKey, string>(
+    page => catalog.listRepositories(page),
+    key => key,
+  )
+}
+
+function localTagsOf(catalog: Catalog, key: RepositoryKey): AsyncGenerator<TagFact> {
+  const repository = parseRepositoryKey(key)
+  return paged<TagFact, string>(
+    page => catalog.listLocalTags(repository, page),
+    ({ tag }) => tag,
+  )
+}
+
+function entriesOf(catalog: Catalog): AsyncGenerator<Delivery> {
+  return paged<Delivery, number>(
+    page => catalog.listDeliveries(page),
+    ({ id }) => id,
+  )
+}
+
+async function* paged<Row, After>(
+  list: (page: { after?: After; limit: number }) => Promise<readonly Row[]>,
+  place: (row: Row) => After,
+): AsyncGenerator<Row> {
+  let page = await list({ limit: PAGE_ROWS })
+  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+    yield* page
+    if (page.length < PAGE_ROWS) return
+    page = await list({ after: place(last), limit: PAGE_ROWS })
+  }
+}

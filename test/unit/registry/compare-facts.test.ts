@@ -1,0 +1,132 @@
+// Goal: whatever a push or a delete that was cut off has left of its facts, once they were compared with the catalog that lives, one that is
+// built from them later says the same: what is acknowledged stays, and what nobody was told of never comes.
+// Method: as in push-crash.test.ts, for every place at which something can be cut off; and then for every place at which the comparison
+// can be.
+import t, { type Test } from 'tap'
+import { type Repository, repositoryKey, type Tag } from '../../../src/oci/reference.ts'
+import { parseDelivery } from '../../../src/registry/deliveries.ts'
+import type { Catalog } from '../../../src/registry/ports/catalog.ts'
+import { type Break, BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
+import {
+  begin,
+  MODES,
+  type Mode,
+  NEW,
+  OLD,
+  OPERATIONS,
+  type Operation,
+  pointsTo,
+  rulesOf,
+} from '../../kit/cut-off-pushes.ts'
+import { createEngine, type Engine, type LeftBehind } from '../../kit/engine.ts'
+import { rebuilt } from '../../kit/rebuilt.ts'
+
+const running = new AbortController().signal
+
+/** All that clients were told of, as this catalog has it. */
+async function knownTo(catalog: Catalog, repository: Repository) {
+  const members = []
+  for (const digest of [OLD, NEW])
+    if ((await catalog.findManifest(repository, digest)) !== undefined) members.push(digest)
+  const tags = await catalog.listLocalTags(repository, { limit: 10 })
+  return {
+    members,
+    tags: tags.map(({ tag, digest, checkedAtMs }) => ({ tag, digest, checkedAtMs })),
+    entries: await entriesOf(catalog, repository),
+  }
+}
+
+/** Of each the tags that no later one carries: those are the later one's. */
+async function entriesOf(catalog: Catalog, repository: Repository) {
+  const entries = await catalog.listDeliveriesOf(repositoryKey(repository))
+  const carried = new Set<Tag>()
+  return entries.toReversed().map(({ id, payload, createdAtMs }) => {
+    const { digest, tags = [] } = parseDelivery(payload) ?? {}
+    const own = tags.filter(({ tag }) => !carried.has(tag))
+    for (const { tag } of own) carried.add(tag)
+    return { id, digest, tags: own, createdAtMs }
+  })
+}
+
+/** The next process, on a copy of the disk: its facts alone change. */
+function next(left: LeftBehind, mode: Mode, breaking?: ReturnType<typeof createBreaking>): Engine {
+  const { catalog, clock } = left
+  const disk = { ...left.disk, facts: new Map(left.disk.facts) }
+  const facts = breaking === undefined ? {} : { facts: breaking.facts }
+  return createEngine({ after: { disk, catalog, clock }, policies: rulesOf(mode), ...facts })
+}
+
+async function cutOff(options: { mode: Mode; how: Break; operation: Operation; at: number }) {
+  const { mode, how, operation, at } = options
+  const { breaking, engine } = await begin(mode, operation)
+  breaking.arm(at, how)
+  await operation.run(engine.registry, mode.repository).catch(() => {})
+  breaking.disarm()
+  return breaking.isBroken ? engine : undefined
+}
+
+for (const mode of MODES)
+  for (const how of BREAKS)
+    for (const operation of OPERATIONS)
+      t.test(`${mode.push}: ${operation.name}, ${how} at every step`, async t => {
+        let at = 0
+        for (;;) {
+          const left = await cutOff({ mode, how, operation, at })
+          if (left === undefined) break
+          await compareAfter(t, left, { mode, told: `at ${at}` })
+          if (how === 'torn') await cutOffAgain(t, left, { mode, operation, told: `at ${at}` })
+          at++
+        }
+        t.ok(at >= 2, `${at} steps`)
+      })
+
+async function compareAfter(
+  t: Test,
+  left: LeftBehind,
+  { mode, told }: { mode: Mode; told: string },
+): Promise<void> {
+  const { repository } = mode
+  const engine = next(left, mode)
+  await engine.registry.compareFacts(running)
+  const { mended } = await engine.registry.compareFacts(running)
+  t.equal(mended, 0, `${told} a second comparison finds nothing`)
+  const known = await knownTo(left.catalog, repository)
+  const { catalog, report } = await rebuilt(engine, rulesOf(mode))
+  t.same(await knownTo(catalog, repository), known, `${told} the facts say what the catalog says`)
+  t.match(report, { lost: 0, droppedDeliveries: 0 }, `${told} and nothing else`)
+}
+
+/** Wherever the comparison is cut off, what was before or what was asked for holds. */
+async function cutOffAgain(
+  t: Test,
+  left: LeftBehind,
+  { mode, operation, told }: { mode: Mode; operation: Operation; told: string },
+): Promise<void> {
+  for (let at = 0; ; at++) {
+    const breaking = createBreaking()
+    const engine = next(left, mode, breaking)
+    breaking.arm(at, 'torn')
+    await engine.registry.compareFacts(running).catch(() => {})
+    breaking.disarm()
+    if (!breaking.isBroken) return
+    const { catalog } = await rebuilt(engine, rulesOf(mode))
+    const points = await pointsTo(catalog, mode.repository)
+    t.ok(operation.outcomes.includes(points), `${told} and ${at} the tag is old or new`)
+  }
+}
+
+t.test(
+  'what the catalog does not know stays while the bytes are gone: they may come back',
+  async t => {
+    const [mode] = MODES
+    const left = await begin(mode, OPERATIONS[0] as Operation)
+    const { disk, clock } = left.engine
+    disk.blobs.delete(OLD)
+    const { catalog } = await rebuilt(left.engine, rulesOf(mode))
+    t.equal(await pointsTo(catalog, mode.repository), undefined)
+    const engine = next({ disk, clock, catalog }, mode)
+    const before = new Map(engine.disk.facts)
+    await engine.registry.compareFacts(running)
+    t.same(engine.disk.facts, before)
+  },
+)
