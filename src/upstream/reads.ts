@@ -1,6 +1,7 @@
 // What is asked of a namespace, as the Upstream port has it: each question with its lane, and with what a mirror's answer is worth.
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Upstream } from '../registry/ports/upstream.ts'
+import { createBlobPlaces } from './blob-places.ts'
 import { getBlob, headBlob } from './blobs.ts'
 import type { Ask } from './endpoints.ts'
 import { getManifest, headManifest } from './manifests.ts'
@@ -23,6 +24,7 @@ export interface ReadParts {
 
 export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
   const { assertAllowed } = rules
+  const places = createBlobPlaces()
   return {
     headManifest: async (name, reference, signal) => {
       assertAllowed(name)
@@ -38,7 +40,7 @@ export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
     },
     getBlob: async (name, digest, request, signal) => {
       assertAllowed(name)
-      return ask(getBlob({ name, digest }, request, clock), { lane: 'blob', signal })
+      return ask(getBlob({ name, digest }, request, { clock, places }), { lane: 'blob', signal })
     },
     listTags: async (name, signal) => {
       assertAllowed(name)
