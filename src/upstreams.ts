@@ -116,6 +116,7 @@ export class Upstreams implements Namespaces {
       policy: { ttlMs, tagRules, maxStaleMs, offline },
       fillsAtOnce: config.fills,
       prefetch: config.prefetch,
+      connections: config.connections,
       close: () => upstream.close(),
     }
   }

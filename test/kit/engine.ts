@@ -34,6 +34,7 @@ export interface EngineOptions {
   readonly fillsAtOnce?: number
   /** Default false: what a test counts is what it asked for. */
   readonly prefetch?: boolean
+  readonly connections?: number
   readonly maxStorageBytes?: number
   /** Before the built-in rules: kept and deletable under `localhost`, denied elsewhere. What is not given of a rule is its default. */
   readonly policies?: readonly (Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>)[]
@@ -74,6 +75,7 @@ export function createEngine(options: EngineOptions = {}) {
     },
     fillsAtOnce: options.fillsAtOnce ?? 8,
     prefetch: options.prefetch ?? false,
+    connections: options.connections ?? 16,
   }
   const registry = createRegistry({
     store,

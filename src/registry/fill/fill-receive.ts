@@ -22,29 +22,42 @@ export interface ReceiveContext {
 }
 
 /**
- * Appends the answer's body. Returns the blob's length when all of it is on disk.
- * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or what is on disk;
- *   StoreError full, io
+ * Agrees on the blob's length with an answer, writes it down, tells the readers, and makes sure of room. Undefined: nobody has said it.
+ * @throws UpstreamError invalid when the answer contradicts the manifest, an earlier answer or what was asked; StoreError full, io
  */
-export async function receive(
+export async function agree(
   file: FillFile,
-  answer: UpstreamBlob,
+  answer: Omit<UpstreamBlob, 'body'>,
   context: ReceiveContext,
-): Promise<number> {
+): Promise<number | undefined> {
   const { progress } = context
-  const expectedBytes = agreedSize(file, answer, context)
+  const sizeBytes = agreedSize(file, answer, context)
   if (answer.offset !== 0 && answer.offset !== file.contiguousBytes) {
     throw new UpstreamError(
       'invalid',
       `the upstream resumed at ${answer.offset}, not at ${file.contiguousBytes}`,
     )
   }
-  if (expectedBytes !== undefined) {
-    await file.expect({ sizeBytes: expectedBytes, validator: answer.validator })
-    progress.sized(expectedBytes)
-    context.sized(expectedBytes)
+  if (sizeBytes !== undefined) {
+    await file.expect({ sizeBytes, validator: answer.validator })
+    progress.sized(sizeBytes)
+    context.sized(sizeBytes)
   }
-  await context.reserve(expectedBytes)
+  await context.reserve(sizeBytes)
+  return sizeBytes
+}
+
+/**
+ * Appends the answer's body, after agree. Returns the blob's length when all of it is on disk.
+ * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or what is on disk;
+ *   StoreError full, io
+ */
+export async function receive(
+  file: FillFile,
+  answer: UpstreamBlob,
+  context: ReceiveContext & { readonly expectedBytes: number | undefined },
+): Promise<number> {
+  const { progress, expectedBytes } = context
   try {
     await append(file, answer, {
       ...context,
@@ -69,7 +82,7 @@ export async function receive(
 /** The manifest's word and the upstream's must be one; a part longer than that belongs to some other story. */
 function agreedSize(
   file: FillFile,
-  answer: UpstreamBlob,
+  answer: Omit<UpstreamBlob, 'body'>,
   context: ReceiveContext,
 ): number | undefined {
   const { declaredBytes } = context.task

@@ -5,8 +5,8 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
-import { receive } from './fill-receive.ts'
-import { Attempts, deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
+import { download } from './download.ts'
+import { deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import type { Namespace } from '../namespaces.ts'
@@ -16,7 +16,8 @@ import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { SharedHandle } from './shared-handle.ts'
-import { QueueError, type Slots } from './slots.ts'
+import type { FillShare } from './fill-share.ts'
+import { QueueError } from './slots.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Unasked } from './unasked.ts'
 
@@ -98,10 +99,11 @@ export class Fill {
   }
 
   /**
-   * Waits for a place among `slots`, then runs to the end. Never throws: the outcome is in the return value, in progress, and in
+   * Waits for a place in the upstream's share, then runs to the end. Never throws: the outcome is in the return value, in progress, and in
    * one event.
    */
-  async run(slots: Slots): Promise<FillOutcome> {
+  async run(share: FillShare): Promise<FillOutcome> {
+    const { slots } = share
     let outcome: FillOutcome
     let failure: unknown
     try {
@@ -113,7 +115,7 @@ export class Fill {
         await turn.finally(() => (this.#isQueued = false))
       }
       this.#startedAtMs = this.#deps.clock.monotonicMs()
-      outcome = await this.#fill().finally(() => {
+      outcome = await this.#fill(share).finally(() => {
         this.unasked?.keep()
         slots.give()
       })
@@ -133,7 +135,7 @@ export class Fill {
     return outcome
   }
 
-  async #fill(): Promise<FillOutcome> {
+  async #fill(share: FillShare): Promise<FillOutcome> {
     // Whoever stops may give the directory to another process.
     this.#stop.signal.throwIfAborted()
     // Readers are told as the disk takes the bytes, which is later than the network gives them.
@@ -143,7 +145,19 @@ export class Fill {
     try {
       this.#handle = new SharedHandle(await file.openRead())
       this.#noteStart(file.contiguousBytes)
-      const sizeBytes = await this.#download(file)
+      this.progress.advance(file.contiguousBytes)
+      const sizeBytes = await download(file, {
+        task: this.task,
+        share,
+        isUnasked: () => this.unasked !== undefined,
+        clock: this.#deps.clock,
+        progress: this.progress,
+        handle: this.#handle,
+        signal: this.#stop.signal,
+        sized: this.#sized.resolve,
+        reserve: wanted => this.#reserve(file, wanted),
+        answered: totalBytes => this.#startDeadline(totalBytes),
+      })
       file.verify(sizeBytes)
     } catch (error) {
       // A part that cannot be set aside costs its being resumed.
@@ -169,67 +183,12 @@ export class Fill {
     }
   }
 
-  /** Downloads what is missing, resuming as often as the upstream makes progress. Returns the blob's length. */
-  async #download(file: FillFile): Promise<number> {
-    const { namespace, repository, digest, declaredBytes } = this.task
-    const context = {
-      reserve: (sizeBytes: number | undefined) => this.#reserve(file, sizeBytes),
-      task: this.task,
-      progress: this.progress,
-      sized: this.#sized.resolve,
-    }
-    this.progress.advance(file.contiguousBytes)
-    const attempts = new Attempts(this.#deps.clock)
-    let received = false
-    for (;;) {
-      const before = file.contiguousBytes
-      try {
-        const whole = await this.#alreadyWhole(file)
-        if (whole !== undefined) return whole
-        // Where there is no room, the upstream is not asked for what only readers can take.
-        if (declaredBytes !== undefined) await this.#reserve(file, declaredBytes)
-        const validator = file.expected?.validator
-        const request = { offset: before, ...(validator === undefined ? {} : { validator }) }
-        const answer = await namespace.upstream.getBlob(
-          repository.name,
-          digest,
-          request,
-          this.#stop.signal,
-        )
-        received = true
-        this.#startDeadline(answer.totalBytes)
-        return await receive(file, answer, {
-          ...context,
-          handle: this.#handle,
-          signal: this.#stop.signal,
-        })
-      } catch (error) {
-        // The upstream client has retried already; before a first byte its word is final.
-        if (!received) throw error
-        const gainedBytes = file.contiguousBytes - before
-        await attempts.pauseAfter(error, gainedBytes, this.#stop.signal)
-      }
-    }
-  }
-
-  /** A process that died between the last byte and the rename left everything: only the right to it is asked for. */
-  async #alreadyWhole(file: FillFile): Promise<number | undefined> {
-    const { namespace, repository, digest, declaredBytes } = this.task
-    const sizeBytes = declaredBytes ?? file.expected?.sizeBytes
-    if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0)
-      return undefined
-    await namespace.upstream.headBlob(repository.name, digest, this.#stop.signal)
-    this.progress.sized(sizeBytes)
-    this.#sized.resolve(sizeBytes)
-    return sizeBytes
-  }
-
   /** Room for the whole blob, once; while its length is not known, for what comes next. @throws StoreError full */
   async #reserve(file: FillFile, sizeBytes: number | undefined): Promise<void> {
     const { space } = this.#deps
     if (this.#reserved !== undefined) return sizeBytes === undefined ? space.check() : undefined
     this.#reserved = await space.promise({
-      missingBytes: () => Math.max(0, (sizeBytes ?? 0) - file.contiguousBytes),
+      missingBytes: () => Math.max(0, (sizeBytes ?? 0) - file.contiguousBytes - file.aheadBytes),
       wholeBytes: () => Math.max(sizeBytes ?? 0, file.contiguousBytes),
     })
   }

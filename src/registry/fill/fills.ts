@@ -2,15 +2,15 @@
 import type { Digest } from '../../oci/digest.ts'
 import { Fill, type FillDeps, type FillTask } from './fill.ts'
 import { repositoryKey } from '../../oci/reference.ts'
+import { createFillShare, type FillShare } from './fill-share.ts'
 import type { Namespace } from '../namespaces.ts'
-import { Slots } from './slots.ts'
 import { unaskedIn } from './unasked.ts'
 
 export class Fills {
   readonly #deps: FillDeps
   readonly #running = new Map<Digest, { fill: Fill; ended: Promise<unknown> }>()
-  /** A namespace that was configured anew begins with its own number of places. */
-  readonly #slots = new WeakMap<Namespace, Slots>()
+  /** A namespace that was configured anew begins with its own places. */
+  readonly #shares = new WeakMap<Namespace, FillShare>()
   #stopped: Error | undefined
   #whenEnded: (namespace: Namespace) => void = () => {}
 
@@ -51,7 +51,7 @@ export class Fills {
   startUnasked(task: FillTask): Fill | undefined {
     if (this.#stopped !== undefined || this.find(task.digest) !== undefined) return undefined
     const fill = new Fill(this.#deps, task)
-    const slots = this.#slotsOf(task.namespace)
+    const { slots } = this.#shareOf(task.namespace)
     fill.unasked = unaskedIn(slots, repositoryKey(task.repository), reason => fill.stop(reason))
     if (fill.unasked === undefined) return undefined
     this.#begin(fill)
@@ -74,17 +74,17 @@ export class Fills {
     this.#running.set(fill.task.digest, { fill, ended: this.#run(fill) })
   }
 
-  #slotsOf(namespace: Namespace): Slots {
-    let slots = this.#slots.get(namespace)
-    if (slots === undefined) {
-      slots = new Slots(namespace.fillsAtOnce, this.#deps.clock)
-      this.#slots.set(namespace, slots)
+  #shareOf(namespace: Namespace): FillShare {
+    let share = this.#shares.get(namespace)
+    if (share === undefined) {
+      share = createFillShare(namespace, this.#deps.clock)
+      this.#shares.set(namespace, share)
     }
-    return slots
+    return share
   }
 
   async #run(fill: Fill): Promise<void> {
-    await fill.run(this.#slotsOf(fill.task.namespace))
+    await fill.run(this.#shareOf(fill.task.namespace))
     this.#running.delete(fill.task.digest)
     fill.ended()
     this.#whenEnded(fill.task.namespace)

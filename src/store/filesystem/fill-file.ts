@@ -110,7 +110,9 @@ export class FilesystemFill implements FillFile {
 
   async append(chunk: Uint8Array): Promise<void> {
     this.#mustBeUsable()
-    if (this.#takingIn !== undefined) throw new Error(`append to ${this.digest} out of its place`)
+    // At its end, when what it took in comes up to here.
+    if (this.#takingIn !== undefined) await this.#takingIn
+    this.#mustBeUsable()
     this.#hash.update(chunk)
     this.#hashedBytes += chunk.length
     this.#verifiedBytes = undefined
