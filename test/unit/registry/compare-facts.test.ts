@@ -16,12 +16,14 @@ import {
   OPERATIONS,
   type Operation,
   pointsTo,
+  reference,
   rulesOf,
 } from '../../kit/cut-off-pushes.ts'
-import { createEngine, type Engine, type LeftBehind } from '../../kit/engine.ts'
-import { rebuilt } from '../../kit/rebuilt.ts'
+import { createEngine, type Engine, type LeftBehind, repositoryOf } from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
+import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
 
-const running = new AbortController().signal
+const ongoing = new AbortController().signal
 
 /** All that clients were told of, as this catalog has it. */
 async function knownTo(catalog: Catalog, repository: Repository) {
@@ -87,8 +89,8 @@ async function compareAfter(
 ): Promise<void> {
   const { repository } = mode
   const engine = next(left, mode)
-  await engine.registry.compareFacts(running)
-  const { mended } = await engine.registry.compareFacts(running)
+  await engine.registry.compareFacts(ongoing)
+  const { mended } = await engine.registry.compareFacts(ongoing)
   t.equal(mended, 0, `${told} a second comparison finds nothing`)
   const known = await knownTo(left.catalog, repository)
   const { catalog, report } = await rebuilt(engine, rulesOf(mode))
@@ -106,7 +108,7 @@ async function cutOffAgain(
     const breaking = createBreaking()
     const engine = next(left, mode, breaking)
     breaking.arm(at, 'torn')
-    await engine.registry.compareFacts(running).catch(() => {})
+    await engine.registry.compareFacts(ongoing).catch(() => {})
     breaking.disarm()
     if (!breaking.isBroken) return
     const { catalog } = await rebuilt(engine, rulesOf(mode))
@@ -114,6 +116,35 @@ async function cutOffAgain(
     t.ok(operation.outcomes.includes(points), `${told} and ${at} the tag is old or new`)
   }
 }
+
+for (const how of BREAKS)
+  t.test(`a push that only passes through, of what was deleted, ${how} at every step`, async t => {
+    const push = OPERATIONS.find(({ name }) => name === 'a push by tag of what was deleted')
+    const mode = { push: 'store', repository: repositoryOf('team/app') } as const
+    for (let at = 0; ; at++) {
+      const { breaking, engine: kept } = await begin(mode as never, push as Operation)
+      const upstream = { putManifest: async () => ({ subject: undefined }) }
+      const policies = everywhere({ push: 'forward' })
+      const facts = breaking.facts
+      const engine = createEngine({ after: kept, policies, upstream, facts })
+      breaking.arm(at, how)
+      await push?.run(engine.registry, mode.repository).catch(() => {})
+      breaking.disarm()
+      const { catalog } = engine
+      const running = next({ ...engine, catalog }, MODES[0])
+      await running.registry.compareFacts(ongoing)
+      const tag = await catalog.findTag(mode.repository, reference.tag)
+      const told = (await factsOf(running.facts, 'tag')).map(({ digest }) => digest)
+      t.same(told, tag?.local === true ? [OLD] : [], `at ${at} the upstream's tag has no fact`)
+      const deleted = (await factsOf(running.facts, 'deleted')).map(({ digest }) => digest)
+      const isHere = await catalog.isMember(mode.repository, NEW)
+      t.same(deleted, isHere ? [] : [NEW], `at ${at} what is here has no tombstone`)
+      if (breaking.isBroken) continue
+      t.equal(tag?.digest, NEW)
+      t.ok(at >= 2, `${at} steps`)
+      return
+    }
+  })
 
 t.test(
   'what the catalog does not know stays while the bytes are gone: they may come back',
@@ -126,7 +157,7 @@ t.test(
     t.equal(await pointsTo(catalog, mode.repository), undefined)
     const engine = next({ disk, clock, catalog }, mode)
     const before = new Map(engine.disk.facts)
-    await engine.registry.compareFacts(running)
+    await engine.registry.compareFacts(ongoing)
     t.same(engine.disk.facts, before)
   },
 )
