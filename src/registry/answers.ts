@@ -227,7 +227,8 @@ export interface Registry {
   ): Promise<UploadState>
   /**
    * Makes `digest` a member of `repository` without its bytes being sent. `from`: another repository of the same registry that the
-   * caller may read; undefined: any repository under `localhost` for which `mayRead` is true, only for targets under `localhost`.
+   * caller may read; undefined: any repository under `localhost` that it may read, only for targets under `localhost`. `mayReadAny` tells
+   * whether the caller may read at least one of these; asked once at most.
    * Undefined when that cannot be: the caller then begins an upload.
    */
   mountBlob(
@@ -235,7 +236,7 @@ export interface Registry {
     mount: {
       readonly digest: Digest
       readonly from: Repository | undefined
-      readonly mayRead: (repository: Repository) => boolean
+      readonly mayReadAny: (repositories: readonly Repository[]) => boolean | Promise<boolean>
     },
   ): Promise<BlobPushed | undefined>
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, also for an upload of another repository */
