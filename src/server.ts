@@ -1,23 +1,17 @@
 // The composition root: builds each part once, in order, and takes them down in the reverse one. With engine.ts, content.ts,
 // readings.ts and upstreams.ts beside it the only file that imports across the rooms; it decides nothing but who gets what.
-import { createLocalAccess } from './access/access.ts'
 import { type AdminApp, buildAdminApp } from './admin/app.ts'
 import { Closing } from './closing.ts'
-import { formatAddress, type ListenAddress } from './config/addresses.ts'
+import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { compareConfigs, type ConfigChange } from './config/reload.ts'
+import { DataPort } from './data-port.ts'
 import { openEngine } from './engine.ts'
-import { buildApp } from './http/app.ts'
-import { drain } from './http/drain.ts'
-import { createStreams } from './http/streams.ts'
-import { streamsFor } from './http/streams-limit.ts'
-import { noteStreams } from './http/streams-notes.ts'
-import { loadSendfile } from './http/sendfile.ts'
 import { listening } from './listening.ts'
-import { createLogger, type Logger } from './observe/log.ts'
+import { createLogger, type Logger, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
-import { readGauges, readTraffic } from './readings.ts'
+import { readGauges, readThreads, readTraffic } from './readings.ts'
 import { createOperator } from './registry/operator/operator.ts'
 import type { Sending } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
@@ -38,6 +32,8 @@ export interface Surroundings {
   readonly native?: boolean | undefined
   /** Where log lines go. Default: standard output. */
   readonly logDestination?: { write(line: string): void }
+  /** What a further HTTP thread runs. Default: http-thread beside this file. */
+  readonly threadEntry?: URL
 }
 
 export interface RunningServer {
@@ -48,7 +44,7 @@ export interface RunningServer {
   readonly sending: Sending
   readonly logger: Logger
   /** Takes over what can change while running; says what only a restart brings. */
-  reload(config: Config): ConfigChange
+  reload(config: Config): Promise<ConfigChange>
   /** Drains for at most http.draintimeout, parks what is unfinished, closes everything. Not to be called twice. */
   stop(): Promise<void>
 }
@@ -60,17 +56,15 @@ export async function startServer(
   config: Config,
   surroundings: Surroundings,
 ): Promise<RunningServer> {
-  const { clock, logDestination } = surroundings
-  const logger = createLogger({
-    level: config.log.level,
-    ...(logDestination === undefined ? {} : { destination: logDestination }),
-  })
+  const { clock, logDestination = standardOutput() } = surroundings
+  const logger = createLogger({ level: config.log.level, destination: logDestination })
   const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
   const metrics = createMetrics({ ...surroundings, sleep })
   const note = createNoteEvent({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
   const undo = new Closing()
   try {
-    return await compose(config, { surroundings, logger, metrics, note, sleep, undo })
+    const base = { surroundings, logDestination, logger, metrics, note, sleep, undo }
+    return await compose(config, base)
   } catch (error) {
     await undo.run().catch((again: unknown) => {
       logger.error({ err: again }, 'not everything that the start had opened could be closed')
@@ -81,6 +75,7 @@ export async function startServer(
 
 interface Base {
   readonly surroundings: Surroundings
+  readonly logDestination: { write(lines: string): void }
   readonly logger: Logger
   readonly metrics: Metrics
   readonly note: NoteEvent
@@ -91,10 +86,11 @@ interface Base {
 async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { surroundings, logger, metrics, note, undo } = base
   const { clock } = surroundings
+  const dataPort = new DataPort(config, { ...surroundings, ...base })
+  undo.push(() => dataPort.end())
   const engine = await openEngine(config, { ...surroundings, note, logger, undo })
   const { registry, store, catalog } = engine
-  const sendfile = surroundings.native === false ? undefined : loadSendfile()
-  const sending: Sending = sendfile === undefined ? 'plain' : 'sendfile'
+  const { sending } = dataPort
   const operator = createOperator({
     ...engine,
     namespaces: engine.upstreams,
@@ -102,20 +98,21 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
     sending,
-    traffic: () => readTraffic(metrics),
+    traffic: async () => {
+      await dataPort.count()
+      return readTraffic(metrics)
+    },
   })
   metrics.watch(() => readGauges(engine, clock))
-
-  const streams = createStreams({
-    limit: config.http.streams ?? streamsFor(surroundings.memoryBytes),
-    clock,
-    note: noteStreams(metrics, waiting => app.othersWait(waiting)),
+  metrics.watch(async () => {
+    await dataPort.count()
+    return readThreads(dataPort.states)
   })
-  const access = createLocalAccess()
-  const app = buildApp({ registry, access, logger, metrics, clock, streams, sendfile })
+
   const checks = {
     store: async () => void (await store.space()),
     catalog: async () => void (await catalog.totals()),
+    threads: () => dataPort.ping(),
   }
   let draining = false
   const admin = buildAdminApp({
@@ -126,12 +123,8 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   })
   undo.push(() => admin.close())
   const addresses = await listenAdmin(admin, config.admin)
-  const { addr } = config.http
-  await listening({ key: 'http.addr', address: formatAddress(addr), port: addr.port }, () =>
-    app.listen({ host: addr.host ?? '::', port: addr.port }),
-  )
-  const http = listeningAt(app.server.address(), addr)
-  undo.push(() => drain(app, { timeoutMs: config.http.drainTimeoutMs, clock }))
+  const http = await dataPort.listen(registry)
+  undo.push(() => dataPort.drain())
 
   engine.start()
 
@@ -142,11 +135,12 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     socket: addresses.socket,
     sending,
     logger,
-    reload: next => {
+    reload: async next => {
       engine.replace(next)
       const change = compareConfigs(current, next)
       current = next
       logger.level = next.log.level
+      await dataPort.replace(next)
       return change
     },
     stop: async () => {
@@ -166,12 +160,4 @@ async function listenAdmin(
   )
   await listening({ key: 'admin.socket', address: socket }, () => admin.listenSocket(socket))
   return { admin: address, socket }
-}
-
-function listeningAt(address: unknown, wanted: ListenAddress): string {
-  const port =
-    typeof address === 'object' && address !== null && 'port' in address
-      ? Number(address.port)
-      : wanted.port
-  return formatAddress({ host: wanted.host, port })
 }

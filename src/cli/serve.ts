@@ -33,7 +33,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
     { version: VERSION, http, admin, socket, sending, data: config.storage.rootDirectory },
     'serving',
   )
-  signals.onReload(() => reload(server, context, values.config))
+  signals.onReload(() => void reload(server, context, values.config))
   await signals.stop
   logger.info('stopping: answers under way are finished, new requests are refused')
   await server.stop()
@@ -101,7 +101,11 @@ function startError(error: unknown): unknown {
     : error
 }
 
-function reload(server: RunningServer, context: CliContext, named: string | undefined): void {
+async function reload(
+  server: RunningServer,
+  context: CliContext,
+  named: string | undefined,
+): Promise<void> {
   try {
     const { path, result } = loadConfiguration(context, named)
     if (result.kind === 'invalid') {
@@ -109,7 +113,7 @@ function reload(server: RunningServer, context: CliContext, named: string | unde
       server.logger.error({ faults }, 'configuration not reloaded: it has faults')
       return
     }
-    const change = server.reload(result.config)
+    const change = await server.reload(result.config)
     server.logger.info({ ...change }, 'configuration reloaded')
   } catch (error) {
     server.logger.error({ err: error }, 'configuration not reloaded')

@@ -47,6 +47,7 @@ function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
     addr: http.addr,
     publicUrl: http.host,
     names: [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])],
+    threads: http.threads,
     streams: http.streams,
     drainTimeoutMs: http.draintimeout,
   }

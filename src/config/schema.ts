@@ -24,6 +24,8 @@ const SHORTEST_PURGE_MS = 60_000
 const FEWEST_STREAMS = 64
 /** As many connections as the listener takes. */
 const MOST_STREAMS = 16_384
+/** More would wait for each other, and for the one thread that coordinates them. */
+const MOST_HTTP_THREADS = 16
 
 const HTTP_KEYS = group('The listener that container clients speak to.', {
   addr: value(ADDRESS, { description: 'Where to listen.', default: ':5000', reload: false }),
@@ -40,6 +42,16 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     default: [],
     reload: true,
   }),
+  threads: optional(
+    value(COUNT, {
+      description:
+        'Threads that serve clients beside each other. The first one also speaks to upstreams; each further one takes some 25 MiB of memory.',
+      defaultText: '`1`',
+      atLeast: 1,
+      atMost: MOST_HTTP_THREADS,
+      reload: false,
+    }),
+  ),
   streams: optional(
     value(COUNT, {
       description:
@@ -181,7 +193,6 @@ export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
 /** Keys that are planned and do nothing yet. They are refused: a key without effect would be a promise broken silently. */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
   'http.tls',
-  'http.threads',
   'storage.s3',
   'memory',
   'catalog.postgres',

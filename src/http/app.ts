@@ -12,6 +12,7 @@ import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { createConnections } from './connections.ts'
+import { type Count, createCount } from './count.ts'
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
   CONNECTIONS_MAX,
@@ -32,6 +33,10 @@ import { createStalledReaders } from './streams-stalled.ts'
 export interface HttpOptions {
   /** Requests at once in this process. Default REQUESTS_MAX. */
   readonly requestsMax?: number
+  /** Threads that serve beside each other, this one included. Default 1. Connections are divided among them, as the kernel does. */
+  readonly threads?: number
+  /** What they count together. Default: what this one does alone. */
+  readonly shared?: { readonly requests: Count; readonly manifestBytes: Count }
 }
 
 /** What speaks HTTP: plain, or through TLS. */
@@ -84,7 +89,7 @@ const REQUEST_ID_PREFIX_BYTES = 4
 const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {
-  const { metrics, logger, clock, transport = PLAIN } = deps
+  const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
   const connections = createConnections()
   const stalled = createStalledReaders({
     monotonicMs: () => clock.monotonicMs(),
@@ -96,10 +101,11 @@ export function buildApp(deps: AppDeps): DataApp {
     sendfile: deps.sendfile,
     noteRequest: createNoteRequest({ logger, metrics }),
     connections,
-    memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES),
+    memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES, options.shared?.manifestBytes),
     takePlace: createTakePlace(deps.streams, stalled),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
-    requestsMax: deps.options?.requestsMax ?? REQUESTS_MAX,
+    requestsMax: options.requestsMax ?? REQUESTS_MAX,
+    running: options.shared?.requests ?? createCount(),
     draining: () => draining,
     onIdle: () => connections.closeIdle(),
   })
@@ -109,6 +115,7 @@ export function buildApp(deps: AppDeps): DataApp {
     endAfterTurn: (socket: Socket) => connections.endAfterTurn(socket),
   }
   const server = createDataServer(transport, serve)
+  server.maxConnections = Math.ceil(CONNECTIONS_MAX / (options.threads ?? 1))
   server.on('clientError', createClientErrorHandler(byHand))
   server.on('connect', createConnectHandler(byHand))
   server.on(transport.connected, (socket: Socket) => connections.opened(socket))
@@ -147,7 +154,6 @@ function createDataServer(transport: Transport, serve: Serve): Server | HttpsSer
     requireHostHeader: false,
     noDelay: true,
   })
-  server.maxConnections = CONNECTIONS_MAX
   server.on('request', serve)
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)

@@ -7,6 +7,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Connections } from './connections.ts'
+import type { Count } from './count.ts'
 import { dispatch } from './dispatch.ts'
 import { failureAnswer } from './error-response.ts'
 import { createExchange, type Exchange, summarize } from './exchange.ts'
@@ -32,6 +33,8 @@ export interface ServeDeps {
   readonly requestIdOf: RequestIdOf
   /** Requests at once before new ones are told to come back. */
   readonly requestsMax: number
+  /** Those that are being answered, on every thread. */
+  readonly running: Count
   readonly draining: () => boolean
   readonly sendfile: Sendfile | undefined
   /** Called when a request is over and the process is stopping. */
@@ -42,17 +45,16 @@ export type Serve = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Never throws; whatever happens becomes an answer or the end of the connection. */
 export function createServe(deps: ServeDeps): Serve {
-  const { metrics, connections, clock } = deps
-  let running = 0
+  const { metrics, connections, clock, running } = deps
 
   const checkCapacity = () => {
-    if (running <= deps.requestsMax) return
+    if (running.add(0) <= deps.requestsMax) return
     metrics.count('requestsRefused', { reason: 'busy' })
     throw busy()
   }
 
   function finish(exchange: Exchange): void {
-    running -= 1
+    running.add(-1)
     metrics.move('requestsInFlight', -1)
     deps.noteRequest(summarize(exchange, clock.monotonicMs()))
     connections.leave(exchange.request.socket)
@@ -60,7 +62,7 @@ export function createServe(deps: ServeDeps): Serve {
   }
 
   function start(exchange: Exchange): void {
-    running += 1
+    running.add(1)
     metrics.move('requestsInFlight', 1)
     // Both are heard, and the first counts: `finish` is the usual end, `close` without it a connection that broke.
     let over = false

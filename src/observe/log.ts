@@ -27,12 +27,17 @@ const REDACTED = [
 
 export interface LoggerOptions {
   readonly level: LogLevel
-  /** Where lines go. Default: standard output, written asynchronously and flushed at exit. */
+  /** Where lines go. Default: a new standardOutput. */
   readonly destination?: DestinationStream
 }
 
+/** Standard output, written asynchronously and flushed at exit. One for all loggers of a process. */
+export function standardOutput(): DestinationStream {
+  return pino.destination({ dest: 1, sync: false })
+}
+
 export function createLogger(options: LoggerOptions): Logger {
-  const destination = options.destination ?? pino.destination({ dest: 1, sync: false })
+  const destination = options.destination ?? standardOutput()
   return pino(
     {
       level: options.level,

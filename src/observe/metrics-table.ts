@@ -83,6 +83,18 @@ export const METRICS = {
     help: 'Requests refused before they were looked at: too many at once, or not HTTP.',
     labels: { reason: REFUSAL },
   },
+  httpThreads: {
+    name: 'entrepot_http_threads',
+    type: 'gauge',
+    help: 'Threads that serve clients beside the first one, which does all the rest as well.',
+    labels: { state: ['starting', 'listening', 'dead'] },
+  },
+  httpThreadDeaths: {
+    name: 'entrepot_http_thread_deaths_total',
+    type: 'counter',
+    help: 'Such threads that ended by an error, with the connections they had. Each is started again.',
+    labels: {},
+  },
   clientBytes: {
     name: 'entrepot_client_bytes_total',
     type: 'counter',

@@ -8,6 +8,7 @@ import {
   type MetricKey,
   type MetricRow,
 } from './metrics-table.ts'
+import { createMerged, type Merged, type MetricsSnapshot, snapshotOf } from './merged-metrics.ts'
 
 /** Upstreams that get a label value of their own; with the `"*"` upstream, clients choose the hosts. */
 export const UPSTREAM_LABELS_MAX = 64
@@ -43,6 +44,7 @@ type WatchedKey =
   | 'outboxOldest'
   | 'uploadSessions'
   | 'uploadBytes'
+  | 'httpThreads'
 
 export interface Metrics {
   /** Adds to a counter; 1 unless told. No effect if `amount` is 0. */
@@ -55,6 +57,10 @@ export interface Metrics {
   total<K extends KeyOf<'counter'>>(key: K, labels?: Partial<LabelsOf<K>>): Promise<number>
   /** `read` runs at each scrape, one at a time; when it fails or is slow the gauges keep their last values. */
   watch(read: () => Promise<WatchedGauges>): void
+  /** What this thread has counted, for the `merged` of another. */
+  snapshot(): Promise<MetricsSnapshot>
+  /** What other threads have counted: a part of `total` and `render`. */
+  readonly merged: Merged
   /** The Prometheus text format, for `/metrics`. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>
 }
@@ -64,10 +70,12 @@ type Instrument = Counter | Gauge | Histogram
 /** One registry per call, so that two apps in one process (tests) share nothing. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
+  const ofProcess = new Registry()
+  const merged = createMerged()
   const instruments = new Map<MetricKey, Instrument>()
   for (const [key, row] of Object.entries(METRICS))
     instruments.set(key as MetricKey, createInstrument(row, registry))
-  if (options.process ?? true) collectDefaultMetrics({ register: registry })
+  if (options.process ?? true) collectDefaultMetrics({ register: ofProcess })
 
   const boundLabels = boundUpstreams()
   const watched: (() => Promise<void>)[] = []
@@ -87,9 +95,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
       gauge(key).inc(by)
     },
     async total(key, labels = {}) {
-      const { values } = await (instruments.get(key) as Counter).get()
+      const { name, values } = await (instruments.get(key) as Counter).get()
       const wanted = Object.entries(labels)
-      return values
+      return [...values, ...merged.valuesOf(name)]
         .filter(({ labels: own }) => wanted.every(([name, value]) => own[name] === value))
         .reduce((sum, { value }) => sum + value, 0)
     },
@@ -103,10 +111,18 @@ export function createMetrics(options: MetricsOptions): Metrics {
         }),
       )
     },
+    async snapshot() {
+      const counted = await registry.getMetricsAsJSON()
+      // Not to be added up: every thread says the same.
+      return snapshotOf(counted.filter(({ name }) => name !== METRICS.buildInfo.name))
+    },
+    merged,
     async render() {
       if (watched.length > 0)
         await withinLimit(Promise.all(watched.map(read => read())), options.sleep)
-      return { contentType: registry.contentType, text: await registry.metrics() }
+      const own = await registry.getMetricsAsJSON()
+      const texts = [merged.render(own), ofProcess.metrics()]
+      return { contentType: registry.contentType, text: (await Promise.all(texts)).join('\n') }
     },
   }
   metrics.set('buildInfo', { version: options.version, node: options.nodeVersion }, 1)

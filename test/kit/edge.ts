@@ -92,7 +92,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     untilLogged: log.until,
     reload: (upstreams, config = options.config) => {
       const next = { ...options, upstreams, ...(config === undefined ? {} : { config }) }
-      server.reload(configOf(next, directory))
+      void server.reload(configOf(next, directory))
     },
     settle: (work, limitMs = 120_000) => settle(clock, work, limitMs),
     stop,
@@ -105,7 +105,8 @@ function configOf(options: TestEdgeOptions, directory: string) {
   )
   const document = {
     log: { level: 'debug' },
-    http: { addr: '127.0.0.1:0' },
+    // The clock is the test's, and a thread of its own would go by the machine's.
+    http: { addr: '127.0.0.1:0', threads: 1 },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
     ...options.config,
     storage: { rootdirectory: join(directory, 'data'), ...asKeys(options.config?.['storage']) },

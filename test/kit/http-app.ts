@@ -9,6 +9,7 @@ import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 import { createRegistryDouble, type RegistryDouble } from './registry-double.ts'
+import { overThreads } from './borrowed-registry.ts'
 
 export type LogLine = Readonly<Record<string, unknown>>
 
@@ -70,7 +71,12 @@ export function createTestApp(
   })
   const note = noteStreams(metrics, waiting => app.othersWait(waiting))
   const streams = createStreams({ limit, clock, note })
-  const app = injectable(buildApp({ registry, access, logger, metrics, clock, streams, ...given }))
+  // Whole files of tests are run both ways: see http-borrowed.test.ts.
+  const isBorrowed = process.env['BORROWED_REGISTRY'] !== undefined
+  const served = isBorrowed ? overThreads(t, registry).registry : registry
+  const app = injectable(
+    buildApp({ registry: served, access, logger, metrics, clock, streams, ...given }),
+  )
   t.teardown(async () => {
     app.server.closeAllConnections()
     await app.close()
