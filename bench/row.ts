@@ -87,3 +87,12 @@ export function collectSamples(): { samples: Sample[]; add: (sample: Sample) => 
   const samples: Sample[] = []
   return { samples, add: sample => void samples.push(sample) }
 }
+
+/** In the short form others than Entrepot are measured once where that takes long; the direct pull, which has no kind, is half of a pair. */
+export function isLeftOut(
+  { full }: Pick<RowContext, 'full'>,
+  kind: ServerKind | undefined,
+  round: number,
+): boolean {
+  return !full && round > 1 && kind !== undefined && kind.name !== ENTREPOT
+}

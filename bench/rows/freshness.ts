@@ -1,6 +1,6 @@
 // Row: a manifest by tag under load while its freshness runs out every second and the upstream takes its time: what the upstream is
 // asked, and whether any client waits for it.
-import { collectSamples, type Row, type RowContext, startServers } from '../row.ts'
+import { collectSamples, isLeftOut, type Row, type RowContext, startServers } from '../row.ts'
 import type { RunningServer } from '../server-process.ts'
 import { REGISTRIES } from '../servers.ts'
 import { ENTREPOT } from '../servers/entrepot.ts'
@@ -63,6 +63,7 @@ export const freshness: Row = {
       const measure = createMeasure(context, path, mediaType)
       for (let round = 1; round <= context.rounds; round += 1) {
         for (const { kind, server } of expiring.running) {
+          if (isLeftOut(context, kind, round)) continue
           context.tell(`${kind.name}, round ${round}`)
           const seen = await measure(server)
           const named = { table: 'freshness', server: kind.name, round }

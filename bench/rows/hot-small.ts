@@ -15,7 +15,7 @@ const TTL = '1s'
 export const hotSmall: Row = {
   id: 'hot-small',
   goal: 'P3',
-  rounds: { short: 3, full: 5 },
+  rounds: { short: 2, full: 5 },
   title: 'Hot: a blob of 4 KiB, a manifest by digest and by tag, 32 clients',
   method:
     `wrk asks for ${SECONDS} s over ${CLIENTS} connections that are kept open. Entrepot's tags are fresh for ${TTL} here, instead ` +

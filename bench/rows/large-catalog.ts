@@ -25,7 +25,7 @@ export const largeCatalog: Row = {
   id: 'large-catalog',
   goal: 'P10',
   title: 'A large catalog',
-  rounds: { short: 2, full: 3 },
+  rounds: { short: 1, full: 3 },
   method:
     'Data directories of small blobs, a tenth of them manifests with a tag each, in ten repositories under `localhost`; made beforehand. ' +
     'Ready is the first 200 to `GET /v2/`, with files that are in memory already. Then 2,000 blobs from all over the catalog are asked for by ' +

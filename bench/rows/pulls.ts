@@ -11,12 +11,13 @@ import {
 import { SKOPEO, skopeo } from '../clients/skopeo.ts'
 import type { Absence } from '../figures.ts'
 import { limitConnections } from '../link.ts'
-import { collectSamples, type Row, type RowContext, startServers } from '../row.ts'
+import { collectSamples, isLeftOut, type Row, type RowContext, startServers } from '../row.ts'
 import { absenceOf, DIRECT, REGISTRIES } from '../servers.ts'
-import { ENTREPOT } from '../servers/entrepot.ts'
 
 const LAYERS = 10
 const LAYER_BYTES = 9_800_000
+/** For the first pull of a client, which is not counted. */
+const WARM_BYTES = 10_000
 const PER_CONNECTION = 10_000_000
 const REPOSITORY = 'bench/image'
 const CLIENTS = [skopeo, containerd, dockerdGraph, dockerdContainerd]
@@ -36,8 +37,8 @@ export const pulls: Row = {
     'pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` takes three at a time, and so do both dockerds; ' +
     'they unpack what they have while they download the rest. Their download is over when the last blob stands verified in containerd’s ' +
     'content store, or with dockerd’s last "Download complete" on its API; "whole pull" ends when the client says so, with everything ' +
-    'unpacked. The layers are not compressed, so that unpacking costs little. In the short form the others are measured in the first ' +
-    'round only.',
+    'unpacked. The layers are not compressed, so that unpacking costs little. In the short form the others are measured with skopeo ' +
+    'only, and once.',
   tables: [
     {
       table: 'pulls',
@@ -81,8 +82,8 @@ async function measure(context: RowContext, cases: readonly Case[]) {
   const { running, absences, stop } = await startServers(context, REGISTRIES)
   const missing: Absence[] = [...absences]
   const sources = [
-    { name: DIRECT, url: context.upstream.url },
-    ...running.map(({ kind, server }) => ({ name: kind.name, url: server.url })),
+    { name: DIRECT, kind: undefined, url: context.upstream.url },
+    ...running.map(({ kind, server }) => ({ name: kind.name, kind, url: server.url })),
   ]
   try {
     for (const [index, { client, line }] of cases.entries()) {
@@ -92,13 +93,13 @@ async function measure(context: RowContext, cases: readonly Case[]) {
       })
       if (started === undefined) continue
       try {
-        await pullOnce(context, started, { url: context.upstream.url, seed: `${line}/warm` })
+        const warm = { url: context.upstream.url, seed: `${line}/warm`, layer: WARM_BYTES }
+        await pullOnce(context, started, warm)
         for (let round = 1; round <= context.rounds; round += 1) {
           context.tell(`${line}, round ${round}`)
-          const pairOnly = !context.full && round > 1
           let direct: Pulled | undefined
-          for (const { name, url } of sources) {
-            if (pairOnly && name !== DIRECT && name !== ENTREPOT) continue
+          for (const { name, kind, url } of sources) {
+            if (isLeftOut(context, kind, client === skopeo ? round : 2)) continue
             const seed = `${line}/${round}/${name}`
             const pulled = await pullOnce(context, started, { url, seed })
             direct ??= pulled
@@ -119,15 +120,23 @@ async function measure(context: RowContext, cases: readonly Case[]) {
   return { samples, absences: missing }
 }
 
+interface Pull {
+  readonly url: string
+  /** The same seed is the same image: one for each pull. */
+  readonly seed: string
+  /** Bytes of each layer. */
+  readonly layer?: number
+}
+
 type Pulled = Awaited<ReturnType<typeof pullOnce>>
 
 async function pullOnce(
   { upstream, tell }: RowContext,
   client: RunningClient,
-  { url, seed }: { readonly url: string; readonly seed: string },
+  { url, seed, layer = LAYER_BYTES }: Pull,
 ) {
   const tag = seed.replace(/[^A-Za-z0-9]+/g, '-')
-  const layerBytes = Array.from({ length: LAYERS }, () => LAYER_BYTES)
+  const layerBytes = Array.from({ length: LAYERS }, () => layer)
   const image = { repository: REPOSITORY, tag, seed, layerBytes, archives: true }
   const { layers, config } = await upstream.addImage(image)
   await upstream.clearCounts()
@@ -141,7 +150,7 @@ async function pullOnce(
   return {
     ...(times ?? { downloadSeconds: Number.NaN, wholeSeconds: Number.NaN }),
     blobGets: requests,
-    bytesRatio: bytes / (LAYERS * LAYER_BYTES),
+    bytesRatio: bytes / (LAYERS * layer),
     failures: times === undefined ? 1 : 0,
   }
 }

@@ -11,7 +11,7 @@ import { bytesContent, patternBlob } from '../../test/kit/content.ts'
 
 const BLOB_BYTES = 100_000_000
 const CLIENTS = [4, 16, 32]
-const SECONDS = 3
+const SECONDS = 2
 const REPOSITORY = 'bench/tls'
 const GIGABYTE = 1e9
 const MEGABYTE = 1e6
@@ -22,7 +22,7 @@ export const tls: Row = {
   id: 'tls',
   goal: 'P2',
   title: 'Hot over TLS 1.3: a blob of 100 MB, 4 to 32 clients',
-  rounds: { short: 2, full: 5 },
+  rounds: { short: 1, full: 5 },
   method:
     `wrk downloads the blob again and again for ${SECONDS} s over connections that are kept open, each with TLS 1.3; the certificate has a ` +
     'key on P-256. CPU as for plain HTTP. wrk decrypts with one thread, which is most of one of the cores.',
