@@ -26,14 +26,18 @@
 #include <unistd.h>
 
 enum {
-  /** More than one, so that a read of a slow disk holds up a part of the clients and not all. */
-  WORKERS = 2,
+  /** Half of the cores, within bounds: more than one, so that a read of a slow disk holds up a part of the clients and not all. */
+  WORKERS_LEAST = 2,
+  WORKERS_MOST = 4,
   /** What one sending may take before the others have their turn. */
   TURN_BYTES = 1 << 20,
   /**
-   * Bytes that a socket holds beyond those on their way: what a reader that stalls costs. Less costs a wake-up more often.
+   * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs, and what must stay in the processor's
+   * caches to be sent cheaply. So it is a share of a sum, within bounds: fewer readers need fewer wake-ups with more.
    */
-  UNSENT_MAX_BYTES = 128 << 10,
+  UNSENT_SUM_BYTES = 16 << 20,
+  UNSENT_MOST_BYTES = 2 << 20,
+  UNSENT_LEAST_BYTES = 128 << 10,
   EVENTS_AT_ONCE = 64,
   WORKER_STACK_BYTES = 256 << 10,
   /** Sendings of one environment at once: more than connections. Also the factor between an id and its place in the table. */
@@ -90,7 +94,8 @@ struct sending {
   bool closed;
 };
 
-static worker workers[WORKERS];
+static worker workers[WORKERS_MOST];
+static int worker_count;
 static int start_failure;
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 
@@ -242,17 +247,31 @@ static void start_workers(void) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  for (int at = 0; at < WORKERS && start_failure == 0; at++) start_failure = start_worker(&workers[at]);
+  worker_count = (int)(sysconf(_SC_NPROCESSORS_ONLN) / 2);
+  if (worker_count > WORKERS_MOST) worker_count = WORKERS_MOST;
+  if (worker_count < WORKERS_LEAST) worker_count = WORKERS_LEAST;
+  for (int at = 0; at < worker_count && start_failure == 0; at++) {
+    start_failure = start_worker(&workers[at]);
+  }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static worker *least_loaded(void) {
   worker *best = &workers[0];
-  for (int at = 1; at < WORKERS; at++) {
+  for (int at = 1; at < worker_count; at++) {
     if (atomic_load(&workers[at].load) < atomic_load(&best->load)) best = &workers[at];
   }
   atomic_fetch_add(&best->load, 1);
   return best;
+}
+
+/** For one more sending, of which there is at least one. */
+static int unsent_bytes(void) {
+  int sendings = 0;
+  for (int at = 0; at < worker_count; at++) sendings += atomic_load(&workers[at].load);
+  int share = UNSENT_SUM_BYTES / sendings;
+  if (share > UNSENT_MOST_BYTES) return UNSENT_MOST_BYTES;
+  return share < UNSENT_LEAST_BYTES ? UNSENT_LEAST_BYTES : share;
 }
 
 static void order(sending *each) {
@@ -351,10 +370,10 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
     free(each);
     return number(env, -failure);
   }
-  int unsent = UNSENT_MAX_BYTES;
-  setsockopt(each->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
   each->owner = owner;
   each->worker = least_loaded();
+  int unsent = unsent_bytes();
+  setsockopt(each->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
   each->id = (double)owner->opened++ * SENDINGS_MAX + place;
   owner->table[place] = each;
   pthread_mutex_lock(&owner->lock);

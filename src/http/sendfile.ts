@@ -67,11 +67,16 @@ const FAILURES: Readonly<Record<string, SendfileFailure>> = {
 
 let loaded: Sendfile | undefined
 
-/** The same one for each call in one thread; undefined where it was not built or cannot be loaded. */
-export function loadSendfile(): Sendfile | undefined {
+/** Two levels up from src/http and from dist/http alike. */
+const BUILT = '../../native/sender.node'
+
+/**
+ * The same one for each call in one thread; undefined where it was not built or cannot be loaded. `built`: another build of it, for the
+ * first call.
+ */
+export function loadSendfile(built = BUILT): Sendfile | undefined {
   try {
-    // Two levels up from src/http and from dist/http alike.
-    loaded ??= createSendfile(createRequire(import.meta.url)('../../native/sender.node') as Addon)
+    loaded ??= createSendfile(createRequire(import.meta.url)(built) as Addon)
   } catch {
     return undefined
   }
