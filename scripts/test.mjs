@@ -28,6 +28,13 @@ const SUITES = {
     atOnce: 3,
     env: {},
   },
+  // The data port's own tests once more, over TLS.
+  tls: {
+    files: file => /^test\/protocol\/(http|pull|push)-/.test(file),
+    timeoutSeconds: 120,
+    atOnce: 3,
+    env: { OVER_TLS: '1' },
+  },
   fault: {
     files: file => isHeavy(file) || /\/fault\/(lying-upstream|mutated-requests)/.test(file),
     timeoutSeconds: 900,

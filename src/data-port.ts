@@ -1,5 +1,6 @@
 // The data port on all its threads: the first, which is this one, and those beside it. A part of the composition root: it says who gets
 // what. With one thread there is nothing but the app, on a port of its own.
+import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:net'
 import { createLocalAccess } from './access/access.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
@@ -10,6 +11,8 @@ import { loadSendfile, type Sendfile } from './http/sendfile.ts'
 import { createStreams, type Streams } from './http/streams.ts'
 import { streamsFor } from './http/streams-limit.ts'
 import { noteStreams } from './http/streams-notes.ts'
+import { createTlsTransport, type TlsOptions, type TlsTransport } from './http/tls.ts'
+import { rotateTicketKeys, TICKET_KEYS_BYTES } from './http/tls-tickets.ts'
 import { listening } from './listening.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
@@ -46,6 +49,9 @@ export class DataPort {
   readonly #further: HttpThreads | undefined
   readonly #streams: Streams
   readonly #sendfile: Sendfile | undefined
+  readonly #stopping = new AbortController()
+  #tls: TlsOptions | undefined
+  #transport: TlsTransport | undefined
   #settings: ThreadSettings
   #registry: Registry | undefined
   #app: DataApp | undefined
@@ -62,6 +68,7 @@ export class DataPort {
       note: noteStreams(deps.metrics, waiting => this.#othersWait(waiting)),
     })
     this.#sendfile = deps.native === false ? undefined : loadSendfile()
+    this.#tls = this.#openTls()
     const further = Array.from({ length: this.#threads - 1 }, (_, at) => at + 1)
     if (further.length === 0) return
     this.#further = new HttpThreads(further, {
@@ -85,6 +92,8 @@ export class DataPort {
   async listen(registry: Registry): Promise<string> {
     const { metrics, logger, clock } = this.#deps
     this.#registry = registry
+    const transport = this.#tls && createTlsTransport(this.#tls, { clock, metrics })
+    this.#transport = transport
     const app = buildApp({
       registry,
       access: createLocalAccess(),
@@ -94,6 +103,7 @@ export class DataPort {
       streams: this.#streams,
       sendfile: this.#sendfile,
       options: { threads: this.#threads, shared: sharedCounts(this.#counts, 0) },
+      ...(transport && { transport }),
     })
     this.#app = app
     const { addr } = this.#http
@@ -108,7 +118,8 @@ export class DataPort {
     )
     const port = portOf(app, addr)
     await this.#further?.listen({ host, port })
-    return formatAddress({ host: addr.host, port })
+    const address = formatAddress({ host: addr.host, port })
+    return transport === undefined ? address : `https://${address}`
   }
 
   /** Resolves when every thread goes by this configuration. What is under way goes on by what it began with. */
@@ -137,6 +148,7 @@ export class DataPort {
 
   /** Ends the further threads at once. No effect when they have ended. */
   async end(): Promise<void> {
+    this.#stopping.abort()
     await this.#further?.end()
   }
 
@@ -148,6 +160,7 @@ export class DataPort {
         threads: this.#threads,
         counts: this.#counts,
         settings: this.#settings,
+        tls: this.#tls,
         native: this.#sendfile !== undefined,
         version,
         nodeVersion,
@@ -161,6 +174,27 @@ export class DataPort {
         ...(threadEntry === undefined ? {} : { entry: threadEntry }),
       },
     )
+  }
+
+  /** The keys of session tickets are the same on all threads, and change for as long as the process runs. */
+  #openTls(): TlsOptions | undefined {
+    const { tls } = this.#http
+    if (tls === undefined) return undefined
+    const { clock, metrics } = this.#deps
+    const { certificate, minimumVersion, expiresAtMs } = tls
+    metrics.set('tlsCertificateExpires', {}, expiresAtMs / 1000)
+    const options = { certificate, key: tls.key.reveal(), minimumVersion }
+    void rotateTicketKeys({
+      clock,
+      randomBytes,
+      use: ticketKeys => {
+        this.#tls = { ...options, ticketKeys }
+        this.#transport?.setTicketKeys(ticketKeys)
+        this.#further?.useTicketKeys(ticketKeys)
+      },
+      signal: this.#stopping.signal,
+    })
+    return { ...options, ticketKeys: randomBytes(TICKET_KEYS_BYTES) }
   }
 
   #askedRegistry(): Registry {

@@ -5,6 +5,7 @@ import { createLocalAccess } from './access/access.ts'
 import { buildApp } from './http/app.ts'
 import { drain } from './http/drain.ts'
 import { loadSendfile } from './http/sendfile.ts'
+import { createTlsTransport, type TlsOptions } from './http/tls.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { createPolicies } from './registry/repository-policies.ts'
@@ -25,6 +26,8 @@ export interface HttpThreadStart {
   readonly threads: number
   readonly counts: SharedArrayBuffer
   readonly settings: ThreadSettings
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsOptions | undefined
   /** Blobs are sent by native/sender.c. */
   readonly native: boolean
   readonly version: string
@@ -48,6 +51,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   })
   let rules = rulesOf(settings)
   const borrowed = borrowRegistry({ peer: () => peer, rules: () => rules, clock })
+  const transport = start.tls && createTlsTransport(start.tls, { clock, metrics })
   const app = buildApp({
     registry: borrowed.registry,
     access: createLocalAccess(),
@@ -57,6 +61,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     streams: borrowPlaces(() => peer),
     sendfile: start.native ? loadSendfile() : undefined,
     options: { threads, shared: sharedCounts(start.counts, thread) },
+    ...(transport && { transport }),
   })
   const peer: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port, {
     services: {
@@ -75,7 +80,10 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       ping: async () => undefined,
       count: () => metrics.snapshot(),
     },
-    notes: { othersWait: waiting => app.othersWait(waiting) },
+    notes: {
+      othersWait: waiting => app.othersWait(waiting),
+      ticketKeys: keys => transport?.setTicketKeys(keys),
+    },
   })
   void tellCounted()
 

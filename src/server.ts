@@ -37,7 +37,7 @@ export interface Surroundings {
 }
 
 export interface RunningServer {
-  /** As they really are: with the port that the system chose. */
+  /** As they really are: with the port that the system chose; with `https://` where TLS is spoken. */
   readonly http: string
   readonly admin: string
   readonly socket: string

@@ -3,6 +3,7 @@
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
 import { buildRepositories } from './build-repositories.ts'
+import { buildTls } from './build-tls.ts'
 import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig } from './config.ts'
@@ -35,7 +36,8 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   })
 }
 
-function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
+function buildHttp(judge: Judge, settings: Settings): HttpConfig {
+  const { http } = settings
   const publicHost = http.host === undefined ? undefined : checkedHost(new URL(http.host).host)
   if (http.host !== undefined && new URL(http.host).pathname !== '/') {
     judge.note(['http', 'host'], {
@@ -50,6 +52,7 @@ function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
     threads: http.threads,
     streams: http.streams,
     drainTimeoutMs: http.draintimeout,
+    tls: buildTls(judge, settings),
   }
 }
 

@@ -40,6 +40,18 @@ export interface HttpConfig {
   /** Undefined: by memory. */
   readonly streams: number | undefined
   readonly drainTimeoutMs: number
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsConfig | undefined
+}
+
+export interface TlsConfig {
+  /** PEM, the server's first. */
+  readonly certificate: string
+  /** PEM. */
+  readonly key: Secret
+  readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Wall clock. */
+  readonly expiresAtMs: number
 }
 
 export interface StorageConfig {

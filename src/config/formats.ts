@@ -212,6 +212,18 @@ function oneOf<Word extends string>(
   }
 }
 
+/** Older ones are refused by the clients. */
+const TLS_VERSIONS = ['tls1.2', 'tls1.3'] as const
+
+export const TLS_VERSION = oneOf<(typeof TLS_VERSIONS)[number]>('TLS version', TLS_VERSIONS, {
+  'tls1.0': 'tls1.2',
+  'tls1.1': 'tls1.2',
+  'tlsv1.2': 'tls1.2',
+  'tlsv1.3': 'tls1.3',
+  '1.2': 'tls1.2',
+  '1.3': 'tls1.3',
+})
+
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 

@@ -10,6 +10,7 @@ import {
   PATH,
   SHARE,
   SIZE,
+  TLS_VERSION,
   URL_TEXT,
 } from './formats.ts'
 import { group, type KeySchema, optional, type Static, Type, value, valuesOf } from './keys.ts'
@@ -60,6 +61,25 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
       atLeast: FEWEST_STREAMS,
       atMost: MOST_STREAMS,
       reload: false,
+    }),
+  ),
+  tls: optional(
+    group('TLS on this listener. Without it, plain HTTP.', {
+      certificate: value(PATH, {
+        description:
+          'File with the certificate (PEM), followed by those that signed it; or the name of a systemd credential.',
+        reload: false,
+      }),
+      key: value(PATH, {
+        description:
+          'File with the private key (PEM), not encrypted; or the name of a systemd credential.',
+        reload: false,
+      }),
+      minimumtls: value(TLS_VERSION, {
+        description: 'The oldest version of TLS that clients may use.',
+        default: 'tls1.2',
+        reload: false,
+      }),
     }),
   ),
   draintimeout: value(DURATION, {
@@ -192,7 +212,7 @@ export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
 
 /** Keys that are planned and do nothing yet. They are refused: a key without effect would be a promise broken silently. */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
-  'http.tls',
+  'http.tls.clientcas',
   'storage.s3',
   'memory',
   'catalog.postgres',

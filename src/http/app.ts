@@ -45,6 +45,8 @@ export interface Transport {
   readonly createServer: (options: ServerOptions) => Server | HttpsServer
   /** The event that tells of a connection over which requests come. */
   readonly connected: 'connection' | 'secureConnection'
+  /** Ends connections of which `connected` has not told yet. */
+  readonly closeUnready?: () => void
 }
 
 export interface AppDeps {
@@ -135,6 +137,7 @@ export function buildApp(deps: AppDeps): DataApp {
         // Its one error says that nothing listens, which is what is wanted.
         server.close(() => resolve())
         connections.closeIdle()
+        transport.closeUnready?.()
       }),
     othersWait: waiting => stalled.othersWait(waiting),
   }

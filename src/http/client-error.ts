@@ -19,6 +19,12 @@ const REASONS: Readonly<Record<string, { status: string; message: string }>> = {
   },
 }
 const MALFORMED = { status: '400 Bad Request', message: 'this is no valid HTTP request' }
+/** To a port that speaks TLS. */
+export const PLAIN_HTTP = {
+  status: '400 Bad Request',
+  message:
+    'this port speaks TLS and got plain HTTP: call the registry by https, and do not list it as insecure',
+}
 const CONNECT = {
   status: '405 Method Not Allowed',
   message: 'this is a registry and no proxy: CONNECT is no method of the registry protocol',
@@ -65,7 +71,8 @@ interface RawAnswer {
   readonly headers?: readonly string[]
 }
 
-function rawAnswer({ status, message, headers = [] }: RawAnswer): string {
+/** A whole answer for a connection that node has no response for; the connection ends with it. */
+export function rawAnswer({ status, message, headers = [] }: RawAnswer): string {
   const body = errorEnvelope(new RegistryError('UNSUPPORTED', message))
   return [
     `HTTP/1.1 ${status}`,

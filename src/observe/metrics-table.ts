@@ -29,7 +29,8 @@ const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
 const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
 const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
-const REFUSAL = ['busy', 'malformed'] as const
+/** `plain`: HTTP without TLS on a port that speaks TLS. */
+const REFUSAL = ['busy', 'malformed', 'plain'] as const
 
 /** A label whose values are given by words, where listing them would help nobody. */
 export type LabelValues = readonly string[] | { readonly words: string }
@@ -93,6 +94,18 @@ export const METRICS = {
     name: 'entrepot_http_thread_deaths_total',
     type: 'counter',
     help: 'Such threads that ended by an error, with the connections they had. Each is started again.',
+    labels: {},
+  },
+  tlsFailures: {
+    name: 'entrepot_tls_failures_total',
+    type: 'counter',
+    help: 'Connections that ended before their TLS was agreed on: a client that does not trust the certificate, no common version, a scan.',
+    labels: {},
+  },
+  tlsCertificateExpires: {
+    name: 'entrepot_tls_certificate_expires_seconds',
+    type: 'gauge',
+    help: 'When the certificate that clients are shown expires, in seconds since 1970; 0 without TLS.',
     labels: {},
   },
   clientBytes: {

@@ -96,6 +96,11 @@ export class HttpThreads {
     for (const { running } of this.#slots) running?.peer.tell('othersWait', waiting)
   }
 
+  /** Those that start later are started with them. */
+  useTicketKeys(keys: Uint8Array): void {
+    for (const { running } of this.#slots) running?.peer.tell('ticketKeys', keys)
+  }
+
   /** Resolves when all that listen have answered. */
   async ping(): Promise<void> {
     const listening = this.#slots.filter(({ state }) => state === 'listening')

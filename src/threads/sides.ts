@@ -167,5 +167,7 @@ export interface HttpThreadSide {
   readonly notes: {
     /** So many requests wait for a place, of this thread's share. */
     readonly othersWait: number
+    /** Session tickets are sealed with these from now on. */
+    readonly ticketKeys: Uint8Array
   }
 }

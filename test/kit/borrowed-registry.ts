@@ -54,7 +54,7 @@ export function overThreads(
       ping: nothing,
       count: async () => [],
     },
-    notes: { othersWait: () => {} },
+    notes: { othersWait: () => {}, ticketKeys: () => {} },
   })
   return {
     registry: borrowed.registry,

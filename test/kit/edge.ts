@@ -3,10 +3,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { FileRead } from '../../src/config/judge.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { startServer } from '../../src/server.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
+import { OVER_TLS, testCertificate } from './over-tls.ts'
 import type { LogLine } from './http-app.ts'
 import { get, type RawAnswer, send, type SentRequest } from './raw-client.ts'
 
@@ -79,7 +81,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     await stop()
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
   })
-  const url = `http://${server.http}`
+  const url = server.http.includes('://') ? server.http : `http://${server.http}`
   return {
     url,
     adminUrl: `http://${server.admin}`,
@@ -106,7 +108,11 @@ function configOf(options: TestEdgeOptions, directory: string) {
   const document = {
     log: { level: 'debug' },
     // The clock is the test's, and a thread of its own would go by the machine's.
-    http: { addr: '127.0.0.1:0', threads: 1 },
+    http: {
+      addr: '127.0.0.1:0',
+      threads: 1,
+      ...(OVER_TLS ? { tls: { certificate: 'test.crt', key: 'test.key' } } : {}),
+    },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
     ...options.config,
     storage: { rootdirectory: join(directory, 'data'), ...asKeys(options.config?.['storage']) },
@@ -115,10 +121,18 @@ function configOf(options: TestEdgeOptions, directory: string) {
   const loaded = loadConfig({
     file: { path: 'test.yaml', text: JSON.stringify(document) },
     env: {},
-    readFile: path => ({ kind: 'failed', reason: `tests have no file ${path}` }),
+    readFile: readTestFile,
   })
   if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.findings))
   return loaded.config
+}
+
+function readTestFile(path: string): FileRead {
+  const { cert, key } = testCertificate()
+  const text = path === 'test.crt' ? cert : path === 'test.key' ? key : undefined
+  return text === undefined
+    ? { kind: 'failed', reason: `tests have no file ${path}` }
+    : { kind: 'file', text, mode: undefined }
 }
 
 function asKeys(value: unknown): object {

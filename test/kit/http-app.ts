@@ -1,13 +1,17 @@
 // The data port over a registry double, as tests need it: in process or on a loopback socket, with the log lines it wrote.
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo, Socket } from 'node:net'
 import { inject, type InjectOptions, type Response } from 'light-my-request'
 import { type Access, createLocalAccess } from '../../src/access/access.ts'
 import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
 import { createStreams } from '../../src/http/streams.ts'
 import { noteStreams } from '../../src/http/streams-notes.ts'
+import { createTlsTransport, type TlsDeps } from '../../src/http/tls.ts'
+import { TICKET_KEYS_BYTES } from '../../src/http/tls-tickets.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
+import { openConnection, OVER_TLS, SCHEME, testCertificate } from './over-tls.ts'
 import { createRegistryDouble, type RegistryDouble } from './registry-double.ts'
 import { overThreads } from './borrowed-registry.ts'
 
@@ -74,9 +78,9 @@ export function createTestApp(
   // Whole files of tests are run both ways: see http-borrowed.test.ts.
   const isBorrowed = process.env['BORROWED_REGISTRY'] !== undefined
   const served = isBorrowed ? overThreads(t, registry).registry : registry
-  const app = injectable(
-    buildApp({ registry: served, access, logger, metrics, clock, streams, ...given }),
-  )
+  const transport = OVER_TLS ? testTransport({ clock, metrics }) : {}
+  const deps = { registry: served, access, logger, metrics, clock, streams, ...transport, ...given }
+  const app = injectable(buildApp(deps))
   t.teardown(async () => {
     app.server.closeAllConnections()
     await app.close()
@@ -100,9 +104,16 @@ export function createTestApp(
     async listen(host = '127.0.0.1') {
       await app.listen({ host, port: 0 })
       const { port } = app.server.address() as AddressInfo
-      return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+      return `${SCHEME}://${host.includes(':') ? `[${host}]` : host}:${port}`
     },
   }
+}
+
+function testTransport(deps: TlsDeps): { readonly transport: Transport } {
+  const { cert: certificate, key } = testCertificate()
+  const ticketKeys = randomBytes(TICKET_KEYS_BYTES)
+  const options = { certificate, key, minimumVersion: 'TLSv1.2', ticketKeys } as const
+  return { transport: createTlsTransport(options, deps) }
 }
 
 function injectable(app: DataApp): InjectableApp {
@@ -120,8 +131,7 @@ export async function openSocket(url: string): Promise<{
   ended: Promise<void>
   until(text: string): Promise<void>
 }> {
-  const { hostname, port } = new URL(url)
-  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  const socket = await openConnection(url)
   const pieces: Buffer[] = []
   const watchers = new Set<() => void>()
   const received = () => Buffer.concat(pieces).toString('latin1')
@@ -129,9 +139,7 @@ export async function openSocket(url: string): Promise<{
     pieces.push(piece)
     for (const watcher of watchers) watcher()
   })
-  socket.on('error', () => {})
   const ended = new Promise<void>(resolve => socket.once('close', () => resolve()))
-  await new Promise<void>(resolve => socket.once('connect', resolve))
   return {
     socket,
     received,

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import type { ByteRange } from '../../src/oci/range.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { CONNECTED } from '../kit/over-tls.ts'
 import { get, sendRaw } from '../kit/raw-client.ts'
 import { readFromMemory } from '../kit/registry-double.ts'
 
@@ -233,7 +234,7 @@ t.test(
 t.test('R193: for a reader that stops, no more than two chunks are held in memory', async t => {
   const { app, registry, listen } = createTestApp(t)
   const digest = registry.addBlob('docker.io/a/b', BYTES)
-  const server = new Promise<Socket>(resolve => app.server.once('connection', resolve))
+  const server = new Promise<Socket>(resolve => app.server.once(CONNECTED, resolve))
   const held: number[] = []
   registry.readBlob = async function* (bytes, range, signal) {
     const { writableLength } = await server

@@ -29,7 +29,7 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
   const coordinator = new Peer<HttpThreadSide, PlacesSide>(port1 as Port, lent)
   const thread = new Peer<CoordinatorSide, HttpThreadSide>(port2 as Port, {
     services: {} as never,
-    notes: { othersWait: () => {} },
+    notes: { othersWait: () => {}, ticketKeys: () => {} },
   })
   const die = () => {
     coordinator.end()
