@@ -21,7 +21,8 @@ export interface DownloadContext {
   readonly isUnasked: () => boolean
   readonly clock: Clock
   readonly progress: FillProgress
-  readonly handle: SharedHandle | undefined
+  /** The growing file, for comparing. */
+  readonly handle: () => SharedHandle | undefined
   readonly signal: AbortSignal
   /** Told once the length is known and agreed on. */
   readonly sized: (sizeBytes: number) => void
@@ -31,24 +32,19 @@ export interface DownloadContext {
   readonly answered: (totalBytes: number | undefined) => void
 }
 
-/** Returns the blob's length once all of it is on disk. @throws UpstreamError; StoreError; the signal's reason */
-export async function download(file: FillFile, context: DownloadContext): Promise<number> {
-  return await new Download(file, context).run()
-}
-
-class Download {
-  readonly #file: FillFile
+export class Download {
   readonly #context: DownloadContext
   readonly #attempts: Attempts
   readonly #claim: Claim
+  #file: FillFile | undefined
+  #early: Promise<UpstreamBlob> | undefined
   /** Where the last answer came from. */
   #place: BlobPlace | undefined
   #received = false
   /** Ranges have their own attempts. */
   #gaveUp = false
 
-  constructor(file: FillFile, context: DownloadContext) {
-    this.#file = file
+  constructor(context: DownloadContext) {
     this.#context = context
     this.#attempts = new Attempts(context.clock)
     this.#claim = {
@@ -58,56 +54,81 @@ class Download {
     }
   }
 
-  async run(): Promise<number> {
+  /** Asks while the file is still being opened, which nothing is in. MUST be followed by run or drop. */
+  begin(): void {
+    this.#early = this.#firstAnswer()
+    // Told to whoever runs.
+    this.#early.catch(() => {})
+  }
+
+  /** There is no file. What was asked for is ended by the signal. */
+  drop(): void {
+    const leave = () => this.#context.share.lines.leave(this.#claim)
+    this.#early?.then(leave, leave)
+  }
+
+  /** Returns the blob's length once all of it is on disk. @throws UpstreamError; StoreError; the signal's reason */
+  async run(file: FillFile): Promise<number> {
+    this.#file = file
     for (;;) {
-      const before = this.#file.contiguousBytes
+      const before = file.contiguousBytes
       try {
-        const sizeBytes = await this.#attempt()
+        const sizeBytes = await this.#attempt(file)
         if (sizeBytes !== undefined) return sizeBytes
       } catch (error) {
         // The upstream client has retried already; before a first byte its word is final.
         if (!this.#received || this.#gaveUp) throw error
-        const gainedBytes = this.#file.contiguousBytes - before
+        const gainedBytes = file.contiguousBytes - before
         await this.#attempts.pauseAfter(error, gainedBytes, this.#context.signal)
       }
     }
   }
 
   /** Undefined: it is to be tried again at once, by one request. */
-  async #attempt(): Promise<number | undefined> {
-    const { task, share, reserve, signal } = this.#context
-    const whole = await this.#alreadyWhole()
+  async #attempt(file: FillFile): Promise<number | undefined> {
+    const early = this.#early
+    this.#early = undefined
+    const whole = early === undefined ? await this.#alreadyWhole(file) : undefined
     if (whole !== undefined) return whole
-    // Where there is no room, the upstream is not asked for what only readers can take.
-    if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
-    await share.lines.enter(this.#claim, signal)
     try {
-      return await this.#fetch()
+      const answer = await (early ?? this.#firstAnswer())
+      this.#received = true
+      return await this.#take(file, answer)
     } finally {
-      share.lines.leave(this.#claim)
+      this.#context.share.lines.leave(this.#claim)
     }
   }
 
-  async #fetch(): Promise<number | undefined> {
-    const { answered, clock, share } = this.#context
-    const askedMs = clock.monotonicMs()
-    const answer = await this.#ask(this.#firstRequest())
-    this.#received = true
-    answered(answer.totalBytes)
-    if (answer.lastByte !== undefined) share.width.answered(clock.monotonicMs() - askedMs)
-    const agreed = { ...this.#context }
-    const expectedBytes = await agree(this.#file, answer, agreed)
-    const isPart = answer.lastByte !== undefined && answer.lastByte + 1 !== expectedBytes
-    if (!isPart || expectedBytes === undefined) {
-      return await receive(this.#file, answer, { ...agreed, expectedBytes })
+  async #firstAnswer(): Promise<UpstreamBlob> {
+    const { task, share, reserve, signal } = this.#context
+    // Where there is no room, the upstream is not asked for what only readers can take.
+    if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
+    await share.lines.enter(this.#claim, signal)
+    return await this.#ask(this.#firstRequest())
+  }
+
+  async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
+    this.#context.answered(answer.totalBytes)
+    const expectedBytes = await agree(file, answer, this.#context)
+    // Beside the bytes: it is for a later process, and clients wait for the first of them.
+    const { validator } = answer
+    const noted =
+      expectedBytes === undefined ? undefined : file.expect({ sizeBytes: expectedBytes, validator })
+    try {
+      const isPart = answer.lastByte !== undefined && answer.lastByte + 1 !== expectedBytes
+      if (!isPart || expectedBytes === undefined) {
+        return await receive(file, answer, { ...this.#context, expectedBytes })
+      }
+      return (await this.#byRanges(file, answer, expectedBytes)) ? expectedBytes : undefined
+    } finally {
+      await noted
     }
-    return (await this.#byRanges(answer, expectedBytes)) ? expectedBytes : undefined
   }
 
   /** From what is here on: to the end, or only the first of several ranges. */
   #firstRequest(): BlobRequest {
     const { task, share } = this.#context
-    const { contiguousBytes, expected } = this.#file
+    const { contiguousBytes = 0, expected } = this.#file ?? {}
     const sizeBytes = task.declaredBytes ?? expected?.sizeBytes
     const validator = expected?.validator
     const request = { offset: contiguousBytes, ...(validator === undefined ? {} : { validator }) }
@@ -118,11 +139,11 @@ class Download {
     return lastByte + 1 >= sizeBytes ? request : { ...request, lastByte }
   }
 
-  #byRanges(first: UpstreamBlob, sizeBytes: number): Promise<boolean> {
+  async #byRanges(file: FillFile, first: UpstreamBlob, sizeBytes: number): Promise<boolean> {
     const { share, clock, signal } = this.#context
     const ranged = new RangedDownload(
       {
-        file: this.#file,
+        file,
         sizeBytes,
         ...share,
         claim: this.#claim,
@@ -134,28 +155,34 @@ class Download {
       },
       (first.lastByte ?? 0) + 1,
     )
-    return ranged.run(first).catch((error: unknown) => {
+    try {
+      return await ranged.run(first)
+    } catch (error) {
       this.#gaveUp = true
       throw error
-    })
+    }
   }
 
   async #ask(request: BlobRequest, signal = this.#context.signal): Promise<UpstreamBlob> {
-    const { namespace, repository, digest } = this.#context.task
+    const { task, clock, share } = this.#context
+    const { namespace, repository, digest } = task
     const place = this.#place
     const asked = place === undefined ? request : { ...request, place }
+    const askedMs = clock.monotonicMs()
     const answer = await namespace.upstream.getBlob(repository.name, digest, asked, signal)
+    if (answer.lastByte !== undefined) share.width.answered(clock.monotonicMs() - askedMs)
     this.#place = answer.place
     return answer
   }
 
   /** A process that died between the last byte and the rename left everything: only the right to it is asked for. */
-  async #alreadyWhole(): Promise<number | undefined> {
+  async #alreadyWhole(file: FillFile): Promise<number | undefined> {
     const { task, progress, sized, signal } = this.#context
     const { namespace, repository, digest, declaredBytes } = task
-    const sizeBytes = declaredBytes ?? this.#file.expected?.sizeBytes
-    if (sizeBytes === undefined || this.#file.contiguousBytes !== sizeBytes || sizeBytes === 0)
+    const sizeBytes = declaredBytes ?? file.expected?.sizeBytes
+    if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0) {
       return undefined
+    }
     await namespace.upstream.headBlob(repository.name, digest, signal)
     progress.sized(sizeBytes)
     sized(sizeBytes)

@@ -15,14 +15,14 @@ export interface ReceiveContext {
   readonly progress: FillProgress
   /** Makes sure of room: for a blob of this length, or, when nobody knows it, for a little more. @throws StoreError full */
   readonly reserve: (sizeBytes: number | undefined) => Promise<void>
-  readonly handle: SharedHandle | undefined
+  readonly handle: () => SharedHandle | undefined
   readonly signal: AbortSignal
   /** Told once the length is known and agreed on. */
   readonly sized: (sizeBytes: number) => void
 }
 
 /**
- * Agrees on the blob's length with an answer, writes it down, tells the readers, and makes sure of room. Undefined: nobody has said it.
+ * Agrees on the blob's length with an answer, tells the readers, and makes sure of room. Undefined: nobody has said it.
  * @throws UpstreamError invalid when the answer contradicts the manifest, an earlier answer or what was asked; StoreError full, io
  */
 export async function agree(
@@ -39,7 +39,6 @@ export async function agree(
     )
   }
   if (sizeBytes !== undefined) {
-    await file.expect({ sizeBytes, validator: answer.validator })
     progress.sized(sizeBytes)
     context.sized(sizeBytes)
   }
@@ -124,7 +123,7 @@ async function append(
   for await (const chunk of answer.body) {
     context.signal.throwIfAborted()
     const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
-    if (overlap > 0) await compare(context.handle, chunk.subarray(0, overlap), position)
+    if (overlap > 0) await compare(context.handle(), chunk.subarray(0, overlap), position)
     position += chunk.length
     if (position > context.limitBytes) {
       throw new UpstreamError(

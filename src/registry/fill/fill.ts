@@ -5,7 +5,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
-import { download } from './download.ts'
+import { Download } from './download.ts'
 import { deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
@@ -46,6 +46,7 @@ export class Fill {
   readonly #stop = new AbortController()
   readonly #sized = Promise.withResolvers<number>()
   readonly #over = Promise.withResolvers<void>()
+  #file: FillFile | undefined
   #handle: SharedHandle | undefined
   #startedAtMs: number
   #resumedBytes = 0
@@ -138,26 +139,25 @@ export class Fill {
   async #fill(share: FillShare): Promise<FillOutcome> {
     // Whoever stops may give the directory to another process.
     this.#stop.signal.throwIfAborted()
-    // Readers are told as the disk takes the bytes, which is later than the network gives them.
-    const file: FillFile = await this.#deps.store.openFill(this.task.digest, () =>
-      this.progress.advance(file.contiguousBytes),
-    )
+    const { store } = this.#deps
+    const { digest } = this.task
+    const download = this.#download(share)
+    // A new file can be made while the upstream thinks.
+    if (!store.mayResume(digest)) download.begin()
+    let file: FillFile
+    try {
+      // Readers are told as the disk takes the bytes, which is later than the network gives them.
+      file = await store.openFill(digest, () => this.progress.advance(file.contiguousBytes))
+    } catch (error) {
+      download.drop()
+      throw error
+    }
+    this.#file = file
     try {
       this.#handle = new SharedHandle(await file.openRead())
       this.#noteStart(file.contiguousBytes)
       this.progress.advance(file.contiguousBytes)
-      const sizeBytes = await download(file, {
-        task: this.task,
-        share,
-        isUnasked: () => this.unasked !== undefined,
-        clock: this.#deps.clock,
-        progress: this.progress,
-        handle: this.#handle,
-        signal: this.#stop.signal,
-        sized: this.#sized.resolve,
-        reserve: wanted => this.#reserve(file, wanted),
-        answered: totalBytes => this.#startDeadline(totalBytes),
-      })
+      const sizeBytes = await download.run(file)
       file.verify(sizeBytes)
     } catch (error) {
       // A part that cannot be set aside costs its being resumed.
@@ -167,6 +167,21 @@ export class Fill {
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
     this.progress.end('verified')
     return this.#publish(file)
+  }
+
+  #download(share: FillShare): Download {
+    return new Download({
+      task: this.task,
+      share,
+      isUnasked: () => this.unasked !== undefined,
+      clock: this.#deps.clock,
+      progress: this.progress,
+      handle: () => this.#handle,
+      signal: this.#stop.signal,
+      sized: this.#sized.resolve,
+      reserve: sizeBytes => this.#reserve(sizeBytes),
+      answered: totalBytes => this.#startDeadline(totalBytes),
+    })
   }
 
   async #publish(file: FillFile): Promise<FillOutcome> {
@@ -184,12 +199,16 @@ export class Fill {
   }
 
   /** Room for the whole blob, once; while its length is not known, for what comes next. @throws StoreError full */
-  async #reserve(file: FillFile, sizeBytes: number | undefined): Promise<void> {
+  async #reserve(sizeBytes: number | undefined): Promise<void> {
     const { space } = this.#deps
     if (this.#reserved !== undefined) return sizeBytes === undefined ? space.check() : undefined
+    const onDisk = () => ({
+      here: this.#file?.contiguousBytes ?? 0,
+      ahead: this.#file?.aheadBytes ?? 0,
+    })
     this.#reserved = await space.promise({
-      missingBytes: () => Math.max(0, (sizeBytes ?? 0) - file.contiguousBytes - file.aheadBytes),
-      wholeBytes: () => Math.max(sizeBytes ?? 0, file.contiguousBytes),
+      missingBytes: () => Math.max(0, (sizeBytes ?? 0) - onDisk().here - onDisk().ahead),
+      wholeBytes: () => Math.max(sizeBytes ?? 0, onDisk().here),
     })
   }
 

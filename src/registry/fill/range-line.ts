@@ -114,11 +114,9 @@ export class RangeLine {
   }
 
   async #ask(signal: AbortSignal): Promise<UpstreamBlob> {
-    const { ask, clock, sizeBytes, validator, width } = this.#context
-    const askedMs = clock.monotonicMs()
+    const { ask, sizeBytes, validator } = this.#context
     const request = { offset: this.position, lastByte: this.last }
     const answer = await ask(validator === undefined ? request : { ...request, validator }, signal)
-    width.answered(clock.monotonicMs() - askedMs)
     const failure = faultOf(answer, this.position, sizeBytes)
     if (failure === undefined) return answer
     await answer.body[Symbol.asyncIterator]().return?.()

@@ -50,8 +50,8 @@ export interface ReadHandle {
 
 /**
  * A blob on its way in: one file that grows, hashed as it grows. One writer; any number of readers below `contiguousBytes`. Calls of
- * the writer MUST NOT overlap, but for writeAhead, which may run beside others of its kind and beside append. After commit, park or
- * discard only `read` handles live on.
+ * the writer MUST NOT overlap, but for those that say so: writeAhead may run beside others of its kind and beside append. After commit,
+ * park or discard only `read` handles live on.
  */
 export interface FillFile {
   readonly digest: Digest
@@ -69,7 +69,10 @@ export interface FillFile {
   readonly aheadBytes: number
   /** What the sidecar of an earlier attempt said, else undefined. */
   readonly expected: FillExpectation | undefined
-  /** Writes down what the upstream said, so that a later process can resume; a disk that cannot costs that, not the fill. */
+  /**
+   * Writes down what the upstream said, so that a later process can resume; a disk that cannot costs that, not the fill. May run beside
+   * append and writeAhead.
+   */
   expect(expectation: FillExpectation): Promise<void>
   /**
    * Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept once this has resolved. For a fill
@@ -185,6 +188,8 @@ export interface BlobStore {
    * each time `contiguousBytes` has risen; it MUST NOT throw. @throws StoreError busy while another is open; full, io
    */
   openFill(digest: Digest, grown?: () => void): Promise<FillFile>
+  /** Is there anything that openFill would resume? Known without looking at the disk; true when in doubt. */
+  mayResume(digest: Digest): boolean
   /** Parts that an earlier process left: what may be resumed. */
   listParts(): Promise<readonly Digest[]>
   /**

@@ -37,8 +37,8 @@ export interface FillContext {
   readonly disk: Disk
   readonly turns: Turns
   readonly grown: (() => void) | undefined
-  /** Called once, when the part is closed: the next fill of this digest may be opened. */
-  readonly ended: () => void
+  /** Called once, when the part is closed: the next fill of this digest may be opened, and resumes it when it is left. */
+  readonly ended: (isLeft: boolean) => void
 }
 
 export class FilesystemFill implements FillFile {

@@ -35,8 +35,8 @@ export interface Growth {
   readonly ahead?: AheadWrites
   /** Called each time `contiguousBytes` has risen. */
   readonly grown: (() => void) | undefined
-  /** Called once, when the file is closed: the next writer may open it. */
-  readonly ended: () => void
+  /** Called once, when the file is closed: the next writer may open it, and finds something there, or not. */
+  readonly ended: (isLeft: boolean) => void
 }
 
 export class GrowingFile {
@@ -165,7 +165,7 @@ export class GrowingFile {
     } finally {
       // A sidecar that stays behind is swept at the next start, or overwritten by the next writer.
       await record.remove().catch(() => {})
-      ended()
+      ended(false)
     }
   }
 
@@ -182,7 +182,7 @@ export class GrowingFile {
       await this.#growth.ahead?.cut(this.#contiguousBytes)
       await this.#checkpoints.syncAll(this.#contiguousBytes)
       await attempt(disk, `close ${what}`, () => file.close())
-      ended()
+      ended(true)
     } catch (error) {
       await this.#remove()
       throw error
@@ -256,6 +256,6 @@ export class GrowingFile {
     // What cannot be removed is swept at the next start; a disk in that state shows itself elsewhere.
     await removeFile(path).catch(() => {})
     await record.remove().catch(() => {})
-    ended()
+    ended(false)
   }
 }
