@@ -52,6 +52,16 @@ export function createLogger(options: LoggerOptions): Logger {
   )
 }
 
+/** Writes lines that are whole JSON already to where `logger` writes, in order with its own. */
+export function lineWriter(logger: Logger): (line: string) => void {
+  const { [pino.symbols.streamSym]: stream } = logger as unknown as {
+    readonly [pino.symbols.streamSym]: DestinationStream
+  }
+  return line => {
+    stream.write(line)
+  }
+}
+
 interface ErrorFields {
   readonly type: string
   readonly message: string

@@ -1,6 +1,7 @@
 // The metrics table brought to life in a prom-client registry of its own. Typed by the table, so that a label outside its
 // closed set does not compile.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client'
+import { BucketHistogram } from './histogram.ts'
 import {
   type KeyOf,
   type LabelsOf,
@@ -9,6 +10,12 @@ import {
   type MetricRow,
 } from './metrics-table.ts'
 import { createMerged, type Merged, type MetricsSnapshot, snapshotOf } from './merged-metrics.ts'
+import {
+  type RequestLabels,
+  type RequestSeries,
+  RequestSeriesTable,
+  SAVED_SOURCES,
+} from './request-series.ts'
 
 /** Upstreams that get a label value of their own; with the `"*"` upstream, clients choose the hosts. */
 export const UPSTREAM_LABELS_MAX = 64
@@ -49,6 +56,8 @@ type WatchedKey =
 export interface Metrics {
   /** Adds to a counter; 1 unless told. No effect if `amount` is 0. */
   count<K extends KeyOf<'counter'>>(key: K, labels: LabelsOf<K>, amount?: number): void
+  /** Where requests of these labels are added: number, duration, bytes sent and saved. To be kept by whoever has many alike. */
+  requestSeries(labels: RequestLabels): RequestSeries
   observe<K extends KeyOf<'histogram'>>(key: K, labels: LabelsOf<K>, value: number): void
   set<K extends KeyOf<'gauge'>>(key: K, labels: LabelsOf<K>, value: number): void
   /** Moves a gauge without labels up or down. */
@@ -65,7 +74,7 @@ export interface Metrics {
   render(): Promise<{ readonly contentType: string; readonly text: string }>
 }
 
-type Instrument = Counter | Gauge | Histogram
+type Instrument = Counter | Gauge | BucketHistogram
 
 /** One registry per call, so that two apps in one process (tests) share nothing. */
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -78,23 +87,39 @@ export function createMetrics(options: MetricsOptions): Metrics {
   if (options.process ?? true) collectDefaultMetrics({ register: ofProcess })
 
   const boundLabels = boundUpstreams()
+  const requests = new RequestSeriesTable(instruments.get('requestDuration') as BucketHistogram)
+  const moved = new Map<MetricKey, number>()
   const watched: (() => Promise<void>)[] = []
   const gauge = (key: MetricKey) => instruments.get(key) as Gauge
+
+  /** What is added up as plain numbers between two scrapes. */
+  function carryOver(): void {
+    for (const [key, value] of moved) gauge(key).set(value)
+    for (const { labels, requests: amount, sentBytes } of requests.take()) {
+      const { source } = labels
+      metrics.count('requests', labels, amount)
+      if (source === 'none') continue
+      metrics.count('clientBytes', { source }, sentBytes)
+      if (SAVED_SOURCES.has(source)) metrics.count('wanSavedBytes', {}, sentBytes)
+    }
+  }
 
   const metrics: Metrics = {
     count(key, labels, amount = 1) {
       if (amount !== 0) (instruments.get(key) as Counter).inc(boundLabels(labels), amount)
     },
     observe(key, labels, value) {
-      ;(instruments.get(key) as Histogram).observe(boundLabels(labels), value)
+      ;(instruments.get(key) as BucketHistogram).series(boundLabels(labels)).observe(value)
     },
     set(key, labels, value) {
       gauge(key).set(boundLabels(labels), value)
     },
     move(key, by) {
-      gauge(key).inc(by)
+      moved.set(key, (moved.get(key) ?? 0) + by)
     },
+    requestSeries: labels => requests.find(labels),
     async total(key, labels = {}) {
+      carryOver()
       const { name, values } = await (instruments.get(key) as Counter).get()
       const wanted = Object.entries(labels)
       return [...values, ...merged.valuesOf(name)]
@@ -112,6 +137,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       )
     },
     async snapshot() {
+      carryOver()
       const counted = await registry.getMetricsAsJSON()
       // Not to be added up: every thread says the same.
       return snapshotOf(counted.filter(({ name }) => name !== METRICS.buildInfo.name))
@@ -120,6 +146,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     async render() {
       if (watched.length > 0)
         await withinLimit(Promise.all(watched.map(read => read())), options.sleep)
+      carryOver()
       const own = await registry.getMetricsAsJSON()
       const texts = [merged.render(own), ofProcess.metrics()]
       return { contentType: registry.contentType, text: (await Promise.all(texts)).join('\n') }
@@ -137,8 +164,12 @@ function createInstrument(row: MetricRow, registry: Registry): Instrument {
       return new Counter(base)
     case 'gauge':
       return new Gauge(base)
-    case 'histogram':
-      return new Histogram({ ...base, buckets: [...(row.buckets ?? [])] })
+    case 'histogram': {
+      const histogram = new BucketHistogram({ name, help, buckets: row.buckets ?? [] })
+      // It is asked for its name and its values, and for nothing else.
+      registry.registerMetric(histogram as unknown as Histogram)
+      return histogram
+    }
   }
 }
 
