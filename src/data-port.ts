@@ -17,6 +17,7 @@ import { listening } from './listening.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Registry } from './registry/answers.ts'
+import type { Epochs } from './registry/epochs.ts'
 import type { Sending } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import { startHttpThread } from './start-http-thread.ts'
@@ -30,6 +31,7 @@ export interface DataPortDeps {
   readonly logDestination: { write(lines: string): void }
   readonly metrics: Metrics
   readonly clock: Clock
+  readonly epochs: Epochs
   readonly version: string
   readonly nodeVersion: string
   /** What this process may have. */
@@ -46,6 +48,8 @@ export class DataPort {
   readonly #http: Config['http']
   readonly #threads: number
   readonly #counts: SharedArrayBuffer
+  /** For answers in memory, of each thread. */
+  readonly #memoryBytes: number
   readonly #further: HttpThreads | undefined
   readonly #streams: Streams
   readonly #sendfile: Sendfile | undefined
@@ -61,6 +65,7 @@ export class DataPort {
     this.#http = config.http
     this.#threads = config.http.threads ?? 1
     this.#counts = createCountsMemory(this.#threads)
+    this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
     this.#settings = settingsOf(config)
     this.#streams = createStreams({
       limit: config.http.streams ?? streamsFor(deps.memoryBytes),
@@ -90,7 +95,7 @@ export class DataPort {
 
   /** Takes connections on every thread from now on. @returns the address as it is. @throws a listen error, for the operator */
   async listen(registry: Registry): Promise<string> {
-    const { metrics, logger, clock } = this.#deps
+    const { metrics, logger, clock, epochs } = this.#deps
     this.#registry = registry
     const transport = this.#tls && createTlsTransport(this.#tls, { clock, metrics })
     this.#transport = transport
@@ -102,7 +107,12 @@ export class DataPort {
       clock,
       streams: this.#streams,
       sendfile: this.#sendfile,
-      options: { threads: this.#threads, shared: sharedCounts(this.#counts, 0) },
+      epochs,
+      options: {
+        threads: this.#threads,
+        shared: sharedCounts(this.#counts, 0),
+        memoryBytes: this.#memoryBytes,
+      },
       ...(transport && { transport }),
     })
     this.#app = app
@@ -153,12 +163,15 @@ export class DataPort {
   }
 
   #start(thread: number) {
-    const { logger, metrics, logDestination, threadEntry, version, nodeVersion } = this.#deps
+    const { logger, metrics, logDestination, threadEntry, version, nodeVersion, epochs } =
+      this.#deps
     return startHttpThread(
       {
         thread,
         threads: this.#threads,
         counts: this.#counts,
+        epochs: epochs.memory,
+        memoryBytes: this.#memoryBytes,
         settings: this.#settings,
         tls: this.#tls,
         native: this.#sendfile !== undefined,

@@ -8,7 +8,7 @@ import { createDeliveries, type Deliveries } from './delivery/deliveries.ts'
 import type { Logger } from './observe/log.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
-import { createEpochs, type Epochs } from './registry/epochs.ts'
+import type { Epochs } from './registry/epochs.ts'
 import { createRegistry, type RunningRegistry } from './registry/registry.ts'
 import { createPolicies } from './registry/repository-policies.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
@@ -27,6 +27,8 @@ export interface EngineDeps {
   readonly settlingMs?: number
   readonly note: NoteEvent
   readonly logger: Logger
+  /** Of all threads. */
+  readonly epochs: Epochs
   /** Is given what has to be closed. */
   readonly undo: Closing
 }
@@ -36,7 +38,6 @@ export interface Engine extends Content {
   readonly upstreams: Upstreams
   readonly deliveries: Pick<Deliveries, 'nudge'>
   readonly policies: RepositoryPolicies
-  readonly epochs: Epochs
   readonly maxStorageBytes: number
   /** Begins what works by itself. Call it once clients can be heard. */
   start(): void
@@ -46,11 +47,10 @@ export interface Engine extends Content {
 
 /** @throws StoreError, with a message for the operator */
 export async function openEngine(config: Config, deps: EngineDeps): Promise<Engine> {
-  const { clock, note, undo } = deps
+  const { clock, note, undo, epochs } = deps
   let rules = createPolicies(config.repositories)
   const policies: RepositoryPolicies = { find: repository => rules.find(repository) }
-  const epochs = createEpochs()
-  const content = await openContent(config.storage, { ...deps, policies, epochs })
+  const content = await openContent(config.storage, { ...deps, policies })
   const maxStorageBytes = await maxContentBytes(config.storage, content.store)
   // What waits for an upstream is tried as soon as it answers somebody else again.
   const noteAndNudge: NoteEvent = event => {
@@ -89,7 +89,6 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     upstreams,
     deliveries,
     policies,
-    epochs,
     maxStorageBytes,
     start: () => {
       content.compareFacts(signal => registry.compareFacts(signal))

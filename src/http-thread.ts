@@ -8,6 +8,7 @@ import { loadSendfile } from './http/sendfile.ts'
 import { createTlsTransport, type TlsOptions } from './http/tls.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
+import { createEpochs } from './registry/epochs.ts'
 import { createPolicies } from './registry/repository-policies.ts'
 import { createRoute } from './registry/route.ts'
 import { systemClock } from './system-clock.ts'
@@ -25,6 +26,10 @@ export interface HttpThreadStart {
   /** Threads that serve, the first one included. */
   readonly threads: number
   readonly counts: SharedArrayBuffer
+  /** Of Epochs. */
+  readonly epochs: SharedArrayBuffer
+  /** For answers in memory, of this thread. */
+  readonly memoryBytes: number
   readonly settings: ThreadSettings
   /** Undefined: plain HTTP. */
   readonly tls: TlsOptions | undefined
@@ -60,7 +65,12 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     clock,
     streams: borrowPlaces(() => peer),
     sendfile: start.native ? loadSendfile() : undefined,
-    options: { threads, shared: sharedCounts(start.counts, thread) },
+    epochs: createEpochs(start.epochs),
+    options: {
+      threads,
+      shared: sharedCounts(start.counts, thread),
+      memoryBytes: start.memoryBytes,
+    },
     ...(transport && { transport }),
   })
   const peer: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port, {

@@ -12,6 +12,7 @@ import { createLogger, type Logger, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
 import { readGauges, readThreads, readTraffic } from './readings.ts'
+import { createEpochs } from './registry/epochs.ts'
 import { createOperator } from './registry/operator/operator.ts'
 import type { Sending } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
@@ -86,9 +87,10 @@ interface Base {
 async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { surroundings, logger, metrics, note, undo } = base
   const { clock } = surroundings
-  const dataPort = new DataPort(config, { ...surroundings, ...base })
+  const epochs = createEpochs()
+  const dataPort = new DataPort(config, { ...surroundings, ...base, epochs })
   undo.push(() => dataPort.end())
-  const engine = await openEngine(config, { ...surroundings, note, logger, undo })
+  const engine = await openEngine(config, { ...surroundings, note, logger, undo, epochs })
   const { registry, store, catalog } = engine
   const { sending } = dataPort
   const operator = createOperator({
@@ -141,6 +143,8 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
       current = next
       logger.level = next.log.level
       await dataPort.replace(next)
+      // Until here a thread may have remembered what the old configuration said.
+      epochs.bumpAll()
       return change
     },
     stop: async () => {

@@ -27,6 +27,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     log: settings.log,
     http,
     admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
+    memoryBytes: settings.memory,
     storage: buildStorage(judge, settings),
     defaultRegistry,
     ...built,

@@ -14,6 +14,8 @@ export interface Config {
     /** Path of the Unix socket. */
     readonly socket: string
   }
+  /** For answers that are given from memory, by all threads together; 0: none. */
+  readonly memoryBytes: number
   readonly storage: StorageConfig
   /** The namespace of names that carry none; `localhost` or one of `upstreams`. */
   readonly defaultRegistry: RegistryHost

@@ -93,6 +93,18 @@ export const SIZE: Format<Size> = {
   parse: ({ text }) => parseSize(text),
   format: formatSize,
 }
+export const BYTES: Format<number> = {
+  name: 'size',
+  json: { type: ['string', 'integer'], examples: ['64MiB', '1GiB'] },
+  parse({ text }) {
+    const size = parseSize(text)
+    if (size.kind !== 'ok') return size
+    if (size.value.kind === 'bytes') return { kind: 'ok', value: size.value.bytes }
+    return fault('must be a size such as 64MiB')
+  },
+  format: bytes => formatSize({ kind: 'bytes', bytes }),
+}
+
 export const SHARE: Format<number> = {
   name: 'share',
   json: { type: 'string', examples: ['90%'] },

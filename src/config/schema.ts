@@ -3,6 +3,7 @@
 import {
   ADDRESS,
   BOOLEAN,
+  BYTES,
   COUNT,
   DURATION,
   HOST,
@@ -180,6 +181,12 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
       }),
     ),
   }),
+  memory: value(BYTES, {
+    description:
+      'Memory for answers that are asked for again and again: manifests, configurations, small layers. All threads share it; 0 keeps none.',
+    default: '64MiB',
+    reload: false,
+  }),
   storage: STORAGE_KEYS,
   catalog: group(
     'Where facts about content are kept: `sqlite`, a database file in the data directory, which has nothing to set.',
@@ -214,7 +221,6 @@ export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
 export const LATER_KEYS: ReadonlySet<string> = new Set([
   'http.tls.clientcas',
   'storage.s3',
-  'memory',
   'catalog.postgres',
   'auth',
   'access',

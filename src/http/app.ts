@@ -7,8 +7,10 @@ import type { Socket } from 'node:net'
 import type { Access } from '../access/access.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { createNoteRequest } from '../observe/note-request.ts'
+import { createNoteHits } from '../observe/note-hit.ts'
+import { createNoteRequest, type NoteRequest } from '../observe/note-request.ts'
 import type { Registry } from '../registry/answers.ts'
+import type { Epochs } from '../registry/epochs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { createConnections } from './connections.ts'
@@ -20,12 +22,15 @@ import {
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
   MANIFEST_BODIES_MAX_BYTES,
+  MEMORY_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
+import { createHotAnswers } from './hot-answers.ts'
 import { createMemoryBudget } from './memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
 import type { Sendfile } from './sendfile.ts'
 import { createServe, type Serve } from './serve.ts'
+import { createHot, type Hot } from './serve-hot.ts'
 import type { Streams } from './streams.ts'
 import { createTakePlace } from './streams-place.ts'
 import { createStalledReaders } from './streams-stalled.ts'
@@ -37,6 +42,8 @@ export interface HttpOptions {
   readonly threads?: number
   /** What they count together. Default: what this one does alone. */
   readonly shared?: { readonly requests: Count; readonly manifestBytes: Count }
+  /** What answers in memory may take, in this thread. Default MEMORY_BYTES; 0: none are remembered. */
+  readonly memoryBytes?: number
 }
 
 /** What speaks HTTP: plain, or through TLS. */
@@ -58,6 +65,8 @@ export interface AppDeps {
   /** Of the whole process. */
   readonly streams: Streams
   readonly options?: HttpOptions
+  /** Of the catalog behind `registry`. Without them no answer is remembered. */
+  readonly epochs?: Epochs
   /** Default: plain HTTP. */
   readonly transport?: Transport
   /** Default: blobs pass through this process. */
@@ -97,11 +106,13 @@ export function buildApp(deps: AppDeps): DataApp {
     monotonicMs: () => clock.monotonicMs(),
     noteCut: () => metrics.count('streamsCut', {}),
   })
+  const noteRequest = createNoteRequest({ logger, metrics })
   let draining = false
   const serve = createServe({
     ...deps,
     sendfile: deps.sendfile,
-    noteRequest: createNoteRequest({ logger, metrics }),
+    noteRequest,
+    hot: createHotOf(deps, noteRequest),
     connections,
     memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES, options.shared?.manifestBytes),
     takePlace: createTakePlace(deps.streams, stalled),
@@ -141,6 +152,22 @@ export function buildApp(deps: AppDeps): DataApp {
       }),
     othersWait: waiting => stalled.othersWait(waiting),
   }
+}
+
+/** Undefined without epochs, which say when to forget, and without memory. */
+function createHotOf(
+  { registry, access, logger, metrics, clock, epochs, options }: AppDeps,
+  noteRequest: NoteRequest,
+): Hot | undefined {
+  const maxBytes = options?.memoryBytes ?? MEMORY_BYTES
+  if (epochs === undefined || maxBytes < 1) return undefined
+  return createHot({
+    answers: createHotAnswers({ maxBytes, epochs }),
+    createNote: createNoteHits({ logger, metrics, noteRequest, nowMs: () => clock.nowMs() }),
+    access,
+    registry,
+    clock,
+  })
 }
 
 /** What carries an `Expect` goes the same way as other requests: whoever reads the body sends the 100 (R15, R229). */

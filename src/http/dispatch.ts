@@ -72,8 +72,10 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
 
 async function carryOut(context: Context, { action, handle }: Plan): Promise<Answer> {
   const { routed, anonymously } = routeAllowed(context, action)
-  const { record } = context.exchange
-  record.repository = repositoryKey(routed.repository)
+  const { record, hot } = context.exchange
+  const key = repositoryKey(routed.repository)
+  record.repository = key
+  hot?.about(key)
   record.namespace = routed.namespace
   const named = { ...context, routed, anonymously }
   return refuseByPolicy(named, action) ?? handle(named)

@@ -50,6 +50,18 @@ export const LINGER_MS = 1_000
  */
 export const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
 
+/** For answers in memory when nothing else is configured: some ten thousand manifests and configurations. */
+export const MEMORY_BYTES = 64 * 1024 * 1024
+
+/** What an answer from memory may hold: configurations, manifests and small layers. Larger ones are sent from their file as cheaply. */
+export const HOT_BODY_MAX_BYTES = 256 * 1024
+
+/** Requests of which it is remembered that they came once: an answer is kept in memory from the second time on. */
+export const HOT_QUESTIONS_MAX = 4_096
+
+/** The use of what is given from memory is noted so often: eviction thinks in hours. */
+export const HOT_USE_NOTED_MS = 60_000
+
 /** Clients read a bounded part of an error's body (R121). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024
 

@@ -34,13 +34,16 @@ export async function answerManifest(
     Age: ageSeconds(manifest.ageMs),
     Warning: warningLines(manifest.warnings),
   }
-  if (matchesIfNoneMatch(ifNoneMatch, manifest.digest)) {
-    return { status: 304, headers, body: { kind: 'none' } }
+  const { digest, repeatable } = manifest
+  const content = { digest, repeatable }
+  if (matchesIfNoneMatch(ifNoneMatch, digest)) {
+    return { status: 304, headers, body: { kind: 'none' }, content }
   }
   return {
     status: 200,
     headers: { ...headers, 'Content-Type': manifest.mediaType },
     body: bodyOf(manifest),
+    content,
   }
 }
 

@@ -46,8 +46,13 @@ export async function sendAnswer(
   response.end()
 }
 
-/** Name and value in turn, as node takes them with the least work. */
-function headLines(exchange: Exchange, answer: Answer, close: boolean): string[] {
+/** Where the value of X-Request-Id stands in headLines. */
+export const ID_AT = 3
+/** The one header that time alone changes. */
+export const AGE = 'Age'
+
+/** Name and value in turn, as node takes them with the least work. @throws TypeError for a value that is no header text */
+export function headLines(exchange: Exchange, answer: Answer, close: boolean): string[] {
   const lines = [
     'Docker-Distribution-API-Version',
     'registry/2.0',

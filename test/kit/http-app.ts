@@ -10,6 +10,7 @@ import { createTlsTransport, type TlsDeps } from '../../src/http/tls.ts'
 import { TICKET_KEYS_BYTES } from '../../src/http/tls-tickets.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
+import type { Epochs } from '../../src/registry/epochs.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 import { openConnection, OVER_TLS, SCHEME, testCertificate } from './over-tls.ts'
 import { createRegistryDouble, type RegistryDouble } from './registry-double.ts'
@@ -42,6 +43,8 @@ export interface TestAppOptions {
   readonly transport?: Transport
   /** Blobs sent at once. Default: more than a test asks for. */
   readonly streams?: number
+  /** With them it remembers answers. */
+  readonly epochs?: Epochs
 }
 
 /** Closed when the test ends, connections and all. */

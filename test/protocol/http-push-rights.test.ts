@@ -128,6 +128,7 @@ t.test(
   async t => {
     let denied = true
     const access: Access = {
+      classOf: () => 'anybody',
       decide: () =>
         denied ? { kind: 'denied', reason: 'ask' } : { kind: 'allowed', anonymously: false },
     }
