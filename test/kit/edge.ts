@@ -23,6 +23,8 @@ export interface TestEdgeOptions {
   readonly directory?: string
   /** Another one than the edge before on the same data had is another boot of the machine: a power cut. */
   readonly bootId?: string
+  /** What a further HTTP thread runs; only with `http.threads` in `config`. */
+  readonly threadEntry?: URL
   /** May it load what was compiled at the installation? Default true. */
   readonly native?: boolean
 }
@@ -73,6 +75,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     bootId: options.bootId ?? 'test-boot',
     native: options.native,
     logDestination: { write: log.write },
+    ...(options.threadEntry === undefined ? {} : { threadEntry: options.threadEntry }),
   })
   let stopped: Promise<void> | undefined
   // A drain waits on the clock only for requests that never end; tests that leave such cut them first.
@@ -144,8 +147,9 @@ function createLog() {
   const waiting = new Set<() => void>()
   return {
     write: (text: string) => {
-      const line = JSON.parse(text) as LogLine
-      written.push(line)
+      // Those of another thread come many at once.
+      const lines = text.trimEnd().split('\n')
+      written.push(...lines.map(line => JSON.parse(line) as LogLine))
       for (const look of waiting) look()
     },
     lines: () => [...written],
