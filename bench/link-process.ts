@@ -14,8 +14,8 @@ export type LinkCall = { readonly call: 'set'; readonly settings: LinkSettings }
 
 /** More than a delay of 40 ms at 50 MB/s holds; beyond it the sender waits, as behind a full window. */
 const QUEUED_BYTES_MAX = 8 * 1024 * 1024
-/** A limited connection hands on pieces of this size: at 10 MB/s one takes 3 ms. */
-const PIECE_BYTES = 32 * 1024
+/** A limited connection hands on pieces of this size, which is what one read brings: at 10 MB/s one takes 6 ms. */
+const PIECE_BYTES = 64 * 1024
 /** A limited connection holds so much, so that little is sent that nobody will read. */
 const QUEUED_SECONDS = 0.1
 
