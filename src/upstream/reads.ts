@@ -20,9 +20,11 @@ export interface ReadParts {
   readonly clock: Clock
   readonly profile: Omit<Profile, 'apiUrl'>
   readonly rules: NameRules
+  /** Blobs will be asked for next. */
+  readonly blobsAhead: () => void
 }
 
-export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
+export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadParts): Reads {
   const { assertAllowed } = rules
   const places = createBlobPlaces()
   return {
@@ -32,6 +34,7 @@ export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
     },
     getManifest: async (name, reference, signal) => {
       assertAllowed(name)
+      blobsAhead()
       return ask(getManifest({ name, reference }, clock), { lane: 'api', signal })
     },
     headBlob: async (name, digest, signal) => {
