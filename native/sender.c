@@ -23,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -38,6 +39,12 @@ enum {
   UNSENT_SUM_BYTES = 16 << 20,
   UNSENT_MOST_BYTES = 2 << 20,
   UNSENT_LEAST_BYTES = 128 << 10,
+  /**
+   * From so many sendings on a worker sleeps for a moment after each look: each socket then has room for more, and waking up is most of what
+   * sending costs. With few, that moment would be felt.
+   */
+  GATHER_SENDINGS = 16,
+  GATHER_NANOSECONDS = 100 * 1000,
   EVENTS_AT_ONCE = 64,
   WORKER_STACK_BYTES = 256 << 10,
   /** Sendings of one environment at once: more than connections. Also the factor between an id and its place in the table. */
@@ -206,6 +213,11 @@ static void take_orders(worker *self) {
   }
 }
 
+static void gather(void) {
+  struct timespec moment = {.tv_nsec = GATHER_NANOSECONDS};
+  nanosleep(&moment, NULL);
+}
+
 static void *work(void *argument) {
   worker *self = argument;
   struct epoll_event events[EVENTS_AT_ONCE];
@@ -218,6 +230,7 @@ static void *work(void *argument) {
     }
     // Last, because it frees what the events above may name.
     if (rung) take_orders(self);
+    else if (atomic_load(&self->load) >= GATHER_SENDINGS) gather();
   }
   return NULL;
 }
