@@ -84,9 +84,11 @@ export const freshness: Row = {
   },
 }
 
-function createMeasure({ upstream, full }: RowContext, path: string, accept: string) {
+function createMeasure({ upstream, load, full }: RowContext, path: string, accept: string) {
   const seconds = full ? SECONDS.full : SECONDS.short
   return async (server: RunningServer) => {
+    // Nobody asked while the others were measured: whoever comes first then has to wait, and that is not what is measured here.
+    await load.pull(server.url, [path])
     await upstream.clearCounts()
     const seen = await runWrk(server.url + path, { clients: CLIENTS, seconds, accept })
     const { requests } = await upstream.count({})
