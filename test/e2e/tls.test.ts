@@ -104,7 +104,9 @@ t.test('TLS: a push from the edge’s own machine is taken, and comes back the s
   )
   t.equal(digest.trim(), image.manifest.digest)
   const listed = await runCommand('curl', [
-    ...['-sS', '--cacert', join(certificates, 'ca.crt')],
+    '-sS',
+    '--cacert',
+    join(certificates, 'ca.crt'),
     `https://${authority}/v2/localhost/team/app/tags/list`,
   ])
   t.match(JSON.parse(listed), { tags: ['v1'] })

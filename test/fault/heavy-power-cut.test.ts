@@ -133,9 +133,9 @@ async function cutPower(t: Test, options: CutOptions): Promise<Outcome> {
     }
     const failure = await edge.restart().then(
       () => undefined,
-      (error: unknown) => error,
+      (error: Error) => error,
     )
-    if (failure !== undefined) lost = [`it does not start again: ${String(failure)}`]
+    if (failure !== undefined) lost = [`it does not start again: ${failure.message}`]
     else if (isLookedAt(cut, options.cuts)) {
       lost = await record.findLost(edge.url, edge.adminUrl)
       wrong = (await judge(disk.path)).wrong

@@ -131,7 +131,7 @@ export class PrefetchFills {
   #begun(image: ImagePrefetch, edge: Edge, fill: Fill): void {
     image.begun.set(edge.child, fill)
     this.#note(image, 'started', fill)
-    fill.over.then(() => {
+    void fill.over.then(() => {
       if (image.isEnded || fill.progress.state !== 'failed') return
       // The next would fail as well, and whoever asks is told why; unless its place was needed.
       if (fill.unasked?.isGivenUp) image.putBack(edge)
