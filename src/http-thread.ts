@@ -54,6 +54,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     sleep: (ms, signal) => clock.sleep(ms, signal),
     process: false,
   })
+  const epochs = createEpochs(start.epochs)
   let rules = rulesOf(settings)
   const borrowed = borrowRegistry({ peer: () => peer, rules: () => rules, clock })
   const transport = start.tls && createTlsTransport(start.tls, { clock, metrics })
@@ -65,7 +66,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     clock,
     streams: borrowPlaces(() => peer),
     sendfile: start.native ? loadSendfile() : undefined,
-    epochs: createEpochs(start.epochs),
+    epochs,
     options: {
       threads,
       shared: sharedCounts(start.counts, thread),
@@ -79,6 +80,8 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
       async replace(next) {
         rules = rulesOf(next)
+        // What was answered by the old ones since the coordinator went by the new ones.
+        epochs.bumpAll()
         logger.level = next.logLevel
         return undefined
       },
