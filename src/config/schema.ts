@@ -14,7 +14,7 @@ import {
   TLS_VERSION,
   URL_TEXT,
 } from './formats.ts'
-import { group, type KeySchema, optional, type Static, Type, value, valuesOf } from './keys.ts'
+import { group, type KeySchema, mapOf, optional, type Static, value, valuesOf } from './keys.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 
@@ -203,15 +203,15 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
     }),
   ),
   freshness: FRESHNESS_KEYS,
-  upstreams: Type.Record(Type.String(), UPSTREAM_KEYS, {
-    description:
-      'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
-  }),
+  upstreams: mapOf(
+    UPSTREAM_KEYS,
+    'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
+  ),
   repositories: REPOSITORY_RULES,
 })
 
 /** The same for those who walk it. */
-export const KEY_SCHEMA = SCHEMA as unknown as KeySchema
+export const KEY_SCHEMA: KeySchema = SCHEMA
 
 /** What the walker makes of a configuration: keys as they are written, values parsed, defaults filled in. */
 export type Settings = Static<typeof SCHEMA>

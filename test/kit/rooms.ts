@@ -78,7 +78,6 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   'better-sqlite3': ['catalog/sqlite'],
   pino: ['observe'],
   'prom-client': ['observe'],
-  typebox: ['config'],
   yaml: ['config'],
   tldts: ['upstream'],
   'ipaddr.js': ['upstream', 'access', 'config'],
