@@ -8,8 +8,9 @@ const TICK_MS = 150
 const GAIN = 0.2
 /** Ticks in which more lines may begin to pay: new connections are slow at first, and slower on a long way. */
 const TRIAL_TICKS = 4
-/** After a trial in vain. */
-const HOLD_MS = 5_000
+/** After a trial in vain, and twice as long after each that follows: the first may have been chance. */
+const HOLD_MS = 1_000
+const HOLD_MAX_MS = 16_000
 /** After a failure: what an upstream cannot bear it does not bear a moment later either. */
 const CALM_MS = 10_000
 /** A line that brings this much is not what holds the download up: a gigabit link is full. */
@@ -37,6 +38,7 @@ export class Width {
   #tickStartedMs: number | undefined
   #wasUsed = true
   #trial: Trial | undefined
+  #holdMs = HOLD_MS
   #holdUntilMs = 0
   #wholeUntilMs = 0
   #lineBytesPerMs: number | undefined
@@ -173,11 +175,13 @@ export class Width {
     const wantedGain = GAIN * (this.#lines / trial.lines - 1)
     if (bytesPerMs >= trial.bytesPerMs * (1 + wantedGain)) {
       this.#trial = undefined
+      this.#holdMs = HOLD_MS
       this.#tryMore(bytesPerMs)
     } else if (trial.ticks > TRIAL_TICKS) {
       this.#lines = trial.lines
       this.#trial = undefined
-      this.#holdUntilMs = nowMs + HOLD_MS
+      this.#holdUntilMs = nowMs + this.#holdMs
+      this.#holdMs = Math.min(HOLD_MAX_MS, this.#holdMs * 2)
     }
   }
 
