@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { HEADER_MAX_BYTES } from './limits.ts'
+import { HEADER_MAX_BYTES, LINGER_MS } from './limits.ts'
 
 const REASONS: Readonly<Record<string, { status: string; message: string }>> = {
   HPE_HEADER_OVERFLOW: {
@@ -39,7 +39,10 @@ export interface ClientErrorDeps {
 
 /** The listener for `clientError`; the connection ends, at once or after the answer under way. */
 export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorDeps) {
+  const answered = new WeakSet<Socket>()
   return (error: Error & { code?: string }, socket: Socket): void => {
+    // The rest of what was refused: read and dropped, because closing with unread bytes may overtake the answer.
+    if (answered.has(socket) && error.code !== 'ECONNRESET') return
     // A reset is a client that left; a connection opened in reserve and never used is nobody's error.
     const unused = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
     if (error.code === 'ECONNRESET' || unused || !socket.writable) {
@@ -49,6 +52,8 @@ export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorD
     // An answer written now would pass for that of the request before.
     if (endAfterTurn(socket)) return
     metrics.count('requestsRefused', { reason: 'malformed' })
+    answered.add(socket)
+    socket.setTimeout(LINGER_MS, () => socket.destroy())
     socket.end(rawAnswer(REASONS[error.code ?? ''] ?? MALFORMED))
   }
 }

@@ -1,10 +1,12 @@
 // Goal: when as many blobs are being sent as may be, further ones wait their turn, nothing else does, and nobody holds a place without
 // using it. Method: the port on a loopback socket with one or two places; the test's own reader of bytes holds them, and the clock
 // stands still unless a test moves it.
+import type { Socket } from 'node:net'
 import t from 'tap'
 import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/streams-stalled.ts'
 import { STREAM_TICK_MS, STREAM_WAIT_MAX_MS } from '../../src/http/streams.ts'
 import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
+import { CONNECTED } from '../kit/over-tls.ts'
 import { get, type RawAnswer } from '../kit/raw-client.ts'
 import { readFromMemory } from '../kit/registry-double.ts'
 
@@ -47,9 +49,23 @@ function holdNext({ registry }: Pick<TestApp, 'registry'>) {
 }
 
 /** Resolves when so many requests wait for a place. */
-async function untilWaiting({ metrics }: Pick<TestApp, 'metrics'>, count: number): Promise<void> {
-  const line = `entrepot_streams_waiting ${count}\n`
-  while (!(await metrics.render()).text.includes(line)) await new Promise(setImmediate)
+function untilWaiting(parts: Pick<TestApp, 'metrics'>, count: number): Promise<void> {
+  return untilCounted(parts, `entrepot_streams_waiting ${count}`)
+}
+
+async function untilCounted({ metrics }: Pick<TestApp, 'metrics'>, line: string): Promise<void> {
+  while (!(await metrics.render()).text.includes(`${line}\n`)) await new Promise(setImmediate)
+}
+
+/** Resolves when the kernel has taken all that it takes for a client that does not read. */
+async function untilFull(connection: Socket): Promise<void> {
+  const TURNS = 200
+  for (let still = 0, seenBytes = -1; still < TURNS; ) {
+    await new Promise(resolve => setImmediate(resolve))
+    const { bytesWritten } = connection
+    still = bytesWritten === seenBytes ? still + 1 : 0
+    seenBytes = bytesWritten
+  }
 }
 
 t.test('waiting room: a blob beyond the limit waits, and manifests and heads do not', async t => {
@@ -75,7 +91,8 @@ t.test('waiting room: a blob beyond the limit waits, and manifests and heads do 
   release()
   for (const answer of await Promise.all([first, second])) t.ok(answer.body.equals(SMALL))
   await registry.drained()
-  t.match((await metrics.render()).text, /entrepot_streams_in_flight 0\n/)
+  // The last byte goes to the kernel a moment after the blob was closed.
+  await untilCounted(parts, 'entrepot_streams_in_flight 0')
   t.match((await metrics.render()).text, /entrepot_stream_wait_seconds_count 1\n/)
 })
 
@@ -141,11 +158,14 @@ t.test(
   'waiting room: R193: a reader that takes nothing while others wait loses its place',
   async t => {
     const parts = await withBlobs(t, 1)
-    const { url, large, small, clock, metrics, untilCompleted } = parts
+    const { app, url, large, small, clock, metrics, untilCompleted } = parts
+    const connected = new Promise<Socket>(resolve => app.server.once(CONNECTED, resolve))
     const { socket, until, ended } = await openSocket(url)
+    const connection = await connected
     socket.write(`GET ${new URL(large).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`)
     await until('\r\n\r\n')
     socket.pause()
+    await untilFull(connection)
     await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS * 3)
     t.notOk(socket.destroyed, 'not while nobody waits')
     const second = get(small)
@@ -171,9 +191,10 @@ t.test('waiting room: a slow reader that goes on taking keeps its place', async 
     {},
     {
       // The kernel takes megabytes at a time: in between the client seems to stand still, and does not.
-      onBytes: async () => {
+      onBytes: async piece => {
         second ??= get(small)
-        await clock.advance(STREAM_TICK_MS / 10)
+        // A megabyte a second.
+        await clock.advance(piece.length / 1_000)
       },
     },
   )
