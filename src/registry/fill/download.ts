@@ -135,7 +135,7 @@ export class Download {
     if (sizeBytes === undefined || !share.width.mayRange) return request
     const missingBytes = sizeBytes - contiguousBytes
     if (missingBytes < RANGED_FROM_BYTES) return request
-    const lastByte = contiguousBytes + rangeBytes(share.width, missingBytes) - 1
+    const lastByte = contiguousBytes + rangeBytes(share.width, missingBytes, share.lines.fills) - 1
     return lastByte + 1 >= sizeBytes ? request : { ...request, lastByte }
   }
 

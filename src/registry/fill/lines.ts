@@ -39,6 +39,11 @@ export class Lines {
     return this.#most - this.#free
   }
 
+  /** How many have one. */
+  get fills(): number {
+    return this.#held.size
+  }
+
   /** Waits for the first line of a fill. MUST be given back by `leave`. @throws the signal's reason */
   async enter(claim: Claim, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()

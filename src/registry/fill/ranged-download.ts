@@ -42,8 +42,14 @@ export interface RangedDownloadContext {
   readonly ask: (request: BlobRequest, signal: AbortSignal) => Promise<UpstreamBlob>
 }
 
-/** How long the next range should be, over `left` bytes. */
-export function rangeBytes({ lineBytesPerMs, lines }: Width, leftBytes: number): number {
+/** How long the next range of one among `fills` should be, over `left` bytes. */
+export function rangeBytes(
+  { lineBytesPerMs, lines: ofAll }: Width,
+  leftBytes: number,
+  fills = 1,
+): number {
+  // What a fill may count on when all want more than one.
+  const lines = Math.max(1, Math.round(ofAll / fills))
   const forMs = lines === 1 ? RANGE_ALONE_MS : RANGE_MS
   const wanted = lineBytesPerMs === undefined ? FIRST_BYTES : lineBytesPerMs * forMs
   const bounded = Math.min(RANGE_MAX_BYTES, Math.max(RANGE_MIN_BYTES, Math.round(wanted)))
@@ -122,7 +128,8 @@ export class RangedDownload {
     this.#isIdle = false
     while (this.#wantsMore()) {
       const limit = file.appendedBytes + WINDOW_BYTES
-      const range = this.#plan.next(rangeBytes(width, this.#plan.leftBytes), limit)
+      const lengthBytes = rangeBytes(width, this.#plan.leftBytes, lines.fills)
+      const range = this.#plan.next(lengthBytes, limit)
       if (range === undefined) {
         this.#isIdle = true
         width.unused()

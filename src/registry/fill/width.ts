@@ -186,10 +186,12 @@ export class Width {
   }
 
   #tryMore(bytesPerMs: number): void {
-    const ofOneBytesPerMs = Math.max(bytesPerMs / this.#lines, this.#lineBytesPerMs ?? 0)
-    if (this.#lines >= this.#most || ofOneBytesPerMs >= ENOUGH_BYTES_PER_MS) return
-    this.#trial = { lines: this.#lines, bytesPerMs, ticks: 0 }
-    this.#lines = Math.min(this.#most, this.#lines * 2)
+    // Each fill has a line of its own, whatever was found out: that many are tried already.
+    const lines = Math.max(this.#lines, this.#flowing)
+    const ofOneBytesPerMs = Math.max(bytesPerMs / lines, this.#lineBytesPerMs ?? 0)
+    if (lines >= this.#most || ofOneBytesPerMs >= ENOUGH_BYTES_PER_MS) return
+    this.#trial = { lines, bytesPerMs, ticks: 0 }
+    this.#lines = Math.min(this.#most, lines * 2)
   }
 }
 
