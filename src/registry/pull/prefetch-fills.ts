@@ -1,8 +1,8 @@
 // The fills of what is fetched ahead: begun where there are places that nobody needs and room to spare, in the order of the table, and
 // given up with their image. Which images these are is decided in prefetch.ts.
 import type { Digest } from '../../oci/digest.ts'
-import type { Repository } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
+import { filterFew } from '../few-at-once.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Fills } from '../fill/fills.ts'
 import { type BlobStore, StoreError } from '../ports/blob-store.ts'
@@ -12,6 +12,9 @@ import type { ImagePrefetch } from './prefetch-image.ts'
 import { mayPrefetch } from './prefetch-rules.ts'
 import type { PrefetchTable } from './prefetch-table.ts'
 import type { SpaceLedger } from '../space.ts'
+
+/** Each is a look at the disk, which answers them beside each other. */
+const LOOKED_AT_ONCE = 16
 
 export interface PrefetchFillsDeps {
   readonly store: BlobStore
@@ -89,19 +92,17 @@ export class PrefetchFills {
 
   async #beginImage(image: ImagePrefetch): Promise<void> {
     const { fills } = this.#deps
+    await this.#look(image)
     for (let edge = image.pending[0]; edge !== undefined; edge = image.pending[0]) {
       if (this.#isStopped || !mayPrefetch(image.namespace)) {
         image.pending = []
         return
       }
-      const isWanted = await this.#isWanted(image.repository, edge)
-      // Meanwhile a client may have come for it, or nobody for the image.
-      if (image.pending[0] !== edge) continue
       const running = fills.find(edge.child)
       // It comes again once this one is over.
       if (running?.unasked?.isGivenUp) return
       if (running?.unasked !== undefined) image.begun.set(edge.child, running)
-      if (running === undefined && isWanted) {
+      if (running === undefined) {
         const { repository, namespace } = image
         const fill = fills.startUnasked({
           repository,
@@ -118,14 +119,23 @@ export class PrefetchFills {
   }
 
   /**
-   * Is it of this repository and not here, with room for it? What only a client's push lists is no member by that, and is not asked for
-   * in its name. @throws StoreError
+   * Leaves of what is pending only what is of this repository and not here, and as much of that as there is room to spare. What only a
+   * client's push lists is no member by that, and is not asked for in its name. @throws StoreError
    */
-  async #isWanted(repository: Repository, { child, sizeBytes }: Edge): Promise<boolean> {
+  async #look(image: ImagePrefetch): Promise<void> {
     const { catalog, store, space } = this.#deps
-    if (!(await catalog.isMember(repository, child))) return false
-    if (sizeBytes > (await space.spareBytes())) return false
-    return (await store.find(child)) === undefined
+    const isMissing = async ({ child }: Edge) =>
+      (await catalog.isMember(image.repository, child)) && (await store.find(child)) === undefined
+    const [missing, spareBytes] = await Promise.all([
+      filterFew(image.pending, LOOKED_AT_ONCE, isMissing),
+      space.spareBytes(),
+    ])
+    let leftBytes = spareBytes
+    for (const edge of image.pending) {
+      // What is asked for meanwhile is not pending any more.
+      if (missing.includes(edge) && edge.sizeBytes <= leftBytes) leftBytes -= edge.sizeBytes
+      else image.drop(edge.child)
+    }
   }
 
   #begun(image: ImagePrefetch, edge: Edge, fill: Fill): void {
