@@ -183,6 +183,8 @@ function createDataServer(transport: Transport, serve: Serve): Server | HttpsSer
     // A missing Host is refused in JSON, in admit.ts.
     requireHostHeader: false,
     noDelay: true,
+    // Most requests have no body, and what reads none needs no stream for it.
+    optimizeEmptyRequests: true,
   })
   server.on('request', serve)
   server.on('checkContinue', serve)

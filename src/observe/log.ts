@@ -31,9 +31,21 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream
 }
 
+/** A write of its own for each line costs a request from memory as much as its answer: lines are gathered, though not for long. */
+const GATHERED_BYTES = 16 * 1024
+const GATHERED_MS = 100
+/** At once; must be more than what is gathered. */
+const WRITTEN_MAX_BYTES = 64 * 1024
+
 /** Standard output, written asynchronously and flushed at exit. One for all loggers of a process. */
 export function standardOutput(): DestinationStream {
-  return pino.destination({ dest: 1, sync: false })
+  return pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: GATHERED_BYTES,
+    maxWrite: WRITTEN_MAX_BYTES,
+    periodicFlush: GATHERED_MS,
+  })
 }
 
 export function createLogger(options: LoggerOptions): Logger {
