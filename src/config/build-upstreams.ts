@@ -102,7 +102,6 @@ function buildPolicy(judge: Judge, path: Path, { keys, freshness }: PolicyParts)
     privateAddresses: keys.privateaddresses,
     connections: keys.connections,
     fills: keys.fills,
-    prefetch: keys.prefetch,
   }
 }
 

@@ -3,7 +3,6 @@
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
 import { buildRepositories } from './build-repositories.ts'
-import { buildTls } from './build-tls.ts'
 import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig } from './config.ts'
@@ -27,7 +26,6 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     log: settings.log,
     http,
     admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
-    memoryBytes: settings.memory,
     storage: buildStorage(judge, settings),
     defaultRegistry,
     ...built,
@@ -37,8 +35,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   })
 }
 
-function buildHttp(judge: Judge, settings: Settings): HttpConfig {
-  const { http } = settings
+function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
   const publicHost = http.host === undefined ? undefined : checkedHost(new URL(http.host).host)
   if (http.host !== undefined && new URL(http.host).pathname !== '/') {
     judge.note(['http', 'host'], {
@@ -50,10 +47,7 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
     addr: http.addr,
     publicUrl: http.host,
     names: [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])],
-    threads: http.threads,
-    streams: http.streams,
     drainTimeoutMs: http.draintimeout,
-    tls: buildTls(judge, settings),
   }
 }
 

@@ -17,15 +17,12 @@ import { answerExtensions, answerLivez, answerPing } from './ping.ts'
 import { planOf, type Plan } from './plan.ts'
 import { RequestPrincipal } from './principal.ts'
 import { refuseByPolicy } from './refuse-by-policy.ts'
-import type { TakePlace } from './streams-place.ts'
 
 export interface DispatchDeps {
   readonly registry: Registry
   readonly access: Access
   readonly clock: Clock
   readonly memory: MemoryBudget
-  /** For bodies of blobs. */
-  readonly takePlace: TakePlace
   /** Throws RegistryError UNAVAILABLE when this process has too much to do; not asked for pings. */
   readonly checkCapacity: () => void
 }
@@ -50,7 +47,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   deps.checkCapacity()
 
   const principal = new RequestPrincipal(request)
-  const { registry, access, clock, memory, takePlace } = deps
+  const { registry, access, clock, memory } = deps
   const context: Context = {
     exchange,
     registry,
@@ -58,7 +55,6 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     principal,
     clock,
     memory,
-    takePlace,
     target,
     headOnly,
   }
@@ -72,10 +68,8 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
 
 async function carryOut(context: Context, { action, handle }: Plan): Promise<Answer> {
   const { routed, anonymously } = routeAllowed(context, action)
-  const { record, hot } = context.exchange
-  const key = repositoryKey(routed.repository)
-  record.repository = key
-  hot?.about(key)
+  const { record } = context.exchange
+  record.repository = repositoryKey(routed.repository)
   record.namespace = routed.namespace
   const named = { ...context, routed, anonymously }
   return refuseByPolicy(named, action) ?? handle(named)

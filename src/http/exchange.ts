@@ -3,7 +3,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
 import { isPrintable } from './header-text.ts'
-import type { HotQuestion } from './hot-answers.ts'
 
 /** What becomes known while a request is answered; written by whoever knows it, read once at the end. */
 export interface RequestRecord {
@@ -14,8 +13,6 @@ export interface RequestRecord {
   namespace: string | undefined
   source: SourceLabel
   sentBytes: number
-  /** While the kernel sends the body from its file: how much the client has taken, or undefined while nothing waits for it. */
-  takenBytes: (() => number | undefined) | undefined
   /** Body bytes of the request that were taken in. */
   receivedBytes: number
   /** Why it was refused or failed. */
@@ -42,14 +39,12 @@ export interface Exchange {
   readonly startedMs: number
   readonly record: RequestRecord
   readonly body: BodyState
-  /** Set where the answer may be remembered. */
-  readonly hot: HotQuestion | undefined
 }
 
 export function createExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  facts: Pick<Exchange, 'requestId' | 'startedMs' | 'hot'>,
+  facts: { readonly requestId: string; readonly startedMs: number },
 ): Exchange {
   return {
     request,
@@ -62,7 +57,6 @@ export function createExchange(
       namespace: undefined,
       source: 'none',
       sentBytes: 0,
-      takenBytes: undefined,
       receivedBytes: 0,
       error: undefined,
       cut: false,

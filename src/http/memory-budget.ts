@@ -1,6 +1,5 @@
 // A bound on the memory that requests take together, where a request must be held whole. Promised before it is taken.
 import { RegistryError } from '../oci/errors.ts'
-import { type Count, createCount } from './count.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
 
 export interface MemoryBudget {
@@ -11,18 +10,16 @@ export interface MemoryBudget {
   hold<T>(bytes: number, work: () => Promise<T>): Promise<T>
 }
 
-/** `promised`: in bytes, by all threads. Default: by this one. */
-export function createMemoryBudget(
-  maxBytes: number,
-  promised: Count = createCount(),
-): MemoryBudget {
+export function createMemoryBudget(maxBytes: number): MemoryBudget {
+  let promisedBytes = 0
   return {
     async hold(bytes, work) {
+      if (promisedBytes + bytes > maxBytes) throw exhausted()
+      promisedBytes += bytes
       try {
-        if (promised.add(bytes) > maxBytes) throw exhausted()
         return await work()
       } finally {
-        promised.add(-bytes)
+        promisedBytes -= bytes
       }
     },
   }

@@ -35,10 +35,10 @@ export interface RequestSummary {
   readonly userAgent: string | undefined
 }
 
-/** Of the one line that each request gets. */
-export const MESSAGE = 'request completed'
-
 export type NoteRequest = (summary: RequestSummary) => void
+
+/** Bytes of these did not have to cross the WAN for this client. */
+const SAVED: ReadonlySet<SourceLabel> = new Set(['hit', 'joined', 'stale'])
 
 /** Probes of load balancers: one line each would be most of the log. */
 const QUIET: ReadonlySet<EndpointLabel> = new Set(['livez'])
@@ -57,20 +57,19 @@ export function createNoteRequest({
     countRequest(summary, metrics)
     const level = levelOf(summary)
     if (!logger.isLevelEnabled(level)) return
-    logger[level](fieldsOf(summary), MESSAGE)
+    logger[level](fieldsOf(summary), 'request completed')
   }
 }
 
 function countRequest(summary: RequestSummary, metrics: Metrics): void {
-  const { endpoint, source, outcome } = summary
-  const method = methodLabel(summary.method)
-  const status = String(summary.status)
-  metrics.requestSeries({ endpoint, method, status, source, outcome }).add(summary)
+  const { endpoint, source, outcome, sentBytes } = summary
+  const method: MethodLabel = METHODS.find(each => each === summary.method) ?? 'other'
+  metrics.count('requests', { endpoint, method, status: String(summary.status), source, outcome })
+  metrics.observe('requestDuration', { endpoint, source, outcome }, summary.durationMs / 1000)
   metrics.count('receivedBytes', {}, summary.receivedBytes ?? 0)
-}
-
-export function methodLabel(method: string): MethodLabel {
-  return METHODS.find(each => each === method) ?? 'other'
+  if (source === 'none') return
+  metrics.count('clientBytes', { source }, sentBytes)
+  if (SAVED.has(source)) metrics.count('wanSavedBytes', {}, sentBytes)
 }
 
 /** An abort is nothing an operator can mend (R52); an error of ours is. */

@@ -32,9 +32,6 @@ export interface EngineOptions {
   readonly upstream?: Partial<Upstream>
   readonly policy?: Partial<Namespace['policy']>
   readonly fillsAtOnce?: number
-  /** Default false: what a test counts is what it asked for. */
-  readonly prefetch?: boolean
-  readonly connections?: number
   readonly maxStorageBytes?: number
   /** Before the built-in rules: kept and deletable under `localhost`, denied elsewhere. What is not given of a rule is its default. */
   readonly policies?: readonly (Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>)[]
@@ -74,8 +71,6 @@ export function createEngine(options: EngineOptions = {}) {
       ...options.policy,
     },
     fillsAtOnce: options.fillsAtOnce ?? 8,
-    prefetch: options.prefetch ?? false,
-    connections: options.connections ?? 16,
   }
   const registry = createRegistry({
     store,
@@ -125,13 +120,9 @@ function upstreamOf(given: Partial<Upstream>): Upstream {
     pushBlob: missing,
     streamBlob: missing,
     putManifest: missing,
-    health: () => ({
-      registry: DOCKER_IO,
-      breaker: 'closed',
-      retryAtMs: undefined,
-      lastFailure: undefined,
-      rateLimitRemaining: undefined,
-    }),
+    health: () => {
+      throw new Error('nobody asks for health here')
+    },
     ...given,
   }
 }

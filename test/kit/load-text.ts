@@ -12,11 +12,10 @@ export interface Around {
   readonly files?: Readonly<Record<string, string>>
   readonly modes?: Readonly<Record<string, number>>
   readonly directories?: readonly string[]
-  readonly nowMs?: number
 }
 
 export function loadText(text: string | undefined, around: Around = {}): LoadResult {
-  const { env = {}, files = {}, modes = {}, directories = [], nowMs } = around
+  const { env = {}, files = {}, modes = {}, directories = [] } = around
   const readFile = (path: string): FileRead => {
     const found = files[path]
     return found === undefined
@@ -28,7 +27,6 @@ export function loadText(text: string | undefined, around: Around = {}): LoadRes
     env,
     readFile,
     isDirectory: path => directories.includes(path),
-    ...(nowMs === undefined ? {} : { nowMs }),
   })
 }
 

@@ -17,7 +17,6 @@ import type {
   ManifestAnswer,
   ManifestRequest,
   Registry,
-  Repeatable,
   Source,
 } from '../../src/registry/answers.ts'
 import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
@@ -45,10 +44,6 @@ export interface RegistryDouble extends Registry, Pushes {
   source: Source
   ageMs: number | undefined
   warnings: readonly string[]
-  /** Of every manifest and blob. Default undefined: nothing is remembered. */
-  repeatable: Repeatable | undefined
-  /** What `noteUse` was told. */
-  readonly used: Digest[]
   filtered: boolean
   /** Runs before each call answers; may throw or wait. */
   before: (call: string) => Promise<void>
@@ -119,7 +114,6 @@ export function createRegistryDouble(): RegistryDouble {
       source: double.source,
       ageMs: reference.kind === 'tag' ? double.ageMs : undefined,
       warnings: double.warnings,
-      repeatable: double.repeatable,
     }
   }
 
@@ -130,12 +124,7 @@ export function createRegistryDouble(): RegistryDouble {
   }
 
   function blobHead(digest: Digest, bytes: Buffer): BlobHead {
-    return {
-      digest,
-      sizeBytes: bytes.length,
-      source: double.source,
-      repeatable: double.repeatable,
-    }
+    return { digest, sizeBytes: bytes.length, source: double.source }
   }
 
   function openBlob(digest: Digest, bytes: Buffer): BlobAnswer {
@@ -189,8 +178,6 @@ export function createRegistryDouble(): RegistryDouble {
     source: 'hit',
     ageMs: 1_500,
     warnings: [],
-    repeatable: undefined,
-    used: [],
     filtered: false,
     before: async () => {},
     readBlob: readFromMemory(),
@@ -228,13 +215,6 @@ export function createRegistryDouble(): RegistryDouble {
       await enter(`pullBlob ${repositoryKey(repository)}`)
       return openBlob(digest, findBlob(repository, digest))
     },
-    async readWholeBlob(repository, digest, { maxBytes }) {
-      await enter(`readWholeBlob ${repositoryKey(repository)}`)
-      const bytes = findBlob(repository, digest)
-      if (bytes.length > maxBytes || double.repeatable === undefined) return undefined
-      return { ...blobHead(digest, bytes), bytes }
-    },
-    noteUse: digest => void double.used.push(digest),
     async listTags(repository, page) {
       await enter(`listTags ${repositoryKey(repository)}`)
       const { tags } = shelfOf(repository)

@@ -179,7 +179,6 @@ t.test(
     const order: string[] = []
     const access = {
       deny: true,
-      classOf: () => 'anybody',
       decide(request: { resource: unknown }) {
         order.push(request.resource === 'unrouted' ? 'unrouted' : 'repository')
         return this.deny

@@ -57,14 +57,14 @@ export function answerInTurn({ repository, head, coming, readers, note }: InTurn
   return {
     ...head,
     file: undefined,
-    read: (range, signal, from) =>
+    read: (range, signal) =>
       tellingEach(
         repository,
         'BLOB_UNKNOWN',
         (async function* () {
           const there = await unlessAborted(coming, signal)
           if (there.sizeBytes !== head.sizeBytes) throw otherLength(there, head)
-          yield* there.read(range, signal, from)
+          yield* there.read(range, signal)
         })(),
       ),
     giveBack: chunk => readers.giveBack(chunk),

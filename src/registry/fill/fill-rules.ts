@@ -54,8 +54,7 @@ export class Attempts {
   }
 }
 
-/** May another attempt mend it? */
-export function canResume(error: unknown): boolean {
+function canResume(error: unknown): boolean {
   return (
     error instanceof UpstreamError &&
     (error.failure === 'unavailable' || error.failure === 'rate-limited')

@@ -10,8 +10,8 @@ export class SharedHandle {
     this.#handle = handle
   }
 
-  get descriptor(): number | undefined {
-    return this.#handle.descriptor
+  get file(): string | undefined {
+    return this.#handle.file
   }
 
   read(buffer: Uint8Array, position: number): Promise<number> {
