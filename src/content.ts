@@ -97,7 +97,9 @@ async function comparing(
     return true
   } catch (error) {
     // Unfinished, it begins again at the next start.
-    if (!signal.aborted) logger.error({ err: error }, 'facts and catalog could not be compared')
+    const hint = 'look for what the disk or the catalog said before; the next start compares again'
+    if (!signal.aborted)
+      logger.error({ err: error, hint }, 'facts and catalog could not be compared')
     return false
   }
 }

@@ -144,8 +144,8 @@ async function isWrong({ catalog, store }: CompareFactsDeps, fact: Fact): Promis
 }
 
 /** When a manifest was pushed or deleted is of no consequence; when a tag was, its delivery is known by. */
-function saysTheSame(fact: Fact | undefined, right: Fact | undefined): boolean {
-  if (fact === undefined || right === undefined) return fact === right
+function saysTheSame(fact: Fact, right: Fact | undefined): boolean {
+  if (right === undefined) return false
   switch (fact.kind) {
     case 'manifest':
       return right.kind === 'manifest' && right.mediaType === fact.mediaType
