@@ -12,13 +12,17 @@ export interface Sample {
   readonly line: string
   readonly server: string
   readonly round: number
+  /** How much there was to do, where the row asks how cost grows with it: clients, blobs, bytes. */
+  readonly size?: number
   readonly measures: Readonly<Record<string, Measure>>
 }
 
-/** A server that is not in the tables, and why. */
+/** A server or a case that is not in the tables, and why. */
 export interface Absence {
   readonly server: string
   readonly why: string
+  /** Of this line alone; without it, of all. */
+  readonly line?: string
 }
 
 /** The machine and the versions that a row was measured with. Holds no host name and no path. */
@@ -39,11 +43,15 @@ export interface RowResult {
   readonly startedAt: string
   readonly seconds: number
   readonly rounds: number
+  /** Measured with everything that takes long. Missing in results of a time when there was one form only. */
+  readonly full?: boolean
   /** CPU seconds per second that processes outside this bench used meanwhile: 0 is a quiet machine. */
   readonly foreignCores: number
   readonly box: Box
   readonly absences: readonly Absence[]
   readonly samples: readonly Sample[]
+  /** Why the row came to no end; what it had until then is not kept. */
+  readonly failed?: string
 }
 
 /** What is committed as bench/last-run.json: the last result of each row. */
@@ -68,4 +76,12 @@ export interface Table {
   readonly columns: readonly Column[]
   /** Said below the table. */
   readonly note?: string
+  /** Of these measures: how they grow with the size of a sample, as a table of its own. */
+  readonly growth?: readonly Growth[]
+}
+
+export interface Growth {
+  readonly measure: string
+  /** `memory with the number of clients` */
+  readonly what: string
 }

@@ -1,6 +1,7 @@
 // One connection of the load client: GET requests one after another, answers parsed by hand. It knows Content-Length and the end of
 // the connection; of a chunked body, which only errors have here, it looks for the end and leaves the coding in.
-import { connect as connectSocket } from 'node:net'
+import { connect as connectPlain } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 export interface Response {
   /** 0 when the connection ended before the head. */
@@ -12,17 +13,29 @@ export interface Response {
 }
 
 export interface Connection {
-  /** Never rejects. `onBody` gets a view that is good for the call only. */
-  get(path: string, onBody: (bytes: Uint8Array) => void): Promise<Response>
+  /** Never rejects. `onBody` gets a view that is good for the call only; when it returns false, nothing more is read. */
+  get(path: string, onBody: (bytes: Uint8Array) => boolean | void): Promise<Response>
   close(): void
+}
+
+export interface ConnectOptions {
+  readonly host: string
+  readonly port: number
+  /** PEM: speaks TLS 1.3 and trusts this. */
+  readonly authority?: string | undefined
+  /** Where to connect from. Default: as the kernel likes. */
+  readonly localAddress?: string | undefined
+  /** A server that sends nothing for so long has hung. Default 60 s; 0: never. */
+  readonly silenceMs?: number
+  /** The most that is read at once. Default 256 KiB. */
+  readonly readBytes?: number
 }
 
 /** Large reads make a cheap client; larger ones than the kernel's buffers hold come to nothing. */
 const READ_BYTES = 256 * 1024
 const HEAD_END = '\r\n\r\n'
 const LAST_CHUNK = '0\r\n\r\n'
-/** A server that sends nothing for so long has hung. */
-const SILENCE_MS = 30_000
+const SILENCE_MS = 60_000
 /** Whatever a registry may be asked for here. */
 const ACCEPT = [
   'application/vnd.oci.image.manifest.v1+json',
@@ -36,11 +49,13 @@ interface Exchange {
   response: { -readonly [Name in keyof Response]: Response[Name] }
   /** Infinity where the end of the connection ends the body; undefined until the head is whole. */
   expectedBytes: number | undefined
-  readonly onBody: (bytes: Uint8Array) => void
+  readonly onBody: (bytes: Uint8Array) => boolean | void
   readonly done: (response: Response) => void
 }
 
-export function connect(host: string, port: number): Connection {
+export function connect(options: ConnectOptions): Connection {
+  const { host, port, authority, localAddress } = options
+  const { silenceMs = SILENCE_MS, readBytes = READ_BYTES } = options
   let current: Exchange | undefined
   let closed = false
 
@@ -49,32 +64,35 @@ export function connect(host: string, port: number): Connection {
     current = undefined
     ending?.done(ending.response)
   }
-  const onBytes = (bytes: Buffer) => {
-    if (current === undefined) return
+  /** False: read no more. */
+  const onBytes = (bytes: Buffer): boolean => {
+    if (current === undefined) return true
     const body = current.expectedBytes === undefined ? takeHead(current, bytes) : bytes
-    if (current.expectedBytes === undefined) return
-    if (body.length > 0) {
-      current.response.bodyBytes += body.length
-      current.onBody(body)
-    }
-    if (current.response.bodyBytes < current.expectedBytes && !endsChunked(current, body)) return
+    if (current.expectedBytes === undefined) return true
+    current.response.bodyBytes += body.length
+    const goesOn = body.length === 0 || current.onBody(body) !== false
+    if (current.response.bodyBytes < current.expectedBytes && !endsChunked(current, body))
+      return goesOn
     current.response.complete = current.response.bodyBytes <= current.expectedBytes
     finish()
+    return goesOn
   }
-  const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
-  const socket = connectSocket({
-    host,
-    port,
-    noDelay: true,
-    onread: {
-      buffer,
-      callback: count => {
-        onBytes(buffer.subarray(0, count))
-        return true
-      },
-    },
-  })
-  socket.setTimeout(SILENCE_MS, () => socket.destroy())
+  const buffer = Buffer.allocUnsafeSlow(readBytes)
+  const onread = {
+    buffer,
+    callback: (count: number) => onBytes(buffer.subarray(0, count)),
+  }
+  const socket =
+    authority === undefined
+      ? connectPlain({ host, port, noDelay: true, onread, ...from(localAddress) })
+      : connectTls({ host, port, ca: authority, minVersion: 'TLSv1.3' })
+  // Of a TLS socket every piece is a buffer of its own, which is well enough: wrk is the client there when it matters.
+  if (authority !== undefined) {
+    socket.on('data', (bytes: Buffer) => {
+      if (!onBytes(bytes)) socket.pause()
+    })
+  }
+  socket.setTimeout(silenceMs, () => socket.destroy())
   socket.on('error', () => {
     // The close that follows says enough.
   })
@@ -93,6 +111,10 @@ export function connect(host: string, port: number): Connection {
     },
     close: () => socket.destroy(),
   }
+}
+
+function from(localAddress: string | undefined) {
+  return localAddress === undefined ? {} : { localAddress }
 }
 
 function endsChunked({ response }: Exchange, body: Buffer): boolean {

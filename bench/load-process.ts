@@ -1,11 +1,14 @@
-// The load client in a process of its own: plain HTTP/1.1 over sockets that read into one buffer each, so that it costs little next
-// to the server. Bodies need a Content-Length, as blobs and manifests have it. usage: forked by load.ts
+// The load client in a process of its own: HTTP/1.1 over sockets that read into one buffer each, so that it costs little next to the
+// server. Bodies need a Content-Length, as blobs and manifests have it. usage: forked by load.ts
 import { createHash, type Hash } from 'node:crypto'
 import { type Connection, connect, type Response } from './load-connection.ts'
+import { type HoldCall, holdReaders, releaseReaders, type Held } from './load-stall.ts'
 
 export interface Target {
   readonly host: string
   readonly port: number
+  /** PEM; undefined for plain HTTP. */
+  readonly authority?: string | undefined
   /** Asked for one after another on the same connection; the last is the one that is measured. */
   readonly paths: readonly string[]
 }
@@ -16,6 +19,8 @@ export type LoadCall =
       readonly target: Target
       readonly clients: number
       readonly hash: boolean
+      /** Ends the connection as soon as the first byte of the last body is there. */
+      readonly firstByteOnly: boolean
     }
   | {
       readonly call: 'loop'
@@ -23,6 +28,13 @@ export type LoadCall =
       readonly clients: number
       readonly seconds: number
     }
+  | {
+      /** All paths, each once, by so many clients over connections that stay open. */
+      readonly call: 'ask'
+      readonly target: Target
+      readonly clients: number
+    }
+  | HoldCall
 
 /** What one client saw; times count from the moment at which all clients set off. */
 export interface Pulled {
@@ -45,24 +57,42 @@ export interface Looped {
   readonly failures: number
 }
 
+export interface Asked {
+  /** For each path, from its request to its last byte. */
+  readonly waitsMs: readonly number[]
+  /** Answers that were no 200, or not whole. */
+  readonly failures: number
+}
+
 process.on('message', (message: { id: number } & LoadCall) => {
   void answer(message).then(result => process.send?.({ id: message.id, result }))
 })
 process.once('disconnect', () => process.exit())
 process.send?.({ id: 0, result: null })
 
-async function answer(message: LoadCall): Promise<Pulled[] | Looped> {
-  const clients = Array.from({ length: message.clients })
-  if (message.call === 'loop') return loop(message)
-  const startMs = performance.now()
-  return Promise.all(clients.map(() => pull(message, startMs)))
+async function answer(message: LoadCall): Promise<Pulled[] | Looped | Asked | Held | null> {
+  switch (message.call) {
+    case 'loop':
+      return loop(message)
+    case 'ask':
+      return ask(message)
+    case 'hold':
+      return holdReaders(message)
+    case 'release':
+      releaseReaders()
+      return null
+    case 'pull': {
+      const startMs = performance.now()
+      return Promise.all(Array.from({ length: message.clients }, () => pull(message, startMs)))
+    }
+  }
 }
 
 async function pull(
-  { target, hash }: Extract<LoadCall, { call: 'pull' }>,
+  { target, hash, firstByteOnly }: Extract<LoadCall, { call: 'pull' }>,
   startMs: number,
 ): Promise<Pulled> {
-  const connection = connect(target.host, target.port)
+  const connection = connect(target)
   let response: Response | undefined
   let digest: Hash | undefined
   let firstByteMs = Number.NaN
@@ -72,6 +102,7 @@ async function pull(
     response = await connection.get(path, bytes => {
       if (Number.isNaN(firstByteMs)) firstByteMs = performance.now() - startMs
       digest?.update(bytes)
+      if (firstByteOnly && path === target.paths.at(-1)) connection.close()
     })
   }
   const lastByteMs = performance.now() - startMs
@@ -79,6 +110,28 @@ async function pull(
   const { status = 0, headers = {}, bodyBytes = 0, complete = false } = response ?? {}
   const sha256 = digest?.digest('hex') ?? ''
   return { status, headers, firstByteMs, lastByteMs, bodyBytes, complete, sha256 }
+}
+
+async function ask({ target, clients }: Extract<LoadCall, { call: 'ask' }>): Promise<Asked> {
+  const waiting = [...target.paths]
+  const waitsMs: number[] = []
+  let failures = 0
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      let connection = connect(target)
+      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+        const startMs = performance.now()
+        const { complete, status } = await connection.get(path, () => {})
+        waitsMs.push(performance.now() - startMs)
+        if (complete && status === 200) continue
+        failures += 1
+        connection.close()
+        connection = connect(target)
+      }
+      connection.close()
+    }),
+  )
+  return { waitsMs, failures }
 }
 
 /** Every client asks again and again; bytes of an answer that is under way at the end count as far as they came. */
@@ -94,7 +147,7 @@ async function loop({
   const startMs = performance.now()
   const running = Array.from({ length: clients }, async () => {
     while (!over) {
-      const connection = connect(target.host, target.port)
+      const connection = connect(target)
       connections.push(connection)
       for (let alive = true; alive && !over; ) {
         const response = await connection.get(target.paths.at(-1) ?? '/', chunk => {

@@ -1,12 +1,18 @@
 // The bench's side of the load process.
 import { forkWorker } from './worker.ts'
-import type { LoadCall, Looped, Pulled, Target } from './load-process.ts'
+import type { Asked, LoadCall, Looped, Pulled, Target } from './load-process.ts'
+import type { Held } from './load-stall.ts'
 
 export interface Load {
   /** `clients` connections set off at once, each asking for `paths` one after another; what each saw of the last. */
   pull(url: string, paths: readonly string[], options?: PullOptions): Promise<readonly Pulled[]>
   /** `clients` connections asking for `path` again and again. */
   loop(url: string, path: string, options: LoopOptions): Promise<Looped>
+  /** All of `paths`, each once, by `clients` connections. */
+  ask(url: string, paths: readonly string[], clients: number): Promise<Asked>
+  /** `clients` connections, from many addresses, that ask for `path` and read its beginning only; until `release`. */
+  hold(url: string, path: string, clients: number): Promise<Held>
+  release(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -15,6 +21,10 @@ export interface PullOptions {
   readonly clients?: number
   /** Computes the digest of what came: costs the client time. Default false. */
   readonly hash?: boolean
+  /** Leaves when the first byte is there. Default false. */
+  readonly firstByteOnly?: boolean
+  /** PEM: who signed the certificate of a server that speaks TLS. */
+  readonly authority?: string
 }
 
 export interface LoopOptions {
@@ -27,10 +37,18 @@ export async function startLoad(): Promise<Load> {
   await worker.first
   const call = (message: LoadCall) => worker.call(message)
   return {
-    pull: async (url, paths, { clients = 1, hash = false } = {}) =>
-      (await call({ call: 'pull', target: targetOf(url, paths), clients, hash })) as Pulled[],
+    pull: async (url, paths, { authority, ...options } = {}) => {
+      const target = { ...targetOf(url, paths), authority }
+      const usual = { clients: 1, hash: false, firstByteOnly: false }
+      return (await call({ call: 'pull', target, ...usual, ...options })) as Pulled[]
+    },
     loop: async (url, path, options) =>
       (await call({ call: 'loop', target: targetOf(url, [path]), ...options })) as Looped,
+    ask: async (url, paths, clients) =>
+      (await call({ call: 'ask', target: targetOf(url, paths), clients })) as Asked,
+    hold: async (url, path, clients) =>
+      (await call({ call: 'hold', target: targetOf(url, [path]), clients })) as Held,
+    release: async () => void (await call({ call: 'release' })),
     stop: () => worker.stop(),
   }
 }

@@ -4,14 +4,18 @@ import { join } from 'node:path'
 import type { Absence, RowResult, Sample, Table } from './figures.ts'
 import type { Load } from './load.ts'
 import type { RunningServer } from './server-process.ts'
-import { absenceOf, type ServerKind, type ServerOptions } from './servers.ts'
+import { ENTREPOT } from './servers/entrepot.ts'
+import type { ServerKind, ServerOptions } from './servers/kind.ts'
+import { absenceOf } from './servers.ts'
 import type { Upstream } from './upstream.ts'
 
 export interface RowContext {
   readonly rounds: number
+  /** With everything that takes long: more clients, more blobs, longer loads. */
+  readonly full: boolean
   readonly upstream: Upstream
   readonly load: Load
-  /** Of this row alone; removed after it. */
+  /** Of this row alone; removed after it. Short, because sockets are made in it. */
   readonly directory: string
   /** For whoever watches: what is measured now. */
   readonly tell: (text: string) => void
@@ -19,10 +23,14 @@ export interface RowContext {
 
 export interface Row {
   readonly id: string
+  /** The goal that it measures: `P1` … `P13`, or what else it is for. */
+  readonly goal: string
   readonly title: string
   /** How it is measured, as Markdown sentences. */
   readonly method: string
   readonly tables: readonly Table[]
+  /** How often, in the short and in the full form; 0: the short form leaves it out. */
+  readonly rounds: { readonly short: number; readonly full: number }
   run(context: RowContext): Promise<Pick<RowResult, 'samples' | 'absences'>>
 }
 
@@ -37,38 +45,54 @@ export interface StartedServers {
   readonly stop: () => Promise<void>
 }
 
-/** Starts one server of each kind, each in a directory of its own; those that do not start are absences. */
+/**
+ * Starts one server of each kind, each in a directory of its own below `directory`; those that do not start are absences, but Entrepot:
+ * without it there is nothing to measure. @throws Error when that does not start
+ */
 export async function startServers(
-  { directory, upstream }: RowContext,
+  { directory, upstream }: Pick<RowContext, 'directory' | 'upstream'>,
   kinds: readonly ServerKind[],
   options: Partial<ServerOptions> = {},
 ): Promise<StartedServers> {
   const running: Started[] = []
   const absences: Absence[] = []
+  const stop = async () => {
+    await Promise.all(running.map(({ server }) => server.stop()))
+    for (const { kind } of running)
+      rmSync(directoryOf(directory, kind), { recursive: true, force: true })
+  }
   for (const kind of kinds) {
     try {
       const own = directoryOf(directory, kind)
       const server = await kind.start({ upstreamUrl: upstream.url, ...options, directory: own })
       running.push({ kind, server })
     } catch (error) {
-      absences.push(absenceOf(kind, error))
+      const absence = absenceOf(kind, error)
+      absences.push(absence)
+      if (kind.name !== ENTREPOT) continue
+      await stop()
+      throw new Error(`${ENTREPOT} does not start: ${absence.why}`)
     }
-  }
-  const stop = async () => {
-    await Promise.all(running.map(({ server }) => server.stop()))
-    for (const { kind } of running)
-      rmSync(directoryOf(directory, kind), { recursive: true, force: true })
   }
   return { running, absences, stop }
 }
 
 /** Short, because a socket may be made in it. */
 export function directoryOf(directory: string, { name }: ServerKind): string {
-  return join(directory, name.toLowerCase().replace(/[^a-z]/g, ''))
+  return join(directory, name.toLowerCase().replace(/[^a-z0-9]/g, ''))
 }
 
 /** Samples as they come, so that a row need not carry lists around. */
 export function collectSamples(): { samples: Sample[]; add: (sample: Sample) => void } {
   const samples: Sample[] = []
   return { samples, add: sample => void samples.push(sample) }
+}
+
+/** In the short form others than Entrepot are measured once where that takes long; the direct pull, which has no kind, is half of a pair. */
+export function isLeftOut(
+  { full }: Pick<RowContext, 'full'>,
+  kind: ServerKind | undefined,
+  round: number,
+): boolean {
+  return !full && round > 1 && kind !== undefined && kind.name !== ENTREPOT
 }

@@ -1,11 +1,33 @@
 // Every row of the bench, in the order in which they run and are printed.
 import type { Row } from './row.ts'
+import { alone } from './rows/alone.ts'
 import { cold } from './rows/cold.ts'
+import { eventLoop } from './rows/event-loop.ts'
 import { faults } from './rows/faults.ts'
+import { freshness } from './rows/freshness.ts'
 import { hotBlob } from './rows/hot-blob.ts'
 import { hotSmall } from './rows/hot-small.ts'
+import { largeCatalog } from './rows/large-catalog.ts'
+import { mixed } from './rows/mixed.ts'
+import { pulls } from './rows/pulls.ts'
 import { push } from './rows/push.ts'
-import { skopeo } from './rows/skopeo.ts'
+import { stalled } from './rows/stalled.ts'
 import { start } from './rows/start.ts'
+import { tls } from './rows/tls.ts'
 
-export const ROWS: readonly Row[] = [cold, faults, hotBlob, hotSmall, start, skopeo, push]
+export const ROWS: readonly Row[] = [
+  hotBlob,
+  tls,
+  hotSmall,
+  freshness,
+  cold,
+  alone,
+  pulls,
+  push,
+  stalled,
+  largeCatalog,
+  eventLoop,
+  start,
+  faults,
+  mixed,
+]

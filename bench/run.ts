@@ -1,68 +1,95 @@
-// `npm run bench [-- [ROW…] [--rounds N] [--json FILE]]`: measures servers side by side and prints their tables. Without rows: all of
-// them, and the result is kept as bench/last-run.json, from which docs/performance.md is made. With rows: only printed, or with
-// --json put in place of the same rows of that file.
+// `npm run bench [-- ROW…]` and `npm run bench:full [-- ROW…]`, with `--rounds N` and `--json FILE`: measures servers side by side and
+// prints their tables. The full form without rows is kept as bench/last-run.json, from which docs/performance.md is made; the short
+// one in bench/short-run.json, which is nobody's truth. Rows by name are only printed, or with --json put in place of the same rows of
+// that file. Ends with 1 when a row could not be measured.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { describeBox } from './box.ts'
 import { LAST_RUN, renderRow, writeDocument } from './document.ts'
 import type { RowResult, Run } from './figures.ts'
+import { endLeftovers, openRunDirectory } from './ledger.ts'
 import { startLoad } from './load.ts'
 import { watchOthers } from './processes.ts'
 import type { Row } from './row.ts'
 import { ROWS } from './rows.ts'
 import { startUpstream } from './upstream.ts'
 
-/** The fewest from which a median says more than a mean. */
-const ROUNDS = 3
 const BUILD = new URL('../scripts/build.mjs', import.meta.url)
+const SHORT_RUN = new URL('short-run.json', import.meta.url)
 
-async function runRow(row: Row, directory: string, rounds: number): Promise<RowResult> {
+interface Options {
+  readonly directory: string
+  readonly full: boolean
+  readonly rounds: number
+}
+
+/** Never rejects: a row that fails says why in its result. */
+async function runRow(row: Row, { directory, full, rounds }: Options): Promise<RowResult> {
   const startedAt = new Date()
   const own = join(directory, row.id)
   mkdirSync(own)
-  const upstream = await startUpstream()
-  const load = await startLoad()
   const foreignCores = watchOthers(process.pid)
   const startMs = performance.now()
-  try {
-    const tell = (text: string) => console.error(`${row.id}: ${text}`)
-    const seen = await row.run({ rounds, upstream, load, directory: own, tell })
-    return {
-      row: row.id,
-      startedAt: startedAt.toISOString(),
-      seconds: Math.round((performance.now() - startMs) / 1000),
-      rounds,
-      foreignCores: foreignCores(),
-      box: describeBox(),
-      ...seen,
-    }
-  } finally {
-    await Promise.all([upstream.stop(), load.stop()])
-    rmSync(own, { recursive: true, force: true })
+  const seen = await measure(row, { directory: own, full, rounds })
+  rmSync(own, { recursive: true, force: true })
+  return {
+    row: row.id,
+    startedAt: startedAt.toISOString(),
+    seconds: Math.round((performance.now() - startMs) / 1000),
+    rounds,
+    full,
+    foreignCores: foreignCores(),
+    box: describeBox(),
+    ...seen,
   }
 }
 
-function chooseRows(ids: readonly string[]): readonly Row[] {
+async function measure(
+  row: Row,
+  options: Options,
+): Promise<Pick<RowResult, 'samples' | 'absences' | 'failed'>> {
+  const upstream = await startUpstream()
+  const load = await startLoad()
+  const tell = (text: string) => console.error(`${row.id}: ${text}`)
+  try {
+    return await row.run({ ...options, upstream, load, tell })
+  } catch (error) {
+    console.error(error)
+    const failed = error instanceof Error ? error.message : String(error)
+    return { samples: [], absences: [], failed }
+  } finally {
+    await Promise.all([upstream.stop(), load.stop()])
+  }
+}
+
+function chooseRows(ids: readonly string[], full: boolean): readonly Row[] {
   const unknown = ids.filter(id => !ROWS.some(row => row.id === id))
   if (unknown.length > 0) {
     const known = ROWS.map(row => row.id).join(', ')
     throw new Error(`no such row: ${unknown.join(', ')}; there are ${known}`)
   }
-  return ROWS.filter(({ id }) => ids.length === 0 || ids.includes(id))
+  if (ids.length > 0) return ROWS.filter(({ id }) => ids.includes(id))
+  return ROWS.filter(({ rounds }) => full || rounds.short > 0)
 }
 
 /** Puts `results` in the place of the same rows of an earlier run. */
-function merge(file: string, results: readonly RowResult[]): Run {
-  const before = readRun(file).rows.filter(({ row }) => !results.some(other => other.row === row))
+function merge(before: Run, results: readonly RowResult[]): Run {
+  const kept = before.rows.filter(({ row }) => !results.some(other => other.row === row))
   const order = ROWS.map(({ id }) => id)
-  const rows = [...before, ...results].toSorted(
-    (a, b) => order.indexOf(a.row) - order.indexOf(b.row),
-  )
+  const rows = [...kept, ...results]
+    .filter(({ row }) => order.includes(row))
+    .toSorted((a, b) => order.indexOf(a.row) - order.indexOf(b.row))
   return { rows }
+}
+
+/** Where the result goes, and what it is put into. */
+function destination(json: string | undefined, { full, all }: { full: boolean; all: boolean }) {
+  if (json !== undefined) return { file: json, before: readRun(json) }
+  if (!all) return undefined
+  return { file: fileURLToPath(full ? LAST_RUN : SHORT_RUN), before: { rows: [] } }
 }
 
 function readRun(file: string): Run {
@@ -76,22 +103,34 @@ function readRun(file: string): Run {
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'string' }, rounds: { type: 'string', default: String(ROUNDS) } },
+    options: {
+      full: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      rounds: { type: 'string' },
+    },
   })
-  const rows = chooseRows(positionals)
+  const { full } = values
+  const rows = chooseRows(positionals, full)
+  for (const line of endLeftovers()) console.error(line)
   const build = spawnSync(process.execPath, [fileURLToPath(BUILD)], { stdio: 'inherit' })
   if (build.status !== 0) throw new Error('Entrepot does not compile')
-  const directory = mkdtempSync(join(tmpdir(), 'entrepot-bench-'))
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
-  const lastRun = fileURLToPath(LAST_RUN)
-  const file = values.json ?? (positionals.length === 0 ? lastRun : undefined)
+  const directory = openRunDirectory()
+  const all = positionals.length === 0
+  const kept = destination(values.json, { full, all })
+  const results: RowResult[] = []
   for (const row of rows) {
-    const result = await runRow(row, directory, Number(values.rounds))
+    const usual = Math.max(1, full ? row.rounds.full : row.rounds.short)
+    const rounds = Number(values.rounds ?? usual)
+    const result = await runRow(row, { directory, full, rounds })
+    results.push(result)
     console.log(`${renderRow(row, result)}\n`)
-    if (file !== undefined)
-      writeFileSync(file, `${JSON.stringify(merge(file, [result]), null, 1)}\n`)
+    if (kept === undefined) continue
+    const text = JSON.stringify(merge(kept.before, results), null, 1)
+    writeFileSync(kept.file, `${text}\n`)
   }
-  if (values.json === undefined && positionals.length === 0) await writeDocument()
+  const failed = results.filter(result => result.failed !== undefined).map(({ row }) => row)
+  if (failed.length > 0) throw new Error(`not measured: ${failed.join(', ')}`)
+  if (full && all && values.json === undefined) await writeDocument()
 }
 
 await main().catch((error: unknown) => {

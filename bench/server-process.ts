@@ -2,12 +2,15 @@
 // time on reading it. Started when it answers, ended by process id; whatever is forgotten ends with this process.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { get as getPlain } from 'node:http'
+import { get as getTls } from 'node:https'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { noteProcess } from './ledger.ts'
 
 /** A server that says nothing for so long does not start. */
-const READY_TIMEOUT_MS = 10_000
+const READY_TIMEOUT_MS = 30_000
 /** Between two attempts to reach a server that starts: the error of what is measured. */
 const POLL_MS = 2
 const STOP_TIMEOUT_MS = 5_000
@@ -17,6 +20,8 @@ export interface RunningServer {
   readonly pid: number
   /** From the start of the process to the first answer to GET /v2/. */
   readonly readyMs: number
+  /** Of Entrepot: health and metrics. */
+  readonly adminUrl?: string
   /** SIGTERM, then SIGKILL; resolves when the leader of the group is gone. */
   stop(): Promise<void>
 }
@@ -27,6 +32,8 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>
   readonly directory: string
   readonly port: number
+  /** PEM: of a server that speaks TLS, who signed its certificate. */
+  readonly authority?: string
 }
 
 const groups = new Set<number>()
@@ -37,7 +44,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => proc
 
 /** Resolves when the server answers. @throws Error with the last line that it wrote, when it ends or stays silent */
 export async function startServer(command: Command): Promise<RunningServer> {
-  const { program, args, directory, port } = command
+  const { program, args, directory, port, authority } = command
   const log = join(directory, 'output.log')
   const file = openSync(log, 'a')
   const startedMs = performance.now()
@@ -53,11 +60,14 @@ export async function startServer(command: Command): Promise<RunningServer> {
     child.once('exit', (code, signal) => resolve(`ended with ${code ?? signal}`))
   })
   const pid = child.pid ?? 0
-  if (pid !== 0) groups.add(pid)
+  if (pid !== 0) {
+    groups.add(pid)
+    noteProcess(pid)
+  }
   void ended.then(() => groups.delete(pid))
-  const url = `http://127.0.0.1:${port}`
+  const url = `${authority === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
   const stop = () => stopGroup(child, ended)
-  const end = await Promise.race([untilAnswering(url, startedMs), ended])
+  const end = await Promise.race([untilAnswering({ url, authority }, startedMs), ended])
   if (typeof end === 'number') return { url, pid, readyMs: end, stop }
   await stop()
   throw new Error(`${end}; ${lastWords(log)}`)
@@ -72,17 +82,33 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-async function untilAnswering(url: string, startedMs: number): Promise<number | string> {
+interface Place {
+  readonly url: string
+  readonly authority: string | undefined
+}
+
+async function untilAnswering(place: Place, startedMs: number): Promise<number | string> {
   while (performance.now() - startedMs < READY_TIMEOUT_MS) {
-    try {
-      const { status } = await fetch(`${url}/v2/`)
-      if (status === 200) return performance.now() - startedMs
-    } catch {
-      // It does not listen yet.
-    }
+    if ((await statusOf(place)) === 200) return performance.now() - startedMs
     await wait(POLL_MS)
   }
   return `did not answer within ${READY_TIMEOUT_MS / 1000} s`
+}
+
+/** Undefined while nothing listens. */
+function statusOf({ url, authority }: Place): Promise<number | undefined> {
+  return new Promise(resolve => {
+    const path = `${url}/v2/`
+    const request =
+      authority === undefined
+        ? getPlain(path, { agent: false })
+        : getTls(path, { agent: false, ca: authority })
+    request.on('response', response => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+    request.on('error', () => resolve(undefined))
+  })
 }
 
 async function stopGroup(child: ChildProcess, ended: Promise<unknown>): Promise<void> {

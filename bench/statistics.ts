@@ -38,3 +38,38 @@ export function worstDelay(times: readonly number[], reference: readonly number[
   const against = reference.toSorted((a, b) => a - b)
   return Math.max(...sorted.map((time, index) => time - (against[index] ?? Number.NaN)))
 }
+
+/** One cost at one size. */
+export interface Point {
+  readonly size: number
+  readonly value: number
+}
+
+/**
+ * The k of "cost grows as size^k", by least squares over the logarithms: 0 is flat, 1 is linear. NaN of fewer than three sizes, and of
+ * what has no logarithm.
+ */
+export function growthExponent(points: readonly Point[]): number {
+  if (new Set(points.map(({ size }) => size)).size < 3) return Number.NaN
+  return slope(points.map(({ size, value }) => ({ size: Math.log(size), value: Math.log(value) })))
+}
+
+/** Least squares: how much the value changes for each unit of size. NaN of fewer than two sizes. */
+export function slope(points: readonly Point[]): number {
+  const mean = (values: readonly number[]) =>
+    values.reduce((sum, value) => sum + value, 0) / values.length
+  const middle = mean(points.map(({ size }) => size))
+  const level = mean(points.map(({ value }) => value))
+  const together = points.reduce(
+    (sum, { size, value }) => sum + (size - middle) * (value - level),
+    0,
+  )
+  const apart = points.reduce((sum, { size }) => sum + (size - middle) ** 2, 0)
+  return apart === 0 ? Number.NaN : together / apart
+}
+
+/** The value that `share` of all are not above; NaN of none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
+}

@@ -1,6 +1,9 @@
 // Samples as tables, in Markdown whose columns are aligned, so that the same text serves a terminal and a document.
 import type { Column, Measure, RowResult, Sample, Table } from './figures.ts'
-import { formatSpread } from './statistics.ts'
+import { formatNumber, formatSpread, growthExponent, median, type Point } from './statistics.ts'
+
+/** Digits of an exponent that a few rounds can tell apart. */
+const EXPONENT_DIGITS = 2
 
 /** One table of `result`, with a line for each server that is absent. Empty when there is nothing to show. */
 export function renderTable(table: Table, result: RowResult): string {
@@ -15,14 +18,45 @@ export function renderTable(table: Table, result: RowResult): string {
       return [[line, server, ...table.columns.map(column => cell(column, own))]]
     }),
   )
-  const absent = result.absences.map(({ server, why }) => [
-    '–',
+  const absent = result.absences.map(({ server, why, line = '–' }) => [
+    line,
     server,
     `not measured: ${why}`,
     ...table.columns.slice(1).map(() => ''),
   ])
   if (body.length + absent.length === 0) return ''
   return alignTable([head, ...body, ...absent])
+}
+
+/** How the measures that the table names grow with size. Empty where no server was measured at three sizes. */
+export function renderGrowth(table: Table, result: RowResult): string {
+  const servers = [...new Set(result.samples.map(({ server }) => server))]
+  const body = (table.growth ?? []).flatMap(({ measure, what }) =>
+    servers.flatMap(server => {
+      const points = growthPoints(result, { table: table.table, server, measure })
+      const exponent = growthExponent(points)
+      if (Number.isNaN(exponent)) return []
+      const sizes = points.map(({ size }) => formatNumber(size)).join(', ')
+      return [[what, server, sizes, `size^${formatNumber(exponent, EXPONENT_DIGITS)}`]]
+    }),
+  )
+  return body.length === 0 ? '' : alignTable([['grows', 'server', 'at', 'as'], ...body])
+}
+
+/** The median of each size. */
+export function growthPoints(
+  { samples }: RowResult,
+  of: { readonly table: string; readonly server: string; readonly measure: string },
+): readonly Point[] {
+  const own = samples.filter(({ table, server }) => table === of.table && server === of.server)
+  const sizes = [...new Set(own.flatMap(({ size }) => (size === undefined ? [] : [size])))]
+  return sizes.flatMap(size => {
+    const values = own.flatMap(({ size: its, measures }) => {
+      const value = measures[of.measure]
+      return its === size && typeof value === 'number' ? [value] : []
+    })
+    return values.length === 0 ? [] : [{ size, value: median(values) }]
+  })
 }
 
 function cell({ measure, digits }: Column, samples: readonly Sample[]): string {

@@ -1,7 +1,8 @@
 // The upstream of the bench in a process of its own: the stub registry of the test kit, told by messages what to hold, what to do
 // wrong and what to count. usage: forked by upstream.ts, with the port as its argument.
+import { archiveImage } from './archive-image.ts'
 import { bytesContent, patternBlob } from '../test/kit/content.ts'
-import { makeImage } from '../test/kit/image.ts'
+import { type Image, makeImage } from '../test/kit/image.ts'
 import type { Fault } from '../test/kit/stub-faults.ts'
 import { startStubRegistry } from '../test/kit/stub-registry.ts'
 import type { RequestMatch } from '../test/kit/stub-requests.ts'
@@ -12,6 +13,8 @@ export interface AddImage {
   readonly seed: string
   /** One blob for each, of exactly so many incompressible bytes. */
   readonly layerBytes: readonly number[]
+  /** Blobs are archives that clients can unpack, a little larger than that. Default false. */
+  readonly archives?: boolean
 }
 
 export interface AddedImage {
@@ -73,18 +76,22 @@ function answer(call: UpstreamCall): AddedImage | Counts | undefined {
 }
 
 /** Blobs are held in memory, so that sending them costs the upstream as little as it can. */
-function addImage({ repository, tag, seed, layerBytes }: AddImage): AddedImage {
-  const image = makeImage({ seed, layers: layerBytes })
-  const layers = layerBytes.map((sizeBytes, index) =>
-    bytesContent(patternBlob(`${seed}/${index}`, sizeBytes).bytes()),
-  )
-  stub.addImage(repository, tag, { ...image, layers })
+function addImage({ repository, tag, seed, layerBytes, archives = false }: AddImage): AddedImage {
+  const image = archives ? archiveImage(seed, layerBytes) : plainImage(seed, layerBytes)
+  stub.addImage(repository, tag, image)
   const { digest, mediaType, bytes } = image.manifest
   return {
     manifestDigest: digest,
     mediaType,
     manifest: bytes.toString(),
     config: image.config.digest,
-    layers: layers.map(layer => layer.digest),
+    layers: image.layers.map(layer => layer.digest),
   }
+}
+
+function plainImage(seed: string, layerBytes: readonly number[]): Image {
+  const layers = layerBytes.map((sizeBytes, index) =>
+    bytesContent(patternBlob(`${seed}/${index}`, sizeBytes).bytes()),
+  )
+  return { ...makeImage({ seed, layers: layerBytes }), layers }
 }

@@ -18,9 +18,9 @@ export interface Upstream {
   stop(): Promise<void>
 }
 
-/** Listens on 127.0.0.1; `port` 0 lets the kernel choose. */
-export async function startUpstream(port = 0): Promise<Upstream> {
-  const worker = forkWorker('./upstream-process.ts', [String(port)])
+/** Listens on 127.0.0.1; `port` 0 lets the kernel choose. `enter` as forkWorker has it. */
+export async function startUpstream(port = 0, enter: readonly string[] = []): Promise<Upstream> {
+  const worker = forkWorker('./upstream-process.ts', [String(port)], enter)
   const url = (await worker.first) as string
   const call = (message: UpstreamCall) => worker.call(message)
   return {

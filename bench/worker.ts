@@ -1,6 +1,8 @@
 // A Node process that answers calls: the upstream and the load clients run apart from the bench and from each other, so that none
 // takes another's time on the same thread.
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { noteProcess } from './ledger.ts'
 
 export interface Worker {
   /** What it says when it is ready. */
@@ -10,9 +12,26 @@ export interface Worker {
   stop(): Promise<void>
 }
 
-/** `file` is relative to this directory. It sends `{ id: 0, result }` when ready, and `{ id, result }` for each call. */
-export function forkWorker(file: string, args: readonly string[] = []): Worker {
-  const child = fork(new URL(file, import.meta.url), args, { serialization: 'advanced' })
+/**
+ * `file` is relative to this directory. It sends `{ id: 0, result }` when ready, and `{ id, result }` for each call. `enter` stands in
+ * front of the program and becomes it, as `ip netns exec` does.
+ */
+export function forkWorker(
+  file: string,
+  args: readonly string[] = [],
+  enter: readonly string[] = [],
+): Worker {
+  const [program = process.execPath, ...rest] = [
+    ...enter,
+    process.execPath,
+    fileURLToPath(new URL(file, import.meta.url)),
+    ...args,
+  ]
+  const child = spawn(program, rest, {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    serialization: 'advanced',
+  })
+  if (child.pid !== undefined) noteProcess(child.pid)
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   const expect = (id: number) => {
     const answer = Promise.withResolvers<unknown>()

@@ -1,8 +1,9 @@
-// Compiles src/ to dist/ when something there is newer than the last build; does nothing otherwise.
+// Compiles src/ to dist/ and native/ when something there is newer than the last build; does nothing otherwise.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildNative } from './build-native.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const stamp = join(root, 'dist', '.built')
@@ -21,6 +22,7 @@ function newestMs(path) {
 }
 
 export function buildIfNeeded() {
+  buildNative()
   const newestInput = Math.max(...inputs.map(name => newestMs(join(root, name))))
   if (newestMs(stamp) >= newestInput) return
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')

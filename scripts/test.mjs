@@ -14,8 +14,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Of a longer run of power cuts: what one may take. */
 const SECONDS_PER_CUT = 15
 
-/** Fault tests that need root, much memory or minutes. */
-const isHeavy = file => /\/fault\/(heavy-|store-)/.test(file)
+/** Fault tests that need root, a compiler, much memory or minutes. */
+const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
 
 /**
  * `files` chooses among all test files; `timeoutSeconds` ends one file that hangs; `atOnce` files run side by side, one where they
@@ -27,6 +27,13 @@ const SUITES = {
     timeoutSeconds: 120,
     atOnce: 3,
     env: {},
+  },
+  // The data port's own tests once more, over TLS.
+  tls: {
+    files: file => /^test\/protocol\/(http|pull|push)-/.test(file),
+    timeoutSeconds: 120,
+    atOnce: 3,
+    env: { OVER_TLS: '1' },
   },
   fault: {
     files: file => isHeavy(file) || /\/fault\/(lying-upstream|mutated-requests)/.test(file),

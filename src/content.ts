@@ -6,6 +6,7 @@ import type { Closing } from './closing.ts'
 import type { StorageConfig } from './config/config.ts'
 import type { Logger } from './observe/log.ts'
 import type { BlobStore } from './registry/ports/blob-store.ts'
+import type { Epochs } from './registry/epochs.ts'
 import type { Catalog } from './registry/ports/catalog.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
@@ -14,6 +15,7 @@ import type { ComparedFacts } from './registry/rebuild/compare-facts.ts'
 import { rebuildCatalog } from './registry/rebuild/rebuild-catalog.ts'
 import { recover } from './registry/rebuild/recovery.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
+import { withEpochs } from './registry/with-epochs.ts'
 import { openFilesystemStore } from './store/filesystem/store.ts'
 
 export interface Content {
@@ -30,6 +32,8 @@ export interface ContentDeps {
   readonly note: NoteEvent
   readonly logger: Logger
   readonly policies: RepositoryPolicies
+  /** Bumped by every write to the catalog that changes an answer. */
+  readonly epochs: Epochs
   /** Is given what has to be closed. */
   readonly undo: Closing
 }
@@ -38,22 +42,23 @@ export interface ContentDeps {
 export async function openContent(storage: StorageConfig, deps: ContentDeps): Promise<Content> {
   const directory = storage.rootDirectory
   const { clock, bootId, note, logger, undo } = deps
-  const catalog = await openSqliteCatalog({ directory, note, clock })
-  undo.push(() => catalog.close())
+  const opened = await openSqliteCatalog({ directory, note, clock })
+  undo.push(() => opened.close())
+  const catalog = withEpochs(opened, deps.epochs)
   const { blobs: store, facts } = await openFilesystemStore({ directory, note, clock, bootId })
   const parts = { store, catalog, clock, note }
   const isBuilt = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
-  let isCompared = catalog.compared || isBuilt
+  let isCompared = opened.compared || isBuilt
   // Nothing changes facts any more by then.
   undo.push(async () => {
-    if (isCompared && !facts.hasFailed) await catalog.markCompared()
+    if (isCompared && !facts.hasFailed) await opened.markCompared()
   })
   const report = await recover(parts, { full: false })
   logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
-  if (catalog.damaged || report.suspicious) {
+  if (opened.damaged || report.suspicious) {
     const stopping = new AbortController()
-    const recovered = recoverWhole(parts, { logger, signal: stopping.signal })
+    const recovered = recoverWhole(parts, { opened, logger, signal: stopping.signal })
     undo.push(() => {
       stopping.abort(new Error('this edge is stopping'))
       return recovered
@@ -105,12 +110,12 @@ async function comparing(
 }
 
 async function recoverWhole(
-  parts: Parameters<typeof recover>[0] & { catalog: SqliteCatalog },
-  { logger, signal }: { logger: Logger; signal: AbortSignal },
+  parts: Parameters<typeof recover>[0],
+  { opened, logger, signal }: { opened: SqliteCatalog; logger: Logger; signal: AbortSignal },
 ): Promise<void> {
   try {
     const report = await recover(parts, { full: true, signal })
-    await parts.catalog.markRecovered()
+    await opened.markRecovered()
     logger.warn({ ...report }, 'catalog and content were reconciled')
   } catch (error) {
     // Unfinished, it begins again at the next start.

@@ -8,6 +8,7 @@ import { createDeliveries, type Deliveries } from './delivery/deliveries.ts'
 import type { Logger } from './observe/log.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
+import type { Epochs } from './registry/epochs.ts'
 import { createRegistry, type RunningRegistry } from './registry/registry.ts'
 import { createPolicies } from './registry/repository-policies.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
@@ -26,6 +27,8 @@ export interface EngineDeps {
   readonly settlingMs?: number
   readonly note: NoteEvent
   readonly logger: Logger
+  /** Of all threads. */
+  readonly epochs: Epochs
   /** Is given what has to be closed. */
   readonly undo: Closing
 }
@@ -44,7 +47,7 @@ export interface Engine extends Content {
 
 /** @throws StoreError, with a message for the operator */
 export async function openEngine(config: Config, deps: EngineDeps): Promise<Engine> {
-  const { clock, note, undo } = deps
+  const { clock, note, undo, epochs } = deps
   let rules = createPolicies(config.repositories)
   const policies: RepositoryPolicies = { find: repository => rules.find(repository) }
   const content = await openContent(config.storage, { ...deps, policies })
@@ -96,6 +99,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       upstreams.replace(next)
       rules = createPolicies(next.repositories)
       purge.replace(next.storage.uploadPurging)
+      epochs.bumpAll()
       // New credentials, another address, online again: any of them may be what something waits for.
       for (const { registry: host } of next.upstreams) deliveries.anew(host)
     },

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // argv → command. The only reader of `process`: arguments, environment, signals, streams and exit codes pass through here.
 // It looks at Node's version before anything is loaded that would crash on an old one.
+import { totalmem } from 'node:os'
 
 /** The oldest Node that runs everything: type stripping and the SQLite binding set it. */
 const OLDEST_NODE = [24, 12] as const
@@ -33,6 +34,9 @@ const { exitCode } = await runCommand(process.argv.slice(2), {
   stderr: process.stderr,
   isTerminal: process.stdout.isTTY === true,
   nodeVersion: process.versions.node,
+  // Without a limit, constrainedMemory is beyond what any machine has, or 0.
+  memoryBytes: Math.min(totalmem(), process.constrainedMemory() || totalmem()),
+  native: process.env['ENTREPOT_NATIVE'] !== 'off',
   onSignal: (signal, act) => {
     process.on(signal, act)
   },

@@ -3,6 +3,7 @@ import type { Content } from './content.ts'
 import type { Metrics, WatchedGauges } from './observe/metrics.ts'
 import type { Traffic } from './registry/operator/operator.ts'
 import type { Clock } from './registry/ports/clock.ts'
+import type { ThreadState } from './threads/http-threads.ts'
 
 /** Facts of this moment. @throws StoreError */
 export async function readGauges(
@@ -36,6 +37,17 @@ export async function readGauges(
     })),
     uploadSessions: uploads.length,
     uploadBytes: uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+  }
+}
+
+/** How the HTTP threads are. */
+export function readThreads(threads: readonly ThreadState[]): WatchedGauges {
+  const states = ['starting', 'listening', 'dead'] as const
+  return {
+    httpThreads: states.map(state => ({
+      labels: { state },
+      value: threads.filter(thread => thread.state === state).length,
+    })),
   }
 }
 

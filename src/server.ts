@@ -1,20 +1,20 @@
 // The composition root: builds each part once, in order, and takes them down in the reverse one. With engine.ts, content.ts,
 // readings.ts and upstreams.ts beside it the only file that imports across the rooms; it decides nothing but who gets what.
-import { createLocalAccess } from './access/access.ts'
 import { type AdminApp, buildAdminApp } from './admin/app.ts'
 import { Closing } from './closing.ts'
-import { formatAddress, type ListenAddress } from './config/addresses.ts'
+import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { compareConfigs, type ConfigChange } from './config/reload.ts'
+import { DataPort } from './data-port.ts'
 import { openEngine } from './engine.ts'
-import { buildApp } from './http/app.ts'
-import { drain } from './http/drain.ts'
 import { listening } from './listening.ts'
-import { createLogger, type Logger } from './observe/log.ts'
+import { createLogger, type Logger, standardOutput } from './observe/log.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
-import { readGauges, readTraffic } from './readings.ts'
+import { readGauges, readThreads, readTraffic } from './readings.ts'
+import { createEpochs } from './registry/epochs.ts'
 import { createOperator } from './registry/operator/operator.ts'
+import type { Sending } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 
@@ -23,22 +23,29 @@ export interface Surroundings {
   readonly random: () => number
   readonly version: string
   readonly nodeVersion: string
+  /** What this process may have of the machine's memory. */
+  readonly memoryBytes: number
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
   /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */
   readonly settlingMs?: number
+  /** May blobs be sent by native/sender.c where it was built? Default true. */
+  readonly native?: boolean | undefined
   /** Where log lines go. Default: standard output. */
   readonly logDestination?: { write(line: string): void }
+  /** What a further HTTP thread runs. Default: http-thread beside this file. */
+  readonly threadEntry?: URL
 }
 
 export interface RunningServer {
-  /** As they really are: with the port that the system chose. */
+  /** As they really are: with the port that the system chose; with `https://` where TLS is spoken. */
   readonly http: string
   readonly admin: string
   readonly socket: string
+  readonly sending: Sending
   readonly logger: Logger
   /** Takes over what can change while running; says what only a restart brings. */
-  reload(config: Config): ConfigChange
+  reload(config: Config): Promise<ConfigChange>
   /** Drains for at most http.draintimeout, parks what is unfinished, closes everything. Not to be called twice. */
   stop(): Promise<void>
 }
@@ -50,17 +57,15 @@ export async function startServer(
   config: Config,
   surroundings: Surroundings,
 ): Promise<RunningServer> {
-  const { clock, logDestination } = surroundings
-  const logger = createLogger({
-    level: config.log.level,
-    ...(logDestination === undefined ? {} : { destination: logDestination }),
-  })
+  const { clock, logDestination = standardOutput() } = surroundings
+  const logger = createLogger({ level: config.log.level, destination: logDestination })
   const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
   const metrics = createMetrics({ ...surroundings, sleep })
   const note = createNoteEvent({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
   const undo = new Closing()
   try {
-    return await compose(config, { surroundings, logger, metrics, note, sleep, undo })
+    const base = { surroundings, logDestination, logger, metrics, note, sleep, undo }
+    return await compose(config, base)
   } catch (error) {
     await undo.run().catch((again: unknown) => {
       logger.error({ err: again }, 'not everything that the start had opened could be closed')
@@ -71,6 +76,7 @@ export async function startServer(
 
 interface Base {
   readonly surroundings: Surroundings
+  readonly logDestination: { write(lines: string): void }
   readonly logger: Logger
   readonly metrics: Metrics
   readonly note: NoteEvent
@@ -81,22 +87,34 @@ interface Base {
 async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { surroundings, logger, metrics, note, undo } = base
   const { clock } = surroundings
-  const engine = await openEngine(config, { ...surroundings, note, logger, undo })
+  const epochs = createEpochs()
+  const dataPort = new DataPort(config, { ...surroundings, ...base, epochs })
+  undo.push(() => dataPort.end())
+  const engine = await openEngine(config, { ...surroundings, note, logger, undo, epochs })
   const { registry, store, catalog } = engine
+  const { sending } = dataPort
   const operator = createOperator({
     ...engine,
     namespaces: engine.upstreams,
     clock,
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
-    traffic: () => readTraffic(metrics),
+    sending,
+    traffic: async () => {
+      await dataPort.count()
+      return readTraffic(metrics)
+    },
   })
   metrics.watch(() => readGauges(engine, clock))
+  metrics.watch(async () => {
+    await dataPort.count()
+    return readThreads(dataPort.states)
+  })
 
-  const app = buildApp({ registry, access: createLocalAccess(), logger, metrics, clock })
   const checks = {
     store: async () => void (await store.space()),
     catalog: async () => void (await catalog.totals()),
+    threads: () => dataPort.ping(),
   }
   let draining = false
   const admin = buildAdminApp({
@@ -107,12 +125,8 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   })
   undo.push(() => admin.close())
   const addresses = await listenAdmin(admin, config.admin)
-  const { addr } = config.http
-  await listening({ key: 'http.addr', address: formatAddress(addr), port: addr.port }, () =>
-    app.listen({ host: addr.host ?? '::', port: addr.port }),
-  )
-  const http = listeningAt(app.server.address(), addr)
-  undo.push(() => drain(app, { timeoutMs: config.http.drainTimeoutMs, clock }))
+  const http = await dataPort.listen(registry)
+  undo.push(() => dataPort.drain())
 
   engine.start()
 
@@ -121,12 +135,16 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     http,
     admin: addresses.admin,
     socket: addresses.socket,
+    sending,
     logger,
-    reload: next => {
+    reload: async next => {
       engine.replace(next)
       const change = compareConfigs(current, next)
       current = next
       logger.level = next.log.level
+      await dataPort.replace(next)
+      // Until here a thread may have remembered what the old configuration said.
+      epochs.bumpAll()
       return change
     },
     stop: async () => {
@@ -146,12 +164,4 @@ async function listenAdmin(
   )
   await listening({ key: 'admin.socket', address: socket }, () => admin.listenSocket(socket))
   return { admin: address, socket }
-}
-
-function listeningAt(address: unknown, wanted: ListenAddress): string {
-  const port =
-    typeof address === 'object' && address !== null && 'port' in address
-      ? Number(address.port)
-      : wanted.port
-  return formatAddress({ host: wanted.host, port })
 }

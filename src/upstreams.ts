@@ -11,7 +11,7 @@ import type { Namespace, Namespaces } from './registry/namespaces.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import { type Upstream, UpstreamError } from './registry/ports/upstream.ts'
-import { createRoute, type Route } from './registry/route.ts'
+import { createRoute, type Route, type RouteOptions } from './registry/route.ts'
 import type { CredentialSource, UpstreamOptions } from './upstream/options.ts'
 import { createUpstream } from './upstream/upstream.ts'
 
@@ -115,12 +115,15 @@ export class Upstreams implements Namespaces {
       upstream,
       policy: { ttlMs, tagRules, maxStaleMs, offline },
       fillsAtOnce: config.fills,
+      prefetch: config.prefetch,
+      connections: config.connections,
       close: () => upstream.close(),
     }
   }
 }
 
-function routeOptions(config: Config) {
+/** What the route of names is made of. */
+export function routeOptions(config: Config): RouteOptions {
   return {
     defaultRegistry: config.defaultRegistry,
     upstreams: new Set(config.upstreams.map(each => each.registry)),

@@ -3,7 +3,8 @@ import { rmSync } from 'node:fs'
 import { collectSamples, directoryOf, type Row, type RowContext } from '../row.ts'
 import type { Load } from '../load.ts'
 import type { Pulled } from '../load-process.ts'
-import { absenceOf, REGISTRIES, type ServerKind } from '../servers.ts'
+import type { ServerKind } from '../servers/kind.ts'
+import { absenceOf, REGISTRIES } from '../servers.ts'
 import { startUpstream, type Upstream } from '../upstream.ts'
 import { tooManyRequests } from '../../test/kit/stub-faults.ts'
 
@@ -35,7 +36,9 @@ const FAULTS: readonly Fault[] = [
 
 export const faults: Row = {
   id: 'faults',
-  title: 'Faults of the upstream',
+  goal: 'Faults',
+  rounds: { short: 1, full: 1 },
+  title: 'What clients see when something is wrong with the upstream',
   method:
     "Tags are checked each time (Entrepot's `ttl: 0`; the others have no such setting). *Complete wrong answer* means status 200, as " +
     'many bytes as promised, and another digest than the one asked for.',

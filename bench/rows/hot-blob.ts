@@ -5,13 +5,15 @@ import { HOT_SERVERS } from '../servers.ts'
 import { bytesContent, patternBlob } from '../../test/kit/content.ts'
 
 const BLOB_BYTES = 100_000_000
-const CLIENTS = [4, 64]
-const SECONDS = 3
+const CLIENTS = [4, 16, 64]
+const SECONDS = 2
 const REPOSITORY = 'bench/hot'
 
 export const hotBlob: Row = {
   id: 'hot-blob',
-  title: 'Hot: a blob of 100 MB, 4 and 64 clients',
+  goal: 'P1',
+  title: 'Hot: a blob of 100 MB, 4 to 64 clients',
+  rounds: { short: 2, full: 5 },
   method:
     `Every client downloads the blob again and again for ${SECONDS} s over one connection. CPU is user and system time of the ` +
     "server's processes for each gigabyte that the clients received.",
@@ -25,6 +27,7 @@ export const hotBlob: Row = {
         { measure: 'megabytesPerSecond', heading: 'MB/s' },
         { measure: 'failures', heading: 'failed answers' },
       ],
+      growth: [{ measure: 'cpuSecondsPerGB', what: 'CPU per GB with the number of clients' }],
     },
   ],
   async run(context) {
@@ -44,9 +47,10 @@ export const hotBlob: Row = {
       for (let round = 1; round <= context.rounds; round += 1) {
         for (const clients of CLIENTS) {
           context.tell(`${clients} clients, round ${round}`)
+          const named = { line: String(clients), size: clients, round }
           for (const { kind, server } of running) {
             const measures = await measureLoop(server, path, { clients, seconds: SECONDS })
-            add({ table: 'hot-blob', line: String(clients), server: kind.name, round, measures })
+            add({ table: 'hot-blob', ...named, server: kind.name, measures })
           }
         }
       }

@@ -6,14 +6,18 @@ import { HOT_SERVERS } from '../servers.ts'
 
 /** After which a server has done what it does at its start. */
 const IDLE_MS = 1_500
+/** Of Entrepot and nginx; the others have as many as they like. */
+const THREADS = 2
 const MEBIBYTE = 1024 * 1024
 
 export const start: Row = {
   id: 'start',
+  goal: 'P13',
+  rounds: { short: 3, full: 9 },
   title: 'Start, and memory when idle',
   method:
     'An empty directory and files that are in memory already: the first start of each is not counted. Ready is the first 200 to ' +
-    '`GET /v2/`. Memory is resident memory of all processes of the server; pages that they share count once for each.',
+    '`GET /v2/`. Entrepot has two HTTP threads where this version has `http.threads`, else one. Memory is resident memory of all processes of the server; pages that they share count once for each.',
   tables: [
     {
       table: 'start',
@@ -27,11 +31,11 @@ export const start: Row = {
   ],
   async run(context) {
     const { samples, add } = collectSamples()
-    await (await startServers(context, HOT_SERVERS)).stop()
+    await (await startServers(context, HOT_SERVERS, { threads: THREADS })).stop()
     let absences: Awaited<ReturnType<typeof startServers>>['absences'] = []
     for (let round = 1; round <= context.rounds; round += 1) {
       context.tell(`round ${round}`)
-      const started = await startServers(context, HOT_SERVERS)
+      const started = await startServers(context, HOT_SERVERS, { threads: THREADS })
       ;({ absences } = started)
       await wait(IDLE_MS)
       for (const { kind, server } of started.running) {

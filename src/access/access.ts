@@ -38,6 +38,11 @@ export type Decision =
 export interface Access {
   /** MUST NOT ask the network; MUST NOT depend on whether the content exists. */
   decide(request: AccessRequest): Decision
+  /**
+   * A short text that is the same for principals of whom the same is decided, whatever they ask for. Only a reload of the configuration
+   * may decide anew for a class.
+   */
+  classOf(principal: Principal): string
 }
 
 /** Everybody may pull and list; push and delete only who is plainly a program on this machine. */
@@ -51,6 +56,8 @@ export function createLocalAccess(): Access {
         ? allowed
         : { kind: 'denied', reason: `${RULES[action]}: ${reason}` }
     },
+    classOf: principal =>
+      whyNoLocalProgram(principal) === undefined ? 'local program' : 'somebody',
   }
 }
 

@@ -27,9 +27,18 @@ export function whyNoLocalProgram(principal: Principal): string | undefined {
   return undefined
 }
 
+/** Those looked at last: every request of a connection has the same one. */
+const LOOKED_AT_MAX = 1_024
+const lookedAt = new Map<string, boolean>()
+
 function isLoopback(address: string): boolean {
+  const known = lookedAt.get(address)
+  if (known !== undefined) return known
+  if (lookedAt.size >= LOOKED_AT_MAX) lookedAt.clear()
   // IPv4 in the clothes of IPv6, as a listener for both has it, is taken for what it is.
-  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback'
+  const found = ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback'
+  lookedAt.set(address, found)
+  return found
 }
 
 /** `localhost` and names under it, loopback addresses; with or without a port. */

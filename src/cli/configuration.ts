@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
 import { isLocalDirectory, readLocalFile } from '../config/local-file.ts'
+import { systemClock } from '../system-clock.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 
 const USUAL_FILE = '/etc/entrepot/config.yaml'
@@ -29,6 +30,7 @@ export function loadConfiguration(
       env: context.env,
       readFile: readLocalFile,
       isDirectory: isLocalDirectory,
+      nowMs: systemClock.nowMs(),
     }),
   }
 }

@@ -13,6 +13,10 @@ export interface CliContext {
   /** Standard output is a terminal. */
   readonly isTerminal: boolean
   readonly nodeVersion: string
+  /** What this process may have: the machine's memory, or what its control group allows. */
+  readonly memoryBytes: number
+  /** Code that was compiled when this was installed may be loaded. */
+  readonly native: boolean
   /** Calls `act` at every arrival of the signal. */
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', act: () => void): void
   /** Ends the process at once: only for a second SIGTERM or SIGINT while draining. */

@@ -28,12 +28,12 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const signals = listenForSignals(context)
   const config = requireConfiguration(context, values.config)
   const server = await start(config, context)
-  const { http, admin, socket, logger } = server
+  const { http, admin, socket, sending, logger } = server
   logger.info(
-    { version: VERSION, http, admin, socket, data: config.storage.rootDirectory },
+    { version: VERSION, http, admin, socket, sending, data: config.storage.rootDirectory },
     'serving',
   )
-  signals.onReload(() => reload(server, context, values.config))
+  signals.onReload(() => void reload(server, context, values.config))
   await signals.stop
   logger.info('stopping: answers under way are finished, new requests are refused')
   await server.stop()
@@ -81,6 +81,8 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       random: Math.random,
       version: VERSION,
       nodeVersion: context.nodeVersion,
+      memoryBytes: context.memoryBytes,
+      native: context.native,
       bootId: readBootId(),
     })
   } catch (error) {
@@ -99,7 +101,11 @@ function startError(error: unknown): unknown {
     : error
 }
 
-function reload(server: RunningServer, context: CliContext, named: string | undefined): void {
+async function reload(
+  server: RunningServer,
+  context: CliContext,
+  named: string | undefined,
+): Promise<void> {
   try {
     const { path, result } = loadConfiguration(context, named)
     if (result.kind === 'invalid') {
@@ -107,7 +113,7 @@ function reload(server: RunningServer, context: CliContext, named: string | unde
       server.logger.error({ faults }, 'configuration not reloaded: it has faults')
       return
     }
-    const change = server.reload(result.config)
+    const change = await server.reload(result.config)
     server.logger.info({ ...change }, 'configuration reloaded')
   } catch (error) {
     server.logger.error({ err: error }, 'configuration not reloaded')

@@ -29,7 +29,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 function writeText(context: CliContext, status: Status): void {
-  const { version, content, storage, traffic, upstreams } = status
+  const { version, sending, content, storage, traffic, upstreams } = status
   const limit =
     storage.maxBytes === undefined
       ? 'no limit but the disk'
@@ -38,6 +38,7 @@ function writeText(context: CliContext, status: Status): void {
     traffic.sentBytes === 0 ? 0 : Math.round((traffic.savedBytes / traffic.sentBytes) * 100)
   writeTable(context, [
     ['version', version],
+    ['sending', `${sending} (${HOW_SENT[sending]})`],
     [
       'content',
       `${describeBytes(content.contentBytes)} (${limit}, ${describeBytes(storage.freeBytes)} free on the disk)`,
@@ -62,6 +63,11 @@ function writeText(context: CliContext, status: Status): void {
       each.lastFailure ?? '-',
     ]),
   ])
+}
+
+const HOW_SENT: Readonly<Record<Status['sending'], string>> = {
+  sendfile: 'large blobs go from their file to clients by the kernel',
+  plain: 'every byte passes through this process; "npm run build:native" says why',
 }
 
 function describeQueue({ queue, nowMs }: Status): string {

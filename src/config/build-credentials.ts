@@ -1,7 +1,9 @@
 // Who the edge is towards an upstream: passwords from files, environment or systemd, certificates, other programs.
 import type { UpstreamConfig, UpstreamCredentials } from './config.ts'
+import { credentialPath } from './credential-path.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
+import { readPem } from './read-pem.ts'
 import type { UpstreamSettings } from './schema.ts'
 import { Secret } from './secret.ts'
 
@@ -71,14 +73,6 @@ function readPassword(judge: Judge, path: Path, name: string): Secret | undefine
   return undefined
 }
 
-/** systemd puts what LoadCredential= names into a directory of its own. */
-function credentialPath(name: string, env: Judge['surroundings']['env']): string {
-  const directory = env['CREDENTIALS_DIRECTORY']
-  return directory === undefined || directory === '' || name.includes('/')
-    ? name
-    : `${directory}/${name}`
-}
-
 /** The client certificate for mutual TLS. */
 export function buildClient(
   judge: Judge,
@@ -109,19 +103,4 @@ export function buildAuthorities(
 ): string | undefined {
   if (keys.ca === undefined) return undefined
   return readPem(judge, [...path, 'ca'], { file: keys.ca, label: 'CERTIFICATE', what: 'public' })
-}
-
-interface PemFile {
-  readonly file: string
-  readonly label: string
-  readonly what: 'public' | 'secret'
-}
-
-/** Only the armour is looked at: what is inside shows when TLS uses it. */
-function readPem(judge: Judge, path: Path, { file, label, what }: PemFile): string | undefined {
-  const text = judge.readFile(path, file, what)
-  if (text === undefined) return undefined
-  if (new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) return text
-  judge.note(path, { message: `${file} holds no PEM ${label.toLowerCase()}` })
-  return undefined
 }

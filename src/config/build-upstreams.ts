@@ -102,6 +102,7 @@ function buildPolicy(judge: Judge, path: Path, { keys, freshness }: PolicyParts)
     privateAddresses: keys.privateaddresses,
     connections: keys.connections,
     fills: keys.fills,
+    prefetch: keys.prefetch,
   }
 }
 

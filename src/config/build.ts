@@ -3,6 +3,7 @@
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
 import { buildRepositories } from './build-repositories.ts'
+import { buildTls } from './build-tls.ts'
 import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig } from './config.ts'
@@ -26,6 +27,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     log: settings.log,
     http,
     admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
+    memoryBytes: settings.memory,
     storage: buildStorage(judge, settings),
     defaultRegistry,
     ...built,
@@ -35,7 +37,8 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   })
 }
 
-function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
+function buildHttp(judge: Judge, settings: Settings): HttpConfig {
+  const { http } = settings
   const publicHost = http.host === undefined ? undefined : checkedHost(new URL(http.host).host)
   if (http.host !== undefined && new URL(http.host).pathname !== '/') {
     judge.note(['http', 'host'], {
@@ -47,7 +50,10 @@ function buildHttp(judge: Judge, { http }: Settings): HttpConfig {
     addr: http.addr,
     publicUrl: http.host,
     names: [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])],
+    threads: http.threads,
+    streams: http.streams,
     drainTimeoutMs: http.draintimeout,
+    tls: buildTls(judge, settings),
   }
 }
 

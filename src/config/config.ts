@@ -14,6 +14,8 @@ export interface Config {
     /** Path of the Unix socket. */
     readonly socket: string
   }
+  /** For answers that are given from memory, by all threads together; 0: none. */
+  readonly memoryBytes: number
   readonly storage: StorageConfig
   /** The namespace of names that carry none; `localhost` or one of `upstreams`. */
   readonly defaultRegistry: RegistryHost
@@ -35,7 +37,23 @@ export interface HttpConfig {
   readonly publicUrl: string | undefined
   /** Names of this edge that mean `localhost`, that of `publicUrl` among them. */
   readonly names: readonly RegistryHost[]
+  /** Undefined: by the machine. */
+  readonly threads: number | undefined
+  /** Undefined: by memory. */
+  readonly streams: number | undefined
   readonly drainTimeoutMs: number
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsConfig | undefined
+}
+
+export interface TlsConfig {
+  /** PEM, the server's first. */
+  readonly certificate: string
+  /** PEM. */
+  readonly key: Secret
+  readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Wall clock. */
+  readonly expiresAtMs: number
 }
 
 export interface StorageConfig {
@@ -97,6 +115,7 @@ export interface UpstreamPolicy {
   /** For manifests and for blobs each. */
   readonly connections: number
   readonly fills: number
+  readonly prefetch: boolean
 }
 
 export interface UpstreamConfig extends UpstreamPolicy {

@@ -206,7 +206,8 @@ list. Other upstreams come with
 \`ENTREPOT_UPSTREAMS='{registry.example.com: {}}'\`: a variable for a map or a list holds YAML, and a list of plain values may also be
 written with commas. An empty variable counts as not set. A variable that is no key gives a warning.
 
-\`ENTREPOT_CONFIG\` names the file. \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\` have their usual meaning for upstreams without \`proxy\`.`
+\`ENTREPOT_CONFIG\` names the file. \`ENTREPOT_NATIVE=off\` keeps the server from loading what was compiled when it was installed
+(\`native/\`): every byte then passes through Node. \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\` have their usual meaning for upstreams without \`proxy\`.`
 
 const RELOAD = `## Reload
 

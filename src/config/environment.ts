@@ -6,8 +6,8 @@ import { ANY_KEY, type KeySchema, listKeys } from './keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from './schema.ts'
 import { closest } from './suggest.ts'
 
-/** Names the configuration file; read by whoever opens it. */
-const CONFIG_VARIABLE = 'ENTREPOT_CONFIG'
+/** No keys: the first names the configuration file, the second says whether compiled code may be loaded. Read elsewhere. */
+const NO_KEYS = ['ENTREPOT_CONFIG', 'ENTREPOT_NATIVE']
 const PREFIX = 'ENTREPOT_'
 
 /** Variables of the distribution registry, by its top-level keys; others begin with REGISTRY_ for reasons of their own. */
@@ -42,7 +42,7 @@ export function overrideFromEnvironment(
 ): Overridden {
   const findings: Finding[] = [...foreignVariables(env)]
   let overridden = root
-  const names = Object.keys(env).filter(name => name.startsWith(PREFIX) && name !== CONFIG_VARIABLE)
+  const names = Object.keys(env).filter(name => name.startsWith(PREFIX) && !NO_KEYS.includes(name))
   for (const name of names.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))) {
     const text = env[name]
     if (text === undefined || text === '') continue
@@ -100,7 +100,7 @@ function findTarget(name: string, hosts: readonly string[]): Target {
   if (later !== undefined) {
     return { kind: 'unknown', severity: 'error', message: `${later} is not in this version yet` }
   }
-  const suggestion = closest(name, [...table.keys(), CONFIG_VARIABLE])
+  const suggestion = closest(name, [...table.keys(), ...NO_KEYS])
   const message = name.startsWith(`${PREFIX}UPSTREAMS_`)
     ? 'is no key of an upstream that is configured or built in; it has no effect'
     : 'is no key of the configuration; it has no effect'

@@ -93,6 +93,18 @@ export const SIZE: Format<Size> = {
   parse: ({ text }) => parseSize(text),
   format: formatSize,
 }
+export const BYTES: Format<number> = {
+  name: 'size',
+  json: { type: ['string', 'integer'], examples: ['64MiB', '1GiB'] },
+  parse({ text }) {
+    const size = parseSize(text)
+    if (size.kind !== 'ok') return size
+    if (size.value.kind === 'bytes') return { kind: 'ok', value: size.value.bytes }
+    return fault('must be a size such as 64MiB')
+  },
+  format: bytes => formatSize({ kind: 'bytes', bytes }),
+}
+
 export const SHARE: Format<number> = {
   name: 'share',
   json: { type: 'string', examples: ['90%'] },
@@ -211,6 +223,18 @@ function oneOf<Word extends string>(
     format: value => value,
   }
 }
+
+/** Older ones are refused by the clients. */
+const TLS_VERSIONS = ['tls1.2', 'tls1.3'] as const
+
+export const TLS_VERSION = oneOf<(typeof TLS_VERSIONS)[number]>('TLS version', TLS_VERSIONS, {
+  'tls1.0': 'tls1.2',
+  'tls1.1': 'tls1.2',
+  'tlsv1.2': 'tls1.2',
+  'tlsv1.3': 'tls1.3',
+  '1.2': 'tls1.2',
+  '1.3': 'tls1.3',
+})
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]

@@ -34,7 +34,7 @@ function render(schema: KeySchema): Record<string, unknown> {
   }
 }
 
-/** TypeBox calls everything required that is never undefined; for the writer only what has no default is. */
+/** The schema calls everything required that is never undefined; for the writer only what has no default is. */
 function requiredKeys(schema: KeySchema): { readonly required?: readonly string[] } {
   const required = (schema.required ?? []).filter(key => {
     const child = schema.properties?.[key]

@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
   readonly isDirectory: (path: string) => boolean
+  /** Wall clock; undefined: what depends on the time is not judged. */
+  readonly nowMs: number | undefined
 }
 
 const READABLE_BY_ALL = 0o004

@@ -1,14 +1,5 @@
-// How the schema is written down: each key with its kind of value, default, what a reload does, and one sentence.
-// TypeBox carries the types and renders as JSON Schema; the `x-` members are ours.
-import {
-  type Static,
-  type TArray,
-  type TObject,
-  type TProperties,
-  type TSchema,
-  type TUnsafe,
-  Type,
-} from 'typebox'
+// How the schema is written down: each key with its kind of value, default, what a reload does, and one sentence. A node is plain
+// data; what a value under it is, TypeScript knows from the format. The `x-` members are ours.
 import type { Format } from './formats.ts'
 
 export interface KeyText {
@@ -33,12 +24,31 @@ interface KeyMarks {
   readonly 'x-default-text'?: string
   readonly 'x-at-least'?: number
   readonly 'x-at-most'?: number
+  readonly 'x-optional'?: boolean
   readonly description?: string
 }
 
-/** Seen by TypeBox as a description only: it takes further members but has no types for them. */
-function marks(text: KeyText): { readonly description: string } {
-  const all: KeyMarks & { readonly description: string } = {
+declare const staticType: unique symbol
+/** A schema node whose values are `T`, which is nowhere but in the type. */
+export interface Node<T> extends KeySchema {
+  readonly [staticType]?: () => T
+}
+/** One that may be left out. */
+interface OptionalNode<T> extends Node<T> {
+  readonly 'x-optional': true
+}
+export type Static<N> = N extends Node<infer T> ? T : never
+
+type Nodes = Readonly<Record<string, Node<unknown>>>
+type OptionalKey<P extends Nodes> = {
+  [K in keyof P]: P[K] extends OptionalNode<unknown> ? K : never
+}[keyof P]
+type GroupOf<P extends Nodes> = { [K in Exclude<keyof P, OptionalKey<P>>]: Static<P[K]> } & {
+  [K in OptionalKey<P>]?: Static<P[K]>
+}
+
+function marks(text: KeyText): KeyMarks {
+  return {
     description: text.description,
     'x-reload': text.reload,
     ...(text.default === undefined ? {} : { 'x-default': text.default }),
@@ -46,34 +56,38 @@ function marks(text: KeyText): { readonly description: string } {
     ...(text.atLeast === undefined ? {} : { 'x-at-least': text.atLeast }),
     ...(text.atMost === undefined ? {} : { 'x-at-most': text.atMost }),
   }
-  return all
 }
 
 /** One value. Its static type is what the format parses to. */
-export function value<T>(format: Format<T>, text: KeyText): TUnsafe<T> {
-  return Type.Unsafe<T>({ ...format.json, ...marks(text), 'x-format': format })
+export function value<T>(format: Format<T>, text: KeyText): Node<T> {
+  return { ...format.json, ...marks(text), 'x-format': format }
 }
 
 /** A list of values of one kind. */
-export function valuesOf<T>(format: Format<T>, text: KeyText): TArray<TUnsafe<T>> {
-  return Type.Array(Type.Unsafe<T>({ ...format.json, 'x-format': format }), marks(text))
+export function valuesOf<T>(format: Format<T>, text: KeyText): Node<T[]> {
+  return { ...marks(text), type: 'array', items: { ...format.json, 'x-format': format } }
 }
 
 /** A list of groups. */
-export function groupsOf<T extends TSchema>(group: T, text: KeyText): TArray<T> {
-  return Type.Array(group, marks(text))
+export function groupsOf<T>(items: Node<T>, text: KeyText): Node<T[]> {
+  return { ...marks(text), type: 'array', items }
 }
 
 /** A map with exactly these keys. */
-export function group<P extends TProperties>(description: string, keys: P): TObject<P> {
-  return Type.Object(keys, { description, additionalProperties: false })
+export function group<P extends Nodes>(description: string, properties: P): Node<GroupOf<P>> {
+  const required = Object.keys(properties).filter(key => properties[key]?.['x-optional'] !== true)
+  return { description, type: 'object', properties, required }
+}
+
+/** A map whose keys the operator chooses. */
+export function mapOf<T>(entry: Node<T>, description: string): Node<Record<string, T>> {
+  return { description, type: 'object', patternProperties: { '^.*$': entry } }
 }
 
 /** May be left out; then undefined. */
-export const optional = Type.Optional
-
-export type { Static, TSchema }
-export { Type }
+export function optional<T>(node: Node<T>): OptionalNode<T> {
+  return { ...node, 'x-optional': true }
+}
 
 /** A schema node as the walkers see it. */
 export interface KeySchema extends KeyMarks {

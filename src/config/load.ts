@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly readFile: ReadFile
   /** Is there a directory of this path? Default: never. Decides where the admin socket is. */
   readonly isDirectory?: (path: string) => boolean
+  /** Wall clock, for certificates that expire. Default: their time is not judged. */
+  readonly nowMs?: number
 }
 
 export type LoadResult =
@@ -28,7 +30,7 @@ export type LoadResult =
 
 /** Never throws for anything that file or environment hold. */
 export function loadConfig(options: LoadOptions): LoadResult {
-  const { file, env, readFile, isDirectory = () => false } = options
+  const { file, env, readFile, isDirectory = () => false, nowMs } = options
   const parsed = parseYaml(file?.text ?? '')
   if (parsed.kind === 'broken') return { kind: 'invalid', findings: sortFindings(parsed.findings) }
   const foreign = foreignFormat(parsed.root)
@@ -39,7 +41,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
     WELL_KNOWN_HOSTS,
   )
   const read = readSettings(root)
-  const judge = new Judge({ env, readFile, isDirectory }, read.places)
+  const judge = new Judge({ env, readFile, isDirectory, nowMs }, read.places)
   const settings = hasUpstreams(root) ? read.settings : withWellKnown(read.settings)
   const config = buildConfig(judge, settings)
   const all = sortFindings([...parsed.findings, ...findings, ...read.findings, ...judge.findings])

@@ -1,13 +1,33 @@
 // Every configuration key that this version knows, and those of later versions by name. The types, the validation, the
 // JSON Schema and docs/configuration.md all come from this table.
-import { ADDRESS, BOOLEAN, DURATION, HOST, LEVEL, PATH, SHARE, SIZE, URL_TEXT } from './formats.ts'
-import { group, type KeySchema, optional, type Static, Type, value, valuesOf } from './keys.ts'
+import {
+  ADDRESS,
+  BOOLEAN,
+  BYTES,
+  COUNT,
+  DURATION,
+  HOST,
+  LEVEL,
+  PATH,
+  SHARE,
+  SIZE,
+  TLS_VERSION,
+  URL_TEXT,
+} from './formats.ts'
+import { group, type KeySchema, mapOf, optional, type Static, value, valuesOf } from './keys.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 
 const HOUR_MS = 3_600_000
 /** A client that is slow between two pieces of one upload is no client that went away. */
 const SHORTEST_PURGE_MS = 60_000
+
+/** Fewer, and reads would be so large that a slow client could not be told from one that stands still. */
+const FEWEST_STREAMS = 64
+/** As many connections as the listener takes. */
+const MOST_STREAMS = 16_384
+/** More would wait for each other, and for the one thread that coordinates them. */
+const MOST_HTTP_THREADS = 16
 
 const HTTP_KEYS = group('The listener that container clients speak to.', {
   addr: value(ADDRESS, { description: 'Where to listen.', default: ':5000', reload: false }),
@@ -24,6 +44,45 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     default: [],
     reload: true,
   }),
+  threads: optional(
+    value(COUNT, {
+      description:
+        'Threads that serve clients beside each other. The first one also speaks to upstreams; each further one takes some 25 MiB of memory.',
+      defaultText: '`1`',
+      atLeast: 1,
+      atMost: MOST_HTTP_THREADS,
+      reload: false,
+    }),
+  ),
+  streams: optional(
+    value(COUNT, {
+      description:
+        'Blobs sent at once; further requests for blobs wait, clients in turn. Manifests and pushes never wait.',
+      defaultText: '256 for each GiB of memory, from 64 to 2048',
+      atLeast: FEWEST_STREAMS,
+      atMost: MOST_STREAMS,
+      reload: false,
+    }),
+  ),
+  tls: optional(
+    group('TLS on this listener. Without it, plain HTTP.', {
+      certificate: value(PATH, {
+        description:
+          'File with the certificate (PEM), followed by those that signed it; or the name of a systemd credential.',
+        reload: false,
+      }),
+      key: value(PATH, {
+        description:
+          'File with the private key (PEM), not encrypted; or the name of a systemd credential.',
+        reload: false,
+      }),
+      minimumtls: value(TLS_VERSION, {
+        description: 'The oldest version of TLS that clients may use.',
+        default: 'tls1.2',
+        reload: false,
+      }),
+    }),
+  ),
   draintimeout: value(DURATION, {
     description: 'How long running pulls may take to finish when the server stops.',
     default: '30s',
@@ -122,6 +181,12 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
       }),
     ),
   }),
+  memory: value(BYTES, {
+    description:
+      'Memory for answers that are asked for again and again: manifests, configurations, small layers. All threads share it; 0 keeps none.',
+    default: '64MiB',
+    reload: false,
+  }),
   storage: STORAGE_KEYS,
   catalog: group(
     'Where facts about content are kept: `sqlite`, a database file in the data directory, which has nothing to set.',
@@ -138,15 +203,15 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
     }),
   ),
   freshness: FRESHNESS_KEYS,
-  upstreams: Type.Record(Type.String(), UPSTREAM_KEYS, {
-    description:
-      'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
-  }),
+  upstreams: mapOf(
+    UPSTREAM_KEYS,
+    'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
+  ),
   repositories: REPOSITORY_RULES,
 })
 
 /** The same for those who walk it. */
-export const KEY_SCHEMA = SCHEMA as unknown as KeySchema
+export const KEY_SCHEMA: KeySchema = SCHEMA
 
 /** What the walker makes of a configuration: keys as they are written, values parsed, defaults filled in. */
 export type Settings = Static<typeof SCHEMA>
@@ -154,10 +219,8 @@ export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
 
 /** Keys that are planned and do nothing yet. They are refused: a key without effect would be a promise broken silently. */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
-  'http.tls',
-  'http.threads',
+  'http.tls.clientcas',
   'storage.s3',
-  'memory',
   'catalog.postgres',
   'auth',
   'access',

@@ -122,6 +122,12 @@ const CONNECTION_KEYS = {
     atMost: MOST_FILLS,
     reload: true,
   }),
+  prefetch: value(BOOLEAN, {
+    description:
+      'With an image’s manifest its blobs are fetched before the client asks for them, as long as nobody else needs the places (`fills`), the disk has room to spare, and the upstream is well. What nobody comes for within seconds is stopped.',
+    default: 'true',
+    reload: true,
+  }),
 }
 
 const CREDENTIAL_KEYS = {

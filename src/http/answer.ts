@@ -1,7 +1,8 @@
 // What a handler gives back: status, headers and where the body comes from. Values only; send-answer.ts alone writes to
 // a connection, so that headers of a success never linger on an error.
 import type { ByteRange } from '../oci/range.ts'
-import type { BlobAnswer } from '../registry/answers.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { BlobAnswer, Repeatable } from '../registry/answers.ts'
 
 /** By name as it is sent; several lines of one header as a list; undefined ones are left out. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -27,6 +28,8 @@ export interface Answer {
   readonly status: number
   readonly headers: AnswerHeaders
   readonly body: AnswerBody
+  /** What it is about, where it may be given again as it is. */
+  readonly content?: { readonly digest: Digest; readonly repeatable: Repeatable | undefined }
 }
 
 const NO_BYTES = new Uint8Array()

@@ -1,17 +1,20 @@
-// The data port as a fastify instance. Fastify gives the server, `inject` and the orderly close; it neither routes nor parses,
-// because names are parsed from the raw target and bodies are read by those who want them. Nobody listens here: server.ts does.
+// The data port: node's HTTP server over createServe, which routes and parses by itself, because names are parsed from the raw
+// target and bodies are read by those who want them. Nobody listens here: server.ts does.
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type Server, type ServerOptions } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import { type FastifyInstance, fastify } from 'fastify'
 import type { Access } from '../access/access.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { createNoteRequest } from '../observe/note-request.ts'
+import { createNoteHits } from '../observe/note-hit.ts'
+import { createNoteRequest, type NoteRequest } from '../observe/note-request.ts'
 import type { Registry } from '../registry/answers.ts'
+import type { Epochs } from '../registry/epochs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { createConnections } from './connections.ts'
+import { type Count, createCount } from './count.ts'
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
   CONNECTIONS_MAX,
@@ -19,15 +22,38 @@ import {
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
   MANIFEST_BODIES_MAX_BYTES,
+  MEMORY_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
+import { createHotAnswers } from './hot-answers.ts'
 import { createMemoryBudget } from './memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
+import type { Sendfile } from './sendfile.ts'
 import { createServe, type Serve } from './serve.ts'
+import { createHot, type Hot } from './serve-hot.ts'
+import type { Streams } from './streams.ts'
+import { createTakePlace } from './streams-place.ts'
+import { createStalledReaders } from './streams-stalled.ts'
 
 export interface HttpOptions {
   /** Requests at once in this process. Default REQUESTS_MAX. */
   readonly requestsMax?: number
+  /** Threads that serve beside each other, this one included. Default 1. Connections are divided among them, as the kernel does. */
+  readonly threads?: number
+  /** What they count together. Default: what this one does alone. */
+  readonly shared?: { readonly requests: Count; readonly manifestBytes: Count }
+  /** What answers in memory may take, in this thread. Default MEMORY_BYTES; 0: none are remembered. */
+  readonly memoryBytes?: number
+}
+
+/** What speaks HTTP: plain, or through TLS. */
+export interface Transport {
+  /** Takes `options` as they are, and adds none that change how HTTP is read. */
+  readonly createServer: (options: ServerOptions) => Server | HttpsServer
+  /** The event that tells of a connection over which requests come. */
+  readonly connected: 'connection' | 'secureConnection'
+  /** Ends connections of which `connected` has not told yet. */
+  readonly closeUnready?: () => void
 }
 
 export interface AppDeps {
@@ -36,22 +62,63 @@ export interface AppDeps {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
+  /** Of the whole process. */
+  readonly streams: Streams
   readonly options?: HttpOptions
+  /** Of the catalog behind `registry`. Without them no answer is remembered. */
+  readonly epochs?: Epochs
+  /** Default: plain HTTP. */
+  readonly transport?: Transport
+  /** Default: blobs pass through this process. */
+  readonly sendfile?: Sendfile | undefined
+}
+
+export interface ListenOptions {
+  /** An address or a name; `::` takes IPv4 as well. */
+  readonly host: string
+  /** 0: one that is free. */
+  readonly port: number
+  /** Lets other sockets of this user listen on the same port; the kernel spreads connections among them. Default false. */
+  readonly reusePort?: boolean
+}
+
+export interface DataApp {
+  readonly server: Server | HttpsServer
+  /** To be called once. @throws the system's error, with its code */
+  listen(options: ListenOptions): Promise<void>
+  /**
+   * Takes no more connections and ends idle ones; resolves when the others have ended by themselves, each with the answer under way.
+   * May be called again, and before `listen`.
+   */
+  close(): Promise<void>
+  /** So many requests wait for a place of `streams`: whoever takes nothing gives theirs up. To be told once a second while any do. */
+  othersWait(waiting: number): void
 }
 
 const REQUEST_ID_PREFIX_BYTES = 4
 
-export function buildApp(deps: AppDeps): FastifyInstance {
-  const { metrics, logger } = deps
+const PLAIN: Transport = { createServer, connected: 'connection' }
+
+export function buildApp(deps: AppDeps): DataApp {
+  const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
   const connections = createConnections()
+  const stalled = createStalledReaders({
+    monotonicMs: () => clock.monotonicMs(),
+    noteCut: () => metrics.count('streamsCut', {}),
+  })
+  const noteRequest = createNoteRequest({ logger, metrics })
   let draining = false
   const serve = createServe({
     ...deps,
-    noteRequest: createNoteRequest({ logger, metrics }),
+    sendfile: deps.sendfile,
+    noteRequest,
+    hot: createHotOf(deps, noteRequest),
     connections,
-    memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES),
+    memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES, options.shared?.manifestBytes),
+    takePlace: createTakePlace(deps.streams, stalled),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
-    requestsMax: deps.options?.requestsMax ?? REQUESTS_MAX,
+    requestsMax: options.requestsMax ?? REQUESTS_MAX,
+    running: options.shared?.requests ?? createCount(),
     draining: () => draining,
     onIdle: () => connections.closeIdle(),
   })
@@ -60,53 +127,66 @@ export function buildApp(deps: AppDeps): FastifyInstance {
     metrics,
     endAfterTurn: (socket: Socket) => connections.endAfterTurn(socket),
   }
-  const app = fastify({
-    serverFactory: handler => createDataServer(handler as Serve, serve),
-    clientErrorHandler: createClientErrorHandler(byHand),
-    // A target that fastify cannot decode is one that parseTarget will refuse in our words.
-    frameworkErrors: (_error, request, reply) => {
-      reply.hijack()
-      serve(request.raw, reply.raw)
-    },
-    trustProxy: false,
-    exposeHeadRoutes: false,
-    return503OnClosing: false,
-    forceCloseConnections: 'idle',
-  })
-  app.server.on('connect', createConnectHandler(byHand))
-  app.server.on('connection', socket => connections.opened(socket))
-  app.addHook('preClose', done => {
-    draining = true
-    // With this fastify stops listening; what is open and idle then ends here.
-    done()
-    connections.closeIdle()
-  })
-  // In the first hook, before fastify looks at methods it does not know, media types and bodies.
-  app.addHook('onRequest', (request, reply) => {
-    reply.hijack()
-    serve(request.raw, reply.raw)
-  })
-  return app
+  const server = createDataServer(transport, serve)
+  server.maxConnections = Math.ceil(CONNECTIONS_MAX / (options.threads ?? 1))
+  server.on('clientError', createClientErrorHandler(byHand))
+  server.on('connect', createConnectHandler(byHand))
+  server.on(transport.connected, (socket: Socket) => connections.opened(socket))
+  return {
+    server,
+    listen: options =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(options, () => {
+          server.off('error', reject)
+          resolve()
+        })
+      }),
+    close: () =>
+      new Promise(resolve => {
+        draining = true
+        // Its one error says that nothing listens, which is what is wanted.
+        server.close(() => resolve())
+        connections.closeIdle()
+        transport.closeUnready?.()
+      }),
+    othersWait: waiting => stalled.othersWait(waiting),
+  }
 }
 
-/** `viaFastify` for ordinary requests; what carries an `Expect` goes the same way, and whoever reads the body sends the 100 (R15, R229). */
-function createDataServer(viaFastify: Serve, serve: Serve) {
-  const server = createServer(
-    {
-      maxHeaderSize: HEADER_MAX_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of their own (request-body.ts), and
-      // those that nobody wants end the connection.
-      requestTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
-      // A missing Host is refused in JSON, in admit.ts.
-      requireHostHeader: false,
-      noDelay: true,
-    },
-    viaFastify,
-  )
-  server.maxConnections = CONNECTIONS_MAX
+/** Undefined without epochs, which say when to forget, and without memory. */
+function createHotOf(
+  { registry, access, logger, metrics, clock, epochs, options }: AppDeps,
+  noteRequest: NoteRequest,
+): Hot | undefined {
+  const maxBytes = options?.memoryBytes ?? MEMORY_BYTES
+  if (epochs === undefined || maxBytes < 1) return undefined
+  return createHot({
+    answers: createHotAnswers({ maxBytes, epochs }),
+    createNote: createNoteHits({ logger, metrics, noteRequest, nowMs: () => clock.nowMs() }),
+    access,
+    registry,
+    clock,
+  })
+}
+
+/** What carries an `Expect` goes the same way as other requests: whoever reads the body sends the 100 (R15, R229). */
+function createDataServer(transport: Transport, serve: Serve): Server | HttpsServer {
+  const server = transport.createServer({
+    maxHeaderSize: HEADER_MAX_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of their own (request-body.ts), and
+    // those that nobody wants end the connection.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
+    // A missing Host is refused in JSON, in admit.ts.
+    requireHostHeader: false,
+    noDelay: true,
+    // Most requests have no body, and what reads none needs no stream for it.
+    optimizeEmptyRequests: true,
+  })
+  server.on('request', serve)
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)
   return server

@@ -18,12 +18,15 @@ import type { Answer, AnswerHeaders } from './answer.ts'
 import { cacheByDigest, contentHeaders } from './content-headers.ts'
 import { mayPush, type NamedContext } from './context.ts'
 import { errorAnswer } from './error-response.ts'
+import { HOT_BODY_MAX_BYTES } from './limits.ts'
 import { createMultipart } from './multipart.ts'
 
 type BlobEndpoint = Extract<Endpoint, { kind: 'blob' }>
 
 const OCTETS = 'application/octet-stream'
 const BOUNDARY_BYTES = 24
+/** The connection is gone; nothing of this is sent. */
+const TO_NOBODY: Answer = { status: 503, headers: {}, body: { kind: 'none' } }
 const FROM_THE_START = /^bytes=0-[0-9]*$/
 
 export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint): Promise<Answer> {
@@ -42,27 +45,50 @@ export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint
     const head = await registry.headBlob(routed.repository, digest, options)
     exchange.record.source = head.source
     if (matchesIfNoneMatch(headers['if-none-match'], digest)) {
-      return { status: 304, headers: blobHeaders(head, anonymously), body: { kind: 'none' } }
+      return { ...partsOf(head, anonymously), status: 304, body: { kind: 'none' } }
     }
     if (headOnly) return answerHead(head, anonymously)
     if (parseRange(range, head.sizeBytes).kind === 'unsatisfiable') return unsatisfiable(head)
   }
-  return answerContent(context, digest, range)
+  const whole = range === undefined ? await answerWhole(context, digest) : undefined
+  return whole ?? answerContent(context, digest, range)
 }
 
 function answerHead(head: BlobHead, anonymously: boolean): Answer {
+  const { headers, content } = partsOf(head, anonymously)
   return {
     status: 200,
-    headers: { ...blobHeaders(head, anonymously), 'Content-Type': OCTETS },
+    headers: { ...headers, 'Content-Type': OCTETS },
     body: { kind: 'length', sizeBytes: head.sizeBytes },
+    content,
+  }
+}
+
+/** Of a small blob that was asked for before: in memory, to be kept there. Undefined when it is not small, or not here. */
+async function answerWhole(
+  { exchange, registry, routed, anonymously }: NamedContext,
+  digest: Digest,
+): Promise<Answer | undefined> {
+  if (exchange.hot?.isWanted !== true) return undefined
+  const options = { maxBytes: HOT_BODY_MAX_BYTES }
+  const blob = await registry.readWholeBlob(routed.repository, digest, options)
+  if (blob === undefined) return undefined
+  exchange.record.source = blob.source
+  const { headers, content } = partsOf(blob, anonymously)
+  return {
+    status: 200,
+    headers: { ...headers, 'Content-Type': OCTETS },
+    body: { kind: 'bytes', bytes: blob.bytes },
+    content,
   }
 }
 
 async function answerContent(
-  { exchange, registry, routed, anonymously }: NamedContext,
+  { exchange, registry, routed, anonymously, takePlace }: NamedContext,
   digest: Digest,
   range: string | undefined,
 ): Promise<Answer> {
+  if ((await takePlace(exchange)) === 'gone') return TO_NOBODY
   const blob = await registry.pullBlob(routed.repository, digest)
   exchange.record.source = blob.source
   try {
@@ -110,6 +136,11 @@ function contentAnswer(blob: BlobAnswer, requested: RequestedRange, anonymously:
     headers: { ...headers, 'Content-Type': multipart.contentType },
     body: { kind: 'blob', blob, segments: multipart.segments, sizeBytes: multipart.sizeBytes },
   }
+}
+
+function partsOf(head: BlobHead, anonymously: boolean) {
+  const { digest, repeatable } = head
+  return { headers: blobHeaders(head, anonymously), content: { digest, repeatable } }
 }
 
 function blobHeaders(head: BlobHead, anonymously: boolean): AnswerHeaders {

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { HEADER_MAX_BYTES } from './limits.ts'
+import { HEADER_MAX_BYTES, LINGER_MS } from './limits.ts'
 
 const REASONS: Readonly<Record<string, { status: string; message: string }>> = {
   HPE_HEADER_OVERFLOW: {
@@ -19,6 +19,12 @@ const REASONS: Readonly<Record<string, { status: string; message: string }>> = {
   },
 }
 const MALFORMED = { status: '400 Bad Request', message: 'this is no valid HTTP request' }
+/** To a port that speaks TLS. */
+export const PLAIN_HTTP = {
+  status: '400 Bad Request',
+  message:
+    'this port speaks TLS and got plain HTTP: call the registry by https, and do not list it as insecure',
+}
 const CONNECT = {
   status: '405 Method Not Allowed',
   message: 'this is a registry and no proxy: CONNECT is no method of the registry protocol',
@@ -33,7 +39,10 @@ export interface ClientErrorDeps {
 
 /** The listener for `clientError`; the connection ends, at once or after the answer under way. */
 export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorDeps) {
+  const answered = new WeakSet<Socket>()
   return (error: Error & { code?: string }, socket: Socket): void => {
+    // The rest of what was refused: read and dropped, because closing with unread bytes may overtake the answer.
+    if (answered.has(socket) && error.code !== 'ECONNRESET') return
     // A reset is a client that left; a connection opened in reserve and never used is nobody's error.
     const unused = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
     if (error.code === 'ECONNRESET' || unused || !socket.writable) {
@@ -43,6 +52,8 @@ export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorD
     // An answer written now would pass for that of the request before.
     if (endAfterTurn(socket)) return
     metrics.count('requestsRefused', { reason: 'malformed' })
+    answered.add(socket)
+    socket.setTimeout(LINGER_MS, () => socket.destroy())
     socket.end(rawAnswer(REASONS[error.code ?? ''] ?? MALFORMED))
   }
 }
@@ -65,7 +76,8 @@ interface RawAnswer {
   readonly headers?: readonly string[]
 }
 
-function rawAnswer({ status, message, headers = [] }: RawAnswer): string {
+/** A whole answer for a connection that node has no response for; the connection ends with it. */
+export function rawAnswer({ status, message, headers = [] }: RawAnswer): string {
   const body = errorEnvelope(new RegistryError('UNSUPPORTED', message))
   return [
     `HTTP/1.1 ${status}`,

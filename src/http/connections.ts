@@ -18,6 +18,8 @@ export interface Connections {
   opened(socket: Socket): void
   /** Closes those on which nothing is being answered, also the ones that were never used: Node 24 does not count those as idle. */
   closeIdle(): void
+  /** Is nothing of this connection being answered, so that a turn would start at once? */
+  isFree(socket: Socket): boolean
   /** Starts `turn` now or after those before it. `full` when too many wait already; then nothing is kept of it. */
   enter(socket: Socket, turn: Turn): 'entered' | 'full'
   /** The request in turn is over; the next one starts. */
@@ -60,6 +62,7 @@ export function createConnections(): Connections {
     closeIdle() {
       for (const socket of open) if (lanes.get(socket)?.inTurn === undefined) socket.destroy()
     },
+    isFree: socket => lanes.get(socket)?.inTurn === undefined,
     enter(socket, turn) {
       const lane = laneOf(socket)
       if (lane.inTurn === undefined) {

@@ -6,6 +6,7 @@ import type { Registry, Routed } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
 import type { MemoryBudget } from './memory-budget.ts'
+import type { TakePlace } from './streams-place.ts'
 
 export interface Context {
   readonly exchange: Exchange
@@ -15,6 +16,8 @@ export interface Context {
   readonly clock: Clock
   /** For bodies of manifests. */
   readonly memory: MemoryBudget
+  /** For bodies of blobs. */
+  readonly takePlace: TakePlace
   readonly target: Target
   /** HEAD: the same headers as GET, and no body. */
   readonly headOnly: boolean

@@ -17,12 +17,15 @@ import { answerExtensions, answerLivez, answerPing } from './ping.ts'
 import { planOf, type Plan } from './plan.ts'
 import { RequestPrincipal } from './principal.ts'
 import { refuseByPolicy } from './refuse-by-policy.ts'
+import type { TakePlace } from './streams-place.ts'
 
 export interface DispatchDeps {
   readonly registry: Registry
   readonly access: Access
   readonly clock: Clock
   readonly memory: MemoryBudget
+  /** For bodies of blobs. */
+  readonly takePlace: TakePlace
   /** Throws RegistryError UNAVAILABLE when this process has too much to do; not asked for pings. */
   readonly checkCapacity: () => void
 }
@@ -47,7 +50,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   deps.checkCapacity()
 
   const principal = new RequestPrincipal(request)
-  const { registry, access, clock, memory } = deps
+  const { registry, access, clock, memory, takePlace } = deps
   const context: Context = {
     exchange,
     registry,
@@ -55,6 +58,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     principal,
     clock,
     memory,
+    takePlace,
     target,
     headOnly,
   }
@@ -68,8 +72,10 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
 
 async function carryOut(context: Context, { action, handle }: Plan): Promise<Answer> {
   const { routed, anonymously } = routeAllowed(context, action)
-  const { record } = context.exchange
-  record.repository = repositoryKey(routed.repository)
+  const { record, hot } = context.exchange
+  const key = repositoryKey(routed.repository)
+  record.repository = key
+  hot?.about(key)
   record.namespace = routed.namespace
   const named = { ...context, routed, anonymously }
   return refuseByPolicy(named, action) ?? handle(named)

@@ -1,6 +1,6 @@
 // Stopping without cutting anybody short (R236): no new connections, answers under way get their time, idle connections end.
-import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../registry/ports/clock.ts'
+import type { DataApp } from './app.ts'
 
 export interface DrainOptions {
   /** How long answers under way may still take. */
@@ -10,7 +10,7 @@ export interface DrainOptions {
 
 /** @returns `finished` when every answer ended by itself, `cut` when the rest was cut at the limit. Not to be called twice. */
 export async function drain(
-  app: FastifyInstance,
+  app: DataApp,
   { timeoutMs, clock }: DrainOptions,
 ): Promise<'finished' | 'cut'> {
   const limit = new AbortController()

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
 import { isPrintable } from './header-text.ts'
+import type { HotQuestion } from './hot-answers.ts'
 
 /** What becomes known while a request is answered; written by whoever knows it, read once at the end. */
 export interface RequestRecord {
@@ -13,6 +14,8 @@ export interface RequestRecord {
   namespace: string | undefined
   source: SourceLabel
   sentBytes: number
+  /** While the kernel sends the body from its file: how much the client has taken, or undefined while nothing waits for it. */
+  takenBytes: (() => number | undefined) | undefined
   /** Body bytes of the request that were taken in. */
   receivedBytes: number
   /** Why it was refused or failed. */
@@ -39,12 +42,14 @@ export interface Exchange {
   readonly startedMs: number
   readonly record: RequestRecord
   readonly body: BodyState
+  /** Set where the answer may be remembered. */
+  readonly hot: HotQuestion | undefined
 }
 
 export function createExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  facts: { readonly requestId: string; readonly startedMs: number },
+  facts: Pick<Exchange, 'requestId' | 'startedMs' | 'hot'>,
 ): Exchange {
   return {
     request,
@@ -57,6 +62,7 @@ export function createExchange(
       namespace: undefined,
       source: 'none',
       sentBytes: 0,
+      takenBytes: undefined,
       receivedBytes: 0,
       error: undefined,
       cut: false,

@@ -26,14 +26,20 @@ export const CONNECTIONS_MAX = 16_384
 /** Requests of one connection that wait for the one before them; no client of registries pipelines. Beyond: 503 and closed. */
 export const PIPELINED_MAX = 16
 
-/** Requests being answered at once in this process when nothing else is configured. Beyond: 503 with Retry-After. */
-export const REQUESTS_MAX = 4_096
+/**
+ * Requests being answered at once in this process, those that wait for their turn with a blob (streams.ts) among them: half of it is for
+ * everything else. Beyond: 503 with Retry-After.
+ */
+export const REQUESTS_MAX = 8_192
 
 /** When the process is full, the next second may do; clients add their own back-off. */
 export const BUSY_RETRY_AFTER_SECONDS = 1
 
 /** An answer whose first bytes are not here yet keeps its head back for so long: until then a failure can still be told as one. */
 export const HEAD_HELD_BACK_MS = 1_000
+
+/** Of a blob at least so much is sent by the kernel; below, reading and writing it costs less than handing it over. */
+export const SENDFILE_MIN_BYTES = 256 * 1024
 
 /** A body that nobody wants is read and dropped for so long, that its sender gets to read the answer before the connection ends. */
 export const LINGER_MS = 1_000
@@ -43,6 +49,18 @@ export const LINGER_MS = 1_000
  * body on its way takes some three times as much again. Beyond: 503 with Retry-After.
  */
 export const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
+
+/** For answers in memory when nothing else is configured: some ten thousand manifests and configurations. */
+export const MEMORY_BYTES = 64 * 1024 * 1024
+
+/** What an answer from memory may hold: configurations, manifests and small layers. Larger ones are sent from their file as cheaply. */
+export const HOT_BODY_MAX_BYTES = 256 * 1024
+
+/** Requests of which it is remembered that they came once: an answer is kept in memory from the second time on. */
+export const HOT_QUESTIONS_MAX = 4_096
+
+/** The use of what is given from memory is noted so often: eviction thinks in hours. */
+export const HOT_USE_NOTED_MS = 60_000
 
 /** Clients read a bounded part of an error's body (R121). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024

@@ -25,7 +25,7 @@ export async function answerManifest(
   const request = { reference, accept: accept === undefined ? [] : [accept] }
   const manifest = headOnly
     ? await registry.headManifest(routed.repository, { ...request, mayPush: mayPush(context) })
-    : await registry.pullManifest(routed.repository, request)
+    : await registry.pullManifest(routed.repository, { ...request, ...clientOf(context) })
   exchange.record.source = manifest.source
 
   const headers = {
@@ -34,14 +34,24 @@ export async function answerManifest(
     Age: ageSeconds(manifest.ageMs),
     Warning: warningLines(manifest.warnings),
   }
-  if (matchesIfNoneMatch(ifNoneMatch, manifest.digest)) {
-    return { status: 304, headers, body: { kind: 'none' } }
+  const { digest, repeatable } = manifest
+  const content = { digest, repeatable }
+  if (matchesIfNoneMatch(ifNoneMatch, digest)) {
+    return { status: 304, headers, body: { kind: 'none' }, content }
   }
   return {
     status: 200,
     headers: { ...headers, 'Content-Type': manifest.mediaType },
     body: bodyOf(manifest),
+    content,
   }
+}
+
+/** Whoever names a manifest that it has looks whether there is another one, and has its blobs. */
+function clientOf({ principal, exchange }: NamedContext): { readonly client?: string } {
+  const { address } = principal
+  const hasOne = exchange.request.headers['if-none-match'] !== undefined
+  return address === undefined || hasOne ? {} : { client: address }
 }
 
 function bodyOf({ bytes, sizeBytes }: ManifestAnswer): AnswerBody {

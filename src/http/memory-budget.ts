@@ -1,5 +1,6 @@
 // A bound on the memory that requests take together, where a request must be held whole. Promised before it is taken.
 import { RegistryError } from '../oci/errors.ts'
+import { type Count, createCount } from './count.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
 
 export interface MemoryBudget {
@@ -10,16 +11,18 @@ export interface MemoryBudget {
   hold<T>(bytes: number, work: () => Promise<T>): Promise<T>
 }
 
-export function createMemoryBudget(maxBytes: number): MemoryBudget {
-  let promisedBytes = 0
+/** `promised`: in bytes, by all threads. Default: by this one. */
+export function createMemoryBudget(
+  maxBytes: number,
+  promised: Count = createCount(),
+): MemoryBudget {
   return {
     async hold(bytes, work) {
-      if (promisedBytes + bytes > maxBytes) throw exhausted()
-      promisedBytes += bytes
       try {
+        if (promised.add(bytes) > maxBytes) throw exhausted()
         return await work()
       } finally {
-        promisedBytes -= bytes
+        promised.add(-bytes)
       }
     },
   }

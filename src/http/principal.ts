@@ -32,14 +32,23 @@ export class RequestPrincipal implements Principal {
 
   /** An nginx that was told nothing adds no header and calls the registry by its own name, but in HTTP/1.0, which no client speaks. */
   get forwardedBy(): string | undefined {
-    const { headers, httpVersion } = this.#request
-    if (httpVersion === '1.0') return 'HTTP/1.0'
-    const names = Object.keys(headers)
-    return names.find(name => FORWARDING.has(name) || name.startsWith(FORWARDING_PREFIX))
+    const { rawHeaders, httpVersionMajor, httpVersionMinor } = this.#request
+    if (httpVersionMajor === 1 && httpVersionMinor === 0) return 'HTTP/1.0'
+    // By the raw ones, for a request that is answered from memory needs none of the others.
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      const name = (rawHeaders[at] ?? '').toLowerCase()
+      if (FORWARDING.has(name) || name.startsWith(FORWARDING_PREFIX)) return name
+    }
+    return undefined
   }
 
   get fromWebPage(): boolean {
-    const { origin, 'sec-fetch-site': site } = this.#request.headers
-    return origin !== undefined || (site !== undefined && site !== 'none')
+    const { rawHeaders } = this.#request
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      const name = (rawHeaders[at] ?? '').toLowerCase()
+      if (name === 'origin') return true
+      if (name === 'sec-fetch-site' && rawHeaders[at + 1] !== 'none') return true
+    }
+    return false
   }
 }

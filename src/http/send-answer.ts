@@ -5,11 +5,14 @@ import { type Exchange, hasBody } from './exchange.ts'
 import { isPrintable } from './header-text.ts'
 import { dropBody } from './linger.ts'
 import { sendBlob } from './send-blob.ts'
+import type { Sendfile } from './sendfile.ts'
 
 export interface SendDeps {
   readonly clock: Clock
   /** The process is stopping: connections end with their answer (R236). */
   readonly draining: () => boolean
+  /** Absent: blobs pass through this process. */
+  readonly sendfile: Sendfile | undefined
 }
 
 /**
@@ -26,7 +29,7 @@ export async function sendAnswer(
   const unwanted = hasBody(request) && exchange.body.read !== 'whole'
   const close = unwanted || deps.draining()
   const writeHead = () => response.writeHead(answer.status, headLines(exchange, answer, close))
-  if (body.kind === 'blob') return sendBlob({ exchange, body, writeHead, clock: deps.clock })
+  if (body.kind === 'blob') return sendBlob({ ...deps, exchange, body, writeHead })
 
   if (response.destroyed) return
   writeHead()
@@ -43,8 +46,13 @@ export async function sendAnswer(
   response.end()
 }
 
-/** Name and value in turn, as node takes them with the least work. */
-function headLines(exchange: Exchange, answer: Answer, close: boolean): string[] {
+/** Where the value of X-Request-Id stands in headLines. */
+export const ID_AT = 3
+/** The one header that time alone changes. */
+export const AGE = 'Age'
+
+/** Name and value in turn, as node takes them with the least work. @throws TypeError for a value that is no header text */
+export function headLines(exchange: Exchange, answer: Answer, close: boolean): string[] {
   const lines = [
     'Docker-Distribution-API-Version',
     'registry/2.0',

@@ -1,20 +1,26 @@
 // The life of one request on the data port: its turn on the connection, dispatch, answer, and what is noted when it is over.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Access } from '../access/access.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { NoteRequest } from '../observe/note-request.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import type { Connections } from './connections.ts'
+import type { Answer } from './answer.ts'
+import type { Connections, Turn } from './connections.ts'
+import type { Count } from './count.ts'
 import { dispatch } from './dispatch.ts'
 import { failureAnswer } from './error-response.ts'
 import { createExchange, type Exchange, summarize } from './exchange.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
+import type { Hot } from './serve-hot.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { breakBody } from './request-body.ts'
 import type { RequestIdOf } from './request-id.ts'
 import { sendAnswer } from './send-answer.ts'
+import type { TakePlace } from './streams-place.ts'
+import type { Sendfile } from './sendfile.ts'
 
 export interface ServeDeps {
   readonly registry: Registry
@@ -25,10 +31,17 @@ export interface ServeDeps {
   readonly connections: Connections
   /** For bodies of manifests. */
   readonly memory: MemoryBudget
+  /** For bodies of blobs. */
+  readonly takePlace: TakePlace
   readonly requestIdOf: RequestIdOf
+  /** Undefined when nothing is to be remembered. */
+  readonly hot: Hot | undefined
   /** Requests at once before new ones are told to come back. */
   readonly requestsMax: number
+  /** Those that are being answered, on every thread. */
+  readonly running: Count
   readonly draining: () => boolean
+  readonly sendfile: Sendfile | undefined
   /** Called when a request is over and the process is stopping. */
   readonly onIdle: () => void
 }
@@ -37,42 +50,63 @@ export type Serve = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Never throws; whatever happens becomes an answer or the end of the connection. */
 export function createServe(deps: ServeDeps): Serve {
-  const { metrics, connections, clock } = deps
-  let running = 0
+  const { metrics, connections, clock, running } = deps
 
   const checkCapacity = () => {
-    if (running <= deps.requestsMax) return
+    if (running.add(0) <= deps.requestsMax) return
     metrics.count('requestsRefused', { reason: 'busy' })
     throw busy()
   }
 
-  function finish(exchange: Exchange): void {
-    running -= 1
+  function begin(): void {
+    running.add(1)
+    metrics.move('requestsInFlight', 1)
+  }
+
+  function leave(socket: Socket): void {
+    running.add(-1)
     metrics.move('requestsInFlight', -1)
-    deps.noteRequest(summarize(exchange, clock.monotonicMs()))
-    connections.leave(exchange.request.socket)
+    connections.leave(socket)
     if (deps.draining()) deps.onIdle()
   }
 
   function start(exchange: Exchange): void {
-    running += 1
-    metrics.move('requestsInFlight', 1)
+    begin()
     // Both are heard, and the first counts: `finish` is the usual end, `close` without it a connection that broke.
     let over = false
     const end = () => {
       if (over) return
       over = true
-      finish(exchange)
+      deps.noteRequest(summarize(exchange, clock.monotonicMs()))
+      leave(exchange.request.socket)
     }
     exchange.response.once('finish', end)
     exchange.response.once('close', end)
     void answerExchange(exchange, deps, checkCapacity)
   }
 
+  /** Not when there is too much to do, nor when answers end their connections: those are told so by the other way. */
+  function findHot(request: IncomingMessage) {
+    const { hot } = deps
+    if (hot === undefined || running.add(0) >= deps.requestsMax || deps.draining()) return undefined
+    return connections.isFree(request.socket) ? hot.find(request) : undefined
+  }
+
   return (request, response) => {
-    const facts = { requestId: deps.requestIdOf(request), startedMs: clock.monotonicMs() }
-    const exchange = createExchange(request, response, facts)
-    const entered = connections.enter(request.socket, {
+    const startedMs = clock.monotonicMs()
+    const { socket } = request
+    const found = findHot(request)
+    if (found !== undefined && 'answer' in found) {
+      connections.enter(socket, WHOLE)
+      begin()
+      const requestId = deps.requestIdOf(found.asked.requestId)
+      const over = () => leave(socket)
+      deps.hot?.send(response, found, { requestId, startedMs, client: socket.remoteAddress, over })
+      return
+    }
+    const requestId = deps.requestIdOf(request.headers['x-request-id'])
+    const exchange = createExchange(request, response, { requestId, startedMs, hot: found })
+    const entered = connections.enter(socket, {
       start: () => start(exchange),
       abandon: () => deps.noteRequest(summarize(exchange, clock.monotonicMs())),
       broken: () => breakBody(exchange),
@@ -84,16 +118,32 @@ export function createServe(deps: ServeDeps): Serve {
   }
 }
 
+/** The turn of a request that was answered when it came, and of which no body is to come. */
+const WHOLE: Turn = { start: () => {}, abandon: () => {}, broken: () => {} }
+
 async function answerExchange(
   exchange: Exchange,
   deps: ServeDeps,
   checkCapacity: () => void,
 ): Promise<void> {
   try {
-    const answer = await dispatch(exchange, { ...deps, checkCapacity })
-    await sendAnswer(exchange, answer, deps)
+    await sendAnswer(exchange, await findAnswer(exchange, deps, checkCapacity), deps)
   } catch (error) {
     await sendFailure(exchange, error, deps)
+  }
+}
+
+async function findAnswer(
+  exchange: Exchange,
+  deps: ServeDeps,
+  checkCapacity: () => void,
+): Promise<Answer> {
+  try {
+    const answer = await dispatch(exchange, { ...deps, checkCapacity })
+    deps.hot?.offer(exchange, answer)
+    return answer
+  } finally {
+    exchange.hot?.end()
   }
 }
 

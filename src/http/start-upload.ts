@@ -69,7 +69,11 @@ async function mount(context: NamedContext, start: UploadStart): Promise<BlobPus
   const from = start.from === undefined ? undefined : registry.routeFrom(target, start.from, host)
   const mayRead = (repository: Repository) => isAllowed(context, 'pull', repository)
   if (start.from !== undefined && (from === undefined || !mayRead(from))) return undefined
-  return registry.mountBlob(routed.repository, { digest: start.mount, from, mayRead })
+  return registry.mountBlob(routed.repository, {
+    digest: start.mount,
+    from,
+    mayReadAny: repositories => repositories.some(mayRead),
+  })
 }
 
 /** A client may name the digest and send the content later; only the empty blob has come with no body. */

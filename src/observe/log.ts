@@ -27,12 +27,29 @@ const REDACTED = [
 
 export interface LoggerOptions {
   readonly level: LogLevel
-  /** Where lines go. Default: standard output, written asynchronously and flushed at exit. */
+  /** Where lines go. Default: a new standardOutput. */
   readonly destination?: DestinationStream
 }
 
+/** A write of its own for each line costs a request from memory as much as its answer: lines are gathered, though not for long. */
+const GATHERED_BYTES = 16 * 1024
+const GATHERED_MS = 100
+/** At once; must be more than what is gathered. */
+const WRITTEN_MAX_BYTES = 64 * 1024
+
+/** Standard output, written asynchronously and flushed at exit. One for all loggers of a process. */
+export function standardOutput(): DestinationStream {
+  return pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: GATHERED_BYTES,
+    maxWrite: WRITTEN_MAX_BYTES,
+    periodicFlush: GATHERED_MS,
+  })
+}
+
 export function createLogger(options: LoggerOptions): Logger {
-  const destination = options.destination ?? pino.destination({ dest: 1, sync: false })
+  const destination = options.destination ?? standardOutput()
   return pino(
     {
       level: options.level,
@@ -45,6 +62,16 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   )
+}
+
+/** Writes lines that are whole JSON already to where `logger` writes, in order with its own. */
+export function lineWriter(logger: Logger): (line: string) => void {
+  const { [pino.symbols.streamSym]: stream } = logger as unknown as {
+    readonly [pino.symbols.streamSym]: DestinationStream
+  }
+  return line => {
+    stream.write(line)
+  }
 }
 
 interface ErrorFields {

@@ -2,6 +2,7 @@
 // types of what may be counted and docs/metrics.md all derive from it. Labels are never a repository, tag or digest.
 
 import { PUSH_METRICS } from './push-metrics.ts'
+import { STREAM_METRICS } from './stream-metrics.ts'
 
 /** Sources of an answer as in `X-Entrepot-Source`, and `none` for answers that carry no content (errors, pings). */
 const SOURCE = ['hit', 'joined', 'miss', 'peer', 'stale', 'local', 'none'] as const
@@ -26,8 +27,10 @@ export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'other'
 const OUTCOME = ['completed', 'aborted', 'failed'] as const
 const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
+const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
 const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
-const REFUSAL = ['busy', 'malformed'] as const
+/** `plain`: HTTP without TLS on a port that speaks TLS. */
+const REFUSAL = ['busy', 'malformed', 'plain'] as const
 
 /** A label whose values are given by words, where listing them would help nobody. */
 export type LabelValues = readonly string[] | { readonly words: string }
@@ -80,6 +83,30 @@ export const METRICS = {
     type: 'counter',
     help: 'Requests refused before they were looked at: too many at once, or not HTTP.',
     labels: { reason: REFUSAL },
+  },
+  httpThreads: {
+    name: 'entrepot_http_threads',
+    type: 'gauge',
+    help: 'Threads that serve clients beside the first one, which does all the rest as well.',
+    labels: { state: ['starting', 'listening', 'dead'] },
+  },
+  httpThreadDeaths: {
+    name: 'entrepot_http_thread_deaths_total',
+    type: 'counter',
+    help: 'Such threads that ended by an error, with the connections they had. Each is started again.',
+    labels: {},
+  },
+  tlsFailures: {
+    name: 'entrepot_tls_failures_total',
+    type: 'counter',
+    help: 'Connections that ended before their TLS was agreed on: a client that does not trust the certificate, no common version, a scan.',
+    labels: {},
+  },
+  tlsCertificateExpires: {
+    name: 'entrepot_tls_certificate_expires_seconds',
+    type: 'gauge',
+    help: 'When the certificate that clients are shown expires, in seconds since 1970; 0 without TLS.',
+    labels: {},
   },
   clientBytes: {
     name: 'entrepot_client_bytes_total',
@@ -172,6 +199,19 @@ export const METRICS = {
     type: 'counter',
     help: 'Bytes that a fill found on disk from an earlier attempt and did not ask for again.',
     labels: {},
+  },
+  ...STREAM_METRICS,
+  prefetchedBlobs: {
+    name: 'entrepot_prefetched_blobs_total',
+    type: 'counter',
+    help: 'Blobs fetched before a client asked for them. cancelled: nobody asked while they were on their way; unused: nor when they were here.',
+    labels: { step: PREFETCH_STEP },
+  },
+  prefetchVainBytes: {
+    name: 'entrepot_prefetch_vain_bytes_total',
+    type: 'counter',
+    help: 'Bytes fetched for blobs that nobody asked for in time. They are kept, and not fetched again by who asks later.',
+    labels: { upstream: UPSTREAM },
   },
   ...PUSH_METRICS,
   storageFailures: {

@@ -1,6 +1,7 @@
 // The metrics table brought to life in a prom-client registry of its own. Typed by the table, so that a label outside its
 // closed set does not compile.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client'
+import { BucketHistogram } from './histogram.ts'
 import {
   type KeyOf,
   type LabelsOf,
@@ -8,6 +9,13 @@ import {
   type MetricKey,
   type MetricRow,
 } from './metrics-table.ts'
+import { createMerged, type Merged, type MetricsSnapshot, snapshotOf } from './merged-metrics.ts'
+import {
+  type RequestLabels,
+  type RequestSeries,
+  RequestSeriesTable,
+  SAVED_SOURCES,
+} from './request-series.ts'
 
 /** Upstreams that get a label value of their own; with the `"*"` upstream, clients choose the hosts. */
 export const UPSTREAM_LABELS_MAX = 64
@@ -43,10 +51,13 @@ type WatchedKey =
   | 'outboxOldest'
   | 'uploadSessions'
   | 'uploadBytes'
+  | 'httpThreads'
 
 export interface Metrics {
   /** Adds to a counter; 1 unless told. No effect if `amount` is 0. */
   count<K extends KeyOf<'counter'>>(key: K, labels: LabelsOf<K>, amount?: number): void
+  /** Where requests of these labels are added: number, duration, bytes sent and saved. To be kept by whoever has many alike. */
+  requestSeries(labels: RequestLabels): RequestSeries
   observe<K extends KeyOf<'histogram'>>(key: K, labels: LabelsOf<K>, value: number): void
   set<K extends KeyOf<'gauge'>>(key: K, labels: LabelsOf<K>, value: number): void
   /** Moves a gauge without labels up or down. */
@@ -55,41 +66,63 @@ export interface Metrics {
   total<K extends KeyOf<'counter'>>(key: K, labels?: Partial<LabelsOf<K>>): Promise<number>
   /** `read` runs at each scrape, one at a time; when it fails or is slow the gauges keep their last values. */
   watch(read: () => Promise<WatchedGauges>): void
+  /** What this thread has counted, for the `merged` of another. */
+  snapshot(): Promise<MetricsSnapshot>
+  /** What other threads have counted: a part of `total` and `render`. */
+  readonly merged: Merged
   /** The Prometheus text format, for `/metrics`. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>
 }
 
-type Instrument = Counter | Gauge | Histogram
+type Instrument = Counter | Gauge | BucketHistogram
 
 /** One registry per call, so that two apps in one process (tests) share nothing. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
+  const ofProcess = new Registry()
+  const merged = createMerged()
   const instruments = new Map<MetricKey, Instrument>()
   for (const [key, row] of Object.entries(METRICS))
     instruments.set(key as MetricKey, createInstrument(row, registry))
-  if (options.process ?? true) collectDefaultMetrics({ register: registry })
+  if (options.process ?? true) collectDefaultMetrics({ register: ofProcess })
 
   const boundLabels = boundUpstreams()
+  const requests = new RequestSeriesTable(instruments.get('requestDuration') as BucketHistogram)
+  const moved = new Map<MetricKey, number>()
   const watched: (() => Promise<void>)[] = []
   const gauge = (key: MetricKey) => instruments.get(key) as Gauge
+
+  /** What is added up as plain numbers between two scrapes. */
+  function carryOver(): void {
+    for (const [key, value] of moved) gauge(key).set(value)
+    for (const { labels, requests: amount, sentBytes } of requests.take()) {
+      const { source } = labels
+      metrics.count('requests', labels, amount)
+      if (source === 'none') continue
+      metrics.count('clientBytes', { source }, sentBytes)
+      if (SAVED_SOURCES.has(source)) metrics.count('wanSavedBytes', {}, sentBytes)
+    }
+  }
 
   const metrics: Metrics = {
     count(key, labels, amount = 1) {
       if (amount !== 0) (instruments.get(key) as Counter).inc(boundLabels(labels), amount)
     },
     observe(key, labels, value) {
-      ;(instruments.get(key) as Histogram).observe(boundLabels(labels), value)
+      ;(instruments.get(key) as BucketHistogram).series(boundLabels(labels)).observe(value)
     },
     set(key, labels, value) {
       gauge(key).set(boundLabels(labels), value)
     },
     move(key, by) {
-      gauge(key).inc(by)
+      moved.set(key, (moved.get(key) ?? 0) + by)
     },
+    requestSeries: labels => requests.find(labels),
     async total(key, labels = {}) {
-      const { values } = await (instruments.get(key) as Counter).get()
+      carryOver()
+      const { name, values } = await (instruments.get(key) as Counter).get()
       const wanted = Object.entries(labels)
-      return values
+      return [...values, ...merged.valuesOf(name)]
         .filter(({ labels: own }) => wanted.every(([name, value]) => own[name] === value))
         .reduce((sum, { value }) => sum + value, 0)
     },
@@ -103,10 +136,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
         }),
       )
     },
+    async snapshot() {
+      carryOver()
+      const counted = await registry.getMetricsAsJSON()
+      // Not to be added up: every thread says the same.
+      return snapshotOf(counted.filter(({ name }) => name !== METRICS.buildInfo.name))
+    },
+    merged,
     async render() {
       if (watched.length > 0)
         await withinLimit(Promise.all(watched.map(read => read())), options.sleep)
-      return { contentType: registry.contentType, text: await registry.metrics() }
+      carryOver()
+      const own = await registry.getMetricsAsJSON()
+      const texts = [merged.render(own), ofProcess.metrics()]
+      return { contentType: registry.contentType, text: (await Promise.all(texts)).join('\n') }
     },
   }
   metrics.set('buildInfo', { version: options.version, node: options.nodeVersion }, 1)
@@ -121,8 +164,12 @@ function createInstrument(row: MetricRow, registry: Registry): Instrument {
       return new Counter(base)
     case 'gauge':
       return new Gauge(base)
-    case 'histogram':
-      return new Histogram({ ...base, buckets: [...(row.buckets ?? [])] })
+    case 'histogram': {
+      const histogram = new BucketHistogram({ name, help, buckets: row.buckets ?? [] })
+      // It is asked for its name and its values, and for nothing else.
+      registry.registerMetric(histogram as unknown as Histogram)
+      return histogram
+    }
   }
 }
 

@@ -49,6 +49,12 @@ export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptio
         )
       case 'fill ended':
         return noteFillEnded(event, logger, metrics)
+      case 'prefetch': {
+        const { step, bytes, registry: upstream } = event
+        metrics.count('prefetchedBlobs', { step })
+        const isVain = step === 'cancelled' || step === 'unused'
+        return metrics.count('prefetchVainBytes', { upstream }, isVain ? bytes : 0)
+      }
       case 'storage failed': {
         metrics.count('storageFailures', { failure: event.failure })
         const held = due(`storage ${event.failure}`)

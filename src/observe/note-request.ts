@@ -35,10 +35,10 @@ export interface RequestSummary {
   readonly userAgent: string | undefined
 }
 
-export type NoteRequest = (summary: RequestSummary) => void
+/** Of the one line that each request gets. */
+export const MESSAGE = 'request completed'
 
-/** Bytes of these did not have to cross the WAN for this client. */
-const SAVED: ReadonlySet<SourceLabel> = new Set(['hit', 'joined', 'stale'])
+export type NoteRequest = (summary: RequestSummary) => void
 
 /** Probes of load balancers: one line each would be most of the log. */
 const QUIET: ReadonlySet<EndpointLabel> = new Set(['livez'])
@@ -57,19 +57,20 @@ export function createNoteRequest({
     countRequest(summary, metrics)
     const level = levelOf(summary)
     if (!logger.isLevelEnabled(level)) return
-    logger[level](fieldsOf(summary), 'request completed')
+    logger[level](fieldsOf(summary), MESSAGE)
   }
 }
 
 function countRequest(summary: RequestSummary, metrics: Metrics): void {
-  const { endpoint, source, outcome, sentBytes } = summary
-  const method: MethodLabel = METHODS.find(each => each === summary.method) ?? 'other'
-  metrics.count('requests', { endpoint, method, status: String(summary.status), source, outcome })
-  metrics.observe('requestDuration', { endpoint, source, outcome }, summary.durationMs / 1000)
+  const { endpoint, source, outcome } = summary
+  const method = methodLabel(summary.method)
+  const status = String(summary.status)
+  metrics.requestSeries({ endpoint, method, status, source, outcome }).add(summary)
   metrics.count('receivedBytes', {}, summary.receivedBytes ?? 0)
-  if (source === 'none') return
-  metrics.count('clientBytes', { source }, sentBytes)
-  if (SAVED.has(source)) metrics.count('wanSavedBytes', {}, sentBytes)
+}
+
+export function methodLabel(method: string): MethodLabel {
+  return METHODS.find(each => each === method) ?? 'other'
 }
 
 /** An abort is nothing an operator can mend (R52); an error of ours is. */

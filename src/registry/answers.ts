@@ -13,6 +13,19 @@ import type { RepositoryPolicy } from './repository-policy.ts'
 export const SOURCES = ['hit', 'joined', 'miss', 'peer', 'stale', 'local'] as const
 export type Source = (typeof SOURCES)[number]
 
+/**
+ * How long the same question has the same answer, as long as the stamp of its repository is the same too (epochs.ts). Wall clock, in
+ * milliseconds: a clock that stands before `sinceMs` was set back, and then the question is to be asked again.
+ */
+export interface Repeatable {
+  /** For tags when the upstream last confirmed it: what `ageMs` counts from. */
+  readonly sinceMs: number
+  /** Before this the answer is as good as a new one. Infinity where only the stamp can end it. */
+  readonly untilMs: number
+  /** From `untilMs` to this it may be given at once, if somebody asks the question again meanwhile. */
+  readonly graceUntilMs: number
+}
+
 export interface ManifestAnswer {
   readonly digest: Digest
   readonly mediaType: string
@@ -24,24 +37,50 @@ export interface ManifestAnswer {
   readonly ageMs: number | undefined
   /** Texts for `Warning: 299`, already valid (R13). */
   readonly warnings: readonly string[]
+  /** Absent when the next one may get another answer. */
+  readonly repeatable?: Repeatable | undefined
 }
 
 export interface BlobHead {
   readonly digest: Digest
   readonly sizeBytes: number
   readonly source: Source
+  /** Absent when the next one may get another answer. */
+  readonly repeatable?: Repeatable | undefined
+}
+
+/** A blob in memory, whole, and hashed since it was read. */
+export interface BlobRead extends BlobHead {
+  readonly bytes: Uint8Array
+}
+
+/**
+ * The file behind a blob, whole or growing, for whoever sends it without a stream between: every byte that `until` has told of is right
+ * to send from it. Valid until the answer is closed. All of it is plain enough to be spoken to from another thread of this process.
+ */
+export interface BlobFile {
+  /** Open for reading, by position only. Never to be closed, and to be duplicated by who may outlive the answer. */
+  readonly descriptor: number
+  /**
+   * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`. Undefined
+   * when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to the end of the range. Throws
+   * what `read` throws. `position` and `last` must lie inside the blob.
+   */
+  until(position: number, last: number, signal: AbortSignal): Promise<number | undefined>
+  /** Fills `buffer` from `position` on; returns how many bytes were there. Below what `until` told it is full. */
+  read(buffer: Uint8Array, position: number): Promise<number>
 }
 
 /** An opened blob. MUST be closed exactly once, whatever happened. */
 export interface BlobAnswer extends BlobHead {
-  /** The file that holds the whole verified blob; undefined while it is still being filled. */
-  readonly file: string | undefined
+  /** Undefined when the bytes are in no file, or nobody knows yet whether they will be. */
+  readonly file: BlobFile | undefined
   /**
-   * The bytes of `range`, which must lie inside the blob. Chunks are fresh buffers that the reader owns. Follows a running fill and
-   * withholds the blob's last bytes until its digest was right; throws when the fill failed, and then MUST NOT be ended normally
-   * towards the client (R85, R231).
+   * The bytes of `range`, which must lie inside the blob, from `from` on (default: its beginning) if the client has those before it
+   * already. Chunks are fresh buffers that the reader owns. Follows a running fill and withholds the blob's last bytes until its
+   * digest was right; throws when the fill failed, and then MUST NOT be ended normally towards the client (R85, R231).
    */
-  read(range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array>
+  read(range: ByteRange, signal: AbortSignal, from?: number): AsyncIterable<Uint8Array>
   /**
    * Takes the memory of a chunk back, so that it is used for a later one. Only for who neither reads it nor has handed it to anybody
    * who still does. Nobody has to: what is not given back is collected.
@@ -156,6 +195,17 @@ export interface Registry {
   ): Promise<BlobHead>
   /** Resolves when size and source are known, long before the bytes are. */
   pullBlob(repository: Repository, digest: Digest): Promise<BlobAnswer>
+  /**
+   * The whole blob at once, for whoever wants to keep it in memory. Undefined when it is not here for this repository, not right, or
+   * larger than `maxBytes`: `pullBlob` is for those. Asks nobody.
+   */
+  readWholeBlob(
+    repository: Repository,
+    digest: Digest,
+    options: { readonly maxBytes: number },
+  ): Promise<BlobRead | undefined>
+  /** Somebody was given this content from a memory of answers, and nothing here was asked. Cheap, and never throws. */
+  noteUse(digest: Digest): void
   listTags(repository: Repository, page: ListPage): Promise<TagsAnswer>
   listReferrers(
     repository: Repository,
@@ -177,7 +227,8 @@ export interface Registry {
   ): Promise<UploadState>
   /**
    * Makes `digest` a member of `repository` without its bytes being sent. `from`: another repository of the same registry that the
-   * caller may read; undefined: any repository under `localhost` for which `mayRead` is true, only for targets under `localhost`.
+   * caller may read; undefined: any repository under `localhost` that it may read, only for targets under `localhost`. `mayReadAny` tells
+   * whether the caller may read at least one of these; asked once at most.
    * Undefined when that cannot be: the caller then begins an upload.
    */
   mountBlob(
@@ -185,7 +236,7 @@ export interface Registry {
     mount: {
       readonly digest: Digest
       readonly from: Repository | undefined
-      readonly mayRead: (repository: Repository) => boolean
+      readonly mayReadAny: (repositories: readonly Repository[]) => boolean | Promise<boolean>
     },
   ): Promise<BlobPushed | undefined>
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, also for an upload of another repository */
@@ -229,4 +280,9 @@ export interface ManifestRequest {
   readonly accept: readonly string[]
   /** Of HEAD, as for `headBlob`. Default false. */
   readonly mayPush?: boolean
+  /**
+   * Of GET: who asks, as far as it tells clients apart. What they will most likely ask for next is fetched ahead. Not given: nothing is,
+   * as for who has the manifest already.
+   */
+  readonly client?: string
 }

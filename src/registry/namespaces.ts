@@ -8,6 +8,10 @@ export interface Namespace {
   readonly policy: FreshnessPolicy
   /** Blobs downloaded at once from this upstream; more wait. */
   readonly fillsAtOnce: number
+  /** May blobs be fetched before a client asks for them? */
+  readonly prefetch: boolean
+  /** Requests for blobs at once, over all downloads from this upstream; at least 1. */
+  readonly connections: number
 }
 
 export interface Namespaces {

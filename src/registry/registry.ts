@@ -25,10 +25,12 @@ import type { FactStore } from './ports/facts.ts'
 import type { UpstreamBlobHead } from './ports/upstream.ts'
 import { compareFacts, type ComparedFacts } from './rebuild/compare-facts.ts'
 import { pullBlob } from './pull/pull-blob.ts'
+import { readWholeBlob } from './pull/read-whole-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
 import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
 import { Readers } from './fill/readers.ts'
+import { Prefetch } from './pull/prefetch.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './pull/resolve-tag.ts'
 import type { Route } from './route.ts'
@@ -87,7 +89,8 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const usedBytes = async () => (await catalog.totals()).contentBytes
   const space = new SpaceLedger(store, { maxBytes: deps.maxStorageBytes }, usedBytes)
   const fills = new Fills({ ...deps, space })
-  const manifestDeps = { ...deps, negative, contents, tags }
+  const prefetch = new Prefetch({ ...deps, fills, contents, space })
+  const manifestDeps = { ...deps, negative, contents, tags, prefetch }
   const blobDeps = {
     note,
     store,
@@ -99,6 +102,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     heads: new Flights<UpstreamBlobHead>(),
     readers: new Readers(),
     policies: deps.policies,
+    prefetch,
   }
   const presence = new BlobPresence({ ...deps, negative })
   const uploads = new Uploads({ ...deps, space })
@@ -121,6 +125,9 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     pullManifest: (repository, request) => pullManifest(manifestDeps, repository, request),
     headBlob: (repository, digest, options) => headBlob(blobDeps, repository, digest, options),
     pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobDeps, repository, digest),
+    readWholeBlob: (repository, digest, options) =>
+      readWholeBlob(blobDeps, repository, { digest, ...options }),
+    noteUse: digest => catalog.noteUse(digest, clock.nowMs()),
     listTags: (repository, page) => listTags(listDeps, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
       listReferrers(listDeps, repository, { digest, artifactTypes }),
@@ -149,6 +156,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     purgeUploads: options => purgeUploads(pushDeps, options),
     compareFacts: signal => compareFacts({ ...deps, turns, presence }, signal),
     stop: async () => {
+      prefetch.stop()
       await Promise.all([fills.stop(), uploads.stop()])
     },
   }

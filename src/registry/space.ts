@@ -6,6 +6,8 @@ import { type BlobStore, StoreError } from './ports/blob-store.ts'
 const RESERVE_BYTES = 64 * 1024 * 1024
 /** The reserve never takes more than this share of a small disk. */
 const RESERVE_SHARE = 0.1
+/** Of the limit and of the disk: left to what clients ask for and push, by what nobody has asked for yet. */
+const SPARE_SHARE = 0.1
 
 export interface SpaceLimit {
   /** Most that cached content may take together. Infinity: only the disk limits. */
@@ -70,6 +72,20 @@ export class SpaceLedger {
         hint: 'raise storage.maxsize; until then blobs are passed on without being cached, and pushes are refused',
       })
     }
+  }
+
+  /** How much could still be promised to what nobody has asked for; nothing when this is not above 0. @throws StoreError */
+  async spareBytes(): Promise<number> {
+    const { freeBytes, totalBytes } = await this.#store.space()
+    const onDisk =
+      freeBytes -
+      this.#sum('missingBytes') -
+      Math.max(Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE), totalBytes * SPARE_SHARE)
+    const { maxBytes } = this.#limit
+    if (maxBytes === Number.POSITIVE_INFINITY) return onDisk
+    const allowed =
+      maxBytes * (1 - SPARE_SHARE) - this.#sum('wholeBytes') - (await this.#usedBytes())
+    return Math.min(onDisk, allowed)
   }
 
   #sum(bytes: keyof SpaceClaim): number {

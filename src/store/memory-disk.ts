@@ -16,6 +16,8 @@ export interface MemoryDisk {
 
 export interface MemoryPart {
   bytes: Uint8Array
+  /** Written ahead of `bytes`, by where it begins; gone with the process, as what lies behind a hole is. */
+  readonly ahead: Map<number, Uint8Array>
   expected: FillExpectation | undefined
 }
 
@@ -29,10 +31,16 @@ export interface MemoryLeftUpload {
 export function freeBytes({ blobs, parts, uploads, facts, capacityBytes }: MemoryDisk): number {
   let used = 0
   for (const bytes of blobs.values()) used += bytes.length
-  for (const part of parts.values()) used += part.bytes.length
+  for (const part of parts.values()) used += part.bytes.length + aheadBytes(part)
   for (const upload of uploads.values()) used += upload.bytes.length
   for (const text of facts.values()) used += text.length
   return Math.max(0, capacityBytes - used)
+}
+
+export function aheadBytes({ ahead }: MemoryPart): number {
+  let sum = 0
+  for (const bytes of ahead.values()) sum += bytes.length
+  return sum
 }
 
 /** `bytes` with `more` behind them; in the same memory when there is room, so that growing costs no more than its bytes. */
@@ -54,7 +62,7 @@ export function full(): StoreError {
 
 export function readFrom(bytes: () => Uint8Array): ReadHandle {
   return {
-    file: undefined,
+    descriptor: undefined,
     async read(buffer, position) {
       const part = bytes().subarray(position, position + buffer.length)
       buffer.set(part)

@@ -10,6 +10,7 @@ import {
   type StoredBlob,
 } from '../registry/ports/blob-store.ts'
 import {
+  aheadBytes,
   extended,
   freeBytes,
   full,
@@ -37,13 +38,26 @@ export class MemoryFill implements FillFile {
     this.digest = digest
     this.#disk = disk
     this.#context = context
-    this.#part = disk.parts.get(digest) ?? { bytes: new Uint8Array(0), expected: undefined }
+    this.#part = disk.parts.get(digest) ?? {
+      bytes: new Uint8Array(0),
+      ahead: new Map(),
+      expected: undefined,
+    }
+    this.#part.ahead.clear()
     disk.parts.set(digest, this.#part)
     this.#hash = startDigest(digestAlgorithm(digest)).update(this.#part.bytes)
   }
 
   get contiguousBytes(): number {
     return this.#part.bytes.length
+  }
+
+  get appendedBytes(): number {
+    return this.contiguousBytes + this.#lostBytes
+  }
+
+  get aheadBytes(): number {
+    return aheadBytes(this.#part)
   }
 
   get expected(): FillExpectation | undefined {
@@ -65,6 +79,38 @@ export class MemoryFill implements FillFile {
     this.#lostBytes = chunk.length - taken
     if (taken > 0) this.#context.grown?.()
     if (this.#lostBytes > 0) throw full()
+    this.#takeIn()
+  }
+
+  async writeAhead(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#mustBeOpen()
+    const { ahead } = this.#part
+    if (position < this.appendedBytes) throw new Error(`${position} is there already`)
+    this.#verified = false
+    let at = position
+    for (const chunk of chunks) {
+      if (chunk.length > freeBytes(this.#disk)) throw full()
+      if (chunk.length > 0) ahead.set(at, Uint8Array.from(chunk))
+      at += chunk.length
+    }
+    this.#takeIn()
+  }
+
+  async forgetAhead(): Promise<void> {
+    this.#mustBeOpen()
+    this.#part.ahead.clear()
+  }
+
+  #takeIn(): void {
+    const { ahead } = this.#part
+    for (;;) {
+      const bytes = ahead.get(this.contiguousBytes)
+      if (bytes === undefined) return
+      ahead.delete(this.contiguousBytes)
+      this.#hash.update(bytes)
+      this.#part.bytes = extended(this.#part.bytes, bytes)
+      this.#context.grown?.()
+    }
   }
 
   async flush(): Promise<void> {
@@ -75,6 +121,7 @@ export class MemoryFill implements FillFile {
   async restart(): Promise<void> {
     this.#mustBeOpen()
     this.#part.bytes = new Uint8Array(0)
+    this.#part.ahead.clear()
     this.#part.expected = undefined
     this.#lostBytes = 0
     this.#verified = false
@@ -105,6 +152,7 @@ export class MemoryFill implements FillFile {
 
   async park(): Promise<void> {
     if (this.contiguousBytes === 0) return await this.discard()
+    this.#part.ahead.clear()
     this.#end()
   }
 

@@ -81,6 +81,10 @@ class MemoryStore implements BlobStore {
     return new MemoryFill(this.#disk, digest, { grown, ended })
   }
 
+  mayResume(digest: Digest): boolean {
+    return this.#disk.parts.has(digest)
+  }
+
   async listParts(): Promise<readonly Digest[]> {
     return [...this.#disk.parts.keys()].filter(digest => !this.#fills.has(digest))
   }

@@ -1,17 +1,12 @@
 // What goes into `Authorization` towards one endpoint (R140–R144): which challenge applies, and the credential or token that
-// answers it. Nothing is sent before a challenge for the same scope was seen, so no token is fetched that nobody asked for.
-import { parseChallenges } from '../oci/challenge.ts'
+// answers it. Nothing is sent to a host before it challenged, so no token is fetched that nobody asked for.
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import { basicAuthorization, type Credential, type Credentials } from './credentials.ts'
+import { chooseDemand, createDemands, type Demand } from './demands.ts'
+import type { FirstRequests } from './first-request.ts'
 import { assertMayCarryCredentials, parseRealm } from './realm.ts'
-import { createRemembered } from './remembered.ts'
 import { scopesFor } from './scopes.ts'
 import type { Tokens } from './tokens.ts'
-
-/** Scopes whose challenge is remembered: one for each repository that is in use. */
-const CHALLENGES_MAX = 10_000
-/** More scopes than any registry asks for at once. */
-const SCOPES_MAX = 16
 
 /** Where a request goes and what it wants there. */
 export interface AuthorizationTarget {
@@ -28,7 +23,7 @@ export interface Authorization {
 }
 
 export interface Authorizer {
-  /** What to send at once, when a challenge for this scope was answered before; else undefined. @throws UpstreamError */
+  /** What to send at once, when the host's challenges told already what it will want; else undefined. @throws UpstreamError */
   current(target: AuthorizationTarget): Promise<Authorization | undefined>
   /**
    * After a 401: what to send next, or undefined when nothing better can be had. `challenges` are the values of
@@ -40,6 +35,8 @@ export interface Authorizer {
     challenges: readonly string[],
     sent: Authorization | undefined,
   ): Promise<Authorization | undefined>
+  /** A request was answered without a challenge, or failed. */
+  answered(url: URL): void
 }
 
 export interface AuthorizerOptions {
@@ -49,22 +46,28 @@ export interface AuthorizerOptions {
   readonly realms: readonly string[]
   /** Asks `/v2/` for its challenge, where a real request got none (R144). */
   readonly ping: (signal: AbortSignal) => Promise<readonly string[]>
+  /** Undefined: nobody waits for what the first one finds out. */
+  readonly firsts: FirstRequests | undefined
 }
 
-type Demand =
-  | { readonly kind: 'basic' }
-  | {
-      readonly kind: 'bearer'
-      readonly realm: string
-      readonly service: string | undefined
-      /** Sorted; empty when the challenge named none. */
-      readonly scopes: readonly string[]
-    }
-
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { credentials, tokens, realms, ping } = options
-  const demands = createRemembered<Demand>(CHALLENGES_MAX)
-  const keyOf = ({ url, scope }: AuthorizationTarget): string => `${url.origin} ${scope}`
+  const { credentials, tokens, realms, ping, firsts } = options
+  const demands = createDemands()
+
+  async function known(target: AuthorizationTarget): Promise<Authorization | undefined> {
+    const seen = demands.seen(target)
+    if (seen !== undefined) return meet(seen, target, undefined)
+    const expected = demands.expected(target)
+    if (expected === undefined) return undefined
+    try {
+      return await meet(expected, target, undefined)
+    } catch (error) {
+      // This repository may be open to everybody, or want something else: its own challenge tells.
+      if (!(error instanceof UpstreamError) || error.failure !== 'denied') throw error
+      demands.mistaken(target)
+      return undefined
+    }
+  }
 
   async function meet(
     demand: Demand,
@@ -108,37 +111,26 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
   return {
     current: async target => {
-      const demand = demands.get(keyOf(target))
-      return demand === undefined ? undefined : meet(demand, target, undefined)
+      const authorization = await known(target)
+      if (authorization !== undefined || firsts === undefined) return authorization
+      await firsts.untilAnswered(target.url.origin, target.signal)
+      return known(target)
     },
     afterRefusal: async (target, challenges, sent) => {
-      if (sent?.kind === 'bearer') tokens.discard(sent.header.slice('Bearer '.length))
-      const demand =
-        chooseDemand(challenges) ??
-        demands.get(keyOf(target)) ??
-        chooseDemand(await ping(target.signal))
-      if (demand === undefined) return undefined
-      const authorization = await meet(demand, target, sent)
-      if (authorization !== undefined) demands.set(keyOf(target), demand)
-      return authorization
+      try {
+        if (sent?.kind === 'bearer') tokens.discard(sent.header.slice('Bearer '.length))
+        const demand =
+          chooseDemand(challenges) ??
+          demands.seen(target) ??
+          chooseDemand(await ping(target.signal))
+        if (demand === undefined) return undefined
+        const authorization = await meet(demand, target, sent)
+        if (authorization !== undefined) demands.answered(target, demand)
+        return authorization
+      } finally {
+        firsts?.answered(target.url.origin)
+      }
     },
-  }
-}
-
-/** Bearer before Basic (R140): a token is worth less to a thief than a password. */
-function chooseDemand(headerValues: readonly string[]): Demand | undefined {
-  const challenges = parseChallenges(headerValues)
-  const bearer = challenges.find(
-    ({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'),
-  )
-  if (bearer === undefined) {
-    return challenges.some(({ scheme }) => scheme === 'basic') ? { kind: 'basic' } : undefined
-  }
-  const scopes = (bearer.parameters.get('scope') ?? '').split(' ').filter(scope => scope !== '')
-  return {
-    kind: 'bearer',
-    realm: bearer.parameters.get('realm') ?? '',
-    service: bearer.parameters.get('service'),
-    scopes: [...new Set(scopes)].sort().slice(0, SCOPES_MAX),
+    answered: url => firsts?.answered(url.origin),
   }
 }

@@ -1,5 +1,6 @@
 // Blobs: their size without their bytes, and their bytes from an offset on. One request each; a body that breaks is resumed by the
-// caller with a new one, which goes through the registry again, since signed targets do not last (R87, R146).
+// caller with a new one. Signed targets do not last, so that one goes through the registry again, unless it is told of a place that has
+// just answered (R87, R146; blob-places.ts).
 import type { Digest } from '../oci/digest.ts'
 import { parseContentRange, rangeLength } from '../oci/range.ts'
 import type { RepositoryName } from '../oci/reference.ts'
@@ -11,6 +12,7 @@ import {
   type UpstreamBlobHead,
 } from '../registry/ports/upstream.ts'
 import { answerError } from './answer-errors.ts'
+import type { BlobPlaces } from './blob-places.ts'
 import { type Endpoint, LACK_MS, requestAt, type Work } from './endpoints.ts'
 import { contentLength } from './response-headers.ts'
 import type { FinalAnswer, RegistryRequest } from './session.ts'
@@ -74,23 +76,24 @@ async function sizeFrom(answer: FinalAnswer, clock: Clock): Promise<UpstreamBlob
 export function getBlob(
   wanted: BlobWanted,
   request: BlobRequest,
-  clock: Clock,
+  { clock, places }: { readonly clock: Clock; readonly places: BlobPlaces },
 ): Work<UpstreamBlob> {
   return async (endpoint, deadline) => {
     const headers = rangeHeaders(request)
     const { signal } = deadline
-    const answer = await sendBlob(endpoint, wanted, {
-      method: 'GET',
-      lane: 'blob',
-      headers,
-      signal,
-    })
+    const answer =
+      (await places.ask(request.place, { endpoint, digest: wanted.digest }, { headers, signal })) ??
+      (await sendBlob(endpoint, wanted, { method: 'GET', lane: 'blob', headers, signal }))
     if (answer.status !== 200 && answer.status !== 206) throw await failure(answer, clock)
     try {
       const blob = readHead(answer, request)
       deadline.lift()
       answer.body.onClose(() => deadline.end())
-      return { ...blob, body: bodyOf(answer, endpoint) }
+      const body = bodyOf(answer, endpoint)
+      if (!answer.redirected) return { ...blob, body }
+      const { scope } = requestAt(endpoint, wanted.name, '')
+      const found = { endpoint, digest: wanted.digest, url: answer.url, scope }
+      return { ...blob, place: places.remember(found), body }
     } catch (error) {
       answer.body.destroy()
       throw error
@@ -129,7 +132,12 @@ function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
     (lengthBytes === undefined || lengthBytes === rangeLength(range))
   if (!isAsked)
     throw new UpstreamError('invalid', `${url.host} sent another part of a blob than was asked for`)
-  return { offset: range.first, totalBytes: range.sizeBytes, validator }
+  return {
+    offset: range.first,
+    lastByte: range.last,
+    totalBytes: range.sizeBytes,
+    validator,
+  }
 }
 
 /** Breaking out of the loop ends the connection, also before the first piece. */

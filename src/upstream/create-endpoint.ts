@@ -9,6 +9,7 @@ import { credentialHosts } from './docker-config.ts'
 import { endpointUrls } from './endpoint-url.ts'
 import type { Endpoint } from './endpoints.ts'
 import type { Exchange } from './exchange.ts'
+import { createFirstRequests, type FirstRequests } from './first-request.ts'
 import type { CredentialSource, TimeLimits, UpstreamOptions } from './options.ts'
 import type { Profile } from './profiles.ts'
 import { createSession } from './session.ts'
@@ -23,6 +24,7 @@ export interface EndpointParts {
   readonly limits: TimeLimits
   readonly profile: Omit<Profile, 'apiUrl'>
   readonly options: UpstreamOptions
+  readonly onBlobRedirect: (target: URL) => void
 }
 
 /** Connects to nothing. */
@@ -31,13 +33,15 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
   const urls = endpointUrls(url, isMirror ? registry : undefined)
   const source = isMirror ? mirrorCredentials(parts.options.credentials) : parts.options.credentials
   const hosts = isMirror ? [url.host] : credentialHosts(registry, url, parts.profile.aliases)
-  const own = authorizer(parts, { source, hosts, ping: urls.ping })
-  const foreign = authorizer(parts, { source: { kind: 'anonymous' }, hosts: [], ping: undefined })
+  const firsts = createFirstRequests(clock)
+  const own = authorizer(parts, { source, hosts, ping: urls.ping, firsts })
+  const anonymous = { source: { kind: 'anonymous' }, hosts: [] } as const
+  const foreign = authorizer(parts, { ...anonymous, ping: undefined, firsts: undefined })
   return {
     url,
     urls,
     isMirror,
-    send: createSession({ exchange, own, foreign }),
+    send: createSession({ exchange, own, foreign, onBlobRedirect: parts.onBlobRedirect }),
     breaker: createBreaker(clock, url.host, change => {
       note({ kind: 'upstream breaker', registry, ...change })
     }),
@@ -52,10 +56,16 @@ function mirrorCredentials(source: CredentialSource): CredentialSource {
 
 function authorizer(
   { exchange, clock, limits, profile, options }: EndpointParts,
-  who: { source: CredentialSource; hosts: readonly string[]; ping: URL | undefined },
+  who: {
+    source: CredentialSource
+    hosts: readonly string[]
+    ping: URL | undefined
+    firsts: FirstRequests | undefined
+  },
 ): Authorizer {
   const limitMs = limits.connectMs + limits.headersMs
   return createAuthorizer({
+    firsts: who.firsts,
     credentials: createCredentials({ source: who.source, hosts: who.hosts, clock }),
     tokens: createTokens({ exchange, clock, method: profile.tokenMethod, limitMs }),
     realms: [...options.realms, ...profile.realmHosts],

@@ -1,10 +1,12 @@
 // The connection pools of one upstream: for blobs and for everything else, for each trust class of hosts, direct or through
 // the proxy. Made when first needed; every option is written out, because the library's defaults are for browsers.
 import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import { UpstreamError } from '../registry/ports/upstream.ts'
 import { type AddressPolicy, type HostTrust } from './address-policy.ts'
 import { createConnector, type LookupAll, type TlsTrust, tlsOptions } from './connector.ts'
 import { type ProxyOptions, proxyFor } from './http-proxy.ts'
 import type { TimeLimits } from './options.ts'
+import { createWarmSockets, type WarmSockets } from './warm-sockets.ts'
 
 /**
  * `blob`: downloads, which may take hours; `push`: bodies on their way up, which may, too; `api`: small answers, which must never wait
@@ -29,6 +31,8 @@ const HEADER_BYTES_MAX = 32 * 1024
 export interface Dispatchers {
   /** The pool for `url`. @throws UpstreamError refused, when the address policy forbids it without any look-up */
   for(url: URL, lane: Lane): Dispatcher
+  /** Opens so many connections to the host of `url` if it has fewer. Not through proxies. Never throws. */
+  warm(url: URL, lane: Lane, count: number): void
   /** Ends idle connections and destroys the others. */
   close(): Promise<void>
 }
@@ -42,48 +46,72 @@ export interface DispatcherOptions {
   readonly lookup: LookupAll
 }
 
+interface Pool {
+  readonly dispatcher: Dispatcher
+  /** Not behind a proxy, which has connections of its own. */
+  readonly direct?: { readonly agent: Agent; readonly warm: WarmSockets }
+}
+
 export function createDispatchers(options: DispatcherOptions): Dispatchers {
-  const pools = new Map<string, Dispatcher>()
+  const pools = new Map<string, Pool>()
+
+  /** @throws UpstreamError refused */
+  function poolOf(url: URL, lane: Lane): Pool {
+    options.policy.checkHost(url)
+    const trust = options.policy.trustOf(url)
+    const proxy = proxyFor(url, options.proxy)
+    const key = [lane, trust, proxy === undefined ? 'direct' : 'proxied'].join(' ')
+    let pool = pools.get(key)
+    if (pool === undefined) {
+      pool =
+        proxy === undefined
+          ? direct(options, lane, trust)
+          : proxied(options, { lane, trust, proxy })
+      pools.set(key, pool)
+    }
+    return pool
+  }
 
   return {
-    for: (url, lane) => {
-      options.policy.checkHost(url)
-      const trust = options.policy.trustOf(url)
-      const proxy = proxyFor(url, options.proxy)
-      const key = [lane, trust, proxy === undefined ? 'direct' : 'proxied'].join(' ')
-      let pool = pools.get(key)
-      if (pool === undefined) {
-        pool =
-          proxy === undefined
-            ? direct(options, lane, trust)
-            : proxied(options, { lane, trust, proxy })
-        pools.set(key, pool)
+    for: (url, lane) => poolOf(url, lane).dispatcher,
+    warm: (url, lane, count) => {
+      try {
+        const { direct: to } = poolOf(url, lane)
+        // A number, or of a pool of one whether it is.
+        const connected = Number(to?.agent.stats[url.origin]?.connected ?? 0)
+        to?.warm.warm(url, Math.min(count, options.connections) - connected)
+      } catch (error) {
+        // The request itself is refused with a reason.
+        if (!(error instanceof UpstreamError)) throw error
       }
-      return pool
     },
     close: async () => {
-      await Promise.all([...pools.values()].map(pool => pool.destroy()))
+      for (const pool of pools.values()) pool.direct?.warm.close()
+      await Promise.all([...pools.values()].map(({ dispatcher }) => dispatcher.destroy()))
     },
   }
 }
 
-function direct(options: DispatcherOptions, lane: Lane, trust: HostTrust): Dispatcher {
+function direct(options: DispatcherOptions, lane: Lane, trust: HostTrust): Pool {
   const { policy, tls, lookup, limits } = options
   const connect = createConnector({ policy, trust, tls, lookup, connectMs: limits.connectMs })
-  return new Agent({ ...poolOptions(options, lane), connect })
+  const warm = createWarmSockets(connect)
+  const agent = new Agent({ ...poolOptions(options, lane), connect: warm.connect })
+  return { dispatcher: agent, direct: { agent, warm } }
 }
 
 function proxied(
   options: DispatcherOptions,
   { lane, trust, proxy }: { lane: Lane; trust: HostTrust; proxy: string },
-): Dispatcher {
-  return new ProxyAgent({
+): Pool {
+  const dispatcher = new ProxyAgent({
     ...poolOptions(options, lane),
     uri: proxy,
     connectTimeout: options.limits.connectMs,
     requestTls: { ...tlsOptions(options.tls, trust), allowH2: false },
     proxyTls: tlsOptions(options.tls, 'listed'),
   })
+  return { dispatcher }
 }
 
 function poolOptions({ connections, limits }: DispatcherOptions, lane: Lane): Agent.Options {

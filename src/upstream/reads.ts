@@ -1,6 +1,7 @@
 // What is asked of a namespace, as the Upstream port has it: each question with its lane, and with what a mirror's answer is worth.
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Upstream } from '../registry/ports/upstream.ts'
+import { createBlobPlaces } from './blob-places.ts'
 import { getBlob, headBlob } from './blobs.ts'
 import type { Ask } from './endpoints.ts'
 import { getManifest, headManifest } from './manifests.ts'
@@ -19,10 +20,13 @@ export interface ReadParts {
   readonly clock: Clock
   readonly profile: Omit<Profile, 'apiUrl'>
   readonly rules: NameRules
+  /** Blobs will be asked for next. */
+  readonly blobsAhead: () => void
 }
 
-export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
+export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadParts): Reads {
   const { assertAllowed } = rules
+  const places = createBlobPlaces()
   return {
     headManifest: async (name, reference, signal) => {
       assertAllowed(name)
@@ -30,6 +34,7 @@ export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
     },
     getManifest: async (name, reference, signal) => {
       assertAllowed(name)
+      blobsAhead()
       return ask(getManifest({ name, reference }, clock), { lane: 'api', signal })
     },
     headBlob: async (name, digest, signal) => {
@@ -38,7 +43,7 @@ export function createReads({ ask, clock, profile, rules }: ReadParts): Reads {
     },
     getBlob: async (name, digest, request, signal) => {
       assertAllowed(name)
-      return ask(getBlob({ name, digest }, request, clock), { lane: 'blob', signal })
+      return ask(getBlob({ name, digest }, request, { clock, places }), { lane: 'blob', signal })
     },
     listTags: async (name, signal) => {
       assertAllowed(name)

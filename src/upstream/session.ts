@@ -40,10 +40,13 @@ export interface SessionOptions {
   readonly own: Authorizer
   /** For hosts that it redirects to: anonymous, whatever they ask for (R159). */
   readonly foreign: Authorizer
+  /** A blob is on another host. */
+  readonly onBlobRedirect: (target: URL) => void
 }
 
-export function createSession({ exchange, own, foreign }: SessionOptions): Send {
-  return async (request, signal) => {
+export function createSession(options: SessionOptions): Send {
+  const { exchange, own, foreign, onBlobRedirect } = options
+  const send: Send = async (request, signal) => {
     const { scope } = request
     let { url } = request
     let authorizer = request.isForeign === true ? foreign : own
@@ -82,12 +85,21 @@ export function createSession({ exchange, own, foreign }: SessionOptions): Send 
         )
       }
       if (!isSameOrigin(url, target)) {
+        if (request.lane === 'blob') onBlobRedirect(target)
         // For good: a host that was redirected to must not send our credentials back to a URL of its choice.
         authorizer = foreign
         authorization = await foreign.current({ url: target, scope, signal })
         authorizations = 0
       }
       url = target
+    }
+  }
+
+  return async (request, signal) => {
+    try {
+      return await send(request, signal)
+    } finally {
+      own.answered(request.url)
     }
   }
 }

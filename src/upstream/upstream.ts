@@ -27,6 +27,9 @@ export interface UpstreamDeps {
   readonly lookup?: LookupAll
 }
 
+/** For the config and the first layer: the others have time for a connection of their own while these come. */
+const CONNECTIONS_AHEAD = 2
+
 /** Connects to nothing until it is asked for something. @throws TypeError when `url` is http and plainHttp is false */
 export function createUpstream(
   options: UpstreamOptions,
@@ -64,7 +67,21 @@ export function createUpstream(
     bodyIdleMs: limits.bodyIdleMs,
     onHead: answer => rateLimit.observe(answer),
   })
-  const parts: EndpointParts = { registry, exchange, clock, note, limits, profile, options }
+  /** Where the last blob was redirected to: signed paths do not last, hosts do. */
+  let storage: URL | undefined
+  const onBlobRedirect = (target: URL): void => {
+    storage = new URL(target.origin)
+  }
+  const parts: EndpointParts = {
+    registry,
+    exchange,
+    clock,
+    note,
+    limits,
+    profile,
+    options,
+    onBlobRedirect,
+  }
   const authoritative = createEndpoint(url, false, parts)
   const endpoints = [...mirrors.map(mirror => createEndpoint(mirror, true, parts)), authoritative]
   const mirrored = endpoints.slice(0, -1)
@@ -73,7 +90,13 @@ export function createUpstream(
 
   function readsFrom(asked: readonly Endpoint[]): Reads {
     const chain = { authoritative, clock, random, chainMs: limits.chainMs }
-    return createReads({ ask: createAsk({ mirrors: asked, ...chain }), clock, profile, rules })
+    const first = asked[0] ?? authoritative
+    const blobsAhead = (): void => {
+      for (const host of storage === undefined ? [first.url] : [first.url, storage])
+        dispatchers.warm(host, 'blob', CONNECTIONS_AHEAD)
+    }
+    const ask = createAsk({ mirrors: asked, ...chain })
+    return createReads({ ask, clock, profile, rules, blobsAhead })
   }
 
   function healthFrom(asked: readonly Endpoint[]): () => UpstreamHealth {

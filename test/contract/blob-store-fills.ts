@@ -189,6 +189,7 @@ export function endingsOfFills(t: Test, makeStore: MakeStore): void {
     const reader = await openRead(t, fill)
     await fill.discard()
     t.same(await store.listParts(), [])
+    t.notOk(store.mayResume(DIGEST))
     t.equal(await textAt(reader, 4, 5), 'bytes')
     const next = await openFill(t, store)
     await fill.discard()
@@ -234,7 +235,12 @@ export function resuming(t: Test, makeStore: MakeStore): void {
     await fill.append(BYTES.subarray(0, 20))
     await fill.park()
     t.same(await store.listParts(), [DIGEST])
-    await finishResumed(t, await reopen(), 20)
+    t.ok(store.mayResume(DIGEST))
+    t.notOk(store.mayResume(OTHER_DIGEST))
+    const next = await reopen()
+    t.ok(next.mayResume(DIGEST))
+    await finishResumed(t, next, 20)
+    t.notOk(next.mayResume(DIGEST), 'the blob is whole')
   })
 
   t.test('R86: a part of a killed process is resumed by the next one', async t => {

@@ -1,6 +1,7 @@
 // Goal: every implementation of the BlobStore port keeps what the port promises. Method: one suite over the port alone, with
 // two things that a test needs beside it: a second store over the same content (the next process), and bytes that
 // rot. What only a file system has is in test/unit/store.
+import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import {
   BYTES,
@@ -15,6 +16,7 @@ import {
   textAt,
   type MakeStore,
 } from './blob-store-samples.ts'
+import { writingAhead } from './blob-store-ahead.ts'
 import { endingsOfFills, growingContent, resuming } from './blob-store-fills.ts'
 import { resumingUploads } from './blob-store-left-uploads.ts'
 import { endingsOfUploads, growingUploads } from './blob-store-uploads.ts'
@@ -22,6 +24,7 @@ import { endingsOfUploads, growingUploads } from './blob-store-uploads.ts'
 export function blobStoreContract(t: Test, makeStore: MakeStore): void {
   wholeContent(t, makeStore)
   growingContent(t, makeStore)
+  writingAhead(t, makeStore)
   endingsOfFills(t, makeStore)
   resuming(t, makeStore)
   growingUploads(t, makeStore)
@@ -77,6 +80,17 @@ function wholeContent(t: Test, makeStore: MakeStore): void {
     t.equal(await textAt(opened.handle, 0, 3), 'the')
     t.equal(await textAt(opened.handle, BYTES.length - 2, 100), 'es')
     t.equal(await textAt(opened.handle, BYTES.length, 10), '')
+    await opened.handle.close()
+  })
+
+  t.test('openRead: a descriptor, where there is one, reads the same bytes', async t => {
+    const { store } = await makeStore(t)
+    await store.put(DIGEST, BYTES, 'cached')
+    const opened = await store.openRead(DIGEST)
+    if (opened === undefined) throw new Error('the blob is there')
+    await store.remove(DIGEST)
+    const { descriptor } = opened.handle
+    if (descriptor !== undefined) t.equal(readFileSync(descriptor, 'utf8'), BYTES.toString())
     await opened.handle.close()
   })
 

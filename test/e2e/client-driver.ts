@@ -6,6 +6,13 @@ export interface EdgeAddress {
   readonly authority: string
   /** `plain`: the edge stands in for Docker Hub, names carry no namespace. `path`: the namespace is in the path. */
   readonly shape: Shape
+  /** A directory whose `ca.crt` has signed the certificate of the edge; undefined: the edge speaks plain HTTP. */
+  readonly certificates?: string
+}
+
+/** `https://127.0.0.1:PORT` */
+export function edgeUrl({ authority, certificates }: EdgeAddress): string {
+  return `${certificates === undefined ? 'http' : 'https'}://${authority}`
 }
 
 export type Shape = 'plain' | 'path'

@@ -7,6 +7,8 @@ import { goTool } from './tools.ts'
 export interface SuiteRun {
   /** `127.0.0.1:PORT` */
   readonly authority: string
+  /** The authority of the server's certificate, in a file; undefined: plain HTTP. */
+  readonly caFile?: string
   /** `1.1` or `dev`: which revision of the specification is checked. */
   readonly version: string
   /** Two repositories, for mounts. */
@@ -44,7 +46,9 @@ export async function runConformance(run: SuiteRun): Promise<SuiteReport> {
   const suite = startProcess(goTool('conformance'), [], {
     env: {
       OCI_REGISTRY: run.authority,
-      OCI_TLS: 'disabled',
+      ...(run.caFile === undefined
+        ? { OCI_TLS: 'disabled' }
+        : { OCI_TLS: 'enabled', SSL_CERT_FILE: run.caFile }),
       OCI_REPO1: run.repositories[0],
       OCI_REPO2: run.repositories[1],
       OCI_VERSION: run.version,

@@ -26,6 +26,7 @@ interface Case {
   readonly version: string
   readonly config?: Readonly<Record<string, unknown>>
   readonly switches?: SuiteRun['switches']
+  readonly tls?: true
 }
 
 const SPARSE = { repositories: [{ match: 'localhost/**', push: 'store', sparse: true }] }
@@ -33,14 +34,17 @@ const EVERYTHING = { OCI_DATA_SPARSE: 'true', OCI_API_BLOBS_MOUNT_ANONYMOUS: 'tr
 const CASES: readonly Case[] = [
   { name: '1.1', version: '1.1' },
   { name: 'dev', version: 'dev' },
+  { name: '1.1-tls', version: '1.1', tls: true },
+  { name: 'dev-tls', version: 'dev', tls: true },
   { name: '1.1-sparse', version: '1.1', config: SPARSE, switches: EVERYTHING },
   { name: 'dev-sparse', version: 'dev', config: SPARSE, switches: EVERYTHING },
 ]
 
 for (const each of CASES) {
   t.test(`conformance suite, ${each.name}: no failure and nothing skipped`, async t => {
-    const { config = {} } = each
-    const edge = await startEdge({ directory: freshDirectory('conformance'), config })
+    const { config = {}, tls } = each
+    const directory = freshDirectory('conformance')
+    const edge = await startEdge({ directory, config, ...(tls && { tls }) })
     t.teardown(() => edge.stop())
     const report = await runConformance({
       authority: new URL(edge.url).host,
@@ -48,6 +52,7 @@ for (const each of CASES) {
       repositories: ['localhost/conformance/one', 'localhost/conformance/two'],
       reportDirectory: join(REPORTS, each.name),
       ...(each.switches === undefined ? {} : { switches: each.switches }),
+      ...(tls && { caFile: join(directory, 'ca.crt') }),
     })
     t.comment(
       `conformance ${each.name}: ${report.passed} passed, ${report.failed.length} failed, ${report.skipped.length} skipped`,

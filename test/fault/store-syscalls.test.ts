@@ -52,6 +52,25 @@ t.test('R86: a parked part is synced before its sidecar says so', async t => {
   ])
 })
 
+t.test('R86: the sidecar says that there are holes before the first is made', async t => {
+  const options = { sizeBytes: 3_000, chunkBytes: 1_000 }
+  const { calls, outcome } = await trace({ task: 'commit ahead', ...options })
+  t.same(outcome, { kind: 'done' })
+  const first = calls.indexOf('write part')
+  t.same(calls.slice(first - 4, first), [
+    'open temporary',
+    'write temporary',
+    'close temporary',
+    'rename temporary sidecar',
+  ])
+  t.equal(count(calls.slice(0, first), 'rename temporary sidecar'), 2, 'and once before without')
+  t.equal(count(calls, 'write part'), 3)
+  const untold = await trace({ task: 'commit ahead', ...options, inject: 'rename:error=EIO' })
+  t.match(untold.outcome, { kind: 'failed', failure: 'io' })
+  t.equal(count(untold.calls, 'write part'), 0, 'what could not be written down is not done')
+  t.same(await untold.directory.files(), [])
+})
+
 t.test(
   'R232: small chunks cost a write per buffer, and a long fill one sync on the way',
   async t => {
@@ -116,6 +135,25 @@ t.test('R04: a failed open, write or rename is an error, and nothing is left ove
     }
   }
 })
+
+t.test(
+  'R04, R06: a write ahead that fails or only pretends is an error, and nothing is left',
+  async t => {
+    const options = { task: 'commit ahead', sizeBytes: 3_000, chunkBytes: 1_000 } as const
+    for (const [inject, failure] of [
+      ['pwritev:error=ENOSPC', 'full'],
+      ['pwritev:error=EIO', 'io'],
+    ] as const) {
+      const { directory, outcome } = await trace({ ...options, inject })
+      t.match(outcome, { kind: 'failed', failure }, inject)
+      t.same(await directory.files(), [], inject)
+    }
+    const pretended = await trace({ ...options, inject: 'pwritev:retval=100' })
+    t.match(pretended.outcome, { kind: 'failed', failure: /corrupt|io/ })
+    t.ok(count(pretended.calls, 'write part') > 3, 'short writes are continued')
+    t.notOk((await pretended.directory.files()).some(file => file.startsWith('blobs/')))
+  },
+)
 
 t.test('R06: a disk that only pretends to write is found out before publication', async t => {
   await pretending(t, 'commit kept', 'write part')

@@ -4,8 +4,13 @@ import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node
 import { isIP } from 'node:net'
 
 export interface CertificateOptions {
-  /** Default `localhost` and `127.0.0.1`. */
+  /** Default `localhost` and `127.0.0.1`; with none there is no subjectAltName at all. */
   readonly names?: readonly string[]
+  /** Days of UTC, as `2026-01-31`. Default: from 2020 to 2099. */
+  readonly validFrom?: string
+  readonly validTo?: string
+  /** Its key is one that nobody takes today. */
+  readonly weak?: true
   /** Its time is over. */
   readonly expired?: true
 }
@@ -27,24 +32,29 @@ const OID = {
 
 /** A new authority and a server certificate each time. */
 export function makeCertificate(options: CertificateOptions = {}): Certificate {
-  const { names = ['localhost', '127.0.0.1'], expired } = options
+  const { names = ['localhost', '127.0.0.1'], expired, validFrom, validTo } = options
   const authority = newKey()
-  const server = newKey()
+  const server = newKey(options.weak === true ? 'prime192v1' : 'P-256')
   const ca = certificate({
     subject: 'test authority',
     issuer: 'test authority',
     publicKey: authority,
     signer: authority,
     extensions: [extension(OID.basicConstraints, sequence(tlv(0x01, Buffer.from([0xff]))))],
-    notAfter: '20990101000000Z',
+    notBefore: midnight('2020-01-01'),
+    notAfter: midnight('2099-01-01'),
   })
   const cert = certificate({
     subject: 'test server',
     issuer: 'test authority',
     publicKey: server,
     signer: authority,
-    extensions: [extension(OID.subjectAltName, sequence(...names.map(generalName)))],
-    notAfter: expired === true ? '20210101000000Z' : '20990101000000Z',
+    extensions:
+      names.length === 0
+        ? []
+        : [extension(OID.subjectAltName, sequence(...names.map(generalName)))],
+    notBefore: midnight(validFrom ?? '2020-01-01'),
+    notAfter: midnight(validTo ?? (expired === true ? '2021-01-01' : '2099-01-01')),
   })
   return { key: server.export({ type: 'pkcs8', format: 'pem' }).toString(), cert, ca }
 }
@@ -55,7 +65,12 @@ interface Parts {
   readonly publicKey: KeyObject
   readonly signer: KeyObject
   readonly extensions: readonly Buffer[]
+  readonly notBefore: string
   readonly notAfter: string
+}
+
+function midnight(day: string): string {
+  return `${day.replaceAll('-', '')}000000Z`
 }
 
 function certificate(parts: Parts): string {
@@ -65,18 +80,18 @@ function certificate(parts: Parts): string {
     integer(parts.subject.length),
     algorithm,
     name(parts.issuer),
-    sequence(time('20200101000000Z'), time(parts.notAfter)),
+    sequence(time(parts.notBefore), time(parts.notAfter)),
     name(parts.subject),
     createPublicKey(parts.publicKey).export({ type: 'spki', format: 'der' }),
-    tlv(0xa3, sequence(...parts.extensions)),
+    ...(parts.extensions.length === 0 ? [] : [tlv(0xa3, sequence(...parts.extensions))]),
   )
   const signature = tlv(0x03, Buffer.concat([Buffer.from([0]), sign('sha256', body, parts.signer)]))
   const der = sequence(body, algorithm, signature).toString('base64')
   return `-----BEGIN CERTIFICATE-----\n${der.match(/.{1,64}/g)?.join('\n')}\n-----END CERTIFICATE-----\n`
 }
 
-function newKey(): KeyObject {
-  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+function newKey(namedCurve = 'P-256'): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve }).privateKey
 }
 
 function name(commonName: string): Buffer {

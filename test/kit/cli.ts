@@ -20,6 +20,8 @@ export async function runCli(
     stderr: { write: text => (stderr += text) },
     isTerminal: options.isTerminal ?? false,
     nodeVersion: process.versions.node,
+    memoryBytes: 2 ** 33,
+    native: true,
     onSignal: () => {},
     exit: code => {
       throw new Error(`the command ended the process with ${code}`)

@@ -94,7 +94,7 @@ function startProcess(world: World, { settlingMs, random = () => 0.5 }: WorldOpt
         if (registry !== DOCKER_IO || !namespace.isKnown) return undefined
         const offline = namespace.isOffline
         const freshness = { ttlMs: 0, tagRules: [], maxStaleMs: 0, offline }
-        return { upstream, policy: freshness, fillsAtOnce: 8 }
+        return { upstream, policy: freshness, fillsAtOnce: 8, connections: 16, prefetch: false }
       },
       list: () => [],
     },

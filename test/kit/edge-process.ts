@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { testCertificate } from './over-tls.ts'
 import { type RawAnswer, send, type SentRequest } from './raw-client.ts'
 
 export interface EdgeOptions {
@@ -13,6 +14,8 @@ export interface EdgeOptions {
   readonly upstreams?: Readonly<Record<string, unknown>>
   /** Further top-level keys; they win over what stands here, and those of `storage` are added to it. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** Speaks TLS with a certificate of testCertificate, whose authority is then in the file `ca.crt` of `directory`. */
+  readonly tls?: true
   readonly env?: Readonly<Record<string, string>>
   /** Data and configuration go here instead of a fresh directory, and stay after stop(). */
   readonly directory?: string
@@ -51,6 +54,7 @@ export async function startEdge(options: EdgeOptions = {}) {
   const dataDirectory = options.dataDirectory ?? join(directory, 'data')
   await mkdir(dataDirectory, { recursive: true })
   const configFile = join(directory, 'config.yaml')
+  if (options.tls) await writeCertificate(directory)
   const logs: LogLine[] = []
   const output: string[] = []
   let running = await start()
@@ -127,12 +131,24 @@ export async function startEdge(options: EdgeOptions = {}) {
   }
 }
 
+async function writeCertificate(directory: string): Promise<void> {
+  const { cert, key, ca } = testCertificate()
+  await writeFile(join(directory, 'tls.crt'), cert)
+  await writeFile(join(directory, 'tls.key'), key, { mode: 0o600 })
+  await writeFile(join(directory, 'ca.crt'), ca)
+}
+
 function configOf(options: EdgeOptions, directory: string, dataDirectory: string) {
+  const tls = { certificate: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
   return {
-    http: { addr: '127.0.0.1:0' },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
     ...(options.upstreams === undefined ? {} : { upstreams: options.upstreams }),
     ...options.config,
+    http: {
+      addr: '127.0.0.1:0',
+      ...(options.tls ? { tls } : {}),
+      ...asKeys(options.config?.['http']),
+    },
     storage: { rootdirectory: dataDirectory, ...asKeys(options.config?.['storage']) },
   }
 }

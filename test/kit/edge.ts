@@ -3,10 +3,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { FileRead } from '../../src/config/judge.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { startServer } from '../../src/server.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
+import { OVER_TLS, testCertificate } from './over-tls.ts'
 import type { LogLine } from './http-app.ts'
 import { get, type RawAnswer, send, type SentRequest } from './raw-client.ts'
 
@@ -21,6 +23,10 @@ export interface TestEdgeOptions {
   readonly directory?: string
   /** Another one than the edge before on the same data had is another boot of the machine: a power cut. */
   readonly bootId?: string
+  /** What a further HTTP thread runs; only with `http.threads` in `config`. */
+  readonly threadEntry?: URL
+  /** May it load what was compiled at the installation? Default true. */
+  readonly native?: boolean
 }
 
 export interface TestEdge {
@@ -65,8 +71,11 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     random: () => 0.5,
     version: 'test',
     nodeVersion: 'test',
+    memoryBytes: 2 ** 33,
     bootId: options.bootId ?? 'test-boot',
+    native: options.native,
     logDestination: { write: log.write },
+    ...(options.threadEntry === undefined ? {} : { threadEntry: options.threadEntry }),
   })
   let stopped: Promise<void> | undefined
   // A drain waits on the clock only for requests that never end; tests that leave such cut them first.
@@ -75,7 +84,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     await stop()
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
   })
-  const url = `http://${server.http}`
+  const url = server.http.includes('://') ? server.http : `http://${server.http}`
   return {
     url,
     adminUrl: `http://${server.admin}`,
@@ -88,7 +97,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     untilLogged: log.until,
     reload: (upstreams, config = options.config) => {
       const next = { ...options, upstreams, ...(config === undefined ? {} : { config }) }
-      server.reload(configOf(next, directory))
+      void server.reload(configOf(next, directory))
     },
     settle: (work, limitMs = 120_000) => settle(clock, work, limitMs),
     stop,
@@ -101,7 +110,12 @@ function configOf(options: TestEdgeOptions, directory: string) {
   )
   const document = {
     log: { level: 'debug' },
-    http: { addr: '127.0.0.1:0' },
+    // The clock is the test's, and a thread of its own would go by the machine's.
+    http: {
+      addr: '127.0.0.1:0',
+      threads: 1,
+      ...(OVER_TLS ? { tls: { certificate: 'test.crt', key: 'test.key' } } : {}),
+    },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
     ...options.config,
     storage: { rootdirectory: join(directory, 'data'), ...asKeys(options.config?.['storage']) },
@@ -110,10 +124,18 @@ function configOf(options: TestEdgeOptions, directory: string) {
   const loaded = loadConfig({
     file: { path: 'test.yaml', text: JSON.stringify(document) },
     env: {},
-    readFile: path => ({ kind: 'failed', reason: `tests have no file ${path}` }),
+    readFile: readTestFile,
   })
   if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.findings))
   return loaded.config
+}
+
+function readTestFile(path: string): FileRead {
+  const { cert, key } = testCertificate()
+  const text = path === 'test.crt' ? cert : path === 'test.key' ? key : undefined
+  return text === undefined
+    ? { kind: 'failed', reason: `tests have no file ${path}` }
+    : { kind: 'file', text, mode: undefined }
 }
 
 function asKeys(value: unknown): object {
@@ -125,8 +147,9 @@ function createLog() {
   const waiting = new Set<() => void>()
   return {
     write: (text: string) => {
-      const line = JSON.parse(text) as LogLine
-      written.push(line)
+      // Those of another thread come many at once.
+      const lines = text.trimEnd().split('\n')
+      written.push(...lines.map(line => JSON.parse(line) as LogLine))
       for (const look of waiting) look()
     },
     lines: () => [...written],

@@ -32,6 +32,9 @@ export interface EngineOptions {
   readonly upstream?: Partial<Upstream>
   readonly policy?: Partial<Namespace['policy']>
   readonly fillsAtOnce?: number
+  /** Default false: what a test counts is what it asked for. */
+  readonly prefetch?: boolean
+  readonly connections?: number
   readonly maxStorageBytes?: number
   /** Before the built-in rules: kept and deletable under `localhost`, denied elsewhere. What is not given of a rule is its default. */
   readonly policies?: readonly (Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>)[]
@@ -71,6 +74,8 @@ export function createEngine(options: EngineOptions = {}) {
       ...options.policy,
     },
     fillsAtOnce: options.fillsAtOnce ?? 8,
+    prefetch: options.prefetch ?? false,
+    connections: options.connections ?? 16,
   }
   const registry = createRegistry({
     store,
@@ -120,9 +125,13 @@ function upstreamOf(given: Partial<Upstream>): Upstream {
     pushBlob: missing,
     streamBlob: missing,
     putManifest: missing,
-    health: () => {
-      throw new Error('nobody asks for health here')
-    },
+    health: () => ({
+      registry: DOCKER_IO,
+      breaker: 'closed',
+      retryAtMs: undefined,
+      lastFailure: undefined,
+      rateLimitRemaining: undefined,
+    }),
     ...given,
   }
 }

@@ -1,17 +1,30 @@
 // The data port over a registry double, as tests need it: in process or on a loopback socket, with the log lines it wrote.
-import { type AddressInfo, connect, type Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo, Socket } from 'node:net'
+import { inject, type InjectOptions, type Response } from 'light-my-request'
 import { type Access, createLocalAccess } from '../../src/access/access.ts'
-import { buildApp, type HttpOptions } from '../../src/http/app.ts'
+import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
+import { createStreams } from '../../src/http/streams.ts'
+import { noteStreams } from '../../src/http/streams-notes.ts'
+import { createTlsTransport, type TlsDeps } from '../../src/http/tls.ts'
+import { TICKET_KEYS_BYTES } from '../../src/http/tls-tickets.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
+import type { Epochs } from '../../src/registry/epochs.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
+import { openConnection, OVER_TLS, SCHEME, testCertificate } from './over-tls.ts'
 import { createRegistryDouble, type RegistryDouble } from './registry-double.ts'
+import { overThreads } from './borrowed-registry.ts'
 
 export type LogLine = Readonly<Record<string, unknown>>
 
+/** The data port, and requests to it that go through no socket. */
+export interface InjectableApp extends DataApp {
+  inject(options: InjectOptions): Promise<Response>
+}
+
 export interface TestApp {
-  readonly app: FastifyInstance
+  readonly app: InjectableApp
   readonly registry: RegistryDouble
   readonly clock: ManualClock
   readonly metrics: Metrics
@@ -27,12 +40,22 @@ export interface TestAppOptions {
   readonly access?: Access
   readonly options?: HttpOptions
   readonly level?: LogLevel
+  readonly transport?: Transport
+  /** Blobs sent at once. Default: more than a test asks for. */
+  readonly streams?: number
+  /** With them it remembers answers. */
+  readonly epochs?: Epochs
 }
 
 /** Closed when the test ends, connections and all. */
 export function createTestApp(
   t: { teardown(fn: () => unknown): unknown },
-  { access = createLocalAccess(), options, level = 'info' }: TestAppOptions = {},
+  {
+    access = createLocalAccess(),
+    level = 'info',
+    streams: limit = 1_000,
+    ...given
+  }: TestAppOptions = {},
 ): TestApp {
   const registry = createRegistryDouble()
   const clock = createManualClock()
@@ -53,7 +76,14 @@ export function createTestApp(
     sleep: (ms, signal) => clock.sleep(ms, signal),
     process: false,
   })
-  const app = buildApp({ registry, access, logger, metrics, clock, ...(options && { options }) })
+  const note = noteStreams(metrics, waiting => app.othersWait(waiting))
+  const streams = createStreams({ limit, clock, note })
+  // Whole files of tests are run both ways: see http-borrowed.test.ts.
+  const isBorrowed = process.env['BORROWED_REGISTRY'] !== undefined
+  const served = isBorrowed ? overThreads(t, registry).registry : registry
+  const transport = OVER_TLS ? testTransport({ clock, metrics }) : {}
+  const deps = { registry: served, access, logger, metrics, clock, streams, ...transport, ...given }
+  const app = injectable(buildApp(deps))
   t.teardown(async () => {
     app.server.closeAllConnections()
     await app.close()
@@ -77,8 +107,23 @@ export function createTestApp(
     async listen(host = '127.0.0.1') {
       await app.listen({ host, port: 0 })
       const { port } = app.server.address() as AddressInfo
-      return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+      return `${SCHEME}://${host.includes(':') ? `[${host}]` : host}:${port}`
     },
+  }
+}
+
+function testTransport(deps: TlsDeps): { readonly transport: Transport } {
+  const { cert: certificate, key } = testCertificate()
+  const ticketKeys = randomBytes(TICKET_KEYS_BYTES)
+  const options = { certificate, key, minimumVersion: 'TLSv1.2', ticketKeys } as const
+  return { transport: createTlsTransport(options, deps) }
+}
+
+function injectable(app: DataApp): InjectableApp {
+  return {
+    ...app,
+    inject: options =>
+      inject((request, response) => void app.server.emit('request', request, response), options),
   }
 }
 
@@ -89,8 +134,7 @@ export async function openSocket(url: string): Promise<{
   ended: Promise<void>
   until(text: string): Promise<void>
 }> {
-  const { hostname, port } = new URL(url)
-  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  const socket = await openConnection(url)
   const pieces: Buffer[] = []
   const watchers = new Set<() => void>()
   const received = () => Buffer.concat(pieces).toString('latin1')
@@ -98,9 +142,7 @@ export async function openSocket(url: string): Promise<{
     pieces.push(piece)
     for (const watcher of watchers) watcher()
   })
-  socket.on('error', () => {})
   const ended = new Promise<void>(resolve => socket.once('close', () => resolve()))
-  await new Promise<void>(resolve => socket.once('connect', resolve))
   return {
     socket,
     received,

@@ -8,7 +8,13 @@ import type { Random } from './seeded.ts'
 import type { Fault } from './stub-faults.ts'
 import type { StubRegistry } from './stub-registry.ts'
 
-export const LIE_KINDS = ['truncation', 'flip', 'wrong length', 'wrong digest'] as const
+export const LIE_KINDS = [
+  'truncation',
+  'flip',
+  'wrong length',
+  'wrong digest',
+  'wrong part',
+] as const
 export type LieKind = (typeof LIE_KINDS)[number]
 
 export interface Lie {
@@ -30,6 +36,8 @@ const SMALL_SIZES = [16, 100, 4096, 65_535, 65_536, 65_537, 300_000, 1_048_576, 
 const LARGE_SIZES = [5_000_000, 16_777_216, 67_108_864] as const
 /** Nothing and one byte, by the lie's number: once each, since there are too few such blobs for every lie to have its own. */
 const TINY_SIZES: Readonly<Record<number, number>> = { 0: 1, 2: 0 }
+/** Large enough to be asked for by parts, at any speed, once a manifest has told the length. */
+const PARTED_SIZES = [12_000_000, 17_000_001] as const
 /** One lie in so many is about a large blob: the bytes of a run are mostly theirs. */
 const LARGE_ONE_IN = 40
 
@@ -37,8 +45,9 @@ const LARGE_ONE_IN = 40
 export function drawLie(random: Random, index: number): Lie {
   const kind = LIE_KINDS[index % LIE_KINDS.length] ?? 'flip'
   const tiny = TINY_SIZES[index]
-  const about = tiny === undefined && random.oneIn(3) ? 'manifest' : 'blob'
-  const sizeBytes = tiny ?? drawSize(random)
+  const isParted = kind === 'wrong part'
+  const about = tiny === undefined && !isParted && random.oneIn(3) ? 'manifest' : 'blob'
+  const sizeBytes = isParted ? random.pick(PARTED_SIZES) : (tiny ?? drawSize(random))
   const image = makeImage({ seed: `lie-${index}`, layers: [sizeBytes] })
   const target = about === 'blob' ? patternBlob(`lie-${index}/0`, sizeBytes) : documentOf(image)
   return {
@@ -49,7 +58,7 @@ export function drawLie(random: Random, index: number): Lie {
     target,
     fault: drawFault(random, kind, target),
     times: random.between(1, 2),
-    announced: random.oneIn(2),
+    announced: isParted || random.oneIn(2),
   }
 }
 
@@ -76,6 +85,24 @@ function drawFault(random: Random, kind: LieKind, { sizeBytes }: Content): Fault
         { chunked: true, truncateAt: inside },
         { untilClose: true, truncateAt: inside },
       ])
+    case 'wrong part': {
+      const delta = random.pick([1, 7, 4096])
+      // Inside of any first part.
+      const early = random.below(1_000_000)
+      return random.pick<Fault>([
+        { rangeDelta: delta },
+        { rangeDelta: delta, chunked: true },
+        { ignoreRange: true, flipAt: inside },
+        { flipAt: early },
+        { truncateAt: early },
+        { resetAt: early },
+        { lengthDelta: delta },
+        { lengthDelta: -delta },
+        { extraBytes: delta },
+        { missingBytes: delta },
+        { missingBytes: delta, chunked: true },
+      ])
+    }
     case 'flip':
       return random.pick<Fault>([{ flipAt: inside }, { flipAt: inside, chunked: true }])
     case 'wrong length': {

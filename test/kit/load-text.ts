@@ -12,10 +12,11 @@ export interface Around {
   readonly files?: Readonly<Record<string, string>>
   readonly modes?: Readonly<Record<string, number>>
   readonly directories?: readonly string[]
+  readonly nowMs?: number
 }
 
 export function loadText(text: string | undefined, around: Around = {}): LoadResult {
-  const { env = {}, files = {}, modes = {}, directories = [] } = around
+  const { env = {}, files = {}, modes = {}, directories = [], nowMs } = around
   const readFile = (path: string): FileRead => {
     const found = files[path]
     return found === undefined
@@ -27,6 +28,7 @@ export function loadText(text: string | undefined, around: Around = {}): LoadRes
     env,
     readFile,
     isDirectory: path => directories.includes(path),
+    ...(nowMs === undefined ? {} : { nowMs }),
   })
 }
 

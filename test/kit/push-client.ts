@@ -1,9 +1,11 @@
 // The plain upload protocol as small calls, for tests that push much and want to know of each answer. A connection that breaks is a
 // rejection; any answer comes back.
 import { Agent, request } from 'node:http'
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import { once } from 'node:events'
 import { digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPES } from './image.ts'
+import { testCertificate } from './over-tls.ts'
 
 export interface PushAnswer {
   readonly status: number
@@ -33,9 +35,13 @@ export interface SmallManifest {
 
 /** Connections are kept; `url` has no slash at its end. */
 export function createPushClient(url: string): PushClient {
-  const agent = new Agent({ keepAlive: true })
+  const isTls = url.startsWith('https:')
+  const open = isTls ? tlsRequest : request
+  const agent = isTls
+    ? new TlsAgent({ keepAlive: true, ca: testCertificate().ca })
+    : new Agent({ keepAlive: true })
   const send: PushClient['send'] = async (method, path, body, headers = {}) => {
-    const outgoing = request(new URL(path, url), {
+    const outgoing = open(new URL(path, url), {
       method,
       agent,
       headers: { ...headers, 'content-length': String(body?.length ?? 0) },

@@ -142,15 +142,14 @@ export function createPushes(deps: PushesDeps): Pushes {
       uploads.set(upload.id, upload)
       return stateOf(upload)
     },
-    async mountBlob(repository, { digest, from, mayRead }) {
+    async mountBlob(repository, { digest, from, mayReadAny }) {
       await enter('mountBlob', repository)
       const isLocal = repository.registry === LOCALHOST
       const anywhere = isLocal ? [...shelves].filter(([key]) => key.startsWith('localhost/')) : []
-      const sources =
-        from === undefined
-          ? anywhere.filter(([key]) => mayRead(parseRepositoryKey(key))).map(([, shelf]) => shelf)
-          : [shelfOf(from)]
-      const bytes = sources.find(shelf => shelf.blobs.has(digest))?.blobs.get(digest)
+      const holders = anywhere.filter(([, shelf]) => shelf.blobs.has(digest))
+      const isReadable = async () => mayReadAny(holders.map(([key]) => parseRepositoryKey(key)))
+      const source = from === undefined && (await isReadable()) ? holders[0]?.[1] : undefined
+      const bytes = (from === undefined ? source : shelfOf(from))?.blobs.get(digest)
       if (bytes === undefined) return undefined
       shelfOf(repository).blobs.set(digest, bytes)
       return { digest, sizeBytes: bytes.length }

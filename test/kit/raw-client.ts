@@ -1,6 +1,7 @@
 // A client that is less polite than undici: it sends exactly the bytes it is given over a socket, keeps the raw header list,
-// reads slowly or stops, and tells a complete answer from one that was cut. One request per connection, plain HTTP only.
-import { connect, type Socket } from 'node:net'
+// reads slowly or stops, and tells a complete answer from one that was cut. One request per connection.
+import type { Socket } from 'node:net'
+import { openConnection } from './over-tls.ts'
 import { RawAnswerParser } from './raw-answer.ts'
 
 export interface RawAnswer {
@@ -77,13 +78,11 @@ export async function sendRaw(
   bytes: Buffer | string,
   request: RawRequest = {},
 ): Promise<RawAnswer> {
-  const { hostname, port } = new URL(url)
-  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  const socket = await openConnection(url)
   const abort = () => socket.destroy()
   let giveUp: NodeJS.Timeout | undefined
   request.signal?.addEventListener('abort', abort)
   try {
-    await connected(socket)
     if (request.signal?.aborted === true) socket.destroy()
     // The peer may answer and close before it has read everything; that is its right.
     socket.write(bytes, () => {})
@@ -97,18 +96,6 @@ export async function sendRaw(
     request.signal?.removeEventListener('abort', abort)
     socket.destroy()
   }
-}
-
-function connected(socket: Socket): Promise<void> {
-  return new Promise((resolve, reject) => {
-    socket.once('error', reject)
-    socket.once('connect', () => {
-      socket.removeListener('error', reject)
-      // From here on an error is an answer that was cut, and 'close' follows it.
-      socket.on('error', () => {})
-      resolve()
-    })
-  })
 }
 
 async function readAnswer(socket: Socket, request: RawRequest): Promise<RawAnswer> {

@@ -17,6 +17,7 @@ import type {
   ManifestAnswer,
   ManifestRequest,
   Registry,
+  Repeatable,
   Source,
 } from '../../src/registry/answers.ts'
 import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
@@ -44,6 +45,10 @@ export interface RegistryDouble extends Registry, Pushes {
   source: Source
   ageMs: number | undefined
   warnings: readonly string[]
+  /** Of every manifest and blob. Default undefined: nothing is remembered. */
+  repeatable: Repeatable | undefined
+  /** What `noteUse` was told. */
+  readonly used: Digest[]
   filtered: boolean
   /** Runs before each call answers; may throw or wait. */
   before: (call: string) => Promise<void>
@@ -114,6 +119,7 @@ export function createRegistryDouble(): RegistryDouble {
       source: double.source,
       ageMs: reference.kind === 'tag' ? double.ageMs : undefined,
       warnings: double.warnings,
+      repeatable: double.repeatable,
     }
   }
 
@@ -124,7 +130,12 @@ export function createRegistryDouble(): RegistryDouble {
   }
 
   function blobHead(digest: Digest, bytes: Buffer): BlobHead {
-    return { digest, sizeBytes: bytes.length, source: double.source }
+    return {
+      digest,
+      sizeBytes: bytes.length,
+      source: double.source,
+      repeatable: double.repeatable,
+    }
   }
 
   function openBlob(digest: Digest, bytes: Buffer): BlobAnswer {
@@ -178,6 +189,8 @@ export function createRegistryDouble(): RegistryDouble {
     source: 'hit',
     ageMs: 1_500,
     warnings: [],
+    repeatable: undefined,
+    used: [],
     filtered: false,
     before: async () => {},
     readBlob: readFromMemory(),
@@ -215,6 +228,13 @@ export function createRegistryDouble(): RegistryDouble {
       await enter(`pullBlob ${repositoryKey(repository)}`)
       return openBlob(digest, findBlob(repository, digest))
     },
+    async readWholeBlob(repository, digest, { maxBytes }) {
+      await enter(`readWholeBlob ${repositoryKey(repository)}`)
+      const bytes = findBlob(repository, digest)
+      if (bytes.length > maxBytes || double.repeatable === undefined) return undefined
+      return { ...blobHead(digest, bytes), bytes }
+    },
+    noteUse: digest => void double.used.push(digest),
     async listTags(repository, page) {
       await enter(`listTags ${repositoryKey(repository)}`)
       const { tags } = shelfOf(repository)

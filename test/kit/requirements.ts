@@ -260,7 +260,6 @@ export const REQUIREMENTS: readonly Requirement[] = ROWS.flat().map(
 
 /** P0 requirements that no test proves, each with its reason. */
 export const UNPROVEN: ReadonlyMap<number, string> = new Map([
-  [4, 'the half of it that is about TLS waits for TLS'],
   [180, 'waits for accounts: until then everybody may read what this edge may read'],
   [181, 'waits for accounts'],
 ])

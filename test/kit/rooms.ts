@@ -42,6 +42,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { imports: ['oci'] },
   // The events that it turns into metrics and log lines are a type of the engine.
   observe: { imports: ['oci', `${PORTS}/events.ts`] },
+  // Carries the registry to threads that serve, and their log and counts to the one that coordinates.
+  threads: { imports: ['oci', 'registry', 'observe'] },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
     imports: ['oci', 'config', 'registry', 'admin', 'server.ts', 'upstreams.ts', 'system-clock.ts'],
@@ -57,7 +59,11 @@ export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
   // What is behind the listeners; what one directory holds; what is read of both for metrics and status: parts of the composition root.
   'engine.ts': ['*'],
   'content.ts': ['closing.ts', 'config', 'observe', 'registry', 'store', 'catalog'],
-  'readings.ts': ['content.ts', 'observe', 'registry'],
+  'readings.ts': ['content.ts', 'observe', 'registry', 'threads'],
+  // The data port on all its threads; one such thread, and its start: parts of the composition root.
+  'data-port.ts': ['*'],
+  'http-thread.ts': ['system-clock.ts', 'access', 'http', 'observe', 'registry', 'threads'],
+  'start-http-thread.ts': ['http-thread.ts', 'http', 'observe', 'registry', 'threads'],
   // What a stop closes, and why an address cannot be listened on: parts of the composition root.
   'closing.ts': [],
   'listening.ts': [],
@@ -67,12 +73,11 @@ export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a library lives: folders or files of src/. Whatever is not in here has no home yet. */
 export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
-  fastify: ['http', 'admin'],
+  fastify: ['admin'],
   undici: ['upstream'],
   'better-sqlite3': ['catalog/sqlite'],
   pino: ['observe'],
   'prom-client': ['observe'],
-  typebox: ['config'],
   yaml: ['config'],
   tldts: ['upstream'],
   'ipaddr.js': ['upstream', 'access', 'config'],

@@ -10,7 +10,8 @@ import type { StoreDirectory } from './store-directory.ts'
 
 const run = promisify(execFile)
 const WRITER = fileURLToPath(new URL('./store-writer.ts', import.meta.url))
-const CALLS = 'openat,write,pwrite64,fsync,fdatasync,fchmod,close,rename,renameat,renameat2,unlink'
+const CALLS =
+  'openat,write,pwrite64,pwritev,fsync,fdatasync,fchmod,close,rename,renameat,renameat2,unlink'
 
 /** The writer needs no other time than that of the files it finds. */
 export const FILE_SYSTEM_CLOCK: Clock = {
@@ -25,7 +26,9 @@ export type StoreTask =
   | 'put kept'
   | 'commit cached'
   | 'commit kept'
+  | 'commit ahead'
   | 'park'
+  | 'park ahead'
   | 'upload cached'
   | 'upload kept'
   | 'park upload'
@@ -80,6 +83,7 @@ const CONTENT = / (part|upload|blob|prefix|temporary|sidecar|facts?)\b/
 const VERBS: Record<string, string> = {
   openat: 'open',
   pwrite64: 'write',
+  pwritev: 'write',
   fsync: 'sync',
   fdatasync: 'datasync',
   fchmod: 'chmod',

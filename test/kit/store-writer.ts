@@ -49,6 +49,24 @@ async function fill(store: BlobStore, end: 'park' | 'cached' | 'kept'): Promise<
   await (end === 'park' ? file.park() : file.commit(end))
 }
 
+/** The last chunk first, so that each but the first lies behind a gap when it is written. */
+async function fillAhead(store: BlobStore, end: 'park' | 'cached'): Promise<void> {
+  const file = await store.openFill(digest, () => {})
+  const chunkBytes = Number(chunkText)
+  await parkingFailures(file, async () => {
+    await file.expect({ sizeBytes: bytes.length, validator: undefined })
+    for (let at = bytes.length - chunkBytes; at > 0; at -= chunkBytes) {
+      const chunk = bytes.subarray(at, at + chunkBytes)
+      await file.writeAhead(at, [chunk.subarray(0, 10), chunk.subarray(10)])
+    }
+    if (end === 'park') return
+    await file.append(bytes.subarray(0, chunkBytes))
+    await file.flush()
+    file.verify(bytes.length)
+  })
+  await (end === 'park' ? file.park() : file.commit(end))
+}
+
 async function upload(store: BlobStore, end: 'park' | 'cached' | 'kept'): Promise<void> {
   const file = await store.createUpload('an-upload', 'its note', 'sha256')
   await parkingFailures(file, async () => {
@@ -74,6 +92,8 @@ const TASKS: Record<StoreTask, (blobs: BlobStore, facts: FactStore) => Promise<u
   'put kept': blobs => blobs.put(digest, bytes, 'kept'),
   'commit cached': blobs => fill(blobs, 'cached'),
   'commit kept': blobs => fill(blobs, 'kept'),
+  'commit ahead': blobs => fillAhead(blobs, 'cached'),
+  'park ahead': blobs => fillAhead(blobs, 'park'),
   park: blobs => fill(blobs, 'park'),
   'upload cached': blobs => upload(blobs, 'cached'),
   'upload kept': blobs => upload(blobs, 'kept'),

@@ -2,7 +2,7 @@
 // each member does is in stub-sending.ts (how bytes go out) and stub-registry.ts (what the answer is).
 import { matches, type RequestMatch, type StubRequest } from './stub-requests.ts'
 
-/** Members combine. Offsets count bytes of this answer's body, except `flipAt`, which counts bytes of the content. */
+/** Members combine. Offsets count bytes of this answer's body, except `flipAt` and `barrier`, which count bytes of the content. */
 export interface Fault {
   // When bytes go out.
   /** Before the head of the answer. */
@@ -13,7 +13,7 @@ export interface Fault {
   readonly stallHeaders?: true
   /** After so many bytes nothing more comes; the connection stays open. */
   readonly stallAt?: number
-  /** After so many bytes the answer waits for `barrier.release()`. */
+  /** From this byte of the content on every answer waits for `barrier.release()`. */
   readonly barrier?: Barrier
   // Which bytes go out.
   /** Ends the connection after so many bytes; the head promised all. */

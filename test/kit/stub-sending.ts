@@ -122,12 +122,13 @@ async function sendBody({ response, request, body, fault, closed }: Sending): Pr
     if (offset === fault.truncateAt) return end(response, 'fin')
     if (offset === fault.resetAt) return end(response, 'reset')
     if (offset === fault.stallAt) return (await closed) !== 'closed'
-    if (barrier?.atBytes === offset) {
+    if (barrier !== undefined && barrier.atBytes <= body.contentOffset + offset) {
       if ((await Promise.race([barrier.wait(), closed])) === 'closed') return false
       barrier = undefined
     }
     if (offset >= body.sizeBytes) return true
-    const nextStop = Math.min(...stops(fault).filter(stop => stop > offset), body.sizeBytes)
+    const ahead = stops(fault, body).filter(stop => stop > offset)
+    const nextStop = Math.min(...ahead, body.sizeBytes)
     const piece = body.read(offset, Math.min(pieceBytes, nextStop - offset))
     if (!(await write(response, piece, closed))) return false
     offset += piece.length
@@ -136,8 +137,9 @@ async function sendBody({ response, request, body, fault, closed }: Sending): Pr
   }
 }
 
-function stops(fault: Fault): number[] {
-  return [fault.truncateAt, fault.resetAt, fault.stallAt, fault.barrier?.atBytes].filter(
+function stops(fault: Fault, { contentOffset }: Body): number[] {
+  const barrierAt = fault.barrier === undefined ? undefined : fault.barrier.atBytes - contentOffset
+  return [fault.truncateAt, fault.resetAt, fault.stallAt, barrierAt].filter(
     stop => stop !== undefined,
   )
 }

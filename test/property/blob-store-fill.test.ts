@@ -14,12 +14,21 @@ const STEPS = 14
 
 type Step =
   | { readonly kind: 'append'; readonly bytes: number }
+  | { readonly kind: 'ahead'; readonly gap: number; readonly bytes: number }
   | { readonly kind: 'flush' | 'expect' | 'restart' | 'park' | 'discard' | 'kill' | 'reboot' }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({ kind: fc.constant('append' as const), bytes: fc.nat(400_000) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('ahead' as const),
+      gap: fc.nat(100_000),
+      bytes: fc.nat(400_000),
+    }),
   },
   {
     weight: 5,
@@ -59,20 +68,57 @@ t.test('R86: a fill resumes right bytes after any history, and ends in the right
       if (contiguousBytes < atLeastBytes || contiguousBytes > atMostBytes) {
         throw new Error(`${contiguousBytes} bytes, not ${atLeastBytes} to ${atMostBytes}`)
       }
-      const onDisk = await readFile(directory.partPath(DIGEST))
+      const file = await readFile(directory.partPath(DIGEST))
+      const onDisk = ahead.length === 0 ? file : file.subarray(0, contiguousBytes)
       if (!onDisk.equals(BLOB.subarray(0, contiguousBytes))) throw new Error('other bytes')
     }
 
     let appended = 0
+    /** First and end of what lies behind a gap. */
+    let ahead: { readonly first: number; readonly end: number }[] = []
+    /** What the sidecar says of a part with holes, at least; undefined while there are none. */
+    let sparse: number | undefined
     let recorded = false
     let durable = 0
+
+    function closeGap(at: number): void {
+      appended = at
+      const next = ahead.find(({ first }) => first === appended)
+      if (next === undefined) return
+      ahead = ahead.filter(each => each !== next)
+      closeGap(next.end)
+    }
+
+    function forgotten(bytes: number): void {
+      appended = bytes
+      ahead = []
+      sparse = undefined
+    }
+
     for (const next of steps) {
       switch (next.kind) {
         case 'append': {
-          const chunk = Buffer.from(BLOB.subarray(appended, appended + next.bytes))
+          const gapEnd = Math.min(BLOB.length, ...ahead.map(({ first }) => first))
+          const end = Math.min(gapEnd, appended + next.bytes)
+          const chunk = Buffer.from(BLOB.subarray(appended, end))
+          if (fill.appendedBytes !== appended) await fill.flush()
           await fill.append(chunk)
           chunk.fill(0)
-          appended += chunk.length
+          closeGap(end)
+          break
+        }
+        case 'ahead': {
+          await fill.flush()
+          const first = Math.max(appended, ...ahead.map(({ end }) => end)) + next.gap
+          const end = Math.min(BLOB.length, first + next.bytes)
+          if (end <= first) break
+          const chunk = Buffer.from(BLOB.subarray(first, end))
+          await fill.writeAhead(first, [chunk.subarray(0, 7), chunk.subarray(7)])
+          chunk.fill(0)
+          sparse ??= appended
+          recorded = true
+          ahead.push({ first, end })
+          closeGap(appended)
           break
         }
         case 'flush':
@@ -85,13 +131,14 @@ t.test('R86: a fill resumes right bytes after any history, and ends in the right
           break
         case 'restart':
           await fill.restart()
-          appended = 0
+          forgotten(0)
           recorded = false
           durable = 0
           break
         case 'park':
           await fill.park()
           fill = await open()
+          forgotten(appended)
           await checkPrefix(appended, appended)
           recorded = recorded || appended > 0
           durable = appended
@@ -99,23 +146,28 @@ t.test('R86: a fill resumes right bytes after any history, and ends in the right
         case 'discard':
           await fill.discard()
           fill = await open()
+          forgotten(0)
           await checkPrefix(0, 0)
-          appended = 0
           recorded = false
           durable = 0
           break
-        case 'kill':
+        case 'kill': {
           await fill.flush()
           fill = await open()
-          await checkPrefix(recorded ? appended : 0, recorded ? appended : 0)
+          const atLeast = sparse ?? appended
+          const atMost = appended
+          forgotten(appended)
+          await checkPrefix(recorded ? atLeast : 0, recorded ? atMost : 0)
           appended = fill.contiguousBytes
           recorded = appended > 0
           durable = Math.min(durable, appended)
           break
+        }
         case 'reboot':
           await fill.flush()
           boot += 1
           fill = await open()
+          forgotten(appended)
           await checkPrefix(durable, durable)
           appended = fill.contiguousBytes
           // The sidecar is of the boot before until it is written again.
@@ -128,7 +180,14 @@ t.test('R86: a fill resumes right bytes after any history, and ends in the right
         recorded = true
       }
     }
+    await fill.flush()
+    for (const { first } of [...ahead].sort((a, b) => a.first - b.first)) {
+      await fill.append(BLOB.subarray(appended, first))
+      await fill.flush()
+      closeGap(first)
+    }
     await fill.append(BLOB.subarray(appended))
+    await fill.flush()
     fill.verify(BLOB.length)
     await fill.commit('cached')
     const files = await directory.files()

@@ -4,6 +4,7 @@ import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { breakOff } from '../kit/over-tls.ts'
 import { APP, openUpload, turn, UPLOADS } from '../kit/open-upload.ts'
 
 const IDLE_MS = 60_000
@@ -72,7 +73,7 @@ t.test(
     }
     socket.write(`${head(['Content-Length: 100'])}0123456789`)
     await registry.received(id, 10)
-    socket.resetAndDestroy()
+    breakOff(socket)
     t.match(String(await over.promise), /the client left in the middle of the body/)
     const [line] = await untilCompleted(1)
     t.match(line, { outcome: 'aborted', status: 0, receivedBytes: 10, level: 'info' })

@@ -140,7 +140,7 @@ t.test(
 
 t.test('R11: content that needs credentials is private', async t => {
   const { app, registry } = createTestApp(t, {
-    access: { decide: () => ({ kind: 'allowed', anonymously: false }) },
+    access: { decide: () => ({ kind: 'allowed', anonymously: false }), classOf: () => 'anybody' },
   })
   const digest = registry.addManifest('docker.io/a/b', { bytes: BYTES, mediaType: MANIFEST })
   const answer = await app.inject({ url: `/v2/a/b/manifests/${digest}` })

@@ -179,6 +179,7 @@ t.test(
     const order: string[] = []
     const access = {
       deny: true,
+      classOf: () => 'anybody',
       decide(request: { resource: unknown }) {
         order.push(request.resource === 'unrouted' ? 'unrouted' : 'repository')
         return this.deny

@@ -90,6 +90,7 @@ t.test('R71: the catalog is paged, and only of what is here', async t => {
 t.test('R71: the catalog can be refused by the rules of access', async t => {
   const { app, registry } = createTestApp(t, {
     access: {
+      classOf: () => 'anybody',
       decide: ({ resource }) =>
         resource === 'catalog'
           ? { kind: 'denied', reason: 'sign in first' }

@@ -77,6 +77,7 @@ t.test(
   async t => {
     const asked: string[] = []
     const access: Access = {
+      classOf: () => 'anybody',
       decide({ resource, action }) {
         if (typeof resource === 'string') return { kind: 'denied', reason: 'no' }
         asked.push(`${action} ${repositoryKey(resource)}`)

@@ -1,10 +1,12 @@
 // Goal: a write that is not allowed is refused by the first thing that speaks against it, says which that was, and reads nothing.
 // Method: requests over real sockets of every loopback address, with the headers that proxies and browsers add.
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import type { Access } from '../../src/access/access.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createTestApp } from '../kit/http-app.ts'
+import { OVER_TLS, testCertificate } from '../kit/over-tls.ts'
 import { get } from '../kit/raw-client.ts'
 import { createSend, errorCodeOf } from '../kit/raw-push.ts'
 
@@ -79,7 +81,11 @@ function statusFrom(
   head: string,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: to, port, localAddress: from })
+    const { ca } = testCertificate()
+    const options = { host: to, port, localAddress: from }
+    const socket = OVER_TLS
+      ? connectTls({ ...options, ca, checkServerIdentity: () => undefined })
+      : connect(options)
     const pieces: Buffer[] = []
     socket.on('error', reject)
     socket.on('data', (piece: Buffer) => pieces.push(piece))
@@ -122,6 +128,7 @@ t.test(
   async t => {
     let denied = true
     const access: Access = {
+      classOf: () => 'anybody',
       decide: () =>
         denied ? { kind: 'denied', reason: 'ask' } : { kind: 'allowed', anonymously: false },
     }

@@ -225,6 +225,7 @@ t.test('R63: empty and tiny blobs are served; a range of an empty blob is 416', 
   const ranged = await empty.pull('bytes=0-')
   t.equal(ranged.statusCode, 416)
   t.equal(ranged.headers['content-range'], 'bytes */0')
+  await empty.registry.drained()
   t.equal(empty.registry.opened, empty.registry.closed)
   const tiny = withBlob(t, Buffer.from('{}'))
   t.equal((await tiny.pull()).body, '{}')
@@ -238,6 +239,7 @@ t.test(
     registry.pullBlob = async (...asked) => ({ ...(await pullBlob(...asked)), sizeBytes: 0 })
     const answer = await pull()
     t.equal(answer.statusCode, 503)
+    await registry.drained()
     t.equal(registry.opened, registry.closed)
   },
 )

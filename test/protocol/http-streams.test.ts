@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import type { ByteRange } from '../../src/oci/range.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { CONNECTED } from '../kit/over-tls.ts'
 import { get, sendRaw } from '../kit/raw-client.ts'
 import { readFromMemory } from '../kit/registry-double.ts'
 
@@ -54,6 +55,7 @@ t.test('R7, R47: eight megabytes arrive whole, with their length told before', a
     endpoint: 'blob',
     repository: 'docker.io/a/b',
   })
+  await registry.drained()
   t.same([registry.opened, registry.closed], [1, 1])
 })
 
@@ -120,7 +122,7 @@ t.test(
     const bytesMayCome = Promise.withResolvers<void>()
     registry.readBlob = async function* (bytes, range) {
       await bytesMayCome.promise
-      yield bytes.subarray(range.first, range.last + 1)
+      yield new Uint8Array(bytes.subarray(range.first, range.last + 1))
     }
     const { socket, until, ended } = await openSocket(url)
     socket.write(request(path, { Range: 'bytes=0-', Connection: 'close' }))
@@ -177,8 +179,8 @@ t.test(
     t.equal(signal.aborted, false)
     socket.destroy()
     t.match((await untilCompleted(1))[0], { outcome: 'aborted' })
-    t.equal(signal.aborted, true)
     await registry.drained()
+    t.equal(signal.aborted, true)
     t.same([registry.opened, registry.closed], [1, 1])
   },
 )
@@ -232,7 +234,7 @@ t.test(
 t.test('R193: for a reader that stops, no more than two chunks are held in memory', async t => {
   const { app, registry, listen } = createTestApp(t)
   const digest = registry.addBlob('docker.io/a/b', BYTES)
-  const server = new Promise<Socket>(resolve => app.server.once('connection', resolve))
+  const server = new Promise<Socket>(resolve => app.server.once(CONNECTED, resolve))
   const held: number[] = []
   registry.readBlob = async function* (bytes, range, signal) {
     const { writableLength } = await server

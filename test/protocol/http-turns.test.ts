@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import { drain } from '../../src/http/drain.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { CONNECTED } from '../kit/over-tls.ts'
 import { get } from '../kit/raw-client.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
@@ -177,7 +178,7 @@ t.test(
 t.test('a reader that takes nothing for minutes is cut', async t => {
   const { app, registry, listen, untilCompleted } = createTestApp(t)
   const digest = registry.addBlob('docker.io/a/b', Buffer.alloc(32 * 1024 * 1024))
-  const server = new Promise<Socket>(resolve => app.server.once('connection', resolve))
+  const server = new Promise<Socket>(resolve => app.server.once(CONNECTED, resolve))
   const { socket, ended } = await openSocket(await listen())
   socket.pause()
   socket.write(`GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { CONNECTED } from '../kit/over-tls.ts'
 import { get, type RawAnswer, sendRaw } from '../kit/raw-client.ts'
 
 function errorCode(answer: RawAnswer): string {
@@ -162,7 +163,7 @@ t.test(
     const { app, listen } = createTestApp(t)
     const url = await listen()
     for (const sent of ['GET /v2/ HT', '']) {
-      const opened = once(app.server, 'connection') as Promise<[Socket]>
+      const opened = once(app.server, CONNECTED) as Promise<[Socket]>
       const { socket, received, ended } = await openSocket(url)
       const [connection] = await opened
       if (sent !== '') {

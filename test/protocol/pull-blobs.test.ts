@@ -126,7 +126,8 @@ t.test('R62: HEAD on a cold blob downloads nothing, also where HEAD is refused',
 
 t.test('R62: HEAD on a cold blob whose manifest is here asks nobody', async t => {
   const image = makeImage({ seed: 'h', layers: [5_000] })
-  const { edge, stub, fetch } = await pairWith(t, { images: { v1: image } })
+  const entry = { prefetch: false }
+  const { edge, stub, fetch } = await pairWith(t, { images: { v1: image }, entry })
   await edge.get(`${MANIFESTS}/v1`)
   const layer = image.layers[0]?.digest ?? ''
   t.match((await fetch({}, { method: 'HEAD' }, layer)).headers, { 'content-length': '5000' })

@@ -13,7 +13,8 @@ const TAG = `${MANIFESTS}/v1`
 const DAY_MS = 86_400_000
 
 const started = (t: Parameters<typeof startPair>[0], entry: Record<string, unknown> = {}) =>
-  startPair(t, { images: { v1: first }, entry: { ttl: '5m', ...entry } })
+  // What nobody asks for stays away.
+  startPair(t, { images: { v1: first }, entry: { ttl: '5m', prefetch: false, ...entry } })
 
 /** As a client does, so that the edge can deliver all of it later. */
 async function pull(edge: TestEdge, image: Image, reference = 'v1'): Promise<void> {
@@ -207,7 +208,8 @@ t.test(
       t.match(refused.body.toString(), /configured offline, and not everything/)
     }
     await without.edge.settle(without.edge.stop())
-    const online = await startPair(t, { entry: { url: stub.url }, edge: { directory } })
+    const entry = { url: stub.url, prefetch: false }
+    const online = await startPair(t, { entry, edge: { directory } })
     await online.edge.get(`${BLOBS}/${first.layers[0]?.digest}`)
     await online.edge.untilLogged('fill ended')
     await online.edge.settle(online.edge.stop())
@@ -222,7 +224,7 @@ t.test(
 
 t.test('R91: offline, an index is served when one of its platforms is whole', async t => {
   const index = makeIndex([first, second])
-  const { edge } = await startPair(t, { images: { v1: index } })
+  const { edge } = await startPair(t, { images: { v1: index }, entry: { prefetch: false } })
   await edge.get(TAG)
   await pull(edge, second, second.manifest.digest)
   await edge.settle(edge.stop())

@@ -1,7 +1,6 @@
 // Goal: blobs that clients push are kept, once, under the repositories that they were pushed to, whatever becomes of connections,
 // and processes meanwhile. Method: the whole edge in process over its real store and catalog, and a raw client.
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -9,6 +8,7 @@ import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { patternBlob } from '../kit/content.ts'
 import { beginUpload, filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
+import { breakOff, openConnection } from '../kit/over-tls.ts'
 import { sendRaw } from '../kit/raw-client.ts'
 import { errorCodeOf, locationOf, withDigest } from '../kit/raw-push.ts'
 
@@ -29,9 +29,8 @@ async function ownDirectory(t: Test): Promise<string> {
 
 /** Sends a part of what its Content-Length promises, and leaves the connection open. */
 async function sendPart(edge: TestEdge, location: string, part: Buffer, lengthBytes: number) {
-  const { hostname, port, host } = new URL(edge.url)
-  const socket = connect({ host: hostname, port: Number(port) })
-  socket.on('error', () => {})
+  const { host } = new URL(edge.url)
+  const socket = await openConnection(edge.url)
   const head = `PATCH ${location} HTTP/1.1\r\nhost: ${host}\r\ncontent-length: ${lengthBytes}\r\n\r\n`
   socket.write(Buffer.concat([Buffer.from(head), part]))
   // Asked until all of it has come through the kernel.
@@ -103,7 +102,7 @@ t.test('R110: a client that came back is not kept waiting by its own lost connec
   const done = await edge.send('PUT', withDigest(location, big.digest), { headers, body })
   t.equal(done.status, 201)
   t.equal(Buffer.compare((await blobOf(edge, big.digest)).body, big.bytes()), 0)
-  lost.resetAndDestroy()
+  breakOff(lost)
 })
 
 t.test(

@@ -84,7 +84,7 @@ t.test('R188: so is an upstream that a client names, unless it is public', async
     const error = await failureOf(upstream.getManifest(NAME, LATEST))
     t.equal(error.failure, 'refused', host)
   }
-  t.same(asked, ['evil.example'], 'what is an address is never looked up')
+  t.same(new Set(asked), new Set(['evil.example']), 'what is an address is never looked up')
 })
 
 t.test('R188: a redirect to a name is judged by all addresses of that name', async t => {

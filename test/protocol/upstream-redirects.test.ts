@@ -61,6 +61,60 @@ t.test('R145: Range and If-Range go along', async t => {
   t.equal((await readAll(blob.body)).length, 10)
 })
 
+t.test(
+  'R146: more of a blob is asked of where the redirect led, without the credentials',
+  async t => {
+    const { storage, server } = await redirecting(t, url => `${url}/blob?X-Amz-Signature=canary`)
+    const options = { credentials: BASIC, realms: [storage.host] }
+    const { upstream, events } = openUpstream(t, server.url, options)
+    const { place, body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+    await readAll(body)
+    t.same(place, { host: storage.host })
+    if (place === undefined) return
+    const asked = server.received.length
+    const request = { offset: 4, validator: '"e"', place }
+    const more = await upstream.getBlob(NAME, BLOB.digest, request)
+    t.equal((await readAll(more.body)).length, 10)
+    t.equal(server.received.length, asked, 'the registry was not asked')
+    t.match(storage.received[1], {
+      target: '/blob?X-Amz-Signature=canary',
+      headers: { range: 'bytes=4-', 'if-range': '"e"' },
+    })
+    t.equal(storage.received[1]?.headers.authorization, undefined)
+    const other = bytesContent(Buffer.from('other bytes')).digest
+    await readAll((await upstream.getBlob(NAME, other, { offset: 0, place })).body)
+    t.equal(server.received.length, asked + 1, 'a place is of one blob')
+    t.notMatch(JSON.stringify(events), /canary/)
+  },
+)
+
+t.test(
+  'R146: a place that refuses or is gone costs a question at the registry, no more',
+  async t => {
+    for (const refusal of [401, 403, 404, 410, 500]) {
+      let isOver = false
+      const storage = await startScript(t, ({ target }) => {
+        if (!isOver || target === '/2') return { body: 'some bytes' }
+        return { status: refusal, body: 'no' }
+      })
+      let redirects = 0
+      const server = await startScript(t, () => {
+        redirects += 1
+        return { status: 307, headers: { location: `${storage.url}/${redirects}` } }
+      })
+      const { upstream } = openUpstream(t, server.url, { realms: [storage.host] })
+      const { place, body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+      await readAll(body)
+      if (place === undefined) throw new Error('a redirect leads to a place')
+      isOver = true
+      const more = await upstream.getBlob(NAME, BLOB.digest, { offset: 0, place })
+      t.equal((await readAll(more.body)).length, 10, `${refusal}`)
+      t.equal(redirects, 2)
+      t.ok(more.place !== undefined && more.place !== place, 'and there is a new place')
+    }
+  },
+)
+
 t.test('R145: on the same host the credentials stay', async t => {
   const { server } = await redirecting(t, () => '/elsewhere')
   const { upstream } = openUpstream(t, server.url, { credentials: BASIC })

@@ -57,14 +57,14 @@ export function answerInTurn({ repository, head, coming, readers, note }: InTurn
   return {
     ...head,
     file: undefined,
-    read: (range, signal) =>
+    read: (range, signal, from) =>
       tellingEach(
         repository,
         'BLOB_UNKNOWN',
         (async function* () {
           const there = await unlessAborted(coming, signal)
           if (there.sizeBytes !== head.sizeBytes) throw otherLength(there, head)
-          yield* there.read(range, signal)
+          yield* there.read(range, signal, from)
         })(),
       ),
     giveBack: chunk => readers.giveBack(chunk),

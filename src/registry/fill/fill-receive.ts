@@ -15,36 +15,48 @@ export interface ReceiveContext {
   readonly progress: FillProgress
   /** Makes sure of room: for a blob of this length, or, when nobody knows it, for a little more. @throws StoreError full */
   readonly reserve: (sizeBytes: number | undefined) => Promise<void>
-  readonly handle: SharedHandle | undefined
+  readonly handle: () => SharedHandle | undefined
   readonly signal: AbortSignal
   /** Told once the length is known and agreed on. */
   readonly sized: (sizeBytes: number) => void
 }
 
 /**
- * Appends the answer's body. Returns the blob's length when all of it is on disk.
- * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or what is on disk;
- *   StoreError full, io
+ * Agrees on the blob's length with an answer, tells the readers, and makes sure of room. Undefined: nobody has said it.
+ * @throws UpstreamError invalid when the answer contradicts the manifest, an earlier answer or what was asked; StoreError full, io
  */
-export async function receive(
+export async function agree(
   file: FillFile,
-  answer: UpstreamBlob,
+  answer: Omit<UpstreamBlob, 'body'>,
   context: ReceiveContext,
-): Promise<number> {
+): Promise<number | undefined> {
   const { progress } = context
-  const expectedBytes = agreedSize(file, answer, context)
+  const sizeBytes = agreedSize(file, answer, context)
   if (answer.offset !== 0 && answer.offset !== file.contiguousBytes) {
     throw new UpstreamError(
       'invalid',
       `the upstream resumed at ${answer.offset}, not at ${file.contiguousBytes}`,
     )
   }
-  if (expectedBytes !== undefined) {
-    await file.expect({ sizeBytes: expectedBytes, validator: answer.validator })
-    progress.sized(expectedBytes)
-    context.sized(expectedBytes)
+  if (sizeBytes !== undefined) {
+    progress.sized(sizeBytes)
+    context.sized(sizeBytes)
   }
-  await context.reserve(expectedBytes)
+  await context.reserve(sizeBytes)
+  return sizeBytes
+}
+
+/**
+ * Appends the answer's body, after agree. Returns the blob's length when all of it is on disk.
+ * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or what is on disk;
+ *   StoreError full, io
+ */
+export async function receive(
+  file: FillFile,
+  answer: UpstreamBlob,
+  context: ReceiveContext & { readonly expectedBytes: number | undefined },
+): Promise<number> {
+  const { progress, expectedBytes } = context
   try {
     await append(file, answer, {
       ...context,
@@ -69,7 +81,7 @@ export async function receive(
 /** The manifest's word and the upstream's must be one; a part longer than that belongs to some other story. */
 function agreedSize(
   file: FillFile,
-  answer: UpstreamBlob,
+  answer: Omit<UpstreamBlob, 'body'>,
   context: ReceiveContext,
 ): number | undefined {
   const { declaredBytes } = context.task
@@ -111,7 +123,7 @@ async function append(
   for await (const chunk of answer.body) {
     context.signal.throwIfAborted()
     const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
-    if (overlap > 0) await compare(context.handle, chunk.subarray(0, overlap), position)
+    if (overlap > 0) await compare(context.handle(), chunk.subarray(0, overlap), position)
     position += chunk.length
     if (position > context.limitBytes) {
       throw new UpstreamError(

@@ -54,7 +54,8 @@ export class Attempts {
   }
 }
 
-function canResume(error: unknown): boolean {
+/** May another attempt mend it? */
+export function canResume(error: unknown): boolean {
   return (
     error instanceof UpstreamError &&
     (error.failure === 'unavailable' || error.failure === 'rate-limited')

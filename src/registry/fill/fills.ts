@@ -1,15 +1,18 @@
 // The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them ended on a stop.
 import type { Digest } from '../../oci/digest.ts'
 import { Fill, type FillDeps, type FillTask } from './fill.ts'
+import { repositoryKey } from '../../oci/reference.ts'
+import { createFillShare, type FillShare } from './fill-share.ts'
 import type { Namespace } from '../namespaces.ts'
-import { Slots } from './slots.ts'
+import { unaskedIn } from './unasked.ts'
 
 export class Fills {
   readonly #deps: FillDeps
   readonly #running = new Map<Digest, { fill: Fill; ended: Promise<unknown> }>()
-  /** A namespace that was configured anew begins with its own number of places. */
-  readonly #slots = new WeakMap<Namespace, Slots>()
+  /** A namespace that was configured anew begins with its own places. */
+  readonly #shares = new WeakMap<Namespace, FillShare>()
   #stopped: Error | undefined
+  #whenEnded: (namespace: Namespace) => void = () => {}
 
   constructor(deps: FillDeps) {
     this.#deps = deps
@@ -23,14 +26,41 @@ export class Fills {
     return this.#running.size
   }
 
-  /** Joins the fill of this digest or starts one. The caller has made sure that the repository may read it. */
+  /**
+   * Joins the fill of this digest or starts one. The caller has made sure that the repository may read it. A fill that is given up
+   * comes back as well, to be waited for.
+   */
   start(task: FillTask): { fill: Fill; joined: boolean } {
     const running = this.find(task.digest)
+    if (running?.unasked?.isGivenUp === false) {
+      running.unasked.keep()
+      running.unasked = undefined
+      return { fill: running, joined: false }
+    }
     if (running !== undefined) return { fill: running, joined: true }
     const fill = new Fill(this.#deps, task)
     if (this.#stopped !== undefined) fill.stop(this.#stopped)
-    this.#running.set(task.digest, { fill, ended: this.#run(fill) })
+    this.#begin(fill)
     return { fill, joined: false }
+  }
+
+  /**
+   * Starts a fill that nobody has asked for yet, in a place that nobody needs; see Unasked. It gives way to whoever waits for a place,
+   * and is like any other once somebody asks by `start`. Undefined when the blob is on its way already, or there is no place.
+   */
+  startUnasked(task: FillTask): Fill | undefined {
+    if (this.#stopped !== undefined || this.find(task.digest) !== undefined) return undefined
+    const fill = new Fill(this.#deps, task)
+    const { slots } = this.#shareOf(task.namespace)
+    fill.unasked = unaskedIn(slots, repositoryKey(task.repository), reason => fill.stop(reason))
+    if (fill.unasked === undefined) return undefined
+    this.#begin(fill)
+    return fill
+  }
+
+  /** `listener` is told after each fill that its place is free. The last one given counts. */
+  whenEnded(listener: (namespace: Namespace) => void): void {
+    this.#whenEnded = listener
   }
 
   /** Parks every running fill and waits until their files are closed. Later fills end at once. */
@@ -40,15 +70,23 @@ export class Fills {
     await Promise.all([...this.#running.values()].map(({ ended }) => ended))
   }
 
-  async #run(fill: Fill): Promise<void> {
-    const { namespace } = fill.task
-    let slots = this.#slots.get(namespace)
-    if (slots === undefined) {
-      slots = new Slots(namespace.fillsAtOnce, this.#deps.clock)
-      this.#slots.set(namespace, slots)
+  #begin(fill: Fill): void {
+    this.#running.set(fill.task.digest, { fill, ended: this.#run(fill) })
+  }
+
+  #shareOf(namespace: Namespace): FillShare {
+    let share = this.#shares.get(namespace)
+    if (share === undefined) {
+      share = createFillShare(namespace, this.#deps.clock)
+      this.#shares.set(namespace, share)
     }
-    await fill.run(slots)
+    return share
+  }
+
+  async #run(fill: Fill): Promise<void> {
+    await fill.run(this.#shareOf(fill.task.namespace))
     this.#running.delete(fill.task.digest)
     fill.ended()
+    this.#whenEnded(fill.task.namespace)
   }
 }

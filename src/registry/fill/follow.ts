@@ -19,15 +19,18 @@ export interface PositionalReader {
   read(buffer: Uint8Array, position: number): Promise<number>
 }
 
-/** The bytes of `range` of a whole blob. */
+/** The bytes of `range` of a whole blob, from `from` on. */
 export async function* readWhole(
   handle: PositionalReader,
   range: ByteRange,
-  readers: Readers,
+  {
+    readers,
+    from = range.first,
+  }: { readonly readers: Readers; readonly from?: number | undefined },
 ): AsyncGenerator<Uint8Array> {
   readers.enter()
   try {
-    let position = range.first
+    let position = from
     while (position <= range.last) {
       const chunk = await readChunk(handle, readers, {
         position,
@@ -48,39 +51,76 @@ export interface FollowContext {
   readonly readers: Readers
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** The first byte that the client does not have yet. Default: the range's. */
+  readonly from?: number | undefined
+}
+
+/** How the bytes from a position on come to a reader. */
+type Coming =
+  /** They are in the file, up to `end`. */
+  | { readonly kind: 'file'; readonly end: number }
+  /** The fill would need long to come there. */
+  | { readonly kind: 'far ahead' }
+  /** There will be no file. */
+  | { readonly kind: 'uncached' }
+
+/** Waits until it is known how the next bytes come. @throws what the fill failed with; the signal's reason */
+async function nextBytes(
+  position: number,
+  range: ByteRange,
+  context: Omit<FollowContext, 'readers'> & { readonly mayAskAhead: boolean },
+): Promise<Coming> {
+  const { fill, handle, signal, mayAskAhead } = context
+  const { progress } = fill
+  for (;;) {
+    signal.throwIfAborted()
+    const seen = progress.changes
+    const end = Math.min(progress.readableBytes, range.last + 1)
+    if (handle !== undefined && position < end) return { kind: 'file', end }
+    if (progress.state === 'failed') throw progress.error
+    if (progress.state === 'uncached') return { kind: 'uncached' }
+    if (mayAskAhead && (await isFarAhead(position, range, context))) return { kind: 'far ahead' }
+    await progress.changed(seen, signal)
+  }
+}
+
+/** For BlobFile.until: how far the file may be sent, and undefined when `follow` has to go on from `position`. @throws as follow */
+export async function sendableUntil(
+  position: number,
+  last: number,
+  context: Omit<FollowContext, 'readers'>,
+): Promise<number | undefined> {
+  const range = { first: position, last }
+  const coming = await nextBytes(position, range, { ...context, mayAskAhead: true })
+  return coming.kind === 'file' ? coming.end : undefined
 }
 
 /**
- * The bytes of `range` behind a fill. Throws what the fill failed with; the bytes yielded so far must then not be taken for the
- * blob.
+ * The bytes of `range` behind a fill, from `from` on. Throws what the fill failed with; the bytes yielded so far must then not be taken
+ * for the blob.
  */
 export async function* follow(
   range: ByteRange,
   context: FollowContext,
 ): AsyncGenerator<Uint8Array> {
-  const { fill, handle, readers, signal } = context
-  const { progress } = fill
+  const { handle, readers, signal } = context
   readers.enter()
   try {
-    let position = range.first
+    let position = context.from ?? range.first
     let mayAskAhead = true
     while (position <= range.last) {
-      signal.throwIfAborted()
-      const seen = progress.changes
-      const readable = Math.min(progress.readableBytes, range.last + 1)
-      if (handle !== undefined && position < readable) {
+      const coming = await nextBytes(position, range, { ...context, mayAskAhead })
+      if (coming.kind === 'file' && handle !== undefined) {
         const chunk = await readChunk(handle, readers, {
           position,
-          lengthBytes: Math.min(readers.chunkBytes, readable - position),
+          lengthBytes: Math.min(readers.chunkBytes, coming.end - position),
         })
         position += chunk.length
         yield chunk
-      } else if (progress.state === 'failed') {
-        throw progress.error
-      } else if (progress.state === 'uncached') {
+      } else if (coming.kind === 'uncached') {
         yield* passOn({ first: range.first, last: range.last }, { ...context, position })
         return
-      } else if (mayAskAhead && (await isFarAhead(position, range, context))) {
+      } else {
         const last = Math.min(range.last, position + AHEAD_BYTES - 1)
         try {
           for await (const chunk of passOn({ first: position, last }, { ...context, position })) {
@@ -93,8 +133,6 @@ export async function* follow(
           // The fill goes on, and comes here in the end.
           mayAskAhead = false
         }
-      } else {
-        await progress.changed(seen, signal)
       }
     }
   } finally {
@@ -106,7 +144,7 @@ export async function* follow(
 async function isFarAhead(
   position: number,
   range: ByteRange,
-  context: FollowContext,
+  context: Pick<FollowContext, 'fill' | 'clock' | 'signal'>,
 ): Promise<boolean> {
   const { fill, clock, signal } = context
   // The blob's end waits for the digest, not for the download; and whoever reads from the start follows.

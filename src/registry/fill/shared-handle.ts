@@ -10,8 +10,8 @@ export class SharedHandle {
     this.#handle = handle
   }
 
-  get file(): string | undefined {
-    return this.#handle.file
+  get descriptor(): number | undefined {
+    return this.#handle.descriptor
   }
 
   read(buffer: Uint8Array, position: number): Promise<number> {

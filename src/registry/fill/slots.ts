@@ -1,5 +1,6 @@
 // A bounded number of places for work on one upstream, and a bounded queue before them: the smallest goes first, so that
-// configs and small blobs never wait behind a gigabyte, and who has waited long has a turn of its own.
+// configs and small blobs never wait behind a gigabyte, and who has waited long has a turn of its own. Places that nobody needs are
+// lent to work that nobody waits for, and called back as soon as somebody does.
 import type { Clock } from '../ports/clock.ts'
 
 /** Beyond this a site asks for more than its link can bring; the client is told to come back. */
@@ -29,12 +30,20 @@ interface Waiting {
   readonly enter: () => void
 }
 
+/** A place that is lent. */
+export interface Loan {
+  /** Somebody waits for the work now, or it has ended: it is not called back any more. No effect the second time. */
+  keep(): void
+}
+
 export class Slots {
   readonly #atOnce: number
   readonly #clock: Clock
   #taken = 0
   /** In the order of their coming. */
   readonly #queue: Waiting[] = []
+  /** In the order of their beginning. */
+  readonly #loans = new Set<{ readonly giveBack: () => void; readonly group: string | undefined }>()
   #isTurnOfAge = true
 
   constructor(atOnce: number, clock: Clock) {
@@ -49,10 +58,11 @@ export class Slots {
 
   /**
    * Waits for a place, as long as it takes: every place comes back, as whoever has one is bounded in time. `sizeBytes` orders the
-   * queue; equal sizes keep their order.
+   * queue; equal sizes keep their order. Calls back the youngest place that is lent, but none of the same `group`: whoever pulls an image
+   * needs what is fetched ahead of it as well, and to begin that again would cost more than its place brings.
    * @throws QueueError when too many wait; the signal's reason
    */
-  async take(sizeBytes: number, signal: AbortSignal): Promise<void> {
+  async take(sizeBytes: number, signal: AbortSignal, group?: string): Promise<void> {
     signal.throwIfAborted()
     if (!this.areTaken) {
       this.#taken += 1
@@ -71,14 +81,36 @@ export class Slots {
       const waiting = { sizeBytes, sinceMs: this.#clock.monotonicMs(), enter }
       this.#queue.push(waiting)
       signal.addEventListener('abort', leave, { once: true })
+      this.#callBack(group)
     })
   }
 
-  /** MUST be called once per take that returned. */
+  /**
+   * A place that nobody needs now; undefined when there is none. `giveBack` is called at most once, when somebody waits for it: the
+   * work MUST then end soon, and give the place back by `give` as ever.
+   */
+  borrow(giveBack: () => void, group?: string): Loan | undefined {
+    if (this.areTaken) return undefined
+    this.#taken += 1
+    const loan = { giveBack, group }
+    this.#loans.add(loan)
+    return { keep: () => void this.#loans.delete(loan) }
+  }
+
+  /** MUST be called once per take that returned, and per loan. */
   give(): void {
     const next = this.#next()
     if (next === undefined) this.#taken -= 1
     else next.enter()
+  }
+
+  #callBack(group: string | undefined): void {
+    const youngest = [...this.#loans].findLast(
+      loan => loan.group === undefined || loan.group !== group,
+    )
+    if (youngest === undefined) return
+    this.#loans.delete(youngest)
+    youngest.giveBack()
   }
 
   /**

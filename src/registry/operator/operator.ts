@@ -18,7 +18,7 @@ import {
   retryAllQueued,
   retryQueued,
 } from './queue.ts'
-import { describeStatus, type Status } from './status.ts'
+import { describeStatus, type Sending, type Status } from './status.ts'
 import { type WarmEvent, warmImage, type WarmRequest } from './warm-image.ts'
 import { explainImage, type Explanation } from './why-image.ts'
 
@@ -35,6 +35,7 @@ export interface OperatorDeps {
   /** Most that cached content may take, in bytes; Infinity when only the disk limits. */
   readonly maxStorageBytes: number
   readonly version: string
+  readonly sending: Sending
   /** Counted since the start: bytes that clients got from here, and those that upstreams gave. */
   readonly traffic: () => Promise<Traffic>
 }

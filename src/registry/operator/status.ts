@@ -3,8 +3,12 @@ import type { CatalogTotals, OutboxTotals } from '../ports/catalog.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import type { OperatorDeps, Traffic } from './operator.ts'
 
+/** How large blobs go to clients: by the kernel, straight from their file, or through this process. */
+export type Sending = 'sendfile' | 'plain'
+
 export interface Status {
   readonly version: string
+  readonly sending: Sending
   readonly content: CatalogTotals
   readonly storage: {
     readonly freeBytes: number
@@ -39,6 +43,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const limit = Number.isFinite(maxStorageBytes) ? { maxBytes: maxStorageBytes } : {}
   return {
     version: deps.version,
+    sending: deps.sending,
     content,
     storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, ...limit },
     traffic,

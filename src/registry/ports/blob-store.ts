@@ -39,18 +39,19 @@ export interface StoredBlob {
 /** An open file that is read by position; many readers may share it. MUST be closed once. */
 export interface ReadHandle {
   /**
-   * The path, for whoever can send a file without reading it. It may have been renamed or unlinked since. Undefined when the
-   * bytes are not in a file.
+   * The file's descriptor, for whoever can send a file without reading it: valid until `close`, in every thread of this process.
+   * Only for reading by position, and never to be closed. Undefined when the bytes are not in a file.
    */
-  readonly file: string | undefined
+  readonly descriptor: number | undefined
   /** Fills `buffer` from `position` on; returns how many bytes were there, fewer only at the end. @throws StoreError io */
   read(buffer: Uint8Array, position: number): Promise<number>
   close(): Promise<void>
 }
 
 /**
- * A blob on its way in: one file that only grows, hashed as it grows. One writer; any number of readers below
- * `contiguousBytes`. Calls of the writer MUST NOT overlap. After commit, park or discard only `read` handles live on.
+ * A blob on its way in: one file that grows, hashed as it grows. One writer; any number of readers below `contiguousBytes`. Calls of
+ * the writer MUST NOT overlap, but for those that say so: writeAhead may run beside others of its kind and beside append. After commit,
+ * park or discard only `read` handles live on.
  */
 export interface FillFile {
   readonly digest: Digest
@@ -59,9 +60,19 @@ export interface FillFile {
    * process left, this is the length of that part, already hashed again.
    */
   readonly contiguousBytes: number
+  /**
+   * Where append puts its chunk: at least `contiguousBytes`. Also rises by itself, in a later turn of the event loop, while what was
+   * written ahead is hashed, but never to a place that a writer still has bytes for.
+   */
+  readonly appendedBytes: number
+  /** On disk beyond `appendedBytes`, in one piece or several. */
+  readonly aheadBytes: number
   /** What the sidecar of an earlier attempt said, else undefined. */
   readonly expected: FillExpectation | undefined
-  /** Writes down what the upstream said, so that a later process can resume; a disk that cannot costs that, not the fill. */
+  /**
+   * Writes down what the upstream said, so that a later process can resume; a disk that cannot costs that, not the fill. May run beside
+   * append and writeAhead.
+   */
   expect(expectation: FillExpectation): Promise<void>
   /**
    * Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept once this has resolved. For a fill
@@ -70,7 +81,19 @@ export interface FillFile {
    * and discard are of use. @throws StoreError full, io
    */
   append(chunk: Uint8Array): Promise<void>
-  /** Resolves when everything appended is on disk: `contiguousBytes` is then all there is. @throws StoreError full, io */
+  /**
+   * Writes `chunks`, one behind the other, from `position` on, at or beyond `appendedBytes` and where nothing was written yet.
+   * Resolves when they are on disk; they are not changed and not kept. Once everything before them is there they are hashed and count
+   * as appended, and `grown` is called as ever. A part that is opened again begins with at most what was contiguous.
+   * @throws StoreError full, io, also of an earlier write
+   */
+  writeAhead(position: number, chunks: readonly Uint8Array[]): Promise<void>
+  /** Forgets what lies ahead, so that append may bring it again. MUST NOT overlap with writeAhead. @throws StoreError full, io */
+  forgetAhead(): Promise<void>
+  /**
+   * Resolves when everything appended is on disk, and hashed as far as it goes without a gap: `contiguousBytes` is then all there is
+   * without one. @throws StoreError full, io
+   */
   flush(): Promise<void>
   /** Back to nothing: the upstream could not resume, or the part was wrong. */
   restart(): Promise<void>
@@ -165,6 +188,8 @@ export interface BlobStore {
    * each time `contiguousBytes` has risen; it MUST NOT throw. @throws StoreError busy while another is open; full, io
    */
   openFill(digest: Digest, grown?: () => void): Promise<FillFile>
+  /** Is there anything that openFill would resume? Known without looking at the disk; true when in doubt. */
+  mayResume(digest: Digest): boolean
   /** Parts that an earlier process left: what may be resumed. */
   listParts(): Promise<readonly Digest[]>
   /**

@@ -53,6 +53,17 @@ export type EngineEvent =
       readonly hint: string | undefined
     }
   | {
+      /**
+       * Of a blob that is fetched before anybody asks for it. `started`; `used`: the client came; `cancelled`: nobody came while it was on
+       * its way; `unused`: nor after it was here.
+       */
+      readonly kind: 'prefetch'
+      readonly registry: RegistryHost
+      readonly step: 'started' | 'used' | 'cancelled' | 'unused'
+      /** Of it here by then. */
+      readonly bytes: number
+    }
+  | {
       readonly kind: 'storage failed'
       readonly failure: StoreFailure
       readonly reason: string

@@ -91,6 +91,16 @@ export interface BlobRequest {
   readonly lastByte?: number
   /** ETag of the answer that gave the first part; sent as If-Range. */
   readonly validator?: string
+  /**
+   * Where an earlier answer for this blob came from: asked at once, without the way through the registry. What refuses or fails there MUST
+   * be asked of the registry, within this call (R146).
+   */
+  readonly place?: BlobPlace
+}
+
+/** A host that the registry led to, for more of the same blob. The URL, which may be signed, stays with the upstream (R195). */
+export interface BlobPlace {
+  readonly host: string
 }
 
 export interface UpstreamBlob {
@@ -98,7 +108,11 @@ export interface UpstreamBlob {
   readonly offset: number
   /** Length of the whole blob, from Content-Length or Content-Range; undefined when the upstream did not say. */
   readonly totalBytes: number | undefined
+  /** The last byte that `body` gives, when the upstream answered with a part: at most the one asked for. Undefined: it is the whole. */
+  readonly lastByte?: number
   readonly validator: string | undefined
+  /** Where it came from, when that was not the registry's own host. */
+  readonly place?: BlobPlace
   /**
    * The bytes from `offset`, in fresh buffers that the reader owns. MUST be read to its end or destroyed by breaking out of the loop,
    * which closes the connection. Throws UpstreamError: `unavailable` when cut or stalled. MUST end normally only when as many bytes came

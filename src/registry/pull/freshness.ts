@@ -1,9 +1,13 @@
 // When may a tag's known answer be given? The rule of docs/configuration.md, as a function of time alone.
 import picomatch from 'picomatch'
 import type { Repository, Tag } from '../../oci/reference.ts'
+import type { Repeatable } from '../answers.ts'
 
 /** After its freshness an answer is still given at once, while one HEAD runs, for as long again but at most this. */
 const LONGEST_GRACE_MS = 60_000
+
+/** Whether all of an image is here is looked at again so often where nobody can be asked for the rest: files may go by any hand. */
+const LOOKED_AT_MS = 60_000
 
 export interface TagRule {
   /** Glob over the repository's name inside its registry. */
@@ -33,7 +37,28 @@ export function freshnessOf(checkedAtMs: number, ttlMs: number, nowMs: number): 
   // A clock that was set back makes ages negative: checked in the future is not known to be fresh.
   if (ageMs < 0) return 'expired'
   if (ageMs < ttlMs) return 'fresh'
-  return ageMs < ttlMs + Math.min(ttlMs, LONGEST_GRACE_MS) ? 'grace' : 'expired'
+  return ageMs < ttlMs + graceMs(ttlMs) ? 'grace' : 'expired'
+}
+
+/** The same, said beforehand. */
+export function freshFrom(checkedAtMs: number, ttlMs: number): Repeatable {
+  const untilMs = checkedAtMs + ttlMs
+  return { sinceMs: checkedAtMs, untilMs, graceUntilMs: untilMs + graceMs(ttlMs) }
+}
+
+/** Of what no time makes old. `sinceMs`: when a tag was confirmed. */
+export function alwaysFrom(sinceMs = 0): Repeatable {
+  return { sinceMs, untilMs: Number.POSITIVE_INFINITY, graceUntilMs: Number.POSITIVE_INFINITY }
+}
+
+/** Of what was given because all of it was found here at `nowMs`. */
+export function whileWholeFrom(sinceMs: number, nowMs: number): Repeatable {
+  const untilMs = nowMs + LOOKED_AT_MS
+  return { sinceMs, untilMs, graceUntilMs: untilMs }
+}
+
+function graceMs(ttlMs: number): number {
+  return Math.min(ttlMs, LONGEST_GRACE_MS)
 }
 
 /** May an answer of this age stand in for an upstream that failed? */

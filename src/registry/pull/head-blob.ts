@@ -3,8 +3,15 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobHead } from '../answers.ts'
-import { askedFor, isForwarding, isPushing, orAbsent } from '../push/head-before-push.ts'
+import {
+  type Asker,
+  askedFor,
+  isForwarding,
+  isPushing,
+  orAbsent,
+} from '../push/head-before-push.ts'
 import type { Namespace } from '../namespaces.ts'
+import { alwaysFrom } from './freshness.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './pull-blob.ts'
 import { telling } from '../upstream-failure.ts'
@@ -17,6 +24,16 @@ export async function headBlob(
   { mayPush }: { mayPush?: boolean | undefined } = {},
 ): Promise<BlobHead> {
   const asker = { policies: deps.policies, mayPush }
+  const head = await find(deps, repository, { digest, asker })
+  // What is not pushed because it is said to be here has to be here.
+  return isPushing(asker, repository) ? { ...head, repeatable: undefined } : head
+}
+
+function find(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, asker }: { digest: Digest; asker: Asker },
+): Promise<BlobHead> {
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     const here = await headHere(deps, repository, { digest, isLocal: namespace === undefined })
@@ -42,7 +59,12 @@ async function headHere(
   const isMember = await catalog.isMember(repository, digest)
   const stored = isMember ? await store.find(digest) : undefined
   if (stored === undefined) return undefined
-  return { digest, sizeBytes: stored.sizeBytes, source: isLocal ? 'local' : 'hit' }
+  return {
+    digest,
+    sizeBytes: stored.sizeBytes,
+    source: isLocal ? 'local' : 'hit',
+    repeatable: alwaysFrom(),
+  }
 }
 
 /** A manifest of this repository says how large it is: whoever reads it next is given it from the upstream. */

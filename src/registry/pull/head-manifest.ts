@@ -16,6 +16,7 @@ import {
   type ManifestContext,
   type ManifestDeps,
   offline,
+  repeatableHere,
   resolving,
   tagStory,
   withoutBytes,
@@ -28,6 +29,18 @@ import { telling } from '../upstream-failure.ts'
 
 /** @throws RegistryError */
 export async function headManifest(
+  deps: ManifestDeps,
+  repository: Repository,
+  request: ManifestRequest,
+): Promise<ManifestAnswer> {
+  const head = await find(deps, repository, request)
+  // What is not pushed because it is said to be here has to be here.
+  return isPushing({ ...deps, mayPush: request.mayPush }, repository)
+    ? { ...head, repeatable: undefined }
+    : head
+}
+
+function find(
   deps: ManifestDeps,
   repository: Repository,
   request: ManifestRequest,
@@ -135,6 +148,7 @@ async function headHere(
     source: 'hit',
     ageMs: undefined,
     warnings: [],
+    repeatable: failure === undefined ? repeatableHere(context) : undefined,
   }
 }
 

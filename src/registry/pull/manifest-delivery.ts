@@ -3,8 +3,9 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import type { ManifestAnswer, Source } from '../answers.ts'
+import type { ManifestAnswer, Repeatable, Source } from '../answers.ts'
 import { isComplete } from '../completeness.ts'
+import { alwaysFrom, whileWholeFrom } from './freshness.ts'
 import type { ManifestContent, ManifestContents } from './manifest-content.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { NegativeCache } from '../negative-cache.ts'
@@ -12,6 +13,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, ManifestFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
+import type { Prefetch } from './prefetch.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import type { TagResolver } from './resolve-tag.ts'
 import { isOnlyKnown, type ResolvedTag } from './resolved-tag.ts'
@@ -25,6 +27,7 @@ export interface ManifestDeps {
   readonly contents: ManifestContents
   readonly tags: TagResolver
   readonly policies: RepositoryPolicies
+  readonly prefetch: Prefetch
 }
 
 /** The same for one namespace, whose upstream may be asked. */
@@ -65,14 +68,18 @@ export function tagStory(
   deps: ManifestDeps,
   resolved: ResolvedTag,
   source: Source,
-): Pick<ManifestAnswer, 'source' | 'ageMs' | 'warnings'> {
+): Pick<ManifestAnswer, 'source' | 'ageMs' | 'warnings' | 'repeatable'> {
   const { warnings } = resolved
+  // The next one is told that it is here, and not how it came.
+  const repeatable = source === 'hit' ? resolved.repeatable : undefined
   // No upstream ever confirmed it.
-  if (resolved.source === 'local') return { source: 'local', ageMs: undefined, warnings }
+  if (resolved.source === 'local')
+    return { source: 'local', ageMs: undefined, warnings, repeatable }
   return {
     source: resolved.source === 'stale' ? 'stale' : source,
     ageMs: Math.max(0, deps.clock.nowMs() - resolved.checkedAtMs),
     warnings,
+    repeatable,
   }
 }
 
@@ -117,6 +124,11 @@ export function offline(repository: Repository, what: string): RegistryError {
 export function answer({ fact, bytes, warnings }: ManifestContent, source: Source): ManifestAnswer {
   const { digest, mediaType, sizeBytes } = fact
   return { digest, mediaType, sizeBytes, bytes, source, ageMs: undefined, warnings }
+}
+
+/** For how long what is here by digest is given without a look: for ever, but where all of an image has to be here as well. */
+export function repeatableHere({ namespace, clock }: ManifestContext): Repeatable {
+  return namespace.policy.offline ? whileWholeFrom(0, clock.nowMs()) : alwaysFrom()
 }
 
 export function withoutBytes(whole: ManifestAnswer): ManifestAnswer {

@@ -4,21 +4,23 @@ import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { ByteRange } from '../../oci/range.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { BlobAnswer, BlobHead, Source } from '../answers.ts'
+import type { BlobAnswer, BlobFile, BlobHead, Source } from '../answers.ts'
 import { answerInTurn, sizedInTime } from '../fill/await-turn.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Fills } from '../fill/fills.ts'
 import type { Flights } from '../flights.ts'
-import { follow, readWhole } from '../fill/follow.ts'
+import { follow, readWhole, sendableUntil } from '../fill/follow.ts'
 import { noteMissed } from '../rebuild/lost-content.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { blobKey, type NegativeCache } from '../negative-cache.ts'
-import type { BlobStore, StoredBlob } from '../ports/blob-store.ts'
+import type { BlobStore, ReadHandle, StoredBlob } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { UpstreamBlobHead } from '../ports/upstream.ts'
+import type { Prefetch } from './prefetch.ts'
+import { whileReading } from './prefetch-asked.ts'
 import type { Readers } from '../fill/readers.ts'
 import type { SharedHandle } from '../fill/shared-handle.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
@@ -36,10 +38,19 @@ export interface PullBlobDeps {
   readonly readers: Readers
   readonly note: NoteEvent
   readonly policies: RepositoryPolicies
+  readonly prefetch: Prefetch
 }
 
 /** @throws RegistryError */
 export async function pullBlob(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobAnswer> {
+  return whileReading(deps.prefetch.asked(repository, digest), () => pull(deps, repository, digest))
+}
+
+async function pull(
   deps: PullBlobDeps,
   repository: Repository,
   digest: Digest,
@@ -99,15 +110,15 @@ async function openHere(
     digest,
     sizeBytes: blob.sizeBytes,
     source,
-    file: handle.file,
-    read: range => readWhole(handle, range, deps.readers),
+    file: blobFile(handle, async (_position, last) => last + 1),
+    read: (range, _signal, from) => readWhole(handle, range, { readers: deps.readers, from }),
     giveBack: chunk => deps.readers.giveBack(chunk),
     close: () => handle.close(),
   }
 }
 
 /** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted. */
-async function noteUse(
+export async function noteUse(
   deps: PullBlobDeps,
   repository: Repository,
   blob: StoredBlob,
@@ -186,6 +197,10 @@ async function fill(
       namespace,
       declaredBytes,
     })
+    if (running.unasked?.isGivenUp) {
+      await running.over
+      continue
+    }
     const source = joined ? 'joined' : 'miss'
     if (running.isQueued && declaredBytes !== undefined && !isHeadOut) {
       const head = { digest, sizeBytes: declaredBytes, source } as const
@@ -241,18 +256,27 @@ function following(
 ): BlobAnswer {
   const { readers, clock } = deps
   const { running, handle, ...head } = answer
+  const context = { fill: running, handle, readers, clock }
+  const until: BlobFile['until'] = (position, last, signal) =>
+    telling(repository, 'BLOB_UNKNOWN', () => sendableUntil(position, last, { ...context, signal }))
   return {
     ...head,
-    file: undefined,
-    read: (range: ByteRange, signal: AbortSignal) =>
-      tellingEach(
-        repository,
-        'BLOB_UNKNOWN',
-        follow(range, { fill: running, handle, readers, clock, signal }),
-      ),
+    file: handle === undefined ? undefined : blobFile(handle, until),
+    read: (range: ByteRange, signal: AbortSignal, from?: number) =>
+      tellingEach(repository, 'BLOB_UNKNOWN', follow(range, { ...context, signal, from })),
     giveBack: chunk => readers.giveBack(chunk),
     close: async () => handle?.release(),
   }
+}
+
+/** Undefined where the bytes are in no file. */
+function blobFile(
+  handle: Pick<ReadHandle, 'descriptor' | 'read'>,
+  until: BlobFile['until'],
+): BlobFile | undefined {
+  const { descriptor } = handle
+  if (descriptor === undefined) return undefined
+  return { descriptor, until, read: (buffer, position) => handle.read(buffer, position) }
 }
 
 /** One question about a blob; a 404 is remembered for a moment. */

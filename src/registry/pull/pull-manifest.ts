@@ -4,6 +4,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import { accepts, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST } from '../../oci/media-type.ts'
 import { formatReference, type Repository, type Tag } from '../../oci/reference.ts'
 import type { ManifestAnswer, ManifestRequest } from '../answers.ts'
+import { alwaysFrom } from './freshness.ts'
 import type { ManifestContent } from './manifest-content.ts'
 import {
   answer,
@@ -11,6 +12,7 @@ import {
   get,
   type ManifestContext,
   type ManifestDeps,
+  repeatableHere,
   resolving,
   tagStory,
 } from './manifest-delivery.ts'
@@ -31,9 +33,12 @@ export async function pullManifest(
     const { reference } = request
     if (reference.kind === 'tag')
       return pullTagged({ ...deps, namespace }, repository, { ...request, tag: reference.tag })
-    const { content, source } = await get({ ...deps, namespace }, repository, reference.digest)
-    await assertDeliverable({ ...deps, namespace }, repository, content.fact)
-    return answer(content, source)
+    const context = { ...deps, namespace }
+    const { content, source } = await get(context, repository, reference.digest)
+    await assertDeliverable(context, repository, content.fact)
+    noteServed(context, repository, { request, content })
+    const repeatable = source === 'hit' ? repeatableHere(context) : undefined
+    return { ...answer(content, source), repeatable }
   })
 }
 
@@ -51,8 +56,19 @@ export async function pullTagged(
         : { content: resolved.content, source: resolved.source }
     const chosen = await negotiate(context, repository, { content: found.content, request })
     await assertDeliverable(context, repository, chosen.fact, resolved.failure)
+    if (resolved.failure === undefined)
+      noteServed(context, repository, { request, content: chosen })
     return { ...answer(chosen, found.source), ...tagStory(context, resolved, found.source) }
   })
+}
+
+function noteServed(
+  { prefetch, namespace }: ManifestContext,
+  repository: Repository,
+  { request: { client }, content }: { request: ManifestRequest; content: ManifestContent },
+): void {
+  if (client === undefined) return
+  prefetch.served({ repository, namespace, client, manifest: content.fact })
 }
 
 /** What is kept at this edge and comes from nowhere else. @throws RegistryError */
@@ -67,7 +83,7 @@ export async function local(
   const digest = reference.kind === 'digest' ? reference.digest : tag?.digest
   const content = digest === undefined ? undefined : await deps.contents.here(repository, digest)
   if (content === undefined) throw notKeptHere(repository, formatReference(reference))
-  return answer(content, 'local')
+  return { ...answer(content, 'local'), repeatable: alwaysFrom() }
 }
 
 /** Names the other way to write the name, since a bare one never means Docker Hub here. */

@@ -4,7 +4,14 @@
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import { type AskTagDeps, TagQuestions } from './ask-tag.ts'
-import { compileTtl, freshnessOf, isServableStale } from './freshness.ts'
+import {
+  alwaysFrom,
+  compileTtl,
+  freshFrom,
+  freshnessOf,
+  isServableStale,
+  whileWholeFrom,
+} from './freshness.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
@@ -39,24 +46,26 @@ export class TagResolver {
     const { namespace } = options
     const known = await catalog.findTag(repository, tag)
     // Nobody but this edge knows better, whoever could be asked.
-    if (known?.local === true) return fromKnown(known, 'local')
+    if (known?.local === true) return fromKnown(known, 'local', alwaysFrom())
     if (namespace.policy.offline) {
       if (known === undefined)
         throw new RegistryError(
           'MANIFEST_UNKNOWN',
           `${repository.registry} is configured offline, and the tag is not here`,
         )
-      return (await this.#standIn(repository, known, { namespace })) ?? fromKnown(known, 'hit')
+      const standIn = await this.#standIn(repository, known, { namespace })
+      return standIn ?? fromKnown(known, 'hit', whileWholeFrom(known.checkedAtMs, clock.nowMs()))
     }
     if (known === undefined) return this.#questions.ask(repository, tag, { ...options, known })
     const ttlMs = options.mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
     const freshness = freshnessOf(known.checkedAtMs, ttlMs, clock.nowMs())
-    if (freshness === 'fresh') return fromKnown(known, 'hit')
+    const repeatable = freshFrom(known.checkedAtMs, ttlMs)
+    if (freshness === 'fresh') return fromKnown(known, 'hit', repeatable)
     const asked = this.#questions.ask(repository, tag, { ...options, known })
     if (freshness === 'grace') {
       // Nobody waits for it; the next client sees what it brought.
       asked.catch(() => {})
-      return fromKnown(known, 'hit')
+      return fromKnown(known, 'hit', repeatable)
     }
     return this.#orStale(repository, known, { namespace, asked })
   }

@@ -1,6 +1,6 @@
 // Where a tag points, as a value: who said so, and when. How that is found out is in resolve-tag.ts and ask-tag.ts.
 import type { Digest } from '../../oci/digest.ts'
-import type { Source } from '../answers.ts'
+import type { Repeatable, Source } from '../answers.ts'
 import type { ManifestContent } from './manifest-content.ts'
 import type { PreviousDigest } from '../ports/catalog.ts'
 import type { UpstreamError } from '../ports/upstream.ts'
@@ -17,6 +17,8 @@ export interface ResolvedTag {
   /** Set when the answer is stale: why the upstream could not be asked. */
   readonly failure: UpstreamError | undefined
   readonly warnings: readonly string[]
+  /** When nobody was asked, and nobody need be for the next one. */
+  readonly repeatable?: Repeatable | undefined
 }
 
 /** Was the upstream left out of it, not asked and not failing, and could be asked? */
@@ -25,7 +27,11 @@ export function isOnlyKnown({ source, head, content, failure }: ResolvedTag): bo
 }
 
 /** From the catalog, nobody asked. */
-export function fromKnown(known: PreviousDigest, source: Source): ResolvedTag {
+export function fromKnown(
+  known: PreviousDigest,
+  source: Source,
+  repeatable?: Repeatable,
+): ResolvedTag {
   const { digest, checkedAtMs } = known
   return {
     digest,
@@ -35,5 +41,6 @@ export function fromKnown(known: PreviousDigest, source: Source): ResolvedTag {
     content: undefined,
     failure: undefined,
     warnings: [],
+    repeatable,
   }
 }

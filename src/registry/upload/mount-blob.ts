@@ -22,7 +22,7 @@ export interface MountDeps extends PushRules {
 export interface Mount {
   readonly digest: Digest
   readonly from: Repository | undefined
-  readonly mayRead: (repository: Repository) => boolean
+  readonly mayReadAny: (repositories: readonly Repository[]) => boolean | Promise<boolean>
 }
 
 /** A base image is in hundreds of repositories at most; one that may be read is found among so many, or the blob is sent. */
@@ -62,14 +62,14 @@ async function mountHere(
 async function isReadable(
   { catalog }: MountDeps,
   { registry }: Repository,
-  { digest, from, mayRead }: Mount,
+  { digest, from, mayReadAny }: Mount,
 ): Promise<boolean> {
   if (from !== undefined) {
     return from.registry === registry && (await catalog.isMember(from, digest))
   }
   if (registry !== LOCALHOST) return false
   const holders = await catalog.listHolders(digest, { registry, limit: HOLDERS_MAX })
-  return holders.some(key => mayRead(parseRepositoryKey(key)))
+  return holders.length > 0 && mayReadAny(holders.map(parseRepositoryKey))
 }
 
 /** Makes the bytes durable, unless they were when they came. Undefined when they are not here. */

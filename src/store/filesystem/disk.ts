@@ -57,6 +57,22 @@ export async function writeFully(file: Writable, bytes: Uint8Array, position = 0
   }
 }
 
+/** Writes all of `chunks`, one behind the other, from `position` on, in one call where the system takes them whole. */
+export async function writevFully(
+  file: FileHandle,
+  chunks: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let { bytesWritten: done } = await file.writev([...chunks], position)
+  let at = position
+  for (const chunk of chunks) {
+    const taken = Math.min(done, chunk.length)
+    done -= taken
+    if (taken < chunk.length) await writeFully(file, chunk.subarray(taken), at + taken)
+    at += chunk.length
+  }
+}
+
 /** Fills `buffer` from `position` on; returns how many bytes were there. */
 export async function readFully(
   file: FileHandle,

@@ -11,6 +11,7 @@ import {
   StoreError,
   type StoredBlob,
 } from '../../registry/ports/blob-store.ts'
+import { AheadWrites } from './ahead-writes.ts'
 import type { Disk } from './disk.ts'
 import { GrowingFile } from './growing-file.ts'
 import { GrowthRecord } from './growth-record.ts'
@@ -36,19 +37,22 @@ export interface FillContext {
   readonly disk: Disk
   readonly turns: Turns
   readonly grown: (() => void) | undefined
-  /** Called once, when the part is closed: the next fill of this digest may be opened. */
-  readonly ended: () => void
+  /** Called once, when the part is closed: the next fill of this digest may be opened, and resumes it when it is left. */
+  readonly ended: (isLeft: boolean) => void
 }
 
 export class FilesystemFill implements FillFile {
   readonly digest: Digest
   readonly #growing: GrowingFile
   readonly #record: GrowthRecord
+  readonly #ahead: AheadWrites
   readonly #isGathered: boolean
   #expected: FillExpectation | undefined
   #hash: Hash
   #hashedBytes: number
   #verifiedBytes: number | undefined
+  #takingIn: Promise<void> | undefined
+  #failed: { readonly error: unknown } | undefined
 
   constructor(part: OpenedPart, context: FillContext) {
     const { digest, file, lengthBytes, syncedBytes } = part
@@ -59,16 +63,23 @@ export class FilesystemFill implements FillFile {
       path: sidecarPath(layout, digest),
       syncedBytes,
       format: synced =>
-        formatSidecar({ expected: this.#expected ?? NOTHING_SAID, bootId, syncedBytes: synced }),
+        formatSidecar({
+          expected: this.#expected ?? NOTHING_SAID,
+          bootId,
+          syncedBytes: synced,
+          prefixBytes: this.#ahead.isSparse ? this.contiguousBytes : undefined,
+        }),
     })
+    const growing = { disk: context.disk, file, what: `the part of ${digest}` }
+    this.#ahead = new AheadWrites({ ...growing, record: this.#record })
     this.#growing = new GrowingFile({
       ...context,
-      file,
+      ...growing,
       path: partPath(layout, digest),
-      what: `the part of ${digest}`,
       lengthBytes,
       record: this.#record,
       buffer: FOLLOWED,
+      ahead: this.#ahead,
     })
     this.#isGathered = context.grown !== undefined
     this.#hash = part.hash
@@ -77,6 +88,14 @@ export class FilesystemFill implements FillFile {
 
   get contiguousBytes(): number {
     return this.#growing.contiguousBytes
+  }
+
+  get appendedBytes(): number {
+    return this.#hashedBytes
+  }
+
+  get aheadBytes(): number {
+    return this.#ahead.bytes
   }
 
   get expected(): FillExpectation | undefined {
@@ -90,19 +109,44 @@ export class FilesystemFill implements FillFile {
   }
 
   async append(chunk: Uint8Array): Promise<void> {
-    this.#growing.mustBeUsable()
+    this.#mustBeUsable()
+    // At its end, when what it took in comes up to here.
+    if (this.#takingIn !== undefined) await this.#takingIn
+    this.#mustBeUsable()
     this.#hash.update(chunk)
     this.#hashedBytes += chunk.length
     this.#verifiedBytes = undefined
     await (this.#isGathered ? this.#growing.add(chunk) : this.#growing.write(chunk))
+    this.#closeGap()
+  }
+
+  async writeAhead(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#mustBeUsable()
+    if (position < this.#hashedBytes)
+      throw new Error(`${this.digest}: ${position} is there already`)
+    this.#verifiedBytes = undefined
+    await this.#ahead.write(position, chunks)
+    this.#closeGap()
+  }
+
+  async forgetAhead(): Promise<void> {
+    this.#ahead.forget()
+    await this.flush()
+    await this.#growing.cut()
   }
 
   async flush(): Promise<void> {
+    this.#mustBeUsable()
     await this.#growing.flush()
+    await this.#takingIn
+    this.#mustBeUsable()
   }
 
   async restart(): Promise<void> {
+    this.#ahead.forget()
     await this.#growing.empty()
+    await this.#takingIn
+    this.#failed = undefined
     this.#expected = undefined
     this.#hash = startDigest(digestAlgorithm(this.digest))
     this.#hashedBytes = 0
@@ -140,5 +184,35 @@ export class FilesystemFill implements FillFile {
 
   async openRead(): Promise<ReadHandle> {
     return await this.#growing.openRead()
+  }
+
+  /** What was written ahead of a gap that is closed now is hashed, beside whatever else goes on. */
+  #closeGap(): void {
+    if (this.#takingIn !== undefined) return
+    const end = this.#ahead.take(this.#hashedBytes)
+    if (end !== undefined) this.#takingIn = this.#takeIn(end)
+  }
+
+  /** Never rejects: what went wrong is thrown by the next call. */
+  async #takeIn(first: number): Promise<void> {
+    try {
+      for (let end: number | undefined = first; end !== undefined; ) {
+        await this.#growing.takeIn(end, bytes => {
+          this.#hash.update(bytes)
+          this.#hashedBytes += bytes.length
+        })
+        end = this.#ahead.take(this.#hashedBytes)
+      }
+    } catch (error) {
+      this.#failed = { error }
+    } finally {
+      // In the turn of the last look: what is written ahead after it begins another.
+      this.#takingIn = undefined
+    }
+  }
+
+  #mustBeUsable(): void {
+    this.#growing.mustBeUsable()
+    if (this.#failed !== undefined) throw this.#failed.error
   }
 }

@@ -8,13 +8,17 @@ import {
   StoreError,
   type StoredBlob,
 } from '../../registry/ports/blob-store.ts'
+import type { AheadWrites } from './ahead-writes.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { attempt, type Disk, removeFile, writeSome } from './disk.ts'
+import { attempt, type Disk, readFully, removeFile, writeSome } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { publish } from './publish.ts'
 import { openRegularFile, readHandle } from './read-handle.ts'
 import type { Turns } from './turns.ts'
 import { WriteBuffer, type WriteBufferOptions } from './write-buffer.ts'
+
+/** Per read of what was written ahead: about a millisecond of hashing. */
+const TAKE_IN_BYTES = 1024 * 1024
 
 export interface Growth {
   readonly disk: Disk
@@ -27,10 +31,12 @@ export interface Growth {
   readonly lengthBytes: number
   readonly record: GrowthRecord
   readonly buffer: WriteBufferOptions
+  /** Where others write into the file beyond what it has without a gap. */
+  readonly ahead?: AheadWrites
   /** Called each time `contiguousBytes` has risen. */
   readonly grown: (() => void) | undefined
-  /** Called once, when the file is closed: the next writer may open it. */
-  readonly ended: () => void
+  /** Called once, when the file is closed: the next writer may open it, and finds something there, or not. */
+  readonly ended: (isLeft: boolean) => void
 }
 
 export class GrowingFile {
@@ -38,7 +44,8 @@ export class GrowingFile {
   readonly #buffer: WriteBuffer
   readonly #checkpoints: Checkpoints
   #contiguousBytes: number
-  readonly #opening = new Set<Promise<unknown>>()
+  /** What uses the file or its name beside the writes. */
+  readonly #beside = new Set<Promise<unknown>>()
   #open = true
 
   constructor(growth: Growth) {
@@ -88,17 +95,49 @@ export class GrowingFile {
     await this.#buffer.reset()
     await this.#settle()
     this.mustBeUsable()
-    const { disk, what, record, file } = this.#growth
+    const { disk, what, record, file, ahead } = this.#growth
     try {
       await attempt(disk, `empty ${what}`, async () => {
         await record.remove()
         await file.truncate(0)
+        await ahead?.cut(0)
       })
     } catch (error) {
       this.#checkpoints.breakBy(error)
       throw error
     }
     this.#contiguousBytes = 0
+  }
+
+  /**
+   * What was written ahead up to `endBytes` is contiguous from now on: feeds it to `step`, and counts it. Stops early when the file ends.
+   * @throws StoreError full, io
+   */
+  async takeIn(endBytes: number, step: (bytes: Uint8Array) => void): Promise<void> {
+    await this.#whileOpen(async () => {
+      await this.#buffer.flush()
+      const { disk, what, file } = this.#growth
+      const buffer = Buffer.allocUnsafeSlow(
+        Math.min(TAKE_IN_BYTES, endBytes - this.#contiguousBytes),
+      )
+      while (this.#open && this.#contiguousBytes < endBytes) {
+        const wanted = buffer.subarray(0, endBytes - this.#contiguousBytes)
+        const length = await attempt(disk, `read ${what}`, () =>
+          readFully(file, wanted, this.#contiguousBytes),
+        )
+        if (length < wanted.length) throw new StoreError('io', `${what} is shorter than it was`)
+        step(wanted)
+        this.#advance(length)
+      }
+    })
+  }
+
+  /** Cuts off what lies ahead. @throws StoreError full, io; it is of no use then */
+  async cut(): Promise<void> {
+    await this.flush()
+    await this.#settle()
+    this.mustBeUsable()
+    await this.#growth.ahead?.cut(this.#contiguousBytes)
   }
 
   /** Feeds all that is on disk to `step`, which must not outlive this call. @throws StoreError full, io */
@@ -126,7 +165,7 @@ export class GrowingFile {
     } finally {
       // A sidecar that stays behind is swept at the next start, or overwritten by the next writer.
       await record.remove().catch(() => {})
-      ended()
+      ended(false)
     }
   }
 
@@ -140,9 +179,10 @@ export class GrowingFile {
     if (isWorthless || this.#checkpoints.isBroken) return await this.#remove()
     const { disk, what, file, ended } = this.#growth
     try {
+      await this.#growth.ahead?.cut(this.#contiguousBytes)
       await this.#checkpoints.syncAll(this.#contiguousBytes)
       await attempt(disk, `close ${what}`, () => file.close())
-      ended()
+      ended(true)
     } catch (error) {
       await this.#remove()
       throw error
@@ -161,32 +201,41 @@ export class GrowingFile {
   async openRead(): Promise<ReadHandle> {
     this.mustBeOpen()
     const { disk, what, path } = this.#growth
-    const opening = attempt(disk, `open ${what}`, () => openRegularFile(path))
-    const settled = opening.then(
+    // A moment later the file may have another name or none.
+    return await this.#whileOpen(async () => {
+      const opened = await attempt(disk, `open ${what}`, () => openRegularFile(path))
+      if (opened === undefined) throw new StoreError('io', `${what} has vanished`)
+      return readHandle(disk, opened.file, what)
+    })
+  }
+
+  /** Whatever ends this writer waits for `step`. */
+  async #whileOpen<T>(step: () => Promise<T>): Promise<T> {
+    const running = step()
+    const settled = running.then(
       () => {},
       () => {},
     )
-    // Whatever ends this writer waits for it: a moment later the file has another name or none.
-    this.#opening.add(settled)
-    try {
-      const opened = await opening
-      if (opened === undefined) throw new StoreError('io', `${what} has vanished`)
-      return readHandle(disk, opened.file, { path, what })
-    } finally {
-      this.#opening.delete(settled)
-    }
+    this.#beside.add(settled)
+    return await running.finally(() => this.#beside.delete(settled))
   }
 
   async #writeNext(bytes: Uint8Array): Promise<number> {
     this.#checkpoints.throwIfBroken()
-    const { disk, what, file, grown } = this.#growth
+    const { disk, what, file } = this.#growth
     const written = await attempt(disk, `write ${what}`, () =>
       writeSome(file, bytes, this.#contiguousBytes),
     )
-    this.#contiguousBytes += written
-    this.#checkpoints.reach(this.#contiguousBytes)
-    grown?.()
+    this.#advance(written)
     return written
+  }
+
+  #advance(bytes: number): void {
+    const { ahead, grown } = this.#growth
+    this.#contiguousBytes += bytes
+    this.#checkpoints.reach(this.#contiguousBytes)
+    ahead?.reach(this.#contiguousBytes)
+    grown?.()
   }
 
   async #quiesce(): Promise<void> {
@@ -196,8 +245,9 @@ export class GrowingFile {
 
   /** Waits for everything beside the writes that uses the file or its name. */
   async #settle(): Promise<void> {
+    await this.#growth.ahead?.settled()
+    await Promise.all(this.#beside)
     await this.#checkpoints.settled()
-    await Promise.all(this.#opening)
   }
 
   async #remove(): Promise<void> {
@@ -206,6 +256,6 @@ export class GrowingFile {
     // What cannot be removed is swept at the next start; a disk in that state shows itself elsewhere.
     await removeFile(path).catch(() => {})
     await record.remove().catch(() => {})
-    ended()
+    ended(false)
   }
 }

@@ -29,13 +29,22 @@ export class GrowthRecord {
    * power cut may leave an empty sidecar. That one fails costs a resume after a restart, so it fails nothing: never rejects.
    */
   async write(durable: boolean): Promise<void> {
+    await this.#write(durable).catch(() => {})
+  }
+
+  /** As write, not durable, for what must not happen unless it is written down. @throws the system's error */
+  async mustWrite(): Promise<void> {
+    await this.#write(false)
+  }
+
+  #write(durable: boolean): Promise<void> {
     const { path, format } = this.#options
     const write = this.#writes.then(async () => {
       await replaceFile(this.#disk, path, { text: format(this.syncedBytes), synced: durable })
       if (durable) await syncDirectory(dirname(path))
     })
     this.#writes = write.catch(() => {})
-    await this.#writes
+    return write
   }
 
   /** Resolves when no write is running. */

@@ -47,14 +47,10 @@ export async function openRegularFile(path: string): Promise<OpenedFile | undefi
   return undefined
 }
 
-/** A ReadHandle over an open file, which it closes. `path` is where the file was when it was opened; `what` is for messages. */
-export function readHandle(
-  disk: Disk,
-  file: FileHandle,
-  { path, what }: { readonly path: string; readonly what: string },
-): ReadHandle {
+/** A ReadHandle over an open file, which it closes. `what` is for messages. */
+export function readHandle(disk: Disk, file: FileHandle, what: string): ReadHandle {
   return {
-    file: path,
+    descriptor: file.fd,
     read: (buffer, position) =>
       attempt(disk, `read ${what}`, () => readFully(file, buffer, position)),
     close: () => attempt(disk, `close ${what}`, () => file.close()),

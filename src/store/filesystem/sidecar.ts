@@ -10,6 +10,8 @@ import { jsonFields } from '../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
+/** Of a part with holes. What reads version 1 alone believes its length, so it must not take this one for its own. */
+const SPARSE_VERSION = 2
 /** Longer than any upstream's ETag; a longer one is not written down, and the fill then resumes without If-Range. */
 const VALIDATOR_LIMIT = 512
 /** Four times the largest sidecar that is written here; anything above it is not ours. */
@@ -21,16 +23,19 @@ export interface Sidecar {
   readonly bootId: string
   /** This many bytes of the part survive a power cut. */
   readonly syncedBytes: number
+  /** This many bytes are there without a hole. Undefined: as many as the part is long. */
+  readonly prefixBytes: number | undefined
 }
 
-export function formatSidecar({ expected, bootId, syncedBytes }: Sidecar): string {
+export function formatSidecar({ expected, bootId, syncedBytes, prefixBytes }: Sidecar): string {
   const { sizeBytes, validator } = expected
   return JSON.stringify({
-    version: VERSION,
+    version: prefixBytes === undefined ? VERSION : SPARSE_VERSION,
     sizeBytes: sizeBytes ?? null,
     validator: validator !== undefined && validator.length <= VALIDATOR_LIMIT ? validator : null,
     bootId,
     syncedBytes,
+    ...(prefixBytes === undefined ? {} : { prefixBytes }),
   })
 }
 
@@ -39,11 +44,13 @@ export function parseSidecar(text: string): Sidecar | undefined {
   const fields = jsonFields(text)
   if (fields === undefined) return undefined
   const { version, sizeBytes, validator, bootId, syncedBytes } = fields
-  if (version !== VERSION || typeof bootId !== 'string' || !isCount(syncedBytes)) return undefined
+  if (typeof bootId !== 'string' || !isCount(syncedBytes)) return undefined
+  const prefixBytes = version === VERSION ? undefined : fields['prefixBytes']
+  if (version !== VERSION && (version !== SPARSE_VERSION || !isCount(prefixBytes))) return undefined
   if (sizeBytes !== null && !isCount(sizeBytes)) return undefined
   if (validator !== null && typeof validator !== 'string') return undefined
   const expected = { sizeBytes: sizeBytes ?? undefined, validator: validator ?? undefined }
-  return { expected, bootId, syncedBytes }
+  return { expected, bootId, syncedBytes, prefixBytes: prefixBytes as number | undefined }
 }
 
 function isCount(value: unknown): value is number {
@@ -60,7 +67,8 @@ export async function readSidecar(disk: Disk, digest: Digest): Promise<Sidecar |
 export function usableBytes(disk: Disk, sidecar: Sidecar | undefined, lengthBytes: number): number {
   if (sidecar === undefined) return 0
   const sameBoot = sidecar.bootId === disk.bootId
-  const usable = sameBoot ? lengthBytes : Math.min(lengthBytes, sidecar.syncedBytes)
+  const believed = sameBoot ? (sidecar.prefixBytes ?? lengthBytes) : sidecar.syncedBytes
+  const usable = Math.min(lengthBytes, believed)
   // More than the whole blob: this is not a part of it.
   return usable > (sidecar.expected.sizeBytes ?? usable) ? 0 : usable
 }

@@ -21,7 +21,14 @@ import { diskError } from './disk-error.ts'
 import { FilesystemFacts } from './facts.ts'
 import { FilesystemFill } from './fill-file.ts'
 import { BlobKeeper } from './keep-blob.ts'
-import { blobPath, fillEntry, layoutUnder, temporaryPath, WRITING_MODE } from './layout.ts'
+import {
+  blobPath,
+  fillEntry,
+  type Layout,
+  layoutUnder,
+  temporaryPath,
+  WRITING_MODE,
+} from './layout.ts'
 import { findBlob, listBlobs } from './list-blobs.ts'
 import { openPart } from './open-fill.ts'
 import { prepareDirectories, prepareRoot } from './prepare.ts'
@@ -57,7 +64,8 @@ export async function openFilesystemStore(
     const disk: Disk = { ...rest, layout: layoutUnder(await prepareRoot(directory)) }
     await prepareDirectories(disk.layout)
     await sweep(disk)
-    return { blobs: new FilesystemStore(disk), facts: new FilesystemFacts(disk) }
+    const blobs = new FilesystemStore(disk, await listParts(disk.layout))
+    return { blobs, facts: new FilesystemFacts(disk) }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
   }
@@ -67,11 +75,14 @@ class FilesystemStore implements BlobStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #fills = new Set<Digest>()
+  /** Parts that lie there and are not open. */
+  readonly #left: Set<Digest>
   readonly #uploads: FilesystemUploads
   readonly #keeper: BlobKeeper
 
-  constructor(disk: Disk) {
+  constructor(disk: Disk, left: readonly Digest[]) {
     this.#disk = disk
+    this.#left = new Set(left)
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
   }
@@ -86,9 +97,7 @@ class FilesystemStore implements BlobStore {
     const opened = await this.#openBlob(digest)
     if (opened === undefined) return undefined
     const { file, sizeBytes } = opened
-    const path = blobPath(this.#disk.layout, digest)
-    const handle = readHandle(this.#disk, file, { path, what: digest })
-    return { blob: { digest, sizeBytes }, handle }
+    return { blob: { digest, sizeBytes }, handle: readHandle(this.#disk, file, digest) }
   }
 
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
@@ -129,22 +138,27 @@ class FilesystemStore implements BlobStore {
       throw new StoreError('busy', `another fill of ${digest} is open`)
     }
     this.#fills.add(digest)
-    const ended = () => this.#fills.delete(digest)
+    this.#left.delete(digest)
+    const ended = (isLeft: boolean) => {
+      this.#fills.delete(digest)
+      if (isLeft) this.#left.add(digest)
+    }
     try {
       const part = await openPart(this.#disk, digest)
       return new FilesystemFill(part, { disk: this.#disk, turns: this.#turns, grown, ended })
     } catch (error) {
-      ended()
+      // Whatever is there may still be.
+      ended(true)
       throw error
     }
   }
 
+  mayResume(digest: Digest): boolean {
+    return this.#left.has(digest)
+  }
+
   async listParts(): Promise<readonly Digest[]> {
-    const names = await attempt(this.#disk, 'list the parts', () =>
-      readdir(this.#disk.layout.fills),
-    )
-    const entries = names.map(fillEntry).filter(entry => entry !== undefined)
-    const parts = entries.filter(entry => entry.kind === 'part').map(entry => entry.digest)
+    const parts = await attempt(this.#disk, 'list the parts', () => listParts(this.#disk.layout))
     return parts.filter(digest => !this.#fills.has(digest))
   }
 
@@ -200,4 +214,10 @@ class FilesystemStore implements BlobStore {
     const path = blobPath(this.#disk.layout, digest)
     return await attempt(this.#disk, `open ${digest}`, () => openRegularFile(path))
   }
+}
+
+async function listParts(layout: Layout): Promise<readonly Digest[]> {
+  const names = await readdir(layout.fills)
+  const entries = names.map(fillEntry).filter(entry => entry !== undefined)
+  return entries.filter(entry => entry.kind === 'part').map(entry => entry.digest)
 }

@@ -1,7 +1,7 @@
 // containerd 2 with ctr: one `_default` hosts.toml for every registry, `?ns=` tells the edge which one is meant.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ClientDriver, type EdgeAddress, referenceOf } from '../client-driver.ts'
+import { type ClientDriver, type EdgeAddress, edgeUrl, referenceOf } from '../client-driver.ts'
 import { finished, freshDirectory, type Process, runCommand, startProcess } from '../processes.ts'
 import { goTool } from '../tools.ts'
 
@@ -78,17 +78,19 @@ address = "${socket}.ttrpc"
 `
 }
 
-function writeHosts(hosts: string, { authority, shape }: EdgeAddress): void {
+function writeHosts(hosts: string, edge: EdgeAddress): void {
+  const { shape, certificates } = edge
   const [registry, host, override] =
     shape === 'plain'
-      ? ['_default', `http://${authority}`, '']
-      : ['docker.io', `http://${authority}/v2/docker.io`, 'override_path = true\n']
+      ? ['_default', edgeUrl(edge), '']
+      : ['docker.io', `${edgeUrl(edge)}/v2/docker.io`, 'override_path = true\n']
+  const trust = certificates === undefined ? '' : `ca = "${join(certificates, 'ca.crt')}"\n`
   mkdirSync(join(hosts, registry), { recursive: true })
   writeFileSync(
     join(hosts, registry, 'hosts.toml'),
     `server = "https://nowhere.invalid"
 [host."${host}"]
 capabilities = ["pull", "resolve"]
-${override}`,
+${trust}${override}`,
   )
 }

@@ -10,16 +10,22 @@ export function crane(): ClientDriver {
   const directory = freshDirectory('cr')
   const store = join(directory, 'o')
   let registry = ''
+  let trust: readonly string[] = []
+  let env: Readonly<Record<string, string>> = {}
   let pulling: Process | undefined
 
   return {
     name: 'crane',
-    async start({ authority, shape }) {
+    async start({ authority, shape, certificates }) {
+      trust = certificates === undefined ? ['--insecure'] : []
+      env = certificates === undefined ? {} : { SSL_CERT_FILE: join(certificates, 'ca.crt') }
       registry = `${authority}${shape === 'path' ? '/docker.io' : ''}`
     },
     async pull(wanted) {
       const source = `${registry}/${referenceOf(wanted)}`
-      pulling = startProcess(goTool('crane'), ['pull', '--insecure', '--format=oci', source, store])
+      pulling = startProcess(goTool('crane'), ['pull', ...trust, '--format=oci', source, store], {
+        env,
+      })
       await finished(pulling, `crane pull ${source}`)
       const index = JSON.parse(readFileSync(join(store, 'index.json'), 'utf8')) as OciIndex
       const blobs = readdirSync(join(store, 'blobs', 'sha256'))

@@ -2,12 +2,13 @@
 // than the command, because a packaged command is too old for a current daemon.
 import { request } from 'node:http'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import {
   type ClientDriver,
   type EdgeAddress,
+  edgeUrl,
   type Pulled,
   type PullRequest,
   referenceOf,
@@ -36,6 +37,8 @@ export interface Engine {
   call(method: string, path: string): Promise<unknown>
 }
 
+/** Where dockerd looks for authorities, by registry; no option says otherwise. */
+const CERTIFICATES = '/etc/docker/certs.d'
 /** How long between two looks for the daemon's socket; it says nothing that could be waited for in both versions. */
 const LOOK_AGAIN_MS = 100
 
@@ -45,12 +48,19 @@ export function dockerDriver(options: DockerOptions): ClientDriver {
   const engine: Engine = { call: (method, path) => call(socket, method, path) }
   let daemon: Process | undefined
   let args: readonly string[] = []
+  let trusted: string | undefined
 
   const up = async () => {
     const path = [options.pathFirst, '/usr/sbin:/usr/bin:/sbin:/bin'].filter(Boolean).join(':')
     daemon = startProcess(options.program, args, { cwd: directory, env: { PATH: path } })
     await daemon.line(line => line.includes('API listen on'))
     while (!existsSync(socket)) await wait(LOOK_AGAIN_MS)
+  }
+  const trust = ({ authority, certificates }: EdgeAddress) => {
+    if (certificates === undefined) return
+    trusted = join(CERTIFICATES, authority)
+    mkdirSync(trusted, { recursive: true })
+    copyFileSync(join(certificates, 'ca.crt'), join(trusted, 'ca.crt'))
   }
   const names = async () => {
     const images = (await engine.call('GET', '/images/json')) as Inspected[]
@@ -62,6 +72,7 @@ export function dockerDriver(options: DockerOptions): ClientDriver {
     plainOnly: options.plainOnly ?? false,
     async start(edge) {
       args = flags(directory)
+      trust(edge)
       writeFileSync(join(directory, 'daemon.json'), daemonConfig(edge))
       await up()
       const info = (await engine.call('GET', '/info')) as { Driver: string }
@@ -97,6 +108,7 @@ export function dockerDriver(options: DockerOptions): ClientDriver {
     async stop() {
       await daemon?.stop()
       daemon = undefined
+      if (trusted !== undefined) rmSync(trusted, { recursive: true, force: true })
     },
   }
 }
@@ -128,8 +140,8 @@ function flags(directory: string): readonly string[] {
   ].flat()
 }
 
-function daemonConfig({ authority, shape }: EdgeAddress): string {
-  const mirror = `http://${authority}${shape === 'path' ? '/docker.io' : ''}`
+function daemonConfig(edge: EdgeAddress): string {
+  const mirror = `${edgeUrl(edge)}${edge.shape === 'path' ? '/docker.io' : ''}`
   return JSON.stringify({ 'registry-mirrors': [mirror] })
 }
 

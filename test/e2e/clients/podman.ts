@@ -20,10 +20,12 @@ export function podman(): ClientDriver {
   const policy = join(directory, 'policy.json')
   const command = (...args: string[]) => runCommand(program, [...store, ...args], { env })
   let pulling: Process | undefined
+  let trust: readonly string[] = []
 
   return {
     name: 'podman',
-    async start({ authority, shape }) {
+    async start({ authority, shape, certificates }) {
+      trust = certificates === undefined ? [] : ['--cert-dir', certificates]
       writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}')
       writeFileSync(env.CONTAINERS_CONF, '')
       writeFileSync(
@@ -33,7 +35,7 @@ prefix = "docker.io"
 location = "docker.io"
 [[registry.mirror]]
 location = "${authority}${shape === 'path' ? '/docker.io' : ''}"
-insecure = true
+insecure = ${certificates === undefined}
 `,
       )
     },
@@ -41,7 +43,7 @@ insecure = true
       const { architecture = 'amd64' } = wanted
       const reference = `docker.io/${referenceOf(wanted)}`
       const options = ['--signature-policy', policy, '--arch', architecture]
-      pulling = startProcess(program, [...store, 'pull', ...options, reference], { env })
+      pulling = startProcess(program, [...store, 'pull', ...trust, ...options, reference], { env })
       await finished(pulling, `podman pull ${reference}`)
       const [image] = JSON.parse(await command('image', 'inspect', reference)) as Inspected[]
       const digests = image?.RepoDigests.map(name => name.split('@')[1] ?? '') ?? []

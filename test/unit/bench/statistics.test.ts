@@ -3,7 +3,15 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { seeding } from '../../kit/arbitraries.ts'
-import { formatNumber, formatSpread, median, worstDelay } from '../../../bench/statistics.ts'
+import {
+  formatNumber,
+  formatSpread,
+  growthExponent,
+  median,
+  percentile,
+  slope,
+  worstDelay,
+} from '../../../bench/statistics.ts'
 
 t.test('the median is the middle value, or the mean of the two in the middle', async t => {
   t.equal(median([5, 1, 3]), 3)
@@ -45,4 +53,38 @@ t.test('the worst delay compares the k-th client with the k-th, whatever their o
   t.equal(worstDelay([30, 10, 20], [9, 19, 21]), 9)
   t.equal(worstDelay([5, 6], [8, 7]), -2)
   t.throws(() => worstDelay([1], [1, 2]), RangeError)
+})
+
+t.test('the exponent of a power is found again, whatever its factor', async t => {
+  const exponent = fc.double({ min: -1, max: 3, noNaN: true })
+  const factor = fc.double({ min: 0.001, max: 1000, noNaN: true })
+  fc.assert(
+    fc.property(exponent, factor, (k, a) => {
+      const points = [1, 10, 1000].map(size => ({ size, value: a * size ** k }))
+      return Math.abs(growthExponent(points) - k) < 1e-6
+    }),
+    seeding(),
+  )
+  t.pass('for powers from -1 to 3')
+})
+
+t.test('fewer than three sizes show no growth', async t => {
+  const point = (size: number) => ({ size, value: size })
+  t.ok(Number.isNaN(growthExponent([point(1), point(10), point(10)])))
+  t.ok(Number.isNaN(growthExponent([])))
+})
+
+t.test('a slope is that of the line with the least squares', async t => {
+  const line = [0, 1, 2, 3].map(size => ({ size, value: 5 + 2 * size }))
+  t.equal(slope(line), 2)
+  t.equal(slope([0, 1, 2].map(size => ({ size, value: size === 1 ? 3 : 0 }))), 0)
+  t.ok(Number.isNaN(slope([{ size: 1, value: 1 }])))
+})
+
+t.test('a percentile is a value that was seen', async t => {
+  const values = Array.from({ length: 100 }, (_, index) => 100 - index)
+  t.equal(percentile(values, 0.99), 99)
+  t.equal(percentile(values, 1), 100)
+  t.equal(percentile([7], 0.5), 7)
+  t.ok(Number.isNaN(percentile([], 0.5)))
 })

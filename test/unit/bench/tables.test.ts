@@ -2,7 +2,7 @@
 // written by hand and the rendered text is compared.
 import t from 'tap'
 import type { RowResult, Sample, Table } from '../../../bench/figures.ts'
-import { alignTable, renderTable } from '../../../bench/tables.ts'
+import { alignTable, renderGrowth, renderTable } from '../../../bench/tables.ts'
 
 const table: Table = {
   table: 'speed',
@@ -90,4 +90,27 @@ t.test('columns are aligned, so that the text can be read as it is', async t => 
       '| a long cell | b            |',
     ].join('\n'),
   )
+})
+
+t.test('a case that could not be set up has its line, too', async t => {
+  const absences = [{ server: 'all', why: 'needs root', line: 'shaped' }]
+  t.same(cells(renderTable(table, resultOf([], absences))).at(-1), [
+    'shaped',
+    'all',
+    'not measured: needs root',
+    '',
+  ])
+})
+
+t.test('growth is told of whoever was measured at three sizes', async t => {
+  const growing = { ...table, growth: [{ measure: 'rate', what: 'rate with clients' }] }
+  const at = (size: number, server: string) => ({
+    ...sample(`${size}`, server, 1, { rate: size * size }),
+    size,
+  })
+  const samples = [at(1, 'a'), at(10, 'a'), at(100, 'a'), at(1, 'b'), at(10, 'b')]
+  t.same(cells(renderGrowth(growing, resultOf(samples))).slice(2), [
+    ['rate with clients', 'a', '1, 10, 100', 'size^2.00'],
+  ])
+  t.equal(renderGrowth(table, resultOf(samples)), '')
 })

@@ -39,6 +39,8 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
     stderr: { write: () => {} },
     isTerminal: false,
     nodeVersion: 'test',
+    memoryBytes: 2 ** 33,
+    native: true,
     onSignal: (signal, act) => acts.set(signal, act),
     exit: code => {
       throw new Error(`the command ended the process with ${code}`)

@@ -67,13 +67,13 @@ t.test('a variable that is no key is warned about, one of a later version refuse
   const env = {
     ENTREPOT_HTTP_ADR: ':1',
     ENTREPOT_UPSTREAMS_DOCKR_IO_TTL: '1m',
-    ENTREPOT_HTTP_TLS_KEY: '/key',
+    ENTREPOT_STORAGE_S3_BUCKET: 'x',
     ENTREPOT_CONFIG: '/etc/entrepot/config.yaml',
   }
   const said = complaints('', { env }).toSorted()
   t.match(said, [
     /^ENTREPOT_HTTP_ADR: warning: is no key of the configuration.*\(did you mean ENTREPOT_HTTP_ADDR\?\)/,
-    /^ENTREPOT_HTTP_TLS_KEY: error: http.tls is not in this version yet/,
+    /^ENTREPOT_STORAGE_S3_BUCKET: error: storage.s3 is not in this version yet/,
     /^ENTREPOT_UPSTREAMS_DOCKR_IO_TTL: warning: is no key of an upstream.*\(did you mean ENTREPOT_UPSTREAMS_DOCKER_IO_TTL\?\)/,
   ])
   t.equal(said.length, 3)

@@ -41,8 +41,8 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     /^2:1: .*__proto__: there is no such key/,
   ],
   'a key of a later version': [
-    'http: { tls: { key: x } }',
-    '1:9: error: http.tls: is not in this version yet',
+    'storage: { s3: { bucket: x } }',
+    '1:12: error: storage.s3: is not in this version yet',
   ],
   'a part of a later version': ['peers: {}', '1:1: error: peers: is not in this version yet'],
   'a list for a value': [

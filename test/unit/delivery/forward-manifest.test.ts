@@ -309,7 +309,7 @@ t.test(
         const close = async () => {
           open -= 1
         }
-        return { blob, handle: { file: undefined, read, close } }
+        return { blob, handle: { descriptor: undefined, read, close } }
       },
     })
     world.model.fate = ({ does }) => (does === 'push blob' ? { error: unavailable() } : {})

@@ -15,7 +15,7 @@ const anybody = () => true
 t.test('R109: a blob of another repository is mounted, and is a member of both', async t => {
   const { registry, events } = createEngine()
   const digest = await pushWhole(registry, base, 'shared')
-  const mounted = await registry.mountBlob(app, { digest, from: base, mayRead: anybody })
+  const mounted = await registry.mountBlob(app, { digest, from: base, mayReadAny: anybody })
   t.same(mounted, { digest, sizeBytes: 6 })
   t.match(await registry.headBlob(app, digest), { sizeBytes: 6 })
   t.match(await registry.headBlob(base, digest), { sizeBytes: 6 })
@@ -28,36 +28,36 @@ t.test('R109: what is not in the other repository is not mounted, wherever else 
   const unknown = digestOf(Buffer.from('nowhere'))
   for (const each of [digest, unknown]) {
     t.equal(
-      await registry.mountBlob(app, { digest: each, from: base, mayRead: anybody }),
+      await registry.mountBlob(app, { digest: each, from: base, mayReadAny: anybody }),
       undefined,
     )
   }
   await t.rejects(registry.headBlob(app, digest), { code: 'BLOB_UNKNOWN' })
   disk.blobs.clear()
   const from = localOf('team/secret')
-  t.equal(await registry.mountBlob(app, { digest, from, mayRead: anybody }), undefined, 'lost')
+  t.equal(await registry.mountBlob(app, { digest, from, mayReadAny: anybody }), undefined, 'lost')
 })
 
 t.test('R182: without a name only repositories that the caller may read are searched', async t => {
   const { registry } = createEngine()
   const digest = await pushWhole(registry, localOf('team/secret'), 'secret')
   const asked: string[] = []
-  const mayRead = (repository: Repository) => {
-    asked.push(repositoryKey(repository))
-    return repository.name !== 'team/secret'
+  const mayReadAny = (repositories: readonly Repository[]) => {
+    asked.push(repositories.map(repositoryKey).join(' '))
+    return repositories.some(({ name }) => name !== 'team/secret')
   }
-  t.equal(await registry.mountBlob(app, { digest, from: undefined, mayRead }), undefined)
+  t.equal(await registry.mountBlob(app, { digest, from: undefined, mayReadAny }), undefined)
   await t.rejects(registry.headBlob(app, digest), { code: 'BLOB_UNKNOWN' })
   await pushWhole(registry, localOf('team/zoo'), 'secret')
-  t.match(await registry.mountBlob(app, { digest, from: undefined, mayRead }), { sizeBytes: 6 })
-  t.same(asked, ['localhost/team/secret', 'localhost/team/secret', 'localhost/team/zoo'])
+  t.match(await registry.mountBlob(app, { digest, from: undefined, mayReadAny }), { sizeBytes: 6 })
+  t.same(asked, ['localhost/team/secret', 'localhost/team/secret localhost/team/zoo'])
 })
 
 t.test('R109: only names of this edge are searched for and mounted without a name', async t => {
   const { registry } = createEngine({ policies: [{ match: 'docker.io/**', push: 'queue' }] })
   const hub = repositoryOf('team/app')
   const digest = await pushWhole(registry, repositoryOf('team/base'), 'shared')
-  const anywhere = { digest, from: undefined, mayRead: anybody }
+  const anywhere = { digest, from: undefined, mayReadAny: anybody }
   t.equal(await registry.mountBlob(hub, anywhere), undefined)
   t.equal(await registry.mountBlob(app, anywhere), undefined)
 })
@@ -66,8 +66,8 @@ t.test('R182: nothing is mounted from another registry', async t => {
   const { registry } = createEngine({ policies: [{ match: 'docker.io/**', push: 'queue' }] })
   const digest = await pushWhole(registry, repositoryOf('team/base'), 'shared')
   const from = repositoryOf('team/base')
-  t.equal(await registry.mountBlob(app, { digest, from, mayRead: anybody }), undefined)
-  const hub = { digest, from, mayRead: anybody }
+  t.equal(await registry.mountBlob(app, { digest, from, mayReadAny: anybody }), undefined)
+  const hub = { digest, from, mayReadAny: anybody }
   t.match(await registry.mountBlob(repositoryOf('team/app'), hub), { sizeBytes: 6 })
 })
 
@@ -89,10 +89,10 @@ t.test('what was only cached is made durable before it is mounted', async t => {
   await store.put(digest, bytes, 'cached')
   const blob = { digest, sizeBytes: 6, contentClass: 'cached', atMs: 1 } as const
   await catalog.recordBlob({ repository: base, ...blob })
-  await registry.mountBlob(app, { digest, from: base, mayRead: anybody })
+  await registry.mountBlob(app, { digest, from: base, mayReadAny: anybody })
   t.same(kept, [digest])
   t.match(await catalog.findContent(digest), { contentClass: 'kept' })
-  await registry.mountBlob(localOf('team/third'), { digest, from: base, mayRead: anybody })
+  await registry.mountBlob(localOf('team/third'), { digest, from: base, mayReadAny: anybody })
   t.same(kept, [digest], 'once is enough')
 })
 
@@ -114,7 +114,7 @@ t.test(
     })
     const hub = repositoryOf('team/app')
     const from = repositoryOf('team/base')
-    const mount = { digest, from, mayRead: anybody }
+    const mount = { digest, from, mayReadAny: anybody }
     t.same(await registry.mountBlob(hub, mount), { digest, sizeBytes: 6 })
     t.same(asked, [['team/app', digest, 'team/base']])
     t.ok(await catalog.isMember(hub, digest))
@@ -136,6 +136,6 @@ t.test(
 t.test('a mount into a repository that takes no pushes is denied', async t => {
   const { registry } = createEngine()
   const digest = await pushWhole(registry, base, 'shared')
-  const mount = { digest, from: base, mayRead: anybody }
+  const mount = { digest, from: base, mayReadAny: anybody }
   await t.rejects(registry.mountBlob(repositoryOf('team/app'), mount), { code: 'DENIED' })
 })

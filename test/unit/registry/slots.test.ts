@@ -71,3 +71,44 @@ t.test('a queue that is too long is told at once', async t => {
   for (let n = 0; n < 2_000; n += 1) void enter(`${n}`, 10)
   await t.rejects(enter('too many', 1), QueueError)
 })
+
+t.test('a place that is lent is called back for who waits, the youngest first', async t => {
+  const slots = new Slots(2, createManualClock())
+  const called: string[] = []
+  slots.borrow(() => called.push('older'))
+  slots.borrow(() => called.push('younger'))
+  t.equal(
+    slots.borrow(() => {}),
+    undefined,
+    'there is nothing left to lend',
+  )
+  let entered = 0
+  void slots.take(1, never).then(() => (entered += 1))
+  t.same(called, ['younger'])
+  t.equal(entered, 0, 'the place is not back yet')
+  slots.give()
+  await turn()
+  t.equal(entered, 1)
+  void slots.take(1, never).then(() => (entered += 1))
+  void slots.take(1, never).then(() => (entered += 1))
+  t.same(called, ['younger', 'older'], 'each once')
+})
+
+t.test('a place that somebody came for is not called back', async t => {
+  const slots = new Slots(1, createManualClock())
+  const called: string[] = []
+  const loan = slots.borrow(() => called.push('lent'))
+  loan?.keep()
+  void slots.take(1, never)
+  t.same(called, [])
+})
+
+t.test('a place that is lent to the same group is left to it', async t => {
+  const slots = new Slots(2, createManualClock())
+  const called: string[] = []
+  slots.borrow(() => called.push('of another'), 'other')
+  slots.borrow(() => called.push('of the same'), 'app')
+  void slots.take(1, never, 'app')
+  void slots.take(1, never, 'app')
+  t.same(called, ['of another'])
+})

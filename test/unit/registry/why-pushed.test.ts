@@ -23,6 +23,7 @@ async function pushed(push: PushMode) {
         policies: { find: repository => engine.registry.policyOf(repository) },
         maxStorageBytes: Infinity,
         version: '0',
+        sending: 'plain',
         nudgeDeliveries: () => {},
         traffic: () => Promise.reject(new Error('nobody asks')),
       },

@@ -24,7 +24,12 @@ t.test('R86: parseSidecar is the inverse of formatSidecar', async t => {
     { noNullPrototype: true },
   )
   const sidecars = fc.record(
-    { expected, bootId: fc.string(), syncedBytes: fc.maxSafeNat() },
+    {
+      expected,
+      bootId: fc.string(),
+      syncedBytes: fc.maxSafeNat(),
+      prefixBytes: fc.option(fc.maxSafeNat(), { nil: undefined }),
+    },
     { noNullPrototype: true },
   )
   const holds = fc.property(sidecars, sidecar =>
@@ -35,14 +40,26 @@ t.test('R86: parseSidecar is the inverse of formatSidecar', async t => {
 
 t.test('a validator too long to be an ETag is not written down', async t => {
   const expected = { sizeBytes: 1, validator: 'x'.repeat(513) }
-  const text = formatSidecar({ expected, bootId: 'b', syncedBytes: 0 })
+  const text = formatSidecar({ expected, bootId: 'b', syncedBytes: 0, prefixBytes: undefined })
   t.same(parseSidecar(text)?.expected, { sizeBytes: 1, validator: undefined })
 })
+
+t.test(
+  'R86: who knows version 1 alone does not take a part with holes for a whole one',
+  async t => {
+    const expected = { sizeBytes: 9, validator: undefined }
+    const sparse = formatSidecar({ expected, bootId: 'b', syncedBytes: 0, prefixBytes: 3 })
+    t.equal(JSON.parse(sparse).version, 2)
+  },
+)
 
 t.test('R86: what is nearly a sidecar is none', async t => {
   t.ok(parseSidecar(JSON.stringify(GOOD)))
   const wrong: Record<string, unknown>[] = [
     { version: 2 },
+    { version: 2, prefixBytes: null },
+    { version: 2, prefixBytes: -1 },
+    { version: 3, prefixBytes: 1 },
     { version: '1' },
     { sizeBytes: -1 },
     { sizeBytes: 1.5 },

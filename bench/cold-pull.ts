@@ -1,0 +1,73 @@
+// One blob that no server has seen, asked for by some clients at once: from the upstream itself, or through a server.
+import { setTimeout as wait } from 'node:timers/promises'
+import { cpuSeconds, residentBytes } from './processes.ts'
+import type { RowContext, Started } from './row.ts'
+
+export interface Cold {
+  readonly repository: string
+  /** The same seed is the same blob: one for each pull. */
+  readonly seed: string
+  readonly sizeBytes: number
+  readonly clients: number
+  /** Clients leave when they have their first byte. Default false. */
+  readonly firstByteOnly?: boolean
+}
+
+/** For what a server does after its last client has gone. */
+const SETTLE_MS = 300
+const WARM_PULLS = 5
+const WARM_BYTES = 1_000_000
+const MEBIBYTE = 1024 * 1024
+/** How often memory is looked at. */
+const LOOK_MS = 200
+
+/** Through the upstream itself when nothing was started. CPU and memory are then NaN. */
+export async function coldPull(
+  { upstream, load }: Pick<RowContext, 'upstream' | 'load'>,
+  started: Started | undefined,
+  { repository, seed, sizeBytes, clients, firstByteOnly = false }: Cold,
+) {
+  const image = { repository, tag: 'cold', seed, layerBytes: [sizeBytes] }
+  const { layers } = await upstream.addImage(image)
+  await upstream.clearCounts()
+  const url = started?.server.url ?? upstream.url
+  const blob = `/v2/${repository}/blobs/${layers[0]}`
+  const manifest = `/v2/${repository}/manifests/cold`
+  const paths = started?.kind.wantsManifestFirst ? [manifest, blob] : [blob]
+  const before = started === undefined ? Number.NaN : cpuSeconds(started.server.pid)
+  const memory = watchMemory(started?.server.pid)
+  const pulled = await load.pull(url, paths, { clients, firstByteOnly })
+  await wait(SETTLE_MS)
+  const residentMiB = memory()
+  const cpu = started === undefined ? Number.NaN : cpuSeconds(started.server.pid) - before
+  const counts = await upstream.count({ kind: 'blob', method: 'GET', reference: layers[0] ?? '' })
+  await upstream.forget(repository, layers)
+  return { clients: pulled, counts, cpu, residentMiB }
+}
+
+/** The first requests of a process are those of its compiler, and no service has seen only one. */
+export async function warmUp(
+  context: Pick<RowContext, 'upstream' | 'load'>,
+  started: Started | undefined,
+  repository: string,
+): Promise<void> {
+  for (let pull = 0; pull < WARM_PULLS; pull += 1) {
+    const seed = `warm/${pull}/${started?.kind.name}`
+    await coldPull(context, started, { repository, seed, sizeBytes: WARM_BYTES, clients: 4 })
+  }
+}
+
+/** The result tells the most that was seen, in MiB. */
+function watchMemory(pid: number | undefined): () => number {
+  if (pid === undefined) return () => Number.NaN
+  let most = residentBytes(pid)
+  const look = () => {
+    most = Math.max(most, residentBytes(pid))
+  }
+  const timer = setInterval(look, LOOK_MS)
+  return () => {
+    clearInterval(timer)
+    look()
+    return most / MEBIBYTE
+  }
+}

@@ -1,0 +1,115 @@
+// Goals of pushes (P8), of many readers (P9) and much content (P10), of background work (P11), of the start (P13) and of the mixed load.
+import { LOADING, MANY_STEPS } from './reasons.ts'
+import { FOUR_FILLS } from '../rows/event-loop.ts'
+import { MIXED } from '../rows/mixed.ts'
+import { PUSHES } from '../rows/push.ts'
+import { THOUSAND } from '../rows/stalled.ts'
+import { V3 } from '../servers.ts'
+import { ZOT } from '../servers/zot.ts'
+import { notYet, ownCount, ownGrowth, ownLargest, ratioTo, type Target } from '../targets.ts'
+
+/** What a few rounds cannot tell from flat: over two powers of ten it is 1.6 times as much. */
+const FLAT = 0.1
+
+const push = { row: 'push', lines: PUSHES, why: MANY_STEPS }
+const stalled = { row: 'stalled', lines: [THOUSAND] }
+const catalog = { row: 'large-catalog', table: 'large-catalog' }
+const start = { row: 'start', lines: ['empty'] }
+const mixed = { row: 'mixed', lines: [MIXED] }
+
+export const STEADY_GOALS: readonly Target[] = [
+  ...[V3, ZOT].flatMap(server => [
+    ratioTo(server, {
+      ...push,
+      measure: 'seconds',
+      what: 'all pushes acknowledged',
+      limit: { atMost: 1 },
+    }),
+    ratioTo(server, {
+      ...push,
+      measure: 'cpuSeconds',
+      what: 'CPU of pushes',
+      limit: { atMost: 1 },
+    }),
+  ]),
+  ownCount({
+    ...stalled,
+    measure: 'residentMiB',
+    what: 'resident, MiB:',
+    limit: { atMost: 150 },
+  }),
+  ownCount({
+    ...stalled,
+    measure: 'socketMiB',
+    what: 'kernel memory of sockets, MiB:',
+    limit: { atMost: 300 },
+  }),
+  ownCount(
+    {
+      ...stalled,
+      measure: 'toAlone',
+      what: 'active readers, × what they get alone:',
+      limit: { atLeast: 0.9 },
+    },
+    2,
+  ),
+  ownLargest({ ...catalog, measure: 'readyMs', what: 'ready, ms:', limit: { atMost: 2000 } }),
+  ownGrowth({
+    ...catalog,
+    measure: 'readyMs',
+    what: 'start grows as size to the power of',
+    limit: { atMost: FLAT },
+  }),
+  ownGrowth({
+    ...catalog,
+    measure: 'residentMiB',
+    what: 'memory grows as size to the power of',
+    limit: { atMost: FLAT },
+  }),
+  ownGrowth({
+    ...catalog,
+    measure: 'pullP99Ms',
+    what: 'p99 of a pull grows as size to the power of',
+    limit: { atMost: FLAT },
+  }),
+  ownGrowth({
+    ...catalog,
+    measure: 'pageMs',
+    what: 'a page of tags grows as size to the power of',
+    limit: { atMost: FLAT },
+  }),
+  notYet('large-catalog', 'p99 of a hot pull during eviction of 1 % ≤ 2 × idle'),
+  ownCount(
+    {
+      row: 'event-loop',
+      lines: [FOUR_FILLS],
+      measure: 'delayMs',
+      what: 'delay of the event loop, p99, ms:',
+      limit: { atMost: 20 },
+    },
+    1,
+  ),
+  ownCount({
+    ...start,
+    measure: 'readyMs',
+    what: 'ready, ms:',
+    limit: { atMost: 400 },
+    why: LOADING,
+  }),
+  ownCount(
+    { ...start, measure: 'residentMiB', what: 'resident when idle, MiB:', limit: { atMost: 150 } },
+    1,
+  ),
+  ownCount({ ...mixed, measure: 'failures', what: 'errors:', limit: { atMost: 0 } }),
+  ownCount({ ...mixed, measure: 'livezMs', what: 'livez p99, ms:', limit: { atMost: 100 } }, 1),
+  ownCount({ ...mixed, measure: 'readyzMs', what: 'readyz p99, ms:', limit: { atMost: 100 } }, 1),
+  ownCount(
+    {
+      ...mixed,
+      measure: 'slopePerMinute',
+      what: 'resident memory grows by MiB a minute:',
+      limit: { atMost: 1 },
+    },
+    2,
+  ),
+]

@@ -1,0 +1,145 @@
+// Row: one client and one blob that is not here yet, against the same client at the upstream itself: over loopback, at three sizes, and
+// over a network of 50 MB/s and 40 ms.
+import {
+  collectSamples,
+  isLeftOut,
+  type Row,
+  type RowContext,
+  type Started,
+  startServers,
+} from '../row.ts'
+import { coldPull, warmUp } from '../cold-pull.ts'
+import type { Absence, Sample } from '../figures.ts'
+import { type ShapedUpstream, startShapedUpstream } from '../link.ts'
+import { absentEverywhere, COLD_SERVERS, DIRECT } from '../servers.ts'
+
+const REPOSITORY = 'bench/alone'
+const MEGABYTE = 1e6
+const SIZES = [1, 10, 100]
+const LARGE = 100
+const NETWORK = { totalBytesPerSecond: 50 * MEGABYTE, roundTripMs: 40 }
+
+export const SHAPED = '100 MB, 50 MB/s and 40 ms'
+export const unshaped = (megabytes: number) => `${megabytes} MB, not limited`
+export const UNSHAPED = SIZES.map(unshaped)
+
+export const alone: Row = {
+  id: 'alone',
+  goal: 'P6',
+  title: 'Cold: one client, one blob',
+  rounds: { short: 2, full: 7 },
+  method:
+    'In each round every server gets a blob that it has never seen; it has served a few small ones before. "Not limited" is loopback. The ' +
+    'shaped network is a network namespace behind a token bucket of the kernel (tc tbf, 50 MB/s for all connections together) and a ' +
+    'relay in it that holds every byte back for half of the 40 ms, and the first bytes of a connection for a round trip more, as its ' +
+    'handshake would. In the short form the others are measured in the first round only.',
+  tables: [
+    {
+      table: 'alone',
+      title: 'One client, one cold blob',
+      lineHeading: 'blob',
+      columns: [
+        { measure: 'firstByteMs', heading: 'first byte, ms', digits: 1 },
+        { measure: 'laterMs', heading: 'later than direct, ms', digits: 1 },
+        { measure: 'seconds', heading: 'whole, s', digits: 3 },
+        { measure: 'ratio', heading: '× direct', digits: 2 },
+        { measure: 'gets', heading: 'GETs upstream' },
+        { measure: 'bytesRatio', heading: 'bytes upstream, ×', digits: 2 },
+        { measure: 'failures', heading: 'failed pulls' },
+      ],
+      growth: [{ measure: 'unshapedSeconds', what: 'time with the size of the blob, not limited' }],
+    },
+  ],
+  async run(context) {
+    const { samples, add } = collectSamples()
+    const absences: Absence[] = []
+    const open = await startServers(context, COLD_SERVERS)
+    absences.push(...open.absences)
+    try {
+      const cases = SIZES.map(megabytes => ({
+        line: unshaped(megabytes),
+        megabytes,
+        size: megabytes,
+      }))
+      for (const sample of await measure(context, open.running, cases)) add(sample)
+    } finally {
+      await open.stop()
+    }
+    const upstream = await startShapedUpstream().catch(absentEverywhere)
+    if ('why' in upstream) absences.push({ ...upstream, line: SHAPED })
+    else for (const sample of await measureShaped({ ...context, upstream })) add(sample)
+    return { samples, absences }
+  },
+}
+
+/** Stops the upstream, too. */
+async function measureShaped(
+  context: RowContext & { readonly upstream: ShapedUpstream },
+): Promise<readonly Sample[]> {
+  try {
+    const { running, stop } = await startServers(context, COLD_SERVERS)
+    try {
+      await context.upstream.shape(NETWORK)
+      return await measure(context, running, [{ line: SHAPED, megabytes: LARGE }])
+    } finally {
+      await stop()
+    }
+  } finally {
+    await context.upstream.stop()
+  }
+}
+
+interface Case {
+  readonly line: string
+  readonly megabytes: number
+  readonly size?: number
+}
+
+async function measure(
+  context: RowContext,
+  running: readonly Started[],
+  cases: readonly Case[],
+): Promise<readonly Sample[]> {
+  const { samples, add } = collectSamples()
+  for (const started of [undefined, ...running]) await warmUp(context, started, REPOSITORY)
+  for (let round = 1; round <= context.rounds; round += 1) {
+    for (const { line, megabytes, ...size } of cases) {
+      context.tell(`${line}, round ${round}`)
+      let direct: Measured | undefined
+      for (const started of [undefined, ...running]) {
+        if (isLeftOut(context, started?.kind, round)) continue
+        const server = started?.kind.name ?? DIRECT
+        const sizeBytes = megabytes * MEGABYTE
+        const seed = `${line}/${round}/${server}`
+        const pulled = await pullOne(context, started, { seed, sizeBytes })
+        direct ??= pulled
+        const compared = {
+          laterMs: started === undefined ? Number.NaN : pulled.firstByteMs - direct.firstByteMs,
+          ratio: pulled.seconds / direct.seconds,
+          unshapedSeconds: 'size' in size ? pulled.seconds : Number.NaN,
+        }
+        add({ table: 'alone', line, ...size, server, round, measures: { ...pulled, ...compared } })
+      }
+    }
+  }
+  return samples
+}
+
+type Measured = Awaited<ReturnType<typeof pullOne>>
+
+async function pullOne(
+  context: RowContext,
+  started: Started | undefined,
+  { seed, sizeBytes }: { seed: string; sizeBytes: number },
+) {
+  const what = { repository: REPOSITORY, seed, sizeBytes, clients: 1 }
+  const { clients, counts } = await coldPull(context, started, what)
+  const [client] = clients
+  return {
+    firstByteMs: client?.firstByteMs ?? Number.NaN,
+    seconds: (client?.lastByteMs ?? Number.NaN) / 1000,
+    gets: counts.requests,
+    bytesRatio: counts.bytes / sizeBytes,
+    failures: client?.complete === true && client.status === 200 ? 0 : 1,
+  }
+}

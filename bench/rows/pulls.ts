@@ -1,0 +1,156 @@
+// Row: real clients pull a cold image of ten layers from an upstream that gives each connection 10 MB/s, through a server and directly.
+import { removeDirectory } from '../../test/e2e/processes.ts'
+import type { PullClient, RunningClient } from '../clients/client.ts'
+import { containerd, CTR } from '../clients/containerd.ts'
+import {
+  DOCKERD_CONTAINERD,
+  DOCKERD_GRAPH,
+  dockerdContainerd,
+  dockerdGraph,
+} from '../clients/docker.ts'
+import { SKOPEO, skopeo } from '../clients/skopeo.ts'
+import type { Absence } from '../figures.ts'
+import { limitConnections } from '../link.ts'
+import { collectSamples, isLeftOut, type Row, type RowContext, startServers } from '../row.ts'
+import { absenceOf, DIRECT, REGISTRIES } from '../servers.ts'
+
+const LAYERS = 10
+const LAYER_BYTES = 9_800_000
+/** For the first pull of a client, which is not counted. */
+const WARM_BYTES = 10_000
+const PER_CONNECTION = 10_000_000
+const REPOSITORY = 'bench/image'
+const CLIENTS = [skopeo, containerd, dockerdGraph, dockerdContainerd]
+
+export const limited = (client: string) => `${client}, 10 MB/s each`
+export const LIMITED_SKOPEO = limited(SKOPEO)
+export const LIMITED_DAEMONS = [CTR, DOCKERD_GRAPH, DOCKERD_CONTAINERD].map(limited)
+const UNLIMITED_SKOPEO = `${SKOPEO}, not limited`
+
+export const pulls: Row = {
+  id: 'pulls',
+  goal: 'P7',
+  title: 'Real clients: an image of 98 MB in 10 layers, cold',
+  rounds: { short: 2, full: 5 },
+  method:
+    'A fresh image for every pull. A relay gives each connection to the upstream 10 MB/s of its own, as networks of registries and long fat ' +
+    'pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` takes three at a time, and so do both dockerds; ' +
+    'they unpack what they have while they download the rest. Their download is over when the last blob stands verified in containerd’s ' +
+    'content store, or with dockerd’s last "Download complete" on its API; "whole pull" ends when the client says so, with everything ' +
+    'unpacked. The layers are not compressed, so that unpacking costs little. In the short form the others are measured with skopeo ' +
+    'only, and once.',
+  tables: [
+    {
+      table: 'pulls',
+      title: 'Whole image by real clients',
+      lineHeading: 'client, upstream',
+      columns: [
+        { measure: 'downloadSeconds', heading: 'download, s', digits: 2 },
+        { measure: 'faster', heading: 'faster than direct, ×', digits: 2 },
+        { measure: 'wholeSeconds', heading: 'whole pull, s', digits: 2 },
+        { measure: 'wholeFaster', heading: 'faster than direct, ×', digits: 2 },
+        { measure: 'blobGets', heading: 'blob GETs upstream' },
+        { measure: 'bytesRatio', heading: 'bytes upstream, ×', digits: 2 },
+        { measure: 'failures', heading: 'failed pulls' },
+      ],
+    },
+  ],
+  async run(context) {
+    const { samples, add } = collectSamples()
+    const absences: Absence[] = []
+    const upstream = await limitConnections(context.upstream, PER_CONNECTION)
+    try {
+      const unlimited = await measure(context, [{ client: skopeo, line: UNLIMITED_SKOPEO }])
+      const cases = CLIENTS.map(client => ({ client, line: limited(client.name) }))
+      const narrow = await measure({ ...context, upstream }, cases)
+      for (const each of [...unlimited.samples, ...narrow.samples]) add(each)
+      absences.push(...narrow.absences)
+    } finally {
+      await upstream.stop()
+    }
+    return { samples, absences }
+  },
+}
+
+interface Case {
+  readonly client: PullClient
+  readonly line: string
+}
+
+async function measure(context: RowContext, cases: readonly Case[]) {
+  const { samples, add } = collectSamples()
+  const { running, absences, stop } = await startServers(context, REGISTRIES)
+  const missing: Absence[] = [...absences]
+  const sources = [
+    { name: DIRECT, kind: undefined, url: context.upstream.url },
+    ...running.map(({ kind, server }) => ({ name: kind.name, kind, url: server.url })),
+  ]
+  try {
+    for (const [index, { client, line }] of cases.entries()) {
+      const directory = `${context.directory}/c${index}`
+      const started = await client.start(directory).catch((error: unknown) => {
+        missing.push({ ...absenceOf({ name: 'all' }, error), line })
+      })
+      if (started === undefined) continue
+      try {
+        const warm = { url: context.upstream.url, seed: `${line}/warm`, layer: WARM_BYTES }
+        await pullOnce(context, started, warm)
+        for (let round = 1; round <= context.rounds; round += 1) {
+          context.tell(`${line}, round ${round}`)
+          let direct: Pulled | undefined
+          for (const { name, kind, url } of sources) {
+            if (isLeftOut(context, kind, client === skopeo ? round : 2)) continue
+            const seed = `${line}/${round}/${name}`
+            const pulled = await pullOnce(context, started, { url, seed })
+            direct ??= pulled
+            const faster = direct.downloadSeconds / pulled.downloadSeconds
+            const wholeFaster = direct.wholeSeconds / pulled.wholeSeconds
+            const measures = { ...pulled, faster, wholeFaster }
+            add({ table: 'pulls', line, server: name, round, measures })
+          }
+        }
+      } finally {
+        await started.stop()
+        removeDirectory(directory)
+      }
+    }
+  } finally {
+    await stop()
+  }
+  return { samples, absences: missing }
+}
+
+interface Pull {
+  readonly url: string
+  /** The same seed is the same image: one for each pull. */
+  readonly seed: string
+  /** Bytes of each layer. */
+  readonly layer?: number
+}
+
+type Pulled = Awaited<ReturnType<typeof pullOnce>>
+
+async function pullOnce(
+  { upstream, tell }: RowContext,
+  client: RunningClient,
+  { url, seed, layer = LAYER_BYTES }: Pull,
+) {
+  const tag = seed.replace(/[^A-Za-z0-9]+/g, '-')
+  const layerBytes = Array.from({ length: LAYERS }, () => layer)
+  const image = { repository: REPOSITORY, tag, seed, layerBytes, archives: true }
+  const { layers, config } = await upstream.addImage(image)
+  await upstream.clearCounts()
+  const blobs = [config, ...layers]
+  const wanted = { authority: new URL(url).host, repository: REPOSITORY, tag, blobs }
+  const times = await client.pull(wanted).catch((error: unknown) => {
+    tell(error instanceof Error ? error.message : String(error))
+  })
+  const { requests, bytes } = await upstream.count({ kind: 'blob', method: 'GET' })
+  await upstream.forget(REPOSITORY, layers)
+  return {
+    ...(times ?? { downloadSeconds: Number.NaN, wholeSeconds: Number.NaN }),
+    blobGets: requests,
+    bytesRatio: bytes / (LAYERS * layer),
+    failures: times === undefined ? 1 : 0,
+  }
+}

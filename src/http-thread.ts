@@ -1,0 +1,141 @@
+// One further HTTP thread: the data port over a registry that the coordinating thread has. Started by start-http-thread.ts only; no
+// store, catalog or upstream is loaded here. Part of the composition root.
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { createLocalAccess } from './access/access.ts'
+import { buildApp } from './http/app.ts'
+import { drain } from './http/drain.ts'
+import { loadSendfile } from './http/sendfile.ts'
+import { createTlsTransport, type TlsOptions } from './http/tls.ts'
+import { createLogger } from './observe/log.ts'
+import { createMetrics } from './observe/metrics.ts'
+import { createEpochs } from './registry/epochs.ts'
+import { createPolicies } from './registry/repository-policies.ts'
+import { createRoute } from './registry/route.ts'
+import { systemClock } from './system-clock.ts'
+import type { Port } from './threads/messages.ts'
+import { Peer } from './threads/peer.ts'
+import { borrowPlaces } from './threads/borrowed-places.ts'
+import { borrowRegistry, type Rules } from './threads/borrowed-registry.ts'
+import { sharedCounts } from './threads/shared-counts.ts'
+import type { CoordinatorSide, HttpThreadSide, ThreadSettings } from './threads/sides.ts'
+
+/** What a thread is started with: values, and memory that it shares with the others. */
+export interface HttpThreadStart {
+  /** Its number: its place in `counts`. */
+  readonly thread: number
+  /** Threads that serve, the first one included. */
+  readonly threads: number
+  readonly counts: SharedArrayBuffer
+  /** Of Epochs. */
+  readonly epochs: SharedArrayBuffer
+  /** For answers in memory, of this thread. */
+  readonly memoryBytes: number
+  readonly settings: ThreadSettings
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsOptions | undefined
+  /** Blobs are sent by native/sender.c. */
+  readonly native: boolean
+  readonly version: string
+  readonly nodeVersion: string
+}
+
+/** What a thread counted is lost with it but for what it told before; so often it tells by itself. */
+const COUNTED_EVERY_MS = 5_000
+
+/** @param port leads to the coordinating thread */
+export function runHttpThread(port: Port, start: HttpThreadStart): void {
+  const { thread, threads, settings } = start
+  const clock = systemClock
+  const log = createBatches(lines => peer.tell('log', lines))
+  const logger = createLogger({ level: settings.logLevel, destination: log })
+  const metrics = createMetrics({
+    version: start.version,
+    nodeVersion: start.nodeVersion,
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    process: false,
+  })
+  const epochs = createEpochs(start.epochs)
+  let rules = rulesOf(settings)
+  const borrowed = borrowRegistry({ peer: () => peer, rules: () => rules, clock })
+  const transport = start.tls && createTlsTransport(start.tls, { clock, metrics })
+  const app = buildApp({
+    registry: borrowed.registry,
+    access: createLocalAccess(),
+    logger,
+    metrics,
+    clock,
+    streams: borrowPlaces(() => peer),
+    sendfile: start.native ? loadSendfile() : undefined,
+    epochs,
+    options: {
+      threads,
+      shared: sharedCounts(start.counts, thread),
+      memoryBytes: start.memoryBytes,
+    },
+    ...(transport && { transport }),
+  })
+  const peer: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port, {
+    services: {
+      ...borrowed.services,
+      listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
+      async replace(next) {
+        rules = rulesOf(next)
+        // What was answered by the old ones since the coordinator went by the new ones.
+        epochs.bumpAll()
+        logger.level = next.logLevel
+        return undefined
+      },
+      async drain({ timeoutMs }) {
+        await drain(app, { timeoutMs, clock })
+        log.flush()
+        return undefined
+      },
+      ping: async () => undefined,
+      count: () => metrics.snapshot(),
+    },
+    notes: {
+      othersWait: waiting => app.othersWait(waiting),
+      ticketKeys: keys => transport?.setTicketKeys(keys),
+    },
+  })
+  void tellCounted()
+
+  async function tellCounted(): Promise<never> {
+    for (;;) {
+      await clock.sleep(COUNTED_EVERY_MS)
+      peer.tell('counted', await metrics.snapshot())
+    }
+  }
+}
+
+function rulesOf({ route, repositories }: ThreadSettings): Rules {
+  return { route: createRoute(route), policies: createPolicies(repositories) }
+}
+
+function nothing(): undefined {
+  return undefined
+}
+
+/** Lines of one turn of the event loop go together. */
+function createBatches(send: (lines: string) => void): {
+  write(line: string): void
+  flush(): void
+} {
+  let waiting = ''
+  const flush = () => {
+    const lines = waiting
+    waiting = ''
+    if (lines !== '') send(lines)
+  }
+  return {
+    write(line) {
+      if (waiting === '') setImmediate(flush)
+      waiting += line
+    },
+    flush,
+  }
+}
+
+if (!isMainThread && parentPort !== null) {
+  runHttpThread(parentPort as Port, workerData as HttpThreadStart)
+}

@@ -1,0 +1,137 @@
+// Answers that were given before and are still right, in memory, with the head made and the body beside it. In front of the registry:
+// who is answered from here costs no look at disk or catalog. Nothing in here asks anybody.
+//
+// Right means: the same request in every part that answers depend on (hot-request.ts), by somebody of the same class, while the stamp
+// that was read before the question is the repository's still (registry/epochs.ts), and while time leaves the answer as it is.
+import { LRUCache } from 'lru-cache'
+import type { RepositoryKey } from '../oci/reference.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { NoteHit } from '../observe/note-hit.ts'
+import type { Repeatable } from '../registry/answers.ts'
+import type { Epochs } from '../registry/epochs.ts'
+import { HOT_BODY_MAX_BYTES, HOT_QUESTIONS_MAX } from './limits.ts'
+
+/** What goes out again; everything that differs from request to request is left open. */
+export interface HotContent {
+  readonly status: number
+  /** As writeHead takes it. Whoever sends it sets the id, and the age where there is one, in place. */
+  readonly head: string[]
+  /** Where in `head` the values of X-Request-Id and Age stand; -1 for an answer without age. */
+  readonly idAt: number
+  readonly ageAt: number
+  /** Undefined for HEAD and 304. MUST NOT be changed by anybody. */
+  readonly body: Uint8Array | undefined
+  readonly digest: Digest
+  readonly repeatable: Repeatable
+  readonly note: NoteHit
+}
+
+export interface HotAnswer extends HotContent {
+  readonly slot: number
+  readonly stamp: number
+  /** Somebody is out to ask the question again, for all. */
+  isAsked: boolean
+  /** Wall clock: when its use was last noted. */
+  notedAtMs: number
+}
+
+/** A request that memory had no answer for. MUST be ended by `end`, whatever comes of it. */
+export interface HotQuestion {
+  readonly key: string
+  /** It came before: whole bytes are wanted, to be kept. */
+  readonly isWanted: boolean
+  /** To be told before the registry is asked, and after its route. Without, nothing is kept. */
+  about(repository: RepositoryKey): void
+  /** Remembers the answer, if it was asked for before and nothing has changed since `about`. */
+  keep(content: HotContent): void
+  end(): void
+}
+
+export interface HotAnswers {
+  find(key: string, nowMs: number): HotAnswer | HotQuestion
+}
+
+export interface HotAnswersOptions {
+  /** What answers may take in all, bodies, heads and keys; at least 1. What does not fit is not kept. */
+  readonly maxBytes: number
+  readonly epochs: Epochs
+}
+
+/** What an entry costs beside its texts: objects, the cache's own tables. */
+const ENTRY_BYTES = 1_024
+/** Strings of one byte for each character, as those of headers are, and two for those that were put together. */
+const CHARACTER_BYTES = 2
+
+export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAnswers {
+  const answers = new LRUCache<string, HotAnswer>({ maxSize: maxBytes, sizeCalculation })
+  const asked = new LRUCache<string, true>({ max: HOT_QUESTIONS_MAX })
+
+  return {
+    find(key, nowMs) {
+      const known = answers.get(key)
+      if (known === undefined) {
+        const isWanted = asked.get(key) === true
+        if (!isWanted) asked.set(key, true)
+        return new Question(key, isWanted, { answers, epochs, known })
+      }
+      const { repeatable } = known
+      if (known.stamp !== epochs.stampOf(known.slot)) {
+        answers.delete(key)
+        return new Question(key, true, { answers, epochs, known: undefined })
+      }
+      if (nowMs >= repeatable.sinceMs) {
+        if (nowMs < repeatable.untilMs) return known
+        if (nowMs < repeatable.graceUntilMs && known.isAsked) return known
+      }
+      known.isAsked = true
+      return new Question(key, true, { answers, epochs, known })
+    },
+  }
+}
+
+interface Memory {
+  readonly answers: LRUCache<string, HotAnswer>
+  readonly epochs: Epochs
+  /** What is asked for anew. */
+  readonly known: HotAnswer | undefined
+}
+
+class Question implements HotQuestion {
+  readonly key: string
+  readonly isWanted: boolean
+  readonly #memory: Memory
+  #slot = 0
+  #stamp: number | undefined
+
+  constructor(key: string, isWanted: boolean, memory: Memory) {
+    this.key = key
+    this.isWanted = isWanted
+    this.#memory = memory
+  }
+
+  about(repository: RepositoryKey): void {
+    const { epochs } = this.#memory
+    this.#slot = epochs.slotOf(repository)
+    this.#stamp = epochs.stampOf(this.#slot)
+  }
+
+  keep(content: HotContent): void {
+    const { answers, epochs } = this.#memory
+    const stamp = this.#stamp
+    if (!this.isWanted || stamp === undefined) return
+    if ((content.body?.length ?? 0) > HOT_BODY_MAX_BYTES) return
+    if (epochs.stampOf(this.#slot) !== stamp) return
+    const slot = this.#slot
+    answers.set(this.key, { ...content, slot, stamp, isAsked: false, notedAtMs: 0 })
+  }
+
+  end(): void {
+    const { known } = this.#memory
+    if (known !== undefined) known.isAsked = false
+  }
+}
+
+function sizeCalculation({ head, body }: HotAnswer, key: string): number {
+  const characters = head.reduce((sum, line) => sum + line.length, key.length)
+  return ENTRY_BYTES + characters * CHARACTER_BYTES + (body?.length ?? 0)
+}

@@ -1,0 +1,127 @@
+// A range of a blob by sendfile: as far as its file may be sent, again and again, until the range has ended or its bytes come another
+// way. The connection is node's before and after; in between nothing of node's may be under way on it.
+import type { ServerResponse } from 'node:http'
+import type { ByteRange } from '../oci/range.ts'
+import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { ClientFlow } from './client-flow.ts'
+import type { Exchange } from './exchange.ts'
+import { STALLED_READER_MS } from './limits.ts'
+import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
+
+/** Within this share of its limit a stalled reader is noticed: node's own timer does not see what the kernel sends. */
+const STALL_LOOKS = 5
+
+/** The file of one answer on its connection. MUST be closed once. */
+export interface FileWire {
+  /** Resolves once bytes of `range` can be sent, and its file be read: what fails until then can still be told as an error. */
+  ready(range: ByteRange): Promise<unknown>
+  /**
+   * The head must be out. Resolves to the first position that is not sent: behind the range, or where `BlobAnswer.read` has to go on.
+   * @throws what the blob's reader throws; SendfileError `file`, and `client` when the connection is gone and was ended
+   */
+  send(range: ByteRange): Promise<number>
+  close(): void
+}
+
+export interface FileWireDeps {
+  readonly exchange: Exchange
+  readonly flow: ClientFlow
+  readonly clock: Clock
+  readonly sendfile: Sendfile | undefined
+}
+
+/** Undefined when this answer cannot go this way. */
+export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | undefined {
+  const { exchange, flow, clock, sendfile } = deps
+  const { response, request } = exchange
+  const { file } = blob
+  if (sendfile === undefined || file === undefined || response.socket !== request.socket) return
+  const sending = sendfile.open(request.socket, file.descriptor)
+  if (sending === undefined) return
+  const over = new AbortController()
+  // What is left to send must not go out on a connection that was given up.
+  const leave = () => sending.close()
+  flow.signal.addEventListener('abort', leave)
+  exchange.record.takenBytes = () => (sending.isBusy ? sending.sentBytes : undefined)
+  void cutStalled(sending, { response, clock, signal: over.signal })
+  return {
+    ready: range => readable(file, range, flow.signal),
+    send: range => sendRange(sending, range, { exchange, file, signal: flow.signal }),
+    close() {
+      over.abort()
+      exchange.record.takenBytes = undefined
+      flow.signal.removeEventListener('abort', leave)
+      sending.close()
+    },
+  }
+}
+
+async function readable(file: BlobFile, range: ByteRange, signal: AbortSignal): Promise<void> {
+  const end = await file.until(range.first, range.last, signal)
+  if (end !== undefined) await file.read(Buffer.allocUnsafe(1), range.first)
+}
+
+interface SendContext {
+  readonly exchange: Exchange
+  readonly file: BlobFile
+  readonly signal: AbortSignal
+}
+
+async function sendRange(
+  sending: FileSending,
+  { first, last }: ByteRange,
+  { exchange, file, signal }: SendContext,
+): Promise<number> {
+  let position = first
+  while (position <= last) {
+    const end = await file.until(position, last, signal)
+    if (end === undefined) return position
+    await flushed(exchange.response)
+    const before = sending.sentBytes
+    try {
+      await sending.send(position, end - position)
+    } catch (error) {
+      if (!(error instanceof SendfileError)) throw error
+      if (error.failure === 'file') throw error
+      if (error.failure === 'client') {
+        // Node may hear of it later, or never.
+        exchange.response.destroy()
+        throw error
+      }
+      return position + sending.sentBytes - before
+    } finally {
+      exchange.record.sentBytes += sending.sentBytes - before
+    }
+    position = end
+  }
+  return position
+}
+
+/** Resolves when the kernel has all that node was given. */
+async function flushed({ socket }: ServerResponse): Promise<void> {
+  if (socket === null || socket.writableLength === 0) return
+  await new Promise<void>((resolve, reject) => {
+    socket.write('', error => (error ? reject(error) : resolve()))
+  })
+}
+
+/** Cuts a client that takes nothing for STALLED_READER_MS while bytes wait for it. */
+async function cutStalled(
+  sending: FileSending,
+  { response, clock, signal }: { response: ServerResponse; clock: Clock; signal: AbortSignal },
+): Promise<void> {
+  let seenBytes = -1
+  let looks = 0
+  while (looks < STALL_LOOKS) {
+    const slept = await clock.sleep(STALLED_READER_MS / STALL_LOOKS, signal).then(
+      () => true,
+      () => false,
+    )
+    if (!slept) return
+    const { sentBytes } = sending
+    looks = sending.isBusy && sentBytes === seenBytes ? looks + 1 : 0
+    seenBytes = sentBytes
+  }
+  response.destroy()
+}

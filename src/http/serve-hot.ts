@@ -1,0 +1,115 @@
+// A request whose answer is in memory, from its head to the line about it: no promise, no timer, and of node's two objects only what
+// the answer needs.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Access } from '../access/access.ts'
+import type { CreateNoteHit } from '../observe/note-hit.ts'
+import type { Registry } from '../registry/answers.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { Answer } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+import type { HotAnswer, HotAnswers, HotQuestion } from './hot-answers.ts'
+import { type HotRequest, readHotRequest } from './hot-request.ts'
+import { HOT_USE_NOTED_MS } from './limits.ts'
+import { AGE, headLines, ID_AT } from './send-answer.ts'
+
+export interface HotDeps {
+  readonly answers: HotAnswers
+  readonly createNote: CreateNoteHit
+  readonly access: Access
+  readonly registry: Pick<Registry, 'noteUse'>
+  readonly clock: Clock
+}
+
+export interface FoundHot {
+  readonly answer: HotAnswer
+  readonly asked: HotRequest
+}
+
+export interface Hot {
+  /** An answer to give now; or what to ask and then to `offer` an answer for; undefined for requests that memory is not for. */
+  find(request: IncomingMessage): FoundHot | HotQuestion | undefined
+  /** Writes it whole. `over` is called once, with how it ended and everything written down. */
+  send(response: ServerResponse, found: FoundHot, more: SendHot): void
+  /** The answer that was found for `exchange.hot`, before it is sent. */
+  offer(exchange: Exchange, answer: Answer): void
+}
+
+export interface SendHot {
+  readonly requestId: string
+  /** Monotonic. */
+  readonly startedMs: number
+  readonly client: string | undefined
+  readonly over: () => void
+}
+
+const MS_PER_SECOND = 1_000
+
+export function createHot(deps: HotDeps): Hot {
+  const { answers, createNote, access, registry, clock } = deps
+
+  function noteUse(answer: HotAnswer, nowMs: number): void {
+    if (nowMs - answer.notedAtMs < HOT_USE_NOTED_MS) return
+    answer.notedAtMs = nowMs
+    registry.noteUse(answer.digest)
+  }
+
+  return {
+    find(request) {
+      const asked = readHotRequest(request, access)
+      if (asked === undefined) return undefined
+      const found = answers.find(asked.key, clock.nowMs())
+      return 'status' in found ? { answer: found, asked } : found
+    },
+    send(response, { answer, asked }, { requestId, startedMs, client, over }) {
+      const { head, status, body, ageAt, idAt } = answer
+      const nowMs = clock.nowMs()
+      let isOver = false
+      const end = () => {
+        if (isOver) return
+        isOver = true
+        const outcome = response.writableFinished ? 'completed' : 'aborted'
+        const durationMs = clock.monotonicMs() - startedMs
+        answer.note({ requestId, durationMs, client, userAgent: asked.userAgent, outcome })
+        over()
+      }
+      // The first is the usual end; the second alone a connection that broke.
+      response.once('finish', end)
+      response.once('close', end)
+      head[idAt] = requestId
+      if (ageAt >= 0) head[ageAt] = ageText(nowMs - answer.repeatable.sinceMs)
+      response.writeHead(status, head)
+      response.end(body)
+      noteUse(answer, nowMs)
+    },
+    offer(exchange, answer) {
+      const { hot, record, request } = exchange
+      const { content, status, body } = answer
+      if (hot?.isWanted !== true || content?.repeatable === undefined) return
+      if (body.kind === 'blob') return
+      const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
+      const head = headLines(exchange, answer, false)
+      const { endpoint, repository, reference, source } = record
+      const facts = { method: request.method ?? '', endpoint, repository, reference, source }
+      hot.keep({
+        status,
+        head,
+        idAt: ID_AT,
+        ageAt: ageIn(head),
+        body: bytes,
+        digest: content.digest,
+        repeatable: content.repeatable,
+        note: createNote({ ...facts, status, sentBytes: bytes?.length ?? 0 }),
+      })
+    },
+  }
+}
+
+function ageText(ageMs: number): string {
+  return String(Math.max(0, Math.floor(ageMs / MS_PER_SECOND)))
+}
+
+/** Names and values take turns. */
+function ageIn(head: readonly string[]): number {
+  for (let at = 0; at < head.length; at += 2) if (head[at] === AGE) return at + 1
+  return -1
+}

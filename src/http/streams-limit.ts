@@ -1,0 +1,19 @@
+// How many blob bodies are sent at once when nobody configured it: what the machine's memory carries.
+
+/**
+ * A client that reads slowly costs some 64–128 KiB here and at most 256 KiB in the kernel: with so many to the GiB, all of them together
+ * stay within a tenth of the memory.
+ */
+const STREAMS_PER_GIB = 256
+/** Below it, a site of a few nodes would wait on a machine that has nothing else to do. */
+const STREAMS_MIN = 64
+/** Beyond it no link is left to share. */
+const STREAMS_MAX = 2_048
+
+const GIB = 2 ** 30
+
+/** `memoryBytes` is what this process may have: that of the machine, or of its control group. 64 at least, 2,048 at most. */
+export function streamsFor(memoryBytes: number): number {
+  const streams = Math.floor((memoryBytes / GIB) * STREAMS_PER_GIB)
+  return Math.min(Math.max(streams, STREAMS_MIN), STREAMS_MAX)
+}

@@ -1,0 +1,174 @@
+// Places for blob bodies that are being sent, bounded for the whole process, and the waiting room before them. Who waits holds nothing
+// but its connection. One of these per process: other threads ask the one that has it, hence promises throughout.
+import { RegistryError } from '../oci/errors.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { createFairQueue } from './streams-queue.ts'
+
+/** Requests that wait for a place; each is a connection and little else. Beyond: 503 at once. */
+export const STREAMS_WAITING_MAX = 2_000
+/** Clients wait thirty seconds for a head (R18); what is left of it is for the answer. Beyond: 503. */
+export const STREAM_WAIT_MAX_MS = 20_000
+/** How often it is looked at who waited too long; nobody is looked at while nobody waits. */
+export const STREAM_TICK_MS = 1_000
+/** What one client may have of all places while others wait: a quarter, but so many at least, as one pull has a few layers at once. */
+const CLIENT_SHARE = 0.25
+const CLIENT_STREAMS_MIN = 32
+/** Told in turn to those that are refused, so that they do not all come back at once. */
+const RETRY_AFTER_SECONDS = [3, 6, 4, 7, 5, 8] as const
+
+export type StreamRefusal = 'full' | 'late'
+
+export interface StreamPlace {
+  /** Gives the place to the next one. No effect the second time. */
+  release(): void
+}
+
+export interface Streams {
+  /**
+   * Resolves with a place, at once when one is free. `client` is who shares fairly with others: an address. MUST be released once the
+   * body is over. @throws RegistryError UNAVAILABLE with `retryAfterSeconds`; the signal's reason, when it aborts first
+   */
+  take(client: string, signal: AbortSignal): Promise<StreamPlace>
+}
+
+export interface StreamsNotes {
+  /** Bodies being sent, and requests waiting, changed to these. */
+  counts(active: number, waiting: number): void
+  /** A request that had to wait got its place. */
+  waited(ms: number): void
+  refused(reason: StreamRefusal): void
+  /** So many have been waiting for a while; called about once a second for as long as any do. */
+  stillWaiting(waiting: number): void
+}
+
+export interface StreamsOptions {
+  /** Places, at least 1. */
+  readonly limit: number
+  readonly clock: Clock
+  readonly note: StreamsNotes
+}
+
+interface Waiting {
+  readonly sinceMs: number
+  readonly enter: () => void
+  readonly refuse: (reason: StreamRefusal) => void
+}
+
+export function createStreams({ limit, clock, note }: StreamsOptions): Streams {
+  const queue = createFairQueue<Waiting>()
+  const activeOf = new Map<string, number>()
+  const shareOf = Math.max(CLIENT_STREAMS_MIN, Math.floor(limit * CLIENT_SHARE))
+  let active = 0
+  let refusals = 0
+  let ticking = false
+
+  const hasShare = (client: string) => (activeOf.get(client) ?? 0) >= shareOf
+  const tell = () => note.counts(active, queue.size)
+
+  function enter(client: string): StreamPlace {
+    active += 1
+    activeOf.set(client, (activeOf.get(client) ?? 0) + 1)
+    let released = false
+    return {
+      release() {
+        if (released) return
+        released = true
+        leave(client)
+      },
+    }
+  }
+
+  function leave(client: string): void {
+    active -= 1
+    const others = (activeOf.get(client) ?? 0) - 1
+    if (others > 0) activeOf.set(client, others)
+    else activeOf.delete(client)
+    if (active < limit) queue.next(hasShare)?.enter()
+    tell()
+  }
+
+  function refuse(reason: StreamRefusal): RegistryError {
+    note.refused(reason)
+    refusals += 1
+    return refusal(reason, RETRY_AFTER_SECONDS[refusals % RETRY_AFTER_SECONDS.length])
+  }
+
+  function wait(client: string, signal: AbortSignal): Promise<StreamPlace> {
+    const sinceMs = clock.monotonicMs()
+    return new Promise((resolve, reject) => {
+      const entry: Waiting = {
+        sinceMs,
+        enter: () => {
+          signal.removeEventListener('abort', giveUp)
+          note.waited(clock.monotonicMs() - sinceMs)
+          resolve(enter(client))
+        },
+        refuse: reason => {
+          signal.removeEventListener('abort', giveUp)
+          reject(refuse(reason))
+        },
+      }
+      const giveUp = () => {
+        queue.remove(client, entry)
+        tell()
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', giveUp, { once: true })
+      queue.add(client, entry)
+      tell()
+      if (!ticking) void tick()
+    })
+  }
+
+  async function tick(): Promise<void> {
+    ticking = true
+    while (queue.size > 0) {
+      await clock.sleep(STREAM_TICK_MS)
+      const nowMs = clock.monotonicMs()
+      for (const [client, entry] of queue.entries()) {
+        if (nowMs - entry.sinceMs < STREAM_WAIT_MAX_MS) continue
+        queue.remove(client, entry)
+        entry.refuse('late')
+      }
+      tell()
+      if (queue.size > 0) note.stillWaiting(queue.size)
+    }
+    ticking = false
+  }
+
+  return {
+    async take(client, signal) {
+      signal.throwIfAborted()
+      if (active < limit) {
+        const place = enter(client)
+        tell()
+        return place
+      }
+      if (queue.size >= STREAMS_WAITING_MAX) throw refuse('full')
+      return wait(client, signal)
+    },
+  }
+}
+
+/** For the log of the operator, as the cause of what the client is told. */
+class StreamsFullError extends Error {
+  readonly hint =
+    'raise http.streams if this machine has memory and its network has room for more at once'
+
+  constructor() {
+    super('all places for blobs are taken')
+    this.name = 'StreamsFullError'
+  }
+}
+
+function refusal(reason: StreamRefusal, retryAfterSeconds = 5): RegistryError {
+  const why =
+    reason === 'full'
+      ? 'and too many requests wait for their turn'
+      : `and no turn came for this request in ${STREAM_WAIT_MAX_MS / 1000} seconds`
+  return new RegistryError(
+    'UNAVAILABLE',
+    `this registry sends as many blobs as it can at once, ${why}; try again`,
+    { retryAfterSeconds, cause: new StreamsFullError() },
+  )
+}

@@ -1,0 +1,191 @@
+// Brings what a fill's file lacks, resuming as often as the upstream makes progress: a large blob by ranges, where the upstream answers
+// with them, anything else by one request that is resumed. What the bytes are worth is for the caller to verify.
+import type { FillProgress } from './fill-progress.ts'
+import { agree, type ReceiveContext, receive } from './fill-receive.ts'
+import { Attempts } from './fill-rules.ts'
+import type { FillShare } from './fill-share.ts'
+import type { FillTask } from './fill.ts'
+import type { Claim } from './lines.ts'
+import type { FillFile } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { BlobPlace, BlobRequest, UpstreamBlob } from '../ports/upstream.ts'
+import { RangedDownload, rangeBytes } from './ranged-download.ts'
+import type { SharedHandle } from './shared-handle.ts'
+
+/** What lacks less than this comes by one request: there is too little to find out about, and nothing to gain. */
+const RANGED_FROM_BYTES = 8 * 1024 * 1024
+
+export interface DownloadContext {
+  readonly task: FillTask
+  readonly share: FillShare
+  readonly isUnasked: () => boolean
+  readonly clock: Clock
+  readonly progress: FillProgress
+  /** The growing file, for comparing. */
+  readonly handle: () => SharedHandle | undefined
+  readonly signal: AbortSignal
+  /** Told once the length is known and agreed on. */
+  readonly sized: (sizeBytes: number) => void
+  /** See ReceiveContext. */
+  readonly reserve: ReceiveContext['reserve']
+  /** Told of each answer. */
+  readonly answered: (totalBytes: number | undefined) => void
+}
+
+export class Download {
+  readonly #context: DownloadContext
+  readonly #attempts: Attempts
+  readonly #claim: Claim
+  #file: FillFile | undefined
+  #early: Promise<UpstreamBlob> | undefined
+  /** Where the last answer came from. */
+  #place: BlobPlace | undefined
+  #received = false
+  /** Ranges have their own attempts. */
+  #gaveUp = false
+
+  constructor(context: DownloadContext) {
+    this.#context = context
+    this.#attempts = new Attempts(context.clock)
+    this.#claim = {
+      sizeBytes: context.task.declaredBytes ?? Number.POSITIVE_INFINITY,
+      isUnasked: context.isUnasked,
+      wake: () => context.share.width.look(),
+    }
+  }
+
+  /** Asks while the file is still being opened, which nothing is in. MUST be followed by run or drop. */
+  begin(): void {
+    this.#early = this.#firstAnswer()
+    // Told to whoever runs.
+    this.#early.catch(() => {})
+  }
+
+  /** There is no file. What was asked for is ended by the signal. */
+  drop(): void {
+    const leave = () => this.#context.share.lines.leave(this.#claim)
+    this.#early?.then(leave, leave)
+  }
+
+  /** Returns the blob's length once all of it is on disk. @throws UpstreamError; StoreError; the signal's reason */
+  async run(file: FillFile): Promise<number> {
+    this.#file = file
+    for (;;) {
+      const before = file.contiguousBytes
+      try {
+        const sizeBytes = await this.#attempt(file)
+        if (sizeBytes !== undefined) return sizeBytes
+      } catch (error) {
+        // The upstream client has retried already; before a first byte its word is final.
+        if (!this.#received || this.#gaveUp) throw error
+        const gainedBytes = file.contiguousBytes - before
+        await this.#attempts.pauseAfter(error, gainedBytes, this.#context.signal)
+      }
+    }
+  }
+
+  /** Undefined: it is to be tried again at once, by one request. */
+  async #attempt(file: FillFile): Promise<number | undefined> {
+    const early = this.#early
+    this.#early = undefined
+    const whole = early === undefined ? await this.#alreadyWhole(file) : undefined
+    if (whole !== undefined) return whole
+    try {
+      const answer = await (early ?? this.#firstAnswer())
+      this.#received = true
+      return await this.#take(file, answer)
+    } finally {
+      this.#context.share.lines.leave(this.#claim)
+    }
+  }
+
+  async #firstAnswer(): Promise<UpstreamBlob> {
+    const { task, share, reserve, signal } = this.#context
+    // Where there is no room, the upstream is not asked for what only readers can take.
+    if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
+    await share.lines.enter(this.#claim, signal)
+    return await this.#ask(this.#firstRequest())
+  }
+
+  async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
+    this.#context.answered(answer.totalBytes)
+    const expectedBytes = await agree(file, answer, this.#context)
+    // Beside the bytes: it is for a later process, and clients wait for the first of them.
+    const { validator } = answer
+    const noted =
+      expectedBytes === undefined ? undefined : file.expect({ sizeBytes: expectedBytes, validator })
+    try {
+      const isPart = answer.lastByte !== undefined && answer.lastByte + 1 !== expectedBytes
+      if (!isPart || expectedBytes === undefined) {
+        return await receive(file, answer, { ...this.#context, expectedBytes })
+      }
+      return (await this.#byRanges(file, answer, expectedBytes)) ? expectedBytes : undefined
+    } finally {
+      await noted
+    }
+  }
+
+  /** From what is here on: to the end, or only the first of several ranges. */
+  #firstRequest(): BlobRequest {
+    const { task, share } = this.#context
+    const { contiguousBytes = 0, expected } = this.#file ?? {}
+    const sizeBytes = task.declaredBytes ?? expected?.sizeBytes
+    const validator = expected?.validator
+    const request = { offset: contiguousBytes, ...(validator === undefined ? {} : { validator }) }
+    if (sizeBytes === undefined || !share.width.mayRange) return request
+    const missingBytes = sizeBytes - contiguousBytes
+    if (missingBytes < RANGED_FROM_BYTES) return request
+    const lastByte = contiguousBytes + rangeBytes(share.width, missingBytes, share.lines.fills) - 1
+    return lastByte + 1 >= sizeBytes ? request : { ...request, lastByte }
+  }
+
+  async #byRanges(file: FillFile, first: UpstreamBlob, sizeBytes: number): Promise<boolean> {
+    const { share, clock, signal } = this.#context
+    const ranged = new RangedDownload(
+      {
+        file,
+        sizeBytes,
+        ...share,
+        claim: this.#claim,
+        clock,
+        signal,
+        attempts: this.#attempts,
+        validator: first.validator,
+        ask: (request, ofLine) => this.#ask(request, ofLine),
+      },
+      (first.lastByte ?? 0) + 1,
+    )
+    try {
+      return await ranged.run(first)
+    } catch (error) {
+      this.#gaveUp = true
+      throw error
+    }
+  }
+
+  async #ask(request: BlobRequest, signal = this.#context.signal): Promise<UpstreamBlob> {
+    const { task, clock, share } = this.#context
+    const { namespace, repository, digest } = task
+    const place = this.#place
+    const asked = place === undefined ? request : { ...request, place }
+    const askedMs = clock.monotonicMs()
+    const answer = await namespace.upstream.getBlob(repository.name, digest, asked, signal)
+    if (answer.lastByte !== undefined) share.width.answered(clock.monotonicMs() - askedMs)
+    this.#place = answer.place
+    return answer
+  }
+
+  /** A process that died between the last byte and the rename left everything: only the right to it is asked for. */
+  async #alreadyWhole(file: FillFile): Promise<number | undefined> {
+    const { task, progress, sized, signal } = this.#context
+    const { namespace, repository, digest, declaredBytes } = task
+    const sizeBytes = declaredBytes ?? file.expected?.sizeBytes
+    if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0) {
+      return undefined
+    }
+    await namespace.upstream.headBlob(repository.name, digest, signal)
+    progress.sized(sizeBytes)
+    sized(sizeBytes)
+    return sizeBytes
+  }
+}

@@ -1,0 +1,27 @@
+// What the fills of one upstream share: places, lines, and what is known of how many lines are worth having.
+import type { Namespace } from '../namespaces.ts'
+import type { Clock } from '../ports/clock.ts'
+import { Lines } from './lines.ts'
+import { Slots } from './slots.ts'
+import { Width } from './width.ts'
+
+/**
+ * Of the lines, this part is not for reading ranges: from it come the questions that are asked while a range still runs, and the first
+ * requests of other blobs.
+ */
+const SPARE_SHARE = 1 / 4
+
+export interface FillShare {
+  readonly slots: Slots
+  readonly lines: Lines
+  readonly width: Width
+}
+
+export function createFillShare(namespace: Namespace, clock: Clock): FillShare {
+  const { connections, fillsAtOnce } = namespace
+  return {
+    slots: new Slots(fillsAtOnce, clock),
+    lines: new Lines(connections),
+    width: new Width(clock, Math.max(1, connections - Math.ceil(connections * SPARE_SHARE))),
+  }
+}

@@ -1,0 +1,156 @@
+// The fills of what is fetched ahead: begun where there are places that nobody needs and room to spare, in the order of the table, and
+// given up with their image. Which images these are is decided in prefetch.ts.
+import type { Digest } from '../../oci/digest.ts'
+import { noteStorage } from '../best-effort.ts'
+import { filterFew } from '../few-at-once.ts'
+import type { Fill } from '../fill/fill.ts'
+import type { Fills } from '../fill/fills.ts'
+import { type BlobStore, StoreError } from '../ports/blob-store.ts'
+import type { Catalog, Edge } from '../ports/catalog.ts'
+import type { EngineEvent, NoteEvent } from '../ports/events.ts'
+import type { ImagePrefetch } from './prefetch-image.ts'
+import { mayPrefetch } from './prefetch-rules.ts'
+import type { PrefetchTable } from './prefetch-table.ts'
+import type { SpaceLedger } from '../space.ts'
+
+/** Each is a look at the disk, which answers them beside each other. */
+const LOOKED_AT_ONCE = 16
+
+export interface PrefetchFillsDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly note: NoteEvent
+  readonly fills: Fills
+  readonly space: SpaceLedger
+  readonly table: PrefetchTable
+  /** Everything of this image is here, or nothing of it can be begun. */
+  readonly nothingToDo: (image: ImagePrefetch) => void
+}
+
+type Step = Extract<EngineEvent, { kind: 'prefetch' }>['step']
+
+export class PrefetchFills {
+  readonly #deps: PrefetchFillsDeps
+  /** What somebody came for. */
+  readonly #used = new WeakSet<Fill>()
+  #isBeginning = false
+  #mustBeginAgain = false
+  #isStopped = false
+
+  constructor(deps: PrefetchFillsDeps) {
+    this.#deps = deps
+    deps.fills.whenEnded(() => this.begin())
+  }
+
+  /** Begins what there are places for, after this turn. Never throws. */
+  begin(): void {
+    this.#mustBeginAgain = true
+    if (!this.#isBeginning) void this.#beginAll()
+  }
+
+  /** Somebody asks for this blob. Returns whether it was fetched ahead and nobody had asked before. */
+  use(image: ImagePrefetch, digest: Digest): boolean {
+    const fill = image.begun.get(digest)
+    if (fill === undefined || this.#used.has(fill)) return false
+    this.#used.add(fill)
+    this.#note(image, 'used', fill)
+    return true
+  }
+
+  /** Gives up what nobody has come for; `image` is out of the table. */
+  giveUp(image: ImagePrefetch): void {
+    for (const [digest, fill] of image.begun) {
+      // Somebody came for it, by way of another repository even; or another image counts on it.
+      if (this.#used.has(fill) || fill.unasked === undefined) continue
+      if (this.#deps.table.wants(image.repository, digest)) continue
+      const isRunning = fill.progress.state === 'running'
+      if (isRunning) fill.unasked.giveUp(new Error('nobody has asked for it'))
+      this.#note(image, isRunning ? 'cancelled' : 'unused', fill)
+    }
+  }
+
+  /** Begins nothing any more. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** One run at a time, so that two do not begin the same. */
+  async #beginAll(): Promise<void> {
+    this.#isBeginning = true
+    try {
+      while (this.#mustBeginAgain) {
+        this.#mustBeginAgain = false
+        for (const image of this.#deps.table.inOrder()) await this.#beginImage(image)
+      }
+    } catch (error) {
+      // Who asks for the blobs is told what is the matter with the disk.
+      if (error instanceof StoreError) noteStorage(this.#deps.note, error)
+    } finally {
+      this.#isBeginning = false
+    }
+  }
+
+  async #beginImage(image: ImagePrefetch): Promise<void> {
+    const { fills } = this.#deps
+    await this.#look(image)
+    for (let edge = image.pending[0]; edge !== undefined; edge = image.pending[0]) {
+      if (this.#isStopped || !mayPrefetch(image.namespace)) {
+        image.pending = []
+        return
+      }
+      const running = fills.find(edge.child)
+      // It comes again once this one is over.
+      if (running?.unasked?.isGivenUp) return
+      if (running?.unasked !== undefined) image.begun.set(edge.child, running)
+      if (running === undefined) {
+        const { repository, namespace } = image
+        const fill = fills.startUnasked({
+          repository,
+          namespace,
+          digest: edge.child,
+          declaredBytes: edge.sizeBytes,
+        })
+        if (fill === undefined) return
+        this.#begun(image, edge, fill)
+      }
+      image.drop(edge.child)
+    }
+    if (image.begun.size === 0) this.#deps.nothingToDo(image)
+  }
+
+  /**
+   * Leaves of what is pending only what is of this repository and not here, and as much of that as there is room to spare. What only a
+   * client's push lists is no member by that, and is not asked for in its name. @throws StoreError
+   */
+  async #look(image: ImagePrefetch): Promise<void> {
+    const { catalog, store, space } = this.#deps
+    const isMissing = async ({ child }: Edge) =>
+      (await catalog.isMember(image.repository, child)) && (await store.find(child)) === undefined
+    const [missing, spareBytes] = await Promise.all([
+      filterFew(image.pending, LOOKED_AT_ONCE, isMissing),
+      space.spareBytes(),
+    ])
+    let leftBytes = spareBytes
+    for (const edge of image.pending) {
+      // What is asked for meanwhile is not pending any more.
+      if (missing.includes(edge) && edge.sizeBytes <= leftBytes) leftBytes -= edge.sizeBytes
+      else image.drop(edge.child)
+    }
+  }
+
+  #begun(image: ImagePrefetch, edge: Edge, fill: Fill): void {
+    image.begun.set(edge.child, fill)
+    this.#note(image, 'started', fill)
+    void fill.over.then(() => {
+      if (image.isEnded || fill.progress.state !== 'failed') return
+      // The next would fail as well, and whoever asks is told why; unless its place was needed.
+      if (fill.unasked?.isGivenUp) image.putBack(edge)
+      else image.pending = []
+    })
+  }
+
+  #note({ repository }: ImagePrefetch, step: Step, { progress }: Fill): void {
+    const bytes = progress.contiguousBytes
+    this.#deps.note({ kind: 'prefetch', registry: repository.registry, step, bytes })
+  }
+}

@@ -1,0 +1,43 @@
+// When nothing is fetched ahead: where the operator says so, and where an upstream or the disk has no more to spare than what clients
+// ask for themselves.
+import { LRUCache } from 'lru-cache'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { Namespace } from '../namespaces.ts'
+
+/** An upstream that counts and allows fewer than so many requests: those are for what clients ask for. */
+const REQUESTS_LEFT_MIN = 10
+/** Clients and repositories that are remembered for having been fetched for in vain. */
+const VAIN_MAX = 10_000
+
+/** May anything be fetched from this upstream that nobody has asked for? */
+export function mayPrefetch({ prefetch, policy, upstream }: Namespace): boolean {
+  if (!prefetch || policy.offline) return false
+  const { breaker, rateLimitRemaining: left } = upstream.health()
+  return breaker === 'closed' && (left === undefined || left >= REQUESTS_LEFT_MIN)
+}
+
+/**
+ * Who reads manifests and takes no blobs, and of which repositories manifests alone are read: for these, fetching begins with the
+ * first blob that is asked for. It costs such a client a round trip should it pull after all.
+ */
+export class VainReaders {
+  readonly #vain = new LRUCache<string, true>({ max: VAIN_MAX })
+
+  has(repository: Repository, client: string): boolean {
+    return this.#vain.has(clientKey(client)) || this.#vain.has(repositoryKey(repository))
+  }
+
+  add(repository: Repository, clients: Iterable<string>): void {
+    this.#vain.set(repositoryKey(repository), true)
+    for (const client of clients) this.#vain.set(clientKey(client), true)
+  }
+
+  delete(repository: Repository, clients: Iterable<string>): void {
+    this.#vain.delete(repositoryKey(repository))
+    for (const client of clients) this.#vain.delete(clientKey(client))
+  }
+}
+
+function clientKey(client: string): string {
+  return `client ${client}`
+}

@@ -1,0 +1,75 @@
+// The images that are fetched ahead now, by themselves and by their blobs. Bounded: what does not fit is not fetched ahead.
+import type { Digest } from '../../oci/digest.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { ImagePrefetch } from './prefetch-image.ts'
+
+/** At once; with their blobs some MiB at the very most. A site that pulls more than this at once has no places to spare. */
+const IMAGES_MAX = 256
+
+export class PrefetchTable {
+  readonly #images = new Map<string, ImagePrefetch>()
+  readonly #byBlob = new Map<string, Set<ImagePrefetch>>()
+
+  find(key: string): ImagePrefetch | undefined {
+    return this.#images.get(key)
+  }
+
+  /** False when there is no room for it. */
+  add(image: ImagePrefetch): boolean {
+    if (this.#images.size >= IMAGES_MAX) return false
+    this.#images.set(image.key, image)
+    for (const { child } of image.blobs) {
+      const key = blobKey(image.repository, child)
+      const images = this.#byBlob.get(key)
+      if (images === undefined) this.#byBlob.set(key, new Set([image]))
+      else images.add(image)
+    }
+    return true
+  }
+
+  delete(image: ImagePrefetch): void {
+    this.#images.delete(image.key)
+    for (const { child } of image.blobs) {
+      const key = blobKey(image.repository, child)
+      const images = this.#byBlob.get(key)
+      images?.delete(image)
+      if (images?.size === 0) this.#byBlob.delete(key)
+    }
+  }
+
+  /** As they are now; undefined when there are none. */
+  withBlob(repository: Repository, digest: Digest): readonly ImagePrefetch[] | undefined {
+    const images = this.#byBlob.get(blobKey(repository, digest))
+    return images === undefined ? undefined : [...images]
+  }
+
+  /** Is there an image that counts on this blob being fetched? */
+  wants(repository: Repository, digest: Digest): boolean {
+    return this.withBlob(repository, digest)?.some(image => image.isStarted) === true
+  }
+
+  /** Other children of the same index that were given to one of the same clients. */
+  siblings({ index, repository, key, clients }: ImagePrefetch): readonly ImagePrefetch[] {
+    if (index === undefined) return []
+    return [...this.#images.values()].filter(
+      other =>
+        other.index === index &&
+        other.key !== key &&
+        repositoryKey(other.repository) === repositoryKey(repository) &&
+        [...clients].some(client => other.clients.has(client)),
+    )
+  }
+
+  /** Those with something still to be begun: the ones that are pulled before those that may be, each in the order of their coming. */
+  inOrder(): readonly ImagePrefetch[] {
+    const unfinished = [...this.#images.values()].filter(image => image.pending.length > 0)
+    return [
+      ...unfinished.filter(image => image.isPulled),
+      ...unfinished.filter(image => !image.isPulled),
+    ]
+  }
+}
+
+function blobKey(repository: Repository, digest: Digest): string {
+  return `${repositoryKey(repository)} ${digest}`
+}

@@ -1,0 +1,196 @@
+// Fetches ahead what a client is about to ask for: with an image's manifest its config and layers, with an index the child that
+// was asked for before. Clients ask for a few blobs at a time; upstreams bound each connection, so that all at once are there sooner.
+// It uses only what nobody needs, places, room and upstreams that are well, and it stops when nobody comes (ADR 0021).
+import { LRUCache } from 'lru-cache'
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository } from '../../oci/reference.ts'
+import type { Fills } from '../fill/fills.ts'
+import type { ManifestContents } from './manifest-content.ts'
+import type { Namespace } from '../namespaces.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog, ManifestFact } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import type { Asked } from './prefetch-asked.ts'
+import { PlatformChoices } from './prefetch-choices.ts'
+import { PrefetchFills } from './prefetch-fills.ts'
+import { ImagePrefetch, imageKey } from './prefetch-image.ts'
+import { mayPrefetch, VainReaders } from './prefetch-rules.ts'
+import { PrefetchTable } from './prefetch-table.ts'
+import type { SpaceLedger } from '../space.ts'
+
+/**
+ * Without a sign of a pull for so long, nobody comes. Clients ask for the first blob within a round trip of the manifest, and for the next
+ * one as soon as another has ended; what takes them longer, a slow disk or a policy that looks at a signature in between, takes seconds.
+ */
+const PATIENCE_MS = 5_000
+/** How long an image is remembered whose blobs are begun only with the first that is asked for. */
+const REMEMBERED_MS = 60_000
+/** An image of which everything was here is not looked at again for so long: its manifest may be asked for all the time. */
+const WHOLE_MS = 60_000
+const WHOLE_MAX = 10_000
+
+export interface PrefetchDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly fills: Fills
+  readonly contents: ManifestContents
+  readonly space: SpaceLedger
+}
+
+/** A manifest was given to a client. */
+export interface Served {
+  readonly repository: Repository
+  readonly namespace: Namespace
+  /** Tells clients apart. */
+  readonly client: string
+  readonly manifest: ManifestFact
+}
+
+export class Prefetch {
+  readonly #clock: Clock
+  readonly #contents: ManifestContents
+  readonly #table = new PrefetchTable()
+  readonly #fills: PrefetchFills
+  readonly #choices = new PlatformChoices()
+  readonly #vain = new VainReaders()
+  readonly #whole: LRUCache<string, true>
+  readonly #stop = new AbortController()
+
+  constructor(deps: PrefetchDeps) {
+    const { clock } = deps
+    this.#clock = clock
+    this.#contents = deps.contents
+    this.#fills = new PrefetchFills({
+      ...deps,
+      table: this.#table,
+      nothingToDo: image => {
+        if (!image.isPulled) this.#whole.set(image.key, true)
+        this.#end(image)
+      },
+    })
+    this.#whole = new LRUCache({
+      max: WHOLE_MAX,
+      ttl: WHOLE_MS,
+      // The cache takes a time of 0 for "without end".
+      perf: { now: () => clock.monotonicMs() + 1 },
+      ttlResolution: 0,
+    })
+  }
+
+  /** Returns at once and never throws; what is to be fetched is looked for later. */
+  served(served: Served): void {
+    const { repository, namespace, client, manifest } = served
+    if (this.#stop.signal.aborted || !mayPrefetch(namespace)) return
+    if (manifest.edges.some(edge => edge.kind === 'manifest')) {
+      this.#choices.indexServed(repository, manifest)
+      this.#expectChild(served)
+      return
+    }
+    const child = this.#choices.childOf(repository, manifest.digest)
+    if (child?.platform !== undefined) this.#choices.chosen(repository, client, child.platform)
+    this.#expectBlobs(served)
+  }
+
+  /** A client asks for a blob. Undefined when it is none of an image that is remembered. */
+  asked(repository: Repository, digest: Digest): Asked | undefined {
+    const images = this.#table.withBlob(repository, digest)
+    if (images === undefined) return undefined
+    let isFirst = false
+    for (const image of images) {
+      image.readers += 1
+      isFirst = this.#fills.use(image, digest) || isFirst
+      if (!image.isPulled) this.#pull(image)
+      // The client fetches it by itself.
+      image.drop(digest)
+    }
+    this.#fills.begin()
+    let hasLeft = false
+    return {
+      isFirst,
+      left: () => {
+        if (hasLeft) return
+        hasLeft = true
+        for (const image of images) {
+          image.readers -= 1
+          image.lastSignMs = this.#clock.monotonicMs()
+        }
+      },
+    }
+  }
+
+  /** Begins nothing any more. What was begun are fills like others, and end with them. */
+  stop(): void {
+    this.#fills.stop()
+    this.#stop.abort(new Error('this edge is stopping'))
+  }
+
+  /** Its first blob was asked for: the others are needed soon, and those of its siblings in the index are not. */
+  #pull(image: ImagePrefetch): void {
+    image.isPulled = true
+    this.#vain.delete(image.repository, image.clients)
+    if (!image.isStarted) image.start()
+    // After that, so that a layer that they share goes on.
+    for (const sibling of this.#table.siblings(image)) if (!sibling.isPulled) this.#end(sibling)
+  }
+
+  #expectBlobs({ repository, namespace, client, manifest }: Served): void {
+    const key = imageKey(repository, manifest.digest)
+    const known = this.#table.find(key)
+    known?.clients.add(client)
+    if (known !== undefined || this.#whole.has(key)) return
+    const child = this.#choices.childOf(repository, manifest.digest)
+    const served = { repository, namespace, manifest, index: child?.index }
+    const image = new ImagePrefetch(served, this.#clock.monotonicMs())
+    image.clients.add(client)
+    // Whoever reads several children of an index, or what is beside its images, does not mean to pull them all.
+    const isOneOfMany =
+      child !== undefined &&
+      (child.platform === undefined || this.#table.siblings(image).length > 0)
+    if (image.blobs.length === 0 || !this.#table.add(image)) return
+    if (!isOneOfMany && !this.#vain.has(repository, client)) image.start()
+    void this.#watch(image)
+    this.#fills.begin()
+  }
+
+  #expectChild({ repository, namespace, client, manifest }: Served): void {
+    if (this.#vain.has(repository, client)) return
+    const child = this.#choices.expected(repository, client, manifest)
+    if (child === undefined) return
+    this.#contents.get(repository, child.child, { namespace }).then(
+      ({ content }) => this.#expectBlobs({ repository, namespace, client, manifest: content.fact }),
+      // The client that asks for it is told.
+      () => {},
+    )
+  }
+
+  /** Ends the image when nobody comes, or comes no more. */
+  async #watch(image: ImagePrefetch): Promise<void> {
+    try {
+      while (!image.isEnded) {
+        const patienceMs = image.isStarted ? PATIENCE_MS : REMEMBERED_MS
+        const quietMs = image.readers > 0 ? 0 : this.#clock.monotonicMs() - image.lastSignMs
+        if (quietMs >= patienceMs) return this.#leave(image)
+        await this.#clock.sleep(Math.min(PATIENCE_MS, patienceMs - quietMs), this.#stop.signal)
+      }
+    } catch {
+      // This edge is stopping.
+    }
+  }
+
+  #leave(image: ImagePrefetch): void {
+    const isVain = !image.isPulled && image.begun.size > 0
+    if (isVain) this.#vain.add(image.repository, image.clients)
+    this.#end(image)
+  }
+
+  #end(image: ImagePrefetch): void {
+    if (image.isEnded) return
+    image.isEnded = true
+    image.pending = []
+    this.#table.delete(image)
+    this.#fills.giveUp(image)
+  }
+}

@@ -1,0 +1,175 @@
+// The catalog with a bump of the epochs at every write that changes what a client is answered by tag or digest: after the write is
+// durable, and before whoever made it hears so. What only adds (a member, a list) changes no answer that could be remembered.
+import type { Digest } from '../oci/digest.ts'
+import { type Repository, type RepositoryKey, repositoryKey, type Tag } from '../oci/reference.ts'
+import type { Epochs } from './epochs.ts'
+import type { Catalog, ManifestFact, TagCheck } from './ports/catalog.ts'
+
+/**
+ * Reads and all other writes go to `catalog` as they are, in the order of the calls; writes of somebody who has `catalog` itself are not
+ * seen.
+ */
+export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
+  const changes = new Running<RepositoryKey>()
+  const descriptions = new Running<Digest>()
+
+  async function changing(repository: Repository, write: () => Promise<void>): Promise<void> {
+    const key = repositoryKey(repository)
+    const { end } = changes.begin(key)
+    try {
+      await write()
+    } finally {
+      // A write that failed may have been made all the same.
+      end()
+      epochs.bump(key)
+    }
+  }
+
+  /** Its media type is that of all repositories which hold it. */
+  async function describing(manifest: ManifestFact, write: () => Promise<void>): Promise<void> {
+    const { digest, mediaType } = manifest
+    const { isAlone, end } = descriptions.begin(digest)
+    const known = catalog.findContent(digest).catch(() => undefined)
+    try {
+      await write()
+    } finally {
+      const before = (await known)?.mediaType ?? mediaType
+      end()
+      if (!isAlone || before !== mediaType) epochs.bumpAll()
+    }
+  }
+
+  /**
+   * Confirmed where it points already, as most tags are, it changes nothing but its time, which whoever remembers answers knows. What it
+   * pointed to is read before the write is begun and not awaited before: a push must not get in between.
+   */
+  async function recordTag(repository: Repository, tag: Tag, digest: Digest, check: TagCheck) {
+    const key = repositoryKey(repository)
+    const { isAlone, end } = changes.begin(key)
+    const known = catalog.findTag(repository, tag).catch(() => undefined)
+    try {
+      await catalog.recordTag(repository, tag, digest, check)
+    } finally {
+      const isSame = isAlone && (await known)?.digest === digest
+      end()
+      if (!isSame) epochs.bump(key)
+    }
+  }
+
+  return {
+    ...readsOf(catalog),
+    ...otherWritesOf(catalog),
+    get rebuilt() {
+      return catalog.rebuilt
+    },
+    recordTag,
+    recordManifest: record => {
+      const { manifest, repository, tag } = record
+      const write = () => catalog.recordManifest(record)
+      return describing(manifest, () => (tag === undefined ? write() : changing(repository, write)))
+    },
+    recordPush: record =>
+      describing(record.manifest, () =>
+        changing(record.repository, () => catalog.recordPush(record)),
+      ),
+    forgetTag: (repository, tag) => changing(repository, () => catalog.forgetTag(repository, tag)),
+    deleteTag: (repository, tag, options) =>
+      changing(repository, () => catalog.deleteTag(repository, tag, options)),
+    removeMember: (repository, digest, options) =>
+      changing(repository, () => catalog.removeMember(repository, digest, options)),
+    removeDelivery: (id, settled) => {
+      const write = () => catalog.removeDelivery(id, settled)
+      return settled === undefined ? write() : changing(settled.repository, write)
+    },
+    forgetContent: async digest => {
+      try {
+        await catalog.forgetContent(digest)
+      } finally {
+        epochs.bumpAll()
+      }
+    },
+  }
+}
+
+/** Writes under way, by what they change: what is read meanwhile says nothing of what they will leave. */
+class Running<Key> {
+  readonly #counts = new Map<Key, number>()
+
+  /** `end` is to be called once. */
+  begin(key: Key): { readonly isAlone: boolean; readonly end: () => void } {
+    const count = this.#counts.get(key) ?? 0
+    this.#counts.set(key, count + 1)
+    return { isAlone: count === 0, end: () => this.#end(key) }
+  }
+
+  #end(key: Key): void {
+    const left = (this.#counts.get(key) ?? 1) - 1
+    if (left === 0) this.#counts.delete(key)
+    else this.#counts.set(key, left)
+  }
+}
+
+type OtherWrites = Pick<
+  Catalog,
+  | 'recordBlob'
+  | 'recordMember'
+  | 'recordList'
+  | 'noteUse'
+  | 'sequence'
+  | 'raiseSequence'
+  | 'recordDelivery'
+  | 'changeDelivery'
+  | 'markRebuilt'
+  | 'close'
+>
+type Reads = Omit<
+  Catalog,
+  | keyof OtherWrites
+  | 'rebuilt'
+  | 'recordTag'
+  | 'recordManifest'
+  | 'recordPush'
+  | 'forgetTag'
+  | 'deleteTag'
+  | 'removeMember'
+  | 'removeDelivery'
+  | 'forgetContent'
+>
+
+function readsOf(catalog: Catalog): Reads {
+  return {
+    findManifest: (repository, digest) => catalog.findManifest(repository, digest),
+    findContent: digest => catalog.findContent(digest),
+    isMember: (repository, digest) => catalog.isMember(repository, digest),
+    sizeOf: (repository, digest) => catalog.sizeOf(repository, digest),
+    findTag: (repository, tag) => catalog.findTag(repository, tag),
+    listTags: (repository, page) => catalog.listTags(repository, page),
+    listLocalTags: (repository, page) => catalog.listLocalTags(repository, page),
+    listRepositories: page => catalog.listRepositories(page),
+    listReferrers: (repository, digest) => catalog.listReferrers(repository, digest),
+    findList: (repository, key) => catalog.findList(repository, key),
+    listHolders: (digest, page) => catalog.listHolders(digest, page),
+    listDeliveries: page => catalog.listDeliveries(page),
+    findDelivery: id => catalog.findDelivery(id),
+    listDeliveriesOf: key => catalog.listDeliveriesOf(key),
+    listDue: page => catalog.listDue(page),
+    outboxTotals: () => catalog.outboxTotals(),
+    listContent: page => catalog.listContent(page),
+    totals: () => catalog.totals(),
+  }
+}
+
+function otherWritesOf(catalog: Catalog): OtherWrites {
+  return {
+    recordBlob: record => catalog.recordBlob(record),
+    recordMember: (repository, digest, atMs) => catalog.recordMember(repository, digest, atMs),
+    recordList: (repository, key, list) => catalog.recordList(repository, key, list),
+    noteUse: (digest, atMs) => catalog.noteUse(digest, atMs),
+    sequence: () => catalog.sequence(),
+    raiseSequence: floor => catalog.raiseSequence(floor),
+    recordDelivery: delivery => catalog.recordDelivery(delivery),
+    changeDelivery: (id, change) => catalog.changeDelivery(id, change),
+    markRebuilt: () => catalog.markRebuilt(),
+    close: () => catalog.close(),
+  }
+}

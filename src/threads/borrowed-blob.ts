@@ -1,0 +1,88 @@
+// A blob that the coordinator holds open for this HTTP thread. Its bytes do not cross: the file is read here, by the descriptor that
+// is open over there. Only what is in no file, or not soon, comes as a stream.
+import { read } from 'node:fs'
+import type { ByteRange } from '../oci/range.ts'
+import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
+import { readWhole } from '../registry/fill/follow.ts'
+import { Readers } from '../registry/fill/readers.ts'
+import { untilAborted } from '../registry/unless-aborted.ts'
+import { StoreError } from '../registry/ports/blob-store.ts'
+import type { Peer } from './peer.ts'
+import type { CoordinatorSide, HttpThreadSide, LentBlob } from './sides.ts'
+
+type AskCoordinator = () => Peer<CoordinatorSide, HttpThreadSide>
+
+/** One per thread: the memory that its blobs are read into is its own. */
+export function borrowBlobs(peer: AskCoordinator): (lent: LentBlob) => BlobAnswer {
+  const readers = new Readers()
+  return ({ lease, descriptor, ...head }) => {
+    const file = descriptor === undefined ? undefined : borrowedFile(peer, lease, descriptor)
+    return {
+      ...head,
+      file,
+      read: (range, signal, from = range.first) =>
+        readBlob(peer, { lease, file, readers, range, signal, from }),
+      giveBack: chunk => readers.giveBack(chunk),
+      close: async () => peer().tell('closeBlob', lease),
+    }
+  }
+}
+
+function borrowedFile(peer: AskCoordinator, lease: number, descriptor: number): BlobFile {
+  return {
+    descriptor,
+    until: (position, last, signal) => peer().ask('untilBlob', { lease, position, last }, signal),
+    read: (buffer, position) => readAt(descriptor, buffer, position),
+  }
+}
+
+interface Reading {
+  readonly lease: number
+  readonly file: BlobFile | undefined
+  readonly readers: Readers
+  readonly range: ByteRange
+  readonly signal: AbortSignal
+  readonly from: number
+}
+
+async function* readBlob(peer: AskCoordinator, reading: Reading): AsyncGenerator<Uint8Array> {
+  const { lease, file, readers, range, signal } = reading
+  let position = reading.from
+  while (file !== undefined && position <= range.last) {
+    const end = await file.until(position, range.last, signal)
+    if (end === undefined) break
+    try {
+      for await (const chunk of readWhole(file, { first: position, last: end - 1 }, { readers })) {
+        position += chunk.length
+        yield chunk
+      }
+    } catch (error) {
+      // The coordinator meets the same disk, and tells the operator of it.
+      if (!(error instanceof StoreError)) throw error
+      break
+    }
+  }
+  if (position > range.last) return
+  const stream = await peer().ask('readBlob', { lease, range, from: position }, signal)
+  yield* untilAborted(peer().accept(stream), signal)
+}
+
+/** Fewer bytes only at the file's end. */
+async function readAt(descriptor: number, buffer: Uint8Array, position: number): Promise<number> {
+  let filled = 0
+  while (filled < buffer.length) {
+    const more = await readOnce(descriptor, buffer.subarray(filled), position + filled)
+    if (more === 0) break
+    filled += more
+  }
+  return filled
+}
+
+function readOnce(descriptor: number, buffer: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, buffer, 0, buffer.length, position, (error, bytesRead) => {
+      if (error === null) resolve(bytesRead)
+      else reject(new StoreError('io', `cannot read a blob: ${error.code}`, { cause: error }))
+    })
+  })
+}

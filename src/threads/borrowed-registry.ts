@@ -1,0 +1,138 @@
+// The registry as an HTTP thread has it: what is pure is done here, for everything else the coordinator is asked. To http/ it is a
+// Registry like any other.
+import type { Digest } from '../oci/digest.ts'
+import type { Target } from '../oci/endpoint.ts'
+import type { Registry, UploadChunk } from '../registry/answers.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import type { Route } from '../registry/route.ts'
+import { routeFrom } from '../registry/route-from.ts'
+import { ownBytes } from './own-bytes.ts'
+import type { Duties, Offer, Peer } from './peer.ts'
+import { borrowBlobs } from './borrowed-blob.ts'
+import {
+  type CoordinatorSide,
+  type CrossingChunk,
+  type HttpThreadSide,
+  VALUE_METHODS,
+} from './sides.ts'
+
+/** What the configuration says about names; replaced as a whole when it is read again. */
+export interface Rules {
+  readonly route: Route
+  readonly policies: RepositoryPolicies
+}
+
+export interface BorrowDeps {
+  readonly peer: () => CoordinatorPeer
+  readonly rules: () => Rules
+  readonly clock: Pick<Clock, 'sleep'>
+}
+
+export interface BorrowedRegistry {
+  readonly registry: Registry
+  /** What the coordinator asks about what it was asked. */
+  readonly services: Pick<Duties<HttpThreadSide>['services'], 'mayReadAny'>
+}
+
+type CoordinatorPeer = Peer<CoordinatorSide, HttpThreadSide>
+type MayReadAny = Parameters<Registry['mountBlob']>[1]['mayReadAny']
+
+export function borrowRegistry({ peer, rules, clock }: BorrowDeps): BorrowedRegistry {
+  const mounts = new Mounts()
+  const openBlob = borrowBlobs(peer)
+  const uses = new Uses(clock, digests => peer().tell('used', digests))
+  const values = Object.fromEntries(
+    VALUE_METHODS.map(method => [
+      method,
+      (...request: readonly unknown[]) => peer().ask(method, request as never),
+    ]),
+  ) as unknown as Pick<Registry, (typeof VALUE_METHODS)[number]>
+  const registry: Registry = {
+    ...values,
+    route: (target, host) => rules().route(target, host),
+    routeFrom: (target: Target, from, host) => routeFrom(rules().route, target, { from, host }),
+    noteUse: digest => uses.note(digest),
+    policyOf: repository => rules().policies.find(repository),
+    pushManifest: (repository, push) =>
+      peer().ask('pushManifest', [repository, { ...push, bytes: ownBytes(push.bytes) }]),
+    pullBlob: async (repository, digest) =>
+      openBlob(await peer().ask('pullBlob', { repository, digest })),
+    appendUpload: (repository, id, chunk) =>
+      withBody(peer(), chunk, crossing =>
+        peer().ask('appendUpload', { repository, id, chunk: crossing }),
+      ),
+    finishUpload: (repository, id, { digest, chunk }) =>
+      withBody(peer(), chunk, crossing =>
+        peer().ask('finishUpload', { repository, id, digest, chunk: crossing }),
+      ),
+    mountBlob: (repository, { digest, from, mayReadAny }) =>
+      mounts.during(mayReadAny, mount =>
+        peer().ask('mountBlob', { repository, digest, from, mount }),
+      ),
+  }
+  return { registry, services: { mayReadAny: async asked => mounts.mayReadAny(asked) } }
+}
+
+/** The body can be read on the other side for as long as `write` runs. */
+async function withBody<Value>(
+  peer: CoordinatorPeer,
+  { body, range, lengthBytes }: UploadChunk,
+  write: (chunk: CrossingChunk) => Promise<Value>,
+): Promise<Value> {
+  const offer: Offer | undefined = lengthBytes === 0 ? undefined : peer.offer(body)
+  try {
+    return await write({ range, lengthBytes, body: offer?.stream })
+  } finally {
+    offer?.dispose()
+  }
+}
+
+/** Answers from memory are noted once a second and not one by one: only that content was used, and about when, is of interest. */
+const USES_EVERY_MS = 1_000
+
+class Uses {
+  readonly #clock: BorrowDeps['clock']
+  readonly #tell: (digests: readonly Digest[]) => void
+  readonly #waiting = new Set<Digest>()
+
+  constructor(clock: BorrowDeps['clock'], tell: (digests: readonly Digest[]) => void) {
+    this.#clock = clock
+    this.#tell = tell
+  }
+
+  note(digest: Digest): void {
+    this.#waiting.add(digest)
+    if (this.#waiting.size === 1) void this.#tellSoon()
+  }
+
+  async #tellSoon(): Promise<void> {
+    await this.#clock.sleep(USES_EVERY_MS)
+    this.#tell([...this.#waiting])
+    this.#waiting.clear()
+  }
+}
+
+/** Who asks for a mount knows what it may read; the coordinator knows where the blob is. */
+class Mounts {
+  readonly #asking = new Map<number, MayReadAny>()
+  #last = 0
+
+  async during<Value>(mayReadAny: MayReadAny, ask: (mount: number) => Promise<Value>) {
+    this.#last += 1
+    const mount = this.#last
+    this.#asking.set(mount, mayReadAny)
+    try {
+      return await ask(mount)
+    } finally {
+      this.#asking.delete(mount)
+    }
+  }
+
+  mayReadAny({
+    mount,
+    repositories,
+  }: HttpThreadSide['services']['mayReadAny']['request']): boolean | Promise<boolean> {
+    return this.#asking.get(mount)?.(repositories) ?? false
+  }
+}

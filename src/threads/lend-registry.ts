@@ -1,0 +1,119 @@
+// The coordinator's end of the registry as an HTTP thread has it: does what that thread asks for, and holds what it has open.
+import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
+import { LentBlobs } from './lent-blobs.ts'
+import { ownBytes } from './own-bytes.ts'
+import type { Duties, Peer } from './peer.ts'
+import {
+  type CoordinatorSide,
+  type CrossingChunk,
+  type HttpThreadSide,
+  type RegistrySide,
+  VALUE_METHODS,
+} from './sides.ts'
+
+export interface LentRegistry {
+  readonly duties: Duties<RegistrySide>
+  /** Blobs that the thread has open. */
+  readonly blobsOpen: number
+  /** To be called once the thread is no more. */
+  end(): void
+}
+
+export interface LendDeps {
+  /** Asked for at each question: there may be none before the first. */
+  readonly registry: () => Registry
+  readonly peer: () => Peer<HttpThreadSide, CoordinatorSide>
+  /** What could not be closed. */
+  readonly failed: (error: unknown) => void
+}
+
+const NOTHING: AsyncIterable<Uint8Array> = (async function* () {})()
+
+export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry {
+  const blobs = new LentBlobs(failed)
+  const chunkOf = ({ body, ...head }: CrossingChunk): UploadChunk => ({
+    ...head,
+    body: body === undefined ? NOTHING : peer().accept(body),
+  })
+  const values = Object.fromEntries(
+    VALUE_METHODS.map(method => [
+      method,
+      (request: readonly unknown[]) => (registry()[method] as AnyMethod)(...request),
+    ]),
+  ) as unknown as Pick<Duties<RegistrySide>['services'], (typeof VALUE_METHODS)[number]>
+
+  return {
+    duties: {
+      services: {
+        ...values,
+        async pullManifest([repository, request]) {
+          const answer = await registry().pullManifest(repository, request)
+          return { ...answer, bytes: ownBytes(answer.bytes) }
+        },
+        async readWholeBlob(asked) {
+          const blob = await registry().readWholeBlob(...asked)
+          return blob === undefined ? undefined : { ...blob, bytes: ownBytes(blob.bytes) }
+        },
+        async pullBlob({ repository, digest }) {
+          const blob = await registry().pullBlob(repository, digest)
+          const { sizeBytes, source, file } = blob
+          const lease = blobs.lend(blob)
+          return { digest, sizeBytes, source, lease, descriptor: file?.descriptor }
+        },
+        async untilBlob({ lease, position, last }, signal) {
+          return blobs.find(lease).file?.until(position, last, signal)
+        },
+        async readBlob({ lease, range, from }) {
+          return blobs.offer(lease, blob =>
+            peer().offer(
+              abortable(signal => blob.read(range, signal, from)),
+              piece => blob.giveBack?.(piece),
+            ),
+          )
+        },
+        appendUpload: ({ repository, id, chunk }) =>
+          registry().appendUpload(repository, id, chunkOf(chunk)),
+        finishUpload: ({ repository, id, digest, chunk }) =>
+          registry().finishUpload(repository, id, { digest, chunk: chunkOf(chunk) }),
+        mountBlob: ({ repository, digest, from, mount }) =>
+          registry().mountBlob(repository, {
+            digest,
+            from,
+            mayReadAny: repositories => peer().ask('mayReadAny', { mount, repositories }),
+          }),
+      },
+      notes: {
+        closeBlob: lease => blobs.giveBack(lease),
+        used: digests => {
+          for (const digest of digests) registry().noteUse(digest)
+        },
+      },
+    },
+    get blobsOpen() {
+      return blobs.count
+    },
+    end: () => blobs.end(),
+  }
+}
+
+type AnyMethod = (...request: readonly unknown[]) => Promise<unknown>
+
+/** A reading that ends at once when it is left, also while it waits for bytes. */
+function abortable(
+  read: (signal: AbortSignal) => ReturnType<BlobAnswer['read']>,
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const left = new AbortController()
+      const pieces = read(left.signal)[Symbol.asyncIterator]()
+      return {
+        next: () => pieces.next(),
+        async return() {
+          left.abort(new Error('nobody reads this blob any more'))
+          await pieces.return?.()
+          return { done: true, value: undefined }
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,173 @@
+// What the coordinating thread and an HTTP thread can ask and tell each other: the two sides of threads/peer.ts.
+import type { Digest } from '../oci/digest.ts'
+import type { ByteRange } from '../oci/range.ts'
+import type { Repository } from '../oci/reference.ts'
+import type { LogLevel } from '../observe/log.ts'
+import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
+import type {
+  BlobHead,
+  BlobPushed,
+  Registry,
+  UploadChunk,
+  UploadState,
+} from '../registry/answers.ts'
+import type { RepositoryRule } from '../registry/repository-policies.ts'
+import type { RouteOptions } from '../registry/route.ts'
+
+/** Methods of the registry that take values and give values. */
+export const VALUE_METHODS = [
+  'headManifest',
+  'pullManifest',
+  'headBlob',
+  'listTags',
+  'listReferrers',
+  'listRepositories',
+  'startUpload',
+  'uploadState',
+  'cancelUpload',
+  'pushManifest',
+  'deleteManifest',
+  'deleteBlob',
+  'readWholeBlob',
+] as const satisfies readonly (keyof Registry)[]
+export type ValueMethod = (typeof VALUE_METHODS)[number]
+
+type ValueServices = {
+  readonly [Method in ValueMethod]: {
+    readonly request: Parameters<Registry[Method]>
+    readonly answer: Awaited<ReturnType<Registry[Method]>>
+  }
+}
+
+/** A blob that the coordinator holds open for an HTTP thread, until `closeBlob` or that thread's end. */
+export interface LentBlob extends BlobHead {
+  readonly lease: number
+  /** Of its file; undefined when it has none. Valid in every thread for as long as the blob is held. */
+  readonly descriptor: number | undefined
+}
+
+export interface CrossingChunk extends Pick<UploadChunk, 'range' | 'lengthBytes'> {
+  /** The stream of the body; undefined when there is none. */
+  readonly body: number | undefined
+}
+
+/** Writes to one upload. */
+interface UploadWrite {
+  readonly repository: Repository
+  readonly id: string
+  readonly chunk: CrossingChunk
+}
+
+type RegistryServices = ValueServices & {
+  readonly pullBlob: {
+    readonly request: { readonly repository: Repository; readonly digest: Digest }
+    readonly answer: LentBlob
+  }
+  /** As BlobFile.until. */
+  readonly untilBlob: {
+    readonly request: { readonly lease: number; readonly position: number; readonly last: number }
+    readonly answer: number | undefined
+  }
+  /** As BlobAnswer.read, as a stream. */
+  readonly readBlob: {
+    readonly request: {
+      readonly lease: number
+      readonly range: ByteRange
+      readonly from: number | undefined
+    }
+    readonly answer: number
+  }
+  readonly appendUpload: { readonly request: UploadWrite; readonly answer: UploadState }
+  readonly finishUpload: {
+    readonly request: UploadWrite & { readonly digest: Digest }
+    readonly answer: BlobPushed
+  }
+  readonly mountBlob: {
+    readonly request: {
+      readonly repository: Repository
+      readonly digest: Digest
+      readonly from: Repository | undefined
+      /** For `mayReadAny`. */
+      readonly mount: number
+    }
+    readonly answer: BlobPushed | undefined
+  }
+}
+
+export interface RegistrySide {
+  readonly services: RegistryServices
+  readonly notes: {
+    /** The lease is over. */
+    readonly closeBlob: number
+    /** As Registry.noteUse, each once for many uses. */
+    readonly used: readonly Digest[]
+  }
+}
+
+/** A place among the bodies that are sent, by a number that the thread chose. */
+export interface PlacesSide {
+  readonly services: {
+    readonly takePlace: {
+      readonly request: { readonly place: number; readonly client: string }
+      readonly answer: undefined
+    }
+  }
+  readonly notes: {
+    /** Also of one whose taking was taken back: it may have been there already. */
+    readonly leavePlace: number
+  }
+}
+
+export interface CoordinatorSide {
+  readonly services: RegistrySide['services'] & PlacesSide['services']
+  readonly notes: RegistrySide['notes'] &
+    PlacesSide['notes'] & {
+      /** Whole log lines, as they are to be written. */
+      readonly log: string
+      /** What was counted for the metrics since the thread began. */
+      readonly counted: MetricsSnapshot
+    }
+}
+
+/** Where to listen: beside the others, on a port that is known by now. */
+export interface ThreadAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** What a thread makes its rules and its log of: what a reload may change. */
+export interface ThreadSettings {
+  readonly route: RouteOptions
+  readonly repositories: readonly RepositoryRule[]
+  readonly logLevel: LogLevel
+}
+
+interface Plain<Request> {
+  readonly request: Request
+  readonly answer: undefined
+}
+
+export interface HttpThreadSide {
+  readonly services: {
+    /** Takes connections from now on. */
+    readonly listen: Plain<ThreadAddress>
+    readonly replace: Plain<ThreadSettings>
+    /** Takes no more connections; answers when the last answer has gone out, or was cut. */
+    readonly drain: Plain<{ readonly timeoutMs: number }>
+    /** Answers as soon as it comes to it. */
+    readonly ping: Plain<undefined>
+    /** What was counted for the metrics since the thread began. */
+    readonly count: { readonly request: undefined; readonly answer: MetricsSnapshot }
+    /** May who asked for this mount read one of these? */
+    readonly mayReadAny: {
+      readonly request: { readonly mount: number; readonly repositories: readonly Repository[] }
+      readonly answer: boolean
+    }
+  }
+  readonly notes: {
+    /** So many requests wait for a place, of this thread's share. */
+    readonly othersWait: number
+    /** Session tickets are sealed with these from now on. */
+    readonly ticketKeys: Uint8Array
+  }
+}

@@ -1,0 +1,55 @@
+// Goal: what the kernel sends is what this process would have sent, byte for byte and header for header, whatever clients do.
+// Method: two edges over one stub, one of them without the native sender; the same seeded requests to both, RUNS of them, pipelined,
+// ranged, slow and broken off. A broken-off stream is compared as far as both came.
+import t from 'tap'
+import { patternBlob } from '../kit/content.ts'
+import { BLOBS } from '../kit/edge-over-stub.ts'
+import { startTestEdge } from '../kit/edge.ts'
+import { requireSendfile } from '../kit/native.ts'
+import { createRandom, seedOf } from '../kit/seeded.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
+import { makeScript, play, withoutChance } from '../kit/wire-script.ts'
+
+t.setTimeout(600_000)
+const RUNS = Number(process.env['RUNS'] ?? '300')
+const KiB = 1024
+
+t.test('the same requests get the same bytes with and without the native sender', async t => {
+  requireSendfile()
+  const seed = seedOf(process.env)
+  t.comment(`seed ${seed}, ${RUNS} runs`)
+  const random = createRandom(seed)
+  const stub = await startStubRegistry()
+  t.teardown(() => stub.stop())
+  const upstreams = { 'docker.io': { url: stub.url } }
+  const native = await startTestEdge(t, { upstreams })
+  const plain = await startTestEdge(t, { upstreams, native: false })
+  const sizes = [100, 255 * KiB, 256 * KiB, 700 * KiB + 1, 3 * KiB * KiB + 17] as const
+  const targets = []
+  for (const sizeBytes of sizes) {
+    const blob = patternBlob('same', sizeBytes)
+    stub.addBlob('library/app', blob)
+    const path = `${BLOBS}/${blob.digest}`
+    for (const edge of [native, plain]) t.equal((await edge.get(path)).bodyBytes, sizeBytes)
+    targets.push({ path, sizeBytes, digest: blob.digest })
+  }
+  const [first, ...others] = targets
+  if (first === undefined) throw new Error('there are sizes')
+  let wholeStreams = 0
+  for (let run = 0; run < RUNS; run += 1) {
+    const script = makeScript(random, [first, ...others])
+    const [own, expected] = await Promise.all([play(native.url, script), play(plain.url, script)])
+    let [a, b] = [withoutChance(own), withoutChance(expected)]
+    if (script.abortAfterBytes < Number.POSITIVE_INFINITY) {
+      const length = Math.min(a.length, b.length)
+      ;[a, b] = [a.slice(0, length), b.slice(0, length)]
+    } else wholeStreams += 1
+    if (a === b) continue
+    let at = 0
+    while (a[at] === b[at]) at += 1
+    t.fail(`run ${run}: ${a.length} and ${b.length} bytes, the first other one at ${at}`)
+    t.comment(script.requests.join(''))
+    return
+  }
+  t.ok(wholeStreams > RUNS / 3, `${wholeStreams} streams were read to their end`)
+})

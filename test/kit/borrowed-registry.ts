@@ -1,0 +1,67 @@
+// A registry as an HTTP thread has it: lent by one side and reached through the other, over a real MessageChannel, in one thread. The
+// route and the rules are the registry's own.
+import { MessageChannel } from 'node:worker_threads'
+import type { Registry } from '../../src/registry/answers.ts'
+import type { Clock } from '../../src/registry/ports/clock.ts'
+import { lendRegistry } from '../../src/threads/lend-registry.ts'
+import type { Port } from '../../src/threads/messages.ts'
+import { Peer } from '../../src/threads/peer.ts'
+import { borrowRegistry } from '../../src/threads/borrowed-registry.ts'
+import type { CoordinatorSide, HttpThreadSide } from '../../src/threads/sides.ts'
+import { createManualClock } from './manual-clock.ts'
+
+export interface OverThreads {
+  readonly registry: Registry
+  /** Blobs that the far side has open. */
+  blobsOpen(): number
+  /** As when the thread that serves dies. */
+  die(): void
+}
+
+export function overThreads(
+  t: { teardown(fn: () => unknown): unknown },
+  registry: Registry,
+  clock: Clock = createManualClock(),
+): OverThreads {
+  const { port1, port2 } = new MessageChannel()
+  const nothing = async () => undefined
+  t.teardown(() => port1.close())
+  const lent = lendRegistry({
+    registry: () => registry,
+    peer: () => coordinator,
+    failed: error => {
+      throw error
+    },
+  })
+  const coordinator: Peer<HttpThreadSide, CoordinatorSide> = new Peer(port1 as Port, {
+    services: { ...lent.duties.services, takePlace: nothing },
+    notes: { ...lent.duties.notes, leavePlace: () => {}, log: () => {}, counted: () => {} },
+  })
+  const borrowed = borrowRegistry({
+    peer: () => server,
+    clock,
+    rules: () => ({
+      route: (target, host) => registry.route(target, host),
+      policies: { find: repository => registry.policyOf(repository) },
+    }),
+  })
+  const server: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port2 as Port, {
+    services: {
+      ...borrowed.services,
+      listen: nothing,
+      replace: nothing,
+      drain: nothing,
+      ping: nothing,
+      count: async () => [],
+    },
+    notes: { othersWait: () => {}, ticketKeys: () => {} },
+  })
+  return {
+    registry: borrowed.registry,
+    blobsOpen: () => lent.blobsOpen,
+    die: () => {
+      coordinator.end()
+      lent.end()
+    },
+  }
+}

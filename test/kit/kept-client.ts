@@ -1,0 +1,40 @@
+// A client that keeps its connection, as clients that ask for the same things all the time do, and sees the answer's head as it was sent.
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
+
+export interface KeptAnswer {
+  readonly status: number
+  /** As received: name, value, name, value. */
+  readonly rawHeaders: readonly string[]
+  readonly body: Buffer
+}
+
+export interface KeptClient {
+  /** One request at a time goes out on a connection; default one connection. */
+  ask(
+    path: string,
+    options?: { readonly method?: string; readonly headers?: Readonly<Record<string, string>> },
+  ): Promise<KeptAnswer>
+  close(): void
+}
+
+export function createKeptClient(url: string, connections = 1): KeptClient {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  return {
+    async ask(path, { method = 'GET', headers = {} } = {}) {
+      const outgoing = request(new URL(path, url), { method, headers, agent })
+      const [answer] = (await once(outgoing.end(), 'response')) as [IncomingMessage]
+      const pieces: Buffer[] = []
+      for await (const piece of answer) pieces.push(piece as Buffer)
+      const { statusCode = 0, rawHeaders } = answer
+      return { status: statusCode, rawHeaders, body: Buffer.concat(pieces) }
+    },
+    close: () => agent.destroy(),
+  }
+}
+
+/** The value of one header, by its name in lower case. */
+export function headerOf({ rawHeaders }: KeptAnswer, name: string): string | undefined {
+  const at = rawHeaders.findIndex((each, index) => index % 2 === 0 && each.toLowerCase() === name)
+  return at < 0 ? undefined : rawHeaders[at + 1]
+}

@@ -1,0 +1,184 @@
+// Goal: an answer from memory cannot be told from one that was looked up: not by its status, one of its headers, its body, its line in
+// the log or the metrics. Method: two data ports over registries with the same content, one without a memory, are asked the same random
+// things over kept connections; the seed is printed.
+import t from 'tap'
+import { createEpochs } from '../../src/registry/epochs.ts'
+import { createTestApp, type TestApp } from '../kit/http-app.ts'
+import { createKeptClient, headerOf, type KeptAnswer } from '../kit/kept-client.ts'
+import { createRandom, seedOf } from '../kit/seeded.ts'
+
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+const INDEX = 'application/vnd.oci.image.index.v1+json'
+const BYTES = Buffer.from('{"schemaVersion":2}')
+const ALWAYS = {
+  sinceMs: 0,
+  untilMs: Number.POSITIVE_INFINITY,
+  graceUntilMs: Number.POSITIVE_INFINITY,
+}
+
+type Teardown = Parameters<typeof createTestApp>[0]
+
+async function open(t: Teardown, withMemory: boolean) {
+  const epochs = createEpochs()
+  const test = createTestApp(t, withMemory ? { epochs } : {})
+  const { registry } = test
+  registry.repeatable = ALWAYS
+  registry.ageMs = undefined
+  const url = await test.listen()
+  const client = createKeptClient(url)
+  t.teardown(() => client.close())
+  const tagged = registry.addManifest('docker.io/a/b', {
+    bytes: BYTES,
+    mediaType: MANIFEST,
+    tag: 'v1',
+  })
+  const small = registry.addBlob('docker.io/a/b', Buffer.from('a small blob'))
+  const large = registry.addBlob('docker.io/a/b', Buffer.alloc(300 * 1024, 'large'))
+  registry.addBlob('localhost/a/b', Buffer.from('a small blob'))
+  return { ...test, ...client, url, epochs, tagged, small, large }
+}
+
+/** Without what differs between any two answers. */
+function compared({ status, rawHeaders, body }: KeptAnswer, sentId: string | undefined) {
+  const lines = rawHeaders.flatMap((name, at) => {
+    if (at % 2 === 1) return []
+    const isOwn = name === 'Date' || (name === 'X-Request-Id' && sentId === undefined)
+    return [`${name}: ${isOwn ? '*' : rawHeaders[at + 1]}`]
+  })
+  return { status, lines, body: body.toString('latin1') }
+}
+
+const OF_EACH = new Set(['time', 'requestId', 'durationMs'])
+
+function logged({ lines }: TestApp) {
+  const completed = lines().filter(({ msg }) => msg === 'request completed')
+  return completed.map(line => Object.entries(line).filter(([name]) => !OF_EACH.has(name)))
+}
+
+async function counted({ metrics }: TestApp) {
+  const { text } = await metrics.render()
+  return text
+    .split('\n')
+    .filter(line => line.startsWith('entrepot_') && !line.includes('_seconds_sum'))
+}
+
+t.test('an answer from memory is the one that was looked up, to the last header', async t => {
+  const seed = seedOf(process.env)
+  t.comment(`SEED=${seed}`)
+  const random = createRandom(seed)
+  const [hot, cold] = [await open(t, true), await open(t, false)]
+  const targets: [string, ...string[]] = [
+    '/v2/a/b/manifests/v1',
+    `/v2/a/b/manifests/${hot.tagged}`,
+    `/v2/a/b/blobs/${hot.small}`,
+    `/v2/a/b/blobs/${hot.large}`,
+    `/v2/localhost/a/b/blobs/${hot.small}`,
+    '/v2/a/b/manifests/v1?ns=docker.io',
+    '/v2/docker.io/a/b/manifests/v1',
+    '/docker.io/v2/a/b/manifests/v1',
+    '/v2/a/b/manifests/none',
+    '/v2/a/b/tags/list',
+    '/v2/',
+  ]
+  const options = (): Record<string, string> => ({
+    ...(random.oneIn(2) ? { accept: random.pick([MANIFEST, `${MANIFEST}, ${INDEX}`]) } : {}),
+    ...(random.oneIn(6) ? { 'if-none-match': random.pick([`"${hot.tagged}"`, '"x"']) } : {}),
+    ...(random.oneIn(9) ? { range: random.pick(['bytes=0-3', 'bytes=999999-']) } : {}),
+    ...(random.oneIn(9) ? { 'x-request-id': random.pick(['mine-12345', 'no good']) } : {}),
+    ...(random.oneIn(2) ? { 'user-agent': random.pick(['docker/29', 'quotes " in it']) } : {}),
+    ...(random.oneIn(20) ? { host: 'registry-1.docker.io' } : {}),
+  })
+  for (let count = 0; count < 600; count += 1) {
+    const path = random.pick(targets)
+    const request = { method: random.oneIn(4) ? 'HEAD' : 'GET', headers: options() }
+    const mine = request.headers['x-request-id']
+    const sentId = mine?.includes(' ') ? undefined : mine
+    const [one, other] = await Promise.all([hot.ask(path, request), cold.ask(path, request)])
+    const said = [compared(one, sentId), compared(other, sentId)]
+    if (JSON.stringify(said[0]) !== JSON.stringify(said[1])) {
+      t.same(said[0], said[1], `${request.method} ${path} ${JSON.stringify(request.headers)}`)
+      return
+    }
+  }
+  const saved = cold.registry.calls.length - hot.registry.calls.length
+  t.ok(saved > 100, `${saved} of ${cold.registry.calls.length} came from memory`)
+  await Promise.all([hot.untilCompleted(600), cold.untilCompleted(600)])
+  t.same(logged(hot), logged(cold), 'the log says the same')
+  t.same(await counted(hot), await counted(cold), 'the metrics say the same')
+})
+
+t.test('memory answers from the third time on, and only while the stamp holds', async t => {
+  const { ask, registry, epochs } = await open(t, true)
+  const path = '/v2/a/b/manifests/v1'
+  const callsAfter = async (times: number) => {
+    for (let count = 0; count < times; count += 1) t.equal((await ask(path)).status, 200)
+    return registry.calls.length
+  }
+  t.equal(await callsAfter(5), 2)
+  epochs.bumpAll()
+  t.equal(await callsAfter(3), 3)
+  t.equal(registry.used.length, 2, 'its use is noted, once for each time that it was learned')
+})
+
+t.test(
+  'an answer to a question that was asked before a change is not remembered after it',
+  async t => {
+    const { ask, registry, epochs } = await open(t, true)
+    await ask('/v2/a/b/manifests/v1')
+    registry.before = async () => {
+      registry.before = async () => {}
+      epochs.bumpAll()
+    }
+    await ask('/v2/a/b/manifests/v1')
+    await ask('/v2/a/b/manifests/v1')
+    t.equal(registry.calls.length, 3)
+  },
+)
+
+t.test(
+  'an answer is given until its time is over; in its grace one client at a time asks anew',
+  async t => {
+    const { ask, registry, clock, url } = await open(t, true)
+    const others = createKeptClient(url)
+    t.teardown(() => others.close())
+    const path = '/v2/a/b/manifests/v1'
+    const atMs = clock.nowMs()
+    registry.repeatable = { sinceMs: atMs, untilMs: atMs + 1_000, graceUntilMs: atMs + 2_000 }
+    registry.ageMs = 0
+    for (let count = 0; count < 3; count += 1) await ask(path)
+    t.equal(registry.calls.length, 2)
+    await clock.advance(999)
+    t.equal(headerOf(await ask(path), 'age'), '0')
+    t.equal(registry.calls.length, 2, 'fresh')
+
+    await clock.advance(1)
+    const held = Promise.withResolvers<void>()
+    const asked = Promise.withResolvers<void>()
+    registry.before = async () => {
+      asked.resolve()
+      await held.promise
+    }
+    const first = ask(path)
+    await asked.promise
+    for (let count = 0; count < 3; count += 1)
+      t.equal(headerOf(await others.ask(path), 'age'), '1', 'nobody else waits')
+    t.equal(registry.calls.length, 3, 'one asks')
+    registry.before = async () => {}
+    registry.repeatable = {
+      sinceMs: atMs + 1_000,
+      untilMs: atMs + 2_000,
+      graceUntilMs: atMs + 3_000,
+    }
+    held.resolve()
+    await first
+    t.equal(headerOf(await ask(path), 'age'), '0', 'and its answer is the one from then on')
+    t.equal(registry.calls.length, 3)
+
+    await clock.advance(2_000)
+    await ask(path)
+    t.equal(registry.calls.length, 4, 'over')
+    clock.jump(-60_000)
+    await ask(path)
+    t.equal(registry.calls.length, 5, 'a clock that was set back knows no times')
+  },
+)

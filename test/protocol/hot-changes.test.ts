@@ -1,0 +1,119 @@
+// Goal: whatever changes an answer, the very next request sees it, however often the old one was given from memory before.
+// Method: the whole edge in process over a counting stub; each answer is asked for until it comes from memory, then one thing changes.
+import t from 'tap'
+import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { startTestEdge, type TestEdge } from '../kit/edge.ts'
+import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { type Image, makeImage } from '../kit/image.ts'
+import { createBarrier } from '../kit/stub-faults.ts'
+
+const [first, second] = [
+  makeImage({ seed: 'first', layers: [1_000] }),
+  makeImage({ seed: 'second', layers: [2_000] }),
+]
+const LOCAL = 'localhost/team/app'
+
+/** Until it is given from memory; returns the status of the last one. */
+async function heat(edge: TestEdge, ...paths: readonly string[]): Promise<void> {
+  for (const path of paths) for (let count = 0; count < 4; count += 1) await edge.get(path)
+}
+
+async function push(edge: TestEdge, repository: string, image: Image, reference: string) {
+  for (const blob of [image.config, ...image.layers]) await pushBlob(edge, repository, blob.bytes())
+  const { bytes: body, mediaType } = image.manifest
+  const headers = { 'content-type': mediaType }
+  return edge.send('PUT', `/v2/${repository}/manifests/${reference}`, { body, headers })
+}
+
+async function digestAt(edge: TestEdge, path: string): Promise<string | undefined> {
+  return (await edge.get(path)).headers['docker-content-digest']
+}
+
+t.test('a push of a tag is seen by the next pull', async t => {
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+  const tag = `/v2/${LOCAL}/manifests/v1`
+  for (const image of [first, second, first]) {
+    t.equal((await push(edge, LOCAL, image, 'v1')).status, 201)
+    t.equal(await digestAt(edge, tag), image.manifest.digest)
+    await heat(edge, tag)
+  }
+})
+
+t.test('a delete of a tag, a manifest, a blob is seen by the next pull', async t => {
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+  const base = `/v2/${LOCAL}`
+  const layer = `${base}/blobs/${first.layers[0]?.digest}`
+  const [tag, other] = [`${base}/manifests/v1`, `${base}/manifests/v2`]
+  const byDigest = `${base}/manifests/${first.manifest.digest}`
+  for (const reference of ['v1', 'v2']) await push(edge, LOCAL, first, reference)
+  await heat(edge, tag, other, byDigest, layer)
+  const status = async (path: string) => (await edge.get(path)).status
+
+  t.equal((await edge.send('DELETE', tag)).status, 202)
+  t.same([await status(tag), await status(other), await status(byDigest)], [404, 200, 200])
+  await heat(edge, other, byDigest, layer)
+  t.equal((await edge.send('DELETE', byDigest)).status, 202)
+  t.same([await status(other), await status(byDigest), await status(layer)], [404, 404, 200])
+  await heat(edge, layer)
+  t.equal((await edge.send('DELETE', layer)).status, 202)
+  t.equal(await status(layer), 404)
+})
+
+t.test('a tag that moved or went upstream is seen as soon as the upstream was asked', async t => {
+  const { edge, stub } = await startPair(t, { images: { v1: first }, entry: { ttl: '1m' } })
+  const tag = `${MANIFESTS}/v1`
+  await heat(edge, tag)
+  stub.addImage('library/app', 'v1', second)
+  await heat(edge, tag)
+  t.equal(await digestAt(edge, tag), first.manifest.digest, 'it is fresh')
+  await edge.clock.advance(121_000)
+  t.equal(await digestAt(edge, tag), second.manifest.digest)
+  await heat(edge, tag)
+  stub.deleteTag('library/app', 'v1')
+  await edge.clock.advance(121_000)
+  t.equal((await edge.get(tag)).status, 404)
+})
+
+t.test('P4: a tag under load costs one question in each of its freshness periods', async t => {
+  const { edge, stub } = await startPair(t, { images: { v1: first }, entry: { ttl: '1m' } })
+  const tag = `${MANIFESTS}/v1`
+  const many = () => Promise.all(Array.from({ length: 40 }, () => edge.get(tag)))
+  await heat(edge, tag)
+  for (let period = 1; period <= 4; period += 1) {
+    await edge.clock.advance(60_000)
+    for (const { status } of await many()) t.equal(status, 200)
+    // In its grace the old answer is given until the upstream has answered.
+    while ((await edge.get(tag)).headers['age'] !== '0') await many()
+    await many()
+    t.equal(stub.count({ method: 'HEAD' }), period)
+  }
+})
+
+t.test("a push that was delivered is the upstream's from then on", async t => {
+  const repository = 'docker.io/library/app'
+  const config = { repositories: [{ match: 'docker.io/**', push: 'queue' }] }
+  const { edge, stub } = await startPair(t, { entry: { ttl: '1m' }, edge: { config } })
+  const tag = `/v2/${repository}/manifests/v1`
+  const hold = createBarrier(0)
+  stub.fault({ kind: 'manifest', method: 'PUT' }, { hold }, { times: 1 })
+  t.equal((await push(edge, repository, first, 'v1')).status, 201)
+  await heat(edge, tag)
+  const sourceOf = async () => (await edge.get(tag)).headers['x-entrepot-source']
+  t.equal(await sourceOf(), 'local')
+  hold.release()
+  await edge.settle(edge.untilLogged('push delivered'))
+  t.equal(await sourceOf(), 'hit')
+})
+
+t.test('a reload is seen by the next request', async t => {
+  const { edge, stub } = await startPair(t, { images: { v1: first }, entry: { ttl: '1m' } })
+  const tag = `${MANIFESTS}/v1`
+  const layer = `/v2/docker.io/library/app/blobs/${first.layers[0]?.digest}`
+  await heat(edge, tag, layer)
+  edge.reload({ 'docker.io': { url: stub.url, ttl: 0 } })
+  stub.addImage('library/app', 'v1', second)
+  t.equal(await digestAt(edge, tag), second.manifest.digest, 'no tag is fresh any more')
+  await heat(edge, tag, layer)
+  edge.reload({ 'quay.io': { url: stub.url } }, { default: 'quay.io' })
+  t.equal((await edge.get(layer)).status, 404, 'this upstream is none any more')
+})

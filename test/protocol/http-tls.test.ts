@@ -1,0 +1,215 @@
+// Goal: TLS is spoken as clients expect it, a session goes on across threads, and whoever comes without TLS is told. Method: the data
+// port with a certificate made for the test; clients are node's TLS with each option that matters, and bare sockets.
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import { connect as connectPlain } from 'node:net'
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import t from 'tap'
+import { drain } from '../../src/http/drain.ts'
+import { LINGER_MS } from '../../src/http/limits.ts'
+import { createTlsTransport, HANDSHAKE_MAX_MS, type TlsOptions } from '../../src/http/tls.ts'
+import {
+  rotateTicketKeys,
+  TICKET_KEYS_BYTES,
+  TICKET_KEYS_MAX_AGE_MS,
+} from '../../src/http/tls-tickets.ts'
+import { createMetrics } from '../../src/observe/metrics.ts'
+import { makeCertificate } from '../kit/certificate.ts'
+import { createTestApp } from '../kit/http-app.ts'
+import { createManualClock } from '../kit/manual-clock.ts'
+
+const certificate = makeCertificate()
+const HOST = '127.0.0.1'
+const PING = 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+
+interface Given {
+  readonly minimumVersion?: TlsOptions['minimumVersion']
+  readonly ticketKeys?: Buffer
+}
+
+async function listenTls(test: Parameters<typeof createTestApp>[0], given: Given = {}) {
+  const clock = createManualClock()
+  const { sleep } = clock
+  const own = createMetrics({ version: 'test', nodeVersion: 'test', sleep, process: false })
+  const { cert, key } = certificate
+  const transport = createTlsTransport(
+    {
+      certificate: cert,
+      key,
+      minimumVersion: given.minimumVersion ?? 'TLSv1.2',
+      ticketKeys: given.ticketKeys ?? randomBytes(TICKET_KEYS_BYTES),
+    },
+    { clock, metrics: own },
+  )
+  const parts = createTestApp(test, { transport })
+  await parts.app.listen({ host: HOST, port: 0 })
+  const { port } = parts.app.server.address() as AddressInfo
+  return { ...parts, port, transport, own, tlsClock: clock }
+}
+
+/** Everything that a TLS client sees of one request; an error when the handshake fails. */
+async function ping(port: number, options: ConnectionOptions = {}) {
+  const socket = connect({ host: HOST, port, ca: certificate.ca, ...options })
+  let session: Buffer | undefined
+  socket.on('session', (given: Buffer) => (session = given))
+  await once(socket, 'secureConnect')
+  const facts = factsOf(socket)
+  socket.write(PING)
+  const text = await textOf(socket)
+  return { ...facts, text, session }
+}
+
+function factsOf(socket: TLSSocket) {
+  return {
+    version: socket.getProtocol(),
+    cipher: socket.getCipher()?.name,
+    protocol: socket.alpnProtocol,
+    reused: socket.isSessionReused(),
+  }
+}
+
+async function textOf(socket: Socket): Promise<string> {
+  const pieces: Buffer[] = []
+  socket.on('error', () => {})
+  socket.on('data', (piece: Buffer) => pieces.push(piece))
+  await once(socket, 'close')
+  return Buffer.concat(pieces).toString('latin1')
+}
+
+t.test('R4: TLS 1.3 and 1.2 with forward secrecy, and HTTP/1.1 by ALPN', async t => {
+  const { port } = await listenTls(t)
+  const newest = await ping(port, { ALPNProtocols: ['h2', 'http/1.1'] })
+  t.match(newest, { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', protocol: 'http/1.1' })
+  t.match(newest.text, /^HTTP\/1\.1 200 OK/)
+  const older = await ping(port, { maxVersion: 'TLSv1.2' })
+  t.match(older, { version: 'TLSv1.2', cipher: 'ECDHE-ECDSA-AES128-GCM-SHA256' })
+  const small = { ciphers: 'TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256' }
+  t.match(await ping(port, small), { cipher: 'TLS_CHACHA20_POLY1305_SHA256' })
+})
+
+t.test('TLS below the configured version is refused, and counted', async t => {
+  const { port, own } = await listenTls(t, { minimumVersion: 'TLSv1.3' })
+  await t.rejects(ping(port, { maxVersion: 'TLSv1.2' }))
+  t.match(await ping(port), { version: 'TLSv1.3' })
+  t.match((await own.render()).text, /entrepot_tls_failures_total 1\n/)
+  const weak = { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' } as const
+  await t.rejects(ping((await listenTls(t)).port, weak))
+})
+
+t.test(
+  'TLS: a session goes on at another server with the same keys, until they change',
+  async t => {
+    const ticketKeys = randomBytes(TICKET_KEYS_BYTES)
+    const [first, second] = [await listenTls(t, { ticketKeys }), await listenTls(t, { ticketKeys })]
+    const { session } = await ping(first.port)
+    t.ok(session)
+    const again = (port: number) => ping(port, session === undefined ? {} : { session })
+    t.equal((await again(second.port)).reused, true)
+    t.equal((await again((await listenTls(t)).port)).reused, false, 'not where keys are others')
+    second.transport.setTicketKeys(randomBytes(TICKET_KEYS_BYTES))
+    const fresh = await again(second.port)
+    t.match(fresh, { reused: false, text: /^HTTP\/1\.1 200 OK/ }, 'it begins anew')
+  },
+)
+
+t.test('TLS: ticket keys are replaced twice a day, and no more after the stop', async t => {
+  const clock = createManualClock()
+  const used: string[] = []
+  const stopping = new AbortController()
+  const over = rotateTicketKeys({
+    clock,
+    randomBytes,
+    use: keys => void used.push(keys.toString('hex')),
+    signal: stopping.signal,
+  })
+  await clock.advance(2 * TICKET_KEYS_MAX_AGE_MS)
+  t.equal(new Set(used).size, 2)
+  t.ok(used.every(keys => keys.length === 2 * TICKET_KEYS_BYTES))
+  stopping.abort()
+  await over
+  t.equal(used.length, 2)
+})
+
+t.test('TLS: plain HTTP is told to use TLS, however much of it comes', async t => {
+  const { port, own } = await listenTls(t)
+  for (const sent of [PING, 'G', `POST / HTTP/1.1\r\n\r\n${'x'.repeat(1_000_000)}`]) {
+    const socket = connectPlain({ host: HOST, port })
+    socket.write(sent)
+    const text = await textOf(socket)
+    t.match(text, /^HTTP\/1\.1 400 Bad Request\r\n.*connection: close/is)
+    t.match(JSON.parse(text.slice(text.indexOf('{'))), {
+      errors: [{ code: 'UNSUPPORTED', message: /speaks TLS and got plain HTTP.*https/ }],
+    })
+  }
+  t.match((await own.render()).text, /entrepot_requests_refused_total\{reason="plain"\} 3\n/)
+})
+
+t.test('TLS: plain HTTP that never ends its side is ended', async t => {
+  const { port, app, tlsClock } = await listenTls(t)
+  const socket = connectPlain({ host: HOST, port, allowHalfOpen: true })
+  socket.write(PING)
+  const [[connection]] = await Promise.all([
+    once(app.server, 'connection') as Promise<[Socket]>,
+    once(socket.resume(), 'end'),
+  ])
+  t.notOk(connection.destroyed)
+  const closed = once(connection, 'close')
+  await tlsClock.advance(LINGER_MS)
+  await closed
+  socket.destroy()
+})
+
+t.test('TLS: bytes of neither kind and a handshake that breaks off leave nothing open', async t => {
+  const { port, app } = await listenTls(t)
+  const noise = connectPlain({ host: HOST, port })
+  noise.write(Buffer.from([0x16, 0x03, 0x01, 0x00, 0x05, 1, 2, 3, 4, 5]))
+  await textOf(noise)
+  const zero = connectPlain({ host: HOST, port })
+  zero.write(Buffer.alloc(300))
+  await textOf(zero)
+  const part = connectPlain({ host: HOST, port })
+  part.write(Buffer.from([0x16]))
+  part.end()
+  await textOf(part)
+  const nothing = connectPlain({ host: HOST, port })
+  await once(nothing, 'connect')
+  nothing.end()
+  await textOf(nothing)
+  const open = await new Promise(resolve => app.server.getConnections((_, count) => resolve(count)))
+  t.equal(open, 0)
+  t.match(await ping(port), { text: /200 OK/ })
+})
+
+t.test('R236: a stop ends connections that never spoke, and lets an answer finish', async t => {
+  const { port, app, registry, clock } = await listenTls(t)
+  const digest = registry.addBlob('docker.io/a/b', Buffer.from('blob'))
+  const [asked, may] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  registry.before = () => {
+    asked.resolve()
+    return may.promise
+  }
+  const silent = connectPlain({ host: HOST, port })
+  await once(silent, 'connect')
+  const busy = connect({ host: HOST, port, ca: certificate.ca })
+  busy.write(`GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  const text = textOf(busy)
+  await asked.promise
+  const ended = textOf(silent)
+  const drained = drain(app, { timeoutMs: 60_000, clock })
+  await ended
+  may.resolve()
+  t.match(await text, /200 OK.*connection: close.*\r\n\r\nblob$/is)
+  t.equal(await drained, 'finished')
+})
+
+t.test('R193: a client that connects and never finishes its handshake is let go', async t => {
+  const { port, app } = await listenTls(t)
+  const connected = once(app.server, 'connection') as Promise<[Socket]>
+  const client = connectPlain({ host: HOST, port })
+  const [connection] = await connected
+  t.equal(connection.timeout, HANDSHAKE_MAX_MS)
+  connection.emit('timeout')
+  t.ok(connection.destroyed)
+  client.destroy()
+})

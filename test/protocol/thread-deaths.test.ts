@@ -1,0 +1,157 @@
+// Goal: an HTTP thread that dies of an error takes only its own clients with it; what it had open is closed, what it was sent counts,
+// and another one takes its place. Method: the whole edge with two threads, of which the further one dies when the test says so.
+import { once } from 'node:events'
+import { readdir, readlink } from 'node:fs/promises'
+import { connect, type Socket } from 'node:net'
+import { BroadcastChannel } from 'node:worker_threads'
+import t from 'tap'
+import { RESTART_DELAY_MS } from '../../src/threads/http-threads.ts'
+import { patternBlob } from '../kit/content.ts'
+import { startTestEdge } from '../kit/edge.ts'
+import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
+
+const DIED = 'an http thread died and is started again'
+const MIB = 1024 * 1024
+
+// One for all: starting threads from source is most of what this takes.
+const edge = await startTestEdge(t, {
+  upstreams: {},
+  config: { http: { addr: '127.0.0.1:0', threads: 2 }, default: 'localhost' },
+  threadEntry: new URL('../kit/mortal-thread.ts', import.meta.url),
+})
+const channel = new BroadcastChannel('mortal http threads')
+t.teardown(() => channel.close())
+let deaths = 0
+/** Whose requests have this id is the thread that never dies. */
+let firstThread: string | undefined
+
+/** Resolves with the line that tells of it. */
+async function kill() {
+  channel.postMessage('die')
+  deaths += 1
+  return await edge.untilLogged(DIED, deaths)
+}
+
+async function isAlive(client: ThreadClient): Promise<boolean> {
+  return await client.send('GET', '/v2/').then(
+    ({ status }) => status === 200,
+    () => false,
+  )
+}
+
+/** Resolves with the metrics when the thread that was killed listens again. */
+async function untilRestarted({ restartMs }: Awaited<ReturnType<typeof kill>>): Promise<string> {
+  await edge.clock.advance(Number(restartMs))
+  for (;;) {
+    const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+    if (text.includes('entrepot_http_threads{state="listening"} 1')) return text
+  }
+}
+
+t.test('its clients are cut off, the others go on, and another thread takes its place', async t => {
+  const clients = await reachThreads(t, edge.url, 2)
+  const line = await kill()
+  t.match(line, { level: 'error', thread: 1, deaths: 1, restartMs: RESTART_DELAY_MS, hint: String })
+  t.match(line['err'], { message: 'the test wanted this thread to die' })
+  t.same(await Promise.all(clients.map(isAlive)), [true, true], 'a client connects again by itself')
+  const [first] = await reachThreads(t, edge.url, 1)
+  firstThread = first?.thread
+  const text = await untilRestarted(line)
+  t.match(text, /^entrepot_http_thread_deaths_total 1$/m)
+  t.equal((await reachThreads(t, edge.url, 2)).length, 2)
+  t.equal(edge.lines().filter(({ msg }) => msg === DIED).length, 1, 'one line tells of it')
+})
+
+t.test('death after death never ends the process, and the pauses grow', async t => {
+  for (const times of [2, 3]) {
+    const line = await kill()
+    t.equal(line['restartMs'], RESTART_DELAY_MS * 2 ** (times - 1))
+    await untilRestarted(line)
+  }
+  t.equal((await reachThreads(t, edge.url, 2)).length, 2)
+})
+
+t.test('the files that it was sending from are closed', async t => {
+  const clients = await reachThreads(t, edge.url, 2)
+  const blob = patternBlob('open', 32 * MIB)
+  const { headers } = await edge.send('POST', '/v2/app/blobs/uploads/')
+  const location = String(headers['location'])
+  const put = `${location}${location.includes('?') ? '&' : '?'}digest=${blob.digest}`
+  t.equal((await edge.send('PUT', put, { body: blob.bytes() })).status, 201)
+  const path = `/v2/app/blobs/${blob.digest}`
+  const before = new Set(clients.map(({ thread }) => thread))
+  // Readers that take nothing after the head, until both threads have some.
+  const sockets: Socket[] = []
+  const seen = new Set<string>()
+  while (seen.size < before.size) {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(edge.url).port) })
+    socket.on('error', () => {})
+    sockets.push(socket)
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    const head = await new Promise<string>(resolve =>
+      socket.once('data', (piece: Buffer) => {
+        socket.pause()
+        resolve(piece.toString('latin1'))
+      }),
+    )
+    seen.add(/x-request-id: ([0-9a-f]+)-/i.exec(head)?.[1] ?? '')
+  }
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  const open = await openFiles(blob.digest)
+  t.ok(open >= sockets.length, 'a file each, and where sendfile is there a copy of its descriptor')
+  const line = await kill()
+  const left = await openFiles(blob.digest)
+  t.ok(left < open, `${open} were open, and ${left} are`)
+  for (const socket of sockets) socket.destroy()
+  while ((await openFiles(blob.digest)) > 0) await edge.get('/v2/')
+  await untilRestarted(line)
+})
+
+t.test('R110: what it had received of an upload counts, and another thread goes on', async t => {
+  const begun = await edge.send('POST', '/v2/app/blobs/uploads/')
+  const location = String(begun.headers['location'])
+  const { pathname, search } = new URL(location, edge.url)
+  const socket = await connectToFurther(t)
+  socket.write(
+    `PATCH ${pathname}${search} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n0123456789`,
+  )
+  const received = async () => String((await edge.send('GET', location)).headers['range'])
+  while ((await received()) !== '0-9') await edge.get('/v2/')
+  const line = await kill()
+  t.equal(await received(), '0-9')
+  const body = Buffer.from('abcdefghij')
+  const range = { 'content-range': '10-19' }
+  const next = await edge.send('PATCH', location, { body, headers: range })
+  t.equal(next.status, 202)
+  t.equal(next.headers['range'], '0-19')
+  await untilRestarted(line)
+})
+
+/** A connection to the thread that dies. */
+async function connectToFurther(t: { teardown(fn: () => unknown): unknown }): Promise<Socket> {
+  for (;;) {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(edge.url).port) })
+    socket.on('error', () => {})
+    t.teardown(() => socket.destroy())
+    socket.write('GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    const thread = /x-request-id: ([0-9a-f]+)-/i.exec(answer.toString('latin1'))?.[1]
+    if (thread !== undefined && thread !== firstThread) return socket
+  }
+}
+
+async function openFiles(digest: string): Promise<number> {
+  const hex = digest.slice(digest.indexOf(':') + 1)
+  const links = await Promise.all(
+    (await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
+  )
+  return links.filter(link => link.includes(hex)).length
+}
+
+t.test('a port that is shared between threads is not shared with a second edge', async t => {
+  const http = { addr: new URL(edge.url).host, threads: 2 }
+  const second = startTestEdge(t, { upstreams: {}, config: { http, default: 'localhost' } })
+  await t.rejects(second, { message: /cannot listen on http.addr .*EADDRINUSE/, hint: String })
+})

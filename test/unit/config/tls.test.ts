@@ -1,0 +1,151 @@
+// Goal: whatever is wrong with a certificate or its key is told before anybody connects, with what to do. Method: certificates made for
+// each fault, and the lines that the operator reads.
+import { createPrivateKey } from 'node:crypto'
+import t from 'tap'
+import { compareConfigs } from '../../../src/config/reload.ts'
+import { makeCertificate } from '../../kit/certificate.ts'
+import { type Around, complaints, configOf, loadText } from '../../kit/load-text.ts'
+
+const TEXT = 'http: { tls: { certificate: /c.pem, key: /k.pem } }'
+const NOW_MS = Date.UTC(2026, 0, 1)
+const good = makeCertificate()
+
+function filesOf({ cert, key }: { cert: string; key: string }, more: Partial<Around> = {}): Around {
+  return { nowMs: NOW_MS, files: { '/c.pem': cert, '/k.pem': key }, ...more }
+}
+
+t.test('TLS: a certificate with its key is taken, and its key is a secret', async t => {
+  const { http } = configOf(TEXT, filesOf(good))
+  t.match(http.tls, { certificate: good.cert, minimumVersion: 'TLSv1.2' })
+  t.equal(http.tls?.key.reveal(), good.key)
+  t.equal(http.tls?.expiresAtMs, Date.UTC(2099, 0, 1))
+  t.notMatch(JSON.stringify(http), /PRIVATE KEY/)
+  t.equal(configOf('').http.tls, undefined)
+  const environment = {
+    ENTREPOT_HTTP_TLS_CERTIFICATE: '/c.pem',
+    ENTREPOT_HTTP_TLS_KEY: '/k.pem',
+    ENTREPOT_HTTP_TLS_MINIMUMTLS: 'tls1.3',
+  }
+  t.match(configOf('', filesOf(good, { env: environment })).http.tls, { minimumVersion: 'TLSv1.3' })
+})
+
+t.test('TLS: certificate and key may be credentials of systemd', async t => {
+  const text = 'http: { tls: { certificate: crt, key: key } }'
+  const env = { CREDENTIALS_DIRECTORY: '/run/credentials/entrepot.service' }
+  const files = {
+    '/run/credentials/entrepot.service/crt': good.cert,
+    '/run/credentials/entrepot.service/key': good.key,
+  }
+  t.match(configOf(text, { env, files }).http.tls, { certificate: good.cert })
+})
+
+t.test('TLS: a chain is taken in the order in which clients need it', async t => {
+  t.same(complaints(TEXT, filesOf({ ...good, cert: good.cert + good.ca })), [])
+  t.match(complaints(TEXT, filesOf({ ...good, cert: good.ca + good.cert })), [
+    /error: http\.tls\.certificate: in \/c\.pem the certificate of the server must come first.* it is number 2$/,
+  ])
+})
+
+const pkcs8 = { type: 'pkcs8', format: 'pem' } as const
+const encrypted = createPrivateKey(good.key).export({
+  ...pkcs8,
+  cipher: 'aes-256-cbc',
+  passphrase: 'x',
+})
+
+/** What is wrong → the files, and the one line about them. */
+const FAULTS: Record<string, readonly [Around, RegExp]> = {
+  'no certificate': [
+    { files: { '/k.pem': good.key } },
+    /error: http\.tls\.certificate: cannot read \/c\.pem: there is no such file/,
+  ],
+  'no key': [
+    { files: { '/c.pem': good.cert } },
+    /error: http\.tls\.key: cannot read \/k\.pem: there is no such file/,
+  ],
+  'no PEM': [filesOf({ ...good, cert: 'x' }), /certificate: \/c\.pem holds no PEM certificate/],
+  'a certificate for a key': [
+    filesOf({ ...good, key: good.cert }),
+    /key: \/k\.pem holds no PEM private key/,
+  ],
+  'a damaged certificate': [
+    filesOf({ ...good, cert: good.cert.replace(/\nMI/, '\nMX') }),
+    /certificate: \/c\.pem holds a certificate that is damaged/,
+  ],
+  'a damaged key': [
+    filesOf({ ...good, key: good.key.replace(/\nMI/, '\nMX') }),
+    /key: \/k\.pem holds a private key that is damaged/,
+  ],
+  'an encrypted key': [
+    filesOf({ ...good, key: String(encrypted) }),
+    /key: the key in \/k\.pem is encrypted.*openssl pkey -in \/k\.pem/,
+  ],
+  'the key of another': [
+    filesOf({ ...good, key: makeCertificate().key }),
+    /key: \/k\.pem is the key of another certificate than the one in \/c\.pem/,
+  ],
+  'an expired certificate': [
+    filesOf(makeCertificate({ validTo: '2025-12-31' })),
+    /error: http\.tls\.certificate: the certificate in \/c\.pem expired on 2025-12-31.*renew it/,
+  ],
+  'one that expires soon': [
+    filesOf(makeCertificate({ validTo: '2026-01-10' })),
+    /warning: http\.tls\.certificate: the certificate in \/c\.pem expires on 2026-01-10/,
+  ],
+  'a clock that was never set': [
+    filesOf(good, { nowMs: 0 }),
+    /warning: .* not valid before 2020-01-01, and by the clock of this machine it is 1970-01-01/,
+  ],
+  'a key that is too weak': [
+    filesOf(makeCertificate({ weak: true })),
+    /error: http\.tls\.certificate: cannot be used for TLS: .*key too small/,
+  ],
+  'no name that Go looks at': [
+    filesOf(makeCertificate({ names: [] })),
+    /warning: .* has no subjectAltName, so docker, containerd and podman refuse it/,
+  ],
+  'a key that everybody reads': [
+    filesOf(good, { modes: { '/k.pem': 0o100644 } }),
+    /warning: http\.tls\.key: every user of this machine can read \/k\.pem/,
+  ],
+}
+for (const [what, [around, line]] of Object.entries(FAULTS)) {
+  t.test(`TLS: ${what} is told in one line`, async t => {
+    const lines = complaints(TEXT, around)
+    t.match(lines, [line])
+    t.equal(lines.length, 1)
+    t.notMatch(lines.join(), /BEGIN|asn1|0[xX]|error:[0-9A-F]{8}/, 'in our words, without the key')
+    const isWarning = lines[0]?.includes('warning') ?? false
+    t.equal(loadText(TEXT, around).kind, isWarning ? 'ok' : 'invalid')
+  })
+}
+
+t.test('TLS: a short-lived certificate is not always about to expire', async t => {
+  const daily = makeCertificate({ validFrom: '2025-12-31', validTo: '2026-01-03' })
+  t.same(complaints(TEXT, filesOf(daily)), [])
+})
+
+t.test('TLS: the public name must be in the certificate', async t => {
+  const named = (host: string) =>
+    complaints(TEXT.replace('{', `{ host: "https://${host}",`), filesOf(good))
+  t.same(named('localhost:5000'), [])
+  t.same(named('127.0.0.1'), [])
+  t.match(named('edge.example.com'), [/warning: .*is not for edge\.example\.com/])
+  t.match(named('[::1]'), [/warning: .*is not for ::1/])
+})
+
+t.test('TLS: versions that clients refuse are refused here', async t => {
+  const text = TEXT.replace('key:', 'minimumtls: tls1.0, key:')
+  t.match(complaints(text, filesOf(good)), [/one of tls1\.2, tls1\.3 \(did you mean tls1\.2\?\)/])
+  const later = complaints(TEXT.replace('key:', 'clientcas: [], key:'), filesOf(good))
+  t.match(later, [/http\.tls\.clientcas: is not in this version yet/])
+})
+
+t.test('TLS: a renewed certificate shows as a change that needs a restart', async t => {
+  const [before, after] = [good, makeCertificate()].map(each => configOf(TEXT, filesOf(each)))
+  if (before === undefined || after === undefined) throw new Error('two configurations')
+  t.same(compareConfigs(before, after), {
+    changed: [],
+    needsRestart: ['http.tls.certificate', 'http.tls.key'],
+  })
+})

@@ -1,0 +1,78 @@
+// Goal: a reader that takes nothing gives its place up when others wait for one, and only then. Method: readers whose counts the test
+// moves, on a clock that stands still.
+import t from 'tap'
+import {
+  createStalledReaders,
+  STALLED_WHILE_OTHERS_WAIT_MS,
+} from '../../../src/http/streams-stalled.ts'
+
+function crowd() {
+  let nowMs = 0
+  let counted = 0
+  const cut: string[] = []
+  const stalled = createStalledReaders({ monotonicMs: () => nowMs, noteCut: () => (counted += 1) })
+  return {
+    cut,
+    counted: () => counted,
+    /** A reader whose `taken` is what `taken()` says. */
+    watch: (name: string, taken: () => number | undefined) =>
+      stalled.watch({ taken, cut: () => void cut.push(name) }),
+    /** So much later, so many wait. */
+    later(ms: number, waiting: number) {
+      nowMs += ms
+      stalled.othersWait(waiting)
+    },
+    pass(ms: number) {
+      nowMs += ms
+    },
+  }
+}
+
+t.test('stalled readers: who took nothing for ten seconds while others waited is cut', async t => {
+  const { cut, counted, watch, later } = crowd()
+  let moving = 0
+  watch('stalled', () => 7)
+  watch('slow', () => (moving += 1))
+  watch('waits for the upstream', () => undefined)
+  later(1_000, 5)
+  later(STALLED_WHILE_OTHERS_WAIT_MS - 1, 5)
+  t.same(cut, [])
+  later(1, 5)
+  t.same(cut, ['stalled'])
+  later(STALLED_WHILE_OTHERS_WAIT_MS, 5)
+  t.same([cut, counted()], [['stalled'], 1], 'once, and nobody else')
+})
+
+t.test('stalled readers: nobody is cut for more than wait, the longest stalled first', async t => {
+  const { cut, watch, later } = crowd()
+  watch('first', () => 1)
+  later(1_000, 1)
+  for (const name of ['second', 'third']) watch(name, () => 1)
+  later(1_000, 1)
+  later(STALLED_WHILE_OTHERS_WAIT_MS, 1)
+  t.same(cut, ['first'])
+  later(1_000, 1)
+  t.same(cut, ['first', 'second'])
+})
+
+t.test('stalled readers: a body that is over is looked at no more', async t => {
+  const { cut, watch, later } = crowd()
+  const end = watch('over', () => 1)
+  later(0, 1)
+  end()
+  later(STALLED_WHILE_OTHERS_WAIT_MS, 1)
+  t.same(cut, [])
+})
+
+t.test('stalled readers: a look from long ago counts only when nothing moved since', async t => {
+  const { cut, watch, later, pass } = crowd()
+  let taken = 1
+  watch('reader', () => taken)
+  later(0, 1)
+  pass(STALLED_WHILE_OTHERS_WAIT_MS * 10)
+  taken = 2
+  later(0, 1)
+  t.same(cut, [])
+  later(STALLED_WHILE_OTHERS_WAIT_MS, 1)
+  t.same(cut, ['reader'])
+})

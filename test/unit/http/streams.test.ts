@@ -1,0 +1,209 @@
+// Goal: the waiting room for blob bodies is bounded, fair and never forgets a place. Method: places are taken and given back by hand on
+// a clock that stands still; then at random, held against the rules at every step.
+import t from 'tap'
+import {
+  createStreams,
+  STREAM_TICK_MS,
+  STREAM_WAIT_MAX_MS,
+  type StreamPlace,
+  type StreamRefusal,
+  STREAMS_WAITING_MAX,
+} from '../../../src/http/streams.ts'
+import { streamsFor } from '../../../src/http/streams-limit.ts'
+import { RegistryError } from '../../../src/oci/errors.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+import { createRandom, seedOf } from '../../kit/seeded.ts'
+
+const NEVER = new AbortController().signal
+const MINUTE_MS = 60_000
+const turn = () => new Promise<void>(resolve => setImmediate(resolve))
+
+function room(limit: number) {
+  const clock = createManualClock()
+  const seen = {
+    active: 0,
+    waiting: 0,
+    waitedMs: [] as number[],
+    refused: [] as StreamRefusal[],
+    stillWaiting: [] as number[],
+  }
+  const streams = createStreams({
+    limit,
+    clock,
+    note: {
+      counts: (active, waiting) => Object.assign(seen, { active, waiting }),
+      waited: ms => seen.waitedMs.push(ms),
+      refused: reason => seen.refused.push(reason),
+      stillWaiting: waiting => seen.stillWaiting.push(waiting),
+    },
+  })
+  /** Names in the order in which they got their place. */
+  const order: string[] = []
+  const held: { readonly client: string; readonly place: StreamPlace }[] = []
+  /** Resolves with undefined, or with what it was refused with. */
+  const take = (client: string, name = client, signal = NEVER): Promise<unknown> =>
+    streams.take(client, signal).then(
+      place => {
+        order.push(name)
+        held.push({ client, place })
+        return undefined
+      },
+      (error: unknown) => error,
+    )
+  return {
+    clock,
+    seen,
+    order,
+    held,
+    take,
+    takeMany: (client: string, count: number) =>
+      Promise.all(Array.from({ length: count }, () => take(client))),
+    /** The place that was taken first, or the first of `client`, is given back. */
+    async release(client?: string) {
+      const at = held.findIndex(each => client === undefined || each.client === client)
+      for (const { place } of held.splice(at, 1)) place.release()
+      await turn()
+    },
+    count: (client: string) => held.filter(each => each.client === client).length,
+  }
+}
+
+t.test('streams: who comes while places are free waits for nobody', async t => {
+  const { takeMany, seen, clock } = room(3)
+  t.same(await takeMany('a', 3), [undefined, undefined, undefined])
+  t.match(seen, { active: 3, waiting: 0 })
+  t.same([seen.waitedMs, clock.sleepers], [[], 0], 'and nothing is looked at from time to time')
+})
+
+t.test('streams: a place goes to the next client, and within a client in order', async t => {
+  const { take, release, order, seen } = room(1)
+  await take('a', 'a0')
+  for (const name of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) void take(name[0] ?? '', name)
+  t.equal(seen.waiting, 6)
+  for (let n = 0; n < 6; n += 1) await release()
+  t.same(order, ['a0', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3'])
+  t.match(seen, { active: 1, waiting: 0 })
+})
+
+t.test('streams: one who asks for hundreds does not keep the others waiting', async t => {
+  const { take, takeMany, release, order } = room(4)
+  await takeMany('greedy', 4)
+  for (let n = 0; n < 500; n += 1) void take('greedy')
+  for (const client of ['b', 'c', 'd']) void take(client)
+  for (let n = 0; n < 4; n += 1) await release('greedy')
+  t.same(new Set(order.slice(4)), new Set(['greedy', 'b', 'c', 'd']))
+})
+
+t.test('streams: while others wait, a client with its share is passed over', async t => {
+  const { take, takeMany, release, count } = room(200)
+  await takeMany('greedy', 200)
+  for (let n = 0; n < 100; n += 1) void take('greedy')
+  for (let n = 0; n < 160; n += 1) void take('small')
+  for (let n = 0; n < 50; n += 1) await release('greedy')
+  t.same([count('greedy'), count('small')], [150, 50], 'until the others have a quarter')
+  for (let n = 0; n < 100; n += 1) await release('greedy')
+  t.same([count('greedy'), count('small')], [100, 100], 'then in turn: no place stays empty')
+})
+
+t.test('streams: a share is 32 places at least, and nobody has one alone', async t => {
+  const { take, takeMany, release, count } = room(40)
+  await takeMany('a', 40)
+  for (let n = 0; n < 40; n += 1) void take('a')
+  for (let n = 0; n < 40; n += 1) await release()
+  t.equal(count('a'), 40, 'alone it has them all')
+  void take('a')
+  for (let n = 0; n < 40; n += 1) void take('b')
+  for (let n = 0; n < 33; n += 1) await release('a')
+  t.same([count('a'), count('b')], [8, 32])
+})
+
+t.test('streams: who waited twenty seconds is told to come back, and when', async t => {
+  const { take, clock, seen } = room(1)
+  await take('a')
+  const refused = take('b')
+  await clock.advance(STREAM_WAIT_MAX_MS / 2)
+  const later = take('b')
+  await clock.advance(STREAM_WAIT_MAX_MS / 2)
+  const error = await refused
+  t.ok(error instanceof RegistryError)
+  t.match(error, { code: 'UNAVAILABLE', status: 503, cause: { hint: /http\.streams/ } })
+  t.match(seen, { active: 1, waiting: 1, refused: ['late'] })
+  await clock.advance(STREAM_WAIT_MAX_MS / 2)
+  t.ok((await later) instanceof RegistryError)
+  t.equal(clock.sleepers, 0, 'when nobody waits, nothing is looked at')
+  void take('b')
+  await clock.advance(STREAM_TICK_MS)
+  t.equal(seen.stillWaiting.at(-1), 1, 'and it is again when somebody does')
+})
+
+t.test('streams: the room has a bound, and those beyond it are not asked back at once', async t => {
+  const { takeMany, take, seen } = room(1)
+  await take('a')
+  void takeMany('b', STREAMS_WAITING_MAX)
+  await turn()
+  const errors = (await takeMany('c', 12)) as RegistryError[]
+  t.match(seen, { waiting: STREAMS_WAITING_MAX, refused: Array.from({ length: 12 }, () => 'full') })
+  const seconds = errors.map(({ retryAfterSeconds }) => retryAfterSeconds ?? 0)
+  t.ok(new Set(seconds).size > 3, 'the times differ')
+  t.ok(seconds.every(each => each >= 1 && each <= 60))
+})
+
+t.test('streams: who leaves while waiting leaves nothing behind', async t => {
+  const { take, release, order, seen } = room(1)
+  await take('a')
+  const leaving = new AbortController()
+  const left = take('b', 'b', leaving.signal)
+  void take('c')
+  const reason = new Error('gone')
+  leaving.abort(reason)
+  t.equal(await left, reason)
+  t.equal(await take('b', 'b', leaving.signal), reason, 'nor one who had left before')
+  t.match(seen, { active: 1, waiting: 1, refused: [] })
+  await release()
+  t.same(order, ['a', 'c'])
+})
+
+t.test('streams: a place comes back once, however often it is given', async t => {
+  const { take, held, order, seen } = room(1)
+  await take('a')
+  void take('b')
+  void take('c')
+  for (let n = 0; n < 3; n += 1) held[0]?.place.release()
+  await turn()
+  t.same(order, ['a', 'b'])
+  t.match(seen, { active: 1, waiting: 1 })
+})
+
+t.test('streams: whatever comes and goes, no place is lost and none is given twice', async t => {
+  const seed = seedOf(process.env)
+  t.comment(`seed ${seed}`)
+  const random = createRandom(seed)
+  const limit = 50
+  const { take, release, held, seen, clock } = room(limit)
+  const leaving: AbortController[] = []
+  for (let step = 0; step < 5_000; step += 1) {
+    const what = random.below(10)
+    if (what < 5) {
+      const controller = new AbortController()
+      if (random.oneIn(4)) leaving.push(controller)
+      void take(`client ${random.below(6)}`, '', controller.signal)
+    } else if (what < 9) await release()
+    else if (leaving.length > 0) leaving.pop()?.abort(new Error('left'))
+    else await clock.advance(random.below(2_000))
+    await turn()
+    if (held.length !== seen.active || seen.active > limit)
+      t.fail(`step ${step}: ${held.length} hold a place, ${seen.active} are counted`)
+    if (seen.waiting > 0 && seen.active < limit)
+      t.fail(`step ${step}: ${seen.waiting} wait for places that are free`)
+  }
+  for (const { place } of held.splice(0)) place.release()
+  await clock.advance(MINUTE_MS)
+  while (held.length > 0) await release()
+  t.match(seen, { active: 0, waiting: 0 })
+})
+
+t.test('streams: their number comes from the memory', async t => {
+  const GIB = 2 ** 30
+  const table = [0.1, 1, 2, 4, 8, 64].map(gib => streamsFor(gib * GIB))
+  t.same(table, [64, 256, 512, 1_024, 2_048, 2_048])
+})

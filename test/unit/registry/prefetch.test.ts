@@ -1,0 +1,359 @@
+// Goal: an image's blobs are fetched as soon as a client has its manifest, each once, and never where nobody comes for them, where others
+// need the place, or where the upstream or the disk has nothing to spare.
+// Method: the engine over in-memory twins, a manual clock, and an upstream that gives a blob when the test says so.
+import t from 'tap'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { formatReference } from '../../../src/oci/reference.ts'
+import {
+  type Upstream,
+  UpstreamError,
+  type UpstreamHealth,
+} from '../../../src/registry/ports/upstream.ts'
+import {
+  blobAnswer,
+  createEngine,
+  DOCKER_IO,
+  type EngineOptions,
+  readAll,
+  repositoryOf,
+} from '../../kit/engine.ts'
+import { type Content, patternBlob } from '../../kit/content.ts'
+import { type Image, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
+
+const app = repositoryOf('library/app')
+const MiB = 1024 * 1024
+const client = '192.0.2.7'
+
+const turn = () => new Promise<void>(resolve => setImmediate(resolve))
+async function settle(): Promise<void> {
+  for (let n = 0; n < 20; n += 1) await turn()
+}
+
+interface Scene extends Omit<EngineOptions, 'upstream'> {
+  readonly images: readonly Image[]
+  /** Blobs of no image. */
+  readonly others?: readonly Content[]
+  /** Blobs come at once; else each when `release` is called, or its download is cut. Default true. */
+  readonly atOnce?: boolean
+  readonly health?: Partial<UpstreamHealth>
+}
+
+/** An engine before an upstream that holds `images`; `asked` are its blobs' digests in the order of their requests. */
+function createScene({ images, others = [], atOnce = true, health = {}, ...options }: Scene) {
+  const asked: Digest[] = []
+  const cut: Digest[] = []
+  const manifests: string[] = []
+  const held: (() => void)[] = []
+  const all = images.flatMap(image => [image, ...image.children])
+  const blobs = all.flatMap(({ config, layers }) => [config, ...layers])
+  const contents = new Map([...blobs, ...others].map(each => [each.digest, each]))
+  const upstream: Partial<Upstream> = {
+    getManifest: async (_name, reference) => {
+      manifests.push(formatReference(reference))
+      const image = all.find(({ manifest }) =>
+        reference.kind === 'tag'
+          ? images[0]?.manifest === manifest
+          : manifest.digest === reference.digest,
+      )
+      if (image === undefined) throw new UpstreamError('not-found', 'no such manifest')
+      const { bytes, mediaType, digest } = image.manifest
+      return { bytes, mediaType, declaredDigest: digest, warnings: [] }
+    },
+    getBlob: async (_name, digest, { offset }, signal) => {
+      asked.push(digest)
+      const bytes = contents.get(digest)?.bytes() ?? Buffer.alloc(0)
+      const answer = blobAnswer([bytes.subarray(offset)], { offset, totalBytes: bytes.length })
+      if (atOnce) return answer
+      await new Promise<void>((resolve, reject) => {
+        let isGiven = false
+        held.push(() => {
+          isGiven = true
+          resolve()
+        })
+        signal?.addEventListener('abort', () => {
+          if (!isGiven) cut.push(digest)
+          reject(signal.reason as Error)
+        })
+      })
+      return answer
+    },
+    health: () => ({
+      registry: DOCKER_IO,
+      breaker: 'closed',
+      retryAtMs: undefined,
+      lastFailure: undefined,
+      rateLimitRemaining: undefined,
+      ...health,
+    }),
+  }
+  const engine = createEngine({ prefetch: true, ...options, upstream })
+  const manifest = (image: Image, from: string | undefined = client) =>
+    engine.registry.pullManifest(app, {
+      reference: { kind: 'digest', digest: image.manifest.digest },
+      accept: [],
+      ...(from === undefined ? {} : { client: from }),
+    })
+  const steps = (step: string) =>
+    engine.events.filter(event => event.kind === 'prefetch' && event.step === step)
+  const release = async () => {
+    for (const go of held.splice(0)) go()
+    await settle()
+  }
+  return { ...engine, asked, cut, manifests, manifest, steps, release }
+}
+
+const tenLayers = (seed: string) =>
+  makeImage({ seed, layers: [3 * MiB, 100, ...Array.from({ length: 8 }, () => 2 * MiB)] })
+
+const digestsOf = ({ config, layers }: Image) => [config, ...layers].map(({ digest }) => digest)
+
+t.test('prefetch: a manifest brings its config and layers, the small first, each once', async t => {
+  const image = tenLayers('ten')
+  const { registry, manifest, asked, steps } = createScene({ images: [image] })
+  await manifest(image)
+  await settle()
+  const [config, large, small, ...others] = digestsOf(image)
+  t.same(asked.slice(0, 3), [config, small, large])
+  t.same(new Set(asked), new Set([config, large, small, ...others]))
+  for (const { digest, bytes } of [image.config, ...image.layers]) {
+    const answer = await registry.pullBlob(app, digest)
+    t.equal(answer.source, 'miss', 'it was fetched for this client')
+    t.ok((await readAll(answer)).equals(Buffer.from(bytes())))
+  }
+  t.equal(asked.length, 11, 'nothing is fetched twice')
+  t.equal(steps('started').length, 11)
+  t.equal(steps('used').length, 11)
+  t.equal((await registry.pullBlob(app, image.config.digest)).source, 'hit', 'the second client')
+})
+
+t.test('prefetch: a client follows the fill that was begun for nobody', async t => {
+  const image = makeImage({ seed: 'follow', layers: [2 * MiB] })
+  const scene = createScene({ images: [image], atOnce: false })
+  await scene.manifest(image)
+  await settle()
+  const coming = scene.registry.pullBlob(app, image.layers[0]?.digest ?? image.config.digest)
+  await settle()
+  await scene.release()
+  const answer = await coming
+  t.equal(answer.source, 'miss', 'it is the first that asked')
+  t.equal((await readAll(answer)).length, 2 * MiB)
+  t.equal(scene.asked.length, 2)
+})
+
+for (const [what, options] of [
+  ['the operator does not want it', { prefetch: false }],
+  ['its breaker is not closed', { health: { breaker: 'half-open' } }],
+  ['the upstream allows few requests more', { health: { rateLimitRemaining: 3 } }],
+  ['the storage is nearly used up', { maxStorageBytes: 5 * MiB }],
+] as const) {
+  t.test(`prefetch: nothing is begun where ${what}`, async t => {
+    const image = makeImage({ seed: what, layers: [5 * MiB] })
+    const scene = createScene({ images: [image], ...options })
+    await scene.manifest(image)
+    await settle()
+    t.notOk(scene.asked.includes(image.layers[0]?.digest ?? image.config.digest))
+    t.equal((await scene.manifest(image)).source, 'hit')
+  })
+}
+
+t.test('prefetch: HEAD begins nothing, nor does whoever has the manifest', async t => {
+  const image = makeImage({ seed: 'head' })
+  const scene = createScene({ images: [image] })
+  const reference = { kind: 'digest', digest: image.manifest.digest } as const
+  // As http/ asks for a GET with If-None-Match.
+  await scene.registry.pullManifest(app, { reference, accept: [] })
+  await scene.registry.headManifest(app, { reference, accept: [], client })
+  await settle()
+  t.same(scene.asked, [])
+})
+
+t.test('prefetch: what nobody comes for is stopped, and not begun again by a manifest', async t => {
+  const image = makeImage({ seed: 'vain', layers: [MiB, MiB] })
+  const next = makeImage({ seed: 'next', layers: [MiB] })
+  const scene = createScene({ images: [image, next], atOnce: false })
+  await scene.manifest(image)
+  await settle()
+  t.equal(scene.asked.length, 3)
+  await scene.clock.advance(4_900)
+  t.same(scene.cut, [])
+  await scene.clock.advance(200)
+  await settle()
+  t.same(new Set(scene.cut), new Set(digestsOf(image)))
+  t.equal(scene.steps('cancelled').length, 3)
+
+  for (const from of [client, '192.0.2.8']) await scene.manifest(image, from)
+  await scene.manifest(next)
+  await settle()
+  t.equal(scene.asked.length, 3, 'neither for the repository nor for the client')
+
+  const coming = scene.registry.pullBlob(app, next.config.digest)
+  await settle()
+  t.same(new Set(scene.asked.slice(3)), new Set(digestsOf(next)), 'a blob shows that it is a pull')
+  await scene.release()
+  await readAll(await coming)
+})
+
+t.test('prefetch: what a client reads keeps the rest of its image alive', async t => {
+  const image = makeImage({ seed: 'alive', layers: [MiB, MiB] })
+  const scene = createScene({ images: [image], atOnce: false })
+  await scene.manifest(image)
+  await settle()
+  const coming = scene.registry.pullBlob(app, image.config.digest)
+  await settle()
+  await scene.clock.advance(60_000)
+  t.same(scene.cut, [], 'as long as it takes')
+  await scene.release()
+  await readAll(await coming)
+  await scene.clock.advance(4_000)
+  t.equal(scene.steps('cancelled').length + scene.steps('unused').length, 0)
+  await scene.clock.advance(10_000)
+  t.equal(scene.steps('unused').length, 2, 'then it is over')
+})
+
+t.test('prefetch: a client that waits for a place is given one of those', async t => {
+  const image = makeImage({ seed: 'places', layers: [MiB, MiB, MiB] })
+  const other = patternBlob('of another repository', MiB)
+  const scene = createScene({
+    images: [image],
+    others: [other],
+    atOnce: false,
+    fillsAtOnce: 2,
+  })
+  await scene.manifest(image)
+  await settle()
+  t.equal(scene.asked.length, 2, 'no more than there are places')
+  const wanted = other.digest
+  const coming = scene.registry.pullBlob(repositoryOf('library/other'), wanted)
+  await settle()
+  t.same(scene.cut, [scene.asked[1]], 'the younger gives way')
+  t.equal(scene.asked[2], wanted)
+  for (let n = 0; n < 4; n += 1) await scene.release()
+  t.equal((await readAll(await coming)).length, MiB)
+  const fetched = scene.asked.filter(digest => digest !== wanted)
+  t.same(new Set(fetched), new Set(digestsOf(image)), 'and comes again when there are places')
+})
+
+t.test('prefetch: whoever waits for one of the same image cuts none of it', async t => {
+  const image = makeImage({ seed: 'same', layers: [MiB, MiB, MiB] })
+  const scene = createScene({ images: [image], atOnce: false, fillsAtOnce: 2 })
+  await scene.manifest(image)
+  await settle()
+  const last = image.layers[2]?.digest ?? image.config.digest
+  const coming = scene.registry.pullBlob(app, last)
+  await settle()
+  for (let n = 0; n < 4; n += 1) await scene.release()
+  t.equal((await readAll(await coming)).length, MiB)
+  t.same(scene.cut, [])
+  t.equal(scene.asked[2], last, 'it is next, before the others')
+  t.equal(scene.asked.length, 4)
+})
+
+t.test('prefetch: who asks for a blob that is being stopped gets it', async t => {
+  const image = makeImage({ seed: 'stopped', layers: [MiB] })
+  const scene = createScene({ images: [image], atOnce: false })
+  await scene.manifest(image)
+  await settle()
+  // In the same turn as the end of all patience.
+  const [, stopped] = [await scene.clock.advance(4_999), scene.clock.advance(1)]
+  const coming = turn().then(() =>
+    scene.registry.pullBlob(app, image.layers[0]?.digest ?? image.config.digest),
+  )
+  await stopped
+  await settle()
+  await scene.release()
+  t.equal((await readAll(await coming)).length, MiB)
+})
+
+t.test('prefetch: an index brings the child that its client asked for before', async t => {
+  const [amd64, arm64] = ['amd64', 'arm64'].map(architecture => ({ architecture, os: 'linux' }))
+  const indexOf = (seed: string) =>
+    makeIndex([
+      makeImage({ seed, layers: [MiB], ...(amd64 && { platform: amd64 }) }),
+      makeImage({ seed, layers: [MiB], ...(arm64 && { platform: arm64 }) }),
+    ])
+  const [first, second] = [indexOf('one'), indexOf('two')]
+  const scene = createScene({ images: [first, second] })
+  const [, firstArm] = first.children
+  const [secondAmd, secondArm] = second.children
+  if (!firstArm || !secondAmd || !secondArm) throw new Error('two children each')
+  await scene.manifest(first)
+  await settle()
+  t.equal(scene.manifests.length, 1, 'nobody knows what this client wants')
+  await scene.manifest(firstArm)
+  await readAll(await scene.registry.pullBlob(app, firstArm.config.digest))
+  await settle()
+  await scene.manifest(second)
+  await settle()
+  t.ok(scene.manifests.includes(secondArm.manifest.digest))
+  t.notOk(scene.manifests.includes(secondAmd.manifest.digest))
+  t.ok(scene.asked.includes(secondArm.config.digest), 'and what it lists')
+  t.equal((await scene.manifest(secondArm)).source, 'hit')
+})
+
+t.test('prefetch: who reads all children of an index is given what it pulls', async t => {
+  const platforms = ['amd64', 'arm64', 's390x'].map(architecture => ({ architecture, os: 'linux' }))
+  const children = platforms.map(platform => makeImage({ seed: 'all', layers: [MiB], platform }))
+  const index = makeIndex(children)
+  const scene = createScene({ images: [index], atOnce: false })
+  await scene.manifest(index)
+  await Promise.all(children.map(child => scene.manifest(child)))
+  await settle()
+  t.ok(scene.asked.length <= 2, 'not all of them')
+  const wanted = children[1]
+  if (wanted === undefined) throw new Error('three children')
+  const coming = scene.registry.pullBlob(app, wanted.config.digest)
+  await settle()
+  const running = scene.asked.filter(digest => !scene.cut.includes(digest))
+  t.same(new Set(running), new Set(digestsOf(wanted)), 'its siblings are stopped')
+  t.equal(running.length, 2, 'but not the layer that they share')
+  await scene.release()
+  await readAll(await coming)
+})
+
+t.test('prefetch: what a push lists is not asked for in the name of its repository', async t => {
+  const image = makeImage({ seed: 'pushed', layers: [MiB] })
+  const scene = createScene({
+    images: [image],
+    policies: [{ match: 'docker.io/**', push: 'queue', sparse: true }],
+  })
+  const { bytes, mediaType, digest } = image.manifest
+  await scene.registry.pushManifest(app, {
+    reference: { kind: 'digest', digest },
+    tags: [],
+    mediaType,
+    bytes,
+  })
+  await scene.manifest(image)
+  await settle()
+  t.same(scene.asked, [])
+})
+
+t.test('prefetch: what the upstream refuses ends it, and its client is told', async t => {
+  const image = makeImage({ seed: 'refused', layers: [MiB, MiB] })
+  let asked = 0
+  const { registry } = createEngine({
+    prefetch: true,
+    fillsAtOnce: 1,
+    upstream: {
+      getManifest: async () => ({ ...image.manifest, declaredDigest: undefined, warnings: [] }),
+      getBlob: async () => {
+        asked += 1
+        throw new UpstreamError('denied', 'not for you')
+      },
+    },
+  })
+  const reference = { kind: 'digest', digest: image.manifest.digest } as const
+  await registry.pullManifest(app, { reference, accept: [], client })
+  await settle()
+  t.equal(asked, 1)
+  await t.rejects(registry.pullBlob(app, image.config.digest), { code: 'DENIED' })
+})
+
+t.test('prefetch: layers from elsewhere and what an artifact refers to stay there', async t => {
+  const subject = makeImage({ seed: 'subject', layers: [MiB] })
+  const artifact = makeArtifact({ seed: 'sbom', subject: subject.descriptor })
+  const scene = createScene({ images: [artifact, subject] })
+  await scene.manifest(artifact)
+  await settle()
+  t.same(new Set(scene.asked), new Set(digestsOf(artifact)))
+})
