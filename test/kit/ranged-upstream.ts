@@ -5,6 +5,8 @@ import type { Clock } from '../../src/registry/ports/clock.ts'
 
 /** Bytes of one connection come so often. */
 const STEP_MS = 10
+/** Longer than any test's clock runs. */
+const HOUR_MS = 3_600_000
 
 export interface RangedUpstreamOptions {
   readonly bytes: Buffer
@@ -13,6 +15,8 @@ export interface RangedUpstreamOptions {
   readonly bytesPerMs: number
   /** Before the head of an answer. Default 0. */
   readonly answerMs?: number
+  /** The question of this index is never answered. */
+  readonly silentAt?: number
   /** Takes the place of an answer, or of its failure. `index` counts the questions. */
   readonly answer?: (asked: Asked, normal: UpstreamBlob, body: MakeBody) => UpstreamBlob
 }
@@ -56,6 +60,7 @@ export function rangedUpstream(options: RangedUpstreamOptions) {
     const last = Math.min(lastByte ?? bytes.length - 1, bytes.length - 1)
     const question = { index: asked.length, request, first: offset, last, signal }
     asked.push(question)
+    if (question.index === options.silentAt) await options.clock().sleep(HOUR_MS, signal)
     if (answerMs > 0) await options.clock().sleep(answerMs, signal)
     const normal = {
       offset,

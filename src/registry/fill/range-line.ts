@@ -47,14 +47,16 @@ export class RangeLine {
   readonly #first: number
   readonly #context: RangeLineContext
   readonly #own = new AbortController()
-  /** Monotonic: since when it reads, and when the last piece came. */
+  /** Monotonic: since when it reads, and when the upstream was asked, or the last piece came. */
   #startedMs: number | undefined
-  #lastMs = 0
+  #lastMs: number
+  #isAsking = true
 
   constructor(range: ByteRange, context: RangeLineContext) {
     this.#first = this.position = range.first
     this.last = range.last
     this.#context = context
+    this.#lastMs = context.clock.monotonicMs()
   }
 
   get leftBytes(): number {
@@ -76,8 +78,9 @@ export class RangeLine {
     return nowMs - (this.#startedMs ?? nowMs)
   }
 
-  /** For how long nothing has come although it reads. */
+  /** For how long nothing has come although it was asked for or is read; 0 while it waits until it may be. */
   silentMs(nowMs: number): number {
+    if (this.#isAsking) return nowMs - this.#lastMs
     return nowMs - Math.max(this.#lastMs, this.#startedMs ?? nowMs)
   }
 
@@ -95,6 +98,7 @@ export class RangeLine {
     const { width, clock, file } = this.#context
     const signal = AbortSignal.any([this.#context.signal, this.#own.signal])
     const { body } = answer ?? (await this.#ask(signal))
+    this.#isAsking = false
     const bytes = body[Symbol.asyncIterator]()
     const sink = new RangeSink(file, this.position)
     try {

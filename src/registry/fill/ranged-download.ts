@@ -25,6 +25,8 @@ const LAST_MIN_BYTES = 512 * 1024
 /** A line is given up when what it lacks would take it this long, and so much longer than another one. */
 const SLOW_MS = 2_000
 const SLOW_FACTOR = 4
+/** One that brings nothing at all is given up after this even where nothing else moves, and the next one after twice as long, and so on. */
+const SILENT_MS = 5_000
 /** Each costs a connection: more of them would mean that the upstream is slow, and not a line. */
 const ABANDONED_MAX = 16
 
@@ -66,6 +68,7 @@ export class RangedDownload {
   /** How those are told that wait until they may read. */
   readonly #waiting = new Map<RangeLine, () => void>()
   readonly #abandoned = new Set<RangeLine>()
+  #silentMaxMs = SILENT_MS
   /** Lines beyond the one that every download has. */
   #extraLines = 0
   #woken = Promise.withResolvers<void>()
@@ -118,6 +121,7 @@ export class RangedDownload {
       this.#letFlow()
       this.#askMore()
       if (this.#running.size === 0 && this.#pausing === undefined) return
+      this.#giveUpSilent()
       this.#giveUpSlow()
       await this.#woken.promise
     }
@@ -227,6 +231,22 @@ export class RangedDownload {
     return line.isFlowing
   }
 
+  /** A connection that died without a word: another one may live. Where none does, the limits of the upstream's client end it. */
+  #giveUpSilent(): void {
+    const nowMs = this.#context.clock.monotonicMs()
+    const silent = [...this.#running.keys()].filter(line => {
+      return !this.#abandoned.has(line) && line.silentMs(nowMs) > this.#silentMaxMs
+    })
+    if (silent.length === 0) return
+    this.#silentMaxMs *= 2
+    for (const line of silent) this.#abandon(line)
+  }
+
+  #abandon(line: RangeLine): void {
+    this.#abandoned.add(line)
+    line.abandon()
+  }
+
   /** Where there is nothing else to do for a line: what a much slower one still lacks is asked for anew, by another connection. */
   #giveUpSlow(): void {
     if (!this.#isIdle || this.#abandoned.size >= ABANDONED_MAX) return
@@ -240,8 +260,7 @@ export class RangedDownload {
       const isSlow = leftMs > SLOW_MS && leftMs > usualMs * SLOW_FACTOR
       const isSilent = isMoving && line.silentMs(nowMs) > SLOW_MS
       if (!isSilent && !(isSlow && line.ageMs(nowMs) > SLOW_MS)) continue
-      this.#abandoned.add(line)
-      line.abandon()
+      this.#abandon(line)
     }
   }
 }

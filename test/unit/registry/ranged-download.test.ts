@@ -237,6 +237,24 @@ t.test('a range that hangs is asked for anew when the others are done', async t 
   t.ok(pulled.tookMs < 10_000, `${pulled.tookMs} ms`)
 })
 
+t.test('a range that hangs is asked for anew also where it is the only one', async t => {
+  const pulled = await pull({
+    engine: { connections: 1 },
+    bytesPerMs: 50_000,
+    answer: ({ index, first, signal }, normal, body) =>
+      index === 1 ? { ...normal, body: hanging(body(first, first + 99_999), signal) } : normal,
+  })
+  isRight(t, pulled)
+  t.equal(pulled.upstream.counts.sentBytes, BYTES.length)
+  t.ok(pulled.tookMs < 10_000, `${pulled.tookMs} ms`)
+})
+
+t.test('a range without an answer is asked for anew', async t => {
+  const pulled = await pull({ silentAt: 5 })
+  isRight(t, pulled)
+  t.ok(pulled.tookMs < 10_000, `${pulled.tookMs} ms`)
+})
+
 t.test('R85: a wrong bit in any range is found; nothing is kept', async t => {
   for (const flipAt of [10, 9 * MiB + 1, BYTES.length - 1]) {
     const pulled = await pull({
