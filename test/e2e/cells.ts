@@ -101,6 +101,8 @@ async function clientKilled(t: Test, row: Row): Promise<void> {
   const hold = gate.hold(stopped.digest, BARRIER_BYTES)
   const pulling = settle(driver.pull(request))
   await reachedDuring(pulling, hold)
+  // The edge fetches ahead: at the barrier the client may not have asked yet.
+  await edge.readerJoined()
   await driver.kill()
   t.ok((await pulling).error, 'the pull of the killed client failed')
   await edge.blobAnswered(stopped.digest, { outcome: 'aborted', from })
