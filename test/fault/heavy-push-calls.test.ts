@@ -16,6 +16,8 @@ import { createPushClient, manifestOver, type SmallManifest } from '../kit/push-
 const REPOSITORIES = ['localhost/calls/app', 'registry.test/calls/app'] as const
 const LAYER_BYTES = 70_000
 const CALLS_EXPECTED_MIN = 20
+/** What a process says that was started after a kill, once it writes no more facts by itself. */
+const COMPARED = 'what is kept beside the content was compared with the catalog'
 
 t.setTimeout(900_000)
 
@@ -77,6 +79,7 @@ async function openDirectory(t: Test) {
     upstreams: { 'registry.test': { url: 'http://127.0.0.1:9', http: true } },
     config: {
       default: 'localhost',
+      log: { level: 'debug' },
       repositories: [{ match: 'registry.test/**', push: 'queue' }],
     },
   })
@@ -117,7 +120,9 @@ for (const repository of REPOSITORIES) {
       // What comes after the last answer may be fewer calls than counted.
       if (!whole || !edge.alive) killed += 1
       if (edge.alive) await edge.kill()
+      const from = edge.logs.length
       await edge.restart()
+      await edge.untilLogged(({ msg }) => msg === COMPARED, from)
       const gone = await missing(edge.url, acknowledged)
       const left = await readdir(temporary)
       const again = await push(edge.url, repository, image)
