@@ -145,8 +145,8 @@ export function buildApp(deps: AppDeps): DataApp {
     close: () =>
       new Promise(resolve => {
         draining = true
-        // Its one error says that nothing listens, which is what is wanted.
-        server.close(() => resolve())
+        // Its one error says that nothing listens, which is what is wanted. Node calls before the last connection has told of its end.
+        server.close(() => void connections.allClosed().then(resolve))
         connections.closeIdle()
         transport.closeUnready?.()
       }),

@@ -18,6 +18,8 @@ export interface Connections {
   opened(socket: Socket): void
   /** Closes those on which nothing is being answered, also the ones that were never used: Node 24 does not count those as idle. */
   closeIdle(): void
+  /** Resolves when none is open and the ends of all have been heard, by whoever listens for them too. For when no more are taken. */
+  allClosed(): Promise<void>
   /** Is nothing of this connection being answered, so that a turn would start at once? */
   isFree(socket: Socket): boolean
   /** Starts `turn` now or after those before it. `full` when too many wait already; then nothing is kept of it. */
@@ -44,6 +46,12 @@ function abandonAll(lane: Lane): void {
 export function createConnections(): Connections {
   const lanes = new WeakMap<Socket, Lane>()
   const open = new Set<Socket>()
+  const noneLeft = Promise.withResolvers<void>()
+  let isEnding = false
+
+  const lookWhetherNoneIsLeft = () => {
+    if (isEnding && open.size === 0) noneLeft.resolve()
+  }
 
   function laneOf(socket: Socket): Lane {
     const known = lanes.get(socket)
@@ -57,10 +65,19 @@ export function createConnections(): Connections {
   return {
     opened(socket) {
       open.add(socket)
-      socket.once('close', () => open.delete(socket))
+      socket.once('close', () => {
+        open.delete(socket)
+        lookWhetherNoneIsLeft()
+      })
     },
     closeIdle() {
       for (const socket of open) if (lanes.get(socket)?.inTurn === undefined) socket.destroy()
+    },
+    allClosed() {
+      isEnding = true
+      lookWhetherNoneIsLeft()
+      // Those who wait go on after the turn of the event in which the last one was heard to close.
+      return noneLeft.promise
     },
     isFree: socket => lanes.get(socket)?.inTurn === undefined,
     enter(socket, turn) {
