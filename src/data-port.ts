@@ -18,7 +18,7 @@ import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Registry } from './registry/answers.ts'
 import type { Epochs } from './registry/epochs.ts'
-import type { Sending } from './registry/operator/status.ts'
+import type { Sending, ServingThreads } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import { startHttpThread } from './start-http-thread.ts'
 import { HttpThreads, type ThreadDeath, type ThreadState } from './threads/http-threads.ts'
@@ -72,7 +72,6 @@ export class DataPort {
       clock: deps.clock,
       note: noteStreams(deps.metrics, waiting => this.#othersWait(waiting)),
     })
-    this.#sendfile = deps.native === false ? undefined : loadSendfile()
     this.#tls = this.#openTls()
     const further = Array.from({ length: this.#threads - 1 }, (_, at) => at + 1)
     if (further.length === 0) return
@@ -81,11 +80,27 @@ export class DataPort {
       clock: deps.clock,
       died: death => this.#noteDeath(death),
     })
+    // Only what goes out as it lies on disk can be sent from there.
+    const mayLoad = deps.native !== false && this.#tls === undefined
+    this.#sendfile = mayLoad ? loadSendfile() : undefined
   }
 
   /** How large blobs go out, on every thread. */
   get sending(): Sending {
-    return this.#sendfile === undefined ? 'plain' : 'sendfile'
+    if (this.#tls !== undefined) return { sending: 'plain', plainBecause: 'tls' }
+    if (this.#sendfile !== undefined) return { sending: 'sendfile' }
+    const plainBecause = this.#deps.native === false ? 'switched off' : 'not built'
+    return { sending: 'plain', plainBecause }
+  }
+
+  /** For after `listen`: the first thread then listens as long as anybody can ask. */
+  get serving(): ServingThreads {
+    const { states } = this
+    return {
+      configured: this.#threads,
+      listening: 1 + states.filter(({ state }) => state === 'listening').length,
+      deaths: states.reduce((sum, { deaths }) => sum + deaths, 0),
+    }
   }
 
   /** How the threads are, the first one left out: what tells of it runs on it. */

@@ -100,6 +100,7 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
     sending,
+    threads: () => dataPort.serving,
     traffic: async () => {
       await dataPort.count()
       return readTraffic(metrics)

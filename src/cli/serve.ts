@@ -30,7 +30,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const server = await start(config, context)
   const { http, admin, socket, sending, logger } = server
   logger.info(
-    { version: VERSION, http, admin, socket, sending, data: config.storage.rootDirectory },
+    { version: VERSION, http, admin, socket, ...sending, data: config.storage.rootDirectory },
     'serving',
   )
   signals.onReload(() => void reload(server, context, values.config))

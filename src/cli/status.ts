@@ -1,5 +1,5 @@
 // `status`: what the running edge holds and saved, and how its upstreams are.
-import type { Status } from '../registry/operator/status.ts'
+import type { PlainBecause, Sending, Status } from '../registry/operator/status.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
@@ -29,7 +29,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 function writeText(context: CliContext, status: Status): void {
-  const { version, sending, content, storage, traffic, upstreams } = status
+  const { version, content, storage, traffic, upstreams } = status
   const limit =
     storage.maxBytes === undefined
       ? 'no limit but the disk'
@@ -38,7 +38,8 @@ function writeText(context: CliContext, status: Status): void {
     traffic.sentBytes === 0 ? 0 : Math.round((traffic.savedBytes / traffic.sentBytes) * 100)
   writeTable(context, [
     ['version', version],
-    ['sending', `${sending} (${HOW_SENT[sending]})`],
+    ['threads', describeThreads(status)],
+    ['sending', describeSending(status)],
     [
       'content',
       `${describeBytes(content.contentBytes)} (${limit}, ${describeBytes(storage.freeBytes)} free on the disk)`,
@@ -65,9 +66,21 @@ function writeText(context: CliContext, status: Status): void {
   ])
 }
 
-const HOW_SENT: Readonly<Record<Status['sending'], string>> = {
-  sendfile: 'large blobs go from their file to clients by the kernel',
-  plain: 'every byte passes through this process; "npm run build:native" says why',
+const WHY_PLAIN: Readonly<Record<PlainBecause, string>> = {
+  tls: 'over TLS every byte passes through this process',
+  'switched off': 'every byte passes through this process: ENTREPOT_NATIVE is off',
+  'not built': 'every byte passes through this process; "npm run build:native" says why',
+}
+
+function describeSending(status: Sending): string {
+  return status.sending === 'sendfile'
+    ? 'sendfile (large blobs go from their file to clients by the kernel)'
+    : `plain (${WHY_PLAIN[status.plainBecause]})`
+}
+
+function describeThreads({ threads: { configured, listening, deaths } }: Status): string {
+  const died = deaths === 0 ? 'none died' : `${deaths} died; the log has why`
+  return `${listening} of ${configured} listen; ${died} since the start`
 }
 
 function describeQueue({ queue, nowMs }: Status): string {

@@ -65,7 +65,10 @@ t.test('a small blob does not', async t => {
 
 t.test('ENTREPOT_NATIVE=off sends every byte the plain way, and says so', async t => {
   const { edge, fetch } = await edgeWith(t, { ENTREPOT_NATIVE: 'off' })
-  t.match(await edge.untilLogged(line => line.msg === 'serving'), { sending: 'plain' })
+  t.match(await edge.untilLogged(line => line.msg === 'serving'), {
+    sending: 'plain',
+    plainBecause: 'switched off',
+  })
   const trace = await straceProcess(edge.pid, { calls: 'sendfile' })
   const answer = await fetch(big)
   t.equal(Buffer.compare(answer.body, big.bytes()), 0)

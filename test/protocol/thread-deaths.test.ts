@@ -6,6 +6,7 @@ import { connect, type Socket } from 'node:net'
 import { BroadcastChannel } from 'node:worker_threads'
 import t from 'tap'
 import { RESTART_DELAY_MS } from '../../src/threads/http-threads.ts'
+import { runCli } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
@@ -48,16 +49,23 @@ async function untilRestarted({ restartMs }: Awaited<ReturnType<typeof kill>>): 
   }
 }
 
+async function threadsInStatus(): Promise<unknown> {
+  const { stdout } = await runCli(['status', '--json', '--socket', edge.socket])
+  return (JSON.parse(stdout) as Record<string, unknown>)['threads']
+}
+
 t.test('its clients are cut off, the others go on, and another thread takes its place', async t => {
   const clients = await reachThreads(t, edge.url, 2)
   const line = await kill()
   t.match(line, { level: 'error', thread: 1, deaths: 1, restartMs: RESTART_DELAY_MS, hint: String })
   t.match(line['err'], { message: 'the test wanted this thread to die' })
+  t.same(await threadsInStatus(), { configured: 2, listening: 1, deaths: 1 })
   t.same(await Promise.all(clients.map(isAlive)), [true, true], 'a client connects again by itself')
   const [first] = await reachThreads(t, edge.url, 1)
   firstThread = first?.thread
   const text = await untilRestarted(line)
   t.match(text, /^entrepot_http_thread_deaths_total 1$/m)
+  t.same(await threadsInStatus(), { configured: 2, listening: 2, deaths: 1 })
   t.equal((await reachThreads(t, edge.url, 2)).length, 2)
   t.equal(edge.lines().filter(({ msg }) => msg === DIED).length, 1, 'one line tells of it')
 })

@@ -18,7 +18,7 @@ import {
   retryAllQueued,
   retryQueued,
 } from './queue.ts'
-import { describeStatus, type Sending, type Status } from './status.ts'
+import { describeStatus, type Sending, type ServingThreads, type Status } from './status.ts'
 import { type WarmEvent, warmImage, type WarmRequest } from './warm-image.ts'
 import { explainImage, type Explanation } from './why-image.ts'
 
@@ -36,6 +36,8 @@ export interface OperatorDeps {
   readonly maxStorageBytes: number
   readonly version: string
   readonly sending: Sending
+  /** As they are now. */
+  readonly threads: () => ServingThreads
   /** Counted since the start: bytes that clients got from here, and those that upstreams gave. */
   readonly traffic: () => Promise<Traffic>
 }

@@ -3,12 +3,31 @@ import type { CatalogTotals, OutboxTotals } from '../ports/catalog.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import type { OperatorDeps, Traffic } from './operator.ts'
 
-/** How large blobs go to clients: by the kernel, straight from their file, or through this process. */
-export type Sending = 'sendfile' | 'plain'
+/** How large blobs go to clients: by the kernel, straight from their file, or through this process, which has a reason. */
+export type Sending =
+  | { readonly sending: 'sendfile' }
+  | { readonly sending: 'plain'; readonly plainBecause: PlainBecause }
 
-export interface Status {
+/**
+ * `tls`: what is encrypted here cannot be sent from a file; `switched off`: by the environment; `not built`: the native sender is not
+ * there, or cannot be loaded.
+ */
+export type PlainBecause = 'tls' | 'switched off' | 'not built'
+
+/** The threads that serve clients, the first one included. */
+export interface ServingThreads {
+  readonly configured: number
+  /** Fewer than configured while one is started again. */
+  readonly listening: number
+  /** That ended by an error, since the start. */
+  readonly deaths: number
+}
+
+export type Status = Sending & StatusPage
+
+interface StatusPage {
   readonly version: string
-  readonly sending: Sending
+  readonly threads: ServingThreads
   readonly content: CatalogTotals
   readonly storage: {
     readonly freeBytes: number
@@ -43,7 +62,8 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const limit = Number.isFinite(maxStorageBytes) ? { maxBytes: maxStorageBytes } : {}
   return {
     version: deps.version,
-    sending: deps.sending,
+    ...deps.sending,
+    threads: deps.threads(),
     content,
     storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, ...limit },
     traffic,

@@ -197,9 +197,30 @@ t.test('status counts what was fetched and saved, and shows the upstreams', asyn
     upstreams: [{ registry: 'docker.io', breaker: 'closed', offline: false }],
   })
   const { stdout } = await run('status')
+  t.match(stdout, /^threads +1 of 1 listen; none died since the start$/m)
   t.match(stdout, /UPSTREAM +STATE/)
   t.match(stdout, /^queue +nothing waits to be delivered$/m)
   t.match(stdout, /^uploads +none open$/m)
+})
+
+t.test('status says how blobs are sent, and why not by the kernel', async t => {
+  const tls = { certificate: 'test.crt', key: 'test.key' }
+  const cases = [
+    { http: { tls }, native: true, plainBecause: 'tls', text: /^sending +plain \(over TLS/m },
+    { http: {}, native: false, plainBecause: 'switched off', text: /ENTREPOT_NATIVE is off/ },
+  ]
+  for (const { http, native, plainBecause, text } of cases) {
+    const config = { http: { addr: '127.0.0.1:0', ...http } }
+    const edge = await startTestEdge(t, {
+      upstreams: {},
+      config: { ...config, default: 'localhost' },
+      native,
+    })
+    const run = (...argv: string[]) => runCli([...argv, '--socket', edge.socket])
+    const status = JSON.parse((await run('status', '--json')).stdout) as Record<string, unknown>
+    t.match(status, { sending: 'plain', plainBecause })
+    t.match((await run('status')).stdout, text)
+  }
 })
 
 t.test('metrics show an empty queue and no uploads as zeros, from the start', async t => {
