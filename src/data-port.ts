@@ -21,7 +21,12 @@ import type { Epochs } from './registry/epochs.ts'
 import type { Sending, ServingThreads } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import { startHttpThread } from './start-http-thread.ts'
-import { HttpThreads, type ThreadDeath, type ThreadState } from './threads/http-threads.ts'
+import {
+  HttpThreads,
+  type ThreadDeath,
+  threadsFor,
+  type ThreadState,
+} from './threads/http-threads.ts'
 import { createCountsMemory, sharedCounts } from './threads/shared-counts.ts'
 import type { ThreadSettings } from './threads/sides.ts'
 import { routeOptions } from './upstreams.ts'
@@ -36,6 +41,8 @@ export interface DataPortDeps {
   readonly nodeVersion: string
   /** What this process may have. */
   readonly memoryBytes: number
+  /** See Surroundings. */
+  readonly cores: number
   /** See Surroundings. */
   readonly native?: boolean | undefined
   /** See Coordinator. */
@@ -63,7 +70,7 @@ export class DataPort {
   constructor(config: Config, deps: DataPortDeps) {
     this.#deps = deps
     this.#http = config.http
-    this.#threads = config.http.threads ?? 1
+    this.#threads = config.http.threads ?? threadsFor(deps.cores)
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
     this.#settings = settingsOf(config)
@@ -73,6 +80,9 @@ export class DataPort {
       note: noteStreams(deps.metrics, waiting => this.#othersWait(waiting)),
     })
     this.#tls = this.#openTls()
+    // Only what goes out as it lies on disk can be sent from there.
+    const mayLoad = deps.native !== false && this.#tls === undefined
+    this.#sendfile = mayLoad ? loadSendfile() : undefined
     const further = Array.from({ length: this.#threads - 1 }, (_, at) => at + 1)
     if (further.length === 0) return
     this.#further = new HttpThreads(further, {
@@ -80,9 +90,6 @@ export class DataPort {
       clock: deps.clock,
       died: death => this.#noteDeath(death),
     })
-    // Only what goes out as it lies on disk can be sent from there.
-    const mayLoad = deps.native !== false && this.#tls === undefined
-    this.#sendfile = mayLoad ? loadSendfile() : undefined
   }
 
   /** How large blobs go out, on every thread. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // argv → command. The only reader of `process`: arguments, environment, signals, streams and exit codes pass through here.
 // It looks at Node's version before anything is loaded that would crash on an old one.
-import { totalmem } from 'node:os'
+import { availableParallelism, totalmem } from 'node:os'
 
 /** The oldest Node that runs everything: type stripping and the SQLite binding set it. */
 const OLDEST_NODE = [24, 12] as const
@@ -36,6 +36,8 @@ const { exitCode } = await runCommand(process.argv.slice(2), {
   nodeVersion: process.versions.node,
   // Without a limit, constrainedMemory is beyond what any machine has, or 0.
   memoryBytes: Math.min(totalmem(), process.constrainedMemory() || totalmem()),
+  // As the scheduler, and a control group's quota, let this process have them.
+  cores: availableParallelism(),
   native: process.env['ENTREPOT_NATIVE'] !== 'off',
   onSignal: (signal, act) => {
     process.on(signal, act)

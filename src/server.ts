@@ -25,6 +25,8 @@ export interface Surroundings {
   readonly nodeVersion: string
   /** What this process may have of the machine's memory. */
   readonly memoryBytes: number
+  /** Processor cores that this process may use at the same time: so many threads serve where the configuration names no number. */
+  readonly cores: number
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
   /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */

@@ -15,6 +15,8 @@ export interface CliContext {
   readonly nodeVersion: string
   /** What this process may have: the machine's memory, or what its control group allows. */
   readonly memoryBytes: number
+  /** Processor cores that this process may use at the same time; at least 1. */
+  readonly cores: number
   /** Code that was compiled when this was installed may be loaded. */
   readonly native: boolean
   /** Calls `act` at every arrival of the signal. */

@@ -82,6 +82,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       version: VERSION,
       nodeVersion: context.nodeVersion,
       memoryBytes: context.memoryBytes,
+      cores: context.cores,
       native: context.native,
       bootId: readBootId(),
     })

@@ -37,7 +37,7 @@ export interface HttpConfig {
   readonly publicUrl: string | undefined
   /** Names of this edge that mean `localhost`, that of `publicUrl` among them. */
   readonly names: readonly RegistryHost[]
-  /** Undefined: by the machine. */
+  /** Undefined: by the cores of the machine. */
   readonly threads: number | undefined
   /** Undefined: by memory. */
   readonly streams: number | undefined

@@ -48,7 +48,7 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     value(COUNT, {
       description:
         'Threads that serve clients beside each other. The first one also speaks to upstreams; each further one takes some 25 MiB of memory.',
-      defaultText: '`1`',
+      defaultText: 'one for each processor core, at most 4',
       atLeast: 1,
       atMost: MOST_HTTP_THREADS,
       reload: false,

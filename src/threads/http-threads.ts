@@ -48,6 +48,14 @@ export const HUNG_AFTER_MS = 2_000
 /** Whoever lived so long did not die of its start. */
 export const SOUND_AFTER_MS = 60_000
 
+/** All of them ask the one that coordinates, and each takes memory: from here on one more has to be somebody's decision. */
+const CHOSEN_THREADS_MAX = 4
+
+/** How many threads serve, the first one included, where nobody says so: as many as can run at the same time, at most four. */
+export function threadsFor(cores: number): number {
+  return Math.min(cores, CHOSEN_THREADS_MAX)
+}
+
 interface Slot {
   readonly thread: number
   running: RunningThread | undefined

@@ -2,6 +2,7 @@
 // comes, an upload goes on at any of them, and stop and reload reach all. Method: the real process with 1, 2 and 4 threads, and a
 // client on each of them.
 import { readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'
@@ -31,6 +32,16 @@ async function pushBlob(
   const separator = location.includes('?') ? '&' : '?'
   return client.send('PUT', `${location}${separator}digest=${digest}`, { body })
 }
+
+t.test('without http.threads there is one for each core, four at most', async t => {
+  const edge = await startEdge({ upstreams: {}, config: { default: 'localhost' } })
+  t.teardown(() => edge.stop())
+  const cores = availableParallelism()
+  const status = await (await fetch(`${edge.adminUrl}/api/v1/status`)).json()
+  const threads = Math.min(cores, 4)
+  t.match(status, { threads: { configured: threads, listening: threads, deaths: 0 } })
+  t.equal((await reachThreads(t, edge.url, threads)).length, threads)
+})
 
 for (const threads of [1, 2, 4]) {
   t.test(`with ${threads} threads`, async t => {

@@ -21,6 +21,7 @@ export async function runCli(
     isTerminal: options.isTerminal ?? false,
     nodeVersion: process.versions.node,
     memoryBytes: 2 ** 33,
+    cores: 1,
     native: true,
     onSignal: () => {},
     exit: code => {

@@ -72,6 +72,8 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     version: 'test',
     nodeVersion: 'test',
     memoryBytes: 2 ** 33,
+    // One thread, which goes by the test's clock, where `http.threads` asks for no more: those beside it go by the machine's.
+    cores: 1,
     bootId: options.bootId ?? 'test-boot',
     native: options.native,
     logDestination: { write: log.write },
@@ -110,10 +112,8 @@ function configOf(options: TestEdgeOptions, directory: string) {
   )
   const document = {
     log: { level: 'debug' },
-    // The clock is the test's, and a thread of its own would go by the machine's.
     http: {
       addr: '127.0.0.1:0',
-      threads: 1,
       ...(OVER_TLS ? { tls: { certificate: 'test.crt', key: 'test.key' } } : {}),
     },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },

@@ -40,6 +40,7 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
     isTerminal: false,
     nodeVersion: 'test',
     memoryBytes: 2 ** 33,
+    cores: 1,
     native: true,
     onSignal: (signal, act) => acts.set(signal, act),
     exit: code => {

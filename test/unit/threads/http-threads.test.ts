@@ -8,6 +8,7 @@ import {
   RESTART_DELAY_MS,
   SOUND_AFTER_MS,
   type ThreadDeath,
+  threadsFor,
 } from '../../../src/threads/http-threads.ts'
 import { GoneError } from '../../../src/threads/peer.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
@@ -66,6 +67,10 @@ function createWorld(count: number, answer: Answer = async () => undefined) {
     })
   return { clock, threads, started, deaths, untilStarted }
 }
+
+t.test('where nobody says, one thread serves for each core, four at most', async t => {
+  t.same([1, 2, 3, 4, 5, 64].map(threadsFor), [1, 2, 3, 4, 4, 4])
+})
 
 t.test('all are started at once, and listen when there is an address', async t => {
   const { threads, started } = createWorld(3)
