@@ -2,6 +2,7 @@
 // a connection, so that headers of a success never linger on an error.
 import type { ByteRange } from '../oci/range.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Repository } from '../oci/reference.ts'
 import type { BlobAnswer, Repeatable } from '../registry/answers.ts'
 
 /** By name as it is sent; several lines of one header as a list; undefined ones are left out. */
@@ -29,7 +30,14 @@ export interface Answer {
   readonly headers: AnswerHeaders
   readonly body: AnswerBody
   /** What it is about, where it may be given again as it is. */
-  readonly content?: { readonly digest: Digest; readonly repeatable: Repeatable | undefined }
+  readonly content?: AnsweredContent
+}
+
+export interface AnsweredContent {
+  readonly digest: Digest
+  readonly repeatable: Repeatable | undefined
+  /** Of a manifest that a client is given to pull what it lists: where it will ask for that. */
+  readonly pulledFrom?: Repository | undefined
 }
 
 const NO_BYTES = new Uint8Array()

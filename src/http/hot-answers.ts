@@ -4,7 +4,7 @@
 // Right means: the same request in every part that answers depend on (hot-request.ts), by somebody of the same class, while the stamp
 // that was read before the question is the repository's still (registry/epochs.ts), and while time leaves the answer as it is.
 import { LRUCache } from 'lru-cache'
-import type { RepositoryKey } from '../oci/reference.ts'
+import type { Repository, RepositoryKey } from '../oci/reference.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { NoteHit } from '../observe/note-hit.ts'
 import type { Repeatable } from '../registry/answers.ts'
@@ -23,6 +23,8 @@ export interface HotContent {
   readonly body: Uint8Array | undefined
   readonly digest: Digest
   readonly repeatable: Repeatable
+  /** Of a manifest that begins a pull: where its client will ask for what it lists. */
+  readonly pulledFrom: Repository | undefined
   readonly note: NoteHit
 }
 
@@ -33,6 +35,8 @@ export interface HotAnswer extends HotContent {
   isAsked: boolean
   /** Wall clock: when its use was last noted. */
   notedAtMs: number
+  /** Wall clock: when somebody was last said to be pulling by it. */
+  pulledAtMs: number
 }
 
 /** A request that memory had no answer for. MUST be ended by `end`, whatever comes of it. */
@@ -122,7 +126,7 @@ class Question implements HotQuestion {
     if ((content.body?.length ?? 0) > HOT_BODY_MAX_BYTES) return
     if (epochs.stampOf(this.#slot) !== stamp) return
     const slot = this.#slot
-    answers.set(this.key, { ...content, slot, stamp, isAsked: false, notedAtMs: 0 })
+    answers.set(this.key, { ...content, slot, stamp, isAsked: false, notedAtMs: 0, pulledAtMs: 0 })
   }
 
   end(): void {

@@ -62,6 +62,9 @@ export const HOT_QUESTIONS_MAX = 4_096
 /** The use of what is given from memory is noted so often: eviction thinks in hours. */
 export const HOT_USE_NOTED_MS = 60_000
 
+/** A manifest from memory is told to fetching ahead so often, which then expects a pull for at least as long. */
+export const HOT_PULL_NOTED_MS = 5_000
+
 /** Clients read a bounded part of an error's body (R121). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024
 

@@ -35,7 +35,8 @@ export async function answerManifest(
     Warning: warningLines(manifest.warnings),
   }
   const { digest, repeatable } = manifest
-  const content = { digest, repeatable }
+  const pulledFrom = !headOnly && isPulling(context) ? routed.repository : undefined
+  const content = { digest, repeatable, pulledFrom }
   if (matchesIfNoneMatch(ifNoneMatch, digest)) {
     return { status: 304, headers, body: { kind: 'none' }, content }
   }
@@ -47,11 +48,14 @@ export async function answerManifest(
   }
 }
 
+function clientOf(context: NamedContext): { readonly client?: string } {
+  const { address } = context.principal
+  return address === undefined || !isPulling(context) ? {} : { client: address }
+}
+
 /** Whoever names a manifest that it has looks whether there is another one, and has its blobs. */
-function clientOf({ principal, exchange }: NamedContext): { readonly client?: string } {
-  const { address } = principal
-  const hasOne = exchange.request.headers['if-none-match'] !== undefined
-  return address === undefined || hasOne ? {} : { client: address }
+function isPulling({ exchange }: NamedContext): boolean {
+  return exchange.request.headers['if-none-match'] === undefined
 }
 
 function bodyOf({ bytes, sizeBytes }: ManifestAnswer): AnswerBody {

@@ -9,14 +9,14 @@ import type { Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import type { HotAnswer, HotAnswers, HotQuestion } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
-import { HOT_USE_NOTED_MS } from './limits.ts'
+import { HOT_PULL_NOTED_MS, HOT_USE_NOTED_MS } from './limits.ts'
 import { AGE, headLines, ID_AT } from './send-answer.ts'
 
 export interface HotDeps {
   readonly answers: HotAnswers
   readonly createNote: CreateNoteHit
   readonly access: Access
-  readonly registry: Pick<Registry, 'noteUse'>
+  readonly registry: Pick<Registry, 'noteUse' | 'notePull'>
   readonly clock: Clock
 }
 
@@ -53,6 +53,14 @@ export function createHot(deps: HotDeps): Hot {
     registry.noteUse(answer.digest)
   }
 
+  function notePull(answer: HotAnswer, nowMs: number, client: string | undefined): void {
+    const { pulledFrom, digest } = answer
+    if (pulledFrom === undefined || client === undefined) return
+    if (nowMs - answer.pulledAtMs < HOT_PULL_NOTED_MS) return
+    answer.pulledAtMs = nowMs
+    registry.notePull(pulledFrom, digest, client)
+  }
+
   return {
     find(request) {
       const asked = readHotRequest(request, access)
@@ -80,6 +88,7 @@ export function createHot(deps: HotDeps): Hot {
       response.writeHead(status, head)
       response.end(body)
       noteUse(answer, nowMs)
+      notePull(answer, nowMs, client)
     },
     offer(exchange, answer) {
       const { hot, record, request } = exchange
@@ -98,6 +107,7 @@ export function createHot(deps: HotDeps): Hot {
         body: bytes,
         digest: content.digest,
         repeatable: content.repeatable,
+        pulledFrom: content.pulledFrom,
         note: createNote({ ...facts, status, sentBytes: bytes?.length ?? 0 }),
       })
     },

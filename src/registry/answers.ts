@@ -206,6 +206,11 @@ export interface Registry {
   ): Promise<BlobRead | undefined>
   /** Somebody was given this content from a memory of answers, and nothing here was asked. Cheap, and never throws. */
   noteUse(digest: Digest): void
+  /**
+   * `client`, as in `pullManifest`, was given this manifest from a memory of answers. What it lists may be asked for next, and need not be
+   * here any more. Cheap where it is known to be here, and never throws.
+   */
+  notePull(repository: Repository, digest: Digest, client: string): void
   listTags(repository: Repository, page: ListPage): Promise<TagsAnswer>
   listReferrers(
     repository: Repository,

@@ -128,6 +128,10 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     readWholeBlob: (repository, digest, options) =>
       readWholeBlob(blobDeps, repository, { digest, ...options }),
     noteUse: digest => catalog.noteUse(digest, clock.nowMs()),
+    notePull: (repository, digest, client) => {
+      const namespace = namespaces.find(repository.registry)
+      if (namespace !== undefined) prefetch.servedAgain({ repository, namespace, digest, client })
+    },
     listTags: (repository, page) => listTags(listDeps, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
       listReferrers(listDeps, repository, { digest, artifactTypes }),

@@ -53,6 +53,8 @@ export function borrowRegistry({ peer, rules, clock }: BorrowDeps): BorrowedRegi
     route: (target, host) => rules().route(target, host),
     routeFrom: (target: Target, from, host) => routeFrom(rules().route, target, { from, host }),
     noteUse: digest => uses.note(digest),
+    // At once: its client asks for blobs within a round trip.
+    notePull: (repository, digest, client) => peer().tell('pulled', { repository, digest, client }),
     policyOf: repository => rules().policies.find(repository),
     pushManifest: (repository, push) =>
       peer().ask('pushManifest', [repository, { ...push, bytes: ownBytes(push.bytes) }]),

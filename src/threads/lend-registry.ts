@@ -87,6 +87,7 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
         used: digests => {
           for (const digest of digests) registry().noteUse(digest)
         },
+        pulled: ({ repository, digest, client }) => registry().notePull(repository, digest, client),
       },
     },
     get blobsOpen() {

@@ -101,6 +101,12 @@ export interface RegistrySide {
     readonly closeBlob: number
     /** As Registry.noteUse, each once for many uses. */
     readonly used: readonly Digest[]
+    /** As Registry.notePull. */
+    readonly pulled: {
+      readonly repository: Repository
+      readonly digest: Digest
+      readonly client: string
+    }
   }
 }
 

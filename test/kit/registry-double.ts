@@ -49,6 +49,8 @@ export interface RegistryDouble extends Registry, Pushes {
   repeatable: Repeatable | undefined
   /** What `noteUse` was told. */
   readonly used: Digest[]
+  /** What `notePull` was told: `docker.io/a/b sha256:… 127.0.0.1`. */
+  readonly pulled: string[]
   filtered: boolean
   /** Runs before each call answers; may throw or wait. */
   before: (call: string) => Promise<void>
@@ -191,6 +193,7 @@ export function createRegistryDouble(): RegistryDouble {
     warnings: [],
     repeatable: undefined,
     used: [],
+    pulled: [],
     filtered: false,
     before: async () => {},
     readBlob: readFromMemory(),
@@ -235,6 +238,8 @@ export function createRegistryDouble(): RegistryDouble {
       return { ...blobHead(digest, bytes), bytes }
     },
     noteUse: digest => void double.used.push(digest),
+    notePull: (repository, digest, client) =>
+      void double.pulled.push(`${repositoryKey(repository)} ${digest} ${client}`),
     async listTags(repository, page) {
       await enter(`listTags ${repositoryKey(repository)}`)
       const { tags } = shelfOf(repository)

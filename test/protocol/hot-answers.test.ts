@@ -182,3 +182,26 @@ t.test(
     t.equal(registry.calls.length, 5, 'a clock that was set back knows no times')
   },
 )
+
+t.test(
+  'a manifest from memory tells that it is pulled, now and then; HEAD, 304 and a blob do not',
+  async t => {
+    const { ask, registry, clock, tagged, small } = await open(t, true)
+    const path = '/v2/a/b/manifests/v1'
+    const askOften = async (path: string, options: Parameters<typeof ask>[1] = {}) => {
+      for (let count = 0; count < 5; count += 1) await ask(path, options)
+    }
+    await askOften(path, { method: 'HEAD' })
+    await askOften(path, { headers: { 'if-none-match': `"${tagged}"` } })
+    await askOften(`/v2/a/b/blobs/${small}`)
+    t.same(registry.pulled, [])
+    await askOften(path)
+    t.same(registry.pulled, [`docker.io/a/b ${tagged} 127.0.0.1`])
+    await clock.advance(4_999)
+    await askOften(path)
+    t.equal(registry.pulled.length, 1)
+    await clock.advance(1)
+    await askOften(path)
+    t.equal(registry.pulled.length, 2)
+  },
+)

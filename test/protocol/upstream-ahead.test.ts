@@ -2,8 +2,10 @@
 // blobs are open before the manifest is there. Method: stub registries and a bare server on loopback that count; the upstream client
 // alone, and the whole edge.
 import { once } from 'node:events'
+import { readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t from 'tap'
 import { parseName } from '../../src/oci/reference.ts'
 import { startPair } from '../kit/edge-over-stub.ts'
@@ -89,6 +91,29 @@ t.test(
     await edge.get('/v2/library/app/manifests/v1')
     await stub.untilCount({ kind: 'blob', method: 'GET' }, 11)
     for (const digest of blobsOf(IMAGE)) t.equal(stub.count({ reference: digest }), 1)
+  },
+)
+
+t.test(
+  'prefetch: a manifest from memory whose blobs are gone brings them before they are asked for',
+  async t => {
+    const { stub, edge } = await startPair(t, { images: { v1: IMAGE } })
+    const manifest = `/v2/library/app/manifests/${IMAGE.manifest.digest}`
+    for (let n = 0; n < 3; n += 1) t.equal((await edge.get(manifest)).status, 200)
+    const pull = () =>
+      Promise.all(blobsOf(IMAGE).map(digest => edge.get(`/v2/library/app/blobs/${digest}`)))
+    for (const blob of await pull()) t.match(blob, { status: 200, complete: true })
+    t.equal(stub.count({ kind: 'blob', method: 'GET' }), 11)
+    await edge.untilLogged('fill ended', 11)
+    const blobs = join(edge.dataDirectory, 'blobs', 'sha256')
+    for (const entry of await readdir(blobs, { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) await rm(join(entry.parentPath, entry.name))
+    await edge.clock.advance(120_000)
+    t.equal((await edge.get(manifest)).status, 200)
+    await stub.untilCount({ kind: 'blob', method: 'GET' }, 22)
+    t.equal(stub.count({ kind: 'manifest', method: 'GET' }), 1, 'it was given from memory')
+    for (const blob of await pull()) t.match(blob, { status: 200, complete: true })
+    t.equal(stub.count({ kind: 'blob', method: 'GET' }), 22)
   },
 )
 

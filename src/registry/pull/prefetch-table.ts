@@ -27,6 +27,11 @@ export class PrefetchTable {
     return true
   }
 
+  /** The one that has been here the longest of those that nothing is begun of before somebody asks for a blob. */
+  oldestIdle(): ImagePrefetch | undefined {
+    return [...this.#images.values()].find(image => !image.isStarted)
+  }
+
   delete(image: ImagePrefetch): void {
     this.#images.delete(image.key)
     for (const { child } of image.blobs) {

@@ -40,17 +40,26 @@ export interface PrefetchDeps {
   readonly space: SpaceLedger
 }
 
-/** A manifest was given to a client. */
-export interface Served {
+interface Served {
   readonly repository: Repository
   readonly namespace: Namespace
   /** Tells clients apart. */
   readonly client: string
+}
+
+/** A manifest was given to a client. */
+export interface ManifestServed extends Served {
   readonly manifest: ManifestFact
+}
+
+/** The same by somebody who remembers what it was given before. */
+export interface DigestServed extends Served {
+  readonly digest: Digest
 }
 
 export class Prefetch {
   readonly #clock: Clock
+  readonly #catalog: Catalog
   readonly #contents: ManifestContents
   readonly #table = new PrefetchTable()
   readonly #fills: PrefetchFills
@@ -62,6 +71,7 @@ export class Prefetch {
   constructor(deps: PrefetchDeps) {
     const { clock } = deps
     this.#clock = clock
+    this.#catalog = deps.catalog
     this.#contents = deps.contents
     this.#fills = new PrefetchFills({
       ...deps,
@@ -81,7 +91,7 @@ export class Prefetch {
   }
 
   /** Returns at once and never throws; what is to be fetched is looked for later. */
-  served(served: Served): void {
+  served(served: ManifestServed): void {
     const { repository, namespace, client, manifest } = served
     if (this.#stop.signal.aborted || !mayPrefetch(namespace)) return
     if (manifest.edges.some(edge => edge.kind === 'manifest')) {
@@ -92,6 +102,20 @@ export class Prefetch {
     const child = this.#choices.childOf(repository, manifest.digest)
     if (child?.platform !== undefined) this.#choices.chosen(repository, client, child.platform)
     this.#expectBlobs(served)
+  }
+
+  /** As `served`. The catalog is asked only where what the manifest lists is not known to be here or on its way. */
+  servedAgain({ digest, ...served }: DigestServed): void {
+    const { repository, namespace, client } = served
+    if (this.#stop.signal.aborted || !mayPrefetch(namespace)) return
+    if (this.#isKnown(imageKey(repository, digest), client)) return
+    this.#catalog.findManifest(repository, digest).then(
+      manifest => {
+        if (manifest !== undefined) this.served({ ...served, manifest })
+      },
+      // It was given for what is here; nobody waits for the rest.
+      () => {},
+    )
   }
 
   /** A client asks for a blob. Undefined when it is none of an image that is remembered. */
@@ -136,11 +160,15 @@ export class Prefetch {
     for (const sibling of this.#table.siblings(image)) if (!sibling.isPulled) this.#end(sibling)
   }
 
-  #expectBlobs({ repository, namespace, client, manifest }: Served): void {
-    const key = imageKey(repository, manifest.digest)
+  /** Nothing is to be done for one more client of this image. */
+  #isKnown(key: string, client: string): boolean {
     const known = this.#table.find(key)
     known?.clients.add(client)
-    if (known !== undefined || this.#whole.has(key)) return
+    return known !== undefined || this.#whole.has(key)
+  }
+
+  #expectBlobs({ repository, namespace, client, manifest }: ManifestServed): void {
+    if (this.#isKnown(imageKey(repository, manifest.digest), client)) return
     const child = this.#choices.childOf(repository, manifest.digest)
     const served = { repository, namespace, manifest, index: child?.index }
     const image = new ImagePrefetch(served, this.#clock.monotonicMs())
@@ -149,16 +177,25 @@ export class Prefetch {
     const isOneOfMany =
       child !== undefined &&
       (child.platform === undefined || this.#table.siblings(image).length > 0)
-    if (image.blobs.length === 0 || !this.#table.add(image)) return
+    if (image.blobs.length === 0 || !this.#remember(image)) return
     if (!isOneOfMany && !this.#vain.has(repository, client)) image.start()
     void this.#watch(image)
     this.#fills.begin()
   }
 
-  #expectChild({ repository, namespace, client, manifest }: Served): void {
+  /** In the place of one that may only have been looked at, where there is no other. */
+  #remember(image: ImagePrefetch): boolean {
+    if (this.#table.add(image)) return true
+    const idle = this.#table.oldestIdle()
+    if (idle === undefined) return false
+    this.#end(idle)
+    return this.#table.add(image)
+  }
+
+  #expectChild({ repository, namespace, client, manifest }: ManifestServed): void {
     if (this.#vain.has(repository, client)) return
     const child = this.#choices.expected(repository, client, manifest)
-    if (child === undefined) return
+    if (child === undefined || this.#isKnown(imageKey(repository, child.child), client)) return
     this.#contents.get(repository, child.child, { namespace }).then(
       ({ content }) => this.#expectBlobs({ repository, namespace, client, manifest: content.fact }),
       // The client that asks for it is told.

@@ -14,6 +14,7 @@ import {
   createEngine,
   DOCKER_IO,
   type EngineOptions,
+  localOf,
   readAll,
   repositoryOf,
 } from '../../kit/engine.ts'
@@ -356,4 +357,94 @@ t.test('prefetch: layers from elsewhere and what an artifact refers to stay ther
   await scene.manifest(artifact)
   await settle()
   t.same(new Set(scene.asked), new Set(digestsOf(artifact)))
+})
+
+t.test(
+  'prefetch: a manifest from a memory of answers brings what is not here any more',
+  async t => {
+    const image = makeImage({ seed: 'again', layers: [MiB, MiB] })
+    let looks = 0
+    const scene = createScene({
+      images: [image],
+      catalog: catalog => {
+        const isMember = catalog.isMember.bind(catalog)
+        const findManifest = catalog.findManifest.bind(catalog)
+        return Object.assign(catalog, {
+          isMember: (...asked: Parameters<typeof isMember>) => {
+            looks += 1
+            return isMember(...asked)
+          },
+          findManifest: (...asked: Parameters<typeof findManifest>) => {
+            looks += 1
+            return findManifest(...asked)
+          },
+        })
+      },
+    })
+    const { registry, store, clock, asked } = scene
+    const again = async () => {
+      registry.notePull(app, image.manifest.digest, client)
+      await settle()
+    }
+    await scene.manifest(image)
+    await settle()
+    t.equal(asked.length, 3)
+    for (const digest of digestsOf(image)) await readAll(await registry.pullBlob(app, digest))
+    await clock.advance(10_000)
+    await again()
+    looks = 0
+    for (let n = 0; n < 100; n += 1) await again()
+    t.equal(looks, 0, 'what is known to be here is not looked for')
+    const [layer] = image.layers
+    if (layer === undefined) throw new Error('two layers')
+    await store.remove(layer.digest, layer.sizeBytes)
+    await clock.advance(60_001)
+    await again()
+    t.same(asked.slice(3), [layer.digest], 'it is fetched before anybody asks')
+    registry.notePull(repositoryOf('library/other'), image.manifest.digest, client)
+    registry.notePull(localOf('app'), image.manifest.digest, client)
+    await settle()
+    t.equal(asked.length, 4, 'and for nobody who was given nothing')
+  },
+)
+
+t.test('prefetch: an index from a memory of answers brings the child as it did before', async t => {
+  const platform = { architecture: 'amd64', os: 'linux' }
+  const indexes = ['one', 'two'].map(seed =>
+    makeIndex([makeImage({ seed, layers: [MiB], platform })]),
+  )
+  const scene = createScene({ images: indexes })
+  const [first, second] = indexes
+  const [child] = first?.children ?? []
+  const [wanted] = second?.children ?? []
+  if (!first || !second || !child || !wanted) throw new Error('two indexes')
+  // Nobody knows yet what this client wants.
+  await scene.manifest(second)
+  for (const image of [first, child]) await scene.manifest(image)
+  await settle()
+  t.notOk(scene.manifests.includes(wanted.manifest.digest))
+  scene.registry.notePull(app, second.manifest.digest, client)
+  await settle()
+  t.ok(scene.manifests.includes(wanted.manifest.digest))
+  t.ok(scene.asked.includes(wanted.config.digest), 'and what it lists')
+})
+
+t.test('prefetch: manifests that are only read take no room from one that is pulled', async t => {
+  const images = Array.from({ length: 257 }, (_, n) => makeImage({ seed: `${n}`, layers: [100] }))
+  const [vain, ...read] = images
+  const last = read.pop()
+  if (vain === undefined || last === undefined) throw new Error('many images')
+  const scene = createScene({ images })
+  await scene.manifest(vain)
+  await scene.clock.advance(5_000)
+  await settle()
+  // For this repository begin with the first blob alone: each is remembered for a minute.
+  for (const image of read) await scene.manifest(image)
+  await scene.manifest(vain)
+  await scene.manifest(last)
+  await settle()
+  const before = scene.asked.length
+  await readAll(await scene.registry.pullBlob(app, last.config.digest))
+  await settle()
+  t.equal(scene.asked.length, before + 2, 'its layer as well')
 })

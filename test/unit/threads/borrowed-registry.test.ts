@@ -207,3 +207,12 @@ t.test('what is answered from memory is told of once a second, each content once
   await told.promise
   t.same(used, [digest])
 })
+
+t.test('that a manifest from memory begins a pull is told of at once', async t => {
+  const double = createRegistryDouble()
+  const digest = double.addBlob('localhost/a/b', BYTES)
+  const { registry } = overThreads(t, double)
+  registry.notePull(REPOSITORY, digest, '192.0.2.7')
+  await registry.headBlob(REPOSITORY, digest)
+  t.same(double.pulled, [`localhost/a/b ${digest} 192.0.2.7`])
+})
