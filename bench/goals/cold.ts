@@ -1,5 +1,5 @@
 // Goals of what is not here yet: P5 many clients on one blob, P6 one client, P7 real clients; and what clients see of faults.
-import { ONE_CONNECTION, STEPS_OF_A_FILL } from './reasons.ts'
+import { FOUND_OUT_BY_TRYING, STEPS_OF_A_FILL } from './reasons.ts'
 import { SHAPED as ALONE_SHAPED, UNSHAPED } from '../rows/alone.ts'
 import { SHAPED, TWENTY } from '../rows/cold.ts'
 import { LIMITED_DAEMONS, LIMITED_SKOPEO } from '../rows/pulls.ts'
@@ -11,7 +11,7 @@ const pulls = {
   row: 'pulls',
   measure: 'faster',
   what: 'download, × faster than direct:',
-  why: ONE_CONNECTION,
+  why: FOUND_OUT_BY_TRYING,
 }
 
 export const COLD_GOALS: readonly Target[] = [

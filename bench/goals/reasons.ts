@@ -1,25 +1,32 @@
 // Why a goal is missed, as far as it is known. Kept by hand from profiles, and printed only where the goal is missed: look at these
 // again when a verdict changes. bench/where-the-time-goes.md has the profiles.
 
-export const THROUGH_NODE =
-  'the bytes pass through Node: each piece is read by a thread of its pool, copied into a buffer of the process and copied out again ' +
-  'by the main thread, where the others let the kernel send the file.'
+export const SENT_BY_THE_KERNEL =
+  'the kernel takes the bytes from the file to the connection, and its work for each segment is nearly all there is: it is the same for ' +
+  'whoever sends by sendfile. To it each blob adds a request in Node, an order to a sender thread, and its report.'
 
-export const FROM_DISK =
-  'nothing is kept in memory: each request looks into SQLite, then opens, reads and closes a file, each of them a trip through the ' +
-  'thread pool. In a profile these are most of the time, and the request log comes after them.'
+export const ENCRYPTED_HERE =
+  'through TLS there is no sendfile: each piece is read from the file by the thread pool, encrypted by OpenSSL in the thread that serves, ' +
+  'and copied into the connection. Encryption is most of it, and the same for all; the trip through the thread pool is not.'
+
+export const HTTP_IN_NODE =
+  'an answer from memory takes no file, no statement and no other thread. What is left is Node’s HTTP server, in JavaScript: it parses the ' +
+  'head, makes two objects with their streams, and writes a head, for each request by a system call each to wait, to read and to write. ' +
+  'The request log comes after it.'
 
 export const LOADING =
   'nearly all of it is loading and compiling the modules of the libraries, some hundreds of files; the catalog and the store take little ' +
   'when they are empty.'
 
 export const STEPS_OF_A_FILL =
-  'a fill looks into the catalog, makes its file, opens it for readers, asks the upstream, writes down what it was promised, and writes the ' +
-  'first bytes before it reads them back: each a trip through the thread pool, one after the other. On a machine whose cores are taken each ' +
-  'trip waits for one.'
+  'before the upstream is asked, the catalog is asked whether the repository has the blob and how long it is, and the disk whether it is ' +
+  'here and has room; its file is made while the upstream thinks. Clients follow the file, so its first bytes are written and looked at ' +
+  'before one has them. Each is a trip through the thread pool, and on a machine whose cores are taken each trip waits for one.'
 
-export const ONE_CONNECTION =
-  'a blob is fetched by one connection, and only when the client asks for it.'
+export const FOUND_OUT_BY_TRYING =
+  'how many connections pay is found out with the first large blobs of an upstream, which begin with one; blobs of a few megabytes come by ' +
+  'one each, as many at once as `fills` allows. Tag, manifest and, where there is one, token are asked for one after the other before ' +
+  'that, and a client that takes one blob at a time has its own work between them.'
 
 export const MANY_STEPS =
   'a small blob takes a dozen trips through the thread pool (free space, two files made, written, synced and renamed, its directory synced) ' +
