@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end and fault tests drive: Debian's container clients and registry, and newer ones built from Go modules.
+# Installs what the end-to-end tests, the fault tests and the benchmark drive: Debian's container clients, registry and web server, what
+# they measure and shape networks with, and newer clients and registries built from Go modules.
 # Needs Debian or Ubuntu, root, and Go 1.26. Does nothing, in well under a second, when everything is there; else fails
 # with the names of what could not be had. No service is started: the tests run their own daemons in their own directories.
 set -euo pipefail
@@ -24,6 +25,10 @@ packages=(
   git:git
   strace:strace
   systemd-analyze:systemd
+  curl:curl
+  nginx:nginx-light
+  wrk:wrk
+  ss:iproute2
 )
 go_tools=(crane containerd ctr buildkitd buildctl dockerd distribution regctl oras helm cosign conformance)
 
