@@ -9,15 +9,17 @@ import { createBarrier } from '../kit/stub-faults.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 
 const MB = 1_000_000
+const MIB = 1024 * 1024
 /** The promise: 200 clients, or a gigabyte, in less than this. */
 const MEMORY_MAX_BYTES = 250 * 1024 * 1024
 
 t.setTimeout(900_000)
 
-async function edgeAndStub(t: Pick<TestContext, 'teardown'>) {
+async function edgeAndStub(t: Pick<TestContext, 'teardown'>, entry: Record<string, unknown> = {}) {
   const stub = await startStubRegistry()
   t.teardown(() => stub.stop())
-  const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
+  const upstreams = { 'docker.io': { url: stub.url, http: true, ...entry } }
+  const edge = await startEdge({ upstreams, config: { log: { level: 'debug' } } })
   t.teardown(() => edge.stop())
   return { stub, edge }
 }
@@ -54,6 +56,39 @@ t.test('20 clients on 200 MB: each byte is asked for once', t =>
 t.test('20 clients on 1 GB: each byte is asked for once', t =>
   followedBy(t, { sizeBytes: 1000 * MB, clients: 20, hashEvery: 10 }),
 )
+
+t.test('200 clients on a cold blob that comes by parts: each byte is asked for once', async t => {
+  const { stub, edge } = await edgeAndStub(t, { prefetch: false })
+  const image = makeImage({ seed: 'heavy parts', layers: [16 * MIB] })
+  const [blob] = image.layers
+  if (blob === undefined) throw new Error('one layer')
+  stub.addImage('library/heavy', 'v1', image)
+  // It tells how long the blob is, without which it is asked for as a whole.
+  await fetch(`${edge.url}/v2/library/heavy/manifests/v1`)
+  // Most of it comes once all clients are there; one connection alone is slow, which makes more of them pay.
+  const barrier = createBarrier(MIB / 2)
+  stub.fault(
+    { kind: 'blob', method: 'GET', digest: blob.digest },
+    { barrier, bytesPerSecond: 8 * MIB },
+  )
+  const url = `${edge.url}/v2/library/heavy/blobs/${blob.digest}`
+  // Two hundred that read as fast as they can would keep the stub from sending, and a part that stands still is asked for anew.
+  const filled = edge.untilLogged(
+    ({ msg, digest }) => msg === 'fill ended' && digest === blob.digest,
+  )
+  const herd = stampede(url, { clients: 200, goOn: filled })
+  await Promise.all([barrier.reached, herd.allStarted])
+  barrier.release()
+  t.match(await filled, { outcome: 'stored' })
+  const faults = (await herd.all).flatMap(got => faultOf(got, blob) ?? [])
+  t.same(faults, [], 'every client has every byte')
+  const ranges = stub.rangesAsked(blob.digest)
+  t.ok(ranges.length > 2, `${ranges.length} parts`)
+  t.same(askedTwiceOrNever(ranges, blob.sizeBytes), { twiceBytes: 0, neverBytes: 0 })
+  t.equal(stub.bytesSent(blob.digest), blob.sizeBytes, '1.0 × at the upstream')
+  const peakBytes = await edge.peakMemoryBytes()
+  t.ok(peakBytes < MEMORY_MAX_BYTES, `peak memory ${peakBytes}`)
+})
 
 async function pulledBy200(
   t: Pick<TestContext, 'teardown' | 'same' | 'equal' | 'comment'>,

@@ -20,18 +20,22 @@ export interface Download {
   readonly hash: boolean
   /** Called once, when the first bytes of the body are there. */
   readonly onFirstBytes?: () => void
+  /** Of the body only the first bytes are taken before this; not with `agent`. */
+  readonly goOn?: Promise<unknown>
   /** Connections to use again, as container engines do; default one connection for each download. */
   readonly agent?: Agent
 }
 
 /** Downloads one blob, without keeping it. */
-export async function download({ url, hash, onFirstBytes, agent }: Download): Promise<Got> {
+export async function download(wanted: Download): Promise<Got> {
+  const { url, hash, onFirstBytes, goOn, agent } = wanted
   const running = hash ? createHash('sha256') : undefined
   let started = false
-  const onBytes = (piece: Buffer) => {
+  const onBytes = async (piece: Buffer) => {
     running?.update(piece)
     if (!started) onFirstBytes?.()
     started = true
+    await goOn
   }
   const { status, complete, bodyBytes } =
     agent === undefined ? await get(url, {}, { onBytes }) : await getThrough(agent, url, onBytes)
@@ -42,7 +46,7 @@ export async function download({ url, hash, onFirstBytes, agent }: Download): Pr
 async function getThrough(
   agent: Agent,
   url: string,
-  onBytes: (piece: Buffer) => void,
+  onBytes: (piece: Buffer) => Promise<void>,
 ): Promise<Omit<Got, 'digest'>> {
   const sent = request(url, { agent })
   sent.end()
@@ -50,16 +54,23 @@ async function getThrough(
   let bodyBytes = 0
   answer.on('data', (piece: Buffer) => {
     bodyBytes += piece.length
-    onBytes(piece)
+    void onBytes(piece)
   })
   await new Promise(resolve => answer.once('close', resolve))
   return { status: answer.statusCode ?? 0, complete: answer.complete, bodyBytes }
 }
 
-/** `clients` downloads of one blob at once; `allStarted` resolves when every one of them holds its first bytes. */
+/**
+ * `clients` downloads of one blob at once; `allStarted` resolves when every one of them holds its first bytes, and more than these they
+ * take after `goOn`.
+ */
 export function stampede(
   url: string,
-  { clients, hashEvery = 1 }: { clients: number; hashEvery?: number },
+  {
+    clients,
+    hashEvery = 1,
+    goOn,
+  }: { clients: number; hashEvery?: number; goOn?: Promise<unknown> },
 ) {
   const allStarted = Promise.withResolvers<void>()
   let started = 0
@@ -69,7 +80,12 @@ export function stampede(
   }
   const all = Promise.all(
     Array.from({ length: clients }, (_, index) =>
-      download({ url, hash: index % hashEvery === 0, onFirstBytes }),
+      download({
+        url,
+        hash: index % hashEvery === 0,
+        onFirstBytes,
+        ...(goOn === undefined ? {} : { goOn }),
+      }),
     ),
   )
   return { allStarted: allStarted.promise, all }
