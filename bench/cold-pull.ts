@@ -15,8 +15,10 @@ export interface Cold {
 
 /** For what a server does after its last client has gone. */
 const SETTLE_MS = 300
-const WARM_PULLS = 5
-const WARM_BYTES = 1_000_000
+const WARM_PULLS = 10
+/** Large enough to go the way of large blobs. */
+const WARM_BYTES = 10_000_000
+const WARM_CLIENTS = 20
 const MEBIBYTE = 1024 * 1024
 /** How often memory is looked at. */
 const LOOK_MS = 200
@@ -53,7 +55,12 @@ export async function warmUp(
 ): Promise<void> {
   for (let pull = 0; pull < WARM_PULLS; pull += 1) {
     const seed = `warm/${pull}/${started?.kind.name}`
-    await coldPull(context, started, { repository, seed, sizeBytes: WARM_BYTES, clients: 4 })
+    await coldPull(context, started, {
+      repository,
+      seed,
+      sizeBytes: WARM_BYTES,
+      clients: WARM_CLIENTS,
+    })
   }
 }
 

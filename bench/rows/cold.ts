@@ -30,7 +30,7 @@ export const cold: Row = {
   rounds: { short: 2, full: 5 },
   method:
     'The upstream sends as fast as it can, or 50 MB/s for all connections together (a network namespace behind tc tbf), or 10 MB/s on each ' +
-    'connection. In each round every server gets a blob that it has never seen; it has served a few small ones before. "Later than direct" ' +
+    'connection. In each round every server gets a blob that it has never seen; it has served ten of 10 MB to twenty clients before. "Later than direct" ' +
     'sorts the first bytes of both, takes the k-th client against the k-th, and tells the largest difference; behind the shaped network the ' +
     'direct clients leave with their first byte. With other numbers of clients than 20 only counts and memory mean something: the machine is ' +
     'the limit.',
