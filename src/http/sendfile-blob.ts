@@ -46,7 +46,7 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
   exchange.record.takenBytes = () => (sending.isBusy ? sending.sentBytes : undefined)
   void cutStalled(sending, { response, clock, signal: over.signal })
   return {
-    ready: range => readable(file, range, flow.signal),
+    ready: range => readable(blob, file, { range, signal: flow.signal }),
     send: range => sendRange(sending, range, { exchange, file, signal: flow.signal }),
     close() {
       over.abort()
@@ -57,9 +57,15 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
   }
 }
 
-async function readable(file: BlobFile, range: ByteRange, signal: AbortSignal): Promise<void> {
+async function readable(
+  { source }: BlobAnswer,
+  file: BlobFile,
+  { range, signal }: { readonly range: ByteRange; readonly signal: AbortSignal },
+): Promise<void> {
   const end = await file.until(range.first, range.last, signal)
-  if (end !== undefined) await file.read(Buffer.allocUnsafe(1), range.first)
+  // What was written a moment ago can be read.
+  const isFresh = source === 'miss' || source === 'joined'
+  if (end !== undefined && !isFresh) await file.read(Buffer.allocUnsafe(1), range.first)
 }
 
 interface SendContext {

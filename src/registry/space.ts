@@ -1,6 +1,6 @@
 // May this much more be written? Asked before a fill or an upload writes its first byte, so that a full disk is a decision and not a
 // surprise in the middle of a client's download or push.
-import { type BlobStore, StoreError } from './ports/blob-store.ts'
+import { type BlobStore, type Space, StoreError } from './ports/blob-store.ts'
 
 /** Left free for the catalog, the log and whatever must still be written when the cache may not grow. */
 const RESERVE_BYTES = 64 * 1024 * 1024
@@ -36,15 +36,15 @@ export class SpaceLedger {
   }
 
   /**
-   * Promises room to the caller, who gives it back once the blob is recorded or not wanted any more.
+   * Promises room to the caller, who gives it back once the blob is recorded or not wanted any more. `seen`: what `look` told a moment ago.
    * @throws StoreError full
    */
-  async promise(claim: SpaceClaim): Promise<{ giveBack(): void }> {
+  async promise(claim: SpaceClaim, seen?: Space): Promise<{ giveBack(): void }> {
     // Promised before asking, so that two fills do not both see the last free megabyte.
     this.#claims.add(claim)
     const giveBack = () => void this.#claims.delete(claim)
     try {
-      await this.check()
+      await this.check(seen)
     } catch (error) {
       giveBack()
       throw error
@@ -57,9 +57,14 @@ export class SpaceLedger {
     this.#claims.add(claim)
   }
 
+  /** The disk as it is now, for a promise that is wanted a moment later. @throws StoreError io */
+  look(): Promise<Space> {
+    return this.#store.space()
+  }
+
   /** Is there room for all that was promised? @throws StoreError full */
-  async check(): Promise<void> {
-    const { freeBytes, totalBytes } = await this.#store.space()
+  async check(seen?: Space): Promise<void> {
+    const { freeBytes, totalBytes } = seen ?? (await this.#store.space())
     const reserveBytes = Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
     if (this.#sum('missingBytes') + reserveBytes > freeBytes) {
       throw new StoreError('full', 'the disk has no room for this blob', {

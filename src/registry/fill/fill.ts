@@ -10,7 +10,7 @@ import { deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.t
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import type { Namespace } from '../namespaces.ts'
-import { type BlobStore, type FillFile, StoreError } from '../ports/blob-store.ts'
+import { type BlobStore, type FillFile, type Space, StoreError } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
@@ -20,6 +20,9 @@ import type { FillShare } from './fill-share.ts'
 import { QueueError } from './slots.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Unasked } from './unasked.ts'
+
+/** What the disk had free so lately counts: in this time less is written than the reserve has. */
+const SPACE_SEEN_MS = 100
 
 export interface FillDeps {
   readonly store: BlobStore
@@ -50,6 +53,7 @@ export class Fill {
   #handle: SharedHandle | undefined
   #startedAtMs: number
   #resumedBytes = 0
+  #space: Promise<Space | undefined> | undefined
   #reserved: { giveBack(): void } | undefined
   #hasDeadline = false
   #hasStarted = false
@@ -139,11 +143,14 @@ export class Fill {
   async #fill(share: FillShare): Promise<FillOutcome> {
     // Whoever stops may give the directory to another process.
     this.#stop.signal.throwIfAborted()
-    const { store } = this.#deps
+    const { store, space } = this.#deps
     const { digest } = this.task
     const download = this.#download(share)
     // A new file can be made while the upstream thinks.
-    if (!store.mayResume(digest)) download.begin()
+    if (!store.mayResume(digest)) {
+      this.#space = space.look().catch(() => undefined)
+      download.begin()
+    }
     let file: FillFile
     try {
       // Readers are told as the disk takes the bytes, which is later than the network gives them.
@@ -206,10 +213,18 @@ export class Fill {
       here: this.#file?.contiguousBytes ?? 0,
       ahead: this.#file?.aheadBytes ?? 0,
     })
-    this.#reserved = await space.promise({
+    const claim = {
       missingBytes: () => Math.max(0, (sizeBytes ?? 0) - onDisk().here - onDisk().ahead),
       wholeBytes: () => Math.max(sizeBytes ?? 0, onDisk().here),
-    })
+    }
+    this.#reserved = await space.promise(claim, await this.#spaceSeen())
+  }
+
+  /** What was looked for while the upstream was asked, so that its answer does not wait for the disk; undefined when that is too old. */
+  async #spaceSeen(): Promise<Space | undefined> {
+    const { clock } = this.#deps
+    if (clock.monotonicMs() - this.#startedAtMs > SPACE_SEEN_MS) return undefined
+    return await this.#space
   }
 
   /** Ends the download when it takes far longer than its size explains. No effect after the first call. */

@@ -57,8 +57,11 @@ async function pull(
 ): Promise<BlobAnswer> {
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
-    const member = await deps.catalog.isMember(repository, digest)
-    if (member) {
+    const running = deps.fills.find(digest)
+    // On its way for this repository: it is neither on disk nor to be asked about, and a crowd would do so one by one.
+    const isComing = running !== undefined && !isForeign(running, repository)
+    const member = isComing || (await deps.catalog.isMember(repository, digest))
+    if (member && !isComing) {
       const here = await openHere(deps, repository, {
         digest,
         source: namespace === undefined ? 'local' : 'hit',
@@ -140,6 +143,8 @@ async function isSomewhereElse(
 ): Promise<boolean> {
   const running = deps.fills.find(digest)
   if (running !== undefined) return isForeign(running, repository)
+  // A file without a row would only be fetched once more; a crowd for a cold blob looks at the disk for nothing.
+  if ((await deps.catalog.findContent(digest)) === undefined) return false
   return (await deps.store.find(digest)) !== undefined
 }
 

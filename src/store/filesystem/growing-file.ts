@@ -13,7 +13,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { attempt, type Disk, readFully, removeFile, writeSome } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { publish } from './publish.ts'
-import { openRegularFile, readHandle } from './read-handle.ts'
+import { openOwnFile, readHandle } from './read-handle.ts'
 import type { Turns } from './turns.ts'
 import { WriteBuffer, type WriteBufferOptions } from './write-buffer.ts'
 
@@ -163,9 +163,7 @@ export class GrowingFile {
     try {
       return await publish(disk, turns, { ...blob, file, path, contentClass })
     } finally {
-      // A sidecar that stays behind is swept at the next start, or overwritten by the next writer.
-      await record.remove().catch(() => {})
-      ended(false)
+      ended(!(await isRemoved(record)))
     }
   }
 
@@ -203,9 +201,8 @@ export class GrowingFile {
     const { disk, what, path } = this.#growth
     // A moment later the file may have another name or none.
     return await this.#whileOpen(async () => {
-      const opened = await attempt(disk, `open ${what}`, () => openRegularFile(path))
-      if (opened === undefined) throw new StoreError('io', `${what} has vanished`)
-      return readHandle(disk, opened.file, what)
+      const file = await attempt(disk, `open ${what}`, () => openOwnFile(path))
+      return readHandle(disk, file, what)
     })
   }
 
@@ -255,7 +252,16 @@ export class GrowingFile {
     await file.close().catch(() => {})
     // What cannot be removed is swept at the next start; a disk in that state shows itself elsewhere.
     await removeFile(path).catch(() => {})
-    await record.remove().catch(() => {})
-    ended(false)
+    ended(!(await isRemoved(record)))
+  }
+}
+
+/** A sidecar that stays behind is swept at the next start, or taken away by the next writer, who is told to look. */
+async function isRemoved(record: GrowthRecord): Promise<boolean> {
+  try {
+    await record.remove()
+    return true
+  } catch {
+    return false
   }
 }

@@ -2,15 +2,21 @@
 import type { FileHandle } from 'node:fs/promises'
 import { type Digest, digestAlgorithm, startDigest } from '../../oci/digest.ts'
 import { attempt, type Disk, removeFile } from './disk.ts'
+import { errnoOf } from './disk-error.ts'
 import type { OpenedPart } from './fill-file.ts'
 import { partPath, sidecarPath } from './layout.ts'
 import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 
-/** @throws StoreError full, io. The caller sees to it that there is one at a time per digest. */
-export async function openPart(disk: Disk, digest: Digest): Promise<OpenedPart> {
+/**
+ * `isLeft`: an earlier fill may have left something. Otherwise a new file is all there is to do, while clients wait for its first bytes.
+ * @throws StoreError full, io. The caller sees to it that there is one at a time per digest.
+ */
+export async function openPart(disk: Disk, digest: Digest, isLeft: boolean): Promise<OpenedPart> {
   return await attempt(disk, `open the part of ${digest}`, async () => {
     const path = partPath(disk.layout, digest)
+    const created = isLeft ? undefined : await createUnlessThere(path)
+    if (created !== undefined) return emptyPart(digest, created)
     const left = await reopenFile(path)
     if (left === undefined) {
       await removeFile(sidecarPath(disk.layout, digest))
@@ -23,6 +29,16 @@ export async function openPart(disk: Disk, digest: Digest): Promise<OpenedPart> 
       throw error
     }
   })
+}
+
+/** Undefined when something stands under the name that nobody knows of. */
+async function createUnlessThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await createGrowingFile(path)
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return undefined
+    throw error
+  }
 }
 
 function emptyPart(digest: Digest, file: FileHandle): OpenedPart {

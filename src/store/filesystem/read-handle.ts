@@ -47,6 +47,11 @@ export async function openRegularFile(path: string): Promise<OpenedFile | undefi
   return undefined
 }
 
+/** Opens what this process has made, and still writes. @throws the system's error; ENOENT when somebody took it away */
+export async function openOwnFile(path: string): Promise<FileHandle> {
+  return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+}
+
 /** A ReadHandle over an open file, which it closes. `what` is for messages. */
 export function readHandle(disk: Disk, file: FileHandle, what: string): ReadHandle {
   return {

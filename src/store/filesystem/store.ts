@@ -138,13 +138,13 @@ class FilesystemStore implements BlobStore {
       throw new StoreError('busy', `another fill of ${digest} is open`)
     }
     this.#fills.add(digest)
-    this.#left.delete(digest)
+    const isLeft = this.#left.delete(digest)
     const ended = (isLeft: boolean) => {
       this.#fills.delete(digest)
       if (isLeft) this.#left.add(digest)
     }
     try {
-      const part = await openPart(this.#disk, digest)
+      const part = await openPart(this.#disk, digest, isLeft)
       return new FilesystemFill(part, { disk: this.#disk, turns: this.#turns, grown, ended })
     } catch (error) {
       // Whatever is there may still be.

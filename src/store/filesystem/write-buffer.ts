@@ -31,6 +31,7 @@ export class WriteBuffer {
   #filling: Buffer | undefined
   #filledBytes = 0
   #spare: Buffer | undefined
+  #hasBegun = false
   #inFlight: Promise<void> | undefined
   #scheduled: NodeJS.Immediate | undefined
   #failed: { readonly error: unknown } | undefined
@@ -91,9 +92,10 @@ export class WriteBuffer {
     this.#failed = undefined
   }
 
-  /** At the end of this turn of the event loop: what else it brings is written with it. */
+  /** At the end of this turn of the event loop: what else it brings is written with it. The first bytes go at once: a crowd waits for them. */
   #startLater(): void {
     if (!this.#options.isFollowed) return
+    if (!this.#hasBegun) return this.#start()
     this.#scheduled ??= setImmediate(() => this.#start())
   }
 
@@ -102,6 +104,7 @@ export class WriteBuffer {
     this.#scheduled = undefined
     if (this.#filling === undefined || this.#filledBytes === 0) return
     if (this.#inFlight !== undefined || this.#failed !== undefined) return
+    this.#hasBegun = true
     const buffer = this.#filling
     const bytes = buffer.subarray(0, this.#filledBytes)
     this.#filling = this.#spare
