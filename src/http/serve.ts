@@ -127,9 +127,25 @@ async function answerExchange(
   checkCapacity: () => void,
 ): Promise<void> {
   try {
-    await sendAnswer(exchange, await findAnswer(exchange, deps, checkCapacity), deps)
+    const answer = await findAnswer(exchange, deps, checkCapacity)
+    await counting(answer, deps.metrics, () => sendAnswer(exchange, answer, deps))
   } catch (error) {
     await sendFailure(exchange, error, deps)
+  }
+}
+
+/** While `send` runs, a client that reads what another one's fill brings is among the joined readers. */
+async function counting(
+  { body }: Answer,
+  metrics: Metrics,
+  send: () => Promise<void>,
+): Promise<void> {
+  if (body.kind !== 'blob' || body.blob.source !== 'joined') return send()
+  metrics.move('joinedReaders', 1)
+  try {
+    await send()
+  } finally {
+    metrics.move('joinedReaders', -1)
   }
 }
 

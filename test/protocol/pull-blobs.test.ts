@@ -72,6 +72,26 @@ t.test('R50: ranges of one blob are 206 while it is filled and after', async t =
   t.same(after.body, big.read(100, 100))
 })
 
+t.test('metrics tell how many read from a fill of somebody else, as long as they do', async t => {
+  const { fetch, stub, edge } = await pairWith(t)
+  const joined = async () => {
+    const { body } = await get(`${edge.adminUrl}/metrics`)
+    return /^entrepot_joined_readers (\d+)$/m.exec(body.toString())?.[1]
+  }
+  const until = async (wanted: string) => {
+    while ((await joined()) !== wanted);
+  }
+  const barrier = createBarrier(MiB)
+  stub.fault({ kind: 'blob' }, { barrier }, { times: 1 })
+  const first = fetch()
+  await barrier.reached
+  const others = [fetch(), fetch()]
+  await until('2')
+  barrier.release()
+  for (const answer of await Promise.all([first, ...others])) t.equal(answer.complete, true)
+  await until('0')
+})
+
 t.test('R51: an open range reaches the end of a blob that is still being filled', async t => {
   const { fetch } = await pairWith(t)
   const answer = await fetch({ range: `bytes=${MiB}-` })
