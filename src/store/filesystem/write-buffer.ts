@@ -4,26 +4,29 @@
 export interface WriteBufferOptions {
   /** Two of this size: one takes chunks while the other is being written. Allocated when the first small chunk comes. */
   readonly bufferBytes: number
-  /** Whether somebody reads what is written, and waits for it. */
-  readonly isFollowed: boolean
+  /** After so long it is written, full or not; undefined: nobody reads what is written, and waits for it. */
+  readonly followedMs: number | undefined
 }
 
-/** For a fill. Larger buffers made no difference that could be measured; at the default limits all fills together stay below 40 MiB. */
-export const FOLLOWED: WriteBufferOptions = { bufferBytes: 256 * 1024, isFollowed: true }
+/**
+ * For a fill. Larger buffers made no difference that could be measured; at the default limits all fills together stay below 40 MiB. A write
+ * wakes a thread and then each reader, which costs far more than the bytes: ten milliseconds of a line of 10 MB/s are one write and not two.
+ */
+export const FOLLOWED: WriteBufferOptions = { bufferBytes: 256 * 1024, followedMs: 10 }
 
 /**
  * For an upload, which nobody reads before it is flushed. Twice the size of a fill's saved processor time on a large upload; twice that
  * again saved none.
  */
-export const GATHERED: WriteBufferOptions = { bufferBytes: 512 * 1024, isFollowed: false }
+export const GATHERED: WriteBufferOptions = { bufferBytes: 512 * 1024, followedMs: undefined }
 
 /** Writes the beginning of `bytes` behind all that was written before; returns how much of it. */
 export type WriteNext = (bytes: Uint8Array) => Promise<number>
 
 /**
- * What is in the buffer goes to disk as soon as the buffer is full or flushed. When it is followed, also at the end of the event-loop
- * turn that brought it, or of the one that brought the end of the write before it: readers that follow the file never wait for a
- * chunk that has arrived, however long the next one takes, and chunks that arrive together are written together.
+ * What is in the buffer goes to disk as soon as the buffer is full or flushed. When it is followed, the first bytes go at once, because a
+ * crowd may wait for them, and later ones no more than followedMs after they came: readers never wait long for a chunk that has arrived,
+ * however long the next one takes, and chunks that arrive together are written together.
  */
 export class WriteBuffer {
   readonly #writeNext: WriteNext
@@ -32,8 +35,10 @@ export class WriteBuffer {
   #filledBytes = 0
   #spare: Buffer | undefined
   #hasBegun = false
+  /** The bytes in the buffer have waited long enough. */
+  #isDue = false
   #inFlight: Promise<void> | undefined
-  #scheduled: NodeJS.Immediate | undefined
+  #scheduled: NodeJS.Timeout | undefined
   #failed: { readonly error: unknown } | undefined
 
   constructor(writeNext: WriteNext, options: WriteBufferOptions) {
@@ -79,32 +84,37 @@ export class WriteBuffer {
       await this.#inFlight
     } while (this.#inFlight !== undefined || (this.#filledBytes > 0 && this.#failed === undefined))
     // An upload between two requests takes no memory.
-    if (!this.#options.isFollowed) this.#filling = this.#spare = undefined
+    if (this.#options.followedMs === undefined) this.#filling = this.#spare = undefined
     this.#throwFailure()
   }
 
   /** Waits for the write in flight, then forgets what was not written and why. */
   async reset(): Promise<void> {
-    clearImmediate(this.#scheduled)
+    clearTimeout(this.#scheduled)
     this.#scheduled = undefined
     this.#filledBytes = 0
+    this.#isDue = false
     await this.#inFlight
     this.#failed = undefined
   }
 
-  /** At the end of this turn of the event loop: what else it brings is written with it. The first bytes go at once: a crowd waits for them. */
   #startLater(): void {
-    if (!this.#options.isFollowed) return
+    const { followedMs } = this.#options
+    if (followedMs === undefined) return
     if (!this.#hasBegun) return this.#start()
-    this.#scheduled ??= setImmediate(() => this.#start())
+    this.#scheduled ??= setTimeout(() => {
+      this.#isDue = true
+      this.#start()
+    }, followedMs)
   }
 
   #start(): void {
-    clearImmediate(this.#scheduled)
+    clearTimeout(this.#scheduled)
     this.#scheduled = undefined
     if (this.#filling === undefined || this.#filledBytes === 0) return
     if (this.#inFlight !== undefined || this.#failed !== undefined) return
     this.#hasBegun = true
+    this.#isDue = false
     const buffer = this.#filling
     const bytes = buffer.subarray(0, this.#filledBytes)
     this.#filling = this.#spare
@@ -113,7 +123,7 @@ export class WriteBuffer {
     this.#inFlight = this.#writeAll(bytes).then(() => {
       this.#inFlight = undefined
       if (this.#failed === undefined) this.#spare = buffer
-      if (this.#filledBytes === this.#options.bufferBytes) this.#start()
+      if (this.#isDue || this.#filledBytes === this.#options.bufferBytes) this.#start()
       else if (this.#filledBytes > 0) this.#startLater()
     })
   }

@@ -13,12 +13,21 @@ function slowDisk(isFast = false) {
   const writes: number[] = []
   const written: Buffer[] = []
   const waiting: (() => void)[] = []
+  let wrote = Promise.withResolvers<void>()
   return {
     writes,
+    /** Resolves when so many writes have begun. */
+    async until(count: number) {
+      while (writes.length < count) {
+        wrote = Promise.withResolvers()
+        await wrote.promise
+      }
+    },
     bytes: () => Buffer.concat(written),
     finish: () => waiting.shift()?.(),
     write: async (bytes: Uint8Array): Promise<number> => {
       writes.push(bytes.length)
+      wrote.resolve()
       if (!isFast) await new Promise<void>(resolve => waiting.push(resolve))
       // A disk may read the memory as late as this.
       written.push(Buffer.from(bytes))
@@ -27,15 +36,14 @@ function slowDisk(isFast = false) {
   }
 }
 
-t.test('the first chunk goes at once; those that come in one turn later are one write', async t => {
+t.test('the first chunk goes at once; those that come soon after are one write', async t => {
   const disk = slowDisk(true)
   const buffer = new WriteBuffer(disk.write, FOLLOWED)
   await buffer.add(RECORD)
   t.same(disk.writes, [RECORD.length])
-  await setImmediate()
   for (let count = 0; count < 4; count += 1) await buffer.add(RECORD)
   t.same(disk.writes, [RECORD.length])
-  await setImmediate()
+  await disk.until(2)
   t.same(disk.writes, [RECORD.length, 4 * RECORD.length])
 })
 
@@ -43,8 +51,10 @@ t.test('a chunk goes to disk without another call, however long the next one tak
   const disk = slowDisk(true)
   const buffer = new WriteBuffer(disk.write, FOLLOWED)
   await buffer.add(Buffer.from('x'))
+  await buffer.add(Buffer.from('y'))
+  await disk.until(2)
   await setImmediate()
-  t.equal(disk.bytes().toString(), 'x')
+  t.equal(disk.bytes().toString(), 'xy')
 })
 
 t.test('chunks that come while a write runs are one write after it', async t => {
@@ -57,9 +67,7 @@ t.test('chunks that come while a write runs are one write after it', async t => 
   await setImmediate()
   t.same(disk.writes, [RECORD.length])
   disk.finish()
-  await setImmediate()
-  // The turn that brought the end, then the one at whose end is written.
-  await setImmediate()
+  await disk.until(2)
   t.same(disk.writes, [RECORD.length, 5 * RECORD.length])
   disk.finish()
   await buffer.flush()
