@@ -3,6 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { parseRepositoryKey, repositoryKey } from '../oci/reference.ts'
 import { type ReadHandle, StoreError } from '../registry/ports/blob-store.ts'
+import { createReadBuffer } from '../registry/ports/read-buffer.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 import { isThere, type Trip } from './trip.ts'
 import { Undeliverable } from './undeliverable.ts'
@@ -90,7 +91,7 @@ function goWithout(trip: Trip, digest: Digest): false {
 /** Fresh buffers: whoever sends them may hold on to each for as long as the other side does not take it. */
 async function* readWhole(handle: ReadHandle, sizeBytes: number): AsyncGenerator<Uint8Array> {
   for (let position = 0; position < sizeBytes; ) {
-    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, sizeBytes - position))
+    const buffer = createReadBuffer(Math.min(READ_BYTES, sizeBytes - position))
     const bytes = await handle.read(buffer, position)
     if (bytes === 0) throw new StoreError('corrupt', 'a blob is shorter than its file said')
     position += bytes

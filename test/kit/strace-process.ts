@@ -11,14 +11,21 @@ export interface TracedProcess {
   stop(): Promise<readonly string[]>
 }
 
-/** `calls` and `inject` as `-e trace=` and `-e inject=` take them. @throws when strace is missing or may not */
+interface TraceOptions {
+  readonly calls: string
+  readonly inject?: string
+  readonly raw?: boolean
+}
+
+/** `calls` and `inject` as `-e trace=` and `-e inject=` take them; `raw`: arguments as numbers, addresses too. @throws when strace is missing or may not */
 export async function straceProcess(
   pid: number,
-  { calls, inject }: { readonly calls: string; readonly inject?: string },
+  { calls, inject, raw = false }: TraceOptions,
 ): Promise<TracedProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-strace-'))
   const log = join(directory, 'log')
   const args = ['-f', '-o', log, '-p', String(pid), '-e', `trace=${calls}`]
+  if (raw) args.push('-e', `raw=${calls}`)
   if (inject !== undefined) args.push('-e', `inject=${inject}`)
   const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   const ended = once(strace, 'close')

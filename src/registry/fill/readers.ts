@@ -1,5 +1,6 @@
 // The memory that blobs are read into on their way to clients. It goes round: a fresh buffer for every read costs more than the
 // read, and leaves the allocator with holes that it does not give back.
+import { createReadBuffer } from '../ports/read-buffer.ts'
 
 /** How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Largest first. */
 const SIZES = [
@@ -53,7 +54,7 @@ class Shelf {
   }
 
   #grow(): void {
-    const slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+    const slab = createReadBuffer(SLAB_BYTES)
     for (let offset = 0; offset < SLAB_BYTES; offset += this.sizeBytes) {
       this.#free.push(this.#make({ slab, offset }))
       this.#made += 1
@@ -92,7 +93,7 @@ export class Readers {
    */
   lend(lengthBytes: number): Buffer {
     const shelf = this.#shelves.findLast(({ sizeBytes }) => sizeBytes >= lengthBytes)
-    return shelf?.take(lengthBytes) ?? Buffer.allocUnsafeSlow(lengthBytes)
+    return shelf?.take(lengthBytes) ?? createReadBuffer(lengthBytes)
   }
 
   /** Takes memory back that nobody reads or writes any more. No effect for what was not lent, or came back already. */

@@ -12,6 +12,7 @@ import type { BlobStream } from './forward-blob.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { type StoredBlob, StoreError, type UploadFile } from '../ports/blob-store.ts'
+import { createReadBuffer } from '../ports/read-buffer.ts'
 import type { BlobSource } from '../ports/upstream.ts'
 import { requirePush } from '../push/push-refusal.ts'
 import type { OpenUpload } from './upload.ts'
@@ -98,7 +99,7 @@ function sourceOf(file: UploadFile, { digest, sizeBytes }: StoredBlob): BlobSour
       const handle = await file.openRead()
       try {
         for (let at = 0; at < sizeBytes; ) {
-          const chunk = Buffer.allocUnsafeSlow(Math.min(SOURCE_CHUNK_BYTES, sizeBytes - at))
+          const chunk = createReadBuffer(Math.min(SOURCE_CHUNK_BYTES, sizeBytes - at))
           const count = await handle.read(chunk, at)
           if (count === 0) throw new StoreError('io', 'an upload ends before its last byte')
           at += count

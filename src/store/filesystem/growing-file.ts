@@ -8,6 +8,7 @@ import {
   StoreError,
   type StoredBlob,
 } from '../../registry/ports/blob-store.ts'
+import { createReadBuffer } from '../../registry/ports/read-buffer.ts'
 import type { AheadWrites } from './ahead-writes.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { attempt, type Disk, readFully, removeFile, writeSome } from './disk.ts'
@@ -117,9 +118,7 @@ export class GrowingFile {
     await this.#whileOpen(async () => {
       await this.#buffer.flush()
       const { disk, what, file } = this.#growth
-      const buffer = Buffer.allocUnsafeSlow(
-        Math.min(TAKE_IN_BYTES, endBytes - this.#contiguousBytes),
-      )
+      const buffer = createReadBuffer(Math.min(TAKE_IN_BYTES, endBytes - this.#contiguousBytes))
       while (this.#open && this.#contiguousBytes < endBytes) {
         const wanted = buffer.subarray(0, endBytes - this.#contiguousBytes)
         const length = await attempt(disk, `read ${what}`, () =>

@@ -1,0 +1,62 @@
+// Goal: blobs that pass through the process are read to places in memory that the kernel copies to cheaply (ports/read-buffer.ts). Method:
+// the real process without the native sender, strace with the bare arguments of each read, and a blob of 8 MiB: of a read at a page of
+// the file, the address must not lie 1 to 31 bytes behind a page of memory. No time is taken: it would tell of the processor.
+import t from 'tap'
+import { startEdge } from '../kit/edge-process.ts'
+import { makeImage } from '../kit/image.ts'
+import { get } from '../kit/raw-client.ts'
+import { straceProcess } from '../kit/strace-process.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
+
+t.setTimeout(120_000)
+
+const MiB = 1024 * 1024
+const PAGE_BYTES = 4096
+/** What lies so little behind its page is slow; on it is not. */
+const SLOW_BYTES = 32
+const CLIENTS = 12
+
+const image = makeImage({ seed: 'addresses', layers: [8 * MiB] })
+const [blob] = image.layers
+if (blob === undefined) throw new Error('one layer')
+
+for (const threads of [1, 2]) {
+  t.test(`reads go where copying is cheap, ${threads} threads`, async t => {
+    const stub = await startStubRegistry()
+    t.teardown(() => stub.stop())
+    stub.addImage('library/app', 'v1', image)
+    const edge = await startEdge({
+      upstreams: { 'docker.io': { url: stub.url, http: true, ttl: '1h' } },
+      config: { http: { threads } },
+      env: { ENTREPOT_NATIVE: 'off' },
+    })
+    t.teardown(() => edge.stop())
+    const blobUrl = `${edge.url}/v2/library/app/blobs/${blob.digest}`
+    t.equal((await get(`${edge.url}/v2/library/app/manifests/v1`)).status, 200)
+    t.equal((await get(blobUrl)).bodyBytes, blob.sizeBytes)
+
+    const trace = await straceProcess(edge.pid, { calls: 'pread64', raw: true })
+    const answers = await Promise.all(Array.from({ length: CLIENTS }, () => get(blobUrl)))
+    const reads = (await trace.stop()).flatMap(parseRead)
+    t.ok(answers.every(({ body }) => body.equals(blob.bytes())))
+    const ofPages = reads.filter(
+      ({ lengthBytes, position }) => lengthBytes >= PAGE_BYTES && position % PAGE_BYTES === 0,
+    )
+    const readBytes = ofPages.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)
+    t.equal(readBytes, CLIENTS * blob.sizeBytes, 'every byte was read for each client')
+    const slow = ofPages.map(({ address }) => address % PAGE_BYTES).filter(isSlow)
+    t.same(slow, [], `of ${ofPages.length} reads`)
+  })
+}
+
+function isSlow(behindPageBytes: number): boolean {
+  return behindPageBytes > 0 && behindPageBytes < SLOW_BYTES
+}
+
+/** The line of a call that another thread's interrupted still has all that it was given. */
+function parseRead(line: string) {
+  const [, given] = /pread64\(([^)]*?)(?:\)| <unfinished)/.exec(line) ?? []
+  const [, address, lengthBytes, position] = (given ?? '').split(', ').map(Number)
+  if (address === undefined || lengthBytes === undefined || position === undefined) return []
+  return [{ address, lengthBytes, position }]
+}
