@@ -50,10 +50,13 @@ export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptio
       case 'fill ended':
         return noteFillEnded(event, logger, metrics)
       case 'prefetch': {
-        const { step, bytes, registry: upstream } = event
+        const { step, bytes, digest } = event
+        const upstream = event.repository.registry
         metrics.count('prefetchedBlobs', { step })
         const isVain = step === 'cancelled' || step === 'unused'
-        return metrics.count('prefetchVainBytes', { upstream }, isVain ? bytes : 0)
+        metrics.count('prefetchVainBytes', { upstream }, isVain ? bytes : 0)
+        const repository = repositoryKey(event.repository)
+        return logger.debug({ repository, digest, step, bytes }, 'fetching a blob ahead')
       }
       case 'storage failed': {
         metrics.count('storageFailures', { failure: event.failure })

@@ -102,7 +102,7 @@ async function clientKilled(t: Test, row: Row): Promise<void> {
   const pulling = settle(driver.pull(request))
   await reachedDuring(pulling, hold)
   // The edge fetches ahead: at the barrier the client may not have asked yet.
-  await edge.readerJoined()
+  await edge.askedFor(stopped.digest, from)
   await driver.kill()
   t.ok((await pulling).error, 'the pull of the killed client failed')
   await edge.blobAnswered(stopped.digest, { outcome: 'aborted', from })

@@ -20,8 +20,8 @@ export interface TestEdge {
   blobAnswered(digest: string, wanted: { outcome: string; from: number }): Promise<LogLine>
   /** The first line from `from` on that says that a fill of this blob was stored. */
   filled(digest: string, from: number): Promise<LogLine>
-  /** Resolves when a client reads from a fill that was there before it, which is what prefetch makes of a blob that stands still. */
-  readerJoined(): Promise<void>
+  /** Resolves when a client has asked for this blob, whose fill the edge may have begun before. */
+  askedFor(digest: string, from: number): Promise<void>
   /** Bytes of a blob that is not whole yet, as they are on disk; 0 when there are none. */
   partBytes(digest: string): number
   /** Resolves when so many bytes of a blob that is not whole yet are on disk. */
@@ -59,7 +59,6 @@ export async function startTestEdge(
     const file = join(edge.dataDirectory, 'fills', digest.replace(':', '-'))
     return statSync(file, { throwIfNoEntry: false })?.size ?? 0
   }
-  const metrics = async () => await (await fetch(`${edge.adminUrl}/metrics`)).text()
   const logged = (what: string, from: number, wanted: (line: LogLine) => boolean) =>
     within(PATIENCE_MS, `the log to say: ${what}`, edge.untilLogged(wanted, from))
   return {
@@ -76,12 +75,14 @@ export async function startTestEdge(
           line.msg === 'fill ended' && line['digest'] === digest && line['outcome'] === 'stored'
         )
       }),
-    async readerJoined() {
-      const deadline = Date.now() + PATIENCE_MS
-      while (!/^entrepot_joined_readers [1-9]/m.test(await metrics())) {
-        if (Date.now() > deadline) throw new Error('no client came to read')
-        await wait(LOOK_AGAIN_MS)
-      }
+    async askedFor(digest, from) {
+      await logged(`fill ${digest} started`, from, line => {
+        return line.msg === 'fill started' && line['digest'] === digest
+      })
+      const isAhead = (step: string) => (line: LogLine) =>
+        line.msg === 'fetching a blob ahead' && line['digest'] === digest && line['step'] === step
+      if (edge.logs.slice(from).some(isAhead('started')))
+        await logged(`a client came for ${digest}`, from, isAhead('used'))
     },
     partBytes,
     async partReaches(digest, sizeBytes) {

@@ -58,7 +58,8 @@ export type EngineEvent =
        * its way; `unused`: nor after it was here.
        */
       readonly kind: 'prefetch'
-      readonly registry: RegistryHost
+      readonly repository: Repository
+      readonly digest: Digest
       readonly step: 'started' | 'used' | 'cancelled' | 'unused'
       /** Of it here by then. */
       readonly bytes: number

@@ -149,8 +149,8 @@ export class PrefetchFills {
     })
   }
 
-  #note({ repository }: ImagePrefetch, step: Step, { progress }: Fill): void {
+  #note({ repository }: ImagePrefetch, step: Step, { task, progress }: Fill): void {
     const bytes = progress.contiguousBytes
-    this.#deps.note({ kind: 'prefetch', registry: repository.registry, step, bytes })
+    this.#deps.note({ kind: 'prefetch', repository, digest: task.digest, step, bytes })
   }
 }
