@@ -120,10 +120,12 @@ export class Fill {
         await turn.finally(() => (this.#isQueued = false))
       }
       this.#startedAtMs = this.#deps.clock.monotonicMs()
-      outcome = await this.#fill(share).finally(() => {
+      const file = await this.#fill(share).finally(() => {
         this.unasked?.keep()
         slots.give()
       })
+      // Beside the next download: it is the disk's business, not the upstream's.
+      outcome = await this.#publish(file)
     } catch (error) {
       failure = failureForReaders(error)
       outcome = await this.#outcomeOf(error)
@@ -140,7 +142,8 @@ export class Fill {
     return outcome
   }
 
-  async #fill(share: FillShare): Promise<FillOutcome> {
+  /** Resolves to the whole file, verified. */
+  async #fill(share: FillShare): Promise<FillFile> {
     // Whoever stops may give the directory to another process.
     this.#stop.signal.throwIfAborted()
     const { store, space } = this.#deps
@@ -173,7 +176,7 @@ export class Fill {
     }
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
     this.progress.end('verified')
-    return this.#publish(file)
+    return file
   }
 
   #download(share: FillShare): Download {

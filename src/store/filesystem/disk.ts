@@ -5,6 +5,7 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { diskError, ignoreMissing } from './disk-error.ts'
 import type { Layout } from './layout.ts'
+import type { SyncLanes } from './sync-lanes.ts'
 
 export interface Disk {
   readonly layout: Layout
@@ -12,6 +13,8 @@ export interface Disk {
   readonly bootId: string
   readonly clock: Clock
   readonly note: NoteEvent
+  /** For content that can be fetched again. */
+  readonly lanes: SyncLanes
 }
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants

@@ -152,6 +152,8 @@ export class GrowingFile {
     this.#open = false
     try {
       await this.#buffer.flush()
+      // The disk may take long from here on.
+      this.#buffer.close()
       await this.#settle()
       this.#checkpoints.throwIfBroken()
     } catch (error) {

@@ -43,7 +43,9 @@ export async function publish(
   return { digest, sizeBytes }
 }
 
-async function makeWhole(disk: Disk, { digest, file, sizeBytes }: Publication): Promise<void> {
+async function makeWhole(disk: Disk, publication: Publication): Promise<void> {
+  const { digest, file, sizeBytes, contentClass } = publication
+  const sync = () => attempt(disk, `sync ${digest}`, () => file.sync())
   try {
     const { size } = await attempt(disk, `look at ${digest}`, () => file.stat())
     if (size !== sizeBytes) {
@@ -52,7 +54,7 @@ async function makeWhole(disk: Disk, { digest, file, sizeBytes }: Publication): 
     // Before the fsync, so that it is made durable by it; by descriptor, so that it cannot hit another file.
     await attempt(disk, `seal ${digest}`, () => file.chmod(WHOLE_MODE))
     // Never tried again when it fails: the kernel may have dropped the pages, and would then report success.
-    await attempt(disk, `sync ${digest}`, () => file.sync())
+    await (contentClass === 'kept' ? sync() : disk.lanes.take(sync))
   } catch (error) {
     await file.close().catch(() => {})
     throw error

@@ -37,6 +37,7 @@ import { quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
 import { readIfRight } from './read-whole.ts'
 import { sweep } from './sweep.ts'
+import { SyncLanes } from './sync-lanes.ts'
 import { Turns } from './turns.ts'
 import { FilesystemUploads } from './uploads.ts'
 
@@ -61,7 +62,8 @@ export async function openFilesystemStore(
 ): Promise<FilesystemStores> {
   const { directory, ...rest } = options
   try {
-    const disk: Disk = { ...rest, layout: layoutUnder(await prepareRoot(directory)) }
+    const layout = layoutUnder(await prepareRoot(directory))
+    const disk: Disk = { ...rest, layout, lanes: new SyncLanes() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
     const blobs = new FilesystemStore(disk, await listParts(disk.layout))

@@ -88,6 +88,11 @@ export class WriteBuffer {
     this.#throwFailure()
   }
 
+  /** Gives the memory back: nothing is added any more. */
+  close(): void {
+    this.#filling = this.#spare = undefined
+  }
+
   /** Waits for the write in flight, then forgets what was not written and why. */
   async reset(): Promise<void> {
     clearTimeout(this.#scheduled)

@@ -70,6 +70,44 @@ t.test(
   },
 )
 
+t.test(
+  'a download that is over leaves its place, however long its blob takes to be durable',
+  async t => {
+    const [first, second] = blobs(2)
+    if (first === undefined || second === undefined) throw new Error('two blobs')
+    const durable = Promise.withResolvers<void>()
+    const { registry, disk } = createEngine({
+      fillsAtOnce: 1,
+      store: store => {
+        const openFill = store.openFill.bind(store)
+        return Object.assign(store, {
+          openFill: async (digest: Digest, grown?: () => void) => {
+            const file = await openFill(digest, grown)
+            const commit = file.commit.bind(file)
+            return Object.assign(file, {
+              commit: async (contentClass: 'kept' | 'cached') => {
+                if (digest === first.digest) await durable.promise
+                return commit(contentClass)
+              },
+            })
+          },
+        })
+      },
+      upstream: {
+        getBlob: async (_name, digest) =>
+          blobAnswer([digest === first.digest ? first.bytes : second.bytes]),
+      },
+    })
+    t.same(await readAll(await registry.pullBlob(app, first.digest)), first.bytes)
+    t.same(await readAll(await registry.pullBlob(app, second.digest)), second.bytes)
+    await registry.settled(second.digest)
+    t.same([...disk.blobs.keys()], [second.digest])
+    durable.resolve()
+    await registry.settled(first.digest)
+    t.same([...disk.blobs.keys()].toSorted(), [first.digest, second.digest].toSorted())
+  },
+)
+
 t.test('what a fill has written already is not counted against the free disk twice', async t => {
   const [large, small] = [...blobs(1, 20 * MiB), ...blobs(2, 6 * MiB)]
   if (large === undefined || small === undefined) throw new Error('two blobs')

@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import t from 'tap'
 import { layoutUnder } from '../../../src/store/filesystem/layout.ts'
 import { quarantine } from '../../../src/store/filesystem/quarantine.ts'
+import { SyncLanes } from '../../../src/store/filesystem/sync-lanes.ts'
 import { Turns } from '../../../src/store/filesystem/turns.ts'
 import { digestBy, storeDirectory, sharedStoreDirectory } from '../../kit/store-directory.ts'
 
@@ -190,7 +191,8 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   const identity = await lstat(directory.blobPath(DIGEST))
   await store.put(DIGEST, BYTES, 'kept')
   const { clock, root } = directory
-  const disk = { layout: layoutUnder(root), bootId: '', clock, note: () => t.fail('noted') }
+  const note = () => t.fail('noted')
+  const disk = { layout: layoutUnder(root), bootId: '', clock, note, lanes: new SyncLanes() }
   await quarantine(disk, new Turns(), { digest: DIGEST, identity })
   t.same(await store.readVerified(DIGEST), BYTES)
   await store.remove(DIGEST)
