@@ -1,9 +1,9 @@
-// A sync holds one of the few threads that do everything else on the disk, too, and for as long as a slow disk likes. What can be fetched
+// A sync holds one of the threads that do everything else on the disk, too, and for as long as a slow disk likes. What can be fetched
 // again has no hurry: its syncs leave threads for the reads of clients and the writes of downloads.
 import { Turns } from './turns.ts'
 
-/** Of four threads, unless the environment says otherwise. */
-const LANES = 2
+/** Half of the sixteen threads that main.ts asks for. */
+const LANES = 8
 
 export class SyncLanes {
   readonly #turns = new Turns()

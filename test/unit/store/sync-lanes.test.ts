@@ -2,8 +2,8 @@
 import t from 'tap'
 import { SyncLanes } from '../../../src/store/filesystem/sync-lanes.ts'
 
-/** Threads of the pool, unless the environment says otherwise. */
-const THREADS = 4
+/** Threads of the pool, unless the environment says otherwise: see main.ts. */
+const THREADS = 16
 
 t.test('many syncs at once leave half of the threads free, and all come to their end', async t => {
   const lanes = new SyncLanes()
@@ -16,7 +16,7 @@ t.test('many syncs at once leave half of the threads free, and all come to their
     await new Promise<void>(resolve => ends.push(resolve))
     atOnce -= 1
   }
-  const all = Promise.all(Array.from({ length: 10 }, () => lanes.take(sync)))
+  const all = Promise.all(Array.from({ length: 40 }, () => lanes.take(sync)))
   let isOver = false
   void all.then(() => {
     isOver = true
