@@ -89,7 +89,9 @@ t.test('forward: wrong credentials are a 403 that names the namespace', async t 
   ).then(() => '', String)
   t.match(failure, /denied|403/i, 'the client is told that it is denied')
   t.match(failure, /registry\.test/, 'and by whom')
-  const refused = edge.logs.find(line => line.msg === 'request completed' && line['status'] === 403)
+  const refused = await edge.untilLogged(
+    line => line.msg === 'request completed' && line['status'] === 403,
+  )
   t.match(JSON.stringify(refused), /registry\.test/, 'the log line of the request says so, too')
   t.notMatch(edge.output.join('\n'), /wrong/, 'the password is in no log')
 })
