@@ -2,14 +2,14 @@
 // Method: real clients push images, indexes and artifacts of a real registry (and ones that they make themselves) to the edge as it
 // starts with no configuration; all that arrived is read over the plain protocol and hashed; the client pulls it back.
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { type LogLine, startEdge } from '../kit/edge-process.ts'
 import { cosignPushes, helmPushes, orasPushes, regctlPushes } from './push/artifacts.ts'
 import { brokenLinkPushes, largePushes } from './push/broken-link.ts'
 import { buildkitPushes } from './push/buildkit.ts'
 import { containerdPushes } from './push/containerd.ts'
 import { cranePushes } from './push/crane.ts'
 import { dockerContainerdPushes, dockerPushes } from './push/docker.ts'
-import { freshDirectory } from './processes.ts'
+import { freshDirectory, within } from './processes.ts'
 import { buildahPushes, podmanPushes } from './push/podman.ts'
 import { type Scenario, sceneOf } from './push/scene.ts'
 import { skopeoPushes, umociPushes } from './push/skopeo.ts'
@@ -39,6 +39,9 @@ const SCENARIO_TIMEOUT_MS = 120_000
 const only = process.env['E2E_ONLY'] ?? ''
 const otherTarget = process.env['PUSH_TARGET']
 
+/** Log lines are gathered for a tenth of a second. */
+const LOGGED_WITHIN_MS = 10_000
+
 t.setTimeout(15 * 60_000)
 
 const source = UPSTREAM_SERVERS['docker-registry 2.8']()
@@ -47,20 +50,23 @@ const edge =
   otherTarget === undefined ? await startEdge({ directory: freshDirectory('edge') }) : undefined
 const target = otherTarget ?? new URL(edge?.url ?? '').host
 
-/** Uploads in a repository that ended at once with 201 and no body: blobs that were mounted. */
-function mounts(repository: string): number {
-  const logs = edge?.logs ?? []
-  return logs.filter(line => {
-    if (line.msg !== 'request completed' || line['endpoint'] !== 'uploads') return false
-    return line['repository'] === repository && line['status'] === 201
-  }).length
+/** Uploads in a repository that ended at once with 201 and no body: blobs that were mounted. The log may be a moment late. */
+async function mounted(repository: string, count: number): Promise<void> {
+  if (edge === undefined) return
+  const isMount = (line: LogLine) =>
+    line.msg === 'request completed' &&
+    line['endpoint'] === 'uploads' &&
+    line['repository'] === repository &&
+    line['status'] === 201
+  const reached = edge.untilLogged(() => edge.logs.filter(isMount).length >= count)
+  await within(LOGGED_WITHIN_MS, `${count} blobs to be mounted in ${repository}`, reached)
 }
 
 const verdicts = new Map<string, Map<string, Verdict>>()
 for (const scenario of SCENARIOS.filter(({ name }) => name.includes(only))) {
   await t.test(`push: ${scenario.name}`, { timeout: SCENARIO_TIMEOUT_MS }, async t => {
     verdicts.set(scenario.name, new Map([['push and pull back', 'FAILED']]))
-    await scenario.run(t, sceneOf(source, target, mounts))
+    await scenario.run(t, sceneOf(source, target, mounted))
     if (t.passing()) verdicts.set(scenario.name, new Map([['push and pull back', 'ok']]))
   })
 }

@@ -11,8 +11,8 @@ export interface Scene {
   readonly target: string
   /** A registry with images to take: `127.0.0.1:PORT`. */
   readonly source: string
-  /** How often a blob was mounted in this repository of the target, so far. */
-  mounts(repository: string): number
+  /** Resolves when so many blobs were mounted in this repository of the target. */
+  mounted(repository: string, count: number): Promise<void>
 }
 
 /** One client's pushes, as a person would do them, and its pulls of what it pushed. @throws Error with what the client wrote */
@@ -25,9 +25,9 @@ export interface Scenario {
 export function sceneOf(
   upstream: UpstreamServer,
   target: string,
-  mounts: Scene['mounts'] = () => Number.NaN,
+  mounted: Scene['mounted'] = async () => {},
 ): Scene {
-  return { target, source: new URL(upstream.url()).host, mounts }
+  return { target, source: new URL(upstream.url()).host, mounted }
 }
 
 /** Puts an image into the source, for clients to take from there. */
