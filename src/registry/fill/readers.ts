@@ -2,12 +2,17 @@
 // read, and leaves the allocator with holes that it does not give back.
 import { createReadBuffer } from '../ports/read-buffer.ts'
 
-/** How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Largest first. */
+/** Beyond so many, reads still have this size, in memory that is not kept. */
+const SMALLEST = { bytes: 32 * 1024, readersMax: 384 } as const
+/**
+ * How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Over TLS what was made of a
+ * chunk lies beside it until the kernel has all. Largest first.
+ */
 const SIZES = [
-  { bytes: 512 * 1024, readersMax: 8 },
+  { bytes: 1024 * 1024, readersMax: 4 },
+  { bytes: 512 * 1024, readersMax: 16 },
   { bytes: 128 * 1024, readersMax: 64 },
-  // Beyond so many, reads still have this size, in memory that is not kept.
-  { bytes: 32 * 1024, readersMax: 384 },
+  SMALLEST,
 ] as const
 /** Memory is taken from the system in pieces of this size, and kept. */
 const SLAB_BYTES = 2 * 1024 * 1024
@@ -76,7 +81,7 @@ export class Readers {
   /** Bytes to read at once now. */
   get chunkBytes(): number {
     const size = SIZES.find(({ readersMax }) => this.#active <= readersMax)
-    return (size ?? SIZES[2]).bytes
+    return (size ?? SMALLEST).bytes
   }
 
   enter(): void {

@@ -6,7 +6,7 @@ import { Readers } from '../../../src/registry/fill/readers.ts'
 import { seeding } from '../../kit/arbitraries.ts'
 
 const KIBIBYTE = 1024
-const LARGEST_BYTES = 512 * KIBIBYTE
+const LARGEST_BYTES = 1024 * KIBIBYTE
 const SMALLEST_BYTES = 32 * KIBIBYTE
 /** All chunks being read at one time, as long as there are kept buffers for all. */
 const BUDGET_BYTES = 12 * 1024 * KIBIBYTE
