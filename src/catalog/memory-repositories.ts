@@ -76,8 +76,12 @@ export class MemoryRepositories {
   /** In order. */
   holders(digest: Digest, registry: RegistryHost): RepositoryKey[] {
     if (!this.contents.has(digest)) return []
+    return this.repositoriesOf(digest).filter(key => key.startsWith(`${registry}/`))
+  }
+
+  repositoriesOf(digest: Digest): RepositoryKey[] {
     return this.all()
-      .filter(([key, { members }]) => key.startsWith(`${registry}/`) && members.has(digest))
+      .filter(([, { members }]) => members.has(digest))
       .map(([key]) => key)
   }
 

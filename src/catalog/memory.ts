@@ -100,6 +100,10 @@ class MemoryCatalog implements Catalog {
     return this.#open().holders(digest, registry).slice(0, limit)
   }
 
+  async listRepositoriesOf(digest: Digest, limit: number): Promise<RepositoryKey[]> {
+    return this.#open().repositoriesOf(digest).slice(0, limit)
+  }
+
   async listReferrers(repository: Repository, digest: Digest): Promise<Digest[]> {
     return this.#open().referrers(repository, digest).slice(0, MAX_REFERRERS)
   }

@@ -5,6 +5,9 @@ import { type Repository, type RepositoryKey, repositoryKey, type Tag } from '..
 import type { Epochs } from './epochs.ts'
 import type { Catalog, ManifestFact, TagCheck } from './ports/catalog.ts'
 
+/** Bumped one by one: as many hashes of a key take tens of microseconds. What more repositories hold is rare, and bumps all of them. */
+const BUMPED_MAX = 100
+
 /**
  * Reads and all other writes go to `catalog` as they are, in the order of the calls; writes of somebody who has `catalog` itself are not
  * seen.
@@ -56,6 +59,20 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
     }
   }
 
+  /**
+   * What can be remembered is about members of its own repository, also where it took children to be here. Memberships outlive the content,
+   * so they can be read after the write, and then they are those of everybody who was answered before it: who loses one meanwhile bumps.
+   */
+  async function forgetContent(digest: Digest): Promise<void> {
+    try {
+      await catalog.forgetContent(digest)
+    } finally {
+      const keys = await catalog.listRepositoriesOf(digest, BUMPED_MAX + 1).catch(() => undefined)
+      if (keys === undefined || keys.length > BUMPED_MAX) epochs.bumpAll()
+      else for (const key of keys) epochs.bump(key)
+    }
+  }
+
   return {
     ...readsOf(catalog),
     ...otherWritesOf(catalog),
@@ -81,13 +98,7 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
       const write = () => catalog.removeDelivery(id, settled)
       return settled === undefined ? write() : changing(settled.repository, write)
     },
-    forgetContent: async digest => {
-      try {
-        await catalog.forgetContent(digest)
-      } finally {
-        epochs.bumpAll()
-      }
-    },
+    forgetContent,
   }
 }
 
@@ -149,6 +160,7 @@ function readsOf(catalog: Catalog): Reads {
     listReferrers: (repository, digest) => catalog.listReferrers(repository, digest),
     findList: (repository, key) => catalog.findList(repository, key),
     listHolders: (digest, page) => catalog.listHolders(digest, page),
+    listRepositoriesOf: (digest, limit) => catalog.listRepositoriesOf(digest, limit),
     listDeliveries: page => catalog.listDeliveries(page),
     findDelivery: id => catalog.findDelivery(id),
     listDeliveriesOf: key => catalog.listDeliveriesOf(key),

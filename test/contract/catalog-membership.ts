@@ -1,12 +1,14 @@
 // The part of the catalog contract about what belongs to which repository (R96, R179).
 // Method: only the port is used; everything is asked for in a repository that must have it and in one that must not.
 import type { Test } from 'tap'
+import { parseRepositoryKey, repositoryKey } from '../../src/oci/reference.ts'
 import {
   alpine,
   digestNamed,
   layerEdge,
   type MakeCatalog,
   manifestNamed,
+  pushOf,
   secret,
 } from './catalog-samples.ts'
 
@@ -107,6 +109,34 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       t.equal(await catalog.findContent(digestNamed('never seen')), undefined)
     },
   )
+
+  t.test('content has the repositories that know it as theirs, here or not', async t => {
+    const catalog = await makeCatalog(t)
+    const manifest = manifestNamed('m', [layerEdge('layer')])
+    const record = { manifest, contentClass: 'cached', atMs: 1 } as const
+    for (const repository of [alpine, secret])
+      await catalog.recordManifest({ repository, ...record })
+    const pushed = parseRepositoryKey('localhost/pushed')
+    await catalog.recordPush(pushOf('m', { manifest, repository: pushed }))
+    const of = async (name: string, limit = 9) =>
+      [...(await catalog.listRepositoriesOf(digestNamed(name), limit))].sort()
+    const [own, others, kept] = [alpine, secret, pushed].map(repositoryKey)
+    t.strictSame(await of('m'), [own, kept, others])
+    t.strictSame(await of('layer'), [own, others], 'named by an upstream; a client proves nothing')
+    t.equal((await of('m', 2)).length, 2)
+    t.strictSame(await of('unknown'), [])
+    await catalog.recordBlob({
+      repository: alpine,
+      digest: digestNamed('layer'),
+      sizeBytes: 7,
+      contentClass: 'cached',
+      atMs: 1,
+    })
+    await catalog.forgetContent(digestNamed('layer'))
+    t.strictSame(await of('layer'), [own, others], 'forgotten')
+    await catalog.removeMember(alpine, manifest.digest)
+    t.strictSame(await of('m'), [kept, others])
+  })
 
   t.test('the size is the one that the own manifest gives, else the recorded one', async t => {
     const catalog = await makeCatalog(t)

@@ -27,6 +27,7 @@ async function askEverything(catalog: Catalog): Promise<unknown> {
     ...digests.flatMap(d => [
       catalog.findContent(d),
       catalog.listHolders(d, { registry: LOCALHOST, limit: 9 }),
+      catalog.listRepositoriesOf(d, 9).then(keys => [...keys].sort()),
     ]),
     catalog.rebuilt,
     catalog.outboxTotals(),

@@ -1,5 +1,7 @@
 // Goal: whatever changes an answer, the very next request sees it, however often the old one was given from memory before.
 // Method: the whole edge in process over a counting stub; each answer is asked for until it comes from memory, then one thing changes.
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
@@ -23,6 +25,18 @@ async function push(edge: TestEdge, repository: string, image: Image, reference:
   const { bytes: body, mediaType } = image.manifest
   const headers = { 'content-type': mediaType }
   return edge.send('PUT', `/v2/${repository}/manifests/${reference}`, { body, headers })
+}
+
+function layer({ layers: [first] }: Image): string {
+  return first?.digest ?? ''
+}
+
+/** By hand, so that no catalog hears of it. */
+async function removeFile(edge: TestEdge, digest: string): Promise<void> {
+  const hex = digest.slice('sha256:'.length)
+  const entries = await readdir(edge.dataDirectory, { recursive: true, withFileTypes: true })
+  const files = entries.filter(({ name, parentPath }) => join(parentPath, name).includes(hex))
+  for (const { name, parentPath } of files) await rm(join(parentPath, name), { recursive: true })
 }
 
 async function digestAt(edge: TestEdge, path: string): Promise<string | undefined> {
@@ -103,6 +117,24 @@ t.test("a push that was delivered is the upstream's from then on", async t => {
   hold.release()
   await edge.settle(edge.untilLogged('push delivered'))
   t.equal(await sourceOf(), 'hit')
+})
+
+t.test('content that is gone is missed where it was listed, and nothing else is', async t => {
+  const { edge, stub } = await startPair(t, { images: { v1: first }, entry: { ttl: '1m' } })
+  stub.addImage('library/other', 'v1', second)
+  const layerOf = (name: string, image: Image) => `/v2/library/${name}/blobs/${layer(image)}`
+  const [lost, others] = [layerOf('app', first), layerOf('other', second)]
+  const tags = ['app', 'other'].map(name => `/v2/library/${name}/manifests/v1`)
+  await heat(edge, ...tags, lost, others)
+  const sourceOf = async (path: string) => (await edge.get(path)).headers['x-entrepot-source']
+  for (const image of [first, second]) await removeFile(edge, layer(image))
+  stub.deleteBlob('library/app', layer(first))
+  stub.deleteBlob('library/other', layer(second))
+  t.equal((await edge.get(lost)).status, 200, 'its bytes are right as long as nobody looks')
+  t.equal((await edge.get(lost, { range: 'bytes=0-9' })).status, 404)
+  t.equal((await edge.get(lost)).status, 404)
+  t.equal(await sourceOf(others), 'hit', 'still from memory: its file is gone, too')
+  for (const tag of tags) t.equal(await sourceOf(tag), 'hit')
 })
 
 t.test('a reload is seen by the next request', async t => {

@@ -101,6 +101,10 @@ export class SqliteCatalog implements Catalog {
     return this.#read(reader => reader.listHolders(digest, page))
   }
 
+  async listRepositoriesOf(digest: Digest, limit: number) {
+    return this.#read(reader => reader.listRepositoriesOf(digest, limit))
+  }
+
   async listRepositories(page: Page) {
     return this.#read(reader => reader.listRepositories(page))
   }

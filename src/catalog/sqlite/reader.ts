@@ -100,6 +100,10 @@ export class Reader {
     return found as RepositoryKey[]
   }
 
+  listRepositoriesOf(digest: Digest, limit: number): RepositoryKey[] {
+    return this.#sql.listRepositoriesOf.all(digestBytes(digest), limit) as RepositoryKey[]
+  }
+
   listRepositories({ after = '', limit }: Page): RepositoryKey[] {
     return this.#sql.listRepositories.all(after, limit) as RepositoryKey[]
   }
@@ -187,6 +191,10 @@ function prepareReads(database: Database) {
        WHERE m.content = (SELECT id FROM content WHERE digest = ? AND present = 1)
          AND r.key > ? AND r.key < ? AND ${UNEXPIRED}
        ORDER BY r.key LIMIT ?`,
+    ),
+    listRepositoriesOf: one(
+      `SELECT r.key FROM repository_content m JOIN repository r ON r.id = m.repository
+       WHERE m.content = (SELECT id FROM content WHERE digest = ?) LIMIT ?`,
     ),
     listRepositories: one(
       'SELECT key FROM repository WHERE held > 0 AND key > ? ORDER BY key LIMIT ?',

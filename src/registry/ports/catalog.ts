@@ -257,6 +257,8 @@ export interface Catalog {
     digest: Digest,
     page: { registry: RegistryHost; limit: number },
   ): Promise<readonly RepositoryKey[]>
+  /** All that know `digest` as theirs, whatever their registry and whether it is here or not, in no order; `limit` of them at most. */
+  listRepositoriesOf(digest: Digest, limit: number): Promise<readonly RepositoryKey[]>
   /**
    * A positive integer larger than any that this catalog gave before, in this process or an earlier one, whatever the clock does.
    * Synchronous: a range is reserved at open. @throws StoreError full, io when none could be reserved

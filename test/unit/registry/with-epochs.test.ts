@@ -2,7 +2,7 @@
 // Method: the catalog in memory, and one whose writes wait until the test lets them go on.
 import t from 'tap'
 import { createMemoryCatalog } from '../../../src/catalog/memory.ts'
-import { repositoryKey } from '../../../src/oci/reference.ts'
+import { parseRepositoryKey, repositoryKey } from '../../../src/oci/reference.ts'
 import { createEpochs } from '../../../src/registry/epochs.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { withEpochs } from '../../../src/registry/with-epochs.ts'
@@ -15,6 +15,17 @@ import {
 } from '../../contract/catalog-samples.ts'
 
 const [a, b] = [digestNamed('a'), digestNamed('b')]
+const pushed = parseRepositoryKey('localhost/pushed')
+
+/** `inner`, but for what is given. */
+function over(inner: Catalog, other: Partial<Catalog>): Catalog {
+  return new Proxy(inner, {
+    get: (target, name) => {
+      const member = Reflect.get(other, name) ?? Reflect.get(target, name, target)
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })
+}
 
 function observed(inner: Catalog) {
   const epochs = createEpochs()
@@ -41,9 +52,8 @@ t.test('withEpochs: a tag that is confirmed while it is on the move counts as mo
   const inner = createMemoryCatalog()
   await inner.recordTag(alpine, latest, a, { checkedAtMs: 1 })
   const waiting: (() => void)[] = []
-  const slow: Catalog = Object.assign(Object.create(null), {
-    findTag: (...args: Parameters<Catalog['findTag']>) => inner.findTag(...args),
-    recordTag: async (...args: Parameters<Catalog['recordTag']>) => {
+  const slow = over(inner, {
+    recordTag: async (...args) => {
       await new Promise<void>(resolve => waiting.push(resolve))
       await inner.recordTag(...args)
     },
@@ -60,23 +70,80 @@ t.test('withEpochs: a tag that is confirmed while it is on the move counts as mo
   t.not(stampOf(alpine), between)
 })
 
-t.test(
-  'withEpochs: content that goes, or changes its media type, concerns every repository',
-  async t => {
-    const { catalog, stampOf } = observed(createMemoryCatalog())
-    const manifest = manifestNamed('m')
-    const record = { repository: alpine, manifest, contentClass: 'cached', atMs: 1 } as const
-    await catalog.recordManifest(record)
-    const first = stampOf(secret)
-    await catalog.recordManifest(record)
-    t.equal(stampOf(secret), first, 'the same again')
-    await catalog.recordManifest({ ...record, manifest: { ...manifest, mediaType: 'other/type' } })
-    const second = stampOf(secret)
-    t.not(second, first, 'another media type')
-    await catalog.forgetContent(manifest.digest)
-    t.not(stampOf(secret), second, 'forgotten')
-  },
-)
+t.test('withEpochs: content that changes its media type concerns every repository', async t => {
+  const { catalog, stampOf } = observed(createMemoryCatalog())
+  const manifest = manifestNamed('m')
+  const record = { repository: alpine, manifest, contentClass: 'cached', atMs: 1 } as const
+  await catalog.recordManifest(record)
+  const first = stampOf(secret)
+  await catalog.recordManifest(record)
+  t.equal(stampOf(secret), first, 'the same again')
+  await catalog.recordManifest({ ...record, manifest: { ...manifest, mediaType: 'other/type' } })
+  t.not(stampOf(secret), first, 'another media type')
+})
+
+t.test('withEpochs: content that goes concerns the repositories that hold it', async t => {
+  const { catalog, stampOf } = observed(createMemoryCatalog())
+  for (const repository of [alpine, pushed]) await catalog.recordMember(repository, a, 1)
+  await catalog.recordMember(secret, b, 1)
+  const repositories = [alpine, pushed, secret]
+  const before = repositories.map(stampOf)
+  const moved = () => repositories.map((each, at) => stampOf(each) !== before[at])
+  await catalog.forgetContent(a)
+  t.same(moved(), [true, true, false])
+  await catalog.forgetContent(b)
+  t.same(moved(), [true, true, true])
+})
+
+t.test('withEpochs: also those that hold it only since its going was begun', async t => {
+  const inner = createMemoryCatalog()
+  const begun = Promise.withResolvers<void>()
+  const slow = over(inner, {
+    forgetContent: async digest => {
+      await begun.promise
+      await inner.forgetContent(digest)
+    },
+  })
+  const { catalog, stampOf } = observed(slow)
+  const forgotten = catalog.forgetContent(a)
+  await catalog.recordMember(alpine, a, 1)
+  const before = stampOf(alpine)
+  begun.resolve()
+  await forgotten
+  t.not(stampOf(alpine), before)
+})
+
+t.test('withEpochs: what very many hold, or nobody knows who, concerns every one', async t => {
+  const inner = createMemoryCatalog()
+  const { catalog, stampOf } = observed(inner)
+  const hold = (count: number) =>
+    catalog.recordMember(parseRepositoryKey(`localhost/n${count}`), a, 1)
+  for (let count = 0; count < 100; count += 1) await hold(count)
+  const first = stampOf(secret)
+  await catalog.forgetContent(a)
+  t.equal(stampOf(secret), first, '100')
+  await hold(100)
+  await catalog.forgetContent(a)
+  t.not(stampOf(secret), first, '101')
+
+  const failure = new Error('the catalog is closed')
+  const blind = observed(
+    over(inner, {
+      listRepositoriesOf: () => Promise.reject(failure),
+    }),
+  )
+  const second = blind.stampOf(secret)
+  await blind.catalog.forgetContent(b)
+  t.not(blind.stampOf(secret), second, 'unknown')
+
+  // It may have been written all the same.
+  const failing = observed(over(inner, { forgetContent: () => Promise.reject(failure) }))
+  await failing.catalog.recordMember(alpine, b, 1)
+  const [own, others] = [failing.stampOf(alpine), failing.stampOf(secret)]
+  await t.rejects(failing.catalog.forgetContent(b), failure)
+  t.not(failing.stampOf(alpine), own)
+  t.equal(failing.stampOf(secret), others)
+})
 
 t.test('createEpochs: over the same memory, one sees the bumps of the other', t => {
   const here = createEpochs()
