@@ -138,13 +138,11 @@ export class RangedDownload {
       const range = this.#plan.next(lengthBytes, limit)
       if (range === undefined) {
         this.#isIdle = true
-        width.unused()
         return
       }
       if (this.#running.size > 0) {
         if (!lines.more(claim)) {
           this.#plan.giveBack(range)
-          width.unused()
           return
         }
         this.#extraLines += 1

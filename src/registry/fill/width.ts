@@ -6,6 +6,8 @@ import type { Clock } from '../ports/clock.ts'
 const TICK_MS = 150
 /** Twice as many lines must bring this much more, or they are not worth having; other steps in proportion. */
 const GAIN = 0.2
+/** A tick tells something about so many lines when they were read for this share of it: at the ends of blobs they have nothing to do. */
+const USED_SHARE = 0.7
 /** Ticks in which more lines may begin to pay: new connections are slow at first, and slower on a long way. */
 const TRIAL_TICKS = 4
 /** After a trial in vain, and twice as long after each that follows: the first may have been chance. */
@@ -36,7 +38,9 @@ export class Width {
   #flowing = 0
   #tickBytes = 0
   #tickStartedMs: number | undefined
-  #wasUsed = true
+  /** Lines times milliseconds that they were read in this tick, up to this moment. */
+  #lineMs = 0
+  #countedMs = 0
   #trial: Trial | undefined
   #holdMs = HOLD_MS
   #holdUntilMs = 0
@@ -82,23 +86,18 @@ export class Width {
   /** A line begins to read its body. A fill's only one may always; false: not now. */
   flow(isOnly: boolean): boolean {
     if (!isOnly && this.#flowing >= this.#lines) return false
-    this.#flowing += 1
+    this.#count(1)
     return true
   }
 
   ebb(): void {
-    this.#flowing -= 1
+    this.#count(-1)
     this.look()
   }
 
   received(bytes: number): void {
-    this.#tickStartedMs ??= this.#clock.monotonicMs()
+    if (this.#tickStartedMs === undefined) this.#beginTick(this.#clock.monotonicMs())
     this.#tickBytes += bytes
-  }
-
-  /** Not all lines are used: what this tick brings tells nothing about their number. */
-  unused(): void {
-    this.#wasUsed = false
   }
 
   answered(afterMs: number): void {
@@ -132,7 +131,6 @@ export class Width {
     this.#ticking = ticking
     this.#tickStartedMs = undefined
     this.#tickBytes = 0
-    this.#wasUsed = true
     // What a trial is compared with was of another time.
     if (this.#trial !== undefined) this.#lines = this.#trial.lines
     this.#trial = undefined
@@ -155,12 +153,25 @@ export class Width {
     const nowMs = this.#clock.monotonicMs()
     const elapsedMs = nowMs - (this.#tickStartedMs ?? nowMs)
     const bytesPerMs = elapsedMs > 0 ? this.#tickBytes / elapsedMs : 0
-    const tells = this.#wasUsed && elapsedMs > 0
-    if (elapsedMs > 0) this.#tickStartedMs = nowMs
+    this.#count(0)
+    const tells = elapsedMs > 0 && this.#lineMs >= USED_SHARE * this.#lines * elapsedMs
+    if (elapsedMs > 0) this.#beginTick(nowMs)
     this.#tickBytes = 0
-    this.#wasUsed = true
     if (tells) this.#learn(bytesPerMs, nowMs)
     this.look()
+  }
+
+  #beginTick(nowMs: number): void {
+    this.#tickStartedMs = this.#countedMs = nowMs
+    this.#lineMs = 0
+  }
+
+  /** So many more lines are read from now on. */
+  #count(more: number): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#lineMs += this.#flowing * (nowMs - this.#countedMs)
+    this.#countedMs = nowMs
+    this.#flowing += more
   }
 
   #learn(bytesPerMs: number, nowMs: number): void {

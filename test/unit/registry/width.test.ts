@@ -13,11 +13,15 @@ async function fetching(
 ): Promise<number[]> {
   const used: number[] = []
   const leave = width.join(() => {})
+  let flowing = 0
   for (let atMs = 0; atMs < forMs; atMs += 10) {
+    for (; flowing < width.lines; flowing += 1) width.flow(flowing === 0)
+    for (; flowing > width.lines; flowing -= 1) width.ebb()
     width.received(10 * Math.min(all, each * width.lines))
     await clock.advance(10)
     used.push(width.lines)
   }
+  for (; flowing > 0; flowing -= 1) width.ebb()
   leave()
   return used
 }
@@ -82,14 +86,37 @@ t.test('a failure halves the lines, and nothing is tried for a while', async t =
 t.test('the end of a blob, where lines have nothing to do, teaches nothing', async t => {
   const { clock, width } = createWidth()
   const leave = width.join(() => {})
+  width.flow(true)
   for (let ticks = 0; ticks < 20; ticks += 1) {
-    width.received(1_000_000)
-    width.unused()
+    width.received(1_000_000 * width.lines)
     await clock.advance(150)
   }
+  width.ebb()
   leave()
-  t.equal(width.lines, 1)
+  await fetching({ clock, width }, { each: 10_000, all: Infinity, forMs: 10 })
+  t.equal(width.lines, 1, 'two were allowed, one was read')
 })
+
+t.test(
+  'lines that several blobs share pay as those of one, though each has little to ask for',
+  async t => {
+    const { clock, width } = createWidth()
+    const leaves = Array.from({ length: 8 }, () => width.join(() => {}))
+    for (let fill = 0; fill < 8; fill += 1) width.flow(true)
+    let flowing = 8
+    for (let atMs = 0; atMs < 600; atMs += 10) {
+      // Ranges end and others begin, with a moment in between.
+      width.ebb()
+      await clock.advance(1)
+      width.flow(true)
+      for (; flowing < width.lines; flowing += 1) width.flow(false)
+      width.received(10 * 10_000 * flowing)
+      await clock.advance(9)
+    }
+    t.equal(width.lines, MOST)
+    for (const leave of leaves) leave()
+  },
+)
 
 t.test('no timer runs while nobody fetches', async t => {
   const { clock, width } = createWidth()
