@@ -431,6 +431,15 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/** limit(socket, bytes): how much may wait unsent in a socket that something else writes to; nothing is kept of it. 0, or an error number. */
+static napi_value js_limit(napi_env env, napi_callback_info info) {
+  double given[2];
+  if (!arguments(env, info, 2, given)) return NULL;
+  int unsent = (int)given[1];
+  int result = setsockopt((int)given[0], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+  return number(env, result == 0 ? 0 : errno);
+}
+
 /** Takes the reports: in the environment's own thread. */
 static void take_reports(napi_env env, napi_value unused, void *context, void *data) {
   (void)unused;
@@ -527,7 +536,8 @@ NAPI_MODULE_INIT() {
   const struct {
     const char *name;
     napi_callback call;
-  } functions[] = {{"start", js_start}, {"open", js_open}, {"send", js_send}, {"sent", js_sent}, {"close", js_close}};
+  } functions[] = {{"start", js_start}, {"open", js_open},   {"send", js_send},
+                   {"sent", js_sent},   {"close", js_close}, {"limit", js_limit}};
   for (size_t at = 0; at < sizeof functions / sizeof *functions; at++) {
     napi_value function;
     napi_create_function(env, functions[at].name, NAPI_AUTO_LENGTH, functions[at].call, NULL, &function);

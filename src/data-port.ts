@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts'
 import { buildApp, type DataApp } from './http/app.ts'
 import { drain } from './http/drain.ts'
 import { loadSendfile, type Sendfile } from './http/sendfile.ts'
+import { loadLimitUnsent } from './http/unsent-limit.ts'
 import { createStreams, type Streams } from './http/streams.ts'
 import { streamsFor } from './http/streams-limit.ts'
 import { noteStreams } from './http/streams-notes.ts'
@@ -81,8 +82,7 @@ export class DataPort {
     })
     this.#tls = this.#openTls()
     // Only what goes out as it lies on disk can be sent from there.
-    const mayLoad = deps.native !== false && this.#tls === undefined
-    this.#sendfile = mayLoad ? loadSendfile() : undefined
+    this.#sendfile = this.#mayLoad && this.#tls === undefined ? loadSendfile() : undefined
     const further = Array.from({ length: this.#threads - 1 }, (_, at) => at + 1)
     if (further.length === 0) return
     this.#further = new HttpThreads(further, {
@@ -92,11 +92,15 @@ export class DataPort {
     })
   }
 
+  get #mayLoad(): boolean {
+    return this.#deps.native !== false
+  }
+
   /** How large blobs go out, on every thread. */
   get sending(): Sending {
     if (this.#tls !== undefined) return { sending: 'plain', plainBecause: 'tls' }
     if (this.#sendfile !== undefined) return { sending: 'sendfile' }
-    const plainBecause = this.#deps.native === false ? 'switched off' : 'not built'
+    const plainBecause = this.#mayLoad ? 'not built' : 'switched off'
     return { sending: 'plain', plainBecause }
   }
 
@@ -119,7 +123,9 @@ export class DataPort {
   async listen(registry: Registry): Promise<string> {
     const { metrics, logger, clock, epochs } = this.#deps
     this.#registry = registry
-    const transport = this.#tls && createTlsTransport(this.#tls, { clock, metrics })
+    const threads = this.#threads
+    const limitUnsent = this.#mayLoad ? loadLimitUnsent({ threads }) : undefined
+    const transport = this.#tls && createTlsTransport(this.#tls, { clock, metrics, limitUnsent })
     this.#transport = transport
     const app = buildApp({
       registry,
@@ -196,7 +202,7 @@ export class DataPort {
         memoryBytes: this.#memoryBytes,
         settings: this.#settings,
         tls: this.#tls,
-        native: this.#sendfile !== undefined,
+        native: this.#mayLoad,
         version,
         nodeVersion,
       },

@@ -6,6 +6,7 @@ import { buildApp } from './http/app.ts'
 import { drain } from './http/drain.ts'
 import { loadSendfile } from './http/sendfile.ts'
 import { createTlsTransport, type TlsOptions } from './http/tls.ts'
+import { loadLimitUnsent } from './http/unsent-limit.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { createEpochs } from './registry/epochs.ts'
@@ -33,7 +34,7 @@ export interface HttpThreadStart {
   readonly settings: ThreadSettings
   /** Undefined: plain HTTP. */
   readonly tls: TlsOptions | undefined
-  /** Blobs are sent by native/sender.c. */
+  /** native/sender.c may be loaded, where it was built. */
   readonly native: boolean
   readonly version: string
   readonly nodeVersion: string
@@ -57,7 +58,8 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(settings)
   const borrowed = borrowRegistry({ peer: () => peer, rules: () => rules, clock })
-  const transport = start.tls && createTlsTransport(start.tls, { clock, metrics })
+  const limitUnsent = start.native ? loadLimitUnsent({ threads }) : undefined
+  const transport = start.tls && createTlsTransport(start.tls, { clock, metrics, limitUnsent })
   const app = buildApp({
     registry: borrowed.registry,
     access: createLocalAccess(),
@@ -65,7 +67,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     metrics,
     clock,
     streams: borrowPlaces(() => peer),
-    sendfile: start.native ? loadSendfile() : undefined,
+    sendfile: start.native && start.tls === undefined ? loadSendfile() : undefined,
     epochs,
     options: {
       threads,

@@ -1,17 +1,8 @@
 // Parts of files to plain connections without their bytes passing through this process: the native sender (native/sender.c) as one
 // JavaScript environment sees it. Where it was not built there is none, which costs speed and nothing else.
-import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { getSystemErrorMap } from 'node:util'
-
-/** What native/sender.c exports. */
-interface Addon {
-  start(done: (id: number, errorNumber: number) => void): void
-  open(socket: number, file: number): number
-  send(id: number, position: number, lengthBytes: number): void
-  sent(id: number): number
-  close(id: number): void
-}
+import { type Addon, ADDON_BUILT, descriptorOf, loadAddon } from './addon.ts'
 
 export interface Sendfile {
   /**
@@ -67,16 +58,15 @@ const FAILURES: Readonly<Record<string, SendfileFailure>> = {
 
 let loaded: Sendfile | undefined
 
-/** Two levels up from src/http and from dist/http alike. */
-const BUILT = '../../native/sender.node'
-
 /**
  * The same one for each call in one thread; undefined where it was not built or cannot be loaded. `built`: another build of it, for the
  * first call.
  */
-export function loadSendfile(built = BUILT): Sendfile | undefined {
+export function loadSendfile(built = ADDON_BUILT): Sendfile | undefined {
+  if (loaded !== undefined) return loaded
+  const addon = loadAddon(built)
   try {
-    loaded ??= createSendfile(createRequire(import.meta.url)(built) as Addon)
+    loaded = addon && createSendfile(addon)
   } catch {
     return undefined
   }
@@ -119,11 +109,4 @@ function createSendfile(addon: Addon): Sendfile {
       }
     },
   }
-}
-
-/** Node tells the descriptor of a socket by no name of its own. A socket over TLS, or of a test without a network, has none. */
-function descriptorOf(socket: Socket): number | undefined {
-  if (socket.destroyed || 'encrypted' in socket) return undefined
-  const handle = (socket as { _handle?: { fd?: unknown } | null })._handle
-  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
 }

@@ -1,8 +1,9 @@
 // How many blob bodies are sent at once when nobody configured it: what the machine's memory carries.
 
 /**
- * A client that reads slowly costs some 64–128 KiB here and at most 256 KiB in the kernel: with so many to the GiB, all of them together
- * stay within a tenth of the memory.
+ * A client that reads slowly costs some 64–128 KiB here and, of many, 128–512 KiB in the kernel (native/sender.c, unsent-limit.ts): with so
+ * many to the GiB, all of them together stay within a seventh of the memory. Without the addon the kernel's own limit, 4 MiB for each on
+ * Linux, is all that bounds them, and they may come to as much as there is.
  */
 const STREAMS_PER_GIB = 256
 /** Below it, a site of a few nodes would wait on a machine that has nothing else to do. */

@@ -6,10 +6,12 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { PLAIN_HTTP, rawAnswer } from './client-error.ts'
 import { LINGER_MS } from './limits.ts'
+import type { LimitUnsent } from './unsent-limit.ts'
 
 export interface FirstByteDeps {
   readonly clock: Clock
   readonly metrics: Metrics
+  readonly limitUnsent?: LimitUnsent | undefined
   /** A connection that says nothing for so long ends. */
   readonly limitMs: number
 }
@@ -39,6 +41,7 @@ export function expectTls(server: Server, deps: FirstByteDeps): () => void {
       if (first === null) return end()
       if (isLetter(first[0])) return refuse(socket, deps)
       socket.unshift(first)
+      deps.limitUnsent?.(socket)
       for (const take of secure) take.call(server, socket)
     })
   })

@@ -7,6 +7,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { Transport } from './app.ts'
 import { expectTls } from './tls-first-byte.ts'
 import { TICKET_LIFETIME_SECONDS } from './tls-tickets.ts'
+import type { LimitUnsent } from './unsent-limit.ts'
 
 /** Clients give up after ten seconds (R18); until then a connection costs little. */
 export const HANDSHAKE_MAX_MS = 10_000
@@ -44,6 +45,8 @@ export interface TlsOptions {
 export interface TlsDeps {
   readonly clock: Clock
   readonly metrics: Metrics
+  /** Absent: the kernel's own limit. */
+  readonly limitUnsent?: LimitUnsent | undefined
 }
 
 export interface TlsTransport extends Transport {
@@ -52,7 +55,7 @@ export interface TlsTransport extends Transport {
 }
 
 /** For one server. @throws Error of OpenSSL when certificate and key are no pair that it takes */
-export function createTlsTransport(options: TlsOptions, { clock, metrics }: TlsDeps): TlsTransport {
+export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTransport {
   const tls: ServerOptions = {
     cert: options.certificate,
     key: options.key,
@@ -76,14 +79,14 @@ export function createTlsTransport(options: TlsOptions, { clock, metrics }: TlsD
       // Node would hand a failed handshake to `clientError`, as if it were a request.
       server.removeAllListeners('tlsClientError')
       server.on('tlsClientError', (_error, socket) => {
-        metrics.count('tlsFailures', {})
+        deps.metrics.count('tlsFailures', {})
         socket.destroy()
       })
       server.on('secureConnection', socket => {
         // A write that broke before the end was read leaves a half-open connection that nobody would hear of again.
         socket.once('end', () => socket.setTimeout(ENDED_MAX_MS, () => socket.destroy()))
       })
-      closeUnready = expectTls(server, { clock, metrics, limitMs: HANDSHAKE_MAX_MS })
+      closeUnready = expectTls(server, { ...deps, limitMs: HANDSHAKE_MAX_MS })
       return server
     },
     closeUnready: () => closeUnready(),

@@ -1,0 +1,34 @@
+// The native addon, native/sender.c, as one JavaScript environment sees it. Where it was not built there is none, which costs speed and
+// nothing else.
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+
+/** What native/sender.c exports, where each is described. */
+export interface Addon {
+  start(done: (id: number, errorNumber: number) => void): void
+  open(socket: number, file: number): number
+  send(id: number, position: number, lengthBytes: number): void
+  sent(id: number): number
+  close(id: number): void
+  /** Absent from a build of an older source, where that could not be compiled again. */
+  limit?(socket: number, bytes: number): number
+}
+
+/** Two levels up from src/http and from dist/http alike. */
+export const ADDON_BUILT = '../../native/sender.node'
+
+/** Undefined where it was not built or cannot be loaded. `built`: another build of it. */
+export function loadAddon(built = ADDON_BUILT): Addon | undefined {
+  try {
+    return createRequire(import.meta.url)(built) as Addon
+  } catch {
+    return undefined
+  }
+}
+
+/** Node tells the descriptor of a socket by no name of its own. A socket over TLS, or of a test without a network, has none. */
+export function descriptorOf(socket: Socket): number | undefined {
+  if (socket.destroyed || 'encrypted' in socket) return undefined
+  const handle = (socket as { _handle?: { fd?: unknown } | null })._handle
+  return typeof handle?.fd === 'number' && handle.fd >= 0 ? handle.fd : undefined
+}
