@@ -9,7 +9,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { NoteHit } from '../observe/note-hit.ts'
 import type { Repeatable } from '../registry/answers.ts'
 import type { Epochs } from '../registry/epochs.ts'
-import { HOT_BODY_MAX_BYTES, HOT_QUESTIONS_MAX } from './limits.ts'
+import { HOT_BODY_MAX_BYTES, HOT_GRACE_ASKED_MS, HOT_QUESTIONS_MAX } from './limits.ts'
 
 /** What goes out again; everything that differs from request to request is left open. */
 export interface HotContent {
@@ -33,6 +33,8 @@ export interface HotAnswer extends HotContent {
   readonly stamp: number
   /** Somebody is out to ask the question again, for all. */
   isAsked: boolean
+  /** Wall clock: in its grace nobody asks before. */
+  readonly quietUntilMs: number
   /** Wall clock: when its use was last noted. */
   notedAtMs: number
   /** Wall clock: when somebody was last said to be pulling by it. */
@@ -76,19 +78,20 @@ export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAn
       if (known === undefined) {
         const isWanted = asked.get(key) === true
         if (!isWanted) asked.set(key, true)
-        return new Question(key, isWanted, { answers, epochs, known })
+        return new Question(key, isWanted, { answers, epochs, known, nowMs })
       }
       const { repeatable } = known
       if (known.stamp !== epochs.stampOf(known.slot)) {
         answers.delete(key)
-        return new Question(key, true, { answers, epochs, known: undefined })
+        return new Question(key, true, { answers, epochs, known: undefined, nowMs })
       }
       if (nowMs >= repeatable.sinceMs) {
         if (nowMs < repeatable.untilMs) return known
-        if (nowMs < repeatable.graceUntilMs && known.isAsked) return known
+        const isQuiet = known.isAsked || nowMs < known.quietUntilMs
+        if (nowMs < repeatable.graceUntilMs && isQuiet) return known
       }
       known.isAsked = true
-      return new Question(key, true, { answers, epochs, known })
+      return new Question(key, true, { answers, epochs, known, nowMs })
     },
   }
 }
@@ -98,6 +101,8 @@ interface Memory {
   readonly epochs: Epochs
   /** What is asked for anew. */
   readonly known: HotAnswer | undefined
+  /** Wall clock, at the question. */
+  readonly nowMs: number
 }
 
 class Question implements HotQuestion {
@@ -120,13 +125,16 @@ class Question implements HotQuestion {
   }
 
   keep(content: HotContent): void {
-    const { answers, epochs } = this.#memory
+    const { answers, epochs, nowMs } = this.#memory
     const stamp = this.#stamp
     if (!this.isWanted || stamp === undefined) return
     if ((content.body?.length ?? 0) > HOT_BODY_MAX_BYTES) return
     if (epochs.stampOf(this.#slot) !== stamp) return
-    const slot = this.#slot
-    answers.set(this.key, { ...content, slot, stamp, isAsked: false, notedAtMs: 0, pulledAtMs: 0 })
+    // In its grace already: the upstream was asked, by this question at the latest, and has not answered yet.
+    const isAwaited = nowMs >= content.repeatable.untilMs
+    const quietUntilMs = isAwaited ? nowMs + HOT_GRACE_ASKED_MS : 0
+    const uses = { isAsked: false, quietUntilMs, notedAtMs: 0, pulledAtMs: 0 }
+    answers.set(this.key, { ...content, slot: this.#slot, stamp, ...uses })
   }
 
   end(): void {

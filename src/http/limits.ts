@@ -59,6 +59,12 @@ export const HOT_BODY_MAX_BYTES = 256 * 1024
 /** Requests of which it is remembered that they came once: an answer is kept in memory from the second time on. */
 export const HOT_QUESTIONS_MAX = 4_096
 
+/**
+ * In the grace of an answer it is asked for anew so often at most, on each thread. What the upstream said comes at the next of these
+ * times, or at once where it changed anything; asked without a pause until then, one client in thirty would have gone the long way.
+ */
+export const HOT_GRACE_ASKED_MS = 50
+
 /** The use of what is given from memory is noted so often: eviction thinks in hours. */
 export const HOT_USE_NOTED_MS = 60_000
 

@@ -184,6 +184,37 @@ t.test(
 )
 
 t.test(
+  'in a grace that lasts it is asked anew now and then, and at once when it changed',
+  async t => {
+    const { ask, registry, clock, epochs } = await open(t, true)
+    const path = '/v2/a/b/manifests/v1'
+    const atMs = clock.nowMs()
+    registry.repeatable = { sinceMs: atMs, untilMs: atMs + 1_000, graceUntilMs: atMs + 2_000 }
+    const callsAfter = async (times: number, advanceMs: number) => {
+      await clock.advance(advanceMs)
+      for (let count = 0; count < times; count += 1) await ask(path)
+      return registry.calls.length
+    }
+    t.equal(await callsAfter(3, 0), 2)
+    t.equal(await callsAfter(5, 1_000), 3, 'one asks, and is told the same')
+    t.equal(await callsAfter(5, 49), 3)
+    t.equal(await callsAfter(5, 1), 4)
+    epochs.bumpAll()
+    t.equal(await callsAfter(5, 1), 5, 'a change is seen at once')
+    t.equal(await callsAfter(5, 50), 6)
+    registry.repeatable = {
+      sinceMs: atMs + 1_100,
+      untilMs: atMs + 1_170,
+      graceUntilMs: atMs + 1_210,
+    }
+    t.equal(await callsAfter(5, 50), 7, 'the upstream has answered')
+    t.equal(await callsAfter(5, 19), 8, 'what it said has a grace of its own')
+    t.equal(await callsAfter(5, 39), 8)
+    t.equal(await callsAfter(5, 1), 13, 'after which everybody has to ask')
+  },
+)
+
+t.test(
   'a manifest from memory tells that it is pulled, now and then; HEAD, 304 and a blob do not',
   async t => {
     const { ask, registry, clock, tagged, small } = await open(t, true)
