@@ -1,6 +1,6 @@
 // Sends parts of files to sockets with sendfile(2), from threads of its own, for all JavaScript environments of a process. Linux, and
-// nothing of Node but its stable Node-API, so that one binary serves every Node. src/http/sendfile.ts is its only caller, and
-// says what each function is for; what is checked here is what would corrupt memory or reach a stranger's socket.
+// nothing of Node but its stable Node-API, so that one binary serves every Node. src/http/addon.ts alone loads it, and its callers
+// say what each function is for; what is checked here is what would corrupt memory or reach a stranger's socket.
 //
 // Who owns what: an environment's table of sendings is touched by its own thread alone. A sending is handed to its worker by an order
 // and back by a report; between the two only the worker touches it, but for what stands under a lock. It is freed by its worker, once
@@ -23,6 +23,7 @@
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -440,6 +441,24 @@ static napi_value js_limit(napi_env env, napi_callback_info info) {
   return number(env, result == 0 ? 0 : errno);
 }
 
+/** read(file, buffer, position): how many bytes of the page cache are in the buffer now, or minus an error number. Never waits for a disk. */
+static napi_value js_read(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  size_t given = 3, length = 0;
+  double file, position;
+  void *bytes = NULL;
+  napi_get_cb_info(env, info, &given, values, NULL, NULL);
+  if (given < 3 || napi_get_value_double(env, values[0], &file) != napi_ok ||
+      napi_get_buffer_info(env, values[1], &bytes, &length) != napi_ok ||
+      napi_get_value_double(env, values[2], &position) != napi_ok) {
+    napi_throw_type_error(env, NULL, "read takes a file, a buffer and a position");
+    return NULL;
+  }
+  struct iovec whole = {.iov_base = bytes, .iov_len = length};
+  ssize_t count = preadv2((int)file, &whole, 1, (off_t)position, RWF_NOWAIT);
+  return number(env, count < 0 ? -errno : (double)count);
+}
+
 /** Takes the reports: in the environment's own thread. */
 static void take_reports(napi_env env, napi_value unused, void *context, void *data) {
   (void)unused;
@@ -537,7 +556,8 @@ NAPI_MODULE_INIT() {
     const char *name;
     napi_callback call;
   } functions[] = {{"start", js_start}, {"open", js_open},   {"send", js_send},
-                   {"sent", js_sent},   {"close", js_close}, {"limit", js_limit}};
+                   {"sent", js_sent},   {"close", js_close}, {"limit", js_limit},
+                   {"read", js_read}};
   for (size_t at = 0; at < sizeof functions / sizeof *functions; at++) {
     napi_value function;
     napi_create_function(env, functions[at].name, NAPI_AUTO_LENGTH, functions[at].call, NULL, &function);

@@ -6,6 +6,7 @@ import { createLocalAccess } from './access/access.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { buildApp, type DataApp } from './http/app.ts'
+import { loadReadCached } from './http/cached-reads.ts'
 import { drain } from './http/drain.ts'
 import { loadSendfile, type Sendfile } from './http/sendfile.ts'
 import { loadLimitUnsent } from './http/unsent-limit.ts'
@@ -18,6 +19,7 @@ import { listening } from './listening.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Registry } from './registry/answers.ts'
+import type { ReadCached } from './registry/fill/readers.ts'
 import type { Epochs } from './registry/epochs.ts'
 import type { Sending, ServingThreads } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
@@ -94,6 +96,11 @@ export class DataPort {
 
   get #mayLoad(): boolean {
     return this.#deps.native !== false
+  }
+
+  /** For the blobs that this process writes itself. */
+  get readCached(): ReadCached | undefined {
+    return this.#mayLoad && this.#tls !== undefined ? loadReadCached() : undefined
   }
 
   /** How large blobs go out, on every thread. */

@@ -9,6 +9,7 @@ import type { Logger } from './observe/log.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import type { Epochs } from './registry/epochs.ts'
+import type { ReadCached } from './registry/fill/readers.ts'
 import { createRegistry, type RunningRegistry } from './registry/registry.ts'
 import { createPolicies } from './registry/repository-policies.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
@@ -29,6 +30,8 @@ export interface EngineDeps {
   readonly logger: Logger
   /** Of all threads. */
   readonly epochs: Epochs
+  /** Of RegistryDeps. */
+  readonly readCached: ReadCached | undefined
   /** Is given what has to be closed. */
   readonly undo: Closing
 }
@@ -66,6 +69,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     route: (target, host) => upstreams.route(target, host),
     newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
     maxStorageBytes,
+    readCached: deps.readCached,
     queued: () => deliveries.nudge(),
   })
   undo.push(() => registry.stop())

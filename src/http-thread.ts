@@ -3,6 +3,7 @@
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { createLocalAccess } from './access/access.ts'
 import { buildApp } from './http/app.ts'
+import { loadReadCached } from './http/cached-reads.ts'
 import { drain } from './http/drain.ts'
 import { loadSendfile } from './http/sendfile.ts'
 import { createTlsTransport, type TlsOptions } from './http/tls.ts'
@@ -57,7 +58,8 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   })
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(settings)
-  const borrowed = borrowRegistry({ peer: () => peer, rules: () => rules, clock })
+  const readCached = start.native && start.tls !== undefined ? loadReadCached() : undefined
+  const borrowed = borrowRegistry({ peer: () => peer, rules: () => rules, clock, readCached })
   const limitUnsent = start.native ? loadLimitUnsent({ threads }) : undefined
   const transport = start.tls && createTlsTransport(start.tls, { clock, metrics, limitUnsent })
   const app = buildApp({

@@ -92,7 +92,15 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
   const epochs = createEpochs()
   const dataPort = new DataPort(config, { ...surroundings, ...base, epochs })
   undo.push(() => dataPort.end())
-  const engine = await openEngine(config, { ...surroundings, note, logger, undo, epochs })
+  const { readCached } = dataPort
+  const engine = await openEngine(config, {
+    ...surroundings,
+    note,
+    logger,
+    undo,
+    epochs,
+    readCached,
+  })
   const { registry, store, catalog } = engine
   const { sending } = dataPort
   const operator = createOperator({

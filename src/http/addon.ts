@@ -12,6 +12,7 @@ export interface Addon {
   close(id: number): void
   /** Absent from a build of an older source, where that could not be compiled again. */
   limit?(socket: number, bytes: number): number
+  read?(file: number, buffer: Buffer, position: number): number
 }
 
 /** Two levels up from src/http and from dist/http alike. */

@@ -29,7 +29,7 @@ import { readWholeBlob } from './pull/read-whole-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
 import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
-import { Readers } from './fill/readers.ts'
+import { type ReadCached, Readers } from './fill/readers.ts'
 import { Prefetch } from './pull/prefetch.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './pull/resolve-tag.ts'
@@ -55,6 +55,8 @@ export interface RegistryDeps {
   readonly newUploadId: () => string
   /** Most that cached content may take together, in bytes; Infinity when only the disk limits. */
   readonly maxStorageBytes: number
+  /** For blobs that are sent from here. Absent: every read is the thread pool's. */
+  readonly readCached?: ReadCached | undefined
   /** Told after each push into a queue, once the catalog has it. */
   readonly queued?: () => void
 }
@@ -100,7 +102,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     negative,
     fills,
     heads: new Flights<UpstreamBlobHead>(),
-    readers: new Readers(),
+    readers: new Readers(deps.readCached),
     policies: deps.policies,
     prefetch,
   }

@@ -4,7 +4,7 @@ import { read } from 'node:fs'
 import type { ByteRange } from '../oci/range.ts'
 import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
 import { readWhole } from '../registry/fill/follow.ts'
-import { Readers } from '../registry/fill/readers.ts'
+import { type ReadCached, Readers } from '../registry/fill/readers.ts'
 import { untilAborted } from '../registry/unless-aborted.ts'
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type { Peer } from './peer.ts'
@@ -13,8 +13,11 @@ import type { CoordinatorSide, HttpThreadSide, LentBlob } from './sides.ts'
 type AskCoordinator = () => Peer<CoordinatorSide, HttpThreadSide>
 
 /** One per thread: the memory that its blobs are read into is its own. */
-export function borrowBlobs(peer: AskCoordinator): (lent: LentBlob) => BlobAnswer {
-  const readers = new Readers()
+export function borrowBlobs(
+  peer: AskCoordinator,
+  readCached: ReadCached | undefined,
+): (lent: LentBlob) => BlobAnswer {
+  const readers = new Readers(readCached)
   return ({ lease, descriptor, ...head }) => {
     const file = descriptor === undefined ? undefined : borrowedFile(peer, lease, descriptor)
     return {

@@ -3,6 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { Registry, UploadChunk } from '../registry/answers.ts'
+import type { ReadCached } from '../registry/fill/readers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { Route } from '../registry/route.ts'
@@ -27,6 +28,8 @@ export interface BorrowDeps {
   readonly peer: () => CoordinatorPeer
   readonly rules: () => Rules
   readonly clock: Pick<Clock, 'sleep'>
+  /** As the registry has it. */
+  readonly readCached?: ReadCached | undefined
 }
 
 export interface BorrowedRegistry {
@@ -38,9 +41,10 @@ export interface BorrowedRegistry {
 type CoordinatorPeer = Peer<CoordinatorSide, HttpThreadSide>
 type MayReadAny = Parameters<Registry['mountBlob']>[1]['mayReadAny']
 
-export function borrowRegistry({ peer, rules, clock }: BorrowDeps): BorrowedRegistry {
+export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
+  const { peer, rules, clock } = deps
   const mounts = new Mounts()
-  const openBlob = borrowBlobs(peer)
+  const openBlob = borrowBlobs(peer, deps.readCached)
   const uses = new Uses(clock, digests => peer().tell('used', digests))
   const values = Object.fromEntries(
     VALUE_METHODS.map(method => [

@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isMainThread, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
+import { type Addon, descriptorOf, loadAddon } from '../../src/http/addon.ts'
 import { loadSendfile } from '../../src/http/sendfile.ts'
 import { createRandom, type Random } from './seeded.ts'
 
@@ -23,7 +24,9 @@ const content = Buffer.from(
 
 async function storm({ built, seed, connections }: Storm): Promise<number> {
   const sendfile = loadSendfile(built)
-  if (sendfile === undefined) throw new Error('the built sender cannot be loaded')
+  const addon = loadAddon(built)
+  if (sendfile === undefined || addon === undefined)
+    throw new Error('the built sender cannot be loaded')
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-storm-'))
   const path = join(directory, 'file')
   writeFileSync(path, content)
@@ -32,6 +35,8 @@ async function storm({ built, seed, connections }: Storm): Promise<number> {
 
   async function serveOne(socket: Socket): Promise<void> {
     const file = openSync(path, 'r')
+    readSome(addon, { file, random })
+    addon?.limit?.(descriptorOf(socket) ?? -1, random.below(FILE_BYTES))
     const sending = sendfile?.open(socket, file)
     if (random.oneIn(2)) closeSync(file)
     else setImmediate(() => closeSync(file))
@@ -90,6 +95,16 @@ async function readOne(port: number, random: Random): Promise<boolean> {
     else socket.resetAndDestroy()
   }
   return bytes < limit
+}
+
+/** Part of the file and of nothing else, from anywhere, into a buffer of any size; and from what is no file. */
+function readSome(addon: Addon | undefined, { file, random }: { file: number; random: Random }) {
+  const buffer = Buffer.alloc(random.oneIn(4) ? random.below(3) : random.below(FILE_BYTES / 10))
+  const position = random.below(FILE_BYTES + 10_000)
+  const count = addon?.read?.(random.oneIn(8) ? -1 : file, buffer, position) ?? 0
+  const read = buffer.subarray(0, Math.max(0, count))
+  if (!read.equals(content.subarray(position, position + read.length)))
+    throw new Error(`other bytes from ${position}`)
 }
 
 if (isMainThread) {

@@ -16,6 +16,8 @@ const LONGEST_WAIT_FOR_FILL_MS = 1_000
 const AHEAD_BYTES = 4 * 1024 * 1024
 
 export interface PositionalReader {
+  /** Of an open file, where there is one. */
+  readonly descriptor?: number | undefined
   read(buffer: Uint8Array, position: number): Promise<number>
 }
 
@@ -28,19 +30,14 @@ export async function* readWhole(
     from = range.first,
   }: { readonly readers: Readers; readonly from?: number | undefined },
 ): AsyncGenerator<Uint8Array> {
-  readers.enter()
-  try {
-    let position = from
-    while (position <= range.last) {
-      const chunk = await readChunk(handle, readers, {
-        position,
-        lengthBytes: Math.min(readers.chunkBytes, range.last + 1 - position),
-      })
-      position += chunk.length
-      yield chunk
-    }
-  } finally {
-    readers.leave()
+  let position = from
+  while (position <= range.last) {
+    const chunk = await readChunk(handle, readers, {
+      position,
+      lengthBytes: Math.min(readers.chunkBytes, range.last + 1 - position),
+    })
+    position += chunk.length
+    yield chunk
   }
 }
 
@@ -104,39 +101,34 @@ export async function* follow(
   context: FollowContext,
 ): AsyncGenerator<Uint8Array> {
   const { handle, readers, signal } = context
-  readers.enter()
-  try {
-    let position = context.from ?? range.first
-    let mayAskAhead = true
-    while (position <= range.last) {
-      const coming = await nextBytes(position, range, { ...context, mayAskAhead })
-      if (coming.kind === 'file' && handle !== undefined) {
-        const chunk = await readChunk(handle, readers, {
-          position,
-          lengthBytes: Math.min(readers.chunkBytes, coming.end - position),
-        })
-        position += chunk.length
-        yield chunk
-      } else if (coming.kind === 'uncached') {
-        yield* passOn({ first: range.first, last: range.last }, { ...context, position })
-        return
-      } else {
-        const last = Math.min(range.last, position + AHEAD_BYTES - 1)
-        try {
-          for await (const chunk of passOn({ first: position, last }, { ...context, position })) {
-            position += chunk.length
-            yield chunk
-          }
-        } catch (error) {
-          signal.throwIfAborted()
-          if (!(error instanceof UpstreamError)) throw error
-          // The fill goes on, and comes here in the end.
-          mayAskAhead = false
+  let position = context.from ?? range.first
+  let mayAskAhead = true
+  while (position <= range.last) {
+    const coming = await nextBytes(position, range, { ...context, mayAskAhead })
+    if (coming.kind === 'file' && handle !== undefined) {
+      const chunk = await readChunk(handle, readers, {
+        position,
+        lengthBytes: Math.min(readers.chunkBytes, coming.end - position),
+      })
+      position += chunk.length
+      yield chunk
+    } else if (coming.kind === 'uncached') {
+      yield* passOn({ first: range.first, last: range.last }, { ...context, position })
+      return
+    } else {
+      const last = Math.min(range.last, position + AHEAD_BYTES - 1)
+      try {
+        for await (const chunk of passOn({ first: position, last }, { ...context, position })) {
+          position += chunk.length
+          yield chunk
         }
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof UpstreamError)) throw error
+        // The fill goes on, and comes here in the end.
+        mayAskAhead = false
       }
     }
-  } finally {
-    readers.leave()
   }
 }
 
@@ -166,7 +158,7 @@ async function readChunk(
   { position, lengthBytes }: { position: number; lengthBytes: number },
 ): Promise<Uint8Array> {
   const chunk = readers.lend(lengthBytes)
-  let filled = await handle.read(chunk, position)
+  let filled = readers.readCached(handle.descriptor, chunk, position)
   while (filled < lengthBytes) {
     const more = await handle.read(chunk.subarray(filled), position + filled)
     if (more === 0) throw new Error('a blob on disk ended before its length')

@@ -2,20 +2,31 @@
 // read, and leaves the allocator with holes that it does not give back.
 import { createReadBuffer } from '../ports/read-buffer.ts'
 
-/** Beyond so many, reads still have this size, in memory that is not kept. */
-const SMALLEST = { bytes: 32 * 1024, readersMax: 384 } as const
 /**
- * How much is read at once, by how many read: large reads cost less, and a crowd's must not add up. Over TLS what was made of a
- * chunk lies beside it until the kernel has all. Largest first.
+ * How much is read at once, and how many buffers of that size there are: large reads cost less, and each is as large as one that is left.
+ * A buffer is out until the client's kernel has all of it, so those who read on share a few, and a crowd that stands still gets down to
+ * the smallest. Over TLS what was made of a chunk lies beside it as long. Largest first.
  */
 const SIZES = [
-  { bytes: 1024 * 1024, readersMax: 4 },
-  { bytes: 512 * 1024, readersMax: 16 },
-  { bytes: 128 * 1024, readersMax: 64 },
-  SMALLEST,
+  { bytes: 1024 * 1024, kept: 2 },
+  { bytes: 512 * 1024, kept: 8 },
+  { bytes: 256 * 1024, kept: 8 },
+  { bytes: 64 * 1024, kept: 32 },
+  // Beyond so many, reads still have this size, in memory that is not kept.
+  { bytes: 32 * 1024, kept: 384 },
 ] as const
+const SMALLEST_BYTES = 32 * 1024
 /** Memory is taken from the system in pieces of this size, and kept. */
 const SLAB_BYTES = 2 * 1024 * 1024
+
+/**
+ * So much is read from the system's memory in one turn of the event loop, and encrypted and written, which takes some ten milliseconds;
+ * what is asked for beyond goes to the thread pool, so that everything else has its turn, however fast clients are.
+ */
+const TURN_MAX_BYTES = 8 * 1024 * 1024
+
+/** Fills the buffer, or the first part of it, with what the system has of the file in memory, at once. 0 when that is nothing. */
+export type ReadCached = (descriptor: number, buffer: Buffer, position: number) => number
 
 /** Where a kept buffer lies. */
 interface Place {
@@ -23,7 +34,7 @@ interface Place {
   readonly offset: number
 }
 
-/** Buffers of one size; as many are kept as readers may use it. */
+/** Buffers of one size. */
 class Shelf {
   readonly sizeBytes: number
   readonly #kept: number
@@ -39,6 +50,10 @@ class Shelf {
   constructor(sizeBytes: number, kept: number) {
     this.sizeBytes = sizeBytes
     this.#kept = kept
+  }
+
+  get isEmpty(): boolean {
+    return this.#free.length === 0 && this.#made >= this.#kept
   }
 
   /** Undefined when all are out. */
@@ -73,23 +88,20 @@ class Shelf {
   }
 }
 
-/** Counts the readers, and lends them their buffers. One per process. */
+/** Lends buffers to those who read blobs. One per thread. */
 export class Readers {
-  #active = 0
-  readonly #shelves = SIZES.map(({ bytes, readersMax }) => new Shelf(bytes, readersMax))
+  readonly #shelves = SIZES.map(({ bytes, kept }) => new Shelf(bytes, kept))
+  readonly #readCached: ReadCached | undefined
+  #turnBytes = 0
+
+  /** Without `readCached` every read is the thread pool's. */
+  constructor(readCached?: ReadCached) {
+    this.#readCached = readCached
+  }
 
   /** Bytes to read at once now. */
   get chunkBytes(): number {
-    const size = SIZES.find(({ readersMax }) => this.#active <= readersMax)
-    return (size ?? SMALLEST).bytes
-  }
-
-  enter(): void {
-    this.#active += 1
-  }
-
-  leave(): void {
-    this.#active -= 1
+    return this.#shelves.find(shelf => !shelf.isEmpty)?.sizeBytes ?? SMALLEST_BYTES
   }
 
   /**
@@ -99,6 +111,20 @@ export class Readers {
   lend(lengthBytes: number): Buffer {
     const shelf = this.#shelves.findLast(({ sizeBytes }) => sizeBytes >= lengthBytes)
     return shelf?.take(lengthBytes) ?? createReadBuffer(lengthBytes)
+  }
+
+  /** How many bytes of the file are in the buffer now; the others have to be read. */
+  readCached(descriptor: number | undefined, buffer: Buffer, position: number): number {
+    if (this.#readCached === undefined || descriptor === undefined) return 0
+    if (this.#turnBytes + buffer.length > TURN_MAX_BYTES) return 0
+    if (this.#turnBytes === 0) {
+      setImmediate(() => {
+        this.#turnBytes = 0
+      })
+    }
+    const bytes = this.#readCached(descriptor, buffer, position)
+    this.#turnBytes += bytes
+    return bytes
   }
 
   /** Takes memory back that nobody reads or writes any more. No effect for what was not lent, or came back already. */

@@ -55,7 +55,10 @@ export async function openOwnFile(path: string): Promise<FileHandle> {
 /** A ReadHandle over an open file, which it closes. `what` is for messages. */
 export function readHandle(disk: Disk, file: FileHandle, what: string): ReadHandle {
   return {
-    descriptor: file.fd,
+    // Once it is closed, none.
+    get descriptor() {
+      return file.fd
+    },
     read: (buffer, position) =>
       attempt(disk, `read ${what}`, () => readFully(file, buffer, position)),
     close: () => attempt(disk, `close ${what}`, () => file.close()),

@@ -8,8 +8,10 @@ import { seeding } from '../../kit/arbitraries.ts'
 const KIBIBYTE = 1024
 const LARGEST_BYTES = 1024 * KIBIBYTE
 const SMALLEST_BYTES = 32 * KIBIBYTE
-/** All chunks being read at one time, as long as there are kept buffers for all. */
-const BUDGET_BYTES = 12 * 1024 * KIBIBYTE
+/** All chunks that are out at one time, as long as there are kept buffers for all. */
+const BUDGET_BYTES = 22 * 1024 * KIBIBYTE
+/** In one turn of the event loop, without the thread pool. */
+const TURN_MAX_BYTES = 8 * 1024 * KIBIBYTE
 
 /** Beyond so many readers memory is not kept. */
 const READERS_KEPT = 384
@@ -52,19 +54,61 @@ t.test('a small piece does not hold a large buffer', async t => {
   t.equal(Math.abs(second.byteOffset - first.byteOffset), SMALLEST_BYTES)
 })
 
-t.test('chunks shrink as readers come, and all of them stay within their budget', async t => {
+t.test('chunks shrink while readers stand still, and all of them stay within a budget', async t => {
   const readers = new Readers()
-  const sizes = Array.from({ length: READERS_KEPT }, () => {
-    readers.enter()
-    return readers.chunkBytes
-  })
+  const chunks = Array.from({ length: READERS_KEPT }, () => readers.lend(readers.chunkBytes))
+  const sizes = chunks.map(({ length }) => length)
   t.equal(sizes[0], LARGEST_BYTES)
   t.equal(sizes[READERS_KEPT - 1], SMALLEST_BYTES)
   t.same(
     sizes.toSorted((a, b) => b - a),
     sizes,
   )
-  t.ok(sizes.every((bytes, index) => (index + 1) * bytes <= BUDGET_BYTES))
+  const sum = sizes.reduce((all, bytes) => all + bytes)
+  t.ok(sum <= BUDGET_BYTES, `${sum} bytes`)
+  for (const chunk of chunks) readers.giveBack(chunk)
+  t.equal(readers.chunkBytes, LARGEST_BYTES, 'and grow when they go on')
+})
+
+t.test(
+  'however many read on, their reads are large as long as few wait for their clients',
+  async t => {
+    const readers = new Readers()
+    for (let round = 0; round < READERS_KEPT; round += 1) {
+      const chunk = readers.lend(readers.chunkBytes)
+      t.equal(chunk.length, LARGEST_BYTES)
+      readers.giveBack(chunk)
+    }
+  },
+)
+
+t.test(
+  'what the system has in memory is read at once, a bounded part of it in one turn',
+  async t => {
+    const asked: number[] = []
+    const readers = new Readers((_descriptor, buffer) => {
+      asked.push(buffer.length)
+      return buffer.length
+    })
+    const chunk = readers.lend(LARGEST_BYTES)
+    const readAll = () => {
+      let turnBytes = 0
+      for (let more = 1; more > 0; turnBytes += more) more = readers.readCached(7, chunk, turnBytes)
+      return turnBytes
+    }
+    t.equal(readAll(), TURN_MAX_BYTES)
+    t.equal(readAll(), 0, 'and no more')
+    await new Promise(setImmediate)
+    t.equal(readAll(), TURN_MAX_BYTES, 'but in the next turn')
+    t.ok(asked.every(bytes => bytes === LARGEST_BYTES))
+  },
+)
+
+t.test('without a file, or a way to look, nothing is read at once', async t => {
+  const never = () => t.fail('it was asked')
+  const chunk = Buffer.alloc(10)
+  t.equal(new Readers(() => Number(never())).readCached(undefined, chunk, 0), 0)
+  t.equal(new Readers().readCached(7, chunk, 0), 0)
 })
 
 t.test('whatever happens, no memory is in two hands', async t => {
