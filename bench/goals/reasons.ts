@@ -6,8 +6,9 @@ export const SENT_BY_THE_KERNEL =
   'whoever sends by sendfile. To it each blob adds a request in Node, an order to a sender thread, and its report.'
 
 export const ENCRYPTED_HERE =
-  'through TLS there is no sendfile: each piece is read from the file by the thread pool, encrypted by OpenSSL in the thread that serves, ' +
-  'and copied into the connection. Encryption is most of it, and the same for all; the trip through the thread pool is not.'
+  'through TLS there is no sendfile: each piece is copied from the page cache, encrypted by OpenSSL and copied into the connection, all in ' +
+  'the thread that serves. That is the same for all; but node has OpenSSL write into memory of its own first, a copy that others do ' +
+  'without and that has left the processor’s caches when the connection takes it, and a piece costs some JavaScript.'
 
 export const HTTP_IN_NODE =
   'an answer from memory takes no file, no statement and no other thread. What is left is Node’s HTTP server, in JavaScript: it parses the ' +
