@@ -156,8 +156,9 @@ export async function tellLie({ stub, url, recovered }: Listener, lie: Lie): Pro
   stub.addImage(repository, 'v1', image)
   const base = `${url}/${repository}`
   const path = `${base}/${about}s/${target.digest}`
-  if (lie.announced && about === 'blob') await get(`${base}/manifests/${image.manifest.digest}`)
   const handle = stub.fault({ repository, kind: about, digest: target.digest }, fault, { times })
+  // After the fault: with the manifest a cache may begin to fetch the blob.
+  if (lie.announced && about === 'blob') await get(`${base}/manifests/${image.manifest.digest}`)
   const first = await ask(path, target.digest)
   handle.remove()
   if (first.status !== 200 || !first.complete) await recovered?.(lie)
