@@ -79,7 +79,9 @@ t.test(
       sizeBytes: 72 * 1024 * KIB,
       chunkBytes: 16 * KIB,
     })
-    t.equal(count(calls, 'write part'), 288)
+    // Of 4,608 chunks, sixteen to a buffer. The first goes alone, and on a slow disk some go after ten milliseconds, full or not.
+    const writes = count(calls, 'write part')
+    t.ok(writes > 288 && writes < 288 * 1.25, `${writes} writes`)
     t.equal(count(calls, 'datasync part'), 1)
     t.equal(count(calls, 'sync part'), 1)
   },
