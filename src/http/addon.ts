@@ -11,8 +11,8 @@ export interface Addon {
   sent(id: number): number
   close(id: number): void
   /** Absent from a build of an older source, where that could not be compiled again. */
-  limit?(socket: number, bytes: number): number
-  read?(file: number, buffer: Buffer, position: number): number
+  readonly limit?: (socket: number, bytes: number) => number
+  readonly read?: (file: number, buffer: Buffer, position: number) => number
 }
 
 /** Two levels up from src/http and from dist/http alike. */
