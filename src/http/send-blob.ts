@@ -3,7 +3,7 @@
 // never (R52).
 import { type ByteRange, rangeLength } from '../oci/range.ts'
 import type { BlobAnswer } from '../registry/answers.ts'
-import type { Clock } from '../registry/ports/clock.ts'
+import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { AnswerBody } from './answer.ts'
 import { createClientFlow, type ClientFlow } from './client-flow.ts'
 import type { Exchange } from './exchange.ts'
@@ -138,7 +138,7 @@ async function holdHead(
     () => 'until the bytes' as const,
   )
   const held = await Promise.race([first.then(() => 'until the bytes' as const), late])
-  limit.abort()
+  limit.abort(NOT_NEEDED)
   return held
 }
 

@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ByteRange } from '../oci/range.ts'
 import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
-import type { Clock } from '../registry/ports/clock.ts'
+import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { ClientFlow } from './client-flow.ts'
 import type { Exchange } from './exchange.ts'
 import { STALLED_READER_MS } from './limits.ts'
@@ -49,7 +49,7 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
     ready: range => readable(blob, file, { range, signal: flow.signal }),
     send: range => sendRange(sending, range, { exchange, file, signal: flow.signal }),
     close() {
-      over.abort()
+      over.abort(NOT_NEEDED)
       exchange.record.takenBytes = undefined
       flow.signal.removeEventListener('abort', leave)
       sending.close()

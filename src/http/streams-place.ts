@@ -1,5 +1,6 @@
 // One request's place among the bodies that are sent: waited for before anything of the blob is opened or asked for, given back when the
 // answer is over, however it ends.
+import { NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
 import type { Streams } from './streams.ts'
 import type { StalledReaders } from './streams-stalled.ts'
@@ -22,7 +23,7 @@ async function takePlace(
   const { request, response } = exchange
   if (response.destroyed) return 'gone'
   const leaving = new AbortController()
-  const leave = () => leaving.abort()
+  const leave = () => leaving.abort(NOT_NEEDED)
   response.once('close', leave)
   const taking = streams.take(request.socket.remoteAddress ?? NOBODY, leaving.signal)
   const place = await taking.catch((error: unknown) => {

@@ -1,7 +1,7 @@
 // The time limit over a whole chain of attempts, and the caller's own signal, as one signal for each attempt. The limit ends with
 // the first byte; the caller's signal goes on as long as the body does.
 import { UpstreamError } from '../registry/ports/upstream.ts'
-import type { Clock } from '../registry/ports/clock.ts'
+import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 
 export interface Deadline {
   /** Milliseconds left; never below 0. */
@@ -43,7 +43,7 @@ export function startDeadline(clock: Clock, limitMs: number, caller?: AbortSigna
   function pause(): void {
     if (running === undefined) return
     leftMs = leftNowMs()
-    running.timer.abort()
+    running.timer.abort(NOT_NEEDED)
     running = undefined
   }
 
@@ -68,7 +68,7 @@ export function startDeadline(clock: Clock, limitMs: number, caller?: AbortSigna
     end: () => {
       pause()
       caller?.removeEventListener('abort', onCaller)
-      ended.abort()
+      ended.abort(NOT_NEEDED)
     },
     whenEnded: listener => {
       if (ended.signal.aborted) listener()

@@ -1,6 +1,6 @@
 // The first request ever to a host tells whether it asks for tokens. What is sent to the same host meanwhile waits for that: ten blobs
 // at once after a restart would be refused ten times otherwise.
-import type { Clock } from '../registry/ports/clock.ts'
+import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import { orAborted } from './deadline.ts'
 import { createRemembered } from './remembered.ts'
 
@@ -31,7 +31,7 @@ export function createFirstRequests(clock: Clock): FirstRequests {
       try {
         await orAborted(Promise.race([first.promise, late]), signal)
       } finally {
-        limit.abort()
+        limit.abort(NOT_NEEDED)
       }
     },
     answered: origin => {

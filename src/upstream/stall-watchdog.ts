@@ -1,6 +1,6 @@
 // Tells a peer that has gone silent from a reader that is slow: time counts only while a piece is being asked for. One timer for
 // the whole body, since a timer for each piece would cost more than the piece.
-import type { Clock } from '../registry/ports/clock.ts'
+import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 
 export interface StallWatchdog {
   /** A piece is wanted from now on. */
@@ -36,6 +36,6 @@ export function startStallWatchdog(
     arrived: () => {
       askedAtMs = undefined
     },
-    stop: () => stopped.abort(),
+    stop: () => stopped.abort(NOT_NEEDED),
   }
 }

@@ -79,7 +79,7 @@ t.test(
       sizeBytes: 72 * 1024 * KIB,
       chunkBytes: 16 * KIB,
     })
-    // Of 4,608 chunks, sixteen to a buffer. The first goes alone, and on a slow disk some go after ten milliseconds, full or not.
+    // Of 4,608 chunks, sixteen to a buffer. The first goes alone, and on a slow disk some go after a while, full or not.
     const writes = count(calls, 'write part')
     t.ok(writes > 288 && writes < 288 * 1.25, `${writes} writes`)
     t.equal(count(calls, 'datasync part'), 1)

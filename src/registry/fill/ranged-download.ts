@@ -56,9 +56,11 @@ export function rangeBytes(
   const wanted = lineBytesPerMs === undefined ? FIRST_BYTES : lineBytesPerMs * forMs
   const bounded = Math.min(RANGE_MAX_BYTES, Math.max(RANGE_MIN_BYTES, Math.round(wanted)))
   if (lines === 1) return bounded
-  // Beside others nothing is lost when its lines end one after another: what becomes free is theirs.
-  const parts = fills === 1 ? 2 * lines : lines
-  return Math.min(bounded, Math.max(LAST_MIN_BYTES, Math.ceil(leftBytes / parts)))
+  if (fills === 1)
+    return Math.min(bounded, Math.max(LAST_MIN_BYTES, Math.ceil(leftBytes / (2 * lines))))
+  // Beside others nothing is lost when its lines end one after another, what becomes free is theirs; and each question has its price.
+  const part = Math.min(bounded, Math.max(RANGE_MIN_BYTES, Math.ceil(leftBytes / lines)))
+  return leftBytes - part < LAST_MIN_BYTES ? leftBytes : part
 }
 
 export class RangedDownload {

@@ -8,3 +8,6 @@ export interface Clock {
   /** Resolves after `ms`, or rejects with the signal's reason as soon as `signal` aborts; MUST NOT keep the process alive. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
+
+/** Reason for ending what nobody waits for any more. One for all: the error that an abort makes by itself, with its stack, costs more. */
+export const NOT_NEEDED = new Error('it is not needed any more')

@@ -10,9 +10,9 @@ export interface WriteBufferOptions {
 
 /**
  * For a fill. Larger buffers made no difference that could be measured; at the default limits all fills together stay below 40 MiB. A write
- * wakes a thread and then each reader, which costs far more than the bytes: ten milliseconds of a line of 10 MB/s are one write and not two.
+ * wakes a thread and then each reader, which costs far more than the bytes: twenty milliseconds of a line of 10 MB/s are one write, not four.
  */
-export const FOLLOWED: WriteBufferOptions = { bufferBytes: 256 * 1024, followedMs: 10 }
+export const FOLLOWED: WriteBufferOptions = { bufferBytes: 256 * 1024, followedMs: 20 }
 
 /**
  * For an upload, which nobody reads before it is flushed. Twice the size of a fill's saved processor time on a large upload; twice that
