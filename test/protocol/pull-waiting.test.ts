@@ -10,9 +10,9 @@ import { createBarrier } from '../kit/stub-faults.ts'
 const image = makeImage({ seed: 'queue', layers: [200_000, 300_000] })
 const [first, second] = image.layers as [(typeof image.layers)[0], (typeof image.layers)[0]]
 
-/** One place, and a download in it that goes on when it is released. */
+/** One place, and a download in it that goes on when it is released. Nothing is fetched ahead, which would be in that place. */
 async function busyPair(t: Parameters<typeof startPair>[0]) {
-  const pair = await startPair(t, { images: { v1: image }, entry: { fills: 1 } })
+  const pair = await startPair(t, { images: { v1: image }, entry: { fills: 1, prefetch: false } })
   await pair.edge.get(`${MANIFESTS}/v1`)
   const barrier = createBarrier(1_000)
   pair.stub.fault({ kind: 'blob', digest: first.digest }, { barrier })
