@@ -24,14 +24,14 @@ const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
 const SUITES = {
   fast: {
     files: file => !file.startsWith('test/e2e/') && !isHeavy(file),
-    timeoutSeconds: 120,
+    timeoutSeconds: 300,
     atOnce: 3,
     env: {},
   },
   // The data port's own tests once more, over TLS.
   tls: {
     files: file => /^test\/protocol\/(http|pull|push)-/.test(file),
-    timeoutSeconds: 120,
+    timeoutSeconds: 300,
     atOnce: 3,
     env: { OVER_TLS: '1' },
   },
