@@ -19,7 +19,9 @@ async function edgeAndStub(t: Pick<TestContext, 'teardown'>, entry: Record<strin
   const stub = await startStubRegistry()
   t.teardown(() => stub.stop())
   const upstreams = { 'docker.io': { url: stub.url, http: true, ...entry } }
-  const edge = await startEdge({ upstreams, config: { log: { level: 'debug' } } })
+  // As many threads on every machine, so that the limit of memory means the same.
+  const config = { log: { level: 'debug' }, http: { threads: 2 } }
+  const edge = await startEdge({ upstreams, config })
   t.teardown(() => edge.stop())
   return { stub, edge }
 }

@@ -64,8 +64,8 @@ for (const { way, options, unsentMaxBytes } of WAYS) {
     const edge = await startEdge({
       upstreams: { 'docker.io': { url: stub.url, http: true, ttl: '1h' } },
       ...options,
-      // Nobody waits for a place, so that nobody is cut for one.
-      config: { http: { streams: 2 * STALLED } },
+      // Nobody waits for a place, so that nobody is cut for one; and the limit means the same on every machine.
+      config: { http: { streams: 2 * STALLED, threads: 1 } },
     })
     t.teardown(() => edge.stop())
     const base = `${edge.url}/v2/library/app`
