@@ -275,8 +275,9 @@ t.test('R85: a blob longer or shorter than its manifest says is refused', async 
   const layer = image.layers[0]?.digest ?? ''
   for (const fault of [{ extraBytes: 5 }, { missingBytes: 5 }]) {
     const { fetch, stub, edge } = await pairWith(t, { images: { v1: image } })
-    await edge.get(`${MANIFESTS}/v1`)
+    // Before the manifest, with which the blob is fetched ahead.
     stub.fault({ kind: 'blob' }, fault)
+    await edge.get(`${MANIFESTS}/v1`)
     const answer = await edge.settle(fetch({}, {}, layer))
     t.notMatch(answer, { status: 200, complete: true }, JSON.stringify(fault))
     t.notOk((await judge(edge.dataDirectory)).right.includes(layer))
