@@ -108,6 +108,45 @@ t.test(
   },
 )
 
+t.test('a crowd that joins a fill of its own repository does not look at the disk', async t => {
+  const [blob] = blobs(1)
+  if (blob === undefined) throw new Error('one blob')
+  const goOn = Promise.withResolvers<void>()
+  let looks = 0
+  const { registry, events } = createEngine({
+    store: store => {
+      const find = store.find.bind(store)
+      const openRead = store.openRead.bind(store)
+      return Object.assign(store, {
+        find: (digest: Digest) => {
+          looks += 1
+          return find(digest)
+        },
+        openRead: (digest: Digest) => {
+          looks += 1
+          return openRead(digest)
+        },
+      })
+    },
+    catalog: catalog => Object.assign(catalog, { isMember: async () => true }),
+    upstream: {
+      getBlob: async () => {
+        await goOn.promise
+        return blobAnswer([blob.bytes])
+      },
+    },
+  })
+  const first = registry.pullBlob(app, blob.digest)
+  while (!events.some(({ kind }) => kind === 'fill started')) await turn()
+  const before = looks
+  const crowd = Array.from({ length: 20 }, () => registry.pullBlob(app, blob.digest))
+  await turn()
+  goOn.resolve()
+  for (const answer of await Promise.all([first, ...crowd]))
+    t.same(await readAll(answer), blob.bytes)
+  t.equal(looks, before)
+})
+
 t.test('what a fill has written already is not counted against the free disk twice', async t => {
   const [large, small] = [...blobs(1, 20 * MiB), ...blobs(2, 6 * MiB)]
   if (large === undefined || small === undefined) throw new Error('two blobs')
