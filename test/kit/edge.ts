@@ -45,8 +45,12 @@ export interface TestEdge {
   send(method: string, path: string, request?: SentRequest): Promise<RawAnswer>
   /** Every log line so far. */
   lines(): readonly LogLine[]
-  /** Resolves with the `count`-th line, past or future, whose `msg` is this; default the first. */
-  untilLogged(msg: string, count?: number): Promise<LogLine>
+  /** Resolves with the `count`-th line, past or future, whose `msg` and `fields` are these; default the first, with any. */
+  untilLogged(
+    msg: string,
+    count?: number,
+    fields?: Readonly<Record<string, unknown>>,
+  ): Promise<LogLine>
   /**
    * Moves the manual clock on in small steps until `work` has settled: for answers that come only after retries, back-off or time
    * limits. At most `limitMs` of the clock's time.
@@ -153,10 +157,13 @@ function createLog() {
       for (const look of waiting) look()
     },
     lines: () => [...written],
-    until: (msg: string, count = 1) =>
+    until: (msg: string, count = 1, fields: Readonly<Record<string, unknown>> = {}) =>
       new Promise<LogLine>(resolve => {
+        const wanted = Object.entries({ ...fields, msg })
         const look = () => {
-          const found = written.filter(line => line['msg'] === msg)[count - 1]
+          const found = written.filter(line => wanted.every(([key, value]) => line[key] === value))[
+            count - 1
+          ]
           if (found === undefined) return
           waiting.delete(look)
           resolve(found)

@@ -6,11 +6,17 @@ import { createFillShare, type FillShare } from './fill-share.ts'
 import type { Namespace } from '../namespaces.ts'
 import { unaskedIn } from './unasked.ts'
 
+/** More than end during one look at a disk that answers within seconds. Each costs a string that others hold, too. */
+const ENDS_REMEMBERED = 4096
+
 export class Fills {
   readonly #deps: FillDeps
   readonly #running = new Map<Digest, { fill: Fill; ended: Promise<unknown> }>()
   /** A namespace that was configured anew begins with its own places. */
   readonly #shares = new WeakMap<Namespace, FillShare>()
+  /** When each of the last fills ended, counted in ends, in that order. */
+  readonly #ends = new Map<Digest, number>()
+  #endsSoFar = 0
   #stopped: Error | undefined
   #whenEnded: (namespace: Namespace) => void = () => {}
 
@@ -24,6 +30,17 @@ export class Fills {
 
   get size(): number {
     return this.#running.size
+  }
+
+  /** The present, for `hasEndedSince`. */
+  get moment(): number {
+    return this.#endsSoFar
+  }
+
+  /** Has a fill of this digest ended? Then the disk may have what a look that began at that moment did not find. */
+  hasEndedSince(digest: Digest, moment: number): boolean {
+    const isForgotten = this.#endsSoFar - moment > ENDS_REMEMBERED
+    return isForgotten || (this.#ends.get(digest) ?? 0) > moment
   }
 
   /**
@@ -86,7 +103,16 @@ export class Fills {
   async #run(fill: Fill): Promise<void> {
     await fill.run(this.#shareOf(fill.task.namespace))
     this.#running.delete(fill.task.digest)
+    this.#noteEnd(fill.task.digest)
     fill.ended()
     this.#whenEnded(fill.task.namespace)
+  }
+
+  #noteEnd(digest: Digest): void {
+    this.#endsSoFar += 1
+    this.#ends.delete(digest)
+    this.#ends.set(digest, this.#endsSoFar)
+    const [first] = this.#ends.keys()
+    if (this.#ends.size > ENDS_REMEMBERED && first !== undefined) this.#ends.delete(first)
   }
 }

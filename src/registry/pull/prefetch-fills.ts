@@ -92,6 +92,7 @@ export class PrefetchFills {
 
   async #beginImage(image: ImagePrefetch): Promise<void> {
     const { fills } = this.#deps
+    const lookedAt = fills.moment
     await this.#look(image)
     for (let edge = image.pending[0]; edge !== undefined; edge = image.pending[0]) {
       if (this.#isStopped || !mayPrefetch(image.namespace)) {
@@ -102,6 +103,8 @@ export class PrefetchFills {
       // It comes again once this one is over.
       if (running?.unasked?.isGivenUp) return
       if (running?.unasked !== undefined) image.begun.set(edge.child, running)
+      // It may be here by now: the end of a fill begins this anew.
+      if (running === undefined && fills.hasEndedSince(edge.child, lookedAt)) return
       if (running === undefined) {
         const { repository, namespace } = image
         const fill = fills.startUnasked({

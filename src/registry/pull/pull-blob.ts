@@ -57,6 +57,7 @@ async function pull(
 ): Promise<BlobAnswer> {
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
+    const lookedAt = deps.fills.moment
     const running = deps.fills.find(digest)
     // On its way for this repository: it is neither on disk nor to be asked about, and a crowd would do so one by one.
     const isComing = running !== undefined && !isForeign(running, repository)
@@ -76,6 +77,7 @@ async function pull(
         digest,
         namespace: upstream,
         mayJoin: member || confirmed,
+        lookedAt: isComing || confirmed ? undefined : lookedAt,
         isHeadOut: false,
       })
     })
@@ -167,6 +169,8 @@ interface Wanted {
   readonly namespace: Namespace
   /** The repository is known to hold the blob; else a fill that runs for another one is no right to it (R84). */
   readonly mayJoin: boolean
+  /** When a look at the disk, or at the catalog, had found nothing to send; see Fills. Undefined where none was made. */
+  readonly lookedAt: number | undefined
   /** The client has its answer's head, and waits for as long as it takes. */
   readonly isHeadOut: boolean
 }
@@ -178,16 +182,19 @@ async function fill(
   wanted: Wanted,
 ): Promise<BlobAnswer> {
   const { digest, namespace, isHeadOut } = wanted
-  let { mayJoin } = wanted
+  let { mayJoin, lookedAt } = wanted
   const declaredBytes = await deps.catalog.sizeOf(repository, digest)
   for (;;) {
-    // A fill may have ended since the disk was looked at; without a second look the blob would be fetched twice.
+    // A fill may have ended since the disk was looked at; without another look the blob would be fetched twice.
     if (
       deps.fills.find(digest) === undefined &&
-      (mayJoin || (await deps.catalog.isMember(repository, digest)))
+      (lookedAt === undefined || deps.fills.hasEndedSince(digest, lookedAt))
     ) {
-      const here = await openHere(deps, repository, { digest, source: 'hit' })
+      lookedAt = deps.fills.moment
+      const isOurs = mayJoin || (await deps.catalog.isMember(repository, digest))
+      const here = isOurs ? await openHere(deps, repository, { digest, source: 'hit' }) : undefined
       if (here !== undefined) return here
+      continue
     }
     // From here to the start nothing is awaited: another repository's fill must not slip in between.
     const foreign = isForeign(deps.fills.find(digest), repository)
@@ -209,7 +216,7 @@ async function fill(
     const source = joined ? 'joined' : 'miss'
     if (running.isQueued && declaredBytes !== undefined && !isHeadOut) {
       const head = { digest, sizeBytes: declaredBytes, source } as const
-      return inTurn(deps, repository, { head, wanted: { ...wanted, mayJoin } })
+      return inTurn(deps, repository, { head, wanted: { ...wanted, mayJoin, lookedAt } })
     }
     const answer = await follower(deps, repository, { running, source, isHeadOut })
     if (answer !== undefined) return answer

@@ -329,6 +329,35 @@ t.test('prefetch: what a push lists is not asked for in the name of its reposito
   t.same(scene.asked, [])
 })
 
+t.test('prefetch: what came while the disk was looked at is not fetched again', async t => {
+  const image = makeImage({ seed: 'late', layers: [100] })
+  const [layer] = image.layers
+  if (layer === undefined) throw new Error('the image has no layer')
+  const answered = Promise.withResolvers<void>()
+  const { registry, manifest, asked } = createScene({
+    images: [image],
+    store: store => {
+      const find = store.find.bind(store)
+      let looks = 0
+      return Object.assign(store, {
+        find: async (digest: Digest) => {
+          const found = await find(digest)
+          if (digest === layer.digest && looks++ === 0) await answered.promise
+          return found
+        },
+      })
+    },
+  })
+  await manifest(image)
+  await settle()
+  await readAll(await registry.pullBlob(repositoryOf('library/other'), layer.digest))
+  await settle()
+  answered.resolve()
+  await settle()
+  t.same(new Set(asked), new Set([layer.digest, image.config.digest]))
+  t.equal(asked.length, 2, 'each once')
+})
+
 t.test('prefetch: what the upstream refuses ends it, and its client is told', async t => {
   const image = makeImage({ seed: 'refused', layers: [MiB, MiB] })
   let asked = 0

@@ -11,6 +11,10 @@ const digest = digestOf(bytes)
 const owner = repositoryOf('team/owner')
 const stranger = repositoryOf('team/stranger')
 
+async function turns(): Promise<void> {
+  for (let n = 0; n < 20; n += 1) await new Promise(setImmediate)
+}
+
 t.test(
   'R84: whoever asks at the same moment through another repository must have a right of its own',
   async t => {
@@ -53,6 +57,43 @@ t.test('R84: the refusal that one repository got is not the answer of another', 
     refused.resolve()
     await t.rejects(second, failure)
     t.same(await readAll(await first), bytes, failure)
+  }
+})
+
+t.test('R82: a fill that begins and ends while the disk is looked at is not repeated', async t => {
+  for (const slow of [1, 2]) {
+    let looks = 0
+    let gets = 0
+    const answered = Promise.withResolvers<void>()
+    const { registry, catalog } = createEngine({
+      upstream: {
+        getBlob: async () => {
+          gets += 1
+          return blobAnswer([bytes])
+        },
+      },
+      store: store => {
+        const openRead = store.openRead.bind(store)
+        return Object.assign(store, {
+          openRead: async (wanted: typeof digest) => {
+            looks += 1
+            const isSlow = looks === slow
+            const opened = await openRead(wanted)
+            if (isSlow) await answered.promise
+            return opened
+          },
+        })
+      },
+    })
+    await catalog.recordMember(owner, digest, 1)
+    const first = registry.pullBlob(owner, digest)
+    await turns()
+    const second = registry.pullBlob(owner, digest).then(readAll)
+    await turns()
+    answered.resolve()
+    t.same(await readAll(await first), bytes)
+    t.same(await second, bytes)
+    t.equal(gets, 1, `the answer to look ${slow} is late`)
   }
 })
 
