@@ -69,7 +69,11 @@ export class Fills {
     if (this.#stopped !== undefined || this.find(task.digest) !== undefined) return undefined
     const fill = new Fill(this.#deps, task)
     const { slots } = this.#shareOf(task.namespace)
-    fill.unasked = unaskedIn(slots, repositoryKey(task.repository), reason => fill.stop(reason))
+    fill.unasked = unaskedIn(slots, {
+      group: repositoryKey(task.repository),
+      sizeBytes: task.declaredBytes ?? Number.POSITIVE_INFINITY,
+      stop: reason => fill.stop(reason),
+    })
     if (fill.unasked === undefined) return undefined
     this.#begin(fill)
     return fill

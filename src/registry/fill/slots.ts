@@ -87,11 +87,12 @@ export class Slots {
 
   /**
    * A place that nobody needs now; undefined when there is none. `giveBack` is called at most once, when somebody waits for it: the
-   * work MUST then end soon, and give the place back by `give` as ever.
+   * work MUST then end soon, and give the place back by `give` as ever. Without it the place is not called back.
    */
-  borrow(giveBack: () => void, group?: string): Loan | undefined {
+  borrow(giveBack: (() => void) | undefined, group?: string): Loan | undefined {
     if (this.areTaken) return undefined
     this.#taken += 1
+    if (giveBack === undefined) return { keep: () => {} }
     const loan = { giveBack, group }
     this.#loans.add(loan)
     return { keep: () => void this.#loans.delete(loan) }

@@ -64,8 +64,8 @@ export class PrefetchFills {
       if (this.#used.has(fill) || fill.unasked === undefined) continue
       if (this.#deps.table.wants(image.repository, digest)) continue
       const isRunning = fill.progress.state === 'running'
-      if (isRunning) fill.unasked.giveUp(new Error('nobody has asked for it'))
-      this.#note(image, isRunning ? 'cancelled' : 'unused', fill)
+      const isCut = isRunning && fill.unasked.giveUp(new Error('nobody has asked for it'))
+      this.#note(image, isCut ? 'cancelled' : 'unused', fill)
     }
   }
 

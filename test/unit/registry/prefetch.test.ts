@@ -179,8 +179,11 @@ t.test('prefetch: what nobody comes for is stopped, and not begun again by a man
   t.same(scene.cut, [])
   await scene.clock.advance(200)
   await settle()
-  t.same(new Set(scene.cut), new Set(digestsOf(image)))
-  t.equal(scene.steps('cancelled').length, 3)
+  const [config, ...layers] = digestsOf(image)
+  t.same(new Set(scene.cut), new Set(layers), 'all but the config, which costs next to nothing')
+  t.equal(scene.steps('cancelled').length, 2)
+  t.match(scene.steps('unused'), [{ digest: config }])
+  await scene.release()
 
   for (const from of [client, '192.0.2.8']) await scene.manifest(image, from)
   await scene.manifest(next)
@@ -232,6 +235,21 @@ t.test('prefetch: a client that waits for a place is given one of those', async 
   t.equal((await readAll(await coming)).length, MiB)
   const fetched = scene.asked.filter(digest => digest !== wanted)
   t.same(new Set(fetched), new Set(digestsOf(image)), 'and comes again when there are places')
+})
+
+t.test('prefetch: what is short keeps its place to the end', async t => {
+  const image = makeImage({ seed: 'short', layers: [64 * 1024, 64 * 1024] })
+  const other = patternBlob('of another repository', MiB)
+  const scene = createScene({ images: [image], others: [other], atOnce: false, fillsAtOnce: 3 })
+  await scene.manifest(image)
+  await settle()
+  t.equal(scene.asked.length, 3, 'all places are taken')
+  const coming = scene.registry.pullBlob(repositoryOf('library/other'), other.digest)
+  await settle()
+  t.same(scene.cut, [])
+  for (let n = 0; n < 2; n += 1) await scene.release()
+  t.equal((await readAll(await coming)).length, MiB)
+  t.equal(scene.asked.length, 4, 'each is asked for once')
 })
 
 t.test('prefetch: whoever waits for one of the same image cuts none of it', async t => {
@@ -293,20 +311,23 @@ t.test('prefetch: an index brings the child that its client asked for before', a
 
 t.test('prefetch: who reads all children of an index is given what it pulls', async t => {
   const platforms = ['amd64', 'arm64', 's390x'].map(architecture => ({ architecture, os: 'linux' }))
-  const children = platforms.map(platform => makeImage({ seed: 'all', layers: [MiB], platform }))
+  const children = platforms.map((platform, at) =>
+    makeImage({ seed: 'all', layers: [MiB, MiB + at], platform }),
+  )
   const index = makeIndex(children)
   const scene = createScene({ images: [index], atOnce: false })
   await scene.manifest(index)
   await Promise.all(children.map(child => scene.manifest(child)))
   await settle()
-  t.ok(scene.asked.length <= 2, 'not all of them')
+  t.ok(scene.asked.length <= 3, 'not all of them')
   const wanted = children[1]
   if (wanted === undefined) throw new Error('three children')
   const coming = scene.registry.pullBlob(app, wanted.config.digest)
   await settle()
-  const running = scene.asked.filter(digest => !scene.cut.includes(digest))
-  t.same(new Set(running), new Set(digestsOf(wanted)), 'its siblings are stopped')
-  t.equal(running.length, 2, 'but not the layer that they share')
+  t.same(scene.cut, [children[0]?.layers[1]?.digest], 'what is only of its sibling is stopped')
+  const asked = new Set(scene.asked)
+  for (const digest of digestsOf(wanted)) t.ok(asked.has(digest), 'what it pulls is fetched')
+  t.equal(asked.size, scene.asked.length, 'each once, also the layer that they share')
   await scene.release()
   await readAll(await coming)
 })
