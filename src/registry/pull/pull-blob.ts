@@ -10,33 +10,23 @@ import { bestEffort } from '../best-effort.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Fills } from '../fill/fills.ts'
 import type { Flights } from '../flights.ts'
-import { follow, readWhole, sendableUntil } from '../fill/follow.ts'
-import { noteMissed } from '../rebuild/lost-content.ts'
+import { follow, sendableUntil } from '../fill/follow.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { blobKey, type NegativeCache } from '../negative-cache.ts'
-import type { BlobStore, ReadHandle, StoredBlob } from '../ports/blob-store.ts'
-import type { Catalog } from '../ports/catalog.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { NoteEvent } from '../ports/events.ts'
 import type { UpstreamBlobHead } from '../ports/upstream.ts'
+import { blobFile, type OpenBlobDeps, openBlob } from './open-blob.ts'
 import type { Prefetch } from './prefetch.ts'
 import { whileReading } from './prefetch-asked.ts'
-import type { Readers } from '../fill/readers.ts'
 import type { SharedHandle } from '../fill/shared-handle.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { telling, tellingEach } from '../upstream-failure.ts'
 
-export interface PullBlobDeps {
-  readonly store: BlobStore
-  readonly catalog: Catalog
-  readonly clock: Clock
+export interface PullBlobDeps extends OpenBlobDeps {
   readonly namespaces: Namespaces
   readonly negative: NegativeCache
   readonly fills: Fills
   /** The upstreams' HEADs that run now, by repository and digest. */
   readonly heads: Flights<UpstreamBlobHead>
-  readonly readers: Readers
-  readonly note: NoteEvent
   readonly policies: RepositoryPolicies
   readonly prefetch: Prefetch
 }
@@ -63,7 +53,7 @@ async function pull(
     const isComing = running !== undefined && !isForeign(running, repository)
     const member = isComing || (await deps.catalog.isMember(repository, digest))
     if (member && !isComing) {
-      const here = await openHere(deps, repository, {
+      const here = await openBlob(deps, repository, {
         digest,
         source: namespace === undefined ? 'local' : 'hit',
       })
@@ -92,49 +82,6 @@ export function requireUpstream(
   if (namespace !== undefined && !namespace.policy.offline) return namespace
   const why = namespace === undefined ? 'is kept at this edge alone' : 'is configured offline'
   throw new RegistryError('BLOB_UNKNOWN', `the blob is not here and ${repository.registry} ${why}`)
-}
-
-async function openHere(
-  deps: PullBlobDeps,
-  repository: Repository,
-  { digest, source }: { digest: Digest; source: Source },
-): Promise<BlobAnswer | undefined> {
-  const opened = await deps.store.openRead(digest)
-  if (opened === undefined) {
-    await noteMissed(deps, digest)
-    return undefined
-  }
-  const { blob, handle } = opened
-  try {
-    await noteUse(deps, repository, blob)
-  } catch (error) {
-    await handle.close()
-    throw error
-  }
-  return {
-    digest,
-    sizeBytes: blob.sizeBytes,
-    source,
-    file: blobFile(handle, async (_position, last) => last + 1),
-    read: (range, _signal, from) => readWhole(handle, range, { readers: deps.readers, from }),
-    giveBack: chunk => deps.readers.giveBack(chunk),
-    close: () => handle.close(),
-  }
-}
-
-/** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted. */
-export async function noteUse(
-  deps: PullBlobDeps,
-  repository: Repository,
-  blob: StoredBlob,
-): Promise<void> {
-  const { catalog, clock } = deps
-  const atMs = clock.nowMs()
-  if ((await catalog.findContent(blob.digest)) === undefined) {
-    const record = { repository, ...blob, contentClass: 'cached', atMs } as const
-    await bestEffort(deps.note, () => catalog.recordBlob(record))
-  }
-  catalog.noteUse(blob.digest, atMs)
 }
 
 /** Do the bytes exist here, whole or on their way, through some other repository? */
@@ -192,7 +139,7 @@ async function fill(
     ) {
       lookedAt = deps.fills.moment
       const isOurs = mayJoin || (await deps.catalog.isMember(repository, digest))
-      const here = isOurs ? await openHere(deps, repository, { digest, source: 'hit' }) : undefined
+      const here = isOurs ? await openBlob(deps, repository, { digest, source: 'hit' }) : undefined
       if (here !== undefined) return here
       continue
     }
@@ -279,16 +226,6 @@ function following(
     giveBack: chunk => readers.giveBack(chunk),
     close: async () => handle?.release(),
   }
-}
-
-/** Undefined where the bytes are in no file. */
-function blobFile(
-  handle: Pick<ReadHandle, 'descriptor' | 'read'>,
-  until: BlobFile['until'],
-): BlobFile | undefined {
-  const { descriptor } = handle
-  if (descriptor === undefined) return undefined
-  return { descriptor, until, read: (buffer, position) => handle.read(buffer, position) }
 }
 
 /** One question about a blob; a 404 is remembered for a moment. */

@@ -1,9 +1,10 @@
-// A small blob that is here, whole and hashed, for a memory of answers. pull-blob.ts is for everything else.
+// A small blob that is here, whole and hashed, for a memory of answers. open-blob.ts is for everything else.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobRead } from '../answers.ts'
 import { alwaysFrom } from './freshness.ts'
-import { noteUse, type PullBlobDeps } from './pull-blob.ts'
+import { noteUse } from './open-blob.ts'
+import type { PullBlobDeps } from './pull-blob.ts'
 
 /** As Registry.readWholeBlob. @throws StoreError */
 export async function readWholeBlob(

@@ -1,0 +1,74 @@
+// A blob that lies here whole, opened for one client; and what is written down about its use.
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository } from '../../oci/reference.ts'
+import type { BlobAnswer, BlobFile, Source } from '../answers.ts'
+import { bestEffort } from '../best-effort.ts'
+import { readWhole } from '../fill/follow.ts'
+import type { Readers } from '../fill/readers.ts'
+import type { BlobStore, ReadHandle, StoredBlob } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { noteMissed } from '../rebuild/lost-content.ts'
+
+export interface OpenBlobDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly readers: Readers
+  readonly note: NoteEvent
+}
+
+/** Undefined when the disk has it not. @throws StoreError */
+export async function openBlob(
+  deps: OpenBlobDeps,
+  repository: Repository,
+  { digest, source }: { digest: Digest; source: Source },
+): Promise<BlobAnswer | undefined> {
+  const opened = await deps.store.openRead(digest)
+  if (opened === undefined) {
+    await noteMissed(deps, digest)
+    return undefined
+  }
+  const { blob, handle } = opened
+  try {
+    await noteUse(deps, repository, blob)
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+  return {
+    digest,
+    sizeBytes: blob.sizeBytes,
+    source,
+    file: blobFile(handle, async (_position, last) => last + 1),
+    read: (range, _signal, from) => readWhole(handle, range, { readers: deps.readers, from }),
+    giveBack: chunk => deps.readers.giveBack(chunk),
+    close: () => handle.close(),
+  }
+}
+
+/** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted. */
+export async function noteUse(
+  deps: OpenBlobDeps,
+  repository: Repository,
+  blob: StoredBlob,
+): Promise<void> {
+  const { catalog, clock } = deps
+  const atMs = clock.nowMs()
+  if ((await catalog.findContent(blob.digest)) === undefined) {
+    const record = { repository, ...blob, contentClass: 'cached', atMs } as const
+    await bestEffort(deps.note, () => catalog.recordBlob(record))
+  }
+  catalog.noteUse(blob.digest, atMs)
+}
+
+/** Undefined where the bytes are in no file. */
+export function blobFile(
+  handle: Pick<ReadHandle, 'descriptor' | 'read'>,
+  until: BlobFile['until'],
+): BlobFile | undefined {
+  const { descriptor } = handle
+  if (descriptor === undefined) return undefined
+  return { descriptor, until, read: (buffer, position) => handle.read(buffer, position) }
+}
