@@ -116,7 +116,7 @@ const CONNECTION_KEYS = {
     reload: true,
   }),
   fills: value(COUNT, {
-    description: 'Blobs downloaded at once; the rest wait.',
+    description: 'Blobs downloaded at once, never more than `connections`; the rest wait.',
     default: '8',
     atLeast: 1,
     atMost: MOST_FILLS,

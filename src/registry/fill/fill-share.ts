@@ -20,7 +20,8 @@ export interface FillShare {
 export function createFillShare(namespace: Namespace, clock: Clock): FillShare {
   const { connections, fillsAtOnce } = namespace
   return {
-    slots: new Slots(fillsAtOnce, clock),
+    // One that has a place has a line: what waits for a place is told, and called back for.
+    slots: new Slots(Math.min(fillsAtOnce, connections), clock),
     lines: new Lines(connections),
     width: new Width(clock, Math.max(1, connections - Math.ceil(connections * SPARE_SHARE))),
   }

@@ -79,6 +79,11 @@ export class Fills {
     return fill
   }
 
+  /** Could one be started for this upstream that nobody has asked for? */
+  hasPlace(namespace: Namespace): boolean {
+    return !this.#shareOf(namespace).slots.areTaken
+  }
+
   /** `listener` is told after each fill that its place is free. The last one given counts. */
   whenEnded(listener: (namespace: Namespace) => void): void {
     this.#whenEnded = listener

@@ -92,6 +92,8 @@ export class PrefetchFills {
 
   async #beginImage(image: ImagePrefetch): Promise<void> {
     const { fills } = this.#deps
+    // The end of a fill begins this anew; until then a look at the disk would be in the way of who reads from it.
+    if (!fills.hasPlace(image.namespace)) return
     const lookedAt = fills.moment
     await this.#look(image)
     for (let edge = image.pending[0]; edge !== undefined; edge = image.pending[0]) {
@@ -129,12 +131,15 @@ export class PrefetchFills {
     const { catalog, store, space } = this.#deps
     const isMissing = async ({ child }: Edge) =>
       (await catalog.isMember(image.repository, child)) && (await store.find(child)) === undefined
+    const looked = image.pending
     const [missing, spareBytes] = await Promise.all([
-      filterFew(image.pending, LOOKED_AT_ONCE, isMissing),
+      filterFew(looked, LOOKED_AT_ONCE, isMissing),
       space.spareBytes(),
     ])
     let leftBytes = spareBytes
     for (const edge of image.pending) {
+      // Put back meanwhile: nobody has looked for it.
+      if (!looked.includes(edge)) continue
       // What is asked for meanwhile is not pending any more.
       if (missing.includes(edge) && edge.sizeBytes <= leftBytes) leftBytes -= edge.sizeBytes
       else image.drop(edge.child)

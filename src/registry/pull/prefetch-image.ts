@@ -8,6 +8,8 @@ import type { Edge, ManifestFact } from '../ports/catalog.ts'
 
 /** Of one image: more layers than any builder makes, and few enough for the memory. */
 const BLOBS_MAX = 256
+/** More than this do not come for one image in the time of a pull; who is not remembered only counts as nobody's sibling. */
+const CLIENTS_MAX = 1_000
 /** Configs and layers up to this come first: they are there before a large one has shown its speed. */
 const SMALL_BYTES = 1024 * 1024
 
@@ -25,7 +27,7 @@ export class ImagePrefetch {
   readonly digest: Digest
   readonly index: Digest | undefined
   readonly blobs: readonly Edge[]
-  /** Who was given the manifest. */
+  /** Who was given the manifest; the first of them. */
   readonly clients = new Set<string>()
   /** Begun before anybody asked for them. */
   readonly begun = new Map<Digest, Fill>()
@@ -51,6 +53,10 @@ export class ImagePrefetch {
 
   get key(): string {
     return imageKey(this.repository, this.digest)
+  }
+
+  givenTo(client: string): void {
+    if (this.clients.size < CLIENTS_MAX) this.clients.add(client)
   }
 
   start(): void {

@@ -163,7 +163,7 @@ export class Prefetch {
   /** Nothing is to be done for one more client of this image. */
   #isKnown(key: string, client: string): boolean {
     const known = this.#table.find(key)
-    known?.clients.add(client)
+    known?.givenTo(client)
     return known !== undefined || this.#whole.has(key)
   }
 
@@ -172,7 +172,7 @@ export class Prefetch {
     const child = this.#choices.childOf(repository, manifest.digest)
     const served = { repository, namespace, manifest, index: child?.index }
     const image = new ImagePrefetch(served, this.#clock.monotonicMs())
-    image.clients.add(client)
+    image.givenTo(client)
     // Whoever reads several children of an index, or what is beside its images, does not mean to pull them all.
     const isOneOfMany =
       child !== undefined &&

@@ -66,7 +66,8 @@ async function pull(
       return fill(deps, repository, {
         digest,
         namespace: upstream,
-        mayJoin: member || confirmed,
+        // That it is coming says nothing about the repository once it has ended: the upstream may have refused.
+        mayJoin: (member && !isComing) || confirmed,
         lookedAt: isComing || confirmed ? undefined : lookedAt,
         isHeadOut: false,
       })

@@ -350,6 +350,35 @@ t.test('prefetch: what a push lists is not asked for in the name of its reposito
   t.same(scene.asked, [])
 })
 
+t.test('prefetch: the disk is not looked at while there is no place', async t => {
+  const image = makeImage({ seed: 'full', layers: [MiB, MiB, MiB, MiB] })
+  let looks = 0
+  const { registry, manifest } = createScene({
+    images: [image],
+    atOnce: false,
+    fillsAtOnce: 2,
+    store: store => {
+      const find = store.find.bind(store)
+      return Object.assign(store, {
+        find: async (digest: Digest) => {
+          looks += 1
+          return find(digest)
+        },
+      })
+    },
+  })
+  await manifest(image)
+  await settle()
+  t.ok(looks > 0, 'it was, when there were places')
+  looks = 0
+  for (const { digest } of image.layers) {
+    const coming = registry.pullBlob(app, digest)
+    coming.catch(() => {})
+    await settle()
+  }
+  t.equal(looks, 0)
+})
+
 t.test('prefetch: what came while the disk was looked at is not fetched again', async t => {
   const image = makeImage({ seed: 'late', layers: [100] })
   const [layer] = image.layers

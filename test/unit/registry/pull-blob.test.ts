@@ -60,6 +60,50 @@ t.test('R84: the refusal that one repository got is not the answer of another', 
   }
 })
 
+t.test(
+  'R84: what was coming for a repository is no right to what others fetched after it',
+  async t => {
+    const refused = Promise.withResolvers<void>()
+    const known = Promise.withResolvers<void>()
+    let isSlow = false
+    const { registry } = createEngine({
+      upstream: {
+        headBlob: async () => {
+          throw new UpstreamError('not-found', 'not in this repository')
+        },
+        getBlob: async name => {
+          if (name === owner.name) return blobAnswer([bytes])
+          await refused.promise
+          throw new UpstreamError('denied', 'not for you')
+        },
+      },
+      catalog: catalog => {
+        const sizeOf = catalog.sizeOf.bind(catalog)
+        return Object.assign(catalog, {
+          sizeOf: async (...asked: Parameters<typeof sizeOf>) => {
+            if (isSlow) await known.promise
+            return sizeOf(...asked)
+          },
+        })
+      },
+    })
+    const first = registry.pullBlob(stranger, digest)
+    first.catch(() => {})
+    await turns()
+    isSlow = true
+    const second = registry.pullBlob(stranger, digest)
+    second.catch(() => {})
+    await turns()
+    isSlow = false
+    refused.resolve()
+    await t.rejects(first, { code: 'DENIED' })
+    await turns()
+    t.same(await readAll(await registry.pullBlob(owner, digest)), bytes)
+    known.resolve()
+    await t.rejects(second, { code: 'DENIED' }, 'it is asked for itself')
+  },
+)
+
 t.test('R82: a fill that begins and ends while the disk is looked at is not repeated', async t => {
   for (const slow of [1, 2]) {
     let looks = 0

@@ -97,6 +97,21 @@ t.test(
   },
 )
 
+t.test(
+  'where fewer connections are allowed than fills, a blob waits for one as for a place',
+  async t => {
+    const { registry, asked, release } = await engineOf([app], { fillsAtOnce: 8, connections: 1 })
+    const running = registry.pullBlob(app, first.digest)
+    await turn()
+    const waiting = await registry.pullBlob(app, second.digest)
+    t.equal(waiting.sizeBytes, second.bytes.length, 'its head is out')
+    t.same(asked, [first.digest])
+    release()
+    t.same(await readAll(await running), first.bytes)
+    t.same(await readAll(waiting), second.bytes)
+  },
+)
+
 t.test('a refusal that comes with the turn breaks the answer whose head is out', async t => {
   for (const failure of ['not-found', 'denied', 'unavailable', 'invalid'] as const) {
     const { registry, events, release } = await engineOf([app], {
