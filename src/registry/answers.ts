@@ -78,7 +78,8 @@ export interface BlobAnswer extends BlobHead {
   /**
    * The bytes of `range`, which must lie inside the blob, from `from` on (default: its beginning) if the client has those before it
    * already. A chunk's memory is lent for as long as the chunk itself is held: a part of it (`subarray`) MUST NOT outlive it. Follows a
-   * running fill and withholds the blob's last bytes until its digest was right; throws when the fill failed, and then MUST NOT be ended normally towards the client (R85, R231).
+   * running fill and withholds the blob's last bytes until its digest was right; throws when the fill failed, and then MUST NOT be
+   * ended normally towards the client (R85, R231).
    */
   read(range: ByteRange, signal: AbortSignal, from?: number): AsyncIterable<Uint8Array>
   /**

@@ -30,6 +30,9 @@ t.test('with an expired certificate the edge starts, warns, and shows when it ex
   await writeFile(tls.key, key, { mode: 0o600 })
   const edge = await startEdge({ directory, config: { http: { tls } } })
   t.teardown(() => edge.stop())
+  // One stream is read after the other.
+  const isThere = () => edge.output.some(line => line.includes('expired on 2021-01-01'))
+  while (!isThere()) await new Promise(setImmediate)
   const warnings = edge.output.filter(line => line.includes('expired on 2021-01-01'))
   t.equal(warnings.length, 1)
   t.match(warnings[0], /warning: http\.tls\.certificate: .* renew it, and restart/)

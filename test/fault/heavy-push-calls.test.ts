@@ -157,7 +157,10 @@ for (const repository of REPOSITORIES) {
         if (!again.whole) {
           // A database that failed to sync is not used any more by the process that saw it.
           restarts += 1
+          const from = edge.logs.length
           await edge.restart()
+          // It writes beside the content, too.
+          await edge.untilLogged(({ msg }) => msg === COMPARED, from)
           gone.push(...(await missing(edge.url, acknowledged)))
           again = await push(edge.url, repository, image)
         }

@@ -66,8 +66,12 @@ t.test(`R85: ${FAULTS} lies: 0 kept wrong, 0 complete wrong answers`, async t =>
   // Whoever comes while a download is failing shares its failure; the next one is to be served.
   const recovered = async ({ about, target: { digest } }: Lie) => {
     if (about === 'manifest') return
+    const count = (msg: RegExp) =>
+      edge.logs.filter(line => line['digest'] === digest && msg.test(line.msg ?? '')).length
+    // What was fetched ahead may have failed before the client's own.
+    await edge.untilLogged(line => line.msg === 'request completed' && line['reference'] === digest)
     await edge.untilLogged(
-      line => /^fill (?:failed|ended)$/.test(line.msg ?? '') && line['digest'] === digest,
+      () => count(/^fill started$/) === count(/^fill (?:failed|ended|abandoned)$/),
     )
   }
   const told = await tellAll(drawLies(FAULTS), stubs, ({ stub, registry }, lie) =>

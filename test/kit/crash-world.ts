@@ -21,7 +21,7 @@ export const REGISTRY = 'registry.test'
  */
 const LEAP_MS = 6 * 60_000
 /** Of the machine's clock: when nothing has passed the line for so long, everything waits for its time. */
-const QUIET_MS = 1_000
+const QUIET_MS = 3_000
 /** What is under way when the clock leaps runs out of time, and waits for the next leap; after some failures the upstream is spared. */
 const LEAPS_MAX = 20
 

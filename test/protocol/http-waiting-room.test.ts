@@ -59,7 +59,7 @@ async function untilCounted({ metrics }: Pick<TestApp, 'metrics'>, line: string)
 
 /** Resolves when the kernel has taken all that it takes for a client that does not read. */
 async function untilFull(connection: Socket): Promise<void> {
-  const TURNS = 200
+  const TURNS = 2_000
   for (let still = 0, seenBytes = -1; still < TURNS; ) {
     await new Promise(resolve => setImmediate(resolve))
     const { bytesWritten } = connection

@@ -324,8 +324,10 @@ t.test(
     const { edge, stub, fetch } = await pairWith(t)
     const barrier = createBarrier(2 * MiB)
     stub.fault({ kind: 'blob' }, { barrier }, { times: 1 })
-    const cut = fetch().catch(() => undefined)
-    await barrier.reached
+    const begun = Promise.withResolvers<void>()
+    const cut = fetch({}, { onBytes: () => begun.resolve() }).catch(() => undefined)
+    // A client gets what is on disk.
+    await Promise.all([barrier.reached, begun.promise])
     const stopping = edge.settle(edge.stop())
     await stopping
     await cut

@@ -110,8 +110,8 @@ t.test('the files that it was sending from are closed', async t => {
   const open = await openFiles(blob.digest)
   t.ok(open >= sockets.length, 'a file each, and where sendfile is there a copy of its descriptor')
   const line = await kill()
-  const left = await openFiles(blob.digest)
-  t.ok(left < open, `${open} were open, and ${left} are`)
+  // They are closed by the thread pool, beside the look at them.
+  while ((await openFiles(blob.digest)) >= open) await edge.get('/v2/')
   for (const socket of sockets) socket.destroy()
   while ((await openFiles(blob.digest)) > 0) await edge.get('/v2/')
   await untilRestarted(line)

@@ -51,7 +51,7 @@ t.test('what gives its place away while the disk is looked at comes again', asyn
     },
   }
   const deps = {
-    store: { find: async () => void (await disk) },
+    store: { find: async () => disk },
     catalog: { isMember: async () => true },
     note: () => {},
     fills,
