@@ -26,6 +26,8 @@ export interface Passed {
 export interface Hold {
   /** Resolves when the bytes before the barrier were handed on and no more are coming. */
   readonly reached: Promise<void>
+  /** Resolves when the edge has given up the request that is held. */
+  readonly gone: Promise<void>
   release(): void
 }
 
@@ -48,6 +50,7 @@ interface Barrier extends Hold {
   readonly afterBytes: number
   readonly released: Promise<void>
   arrive(): void
+  leave(): void
 }
 
 /** Starts a gate in front of `upstreamUrl` on a port of the kernel's choice. */
@@ -114,10 +117,13 @@ export async function openGate(upstreamUrl: () => string): Promise<Gate> {
     },
     hold(digest, afterBytes) {
       const reached = Promise.withResolvers<void>()
+      const gone = Promise.withResolvers<void>()
       const released = Promise.withResolvers<void>()
       const barrier: Barrier = {
         afterBytes,
         reached: reached.promise,
+        gone: gone.promise,
+        leave: gone.resolve,
         released: released.promise,
         arrive: reached.resolve,
         release() {
@@ -163,6 +169,7 @@ async function passBody(
     }
     if (beforeBarrier > 0) await write(response, chunk.subarray(0, beforeBarrier), note)
     barrier.arrive()
+    response.once('close', barrier.leave)
     await barrier.released
     await write(response, chunk.subarray(Math.max(beforeBarrier, 0)), note)
   }

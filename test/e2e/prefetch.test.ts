@@ -90,8 +90,11 @@ t.test('prefetch: a look at a manifest costs what came until patience ended', as
   const large = image.layers.filter(({ sizeBytes }) => sizeBytes > HELD_AT_BYTES)
   const holds = large.map(({ digest }) => gate.hold(digest, HELD_AT_BYTES))
   await staged.look('ahead')
-  await Promise.all(holds.map(({ reached }) => reached))
+  const reached = Promise.all(holds.map(hold => hold.reached))
+  await within(CANCELLED_WITHIN_MS, 'the blobs to come so far', reached)
   await untilCancelled(edge.adminUrl, large.length)
+  // The gate hears of it later than the edge counts it.
+  await Promise.all(holds.map(({ gone }) => gone))
   for (const hold of holds) hold.release()
   for (const { digest } of large) {
     t.equal(blobBytes(gate.passed(), digest), HELD_AT_BYTES, 'nothing more comes of it')
