@@ -170,6 +170,8 @@ export class Fill {
       const sizeBytes = await download.run(file)
       file.verify(sizeBytes)
     } catch (error) {
+      // No effect once it runs; before that it may have asked already, by a line that nobody else gives back.
+      download.drop()
       // A part that cannot be set aside costs its being resumed.
       await setAside(file, error).catch((failed: unknown) => noteStorage(this.#deps.note, failed))
       throw error
