@@ -5,12 +5,13 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
+import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
 import { deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import type { Namespace } from '../namespaces.ts'
-import { type BlobStore, type FillFile, type Space, StoreError } from '../ports/blob-store.ts'
+import { type BlobStore, type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
@@ -20,9 +21,6 @@ import type { FillShare } from './fill-share.ts'
 import { QueueError } from './slots.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Unasked } from './unasked.ts'
-
-/** What the disk had free so lately counts: in this time less is written than the reserve has. */
-const SPACE_SEEN_MS = 100
 
 export interface FillDeps {
   readonly store: BlobStore
@@ -49,12 +47,11 @@ export class Fill {
   readonly #stop = new AbortController()
   readonly #sized = Promise.withResolvers<number>()
   readonly #over = Promise.withResolvers<void>()
+  readonly #room: FillRoom
   #file: FillFile | undefined
   #handle: SharedHandle | undefined
   #startedAtMs: number
   #resumedBytes = 0
-  #space: Promise<Space | undefined> | undefined
-  #reserved: { giveBack(): void } | undefined
   #hasDeadline = false
   #hasStarted = false
   #isQueued = false
@@ -62,6 +59,7 @@ export class Fill {
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
     this.task = task
+    this.#room = new FillRoom(deps.space, deps.clock, () => this.#file)
     this.#startedAtMs = deps.clock.monotonicMs()
     // Nobody may be waiting when it fails; run() reports the failure itself.
     this.#sized.promise.catch(() => {})
@@ -134,7 +132,7 @@ export class Fill {
       this.progress.end('failed', failure)
       this.#sized.reject(failure)
     }
-    this.#reserved?.giveBack()
+    this.#room.giveBack()
     await this.#handle?.release().catch((error: unknown) => noteStorage(this.#deps.note, error))
     // Lets go of the deadline's timer; there is nothing left to stop.
     this.#stop.abort(new Error('the fill has ended'))
@@ -146,12 +144,12 @@ export class Fill {
   async #fill(share: FillShare): Promise<FillFile> {
     // Whoever stops may give the directory to another process.
     this.#stop.signal.throwIfAborted()
-    const { store, space } = this.#deps
+    const { store } = this.#deps
     const { digest } = this.task
     const download = this.#download(share)
     // A new file can be made while the upstream thinks.
     if (!store.mayResume(digest)) {
-      this.#space = space.look().catch(() => undefined)
+      this.#room.look()
       download.begin()
     }
     let file: FillFile
@@ -191,7 +189,7 @@ export class Fill {
       handle: () => this.#handle,
       signal: this.#stop.signal,
       sized: this.#sized.resolve,
-      reserve: sizeBytes => this.#reserve(sizeBytes),
+      reserve: sizeBytes => this.#room.reserve(sizeBytes),
       answered: totalBytes => this.#startDeadline(totalBytes),
     })
   }
@@ -208,28 +206,6 @@ export class Fill {
       noteStorage(this.#deps.note, error)
       return 'uncached'
     }
-  }
-
-  /** Room for the whole blob, once; while its length is not known, for what comes next. @throws StoreError full */
-  async #reserve(sizeBytes: number | undefined): Promise<void> {
-    const { space } = this.#deps
-    if (this.#reserved !== undefined) return sizeBytes === undefined ? space.check() : undefined
-    const onDisk = () => ({
-      here: this.#file?.contiguousBytes ?? 0,
-      ahead: this.#file?.aheadBytes ?? 0,
-    })
-    const claim = {
-      missingBytes: () => Math.max(0, (sizeBytes ?? 0) - onDisk().here - onDisk().ahead),
-      wholeBytes: () => Math.max(sizeBytes ?? 0, onDisk().here),
-    }
-    this.#reserved = await space.promise(claim, await this.#spaceSeen())
-  }
-
-  /** What was looked for while the upstream was asked, so that its answer does not wait for the disk; undefined when that is too old. */
-  async #spaceSeen(): Promise<Space | undefined> {
-    const { clock } = this.#deps
-    if (clock.monotonicMs() - this.#startedAtMs > SPACE_SEEN_MS) return undefined
-    return await this.#space
   }
 
   /** Ends the download when it takes far longer than its size explains. No effect after the first call. */
