@@ -21,6 +21,7 @@ export class FillRoom {
   readonly #onDisk: () => OnDisk | undefined
   #seen: { readonly space: Promise<Space | undefined>; readonly atMs: number } | undefined
   #promised: { giveBack(): void } | undefined
+  #isOver = false
 
   constructor(space: SpaceLedger, clock: Clock, onDisk: () => OnDisk | undefined) {
     this.#space = space
@@ -48,11 +49,15 @@ export class FillRoom {
       },
       wholeBytes: () => Math.max(sizeBytes ?? 0, onDisk().contiguousBytes),
     }
-    this.#promised = await this.#space.promise(claim, await this.#lately())
+    const promised = await this.#space.promise(claim, await this.#lately())
+    // A fill can fail while the disk is still being looked at.
+    if (this.#isOver) promised.giveBack()
+    else this.#promised = promised
   }
 
   /** The fill is over: its blob is recorded, or not wanted any more. */
   giveBack(): void {
+    this.#isOver = true
     this.#promised?.giveBack()
   }
 

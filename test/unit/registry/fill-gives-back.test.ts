@@ -1,9 +1,14 @@
 // Goal: a fill that fails at its beginning gives back what it took for itself: its line to the upstream, its room on the disk.
 // Method: the engine over in-memory twins, with a store that fails in the moment that matters.
 import t from 'tap'
+import { createMemoryCatalog } from '../../../src/catalog/memory.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
-import { type BlobStore, StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { Fills } from '../../../src/registry/fill/fills.ts'
+import { type BlobStore, type Space, StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { SpaceLedger } from '../../../src/registry/space.ts'
+import { createMemoryStore } from '../../../src/store/memory.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
 
 const app = repositoryOf('library/app')
 const FIRST = Buffer.from('the first blob')
@@ -51,4 +56,33 @@ t.test('a fill whose file cannot be read gives its line back', async t => {
     const second = registry.pullBlob(app, digestOf(SECOND)).then(readAll)
     t.same(await Promise.race([second, manyTurns()]), SECOND, `the upstream answers ${answers} it`)
   }
+})
+
+t.test('a fill that fails before the disk was looked at gives its room back', async t => {
+  const clock = createManualClock()
+  const lookedAt = Promise.withResolvers<Space>()
+  let looks = 0
+  const store = Object.assign(createMemoryStore(), {
+    space: () => {
+      looks += 1
+      return lookedAt.promise
+    },
+    openFill: async () => {
+      throw new StoreError('io', 'too many open files')
+    },
+  })
+  const limit = { maxBytes: Number.POSITIVE_INFINITY }
+  const space = new SpaceLedger(store, limit, async () => 0)
+  const fills = new Fills({ store, catalog: createMemoryCatalog(), clock, note: () => {}, space })
+  const { fill } = fills.start({
+    repository: app,
+    digest: digestOf(FIRST),
+    namespace: createEngine().namespace,
+    declaredBytes: 200_000_000,
+  })
+  await fill.over
+  t.equal(looks, 1, 'the disk is asked by then')
+  lookedAt.resolve({ freeBytes: 1e9, totalBytes: 1e9 })
+  await manyTurns()
+  t.equal(await space.spareBytes(), 0.9e9)
 })
