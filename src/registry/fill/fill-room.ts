@@ -2,7 +2,7 @@
 // How much room there is, and who else was promised some, is the ledger's business (space.ts).
 import type { Space } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { SpaceLedger } from '../space.ts'
+import type { SpaceClaim, SpaceLedger } from '../space.ts'
 
 /** What the disk had free so lately counts: in this time less is written than the reserve has. */
 const SPACE_SEEN_MS = 100
@@ -21,6 +21,15 @@ export class FillRoom {
   readonly #onDisk: () => OnDisk | undefined
   #seen: { readonly space: Promise<Space | undefined>; readonly atMs: number } | undefined
   #promised: { giveBack(): void } | undefined
+  /** Only a later answer may tell it: what was promised before counts for all of it from then on. */
+  #sizeBytes: number | undefined
+  readonly #claim: SpaceClaim = {
+    missingBytes: () => {
+      const { contiguousBytes, aheadBytes } = this.#onDisk() ?? NOTHING
+      return Math.max(0, (this.#sizeBytes ?? 0) - contiguousBytes - aheadBytes)
+    },
+    wholeBytes: () => Math.max(this.#sizeBytes ?? 0, (this.#onDisk() ?? NOTHING).contiguousBytes),
+  }
   #isOver = false
 
   constructor(space: SpaceLedger, clock: Clock, onDisk: () => OnDisk | undefined) {
@@ -36,29 +45,25 @@ export class FillRoom {
     this.#seen = { space, atMs: this.#clock.monotonicMs() }
   }
 
-  /** Room for the whole blob, once; while its length is not known, for what comes next. MUST NOT overlap. @throws StoreError full */
+  /** Room for the whole blob, once its length is known; before that, for what comes next. MUST NOT overlap. @throws StoreError full */
   async reserve(sizeBytes: number | undefined): Promise<void> {
-    if (this.#promised !== undefined) {
-      return sizeBytes === undefined ? await this.#space.check() : undefined
-    }
-    const onDisk = () => this.#onDisk() ?? NOTHING
-    const claim = {
-      missingBytes: () => {
-        const { contiguousBytes, aheadBytes } = onDisk()
-        return Math.max(0, (sizeBytes ?? 0) - contiguousBytes - aheadBytes)
-      },
-      wholeBytes: () => Math.max(sizeBytes ?? 0, onDisk().contiguousBytes),
-    }
-    const promised = await this.#space.promise(claim, await this.#lately())
-    // A fill can fail while the disk is still being looked at.
-    if (this.#isOver) promised.giveBack()
-    else this.#promised = promised
+    const isCounted = sizeBytes !== undefined && sizeBytes === this.#sizeBytes
+    this.#sizeBytes = sizeBytes ?? this.#sizeBytes
+    if (this.#promised === undefined) await this.#promise()
+    else if (!isCounted) await this.#space.check()
   }
 
   /** The fill is over: its blob is recorded, or not wanted any more. */
   giveBack(): void {
     this.#isOver = true
     this.#promised?.giveBack()
+  }
+
+  async #promise(): Promise<void> {
+    const promised = await this.#space.promise(this.#claim, await this.#lately())
+    // A fill can fail while the disk is still being looked at.
+    if (this.#isOver) promised.giveBack()
+    else this.#promised = promised
   }
 
   /** What was seen, undefined when that is too old. */
