@@ -84,6 +84,30 @@ export function writingAhead(t: Test, makeStore: MakeStore): void {
     t.ok(Buffer.from((await store.readVerified(fill.digest)) ?? []).equals(blob))
   })
 
+  t.test('writeAhead: closes a gap while the append before it still runs', async t => {
+    const blob = Buffer.alloc(2_000_000, 'bytes that do not repeat where a chunk ends')
+    const appends = [
+      // Larger than any buffer, and any at all where nobody reads along.
+      { grown: () => {}, bytes: 300_000 },
+      { grown: undefined, bytes: 60_000 },
+    ]
+    for (const { grown, bytes } of appends) {
+      const { store } = await makeStore(t)
+      const fill = await store.openFill(digestBy('sha256', blob), grown)
+      t.teardown(() => fill.discard())
+      const next = bytes + 1_000
+      await fill.writeAhead(next, [blob.subarray(next)])
+      await Promise.all([
+        fill.append(blob.subarray(0, bytes)),
+        fill.writeAhead(bytes, [blob.subarray(bytes, next)]),
+      ])
+      await fill.flush()
+      fill.verify(blob.length)
+      await fill.commit('cached')
+      t.ok(Buffer.from((await store.readVerified(fill.digest)) ?? []).equals(blob))
+    }
+  })
+
   t.test('writeAhead: one wrong bit in what came ahead is corrupt, and not published', async t => {
     const { store } = await makeStore(t)
     const fill = await openFill(t, store, () => {})

@@ -38,6 +38,8 @@ export class WriteBuffer {
   /** The bytes in the buffer have waited long enough. */
   #isDue = false
   #inFlight: Promise<void> | undefined
+  /** A chunk that goes past the buffer, from when it was given. */
+  #past: Promise<void> | undefined
   #scheduled: NodeJS.Timeout | undefined
   #failed: { readonly error: unknown } | undefined
 
@@ -72,19 +74,15 @@ export class WriteBuffer {
 
   /** Resolves when `chunk` and all before it are written. */
   async write(chunk: Uint8Array): Promise<void> {
-    await this.flush()
-    await this.#writeAll(chunk)
+    this.#past = this.#writePast(chunk)
+    await this.#past
     this.#throwFailure()
   }
 
-  /** Resolves when everything that was added is written. */
+  /** Resolves when everything that was given is written. May run beside add and write. */
   async flush(): Promise<void> {
-    do {
-      this.#start()
-      await this.#inFlight
-    } while (this.#inFlight !== undefined || (this.#filledBytes > 0 && this.#failed === undefined))
-    // An upload between two requests takes no memory.
-    if (this.#options.followedMs === undefined) this.#filling = this.#spare = undefined
+    await this.#past
+    await this.#drain()
     this.#throwFailure()
   }
 
@@ -101,6 +99,22 @@ export class WriteBuffer {
     this.#isDue = false
     await this.#inFlight
     this.#failed = undefined
+  }
+
+  /** Never rejects, like all that may be waited for by another caller. */
+  async #writePast(chunk: Uint8Array): Promise<void> {
+    await this.#drain()
+    if (this.#failed === undefined) await this.#writeAll(chunk)
+    this.#past = undefined
+  }
+
+  async #drain(): Promise<void> {
+    do {
+      this.#start()
+      await this.#inFlight
+    } while (this.#inFlight !== undefined || (this.#filledBytes > 0 && this.#failed === undefined))
+    // An upload between two requests takes no memory.
+    if (this.#options.followedMs === undefined) this.#filling = this.#spare = undefined
   }
 
   #startLater(): void {

@@ -110,6 +110,27 @@ t.test('what nobody follows is written when the buffer is full or flushed', asyn
   t.equal(disk.bytes().length, GATHERED.bufferBytes + RECORD.length + 1)
 })
 
+t.test('flush waits for a chunk that goes past the buffer, from when it is given', async t => {
+  const large = Buffer.alloc(FOLLOWED.bufferBytes, 'large ')
+  const ways = {
+    add: (buffer: WriteBuffer) => buffer.add(large),
+    write: (buffer: WriteBuffer) => buffer.write(RECORD),
+  }
+  for (const [way, give] of Object.entries(ways)) {
+    const disk = slowDisk()
+    const buffer = new WriteBuffer(disk.write, FOLLOWED)
+    let isFlushed = false
+    const giving = give(buffer)
+    const flushing = buffer.flush().then(() => (isFlushed = true))
+    await disk.until(1)
+    await setImmediate()
+    t.equal(isFlushed, false, way)
+    disk.finish()
+    await Promise.all([giving, flushing])
+    t.equal(disk.bytes().length, disk.writes[0])
+  }
+})
+
 t.test('a gigabyte in small chunks costs four thousand writes at most', async t => {
   let writes = 0
   let bytesWritten = 0
