@@ -1,5 +1,7 @@
-// A fill of the in-memory twin: a part that grows in memory and becomes a blob.
+// A fill of the in-memory twin: a part that grows in memory and becomes a blob. What was written ahead is taken in during a later turn, as
+// the contract allows: who counts on more finds out here.
 import type { Hash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../oci/digest.ts'
 import {
   type ContentClass,
@@ -28,6 +30,7 @@ export class MemoryFill implements FillFile {
   #verified = false
   /** Bytes that found no room: after the first nothing more is taken. */
   #lostBytes = 0
+  #takingIn: Promise<void> | undefined
   #open = true
 
   constructor(
@@ -71,6 +74,8 @@ export class MemoryFill implements FillFile {
 
   async append(chunk: Uint8Array): Promise<void> {
     this.#mustBeOpen()
+    await this.#takingIn
+    this.#mustBeOpen()
     if (this.#lostBytes > 0) throw full()
     this.#hash.update(chunk)
     this.#verified = false
@@ -79,7 +84,7 @@ export class MemoryFill implements FillFile {
     this.#lostBytes = chunk.length - taken
     if (taken > 0) this.#context.grown?.()
     if (this.#lostBytes > 0) throw full()
-    this.#takeIn()
+    this.#closeGap()
   }
 
   async writeAhead(position: number, chunks: readonly Uint8Array[]): Promise<void> {
@@ -93,7 +98,7 @@ export class MemoryFill implements FillFile {
       if (chunk.length > 0) ahead.set(at, Uint8Array.from(chunk))
       at += chunk.length
     }
-    this.#takeIn()
+    this.#closeGap()
   }
 
   async forgetAhead(): Promise<void> {
@@ -101,9 +106,18 @@ export class MemoryFill implements FillFile {
     this.#part.ahead.clear()
   }
 
+  #closeGap(): void {
+    if (this.#takingIn !== undefined || !this.#part.ahead.has(this.contiguousBytes)) return
+    this.#takingIn = nextTurn().then(() => {
+      this.#takingIn = undefined
+      this.#takeIn()
+    })
+  }
+
+  /** No effect once it has ended: the part may be another fill's by then. */
   #takeIn(): void {
     const { ahead } = this.#part
-    for (;;) {
+    while (this.#open) {
       const bytes = ahead.get(this.contiguousBytes)
       if (bytes === undefined) return
       ahead.delete(this.contiguousBytes)
@@ -114,6 +128,8 @@ export class MemoryFill implements FillFile {
   }
 
   async flush(): Promise<void> {
+    this.#mustBeOpen()
+    await this.#takingIn
     this.#mustBeOpen()
     if (this.#lostBytes > 0) throw full()
   }

@@ -124,11 +124,24 @@ export class RangedDownload {
       if (this.#failed !== undefined) return
       this.#letFlow()
       this.#askMore()
-      if (this.#running.size === 0 && this.#pausing === undefined) return
+      if (this.#running.size === 0 && this.#pausing === undefined) {
+        if (this.#plan.leftBytes === 0) return
+        await this.#takeIn()
+        continue
+      }
       this.#giveUpSilent()
       this.#giveUpSlow()
       await this.#woken.promise
     }
+  }
+
+  /** All of the window has come, and its beginning is still being hashed: it moves on as far as that is done. */
+  async #takeIn(): Promise<void> {
+    const { file } = this.#context
+    const beforeBytes = file.appendedBytes
+    await file.flush()
+    // What is left lies behind a whole window: without this there would be no end to it.
+    if (file.appendedBytes === beforeBytes) throw new Error('a full window was not taken in')
   }
 
   #askMore(): void {
