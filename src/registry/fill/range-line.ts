@@ -86,7 +86,8 @@ export class RangeLine {
 
   /** Ends this line alone: its connection is slower than the others. */
   abandon(): void {
-    this.#own.abort(new UpstreamError('unavailable', 'the range came too slowly'))
+    // No UpstreamError: that would count against the upstream for everybody, and it is only this one that does not wait any longer.
+    this.#own.abort(new Error('the range came too slowly'))
   }
 
   /**

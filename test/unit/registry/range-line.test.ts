@@ -1,0 +1,46 @@
+// Goal: what becomes of a range that its download gives up, and what that says about the upstream. Method: RangeLine alone, over a stub
+// registry that falls silent, with the real client between them.
+import t from 'tap'
+import { RangeLine } from '../../../src/registry/fill/range-line.ts'
+import { Width } from '../../../src/registry/fill/width.ts'
+import { createMemoryDisk, createMemoryStore } from '../../../src/store/memory.ts'
+import { patternBlob } from '../../kit/content.ts'
+import { NAME, openUpstream } from '../../kit/open-upstream.ts'
+import { startStubRegistry } from '../../kit/stub-registry.ts'
+
+const BLOB = patternBlob('a range given up', 1024 * 1024)
+const RANGE_BYTES = 100_000
+/** More than open a breaker. */
+const RANGES = 6
+
+t.test('R93: ranges that are given up as too slow say nothing about the upstream', async t => {
+  const stub = await startStubRegistry()
+  t.teardown(() => stub.stop())
+  stub.addBlob(NAME, BLOB)
+  stub.fault({ kind: 'blob' }, { stallAt: 1_000 })
+  const { upstream, clock } = openUpstream(t, stub.url)
+  const file = await createMemoryStore(createMemoryDisk()).openFill(BLOB.digest)
+  for (let index = 0; index < RANGES; index += 1) {
+    const answered = Promise.withResolvers<void>()
+    const first = index * RANGE_BYTES
+    const line = new RangeLine(
+      { first, last: first + RANGE_BYTES - 1 },
+      {
+        file,
+        width: new Width(clock, RANGES),
+        clock,
+        sizeBytes: BLOB.sizeBytes,
+        signal: new AbortController().signal,
+        ask: (request, signal) => upstream.getBlob(NAME, BLOB.digest, request, signal),
+        validator: undefined,
+        mayFlow: async () => answered.resolve(),
+        nearEnd: () => {},
+      },
+    )
+    const ended = t.rejects(line.run(), { message: 'the range came too slowly' })
+    await answered.promise
+    line.abandon()
+    await ended
+  }
+  t.match(upstream.health(), { breaker: 'closed', lastFailure: undefined })
+})
