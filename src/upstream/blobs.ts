@@ -140,23 +140,26 @@ function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
   }
 }
 
-/** Breaking out of the loop ends the connection, also before the first piece. */
+/** Breaking out of the loop ends the connection, also before the first piece; so does `return` while a piece is waited for. */
 function bodyOf({ body, headers }: FinalAnswer, { breaker }: Endpoint): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]: () => {
       const bytes = body.read(
         contentLength(headers) ?? lengthOfRange(headers.first('content-range')),
       )
+      let isGivenUp = false
       return {
         next: async () => {
           try {
             return await bytes.next()
           } catch (error) {
-            if (error instanceof UpstreamError) breaker.bodyFailed(error)
+            if (error instanceof UpstreamError && !isGivenUp) breaker.bodyFailed(error)
             throw error
           }
         },
         return: async () => {
+          // What a piece fails with that is waited for says nothing about the upstream then.
+          isGivenUp = true
           body.destroy()
           return bytes.return()
         },

@@ -73,6 +73,23 @@ t.test(
   },
 )
 
+t.test('R93: a body that its reader gives up says nothing about the upstream', async t => {
+  const stub = await startStub(t)
+  stub.fault({ kind: 'blob' }, { stallAt: 100_000 })
+  const { upstream, clock } = openUpstream(t, stub.url)
+  const { body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+  const bytes = body[Symbol.asyncIterator]()
+  for (let received = 0; received < 100_000; ) {
+    const piece = await bytes.next()
+    received += piece.done ? 0 : piece.value.length
+  }
+  const waiting = failureOf(bytes.next())
+  await bytes.return?.()
+  await waiting
+  t.equal(upstream.health().lastFailure, undefined)
+  t.equal(clock.sleepers, 0, 'no timer is left')
+})
+
 t.test('R87: a part that ends before its Content-Range says is cut, too', async t => {
   const stub = await startStub(t)
   stub.fault({ kind: 'blob' }, { chunked: true, missingBytes: 10 })

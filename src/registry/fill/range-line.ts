@@ -5,6 +5,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import { type BlobRequest, type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
 import { RangeSink } from './range-sink.ts'
+import { untilAborted } from '../unless-aborted.ts'
 import type { Width } from './width.ts'
 
 /** The next question goes out half as long again before the end as an answer takes to begin, and a little for a busy machine. */
@@ -92,13 +93,14 @@ export class RangeLine {
 
   /**
    * Resolves when the range, or as much of it as the upstream sends at once, is with the file: `position` says how far. `answer` is what
-   * came already.
+   * came already, to a question that this line cannot end.
    * @throws NotARange; UpstreamError; StoreError; the signal's reason
    */
   async run(answer?: UpstreamBlob): Promise<void> {
     const { width, clock, file } = this.#context
     const signal = AbortSignal.any([this.#context.signal, this.#own.signal])
-    const { body } = answer ?? (await this.#ask(signal))
+    const body =
+      answer === undefined ? (await this.#ask(signal)).body : untilAborted(answer.body, signal)
     this.#isAsking = false
     const bytes = body[Symbol.asyncIterator]()
     const sink = new RangeSink(file, this.position)

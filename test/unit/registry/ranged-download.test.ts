@@ -249,6 +249,17 @@ t.test('a range that hangs is asked for anew also where it is the only one', asy
   t.ok(pulled.tookMs < 10_000, `${pulled.tookMs} ms`)
 })
 
+t.test('the first range, which hangs, is asked for anew like any other', async t => {
+  const pulled = await pull({
+    bytesPerMs: 50_000,
+    answer: ({ index, first, signal }, normal, body) =>
+      index === 0 ? { ...normal, body: hanging(body(first, first + 99_999), signal) } : normal,
+  })
+  isRight(t, pulled)
+  t.equal(pulled.upstream.counts.sentBytes, BYTES.length)
+  t.ok(pulled.tookMs < 10_000, `${pulled.tookMs} ms`)
+})
+
 t.test('a range without an answer is asked for anew', async t => {
   const pulled = await pull({ silentAt: 5 })
   isRight(t, pulled)
