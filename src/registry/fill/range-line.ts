@@ -48,10 +48,13 @@ export class RangeLine {
   readonly #first: number
   readonly #context: RangeLineContext
   readonly #own = new AbortController()
-  /** Monotonic: since when it reads, and when the upstream was asked, or the last piece came. */
+  /** Monotonic: since when it reads, and when the upstream was asked, or the last piece was with the file. */
   #startedMs: number | undefined
   #lastMs: number
   #isAsking = true
+  /** Since when it waits for the disk, and how long it has before. */
+  #writingSinceMs: number | undefined
+  #writtenMs = 0
 
   constructor(range: ByteRange, context: RangeLineContext) {
     this.#first = this.position = range.first
@@ -69,18 +72,20 @@ export class RangeLine {
     return this.isFlowing && this.leftBytes <= this.#leadBytes()
   }
 
-  /** Bytes per millisecond since it reads. */
-  bytesPerMs(nowMs: number): number {
-    return (this.position - this.#first) / Math.max(1, this.ageMs(nowMs))
+  /** How much longer it takes where the upstream goes on as it did; Infinity when nothing has come. */
+  leftMs(nowMs: number): number {
+    const comeBytes = this.position - this.#first
+    return (this.leftBytes * Math.max(1, this.readMs(nowMs))) / comeBytes
   }
 
-  /** For how long it has been reading. */
-  ageMs(nowMs: number): number {
-    return nowMs - (this.#startedMs ?? nowMs)
+  /** For how long it has been reading, without what the disk took of that. */
+  readMs(nowMs: number): number {
+    return this.#ageMs(nowMs) - this.#writtenMs - (nowMs - (this.#writingSinceMs ?? nowMs))
   }
 
-  /** For how long nothing has come although it was asked for or is read; 0 while it waits until it may be. */
+  /** For how long nothing has come although it was asked for or is read; 0 while it waits until it may be, and while the disk takes its time. */
   silentMs(nowMs: number): number {
+    if (this.#writingSinceMs !== undefined) return 0
     if (this.#isAsking) return nowMs - this.#lastMs
     return nowMs - Math.max(this.#lastMs, this.#startedMs ?? nowMs)
   }
@@ -111,12 +116,12 @@ export class RangeLine {
         signal.throwIfAborted()
         await this.#take(piece.value, sink)
       }
-      width.brought(this.position - this.#first, this.ageMs(clock.monotonicMs()))
+      width.brought(this.position - this.#first, this.#ageMs(clock.monotonicMs()))
     } finally {
       // No effect on a body that was read to its end.
       await bytes.return?.().catch(() => {})
       // What came before a connection broke counts.
-      await sink.end()
+      await this.#write(() => sink.end())
     }
   }
 
@@ -134,23 +139,41 @@ export class RangeLine {
   #leadBytes(): number {
     const { width, clock } = this.#context
     const nowMs = clock.monotonicMs()
-    const knows = this.ageMs(nowMs) >= KNOWN_AFTER_MS
-    const bytesPerMs = knows ? this.bytesPerMs(nowMs) : width.lineBytesPerMs
+    const knows = this.#ageMs(nowMs) >= KNOWN_AFTER_MS
+    const bytesPerMs = knows ? this.#bytesPerMs(nowMs) : width.lineBytesPerMs
     if (bytesPerMs === undefined) return UNKNOWN_LEAD_BYTES
     return bytesPerMs * ((width.answerMs ?? 0) * LEAD_FACTOR + LEAD_MS)
   }
 
   async #take(chunk: Uint8Array, sink: RangeSink): Promise<void> {
-    const { width, clock, nearEnd } = this.#context
+    const { width, nearEnd } = this.#context
     const wasNearEnd = this.isNearEnd
-    this.#lastMs = clock.monotonicMs()
     if (chunk.length > this.leftBytes) {
       throw new UpstreamError('invalid', 'the upstream sent more than the part it was asked for')
     }
     this.position += chunk.length
     width.received(chunk.length)
     if (!wasNearEnd && this.isNearEnd) nearEnd()
-    await sink.put(chunk)
+    await this.#write(() => sink.put(chunk))
+  }
+
+  async #write(write: () => Promise<void>): Promise<void> {
+    const { clock } = this.#context
+    const sinceMs = clock.monotonicMs()
+    this.#writingSinceMs = sinceMs
+    await write()
+    this.#writingSinceMs = undefined
+    this.#lastMs = clock.monotonicMs()
+    this.#writtenMs += this.#lastMs - sinceMs
+  }
+
+  #bytesPerMs(nowMs: number): number {
+    return (this.position - this.#first) / Math.max(1, this.#ageMs(nowMs))
+  }
+
+  /** For how long it has been reading and writing. */
+  #ageMs(nowMs: number): number {
+    return nowMs - (this.#startedMs ?? nowMs)
   }
 }
 

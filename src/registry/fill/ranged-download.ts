@@ -270,11 +270,11 @@ export class RangedDownload {
     const flowing = [...this.#running.keys()].filter(line => line.isFlowing)
     const isMoving = flowing.some(line => line.silentMs(nowMs) < SLOW_MS / 2)
     for (const line of flowing) {
-      const leftMs = line.leftBytes / line.bytesPerMs(nowMs)
+      const leftMs = line.leftMs(nowMs)
       const usualMs = line.leftBytes / (width.lineBytesPerMs ?? Number.POSITIVE_INFINITY)
       const isSlow = leftMs > SLOW_MS && leftMs > usualMs * SLOW_FACTOR
       const isSilent = isMoving && line.silentMs(nowMs) > SLOW_MS
-      if (!isSilent && !(isSlow && line.ageMs(nowMs) > SLOW_MS)) continue
+      if (!isSilent && !(isSlow && line.readMs(nowMs) > SLOW_MS)) continue
       this.#abandon(line)
     }
   }

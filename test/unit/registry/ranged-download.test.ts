@@ -3,6 +3,8 @@
 import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
+import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
+import type { Clock } from '../../../src/registry/ports/clock.ts'
 import { type UpstreamBlob, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, type Engine, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
 import { askedTwiceOrNever } from '../../kit/herd.ts'
@@ -260,6 +262,23 @@ t.test('the first range, which hangs, is asked for anew like any other', async t
   t.ok(pulled.tookMs < 10_000, `${pulled.tookMs} ms`)
 })
 
+t.test('a disk that takes its time is no silent upstream', async t => {
+  const still = { fromMs: 400, toMs: 13_000 }
+  for (const connections of [1, 16]) {
+    const made: ReturnType<typeof setUp> = setUp({
+      engine: {
+        connections,
+        store: store => standingStill(store, () => made.engine.clock, still),
+      },
+    })
+    await listBlob(made.engine)
+    const pulled = await pullFrom(made.engine, made.upstream)
+    isRight(t, pulled)
+    areOnce(t, pulled)
+    t.ok(pulled.tookMs >= still.toMs, `${pulled.tookMs} ms`)
+  }
+})
+
 t.test('a range without an answer is asked for anew', async t => {
   const pulled = await pull({ silentAt: 5 })
   isRight(t, pulled)
@@ -380,6 +399,28 @@ function whole({ totalBytes, validator }: UpstreamBlob, body: MakeBody): Upstrea
 async function* cut(body: AsyncIterable<Uint8Array>) {
   yield* body
   throw new UpstreamError('unavailable', 'the connection broke')
+}
+
+/** Every write of a fill that begins in this time takes until its end. */
+function standingStill(
+  store: BlobStore,
+  clock: () => Clock,
+  { fromMs, toMs }: { fromMs: number; toMs: number },
+): BlobStore {
+  const still = async () => {
+    const nowMs = clock().monotonicMs()
+    if (nowMs >= fromMs) await clock().sleep(toMs - nowMs)
+  }
+  const openFill = store.openFill.bind(store)
+  store.openFill = async (...args) => {
+    const file = await openFill(...args)
+    const append = file.append.bind(file)
+    const writeAhead = file.writeAhead.bind(file)
+    file.append = chunk => still().then(() => append(chunk))
+    file.writeAhead = (position, chunks) => still().then(() => writeAhead(position, chunks))
+    return file
+  }
+  return store
 }
 
 /** Nothing more comes, and the connection stays open. */
