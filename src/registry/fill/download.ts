@@ -8,7 +8,12 @@ import type { FillTask } from './fill.ts'
 import type { Claim } from './lines.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { BlobPlace, BlobRequest, UpstreamBlob } from '../ports/upstream.ts'
+import {
+  type BlobPlace,
+  type BlobRequest,
+  type UpstreamBlob,
+  UpstreamError,
+} from '../ports/upstream.ts'
 import { RangedDownload, rangeBytes } from './ranged-download.ts'
 import type { SharedHandle } from './shared-handle.ts'
 
@@ -104,7 +109,16 @@ export class Download {
     // Where there is no room, the upstream is not asked for what only readers can take.
     if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
     await share.lines.enter(this.#claim, signal)
-    return await this.#ask(this.#firstRequest())
+    const request = this.#firstRequest()
+    try {
+      return await this.#ask(request)
+    } catch (error) {
+      if (request.lastByte === undefined || !mayBeOfRange(error)) throw error
+      const answer = await this.#ask(this.#openRequest())
+      // Only now is it known that the range was refused and not the blob.
+      share.width.refused()
+      return answer
+    }
   }
 
   async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
@@ -130,13 +144,19 @@ export class Download {
     const { task, share } = this.#context
     const { contiguousBytes = 0, expected } = this.#file ?? {}
     const sizeBytes = task.declaredBytes ?? expected?.sizeBytes
-    const validator = expected?.validator
-    const request = { offset: contiguousBytes, ...(validator === undefined ? {} : { validator }) }
+    const request = this.#openRequest()
     if (sizeBytes === undefined || !share.width.mayRange) return request
     const missingBytes = sizeBytes - contiguousBytes
     if (missingBytes < RANGED_FROM_BYTES) return request
     const lastByte = contiguousBytes + rangeBytes(share.width, missingBytes, share.lines.fills) - 1
     return lastByte + 1 >= sizeBytes ? request : { ...request, lastByte }
+  }
+
+  /** From what is here on, to the end. */
+  #openRequest(): BlobRequest {
+    const { contiguousBytes = 0, expected } = this.#file ?? {}
+    const validator = expected?.validator
+    return { offset: contiguousBytes, ...(validator === undefined ? {} : { validator }) }
   }
 
   async #byRanges(file: FillFile, first: UpstreamBlob, sizeBytes: number): Promise<boolean> {
@@ -188,4 +208,12 @@ export class Download {
     sized(sizeBytes)
     return sizeBytes
   }
+}
+
+/** A 416, a 400, a 501, or a 206 for another part than was asked for: some upstreams have no other word for ranges that they do not know. */
+function mayBeOfRange(error: unknown): boolean {
+  return (
+    error instanceof UpstreamError &&
+    (error.failure === 'invalid' || error.failure === 'unsupported')
+  )
 }

@@ -21,6 +21,8 @@ for (let at = 0; at < BYTES.length; at += 4) BYTES.writeUInt32LE((at * 2_654_435
 const DIGEST = digestOf(BYTES)
 /** 10 MB/s: what a connection to a network of registries brings. */
 const SLOW = 10_000
+/** Of the first range, while nothing is known of the upstream. */
+const FIRST_LAST = 4 * MiB - 1
 /** Longer than any of these downloads takes by one connection. */
 const LIMIT_MS = 120_000
 
@@ -146,8 +148,7 @@ t.test('P7: where a connection is slow, several bring the blob, each byte once',
 
 t.test('P7: the next blob begins with as many as the last one ended with', async t => {
   const { engine, upstream } = await pull()
-  engine.disk.blobs.clear()
-  await engine.catalog.forgetContent(DIGEST)
+  await forget(engine)
   const before = upstream.asked.length
   const again = await pullFrom(engine, upstream)
   isRight(t, again)
@@ -173,6 +174,46 @@ t.test('an upstream that knows no ranges gives it whole, by one request', async 
   })
   isRight(t, pulled)
   t.equal(pulled.upstream.asked.length, 1)
+})
+
+t.test('an upstream that refuses ranges gives it whole, and is asked so for a while', async t => {
+  for (const failure of ['invalid', 'unsupported'] as const) {
+    const { engine, upstream } = setUp({
+      bytesPerMs: 100_000,
+      answer: ({ request }, normal) => {
+        if (request.lastByte !== undefined) throw new UpstreamError(failure, 'no ranges')
+        return normal
+      },
+    })
+    await listBlob(engine)
+    isRight(t, await pullFrom(engine, upstream))
+    t.match(lastBytes(upstream), [FIRST_LAST, undefined])
+    t.equal(upstream.counts.sentBytes, BYTES.length)
+    t.notOk(engine.events.some(({ kind }) => kind === 'content lied'))
+    await forget(engine)
+    isRight(t, await pullFrom(engine, upstream))
+    t.match(lastBytes(upstream), [FIRST_LAST, undefined, undefined])
+    await forget(engine)
+    await engine.clock.advance(10 * 60_000)
+    isRight(t, await pullFrom(engine, upstream))
+    t.equal(upstream.asked.length, 5, 'and then by a range again')
+  }
+})
+
+t.test('an upstream that refuses a blob whole as well is not taken to refuse ranges', async t => {
+  let isRefusing = true
+  const { engine, upstream } = setUp({
+    answer: (_, normal) => {
+      if (isRefusing) throw new UpstreamError('invalid', 'not this blob')
+      return normal
+    },
+  })
+  await listBlob(engine)
+  isRefused(t, await pullFrom(engine, upstream))
+  t.match(lastBytes(upstream), [FIRST_LAST, undefined])
+  isRefusing = false
+  isRight(t, await pullFrom(engine, upstream))
+  t.equal(upstream.asked[2]?.request.lastByte, FIRST_LAST)
 })
 
 t.test('what is small, or of unknown length, comes by one request without a range', async t => {
@@ -390,6 +431,16 @@ t.test('one connection in all is enough', async t => {
   areOnce(t, pulled)
   t.equal(pulled.upstream.counts.readingMost, 1)
 })
+
+function lastBytes({ asked }: ReturnType<typeof rangedUpstream>): (number | undefined)[] {
+  return asked.map(({ request }) => request.lastByte)
+}
+
+/** As if nobody had ever pulled it, but for what is known of the upstream. */
+async function forget({ disk, catalog }: Engine): Promise<void> {
+  disk.blobs.clear()
+  await catalog.forgetContent(DIGEST)
+}
 
 /** 200 instead of 206. */
 function whole({ totalBytes, validator }: UpstreamBlob, body: MakeBody): UpstreamBlob {
