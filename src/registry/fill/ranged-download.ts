@@ -1,7 +1,7 @@
 // One blob by several ranges: a window that moves over it in order, some ranges of it on their way, the first among them being read in
 // turn and the others ahead of it (docs/adr/0020). Where its bytes come from otherwise, and when it is tried at all, is download.ts.
 import type { ByteRange } from '../../oci/range.ts'
-import type { FillFile } from '../ports/blob-store.ts'
+import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream.ts'
 import { type Attempts, canResume } from './fill-rules.ts'
@@ -198,7 +198,9 @@ export class RangedDownload {
       lines.give(claim)
     }
     if (line.isFlowing) width.ebb()
-    if (failed !== undefined && !this.#abandoned.has(line)) this.#onFailure(failed)
+    // What it had brought is lost when the disk refuses that, whoever has ended the line.
+    const isExpected = this.#abandoned.has(line) && !(failed?.error instanceof StoreError)
+    if (failed !== undefined && !isExpected) this.#onFailure(failed)
     this.#woken.resolve()
   }
 

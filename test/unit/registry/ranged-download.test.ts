@@ -3,7 +3,11 @@
 import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
-import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
+import {
+  type BlobStore,
+  type FillFile,
+  StoreError,
+} from '../../../src/registry/ports/blob-store.ts'
 import type { Clock } from '../../../src/registry/ports/clock.ts'
 import { type UpstreamBlob, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, type Engine, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
@@ -320,6 +324,31 @@ t.test('a disk that takes its time is no silent upstream', async t => {
   }
 })
 
+t.test('a disk that refuses what a range given up had brought ends the fill', async t => {
+  let hangsFrom = Number.POSITIVE_INFINITY
+  const pulled = await pull({
+    engine: {
+      store: store =>
+        withFills(store, ({ writeAhead }) => ({
+          writeAhead: async (position, chunks) => {
+            if (position === hangsFrom) throw new StoreError('io', 'the disk is broken')
+            await writeAhead(position, chunks)
+          },
+        })),
+    },
+    answer: ({ index, first, signal }, normal, body) => {
+      // The gap before it stays.
+      if (index === 4) return { ...normal, body: hanging(body(first, first - 1), signal) }
+      if (index !== 5) return normal
+      hangsFrom = first
+      return { ...normal, body: hanging(body(first, first + 99_999), signal) }
+    },
+  })
+  isRefused(t, pulled)
+  t.match(pulled.engine.events.at(-1), { kind: 'fill ended', outcome: 'failed' })
+  t.notOk(pulled.engine.events.some(({ kind }) => kind === 'content lied'))
+})
+
 t.test('a range without an answer is asked for anew', async t => {
   const pulled = await pull({ silentAt: 5 })
   isRight(t, pulled)
@@ -462,14 +491,22 @@ function standingStill(
     const nowMs = clock().monotonicMs()
     if (nowMs >= fromMs) await clock().sleep(toMs - nowMs)
   }
+  return withFills(store, ({ append, writeAhead }) => ({
+    append: chunk => still().then(() => append(chunk)),
+    writeAhead: (position, chunks) => still().then(() => writeAhead(position, chunks)),
+  }))
+}
+
+type Writes = Pick<FillFile, 'append' | 'writeAhead'>
+
+/** The same store; what writes into its fills is what `change` makes of it. */
+function withFills(store: BlobStore, change: (writes: Writes) => Partial<Writes>): BlobStore {
   const openFill = store.openFill.bind(store)
   store.openFill = async (...args) => {
     const file = await openFill(...args)
     const append = file.append.bind(file)
     const writeAhead = file.writeAhead.bind(file)
-    file.append = chunk => still().then(() => append(chunk))
-    file.writeAhead = (position, chunks) => still().then(() => writeAhead(position, chunks))
-    return file
+    return Object.assign(file, change({ append, writeAhead }))
   }
   return store
 }
