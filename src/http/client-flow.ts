@@ -8,6 +8,8 @@ export interface ClientFlow {
   readonly gone: boolean
   /** Resolves when the connection's buffer has room again; rejects when the client left, or took nothing for STALLED_READER_MS. */
   drained(): Promise<void>
+  /** Resolves when the kernel has all that node was given; rejects as `drained`. */
+  flushed(): Promise<void>
   /** Takes the listeners away. */
   release(): void
 }
@@ -15,44 +17,68 @@ export interface ClientFlow {
 export function createClientFlow(response: ServerResponse): ClientFlow {
   const leaving = new AbortController()
   let waiting: PromiseWithResolvers<void> | undefined
+  let onDrain: (() => void) | undefined
   let watched = false
 
-  const onDrain = () => waiting?.resolve()
+  const tellDrained = () => onDrain?.()
   const onClose = () => {
     if (response.writableFinished) return
     const reason = new Error('the client closed the connection')
     leaving.abort(reason)
     waiting?.reject(reason)
   }
-  // The timer runs out when nothing moved on the connection; that is the client's doing only while bytes wait for it.
+  // The timer runs out when nothing moved on the connection; that is the client's doing only while bytes wait for it. Otherwise it
+  // begins anew: bytes may come to wait behind others, without a write that would set it going.
   const onTimeout = () => {
-    if (waiting !== undefined) response.destroy()
+    if (waiting === undefined) response.setTimeout(STALLED_READER_MS)
+    else response.destroy()
   }
-  response.on('drain', onDrain)
+  response.on('drain', tellDrained)
   response.on('close', onClose)
+  response.on('timeout', onTimeout)
   if (response.destroyed) onClose()
+
+  /** `begin` is given what ends the wait well. */
+  async function wait(begin: (done: () => void) => void): Promise<void> {
+    if (leaving.signal.aborted) throw leaving.signal.reason
+    if (!watched) {
+      watched = true
+      response.setTimeout(STALLED_READER_MS)
+    }
+    waiting = Promise.withResolvers()
+    const { promise, resolve } = waiting
+    begin(resolve)
+    try {
+      await promise
+    } finally {
+      waiting = undefined
+      onDrain = undefined
+    }
+  }
 
   return {
     signal: leaving.signal,
     get gone() {
       return leaving.signal.aborted
     },
-    async drained() {
-      if (leaving.signal.aborted) throw leaving.signal.reason
-      if (!watched) {
-        watched = true
-        response.setTimeout(STALLED_READER_MS, onTimeout)
-      }
-      waiting = Promise.withResolvers()
-      try {
-        await waiting.promise
-      } finally {
-        waiting = undefined
-      }
+    drained: () =>
+      wait(done => {
+        onDrain = done
+      }),
+    async flushed() {
+      const { socket } = response
+      if (socket === null || socket.writableLength === 0) return
+      await wait(done => {
+        // Of an error `close` tells.
+        socket.write('', error => {
+          if (error === null || error === undefined) done()
+        })
+      })
     },
     release() {
-      response.off('drain', onDrain)
+      response.off('drain', tellDrained)
       response.off('close', onClose)
+      response.off('timeout', onTimeout)
     },
   }
 }

@@ -14,7 +14,7 @@ export interface RequestRecord {
   namespace: string | undefined
   source: SourceLabel
   sentBytes: number
-  /** While the kernel sends the body from its file: how much the client has taken, or undefined while nothing waits for it. */
+  /** Where the kernel sends the body from its file: how much the client has taken, or undefined while it has nothing to send. */
   takenBytes: (() => number | undefined) | undefined
   /** Body bytes of the request that were taken in. */
   receivedBytes: number

@@ -47,7 +47,7 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
   void cutStalled(sending, { response, clock, signal: over.signal })
   return {
     ready: range => readable(blob, file, { range, signal: flow.signal }),
-    send: range => sendRange(sending, range, { exchange, file, signal: flow.signal }),
+    send: range => sendRange(sending, range, { exchange, file, flow }),
     close() {
       over.abort(NOT_NEEDED)
       exchange.record.takenBytes = undefined
@@ -71,19 +71,19 @@ async function readable(
 interface SendContext {
   readonly exchange: Exchange
   readonly file: BlobFile
-  readonly signal: AbortSignal
+  readonly flow: ClientFlow
 }
 
 async function sendRange(
   sending: FileSending,
   { first, last }: ByteRange,
-  { exchange, file, signal }: SendContext,
+  { exchange, file, flow }: SendContext,
 ): Promise<number> {
   let position = first
   while (position <= last) {
-    const end = await file.until(position, last, signal)
+    const end = await file.until(position, last, flow.signal)
     if (end === undefined) return position
-    await flushed(exchange.response)
+    await flow.flushed()
     const before = sending.sentBytes
     try {
       await sending.send(position, end - position)
@@ -104,15 +104,7 @@ async function sendRange(
   return position
 }
 
-/** Resolves when the kernel has all that node was given. */
-async function flushed({ socket }: ServerResponse): Promise<void> {
-  if (socket === null || socket.writableLength === 0) return
-  await new Promise<void>((resolve, reject) => {
-    socket.write('', error => (error ? reject(error) : resolve()))
-  })
-}
-
-/** Cuts a client that takes nothing for STALLED_READER_MS while bytes wait for it. */
+/** Cuts a client that takes nothing for STALLED_READER_MS of what the kernel sends; of what node sends ClientFlow knows. */
 async function cutStalled(
   sending: FileSending,
   { response, clock, signal }: { response: ServerResponse; clock: Clock; signal: AbortSignal },

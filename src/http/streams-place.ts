@@ -44,8 +44,12 @@ async function takePlace(
 }
 
 function takenBytes({ response, record }: Exchange): number | undefined {
-  if (record.takenBytes !== undefined) return record.takenBytes()
-  const waits = response.writableEnded ? !response.writableFinished : response.writableNeedDrain
+  // One answer goes out both ways, by turns; what node has must be taken before the kernel sends on.
+  const byKernel = record.takenBytes?.()
+  if (byKernel !== undefined) return byKernel
+  const waits = response.writableEnded
+    ? !response.writableFinished
+    : response.writableNeedDrain || (response.socket?.writableLength ?? 0) > 0
   return waits ? record.sentBytes : undefined
 }
 

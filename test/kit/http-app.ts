@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { inject, type InjectOptions, type Response } from 'light-my-request'
 import { type Access, createLocalAccess } from '../../src/access/access.ts'
 import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
+import type { Sendfile } from '../../src/http/sendfile.ts'
 import { createStreams } from '../../src/http/streams.ts'
 import { noteStreams } from '../../src/http/streams-notes.ts'
 import { createTlsTransport, type TlsDeps } from '../../src/http/tls.ts'
@@ -41,6 +42,8 @@ export interface TestAppOptions {
   readonly options?: HttpOptions
   readonly level?: LogLevel
   readonly transport?: Transport
+  /** Default: blobs pass through this process. */
+  readonly sendfile?: Sendfile | undefined
   /** Blobs sent at once. Default: more than a test asks for. */
   readonly streams?: number
   /** With them it remembers answers. */

@@ -12,6 +12,7 @@ import {
 } from '../../src/oci/reference.ts'
 import type {
   BlobAnswer,
+  BlobFile,
   BlobHead,
   ListPage,
   ManifestAnswer,
@@ -55,6 +56,8 @@ export interface RegistryDouble extends Registry, Pushes {
   /** Runs before each call answers; may throw or wait. */
   before: (call: string) => Promise<void>
   readBlob: ReadBlob
+  /** Behind every blob. Default undefined. */
+  file: BlobFile | undefined
   /** Default: everything under `localhost`, nothing elsewhere. */
   policy: (repository: Repository) => RepositoryPolicy
 }
@@ -145,7 +148,7 @@ export function createRegistryDouble(): RegistryDouble {
     let closed = false
     return {
       ...blobHead(digest, bytes),
-      file: undefined,
+      file: double.file,
       read: (range, signal) => double.readBlob(bytes, range, signal),
       async close() {
         if (closed) throw new Error('closed twice')
@@ -197,6 +200,7 @@ export function createRegistryDouble(): RegistryDouble {
     filtered: false,
     before: async () => {},
     readBlob: readFromMemory(),
+    file: undefined,
     policy: defaultPolicy,
     addManifest(key, manifest) {
       const digest = digestOf(manifest.bytes)

@@ -1,10 +1,14 @@
 // Goal: when as many blobs are being sent as may be, further ones wait their turn, nothing else does, and nobody holds a place without
 // using it. Method: the port on a loopback socket with one or two places; the test's own reader of bytes holds them, and the clock
 // stands still unless a test moves it.
+import { openSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { loadSendfile } from '../../src/http/sendfile.ts'
 import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/streams-stalled.ts'
 import { STREAM_TICK_MS, STREAM_WAIT_MAX_MS } from '../../src/http/streams.ts'
+import type { BlobFile } from '../../src/registry/answers.ts'
 import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
 import { CONNECTED } from '../kit/over-tls.ts'
 import { get, type RawAnswer } from '../kit/raw-client.ts'
@@ -16,7 +20,7 @@ const LARGE = Buffer.alloc(32 * 1024 * 1024, 'large')
 const SMALL = Buffer.from('small')
 
 async function withBlobs(test: Parameters<typeof createTestApp>[0], streams: number) {
-  const parts = createTestApp(test, { streams })
+  const parts = createTestApp(test, { streams, sendfile: loadSendfile() })
   const { registry } = parts
   const large = registry.addBlob('docker.io/a/b', LARGE)
   const small = registry.addBlob('docker.io/a/b', SMALL)
@@ -154,33 +158,48 @@ t.test('waiting room: answers without a body of a blob give their place back, to
   t.equal((await get(small)).status, 200)
 })
 
-t.test(
-  'waiting room: R193: a reader that takes nothing while others wait loses its place',
-  async t => {
-    const parts = await withBlobs(t, 1)
-    const { app, url, large, small, clock, metrics, untilCompleted } = parts
-    const connected = new Promise<Socket>(resolve => app.server.once(CONNECTED, resolve))
-    const { socket, until, ended } = await openSocket(url)
-    const connection = await connected
-    socket.write(`GET ${new URL(large).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`)
-    await until('\r\n\r\n')
-    socket.pause()
-    await untilFull(connection)
-    await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS * 3)
-    t.notOk(socket.destroyed, 'not while nobody waits')
-    const second = get(small)
-    await untilWaiting(parts, 1)
-    await clock.advance(STREAM_TICK_MS)
-    await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS + STREAM_TICK_MS)
-    t.ok((await second).body.equals(SMALL))
-    const [line] = await untilCompleted(1)
-    t.match(line, { outcome: 'failed', error: { message: /took nothing/ } })
-    t.match((await metrics.render()).text, /entrepot_streams_cut_total 1\n/)
-    socket.resume()
-    await ended
-    t.ok(socket.bytesRead < LARGE.length, 'the cut shows')
+/** Open for as long as the tests run, and not read: its bytes are not to come from there. */
+const DESCRIPTOR = openSync(fileURLToPath(import.meta.url), 'r')
+
+const FILES: Readonly<Record<string, BlobFile | undefined>> = {
+  'in memory': undefined,
+  'with a file that its bytes do not come from': {
+    descriptor: DESCRIPTOR,
+    until: async () => undefined,
+    read: async () => 0,
   },
-)
+}
+
+for (const [where, file] of Object.entries(FILES)) {
+  t.test(
+    `waiting room: R193: a reader that takes nothing while others wait loses its place, ${where}`,
+    async t => {
+      const parts = await withBlobs(t, 1)
+      const { app, url, large, small, clock, registry, metrics, untilCompleted } = parts
+      registry.file = file
+      const connected = new Promise<Socket>(resolve => app.server.once(CONNECTED, resolve))
+      const { socket, until, ended } = await openSocket(url)
+      const connection = await connected
+      socket.write(`GET ${new URL(large).pathname} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      await until('\r\n\r\n')
+      socket.pause()
+      await untilFull(connection)
+      await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS * 3)
+      t.notOk(socket.destroyed, 'not while nobody waits')
+      const second = get(small)
+      await untilWaiting(parts, 1)
+      await clock.advance(STREAM_TICK_MS)
+      await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS + STREAM_TICK_MS)
+      t.ok((await second).body.equals(SMALL))
+      const [line] = await untilCompleted(1)
+      t.match(line, { outcome: 'failed', error: { message: /took nothing/ } })
+      t.match((await metrics.render()).text, /entrepot_streams_cut_total 1\n/)
+      socket.resume()
+      await ended
+      t.ok(socket.bytesRead < LARGE.length, 'the cut shows')
+    },
+  )
+}
 
 t.test('waiting room: a slow reader that goes on taking keeps its place', async t => {
   const parts = await withBlobs(t, 1)
