@@ -1,6 +1,7 @@
 // Writes an Answer to its connection: the only place that does. Headers that every answer carries are added here.
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer, AnswerHeaders } from './answer.ts'
+import { endAnswer } from './end-answer.ts'
 import { type Exchange, hasBody } from './exchange.ts'
 import { isPrintable } from './header-text.ts'
 import { dropBody } from './linger.ts'
@@ -36,14 +37,14 @@ export async function sendAnswer(
   const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
   record.sentBytes = bytes?.length ?? 0
   if (!unwanted) {
-    response.end(bytes)
+    endAnswer(response, bytes)
     return
   }
   // Node would keep the head back until the end.
   if (bytes === undefined) response.flushHeaders()
   else response.write(bytes)
   await dropBody(exchange, deps.clock)
-  response.end()
+  endAnswer(response)
 }
 
 /** Where the value of X-Request-Id stands in headLines. */

@@ -6,6 +6,7 @@ import type { BlobAnswer } from '../registry/answers.ts'
 import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { AnswerBody } from './answer.ts'
 import { createClientFlow, type ClientFlow } from './client-flow.ts'
+import { endAnswer } from './end-answer.ts'
 import type { Exchange } from './exchange.ts'
 import { HEAD_HELD_BACK_MS, SENDFILE_MIN_BYTES } from './limits.ts'
 import { type Sendfile, SendfileError } from './sendfile.ts'
@@ -64,7 +65,7 @@ async function writeBody(sending: BlobSending, flow: ClientFlow): Promise<void> 
   if (flow.gone) return
   if (!response.headersSent) writeHead()
   if (record.sentBytes !== body.sizeBytes) throw new Error('the answer has not the length it told')
-  response.end()
+  endAnswer(response)
 }
 
 function isLarge(range: ByteRange): boolean {

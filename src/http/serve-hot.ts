@@ -6,6 +6,7 @@ import type { CreateNoteHit } from '../observe/note-hit.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
+import { endAnswer } from './end-answer.ts'
 import type { Exchange } from './exchange.ts'
 import type { HotAnswer, HotAnswers, HotQuestion } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
@@ -86,7 +87,7 @@ export function createHot(deps: HotDeps): Hot {
       head[idAt] = requestId
       if (ageAt >= 0) head[ageAt] = ageText(nowMs - answer.repeatable.sinceMs)
       response.writeHead(status, head)
-      response.end(body)
+      endAnswer(response, body)
       noteUse(answer, nowMs)
       notePull(answer, nowMs, client)
     },

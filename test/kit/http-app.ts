@@ -126,7 +126,11 @@ function injectable(app: DataApp): InjectableApp {
   return {
     ...app,
     inject: options =>
-      inject((request, response) => void app.server.emit('request', request, response), options),
+      inject((request, response) => {
+        // There is no connection that it could be the timer of.
+        response.setTimeout = () => response
+        app.server.emit('request', request, response)
+      }, options),
   }
 }
 

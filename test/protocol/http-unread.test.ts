@@ -1,0 +1,88 @@
+// Goal: an answer that was handed over whole and is never read holds its client's connection for minutes, not for ever, whatever it was
+// made from. Method: the port on a loopback socket and a client that reads nothing, who asks until the kernel takes no more; node's timer
+// is fired by hand.
+import type { Socket } from 'node:net'
+import t from 'tap'
+import { STALLED_READER_MS } from '../../src/http/limits.ts'
+import { createEpochs } from '../../src/registry/epochs.ts'
+import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
+import { CONNECTED } from '../kit/over-tls.ts'
+import { get } from '../kit/raw-client.ts'
+
+const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
+/** More than the kernel takes for a client that does not read. */
+const LARGE = Buffer.alloc(32 * 1024 * 1024, 'large')
+/** What memory may hold, and what node takes without asking its writer to wait. */
+const SMALL = Buffer.alloc(60 * 1024, 'small')
+const ALWAYS = {
+  sinceMs: 0,
+  untilMs: Number.POSITIVE_INFINITY,
+  graceUntilMs: Number.POSITIVE_INFINITY,
+}
+
+interface Answers {
+  readonly withMemory: boolean
+  /** @returns its path under `/v2/a/b` */
+  add(parts: TestApp): string
+}
+
+function addManifest({ registry }: TestApp): string {
+  registry.addManifest('docker.io/a/b', { bytes: LARGE, mediaType: MANIFEST, tag: 'x' })
+  return 'manifests/x'
+}
+
+function addBlob({ registry }: TestApp): string {
+  return `blobs/${registry.addBlob('docker.io/a/b', SMALL)}`
+}
+
+const KINDS: Readonly<Record<string, Answers>> = {
+  'a large manifest': { withMemory: false, add: addManifest },
+  'the end of a blob': { withMemory: false, add: addBlob },
+  'an answer from memory': { withMemory: true, add: addBlob },
+}
+
+function completed(parts: TestApp): number {
+  return parts.lines().filter(({ msg }) => msg === 'request completed').length
+}
+
+/** False as soon as so many requests are over; true when nothing of `connection` has moved for many turns. */
+async function isStuck(parts: TestApp, connection: Socket, count: number): Promise<boolean> {
+  const TURNS = 200
+  for (let still = 0, seen = -1; still < TURNS; ) {
+    if (completed(parts) >= count) return false
+    await new Promise(setImmediate)
+    const { bytesWritten, writableLength } = connection
+    still = writableLength > 0 && bytesWritten === seen ? still + 1 : 0
+    seen = bytesWritten
+  }
+  return true
+}
+
+for (const [what, { withMemory, add }] of Object.entries(KINDS)) {
+  t.test(`R193: ${what} that nobody reads is cut after minutes`, async t => {
+    const parts = createTestApp(t, withMemory ? { epochs: createEpochs() } : {})
+    const { app, registry, metrics, untilCompleted } = parts
+    if (withMemory) registry.repeatable = ALWAYS
+    const path = `/v2/a/b/${add(parts)}`
+    const url = await parts.listen()
+    const connected = new Promise<Socket>(resolve => app.server.once(CONNECTED, resolve))
+    const { socket, ended } = await openSocket(url)
+    const connection = await connected
+    socket.pause()
+    let asked = 0
+    do {
+      asked += 1
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    } while (!(await isStuck(parts, connection, asked)))
+    t.match((await metrics.render()).text, /entrepot_requests_in_flight 1\n/)
+    t.equal(registry.calls.length < asked, withMemory)
+    t.equal(connection.timeout, STALLED_READER_MS)
+    connection.emit('timeout')
+    const lines = await untilCompleted(asked)
+    t.match(lines.at(-1), { outcome: 'aborted' })
+    t.match((await metrics.render()).text, /entrepot_requests_in_flight 0\n/)
+    socket.resume()
+    await ended
+    t.equal((await get(`${url}${path}`)).status, 200)
+  })
+}
