@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { HEADER_MAX_BYTES, LINGER_MS } from './limits.ts'
+import { HEADER_MAX_BYTES, LINGER_MS, STALLED_READER_MS } from './limits.ts'
 
 const REASONS: Readonly<Record<string, { status: string; message: string }>> = {
   HPE_HEADER_OVERFLOW: {
@@ -58,15 +58,21 @@ export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorD
   }
 }
 
-/** The listener for `connect`: this is no proxy. Node lets go of the connection, errors and all. */
+/** The listener for `connect`: this is no proxy. Node lets go of the connection: errors, timers and room for more are ours to hear of. */
 export function createConnectHandler({ metrics, endAfterTurn }: ClientErrorDeps) {
   return ({ socket }: IncomingMessage, stream: Duplex): void => {
-    stream.on('error', () => stream.destroy())
-    if (endAfterTurn(socket)) return
+    const end = () => socket.destroy()
+    stream.on('error', end)
+    if (endAfterTurn(socket)) {
+      // The answer under way hears of no timer any more. This one does not see what the kernel sends, which nobody minds who does so.
+      socket.setTimeout(STALLED_READER_MS, end)
+      return
+    }
+    socket.setTimeout(LINGER_MS, end)
     metrics.count('requestsRefused', { reason: 'malformed' })
     // What is sent for the other end of a tunnel is dropped: unread, it would reset the connection.
     stream.resume()
-    stream.end(rawAnswer(CONNECT), () => stream.destroy())
+    stream.end(rawAnswer(CONNECT), end)
   }
 }
 

@@ -33,7 +33,9 @@ export function createClientFlow(response: ServerResponse): ClientFlow {
     if (waiting === undefined) response.setTimeout(STALLED_READER_MS)
     else response.destroy()
   }
-  response.on('drain', tellDrained)
+  // Heard of by the connection itself: node tells the response no more of it once a CONNECT came behind the request.
+  const connection = response.socket ?? response
+  connection.on('drain', tellDrained)
   response.on('close', onClose)
   response.on('timeout', onTimeout)
   if (response.destroyed) onClose()
@@ -76,7 +78,7 @@ export function createClientFlow(response: ServerResponse): ClientFlow {
       })
     },
     release() {
-      response.off('drain', tellDrained)
+      connection.off('drain', tellDrained)
       response.off('close', onClose)
       response.off('timeout', onTimeout)
     },

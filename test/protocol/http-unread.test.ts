@@ -86,3 +86,40 @@ for (const [what, { withMemory, add }] of Object.entries(KINDS)) {
     t.equal((await get(`${url}${path}`)).status, 200)
   })
 }
+
+/** A client that asks for a large blob and for a tunnel behind it, and has read the head of the answer and little more. */
+async function askBehind(test: Parameters<typeof createTestApp>[0]) {
+  const parts = createTestApp(test)
+  const digest = parts.registry.addBlob('docker.io/a/b', LARGE)
+  const url = await parts.listen()
+  const connected = new Promise<Socket>(resolve => parts.app.server.once(CONNECTED, resolve))
+  const client = await openSocket(url)
+  const connection = await connected
+  const asked = new Promise(resolve => parts.app.server.once('connect', resolve))
+  const get = `GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`
+  client.socket.write(`${get}CONNECT quay.io:443 HTTP/1.1\r\nHost: quay.io:443\r\n\r\n`)
+  await Promise.all([asked, client.until('\r\n\r\n')])
+  client.socket.pause()
+  return { ...parts, ...client, connection }
+}
+
+t.test('R193: an answer that a CONNECT came behind is cut after minutes, too', async t => {
+  const parts = await askBehind(t)
+  const { connection, metrics, socket, ended } = parts
+  t.ok(await isStuck(parts, connection, 1))
+  t.equal(connection.timeout, STALLED_READER_MS)
+  connection.emit('timeout')
+  await parts.untilCompleted(1)
+  t.match((await metrics.render()).text, /entrepot_requests_in_flight 0\n/)
+  socket.resume()
+  await ended
+})
+
+t.test('an answer that a CONNECT came behind goes out whole to a client that reads', async t => {
+  const parts = await askBehind(t)
+  t.ok(await isStuck(parts, parts.connection, 1))
+  parts.socket.resume()
+  await parts.ended
+  t.match((await parts.untilCompleted(1))[0], { outcome: 'completed' })
+  t.ok(parts.socket.bytesRead > LARGE.length)
+})
