@@ -15,6 +15,9 @@ export const HANDSHAKE_MAX_MS = 10_000
 /** A client that has ended its side and takes nothing more of its answer for so long is gone. */
 const ENDED_MAX_MS = 30_000
 
+/** A session goes on where this is the same. Node's own is made from the arguments of the process, which are others in each further thread. */
+const SESSION_CONTEXT = 'entrepot'
+
 /**
  * Forward secrecy throughout. AES-128 first: it costs a third less than AES-256, which would guard nothing more here. ChaCha20 is chosen
  * where a client wants it first, as small machines without AES do.
@@ -69,6 +72,7 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
     handshakeTimeout: HANDSHAKE_MAX_MS,
     sessionTimeout: TICKET_LIFETIME_SECONDS,
     ticketKeys: Buffer.from(options.ticketKeys),
+    sessionIdContext: SESSION_CONTEXT,
   }
   let server: Server | undefined
   let closeUnready = () => {}

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect as connectPlain } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { drain } from '../../src/http/drain.ts'
 import { LINGER_MS } from '../../src/http/limits.ts'
@@ -112,6 +113,32 @@ t.test(
     t.match(fresh, { reused: false, text: /^HTTP\/1\.1 200 OK/ }, 'it begins anew')
   },
 )
+
+t.test('TLS: a session goes on between the first thread and another one, both ways', async t => {
+  const ticketKeys = randomBytes(TICKET_KEYS_BYTES)
+  const first = await listenTls(t, { ticketKeys })
+  const { cert, key } = certificate
+  const options: TlsOptions = {
+    certificate: cert,
+    key,
+    minimumVersion: 'TLSv1.2',
+    ticketKeys,
+  }
+  const entry = new URL('../kit/tls-thread.ts', import.meta.url)
+  const thread = new Worker(entry, { workerData: options })
+  t.teardown(() => thread.terminate())
+  const [further] = (await once(thread, 'message')) as [number]
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    for (const [from, to] of [
+      [first.port, further],
+      [further, first.port],
+    ] as const) {
+      const { session } = await ping(from, { maxVersion })
+      const again = await ping(to, { maxVersion, ...(session && { session }) })
+      t.match(again, { version: maxVersion, reused: true })
+    }
+  }
+})
 
 t.test('TLS: ticket keys are replaced twice a day, and no more after the stop', async t => {
   const clock = createManualClock()
