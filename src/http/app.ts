@@ -52,8 +52,10 @@ export interface Transport {
   readonly createServer: (options: ServerOptions) => Server | HttpsServer
   /** The event that tells of a connection over which requests come. */
   readonly connected: 'connection' | 'secureConnection'
-  /** Ends connections of which `connected` has not told yet. */
+  /** Ends connections that have said nothing yet, and of which `connected` has not told therefore. */
   readonly closeUnready?: () => void
+  /** Ends all that are open, those of which `connected` has not told among them. Absent where it tells of each at once. */
+  readonly closeAll?: () => void
 }
 
 export interface AppDeps {
@@ -91,6 +93,8 @@ export interface DataApp {
    * May be called again, and before `listen`.
    */
   close(): Promise<void>
+  /** Ends all connections, whatever is being answered on them: what `close` still waits for. */
+  cut(): void
   /** So many requests wait for a place of `streams`: whoever takes nothing gives theirs up. To be told once a second while any do. */
   othersWait(waiting: number): void
 }
@@ -150,6 +154,10 @@ export function buildApp(deps: AppDeps): DataApp {
         connections.closeIdle()
         transport.closeUnready?.()
       }),
+    cut() {
+      connections.closeAll()
+      transport.closeAll?.()
+    },
     othersWait: waiting => stalled.othersWait(waiting),
   }
 }

@@ -18,6 +18,8 @@ export interface Connections {
   opened(socket: Socket): void
   /** Closes those on which nothing is being answered, also the ones that were never used: Node 24 does not count those as idle. */
   closeIdle(): void
+  /** Closes all, whatever is being answered on them. */
+  closeAll(): void
   /** Resolves when none is open and the ends of all have been heard, by whoever listens for them too. For when no more are taken. */
   allClosed(): Promise<void>
   /** Is nothing of this connection being answered, so that a turn would start at once? */
@@ -72,6 +74,9 @@ export function createConnections(): Connections {
     },
     closeIdle() {
       for (const socket of open) if (lanes.get(socket)?.inTurn === undefined) socket.destroy()
+    },
+    closeAll() {
+      for (const socket of open) socket.destroy()
     },
     allClosed() {
       isEnding = true

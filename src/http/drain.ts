@@ -21,7 +21,8 @@ export async function drain(
   )
   const outcome = await Promise.race([finished, late])
   limit.abort()
-  if (outcome === 'cut') app.server.closeAllConnections()
+  // Node's own list lacks connections that it has handed over, to a tunnel or to TLS.
+  if (outcome === 'cut') app.cut()
   await finished
   return outcome
 }

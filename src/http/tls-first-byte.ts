@@ -16,26 +16,36 @@ export interface FirstByteDeps {
   readonly limitMs: number
 }
 
+export interface FirstByte {
+  /** Ends connections that have said nothing yet. */
+  closeSilent(): void
+  /** Ends all connections, in the middle of a handshake as well. */
+  closeAll(): void
+}
+
 /** Methods are capital letters; a handshake begins with 22. */
 const FIRST_LETTER = 'A'.charCodeAt(0)
 const LAST_LETTER = 'Z'.charCodeAt(0)
 
-/** To be called before anything else listens for connections of `server`. @returns ends those that have said nothing yet */
-export function expectTls(server: Server, deps: FirstByteDeps): () => void {
+/** To be called before anything else listens for connections of `server`. */
+export function expectTls(server: Server, deps: FirstByteDeps): FirstByte {
+  const open = new Set<Socket>()
   const silent = new Set<Socket>()
   const secure = server.listeners('connection') as ((socket: Socket) => void)[]
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
+    open.add(socket)
     silent.add(socket)
     const end = () => socket.destroy()
-    const forget = () => silent.delete(socket)
     // Whoever reads is told of errors, too, and there is nothing to say about them.
     socket.on('error', end)
     socket.setTimeout(deps.limitMs, end)
-    socket.once('close', forget)
+    socket.once('close', () => {
+      open.delete(socket)
+      silent.delete(socket)
+    })
     socket.once('readable', () => {
-      forget()
-      socket.off('close', forget)
+      silent.delete(socket)
       socket.setTimeout(0, end)
       const first = socket.read(1) as Buffer | null
       if (first === null) return end()
@@ -45,9 +55,11 @@ export function expectTls(server: Server, deps: FirstByteDeps): () => void {
       for (const take of secure) take.call(server, socket)
     })
   })
-  return () => {
-    for (const socket of silent) socket.destroy()
-  }
+  return { closeSilent: () => destroyAll(silent), closeAll: () => destroyAll(open) }
+}
+
+function destroyAll(sockets: ReadonlySet<Socket>): void {
+  for (const socket of sockets) socket.destroy()
 }
 
 function isLetter(byte = 0): boolean {

@@ -5,7 +5,7 @@ import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Transport } from './app.ts'
-import { expectTls } from './tls-first-byte.ts'
+import { expectTls, type FirstByte } from './tls-first-byte.ts'
 import { TICKET_LIFETIME_SECONDS } from './tls-tickets.ts'
 import type { LimitUnsent } from './unsent-limit.ts'
 
@@ -75,7 +75,7 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
     sessionIdContext: SESSION_CONTEXT,
   }
   let server: Server | undefined
-  let closeUnready = () => {}
+  let first: FirstByte | undefined
   return {
     connected: 'secureConnection',
     createServer(http) {
@@ -90,10 +90,11 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
         // A write that broke before the end was read leaves a half-open connection that nobody would hear of again.
         socket.once('end', () => socket.setTimeout(ENDED_MAX_MS, () => socket.destroy()))
       })
-      closeUnready = expectTls(server, { ...deps, limitMs: HANDSHAKE_MAX_MS })
+      first = expectTls(server, { ...deps, limitMs: HANDSHAKE_MAX_MS })
       return server
     },
-    closeUnready: () => closeUnready(),
+    closeUnready: () => first?.closeSilent(),
+    closeAll: () => first?.closeAll(),
     setTicketKeys: keys => server?.setTicketKeys(Buffer.from(keys)),
   }
 }

@@ -2,52 +2,22 @@
 // port with a certificate made for the test; clients are node's TLS with each option that matters, and bare sockets.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { connect as connectPlain } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { drain } from '../../src/http/drain.ts'
 import { LINGER_MS } from '../../src/http/limits.ts'
-import { createTlsTransport, HANDSHAKE_MAX_MS, type TlsOptions } from '../../src/http/tls.ts'
+import type { TlsOptions } from '../../src/http/tls.ts'
 import {
   rotateTicketKeys,
   TICKET_KEYS_BYTES,
   TICKET_KEYS_MAX_AGE_MS,
 } from '../../src/http/tls-tickets.ts'
-import { createMetrics } from '../../src/observe/metrics.ts'
-import { makeCertificate } from '../kit/certificate.ts'
-import { createTestApp } from '../kit/http-app.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
+import { certificate, HOST, listenTls, textOf } from '../kit/tls-app.ts'
 
-const certificate = makeCertificate()
-const HOST = '127.0.0.1'
 const PING = 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
-
-interface Given {
-  readonly minimumVersion?: TlsOptions['minimumVersion']
-  readonly ticketKeys?: Buffer
-}
-
-async function listenTls(test: Parameters<typeof createTestApp>[0], given: Given = {}) {
-  const clock = createManualClock()
-  const { sleep } = clock
-  const own = createMetrics({ version: 'test', nodeVersion: 'test', sleep, process: false })
-  const { cert, key } = certificate
-  const transport = createTlsTransport(
-    {
-      certificate: cert,
-      key,
-      minimumVersion: given.minimumVersion ?? 'TLSv1.2',
-      ticketKeys: given.ticketKeys ?? randomBytes(TICKET_KEYS_BYTES),
-    },
-    { clock, metrics: own },
-  )
-  const parts = createTestApp(test, { transport })
-  await parts.app.listen({ host: HOST, port: 0 })
-  const { port } = parts.app.server.address() as AddressInfo
-  return { ...parts, port, transport, own, tlsClock: clock }
-}
 
 /** Everything that a TLS client sees of one request; an error when the handshake fails. */
 async function ping(port: number, options: ConnectionOptions = {}) {
@@ -68,14 +38,6 @@ function factsOf(socket: TLSSocket) {
     protocol: socket.alpnProtocol,
     reused: socket.isSessionReused(),
   }
-}
-
-async function textOf(socket: Socket): Promise<string> {
-  const pieces: Buffer[] = []
-  socket.on('error', () => {})
-  socket.on('data', (piece: Buffer) => pieces.push(piece))
-  await once(socket, 'close')
-  return Buffer.concat(pieces).toString('latin1')
 }
 
 t.test('R4: TLS 1.3 and 1.2 with forward secrecy, and HTTP/1.1 by ALPN', async t => {
@@ -206,37 +168,4 @@ t.test('TLS: bytes of neither kind and a handshake that breaks off leave nothing
   const open = await new Promise(resolve => app.server.getConnections((_, count) => resolve(count)))
   t.equal(open, 0)
   t.match(await ping(port), { text: /200 OK/ })
-})
-
-t.test('R236: a stop ends connections that never spoke, and lets an answer finish', async t => {
-  const { port, app, registry, clock } = await listenTls(t)
-  const digest = registry.addBlob('docker.io/a/b', Buffer.from('blob'))
-  const [asked, may] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  registry.before = () => {
-    asked.resolve()
-    return may.promise
-  }
-  const silent = connectPlain({ host: HOST, port })
-  await once(silent, 'connect')
-  const busy = connect({ host: HOST, port, ca: certificate.ca })
-  busy.write(`GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
-  const text = textOf(busy)
-  await asked.promise
-  const ended = textOf(silent)
-  const drained = drain(app, { timeoutMs: 60_000, clock })
-  await ended
-  may.resolve()
-  t.match(await text, /200 OK.*connection: close.*\r\n\r\nblob$/is)
-  t.equal(await drained, 'finished')
-})
-
-t.test('R193: a client that connects and never finishes its handshake is let go', async t => {
-  const { port, app } = await listenTls(t)
-  const connected = once(app.server, 'connection') as Promise<[Socket]>
-  const client = connectPlain({ host: HOST, port })
-  const [connection] = await connected
-  t.equal(connection.timeout, HANDSHAKE_MAX_MS)
-  connection.emit('timeout')
-  t.ok(connection.destroyed)
-  client.destroy()
 })

@@ -1,5 +1,6 @@
 // Goal: requests have their turn and their bounds, and a stop cuts nobody short. Method: sockets on loopback; the engine waits where
 // a test says so, and the clock stands still unless a test moves it.
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { drain } from '../../src/http/drain.ts'
@@ -161,6 +162,24 @@ t.test('R236: what is not finished at the limit is cut, and has its line by then
   await clock.advance(30_000)
   t.equal(await drained, 'cut')
   t.equal(lines().filter(({ msg }) => msg === 'request completed').length, 1)
+  await ended
+})
+
+t.test('R236: what node has let go of for a tunnel is cut at the limit, too', async t => {
+  const { app, registry, clock, listen, untilCompleted } = createTestApp(t)
+  const digest = registry.addBlob('docker.io/a/b', Buffer.alloc(32 * 1024 * 1024))
+  const { socket, until, ended } = await openSocket(await listen())
+  const handedOver = once(app.server, 'connect')
+  const tunnel = 'CONNECT quay.io:443 HTTP/1.1\r\nHost: quay.io:443\r\n\r\n'
+  socket.write(`GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n${tunnel}`)
+  await Promise.all([handedOver, until('\r\n\r\n')])
+  socket.pause()
+  const drained = drain(app, { timeoutMs: 30_000, clock })
+  await clock.untilSleeping(30_000)
+  await clock.advance(30_000)
+  t.equal(await drained, 'cut')
+  t.match((await untilCompleted(1))[0], { outcome: 'aborted' })
+  socket.resume()
   await ended
 })
 
