@@ -16,7 +16,10 @@ export interface Turn {
 export interface Connections {
   /** To be told of every connection that is opened. */
   opened(socket: Socket): void
-  /** Closes those on which nothing is being answered, also the ones that were never used: Node 24 does not count those as idle. */
+  /**
+   * Closes those on which nothing is being answered, also the ones that were never used: Node 24 does not count those as idle. What is
+   * opened from now on is closed at once.
+   */
   closeIdle(): void
   /** Closes all, whatever is being answered on them. */
   closeAll(): void
@@ -49,6 +52,7 @@ export function createConnections(): Connections {
   const lanes = new WeakMap<Socket, Lane>()
   const open = new Set<Socket>()
   const noneLeft = Promise.withResolvers<void>()
+  let isClosing = false
   let isEnding = false
 
   const lookWhetherNoneIsLeft = () => {
@@ -71,8 +75,11 @@ export function createConnections(): Connections {
         open.delete(socket)
         lookWhetherNoneIsLeft()
       })
+      // Its handshake was under way when the others were closed.
+      if (isClosing) socket.destroy()
     },
     closeIdle() {
+      isClosing = true
       for (const socket of open) if (lanes.get(socket)?.inTurn === undefined) socket.destroy()
     },
     closeAll() {

@@ -69,6 +69,15 @@ async function halfShaken(t: { teardown(fn: () => unknown): unknown }, port: num
   return { goOn: goOn.resolve, ended }
 }
 
+t.test('R236: a handshake under way when a stop begins holds it up no longer', async t => {
+  const { port, app, clock } = await listenTls(t)
+  const { goOn, ended } = await halfShaken(t, port)
+  const drained = drain(app, { timeoutMs: 60_000, clock })
+  goOn()
+  t.equal(await drained, 'finished')
+  await ended
+})
+
 t.test('R236: a handshake that is not done at the limit of a stop is cut', async t => {
   const { port, app, clock } = await listenTls(t)
   const { ended } = await halfShaken(t, port)
