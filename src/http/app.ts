@@ -133,6 +133,7 @@ export function buildApp(deps: AppDeps): DataApp {
   }
   const server = createDataServer(transport, serve)
   server.maxConnections = Math.ceil(CONNECTIONS_MAX / (options.threads ?? 1))
+  server.on('drop', () => metrics.count('requestsRefused', { reason: 'connections' }))
   server.on('clientError', createClientErrorHandler(byHand))
   server.on('connect', createConnectHandler(byHand))
   server.on(transport.connected, (socket: Socket) => connections.opened(socket))

@@ -20,7 +20,10 @@ export const STALLED_READER_MS = 5 * 60_000
 /** A body of which nothing comes for so long is given up with 408 (R193): as long as clients wait for a byte themselves (R150). */
 export const BODY_IDLE_MS = 60_000
 
-/** Connections at once; the kernel's backlog holds what comes beyond. */
+/**
+ * Connections at once, divided among the threads: far beyond any real site, and what there are descriptors for. Beyond: taken and closed
+ * without a word, because an answer would need what there is too little of.
+ */
 export const CONNECTIONS_MAX = 16_384
 
 /** Requests of one connection that wait for the one before them; no client of registries pipelines. Beyond: 503 and closed. */

@@ -29,8 +29,8 @@ const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
 const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
 const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
-/** `plain`: HTTP without TLS on a port that speaks TLS. */
-const REFUSAL = ['busy', 'malformed', 'plain'] as const
+/** `connections`: a connection too many, closed before it said anything; `plain`: HTTP without TLS on a port that speaks TLS. */
+const REFUSAL = ['busy', 'connections', 'malformed', 'plain'] as const
 
 /** A label whose values are given by words, where listing them would help nobody. */
 export type LabelValues = readonly string[] | { readonly words: string }
@@ -81,7 +81,7 @@ export const METRICS = {
   requestsRefused: {
     name: 'entrepot_requests_refused_total',
     type: 'counter',
-    help: 'Requests refused before they were looked at: too many at once, or not HTTP.',
+    help: 'Requests refused before they were looked at: too many at once, a connection too many, or not HTTP.',
     labels: { reason: REFUSAL },
   },
   httpThreads: {

@@ -1,7 +1,7 @@
 // Goal: requests have their turn and their bounds, and a stop cuts nobody short. Method: sockets on loopback; the engine waits where
 // a test says so, and the clock stands still unless a test moves it.
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { drain } from '../../src/http/drain.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
@@ -95,6 +95,21 @@ t.test(
     t.match((await metrics.render()).text, /entrepot_requests_refused_total\{reason="busy"\} 1/)
   },
 )
+
+t.test('a connection too many is closed without a word, and counted', async t => {
+  const { app, listen, metrics } = createTestApp(t)
+  const url = await listen()
+  app.server.maxConnections = 1
+  const first = await openSocket(url)
+  const { hostname, port } = new URL(url)
+  const second = connect({ host: hostname, port: Number(port) })
+  await once(second.resume(), 'close')
+  t.equal(second.bytesRead, 0)
+  const refused = /entrepot_requests_refused_total\{reason="connections"\} 1\n/
+  t.match((await metrics.render()).text, refused)
+  first.socket.write('GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n')
+  await first.until('200 OK')
+})
 
 t.test(
   'R236: a drain lets an answer finish, closes its connection, and takes no new ones',
