@@ -46,7 +46,9 @@ enum {
    */
   GATHER_SENDINGS = 16,
   GATHER_NANOSECONDS = 100 * 1000,
+  /** What one look takes; more come with the next. */
   EVENTS_AT_ONCE = 64,
+  /** Nothing here recurses; the largest frame is that of the events, below a KiB. */
   WORKER_STACK_BYTES = 256 << 10,
   /** Sendings of one environment at once: more than connections. Also the factor between an id and its place in the table. */
   SENDINGS_MAX = 1 << 20,
