@@ -25,9 +25,9 @@ export const STEPS_OF_A_FILL =
   'before one has them. Each is a trip through the thread pool, and on a machine whose cores are taken each trip waits for one.'
 
 export const FOUND_OUT_BY_TRYING =
-  'how many connections pay is found out with the first large blobs of an upstream, which begin with one; blobs of a few megabytes come by ' +
-  'one each, as many at once as `fills` allows. Tag, manifest and, where there is one, token are asked for one after the other before ' +
-  'that, and a client that takes one blob at a time has its own work between them.'
+  'how many connections pay is found out with the first large blobs of an upstream, which begin with one. After that two cores are the ' +
+  'limit, which client, edge, upstream and the limiter of its connections share: dockerd alone needs more than half of the time for an ' +
+  'image that is here already.'
 
 export const MANY_STEPS =
   'a small blob takes a dozen trips through the thread pool (free space, two files made, written, synced and renamed, its directory synced) ' +
