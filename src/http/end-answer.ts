@@ -13,3 +13,8 @@ export function endAnswer(response: ServerResponse, bytes?: Uint8Array): void {
   // Node's timer goes by what the kernel takes.
   response.setTimeout(STALLED_READER_MS, () => response.destroy())
 }
+
+/** At `finish` or `close`: did the kernel take all of it? Node 24 calls an answer finished whose connection was cut in the middle. */
+export function isDelivered({ writableFinished, req }: ServerResponse): boolean {
+  return writableFinished && !req.socket.destroyed
+}

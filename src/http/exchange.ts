@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
+import { isDelivered } from './end-answer.ts'
 import { isPrintable } from './header-text.ts'
 import type { HotQuestion } from './hot-answers.ts'
 
@@ -104,7 +105,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
 /** An `aborted` answer is the client's choice and no error (R52). */
 function outcomeOf({ response, record }: Exchange): OutcomeLabel {
   if (record.cut) return 'failed'
-  if (!response.writableFinished) return 'aborted'
+  if (!isDelivered(response)) return 'aborted'
   return response.statusCode >= 500 ? 'failed' : 'completed'
 }
 

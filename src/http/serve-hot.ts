@@ -6,7 +6,7 @@ import type { CreateNoteHit } from '../observe/note-hit.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
-import { endAnswer } from './end-answer.ts'
+import { endAnswer, isDelivered } from './end-answer.ts'
 import type { Exchange } from './exchange.ts'
 import type { HotAnswer, HotAnswers, HotQuestion } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
@@ -76,7 +76,7 @@ export function createHot(deps: HotDeps): Hot {
       const end = () => {
         if (isOver) return
         isOver = true
-        const outcome = response.writableFinished ? 'completed' : 'aborted'
+        const outcome = isDelivered(response) ? 'completed' : 'aborted'
         const durationMs = clock.monotonicMs() - startedMs
         answer.note({ requestId, durationMs, client, userAgent: asked.userAgent, outcome })
         over()
