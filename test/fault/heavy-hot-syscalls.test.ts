@@ -15,9 +15,9 @@ const REQUESTS = 500
 const WARM_UP = 1_000
 /**
  * One read, one write of head and body, one or two waits, and a share of the log's writes and of what the collector of garbage does: 2.7
- * to 4 were seen, more of them where threads wait for each other. One trip through the thread pool is ten more, an answer from disk forty.
+ * to 4 were seen. One trip through the thread pool is ten more, an answer from disk forty.
  */
-const CALLS_PER_REQUEST_MAX = 8
+const CALLS_PER_REQUEST_MAX = 5
 /** All that connections, the log, memory and threads take. What is left is files: of the content, and of the catalog. */
 const WITHOUT_FILES =
   /^(read|write|writev|epoll_p?wait|futex|getpid|brk|mmap|munmap|mprotect|madvise|sched_\w+|rt_sig\w+|restart_syscall|clock_\w+)$/

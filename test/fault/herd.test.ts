@@ -46,9 +46,8 @@ t.test(
     stub.fault({ kind: 'blob', method: 'GET', digest: layer.digest }, { bytesPerSecond: 8 * MIB })
     const base = `${edge.url}/v2/library/parts`
     const faults = await Promise.all(
-      // If all of them hashed in this process, the stub in it would seem to stand still.
-      Array.from({ length: 20 }, (_, index) =>
-        pullImage(base, { tag: 'v1', image, hash: index % 5 === 0, atOnce: 3 }),
+      Array.from({ length: 20 }, () =>
+        pullImage(base, { tag: 'v1', image, hash: true, atOnce: 3 }),
       ),
     )
     t.same(faults.flat(), [])
