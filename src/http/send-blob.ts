@@ -45,7 +45,8 @@ async function writeBody(sending: BlobSending, flow: ClientFlow): Promise<void> 
   const { exchange, body, writeHead } = sending
   const { response, record } = exchange
   const large = body.segments.some(segment => 'range' in segment && isLarge(segment.range))
-  const wire = large ? openFileWire(body.blob, { ...sending, flow }) : undefined
+  const write = (chunk: Uint8Array) => writeChunk(exchange, flow, { chunk })
+  const wire = large ? openFileWire(body.blob, { ...sending, flow, write }) : undefined
   // What the kernel sends node does not count.
   response.strictContentLength = wire === undefined
   try {
@@ -81,7 +82,6 @@ async function sendRange(
   await beginAnswer(sending, flow, first)
   await first
   if (flow.gone) return
-  sending.exchange.response.flushHeaders()
   const from = await wire.send(range)
   if (from <= range.last) await writeRange(sending, flow, { range, from })
 }

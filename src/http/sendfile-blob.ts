@@ -2,7 +2,7 @@
 // way. The connection is node's before and after; in between nothing of node's may be under way on it.
 import type { ServerResponse } from 'node:http'
 import type { ByteRange } from '../oci/range.ts'
-import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
+import type { BlobAnswer, BlobFile, Sendable } from '../registry/answers.ts'
 import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { ClientFlow } from './client-flow.ts'
 import type { Exchange } from './exchange.ts'
@@ -17,7 +17,8 @@ export interface FileWire {
   /** Resolves once bytes of `range` can be sent, and its file be read: what fails until then can still be told as an error. */
   ready(range: ByteRange): Promise<unknown>
   /**
-   * The head must be out. Resolves to the first position that is not sent: behind the range, or where `BlobAnswer.read` has to go on.
+   * The head must be written; it goes out with the first bytes. Resolves to the first position that is not sent: behind the range, or
+   * where `BlobAnswer.read` has to go on.
    * @throws what the blob's reader throws; SendfileError `file`, and `client` when the connection is gone and was ended
    */
   send(range: ByteRange): Promise<number>
@@ -29,11 +30,13 @@ export interface FileWireDeps {
   readonly flow: ClientFlow
   readonly clock: Clock
   readonly sendfile: Sendfile | undefined
+  /** Sends bytes by node; resolves when more may be given. */
+  readonly write: (bytes: Uint8Array) => Promise<void>
 }
 
 /** Undefined when this answer cannot go this way. */
 export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | undefined {
-  const { exchange, flow, clock, sendfile } = deps
+  const { exchange, flow, clock, sendfile, write } = deps
   const { response, request } = exchange
   const { file } = blob
   if (sendfile === undefined || file === undefined || response.socket !== request.socket) return
@@ -45,9 +48,13 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
   flow.signal.addEventListener('abort', leave)
   exchange.record.takenBytes = () => (sending.isBusy ? sending.sentBytes : undefined)
   void cutStalled(sending, { response, clock, signal: over.signal })
+  let told: Told | undefined
   return {
-    ready: range => readable(blob, file, { range, signal: flow.signal }),
-    send: range => sendRange(sending, range, { exchange, file, flow }),
+    async ready(range) {
+      told = undefined
+      told = await readable(blob, file, { range, signal: flow.signal })
+    },
+    send: range => sendRange(sending, range, { exchange, file, flow, write, told }),
     close() {
       over.abort(NOT_NEEDED)
       exchange.record.takenBytes = undefined
@@ -61,45 +68,61 @@ async function readable(
   { source }: BlobAnswer,
   file: BlobFile,
   { range, signal }: { readonly range: ByteRange; readonly signal: AbortSignal },
-): Promise<void> {
-  const end = await file.until(range.first, range.last, signal)
+): Promise<Told> {
+  const { first, last } = range
+  const sendable = await file.until(first, last, signal)
   // What was written a moment ago can be read.
   const isFresh = source === 'miss' || source === 'joined'
-  if (end !== undefined && !isFresh) await file.read(Buffer.allocUnsafe(1), range.first)
+  if (typeof sendable === 'number' && !isFresh) await file.read(Buffer.allocUnsafe(1), first)
+  return { first, last, sendable }
 }
 
-interface SendContext {
-  readonly exchange: Exchange
+/** What `until` said. */
+interface Told extends ByteRange {
+  readonly sendable: Sendable
+}
+
+interface SendContext extends Pick<FileWireDeps, 'exchange' | 'flow' | 'write'> {
   readonly file: BlobFile
-  readonly flow: ClientFlow
+  /** So that it is not asked for twice. */
+  readonly told: Told | undefined
 }
 
 async function sendRange(
   sending: FileSending,
   { first, last }: ByteRange,
-  { exchange, file, flow }: SendContext,
+  { exchange, file, flow, write, told }: SendContext,
 ): Promise<number> {
+  const { response, record } = exchange
   let position = first
+  let known = told?.first === first && told.last === last ? told : undefined
   while (position <= last) {
-    const end = await file.until(position, last, flow.signal)
-    if (end === undefined) return position
+    const { sendable } = known ?? { sendable: await file.until(position, last, flow.signal) }
+    known = undefined
+    if (sendable === undefined) return position
+    if (typeof sendable === 'object') {
+      await write(sendable)
+      position += sendable.length
+      continue
+    }
+    response.flushHeaders()
     await flow.flushed()
     const before = sending.sentBytes
     try {
-      await sending.send(position, end - position)
+      await sending.send(position, sendable - position)
     } catch (error) {
       if (!(error instanceof SendfileError)) throw error
       if (error.failure === 'file') throw error
       if (error.failure === 'client') {
         // Node may hear of it later, or never.
-        exchange.response.destroy()
+        response.destroy()
         throw error
       }
       return position + sending.sentBytes - before
     } finally {
-      exchange.record.sentBytes += sending.sentBytes - before
+      record.sentBytes += sending.sentBytes - before
     }
-    position = end
+    position = sendable
   }
   return position
 }

@@ -54,6 +54,9 @@ export interface BlobRead extends BlobHead {
   readonly bytes: Uint8Array
 }
 
+/** The next bytes: in the file, up to a position; these, which the file has not yet, and which MUST NOT be changed; not soon. */
+export type Sendable = number | Uint8Array | undefined
+
 /**
  * The file behind a blob, whole or growing, for whoever sends it without a stream between: every byte that `until` has told of is right
  * to send from it. Valid until the answer is closed. All of it is plain enough to be spoken to from another thread of this process.
@@ -61,12 +64,14 @@ export interface BlobRead extends BlobHead {
 export interface BlobFile {
   /** Open for reading, by position only. Never to be closed, and to be duplicated by who may outlive the answer. */
   readonly descriptor: number
+  /** So many bytes from 0 may be sent without asking `until`: all of a whole file. */
+  readonly readyBytes: number
   /**
-   * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`. Undefined
-   * when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to the end of the range. Throws
-   * what `read` throws. `position` and `last` must lie inside the blob.
+   * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`, or to bytes
+   * that go no further. Undefined when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to
+   * the end of the range. Throws what `read` throws. `position` and `last` must lie inside the blob.
    */
-  until(position: number, last: number, signal: AbortSignal): Promise<number | undefined>
+  until(position: number, last: number, signal: AbortSignal): Promise<Sendable>
   /** Fills `buffer` from `position` on; returns how many bytes were there. Below what `until` told it is full. */
   read(buffer: Uint8Array, position: number): Promise<number>
 }

@@ -18,8 +18,9 @@ export function borrowBlobs(
   readCached: ReadCached | undefined,
 ): (lent: LentBlob) => BlobAnswer {
   const readers = new Readers(readCached)
-  return ({ lease, descriptor, ...head }) => {
-    const file = descriptor === undefined ? undefined : borrowedFile(peer, lease, descriptor)
+  return ({ lease, descriptor, readyBytes, ...head }) => {
+    const file =
+      descriptor === undefined ? undefined : borrowedFile(peer, lease, { descriptor, readyBytes })
     return {
       ...head,
       file,
@@ -31,10 +32,18 @@ export function borrowBlobs(
   }
 }
 
-function borrowedFile(peer: AskCoordinator, lease: number, descriptor: number): BlobFile {
+function borrowedFile(
+  peer: AskCoordinator,
+  lease: number,
+  { descriptor, readyBytes }: Pick<BlobFile, 'descriptor' | 'readyBytes'>,
+): BlobFile {
   return {
     descriptor,
-    until: (position, last, signal) => peer().ask('untilBlob', { lease, position, last }, signal),
+    readyBytes,
+    until: async (position, last, signal) =>
+      position < readyBytes
+        ? Math.min(readyBytes, last + 1)
+        : peer().ask('untilBlob', { lease, position, last }, signal),
     read: (buffer, position) => readAt(descriptor, buffer, position),
   }
 }
@@ -54,6 +63,11 @@ async function* readBlob(peer: AskCoordinator, reading: Reading): AsyncGenerator
   while (file !== undefined && position <= range.last) {
     const end = await file.until(position, range.last, signal)
     if (end === undefined) break
+    if (typeof end === 'object') {
+      position += end.length
+      yield end
+      continue
+    }
     try {
       for await (const chunk of readWhole(file, { first: position, last: end - 1 }, { readers })) {
         position += chunk.length

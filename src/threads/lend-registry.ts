@@ -58,10 +58,12 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
           const blob = await registry().pullBlob(repository, digest)
           const { sizeBytes, source, file } = blob
           const lease = blobs.lend(blob)
-          return { digest, sizeBytes, source, lease, descriptor: file?.descriptor }
+          const { descriptor, readyBytes = 0 } = file ?? {}
+          return { digest, sizeBytes, source, lease, descriptor, readyBytes }
         },
         async untilBlob({ lease, position, last }, signal) {
-          return blobs.find(lease).file?.until(position, last, signal)
+          const sendable = await blobs.find(lease).file?.until(position, last, signal)
+          return typeof sendable === 'object' ? ownBytes(sendable) : sendable
         },
         async readBlob({ lease, range, from }) {
           return blobs.offer(lease, blob =>

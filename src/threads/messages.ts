@@ -24,9 +24,12 @@ export type Message =
   | { readonly kind: 'end'; readonly stream: number }
   | { readonly kind: 'break'; readonly stream: number; readonly error: ErrorValue }
 
-/** The part of a MessagePort or Worker that is used: in order, and nothing lost while both sides live. */
+/**
+ * The part of a MessagePort or Worker that is used: in order, and nothing lost while both sides live. Several messages cross as one: each
+ * crossing wakes a thread.
+ */
 export interface Port {
-  /** @throws when `message` holds what cannot cross; then nothing was sent */
-  postMessage(message: Message, transfer?: readonly ArrayBuffer[]): void
-  on(event: 'message', listener: (message: Message) => void): unknown
+  /** @throws when a message holds what cannot cross; then nothing was sent */
+  postMessage(messages: readonly Message[], transfer?: readonly ArrayBuffer[]): void
+  on(event: 'message', listener: (messages: readonly Message[]) => void): unknown
 }

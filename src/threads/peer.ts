@@ -2,6 +2,7 @@
 // it means is whoever makes one; the rules of the messages are messages.ts.
 import { decodeError, encodeError } from './error-value.ts'
 import type { Message, Port } from './messages.ts'
+import { Outbox } from './outbox.ts'
 import { Incoming, Outgoing } from './streams.ts'
 
 /** What one side can be asked and told: by method what it is given and what it gives, by name what it is told. Values only. */
@@ -49,7 +50,7 @@ interface Pending {
 
 /** @typeParam Theirs what the other side can be asked and told; Mine: what this one can */
 export class Peer<Theirs extends Side, Mine extends Side> {
-  readonly #port: Port
+  readonly #outbox: Outbox
   readonly #duties: Duties<Mine>
   readonly #pending = new Map<number, Pending>()
   readonly #running = new Map<number, AbortController>()
@@ -59,10 +60,11 @@ export class Peer<Theirs extends Side, Mine extends Side> {
   #ended: Error | undefined
 
   constructor(port: Port, duties: Duties<Mine>) {
-    this.#port = port
     this.#duties = duties
-    port.on('message', message => {
-      if (this.#ended === undefined) this.#take(message)
+    this.#outbox = new Outbox(port, (message, error) => this.#didNotCross(message, error))
+    port.on('message', messages => {
+      this.#outbox.hold()
+      this.#takeEach(messages, 0)
     })
   }
 
@@ -93,12 +95,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
         },
       })
       signal?.addEventListener('abort', abort, { once: true })
-      try {
-        this.#post({ kind: 'ask', id, method, request })
-      } catch (error) {
-        // A value that cannot cross: nothing was sent.
-        this.#settle(id, one => one.reject(error))
-      }
+      this.#post({ kind: 'ask', id, method, request })
     })
   }
 
@@ -139,11 +136,20 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     if (this.#ended !== undefined) return
     const reason = new GoneError()
     this.#ended = reason
+    this.#outbox.end()
     for (const id of this.#pending.keys()) this.#settle(id, ({ reject }) => reject(reason))
     for (const controller of this.#running.values()) controller.abort(reason)
     this.#running.clear()
     for (const one of this.#outgoing.values()) one.leave()
     for (const one of this.#incoming.values()) one.end(reason)
+  }
+
+  /** What a message sets going by promises comes to rest before the next one is looked at, as if each had come alone. */
+  #takeEach(messages: readonly Message[], index: number): void {
+    const message = messages[index]
+    if (message === undefined || this.#ended !== undefined) return this.#outbox.letGo()
+    this.#take(message)
+    queueMicrotask(() => process.nextTick(() => this.#takeEach(messages, index + 1)))
   }
 
   #take(message: Message): void {
@@ -196,7 +202,15 @@ export class Peer<Theirs extends Side, Mine extends Side> {
   }
 
   #post(message: Message, transfer?: readonly ArrayBuffer[]): void {
-    if (this.#ended === undefined) this.#port.postMessage(message, transfer)
+    if (this.#ended === undefined) this.#outbox.put(message, transfer)
+  }
+
+  /** It holds a value that cannot: an error of its question alone. @throws for what nobody waits for */
+  #didNotCross(message: Message, error: unknown): void {
+    if (message.kind === 'ask') this.#settle(message.id, one => one.reject(error))
+    else if (message.kind === 'answer')
+      this.#post({ kind: 'refuse', id: message.id, error: encodeError(error) })
+    else throw error
   }
 
   #nextId(): number {

@@ -8,6 +8,7 @@ import type {
   BlobHead,
   BlobPushed,
   Registry,
+  Sendable,
   UploadChunk,
   UploadState,
 } from '../registry/answers.ts'
@@ -44,6 +45,8 @@ export interface LentBlob extends BlobHead {
   readonly lease: number
   /** Of its file; undefined when it has none. Valid in every thread for as long as the blob is held. */
   readonly descriptor: number | undefined
+  /** As BlobFile.readyBytes; 0 when it has no file. */
+  readonly readyBytes: number
 }
 
 export interface CrossingChunk extends Pick<UploadChunk, 'range' | 'lengthBytes'> {
@@ -66,7 +69,7 @@ type RegistryServices = ValueServices & {
   /** As BlobFile.until. */
   readonly untilBlob: {
     readonly request: { readonly lease: number; readonly position: number; readonly last: number }
-    readonly answer: number | undefined
+    readonly answer: Sendable
   }
   /** As BlobAnswer.read, as a stream. */
   readonly readBlob: {

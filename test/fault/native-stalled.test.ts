@@ -54,6 +54,7 @@ async function stall(test: Parameters<typeof createTestApp>[0]) {
   const digest = registry.addBlob('docker.io/a/b', BYTES)
   registry.file = {
     descriptor,
+    readyBytes: 0,
     until: async (_position, last) => last + 1,
     read: async buffer => buffer.length,
   }
@@ -98,7 +99,7 @@ t.test('R193: a timer that runs out while nothing waits for the client begins an
     await may.promise
     return last + 1
   }
-  registry.file = { descriptor, until, read: async buffer => buffer.length }
+  registry.file = { descriptor, readyBytes: 0, until, read: async buffer => buffer.length }
   const connected = new Promise<Socket>(resolve => app.server.once('connection', resolve))
   const answer = get(`${await listen()}/v2/a/b/blobs/${digest}`)
   const connection = await connected

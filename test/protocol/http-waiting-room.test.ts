@@ -165,6 +165,7 @@ const FILES: Readonly<Record<string, BlobFile | undefined>> = {
   'in memory': undefined,
   'with a file that its bytes do not come from': {
     descriptor: DESCRIPTOR,
+    readyBytes: 0,
     until: async () => undefined,
     read: async () => 0,
   },

@@ -160,10 +160,11 @@ export class Download {
   }
 
   async #byRanges(file: FillFile, first: UpstreamBlob, sizeBytes: number): Promise<boolean> {
-    const { share, clock, signal } = this.#context
+    const { share, clock, signal, progress } = this.#context
     const ranged = new RangedDownload(
       {
         file,
+        progress,
         sizeBytes,
         ...share,
         claim: this.#claim,

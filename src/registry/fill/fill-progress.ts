@@ -8,14 +8,23 @@
 export const HOLD_BACK_BYTES = 64 * 1024
 
 /**
+ * So much of a blob's first bytes is in memory until the file has them: who has waited for the upstream need not wait for the disk, too.
+ * Enough to be worth a packet's trip, little enough to be copied for each of a crowd.
+ */
+const BEGINNING_MAX_BYTES = 16 * 1024
+
+/**
  * `verified`: every byte may be read. `uncached`: the disk is full, so whoever still reads must go to the upstream itself.
  * `failed`: what was read so far must not be taken for the blob.
  */
 export type FillState = 'running' | 'verified' | 'uncached' | 'failed'
 
+const NOTHING = new Uint8Array()
+
 export class FillProgress {
   #state: FillState = 'running'
   #contiguousBytes = 0
+  #beginning: Uint8Array | undefined
   #sizeBytes: number | undefined
   #error: unknown
   #changes = 0
@@ -40,11 +49,27 @@ export class FillProgress {
     return this.#error
   }
 
-  /** How many bytes from 0 a follower may hand to its client. */
+  /** How many bytes from 0 a follower may hand to its client out of the file. */
   get readableBytes(): number {
-    if (this.#state === 'verified') return this.#contiguousBytes
-    if (this.#sizeBytes === undefined) return 0
-    return Math.min(this.#contiguousBytes, Math.max(0, this.#sizeBytes - HOLD_BACK_BYTES))
+    return this.#readable(this.#contiguousBytes)
+  }
+
+  /** The first bytes, for as long as the file has them not. Whoever reads them leaves them as they are, to others. */
+  get beginning(): Uint8Array | undefined {
+    return this.#beginning
+  }
+
+  /** The part of the beginning that a follower may hand to its client; empty when the file has it. */
+  get readableBeginning(): Uint8Array {
+    const bytes = this.#beginning
+    return bytes === undefined ? NOTHING : bytes.subarray(0, this.#readable(bytes.length))
+  }
+
+  /** `chunk` is what the blob begins with, and on its way into the file. A part of it is kept, as a copy. */
+  begin(chunk: Uint8Array): void {
+    if (this.#contiguousBytes > 0) return
+    this.#beginning = new Uint8Array(chunk.subarray(0, BEGINNING_MAX_BYTES))
+    this.#wake()
   }
 
   sized(sizeBytes: number): void {
@@ -54,6 +79,7 @@ export class FillProgress {
 
   advance(contiguousBytes: number): void {
     this.#contiguousBytes = contiguousBytes
+    if (contiguousBytes >= (this.#beginning?.length ?? 0)) this.#beginning = undefined
     this.#wake()
   }
 
@@ -90,6 +116,12 @@ export class FillProgress {
       this.#waiters.add(settle)
       signal.addEventListener('abort', abort, { once: true })
     })
+  }
+
+  #readable(bytes: number): number {
+    if (this.#state === 'verified') return bytes
+    if (this.#sizeBytes === undefined) return 0
+    return Math.min(bytes, Math.max(0, this.#sizeBytes - HOLD_BACK_BYTES))
   }
 
   #wake(): void {

@@ -115,6 +115,7 @@ async function append(
   answer: UpstreamBlob,
   context: ReceiveContext & { limitBytes: number },
 ): Promise<void> {
+  const { progress } = context
   // The upstream sent everything although asked for the rest: what is here is compared, not replaced, because readers have
   // had it already and a mixture of two different beginnings must never reach one client.
   let knownBytes = answer.offset === 0 ? file.contiguousBytes : 0
@@ -137,6 +138,7 @@ async function append(
     }
     if (overlap === chunk.length) continue
     knownBytes = 0
+    if (file.appendedBytes === 0) progress.begin(chunk)
     await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
     letGo(chunk)
   }

@@ -1,6 +1,7 @@
 // Reading a blob's bytes for one client: from a whole file, behind a growing one, or, where neither helps, from the upstream.
 // Each client reads at its own speed by position; nothing is buffered for the slow ones.
 import type { ByteRange } from '../../oci/range.ts'
+import type { Sendable } from '../answers.ts'
 import type { Fill } from './fill.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { passOn } from './pass-on.ts'
@@ -56,6 +57,8 @@ export interface FollowContext {
 type Coming =
   /** They are in the file, up to `end`. */
   | { readonly kind: 'file'; readonly end: number }
+  /** They are these, which the file has not yet. Others have them, too. */
+  | { readonly kind: 'memory'; readonly bytes: Uint8Array }
   /** The fill would need long to come there. */
   | { readonly kind: 'far ahead' }
   /** There will be no file. */
@@ -75,21 +78,24 @@ async function nextBytes(
     const end = Math.min(progress.readableBytes, range.last + 1)
     if (handle !== undefined && position < end) return { kind: 'file', end }
     if (progress.state === 'failed') throw progress.error
+    const bytes = progress.readableBeginning.subarray(position, range.last + 1)
+    if (bytes.length > 0) return { kind: 'memory', bytes }
     if (progress.state === 'uncached') return { kind: 'uncached' }
     if (mayAskAhead && (await isFarAhead(position, range, context))) return { kind: 'far ahead' }
     await progress.changed(seen, signal)
   }
 }
 
-/** For BlobFile.until: how far the file may be sent, and undefined when `follow` has to go on from `position`. @throws as follow */
+/** For BlobFile.until. @throws as follow */
 export async function sendableUntil(
   position: number,
   last: number,
   context: Omit<FollowContext, 'readers'>,
-): Promise<number | undefined> {
+): Promise<Sendable> {
   const range = { first: position, last }
   const coming = await nextBytes(position, range, { ...context, mayAskAhead: true })
-  return coming.kind === 'file' ? coming.end : undefined
+  if (coming.kind === 'file') return coming.end
+  return coming.kind === 'memory' ? coming.bytes : undefined
 }
 
 /**
@@ -112,6 +118,10 @@ export async function* follow(
       })
       position += chunk.length
       yield chunk
+    } else if (coming.kind === 'memory') {
+      position += coming.bytes.length
+      // What is yielded may be given away with its memory.
+      yield new Uint8Array(coming.bytes)
     } else if (coming.kind === 'uncached') {
       yield* passOn({ first: range.first, last: range.last }, { ...context, position })
       return

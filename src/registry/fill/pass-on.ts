@@ -89,7 +89,9 @@ async function startedHash(digest: Digest, context: PassOnContext): Promise<Chec
   const buffer = new Uint8Array(REHASH_CHUNK_BYTES)
   for (let at = 0; at < context.position; ) {
     const wanted = Math.min(buffer.length, context.position - at)
-    const count = (await context.handle?.read(buffer.subarray(0, wanted), at)) ?? 0
+    const count =
+      (await context.handle?.read(buffer.subarray(0, wanted), at)) ||
+      takeFrom(context.fill.progress.beginning, buffer.subarray(0, wanted), at)
     if (count === 0) throw new UpstreamError('unavailable', 'the beginning of the blob is gone')
     hash.update(buffer.subarray(0, count))
     at += count
@@ -98,6 +100,13 @@ async function startedHash(digest: Digest, context: PassOnContext): Promise<Chec
     update: chunk => hash.update(chunk),
     isRight: () => finishDigest(hash, algorithm) === digest,
   }
+}
+
+/** The beginning that the file never got; returns how many bytes of it, from `at` on, are in the buffer now. */
+function takeFrom(bytes: Uint8Array | undefined, buffer: Uint8Array, at: number): number {
+  const rest = bytes?.subarray(at, at + buffer.length)
+  if (rest !== undefined) buffer.set(rest)
+  return rest?.length ?? 0
 }
 
 interface Check {

@@ -2,6 +2,7 @@
 // what becomes of what did not come, is for ranged-download.ts.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { FillProgress } from './fill-progress.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import { type BlobRequest, type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
 import { RangeSink } from './range-sink.ts'
@@ -25,6 +26,7 @@ export class NotARange extends Error {
 
 export interface RangeLineContext {
   readonly file: FillFile
+  readonly progress: Pick<FillProgress, 'begin'>
   readonly width: Width
   readonly clock: Clock
   readonly sizeBytes: number
@@ -102,13 +104,13 @@ export class RangeLine {
    * @throws NotARange; UpstreamError; StoreError; the signal's reason
    */
   async run(answer?: UpstreamBlob): Promise<void> {
-    const { width, clock, file } = this.#context
+    const { width, clock, file, progress } = this.#context
     const signal = AbortSignal.any([this.#context.signal, this.#own.signal])
     const body =
       answer === undefined ? (await this.#ask(signal)).body : untilAborted(answer.body, signal)
     this.#isAsking = false
     const bytes = body[Symbol.asyncIterator]()
-    const sink = new RangeSink(file, this.position)
+    const sink = new RangeSink(file, progress, this.position)
     try {
       await this.#context.mayFlow(this)
       this.#startedMs = clock.monotonicMs()

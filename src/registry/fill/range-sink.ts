@@ -1,5 +1,6 @@
 // Where the bytes of one range go: behind what is there when it is their turn, ahead of it otherwise. Small pieces that go ahead are
 // written together, since each write is a trip through the thread pool.
+import type { FillProgress } from './fill-progress.ts'
 import { letGo } from '../let-go.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 
@@ -8,13 +9,15 @@ const GATHERED_BYTES = 256 * 1024
 
 export class RangeSink {
   readonly #file: FillFile
+  readonly #progress: Pick<FillProgress, 'begin'>
   #chunks: Uint8Array[] = []
   #chunksBytes = 0
   #position: number
 
   /** `position`: where the range begins. */
-  constructor(file: FillFile, position: number) {
+  constructor(file: FillFile, progress: Pick<FillProgress, 'begin'>, position: number) {
     this.#file = file
+    this.#progress = progress
     this.#position = position
   }
 
@@ -38,6 +41,7 @@ export class RangeSink {
 
   async #append(): Promise<void> {
     for (const chunk of this.#take()) {
+      if (this.#file.appendedBytes === 0) this.#progress.begin(chunk)
       await this.#file.append(chunk)
       letGo(chunk)
     }

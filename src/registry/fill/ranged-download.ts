@@ -4,6 +4,7 @@ import type { ByteRange } from '../../oci/range.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream.ts'
+import type { FillProgress } from './fill-progress.ts'
 import { type Attempts, canResume } from './fill-rules.ts'
 import type { Claim, Lines } from './lines.ts'
 import { NotARange, RangeLine } from './range-line.ts'
@@ -32,6 +33,7 @@ const ABANDONED_MAX = 16
 
 export interface RangedDownloadContext {
   readonly file: FillFile
+  readonly progress: Pick<FillProgress, 'begin'>
   readonly sizeBytes: number
   readonly lines: Lines
   readonly width: Width

@@ -221,7 +221,8 @@ function following(
     telling(repository, 'BLOB_UNKNOWN', () => sendableUntil(position, last, { ...context, signal }))
   return {
     ...head,
-    file: handle === undefined ? undefined : blobFile(handle, until),
+    file:
+      handle === undefined ? undefined : blobFile(handle, running.progress.readableBytes, until),
     read: (range: ByteRange, signal: AbortSignal, from?: number) =>
       tellingEach(repository, 'BLOB_UNKNOWN', follow(range, { ...context, signal, from })),
     giveBack: chunk => readers.giveBack(chunk),

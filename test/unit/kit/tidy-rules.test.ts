@@ -112,6 +112,7 @@ t.test('process is touched only in main.ts', async t => {
     'process: true',
     'options.process.x',
     'processes.x',
+    'process.nextTick(f)',
   ]) {
     t.same(rules.touchesProcess(inOci(line)), [], line)
   }

@@ -2,6 +2,7 @@
 // registry that falls silent, with the real client between them.
 import t from 'tap'
 import { RangeLine } from '../../../src/registry/fill/range-line.ts'
+import { FillProgress } from '../../../src/registry/fill/fill-progress.ts'
 import { Width } from '../../../src/registry/fill/width.ts'
 import { createMemoryDisk, createMemoryStore } from '../../../src/store/memory.ts'
 import { patternBlob } from '../../kit/content.ts'
@@ -27,6 +28,7 @@ t.test('R93: ranges that are given up as too slow say nothing about the upstream
       { first, last: first + RANGE_BYTES - 1 },
       {
         file,
+        progress: new FillProgress(),
         width: new Width(clock, RANGES),
         clock,
         sizeBytes: BLOB.sizeBytes,

@@ -3,6 +3,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { FillProgress } from '../../../src/registry/fill/fill-progress.ts'
 import { Attempts } from '../../../src/registry/fill/fill-rules.ts'
 import { type Claim, Lines } from '../../../src/registry/fill/lines.ts'
 import { RangedDownload } from '../../../src/registry/fill/ranged-download.ts'
@@ -74,6 +75,7 @@ async function begin(file: FillFile, held: Promise<void>) {
   const download = new RangedDownload(
     {
       file,
+      progress: new FillProgress(),
       sizeBytes: BYTES.length,
       lines,
       width,

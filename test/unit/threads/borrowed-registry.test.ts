@@ -31,7 +31,12 @@ function createWorld(t: Tap) {
 type Tap = Parameters<typeof overThreads>[0]
 
 /** The double's blobs lie in a file of which so much may be read. */
-async function inFile(t: Tap, world: ReturnType<typeof createWorld>, until: BlobFile['until']) {
+async function inFile(
+  t: Tap,
+  world: ReturnType<typeof createWorld>,
+  until: BlobFile['until'],
+  readyBytes = 0,
+) {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-borrowed-'))
   await writeFile(join(directory, 'blob'), BYTES)
   const handle = await open(join(directory, 'blob'))
@@ -45,7 +50,7 @@ async function inFile(t: Tap, world: ReturnType<typeof createWorld>, until: Blob
     (await handle.read(buffer, 0, buffer.length, position)).bytesRead
   double.pullBlob = async (...asked): Promise<BlobAnswer> => ({
     ...(await pullBlob(...asked)),
-    file: { descriptor: handle.fd, until, read },
+    file: { descriptor: handle.fd, readyBytes, until, read },
   })
 }
 
@@ -99,6 +104,35 @@ t.test(
   },
 )
 
+t.test('how far a whole file goes is not asked, and of a growing one only what is new', async t => {
+  for (const readyBytes of [BYTES.length, 4]) {
+    const world = createWorld(t)
+    const asked: number[] = []
+    const until: BlobFile['until'] = async (position, last) => {
+      asked.push(position)
+      return last + 1
+    }
+    await inFile(t, world, until, readyBytes)
+    const blob = await world.registry.pullBlob(REPOSITORY, world.digest)
+    t.equal(await gather(blob.read(ALL, signal)), '0123456789')
+    t.equal(await blob.file?.until(2, 3, signal), 4)
+    t.same(asked, readyBytes === 4 ? [4] : [])
+  }
+})
+
+t.test('bytes that the file has not yet cross by themselves, as a copy', async t => {
+  const world = createWorld(t)
+  const beginning = new Uint8Array(BYTES.subarray(0, 3))
+  await inFile(t, world, async (position, last) =>
+    position < 3 ? beginning.subarray(position, last + 1) : last + 1,
+  )
+  const blob = await world.registry.pullBlob(REPOSITORY, world.digest)
+  t.equal(await gather(blob.read(ALL, signal)), '0123456789')
+  t.equal(await gather(blob.read({ first: 1, last: 1 }, signal)), '1')
+  t.same(await blob.file?.until(0, 9, signal), new Uint8Array(BYTES.subarray(0, 3)))
+  t.equal(beginning.length, 3, 'others have it, too')
+})
+
 t.test(
   'a file that grows is read as far as it is there, and what will not come by it crosses',
   async t => {
@@ -142,7 +176,7 @@ t.test(
     const { double } = world
     const { pullBlob } = double
     const until: BlobFile['until'] = async (_position, last) => last + 1
-    const file = { descriptor: 1_000_000, until, read: async () => 0 }
+    const file = { descriptor: 1_000_000, readyBytes: 0, until, read: async () => 0 }
     double.pullBlob = async (...asked) => ({ ...(await pullBlob(...asked)), file })
     const blob = await world.registry.pullBlob(REPOSITORY, world.digest)
     t.equal(await gather(blob.read(ALL, signal)), '0123456789')

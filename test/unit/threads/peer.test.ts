@@ -44,9 +44,9 @@ function createPeers(
 
 function recorded(port: MessagePort, sent: Message[]): Port {
   return {
-    postMessage(message, transfer = []) {
-      port.postMessage(message, [...transfer])
-      sent.push(message)
+    postMessage(messages, transfer = []) {
+      port.postMessage(messages, [...transfer])
+      sent.push(...messages)
     },
     on: (event, listener) => port.on(event, listener),
   }
