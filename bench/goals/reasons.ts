@@ -21,8 +21,9 @@ export const LOADING =
 
 export const STEPS_OF_A_FILL =
   'before the upstream is asked, the catalog is asked whether the repository has the blob and how long it is, and the disk whether it is ' +
-  'here and has room; its file is made while the upstream thinks. Clients follow the file, so its first bytes are written and looked at ' +
-  'before one has them. Each is a trip through the thread pool, and on a machine whose cores are taken each trip waits for one.'
+  'here; room is looked for and its file made while the upstream thinks. Each is a trip through the thread pool, and on a machine whose ' +
+  'cores are taken each trip waits for one. With many clients it is only the first of them that have their first byte later than direct: ' +
+  'the upstream answers the first question before it has heard of the others, while the edge hears of all. The middle one has it much sooner.'
 
 export const FOUND_OUT_BY_TRYING =
   'how many connections pay is found out with the first large blobs of an upstream, which begin with one. After that two cores are the ' +
