@@ -83,7 +83,10 @@ async function sendRange(
   await first
   if (flow.gone) return
   const from = await wire.send(range)
-  if (from <= range.last) await writeRange(sending, flow, { range, from })
+  if (from > range.last) return
+  // Nobody knows how long the bytes take.
+  sending.exchange.response.flushHeaders()
+  await writeRange(sending, flow, { range, from })
 }
 
 /** The head goes out, unless it has, and the client is there. @throws what kept `first` from coming, if that was told in time */

@@ -17,8 +17,8 @@ export interface FileWire {
   /** Resolves once bytes of `range` can be sent, and its file be read: what fails until then can still be told as an error. */
   ready(range: ByteRange): Promise<unknown>
   /**
-   * The head must be written; it goes out with the first bytes. Resolves to the first position that is not sent: behind the range, or
-   * where `BlobAnswer.read` has to go on.
+   * The head must be written; it goes out with the first bytes, if there are any. Resolves to the first position that is not sent: behind
+   * the range, or where `BlobAnswer.read` has to go on.
    * @throws what the blob's reader throws; SendfileError `file`, and `client` when the connection is gone and was ended
    */
   send(range: ByteRange): Promise<number>
@@ -49,12 +49,18 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
   exchange.record.takenBytes = () => (sending.isBusy ? sending.sentBytes : undefined)
   void cutStalled(sending, { response, clock, signal: over.signal })
   let told: Told | undefined
+  // Bytes in it would stay for as long as a slow client takes.
+  const takeTold = () => {
+    const taken = told
+    told = undefined
+    return taken
+  }
   return {
     async ready(range) {
       told = undefined
       told = await readable(blob, file, { range, signal: flow.signal })
     },
-    send: range => sendRange(sending, range, { exchange, file, flow, write, told }),
+    send: range => sendRange(sending, range, { exchange, file, flow, write, takeTold }),
     close() {
       over.abort(NOT_NEEDED)
       exchange.record.takenBytes = undefined
@@ -84,18 +90,19 @@ interface Told extends ByteRange {
 
 interface SendContext extends Pick<FileWireDeps, 'exchange' | 'flow' | 'write'> {
   readonly file: BlobFile
-  /** So that it is not asked for twice. */
-  readonly told: Told | undefined
+  /** What `ready` heard, once: so that it is not asked for twice. */
+  readonly takeTold: () => Told | undefined
 }
 
 async function sendRange(
   sending: FileSending,
   { first, last }: ByteRange,
-  { exchange, file, flow, write, told }: SendContext,
+  { exchange, file, flow, write, takeTold }: SendContext,
 ): Promise<number> {
   const { response, record } = exchange
   let position = first
-  let known = told?.first === first && told.last === last ? told : undefined
+  let known = takeTold()
+  if (known?.first !== first || known.last !== last) known = undefined
   while (position <= last) {
     const { sendable } = known ?? { sendable: await file.until(position, last, flow.signal) }
     known = undefined

@@ -64,7 +64,7 @@ export type Sendable = number | Uint8Array | undefined
 export interface BlobFile {
   /** Open for reading, by position only. Never to be closed, and to be duplicated by who may outlive the answer. */
   readonly descriptor: number
-  /** So many bytes from 0 may be sent without asking `until`: all of a whole file. */
+  /** So many bytes from 0 could be sent when it was opened: all of a whole file, which another thread need not ask for then. */
   readonly readyBytes: number
   /**
    * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`, or to bytes

@@ -16,19 +16,19 @@ export class Outbox {
     this.#failed = failed
   }
 
-  /** Sent when the callback and the promises that run now have come to rest: neither `message` nor its memory is to be changed. */
+  /** Sent in the next tick, at the end of what runs now: until then neither `message` nor its memory is to be changed. */
   put(message: Message, transfer: readonly ArrayBuffer[] = []): void {
     this.#messages.push(message)
     this.#transfer.push(...transfer)
     if (!this.#isHeld) this.#sendSoon()
   }
 
-  /** What is put from now on waits for letGo: more will follow soon. */
+  /** What is put from now on waits for release: more will follow soon. */
   hold(): void {
     this.#isHeld = true
   }
 
-  letGo(): void {
+  release(): void {
     this.#isHeld = false
     if (this.#messages.length > 0) this.#sendSoon()
   }

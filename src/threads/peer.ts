@@ -56,16 +56,16 @@ export class Peer<Theirs extends Side, Mine extends Side> {
   readonly #running = new Map<number, AbortController>()
   readonly #outgoing = new Map<number, Outgoing>()
   readonly #incoming = new Map<number, Incoming>()
+  /** What has arrived and was not looked at yet. */
+  readonly #inbox: Message[] = []
+  #isTaking = false
   #lastId = 0
   #ended: Error | undefined
 
   constructor(port: Port, duties: Duties<Mine>) {
     this.#duties = duties
     this.#outbox = new Outbox(port, (message, error) => this.#didNotCross(message, error))
-    port.on('message', messages => {
-      this.#outbox.hold()
-      this.#takeEach(messages, 0)
-    })
+    port.on('message', messages => this.#receive(messages))
   }
 
   /** Rejects with what the other side threw, with the signal's reason as soon as that aborts, and when the other side is gone. */
@@ -134,6 +134,8 @@ export class Peer<Theirs extends Side, Mine extends Side> {
   /** The other side is no more: ends whatever is under way with it by a GoneError. Nothing is sent any more. Idempotent. */
   end(): void {
     if (this.#ended !== undefined) return
+    // A thread's last words arrive in one callback with its end.
+    for (const message of this.#inbox.splice(0)) this.#take(message)
     const reason = new GoneError()
     this.#ended = reason
     this.#outbox.end()
@@ -144,12 +146,25 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     for (const one of this.#incoming.values()) one.end(reason)
   }
 
+  #receive(messages: readonly Message[]): void {
+    if (this.#ended !== undefined) return
+    this.#inbox.push(...messages)
+    if (this.#isTaking) return
+    this.#isTaking = true
+    this.#outbox.hold()
+    this.#takeNext()
+  }
+
   /** What a message sets going by promises comes to rest before the next one is looked at, as if each had come alone. */
-  #takeEach(messages: readonly Message[], index: number): void {
-    const message = messages[index]
-    if (message === undefined || this.#ended !== undefined) return this.#outbox.letGo()
+  #takeNext(): void {
+    const message = this.#inbox.shift()
+    if (message === undefined) {
+      this.#isTaking = false
+      return this.#outbox.release()
+    }
+    // A tick comes when all promises have been followed, also those that follow from them.
+    queueMicrotask(() => process.nextTick(() => this.#takeNext()))
     this.#take(message)
-    queueMicrotask(() => process.nextTick(() => this.#takeEach(messages, index + 1)))
   }
 
   #take(message: Message): void {
@@ -205,12 +220,22 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     if (this.#ended === undefined) this.#outbox.put(message, transfer)
   }
 
-  /** It holds a value that cannot: an error of its question alone. @throws for what nobody waits for */
+  /** It holds a value that cannot: an error of its question, or of its stream, alone. */
   #didNotCross(message: Message, error: unknown): void {
-    if (message.kind === 'ask') this.#settle(message.id, one => one.reject(error))
-    else if (message.kind === 'answer')
-      this.#post({ kind: 'refuse', id: message.id, error: encodeError(error) })
-    else throw error
+    switch (message.kind) {
+      case 'ask':
+        return this.#settle(message.id, one => one.reject(error))
+      case 'answer':
+        return this.#post({ kind: 'refuse', id: message.id, error: encodeError(error) })
+      case 'piece':
+        this.#outgoing.get(message.stream)?.leave()
+        return this.#post({ kind: 'break', stream: message.stream, error: encodeError(error) })
+      default:
+        // Nobody waits for it.
+        queueMicrotask(() => {
+          throw error
+        })
+    }
   }
 
   #nextId(): number {

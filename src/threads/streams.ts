@@ -10,7 +10,7 @@ export const WINDOW_BYTES = 256 * 1024
 type Post = (message: Message, transfer?: readonly ArrayBuffer[]) => void
 
 export interface OutgoingSource {
-  /** Its pieces are the sender's to give away, or are copied where they are no memory of their own. */
+  /** Its pieces are the sender's to give away, or are copied where they are no memory of their own; who yielded one does not touch it. */
   readonly pieces: AsyncIterable<Uint8Array>
   /** Told of each piece that was sent as a copy, and is nobody's now. */
   copied?(piece: Uint8Array): void

@@ -54,7 +54,10 @@ export class FillProgress {
     return this.#readable(this.#contiguousBytes)
   }
 
-  /** The first bytes, for as long as the file has them not. Whoever reads them leaves them as they are, to others. */
+  /**
+   * The first bytes, for as long as the file has them not, and for good when it never gets them. Whoever reads them leaves them as they
+   * are, to others.
+   */
   get beginning(): Uint8Array | undefined {
     return this.#beginning
   }

@@ -89,9 +89,10 @@ async function startedHash(digest: Digest, context: PassOnContext): Promise<Chec
   const buffer = new Uint8Array(REHASH_CHUNK_BYTES)
   for (let at = 0; at < context.position; ) {
     const wanted = Math.min(buffer.length, context.position - at)
-    const count =
-      (await context.handle?.read(buffer.subarray(0, wanted), at)) ||
-      takeFrom(context.fill.progress.beginning, buffer.subarray(0, wanted), at)
+    const into = buffer.subarray(0, wanted)
+    // Memory first: where the file lacks the beginning, it may have a hole there, with what came ahead behind it.
+    const early = takeFrom(context.fill.progress.beginning, into, at)
+    const count = early > 0 ? early : ((await context.handle?.read(into, at)) ?? 0)
     if (count === 0) throw new UpstreamError('unavailable', 'the beginning of the blob is gone')
     hash.update(buffer.subarray(0, count))
     at += count

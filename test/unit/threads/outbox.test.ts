@@ -97,3 +97,35 @@ t.test('when the other side is gone nothing more is sent, nor what was about to 
   await new Promise(setImmediate)
   t.same(crossings, [])
 })
+
+t.test(
+  'messages that arrive while others are looked at come after them, also at the end',
+  async t => {
+    const listeners: ((messages: readonly Message[]) => void)[] = []
+    const said: number[] = []
+    const note = (value: number): Message => ({ kind: 'note', name: 'said', value })
+    const port: Port = { postMessage: () => {}, on: (_event, listener) => listeners.push(listener) }
+    const peer = new Peer<Here, There>(port, {
+      services: { wait: async () => undefined },
+      notes: { said: number => said.push(number) },
+    })
+    for (const batch of [[note(1), note(2)], [note(3)]]) listeners[0]?.(batch)
+    t.same(said, [1])
+    peer.end()
+    t.same(said, [1, 2, 3])
+  },
+)
+
+t.test('a piece that cannot cross breaks its stream alone', async t => {
+  const { here, there } = createPeers(t, async number => number)
+  async function* pieces() {
+    const piece = new Uint8Array(4)
+    yield piece
+    // Who does this breaks the rule.
+    structuredClone(piece, { transfer: [piece.buffer] })
+    await new Promise(() => {})
+  }
+  const reading = there.accept(here.offer(pieces()).stream).next()
+  await t.rejects(reading, /could not be cloned|detached|Cannot transfer/)
+  t.equal(await here.ask('wait', 7), 7)
+})
