@@ -1,11 +1,9 @@
 // Goal: an answer whose bytes come partly from memory, partly from its file, and partly neither way is one answer: the right bytes, the
 // right count, and a head that does not wait for what may take long. Method: the data port on a loopback socket over a real file, with
 // the native sender; what may be sent from the file is told by the test.
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
 import type { BlobFile } from '../../src/registry/answers.ts'
+import { bytesOnDisk } from '../kit/bytes-on-disk.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { get } from '../kit/raw-client.ts'
@@ -14,14 +12,7 @@ const sendfile = requireSendfile()
 const KiB = 1024
 const BYTES = Buffer.from(Array.from({ length: KiB * KiB }, (_, n) => (n * 7) % 251))
 const BEGINNING_BYTES = 16 * KiB
-const directory = mkdtempSync(join(tmpdir(), 'entrepot-beginning-'))
-const path = join(directory, 'blob')
-writeFileSync(path, BYTES)
-const descriptor = openSync(path, 'r')
-t.teardown(() => {
-  closeSync(descriptor)
-  rmSync(directory, { recursive: true })
-})
+const descriptor = bytesOnDisk(t, BYTES)
 
 function withFile(test: Parameters<typeof createTestApp>[0], until: BlobFile['until']) {
   const parts = createTestApp(test, { sendfile })

@@ -1,15 +1,14 @@
 // Goal: of one answer the kernel and node send parts by turns, and a client that takes nothing is found out whichever of them waits for
 // it. Method: the data port on a loopback socket over a real file. What the kernel takes for the connection is filled up beneath node
 // before the request, so that the head of the answer is what waits in node; the clock stands still unless a test moves it.
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
 import { descriptorOf } from '../../src/http/addon.ts'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
 import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/streams-stalled.ts'
 import { STREAM_TICK_MS } from '../../src/http/streams.ts'
+import { bytesOnDisk } from '../kit/bytes-on-disk.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { openConnection } from '../kit/over-tls.ts'
@@ -18,14 +17,7 @@ import { get } from '../kit/raw-client.ts'
 const sendfile = requireSendfile()
 const BYTES = Buffer.alloc(1024 * 1024, 'stalled')
 const FILLER = Buffer.alloc(256 * 1024, 'filler')
-const directory = mkdtempSync(join(tmpdir(), 'entrepot-stalled-'))
-const path = join(directory, 'blob')
-writeFileSync(path, BYTES)
-const descriptor = openSync(path, 'r')
-t.teardown(() => {
-  closeSync(descriptor)
-  rmSync(directory, { recursive: true })
-})
+const descriptor = bytesOnDisk(t, BYTES)
 
 /** Gives the kernel as much for `connection` as it takes, until it has taken nothing for many turns. */
 async function fill(connection: Socket): Promise<void> {
