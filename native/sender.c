@@ -31,14 +31,17 @@ enum {
   /** Half of the cores, within bounds: more than one, so that a read of a slow disk holds up a part of the clients and not all. */
   WORKERS_LEAST = 2,
   WORKERS_MOST = 4,
-  /** What one sending may take before the others have their turn. */
-  TURN_BYTES = 1 << 20,
+  /**
+   * What one sending may take before the others have their turn, or what may wait in its socket where that is more: a turn that ends before
+   * the socket is full costs one more waking.
+   */
+  TURN_LEAST_BYTES = 1 << 20,
   /**
    * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs, and what must stay in the processor's
    * caches to be sent cheaply. So it is a share of a sum, within bounds: fewer readers need fewer wake-ups with more.
    */
   UNSENT_SUM_BYTES = 16 << 20,
-  UNSENT_MOST_BYTES = 2 << 20,
+  UNSENT_MOST_BYTES = 4 << 20,
   UNSENT_LEAST_BYTES = 128 << 10,
   /**
    * From so many sendings on a worker sleeps for a moment after each look: each socket then has room for more, and waking up is most of what
@@ -93,6 +96,7 @@ struct sending {
   int64_t left;
   int failure;
   bool watched;
+  int turn_bytes;
   _Atomic int64_t sent;
   /** Under the worker's lock. */
   sending *next_order;
@@ -169,7 +173,7 @@ static void conclude(sending *each, int failure) {
 
 /** One turn. What is left waits until the socket takes more, and for the turns of the others. */
 static void step(sending *each) {
-  int64_t turn = TURN_BYTES;
+  int64_t turn = each->turn_bytes;
   while (each->left > 0 && turn > 0) {
     size_t most = (size_t)(each->left < turn ? each->left : turn);
     ssize_t count = sendfile(each->socket, each->file, &each->position, most);
@@ -390,6 +394,7 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
   each->worker = least_loaded();
   int unsent = unsent_bytes();
   setsockopt(each->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+  each->turn_bytes = unsent < TURN_LEAST_BYTES ? TURN_LEAST_BYTES : unsent;
   each->id = (double)owner->opened++ * SENDINGS_MAX + place;
   owner->table[place] = each;
   pthread_mutex_lock(&owner->lock);

@@ -163,11 +163,11 @@ t.test('a half that is closed on this side takes no more', async t => {
 t.test('a file that ends too early is a failure of the file', async t => {
   const { client, socket } = await connection(t)
   const short = join(directory, 'short')
-  writeFileSync(short, content.read(0, 3 * MiB))
+  writeFileSync(short, content.bytes())
   const descriptor = openSync(short, 'r')
   const sending = sendingOn(socket, descriptor)
   closeSync(descriptor)
-  const sent = rejection(sending.send(0, 3 * MiB))
+  const sent = rejection(sending.send(0, content.sizeBytes))
   while (sending.sentBytes === 0) await new Promise(setImmediate)
   truncateSync(short, 0)
   client.resume()

@@ -1,6 +1,6 @@
 // Goal: of one answer the kernel and node send parts by turns, and a client that takes nothing is found out whichever of them waits for
 // it. Method: the data port on a loopback socket over a real file. What the kernel takes for the connection is filled up beneath node
-// before the request, so that the head of the answer is what waits in node; the clock stands still unless a test moves it.
+// before the request is whole, so that the head of the answer is what waits in node; the clock stands still unless a test moves it.
 import { writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import t from 'tap'
@@ -21,7 +21,7 @@ const descriptor = bytesOnDisk(t, BYTES)
 
 /** Gives the kernel as much for `connection` as it takes, until it has taken nothing for many turns. */
 async function fill(connection: Socket): Promise<void> {
-  const TURNS = 200
+  const TURNS = 20
   const socket = descriptorOf(connection)
   if (socket === undefined) throw new Error('a plain connection')
   for (let still = 0; still < TURNS; still += 1) {
@@ -55,8 +55,13 @@ async function stall(test: Parameters<typeof createTestApp>[0]) {
   const client = await openConnection(url)
   test.teardown(() => client.destroy())
   const connection = await connected
-  await fill(connection)
-  client.write(`GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r\n`)
+  // The kernel may take more with each byte that comes from the client, until it has come to the most that it ever takes.
+  client.setNoDelay(true)
+  for (const each of `GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r`) {
+    client.write(each)
+    await fill(connection)
+  }
+  client.write('\n')
   while (connection.writableLength === 0) await new Promise(setImmediate)
   return { ...parts, connection, blob: `${url}/v2/a/b/blobs/${digest}` }
 }
