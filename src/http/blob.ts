@@ -64,12 +64,12 @@ function answerHead(head: BlobHead, anonymously: boolean): Answer {
   }
 }
 
-/** Of a small blob that was asked for before: in memory, to be kept there. Undefined when it is not small, or not here. */
+/** Of a small blob that was given before: in memory, to be kept there. Undefined when it is not here. */
 async function answerWhole(
   { exchange, registry, routed, anonymously }: NamedContext,
   digest: Digest,
 ): Promise<Answer | undefined> {
-  if (exchange.hot?.isWanted !== true) return undefined
+  if (exchange.hot?.isSmall !== true) return undefined
   const options = { maxBytes: HOT_BODY_MAX_BYTES }
   const blob = await registry.readWholeBlob(routed.repository, digest, options)
   if (blob === undefined) return undefined

@@ -44,10 +44,14 @@ export interface HotAnswer extends HotContent {
 /** A request that memory had no answer for. MUST be ended by `end`, whatever comes of it. */
 export interface HotQuestion {
   readonly key: string
-  /** It came before: whole bytes are wanted, to be kept. */
+  /** It came before: what is answered now is to be kept. */
   readonly isWanted: boolean
+  /** Its answer was a blob that fits in here: whole bytes are wanted. */
+  readonly isSmall: boolean
   /** To be told before the registry is asked, and after its route. Without, nothing is kept. */
   about(repository: RepositoryKey): void
+  /** To be told of a body that is not in memory, which is never kept. */
+  noteLength(bodyBytes: number): void
   /** Remembers the answer, if it was asked for before and nothing has changed since `about`. */
   keep(content: HotContent): void
   end(): void
@@ -70,20 +74,20 @@ const CHARACTER_BYTES = 2
 
 export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAnswers {
   const answers = new LRUCache<string, HotAnswer>({ maxSize: maxBytes, sizeCalculation })
-  const asked = new LRUCache<string, true>({ max: HOT_QUESTIONS_MAX })
+  const asked = new LRUCache<string, Asked>({ max: HOT_QUESTIONS_MAX })
 
   return {
     find(key, nowMs) {
       const known = answers.get(key)
       if (known === undefined) {
-        const isWanted = asked.get(key) === true
-        if (!isWanted) asked.set(key, true)
-        return new Question(key, isWanted, { answers, epochs, known, nowMs })
+        const before = asked.get(key)
+        if (before === undefined) asked.set(key, 'once')
+        return new Question(key, before, { answers, asked, epochs, known, nowMs })
       }
       const { repeatable } = known
       if (known.stamp !== epochs.stampOf(known.slot)) {
         answers.delete(key)
-        return new Question(key, true, { answers, epochs, known: undefined, nowMs })
+        return new Question(key, 'small', { answers, asked, epochs, known: undefined, nowMs })
       }
       if (nowMs >= repeatable.sinceMs) {
         if (nowMs < repeatable.untilMs) return known
@@ -91,13 +95,17 @@ export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAn
         if (nowMs < repeatable.graceUntilMs && isQuiet) return known
       }
       known.isAsked = true
-      return new Question(key, true, { answers, epochs, known, nowMs })
+      return new Question(key, 'small', { answers, asked, epochs, known, nowMs })
     },
   }
 }
 
+/** A question that came before; `small`: it is answered by what fits in here. */
+type Asked = 'once' | 'small'
+
 interface Memory {
   readonly answers: LRUCache<string, HotAnswer>
+  readonly asked: LRUCache<string, Asked>
   readonly epochs: Epochs
   /** What is asked for anew. */
   readonly known: HotAnswer | undefined
@@ -108,13 +116,15 @@ interface Memory {
 class Question implements HotQuestion {
   readonly key: string
   readonly isWanted: boolean
+  readonly isSmall: boolean
   readonly #memory: Memory
   #slot = 0
   #stamp: number | undefined
 
-  constructor(key: string, isWanted: boolean, memory: Memory) {
+  constructor(key: string, before: Asked | undefined, memory: Memory) {
     this.key = key
-    this.isWanted = isWanted
+    this.isWanted = before !== undefined
+    this.isSmall = before === 'small'
     this.#memory = memory
   }
 
@@ -122,6 +132,10 @@ class Question implements HotQuestion {
     const { epochs } = this.#memory
     this.#slot = epochs.slotOf(repository)
     this.#stamp = epochs.stampOf(this.#slot)
+  }
+
+  noteLength(bodyBytes: number): void {
+    if (bodyBytes <= HOT_BODY_MAX_BYTES) this.#memory.asked.set(this.key, 'small')
   }
 
   keep(content: HotContent): void {

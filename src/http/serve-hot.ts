@@ -94,8 +94,9 @@ export function createHot(deps: HotDeps): Hot {
     offer(exchange, answer) {
       const { hot, record, request } = exchange
       const { content, status, body } = answer
-      if (hot?.isWanted !== true || content?.repeatable === undefined) return
-      if (body.kind === 'blob') return
+      if (body.kind === 'blob') hot?.noteLength(body.sizeBytes)
+      if (body.kind === 'blob' || hot?.isWanted !== true) return
+      if (content?.repeatable === undefined) return
       const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
       const head = headLines(exchange, answer, false)
       const { endpoint, repository, reference, source } = record

@@ -120,6 +120,39 @@ t.test('memory answers from the third time on, and only while the stamp holds', 
   t.equal(registry.used.length, 2, 'its use is noted, once for each time that it was learned')
 })
 
+t.test('only a blob that is known to be small is asked for as a whole, to be kept', async t => {
+  const { ask, registry, small, large } = await open(t, true)
+  const callsOf = async (digest: string, times: number) => {
+    registry.calls.length = 0
+    for (let count = 0; count < times; count += 1) await ask(`/v2/a/b/blobs/${digest}`)
+    return registry.calls.map(call => call.split(' ')[0])
+  }
+  t.same(await callsOf(small, 4), ['pullBlob', 'readWholeBlob'])
+  t.same(await callsOf(large, 3), ['pullBlob', 'pullBlob', 'pullBlob'])
+})
+
+t.test(
+  'a crowd that asks for the same blob before its length is known asks for no more',
+  async t => {
+    const { registry, small, url } = await open(t, true)
+    const asked = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    registry.before = async () => {
+      if (registry.calls.length === 3) asked.resolve()
+      await held.promise
+    }
+    const crowd = Array.from({ length: 3 }, () => {
+      const { ask, close } = createKeptClient(url)
+      t.teardown(close)
+      return ask(`/v2/a/b/blobs/${small}`)
+    })
+    await asked.promise
+    held.resolve()
+    for (const { status } of await Promise.all(crowd)) t.equal(status, 200)
+    t.same(new Set(registry.calls), new Set(['pullBlob docker.io/a/b']))
+  },
+)
+
 t.test(
   'an answer to a question that was asked before a change is not remembered after it',
   async t => {

@@ -131,7 +131,7 @@ async function fill(
 ): Promise<BlobAnswer> {
   const { digest, namespace, isHeadOut } = wanted
   let { mayJoin, lookedAt } = wanted
-  const declaredBytes = await deps.catalog.sizeOf(repository, digest)
+  let declared: { readonly bytes: number | undefined } | undefined
   for (;;) {
     // A fill may have ended since the disk was looked at; without another look the blob would be fetched twice.
     if (
@@ -142,6 +142,11 @@ async function fill(
       const isOurs = mayJoin || (await deps.catalog.isMember(repository, digest))
       const here = isOurs ? await openBlob(deps, repository, { digest, source: 'hit' }) : undefined
       if (here !== undefined) return here
+      continue
+    }
+    // Not for a crowd that joins what is on its way: whoever began it has asked, and the upstream tells.
+    if (declared === undefined && deps.fills.find(digest)?.isQueued !== false) {
+      declared = { bytes: await deps.catalog.sizeOf(repository, digest) }
       continue
     }
     // From here to the start nothing is awaited: another repository's fill must not slip in between.
@@ -155,15 +160,15 @@ async function fill(
       repository,
       digest,
       namespace,
-      declaredBytes,
+      declaredBytes: declared?.bytes,
     })
     if (running.unasked?.isGivenUp) {
       await running.over
       continue
     }
     const source = joined ? 'joined' : 'miss'
-    if (running.isQueued && declaredBytes !== undefined && !isHeadOut) {
-      const head = { digest, sizeBytes: declaredBytes, source } as const
+    if (running.isQueued && declared?.bytes !== undefined && !isHeadOut) {
+      const head = { digest, sizeBytes: declared.bytes, source } as const
       return inTurn(deps, repository, { head, wanted: { ...wanted, mayJoin, lookedAt } })
     }
     const answer = await follower(deps, repository, { running, source, isHeadOut })

@@ -65,13 +65,20 @@ t.test(
   async t => {
     const refused = Promise.withResolvers<void>()
     const known = Promise.withResolvers<void>()
+    const turn = Promise.withResolvers<void>()
     let isSlow = false
     const { registry } = createEngine({
+      // Whose turn has not come is asked about once more: there the second stops.
+      fillsAtOnce: 1,
       upstream: {
         headBlob: async () => {
           throw new UpstreamError('not-found', 'not in this repository')
         },
-        getBlob: async name => {
+        getBlob: async (name, asked) => {
+          if (asked !== digest) {
+            await turn.promise
+            throw new UpstreamError('not-found', 'it only took the place')
+          }
           if (name === owner.name) return blobAnswer([bytes])
           await refused.promise
           throw new UpstreamError('denied', 'not for you')
@@ -87,6 +94,8 @@ t.test(
         })
       },
     })
+    registry.pullBlob(owner, digestOf(Buffer.from('other'))).catch(() => {})
+    await turns()
     const first = registry.pullBlob(stranger, digest)
     first.catch(() => {})
     await turns()
@@ -95,6 +104,7 @@ t.test(
     second.catch(() => {})
     await turns()
     isSlow = false
+    turn.resolve()
     refused.resolve()
     await t.rejects(first, { code: 'DENIED' })
     await turns()
@@ -178,3 +188,39 @@ t.test(
     t.match(await rejection(readAll(answer)), { code: 'UNAVAILABLE', status: 502 })
   },
 )
+
+t.test('a crowd that joins a fill on its way asks the catalog for nothing', async t => {
+  const CROWD = 20
+  const come = Promise.withResolvers<void>()
+  const asked: string[] = []
+  const { registry } = createEngine({
+    upstream: {
+      getBlob: async () => {
+        await come.promise
+        return blobAnswer([bytes])
+      },
+    },
+    catalog: catalog => {
+      const { isMember, sizeOf, findContent } = catalog
+      return Object.assign(catalog, {
+        isMember: noting('isMember', isMember.bind(catalog)),
+        sizeOf: noting('sizeOf', sizeOf.bind(catalog)),
+        findContent: noting('findContent', findContent.bind(catalog)),
+      })
+    },
+  })
+  function noting<Asked extends unknown[], Said>(name: string, ask: (...asked: Asked) => Said) {
+    return (...question: Asked) => {
+      asked.push(name)
+      return ask(...question)
+    }
+  }
+  const first = registry.pullBlob(owner, digest)
+  await turns()
+  t.same(asked, ['isMember', 'findContent', 'sizeOf'])
+  const crowd = Array.from({ length: CROWD }, () => registry.pullBlob(owner, digest))
+  await turns()
+  t.equal(asked.length, 3)
+  come.resolve()
+  for (const answer of [first, ...crowd]) t.same(await readAll(await answer), bytes)
+})
