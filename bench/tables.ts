@@ -61,9 +61,9 @@ export function growthPoints(
 
 function cell({ measure, digits }: Column, samples: readonly Sample[]): string {
   const values = samples.flatMap(({ measures }) => {
-    // JSON has null for what is no number.
+    // JSON has null for what is no number. A round that does not have the figure says nothing about those that have.
     const value: Measure | null | undefined = measures[measure]
-    return value === undefined || value === null ? [] : [value]
+    return value === undefined || value === null || Number.isNaN(value) ? [] : [value]
   })
   const numbers = values.filter(value => typeof value === 'number')
   if (values.length === 0 || numbers.length === values.length) return formatSpread(numbers, digits)

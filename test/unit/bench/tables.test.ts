@@ -54,6 +54,14 @@ t.test('rounds of one server and line become one row with median and spread', as
   ])
 })
 
+t.test('a round without the figure does not move the others', async t => {
+  const rates = [10, 20, Number.NaN, 30]
+  const result = resultOf(rates.map((rate, at) => sample('4', 'a', at + 1, { rate })))
+  const written = JSON.parse(JSON.stringify(result)) as RowResult
+  for (const each of [result, written])
+    t.same(cells(renderTable(table, each)).at(-1), ['4', 'a', '20 (10–30)', '–'])
+})
+
 t.test('what is no number is a dash, before it was written down and after', async t => {
   const result = resultOf([sample('4', 'a', 1, { rate: Number.NaN })])
   const written = JSON.parse(JSON.stringify(result)) as RowResult
