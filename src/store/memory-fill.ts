@@ -134,16 +134,6 @@ export class MemoryFill implements FillFile {
     if (this.#lostBytes > 0) throw full()
   }
 
-  async restart(): Promise<void> {
-    this.#mustBeOpen()
-    this.#part.bytes = new Uint8Array(0)
-    this.#part.ahead.clear()
-    this.#part.expected = undefined
-    this.#lostBytes = 0
-    this.#verified = false
-    this.#hash = startDigest(digestAlgorithm(this.digest))
-  }
-
   verify(sizeBytes: number): void {
     this.#mustBeOpen()
     const cameBytes = this.contiguousBytes + this.#lostBytes
@@ -167,6 +157,7 @@ export class MemoryFill implements FillFile {
   }
 
   async park(): Promise<void> {
+    await this.#takingIn
     if (this.contiguousBytes === 0) return await this.discard()
     this.#part.ahead.clear()
     this.#end()

@@ -110,12 +110,13 @@ export function writingAhead(t: Test, makeStore: MakeStore): void {
 
   t.test('writeAhead: one wrong bit in what came ahead is corrupt, and not published', async t => {
     const { store } = await makeStore(t)
+    const first = await openFill(t, store, () => {})
+    await first.writeAhead(20, [BYTES.subarray(20)])
+    await first.append(flipped(BYTES).subarray(0, 20))
+    await first.flush()
+    corrupt(t, first, BYTES.length)
+    await first.discard()
     const fill = await openFill(t, store, () => {})
-    await fill.writeAhead(20, [BYTES.subarray(20)])
-    await fill.append(flipped(BYTES).subarray(0, 20))
-    await fill.flush()
-    corrupt(t, fill, BYTES.length)
-    await fill.restart()
     t.equal(fill.aheadBytes, 0)
     await fill.writeAhead(3, [flipped(BYTES).subarray(3)])
     await fill.append(BYTES.subarray(0, 3))
@@ -124,6 +125,18 @@ export function writingAhead(t: Test, makeStore: MakeStore): void {
     await fill.discard()
     t.equal(await store.find(DIGEST), undefined)
     t.same(await store.listParts(), [])
+  })
+
+  t.test('R86: a park right after a gap was closed leaves what lay behind it', async t => {
+    for (const grown of [undefined, () => {}]) {
+      const { store, reopen } = await makeStore(t)
+      const fill = await openFill(t, store, grown)
+      await fill.expect(EXPECTATION)
+      await fill.writeAhead(5, [BYTES.subarray(5, 20)])
+      await fill.append(BYTES.subarray(0, 5))
+      await fill.park()
+      await finishResumed(t, await reopen(), 20)
+    }
   })
 
   t.test('forgetAhead: the same bytes may come again, by append', async t => {

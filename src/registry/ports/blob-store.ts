@@ -77,8 +77,8 @@ export interface FillFile {
   /**
    * Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept once this has resolved. For a fill
    * that was opened with `grown` it resolves as soon as the chunk is hashed and has room in a bounded buffer, and a write that
-   * fails later is thrown by the next call; otherwise it resolves when the chunk is on disk. After a failure only restart, park
-   * and discard are of use. @throws StoreError full, io
+   * fails later is thrown by the next call; otherwise it resolves when the chunk is on disk. After a failure only park and
+   * discard are of use. @throws StoreError full, io
    */
   append(chunk: Uint8Array): Promise<void>
   /**
@@ -95,8 +95,6 @@ export interface FillFile {
    * without one. @throws StoreError full, io
    */
   flush(): Promise<void>
-  /** Back to nothing: the upstream could not resume, or the part was wrong. */
-  restart(): Promise<void>
   /** Compares length and digest of all that was appended; what follows is only flush and publication. @throws StoreError corrupt */
   verify(sizeBytes: number): void
   /**
@@ -105,7 +103,7 @@ export interface FillFile {
    */
   commit(contentClass: ContentClass): Promise<StoredBlob>
   /**
-   * Closes and leaves the part on disk for a later openFill, made durable; an empty part is removed. No effect when the fill has
+   * Closes and leaves what is contiguous on disk for a later openFill, made durable; an empty part is removed. No effect when the fill has
    * ended. @throws StoreError io, full; the part is removed then
    */
   park(): Promise<void>

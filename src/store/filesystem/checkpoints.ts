@@ -36,11 +36,6 @@ export class Checkpoints {
     if (this.#broken !== undefined) throw this.#broken.error
   }
 
-  /** Nothing that the file holds can be believed any more. */
-  breakBy(error: unknown): void {
-    this.#broken = { error }
-  }
-
   /** The file has this many bytes now: begins a checkpoint beside the writes when it is time for one. */
   reach(lengthBytes: number): void {
     if (lengthBytes - this.#synced.record.syncedBytes < CHECKPOINT_BYTES || this.isBroken) return
@@ -55,7 +50,8 @@ export class Checkpoints {
     try {
       await attempt(disk, `sync ${what}`, () => file.datasync())
     } catch (error) {
-      this.breakBy(error)
+      // Nothing that the file holds can be believed any more.
+      this.#broken = { error }
       throw error
     }
     record.syncedBytes = lengthBytes

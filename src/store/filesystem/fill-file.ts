@@ -2,7 +2,7 @@
 // resuming a part is open-fill.ts. Who reads it, and from which upstream the bytes come, is not known here.
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
+import { type Digest, digestAlgorithm, finishDigest } from '../../oci/digest.ts'
 import {
   type ContentClass,
   type FillExpectation,
@@ -48,7 +48,7 @@ export class FilesystemFill implements FillFile {
   readonly #ahead: AheadWrites
   readonly #isGathered: boolean
   #expected: FillExpectation | undefined
-  #hash: Hash
+  readonly #hash: Hash
   #hashedBytes: number
   #verifiedBytes: number | undefined
   #takingIn: Promise<void> | undefined
@@ -142,17 +142,6 @@ export class FilesystemFill implements FillFile {
     this.#mustBeUsable()
   }
 
-  async restart(): Promise<void> {
-    this.#ahead.forget()
-    await this.#growing.empty()
-    await this.#takingIn
-    this.#failed = undefined
-    this.#expected = undefined
-    this.#hash = startDigest(digestAlgorithm(this.digest))
-    this.#hashedBytes = 0
-    this.#verifiedBytes = undefined
-  }
-
   verify(sizeBytes: number): void {
     this.#growing.mustBeOpen()
     if (this.#hashedBytes !== sizeBytes) {
@@ -175,6 +164,8 @@ export class FilesystemFill implements FillFile {
   }
 
   async park(): Promise<void> {
+    // What lay behind a gap that is closed counts once it is hashed.
+    await this.#takingIn
     await this.#growing.park({ evenEmpty: false })
   }
 

@@ -90,26 +90,6 @@ export class GrowingFile {
     this.mustBeUsable()
   }
 
-  /** Back to nothing, the record too. @throws StoreError io; it is of no use then */
-  async empty(): Promise<void> {
-    this.mustBeOpen()
-    await this.#buffer.reset()
-    await this.#settle()
-    this.mustBeUsable()
-    const { disk, what, record, file, ahead } = this.#growth
-    try {
-      await attempt(disk, `empty ${what}`, async () => {
-        await record.remove()
-        await file.truncate(0)
-        await ahead?.cut(0)
-      })
-    } catch (error) {
-      this.#checkpoints.breakBy(error)
-      throw error
-    }
-    this.#contiguousBytes = 0
-  }
-
   /**
    * What was written ahead up to `endBytes` is contiguous from now on: feeds it to `step`, and counts it. Stops early when the file ends.
    * @throws StoreError full, io

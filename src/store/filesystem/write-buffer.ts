@@ -91,16 +91,6 @@ export class WriteBuffer {
     this.#filling = this.#spare = undefined
   }
 
-  /** Waits for the write in flight, then forgets what was not written and why. */
-  async reset(): Promise<void> {
-    clearTimeout(this.#scheduled)
-    this.#scheduled = undefined
-    this.#filledBytes = 0
-    this.#isDue = false
-    await this.#inFlight
-    this.#failed = undefined
-  }
-
   /** Never rejects, like all that may be waited for by another caller. */
   async #writePast(chunk: Uint8Array): Promise<void> {
     await this.#drain()

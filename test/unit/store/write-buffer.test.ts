@@ -178,24 +178,6 @@ t.test('a failed write is thrown by every later call, and nothing more is writte
   t.equal(writes, 1)
 })
 
-t.test('reset forgets a failure and what was not written', async t => {
-  let isFull = true
-  const written: string[] = []
-  const buffer = new WriteBuffer(async bytes => {
-    if (isFull) throw new Error('disk full')
-    written.push(Buffer.from(bytes).toString())
-    return bytes.length
-  }, FOLLOWED)
-  await buffer.add(Buffer.from('lost'))
-  await t.rejects(buffer.flush())
-  isFull = false
-  await buffer.reset()
-  await buffer.add(Buffer.from('ke'))
-  await buffer.add(Buffer.from('pt'))
-  await buffer.flush()
-  t.same(written, ['kept'])
-})
-
 t.test('R06: writeFully goes on after short writes, and ends when nothing is written', async t => {
   const bytes = Buffer.from('every one of these bytes')
   const disk = Buffer.alloc(bytes.length + 2)
