@@ -32,8 +32,8 @@ enum {
   WORKERS_LEAST = 2,
   WORKERS_MOST = 4,
   /**
-   * What one sending may take before the others have their turn, or what may wait in its socket where that is more: a turn that ends before
-   * the socket is full costs one more waking.
+   * What one sending may take before the others have their turn, or what may wait in a socket by then where that is more: a turn that ends
+   * before the socket is full costs one more waking.
    */
   TURN_LEAST_BYTES = 1 << 20,
   /**
@@ -96,7 +96,6 @@ struct sending {
   int64_t left;
   int failure;
   bool watched;
-  int turn_bytes;
   _Atomic int64_t sent;
   /** Under the worker's lock. */
   sending *next_order;
@@ -171,9 +170,23 @@ static void conclude(sending *each, int failure) {
   report(each);
 }
 
+/** For one of the sendings that there are: at least one. */
+static int unsent_bytes(void) {
+  int sendings = 0;
+  for (int at = 0; at < worker_count; at++) sendings += atomic_load(&workers[at].load);
+  int share = UNSENT_SUM_BYTES / sendings;
+  if (share > UNSENT_MOST_BYTES) return UNSENT_MOST_BYTES;
+  return share < UNSENT_LEAST_BYTES ? UNSENT_LEAST_BYTES : share;
+}
+
+static int turn_bytes(void) {
+  int unsent = unsent_bytes();
+  return unsent < TURN_LEAST_BYTES ? TURN_LEAST_BYTES : unsent;
+}
+
 /** One turn. What is left waits until the socket takes more, and for the turns of the others. */
 static void step(sending *each) {
-  int64_t turn = each->turn_bytes;
+  int64_t turn = turn_bytes();
   while (each->left > 0 && turn > 0) {
     size_t most = (size_t)(each->left < turn ? each->left : turn);
     ssize_t count = sendfile(each->socket, each->file, &each->position, most);
@@ -285,15 +298,6 @@ static worker *least_loaded(void) {
   return best;
 }
 
-/** For one more sending, of which there is at least one. */
-static int unsent_bytes(void) {
-  int sendings = 0;
-  for (int at = 0; at < worker_count; at++) sendings += atomic_load(&workers[at].load);
-  int share = UNSENT_SUM_BYTES / sendings;
-  if (share > UNSENT_MOST_BYTES) return UNSENT_MOST_BYTES;
-  return share < UNSENT_LEAST_BYTES ? UNSENT_LEAST_BYTES : share;
-}
-
 static void order(sending *each) {
   worker *to = each->worker;
   pthread_mutex_lock(&to->lock);
@@ -394,7 +398,6 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
   each->worker = least_loaded();
   int unsent = unsent_bytes();
   setsockopt(each->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-  each->turn_bytes = unsent < TURN_LEAST_BYTES ? TURN_LEAST_BYTES : unsent;
   each->id = (double)owner->opened++ * SENDINGS_MAX + place;
   owner->table[place] = each;
   pthread_mutex_lock(&owner->lock);

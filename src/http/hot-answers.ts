@@ -46,7 +46,7 @@ export interface HotQuestion {
   readonly key: string
   /** It came before: what is answered now is to be kept. */
   readonly isWanted: boolean
-  /** Its answer was a blob that fits in here: whole bytes are wanted. */
+  /** Its answer is known to fit in here: of a blob whole bytes are wanted. */
   readonly isSmall: boolean
   /** To be told before the registry is asked, and after its route. Without, nothing is kept. */
   about(repository: RepositoryKey): void

@@ -59,7 +59,7 @@ export const MEMORY_BYTES = 64 * 1024 * 1024
 /** What an answer from memory may hold: configurations, manifests and small layers. Larger ones are sent from their file as cheaply. */
 export const HOT_BODY_MAX_BYTES = 256 * 1024
 
-/** Requests of which it is remembered that they came once: an answer is kept in memory from the second time on. */
+/** Requests of which it is remembered that they came once: an answer is kept in memory from the second time on, a blob once its length is known. */
 export const HOT_QUESTIONS_MAX = 4_096
 
 /**

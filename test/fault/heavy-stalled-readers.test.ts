@@ -20,7 +20,7 @@ const STALLED = 200
 /** As promised for 200 clients on one blob (heavy-herd.test.ts): some hundred KiB for each beside what the process takes anyway. */
 const MEMORY_MAX_BYTES = 250 * MiB
 /**
- * 128 KiB for each, and up to 2 MiB for those that began when there were few (native/sender.c); some 56 MiB were seen. The kernel's own
+ * 128 KiB for each, and up to 4 MiB for those that began when there were few (native/sender.c), 79 MiB in all. The kernel's own
  * limit, 4 MiB for each, is what bounds those without it.
  */
 const UNSENT_MAX_BYTES = 100 * MiB

@@ -46,7 +46,7 @@ t.test('thousands of broken transfers leave nothing behind', async t => {
     config: { http: { threads: 1 } },
   })
   t.teardown(() => edge.stop())
-  const blob = patternBlob('leaks', 4 * MiB)
+  const blob = patternBlob('leaks', 16 * MiB)
   stub.addBlob('library/app', blob)
   const url = `${edge.url}${BLOBS}/${blob.digest}`
   t.equal((await get(url)).bodyBytes, blob.sizeBytes)

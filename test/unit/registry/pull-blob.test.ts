@@ -67,6 +67,7 @@ t.test(
     const known = Promise.withResolvers<void>()
     const turn = Promise.withResolvers<void>()
     let isSlow = false
+    let slowly = 0
     const { registry } = createEngine({
       // Whose turn has not come is asked about once more: there the second stops.
       fillsAtOnce: 1,
@@ -88,7 +89,10 @@ t.test(
         const sizeOf = catalog.sizeOf.bind(catalog)
         return Object.assign(catalog, {
           sizeOf: async (...asked: Parameters<typeof sizeOf>) => {
-            if (isSlow) await known.promise
+            if (isSlow) {
+              slowly += 1
+              await known.promise
+            }
             return sizeOf(...asked)
           },
         })
@@ -103,6 +107,7 @@ t.test(
     const second = registry.pullBlob(stranger, digest)
     second.catch(() => {})
     await turns()
+    t.equal(slowly, 1, 'the second has stopped')
     isSlow = false
     turn.resolve()
     refused.resolve()
