@@ -26,7 +26,7 @@ export class MemoryFill implements FillFile {
   readonly #disk: MemoryDisk
   readonly #context: { readonly grown: (() => void) | undefined; readonly ended: () => void }
   readonly #part: MemoryPart
-  #hash: Hash
+  readonly #hash: Hash
   #verified = false
   /** Bytes that found no room: after the first nothing more is taken. */
   #lostBytes = 0
