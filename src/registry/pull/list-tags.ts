@@ -13,8 +13,8 @@ import { telling } from '../upstream-failure.ts'
 export const TAGS_KEY = 'tags'
 /** A list is mutable; a minute old is what people accept (R70). */
 const LONGEST_TTL_MS = 60_000
-/** Tags read from the catalog at a time. */
-const CATALOG_PAGE = 1_000
+/** Tags read from the catalog at a time: others are served in between. */
+const CATALOG_STEP = 1_000
 
 export interface ListTagsDeps {
   readonly catalog: Catalog
@@ -22,29 +22,36 @@ export interface ListTagsDeps {
   readonly lists: UpstreamLists
 }
 
-/** @throws RegistryError NAME_UNKNOWN for a repository that nobody knows */
+/**
+ * As much is read from the catalog as the page shows, however many tags there are.
+ *
+ * @throws RegistryError NAME_UNKNOWN for a repository that nobody knows
+ */
 export async function listTags(
   deps: ListTagsDeps,
   repository: Repository,
-  page: ListPage,
+  { after, limit }: ListPage,
 ): Promise<TagsAnswer> {
   return telling(repository, 'NAME_UNKNOWN', async () => {
-    const { tags, source, warnings } = await allTags(deps, repository)
-    const { after, limit } = page
-    const start = after === undefined ? 0 : firstAfter(tags, after)
-    const shown = tags.slice(start, start + limit)
-    return { tags: shown, more: start + shown.length < tags.length, source, warnings }
+    // One more than is shown tells whether there is more.
+    const asked = { ...(after === undefined ? {} : { after }), limit: limit + 1 }
+    const { tags, source, warnings } = await findTags(deps, repository, asked)
+    return { tags: tags.slice(0, limit), more: tags.length > limit, source, warnings }
   })
 }
 
-async function allTags(
+/** Sorted, all of them behind `page.after`; at least `page.limit` where there are so many. */
+async function findTags(
   deps: ListTagsDeps,
   repository: Repository,
+  page: Page,
 ): Promise<{ tags: readonly string[]; source: Source; warnings: readonly string[] }> {
+  const { catalog } = deps
   const namespace = deps.namespaces.find(repository.registry)
   if (namespace === undefined || namespace.policy.offline) {
-    const tags = await readTags(page => deps.catalog.listTags(repository, page))
-    if (tags.length > 0 || (await isHeld(deps.catalog, repository)))
+    const read = (part: Page) => catalog.listTags(repository, part)
+    const tags = await readTags(read, page)
+    if (tags.length > 0 || (await isAny(read)) || (await isHeld(catalog, repository)))
       return { tags, source: namespace === undefined ? 'local' : 'hit', warnings: [] }
     throw new RegistryError('NAME_UNKNOWN', `${repositoryKey(repository)} has no tags at this edge`)
   }
@@ -55,12 +62,14 @@ async function allTags(
     maxStaleMs: namespace.policy.maxStaleMs,
     ask: async () => JSON.stringify((await namespace.upstream.listTags(repository.name)).tags),
   }
-  const local = await readTags(page => deps.catalog.listLocalTags(repository, page))
+  const readLocal = (part: Page) => catalog.listLocalTags(repository, part)
+  const local = await readTags(readLocal, page)
   try {
     const list = await deps.lists.get(source)
-    return { ...list, tags: merge(parseTags(list.body), local) }
+    return { ...list, tags: merge(behind(parseTags(list.body), page.after), local) }
   } catch (error) {
-    if (local.length === 0 || !(error instanceof UpstreamError)) throw error
+    if (!(error instanceof UpstreamError)) throw error
+    if (local.length === 0 && !(await isAny(readLocal))) throw error
     return { tags: local, source: 'local', warnings: warningsOf(repository, error) }
   }
 }
@@ -88,14 +97,21 @@ function parseTags(body: string): readonly string[] {
   throw new UpstreamError('invalid', 'a kept tag list is malformed')
 }
 
-async function readTags(read: (page: Page) => Promise<readonly TagFact[]>): Promise<Tag[]> {
+type ReadPage = (page: Page) => Promise<readonly TagFact[]>
+
+async function readTags(read: ReadPage, { limit, ...from }: Page): Promise<Tag[]> {
   const tags: Tag[] = []
-  for (;;) {
-    const after = tags.at(-1)
-    const page = await read({ limit: CATALOG_PAGE, ...(after === undefined ? {} : { after }) })
+  for (let { after } = from; tags.length < limit; after = tags.at(-1)) {
+    const step = Math.min(CATALOG_STEP, limit - tags.length)
+    const page = await read({ limit: step, ...(after === undefined ? {} : { after }) })
     tags.push(...page.map(({ tag }) => tag))
-    if (page.length < CATALOG_PAGE) return tags
+    if (page.length < step) break
   }
+  return tags
+}
+
+async function isAny(read: ReadPage): Promise<boolean> {
+  return (await read({ limit: 1 })).length > 0
 }
 
 /** Was anything pushed to it that is still there? A repository may have manifests and no tag. */
@@ -106,8 +122,9 @@ async function isHeld(catalog: Catalog, repository: Repository): Promise<boolean
   return (await catalog.listRepositories({ after, limit: 1 })).includes(key)
 }
 
-/** The index of the first entry behind `after`, which need not be among them. */
-function firstAfter(sorted: readonly string[], after: string): number {
+/** The part of `sorted` behind `after`, which need not be among them. */
+function behind(sorted: readonly string[], after: string | undefined): readonly string[] {
+  if (after === undefined) return sorted
   let low = 0
   let high = sorted.length
   while (low < high) {
@@ -115,5 +132,5 @@ function firstAfter(sorted: readonly string[], after: string): number {
     if ((sorted[middle] as string) <= after) low = middle + 1
     else high = middle
   }
-  return low
+  return sorted.slice(low)
 }
