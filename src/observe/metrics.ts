@@ -1,6 +1,7 @@
 // The metrics table brought to life in a prom-client registry of its own. Typed by the table, so that a label outside its
 // closed set does not compile.
 import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client'
+import { HARDLY_EVER_MS, watchEventLoop } from './event-loop-delay.ts'
 import { BucketHistogram } from './histogram.ts'
 import {
   type KeyOf,
@@ -84,7 +85,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const instruments = new Map<MetricKey, Instrument>()
   for (const [key, row] of Object.entries(METRICS))
     instruments.set(key as MetricKey, createInstrument(row, registry))
-  if (options.process ?? true) collectDefaultMetrics({ register: ofProcess })
+  if (options.process ?? true) {
+    collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: HARDLY_EVER_MS })
+    watchEventLoop(ofProcess)
+  }
 
   const boundLabels = boundUpstreams()
   const requests = new RequestSeriesTable(instruments.get('requestDuration') as BucketHistogram)

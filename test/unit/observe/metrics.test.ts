@@ -1,5 +1,6 @@
 // Goal: the metrics table is the whole truth about metrics. Method: the rendered text is read back and compared with the table and
 // with the vocabularies of other rooms.
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { ENDPOINTS } from '../../../src/oci/endpoint.ts'
 import { SOURCES } from '../../../src/registry/answers.ts'
@@ -56,6 +57,25 @@ t.test('the process metrics that the document names are there', async t => {
   t.ok(names.length > 5)
   for (const name of names) t.ok(rendered.includes(`# TYPE ${name} `), name)
 })
+
+t.test(
+  'what held up the event loop is told once, and again only when it happens again',
+  async t => {
+    const { text } = withMetrics(true)
+    const longest = async () =>
+      Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(await text())?.[1])
+    // The first look after a scrape has nothing to compare with.
+    for (const ms of [100, 400]) await holdUp(ms)
+    t.ok((await longest()) >= 0.3)
+    for (const ms of [100, 100]) await holdUp(ms)
+    t.ok((await longest()) < 0.3)
+  },
+)
+
+async function holdUp(ms: number): Promise<void> {
+  for (const startMs = performance.now(); performance.now() - startMs < ms; ) continue
+  for (let turns = 0; turns < 3; turns += 1) await turn()
+}
 
 t.test('two instances share nothing', async t => {
   const one = withMetrics()

@@ -1,0 +1,30 @@
+// Goal: an edge that nobody asks anything leaves the machine alone: no write, and few wakings. Method: the real process after its start,
+// and strace, which counts what all of its threads ask of the kernel in three seconds.
+import { setTimeout as wait } from 'node:timers/promises'
+import t from 'tap'
+import { startEdge } from '../kit/edge-process.ts'
+import { straceProcess } from '../kit/strace-process.ts'
+
+t.setTimeout(300_000)
+
+const SECONDS = 3
+/** Twenty looks a second at how late the event loop is, of two waits each, and room for some timers. Ten more wakings a second show. */
+const WAITS_MAX = 55 * SECONDS
+
+t.test(
+  'an idle edge writes nothing, and wakes hardly more often than it looks at its event loop',
+  async t => {
+    const edge = await startEdge({ config: { http: { threads: 2 } } })
+    t.teardown(() => edge.stop())
+    // What follows a start is over by then; a little that is not is within the bound.
+    await wait(1_500)
+    const trace = await straceProcess(edge.pid, { calls: 'all' })
+    await wait(SECONDS * 1_000)
+    const lines = await trace.stop()
+    const count = (name: RegExp) => lines.filter(line => name.test(line)).length
+    t.comment(`${lines.length} calls`)
+    t.equal(count(/ write\(1, /), 0, 'no log line, no write')
+    const waits = count(/ epoll_pwait\(/)
+    t.ok(waits > 0 && waits <= WAITS_MAX, `${waits} waits in ${SECONDS} s`)
+  },
+)
