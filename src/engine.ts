@@ -69,6 +69,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     route: (target, host) => upstreams.route(target, host),
     newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
     maxStorageBytes,
+    epochs,
     readCached: deps.readCached,
     queued: () => deliveries.nudge(),
   })

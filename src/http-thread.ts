@@ -12,6 +12,7 @@ import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { createEpochs } from './registry/epochs.ts'
 import { createPolicies } from './registry/repository-policies.ts'
+import { KeptOpen } from './registry/kept-open.ts'
 import { createRoute } from './registry/route.ts'
 import { systemClock } from './system-clock.ts'
 import type { Port } from './threads/messages.ts'
@@ -59,7 +60,18 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(settings)
   const readCached = start.native && start.tls !== undefined ? loadReadCached() : undefined
-  const borrowed = borrowRegistry({ peer: () => peer, rules: () => rules, clock, readCached })
+  const keptOpen = new KeptOpen({
+    clock,
+    epochs,
+    failed: err => logger.error({ err }, 'a blob could not be closed'),
+  })
+  const borrowed = borrowRegistry({
+    peer: () => peer,
+    rules: () => rules,
+    clock,
+    keptOpen,
+    readCached,
+  })
   const limitUnsent = start.native ? loadLimitUnsent({ threads }) : undefined
   const transport = start.tls && createTlsTransport(start.tls, { clock, metrics, limitUnsent })
   const app = buildApp({
@@ -91,6 +103,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       },
       async drain({ timeoutMs }) {
         await drain(app, { timeoutMs, clock })
+        keptOpen.stop()
         log.flush()
         return undefined
       },

@@ -58,7 +58,7 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
   return {
     async ready(range) {
       told = undefined
-      told = await readable(blob, file, { range, signal: flow.signal })
+      told = await readable(file, range, flow.signal)
     },
     send: range => sendRange(sending, range, { exchange, file, flow, write, takeTold }),
     close() {
@@ -71,15 +71,13 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
 }
 
 async function readable(
-  { source }: BlobAnswer,
   file: BlobFile,
-  { range, signal }: { readonly range: ByteRange; readonly signal: AbortSignal },
+  { first, last }: ByteRange,
+  signal: AbortSignal,
 ): Promise<Told> {
-  const { first, last } = range
   const sendable = await file.until(first, last, signal)
-  // What was written a moment ago can be read.
-  const isFresh = source === 'miss' || source === 'joined'
-  if (typeof sendable === 'number' && !isFresh) await file.read(Buffer.allocUnsafe(1), first)
+  if (typeof sendable === 'number' && file.isProven !== true)
+    await file.read(Buffer.allocUnsafe(1), first)
   return { first, last, sendable }
 }
 

@@ -3,7 +3,7 @@ import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { ByteRange } from '../oci/range.ts'
-import type { Repository, Tag } from '../oci/reference.ts'
+import type { Reference, Repository, Tag } from '../oci/reference.ts'
 import type { RepositoryPolicy } from './repository-policy.ts'
 
 /**
@@ -66,6 +66,8 @@ export interface BlobFile {
   readonly descriptor: number
   /** So many bytes from 0 could be sent when it was opened: all of a whole file, which another thread need not ask for then. */
   readonly readyBytes: number
+  /** Written or read a moment ago: that it can be read need not be tried before an answer is begun. Default false. */
+  readonly isProven?: boolean
   /**
    * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`, or to bytes
    * that go no further. Undefined when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to
@@ -80,6 +82,8 @@ export interface BlobFile {
 export interface BlobAnswer extends BlobHead {
   /** Undefined when the bytes are in no file, or nobody knows yet whether they will be. */
   readonly file: BlobFile | undefined
+  /** It lies here whole, and nobody counts who reads it: who asks next may be given the same opening. Default false. */
+  readonly isShareable?: boolean
   /**
    * The bytes of `range`, which must lie inside the blob, from `from` on (default: its beginning) if the client has those before it
    * already. A chunk's memory is lent for as long as the chunk itself is held: a part of it (`subarray`) MUST NOT outlive it. Follows a
@@ -146,7 +150,7 @@ export interface BlobPushed {
 export const PUSH_TAGS_MAX = 50
 
 export interface ManifestPush {
-  readonly reference: import('../oci/reference.ts').Reference
+  readonly reference: Reference
   /** Further tags of the query (R112); only with a digest as reference. */
   readonly tags: readonly Tag[]
   /** `Content-Type`, as the client wrote it. */
@@ -227,9 +231,7 @@ export interface Registry {
 
   /** Pure: what the configuration says about this repository. */
   policyOf(repository: Repository): RepositoryPolicy
-  /**
-   * Where `from` leads, written as `target` writes its own name (R109): same prefix, same `ns`. Undefined when it leads nowhere.
-   */
+  /** Where `from` leads, written as `target` writes its own name (R109): same prefix, same `ns`. Undefined when it leads nowhere. */
   routeFrom(target: Target, from: string, host: string | undefined): Repository | undefined
   /** @throws RegistryError DENIED, TOOMANYREQUESTS when too many uploads are open, UNAVAILABLE when the disk is full */
   startUpload(
@@ -271,10 +273,7 @@ export interface Registry {
   /** Durable, and with its outbox entry, when this resolves. @throws RegistryError, in the order of the protocol's appendix C */
   pushManifest(repository: Repository, push: ManifestPush): Promise<ManifestPushed>
   /** A tag alone, or a manifest with all its tags (R118). Never reaches an upstream (R119). @throws RegistryError MANIFEST_UNKNOWN, UNSUPPORTED */
-  deleteManifest(
-    repository: Repository,
-    reference: import('../oci/reference.ts').Reference,
-  ): Promise<void>
+  deleteManifest(repository: Repository, reference: Reference): Promise<void>
   /** Out of this repository. @throws RegistryError BLOB_UNKNOWN, UNSUPPORTED */
   deleteBlob(repository: Repository, digest: Digest): Promise<void>
 }
@@ -286,7 +285,7 @@ export interface ListPage {
 }
 
 export interface ManifestRequest {
-  readonly reference: import('../oci/reference.ts').Reference
+  readonly reference: Reference
   /** All `Accept` header values, in order; empty when there was none (R12, R39). */
   readonly accept: readonly string[]
   /** Of HEAD, as for `headBlob`. Default false. */

@@ -3,14 +3,17 @@ import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { BlobAnswer, Registry } from './answers.ts'
 import { appendUpload } from './upload/append-upload.ts'
+import { noteStorage } from './best-effort.ts'
 import { BlobPresence } from './upload/blob-presence.ts'
 import { deleteBlob } from './delete/delete-blob.ts'
 import { deleteManifest } from './delete/delete-manifest.ts'
+import type { Epochs } from './epochs.ts'
 import { Fills } from './fill/fills.ts'
 import { finishUpload } from './upload/finish-upload.ts'
 import { headBlob } from './pull/head-blob.ts'
 import { headManifest } from './pull/head-manifest.ts'
 import { Flights } from './flights.ts'
+import { KeptOpen } from './kept-open.ts'
 import { listReferrers } from './pull/list-referrers.ts'
 import { listTags } from './pull/list-tags.ts'
 import { ManifestContents } from './pull/manifest-content.ts'
@@ -55,6 +58,8 @@ export interface RegistryDeps {
   readonly newUploadId: () => string
   /** Most that cached content may take together, in bytes; Infinity when only the disk limits. */
   readonly maxStorageBytes: number
+  /** Bumped by every write to `catalog`. Absent: no blob stays open for who asks next. */
+  readonly epochs?: Epochs | undefined
   /** For blobs that are sent from here. Absent: every read is the thread pool's. */
   readonly readCached?: ReadCached | undefined
   /** Told after each push into a queue, once the catalog has it. */
@@ -93,8 +98,14 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const fills = new Fills({ ...deps, space })
   const prefetch = new Prefetch({ ...deps, fills, contents, space })
   const manifestDeps = { ...deps, negative, contents, tags, prefetch }
+  const keptOpen = new KeptOpen({
+    clock,
+    epochs: deps.epochs,
+    failed: error => noteStorage(note, error),
+  })
   const blobDeps = {
     note,
+    keptOpen,
     store,
     catalog,
     clock,
@@ -163,6 +174,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     compareFacts: signal => compareFacts({ ...deps, turns, presence }, signal),
     stop: async () => {
       prefetch.stop()
+      keptOpen.stop()
       await Promise.all([fills.stop(), uploads.stop()])
     },
   }

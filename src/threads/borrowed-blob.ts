@@ -18,9 +18,11 @@ export function borrowBlobs(
   readCached: ReadCached | undefined,
 ): (lent: LentBlob) => BlobAnswer {
   const readers = new Readers(readCached)
-  return ({ lease, descriptor, readyBytes, ...head }) => {
+  return ({ lease, descriptor, readyBytes, isProven, ...head }) => {
     const file =
-      descriptor === undefined ? undefined : borrowedFile(peer, lease, { descriptor, readyBytes })
+      descriptor === undefined
+        ? undefined
+        : borrowedFile(peer, lease, { descriptor, readyBytes, isProven })
     return {
       ...head,
       file,
@@ -35,11 +37,12 @@ export function borrowBlobs(
 function borrowedFile(
   peer: AskCoordinator,
   lease: number,
-  { descriptor, readyBytes }: Pick<BlobFile, 'descriptor' | 'readyBytes'>,
+  { descriptor, readyBytes, isProven }: Required<Omit<BlobFile, 'until' | 'read'>>,
 ): BlobFile {
   return {
     descriptor,
     readyBytes,
+    isProven,
     until: async (position, last, signal) =>
       position < readyBytes
         ? Math.min(readyBytes, last + 1)

@@ -2,8 +2,9 @@
 // Registry like any other.
 import type { Digest } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
-import type { Registry, UploadChunk } from '../registry/answers.ts'
+import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
 import type { ReadCached } from '../registry/fill/readers.ts'
+import type { KeptOpen } from '../registry/kept-open.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { Route } from '../registry/route.ts'
@@ -28,6 +29,8 @@ export interface BorrowDeps {
   readonly peer: () => CoordinatorPeer
   readonly rules: () => Rules
   readonly clock: Pick<Clock, 'sleep'>
+  /** Of this thread. */
+  readonly keptOpen: KeptOpen
   /** As the registry has it. */
   readonly readCached?: ReadCached | undefined
 }
@@ -42,7 +45,7 @@ type CoordinatorPeer = Peer<CoordinatorSide, HttpThreadSide>
 type MayReadAny = Parameters<Registry['mountBlob']>[1]['mayReadAny']
 
 export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
-  const { peer, rules, clock } = deps
+  const { peer, rules, clock, keptOpen } = deps
   const mounts = new Mounts()
   const openBlob = borrowBlobs(peer, deps.readCached)
   const uses = new Uses(clock, digests => peer().tell('used', digests))
@@ -62,8 +65,12 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
     policyOf: repository => rules().policies.find(repository),
     pushManifest: (repository, push) =>
       peer().ask('pushManifest', [repository, { ...push, bytes: ownBytes(push.bytes) }]),
-    pullBlob: async (repository, digest) =>
-      openBlob(await peer().ask('pullBlob', { repository, digest })),
+    pullBlob: async (repository, digest): Promise<BlobAnswer> => {
+      const asked = keptOpen.ask(repository, digest)
+      const kept = keptOpen.find(asked)
+      if (kept !== undefined) return kept
+      return keptOpen.share(asked, openBlob(await peer().ask('pullBlob', { repository, digest })))
+    },
     appendUpload: (repository, id, chunk) =>
       withBody(peer(), chunk, crossing =>
         peer().ask('appendUpload', { repository, id, chunk: crossing }),

@@ -56,10 +56,11 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
         },
         async pullBlob({ repository, digest }) {
           const blob = await registry().pullBlob(repository, digest)
-          const { sizeBytes, source, file } = blob
+          const { sizeBytes, source, file, isShareable = false } = blob
           const lease = blobs.lend(blob)
-          const { descriptor, readyBytes = 0 } = file ?? {}
-          return { digest, sizeBytes, source, lease, descriptor, readyBytes }
+          const { descriptor, readyBytes = 0, isProven = false } = file ?? {}
+          const head = { digest, sizeBytes, source, isShareable }
+          return { ...head, lease, descriptor, readyBytes, isProven }
         },
         async untilBlob({ lease, position, last }, signal) {
           const sendable = await blobs.find(lease).file?.until(position, last, signal)

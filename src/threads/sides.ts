@@ -42,11 +42,13 @@ type ValueServices = {
 
 /** A blob that the coordinator holds open for an HTTP thread, until `closeBlob` or that thread's end. */
 export interface LentBlob extends BlobHead {
+  readonly isShareable: boolean
   readonly lease: number
   /** Of its file; undefined when it has none. Valid in every thread for as long as the blob is held. */
   readonly descriptor: number | undefined
   /** As BlobFile.readyBytes; 0 when it has no file. */
   readonly readyBytes: number
+  readonly isProven: boolean
 }
 
 export interface CrossingChunk extends Pick<UploadChunk, 'range' | 'lengthBytes'> {

@@ -2,6 +2,8 @@
 // route and the rules are the registry's own.
 import { MessageChannel } from 'node:worker_threads'
 import type { Registry } from '../../src/registry/answers.ts'
+import type { Epochs } from '../../src/registry/epochs.ts'
+import { KeptOpen } from '../../src/registry/kept-open.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { lendRegistry } from '../../src/threads/lend-registry.ts'
 import type { Port } from '../../src/threads/messages.ts'
@@ -21,18 +23,15 @@ export interface OverThreads {
 export function overThreads(
   t: { teardown(fn: () => unknown): unknown },
   registry: Registry,
-  clock: Clock = createManualClock(),
+  { clock = createManualClock(), epochs }: { clock?: Clock; epochs?: Epochs } = {},
 ): OverThreads {
   const { port1, port2 } = new MessageChannel()
   const nothing = async () => undefined
   t.teardown(() => port1.close())
-  const lent = lendRegistry({
-    registry: () => registry,
-    peer: () => coordinator,
-    failed: error => {
-      throw error
-    },
-  })
+  const failed = (error: unknown) => {
+    throw error
+  }
+  const lent = lendRegistry({ registry: () => registry, peer: () => coordinator, failed })
   const coordinator: Peer<HttpThreadSide, CoordinatorSide> = new Peer(port1 as Port, {
     services: { ...lent.duties.services, takePlace: nothing },
     notes: { ...lent.duties.notes, leavePlace: () => {}, log: () => {}, counted: () => {} },
@@ -40,6 +39,7 @@ export function overThreads(
   const borrowed = borrowRegistry({
     peer: () => server,
     clock,
+    keptOpen: new KeptOpen({ clock, epochs, failed }),
     rules: () => ({
       route: (target, host) => registry.route(target, host),
       policies: { find: repository => registry.policyOf(repository) },

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
+import { createEpochs } from '../../src/registry/epochs.ts'
 import type { Namespace } from '../../src/registry/namespaces.ts'
 import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
@@ -20,6 +21,7 @@ import { createPolicies, type RepositoryRule } from '../../src/registry/reposito
 import type { MemoryDisk } from '../../src/store/memory-disk.ts'
 import { createMemoryFacts } from '../../src/store/memory-facts.ts'
 import { createMemoryDisk, createMemoryStore } from '../../src/store/memory.ts'
+import { withEpochs } from '../../src/registry/with-epochs.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 
 export const DOCKER_IO = 'docker.io' as RegistryHost
@@ -63,6 +65,7 @@ export function createEngine(options: EngineOptions = {}) {
   const events: EngineEvent[] = []
   const store = (options.store ?? (same => same))(createMemoryStore(disk, clock))
   const catalog = after?.catalog ?? (options.catalog ?? (same => same))(createMemoryCatalog())
+  const epochs = createEpochs()
   const facts = (options.facts ?? (same => same))(createMemoryFacts(disk))
   const namespace: Namespace = {
     upstream: upstreamOf(options.upstream ?? {}),
@@ -79,7 +82,8 @@ export function createEngine(options: EngineOptions = {}) {
   }
   const registry = createRegistry({
     store,
-    catalog,
+    catalog: withEpochs(catalog, epochs),
+    epochs,
     facts,
     clock,
     note: event => events.push(event),
@@ -102,7 +106,7 @@ export function createEngine(options: EngineOptions = {}) {
     maxStorageBytes: options.maxStorageBytes ?? Number.POSITIVE_INFINITY,
     ...(options.queued === undefined ? {} : { queued: options.queued }),
   })
-  return { registry, store, disk, catalog, facts, clock, events, namespace }
+  return { registry, store, disk, catalog, epochs, facts, clock, events, namespace }
 }
 
 function ruleOf(rule: Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>): RepositoryRule {

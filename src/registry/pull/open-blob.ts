@@ -41,7 +41,11 @@ export async function openBlob(
     digest,
     sizeBytes: blob.sizeBytes,
     source,
-    file: blobFile(handle, blob.sizeBytes, async (_position, last) => last + 1),
+    isShareable: true,
+    file: blobFile(handle, {
+      readyBytes: blob.sizeBytes,
+      until: async (_position, last) => last + 1,
+    }),
     read: (range, _signal, from) => readWhole(handle, range, { readers: deps.readers, from }),
     giveBack: chunk => deps.readers.giveBack(chunk),
     close: () => handle.close(),
@@ -66,15 +70,13 @@ export async function noteUse(
 /** Undefined where the bytes are in no file. */
 export function blobFile(
   handle: Pick<ReadHandle, 'descriptor' | 'read'>,
-  readyBytes: number,
-  until: BlobFile['until'],
+  how: Pick<BlobFile, 'readyBytes' | 'isProven' | 'until'>,
 ): BlobFile | undefined {
   const { descriptor } = handle
   if (descriptor === undefined) return undefined
   return {
+    ...how,
     descriptor,
-    readyBytes,
-    until,
     read: (buffer, position) => handle.read(buffer, position),
   }
 }

@@ -22,7 +22,7 @@ export async function whileReading(
       asked.left()
       await answer.close()
     }
-    return { ...answer, source, close }
+    return { ...answer, source, close, isShareable: false }
   } catch (error) {
     asked.left()
     throw error

@@ -14,6 +14,7 @@ import { follow, sendableUntil } from '../fill/follow.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { blobKey, type NegativeCache } from '../negative-cache.ts'
 import type { UpstreamBlobHead } from '../ports/upstream.ts'
+import type { KeptOpen } from '../kept-open.ts'
 import { blobFile, type OpenBlobDeps, openBlob } from './open-blob.ts'
 import type { Prefetch } from './prefetch.ts'
 import { whileReading } from './prefetch-asked.ts'
@@ -25,6 +26,7 @@ export interface PullBlobDeps extends OpenBlobDeps {
   readonly namespaces: Namespaces
   readonly negative: NegativeCache
   readonly fills: Fills
+  readonly keptOpen: KeptOpen
   /** The upstreams' HEADs that run now, by repository and digest. */
   readonly heads: Flights<UpstreamBlobHead>
   readonly policies: RepositoryPolicies
@@ -47,6 +49,9 @@ async function pull(
 ): Promise<BlobAnswer> {
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
+    const asked = deps.keptOpen.ask(repository, digest)
+    const kept = deps.keptOpen.find(asked)
+    if (kept !== undefined) return kept
     const lookedAt = deps.fills.moment
     const running = deps.fills.find(digest)
     // On its way for this repository: it is neither on disk nor to be asked about, and a crowd would do so one by one.
@@ -57,7 +62,7 @@ async function pull(
         digest,
         source: namespace === undefined ? 'local' : 'hit',
       })
-      if (here !== undefined) return here
+      if (here !== undefined) return deps.keptOpen.share(asked, here)
     }
     const upstream = requireUpstream(repository, namespace)
     return asking(deps, repository, digest, async () => {
@@ -224,10 +229,10 @@ function following(
   const context = { fill: running, handle, readers, clock }
   const until: BlobFile['until'] = (position, last, signal) =>
     telling(repository, 'BLOB_UNKNOWN', () => sendableUntil(position, last, { ...context, signal }))
+  const how = { readyBytes: running.progress.readableBytes, isProven: true, until }
   return {
     ...head,
-    file:
-      handle === undefined ? undefined : blobFile(handle, running.progress.readableBytes, until),
+    file: handle === undefined ? undefined : blobFile(handle, how),
     read: (range: ByteRange, signal: AbortSignal, from?: number) =>
       tellingEach(repository, 'BLOB_UNKNOWN', follow(range, { ...context, signal, from })),
     giveBack: chunk => readers.giveBack(chunk),

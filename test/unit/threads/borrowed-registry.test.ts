@@ -235,7 +235,7 @@ t.test('what is answered from memory is told of once a second, each content once
     told.resolve()
   }
   const clock = createManualClock()
-  const { registry } = overThreads(t, double, clock)
+  const { registry } = overThreads(t, double, { clock })
   for (let times = 0; times < 100; times += 1) registry.noteUse(digest)
   await clock.advance(1_000)
   await told.promise

@@ -1,0 +1,163 @@
+// Goal: a large blob that was just asked for costs the next client neither the catalog nor the disk a look, and is given to nobody any longer
+// than it would be without. Method: the engine over in-memory twins that note what they are asked, a clock that the test moves.
+import t from 'tap'
+import {
+  KEPT_OPEN_LEAST_BYTES,
+  KEPT_OPEN_MOST,
+  KEPT_OPEN_MS,
+} from '../../../src/registry/kept-open.ts'
+import { patternBlob } from '../../kit/content.ts'
+import { overThreads } from '../../kit/borrowed-registry.ts'
+import { createEngine, localOf, readAll } from '../../kit/engine.ts'
+import { pushWhole } from '../../kit/upload-chunks.ts'
+
+const app = localOf('team/app')
+const other = localOf('team/other')
+const large = patternBlob('kept open', KEPT_OPEN_LEAST_BYTES).bytes()
+
+/** `whileOpening` runs while the disk is asked. */
+function openEngine(whileOpening: () => Promise<void> = async () => {}) {
+  const seen = { asked: 0, opened: 0, closed: 0 }
+  const engine = createEngine({
+    catalog: catalog => {
+      const isMember = catalog.isMember.bind(catalog)
+      return Object.assign(catalog, {
+        isMember: (...asked: Parameters<typeof isMember>) => {
+          seen.asked += 1
+          return isMember(...asked)
+        },
+      })
+    },
+    store: store => {
+      const openRead = store.openRead.bind(store)
+      return Object.assign(store, {
+        openRead: async (digest: Parameters<typeof openRead>[0]) => {
+          const opened = await openRead(digest)
+          await whileOpening()
+          if (opened === undefined) return undefined
+          seen.opened += 1
+          const { handle } = opened
+          const close = async () => {
+            seen.closed += 1
+            await handle.close()
+          }
+          // Nobody sends from it here.
+          const descriptor = 7
+          return { ...opened, handle: { descriptor, read: handle.read.bind(handle), close } }
+        },
+      })
+    },
+  })
+  return { ...engine, seen }
+}
+
+t.test(
+  'who asks for a large blob soon after another one costs no look and no descriptor',
+  async t => {
+    const { registry, clock, seen } = openEngine()
+    const digest = await pushWhole(registry, app, large)
+    seen.asked = 0
+    const first = await registry.pullBlob(app, digest)
+    for (let client = 0; client < 3; client += 1) {
+      const blob = await registry.pullBlob(app, digest)
+      t.match(blob, { source: 'local', sizeBytes: large.length })
+      t.same(await readAll(blob), large)
+    }
+    t.same(seen, { asked: 1, opened: 1, closed: 0 })
+    await clock.advance(KEPT_OPEN_MS)
+    t.equal(seen.closed, 0, 'the first one reads')
+    t.same(await readAll(first), large)
+    t.equal(seen.closed, 1)
+    t.same(await readAll(await registry.pullBlob(app, digest)), large)
+    t.same(seen, { asked: 2, opened: 2, closed: 1 }, 'then it is looked for anew')
+    await registry.stop()
+    t.equal(seen.closed, 2)
+  },
+)
+
+t.test('that it can be read is tried until somebody has read it', async t => {
+  const { registry } = openEngine()
+  const digest = await pushWhole(registry, app, large)
+  const [first, second] = [
+    await registry.pullBlob(app, digest),
+    await registry.pullBlob(app, digest),
+  ]
+  t.same([first.file?.isProven, second.file?.isProven], [false, false])
+  await second.file?.read(Buffer.alloc(1), 0)
+  t.equal((await registry.pullBlob(app, digest)).file?.isProven, true)
+})
+
+t.test('a small one is looked for each time: it may be found wrong meanwhile', async t => {
+  const { registry, seen } = openEngine()
+  const digest = await pushWhole(registry, app, large.subarray(1))
+  for (let client = 0; client < 3; client += 1) await readAll(await registry.pullBlob(app, digest))
+  t.match(seen, { opened: 3, closed: 3 })
+})
+
+t.test('what is deleted is gone for who asks next, and stays for another repository', async t => {
+  const { registry } = openEngine()
+  const digest = await pushWhole(registry, app, large)
+  await pushWhole(registry, other, large)
+  const reading = await registry.pullBlob(app, digest)
+  await readAll(await registry.pullBlob(other, digest))
+  await registry.deleteBlob(app, digest)
+  await t.rejects(registry.pullBlob(app, digest), { code: 'BLOB_UNKNOWN' })
+  t.same(await readAll(await registry.pullBlob(other, digest)), large)
+  t.same(await readAll(reading), large, 'who reads goes on')
+})
+
+t.test('what another repository has open is no right to it', async t => {
+  const { registry } = openEngine()
+  const digest = await pushWhole(registry, app, large)
+  await readAll(await registry.pullBlob(app, digest))
+  await t.rejects(registry.pullBlob(other, digest), { code: 'BLOB_UNKNOWN' })
+})
+
+t.test('what is deleted while it is opened is not kept open', async t => {
+  const opening = Promise.withResolvers<void>()
+  let isHeld = false
+  const { registry, seen } = openEngine(async () => {
+    if (isHeld) await opening.promise
+  })
+  const digest = await pushWhole(registry, app, large)
+  isHeld = true
+  const pulled = registry.pullBlob(app, digest)
+  await registry.deleteBlob(app, digest)
+  opening.resolve()
+  await readAll(await pulled)
+  t.match(seen, { opened: 1, closed: 1 })
+  await t.rejects(registry.pullBlob(app, digest), { code: 'BLOB_UNKNOWN' })
+})
+
+t.test('only so many are kept open, and none after the end', async t => {
+  const { registry, seen } = openEngine()
+  for (let at = 0; at <= KEPT_OPEN_MOST; at += 1) {
+    const bytes = Buffer.concat([large, Buffer.from(String(at))])
+    await readAll(await registry.pullBlob(app, await pushWhole(registry, app, bytes)))
+  }
+  t.same([seen.opened, seen.closed], [KEPT_OPEN_MOST + 1, 1])
+  await registry.stop()
+  t.equal(seen.closed, KEPT_OPEN_MOST + 1)
+})
+
+t.test('in a further thread, who asks next costs not even a question', async t => {
+  const { registry, epochs, clock, seen } = openEngine()
+  let questions = 0
+  const asked = {
+    ...registry,
+    pullBlob: (...question: Parameters<typeof registry.pullBlob>) => {
+      questions += 1
+      return registry.pullBlob(...question)
+    },
+  }
+  const far = overThreads(t, asked, { clock, epochs })
+  const digest = await pushWhole(registry, app, large)
+  const reading = await far.registry.pullBlob(app, digest)
+  t.equal((await far.registry.pullBlob(app, digest)).sizeBytes, large.length)
+  t.equal(questions, 1)
+  await registry.deleteBlob(app, digest)
+  await t.rejects(far.registry.pullBlob(app, digest), { code: 'BLOB_UNKNOWN' })
+  t.equal(questions, 2, 'a change here is seen over there')
+  t.same(await readAll(reading), large, 'who reads goes on')
+  t.equal(seen.opened, 1)
+})
