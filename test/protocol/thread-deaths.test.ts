@@ -5,6 +5,7 @@ import { readdir, readlink } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { BroadcastChannel } from 'node:worker_threads'
 import t from 'tap'
+import { KEPT_OPEN_MS } from '../../src/registry/kept-open.ts'
 import { RESTART_DELAY_MS } from '../../src/threads/http-threads.ts'
 import { runCli } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
@@ -108,11 +109,12 @@ t.test('the files that it was sending from are closed', async t => {
     for (const socket of sockets) socket.destroy()
   })
   const open = await openFiles(blob.digest)
-  t.ok(open >= sockets.length, 'a file each, and where sendfile is there a copy of its descriptor')
+  t.ok(open >= 1, 'one file for all, and where sendfile is there a copy of its descriptor for each')
   const line = await kill()
-  // They are closed by the thread pool, beside the look at them.
-  while ((await openFiles(blob.digest)) >= open) await edge.get('/v2/')
+  // They are closed by other threads, beside the look at them.
+  while (open > 1 && (await openFiles(blob.digest)) >= open) await edge.get('/v2/')
   for (const socket of sockets) socket.destroy()
+  await edge.clock.advance(KEPT_OPEN_MS)
   while ((await openFiles(blob.digest)) > 0) await edge.get('/v2/')
   await untilRestarted(line)
 })
