@@ -1,5 +1,5 @@
 // Goals of pushes (P8), of many readers (P9) and much content (P10), of background work (P11), of the start (P13) and of the mixed load.
-import { LOADING, MANY_STEPS } from './reasons.ts'
+import { LOADING, MANY_STEPS, MEMORY_OF_READERS } from './reasons.ts'
 import { FOUR_FILLS } from '../rows/event-loop.ts'
 import { MIXED } from '../rows/mixed.ts'
 import { PUSHES } from '../rows/push.ts'
@@ -37,6 +37,7 @@ export const STEADY_GOALS: readonly Target[] = [
     measure: 'residentMiB',
     what: 'resident, MiB:',
     limit: { atMost: 150 },
+    why: MEMORY_OF_READERS,
   }),
   ownCount({
     ...stalled,

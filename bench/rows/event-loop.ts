@@ -28,7 +28,7 @@ export const eventLoop: Row = {
   method:
     'So many fills at once, each of blobs of 100 MB one after the other from an upstream that is not limited, and a client that pushes blobs ' +
     'of 1 MiB, four at a time, for as long. The delay of the event loop is what the process tells of itself (`nodejs_eventloop_lag_p99_seconds` ' +
-    'of the main thread, for the time of the round), without the 50 ms between two looks at it; "livez" is how long a probe that asks every ' +
+    'of the main thread, for the time of the round), how late a timer of 20 ms goes off; "livez" is how long a probe that asks every ' +
     '20 ms waits. Scrub and export do not exist in this version and are not part of it.',
   tables: [
     {

@@ -76,7 +76,7 @@ async function readable(
   signal: AbortSignal,
 ): Promise<Told> {
   const sendable = await file.until(first, last, signal)
-  if (typeof sendable === 'number' && file.isProven !== true)
+  if (typeof sendable === 'number' && file.isProven?.(first) !== true)
     await file.read(Buffer.allocUnsafe(1), first)
   return { first, last, sendable }
 }

@@ -3,8 +3,11 @@ import { type LabelValues, METRICS, type MetricRow } from './metrics-table.ts'
 
 /** What prom-client adds by itself and what people look for there. */
 const PROCESS_METRICS = [
-  ['nodejs_eventloop_lag_p99_seconds', 'Event-loop delay, 99th percentile since the last scrape.'],
-  ['nodejs_eventloop_lag_max_seconds', 'Event-loop delay, longest since the last scrape.'],
+  [
+    'nodejs_eventloop_lag_p99_seconds',
+    'How late a timer of 20 ms went off, 99th percentile since the last scrape.',
+  ],
+  ['nodejs_eventloop_lag_max_seconds', 'The same, the latest.'],
   ['process_open_fds', 'Open files and sockets.'],
   ['process_max_fds', 'The limit of open files.'],
   ['process_resident_memory_bytes', 'Resident memory.'],
@@ -24,7 +27,7 @@ export function renderMetricsDoc(): string {
     ...Object.values(METRICS).flatMap(renderRow),
     '## Of the process',
     '',
-    'The default metrics of prom-client are there too, among them:',
+    'The default metrics of prom-client are there too (but for `nodejs_eventloop_lag_stddev_seconds`), among them:',
     '',
     ...PROCESS_METRICS.map(([name, help]) => `* \`${name}\`: ${help}`),
     '',

@@ -66,8 +66,8 @@ export interface BlobFile {
   readonly descriptor: number
   /** So many bytes from 0 could be sent when it was opened: all of a whole file, which another thread need not ask for then. */
   readonly readyBytes: number
-  /** Written or read a moment ago: that it can be read need not be tried before an answer is begun. Default false. */
-  readonly isProven?: boolean
+  /** It was written, or read from here on, a moment ago: need not be tried before an answer is begun. Absent: nothing was. */
+  isProven?(position: number): boolean
   /**
    * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`, or to bytes
    * that go no further. Undefined when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to
@@ -82,7 +82,7 @@ export interface BlobFile {
 export interface BlobAnswer extends BlobHead {
   /** Undefined when the bytes are in no file, or nobody knows yet whether they will be. */
   readonly file: BlobFile | undefined
-  /** It lies here whole, and nobody counts who reads it: who asks next may be given the same opening. Default false. */
+  /** It lies here whole, and nothing depends on who reads it: who asks next may be given the same opening. Default false. */
   readonly isShareable?: boolean
   /**
    * The bytes of `range`, which must lie inside the blob, from `from` on (default: its beginning) if the client has those before it
@@ -221,6 +221,8 @@ export interface Registry {
    * here any more. Cheap where it is known to be here, and never throws.
    */
   notePull(repository: Repository, digest: Digest, client: string): void
+  /** Somebody reads this blob by an opening that another one had asked for. Cheap, and never throws. */
+  noteRead(repository: Repository, digest: Digest): void
   listTags(repository: Repository, page: ListPage): Promise<TagsAnswer>
   listReferrers(
     repository: Repository,

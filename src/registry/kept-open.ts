@@ -1,19 +1,23 @@
 // Large blobs that lie here whole stay open for some seconds after somebody asked for one: who asks next costs neither the catalog nor the
-// disk a look, nor another thread a question, and all of them together one descriptor. What is answered from here can have been true for
-// no longer than what the memory in front of the registry answers, which has the smaller ones: until anything changes in the repository
-// (epochs.ts), and for a moment at most.
+// disk a look, nor another thread a question, and all of them one descriptor. As what is answered from memory in front of the registry, it
+// is given until a write changes anything about the repository (epochs.ts), and for a moment at most: five seconds, and as long again
+// in a further thread that asked at the end of them.
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
+import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer, BlobFile } from './answers.ts'
 import type { Epochs } from './epochs.ts'
-import type { Clock } from './ports/clock.ts'
+import { type Clock, NOT_NEEDED } from './ports/clock.ts'
 
 /** A crowd that asks for the same blob comes within moments; a file that was removed takes its space for so long. */
 export const KEPT_OPEN_MS = 5_000
-/** What is smaller is hashed on its way into memory: what is found wrong there must not be given from here. */
-export const KEPT_OPEN_LEAST_BYTES = 1024 * 1024
-/** Descriptors, beside those of readers. */
+/**
+ * What is smaller may be a manifest, or be kept in memory, and is hashed on its way there: what is found wrong then must not be given from
+ * here. A larger one costs what it takes to send it.
+ */
+export const KEPT_OPEN_LEAST_BYTES = MANIFEST_LIMIT_BYTES + 1
+/** Of each thread, beside what its readers have open. */
 export const KEPT_OPEN_MOST = 64
 
 export interface KeptOpenDeps {
@@ -33,11 +37,8 @@ export interface Asked {
 
 export class KeptOpen {
   readonly #deps: KeptOpenDeps
-  readonly #kept = new LRUCache<string, Kept>({
-    max: KEPT_OPEN_MOST,
-    dispose: kept => void kept.leave().catch(this.#deps.failed),
-  })
-  readonly #stopping = new AbortController()
+  readonly #kept = new LRUCache<string, Kept>({ max: KEPT_OPEN_MOST, dispose: kept => kept.end() })
+  #isOver = false
 
   constructor(deps: KeptOpenDeps) {
     this.#deps = deps
@@ -63,11 +64,16 @@ export class KeptOpen {
 
   /** What the question brought, for who asked it, and from now on for others. */
   share(asked: Asked | undefined, blob: BlobAnswer): BlobAnswer {
-    if (asked === undefined || blob.isShareable !== true || blob.sizeBytes < KEPT_OPEN_LEAST_BYTES)
-      return blob
+    if (asked === undefined || this.#isOver) return blob
+    if (blob.isShareable !== true || blob.sizeBytes < KEPT_OPEN_LEAST_BYTES) return blob
     if (this.#deps.epochs?.stampOf(asked.slot) !== asked.stamp) return blob
-    if (this.#stopping.signal.aborted) return blob
-    const kept = new Kept(asked, blob)
+    // Another one asked at the same time.
+    const other = this.find(asked)
+    if (other !== undefined) {
+      blob.close().catch(this.#deps.failed)
+      return other
+    }
+    const kept = new Kept(asked, blob, this.#deps.failed)
     this.#kept.set(asked.key, kept)
     void this.#forgetSoon(kept)
     return kept.view()
@@ -75,12 +81,12 @@ export class KeptOpen {
 
   /** Nothing is kept any more; who reads goes on. */
   stop(): void {
-    this.#stopping.abort(new Error('this edge is stopping'))
+    this.#isOver = true
     this.#kept.clear()
   }
 
   async #forgetSoon(kept: Kept): Promise<void> {
-    await this.#deps.clock.sleep(KEPT_OPEN_MS, this.#stopping.signal).catch(() => {})
+    await this.#deps.clock.sleep(KEPT_OPEN_MS, kept.ended).catch(() => {})
     if (this.#kept.peek(kept.key) === kept) this.#kept.delete(kept.key)
   }
 }
@@ -90,36 +96,58 @@ class Kept implements Asked {
   readonly slot: number
   readonly stamp: number
   readonly #blob: BlobAnswer
+  readonly #failed: KeptOpenDeps['failed']
+  readonly #ended = new AbortController()
   /** Who keeps it is one of them. */
   #holders = 1
-  #isProven = false
+  /** From where it was read without an error, last. */
+  #provenAt: number | undefined
 
-  constructor({ key, slot, stamp }: Asked, blob: BlobAnswer) {
+  constructor({ key, slot, stamp }: Asked, blob: BlobAnswer, failed: KeptOpenDeps['failed']) {
     this.key = key
     this.slot = slot
     this.stamp = stamp
     this.#blob = blob
+    this.#failed = failed
+  }
+
+  /** Aborts when it is kept no longer. */
+  get ended(): AbortSignal {
+    return this.#ended.signal
   }
 
   view(): BlobAnswer {
     this.#holders += 1
     const { file, ...blob } = this.#blob
-    return { ...blob, file: file && this.#noting(file), close: () => this.leave() }
+    let isClosed = false
+    const close = async () => {
+      if (isClosed) return
+      isClosed = true
+      await this.#leave()
+    }
+    return { ...blob, file: file && this.#noting(file), close }
   }
 
-  async leave(): Promise<void> {
+  /** It is kept no longer. */
+  end(): void {
+    this.#ended.abort(NOT_NEEDED)
+    this.#leave().catch(this.#failed)
+  }
+
+  async #leave(): Promise<void> {
     this.#holders -= 1
     if (this.#holders === 0) await this.#blob.close()
   }
 
-  /** Who has read it spares the others the trial. */
+  /** Who has read from somewhere spares others the trial there. */
   #noting(file: BlobFile): BlobFile {
     return {
       ...file,
-      isProven: this.#isProven || file.isProven === true,
+      isProven: position => this.#provenAt === position || file.isProven?.(position) === true,
       read: async (buffer, position) => {
+        this.#provenAt = undefined
         const filled = await file.read(buffer, position)
-        this.#isProven = true
+        if (filled === buffer.length) this.#provenAt = position
         return filled
       },
     }

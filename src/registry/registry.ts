@@ -145,6 +145,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
       const namespace = namespaces.find(repository.registry)
       if (namespace !== undefined) prefetch.servedAgain({ repository, namespace, digest, client })
     },
+    noteRead: (repository, digest) => prefetch.asked(repository, digest)?.left(),
     listTags: (repository, page) => listTags(listDeps, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
       listReferrers(listDeps, repository, { digest, artifactTypes }),

@@ -1,9 +1,9 @@
 // The catalog with a bump of the epochs at every write that changes what a client is answered by tag or digest: after the write is
-// durable, and before whoever made it hears so. What only adds (a member, a list) changes no answer that could be remembered.
+// durable, and before whoever made it hears so. What only adds (a member, a list, a new blob) changes no answer that could be remembered.
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, type RepositoryKey, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Epochs } from './epochs.ts'
-import type { Catalog, ManifestFact, TagCheck } from './ports/catalog.ts'
+import type { Catalog, ManifestFact, RecordBlob, TagCheck } from './ports/catalog.ts'
 
 /** Bumped one by one: as many hashes of a key take tens of microseconds. What more repositories hold is rare, and bumps all of them. */
 const BUMPED_MAX = 100
@@ -67,10 +67,24 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
     try {
       await catalog.forgetContent(digest)
     } finally {
-      const keys = await catalog.listRepositoriesOf(digest, BUMPED_MAX + 1).catch(() => undefined)
-      if (keys === undefined || keys.length > BUMPED_MAX) epochs.bumpAll()
-      else for (const key of keys) epochs.bump(key)
+      await bumpHolders(digest)
     }
+  }
+
+  /** What comes a second time may lie in another file now, and the first one is still open somewhere (kept-open.ts). */
+  async function recordBlob(record: RecordBlob): Promise<void> {
+    const known = catalog.findContent(record.digest).catch(() => undefined)
+    try {
+      await catalog.recordBlob(record)
+    } finally {
+      if ((await known) !== undefined) await bumpHolders(record.digest)
+    }
+  }
+
+  async function bumpHolders(digest: Digest): Promise<void> {
+    const keys = await catalog.listRepositoriesOf(digest, BUMPED_MAX + 1).catch(() => undefined)
+    if (keys === undefined || keys.length > BUMPED_MAX) epochs.bumpAll()
+    else for (const key of keys) epochs.bump(key)
   }
 
   return {
@@ -99,6 +113,7 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
       return settled === undefined ? write() : changing(settled.repository, write)
     },
     forgetContent,
+    recordBlob,
   }
 }
 
@@ -122,7 +137,6 @@ class Running<Key> {
 
 type OtherWrites = Pick<
   Catalog,
-  | 'recordBlob'
   | 'recordMember'
   | 'recordList'
   | 'noteUse'
@@ -137,6 +151,7 @@ type Reads = Omit<
   Catalog,
   | keyof OtherWrites
   | 'rebuilt'
+  | 'recordBlob'
   | 'recordTag'
   | 'recordManifest'
   | 'recordPush'
@@ -173,7 +188,6 @@ function readsOf(catalog: Catalog): Reads {
 
 function otherWritesOf(catalog: Catalog): OtherWrites {
   return {
-    recordBlob: record => catalog.recordBlob(record),
     recordMember: (repository, digest, atMs) => catalog.recordMember(repository, digest, atMs),
     recordList: (repository, key, list) => catalog.recordList(repository, key, list),
     noteUse: (digest, atMs) => catalog.noteUse(digest, atMs),

@@ -37,12 +37,16 @@ export function borrowBlobs(
 function borrowedFile(
   peer: AskCoordinator,
   lease: number,
-  { descriptor, readyBytes, isProven }: Required<Omit<BlobFile, 'until' | 'read'>>,
+  {
+    descriptor,
+    readyBytes,
+    isProven,
+  }: Pick<BlobFile, 'descriptor' | 'readyBytes'> & Pick<LentBlob, 'isProven'>,
 ): BlobFile {
   return {
     descriptor,
     readyBytes,
-    isProven,
+    isProven: () => isProven,
     until: async (position, last, signal) =>
       position < readyBytes
         ? Math.min(readyBytes, last + 1)

@@ -61,6 +61,7 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
     routeFrom: (target: Target, from, host) => routeFrom(rules().route, target, { from, host }),
     noteUse: digest => uses.note(digest),
     // At once: its client asks for blobs within a round trip.
+    noteRead: (repository, digest) => peer().tell('reads', { repository, digest }),
     notePull: (repository, digest, client) => peer().tell('pulled', { repository, digest, client }),
     policyOf: repository => rules().policies.find(repository),
     pushManifest: (repository, push) =>
@@ -68,7 +69,11 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
     pullBlob: async (repository, digest): Promise<BlobAnswer> => {
       const asked = keptOpen.ask(repository, digest)
       const kept = keptOpen.find(asked)
-      if (kept !== undefined) return kept
+      if (kept !== undefined) {
+        // Whoever reads one blob of an image may want the others.
+        peer().tell('reads', { repository, digest })
+        return kept
+      }
       return keptOpen.share(asked, openBlob(await peer().ask('pullBlob', { repository, digest })))
     },
     appendUpload: (repository, id, chunk) =>

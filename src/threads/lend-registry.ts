@@ -58,7 +58,8 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
           const blob = await registry().pullBlob(repository, digest)
           const { sizeBytes, source, file, isShareable = false } = blob
           const lease = blobs.lend(blob)
-          const { descriptor, readyBytes = 0, isProven = false } = file ?? {}
+          const { descriptor, readyBytes = 0 } = file ?? {}
+          const isProven = file?.isProven?.(0) ?? false
           const head = { digest, sizeBytes, source, isShareable }
           return { ...head, lease, descriptor, readyBytes, isProven }
         },
@@ -90,6 +91,7 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
         used: digests => {
           for (const digest of digests) registry().noteUse(digest)
         },
+        reads: ({ repository, digest }) => registry().noteRead(repository, digest),
         pulled: ({ repository, digest, client }) => registry().notePull(repository, digest, client),
       },
     },

@@ -48,6 +48,7 @@ export interface LentBlob extends BlobHead {
   readonly descriptor: number | undefined
   /** As BlobFile.readyBytes; 0 when it has no file. */
   readonly readyBytes: number
+  /** Wherever it is read from. */
   readonly isProven: boolean
 }
 
@@ -106,6 +107,8 @@ export interface RegistrySide {
     readonly closeBlob: number
     /** As Registry.noteUse, each once for many uses. */
     readonly used: readonly Digest[]
+    /** As Registry.noteRead. */
+    readonly reads: { readonly repository: Repository; readonly digest: Digest }
     /** As Registry.notePull. */
     readonly pulled: {
       readonly repository: Repository

@@ -242,6 +242,7 @@ export function createRegistryDouble(): RegistryDouble {
       return { ...blobHead(digest, bytes), bytes }
     },
     noteUse: digest => void double.used.push(digest),
+    noteRead: () => {},
     notePull: (repository, digest, client) =>
       void double.pulled.push(`${repositoryKey(repository)} ${digest} ${client}`),
     async listTags(repository, page) {

@@ -13,8 +13,6 @@ import { telling } from '../upstream-failure.ts'
 export const TAGS_KEY = 'tags'
 /** A list is mutable; a minute old is what people accept (R70). */
 const LONGEST_TTL_MS = 60_000
-/** Tags read from the catalog at a time: others are served in between. */
-const CATALOG_STEP = 1_000
 
 export interface ListTagsDeps {
   readonly catalog: Catalog
@@ -23,7 +21,7 @@ export interface ListTagsDeps {
 }
 
 /**
- * As much is read from the catalog as the page shows, however many tags there are.
+ * Of what is listed here no more is read than the page shows, however many tags there are; the list of an upstream is one text.
  *
  * @throws RegistryError NAME_UNKNOWN for a repository that nobody knows
  */
@@ -66,7 +64,7 @@ async function findTags(
   const local = await readTags(readLocal, page)
   try {
     const list = await deps.lists.get(source)
-    return { ...list, tags: merge(behind(parseTags(list.body), page.after), local) }
+    return { ...list, tags: merge(onPage(parseTags(list.body), page), local) }
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
     if (local.length === 0 && !(await isAny(readLocal))) throw error
@@ -99,15 +97,8 @@ function parseTags(body: string): readonly string[] {
 
 type ReadPage = (page: Page) => Promise<readonly TagFact[]>
 
-async function readTags(read: ReadPage, { limit, ...from }: Page): Promise<Tag[]> {
-  const tags: Tag[] = []
-  for (let { after } = from; tags.length < limit; after = tags.at(-1)) {
-    const step = Math.min(CATALOG_STEP, limit - tags.length)
-    const page = await read({ limit: step, ...(after === undefined ? {} : { after }) })
-    tags.push(...page.map(({ tag }) => tag))
-    if (page.length < step) break
-  }
-  return tags
+async function readTags(read: ReadPage, page: Page): Promise<readonly Tag[]> {
+  return (await read(page)).map(({ tag }) => tag)
 }
 
 async function isAny(read: ReadPage): Promise<boolean> {
@@ -122,15 +113,14 @@ async function isHeld(catalog: Catalog, repository: Repository): Promise<boolean
   return (await catalog.listRepositories({ after, limit: 1 })).includes(key)
 }
 
-/** The part of `sorted` behind `after`, which need not be among them. */
-function behind(sorted: readonly string[], after: string | undefined): readonly string[] {
-  if (after === undefined) return sorted
+/** What of `sorted` is on the page. `after` need not be among them. */
+function onPage(sorted: readonly string[], { after, limit }: Page): readonly string[] {
   let low = 0
-  let high = sorted.length
+  let high = after === undefined ? 0 : sorted.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((sorted[middle] as string) <= after) low = middle + 1
+    if ((sorted[middle] as string) <= (after as string)) low = middle + 1
     else high = middle
   }
-  return sorted.slice(low)
+  return sorted.slice(low, low + limit)
 }

@@ -229,7 +229,7 @@ function following(
   const context = { fill: running, handle, readers, clock }
   const until: BlobFile['until'] = (position, last, signal) =>
     telling(repository, 'BLOB_UNKNOWN', () => sendableUntil(position, last, { ...context, signal }))
-  const how = { readyBytes: running.progress.readableBytes, isProven: true, until }
+  const how = { readyBytes: running.progress.readableBytes, isProven: () => true, until }
   return {
     ...head,
     file: handle === undefined ? undefined : blobFile(handle, how),

@@ -1,14 +1,20 @@
 // Goal: a large blob that was just asked for costs the next client neither the catalog nor the disk a look, and is given to nobody any longer
 // than it would be without. Method: the engine over in-memory twins that note what they are asked, a clock that the test moves.
 import t from 'tap'
+import type { BlobAnswer } from '../../../src/registry/answers.ts'
+import { createEpochs } from '../../../src/registry/epochs.ts'
 import {
   KEPT_OPEN_LEAST_BYTES,
   KEPT_OPEN_MOST,
   KEPT_OPEN_MS,
+  KeptOpen,
 } from '../../../src/registry/kept-open.ts'
+import { whileReading } from '../../../src/registry/pull/prefetch-asked.ts'
+import { digestNamed } from '../../contract/catalog-samples.ts'
 import { patternBlob } from '../../kit/content.ts'
 import { overThreads } from '../../kit/borrowed-registry.ts'
 import { createEngine, localOf, readAll } from '../../kit/engine.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
 
 const app = localOf('team/app')
@@ -82,9 +88,10 @@ t.test('that it can be read is tried until somebody has read it', async t => {
     await registry.pullBlob(app, digest),
     await registry.pullBlob(app, digest),
   ]
-  t.same([first.file?.isProven, second.file?.isProven], [false, false])
+  t.same([first.file?.isProven?.(0), second.file?.isProven?.(0)], [false, false])
   await second.file?.read(Buffer.alloc(1), 0)
-  t.equal((await registry.pullBlob(app, digest)).file?.isProven, true)
+  t.equal((await registry.pullBlob(app, digest)).file?.isProven?.(0), true)
+  t.equal((await registry.pullBlob(app, digest)).file?.isProven?.(1), false, 'elsewhere it was not')
 })
 
 t.test('a small one is looked for each time: it may be found wrong meanwhile', async t => {
@@ -129,22 +136,89 @@ t.test('what is deleted while it is opened is not kept open', async t => {
   await t.rejects(registry.pullBlob(app, digest), { code: 'BLOB_UNKNOWN' })
 })
 
-t.test('only so many are kept open, and none after the end', async t => {
+t.test('those who ask at the same time share a descriptor, too', async t => {
   const { registry, seen } = openEngine()
-  for (let at = 0; at <= KEPT_OPEN_MOST; at += 1) {
-    const bytes = Buffer.concat([large, Buffer.from(String(at))])
-    await readAll(await registry.pullBlob(app, await pushWhole(registry, app, bytes)))
-  }
-  t.same([seen.opened, seen.closed], [KEPT_OPEN_MOST + 1, 1])
+  const digest = await pushWhole(registry, app, large)
+  const blobs = await Promise.all([1, 2, 3].map(() => registry.pullBlob(app, digest)))
+  t.match(seen, { opened: 3, closed: 2 })
+  for (const blob of blobs) t.same(await readAll(blob), large)
   await registry.stop()
-  t.equal(seen.closed, KEPT_OPEN_MOST + 1)
+  t.equal(seen.closed, 3)
 })
+
+t.test('what comes once more may lie in another file, which the next one is given', async t => {
+  const { registry, seen } = openEngine()
+  const digest = await pushWhole(registry, app, large)
+  await readAll(await registry.pullBlob(app, digest))
+  await pushWhole(registry, other, large)
+  await readAll(await registry.pullBlob(app, digest))
+  t.equal(seen.opened, 2)
+})
+
+t.test('what is opened while the edge stops is closed by its reader', async t => {
+  const opening = Promise.withResolvers<void>()
+  let isHeld = false
+  const { registry, seen } = openEngine(async () => {
+    if (isHeld) await opening.promise
+  })
+  const digest = await pushWhole(registry, app, large)
+  isHeld = true
+  const pulled = registry.pullBlob(app, digest)
+  await registry.stop()
+  opening.resolve()
+  t.same(await readAll(await pulled), large)
+  t.match(seen, { opened: 1, closed: 1 })
+})
+
+t.test('a reader whom prefetching counts has an opening of its own', async t => {
+  const blob = blobNamed('counted', () => {})
+  const asked = { isFirst: false, left: () => {} }
+  t.equal((await whileReading(asked, async () => blob)).isShareable, false)
+  t.equal((await whileReading(undefined, async () => blob)).isShareable, true)
+})
+
+t.test('only so many are kept open, and who closes twice takes it from nobody', async t => {
+  const clock = createManualClock()
+  const keptOpen = new KeptOpen({ clock, epochs: createEpochs(), failed })
+  let closed = 0
+  const names = Array.from({ length: KEPT_OPEN_MOST + 1 }, (_, at) => String(at))
+  for (const name of names) {
+    const blob = blobNamed(name, () => (closed += 1))
+    const shared = keptOpen.share(keptOpen.ask(app, blob.digest), blob)
+    await shared.close()
+    await shared.close()
+  }
+  t.equal(closed, 1)
+  keptOpen.stop()
+  t.equal(closed, names.length)
+  t.equal(clock.sleepers, 0, 'nobody waits for what is over')
+})
+
+function failed(error: unknown): never {
+  throw error
+}
+
+function blobNamed(name: string, close: () => void): BlobAnswer {
+  return {
+    digest: digestNamed(name),
+    sizeBytes: KEPT_OPEN_LEAST_BYTES,
+    source: 'hit',
+    isShareable: true,
+    file: undefined,
+    read: () => (async function* () {})(),
+    close: async () => close(),
+  }
+}
 
 t.test('in a further thread, who asks next costs not even a question', async t => {
   const { registry, epochs, clock, seen } = openEngine()
   let questions = 0
+  let reads = 0
   const asked = {
     ...registry,
+    noteRead: () => {
+      reads += 1
+    },
     pullBlob: (...question: Parameters<typeof registry.pullBlob>) => {
       questions += 1
       return registry.pullBlob(...question)
@@ -155,9 +229,25 @@ t.test('in a further thread, who asks next costs not even a question', async t =
   const reading = await far.registry.pullBlob(app, digest)
   t.equal((await far.registry.pullBlob(app, digest)).sizeBytes, large.length)
   t.equal(questions, 1)
+  await far.registry.headBlob(app, digest)
+  t.equal(reads, 1, 'prefetching hears of the second one')
   await registry.deleteBlob(app, digest)
   await t.rejects(far.registry.pullBlob(app, digest), { code: 'BLOB_UNKNOWN' })
   t.equal(questions, 2, 'a change here is seen over there')
   t.same(await readAll(reading), large, 'who reads goes on')
   t.equal(seen.opened, 1)
+})
+
+t.test('what a further thread keeps open it gives back in time', async t => {
+  const { registry, epochs, clock, seen } = openEngine()
+  const far = overThreads(t, registry, { clock, epochs })
+  const digest = await pushWhole(registry, app, large)
+  t.same(await readAll(await far.registry.pullBlob(app, digest)), large)
+  const arrived = () => far.registry.headBlob(app, digest)
+  await arrived()
+  t.equal(far.blobsOpen(), 1)
+  await clock.advance(KEPT_OPEN_MS)
+  await arrived()
+  t.equal(far.blobsOpen(), 0)
+  t.match(seen, { opened: 1, closed: 1 })
 })
