@@ -114,6 +114,7 @@ t.test(
     await t.rejects(first, { code: 'DENIED' })
     await turns()
     t.same(await readAll(await registry.pullBlob(owner, digest)), bytes)
+    await registry.settled(digest)
     known.resolve()
     await t.rejects(second, { code: 'DENIED' }, 'it is asked for itself')
   },
