@@ -66,8 +66,8 @@ export interface BlobFile {
   readonly descriptor: number
   /** So many bytes from 0 could be sent when it was opened: all of a whole file, which another thread need not ask for then. */
   readonly readyBytes: number
-  /** It was written, or read from here on, a moment ago: need not be tried before an answer is begun. Absent: nothing was. */
-  isProven?(position: number): boolean
+  /** It was written or read there a moment ago, everywhere if no position is given: need not be tried first. Absent: nowhere. */
+  isProven?(position?: number): boolean
   /**
    * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`, or to bytes
    * that go no further. Undefined when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to

@@ -143,7 +143,9 @@ class Kept implements Asked {
   #noting(file: BlobFile): BlobFile {
     return {
       ...file,
-      isProven: position => this.#provenAt === position || file.isProven?.(position) === true,
+      isProven: position =>
+        (position !== undefined && position === this.#provenAt) ||
+        file.isProven?.(position) === true,
       read: async (buffer, position) => {
         this.#provenAt = undefined
         const filled = await file.read(buffer, position)

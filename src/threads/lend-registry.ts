@@ -59,7 +59,7 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
           const { sizeBytes, source, file, isShareable = false } = blob
           const lease = blobs.lend(blob)
           const { descriptor, readyBytes = 0 } = file ?? {}
-          const isProven = file?.isProven?.(0) ?? false
+          const isProven = file?.isProven?.() ?? false
           const head = { digest, sizeBytes, source, isShareable }
           return { ...head, lease, descriptor, readyBytes, isProven }
         },

@@ -48,7 +48,7 @@ export interface LentBlob extends BlobHead {
   readonly descriptor: number | undefined
   /** As BlobFile.readyBytes; 0 when it has no file. */
   readonly readyBytes: number
-  /** Wherever it is read from. */
+  /** Everywhere. */
   readonly isProven: boolean
 }
 

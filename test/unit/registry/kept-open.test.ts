@@ -92,6 +92,7 @@ t.test('that it can be read is tried until somebody has read it', async t => {
   await second.file?.read(Buffer.alloc(1), 0)
   t.equal((await registry.pullBlob(app, digest)).file?.isProven?.(0), true)
   t.equal((await registry.pullBlob(app, digest)).file?.isProven?.(1), false, 'elsewhere it was not')
+  t.equal((await registry.pullBlob(app, digest)).file?.isProven?.(), false, 'nor everywhere')
 })
 
 t.test('a small one is looked for each time: it may be found wrong meanwhile', async t => {
@@ -226,7 +227,11 @@ t.test('in a further thread, who asks next costs not even a question', async t =
   }
   const far = overThreads(t, asked, { clock, epochs })
   const digest = await pushWhole(registry, app, large)
+  const near = await registry.pullBlob(app, digest)
+  await near.file?.read(Buffer.alloc(1), 0)
+  await near.close()
   const reading = await far.registry.pullBlob(app, digest)
+  t.equal(reading.file?.isProven?.(1), false, 'elsewhere nobody has read it')
   t.equal((await far.registry.pullBlob(app, digest)).sizeBytes, large.length)
   t.equal(questions, 1)
   await far.registry.headBlob(app, digest)
