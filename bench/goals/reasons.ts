@@ -20,6 +20,10 @@ export const LOADING =
   'a quarter (`--cpu-prof` of a start). Keeping what was compiled on disk saves 8 % and takes 7 MiB. The catalog and the store take little ' +
   'when they are empty.'
 
+export const CHECKED_AT_EACH_START =
+  'most likely the check of the catalog’s pages that SQLite makes at each start (`quick_check`), which reads all of them; whether one that ' +
+  'was closed in order needs it is to be decided. What else a start looks at is a sample.'
+
 export const MEMORY_OF_READERS =
   'two threads of JavaScript with their libraries take 140 MiB before anybody asks. Each reader adds some 50 KiB: what Node keeps for a ' +
   'connection, a request and an answer, and what waits for who takes nothing.'
@@ -39,3 +43,7 @@ export const MANY_STEPS =
   'a small blob takes a dozen trips through the thread pool (free space, two files made, written, synced and renamed, its directory synced) ' +
   'and a commit of the catalog by another thread. On two cores waking those threads is most of what it costs; hashing and copying its ' +
   'bytes are the smaller part.'
+
+export const SWINGS =
+  'resident memory swings by some 40 MiB with what the collector of garbage has not taken yet, and a line through seven minutes of that is ' +
+  'mostly chance: look at the series beside it. Whether anything grows would take hours.'

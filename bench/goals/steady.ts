@@ -1,5 +1,11 @@
 // Goals of pushes (P8), of many readers (P9) and much content (P10), of background work (P11), of the start (P13) and of the mixed load.
-import { LOADING, MANY_STEPS, MEMORY_OF_READERS } from './reasons.ts'
+import {
+  CHECKED_AT_EACH_START,
+  LOADING,
+  MANY_STEPS,
+  MEMORY_OF_READERS,
+  SWINGS,
+} from './reasons.ts'
 import { FOUR_FILLS } from '../rows/event-loop.ts'
 import { MIXED } from '../rows/mixed.ts'
 import { PUSHES } from '../rows/push.ts'
@@ -54,12 +60,19 @@ export const STEADY_GOALS: readonly Target[] = [
     },
     2,
   ),
-  ownLargest({ ...catalog, measure: 'readyMs', what: 'ready, ms:', limit: { atMost: 2000 } }),
+  ownLargest({
+    ...catalog,
+    measure: 'readyMs',
+    what: 'ready, ms:',
+    limit: { atMost: 2000 },
+    why: CHECKED_AT_EACH_START,
+  }),
   ownGrowth({
     ...catalog,
     measure: 'readyMs',
     what: 'start grows as size to the power of',
     limit: { atMost: FLAT },
+    why: CHECKED_AT_EACH_START,
   }),
   ownGrowth({
     ...catalog,
@@ -110,6 +123,7 @@ export const STEADY_GOALS: readonly Target[] = [
       measure: 'slopePerMinute',
       what: 'resident memory grows by MiB a minute:',
       limit: { atMost: 1 },
+      why: SWINGS,
     },
     2,
   ),
