@@ -57,6 +57,18 @@ function openEngine(whileOpening: () => Promise<void> = async () => {}) {
   return { ...engine, seen }
 }
 
+/** A pull whose file is being opened until `opening` is resolved. */
+async function pullHeld() {
+  const opening = Promise.withResolvers<void>()
+  let isHeld = false
+  const engine = openEngine(async () => {
+    if (isHeld) await opening.promise
+  })
+  const digest = await pushWhole(engine.registry, app, large)
+  isHeld = true
+  return { ...engine, digest, opening, pulled: engine.registry.pullBlob(app, digest) }
+}
+
 t.test(
   'who asks for a large blob soon after another one costs no look and no descriptor',
   async t => {
@@ -122,14 +134,7 @@ t.test('what another repository has open is no right to it', async t => {
 })
 
 t.test('what is deleted while it is opened is not kept open', async t => {
-  const opening = Promise.withResolvers<void>()
-  let isHeld = false
-  const { registry, seen } = openEngine(async () => {
-    if (isHeld) await opening.promise
-  })
-  const digest = await pushWhole(registry, app, large)
-  isHeld = true
-  const pulled = registry.pullBlob(app, digest)
+  const { registry, seen, digest, pulled, opening } = await pullHeld()
   await registry.deleteBlob(app, digest)
   opening.resolve()
   await readAll(await pulled)
@@ -157,14 +162,7 @@ t.test('what comes once more may lie in another file, which the next one is give
 })
 
 t.test('what is opened while the edge stops is closed by its reader', async t => {
-  const opening = Promise.withResolvers<void>()
-  let isHeld = false
-  const { registry, seen } = openEngine(async () => {
-    if (isHeld) await opening.promise
-  })
-  const digest = await pushWhole(registry, app, large)
-  isHeld = true
-  const pulled = registry.pullBlob(app, digest)
+  const { registry, seen, pulled, opening } = await pullHeld()
   await registry.stop()
   opening.resolve()
   t.same(await readAll(await pulled), large)
