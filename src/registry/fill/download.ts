@@ -8,12 +8,8 @@ import type { FillTask } from './fill.ts'
 import type { Claim } from './lines.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import {
-  type BlobPlace,
-  type BlobRequest,
-  type UpstreamBlob,
-  UpstreamError,
-} from '../ports/upstream.ts'
+import { type BlobPlace, type BlobRequest, type UpstreamBlob } from '../ports/upstream.ts'
+import { mayBeOfRange } from './range-line.ts'
 import { RangedDownload, rangeBytes } from './ranged-download.ts'
 import type { SharedHandle } from './shared-handle.ts'
 
@@ -109,16 +105,29 @@ export class Download {
     // Where there is no room, the upstream is not asked for what only readers can take.
     if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
     await share.lines.enter(this.#claim, signal)
-    const request = this.#firstRequest()
-    try {
-      return await this.#ask(request)
-    } catch (error) {
-      if (request.lastByte === undefined || !mayBeOfRange(error)) throw error
-      const answer = await this.#ask(this.#openRequest())
-      // Only now is it known that the range was refused and not the blob.
-      share.width.refused()
-      return answer
+    let refused: unknown
+    for (const request of this.#requests()) {
+      try {
+        const answer = await this.#ask(request)
+        // Only now is it known that the range was refused and not the blob.
+        if (refused !== undefined) share.width.refused()
+        return answer
+      } catch (error) {
+        if (!mayBeOfRange(error)) throw error
+        refused = error
+      }
     }
+    throw refused
+  }
+
+  /** To be tried one after the other where a range is refused: the first range, all that is missing, all there is. */
+  #requests(): readonly BlobRequest[] {
+    const first = this.#firstRequest()
+    return [
+      first,
+      ...(first.lastByte === undefined ? [] : [this.#openRequest()]),
+      ...(first.offset === 0 ? [] : [{ offset: 0 }]),
+    ]
   }
 
   async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
@@ -209,12 +218,4 @@ export class Download {
     sized(sizeBytes)
     return sizeBytes
   }
-}
-
-/** A 416, a 400, a 501, or a 206 for another part than was asked for: some upstreams have no other word for ranges that they do not know. */
-function mayBeOfRange(error: unknown): boolean {
-  return (
-    error instanceof UpstreamError &&
-    (error.failure === 'invalid' || error.failure === 'unsupported')
-  )
 }

@@ -16,12 +16,20 @@ const LEAD_MS = 20
 const KNOWN_AFTER_MS = 20
 const UNKNOWN_LEAD_BYTES = 1024 * 1024
 
-/** The upstream sent the whole blob where a part was asked for. */
+/** The upstream sent the whole blob where a part was asked for, or refused the part. */
 export class NotARange extends Error {
-  constructor() {
-    super('the upstream sent the whole blob instead of a part')
+  constructor(options?: ErrorOptions) {
+    super('the upstream does not give this part of the blob', options)
     this.name = 'NotARange'
   }
+}
+
+/** A 416, a 400, a 501, or a 206 for another part than was asked for: some upstreams have no other word for ranges that they do not know. */
+export function mayBeOfRange(error: unknown): boolean {
+  return (
+    error instanceof UpstreamError &&
+    (error.failure === 'invalid' || error.failure === 'unsupported')
+  )
 }
 
 export interface RangeLineContext {
@@ -130,7 +138,10 @@ export class RangeLine {
   async #ask(signal: AbortSignal): Promise<UpstreamBlob> {
     const { ask, sizeBytes, validator } = this.#context
     const request = { offset: this.position, lastByte: this.last }
-    const answer = await ask(validator === undefined ? request : { ...request, validator }, signal)
+    const asked = validator === undefined ? request : { ...request, validator }
+    const answer = await ask(asked, signal).catch((error: unknown) => {
+      throw mayBeOfRange(error) ? new NotARange({ cause: error }) : error
+    })
     const failure = faultOf(answer, this.position, sizeBytes)
     if (failure === undefined) return answer
     await answer.body[Symbol.asyncIterator]().return?.()

@@ -426,6 +426,41 @@ t.test('R87: a refusal in the middle ends the fill, and what is there is for the
   t.equal(pulled.upstream.asked[before]?.first, here, 'it goes on behind what was there')
 })
 
+t.test('an upstream that refuses a later range is asked for the rest, by one request', async t => {
+  const pulled = await pull({
+    answer: ({ index, request }, normal) => {
+      if (index >= 6 && request.lastByte !== undefined)
+        throw new UpstreamError('invalid', 'not this range', { status: 416 })
+      return normal
+    },
+  })
+  isRight(t, pulled)
+  const last = pulled.upstream.asked.at(-1)
+  t.equal(last?.request.lastByte, undefined)
+  t.ok((last?.first ?? 0) > 0, 'and not for what is here')
+})
+
+t.test('an upstream that knows no ranges any more gives whole what is here in part', async t => {
+  let isCut = true
+  const { engine, upstream } = setUp({
+    answer: ({ index, request }, normal, body) => {
+      if (index === 9 && isCut) throw new UpstreamError('denied', 'not any more')
+      if (isCut) return normal
+      if (request.offset > 0 || request.lastByte !== undefined)
+        throw new UpstreamError('unsupported', 'no ranges', { status: 501 })
+      return whole(normal, body)
+    },
+  })
+  await listBlob(engine)
+  t.match((await pullFrom(engine, upstream)).error, { code: 'DENIED' })
+  const before = upstream.asked.length
+  isCut = false
+  isRight(t, await pullFrom(engine, upstream))
+  const asked = upstream.asked.slice(before).map(({ request }) => request)
+  t.match(asked, [{ lastByte: Number }, {}, { offset: 0 }])
+  t.equal(asked.length, 3)
+})
+
 t.test('R86: a stop in the middle parks what has no gap', async t => {
   const { upstream, engine } = setUp()
   await listBlob(engine)
