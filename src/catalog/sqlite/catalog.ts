@@ -41,16 +41,20 @@ export class SqliteCatalog implements Catalog {
   readonly #reader: Reader
   readonly #writer: Writer
   readonly #lock: { release(): void }
+  readonly #clock: Clock
   readonly #uses: Uses
   readonly #sequence: Sequence
   #rebuilt: boolean
   #hasFailed = false
+  /** A read has met damage. */
+  #isDamaged = false
   #closing: Promise<void> | undefined
 
   constructor({ reader, writer, lock, clock }: SqliteCatalogParts) {
     this.#reader = reader
     this.#writer = writer
     this.#lock = lock
+    this.#clock = clock
     this.#uses = new Uses(clock, () => void this.#writeUses())
     this.#sequence = new Sequence(reader.reservedSequence(), end =>
       this.#write({ kind: 'reserve sequence', end }),
@@ -244,7 +248,7 @@ export class SqliteCatalog implements Catalog {
     this.#uses.stop()
     const noted = this.#writeUses()
     this.#reader.close()
-    await this.#writer.close()
+    await this.#writer.close(this.#isDamaged ? undefined : this.#clock.nowMs())
     await noted
     this.#lock.release()
   }
@@ -254,7 +258,9 @@ export class SqliteCatalog implements Catalog {
     try {
       return read(this.#reader)
     } catch (error) {
-      throw storeErrorOf(faultOf(error))
+      const fault = faultOf(error)
+      this.#isDamaged ||= fault.failure === 'corrupt'
+      throw storeErrorOf(fault)
     }
   }
 

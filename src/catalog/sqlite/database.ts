@@ -3,6 +3,7 @@
 import { existsSync, renameSync } from 'node:fs'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
+import { dropClosedMark, markedSecond, wasClosedInOrder } from './closed-mark.ts'
 import { isDamage } from './faults.ts'
 import { migrate } from './schema.ts'
 
@@ -21,7 +22,8 @@ export interface WritableCatalog {
 }
 
 /**
- * Opens, checks and migrates. A file that does not hold together is kept under a dated name and a new one begun. `atMs` names it.
+ * Opens, checks and migrates. What was closed in order and is as it was left then is not read to check it. A file that does not hold
+ * together is kept under a dated name and a new one begun. `atMs` names it.
  *
  * @throws StoreError for a file of another major version; SqliteError for what the disk refuses.
  */
@@ -51,6 +53,7 @@ export function openForReading(file: string): Database {
 }
 
 function openChecked(file: string): Database {
+  const second = markedSecond(file)
   const database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
   try {
     setGuards(database)
@@ -59,17 +62,22 @@ function openChecked(file: string): Database {
     database.pragma('foreign_keys = ON')
     database.pragma(`journal_size_limit = ${JOURNAL_LIMIT_BYTES}`)
     database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-    // The first statement that touches the file, too: a damaged page makes the pragma throw rather than answer.
-    const verdict = database.pragma('quick_check(1)', { simple: true })
-    if (verdict !== 'ok')
-      throw new StoreError('corrupt', `the catalog is damaged: ${String(verdict)}`)
+    if (!wasClosedInOrder(database, second)) assertWhole(database)
     migrate(database)
+    dropClosedMark(database)
     assertDurable(database)
     return database
   } catch (error) {
     database.close()
     throw error
   }
+}
+
+/** Reads every page. @throws StoreError corrupt; SqliteError, which a damaged page makes the pragma throw rather than answer */
+function assertWhole(database: Database): void {
+  const verdict = database.pragma('quick_check(1)', { simple: true })
+  if (verdict === 'ok') return
+  throw new StoreError('corrupt', `the catalog is damaged: ${String(verdict)}`)
 }
 
 function setGuards(database: Database): void {

@@ -3,6 +3,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Database } from 'better-sqlite3'
 import { type Outcomes, prepareBatches } from './batch.ts'
+import { closeInOrder } from './closed-mark.ts'
 import { openForWriting } from './database.ts'
 import { type Fault, faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
@@ -15,24 +16,30 @@ export interface WriterStart {
 
 export type WriterRequest =
   | { readonly kind: 'commit'; readonly operations: readonly Operation[] }
-  | { readonly kind: 'close' }
+  /** `inOrderAtMs`, wall clock, marks the file as whole; undefined leaves that to be found out. */
+  | { readonly kind: 'close'; readonly inOrderAtMs: number | undefined }
 
 export type WriterReply =
   | { readonly kind: 'opened'; readonly evidence: string | undefined }
   | { readonly kind: 'refused'; readonly fault: Fault }
   | { readonly kind: 'committed'; readonly outcomes: Outcomes }
 
-function serve(port: MessagePort, database: Database): void {
+function serve(port: MessagePort, database: Database, file: string): void {
   const commit = prepareBatches(database)
   port.on('message', (request: WriterRequest) => {
     if (request.kind === 'commit') {
       reply(port, { kind: 'committed', outcomes: commit(request.operations) })
       return
     }
-    database.pragma('wal_checkpoint(TRUNCATE)')
-    database.close()
+    close(database, file, request.inOrderAtMs)
     port.close()
   })
+}
+
+function close(database: Database, file: string, inOrderAtMs: number | undefined): void {
+  if (inOrderAtMs !== undefined) return closeInOrder(database, file, inOrderAtMs)
+  database.pragma('wal_checkpoint(TRUNCATE)')
+  database.close()
 }
 
 function reply(port: MessagePort, message: WriterReply): void {
@@ -42,7 +49,7 @@ function reply(port: MessagePort, message: WriterReply): void {
 function start(port: MessagePort, { file, nowMs }: WriterStart): void {
   try {
     const { database, evidence } = openForWriting(file, nowMs)
-    serve(port, database)
+    serve(port, database, file)
     reply(port, { kind: 'opened', evidence })
   } catch (error) {
     reply(port, { kind: 'refused', fault: faultOf(error) })

@@ -34,6 +34,8 @@ export class Writer {
   /** Set once no write can succeed any more. */
   #ended: StoreError | undefined
   #closing = false
+  #inOrderAtMs: number | undefined
+  #isDamaged = false
   readonly #exited = Promise.withResolvers<void>()
 
   /** `onDeath` is told once, when the thread ends without having been closed. */
@@ -67,9 +69,13 @@ export class Writer {
     })
   }
 
-  /** Waits for every write so far, then for a checkpoint and the thread's end. Later writes reject. */
-  async close(): Promise<void> {
+  /**
+   * Waits for every write so far, then for a checkpoint and the thread's end. Later writes reject. With `inOrderAtMs`, wall clock, the
+   * file is marked as one that holds together, unless a write has met damage.
+   */
+  async close(inOrderAtMs?: number): Promise<void> {
     if (this.#ended === undefined) {
+      this.#inOrderAtMs = inOrderAtMs
       this.#ended = new StoreError('io', 'the catalog is closed')
       this.#closing = true
       if (this.#inFlight.length === 0 && this.#waiting.length === 0) this.#sendClose()
@@ -114,14 +120,17 @@ export class Writer {
     settled.forEach(({ resolve, reject }, at) => {
       const fault = outcomes[at]
       if (fault === undefined) resolve()
-      else reject(storeErrorOf(fault))
+      else {
+        this.#isDamaged ||= fault.failure === 'corrupt'
+        reject(storeErrorOf(fault))
+      }
     })
     if (this.#waiting.length > 0) this.#sendBatch()
     else if (this.#closing) this.#sendClose()
   }
 
   #sendClose(): void {
-    this.#send({ kind: 'close' })
+    this.#send({ kind: 'close', inOrderAtMs: this.#isDamaged ? undefined : this.#inOrderAtMs })
   }
 
   #send(request: WriterRequest): void {
