@@ -1,6 +1,6 @@
 // The composition root: builds each part once, in order, and takes them down in the reverse one. With engine.ts, content.ts,
 // readings.ts and upstreams.ts beside it the only file that imports across the rooms; it decides nothing but who gets what.
-import { type AdminApp, buildAdminApp } from './admin/app.ts'
+import type { AdminApp } from './admin/app.ts'
 import { Closing } from './closing.ts'
 import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
@@ -128,16 +128,16 @@ async function compose(config: Config, base: Base): Promise<RunningServer> {
     threads: () => dataPort.ping(),
   }
   let draining = false
-  const admin = buildAdminApp({
-    metrics,
-    operator,
-    logger,
-    readiness: { checks, draining: () => draining, sleep: base.sleep },
-  })
-  undo.push(() => admin.close())
-  const addresses = await listenAdmin(admin, config.admin)
+  let admin: AdminApp | undefined
+  // Closed after the data port: it tells that this edge is draining.
+  undo.push(async () => admin?.close())
   const http = await dataPort.listen(registry)
   undo.push(() => dataPort.drain())
+  // Its web server is a third of all code there is, and nobody who pulls needs to wait until it is loaded.
+  const { buildAdminApp } = await import('./admin/app.ts')
+  const readiness = { checks, draining: () => draining, sleep: base.sleep }
+  admin = buildAdminApp({ metrics, operator, logger, readiness })
+  const addresses = await listenAdmin(admin, config.admin)
 
   engine.start()
 

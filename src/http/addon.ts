@@ -15,7 +15,7 @@ export interface Addon {
   readonly read?: (file: number, buffer: Buffer, position: number) => number
 }
 
-/** Two levels up from src/http and from dist/http alike. */
+/** Two levels up from src/http and from dist/parts alike. */
 export const ADDON_BUILT = '../../native/sender.node'
 
 /** Undefined where it was not built or cannot be loaded. `built`: another build of it. */
