@@ -1,7 +1,6 @@
 // Opens what one data directory holds, in the order in which it may be opened, and sees that rows and files agree before anybody asks:
-// a part of the composition root. What is done with it is server.ts's.
+// a part of the composition root. What is done with it is compose.ts's.
 import type { SqliteCatalog } from './catalog/sqlite/catalog.ts'
-import { openSqliteCatalog } from './catalog/sqlite/open.ts'
 import type { Closing } from './closing.ts'
 import type { StorageConfig } from './config/config.ts'
 import type { Logger } from './observe/log.ts'
@@ -34,6 +33,8 @@ export interface ContentDeps {
   readonly policies: RepositoryPolicies
   /** Bumped by every write to the catalog that changes an answer. */
   readonly epochs: Epochs
+  /** The catalog of the same directory; closed by whoever opened it, after everything here. */
+  readonly opening: Promise<SqliteCatalog>
   /** Is given what has to be closed. */
   readonly undo: Closing
 }
@@ -42,8 +43,7 @@ export interface ContentDeps {
 export async function openContent(storage: StorageConfig, deps: ContentDeps): Promise<Content> {
   const directory = storage.rootDirectory
   const { clock, bootId, note, logger, undo } = deps
-  const opened = await openSqliteCatalog({ directory, note, clock })
-  undo.push(() => opened.close())
+  const opened = await deps.opening
   const catalog = withEpochs(opened, deps.epochs)
   const { blobs: store, facts } = await openFilesystemStore({ directory, note, clock, bootId })
   const parts = { store, catalog, clock, note }

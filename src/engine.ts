@@ -1,6 +1,7 @@
 // Everything behind the listeners: content, upstreams, the registry over them, and what works by itself beside it. A part of the
-// composition root: it says who gets what, and decides nothing. Listeners, log and metrics are server.ts's.
+// composition root: it says who gets what, and decides nothing. Listeners, log and metrics are of compose.ts and server.ts.
 import { randomBytes } from 'node:crypto'
+import type { SqliteCatalog } from './catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import type { Config } from './config/config.ts'
 import { type Content, maxContentBytes, openContent } from './content.ts'
@@ -32,6 +33,8 @@ export interface EngineDeps {
   readonly epochs: Epochs
   /** Of RegistryDeps. */
   readonly readCached: ReadCached | undefined
+  /** Of ContentDeps. */
+  readonly opening: Promise<SqliteCatalog>
   /** Is given what has to be closed. */
   readonly undo: Closing
 }

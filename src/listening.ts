@@ -1,4 +1,4 @@
-// Why an address of the configuration cannot be listened on, in words that name its key. Who listens is server.ts's.
+// Why an address of the configuration cannot be listened on, in words that name its key. Who listens is compose.ts's.
 
 /** Below it, listening is a privilege on most systems. */
 const FIRST_FREE_PORT = 1024

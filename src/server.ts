@@ -1,22 +1,14 @@
-// The composition root: builds each part once, in order, and takes them down in the reverse one. With engine.ts, content.ts,
-// readings.ts and upstreams.ts beside it the only file that imports across the rooms; it decides nothing but who gets what.
-import type { AdminApp } from './admin/app.ts'
+// The composition root: builds each part once, in order, and takes them down in the reverse one. What is here is what the rest needs, and
+// what takes time by itself; the rest, compose.ts, is loaded meanwhile.
+import { openSqliteCatalog } from './catalog/sqlite/open.ts'
 import { Closing } from './closing.ts'
-import { formatAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
-import { compareConfigs, type ConfigChange } from './config/reload.ts'
-import { DataPort } from './data-port.ts'
-import { openEngine } from './engine.ts'
-import { listening } from './listening.ts'
+import type { ConfigChange } from './config/reload.ts'
 import { createLogger, type Logger, standardOutput } from './observe/log.ts'
-import { createMetrics, type Metrics } from './observe/metrics.ts'
+import { createMetrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
-import { readGauges, readThreads, readTraffic } from './readings.ts'
-import { createEpochs } from './registry/epochs.ts'
-import { createOperator } from './registry/operator/operator.ts'
 import type { Sending } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
-import type { NoteEvent } from './registry/ports/events.ts'
 
 export interface Surroundings {
   readonly clock: Clock
@@ -66,7 +58,13 @@ export async function startServer(
   const note = createNoteEvent({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
   const undo = new Closing()
   try {
-    const base = { surroundings, logDestination, logger, metrics, note, sleep, undo }
+    // First of all: a thread of its own checks and opens it, while this one loads everything else.
+    const opening = openSqliteCatalog({ directory: config.storage.rootDirectory, note, clock })
+    // What went wrong is told to the one who awaits it further down.
+    const opened = opening.catch(() => undefined)
+    undo.push(async () => (await opened)?.close())
+    const { compose } = await import('./compose.ts')
+    const base = { surroundings, logDestination, logger, metrics, note, sleep, undo, opening }
     return await compose(config, base)
   } catch (error) {
     await undo.run().catch((again: unknown) => {
@@ -74,105 +72,4 @@ export async function startServer(
     })
     throw error
   }
-}
-
-interface Base {
-  readonly surroundings: Surroundings
-  readonly logDestination: { write(lines: string): void }
-  readonly logger: Logger
-  readonly metrics: Metrics
-  readonly note: NoteEvent
-  readonly sleep: Clock['sleep']
-  readonly undo: Closing
-}
-
-async function compose(config: Config, base: Base): Promise<RunningServer> {
-  const { surroundings, logger, metrics, note, undo } = base
-  const { clock } = surroundings
-  const epochs = createEpochs()
-  const dataPort = new DataPort(config, { ...surroundings, ...base, epochs })
-  undo.push(() => dataPort.end())
-  const { readCached } = dataPort
-  const engine = await openEngine(config, {
-    ...surroundings,
-    note,
-    logger,
-    undo,
-    epochs,
-    readCached,
-  })
-  const { registry, store, catalog } = engine
-  const { sending } = dataPort
-  const operator = createOperator({
-    ...engine,
-    namespaces: engine.upstreams,
-    clock,
-    nudgeDeliveries: () => engine.deliveries.nudge(),
-    version: surroundings.version,
-    sending,
-    threads: () => dataPort.serving,
-    traffic: async () => {
-      await dataPort.count()
-      return readTraffic(metrics)
-    },
-  })
-  metrics.watch(() => readGauges(engine, clock))
-  metrics.watch(async () => {
-    await dataPort.count()
-    return readThreads(dataPort.states)
-  })
-
-  const checks = {
-    store: async () => void (await store.space()),
-    catalog: async () => void (await catalog.totals()),
-    threads: () => dataPort.ping(),
-  }
-  let draining = false
-  let admin: AdminApp | undefined
-  // Closed after the data port: it tells that this edge is draining.
-  undo.push(async () => admin?.close())
-  const http = await dataPort.listen(registry)
-  undo.push(() => dataPort.drain())
-  // Its web server is a third of all code there is, and nobody who pulls needs to wait until it is loaded.
-  const { buildAdminApp } = await import('./admin/app.ts')
-  const readiness = { checks, draining: () => draining, sleep: base.sleep }
-  admin = buildAdminApp({ metrics, operator, logger, readiness })
-  const addresses = await listenAdmin(admin, config.admin)
-
-  engine.start()
-
-  let current = config
-  return {
-    http,
-    admin: addresses.admin,
-    socket: addresses.socket,
-    sending,
-    logger,
-    reload: async next => {
-      engine.replace(next)
-      const change = compareConfigs(current, next)
-      current = next
-      logger.level = next.log.level
-      await dataPort.replace(next)
-      // Until here a thread may have remembered what the old configuration said.
-      epochs.bumpAll()
-      return change
-    },
-    stop: async () => {
-      draining = true
-      await undo.run()
-    },
-  }
-}
-
-async function listenAdmin(
-  admin: AdminApp,
-  { addr, socket }: Config['admin'],
-): Promise<{ admin: string; socket: string }> {
-  const address = await listening(
-    { key: 'admin.addr', address: formatAddress(addr), port: addr.port },
-    () => admin.listen(addr),
-  )
-  await listening({ key: 'admin.socket', address: socket }, () => admin.listenSocket(socket))
-  return { admin: address, socket }
 }

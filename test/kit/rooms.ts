@@ -54,6 +54,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
   'server.ts': ['*'],
+  'compose.ts': ['*'],
   // Builds one upstream for each that is configured: a part of the composition root.
   'upstreams.ts': ['oci', 'config', 'registry', 'upstream'],
   // What is behind the listeners; what one directory holds; what is read of both for metrics and status: parts of the composition root.
