@@ -27,7 +27,7 @@ export const cold: Row = {
   id: 'cold',
   goal: 'P5',
   title: 'Cold: many clients at once on one blob of 100 MB',
-  rounds: { short: 2, full: 5 },
+  rounds: { short: 2, full: 7 },
   method:
     'The upstream sends as fast as it can, or 50 MB/s for all connections together (a network namespace behind tc tbf), or 10 MB/s on each ' +
     'connection. In each round every server gets a blob that it has never seen; it has served ten of 10 MB to twenty clients before. "Later than direct" ' +

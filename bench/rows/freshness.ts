@@ -23,7 +23,7 @@ export const freshness: Row = {
   id: 'freshness',
   goal: 'P4',
   title: 'A tag under load, while its freshness runs out',
-  rounds: { short: 2, full: 3 },
+  rounds: { short: 2, full: 5 },
   method:
     `wrk asks for one manifest by tag over ${CLIENTS} connections. The upstream takes ${UPSTREAM_MS} ms for each answer about a manifest. ` +
     'Entrepot is measured with tags that are fresh for 1 s and, right after it in the same round, with its default of 5 minutes; "p99 to ' +

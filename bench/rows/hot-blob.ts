@@ -16,7 +16,7 @@ export const hotBlob: Row = {
   id: 'hot-blob',
   goal: 'P1',
   title: 'Hot: a blob of 100 MB, 4 to 64 clients',
-  rounds: { short: 2, full: 5 },
+  rounds: { short: 2, full: 13 },
   method:
     `Every client downloads the blob again and again for ${SECONDS} s over one connection; a second before that is not counted. CPU is ` +
     "user and system time of the server's processes for each gigabyte that the clients received.",

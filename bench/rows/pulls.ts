@@ -40,7 +40,7 @@ export const pulls: Row = {
   id: 'pulls',
   goal: 'P7',
   title: 'Real clients: an image of 98 MB in 10 layers, cold',
-  rounds: { short: 2, full: 5 },
+  rounds: { short: 2, full: 7 },
   method:
     'A fresh image for every pull, after two through each server that are not counted. A relay gives each connection to the upstream 10 MB/s of its own, as networks of registries and long fat ' +
     'pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` takes three at a time, and so do both dockerds; ' +

@@ -230,17 +230,17 @@ t.test(
     }
     t.equal(await callsAfter(3, 0), 2)
     t.equal(await callsAfter(5, 1_000), 3, 'one asks, and is told the same')
-    t.equal(await callsAfter(5, 49), 3)
+    t.equal(await callsAfter(5, 249), 3)
     t.equal(await callsAfter(5, 1), 4)
     epochs.bumpAll()
     t.equal(await callsAfter(5, 1), 5, 'a change is seen at once')
-    t.equal(await callsAfter(5, 50), 6)
+    t.equal(await callsAfter(5, 250), 6)
     registry.repeatable = {
-      sinceMs: atMs + 1_100,
-      untilMs: atMs + 1_170,
-      graceUntilMs: atMs + 1_210,
+      sinceMs: atMs + 1_500,
+      untilMs: atMs + 1_770,
+      graceUntilMs: atMs + 1_810,
     }
-    t.equal(await callsAfter(5, 50), 7, 'the upstream has answered')
+    t.equal(await callsAfter(5, 250), 7, 'the upstream has answered')
     t.equal(await callsAfter(5, 19), 8, 'what it said has a grace of its own')
     t.equal(await callsAfter(5, 39), 8)
     t.equal(await callsAfter(5, 1), 13, 'after which everybody has to ask')
