@@ -8,13 +8,19 @@ import type { FillTask } from './fill.ts'
 import type { Claim } from './lines.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import { type BlobPlace, type BlobRequest, type UpstreamBlob } from '../ports/upstream.ts'
+import {
+  type BlobPlace,
+  type BlobRequest,
+  type UpstreamBlob,
+  UpstreamError,
+} from '../ports/upstream.ts'
 import { mayBeOfRange } from './range-line.ts'
 import { RangedDownload, rangeBytes } from './ranged-download.ts'
 import type { SharedHandle } from './shared-handle.ts'
 
 /** What lacks less than this comes by one request: there is too little to find out about, and nothing to gain. */
 const RANGED_FROM_BYTES = 8 * 1024 * 1024
+const NOTHING_CAME = 'the upstream gives no part of the blob'
 
 export interface DownloadContext {
   readonly task: FillTask
@@ -42,6 +48,8 @@ export class Download {
   /** Where the last answer came from. */
   #place: BlobPlace | undefined
   #received = false
+  /** What is here is compared with a whole answer, and not bought a third time. */
+  #hasAskedForAll = false
   /** Ranges have their own attempts. */
   #gaveUp = false
 
@@ -76,6 +84,8 @@ export class Download {
       try {
         const sizeBytes = await this.#attempt(file)
         if (sizeBytes !== undefined) return sizeBytes
+        // By another request, at once where this one brought anything: counted, so that there is an end to it.
+        if (file.contiguousBytes === before) throw new UpstreamError('unavailable', NOTHING_CAME)
       } catch (error) {
         // The upstream client has retried already; before a first byte its word is final.
         if (!this.#received || this.#gaveUp) throw error
@@ -85,7 +95,7 @@ export class Download {
     }
   }
 
-  /** Undefined: it is to be tried again at once, by one request. */
+  /** Undefined: it is to be tried again by another request. */
   async #attempt(file: FillFile): Promise<number | undefined> {
     const early = this.#early
     this.#early = undefined
@@ -105,12 +115,13 @@ export class Download {
     // Where there is no room, the upstream is not asked for what only readers can take.
     if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
     await share.lines.enter(this.#claim, signal)
+    const [first, ...others] = this.#requests()
     let refused: unknown
-    for (const request of this.#requests()) {
+    for (const request of [first, ...others]) {
       try {
         const answer = await this.#ask(request)
         // Only now is it known that the range was refused and not the blob.
-        if (refused !== undefined) share.width.refused()
+        if (refused !== undefined && first.lastByte !== undefined) share.width.refused()
         return answer
       } catch (error) {
         if (!mayBeOfRange(error)) throw error
@@ -120,14 +131,12 @@ export class Download {
     throw refused
   }
 
-  /** To be tried one after the other where a range is refused: the first range, all that is missing, all there is. */
-  #requests(): readonly BlobRequest[] {
+  /** To be tried one after the other where a range is refused: the first range, all that is missing, and once all there is. */
+  #requests(): readonly [BlobRequest, ...BlobRequest[]] {
     const first = this.#firstRequest()
-    return [
-      first,
-      ...(first.lastByte === undefined ? [] : [this.#openRequest()]),
-      ...(first.offset === 0 ? [] : [{ offset: 0 }]),
-    ]
+    const others = first.lastByte === undefined ? [] : [this.#openRequest()]
+    if (first.offset === 0 || this.#hasAskedForAll) return [first, ...others]
+    return [first, ...others, { offset: 0 }]
   }
 
   async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
@@ -198,6 +207,7 @@ export class Download {
     const { namespace, repository, digest } = task
     const place = this.#place
     const asked = place === undefined ? request : { ...request, place }
+    if (request.offset === 0 && (this.#file?.contiguousBytes ?? 0) > 0) this.#hasAskedForAll = true
     const askedMs = clock.monotonicMs()
     const answer = await namespace.upstream.getBlob(repository.name, digest, asked, signal)
     if (answer.lastByte !== undefined) share.width.answered(clock.monotonicMs() - askedMs)

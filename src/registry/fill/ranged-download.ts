@@ -115,7 +115,8 @@ export class RangedDownload {
     }
     const { error } = this.#failed
     if (!(error instanceof NotARange)) throw error
-    width.refused()
+    // A part that was refused may be no more than that: whether ranges are is found out by the next request.
+    if (error.cause === undefined) width.refused()
     await file.forgetAhead()
     return false
   }

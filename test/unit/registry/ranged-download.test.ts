@@ -440,25 +440,55 @@ t.test('an upstream that refuses a later range is asked for the rest, by one req
   t.ok((last?.first ?? 0) > 0, 'and not for what is here')
 })
 
-t.test('an upstream that knows no ranges any more gives whole what is here in part', async t => {
-  let isCut = true
+t.test('a range that is refused once is no reason to do without others', async t => {
+  const pulled = await pull({
+    answer: ({ index }, normal) => {
+      if (index === 6) throw new UpstreamError('invalid', 'not now', { status: 400 })
+      return normal
+    },
+  })
+  isRight(t, pulled)
+  t.notOk(lastBytes(pulled.upstream).includes(undefined), 'all of it came by ranges')
+})
+
+/** An upstream that had given a part of the blob by ranges, and knows none any more; `answer` is what it says to the whole. */
+async function withoutRanges(
+  answer: (whole: UpstreamBlob, body: MakeBody, hereBytes: number) => UpstreamBlob,
+) {
+  let hereBytes: number | undefined
   const { engine, upstream } = setUp({
     answer: ({ index, request }, normal, body) => {
-      if (index === 9 && isCut) throw new UpstreamError('denied', 'not any more')
-      if (isCut) return normal
+      if (hereBytes === undefined) {
+        if (index === 9) throw new UpstreamError('denied', 'not any more')
+        return normal
+      }
       if (request.offset > 0 || request.lastByte !== undefined)
         throw new UpstreamError('unsupported', 'no ranges', { status: 501 })
-      return whole(normal, body)
+      return answer(whole(normal, body), body, hereBytes)
     },
   })
   await listBlob(engine)
-  t.match((await pullFrom(engine, upstream)).error, { code: 'DENIED' })
+  await pullFrom(engine, upstream)
+  hereBytes = engine.disk.parts.get(DIGEST)?.bytes.length ?? 0
   const before = upstream.asked.length
-  isCut = false
-  isRight(t, await pullFrom(engine, upstream))
-  const asked = upstream.asked.slice(before).map(({ request }) => request)
+  const pulled = await pullFrom(engine, upstream)
+  return { pulled, asked: upstream.asked.slice(before).map(({ request }) => request) }
+}
+
+t.test('an upstream that knows no ranges any more gives whole what is here in part', async t => {
+  const { pulled, asked } = await withoutRanges(answer => answer)
+  isRight(t, pulled)
   t.match(asked, [{ lastByte: Number }, {}, { offset: 0 }])
   t.equal(asked.length, 3)
+})
+
+t.test('R87: what is here is not bought over and over where ranges are refused', async t => {
+  const { pulled, asked } = await withoutRanges((answer, body, hereBytes) => ({
+    ...answer,
+    body: cut(body(0, hereBytes + MiB)),
+  }))
+  t.ok(pulled.error instanceof Error, 'the reader is told')
+  t.equal(asked.filter(({ offset }) => offset === 0).length, 1)
 })
 
 t.test('R86: a stop in the middle parks what has no gap', async t => {
