@@ -8,6 +8,7 @@ import { createLogger, type Logger, standardOutput } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
 import type { Sending } from './registry/operator/status.ts'
+import { StoreError } from './registry/ports/blob-store.ts'
 import type { Clock } from './registry/ports/clock.ts'
 
 export interface Surroundings {
@@ -44,28 +45,39 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
-/**
- * @throws StoreError or a listen error, with a message for the operator; what was opened before is closed again
- */
+/** @throws StoreError or a listen error, with a message for the operator; what was opened before is closed again */
 export async function startServer(
   config: Config,
   surroundings: Surroundings,
 ): Promise<RunningServer> {
+  try {
+    return await start(config, surroundings)
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.failure !== 'corrupt') throw error
+    // Damage in a catalog that was believed whole: it is looked at now, and moved aside.
+    return start(config, surroundings)
+  }
+}
+
+async function start(config: Config, surroundings: Surroundings): Promise<RunningServer> {
   const { clock, logDestination = standardOutput() } = surroundings
   const logger = createLogger({ level: config.log.level, destination: logDestination })
   const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
   const metrics = createMetrics({ ...surroundings, sleep })
   const note = createNoteEvent({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
   const undo = new Closing()
+  let inOrder = false
   try {
     // First of all: a thread of its own checks and opens it, while this one loads everything else.
     const opening = openSqliteCatalog({ directory: config.storage.rootDirectory, note, clock })
     // What went wrong is told to the one who awaits it further down.
     const opened = opening.catch(() => undefined)
-    undo.push(async () => (await opened)?.close())
+    undo.push(async () => (await opened)?.close({ inOrder }))
     const { compose } = await import('./compose.ts')
     const base = { surroundings, logDestination, logger, metrics, note, sleep, undo, opening }
-    return await compose(config, base)
+    const server = await compose(config, base)
+    inOrder = true
+    return server
   } catch (error) {
     await undo.run().catch((again: unknown) => {
       logger.error({ err: again }, 'not everything that the start had opened could be closed')

@@ -19,9 +19,9 @@ export const LOADING =
   'what is left is compiling: 4 MB of code, a third of it undici, of which Node reads everything before it runs anything (`--cpu-prof` of a ' +
   'start). The catalog is opened by its thread meanwhile, and the operator’s listener is loaded afterwards. Minified code starts no sooner.'
 
-export const CHECKED_AT_EACH_START =
-  'most likely the check of the catalog’s pages that SQLite makes at each start (`quick_check`), which reads all of them; whether one that ' +
-  'was closed in order needs it is to be decided. What else a start looks at is a sample.'
+export const LOOKED_AT_AT_START =
+  'the check of the catalog’s pages (`quick_check`), which reads all of them, is left out after a stop in order; what is looked at otherwise is ' +
+  'a sample of 256 rows and their files. What is left grows with what the kernel has to find in a larger file, and chance.'
 
 export const MEMORY_OF_READERS =
   'two threads of JavaScript with their libraries take 140 MiB before anybody asks. Each reader adds some 50 KiB: what Node keeps for a ' +

@@ -1,5 +1,5 @@
 // Goals of pushes (P8), of many readers (P9) and much content (P10), of background work (P11), of the start (P13) and of the mixed load.
-import { CHECKED_AT_EACH_START, LOADING, MANY_STEPS, MEMORY_OF_READERS, SWINGS } from './reasons.ts'
+import { LOOKED_AT_AT_START, LOADING, MANY_STEPS, MEMORY_OF_READERS, SWINGS } from './reasons.ts'
 import { FOUR_FILLS } from '../rows/event-loop.ts'
 import { MIXED } from '../rows/mixed.ts'
 import { PUSHES } from '../rows/push.ts'
@@ -59,14 +59,14 @@ export const STEADY_GOALS: readonly Target[] = [
     measure: 'readyMs',
     what: 'ready, ms:',
     limit: { atMost: 2000 },
-    why: CHECKED_AT_EACH_START,
+    why: LOOKED_AT_AT_START,
   }),
   ownGrowth({
     ...catalog,
     measure: 'readyMs',
     what: 'start grows as size to the power of',
     limit: { atMost: FLAT },
-    why: CHECKED_AT_EACH_START,
+    why: LOOKED_AT_AT_START,
   }),
   ownGrowth({
     ...catalog,

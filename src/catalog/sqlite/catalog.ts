@@ -46,8 +46,8 @@ export class SqliteCatalog implements Catalog {
   readonly #sequence: Sequence
   #rebuilt: boolean
   #hasFailed = false
-  /** A read has met damage. */
-  #isDamaged = false
+  /** A read failed, and not because somebody else was in the way: the next start is to look at all of the file. */
+  #isSuspect = false
   #closing: Promise<void> | undefined
 
   constructor({ reader, writer, lock, clock }: SqliteCatalogParts) {
@@ -239,16 +239,17 @@ export class SqliteCatalog implements Catalog {
     if (!this.#hasFailed) await this.#write({ kind: 'mark compared' })
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  /** `inOrder`: everything went well, so the next start need not look at all of the file. Default false. */
+  close({ inOrder = false } = {}): Promise<void> {
+    this.#closing ??= this.#close(inOrder)
     return this.#closing
   }
 
-  async #close(): Promise<void> {
+  async #close(inOrder: boolean): Promise<void> {
     this.#uses.stop()
     const noted = this.#writeUses()
     this.#reader.close()
-    await this.#writer.close(this.#isDamaged ? undefined : this.#clock.nowMs())
+    await this.#writer.close(inOrder && !this.#isSuspect ? this.#clock.nowMs() : undefined)
     await noted
     this.#lock.release()
   }
@@ -259,7 +260,7 @@ export class SqliteCatalog implements Catalog {
       return read(this.#reader)
     } catch (error) {
       const fault = faultOf(error)
-      this.#isDamaged ||= fault.failure === 'corrupt'
+      this.#isSuspect ||= fault.failure === 'corrupt' || fault.failure === 'io'
       throw storeErrorOf(fault)
     }
   }

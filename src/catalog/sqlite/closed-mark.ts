@@ -7,6 +7,8 @@ import { isDamage } from './faults.ts'
 
 const MS_PER_SECOND = 1000
 const NS_PER_SECOND = 1_000_000_000n
+/** Even a file that is always closed in order is read so often: a disk harms also what no statement meets. */
+const CHECKED_EVERY_SECONDS = 30 * 24 * 60 * 60
 
 /** The whole second, since 1970, in which the file last changed; undefined where it was not within one, or a log is to be replayed. */
 export function markedSecond(file: string): number | undefined {
@@ -16,40 +18,59 @@ export function markedSecond(file: string): number | undefined {
   return log !== undefined && log.size > 0 ? undefined : Number(found.mtimeNs / NS_PER_SECOND)
 }
 
-/** Does the row name `second`, what `markedSecond` found before anybody opened the file? */
-export function wasClosedInOrder(database: Database, second: number | undefined): boolean {
+/** Does the row name `second`, what `markedSecond` found before anybody opened the file, and is it not long since all was read? */
+export function isMarked(database: Database, second: number | undefined, atMs: number): boolean {
   const table = database.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'meta'`)
   if (second === undefined || table.get() === undefined) return false
-  const row = database.prepare(`SELECT value FROM meta WHERE key = 'closed at'`).pluck()
-  return row.get() === second
+  const row = database.prepare('SELECT value FROM meta WHERE key = ?').pluck()
+  const checkedAt = row.get('checked at')
+  if (row.get('closed at') !== second || typeof checkedAt !== 'number') return false
+  const ageSeconds = atMs / MS_PER_SECOND - checkedAt
+  return ageSeconds >= 0 && ageSeconds < CHECKED_EVERY_SECONDS
 }
 
-/** A mark holds for one start: what is wrong with the file nevertheless is looked for at the next. @throws SqliteError for damage */
-export function dropClosedMark(database: Database): void {
-  try {
-    database.prepare(`DELETE FROM meta WHERE key = 'closed at'`).run()
-  } catch (error) {
-    // On a full disk nothing else is written either, and the file stays what the mark says.
-    if (isDamage(error)) throw error
-  }
+/** All of the file was read. @throws SqliteError for damage */
+export function noteChecked(database: Database, atMs: number): void {
+  unlessFull(() => setRow(database, 'checked at', Math.floor(atMs / MS_PER_SECOND)))
+}
+
+/**
+ * A mark holds for one start: what is wrong with the file nevertheless is looked for at the next. The file's time first, since the row
+ * stays in the file, and in whatever is copied from it, until the log is moved there. @throws SqliteError for damage
+ */
+export function dropMark(database: Database, file: string, second: number | undefined): void {
+  if (second !== undefined) touch(file, second + 0.5)
+  unlessFull(() => database.prepare(`DELETE FROM meta WHERE key = 'closed at'`).run())
 }
 
 /** Closes the last connection to `file` and marks it. A file that cannot be marked is closed all the same. */
 export function closeInOrder(database: Database, file: string, atMs: number): void {
   const second = Math.floor(atMs / MS_PER_SECOND)
-  const isNoted = noteSecond(database, second)
+  const isNoted = unlessFull(() => setRow(database, 'closed at', second))
   database.pragma('wal_checkpoint(TRUNCATE)')
   database.close()
-  if (isNoted) utimesSync(file, second, second)
+  if (isNoted) touch(file, second)
 }
 
-function noteSecond(database: Database, second: number): boolean {
+function setRow(database: Database, key: string, value: number): void {
+  const sql = 'INSERT OR REPLACE INTO meta (key, value) VALUES (?, CAST(? AS INTEGER))'
+  database.prepare(sql).run(key, value)
+}
+
+/** What is not noted costs the next start a look at all of the file. @throws SqliteError for damage */
+function unlessFull(note: () => void): boolean {
   try {
-    const sql = `INSERT OR REPLACE INTO meta (key, value) VALUES ('closed at', CAST(? AS INTEGER))`
-    database.prepare(sql).run(second)
+    note()
     return true
-  } catch {
-    // A full disk, most likely: the next start reads all of the file.
+  } catch (error) {
+    if (isDamage(error)) throw error
     return false
   }
+}
+
+/** Times belong to the file's owner: somebody else's file is never marked. */
+function touch(file: string, second: number): void {
+  try {
+    utimesSync(file, second, second)
+  } catch {}
 }

@@ -3,7 +3,7 @@
 import { existsSync, renameSync } from 'node:fs'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
-import { dropClosedMark, markedSecond, wasClosedInOrder } from './closed-mark.ts'
+import { dropMark, isMarked, markedSecond, noteChecked } from './closed-mark.ts'
 import { isDamage } from './faults.ts'
 import { migrate } from './schema.ts'
 
@@ -29,12 +29,12 @@ export interface WritableCatalog {
  */
 export function openForWriting(file: string, atMs: number): WritableCatalog {
   try {
-    return { database: openChecked(file), evidence: undefined }
+    return { database: openChecked(file, atMs), evidence: undefined }
   } catch (error) {
     if (!isDamage(error)) throw error
   }
   const evidence = moveAside(file, atMs)
-  const database = openChecked(file)
+  const database = openChecked(file, atMs)
   // Remembered until recovery is done, which a crash may come before.
   database.prepare(`INSERT INTO meta (key, value) VALUES ('damaged predecessor', ?)`).run(evidence)
   return { database, evidence }
@@ -52,7 +52,7 @@ export function openForReading(file: string): Database {
   return database
 }
 
-function openChecked(file: string): Database {
+function openChecked(file: string, atMs: number): Database {
   const second = markedSecond(file)
   const database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
   try {
@@ -62,9 +62,11 @@ function openChecked(file: string): Database {
     database.pragma('foreign_keys = ON')
     database.pragma(`journal_size_limit = ${JOURNAL_LIMIT_BYTES}`)
     database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-    if (!wasClosedInOrder(database, second)) assertWhole(database)
+    const isTrusted = isMarked(database, second, atMs)
+    if (!isTrusted) assertWhole(database)
     migrate(database)
-    dropClosedMark(database)
+    if (!isTrusted) noteChecked(database, atMs)
+    dropMark(database, file, second)
     assertDurable(database)
     return database
   } catch (error) {

@@ -35,7 +35,7 @@ export class Writer {
   #ended: StoreError | undefined
   #closing = false
   #inOrderAtMs: number | undefined
-  #isDamaged = false
+  #isSuspect = false
   readonly #exited = Promise.withResolvers<void>()
 
   /** `onDeath` is told once, when the thread ends without having been closed. */
@@ -71,7 +71,7 @@ export class Writer {
 
   /**
    * Waits for every write so far, then for a checkpoint and the thread's end. Later writes reject. With `inOrderAtMs`, wall clock, the
-   * file is marked as one that holds together, unless a write has met damage.
+   * file is marked as one that holds together, unless a write failed for more than want of room.
    */
   async close(inOrderAtMs?: number): Promise<void> {
     if (this.#ended === undefined) {
@@ -121,7 +121,7 @@ export class Writer {
       const fault = outcomes[at]
       if (fault === undefined) resolve()
       else {
-        this.#isDamaged ||= fault.failure === 'corrupt'
+        this.#isSuspect ||= fault.failure === 'corrupt' || fault.failure === 'io'
         reject(storeErrorOf(fault))
       }
     })
@@ -130,7 +130,7 @@ export class Writer {
   }
 
   #sendClose(): void {
-    this.#send({ kind: 'close', inOrderAtMs: this.#isDamaged ? undefined : this.#inOrderAtMs })
+    this.#send({ kind: 'close', inOrderAtMs: this.#isSuspect ? undefined : this.#inOrderAtMs })
   }
 
   #send(request: WriterRequest): void {

@@ -1,22 +1,18 @@
 // Goal: a start reads all of the catalog unless the file is what a process left that ended in order. Method: pages that a check would
 // find are zeroed as a disk does it, without a trace in the file's times, so that a start that does not find them has not read them.
-import {
-  closeSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  utimesSync,
-  writeSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
+import { closeInOrder } from '../../../src/catalog/sqlite/closed-mark.ts'
+import { openForWriting } from '../../../src/catalog/sqlite/database.ts'
 import { alpine, digestNamed, layerEdge, manifestNamed } from '../../contract/catalog-samples.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
+import { rot } from '../../kit/rot.ts'
 
-const PAGE_BYTES = 4096
+const DAY_MS = 24 * 60 * 60 * 1000
+/** Of the clock that catalogs of tests go by. */
+const START_MS = Date.UTC(2026, 0, 1)
 
 const MANIFEST = {
   repository: alpine,
@@ -33,18 +29,8 @@ async function leaveCatalog(t: Test) {
   const directory = join(t.testdir({ first: {} }), 'first')
   const { catalog } = await openCatalog(t, directory)
   await catalog.recordManifest(MANIFEST)
-  await catalog.close()
+  await catalog.close({ inOrder: true })
   return { directory, file: join(directory, 'catalog.db') }
-}
-
-/** Zeroes the second half of the file, which holds rows alone; its times stay. */
-function rot(file: string): void {
-  const { size, atimeMs, mtimeMs } = statSync(file)
-  const position = Math.floor(size / 2 / PAGE_BYTES) * PAGE_BYTES
-  const handle = openSync(file, 'r+')
-  writeSync(handle, Buffer.alloc(size - position), 0, size - position, position)
-  closeSync(handle)
-  utimesSync(file, atimeMs / 1000, mtimeMs / 1000)
 }
 
 t.test('a start does not read all of a catalog that was closed in order', async t => {
@@ -62,7 +48,7 @@ t.test('damage that is met after such a start is looked for at the next one', as
     const { catalog } = await openCatalog(t, directory)
     const read = catalog.findManifest(alpine, digestNamed('m'))
     await t.rejects(read, { name: 'StoreError', failure: 'corrupt', hint: /restart/ })
-    await catalog.close()
+    await catalog.close({ inOrder: true })
     t.equal((await openCatalog(t, directory)).catalog.damaged, true)
   })
   await t.test('by a write', async t => {
@@ -70,7 +56,7 @@ t.test('damage that is met after such a start is looked for at the next one', as
     rot(file)
     const { catalog } = await openCatalog(t, directory)
     await t.rejects(catalog.recordManifest(MANIFEST), { name: 'StoreError', failure: 'corrupt' })
-    await catalog.close()
+    await catalog.close({ inOrder: true })
     t.equal((await openCatalog(t, directory)).catalog.damaged, true)
   })
 })
@@ -99,6 +85,37 @@ t.test('a catalog is read when somebody has written to it since', async t => {
       rot(file)
       t.equal((await openCatalog(t, directory)).catalog.damaged, true)
     })
+})
+
+t.test(
+  'a copy of the file alone is read, though it was made before the log was moved into it',
+  async t => {
+    const { directory, file } = await leaveCatalog(t)
+    await openCatalog(t, directory)
+    const copy = join(t.testdirName, 'copy')
+    mkdirSync(copy)
+    cpSync(file, join(copy, 'catalog.db'), { preserveTimestamps: true })
+    rot(join(copy, 'catalog.db'))
+    t.equal((await openCatalog(t, copy)).catalog.damaged, true)
+  },
+)
+
+t.test('a catalog that was closed, but not in order, is read', async t => {
+  const { directory, file } = await leaveCatalog(t)
+  await (await openCatalog(t, directory)).catalog.close()
+  rot(file)
+  t.equal((await openCatalog(t, directory)).catalog.damaged, true)
+})
+
+t.test('a catalog is read once a month, however often it is closed in order', async t => {
+  const { file } = await leaveCatalog(t)
+  rot(file)
+  const first = openForWriting(file, START_MS + 29 * DAY_MS)
+  t.equal(first.evidence, undefined)
+  closeInOrder(first.database, file, START_MS + 29 * DAY_MS)
+  const next = openForWriting(file, START_MS + 31 * DAY_MS)
+  next.database.close()
+  t.type(next.evidence, 'string')
 })
 
 t.test('the mark of a close in order holds for one start', async t => {
