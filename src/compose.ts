@@ -2,6 +2,7 @@
 // is being opened meanwhile. With engine.ts, content.ts, readings.ts and upstreams.ts beside it the only files that import across the
 // rooms; it decides nothing but who gets what.
 import type { AdminApp } from './admin/app.ts'
+import { prepareSocket } from './admin/socket.ts'
 import type { SqliteCatalog } from './catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import { formatAddress } from './config/addresses.ts'
@@ -9,7 +10,7 @@ import type { Config } from './config/config.ts'
 import { compareConfigs } from './config/reload.ts'
 import { DataPort } from './data-port.ts'
 import { openEngine } from './engine.ts'
-import { listening } from './listening.ts'
+import { listening, mustBeFree } from './listening.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import { readGauges, readThreads, readTraffic } from './readings.ts'
@@ -78,6 +79,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   let admin: AdminApp | undefined
   // Closed after the data port: it tells that this edge is draining.
   undo.push(async () => admin?.close())
+  // What cannot be listened on is told before a client has been heard.
+  await prepareAdmin(config.admin)
   const http = await dataPort.listen(registry)
   undo.push(() => dataPort.drain())
   // Its web server is a third of all code there is, and nobody who pulls needs to wait until it is loaded.
@@ -110,6 +113,13 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
       await undo.run()
     },
   }
+}
+
+async function prepareAdmin({ addr, socket }: Config['admin']): Promise<void> {
+  await listening({ key: 'admin.addr', address: formatAddress(addr), port: addr.port }, () =>
+    mustBeFree(addr.host ?? '::', addr.port),
+  )
+  await listening({ key: 'admin.socket', address: socket }, () => prepareSocket(socket))
 }
 
 async function listenAdmin(

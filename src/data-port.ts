@@ -1,7 +1,6 @@
 // The data port on all its threads: the first, which is this one, and those beside it. A part of the composition root: it says who gets
 // what. With one thread there is nothing but the app, on a port of its own.
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
 import { createLocalAccess } from './access/access.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
@@ -15,7 +14,7 @@ import { streamsFor } from './http/streams-limit.ts'
 import { noteStreams } from './http/streams-notes.ts'
 import { createTlsTransport, type TlsOptions, type TlsTransport } from './http/tls.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES } from './http/tls-tickets.ts'
-import { listening } from './listening.ts'
+import { listening, mustBeFree } from './listening.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Registry } from './registry/answers.ts'
@@ -157,6 +156,7 @@ export class DataPort {
       { key: 'http.addr', address: formatAddress(addr), port: addr.port },
       async () => {
         const reusePort = this.#further !== undefined
+        // A shared port can also be shared with another process, which would take half of the connections.
         if (reusePort) await mustBeFree(host, addr.port)
         await app.listen({ host, port: addr.port, reusePort })
       },
@@ -275,19 +275,6 @@ function settingsOf(config: Config): ThreadSettings {
     repositories: config.repositories,
     logLevel: config.log.level,
   }
-}
-
-/**
- * A port that is shared can also be shared with another process, which would take half of the connections: so nobody else may have it.
- * @throws EADDRINUSE and its like
- */
-async function mustBeFree(host: string, port: number): Promise<void> {
-  if (port === 0) return
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()))
-  })
 }
 
 function portOf(app: DataApp, wanted: ListenAddress): number {

@@ -1,4 +1,5 @@
 // Why an address of the configuration cannot be listened on, in words that name its key. Who listens is compose.ts's.
+import { createServer } from 'node:net'
 
 /** Below it, listening is a privilege on most systems. */
 const FIRST_FREE_PORT = 1024
@@ -71,4 +72,14 @@ function permission(key: string, port: number | undefined): string {
   return port < FIRST_FREE_PORT
     ? `set ${key} to a port from ${FIRST_FREE_PORT} on, or give the service the capability CAP_NET_BIND_SERVICE`
     : `set ${key} to another port`
+}
+
+/** Nobody else listens there, or would on port 0. @throws EADDRINUSE and its like */
+export async function mustBeFree(host: string, port: number): Promise<void> {
+  if (port === 0) return
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()))
+  })
 }

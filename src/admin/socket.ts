@@ -10,11 +10,19 @@ const SOCKET_MODE = 0o660
 /** `sun_path` of unix(7), 108 bytes with the zero at its end. Of a longer path the system would silently take the beginning. */
 const PATH_MAX_BYTES = 107
 
-/** @throws Error with `hint` when the path is taken or too long; whatever the system says when its directory cannot be used */
-export async function openSocket(app: FastifyInstance, path: string): Promise<void> {
+/**
+ * Makes its directory, and takes away what a killed process left.
+ * @throws Error with `hint` when the path is taken or too long; whatever the system says when its directory cannot be used
+ */
+export async function prepareSocket(path: string): Promise<void> {
   assertFits(path)
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   await removeStale(path)
+}
+
+/** @throws as prepareSocket */
+export async function openSocket(app: FastifyInstance, path: string): Promise<void> {
+  await prepareSocket(path)
   await app.listen({ path })
   chmodSync(path, SOCKET_MODE)
 }

@@ -24,6 +24,12 @@ t.test('an address that is taken is told with its key', async t => {
   }
 })
 
+t.test('an admin address that is taken is told before clients are listened to', async t => {
+  const [http, admin] = [await takenPort(t), await takenPort(t)]
+  const config = { http: { addr: `127.0.0.1:${http}` }, admin: { addr: `127.0.0.1:${admin}` } }
+  await t.rejects(startTestEdge(t, { upstreams, config }), { message: /listen on admin\.addr/ })
+})
+
 t.test('an address of another machine, and a name of none, are told with their key', async t => {
   // RFC 5737: an address of documentation, which no machine has.
   await t.rejects(startTestEdge(t, { upstreams, config: { http: { addr: '192.0.2.1:0' } } }), {
