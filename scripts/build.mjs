@@ -1,12 +1,13 @@
 // Makes dist/ of src/ and what it uses of node_modules/, and native/, when something there is newer than the last build; does nothing
 // otherwise. A few large files, because finding, reading and linking 1,200 small ones was a third of a start.
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const stamp = join(root, 'dist', '.built')
+const dist = join(root, 'dist')
+const STAMP = '.built'
 const inputs = ['package-lock.json', 'tsconfig.json', 'scripts/build.mjs', 'src']
 /** Each is started by its name: the program, and what its threads run. */
 const entries = {
@@ -48,9 +49,10 @@ const builtinsAsTheyAre = {
 export async function buildIfNeeded() {
   buildNative()
   const newestInput = Math.max(...inputs.map(name => newestMs(join(root, name))))
-  if (newestMs(stamp) >= newestInput) return
+  if (newestMs(join(dist, STAMP)) >= newestInput) return
   const { build } = await import('rolldown')
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  // Beside it, and then put in its place as a whole: another build may be under way, or this one fail.
+  const made = `${dist}.${process.pid}`
   await build({
     cwd: root,
     input: entries,
@@ -59,7 +61,7 @@ export async function buildIfNeeded() {
     // It finds its binary beside itself.
     external: ['better-sqlite3'],
     output: {
-      dir: 'dist',
+      dir: made,
       format: 'esm',
       // All but the program lies in one directory: what a thread runs is looked for beside what starts it.
       entryFileNames: ({ name }) => (name === 'main' ? 'main.js' : 'parts/[name].js'),
@@ -68,7 +70,25 @@ export async function buildIfNeeded() {
     },
     logLevel: 'warn',
   })
-  writeFileSync(stamp, '')
+  chmodSync(join(made, 'main.js'), 0o755)
+  writeFileSync(join(made, STAMP), '')
+  replace(dist, made)
+}
+
+function replace(place, made) {
+  const before = `${made}.before`
+  try {
+    renameSync(place, before)
+  } catch {
+    // There was none.
+  }
+  try {
+    renameSync(made, place)
+  } catch (error) {
+    // Another build was quicker, with the same source.
+    if (!['ENOTEMPTY', 'EEXIST'].includes(error.code)) throw error
+  }
+  for (const left of [made, before]) rmSync(left, { recursive: true, force: true })
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildIfNeeded()
