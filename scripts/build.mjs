@@ -1,14 +1,22 @@
 // Makes dist/ of src/ and what it uses of node_modules/, and native/, when something there is newer than the last build; does nothing
 // otherwise. A few large files, because finding, reading and linking 1,200 small ones was a third of a start.
+// usage: node scripts/build.mjs [DIRECTORY]   default: dist
 import { chmodSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
+import { licensesOf } from './licenses.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const dist = join(root, 'dist')
+const DIST = join(root, 'dist')
 const STAMP = '.built'
-const inputs = ['package-lock.json', 'tsconfig.json', 'scripts/build.mjs', 'src']
+const inputs = [
+  'package-lock.json',
+  'tsconfig.json',
+  'scripts/build.mjs',
+  'scripts/licenses.mjs',
+  'src',
+]
 /** Each is started by its name: the program, and what its threads run. */
 const entries = {
   main: 'src/main.ts',
@@ -46,14 +54,14 @@ const builtinsAsTheyAre = {
   },
 }
 
-export async function buildIfNeeded() {
+export async function buildIfNeeded(dist = DIST) {
   buildNative()
   const newestInput = Math.max(...inputs.map(name => newestMs(join(root, name))))
   if (newestMs(join(dist, STAMP)) >= newestInput) return
   const { build } = await import('rolldown')
   // Beside it, and then put in its place as a whole: another build may be under way, or this one fail.
   const made = `${dist}.${process.pid}`
-  await build({
+  const { output } = await build({
     cwd: root,
     input: entries,
     platform: 'node',
@@ -70,6 +78,8 @@ export async function buildIfNeeded() {
     },
     logLevel: 'warn',
   })
+  const modules = output.flatMap(part => (part.type === 'chunk' ? part.moduleIds : []))
+  writeFileSync(join(made, 'licenses.txt'), licensesOf(modules))
   chmodSync(join(made, 'main.js'), 0o755)
   writeFileSync(join(made, STAMP), '')
   replace(dist, made)
@@ -91,4 +101,4 @@ function replace(place, made) {
   for (const left of [made, before]) rmSync(left, { recursive: true, force: true })
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildIfNeeded()
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildIfNeeded(process.argv[2])

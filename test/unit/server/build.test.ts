@@ -1,0 +1,38 @@
+// Goal: a build is whole at every moment, runs as a program, and carries the licenses of what it took in. Method: builds of this
+// source into a directory of the test's own, two of them at once.
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+
+const run = promisify(execFile)
+const BUILD = join(import.meta.dirname, '../../../scripts/build.mjs')
+const PACKAGE = readFileSync('package.json', 'utf8')
+/** Not in a build: with a binary of its own, and headers that nothing loads. */
+const LEFT_OUT = ['better-sqlite3', 'node-api-headers']
+
+const build = (place: string) => run(process.execPath, [BUILD, place])
+
+t.test('two builds at once', async t => {
+  // Below the root, where what a build leaves out is found.
+  const around = t.testdir({ 'package.json': PACKAGE })
+  const place = join(around, 'dist')
+  await Promise.all([build(place), build(place)])
+  const beside = readdirSync(around)
+  t.strictSame(beside, ['dist', 'package.json'], 'nothing is left of the other')
+  const program = join(place, 'main.js')
+  const { stdout } = await run(program, ['--version'])
+  t.match(stdout, /^entrepot \d+\.\d+\.\d+/)
+
+  const before = statSync(program).ino
+  await build(place)
+  t.equal(statSync(program).ino, before, 'nothing is built while nothing has changed')
+
+  const { dependencies } = JSON.parse(PACKAGE)
+  const licenses = readFileSync(join(place, 'licenses.txt'), 'utf8')
+  const taken = Object.keys(dependencies).filter(name => !LEFT_OUT.includes(name))
+  t.ok(taken.length > 5)
+  for (const name of taken) t.ok(licenses.includes(`== ${name} ${dependencies[name]}: `), name)
+  t.match(licenses, /Permission is hereby granted, free of charge/)
+})
