@@ -1,4 +1,4 @@
-// The bench's side of the link process, and the upstreams behind one: limited on each connection, or at the far end of a shaped network.
+// Upstreams that are slow: at the far end of a shaped network, behind the link process, or limited on each connection by themselves.
 import type { LinkCall, LinkSettings } from './link-process.ts'
 import { type Network, openNetwork } from './network.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
@@ -59,12 +59,11 @@ export async function startShapedUpstream(): Promise<ShapedUpstream> {
   }
 }
 
-/** `upstream` as it is seen through a link that gives each connection so much. Stopping it leaves `upstream` as it is. */
+/** `upstream` as one that gives each connection so much for blobs. Stopping it leaves `upstream` as it was. */
 export async function limitConnections(
   upstream: Upstream,
   bytesPerSecond: number,
 ): Promise<Upstream> {
-  const link = await startLink(Number(new URL(upstream.url).port))
-  await link.set({ bytesPerSecond })
-  return { ...upstream, url: `http://127.0.0.1:${link.port}`, stop: () => link.stop() }
+  await upstream.fault({ kind: 'blob', method: 'GET' }, { bytesPerSecond })
+  return { ...upstream, stop: () => upstream.clearFaults() }
 }

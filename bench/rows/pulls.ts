@@ -42,8 +42,9 @@ export const pulls: Row = {
   title: 'Real clients: an image of 98 MB in 10 layers, cold',
   rounds: { short: 2, full: 7 },
   method:
-    'A fresh image for every pull, after two through each server that are not counted. A relay gives each connection to the upstream 10 MB/s of its own, as networks of registries and long fat ' +
-    'pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` takes three at a time, and so do both dockerds; ' +
+    'A fresh image for every pull, after two through each server that are not counted. The upstream gives each connection 10 MB/s of its ' +
+    'own, as networks of registries and long fat pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` ' +
+    'takes three at a time, and so do both dockerds; ' +
     'they unpack what they have while they download the rest. Their download is over when the last blob stands verified in containerd’s ' +
     'content store, or with dockerd’s last "Download complete" on its API; "whole pull" ends when the client says so, with everything ' +
     'unpacked. The layers are not compressed, so that unpacking costs little. In the short form the others are measured with skopeo ' +

@@ -22,6 +22,10 @@ import { createStorage } from './stub-storage.ts'
 import { createTokenService } from './stub-token.ts'
 import { createUploads } from './stub-uploads.ts'
 
+/** First byte of a client that tries TLS first. It goes on without when it is told so by an answer, and gives up when it is cut off. */
+const TLS_HANDSHAKE = 0x16
+const NO_TLS_HERE = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+
 export interface StubOptions {
   /** Default: a plain registry without quirks. */
   readonly profile?: ProfileName
@@ -198,7 +202,10 @@ function listen({ tls }: StubOptions, port: number, handler: Handler): Promise<S
   server.requestTimeout = 0
   server.headersTimeout = 0
   server.keepAliveTimeout = 0
-  server.on('clientError', (_error, socket) => socket.destroy())
+  server.on('clientError', ({ rawPacket }: Error & { readonly rawPacket?: Buffer }, socket) => {
+    if (rawPacket?.[0] === TLS_HANDSHAKE) socket.end(NO_TLS_HERE)
+    else socket.destroy()
+  })
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, '127.0.0.1', 4096, () => resolve(server))

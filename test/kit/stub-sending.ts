@@ -31,8 +31,9 @@ export function bufferBody(bytes: Buffer | string): Body {
 
 /** One write: large enough to be quick, small enough that a fault strikes close to its byte. */
 const PIECE_BYTES = 128 * 1024
-/** A trickling connection writes ten times a second. */
+/** A connection with a rate of its own writes ten times a second, or oftener where that is more than a network hands over at once. */
 const TRICKLE_MS = 100
+const TRICKLE_MAX_BYTES = 64 * 1024
 
 /** Resolves when all was sent or the connection is gone; never rejects. */
 export async function sendAnswer(
@@ -113,10 +114,10 @@ interface Sending {
 
 /** False when the connection was ended, by the fault or by the client. */
 async function sendBody({ response, request, body, fault, closed }: Sending): Promise<boolean> {
-  const pieceBytes =
-    fault.bytesPerSecond === undefined
-      ? PIECE_BYTES
-      : Math.max(1, Math.round((fault.bytesPerSecond * TRICKLE_MS) / 1000))
+  const bytesPerMs = (fault.bytesPerSecond ?? Number.POSITIVE_INFINITY) / 1000
+  const trickleBytes = Math.min(TRICKLE_MAX_BYTES, Math.round(bytesPerMs * TRICKLE_MS))
+  const pieceBytes = fault.bytesPerSecond === undefined ? PIECE_BYTES : Math.max(1, trickleBytes)
+  let dueMs = performance.now()
   let barrier = fault.barrier
   for (let offset = 0; ; ) {
     if (offset === fault.truncateAt) return end(response, 'fin')
@@ -133,7 +134,11 @@ async function sendBody({ response, request, body, fault, closed }: Sending): Pr
     if (!(await write(response, piece, closed))) return false
     offset += piece.length
     request.bytesSent += piece.length
-    if (fault.bytesPerSecond !== undefined) await delay(TRICKLE_MS, closed)
+    if (fault.bytesPerSecond === undefined) continue
+    const nowMs = performance.now()
+    // A timer that was late is made up for; a client that read nothing is not.
+    dueMs = Math.max(dueMs, nowMs - TRICKLE_MS) + piece.length / bytesPerMs
+    if (dueMs > nowMs) await delay(dueMs - nowMs, closed)
   }
 }
 
