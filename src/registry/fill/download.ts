@@ -45,6 +45,7 @@ export class Download {
   readonly #claim: Claim
   #file: FillFile | undefined
   #early: Promise<UpstreamBlob> | undefined
+  #ranged: RangedDownload | undefined
   /** Where the last answer came from. */
   #place: BlobPlace | undefined
   #received = false
@@ -59,6 +60,7 @@ export class Download {
     this.#claim = {
       sizeBytes: context.task.declaredBytes ?? Number.POSITIVE_INFINITY,
       isUnasked: context.isUnasked,
+      wantsMore: () => this.#wantsMore,
       wake: () => context.share.width.look(),
     }
   }
@@ -157,6 +159,12 @@ export class Download {
     }
   }
 
+  /** Is there, or will there probably be, a part to ask for by another line? */
+  get #wantsMore(): boolean {
+    if (this.#ranged !== undefined) return this.#ranged.leftBytes > 0
+    return !this.#received && this.#firstRequest().lastByte !== undefined
+  }
+
   /** From what is here on: to the end, or only the first of several ranges. */
   #firstRequest(): BlobRequest {
     const { task, share } = this.#context
@@ -179,7 +187,7 @@ export class Download {
 
   async #byRanges(file: FillFile, first: UpstreamBlob, sizeBytes: number): Promise<boolean> {
     const { share, clock, signal, progress } = this.#context
-    const ranged = new RangedDownload(
+    this.#ranged = new RangedDownload(
       {
         file,
         progress,
@@ -195,10 +203,12 @@ export class Download {
       (first.lastByte ?? 0) + 1,
     )
     try {
-      return await ranged.run(first)
+      return await this.#ranged.run(first)
     } catch (error) {
       this.#gaveUp = true
       throw error
+    } finally {
+      this.#ranged = undefined
     }
   }
 

@@ -11,6 +11,8 @@ export interface Claim {
   readonly sizeBytes: number
   /** Nobody waits for it: everybody else goes first. */
   readonly isUnasked: () => boolean
+  /** Has it anything left to ask for by more lines? */
+  readonly wantsMore: () => boolean
   /** Called when more may be had, after it was refused. */
   readonly wake: () => void
 }
@@ -83,7 +85,9 @@ export class Lines {
   /** Has this one its fair part already, while another that may have more was refused? */
   #mustYield(claim: Claim, held: number): boolean {
     const others = [...this.#held.keys()].filter(other => other !== claim)
-    if (claim.isUnasked() && others.some(other => !other.isUnasked())) return true
+    // Who has asked for all of its blob needs no more: what it leaves would lie idle until then.
+    if (claim.isUnasked() && others.some(other => !other.isUnasked() && other.wantsMore()))
+      return true
     const wanting = others.filter(other => this.#refused.has(other) && !other.isUnasked())
     return wanting.length > 0 && held >= Math.max(1, Math.floor(this.#most / (wanting.length + 1)))
   }

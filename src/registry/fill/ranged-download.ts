@@ -92,6 +92,11 @@ export class RangedDownload {
     this.#broughtBytes = brought(context.file)
   }
 
+  /** Not asked for yet. */
+  get leftBytes(): number {
+    return this.#plan.leftBytes
+  }
+
   /**
    * Resolves with true when the whole blob is with the file, and with false when the upstream does not keep to ranges: what is there
    * without a gap may be gone on with then, and nothing lies ahead of it. No line runs any more, however it ends. `first` is a part.

@@ -10,6 +10,8 @@ const GAIN = 0.2
 const USED_SHARE = 0.7
 /** Ticks in which more lines may begin to pay: new connections are slow at first, and slower on a long way. */
 const TRIAL_TICKS = 4
+/** A trial goes on with the next blob when that comes so soon: a client that hashes one before it asks for the next. */
+const TRIAL_KEPT_MS = 1_000
 /** After a trial in vain, and twice as long after each that follows: the first may have been chance. */
 const HOLD_MS = 1_000
 const HOLD_MAX_MS = 16_000
@@ -34,6 +36,7 @@ export class Width {
   /** Those that could use more, woken at each tick and when something changes. */
   readonly #users = new Set<() => void>()
   #ticking: AbortController | undefined
+  #stoppedMs = 0
   #lines = 1
   #flowing = 0
   #tickBytes = 0
@@ -131,9 +134,11 @@ export class Width {
     this.#ticking = ticking
     this.#tickStartedMs = undefined
     this.#tickBytes = 0
-    // What a trial is compared with was of another time.
-    if (this.#trial !== undefined) this.#lines = this.#trial.lines
-    this.#trial = undefined
+    // What a trial is compared with was of another time. Blobs that come one after another are there too soon for a trial each.
+    if (this.#clock.monotonicMs() - this.#stoppedMs > TRIAL_KEPT_MS) {
+      if (this.#trial !== undefined) this.#lines = this.#trial.lines
+      this.#trial = undefined
+    }
     const run = async (): Promise<void> => {
       for (;;) {
         await this.#clock.sleep(TICK_MS, ticking.signal)
@@ -147,6 +152,7 @@ export class Width {
   #stop(): void {
     this.#ticking?.abort()
     this.#ticking = undefined
+    this.#stoppedMs = this.#clock.monotonicMs()
   }
 
   #tick(): void {

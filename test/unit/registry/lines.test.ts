@@ -5,10 +5,12 @@ import { type Claim, Lines } from '../../../src/registry/fill/lines.ts'
 const never = new AbortController().signal
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))
 
-function claim(sizeBytes = 1, isUnasked = false): Claim & { woken: number } {
+function claim(sizeBytes = 1, isUnasked = false): Claim & { woken: number; wantsMoreNow: boolean } {
   const made = {
     sizeBytes,
     isUnasked: () => isUnasked,
+    wantsMoreNow: true,
+    wantsMore: () => made.wantsMoreNow,
     woken: 0,
     wake: () => void (made.woken += 1),
   }
@@ -81,8 +83,11 @@ t.test('what nobody waits for comes last, and has no more than one line beside o
   const ahead = claim(1, true)
   await many.enter(ahead, never)
   t.ok(many.more(ahead), 'alone it may')
-  await many.enter(claim(), never)
+  const other = claim()
+  await many.enter(other, never)
   t.notOk(many.more(ahead))
+  other.wantsMoreNow = false
+  t.ok(many.more(ahead), 'beside one that has asked for all of its blob, it may again')
 })
 
 t.test('who leaves the queue takes no line', async t => {

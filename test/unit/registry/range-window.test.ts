@@ -47,6 +47,7 @@ async function begin(file: FillFile, held: Promise<void>) {
   const claim: Claim = {
     sizeBytes: BYTES.length,
     isUnasked: () => false,
+    wantsMore: () => true,
     wake: () => width.look(),
   }
   await lines.enter(claim, signal)

@@ -93,8 +93,29 @@ t.test('the end of a blob, where lines have nothing to do, teaches nothing', asy
   }
   width.ebb()
   leave()
+  // Soon after it, the trial would go on.
+  await clock.advance(2_000)
   await fetching({ clock, width }, { each: 10_000, all: Infinity, forMs: 10 })
   t.equal(width.lines, 1, 'two were allowed, one was read')
+})
+
+t.test('what one blob is too short to find out, several find out one after another', async t => {
+  const made = createWidth()
+  for (let blob = 0; blob < 12; blob += 1) {
+    await fetching(made, { each: 10_000, all: Infinity, forMs: 200 })
+    await made.clock.advance(100)
+  }
+  t.equal(made.width.lines, MOST)
+})
+
+t.test('a trial whose next blob comes late begins anew', async t => {
+  const made = createWidth()
+  for (let blob = 0; blob < 12; blob += 1) {
+    await fetching(made, { each: 10_000, all: Infinity, forMs: 200 })
+    await made.clock.advance(2_000)
+  }
+  await fetching(made, { each: 10_000, all: Infinity, forMs: 10 })
+  t.equal(made.width.lines, 1)
 })
 
 t.test(
