@@ -5,6 +5,8 @@ import { cpus, release, totalmem } from 'node:os'
 import { goTool, packagedTool } from '../test/e2e/tools.ts'
 import type { Box } from './figures.ts'
 
+/** Of x86 and of ARM. */
+const SHA_INSTRUCTIONS = /^(?:flags|Features)\s*:.*\b(?:sha_ni|sha2)\b/m
 const GIBIBYTE = 1024 ** 3
 
 export function describeBox(): Box {
@@ -12,6 +14,9 @@ export function describeBox(): Box {
   return {
     cores: processors.length,
     processor: processors[0]?.model ?? 'unknown',
+    hashes: SHA_INSTRUCTIONS.test(readFileSync('/proc/cpuinfo', 'utf8'))
+      ? 'by the processor'
+      : 'by software',
     memoryGiB: Math.round(totalmem() / GIBIBYTE),
     kernel: release().replace(/^(\d+(?:\.\d+)*).*/, '$1'),
     system: /^PRETTY_NAME="(.*)"/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'unknown',

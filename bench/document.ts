@@ -28,7 +28,7 @@ document; \`npm run bench -- ROW…\` prints single rows.
 * Every server runs with the configuration of its documentation for a pull-through cache, and with its request log on.
 * Servers take turns within a round. A cell is the median of the rounds, and in parentheses the least and the most.
 * CPU is user and system time of the server with all its processes and threads, so a busy neighbour changes it little; times and
-  rates it does change. How many cores others used during a row is told with it.
+  rates it does change. How many cores others used during a row, and how many the host of a virtual machine took, is told with it.
 * A goal is held against the median of the rounds, in each of its lines; one failed answer behind a figure and it is missed. "Missed
   by" is how far the worst line is beyond the limit.
 `
@@ -87,20 +87,27 @@ function headingOf({ goal, title }: Row): string {
   return `${goal} · ${title}`
 }
 
-function circumstances({ startedAt, seconds, rounds, foreignCores, box, full }: RowResult): string {
+function circumstances(result: RowResult): string {
+  const { startedAt, seconds, rounds, foreignCores, stolenCores, box, full } = result
   const others = formatNumber(foreignCores, 2)
+  const stolen =
+    stolenCores === undefined ? '' : `, and its host took ${formatNumber(stolenCores, 2)}`
   return (
     `Measured ${startedAt.slice(0, 16).replace('T', ' ')} UTC, ${full === false ? 'short form, ' : ''}${rounds} ` +
-    `${rounds === 1 ? 'round' : 'rounds'}, ${seconds} s; meanwhile others used ${others} of ${box.cores} cores.`
+    `${rounds === 1 ? 'round' : 'rounds'}, ${seconds} s; meanwhile others used ${others} of ${box.cores} cores (${box.processor})${stolen}.`
   )
 }
 
 function renderBox(box: Box): string {
   const versions = Object.entries(box.versions).map(([name, version]) => `${name} ${version}`)
   return (
-    `${box.cores} cores (${box.processor}), ${box.memoryGiB} GiB, ${box.system}, kernel ${box.kernel}, Node ${box.node}.\n\n` +
+    `${box.cores} cores (${describeProcessor(box)}), ${box.memoryGiB} GiB, ${box.system}, kernel ${box.kernel}, Node ${box.node}.\n\n` +
     `${versions.join(', ')}.`
   )
+}
+
+function describeProcessor({ processor, hashes }: Box): string {
+  return hashes === undefined ? processor : `${processor}, SHA-256 ${hashes}`
 }
 
 type Judged = Target & { readonly verdict: Verdict | undefined }

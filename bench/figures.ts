@@ -29,6 +29,8 @@ export interface Absence {
 export interface Box {
   readonly cores: number
   readonly processor: string
+  /** How SHA-256 is computed, which is a third of a fill's cost where it is by software. Missing in older results. */
+  readonly hashes?: 'by the processor' | 'by software'
   readonly memoryGiB: number
   readonly kernel: string
   readonly system: string
@@ -47,6 +49,8 @@ export interface RowResult {
   readonly full?: boolean
   /** CPU seconds per second that processes outside this bench used meanwhile: 0 is a quiet machine. */
   readonly foreignCores: number
+  /** CPU seconds per second that the host of a virtual machine gave to others. Missing in older results. */
+  readonly stolenCores?: number
   readonly box: Box
   readonly absences: readonly Absence[]
   readonly samples: readonly Sample[]

@@ -27,24 +27,36 @@ export function residentBytes(pid: number): number {
   }, 0)
 }
 
-/** Starts to watch the machine. The result tells how many cores others than this process and its children used since, on average. */
-export function watchOthers(ownPid: number): () => number {
+/** Of what a machine had to give, in cores on average. */
+export interface Others {
+  /** What processes used that are neither this one nor its children. */
+  readonly foreignCores: number
+  /** What a virtual machine wanted and its host gave to others. */
+  readonly stolenCores: number
+}
+
+/** Starts to watch the machine. The result tells what others took since. */
+export function watchOthers(ownPid: number): () => Others {
   const startMs = performance.now()
-  const before = foreignTicks(ownPid)
+  const before = machineTicks(ownPid)
   return () => {
-    const seconds = (performance.now() - startMs) / 1000
-    const ticks = foreignTicks(ownPid) - before
-    return Math.max(0, ticks / TICKS_PER_SECOND / seconds)
+    const ticks = TICKS_PER_SECOND * ((performance.now() - startMs) / 1000)
+    const after = machineTicks(ownPid)
+    return {
+      foreignCores: Math.max(0, (after.foreign - before.foreign) / ticks),
+      stolenCores: (after.stolen - before.stolen) / ticks,
+    }
   }
 }
 
-function foreignTicks(ownPid: number): number {
+function machineTicks(ownPid: number): { readonly foreign: number; readonly stolen: number } {
   const [first = ''] = readFileSync('/proc/stat', 'utf8').split('\n')
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0] = first
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0, stolen = 0] = first
     .split(/\s+/)
     .slice(1)
     .map(Number)
-  return user + nice + system + irq + softIrq - sumTicks(processTree(ownPid))
+  const foreign = user + nice + system + irq + softIrq - sumTicks(processTree(ownPid))
+  return { foreign, stolen }
 }
 
 function sumTicks(tree: readonly Stat[]): number {

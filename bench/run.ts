@@ -31,7 +31,7 @@ async function runRow(row: Row, { directory, full, rounds }: Options): Promise<R
   const startedAt = new Date()
   const own = join(directory, row.id)
   mkdirSync(own)
-  const foreignCores = watchOthers(process.pid)
+  const others = watchOthers(process.pid)
   const startMs = performance.now()
   const seen = await measure(row, { directory: own, full, rounds })
   rmSync(own, { recursive: true, force: true })
@@ -41,7 +41,7 @@ async function runRow(row: Row, { directory, full, rounds }: Options): Promise<R
     seconds: Math.round((performance.now() - startMs) / 1000),
     rounds,
     full,
-    foreignCores: foreignCores(),
+    ...others(),
     box: describeBox(),
     ...seen,
   }

@@ -42,7 +42,7 @@ export const pulls: Row = {
   title: 'Real clients: an image of 98 MB in 10 layers, cold',
   rounds: { short: 2, full: 7 },
   method:
-    'A fresh image for every pull, after two through each server that are not counted. The upstream gives each connection 10 MB/s of its ' +
+    'A fresh image for every pull, after two through each server that are not counted. Each connection to the upstream has 10 MB/s of its ' +
     'own, as networks of registries and long fat pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` ' +
     'takes three at a time, and so do both dockerds; ' +
     'they unpack what they have while they download the rest. Their download is over when the last blob stands verified in containerd’s ' +
@@ -68,9 +68,10 @@ export const pulls: Row = {
   async run(context) {
     const { samples, add } = collectSamples()
     const absences: Absence[] = []
+    const unlimited = await measure(context, [{ client: skopeo, line: UNLIMITED_SKOPEO }])
+    // From here on: it is the same upstream.
     const upstream = await limitConnections(context.upstream, PER_CONNECTION)
     try {
-      const unlimited = await measure(context, [{ client: skopeo, line: UNLIMITED_SKOPEO }])
       const cases = CLIENTS.map(client => ({ client, line: limited(client.name) }))
       const narrow = await measure({ ...context, upstream }, cases)
       for (const each of [...unlimited.samples, ...narrow.samples]) add(each)
