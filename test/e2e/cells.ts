@@ -123,7 +123,7 @@ async function edgeKilled(t: Test, row: Row): Promise<void> {
   await reachedDuring(pulling, hold)
   await edge.partReaches(stopped.digest, ON_DISK_BYTES)
   await edge.kill()
-  const onDisk = edge.partBytes(stopped.digest)
+  const onDisk = edge.believedBytes(stopped.digest)
   gate.forget()
   hold.release()
   await edge.restart()

@@ -1,6 +1,6 @@
 // The edge as the matrix uses it: two upstreams behind gates, an address that survives a restart, and a look at its log and its
 // data directory for the moments that a client does not show.
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type EdgeProcess, type LogLine, startEdge } from '../kit/edge-process.ts'
@@ -22,8 +22,11 @@ export interface TestEdge {
   filled(digest: string, from: number): Promise<LogLine>
   /** Resolves when a client has asked for this blob, whose fill the edge may have begun before. */
   askedFor(digest: string, from: number): Promise<void>
-  /** Bytes of a blob that is not whole yet, as they are on disk; 0 when there are none. */
-  partBytes(digest: string): number
+  /**
+   * Bytes of a blob that is not whole yet, as they are on disk and are believed after a kill: of a part with holes, what its sidecar says
+   * (docs/storage-format.md).
+   */
+  believedBytes(digest: string): number
   /** Resolves when so many bytes of a blob that is not whole yet are on disk. */
   partReaches(digest: string, sizeBytes: number): Promise<void>
   /** kill -9 */
@@ -55,10 +58,9 @@ export async function startTestEdge(
   // Clients keep the address that they were configured with.
   config['http'] = { addr: authority }
 
-  const partBytes = (digest: string) => {
-    const file = join(edge.dataDirectory, 'fills', digest.replace(':', '-'))
-    return statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  }
+  const partOf = (digest: string) => join(edge.dataDirectory, 'fills', digest.replace(':', '-'))
+  const partBytes = (digest: string) =>
+    statSync(partOf(digest), { throwIfNoEntry: false })?.size ?? 0
   const logged = (what: string, from: number, wanted: (line: LogLine) => boolean) =>
     within(PATIENCE_MS, `the log to say: ${what}`, edge.untilLogged(wanted, from))
   return {
@@ -84,7 +86,11 @@ export async function startTestEdge(
       if (edge.logs.slice(from).some(isAhead('started')))
         await logged(`a client came for ${digest}`, from, isAhead('used'))
     },
-    partBytes,
+    believedBytes(digest) {
+      const sidecar = readFileSync(`${partOf(digest)}.json`, 'utf8')
+      const { prefixBytes } = JSON.parse(sidecar) as { prefixBytes?: number }
+      return Math.min(partBytes(digest), prefixBytes ?? Number.POSITIVE_INFINITY)
+    },
     async partReaches(digest, sizeBytes) {
       const deadline = Date.now() + PATIENCE_MS
       while (partBytes(digest) < sizeBytes) {
