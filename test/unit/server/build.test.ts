@@ -1,4 +1,4 @@
-// Goal: a build is whole at every moment, runs as a program, and carries the licenses of what it took in. Method: builds of this
+// Goal: what is built stands in one place as a whole, runs as a program, and carries the licenses of what it took in. Method: builds of this
 // source into a directory of the test's own, two of them at once.
 import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
