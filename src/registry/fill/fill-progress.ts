@@ -1,5 +1,6 @@
 // How far a fill has come, as plain as it can be: a few numbers and a wake-up, so that it can cross threads later.
 // Followers read the file; this tells them how much of it they may read.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /**
  * The blob's last bytes stay here until length and digest are right, so that no client ever receives a whole wrong blob (R85).
@@ -68,11 +69,15 @@ export class FillProgress {
     return bytes === undefined ? NOTHING : bytes.subarray(0, this.#readable(bytes.length))
   }
 
-  /** `chunk` is what the blob begins with, and on its way into the file. A part of it is kept, as a copy. */
-  begin(chunk: Uint8Array): void {
+  /**
+   * `chunk` is what the blob begins with, and on its way into the file. A part of it is kept, as a copy. Resolves a turn later: who waits
+   * for it, here or in another thread, is on the way before the rest is hashed on the same processors.
+   */
+  async begin(chunk: Uint8Array): Promise<void> {
     if (this.#contiguousBytes > 0) return
     this.#beginning = new Uint8Array(chunk.subarray(0, BEGINNING_MAX_BYTES))
     this.#wake()
+    await nextTurn()
   }
 
   sized(sizeBytes: number): void {

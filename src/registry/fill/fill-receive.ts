@@ -138,7 +138,7 @@ async function append(
     }
     if (overlap === chunk.length) continue
     knownBytes = 0
-    if (file.appendedBytes === 0) progress.begin(chunk)
+    if (file.appendedBytes === 0) await progress.begin(chunk)
     await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
     letGo(chunk)
   }

@@ -41,7 +41,7 @@ export class RangeSink {
 
   async #append(): Promise<void> {
     for (const chunk of this.#take()) {
-      if (this.#file.appendedBytes === 0) this.#progress.begin(chunk)
+      if (this.#file.appendedBytes === 0) await this.#progress.begin(chunk)
       await this.#file.append(chunk)
       letGo(chunk)
     }

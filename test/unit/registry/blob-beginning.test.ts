@@ -80,6 +80,25 @@ t.test('the first bytes come while the disk still takes its time', async t => {
   await answer.close()
 })
 
+for (const kind of ['one answer', 'ranges']) {
+  t.test(`who waits has the first bytes before the disk is given any: ${kind}`, async t => {
+    const order: string[] = []
+    const write = async () => void order.push('disk')
+    const { registry } = withBlob(pieces, write, ({ offset, lastByte }) => {
+      if (kind === 'one answer') return blobAnswer(pieces)
+      const last = lastByte ?? PIECE_BYTES - 1
+      const part = bytes.subarray(offset, last + 1)
+      return blobAnswer([part], { offset, lastByte: last, totalBytes: bytes.length })
+    })
+    const answer = await registry.pullBlob(app, digest)
+    const sendable = await answer.file?.until(0, whole.last, signal)
+    t.same(order, [])
+    t.same(Buffer.from(sendable as Uint8Array), bytes.subarray(0, BEGINNING_BYTES))
+    t.same(await readAll(answer), bytes)
+    t.not(order.length, 0)
+  })
+}
+
 t.test('R85: of a blob that is held back as a whole no byte comes early', async t => {
   const goOn = Promise.withResolvers<void>()
   const small = Buffer.from(pieces[0] ?? [])

@@ -10,6 +10,8 @@ import { blobAnswer, createEngine, rejection, repositoryOf } from '../../kit/eng
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
 const HELD_BACK_BYTES = 64 * 1024
+/** What lies before it may come from memory, until the file has it. */
+const BEGINNING_BYTES = 16 * 1024
 const DESCRIPTOR = 7
 const bytes = Buffer.from(Array.from({ length: 3 * MiB }, (_, n) => (n * 7) % 251))
 const digest = digestOf(bytes)
@@ -88,6 +90,7 @@ t.test(
     )
     const answer = await registry.pullBlob(app, digest)
     const file = fileOf(answer)
+    t.equal(await file.until(BEGINNING_BYTES, last, signal), MiB)
     t.equal(await file.until(0, last, signal), MiB)
     t.equal(await file.until(5, 10, signal), 11, 'no further than asked for')
     const more = file.until(MiB, last, signal)
@@ -109,7 +112,9 @@ t.test('R231: the end of wrong bytes may never be sent', async t => {
   )
   const answer = await registry.pullBlob(app, digest)
   const file = fileOf(answer)
-  const end = rejection(file.until(bytes.length - HELD_BACK_BYTES, last, signal))
+  const readable = bytes.length - HELD_BACK_BYTES
+  t.equal(await file.until(BEGINNING_BYTES, last, signal), readable)
+  const end = rejection(file.until(readable, last, signal))
   goOn.resolve()
   t.match(await end, { name: 'RegistryError' })
   await answer.close()
@@ -150,7 +155,7 @@ t.test(
       })
       const answer = await registry.pullBlob(app, digest)
       const file = fileOf(answer)
-      t.equal(await file.until(0, last, signal), 2 * MiB)
+      t.equal(await file.until(BEGINNING_BYTES, last, signal), 2 * MiB)
       disk.capacityBytes = 0
       goOn.resolve()
       t.equal(await file.until(2 * MiB, last, signal), undefined)
