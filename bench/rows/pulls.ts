@@ -46,8 +46,8 @@ export const pulls: Row = {
     'own, as networks of registries and long fat pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` ' +
     'takes three at a time, and so do both dockerds; ' +
     'they unpack what they have while they download the rest. Their download is over when the last blob stands verified in containerd’s ' +
-    'content store, or with dockerd’s last "Download complete" on its API; "whole pull" ends when the client says so, with everything ' +
-    'unpacked. The layers are not compressed, so that unpacking costs little. In the short form the others are measured with skopeo ' +
+    'content store, or with the last "Download complete" of a dockerd that has none; "whole pull" ends when the client says so, with ' +
+    'everything unpacked. The layers are not compressed, so that unpacking costs little. In the short form the others are measured with skopeo ' +
     'only, and once.',
   tables: [
     {
