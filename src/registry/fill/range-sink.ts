@@ -4,7 +4,7 @@ import type { FillProgress } from './fill-progress.ts'
 import { letGo } from '../let-go.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 
-/** Written ahead at once. One for each line that is read: sixteen of them are four megabytes. */
+/** Written ahead at once. One for each line that is read: eighteen of them are five megabytes. */
 const GATHERED_BYTES = 256 * 1024
 
 export class RangeSink {
