@@ -15,14 +15,17 @@ export interface FillShare {
   readonly slots: Slots
   readonly lines: Lines
   readonly width: Width
+  /** Told by a fill that has all of its blob: its place is free, long before the disk has the blob for good. */
+  readonly freed: () => void
 }
 
-export function createFillShare(namespace: Namespace, clock: Clock): FillShare {
+export function createFillShare(namespace: Namespace, clock: Clock, freed: () => void): FillShare {
   const { connections, fillsAtOnce } = namespace
   return {
     // One that has a place has a line: what waits for a place is told, and called back for.
     slots: new Slots(Math.min(fillsAtOnce, connections), clock),
     lines: new Lines(connections),
     width: new Width(clock, Math.max(1, connections - Math.ceil(connections * SPARE_SHARE))),
+    freed,
   }
 }

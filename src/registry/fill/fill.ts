@@ -122,6 +122,8 @@ export class Fill {
         this.unasked?.keep()
         slots.give()
       })
+      // Where it failed its image may not go on, and that is known at its end.
+      share.freed()
       // Beside the next download: it is the disk's business, not the upstream's.
       outcome = await this.#publish(file)
     } catch (error) {

@@ -18,7 +18,7 @@ export class Fills {
   readonly #ends = new Map<Digest, number>()
   #endsSoFar = 0
   #stopped: Error | undefined
-  #whenEnded: (namespace: Namespace) => void = () => {}
+  #whenPlace: () => void = () => {}
 
   constructor(deps: FillDeps) {
     this.#deps = deps
@@ -84,9 +84,12 @@ export class Fills {
     return !this.#shareOf(namespace).slots.areTaken
   }
 
-  /** `listener` is told after each fill that its place is free. The last one given counts. */
-  whenEnded(listener: (namespace: Namespace) => void): void {
-    this.#whenEnded = listener
+  /**
+   * `listener` is told when a fill has given its place back, which is before its blob is safe on the disk, and again when it is over; of
+   * one that failed only then. The last one given counts.
+   */
+  whenPlace(listener: () => void): void {
+    this.#whenPlace = listener
   }
 
   /** Parks every running fill and waits until their files are closed. Later fills end at once. */
@@ -103,7 +106,7 @@ export class Fills {
   #shareOf(namespace: Namespace): FillShare {
     let share = this.#shares.get(namespace)
     if (share === undefined) {
-      share = createFillShare(namespace, this.#deps.clock)
+      share = createFillShare(namespace, this.#deps.clock, () => this.#whenPlace())
       this.#shares.set(namespace, share)
     }
     return share
@@ -114,7 +117,7 @@ export class Fills {
     this.#running.delete(fill.task.digest)
     this.#noteEnd(fill.task.digest)
     fill.ended()
-    this.#whenEnded(fill.task.namespace)
+    this.#whenPlace()
   }
 
   #noteEnd(digest: Digest): void {

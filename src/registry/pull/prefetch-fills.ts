@@ -39,7 +39,7 @@ export class PrefetchFills {
 
   constructor(deps: PrefetchFillsDeps) {
     this.#deps = deps
-    deps.fills.whenEnded(() => this.begin())
+    deps.fills.whenPlace(() => this.begin())
   }
 
   /** Begins what there are places for, after this turn. Never throws. */
@@ -92,7 +92,7 @@ export class PrefetchFills {
 
   async #beginImage(image: ImagePrefetch): Promise<void> {
     const { fills } = this.#deps
-    // The end of a fill begins this anew; until then a look at the disk would be in the way of who reads from it.
+    // A place that comes back begins this anew; until then a look at the disk would be in the way of who reads from it.
     if (!fills.hasPlace(image.namespace)) return
     const lookedAt = fills.moment
     await this.#look(image)

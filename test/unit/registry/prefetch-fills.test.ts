@@ -38,7 +38,7 @@ t.test('what gives its place away while the disk is looked at comes again', asyn
   let disk = Promise.resolve()
   const fills = {
     moment: 0,
-    whenEnded: () => {},
+    whenPlace: () => {},
     find: () => undefined,
     hasEndedSince: () => false,
     hasPlace: () => true,

@@ -2,6 +2,7 @@
 // need the place, or where the upstream or the disk has nothing to spare.
 // Method: the engine over in-memory twins, a manual clock, and an upstream that gives a blob when the test says so.
 import t from 'tap'
+import type { BlobStore, FillFile } from '../../../src/registry/ports/blob-store.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { formatReference } from '../../../src/oci/reference.ts'
 import {
@@ -377,6 +378,36 @@ t.test('prefetch: the disk is not looked at while there is no place', async t =>
     await settle()
   }
   t.equal(looks, 0)
+})
+
+t.test('prefetch: the next blob does not wait until the disk has the one before', async t => {
+  const image = makeImage({ seed: 'slow disk', layers: [MiB, MiB] })
+  const synced = Promise.withResolvers<void>()
+  const { manifest, asked } = createScene({
+    images: [image],
+    fillsAtOnce: 1,
+    store: store => {
+      const openFill = store.openFill.bind(store)
+      return Object.assign(store, {
+        openFill: async (...wanted: Parameters<BlobStore['openFill']>) => {
+          const fill = await openFill(...wanted)
+          const commit = fill.commit.bind(fill)
+          return Object.assign(fill, {
+            commit: async (...how: Parameters<FillFile['commit']>) => {
+              await synced.promise
+              return await commit(...how)
+            },
+          })
+        },
+      })
+    },
+  })
+  await manifest(image)
+  for (let n = 0; n < 5; n += 1) await settle()
+  t.same(new Set(asked), new Set(digestsOf(image)))
+  synced.resolve()
+  await settle()
+  t.equal(asked.length, 3, 'each once')
 })
 
 t.test('prefetch: what came while the disk was looked at is not fetched again', async t => {
