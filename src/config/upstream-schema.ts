@@ -118,7 +118,8 @@ const CONNECTION_KEYS = {
   }),
   fills: value(COUNT, {
     description: 'Blobs downloaded at once, never more than `connections`; the rest wait.',
-    default: '8',
+    // Most images have fewer: theirs come together, where there are lines for it.
+    default: '12',
     atLeast: 1,
     atMost: MOST_FILLS,
     reload: true,
