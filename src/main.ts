@@ -2,6 +2,7 @@
 // argv → command. The only reader of `process`: arguments, environment, signals, streams and exit codes pass through here.
 // It looks at Node's version before anything is loaded that would crash on an old one.
 import { availableParallelism, totalmem } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
 
 /** The oldest Node that runs everything: type stripping and the SQLite binding set it. */
 const OLDEST_NODE = [24, 12] as const
@@ -21,6 +22,11 @@ if (isTooOld(process.versions.node)) {
 // Disk and DNS run on these threads, four by default: a few pushes that sync would hold every pull. Their number is read when the first
 // of them is needed, which is not before this line; what the environment says stays.
 process.env['UV_THREADPOOL_SIZE'] ??= '16'
+
+// How large the heap may be before V8 looks for garbage is said for this thread, which fills (systemd/entrepot.service). The others need
+// less, and would let as much lie about.
+setFlagsFromString('--initial-heap-size=0')
+setFlagsFromString('--min-semi-space-size=0')
 
 // A reader that has seen enough (`entrepot ls | head`) is no error.
 for (const stream of [process.stdout, process.stderr]) {

@@ -8,7 +8,7 @@ import { launch, type ServerKind, writeCertificate } from './kind.ts'
 export const ENTREPOT = 'Entrepot'
 const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 /** As in systemd/entrepot.service. */
-const NODE_FLAGS = ['--max-semi-space-size=8']
+const NODE_FLAGS = ['--max-semi-space-size=8', '--min-semi-space-size=4', '--initial-heap-size=64']
 
 /** Whether this version has the key. */
 export function isBuilt(key: string): boolean {
