@@ -13,7 +13,7 @@ const CLIENTS = 20
 const HERDS = { short: [5, CLIENTS, 80], full: [CLIENTS, 200, 1000] }
 const BLOB_BYTES = 100_000_000
 const REPOSITORY = 'bench/cold'
-/** Of others than Entrepot, for which a round takes long; its own first bytes differ by more than the goal allows from round to round. */
+/** Of others than Entrepot, for which a round takes long. Entrepot's first bytes need more: they differ by more than the goal from round to round. */
 const ROUNDS_OF_OTHERS = 5
 const PER_CONNECTION = 10_000_000
 const NETWORK = { totalBytesPerSecond: 50_000_000 }
@@ -34,8 +34,8 @@ export const cold: Row = {
     'The upstream sends as fast as it can, or 50 MB/s for all connections together (a network namespace behind tc tbf), or 10 MB/s on each ' +
     'connection. In each round every server gets a blob that it has never seen; it has served ten of 10 MB to twenty clients before. "Later than direct" ' +
     'sorts the first bytes of both, takes the k-th client against the k-th, and tells the largest difference; behind the shaped network the ' +
-    'direct clients leave with their first byte. Others than Entrepot are measured in the first five rounds. With other numbers of clients than 20 only counts and memory mean something: the machine is ' +
-    'the limit.',
+    'direct clients leave with their first byte. Others than Entrepot are measured in the first five rounds. With other numbers of clients ' +
+    'than 20 only counts and memory mean something: the machine is the limit.',
   tables: [
     {
       table: 'cold',
