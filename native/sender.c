@@ -37,10 +37,10 @@ enum {
    */
   TURN_LEAST_BYTES = 1 << 20,
   /**
-   * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs, and what must stay in the processor's
-   * caches to be sent cheaply. So it is a share of a sum, within bounds: fewer readers need fewer wake-ups with more.
+   * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs, and on some machines what must stay in the
+   * processor's caches to be sent cheaply. So it is a share of a sum, within bounds: fewer readers need fewer wake-ups with more.
    */
-  UNSENT_SUM_BYTES = 16 << 20,
+  UNSENT_SUM_BYTES = 64 << 20,
   UNSENT_MOST_BYTES = 4 << 20,
   UNSENT_LEAST_BYTES = 128 << 10,
   /**

@@ -4,7 +4,10 @@ import type { FillProgress } from './fill-progress.ts'
 import { letGo } from '../let-go.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 
-/** Written ahead at once. One for each line that is read: eighteen of them are five megabytes. */
+/**
+ * Written ahead at once, and as far as a multiple of it in the blob, so that the kernel keeps it in large pieces (write-buffer.ts). One
+ * for each line that is read: eighteen of them are five megabytes.
+ */
 const GATHERED_BYTES = 256 * 1024
 
 export class RangeSink {
@@ -26,17 +29,23 @@ export class RangeSink {
     this.#chunks.push(chunk)
     this.#chunksBytes += chunk.length
     if (this.#isInTurn) await this.#append()
-    else if (this.#chunksBytes >= GATHERED_BYTES) await this.#writeAhead()
+    else if (this.#beyond < this.#chunksBytes) await this.#writeAhead(this.#beyond)
   }
 
   /** Resolves when everything is with the file. @throws StoreError full, io */
   async end(): Promise<void> {
     if (this.#isInTurn) await this.#append()
-    else if (this.#chunksBytes > 0) await this.#writeAhead()
+    else if (this.#chunksBytes > 0) await this.#writeAhead(0)
   }
 
   get #isInTurn(): boolean {
     return this.#position === this.#file.appendedBytes
+  }
+
+  /** So much lies behind the last multiple: all there is when none has been reached yet. */
+  get #beyond(): number {
+    const beyond = (this.#position + this.#chunksBytes) % GATHERED_BYTES
+    return Math.min(beyond, this.#chunksBytes)
   }
 
   async #append(): Promise<void> {
@@ -47,11 +56,24 @@ export class RangeSink {
     }
   }
 
-  async #writeAhead(): Promise<void> {
+  /** All but the last `leftBytes`, which are fewer than the last chunk has. */
+  async #writeAhead(leftBytes: number): Promise<void> {
     const position = this.#position
     const chunks = this.#take()
-    await this.#file.writeAhead(position, chunks)
+    const parts = leftBytes === 0 ? chunks : this.#leave(chunks, leftBytes)
+    await this.#file.writeAhead(position, parts)
     for (const chunk of chunks) letGo(chunk)
+  }
+
+  /** Copied, because its chunk is let go. */
+  #leave(chunks: readonly Uint8Array[], leftBytes: number): readonly Uint8Array[] {
+    const last = chunks.at(-1)
+    if (last === undefined) return chunks
+    const end = last.length - leftBytes
+    this.#chunks = [new Uint8Array(last.subarray(end))]
+    this.#chunksBytes = leftBytes
+    this.#position -= leftBytes
+    return [...chunks.slice(0, -1), last.subarray(0, end)]
   }
 
   #take(): Uint8Array[] {

@@ -51,7 +51,8 @@ export class GrowingFile {
 
   constructor(growth: Growth) {
     this.#growth = growth
-    this.#buffer = new WriteBuffer(bytes => this.#writeNext(bytes), growth.buffer)
+    const { buffer, lengthBytes } = growth
+    this.#buffer = new WriteBuffer(bytes => this.#writeNext(bytes), buffer, lengthBytes)
     this.#checkpoints = new Checkpoints(growth)
     this.#contiguousBytes = growth.lengthBytes
   }

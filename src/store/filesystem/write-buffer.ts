@@ -31,6 +31,8 @@ export type WriteNext = (bytes: Uint8Array) => Promise<number>
 export class WriteBuffer {
   readonly #writeNext: WriteNext
   readonly #options: WriteBufferOptions
+  /** Where in the file the buffer's first byte goes. */
+  #position: number
   #filling: Buffer | undefined
   #filledBytes = 0
   #spare: Buffer | undefined
@@ -43,9 +45,11 @@ export class WriteBuffer {
   #scheduled: NodeJS.Timeout | undefined
   #failed: { readonly error: unknown } | undefined
 
-  constructor(writeNext: WriteNext, options: WriteBufferOptions) {
+  /** `position`: where in the file the first byte goes. */
+  constructor(writeNext: WriteNext, options: WriteBufferOptions, position = 0) {
     this.#writeNext = writeNext
     this.#options = options
+    this.#position = position
   }
 
   /** Resolves when `chunk` is in the buffer or written. It is copied, or written before this resolves. */
@@ -56,11 +60,11 @@ export class WriteBuffer {
     while (taken < chunk.length) {
       this.#throwFailure()
       this.#filling ??= Buffer.allocUnsafeSlow(bufferBytes)
-      const room = Math.min(bufferBytes - this.#filledBytes, chunk.length - taken)
+      const room = Math.min(bufferBytes - this.#beyond, chunk.length - taken)
       this.#filling.set(chunk.subarray(taken, taken + room), this.#filledBytes)
       this.#filledBytes += room
       taken += room
-      if (this.#filledBytes < bufferBytes) {
+      if (!this.#isFull) {
         this.#startLater()
       } else if (this.#inFlight === undefined) {
         this.#start()
@@ -91,9 +95,23 @@ export class WriteBuffer {
     this.#filling = this.#spare = undefined
   }
 
+  /**
+   * As far as the next multiple of its size in the file: the kernel keeps in memory what was written at once in pieces as large as their
+   * place allows, and the fewer there are, the less it costs to send them.
+   */
+  get #isFull(): boolean {
+    return this.#filledBytes > 0 && this.#beyond === 0
+  }
+
+  /** Behind the last multiple of the buffer's size. */
+  get #beyond(): number {
+    return (this.#position + this.#filledBytes) % this.#options.bufferBytes
+  }
+
   /** Never rejects, like all that may be waited for by another caller. */
   async #writePast(chunk: Uint8Array): Promise<void> {
     await this.#drain()
+    this.#position += chunk.length
     if (this.#failed === undefined) await this.#writeAll(chunk)
     this.#past = undefined
   }
@@ -128,11 +146,12 @@ export class WriteBuffer {
     const bytes = buffer.subarray(0, this.#filledBytes)
     this.#filling = this.#spare
     this.#spare = undefined
+    this.#position += this.#filledBytes
     this.#filledBytes = 0
     this.#inFlight = this.#writeAll(bytes).then(() => {
       this.#inFlight = undefined
       if (this.#failed === undefined) this.#spare = buffer
-      if (this.#isDue || this.#filledBytes === this.#options.bufferBytes) this.#start()
+      if (this.#isDue || this.#isFull) this.#start()
       else if (this.#filledBytes > 0) this.#startLater()
     })
   }

@@ -77,7 +77,7 @@ t.test('chunks that come while a write runs are one write after it', async t => 
 t.test('when both buffers are full, add waits for the disk', async t => {
   const disk = slowDisk()
   const buffer = new WriteBuffer(disk.write, FOLLOWED)
-  for (let count = 0; count < PER_BUFFER; count += 1) await buffer.add(RECORD)
+  for (let count = 0; count < PER_BUFFER - 1; count += 1) await buffer.add(RECORD)
   let isAdded = false
   const adding = buffer.add(RECORD).then(() => {
     isAdded = true
@@ -87,9 +87,35 @@ t.test('when both buffers are full, add waits for the disk', async t => {
   t.same(disk.writes, [RECORD.length])
   disk.finish()
   await adding
-  t.same(disk.writes, [RECORD.length, FOLLOWED.bufferBytes])
+  t.same(disk.writes, [RECORD.length, FOLLOWED.bufferBytes - RECORD.length])
   disk.finish()
   await buffer.flush()
+})
+
+t.test('full buffers end at multiples of their size in the file, wherever it goes on', async t => {
+  for (const position of [0, 63_000, 3 * GATHERED.bufferBytes + 1]) {
+    const ends: number[] = []
+    let end = position
+    const buffer = new WriteBuffer(
+      async bytes => {
+        end += bytes.length
+        ends.push(end)
+        return bytes.length
+      },
+      GATHERED,
+      position,
+    )
+    for (let count = 0; count < 40; count += 1) await buffer.add(Buffer.alloc(61_000))
+    await buffer.write(Buffer.alloc(GATHERED.bufferBytes + 5))
+    for (let count = 0; count < 20; count += 1) await buffer.add(Buffer.alloc(61_000))
+    await buffer.flush()
+    const whole = 60 * 61_000 + GATHERED.bufferBytes + 5
+    t.equal(ends.at(-1), position + whole)
+    const odd = ends.filter(each => each % GATHERED.bufferBytes !== 0)
+    // What was gathered before the large chunk, the large chunk, and the rest.
+    t.equal(odd.length, 3, `${ends}`)
+    t.ok(ends.length > 6)
+  }
 })
 
 t.test('what nobody follows is written when the buffer is full or flushed', async t => {
