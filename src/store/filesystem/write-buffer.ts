@@ -60,7 +60,7 @@ export class WriteBuffer {
     while (taken < chunk.length) {
       this.#throwFailure()
       this.#filling ??= Buffer.allocUnsafeSlow(bufferBytes)
-      const room = Math.min(bufferBytes - this.#beyond, chunk.length - taken)
+      const room = this.#isFull ? 0 : Math.min(bufferBytes - this.#beyond, chunk.length - taken)
       this.#filling.set(chunk.subarray(taken, taken + room), this.#filledBytes)
       this.#filledBytes += room
       taken += room
