@@ -9,9 +9,10 @@ import { loadReadCached } from './http/cached-reads.ts'
 import { drain } from './http/drain.ts'
 import { loadSendfile, type Sendfile } from './http/sendfile.ts'
 import { loadLimitUnsent } from './http/unsent-limit.ts'
-import { createStreams, type Streams } from './http/streams.ts'
+import { type AllStreams, createStreams } from './http/streams.ts'
 import { streamsFor } from './http/streams-limit.ts'
 import { noteStreams } from './http/streams-notes.ts'
+import { createStreamsRoom } from './http/streams-room.ts'
 import { createTlsTransport, type TlsOptions, type TlsTransport } from './http/tls.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES } from './http/tls-tickets.ts'
 import { listening, mustBeFree } from './listening.ts'
@@ -60,7 +61,8 @@ export class DataPort {
   /** For answers in memory, of each thread. */
   readonly #memoryBytes: number
   readonly #further: HttpThreads | undefined
-  readonly #streams: Streams
+  readonly #streamsMax: number
+  readonly #streams: AllStreams
   readonly #sendfile: Sendfile | undefined
   readonly #stopping = new AbortController()
   #tls: TlsOptions | undefined
@@ -76,8 +78,13 @@ export class DataPort {
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
     this.#settings = settingsOf(config)
+    this.#streamsMax = config.http.streams ?? streamsFor(deps.memoryBytes)
     this.#streams = createStreams({
-      limit: config.http.streams ?? streamsFor(deps.memoryBytes),
+      limit: this.#streamsMax,
+      room: createStreamsRoom({
+        limit: this.#streamsMax,
+        ...sharedCounts(this.#counts, 0),
+      }),
       clock: deps.clock,
       note: noteStreams(deps.metrics, waiting => this.#othersWait(waiting)),
     })
@@ -181,6 +188,7 @@ export class DataPort {
   /** Brings the metrics of this thread up to date with what the others have counted. */
   async count(): Promise<void> {
     const { merged } = this.#deps.metrics
+    this.#streams.recount()
     await this.#further?.count((thread, counted) => merged.update(thread, counted))
   }
 
@@ -205,6 +213,7 @@ export class DataPort {
         thread,
         threads: this.#threads,
         counts: this.#counts,
+        streams: this.#streamsMax,
         epochs: epochs.memory,
         memoryBytes: this.#memoryBytes,
         settings: this.#settings,

@@ -6,6 +6,7 @@ import { buildApp } from './http/app.ts'
 import { loadReadCached } from './http/cached-reads.ts'
 import { drain } from './http/drain.ts'
 import { loadSendfile } from './http/sendfile.ts'
+import { createStreamsRoom } from './http/streams-room.ts'
 import { createTlsTransport, type TlsOptions } from './http/tls.ts'
 import { loadLimitUnsent } from './http/unsent-limit.ts'
 import { createLogger } from './observe/log.ts'
@@ -29,6 +30,8 @@ export interface HttpThreadStart {
   /** Threads that serve, the first one included. */
   readonly threads: number
   readonly counts: SharedArrayBuffer
+  /** Bodies sent at once, by all threads. */
+  readonly streams: number
   /** Of Epochs. */
   readonly epochs: SharedArrayBuffer
   /** For answers in memory, of this thread. */
@@ -74,18 +77,20 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   })
   const limitUnsent = start.native ? loadLimitUnsent({ threads }) : undefined
   const transport = start.tls && createTlsTransport(start.tls, { clock, metrics, limitUnsent })
+  const shared = sharedCounts(start.counts, thread)
+  const places = borrowPlaces(() => peer, createStreamsRoom({ limit: start.streams, ...shared }))
   const app = buildApp({
     registry: borrowed.registry,
     access: createLocalAccess(),
     logger,
     metrics,
     clock,
-    streams: borrowPlaces(() => peer),
+    streams: places,
     sendfile: start.native && start.tls === undefined ? loadSendfile() : undefined,
     epochs,
     options: {
       threads,
-      shared: sharedCounts(start.counts, thread),
+      shared,
       memoryBytes: start.memoryBytes,
     },
     ...(transport && { transport }),
@@ -111,7 +116,10 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       count: () => metrics.snapshot(),
     },
     notes: {
-      othersWait: waiting => app.othersWait(waiting),
+      othersWait(waiting) {
+        app.othersWait(waiting)
+        places.tellHeld()
+      },
       ticketKeys: keys => transport?.setTicketKeys(keys),
     },
   })

@@ -3,7 +3,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { HttpThreadStart } from './http-thread.ts'
-import type { Streams } from './http/streams.ts'
+import type { AllStreams } from './http/streams.ts'
 import type { Logger } from './observe/log.ts'
 import type { Metrics } from './observe/metrics.ts'
 import type { Registry } from './registry/answers.ts'
@@ -19,7 +19,7 @@ export interface Coordinator {
   /** Asked for at each question; there are none before a thread listens. */
   readonly registry: () => Registry
   /** Places for blobs that are sent, for all threads. */
-  readonly streams: Streams
+  readonly streams: AllStreams
   readonly logger: Logger
   readonly metrics: Metrics
   /** Where whole log lines go. */
@@ -78,9 +78,9 @@ function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator
     worker.on('exit', () => {
       peer.end()
       lent.end()
+      forgetCounts(start.counts, start.thread)
       places.end()
       metrics.merged.retire(start.thread)
-      forgetCounts(start.counts, start.thread)
       resolve(isWanted ? undefined : why)
     })
   })

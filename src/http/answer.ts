@@ -38,6 +38,8 @@ export interface AnsweredContent {
   readonly repeatable: Repeatable | undefined
   /** Of a manifest that a client is given to pull what it lists: where it will ask for that. */
   readonly pulledFrom?: Repository | undefined
+  /** Of a blob that is sent whole: what it was asked of. */
+  readonly readFrom?: Repository | undefined
 }
 
 const NO_BYTES = new Uint8Array()

@@ -29,10 +29,12 @@ import { createHotAnswers } from './hot-answers.ts'
 import { createMemoryBudget } from './memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
 import type { Sendfile } from './sendfile.ts'
+import { createOpenKept, type SendKeptDeps } from './send-kept.ts'
 import { createServe, type Serve } from './serve.ts'
 import { createHot, type Hot } from './serve-hot.ts'
 import type { Streams } from './streams.ts'
-import { createTakePlace } from './streams-place.ts'
+import { createStalledSendings } from './stalled-sendings.ts'
+import { createTakePlace, createTakePlaceNow } from './streams-place.ts'
 import { createStalledReaders } from './streams-stalled.ts'
 
 export interface HttpOptions {
@@ -111,12 +113,17 @@ export function buildApp(deps: AppDeps): DataApp {
     noteCut: () => metrics.count('streamsCut', {}),
   })
   const noteRequest = createNoteRequest({ logger, metrics })
+  const stalls = createStalledSendings(clock)
   let draining = false
   const serve = createServe({
     ...deps,
     sendfile: deps.sendfile,
+    stalls,
     noteRequest,
-    hot: createHotOf(deps, noteRequest),
+    hot: createHotOf(deps, noteRequest, {
+      stalls,
+      takePlaceNow: createTakePlaceNow(deps.streams, stalled),
+    }),
     connections,
     memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES, options.shared?.manifestBytes),
     takePlace: createTakePlace(deps.streams, stalled),
@@ -165,8 +172,9 @@ export function buildApp(deps: AppDeps): DataApp {
 
 /** Undefined without epochs, which say when to forget, and without memory. */
 function createHotOf(
-  { registry, access, logger, metrics, clock, epochs, options }: AppDeps,
+  { registry, access, logger, metrics, clock, epochs, options, sendfile }: AppDeps,
   noteRequest: NoteRequest,
+  sending: Pick<SendKeptDeps, 'stalls' | 'takePlaceNow'>,
 ): Hot | undefined {
   const maxBytes = options?.memoryBytes ?? MEMORY_BYTES
   if (epochs === undefined || maxBytes < 1) return undefined
@@ -175,6 +183,7 @@ function createHotOf(
     createNote: createNoteHits({ logger, metrics, noteRequest, nowMs: () => clock.nowMs() }),
     access,
     registry,
+    openKept: sendfile && createOpenKept({ ...sending, registry, sendfile }),
     clock,
   })
 }

@@ -98,7 +98,10 @@ async function answerContent(
       await blob.close()
       return unsatisfiable(blob)
     }
-    return contentAnswer(blob, requested, anonymously)
+    const answer = contentAnswer(blob, requested, anonymously)
+    if (answer.status !== 200) return answer
+    const { repeatable } = blob
+    return { ...answer, content: { digest, repeatable, readFrom: routed.repository } }
   } catch (error) {
     await blob.close()
     throw error

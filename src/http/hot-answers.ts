@@ -21,11 +21,19 @@ export interface HotContent {
   readonly ageAt: number
   /** Undefined for HEAD and 304. MUST NOT be changed by anybody. */
   readonly body: Uint8Array | undefined
+  /** Of a large blob, whose bytes are no memory's: which one. It is sent as long as it is open (send-kept.ts). */
+  readonly kept: KeptBlob | undefined
   readonly digest: Digest
   readonly repeatable: Repeatable
   /** Of a manifest that begins a pull: where its client will ask for what it lists. */
   readonly pulledFrom: Repository | undefined
   readonly note: NoteHit
+}
+
+export interface KeptBlob {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly sizeBytes: number
 }
 
 export interface HotAnswer extends HotContent {
@@ -37,7 +45,7 @@ export interface HotAnswer extends HotContent {
   readonly quietUntilMs: number
   /** Wall clock: when its use was last noted. */
   notedAtMs: number
-  /** Wall clock: when somebody was last said to be pulling by it. */
+  /** Wall clock: when somebody was last said to be pulling by it, or reading it. */
   pulledAtMs: number
 }
 
@@ -87,7 +95,8 @@ export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAn
       const { repeatable } = known
       if (known.stamp !== epochs.stampOf(known.slot)) {
         answers.delete(key)
-        return new Question(key, 'small', { answers, asked, epochs, known: undefined, nowMs })
+        const before = known.kept === undefined ? 'small' : 'once'
+        return new Question(key, before, { answers, asked, epochs, known: undefined, nowMs })
       }
       if (nowMs >= repeatable.sinceMs) {
         if (nowMs < repeatable.untilMs) return known

@@ -75,6 +75,9 @@ export const HOT_USE_NOTED_MS = 60_000
 /** A manifest from memory is told to fetching ahead so often, which then expects a pull for at least as long. */
 export const HOT_PULL_NOTED_MS = 5_000
 
+/** That a large blob is read which is open already is told to fetching ahead so often: it gives an image up after five. */
+export const HOT_READ_NOTED_MS = 1_000
+
 /** Clients read a bounded part of an error's body (R121). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024
 

@@ -7,6 +7,7 @@ import { isPrintable } from './header-text.ts'
 import { dropBody } from './linger.ts'
 import { sendBlob } from './send-blob.ts'
 import type { Sendfile } from './sendfile.ts'
+import type { StalledSendings } from './stalled-sendings.ts'
 
 export interface SendDeps {
   readonly clock: Clock
@@ -14,6 +15,7 @@ export interface SendDeps {
   readonly draining: () => boolean
   /** Absent: blobs pass through this process. */
   readonly sendfile: Sendfile | undefined
+  readonly stalls: StalledSendings
 }
 
 /**

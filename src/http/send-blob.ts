@@ -10,6 +10,7 @@ import { endAnswer } from './end-answer.ts'
 import type { Exchange } from './exchange.ts'
 import { HEAD_HELD_BACK_MS, SENDFILE_MIN_BYTES } from './limits.ts'
 import { type Sendfile, SendfileError } from './sendfile.ts'
+import type { StalledSendings } from './stalled-sendings.ts'
 import { type FileWire, openFileWire } from './sendfile-blob.ts'
 
 export interface BlobSending {
@@ -19,6 +20,7 @@ export interface BlobSending {
   readonly clock: Clock
   /** Absent: every byte passes through this process. */
   readonly sendfile: Sendfile | undefined
+  readonly stalls: StalledSendings
 }
 
 /** Closes the blob exactly once. @throws what the reader threw, if the head has not gone out yet */

@@ -1,16 +1,11 @@
 // A range of a blob by sendfile: as far as its file may be sent, again and again, until the range has ended or its bytes come another
 // way. The connection is node's before and after; in between nothing of node's may be under way on it.
-import type { ServerResponse } from 'node:http'
 import type { ByteRange } from '../oci/range.ts'
 import type { BlobAnswer, BlobFile, Sendable } from '../registry/answers.ts'
-import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { ClientFlow } from './client-flow.ts'
 import type { Exchange } from './exchange.ts'
-import { STALLED_READER_MS } from './limits.ts'
 import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
-
-/** Within this share of its limit a stalled reader is noticed: node's own timer does not see what the kernel sends. */
-const STALL_LOOKS = 5
+import type { StalledSendings } from './stalled-sendings.ts'
 
 /** The file of one answer on its connection. MUST be closed once. */
 export interface FileWire {
@@ -28,26 +23,25 @@ export interface FileWire {
 export interface FileWireDeps {
   readonly exchange: Exchange
   readonly flow: ClientFlow
-  readonly clock: Clock
   readonly sendfile: Sendfile | undefined
+  readonly stalls: StalledSendings
   /** Sends bytes by node; resolves when more may be given. */
   readonly write: (bytes: Uint8Array) => Promise<void>
 }
 
 /** Undefined when this answer cannot go this way. */
 export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | undefined {
-  const { exchange, flow, clock, sendfile, write } = deps
+  const { exchange, flow, sendfile, stalls, write } = deps
   const { response, request } = exchange
   const { file } = blob
   if (sendfile === undefined || file === undefined || response.socket !== request.socket) return
   const sending = sendfile.open(request.socket, file.descriptor)
   if (sending === undefined) return
-  const over = new AbortController()
   // What is left to send must not go out on a connection that was given up.
   const leave = () => sending.close()
   flow.signal.addEventListener('abort', leave)
   exchange.record.takenBytes = () => (sending.isBusy ? sending.sentBytes : undefined)
-  void cutStalled(sending, { response, clock, signal: over.signal })
+  const unwatch = stalls.watch(sending, () => response.destroy())
   let told: Told | undefined
   // Bytes in it would stay for as long as a slow client takes.
   const takeTold = () => {
@@ -62,7 +56,7 @@ export function openFileWire(blob: BlobAnswer, deps: FileWireDeps): FileWire | u
     },
     send: range => sendRange(sending, range, { exchange, file, flow, write, takeTold }),
     close() {
-      over.abort(NOT_NEEDED)
+      unwatch()
       exchange.record.takenBytes = undefined
       flow.signal.removeEventListener('abort', leave)
       sending.close()
@@ -130,24 +124,4 @@ async function sendRange(
     position = sendable
   }
   return position
-}
-
-/** Cuts a client that takes nothing for STALLED_READER_MS of what the kernel sends; of what node sends ClientFlow knows. */
-async function cutStalled(
-  sending: FileSending,
-  { response, clock, signal }: { response: ServerResponse; clock: Clock; signal: AbortSignal },
-): Promise<void> {
-  let seenBytes = -1
-  let looks = 0
-  while (looks < STALL_LOOKS) {
-    const slept = await clock.sleep(STALLED_READER_MS / STALL_LOOKS, signal).then(
-      () => true,
-      () => false,
-    )
-    if (!slept) return
-    const { sentBytes } = sending
-    looks = sending.isBusy && sentBytes === seenBytes ? looks + 1 : 0
-    seenBytes = sentBytes
-  }
-  response.destroy()
 }

@@ -8,22 +8,27 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
 import { endAnswer, isDelivered } from './end-answer.ts'
 import type { Exchange } from './exchange.ts'
-import type { HotAnswer, HotAnswers, HotQuestion } from './hot-answers.ts'
+import type { HotAnswer, HotAnswers, HotQuestion, KeptBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
-import { HOT_PULL_NOTED_MS, HOT_USE_NOTED_MS } from './limits.ts'
+import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS, HOT_USE_NOTED_MS } from './limits.ts'
 import { AGE, headLines, ID_AT } from './send-answer.ts'
+import type { KeptSending, OpenKept } from './send-kept.ts'
 
 export interface HotDeps {
   readonly answers: HotAnswers
   readonly createNote: CreateNoteHit
   readonly access: Access
-  readonly registry: Pick<Registry, 'noteUse' | 'notePull'>
+  readonly registry: Pick<Registry, 'noteUse' | 'notePull' | 'noteRead'>
+  /** Undefined where the kernel sends no files: large blobs go the usual way then. */
+  readonly openKept: OpenKept | undefined
   readonly clock: Clock
 }
 
 export interface FoundHot {
   readonly answer: HotAnswer
   readonly asked: HotRequest
+  /** Of a large blob: what sends it. */
+  readonly kept: KeptSending | undefined
 }
 
 export interface Hot {
@@ -46,7 +51,7 @@ export interface SendHot {
 const MS_PER_SECOND = 1_000
 
 export function createHot(deps: HotDeps): Hot {
-  const { answers, createNote, access, registry, clock } = deps
+  const { answers, createNote, access, registry, openKept, clock } = deps
 
   function noteUse(answer: HotAnswer, nowMs: number): void {
     if (nowMs - answer.notedAtMs < HOT_USE_NOTED_MS) return
@@ -62,23 +67,37 @@ export function createHot(deps: HotDeps): Hot {
     registry.notePull(pulledFrom, digest, client)
   }
 
+  /** Whoever reads one blob of an image may want the others. */
+  function noteRead(answer: HotAnswer, nowMs: number): void {
+    if (answer.kept === undefined || nowMs - answer.pulledAtMs < HOT_READ_NOTED_MS) return
+    answer.pulledAtMs = nowMs
+    registry.noteRead(answer.kept.repository, answer.digest)
+  }
+
   return {
     find(request) {
       const asked = readHotRequest(request, access)
       if (asked === undefined) return undefined
-      const found = answers.find(asked.key, clock.nowMs())
-      return 'status' in found ? { answer: found, asked } : found
+      const answer = answers.find(asked.key, clock.nowMs())
+      if (!('status' in answer)) return answer
+      if (answer.kept === undefined) return { answer, asked, kept: undefined }
+      const kept = openKept?.(answer.kept, request)
+      return kept && { answer, asked, kept }
     },
-    send(response, { answer, asked }, { requestId, startedMs, client, over }) {
+    send(response, { answer, asked, kept }, { requestId, startedMs, client, over }) {
       const { head, status, body, ageAt, idAt } = answer
       const nowMs = clock.nowMs()
       let isOver = false
       const end = () => {
         if (isOver) return
         isOver = true
-        const outcome = isDelivered(response) ? 'completed' : 'aborted'
+        kept?.close()
+        const delivered = isDelivered(response) ? 'completed' : 'aborted'
+        const outcome = kept?.error === undefined ? delivered : 'failed'
         const durationMs = clock.monotonicMs() - startedMs
-        answer.note({ requestId, durationMs, client, userAgent: asked.userAgent, outcome })
+        const { userAgent } = asked
+        const { sentBytes, error } = kept ?? {}
+        answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error })
         over()
       }
       // The first is the usual end; the second alone a connection that broke.
@@ -87,16 +106,19 @@ export function createHot(deps: HotDeps): Hot {
       head[idAt] = requestId
       if (ageAt >= 0) head[ageAt] = ageText(nowMs - answer.repeatable.sinceMs)
       response.writeHead(status, head)
-      endAnswer(response, body)
+      if (kept === undefined) endAnswer(response, body)
+      else kept.begin(response)
       noteUse(answer, nowMs)
       notePull(answer, nowMs, client)
+      noteRead(answer, nowMs)
     },
     offer(exchange, answer) {
       const { hot, record, request } = exchange
       const { content, status, body } = answer
       if (body.kind === 'blob') hot?.noteLength(body.sizeBytes)
-      if (body.kind === 'blob' || hot?.isWanted !== true) return
-      if (content?.repeatable === undefined) return
+      if (hot?.isWanted !== true || content?.repeatable === undefined) return
+      const kept = openKept && keptOf(answer)
+      if (body.kind === 'blob' && kept === undefined) return
       const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
       const head = headLines(exchange, answer, false)
       const { endpoint, repository, reference, source } = record
@@ -107,13 +129,21 @@ export function createHot(deps: HotDeps): Hot {
         idAt: ID_AT,
         ageAt: ageIn(head),
         body: bytes,
+        kept,
         digest: content.digest,
         repeatable: content.repeatable,
         pulledFrom: content.pulledFrom,
-        note: createNote({ ...facts, status, sentBytes: bytes?.length ?? 0 }),
+        note: createNote({ ...facts, status, sentBytes: kept?.sizeBytes ?? bytes?.length ?? 0 }),
       })
     },
   }
+}
+
+/** Undefined of what is not the whole of a blob. */
+function keptOf({ body, content }: Answer): KeptBlob | undefined {
+  const repository = content?.readFrom
+  if (body.kind !== 'blob' || content === undefined || repository === undefined) return undefined
+  return { repository, digest: content.digest, sizeBytes: body.sizeBytes }
 }
 
 function ageText(ageMs: number): string {

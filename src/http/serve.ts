@@ -21,6 +21,7 @@ import type { RequestIdOf } from './request-id.ts'
 import { sendAnswer } from './send-answer.ts'
 import type { TakePlace } from './streams-place.ts'
 import type { Sendfile } from './sendfile.ts'
+import type { StalledSendings } from './stalled-sendings.ts'
 
 export interface ServeDeps {
   readonly registry: Registry
@@ -42,6 +43,7 @@ export interface ServeDeps {
   readonly running: Count
   readonly draining: () => boolean
   readonly sendfile: Sendfile | undefined
+  readonly stalls: StalledSendings
   /** Called when a request is over and the process is stopping. */
   readonly onIdle: () => void
 }

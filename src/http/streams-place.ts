@@ -3,16 +3,31 @@
 import { NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
 import type { Streams } from './streams.ts'
-import type { StalledReaders } from './streams-stalled.ts'
+import type { Reader, StalledReaders } from './streams-stalled.ts'
 
 /** `gone`: the client left while it waited, and nothing is to be sent. @throws RegistryError UNAVAILABLE when no place came */
 export type TakePlace = (exchange: Exchange) => Promise<'taken' | 'gone'>
+
+/** For whoever sends by itself. @returns gives the place back; undefined when none can be had at once */
+export type TakePlaceNow = (client: string | undefined, reader: Reader) => (() => void) | undefined
 
 /** Of connections that ended before anybody asked for their address. */
 const NOBODY = ''
 
 export function createTakePlace(streams: Streams, stalled: StalledReaders): TakePlace {
   return exchange => takePlace(exchange, streams, stalled)
+}
+
+export function createTakePlaceNow(streams: Streams, stalled: StalledReaders): TakePlaceNow {
+  return (client, reader) => {
+    const place = streams.takeNow(client ?? NOBODY)
+    if (place === undefined) return undefined
+    const unwatch = stalled.watch(reader)
+    return () => {
+      unwatch()
+      place.release()
+    }
+  }
 }
 
 async function takePlace(
@@ -53,8 +68,12 @@ function takenBytes({ response, record }: Exchange): number | undefined {
   return waits ? record.sentBytes : undefined
 }
 
+export function tookNothing(): Error {
+  return new Error('the client took nothing for a while, and others waited for its place')
+}
+
 function cut({ response, record }: Exchange): void {
-  record.error = new Error('the client took nothing for a while, and others waited for its place')
+  record.error = tookNothing()
   record.cut = true
   response.destroy()
 }

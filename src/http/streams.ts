@@ -1,8 +1,9 @@
 // Places for blob bodies that are being sent, bounded for the whole process, and the waiting room before them. Who waits holds nothing
-// but its connection. One of these per process: other threads ask the one that has it, hence promises throughout.
+// but its connection. One of these per process: other threads take free places by themselves, and ask the one that has it for others.
 import { RegistryError } from '../oci/errors.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createFairQueue } from './streams-queue.ts'
+import { createStreamsRoom, type StreamsRoom } from './streams-room.ts'
 
 /** Requests that wait for a place; each is a connection and little else. Beyond: 503 at once. */
 export const STREAMS_WAITING_MAX = 2_000
@@ -29,6 +30,18 @@ export interface Streams {
    * body is over. @throws RegistryError UNAVAILABLE with `retryAfterSeconds`; the signal's reason, when it aborts first
    */
   take(client: string, signal: AbortSignal): Promise<StreamPlace>
+  /** A place, if there is one to be had without asking anybody and waiting. As for `take`. */
+  takeNow(client: string): StreamPlace | undefined
+}
+
+/** Those of the process. */
+export interface AllStreams extends Streams {
+  /** Another thread has given a place back, or is no more. */
+  freed(): void
+  /** What a thread holds of places that it took by itself, by client: for as long as others wait, so that shares are fair. */
+  othersHold(thread: unknown, held: ReadonlyMap<string, number>): void
+  /** Tells `counts` how it is now: what other threads take and give back is not told of. */
+  recount(): void
 }
 
 export interface StreamsNotes {
@@ -44,6 +57,8 @@ export interface StreamsNotes {
 export interface StreamsOptions {
   /** Places, at least 1. */
   readonly limit: number
+  /** What counts them. Default: this thread alone. */
+  readonly room?: StreamsRoom
   readonly clock: Clock
   readonly note: StreamsNotes
 }
@@ -54,19 +69,28 @@ interface Waiting {
   readonly refuse: (reason: StreamRefusal) => void
 }
 
-export function createStreams({ limit, clock, note }: StreamsOptions): Streams {
+export function createStreams({
+  limit,
+  room = createStreamsRoom({ limit }),
+  clock,
+  note,
+}: StreamsOptions): AllStreams {
   const queue = createFairQueue<Waiting>()
   const activeOf = new Map<string, number>()
+  const heldBy = new Map<unknown, ReadonlyMap<string, number>>()
   const shareOf = Math.max(CLIENT_STREAMS_MIN, Math.floor(limit * CLIENT_SHARE))
-  let active = 0
   let refusals = 0
   let ticking = false
 
-  const hasShare = (client: string) => (activeOf.get(client) ?? 0) >= shareOf
-  const tell = () => note.counts(active, queue.size)
+  const hasShare = (client: string) => {
+    let has = activeOf.get(client) ?? 0
+    for (const held of heldBy.values()) has += held.get(client) ?? 0
+    return has >= shareOf
+  }
+  const tell = () => note.counts(room.taken, queue.size)
 
+  /** The place is taken. */
   function enter(client: string): StreamPlace {
-    active += 1
     activeOf.set(client, (activeOf.get(client) ?? 0) + 1)
     let released = false
     return {
@@ -79,12 +103,20 @@ export function createStreams({ limit, clock, note }: StreamsOptions): Streams {
   }
 
   function leave(client: string): void {
-    active -= 1
     const others = (activeOf.get(client) ?? 0) - 1
     if (others > 0) activeOf.set(client, others)
     else activeOf.delete(client)
-    if (active < limit) queue.next(hasShare)?.enter()
+    const next = queue.next(hasShare)
+    if (next === undefined) room.give()
+    else next.enter()
+    room.setWaitedFor(queue.size > 0)
     tell()
+  }
+
+  /** Who waits gets what is free. */
+  function admit(): void {
+    while (queue.size > 0 && room.take()) queue.next(hasShare)?.enter()
+    room.setWaitedFor(queue.size > 0)
   }
 
   function refuse(reason: StreamRefusal): RegistryError {
@@ -110,11 +142,14 @@ export function createStreams({ limit, clock, note }: StreamsOptions): Streams {
       }
       const giveUp = () => {
         queue.remove(client, entry)
+        room.setWaitedFor(queue.size > 0)
         tell()
         reject(signal.reason)
       }
       signal.addEventListener('abort', giveUp, { once: true })
       queue.add(client, entry)
+      room.setWaitedFor(true)
+      admit()
       tell()
       if (!ticking) void tick()
     })
@@ -130,23 +165,38 @@ export function createStreams({ limit, clock, note }: StreamsOptions): Streams {
         queue.remove(client, entry)
         entry.refuse('late')
       }
+      admit()
       tell()
       if (queue.size > 0) note.stillWaiting(queue.size)
     }
     ticking = false
   }
 
+  function takeNow(client: string): StreamPlace | undefined {
+    if (queue.size > 0 || !room.take()) return undefined
+    const place = enter(client)
+    tell()
+    return place
+  }
+
   return {
+    takeNow,
     async take(client, signal) {
       signal.throwIfAborted()
-      if (active < limit) {
-        const place = enter(client)
-        tell()
-        return place
-      }
+      const place = takeNow(client)
+      if (place !== undefined) return place
       if (queue.size >= STREAMS_WAITING_MAX) throw refuse('full')
       return wait(client, signal)
     },
+    freed() {
+      admit()
+      tell()
+    },
+    othersHold(thread, held) {
+      if (held.size === 0) heldBy.delete(thread)
+      else heldBy.set(thread, held)
+    },
+    recount: tell,
   }
 }
 

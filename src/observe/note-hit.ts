@@ -1,6 +1,7 @@
 // The "request completed" line and the metrics of an answer that is given many times: what is the same every time is made once. The line
 // is the one that note-request.ts writes, byte for byte.
 import { type Logger, lineWriter } from './log.ts'
+import type { OutcomeLabel } from './metrics-table.ts'
 import type { Metrics } from './metrics.ts'
 import { MESSAGE, methodLabel, type NoteRequest, type RequestSummary } from './note-request.ts'
 import { shorten } from './redact.ts'
@@ -14,7 +15,10 @@ export type HitFacts = Pick<
 /** What differs. */
 export interface Hit
   extends Pick<RequestSummary, 'requestId' | 'durationMs' | 'client' | 'userAgent'> {
-  readonly outcome: 'completed' | 'aborted'
+  readonly outcome: OutcomeLabel
+  /** Of an answer that did not end as usual, if it is not all of it. */
+  readonly sentBytes?: number | undefined
+  readonly error?: Error | undefined
 }
 
 /** Called once for each request. */
@@ -49,7 +53,8 @@ export function createNoteHits({
     return hit => {
       const { requestId, durationMs, client, userAgent } = hit
       if (hit.outcome !== 'completed') {
-        noteRequest({ ...facts, ...hit, path: undefined, error: undefined })
+        const { error, sentBytes: partBytes = sentBytes } = hit
+        noteRequest({ ...facts, ...hit, sentBytes: partBytes, path: undefined, error })
         return
       }
       series.add({ durationMs, sentBytes })

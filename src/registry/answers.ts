@@ -205,10 +205,9 @@ export interface Registry {
   ): Promise<BlobHead>
   /** Resolves when size and source are known, long before the bytes are. */
   pullBlob(repository: Repository, digest: Digest): Promise<BlobAnswer>
-  /**
-   * The whole blob at once, for whoever wants to keep it in memory. Undefined when it is not here for this repository, not right, or
-   * larger than `maxBytes`: `pullBlob` is for those. Asks nobody.
-   */
+  /** As `pullBlob`, where it is still open for somebody who asked a moment ago; undefined otherwise. Asks and tells nobody. */
+  findKept(repository: Repository, digest: Digest): BlobAnswer | undefined
+  /** The whole blob at once, to be kept in memory. Undefined when it is not here for this repository, not right, or too large. Asks nobody. */
   readWholeBlob(
     repository: Repository,
     digest: Digest,

@@ -6,7 +6,7 @@ import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
-import type { BlobAnswer, BlobFile } from './answers.ts'
+import type { BlobAnswer, BlobFile, Repeatable } from './answers.ts'
 import type { Epochs } from './epochs.ts'
 import { type Clock, NOT_NEEDED } from './ports/clock.ts'
 
@@ -19,6 +19,13 @@ export const KEPT_OPEN_MS = 5_000
 export const KEPT_OPEN_LEAST_BYTES = MANIFEST_LIMIT_BYTES + 1
 /** Of each thread, beside what its readers have open. */
 export const KEPT_OPEN_MOST = 64
+
+/** The next one is answered alike, by a view of its own where it is kept still. */
+const WHILE_KEPT: Repeatable = {
+  sinceMs: 0,
+  untilMs: Number.POSITIVE_INFINITY,
+  graceUntilMs: Number.POSITIVE_INFINITY,
+}
 
 export interface KeptOpenDeps {
   readonly clock: Pick<Clock, 'sleep'>
@@ -125,7 +132,7 @@ class Kept implements Asked {
       isClosed = true
       await this.#leave()
     }
-    return { ...blob, file: file && this.#noting(file), close }
+    return { ...blob, repeatable: WHILE_KEPT, file: file && this.#noting(file), close }
   }
 
   /** It is kept no longer. */

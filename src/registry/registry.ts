@@ -138,6 +138,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     pullManifest: (repository, request) => pullManifest(manifestDeps, repository, request),
     headBlob: (repository, digest, options) => headBlob(blobDeps, repository, digest, options),
     pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobDeps, repository, digest),
+    findKept: (repository, digest) => keptOpen.find(keptOpen.ask(repository, digest)),
     readWholeBlob: (repository, digest, options) =>
       readWholeBlob(blobDeps, repository, { digest, ...options }),
     noteUse: digest => catalog.noteUse(digest, clock.nowMs()),

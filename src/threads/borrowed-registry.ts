@@ -76,6 +76,7 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
       }
       return keptOpen.share(asked, openBlob(await peer().ask('pullBlob', { repository, digest })))
     },
+    findKept: (repository, digest) => keptOpen.find(keptOpen.ask(repository, digest)),
     appendUpload: (repository, id, chunk) =>
       withBody(peer(), chunk, crossing =>
         peer().ask('appendUpload', { repository, id, chunk: crossing }),

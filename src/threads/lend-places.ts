@@ -1,5 +1,5 @@
-// The places among the bodies that are sent, as one HTTP thread has them: counted in the coordinating thread for all, and free again
-// when that thread says so or is gone.
+// The places among the bodies that are sent, as one HTTP thread has them of the waiting room: free again when that thread says so or is
+// gone.
 import type { Duties } from './peer.ts'
 import type { PlacesSide } from './sides.ts'
 
@@ -7,13 +7,15 @@ interface Place {
   release(): void
 }
 
-/** As `Streams` of the data port. */
+/** As `AllStreams` of the data port. */
 interface Places {
   take(client: string, signal: AbortSignal): Promise<Place>
+  freed(): void
+  othersHold(thread: unknown, held: ReadonlyMap<string, number>): void
 }
 
 export interface LentPlaces extends Duties<PlacesSide> {
-  /** To be called once the thread is no more. */
+  /** To be called once the thread is no more, and what it counted is forgotten. */
   end(): void
 }
 
@@ -34,11 +36,15 @@ export function lendPlaces(places: Places): LentPlaces {
         taken.get(place)?.release()
         taken.delete(place)
       },
+      placeFreed: () => places.freed(),
+      placesHeld: held => places.othersHold(taken, held),
     },
     end() {
       isOver = true
       for (const one of taken.values()) one.release()
       taken.clear()
+      places.othersHold(taken, new Map())
+      places.freed()
     },
   }
 }

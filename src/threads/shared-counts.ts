@@ -2,7 +2,7 @@
 // a place of its own for each number, and what counts is the sum. What a dead thread had counted is taken back with its place.
 
 /** Numbers of whole requests and bytes that are bounded far below two thousand millions. */
-const COUNTED = ['requests', 'manifestBytes'] as const
+const COUNTED = ['requests', 'manifestBytes', 'streams', 'streamsWaiting'] as const
 type Counted = (typeof COUNTED)[number]
 
 export interface SharedCount {
@@ -29,7 +29,12 @@ export function sharedCounts(
       return sum
     },
   })
-  return { requests: count(0), manifestBytes: count(1) }
+  return {
+    requests: count(0),
+    manifestBytes: count(1),
+    streams: count(2),
+    streamsWaiting: count(3),
+  }
 }
 
 /** What `thread` had counted: it is no more. */

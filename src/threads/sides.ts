@@ -129,6 +129,10 @@ export interface PlacesSide {
   readonly notes: {
     /** Also of one whose taking was taken back: it may have been there already. */
     readonly leavePlace: number
+    /** One that the thread took by itself is free, and somebody waits. */
+    readonly placeFreed: undefined
+    /** Those that it took by itself, by client; told about once a second while anybody waits. */
+    readonly placesHeld: ReadonlyMap<string, number>
   }
 }
 

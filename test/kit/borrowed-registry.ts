@@ -34,7 +34,14 @@ export function overThreads(
   const lent = lendRegistry({ registry: () => registry, peer: () => coordinator, failed })
   const coordinator: Peer<HttpThreadSide, CoordinatorSide> = new Peer(port1 as Port, {
     services: { ...lent.duties.services, takePlace: nothing },
-    notes: { ...lent.duties.notes, leavePlace: () => {}, log: () => {}, counted: () => {} },
+    notes: {
+      ...lent.duties.notes,
+      leavePlace: () => {},
+      placeFreed: () => {},
+      placesHeld: () => {},
+      log: () => {},
+      counted: () => {},
+    },
   })
   const borrowed = borrowRegistry({
     peer: () => server,

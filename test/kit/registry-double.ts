@@ -58,6 +58,8 @@ export interface RegistryDouble extends Registry, Pushes {
   readBlob: ReadBlob
   /** Behind every blob. Default undefined. */
   file: BlobFile | undefined
+  /** Is every blob open from somebody who asked before? Default false. */
+  isKept: boolean
   /** Default: everything under `localhost`, nothing elsewhere. */
   policy: (repository: Repository) => RepositoryPolicy
 }
@@ -149,7 +151,8 @@ export function createRegistryDouble(): RegistryDouble {
     return {
       ...blobHead(digest, bytes),
       file: double.file,
-      read: (range, signal) => double.readBlob(bytes, range, signal),
+      read: ({ first, last }, signal, from = first) =>
+        double.readBlob(bytes, { first: from, last }, signal),
       async close() {
         if (closed) throw new Error('closed twice')
         closed = true
@@ -201,6 +204,7 @@ export function createRegistryDouble(): RegistryDouble {
     before: async () => {},
     readBlob: readFromMemory(),
     file: undefined,
+    isKept: false,
     policy: defaultPolicy,
     addManifest(key, manifest) {
       const digest = digestOf(manifest.bytes)
@@ -234,6 +238,9 @@ export function createRegistryDouble(): RegistryDouble {
     async pullBlob(repository, digest) {
       await enter(`pullBlob ${repositoryKey(repository)}`)
       return openBlob(digest, findBlob(repository, digest))
+    },
+    findKept(repository, digest) {
+      return double.isKept ? openBlob(digest, findBlob(repository, digest)) : undefined
     },
     async readWholeBlob(repository, digest, { maxBytes }) {
       await enter(`readWholeBlob ${repositoryKey(repository)}`)

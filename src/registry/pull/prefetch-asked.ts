@@ -22,7 +22,8 @@ export async function whileReading(
       asked.left()
       await answer.close()
     }
-    return { ...answer, source, close, isShareable: false }
+    const repeatable = source === answer.source ? answer.repeatable : undefined
+    return { ...answer, source, repeatable, close, isShareable: false }
   } catch (error) {
     asked.left()
     throw error

@@ -1,13 +1,19 @@
-// Goal: places that threads take are the coordinator's, and none is lost: not with an answer that crosses a client's leaving, nor with
-// a thread. Method: both ends over a MessageChannel, before the real waiting room.
+// Goal: places that threads take, by themselves or of the waiting room, are counted together, and none is lost: not with an answer that
+// crosses a client's leaving, nor with a thread. Method: both ends over a MessageChannel, before the real waiting room.
 import { setImmediate as turn } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import { createStreams } from '../../../src/http/streams.ts'
+import { createStreamsRoom } from '../../../src/http/streams-room.ts'
 import { lendPlaces } from '../../../src/threads/lend-places.ts'
 import type { Port } from '../../../src/threads/messages.ts'
 import { Peer } from '../../../src/threads/peer.ts'
 import { borrowPlaces } from '../../../src/threads/borrowed-places.ts'
+import {
+  createCountsMemory,
+  forgetCounts,
+  sharedCounts,
+} from '../../../src/threads/shared-counts.ts'
 import type { CoordinatorSide, HttpThreadSide, PlacesSide } from '../../../src/threads/sides.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
@@ -15,8 +21,11 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
   const { port1, port2 } = new MessageChannel()
   t.teardown(() => port1.close())
   const counts = { active: 0, waiting: 0 }
+  const memory = createCountsMemory(2)
+  const roomOf = (thread: number) => createStreamsRoom({ limit, ...sharedCounts(memory, thread) })
   const streams = createStreams({
     limit,
+    room: roomOf(0),
     clock: createManualClock(),
     note: {
       counts: (active, waiting) => Object.assign(counts, { active, waiting }),
@@ -33,9 +42,10 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
   })
   const die = () => {
     coordinator.end()
+    forgetCounts(memory, 1)
     lent.end()
   }
-  return { places: borrowPlaces(() => thread), streams, counts, die }
+  return { places: borrowPlaces(() => thread, roomOf(1)), streams, counts, die }
 }
 
 const never = () => new AbortController().signal
@@ -43,6 +53,60 @@ const never = () => new AbortController().signal
 async function rest(): Promise<void> {
   for (let turns = 0; turns < 20; turns += 1) await turn()
 }
+
+t.test('a free place is taken without asking, and counts for all', async t => {
+  const { places, streams, counts } = createWorld(t, 2)
+  const first = places.takeNow('10.0.0.1')
+  const second = streams.takeNow('10.0.0.2')
+  t.equal(places.takeNow('10.0.0.1'), undefined)
+  t.equal(streams.takeNow('10.0.0.2'), undefined)
+  t.same(counts, { active: 2, waiting: 0 })
+  first?.release()
+  first?.release()
+  streams.recount()
+  t.same(counts, { active: 1, waiting: 0 })
+  const third = places.takeNow('10.0.0.1')
+  t.ok(third)
+  t.equal(places.takeNow('10.0.0.1'), undefined)
+  second?.release()
+  third?.release()
+  await rest()
+  streams.recount()
+  t.same(counts, { active: 0, waiting: 0 })
+})
+
+t.test('who comes while others wait goes behind them, on every thread', async t => {
+  const { places, streams, counts } = createWorld(t, 1)
+  const first = places.takeNow('10.0.0.1')
+  const waits = streams.take('10.0.0.2', never())
+  const behind = places.take('10.0.0.1', never())
+  await rest()
+  t.same(counts, { active: 1, waiting: 2 })
+  first?.release()
+  // The word of it is under way, and the place is not for who asks now.
+  t.equal(places.takeNow('10.0.0.1'), undefined)
+  ;(await waits).release()
+  ;(await behind).release()
+  await rest()
+  t.same(counts, { active: 0, waiting: 0 })
+})
+
+t.test('what a thread took by itself counts among the share of its client', async t => {
+  const { places, streams } = createWorld(t, 64)
+  const many = Array.from({ length: 64 }, () => places.takeNow('10.0.0.1'))
+  const order: string[] = []
+  const wait = async (client: string) => {
+    const place = await streams.take(client, never())
+    order.push(client)
+    place.release()
+  }
+  const both = [wait('10.0.0.1'), wait('10.0.0.2')]
+  places.tellHeld()
+  await rest()
+  for (const each of many.slice(0, 30)) each?.release()
+  await Promise.all(both)
+  t.same(order, ['10.0.0.2', '10.0.0.1'])
+})
 
 t.test('a place is taken over there, and free again when it is given back', async t => {
   const { places, counts } = createWorld(t, 1)
@@ -58,11 +122,16 @@ t.test('a place is taken over there, and free again when it is given back', asyn
 })
 
 t.test('who leaves loses no place, wherever its answer is at that moment', async t => {
-  const { places, counts } = createWorld(t, 2)
-  for (let turns = 0; turns < 12; turns += 1) {
+  const { places, streams, counts } = createWorld(t, 1)
+  for (let turns = 0; turns < 24; turns += 1) {
     const leaving = new AbortController()
+    const own = streams.takeNow('10.0.0.9')
     const taking = places.take('10.0.0.1', leaving.signal)
-    for (let at = 0; at < turns; at += 1) await turn()
+    for (let at = 0; at < turns; at += 1) {
+      if (at === 6) own?.release()
+      await turn()
+    }
+    own?.release()
     leaving.abort(new Error('left'))
     await taking.then(
       place => place.release(),
