@@ -3,8 +3,8 @@
 // say what each function is for; what is checked here is what would corrupt memory or reach a stranger's socket.
 //
 // Who owns what: an environment's table of sendings is touched by its own thread alone. A sending is handed to its worker by an order
-// and back by a report; between the two only the worker touches it, but for what stands under a lock. It is freed by its worker, once
-// it is closed, or with the report of it that is still on its way.
+// and back by a report; between the two only the worker touches it, but for what stands under a lock. It is freed by its owner where it is
+// closed with nothing under way, and else by its worker, once it is closed, or with the report of it that is still on its way.
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include <node_api.h>
@@ -37,10 +37,12 @@ enum {
    */
   TURN_LEAST_BYTES = 1 << 20,
   /**
-   * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs, and on some machines what must stay in the
-   * processor's caches to be sent cheaply. So it is a share of a sum, within bounds: fewer readers need fewer wake-ups with more.
+   * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs. So it is a share of a sum, within bounds: fewer
+   * readers need fewer wake-ups with more. The sum is larger for those that took some mebibytes: they are no stalled ones, not yet.
    */
-  UNSENT_SUM_BYTES = 64 << 20,
+  UNSENT_SUM_BYTES = 16 << 20,
+  UNSENT_MOVING_SUM_BYTES = 96 << 20,
+  MOVING_FROM_BYTES = 4 << 20,
   UNSENT_MOST_BYTES = 4 << 20,
   UNSENT_LEAST_BYTES = 128 << 10,
   /**
@@ -96,6 +98,8 @@ struct sending {
   int64_t left;
   int failure;
   bool watched;
+  /** What the socket was told. */
+  int unsent;
   _Atomic int64_t sent;
   /** Under the worker's lock. */
   sending *next_order;
@@ -144,7 +148,7 @@ static void report(sending *each) {
   pthread_mutex_unlock(&owner->lock);
 }
 
-/** The sending's last step in its worker. */
+/** The sending's last step: in its worker, or in its owner's thread where the worker has nothing of it. */
 static void shut(sending *each) {
   environment *owner = each->owner;
   // The socket lives on under another descriptor, so closing this one would not take it out.
@@ -171,22 +175,27 @@ static void conclude(sending *each, int failure) {
 }
 
 /** For one of the sendings that there are: at least one. */
-static int unsent_bytes(void) {
+static int unsent_bytes(sending *each) {
   int sendings = 0;
   for (int at = 0; at < worker_count; at++) sendings += atomic_load(&workers[at].load);
-  int share = UNSENT_SUM_BYTES / sendings;
+  bool moves = atomic_load(&each->sent) >= MOVING_FROM_BYTES;
+  int share = (moves ? UNSENT_MOVING_SUM_BYTES : UNSENT_SUM_BYTES) / sendings;
   if (share > UNSENT_MOST_BYTES) return UNSENT_MOST_BYTES;
   return share < UNSENT_LEAST_BYTES ? UNSENT_LEAST_BYTES : share;
 }
 
-static int turn_bytes(void) {
-  int unsent = unsent_bytes();
-  return unsent < TURN_LEAST_BYTES ? TURN_LEAST_BYTES : unsent;
+/** Told again where it has become quite another number. */
+static void limit_unsent(sending *each) {
+  int unsent = unsent_bytes(each);
+  if (unsent < each->unsent * 2 && unsent > each->unsent / 2) return;
+  each->unsent = unsent;
+  setsockopt(each->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
 /** One turn. What is left waits until the socket takes more, and for the turns of the others. */
 static void step(sending *each) {
-  int64_t turn = turn_bytes();
+  limit_unsent(each);
+  int64_t turn = each->unsent < TURN_LEAST_BYTES ? TURN_LEAST_BYTES : each->unsent;
   while (each->left > 0 && turn > 0) {
     size_t most = (size_t)(each->left < turn ? each->left : turn);
     ssize_t count = sendfile(each->socket, each->file, &each->position, most);
@@ -396,8 +405,7 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
   }
   each->owner = owner;
   each->worker = least_loaded();
-  int unsent = unsent_bytes();
-  setsockopt(each->socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+  limit_unsent(each);
   each->id = (double)owner->opened++ * SENDINGS_MAX + place;
   owner->table[place] = each;
   pthread_mutex_lock(&owner->lock);
@@ -438,7 +446,9 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   sending *each = find(owner, given[0]);
   if (each == NULL) return NULL;
   owner->table[(uint64_t)given[0] % SENDINGS_MAX] = NULL;
-  order_close(each);
+  // Most are closed when all was sent, and need not wake anybody for it.
+  if (each->busy) order_close(each);
+  else shut(each);
   return NULL;
 }
 
