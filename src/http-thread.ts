@@ -14,6 +14,7 @@ import { createMetrics } from './observe/metrics.ts'
 import { createEpochs } from './registry/epochs.ts'
 import { createPolicies } from './registry/repository-policies.ts'
 import { KeptOpen } from './registry/kept-open.ts'
+import type { Clock } from './registry/ports/clock.ts'
 import { createRoute } from './registry/route.ts'
 import { systemClock } from './system-clock.ts'
 import type { Port } from './threads/messages.ts'
@@ -52,7 +53,7 @@ const COUNTED_EVERY_MS = 5_000
 export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const { thread, threads, settings } = start
   const clock = systemClock
-  const log = createBatches(lines => peer.tell('log', lines))
+  const log = createBatches(lines => peer.tell('log', lines), clock)
   const logger = createLogger({ level: settings.logLevel, destination: log })
   const metrics = createMetrics({
     version: start.version,
@@ -141,8 +142,17 @@ function nothing(): undefined {
   return undefined
 }
 
-/** Lines of one turn of the event loop go together. */
-function createBatches(send: (lines: string) => void): {
+/** Each message wakes the coordinating thread, which waits for twice as long before it writes a line to where it goes. */
+const LOG_EVERY_MS = 50
+/** Or so much of it: a second of small answers is some megabytes. */
+const LOG_MOST_CHARACTERS = 64 * 1024
+const EVERYDAY = '{"level":"info"'
+
+/** Everyday lines go together, now and then; others at once, since this thread may be about to die of what they tell. */
+function createBatches(
+  send: (lines: string) => void,
+  clock: Pick<Clock, 'sleep'>,
+): {
   write(line: string): void
   flush(): void
 } {
@@ -154,8 +164,10 @@ function createBatches(send: (lines: string) => void): {
   }
   return {
     write(line) {
-      if (waiting === '') setImmediate(flush)
+      const isFirst = waiting === ''
       waiting += line
+      if (!line.startsWith(EVERYDAY) || waiting.length > LOG_MOST_CHARACTERS) flush()
+      else if (isFirst) void clock.sleep(LOG_EVERY_MS).then(flush)
     },
     flush,
   }
