@@ -2,8 +2,8 @@
 
 /**
  * A client that reads slowly costs some 64–128 KiB here and, of many, 128–512 KiB in the kernel (native/sender.c, unsent-limit.ts): with so
- * many to the GiB, all of them together stay within a seventh of the memory; what took some and then stops may hold more. Without the addon the kernel's own limit, 4 MiB for each on
- * Linux, is all that bounds them, and they may come to as much as there is.
+ * many to the GiB, all of them together stay within a seventh of the memory; what took some and then stops may hold more. Without the
+ * addon the kernel's own limit, 4 MiB for each on Linux, is all that bounds them, and they may come to as much as there is.
  */
 const STREAMS_PER_GIB = 256
 /** Below it, a site of a few nodes would wait on a machine that has nothing else to do. */
