@@ -92,13 +92,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   const boundLabels = boundUpstreams()
   const requests = new RequestSeriesTable(instruments.get('requestDuration') as BucketHistogram)
-  const moved = new Map<MetricKey, number>()
+  /** Gauges without labels, some of which change with every request: prom-client has them at a scrape. */
+  const plain = new Map<MetricKey, number>()
   const watched: (() => Promise<void>)[] = []
   const gauge = (key: MetricKey) => instruments.get(key) as Gauge
 
   /** What is added up as plain numbers between two scrapes. */
   function carryOver(): void {
-    for (const [key, value] of moved) gauge(key).set(value)
+    for (const [key, value] of plain) gauge(key).set(value)
     for (const { labels, requests: amount, sentBytes } of requests.take()) {
       const { source } = labels
       metrics.count('requests', labels, amount)
@@ -116,10 +117,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
       ;(instruments.get(key) as BucketHistogram).series(boundLabels(labels)).observe(value)
     },
     set(key, labels, value) {
-      gauge(key).set(boundLabels(labels), value)
+      if (Object.keys(labels).length === 0) plain.set(key, value)
+      else gauge(key).set(boundLabels(labels), value)
     },
     move(key, by) {
-      moved.set(key, (moved.get(key) ?? 0) + by)
+      plain.set(key, (plain.get(key) ?? 0) + by)
     },
     requestSeries: labels => requests.find(labels),
     async total(key, labels = {}) {
