@@ -47,9 +47,9 @@ enum {
   UNSENT_LEAST_BYTES = 128 << 10,
   /**
    * From so many sendings on a worker sleeps for a moment after each look: each socket then has room for more, and waking up is most of what
-   * sending costs. With few, that moment would be felt.
+   * sending costs. With few, sockets may hold so much that it is not, and that moment would be felt.
    */
-  GATHER_SENDINGS = 16,
+  GATHER_SENDINGS = 48,
   GATHER_NANOSECONDS = 100 * 1000,
   /** What one look takes; more come with the next. */
   EVENTS_AT_ONCE = 64,
