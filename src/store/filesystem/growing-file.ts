@@ -107,6 +107,7 @@ export class GrowingFile {
         )
         if (length < wanted.length) throw new StoreError('io', `${what} is shorter than it was`)
         step(wanted)
+        this.#buffer.moveOn(length)
         this.#advance(length)
       }
     })

@@ -90,6 +90,11 @@ export class WriteBuffer {
     this.#throwFailure()
   }
 
+  /** What is added next goes so much further on in the file, since what lies between came another way. For when it is flushed. */
+  moveOn(lengthBytes: number): void {
+    this.#position += lengthBytes
+  }
+
   /** Gives the memory back: nothing is added any more. */
   close(): void {
     this.#filling = this.#spare = undefined

@@ -107,9 +107,11 @@ t.test('full buffers end at multiples of their size in the file, wherever it goe
     )
     for (let count = 0; count < 40; count += 1) await buffer.add(Buffer.alloc(61_000))
     await buffer.write(Buffer.alloc(GATHERED.bufferBytes + 5))
+    buffer.moveOn(70_001)
+    end += 70_001
     for (let count = 0; count < 20; count += 1) await buffer.add(Buffer.alloc(61_000))
     await buffer.flush()
-    const whole = 60 * 61_000 + GATHERED.bufferBytes + 5
+    const whole = 60 * 61_000 + GATHERED.bufferBytes + 5 + 70_001
     t.equal(ends.at(-1), position + whole)
     const odd = ends.filter(each => each % GATHERED.bufferBytes !== 0)
     // What was gathered before the large chunk, the large chunk, and the rest.
