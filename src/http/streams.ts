@@ -147,6 +147,8 @@ export function createStreams({
         reject(signal.reason)
       }
       signal.addEventListener('abort', giveUp, { once: true })
+      // What others held when somebody waited the last time may be given back since; they tell anew while this one waits.
+      if (queue.size === 0) heldBy.clear()
       queue.add(client, entry)
       room.setWaitedFor(true)
       admit()

@@ -37,6 +37,8 @@ function room(limit: number) {
       stillWaiting: waiting => seen.stillWaiting.push(waiting),
     },
   })
+  const othersHold = (held: Readonly<Record<string, number>>) =>
+    streams.othersHold('another thread', new Map(Object.entries(held)))
   /** Names in the order in which they got their place. */
   const order: string[] = []
   const held: { readonly client: string; readonly place: StreamPlace }[] = []
@@ -56,6 +58,7 @@ function room(limit: number) {
     order,
     held,
     take,
+    othersHold,
     takeMany: (client: string, count: number) =>
       Promise.all(Array.from({ length: count }, () => take(client))),
     /** The place that was taken first, or the first of `client`, is given back. */
@@ -115,6 +118,20 @@ t.test('streams: a share is 32 places at least, and nobody has one alone', async
   for (let n = 0; n < 40; n += 1) void take('b')
   for (let n = 0; n < 33; n += 1) await release('a')
   t.same([count('a'), count('b')], [8, 32])
+})
+
+t.test('streams: what other threads hold counts while it is waited, and no longer', async t => {
+  const { take, release, order, othersHold } = room(1)
+  await take('x')
+  for (const client of ['a', 'b']) void take(client)
+  othersHold({ a: 32 })
+  await release()
+  t.same(order, ['x', 'b'], 'a has its share elsewhere')
+  await release()
+  t.same(order, ['x', 'b', 'a'])
+  for (const client of ['a', 'c']) void take(client)
+  await release()
+  t.same(order.at(-1), 'a', 'nobody has told since that it still has it')
 })
 
 t.test('streams: who waited twenty seconds is told to come back, and when', async t => {
