@@ -107,7 +107,7 @@ const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {
   const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
-  const connections = createConnections()
+  const connections = createConnections(clock)
   const stalled = createStalledReaders({
     monotonicMs: () => clock.monotonicMs(),
     noteCut: () => metrics.count('streamsCut', {}),
@@ -204,6 +204,8 @@ function createDataServer(transport: Transport, serve: Serve): Server | HttpsSer
     // Most requests have no body, and what reads none needs no stream for it.
     optimizeEmptyRequests: true,
   })
+  // Who has ended its side may wait for its answers all the same; connections.ts sees to how long. Node's types do not tell of it.
+  Object.assign(server, { httpAllowHalfOpen: true })
   server.on('request', serve)
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)

@@ -1,16 +1,19 @@
 // Which requests of a connection are being answered. One at a time: node hands over pipelined requests all at once, and each
 // would hold a chunk in memory until those before it are done.
 import type { Socket } from 'node:net'
-import { PIPELINED_MAX } from './limits.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { ENDED_WAIT_MS, PIPELINED_MAX } from './limits.ts'
 
 /**
  * What is done with a request in turn. `start` is called at most once; `abandon` when the connection ends before its turn; `broken` in
- * its turn, when what follows on the connection is no HTTP: the rest of its body, if that is not here whole.
+ * its turn, when what follows on the connection is no HTTP: the rest of its body, if that is not here whole. `awaited`: while
+ * anything but the client is waited for, how far its answer has come.
  */
 export interface Turn {
   readonly start: () => void
   readonly abandon: () => void
   readonly broken: () => void
+  readonly awaited: () => number | undefined
 }
 
 export interface Connections {
@@ -48,7 +51,7 @@ function abandonAll(lane: Lane): void {
   for (const turn of lane.waiting.splice(0)) turn.abandon()
 }
 
-export function createConnections(): Connections {
+export function createConnections(clock: Pick<Clock, 'sleep'>): Connections {
   const lanes = new WeakMap<Socket, Lane>()
   const open = new Set<Socket>()
   const noneLeft = Promise.withResolvers<void>()
@@ -68,9 +71,25 @@ export function createConnections(): Connections {
     return lane
   }
 
+  /** Answers what it asked for, as far as that needs nothing to be waited for. */
+  async function watchEnded(socket: Socket): Promise<void> {
+    let seen: { readonly turn: Turn; readonly bytes: number | undefined } | undefined
+    for (;;) {
+      const turn = lanes.get(socket)?.inTurn
+      // Node ends the connection with its last answer.
+      if (turn === undefined || socket.destroyed) return
+      const bytes = turn.awaited()
+      if (bytes !== undefined && seen?.turn === turn && seen.bytes === bytes) break
+      seen = { turn, bytes }
+      await clock.sleep(ENDED_WAIT_MS)
+    }
+    socket.destroy()
+  }
+
   return {
     opened(socket) {
       open.add(socket)
+      socket.once('end', () => void watchEnded(socket))
       socket.once('close', () => {
         open.delete(socket)
         lookWhetherNoneIsLeft()

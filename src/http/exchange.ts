@@ -78,6 +78,22 @@ export function hasBody(request: IncomingMessage): boolean {
   return coding !== undefined || (length !== undefined && Number(length) !== 0)
 }
 
+/** While the client is waited for: how much of the body it has taken. */
+export function takenBytes({ response, record }: Exchange): number | undefined {
+  // One answer goes out both ways, by turns; what node has must be taken before the kernel sends on.
+  const byKernel = record.takenBytes?.()
+  if (byKernel !== undefined) return byKernel
+  const waits = response.writableEnded
+    ? !response.writableFinished
+    : response.writableNeedDrain || (response.socket?.writableLength ?? 0) > 0
+  return waits ? record.sentBytes : undefined
+}
+
+/** While anything else is waited for: how much of the body has come. */
+export function awaitedBytes(exchange: Exchange): number | undefined {
+  return takenBytes(exchange) === undefined ? exchange.record.sentBytes : undefined
+}
+
 /** What is left to say when the answer was finished or the connection is gone. */
 export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
   const { request, response, record } = exchange

@@ -17,6 +17,12 @@ export const KEEP_ALIVE_TIMEOUT_MS = 120_000
 /** A client that takes no bytes for so long while some wait for it is cut; CRI gives up a pull without progress after as long. */
 export const STALLED_READER_MS = 5 * 60_000
 
+/**
+ * What a client waits for that has ended its side may stand still for so long: what is here goes out within milliseconds, and nobody can
+ * tell such a client from one that has left, for which nothing is to be held (R52).
+ */
+export const ENDED_WAIT_MS = 1_000
+
 /** A body of which nothing comes for so long is given up with 408 (R193): as long as clients wait for a byte themselves (R150). */
 export const BODY_IDLE_MS = 60_000
 

@@ -12,7 +12,7 @@ import type { Connections, Turn } from './connections.ts'
 import type { Count } from './count.ts'
 import { dispatch } from './dispatch.ts'
 import { failureAnswer } from './error-response.ts'
-import { createExchange, type Exchange, summarize } from './exchange.ts'
+import { awaitedBytes, createExchange, type Exchange, summarize } from './exchange.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
 import type { Hot } from './serve-hot.ts'
 import type { MemoryBudget } from './memory-budget.ts'
@@ -112,6 +112,7 @@ export function createServe(deps: ServeDeps): Serve {
       start: () => start(exchange),
       abandon: () => deps.noteRequest(summarize(exchange, clock.monotonicMs())),
       broken: () => breakBody(exchange),
+      awaited: () => awaitedBytes(exchange),
     })
     if (entered === 'full') {
       metrics.count('requestsRefused', { reason: 'busy' })
@@ -121,7 +122,12 @@ export function createServe(deps: ServeDeps): Serve {
 }
 
 /** The turn of a request that was answered when it came, and of which no body is to come. */
-const WHOLE: Turn = { start: () => {}, abandon: () => {}, broken: () => {} }
+const WHOLE: Turn = {
+  start: () => {},
+  abandon: () => {},
+  broken: () => {},
+  awaited: () => undefined,
+}
 
 async function answerExchange(
   exchange: Exchange,

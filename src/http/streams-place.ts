@@ -1,7 +1,7 @@
 // One request's place among the bodies that are sent: waited for before anything of the blob is opened or asked for, given back when the
 // answer is over, however it ends.
 import { NOT_NEEDED } from '../registry/ports/clock.ts'
-import type { Exchange } from './exchange.ts'
+import { type Exchange, takenBytes } from './exchange.ts'
 import type { Streams } from './streams.ts'
 import type { Reader, StalledReaders } from './streams-stalled.ts'
 
@@ -56,16 +56,6 @@ async function takePlace(
   if (leaving.signal.aborted) release()
   else response.once('close', release)
   return leaving.signal.aborted ? 'gone' : 'taken'
-}
-
-function takenBytes({ response, record }: Exchange): number | undefined {
-  // One answer goes out both ways, by turns; what node has must be taken before the kernel sends on.
-  const byKernel = record.takenBytes?.()
-  if (byKernel !== undefined) return byKernel
-  const waits = response.writableEnded
-    ? !response.writableFinished
-    : response.writableNeedDrain || (response.socket?.writableLength ?? 0) > 0
-  return waits ? record.sentBytes : undefined
 }
 
 export function tookNothing(): Error {

@@ -67,7 +67,7 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
     // Beside the server's own order, which node asks for.
     secureOptions: constants.SSL_OP_PRIORITIZE_CHACHA,
     ALPNProtocols: ['http/1.1'],
-    // As node's plain server has it: what is written by then still goes out to who has ended its side, and nothing after it.
+    // As node's plain server has it: who has ended its side still gets its answers.
     allowHalfOpen: true,
     handshakeTimeout: HANDSHAKE_MAX_MS,
     sessionTimeout: TICKET_LIFETIME_SECONDS,

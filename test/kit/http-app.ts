@@ -1,10 +1,12 @@
 // The data port over a registry double, as tests need it: in process or on a loopback socket, with the log lines it wrote.
 import { randomBytes } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { inject, type InjectOptions, type Response } from 'light-my-request'
 import { type Access, createLocalAccess } from '../../src/access/access.ts'
 import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
 import type { Sendfile } from '../../src/http/sendfile.ts'
+import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
 import { createStreams } from '../../src/http/streams.ts'
 import { noteStreams } from '../../src/http/streams-notes.ts'
 import { createTlsTransport, type TlsDeps } from '../../src/http/tls.ts'
@@ -13,7 +15,7 @@ import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
 import type { Epochs } from '../../src/registry/epochs.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
-import { openConnection, OVER_TLS, SCHEME, testCertificate } from './over-tls.ts'
+import { CONNECTED, openConnection, OVER_TLS, SCHEME, testCertificate } from './over-tls.ts'
 import { createRegistryDouble, type RegistryDouble } from './registry-double.ts'
 import { overThreads } from './borrowed-registry.ts'
 
@@ -33,6 +35,8 @@ export interface TestApp {
   lines(): readonly LogLine[]
   /** Resolves with the "request completed" lines as soon as there are `count`. */
   untilCompleted(count: number): Promise<readonly LogLine[]>
+  /** `go` makes a client leave; resolves when that was heard, and as much time has passed as such a client is waited for. */
+  leave(go: () => void): Promise<void>
   /** Listens on a loopback port; returns `http://127.0.0.1:port`, or the same for another loopback `host`. */
   listen(host?: string): Promise<string>
 }
@@ -87,6 +91,8 @@ export function createTestApp(
   const transport = OVER_TLS ? testTransport({ clock, metrics }) : {}
   const deps = { registry: served, access, logger, metrics, clock, streams, ...transport, ...given }
   const app = injectable(buildApp(deps))
+  const ends = new EventEmitter()
+  app.server.on(CONNECTED, (socket: Socket) => socket.once('end', () => ends.emit('end')))
   t.teardown(async () => {
     app.server.closeAllConnections()
     await app.close()
@@ -107,6 +113,12 @@ export function createTestApp(
         watchers.add(look)
         look()
       }),
+    async leave(go) {
+      const heard = once(ends, 'end')
+      go()
+      await heard
+      await clock.advance(ENDED_WAIT_MS)
+    },
     async listen(host = '127.0.0.1') {
       await app.listen({ host, port: 0 })
       const { port } = app.server.address() as AddressInfo

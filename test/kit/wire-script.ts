@@ -6,6 +6,8 @@ import type { Random } from './seeded.ts'
 export interface WireScript {
   /** Sent at once. */
   readonly requests: readonly string[]
+  /** Ends its side right behind the requests. */
+  readonly halfCloses: boolean
   /** Cuts the connection once so much has come; Infinity: reads to the end. */
   readonly abortAfterBytes: number
   /** Lets this many turns of the event loop pass, with nothing read, each time so many bytes have come. */
@@ -29,6 +31,7 @@ export function makeScript(
   )
   return {
     requests,
+    halfCloses: random.oneIn(4),
     abortAfterBytes: random.oneIn(3) ? random.below(4_000_000) : Number.POSITIVE_INFINITY,
     pause: random.oneIn(3)
       ? { everyBytes: random.between(20_000, 500_000), turns: random.between(1, 20) }
@@ -69,6 +72,7 @@ export async function play(url: string, script: WireScript): Promise<Buffer> {
   let bytes = 0
   let restBytes = 0
   socket.write(script.requests.join(''))
+  if (script.halfCloses) socket.end()
   try {
     for await (const piece of socket) {
       pieces.push(piece as Buffer)
@@ -86,11 +90,12 @@ export async function play(url: string, script: WireScript): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
-/** What differs from one answer to the next whoever gives it: times, ids and boundaries. Lengths stay. */
+/** What differs from one answer to the next whoever gives it: times, ids, boundaries, and whether a fill was over. Lengths stay. */
 export function withoutChance(stream: Buffer): string {
   return stream
     .toString('latin1')
     .replace(/\r\nDate: [^\r]*/g, '\r\nDate: -')
     .replace(/\r\nX-Request-Id: [^\r]*/g, '\r\nX-Request-Id: -')
+    .replace(/\r\nX-Entrepot-Source: [^\r]*/g, '\r\nX-Entrepot-Source: -')
     .replace(/(boundary=|--)[0-9a-f]{48}/g, '$1-')
 }

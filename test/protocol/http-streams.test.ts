@@ -165,7 +165,7 @@ t.test(
 t.test(
   'R52: a client that leaves while the bytes are awaited: the signal tells the reader',
   async t => {
-    const { url, path, registry, untilCompleted } = await withBlob(t)
+    const { url, path, registry, leave, untilCompleted } = await withBlob(t)
     const reading = Promise.withResolvers<AbortSignal>()
     registry.readBlob = async function* (bytes, range, signal) {
       yield bytes.subarray(range.first, range.first + 10)
@@ -177,7 +177,7 @@ t.test(
     await until('\r\n\r\n')
     const signal = await reading.promise
     t.equal(signal.aborted, false)
-    socket.destroy()
+    await leave(() => socket.destroy())
     t.match((await untilCompleted(1))[0], { outcome: 'aborted' })
     await registry.drained()
     t.equal(signal.aborted, true)
@@ -188,7 +188,7 @@ t.test(
 t.test(
   'R52: a client that leaves before the blob is opened: it is closed when it comes',
   async t => {
-    const { url, path, registry, untilCompleted } = await withBlob(t)
+    const { url, path, registry, leave, untilCompleted } = await withBlob(t)
     const asked = Promise.withResolvers<void>()
     const may = Promise.withResolvers<void>()
     registry.before = async () => {
@@ -198,7 +198,7 @@ t.test(
     const { socket } = await openSocket(url)
     socket.write(request(path))
     await asked.promise
-    socket.destroy()
+    await leave(() => socket.destroy())
     const [line] = await untilCompleted(1)
     t.match(line, { outcome: 'aborted', status: 0 })
     may.resolve()

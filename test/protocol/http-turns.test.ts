@@ -41,7 +41,7 @@ t.test('pipelined requests are answered in order, one at a time', async t => {
 })
 
 t.test('pipelined requests whose client leaves are noted, and take no place for ever', async t => {
-  const { listen, registry, untilCompleted, metrics } = createTestApp(t)
+  const { listen, registry, leave, untilCompleted, metrics } = createTestApp(t)
   const asked = Promise.withResolvers<void>()
   registry.before = () => {
     asked.resolve()
@@ -50,7 +50,7 @@ t.test('pipelined requests whose client leaves are noted, and take no place for 
   const { socket } = await openSocket(await listen())
   socket.write('GET /v2/a/b/manifests/x HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(3))
   await asked.promise
-  socket.destroy()
+  await leave(() => socket.destroy())
   const lines = await untilCompleted(3)
   t.ok(lines.every(({ outcome }) => outcome === 'aborted'))
   t.equal(registry.calls.length, 1, 'nothing is begun for a client that has left')

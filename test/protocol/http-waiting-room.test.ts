@@ -126,14 +126,14 @@ t.test('waiting room: R18, R124: who gets no turn is told so, with 503 and a tim
 
 t.test('waiting room: a client that leaves while it waits asks for nothing more', async t => {
   const parts = await withBlobs(t, 1)
-  const { small, registry, untilCompleted } = parts
+  const { small, registry, leave, untilCompleted } = parts
   const { reading, release } = holdNext(parts)
   const first = get(small)
   await reading
   const leaving = new AbortController()
   void get(small, {}, { signal: leaving.signal })
   await untilWaiting(parts, 1)
-  leaving.abort()
+  await leave(() => leaving.abort())
   await untilWaiting(parts, 0)
   t.match((await untilCompleted(1))[0], { outcome: 'aborted', level: 'info', error: undefined })
   release()
