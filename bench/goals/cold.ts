@@ -1,7 +1,7 @@
 // Goals of what is not here yet: P5 many clients on one blob, P6 one client, P7 real clients; and what clients see of faults.
 import { FOUND_OUT_BY_TRYING, STEPS_OF_A_FILL } from './reasons.ts'
 import { SHAPED as ALONE_SHAPED, UNSHAPED } from '../rows/alone.ts'
-import { SHAPED, TWENTY } from '../rows/cold.ts'
+import { CROWDS, SHAPED, TWENTY } from '../rows/cold.ts'
 import { LIMITED_DAEMONS, LIMITED_SKOPEO } from '../rows/pulls.ts'
 import { ownCount, type Target, words } from '../targets.ts'
 
@@ -17,6 +17,16 @@ const pulls = {
 export const COLD_GOALS: readonly Target[] = [
   ownCount(
     { ...cold, measure: 'bytesRatio', what: 'bytes upstream, × the blob:', limit: { atMost: 1 } },
+    2,
+  ),
+  ownCount(
+    {
+      ...cold,
+      lines: CROWDS,
+      measure: 'bytesRatio',
+      what: 'bytes upstream for a crowd, × the blob:',
+      limit: { atMost: 1 },
+    },
     2,
   ),
   ownCount(

@@ -20,6 +20,7 @@ const NETWORK = { totalBytesPerSecond: 50_000_000 }
 
 export const herd = (clients: number) => `${clients}, not limited`
 export const TWENTY = herd(CLIENTS)
+export const CROWDS = [herd(200), herd(1000)]
 export const SHAPED = `${CLIENTS}, 50 MB/s in all`
 export const LIMITED = `${CLIENTS}, 10 MB/s each`
 /** Of the shaped upstream: one client that asks it directly. */

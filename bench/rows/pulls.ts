@@ -10,7 +10,7 @@ import {
 } from '../clients/docker.ts'
 import { SKOPEO, skopeo } from '../clients/skopeo.ts'
 import type { Absence } from '../figures.ts'
-import { limitConnections } from '../link.ts'
+import { limitConnections, type ShapedUpstream, startShapedUpstream } from '../link.ts'
 import {
   collectSamples,
   isLeftOut,
@@ -19,7 +19,7 @@ import {
   type Started,
   startServers,
 } from '../row.ts'
-import { absenceOf, DIRECT, REGISTRIES } from '../servers.ts'
+import { absenceOf, absentEverywhere, DIRECT, REGISTRIES } from '../servers.ts'
 
 const LAYERS = 10
 const LAYER_BYTES = 9_800_000
@@ -35,6 +35,10 @@ export const limited = (client: string) => `${client}, 10 MB/s each`
 export const LIMITED_SKOPEO = limited(SKOPEO)
 export const LIMITED_DAEMONS = [CTR, DOCKERD_GRAPH, DOCKERD_CONTAINERD].map(limited)
 const UNLIMITED_SKOPEO = `${SKOPEO}, not limited`
+/** What all connections have together, at the far end of a network namespace. Neither dockerd takes plain HTTP from beyond loopback. */
+const FAR = { totalBytesPerSecond: 50_000_000, roundTripMs: 40 }
+const FAR_CLIENTS = [skopeo, containerd]
+const far = (client: string) => `${client}, 50 MB/s in all and 40 ms`
 
 export const pulls: Row = {
   id: 'pulls',
@@ -43,7 +47,8 @@ export const pulls: Row = {
   rounds: { short: 2, full: 7 },
   method:
     'A fresh image for every pull, after two through each server that are not counted. Each connection to the upstream has 10 MB/s of its ' +
-    'own, as networks of registries and long fat pipes do. skopeo copies into a directory, one blob after the other. `ctr images pull` ' +
+    'own, as networks of registries and long fat pipes do; or all together have 50 MB/s, behind a network namespace (tc tbf) and 40 ms, ' +
+    'where who takes several blobs at a time fills the line alone. skopeo copies into a directory, one blob after the other. `ctr images pull` ' +
     'takes three at a time, and so do both dockerds; ' +
     'they unpack what they have while they download the rest. Their download is over when the last blob stands verified in containerd’s ' +
     'content store, or with the last "Download complete" of a dockerd that has none; "whole pull" ends when the client says so, with ' +
@@ -79,8 +84,24 @@ export const pulls: Row = {
     } finally {
       await upstream.stop()
     }
-    return { samples, absences }
+    const shaped = await startShapedUpstream().catch(absentEverywhere)
+    if ('why' in shaped)
+      return { samples, absences: [...absences, { ...shaped, line: far('all') }] }
+    const distant = await measureFar({ ...context, upstream: shaped })
+    for (const each of distant.samples) add(each)
+    return { samples, absences: [...absences, ...distant.absences] }
   },
+}
+
+/** Stops the upstream, too. */
+async function measureFar(context: RowContext & { readonly upstream: ShapedUpstream }) {
+  try {
+    await context.upstream.shape(FAR)
+    const cases = FAR_CLIENTS.map(client => ({ client, line: far(client.name) }))
+    return await measure(context, cases)
+  } finally {
+    await context.upstream.stop()
+  }
 }
 
 interface Case {

@@ -18,6 +18,8 @@ const LOOK_AGAIN_MS = 20
 
 /** Nothing but loopback can be reached: whoever falls back to an upstream of their own fails at once instead of hanging. */
 const NO_WAY_OUT = 'http://127.0.0.1:9'
+/** Reserved for measuring (RFC 2544): the benchmark's own network namespaces. */
+const BENCH_NETWORKS = '198.18.0.0/15'
 
 export interface ProcessOptions {
   readonly cwd?: string
@@ -210,7 +212,7 @@ function environment(added: Readonly<Record<string, string>> = {}): Record<strin
   const proxies = {
     HTTP_PROXY: NO_WAY_OUT,
     HTTPS_PROXY: NO_WAY_OUT,
-    NO_PROXY: '127.0.0.1,localhost',
+    NO_PROXY: `127.0.0.1,localhost,${BENCH_NETWORKS}`,
   }
   return { PATH: process.env['PATH'] ?? '', HOME: runDirectory(), LANG: 'C', ...proxies, ...added }
 }
