@@ -41,7 +41,7 @@ enum {
    * readers need fewer wake-ups with more. The sum is larger for those that took some mebibytes: they are no stalled ones, not yet.
    */
   UNSENT_SUM_BYTES = 16 << 20,
-  UNSENT_MOVING_SUM_BYTES = 96 << 20,
+  UNSENT_MOVING_SUM_BYTES = 160 << 20,
   MOVING_FROM_BYTES = 4 << 20,
   UNSENT_MOST_BYTES = 4 << 20,
   UNSENT_LEAST_BYTES = 128 << 10,
