@@ -44,6 +44,11 @@ t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS 
     const ping = await fetch(`${await servedAt(edge)}/v2/`)
     t.equal(ping.status, 200, 'it answers')
     t.ok(existsSync(join(clone, 'data')), 'its data is in ./data')
+    const { sending } = JSON.parse(await edge.line(isServing)) as { readonly sending: string }
+    t.equal(sending, 'sendfile', 'the native sender was built, where there is a compiler')
+    process.kill(edge.pid, 'SIGTERM')
+    await edge.line(text => text.includes('"stopped"'))
+    t.equal(await edge.exited, 0, 'a signal to npm alone ends the server in order')
   })
 
   await t.test('with one', async t => {
@@ -91,8 +96,10 @@ upstreams:
   return file
 }
 
+const isServing = (line: string) => line.includes('"serving"')
+
 async function servedAt(edge: Process): Promise<string> {
-  const line = await edge.line(text => text.includes('"serving"'))
+  const line = await edge.line(isServing)
   const { http } = JSON.parse(line) as { readonly http: string }
   return http.includes('://') ? http : `http://${http}`
 }

@@ -1,9 +1,13 @@
 // Goal: large blobs really go out by sendfile, and by nothing else of this process; without the native sender, and where sendfile cannot
 // or fails, they go out right or not whole. Method: the real process under strace, which also lets calls fail.
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { type Content, patternBlob } from '../kit/content.ts'
 import { BLOBS } from '../kit/edge-over-stub.ts'
-import { startEdge } from '../kit/edge-process.ts'
+import { type EdgeOptions, startEdge } from '../kit/edge-process.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { get } from '../kit/raw-client.ts'
 import { straceProcess } from '../kit/strace-process.ts'
@@ -12,17 +16,19 @@ import { startStubRegistry } from '../kit/stub-registry.ts'
 t.setTimeout(300_000)
 requireSendfile()
 const MiB = 1024 * 1024
+const PROJECT = new URL('../..', import.meta.url).pathname
+const PACKAGE = readFileSync(join(PROJECT, 'package.json'), 'utf8')
 const big = patternBlob('traced', 5 * MiB)
 const small = patternBlob('traced', 100_000)
 
 async function edgeWith(
   t: { teardown(fn: () => unknown): unknown },
-  env: Readonly<Record<string, string>> = {},
+  options: Pick<EdgeOptions, 'env' | 'main'> = {},
 ) {
   const stub = await startStubRegistry()
   t.teardown(() => stub.stop())
   const upstreams = { 'docker.io': { url: stub.url, http: true } }
-  const edge = await startEdge({ upstreams, env })
+  const edge = await startEdge({ upstreams, ...options })
   t.teardown(() => edge.stop())
   const fetch = ({ digest }: Content, headers: Record<string, string> = {}) =>
     get(`${edge.url}${BLOBS}/${digest}`, headers)
@@ -64,10 +70,25 @@ t.test('a small blob does not', async t => {
 })
 
 t.test('ENTREPOT_NATIVE=off sends every byte the plain way, and says so', async t => {
-  const { edge, fetch } = await edgeWith(t, { ENTREPOT_NATIVE: 'off' })
+  const { edge, fetch } = await edgeWith(t, { env: { ENTREPOT_NATIVE: 'off' } })
   t.match(await edge.untilLogged(line => line.msg === 'serving'), {
     sending: 'plain',
     plainBecause: 'switched off',
+  })
+  const trace = await straceProcess(edge.pid, { calls: 'sendfile' })
+  const answer = await fetch(big)
+  t.equal(Buffer.compare(answer.body, big.bytes()), 0)
+  t.same(sendfiles(await trace.stop()), [])
+})
+
+t.test('without the native sender every byte goes the plain way, and it says why', async t => {
+  // Nothing native stands beside this build.
+  const place = join(t.testdir({ 'package.json': PACKAGE }), 'dist')
+  await promisify(execFile)(process.execPath, [join(PROJECT, 'scripts', 'build.mjs'), place])
+  const { edge, fetch } = await edgeWith(t, { main: join(place, 'main.js') })
+  t.match(await edge.untilLogged(line => line.msg === 'serving'), {
+    sending: 'plain',
+    plainBecause: 'not built',
   })
   const trace = await straceProcess(edge.pid, { calls: 'sendfile' })
   const answer = await fetch(big)

@@ -19,6 +19,8 @@ export interface EdgeOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Data and configuration go here instead of a fresh directory, and stay after stop(). */
   readonly directory?: string
+  /** Another build's main.js, which node is given instead of what `npm start` gives it. */
+  readonly main?: string
   /** Where blobs are kept; default `<directory>/data`. */
   readonly dataDirectory?: string
 }
@@ -40,7 +42,8 @@ export type EdgeProcess = Awaited<ReturnType<typeof startEdge>>
 async function startArguments(): Promise<string[]> {
   const text = await readFile(join(PROJECT, 'package.json'), 'utf8')
   const { scripts } = JSON.parse(text) as { scripts: { start: string } }
-  return scripts.start.split(' ').slice(1)
+  const words = scripts.start.split(' ')
+  return words.slice(words.indexOf('node') + 1)
 }
 
 /** Of the repository, from this file. */
@@ -67,7 +70,8 @@ export async function startEdge(options: EdgeOptions = {}) {
     )
     // The test runner puts its preloads into every child through NODE_OPTIONS, whatever `env` says; without them the product is
     // what users run. `env` becomes the process that it starts, so the id stays.
-    const command = ['-u', 'NODE_OPTIONS', process.execPath, ...(await startArguments()), 'serve']
+    const program = options.main === undefined ? await startArguments() : [options.main]
+    const command = ['-u', 'NODE_OPTIONS', process.execPath, ...program, 'serve']
     const child = spawn('env', [...command, '--config', configFile], {
       cwd: PROJECT,
       env: { ...process.env, ...options.env },
