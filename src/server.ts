@@ -4,6 +4,7 @@ import { openSqliteCatalog } from './catalog/sqlite/open.ts'
 import { Closing } from './closing.ts'
 import type { Config } from './config/config.ts'
 import type { ConfigChange } from './config/reload.ts'
+import { makeDataDirectory } from './data-directory.ts'
 import { createLogger, type Logger, standardOutput } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
@@ -68,6 +69,7 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
   const undo = new Closing()
   let inOrder = false
   try {
+    makeDataDirectory(config.storage.rootDirectory)
     // First of all: a thread of its own checks and opens it, while this one loads everything else.
     const opening = openSqliteCatalog({ directory: config.storage.rootDirectory, note, clock })
     // What went wrong is told to the one who awaits it further down.

@@ -68,6 +68,8 @@ export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
   // What a stop closes, and why an address cannot be listened on: parts of the composition root.
   'closing.ts': [],
   'listening.ts': [],
+  // The directory of all that is kept.
+  'data-directory.ts': ['registry/ports/blob-store.ts'],
   // The clock that is no test's.
   'system-clock.ts': [PORTS],
 }
