@@ -67,7 +67,10 @@ async function* lines(events: AsyncIterable<WarmEvent>): AsyncGenerator<string> 
 }
 
 function told(error: unknown): { code: string; status: number; message: string } {
-  if (error instanceof RegistryError) return error
+  if (error instanceof RegistryError) {
+    const { code, status, message, cause } = error
+    return { code, status, message: `${message}${cause instanceof Error ? because(cause) : ''}` }
+  }
   return {
     code: 'UNKNOWN',
     status: 500,
@@ -94,4 +97,9 @@ function required(request: FastifyRequest, name: string): string {
   const value = parameter(request, name)
   if (value !== undefined && value !== '') return value
   throw new RegistryError('NAME_INVALID', `this request needs ?${name}=`)
+}
+
+/** What clients are not told, and the operator needs. */
+function because(cause: Error & { readonly hint?: unknown }): string {
+  return `: ${cause.message}${typeof cause.hint === 'string' ? `; ${cause.hint}` : ''}`
 }

@@ -98,5 +98,8 @@ function describeUploads({ uploads: { sessions, bytes } }: Status): string {
 
 function stateOf(upstream: Status['upstreams'][number]): string {
   if (upstream.offline) return 'offline'
-  return { closed: 'ok', 'half-open': 'trying', open: 'failing' }[upstream.breaker]
+  if (upstream.breaker !== 'closed') return upstream.breaker === 'open' ? 'failing' : 'trying'
+  return { good: 'ok', failed: 'failed once', unknown: 'not asked yet' }[
+    upstream.lastFinding ?? 'unknown'
+  ]
 }

@@ -48,6 +48,8 @@ export interface Breaker {
   /** Until a request would be let through, in any lane; undefined when it is not open. */
   readonly retryInMs: number | undefined
   readonly lastFailure: string | undefined
+  /** What the last request found that found anything. */
+  readonly lastFinding: 'good' | 'failed' | undefined
 }
 
 type BreakerChange = Omit<Extract<EngineEvent, { kind: 'upstream breaker' }>, 'kind' | 'registry'>
@@ -62,6 +64,7 @@ export function createBreaker(
   let openUntilMs = 0
   let inARow = 0
   let lastFailure: string | undefined
+  let lastFinding: Breaker['lastFinding']
   let recent: { readonly atMs: number; readonly failed: boolean }[] = []
   const limited = new Map<Lane, { readonly untilMs: number }>()
 
@@ -112,6 +115,7 @@ export function createBreaker(
       if (probing && state === 'half-open') change('open', 'the probe was given up')
       return
     }
+    lastFinding = finding.kind
     if (finding.kind === 'failed') {
       lastFailure = finding.error.message
       if (finding.error.failure === 'rate-limited') {
@@ -167,6 +171,9 @@ export function createBreaker(
     },
     get lastFailure() {
       return lastFailure
+    },
+    get lastFinding() {
+      return lastFinding
     },
   }
 }

@@ -125,12 +125,14 @@ function healthOf(
   const breakers = endpoints.map(endpoint => endpoint.breaker)
   const states = breakers.map(breaker => breaker.state)
   const breaker = (['closed', 'half-open'] as const).find(state => states.includes(state)) ?? 'open'
+  const findings = breakers.map(({ lastFinding }) => lastFinding)
   const waits = breakers.map(({ retryInMs }) => retryInMs ?? 0)
   return {
     registry,
     breaker,
     retryAtMs: breaker === 'open' ? nowMs + Math.min(...waits) : undefined,
     lastFailure: breakers.at(-1)?.lastFailure,
+    lastFinding: (['good', 'failed'] as const).find(each => findings.includes(each)),
     rateLimitRemaining: remaining,
   }
 }

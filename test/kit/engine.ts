@@ -134,6 +134,7 @@ function upstreamOf(given: Partial<Upstream>): Upstream {
       breaker: 'closed',
       retryAtMs: undefined,
       lastFailure: undefined,
+      lastFinding: undefined,
       rateLimitRemaining: undefined,
     }),
     ...given,

@@ -170,6 +170,8 @@ export interface UpstreamHealth {
   readonly breaker: 'closed' | 'half-open' | 'open'
   readonly retryAtMs: number | undefined
   readonly lastFailure: string | undefined
+  /** How the last request went; undefined while nobody has asked it since the start. */
+  readonly lastFinding: 'good' | 'failed' | undefined
   /** From the upstream's rate-limit headers, when it sends them. */
   readonly rateLimitRemaining: number | undefined
 }

@@ -203,6 +203,23 @@ t.test('status counts what was fetched and saved, and shows the upstreams', asyn
   t.match(stdout, /^uploads +none open$/m)
 })
 
+t.test(
+  'status tells an upstream that nobody has asked from one that answered or failed',
+  async t => {
+    const { stub, edge, run } = await start(t)
+    const state = async () => /^docker\.io +(.+?) {2,}/m.exec((await run('status')).stdout)?.[1]
+    t.equal(await state(), 'not asked yet')
+    await run('pull', 'docker.io/library/app:v1')
+    t.equal(await state(), 'ok')
+    stub.fault({ kind: 'manifest' }, { status: 500 })
+    t.match(await edge.settle(run('pull', 'docker.io/library/app:v2')), {
+      exitCode: 1,
+      stderr: /docker\.io cannot be reached and .* is not cached here: .*500/,
+    })
+    t.equal(await state(), 'failed once')
+  },
+)
+
 t.test('status says how blobs are sent, and why not by the kernel', async t => {
   const tls = { certificate: 'test.crt', key: 'test.key' }
   const cases = [

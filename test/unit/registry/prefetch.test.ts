@@ -84,6 +84,7 @@ function createScene({ images, others = [], atOnce = true, health = {}, ...optio
       breaker: 'closed',
       retryAtMs: undefined,
       lastFailure: undefined,
+      lastFinding: undefined,
       rateLimitRemaining: undefined,
       ...health,
     }),

@@ -24,6 +24,19 @@ function setUp() {
   return { clock, changes, breaker, times }
 }
 
+t.test('what the last request found is told, and what found nothing is none', async t => {
+  const { breaker, times } = setUp()
+  t.equal(breaker.lastFinding, undefined)
+  times(1, { kind: 'none' })
+  t.equal(breaker.lastFinding, undefined)
+  times(1, DOWN)
+  t.equal(breaker.lastFinding, 'failed')
+  times(1, { kind: 'none' })
+  t.equal(breaker.lastFinding, 'failed')
+  times(1, GOOD)
+  t.equal(breaker.lastFinding, 'good')
+})
+
 t.test('R93: five failures in a row open it, four do not', async t => {
   const { breaker, times, changes } = setUp()
   times(4, DOWN)
