@@ -1,5 +1,6 @@
 // The table of commands: what each is called, what it does in a line, and where it lives. A command's code is loaded when it
 // is asked for, so that `schema` does not load a web server.
+import { closest } from '../config/suggest.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { type Failure, writeFailure } from './output.ts'
 import { VERSION } from './version.ts'
@@ -50,7 +51,7 @@ export async function runCommand(
   try {
     return { exitCode: await runNamed(argv, context) }
   } catch (error) {
-    const { exitCode, message } = failureOf(error)
+    const { exitCode, message } = failureOf(error, argv[0] ?? '')
     if (argv.includes('--json')) writeFailure(context, { exitCode, message })
     else context.stderr.write(`${message}\n`)
     return { exitCode }
@@ -78,19 +79,23 @@ async function runNamed(argv: readonly string[], context: CliContext): Promise<E
 /** @throws CliError when there is no such command */
 function load(name: string): Promise<CommandModule> {
   if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name as keyof typeof COMMANDS].load()
+  const near = closest(name, Object.keys(COMMANDS))
+  const hint = near === undefined ? '' : ` (did you mean ${near}?)`
   throw new CliError(
     EXIT_CODES.usage,
-    `entrepot has no command "${name}"; "entrepot --help" lists them`,
+    `entrepot has no command "${name}"${hint}; "entrepot --help" lists them`,
   )
 }
 
 /** @throws `error` itself when it is nobody's fault but ours */
-function failureOf(error: unknown): Failure {
+function failureOf(error: unknown, command: string): Failure {
   if (error instanceof CliError) return error
-  // util.parseArgs says in its message which option is wrong.
+  // util.parseArgs says in its message which option is wrong, and goes on about what no command here takes.
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (!code.startsWith('ERR_PARSE_ARGS')) throw error
-  return { exitCode: EXIT_CODES.usage, message: (error as Error).message }
+  const [what = ''] = (error as Error).message.split(/\.\s/, 1)
+  const message = `${what}; "entrepot ${command} --help" tells what it takes`
+  return { exitCode: EXIT_CODES.usage, message }
 }
 
 function overview(): string {

@@ -1,6 +1,6 @@
 // The configuration as every command finds it: --config, else ENTREPOT_CONFIG, else /etc/entrepot/config.yaml when it is there,
 // else none at all.
-import { readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
@@ -51,12 +51,12 @@ export function invalidConfiguration(
 }
 
 function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new CliError(EXIT_CODES.configuration, `the configuration cannot be read: ${reason}`)
-  }
+  const read = readLocalFile(path)
+  if (read.kind === 'file') return read.text
+  throw new CliError(
+    EXIT_CODES.configuration,
+    `the configuration ${path} cannot be read: ${read.reason}`,
+  )
 }
 
 function exists(path: string): boolean {

@@ -13,7 +13,8 @@ Pushes that were acknowledged here and wait to be delivered to their upstream (p
 
   ls     lists them in order. "waiting" is tried by itself; "parked" waits for you: mend what
          its reason says and retry it, or drop it
-  retry  tries an entry now, or with --all every entry; a parked one is not parked any more
+  retry  makes an entry due now, or with --all every entry; a parked one is not parked any more. It is
+         tried once what stands before it is done and its upstream may be asked
   drop   gives an entry up for good: it is never delivered. What was pushed stays here by digest,
          but the upstream has the word on its tags again: a tag that it does not have is gone at
          the next pull, and one that points elsewhere there points there
@@ -65,7 +66,8 @@ async function retry(args: readonly string[], context: CliContext): Promise<Exit
   if (json) writeJson(context, done)
   else {
     const what = done.retried === 1 ? '1 entry is' : `${done.retried} entries are`
-    context.stdout.write(`${what} tried now; "entrepot queue ls" shows what came of it\n`)
+    const when = 'once what stands before it is done and its upstream may be asked'
+    context.stdout.write(`${what} due now, ${when}; "entrepot queue ls" shows what came of it\n`)
   }
   return EXIT_CODES.ok
 }

@@ -1,4 +1,5 @@
 // `schema`: the configuration's JSON Schema, for editors.
+import { parseArgs } from 'node:util'
 import { renderJsonSchema } from '../config/json-schema.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { writeJson } from './output.ts'
@@ -12,7 +13,8 @@ Examples
   # first line of the configuration: yaml-language-server: $schema=./entrepot.schema.json
 `
 
-export async function run(_args: readonly string[], context: CliContext): Promise<ExitCode> {
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  parseArgs({ args: [...args] })
   writeJson(context, renderJsonSchema())
   return EXIT_CODES.ok
 }

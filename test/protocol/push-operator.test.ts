@@ -85,7 +85,7 @@ t.test(
     t.match(text, /^entrepot_pushes_total\{what="manifest",mode="queue"\} 1$/m)
 
     stub.clearFaults()
-    t.match(await run('queue', 'retry', '--all'), { exitCode: 0, stdout: /^1 entry is tried now/ })
+    t.match(await run('queue', 'retry', '--all'), { exitCode: 0, stdout: /^1 entry is due now/ })
     t.match(await settleLong(edge, 'push delivered'), { level: 'info' })
     t.equal(stub.manifest('team/app', 'v1')?.digest, one.manifest.digest)
     t.match((await run('queue', 'ls')).stdout, /the queue is empty/)

@@ -103,6 +103,17 @@ t.test(
   },
 )
 
+t.test('a usage error says what was meant, or where to look', async t => {
+  const cases: [argv: readonly string[], stderr: RegExp][] = [
+    [['statsu'], /^entrepot has no command "statsu" \(did you mean status\?\); /],
+    [['frobnicate'], /^entrepot has no command "frobnicate"; "entrepot --help" lists them$/m],
+    [['ls', '--bogus'], /^Unknown option '--bogus'; "entrepot ls --help" tells what it takes$/m],
+    [['schema', 'x'], /^Unexpected argument 'x'; "entrepot schema --help" tells/],
+  ]
+  for (const [argv, stderr] of cases)
+    t.match(await runCli(argv), { exitCode: 2, stderr }, argv.join(' '))
+})
+
 t.test(
   'check says every fault at once with its place and a suggestion, and ends with 78',
   async t => {
@@ -126,7 +137,7 @@ t.test('check accepts a valid file, and says which file cannot be read', async t
   t.match(await runCli(['check', '--config', path]), { exitCode: 0, stdout: /is valid/ })
   t.match(await runCli(['check', '--config', `${path}.gone`]), {
     exitCode: 78,
-    stderr: /cannot be read/,
+    stderr: /^the configuration .*\.gone cannot be read: there is no such file$/m,
   })
 })
 

@@ -66,9 +66,9 @@ t.test('queue retry tries one entry or all of them', async t => {
   const { id } = await push('a', ['v1'])
   await push('b', ['v1'])
   await change(id, { state: 'parked' })
-  t.match(await run('retry', `${id}`), { exitCode: 0, stdout: /^1 entry is tried now/ })
+  t.match(await run('retry', `${id}`), { exitCode: 0, stdout: /^1 entry is due now/ })
   t.match((await operator.queue()).entries, [{ state: 'waiting' }, { state: 'waiting' }])
-  t.match(await run('retry', '--all'), { exitCode: 0, stdout: /^2 entries are tried now/ })
+  t.match(await run('retry', '--all'), { exitCode: 0, stdout: /^2 entries are due now/ })
   t.same(JSON.parse((await run('retry', '--all', '--json')).stdout), { retried: 2 })
 })
 
