@@ -30,7 +30,7 @@ const SUITES = {
   },
   // The data port's own tests once more, over TLS.
   tls: {
-    files: file => /^test\/protocol\/(http|pull|push)-/.test(file),
+    files: file => /^test\/protocol\/(hot|http|pull|push)-/.test(file),
     timeoutSeconds: 300,
     atOnce: 3,
     env: { OVER_TLS: '1' },

@@ -1,6 +1,8 @@
 // A client that keeps its connection, as clients that ask for the same things all the time do, and sees the answer's head as it was sent.
 import { once } from 'node:events'
-import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent, type AgentOptions, type IncomingMessage, request } from 'node:http'
+import { Agent as TlsAgent, request as requestOverTls } from 'node:https'
+import { testCertificate } from './over-tls.ts'
 
 export interface KeptAnswer {
   readonly status: number
@@ -19,10 +21,12 @@ export interface KeptClient {
 }
 
 export function createKeptClient(url: string, connections = 1): KeptClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: connections })
+  const isTls = url.startsWith('https:')
+  const agent = createAgent(isTls, { keepAlive: true, maxSockets: connections })
+  const send = isTls ? requestOverTls : request
   return {
     async ask(path, { method = 'GET', headers = {} } = {}) {
-      const outgoing = request(new URL(path, url), { method, headers, agent })
+      const outgoing = send(new URL(path, url), { method, headers, agent })
       const [answer] = (await once(outgoing.end(), 'response')) as [IncomingMessage]
       const pieces: Buffer[] = []
       for await (const piece of answer) pieces.push(piece as Buffer)
@@ -31,6 +35,16 @@ export function createKeptClient(url: string, connections = 1): KeptClient {
     },
     close: () => agent.destroy(),
   }
+}
+
+/** Tests call servers by addresses that no certificate is for; that the right authority signed is checked all the same. */
+function createAgent(isTls: boolean, options: AgentOptions): Agent {
+  if (!isTls) return new Agent(options)
+  return new TlsAgent({
+    ...options,
+    ca: testCertificate().ca,
+    checkServerIdentity: () => undefined,
+  })
 }
 
 /** The value of one header, by its name in lower case. */

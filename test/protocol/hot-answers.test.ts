@@ -2,6 +2,7 @@
 // the log or the metrics. Method: two data ports over registries with the same content, one without a memory, are asked the same random
 // things over kept connections; the seed is printed.
 import t from 'tap'
+import type { Access, Principal } from '../../src/access/access.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { createTestApp, type TestApp } from '../kit/http-app.ts'
 import { createKeptClient, headerOf, type KeptAnswer } from '../kit/kept-client.ts'
@@ -269,3 +270,62 @@ t.test(
     t.equal(registry.pulled.length, 2)
   },
 )
+
+t.test('memory keeps what was asked for last, within its bytes', async t => {
+  const { listen, registry } = createTestApp(t, {
+    epochs: createEpochs(),
+    options: { memoryBytes: 100_000 },
+  })
+  registry.repeatable = ALWAYS
+  const paths = Array.from({ length: 5 }, (_, at) => {
+    const digest = registry.addBlob('docker.io/a/b', Buffer.alloc(30_000, `blob ${at}`))
+    return `/v2/a/b/blobs/${digest}`
+  })
+  const { ask, close } = createKeptClient(await listen())
+  t.teardown(close)
+  for (const path of paths) for (let count = 0; count < 3; count += 1) await ask(path)
+  const callsOf = async (path: string) => {
+    const before = registry.calls.length
+    t.equal((await ask(path)).body.length, 30_000)
+    return registry.calls.length - before
+  }
+  const calls = []
+  for (const path of paths.toReversed()) calls.push(await callsOf(path))
+  t.same(calls, [0, 0, 0, 1, 1], 'three of the five fit')
+})
+
+t.test('without memory nothing is remembered', async t => {
+  const { listen, registry } = createTestApp(t, {
+    epochs: createEpochs(),
+    options: { memoryBytes: 0 },
+  })
+  registry.repeatable = ALWAYS
+  const digest = registry.addBlob('docker.io/a/b', Buffer.from('small'))
+  const { ask, close } = createKeptClient(await listen())
+  t.teardown(close)
+  for (let count = 0; count < 5; count += 1) await ask(`/v2/a/b/blobs/${digest}`)
+  t.equal(registry.calls.length, 5)
+})
+
+t.test('what one may read is not given from memory to who may not', async t => {
+  const isForwarded = (principal: Principal) => principal.forwardedBy !== undefined
+  const access: Access = {
+    decide: ({ principal }) =>
+      isForwarded(principal)
+        ? { kind: 'denied', reason: 'not through others' }
+        : { kind: 'allowed', anonymously: false },
+    classOf: principal => (isForwarded(principal) ? 'forwarded' : 'direct'),
+  }
+  const { listen, registry } = createTestApp(t, { epochs: createEpochs(), access })
+  registry.repeatable = ALWAYS
+  const digest = registry.addBlob('docker.io/a/b', Buffer.from('secret'))
+  const path = `/v2/a/b/blobs/${digest}`
+  const { ask, close } = createKeptClient(await listen())
+  t.teardown(close)
+  for (let count = 0; count < 4; count += 1) t.equal((await ask(path)).status, 200)
+  const calls = registry.calls.length
+  for (let count = 0; count < 3; count += 1)
+    t.equal((await ask(path, { headers: { via: '1.1 proxy' } })).status, 403)
+  t.equal(String((await ask(path)).body), 'secret')
+  t.equal(registry.calls.length, calls, 'it was in memory all the while')
+})
