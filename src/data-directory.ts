@@ -1,5 +1,5 @@
 // storage.rootdirectory: made where it is not there, and told of by that key where it cannot be.
-import { closeSync, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { StoreError } from './registry/ports/blob-store.ts'
 
@@ -19,10 +19,7 @@ const WHY: Readonly<Record<string, string>> = {
 export function makeDataDirectory(path: string): void {
   try {
     // One by one: asked to make them all, node tries for ever where a parent takes none, as /proc does.
-    for (const directory of missing(resolve(path))) {
-      mkdirSync(directory, MODE)
-      sync(dirname(directory))
-    }
+    for (const directory of missing(resolve(path))) make(directory)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     const why = `${WHY[code] ?? 'the system refuses'} (${code})`
@@ -39,16 +36,40 @@ export function makeDataDirectory(path: string): void {
 
 /** Those that are not there, the outermost first. */
 function missing(path: string): readonly string[] {
-  const isThere = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-  return isThere ? [] : [...missing(dirname(path)), path]
+  return isDirectory(path) ? [] : [...missing(dirname(path)), path]
 }
 
-/** So that its name outlasts a power cut, as what is kept in it does. */
+function make(directory: string): void {
+  try {
+    mkdirSync(directory, MODE)
+  } catch (error) {
+    // Another process made it meanwhile: which of them may have it is the lock's to say.
+    if (isDirectory(directory)) return
+    throw error
+  }
+  sync(dirname(directory))
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+/** So that the names in it outlast a power cut, as what is kept below them does. Not where they may be made and not read. */
 function sync(directory: string): void {
+  if (!isReadable(directory)) return
   const descriptor = openSync(directory, 'r')
   try {
     fsyncSync(descriptor)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+function isReadable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.R_OK)
+    return true
+  } catch {
+    return false
   }
 }

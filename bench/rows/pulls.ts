@@ -84,23 +84,31 @@ export const pulls: Row = {
     } finally {
       await upstream.stop()
     }
-    const shaped = await startShapedUpstream().catch(absentEverywhere)
+    const shaped = await startFarUpstream().catch(absentEverywhere)
     if ('why' in shaped)
       return { samples, absences: [...absences, { ...shaped, line: far('all') }] }
-    const distant = await measureFar({ ...context, upstream: shaped })
-    for (const each of distant.samples) add(each)
-    return { samples, absences: [...absences, ...distant.absences] }
+    try {
+      const cases = FAR_CLIENTS.map(client => ({ client, line: far(client.name) }))
+      const distant = await measure({ ...context, upstream: shaped }, cases)
+      for (const each of distant.samples) add(each)
+      // A server that cannot be had is told of already.
+      absences.push(...distant.absences.filter(({ line }) => line !== undefined))
+    } finally {
+      await shaped.stop()
+    }
+    return { samples, absences }
   },
 }
 
-/** Stops the upstream, too. */
-async function measureFar(context: RowContext & { readonly upstream: ShapedUpstream }) {
+/** @throws Error where networks cannot be made or shaped */
+async function startFarUpstream(): Promise<ShapedUpstream> {
+  const upstream = await startShapedUpstream()
   try {
-    await context.upstream.shape(FAR)
-    const cases = FAR_CLIENTS.map(client => ({ client, line: far(client.name) }))
-    return await measure(context, cases)
-  } finally {
-    await context.upstream.stop()
+    await upstream.shape(FAR)
+    return upstream
+  } catch (error) {
+    await upstream.stop()
+    throw error
   }
 }
 

@@ -1,10 +1,10 @@
 // The configuration as every command finds it: --config, else ENTREPOT_CONFIG, else /etc/entrepot/config.yaml when it is there,
 // else none at all.
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
-import { isLocalDirectory, readLocalFile } from '../config/local-file.ts'
+import { isLocalDirectory, readLocalFile, whyUnreadable } from '../config/local-file.ts'
 import { systemClock } from '../system-clock.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 
@@ -51,12 +51,15 @@ export function invalidConfiguration(
 }
 
 function readText(path: string): string {
-  const read = readLocalFile(path)
-  if (read.kind === 'file') return read.text
-  throw new CliError(
-    EXIT_CODES.configuration,
-    `the configuration ${path} cannot be read: ${read.reason}`,
-  )
+  try {
+    // Not by readLocalFile: this one may come through a pipe.
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new CliError(
+      EXIT_CODES.configuration,
+      `the configuration ${path} cannot be read: ${whyUnreadable(error)}`,
+    )
+  }
 }
 
 function exists(path: string): boolean {

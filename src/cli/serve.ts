@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
+import type { Clock } from '../registry/ports/clock.ts'
 import type { RunningServer } from '../server.ts'
 import { systemClock } from '../system-clock.ts'
 import { loadConfiguration, requireConfiguration } from './configuration.ts'
@@ -25,7 +26,7 @@ Examples
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
   // Before anything that takes time: a signal that nobody listens for ends the process.
-  const signals = listenForSignals(context)
+  const signals = listenForSignals(context, systemClock)
   const config = requireConfiguration(context, values.config)
   const server = await start(config, context)
   const { http, admin, socket, sending, logger } = server
@@ -42,18 +43,24 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 interface Signals {
-  /** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. */
+  /** Resolves at the first SIGTERM or SIGINT; one that comes later than SAME_SIGNAL_MS after it ends the process at once. */
   readonly stop: Promise<void>
   /** Calls `act` at every SIGHUP from now on, and now when one came earlier. */
   onReload(act: () => void): void
 }
 
-function listenForSignals(context: CliContext): Signals {
+/** What a terminal or a supervisor sends to all processes of a group npm passes on to its child as well. */
+export const SAME_SIGNAL_MS = 1_000
+
+export function listenForSignals(
+  context: Pick<CliContext, 'onSignal' | 'exit'>,
+  { monotonicMs }: Pick<Clock, 'monotonicMs'>,
+): Signals {
   const stop = Promise.withResolvers<void>()
-  let asked = false
+  let askedAtMs: number | undefined
   const end = () => {
-    if (asked) context.exit(EXIT_CODES.failed)
-    asked = true
+    askedAtMs ??= monotonicMs()
+    if (monotonicMs() - askedAtMs >= SAME_SIGNAL_MS) context.exit(EXIT_CODES.failed)
     stop.resolve()
   }
   context.onSignal('SIGTERM', end)

@@ -99,7 +99,7 @@ function describeUploads({ uploads: { sessions, bytes } }: Status): string {
 function stateOf(upstream: Status['upstreams'][number]): string {
   if (upstream.offline) return 'offline'
   if (upstream.breaker !== 'closed') return upstream.breaker === 'open' ? 'failing' : 'trying'
-  return { good: 'ok', failed: 'failed once', unknown: 'not asked yet' }[
+  return { good: 'ok', failed: 'failed last', unknown: 'not asked yet' }[
     upstream.lastFinding ?? 'unknown'
   ]
 }

@@ -8,6 +8,7 @@ const LARGEST_FILE_BYTES = 4 * 2 ** 20
 /** What the operator is told, in place of the system's own words. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory',
   EACCES: 'this user may not read it',
   EPERM: 'this user may not read it',
   ENOTDIR: 'a part of the path is no directory',
@@ -23,7 +24,7 @@ export function readLocalFile(path: string): FileRead {
     if (stat.size > LARGEST_FILE_BYTES) return { kind: 'failed', reason: 'it is far too large' }
     return { kind: 'file', text: readFileSync(path, 'utf8'), mode: stat.mode }
   } catch (error) {
-    return { kind: 'failed', reason: reasonOf(error) }
+    return { kind: 'failed', reason: whyUnreadable(error) }
   }
 }
 
@@ -36,7 +37,8 @@ export function isLocalDirectory(path: string): boolean {
   }
 }
 
-function reasonOf(error: unknown): string {
+/** In words where they are known, else the system's code. */
+export function whyUnreadable(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
   return REASONS[code] ?? code
 }

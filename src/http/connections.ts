@@ -47,6 +47,10 @@ interface Lane {
   readonly waiting: Turn[]
 }
 
+function turnOfTheLoop(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
 function abandonAll(lane: Lane): void {
   for (const turn of lane.waiting.splice(0)) turn.abandon()
 }
@@ -71,17 +75,20 @@ export function createConnections(clock: Pick<Clock, 'sleep'>): Connections {
     return lane
   }
 
-  /** Answers what it asked for, as far as that needs nothing to be waited for. */
+  /** Gives up what it waits for, once that has stood still for ENDED_WAIT_MS. */
   async function watchEnded(socket: Socket): Promise<void> {
     let seen: { readonly turn: Turn; readonly bytes: number | undefined } | undefined
     for (;;) {
-      const turn = lanes.get(socket)?.inTurn
-      // Node ends the connection with its last answer.
-      if (turn === undefined || socket.destroyed) return
+      const lane = lanes.get(socket)
+      const turn = lane?.inTurn
+      // Node, or the end of what was no HTTP, ends the connection with its last answer.
+      if (turn === undefined || lane?.ending === true || socket.destroyed) return
       const bytes = turn.awaited()
       if (bytes !== undefined && seen?.turn === turn && seen.bytes === bytes) break
       seen = { turn, bytes }
       await clock.sleep(ENDED_WAIT_MS)
+      // Timers are heard before what came meanwhile, which a thread that was held up has yet to take.
+      await turnOfTheLoop()
     }
     socket.destroy()
   }

@@ -49,6 +49,12 @@ t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS 
     process.kill(edge.pid, 'SIGTERM')
     await edge.line(text => text.includes('"stopped"'))
     t.equal(await edge.exited, 0, 'a signal to npm alone ends the server in order')
+    const again = startProcess('env', [...BARE, 'npm', 'start'], { ...options, env })
+    t.teardown(() => again.stop())
+    await again.line(isServing)
+    process.kill(-again.pid, 'SIGINT')
+    await again.line(text => text.includes('"stopped"'))
+    t.equal(await again.exited, 0, 'so does one to all processes, as a terminal sends it')
   })
 
   await t.test('with one', async t => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { CliContext } from '../../../src/cli/context.ts'
-import { run } from '../../../src/cli/serve.ts'
+import { listenForSignals, run, SAME_SIGNAL_MS } from '../../../src/cli/serve.ts'
 
 type Signal = Parameters<CliContext['onSignal']>[0]
 
@@ -71,4 +71,24 @@ t.test('SIGHUPs that come while the server starts make it reload once, afterward
   signal('SIGTERM')
   t.equal(await ended, 0)
   t.equal(loads.count, 2)
+})
+
+t.test('a signal that comes twice is one; who asks again later does not want to wait', async t => {
+  const acts = new Map<Signal, () => void>()
+  const exits: number[] = []
+  let nowMs = 5
+  const exit = (code: number): never => {
+    exits.push(code)
+    return undefined as never
+  }
+  const onSignal = (name: Signal, act: () => void) => void acts.set(name, act)
+  const { stop } = listenForSignals({ onSignal, exit }, { monotonicMs: () => nowMs })
+  acts.get('SIGINT')?.()
+  await stop
+  nowMs += SAME_SIGNAL_MS - 1
+  acts.get('SIGINT')?.()
+  t.same(exits, [])
+  nowMs += 1
+  acts.get('SIGTERM')?.()
+  t.same(exits, [1])
 })

@@ -216,7 +216,7 @@ t.test(
       exitCode: 1,
       stderr: /docker\.io cannot be reached and .* is not cached here: .*500/,
     })
-    t.equal(await state(), 'failed once')
+    t.equal(await state(), 'failed last')
   },
 )
 
