@@ -4,5 +4,6 @@ import { buildIfNeeded } from './build.mjs'
 await buildIfNeeded()
 const [first] = process.argv.slice(2)
 const ofAll = ['--help', '-h', '--version', '-v']
-if (first === undefined || (first.startsWith('-') && !ofAll.includes(first))) process.argv.splice(2, 0, 'serve')
+if (first === undefined || (first.startsWith('-') && !ofAll.includes(first)))
+  process.argv.splice(2, 0, 'serve')
 await import('../dist/main.js')
