@@ -1,6 +1,7 @@
 // Which requests of a connection are being answered. One at a time: node hands over pipelined requests all at once, and each
 // would hold a chunk in memory until those before it are done.
 import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../registry/ports/clock.ts'
 import { ENDED_WAIT_MS, PIPELINED_MAX } from './limits.ts'
 
@@ -47,10 +48,6 @@ interface Lane {
   readonly waiting: Turn[]
 }
 
-function turnOfTheLoop(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
-}
-
 function abandonAll(lane: Lane): void {
   for (const turn of lane.waiting.splice(0)) turn.abandon()
 }
@@ -88,7 +85,7 @@ export function createConnections(clock: Pick<Clock, 'sleep'>): Connections {
       seen = { turn, bytes }
       await clock.sleep(ENDED_WAIT_MS)
       // Timers are heard before what came meanwhile, which a thread that was held up has yet to take.
-      await turnOfTheLoop()
+      await nextTurn()
     }
     socket.destroy()
   }

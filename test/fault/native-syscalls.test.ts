@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import t from 'tap'
+import t, { type Test as Tap } from 'tap'
 import { type Content, patternBlob } from '../kit/content.ts'
 import { BLOBS } from '../kit/edge-over-stub.ts'
 import { type EdgeOptions, startEdge } from '../kit/edge-process.ts'
@@ -69,31 +69,30 @@ t.test('a small blob does not', async t => {
   t.same(sendfiles(await trace.stop()), [])
 })
 
-t.test('ENTREPOT_NATIVE=off sends every byte the plain way, and says so', async t => {
-  const { edge, fetch } = await edgeWith(t, { env: { ENTREPOT_NATIVE: 'off' } })
-  t.match(await edge.untilLogged(line => line.msg === 'serving'), {
-    sending: 'plain',
-    plainBecause: 'switched off',
-  })
+/** It says so, and every byte is right. */
+async function sendsPlainly(
+  t: Tap,
+  options: Pick<EdgeOptions, 'env' | 'main'>,
+  plainBecause: string,
+): Promise<void> {
+  const { edge, fetch } = await edgeWith(t, options)
+  const serving = await edge.untilLogged(line => line.msg === 'serving')
+  t.match(serving, { sending: 'plain', plainBecause })
   const trace = await straceProcess(edge.pid, { calls: 'sendfile' })
   const answer = await fetch(big)
   t.equal(Buffer.compare(answer.body, big.bytes()), 0)
   t.same(sendfiles(await trace.stop()), [])
-})
+}
+
+t.test('ENTREPOT_NATIVE=off sends every byte the plain way, and says so', t =>
+  sendsPlainly(t, { env: { ENTREPOT_NATIVE: 'off' } }, 'switched off'),
+)
 
 t.test('without the native sender every byte goes the plain way, and it says why', async t => {
   // Nothing native stands beside this build.
   const place = join(t.testdir({ 'package.json': PACKAGE }), 'dist')
   await promisify(execFile)(process.execPath, [join(PROJECT, 'scripts', 'build.mjs'), place])
-  const { edge, fetch } = await edgeWith(t, { main: join(place, 'main.js') })
-  t.match(await edge.untilLogged(line => line.msg === 'serving'), {
-    sending: 'plain',
-    plainBecause: 'not built',
-  })
-  const trace = await straceProcess(edge.pid, { calls: 'sendfile' })
-  const answer = await fetch(big)
-  t.equal(Buffer.compare(answer.body, big.bytes()), 0)
-  t.same(sendfiles(await trace.stop()), [])
+  await sendsPlainly(t, { main: join(place, 'main.js') }, 'not built')
 })
 
 t.test('a file system that knows no sendfile costs nothing but speed', async t => {
