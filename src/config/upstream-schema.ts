@@ -126,7 +126,7 @@ const CONNECTION_KEYS = {
   }),
   prefetch: value(BOOLEAN, {
     description:
-      'With an image’s manifest its blobs are fetched before the client asks for them, as long as nobody else needs the places (`fills`), the disk has room to spare, and the upstream is well. What nobody comes for within seconds is stopped.',
+      'With an image’s manifest its blobs are fetched before the client asks for them, as long as nobody else needs the places (`fills`), the disk has room to spare, and the upstream is well. What nobody comes for within seconds is stopped. A manifest that a client was only told of, by HEAD, is fetched too, at most fifty for one client and one more each minute.',
     default: 'true',
     reload: true,
   }),

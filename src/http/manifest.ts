@@ -22,10 +22,14 @@ export async function answerManifest(
   const { accept, 'if-none-match': ifNoneMatch } = exchange.request.headers
   const { reference } = endpoint
 
-  const request = { reference, accept: accept === undefined ? [] : [accept] }
+  const request = {
+    reference,
+    accept: accept === undefined ? [] : [accept],
+    ...clientOf(context),
+  }
   const manifest = headOnly
     ? await registry.headManifest(routed.repository, { ...request, mayPush: mayPush(context) })
-    : await registry.pullManifest(routed.repository, { ...request, ...clientOf(context) })
+    : await registry.pullManifest(routed.repository, request)
   exchange.record.source = manifest.source
 
   const headers = {
@@ -50,7 +54,8 @@ export async function answerManifest(
 
 function clientOf(context: NamedContext): { readonly client?: string } {
   const { address } = context.principal
-  return address === undefined || !isPulling(context) ? {} : { client: address }
+  const isTold = context.headOnly || isPulling(context)
+  return address === undefined || !isTold ? {} : { client: address }
 }
 
 /** Whoever names a manifest that it has looks whether there is another one, and has its blobs. */

@@ -292,8 +292,8 @@ export interface ManifestRequest {
   /** Of HEAD, as for `headBlob`. Default false. */
   readonly mayPush?: boolean
   /**
-   * Of GET: who asks, as far as it tells clients apart. What they will most likely ask for next is fetched ahead. Not given: nothing is,
-   * as for who has the manifest already.
+   * Who asks, as far as it tells clients apart. Of GET: what they will most likely ask for next is fetched ahead; of HEAD: the manifest,
+   * should it not be here. Not given: nothing is, as for who has the manifest already.
    */
   readonly client?: string
 }

@@ -138,6 +138,7 @@ const ENGINE: readonly Row[] = [
   [96, 'P1', 'bytes are shared between repositories, rights are not'],
   [97, 'P1', 'nothing that is needed is ever collected'],
   [98, 'P2', 'indexes of lazy pulls pass like other content'],
+  [291, 'P1', 'what a HEAD told of is here for the next client'],
 ]
 
 const PUSHES: readonly Row[] = [

@@ -34,10 +34,23 @@ export async function headManifest(
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
   const head = await find(deps, repository, request)
+  noteHeaded(deps, repository, { request, head })
   // What is not pushed because it is said to be here has to be here.
   return isPushing({ ...deps, mayPush: request.mayPush }, repository)
     ? { ...head, repeatable: undefined }
     : head
+}
+
+/** Of what is here for sure nothing is to be fetched; of what an upstream that failed has said before, nothing can be. */
+function noteHeaded(
+  { namespaces, prefetch }: ManifestDeps,
+  repository: Repository,
+  { request: { client }, head }: { request: ManifestRequest; head: ManifestAnswer },
+): void {
+  const { digest, source, repeatable } = head
+  if (client === undefined || repeatable !== undefined || source === 'stale') return
+  const namespace = namespaces.find(repository.registry)
+  if (namespace !== undefined) prefetch.headed({ repository, namespace, client, digest })
 }
 
 function find(

@@ -6,14 +6,25 @@ import type { Namespace } from '../namespaces.ts'
 
 /** An upstream that counts and allows fewer than so many requests: those are for what clients ask for. */
 const REQUESTS_LEFT_MIN = 10
+/** And for what nobody may ever ask for, half of what Docker Hub gives to whoever has no account. */
+const REQUESTS_LEFT_MIN_HEADED = 50
 /** Clients and repositories that are remembered for having been fetched for in vain. */
 const VAIN_MAX = 10_000
 
 /** May anything be fetched from this upstream that nobody has asked for? */
-export function mayPrefetch({ prefetch, policy, upstream }: Namespace): boolean {
+export function mayPrefetch(namespace: Namespace): boolean {
+  return hasToSpare(namespace, REQUESTS_LEFT_MIN)
+}
+
+/** And what a client was only told of? */
+export function mayFetchHeaded(namespace: Namespace): boolean {
+  return hasToSpare(namespace, REQUESTS_LEFT_MIN_HEADED)
+}
+
+function hasToSpare({ prefetch, policy, upstream }: Namespace, requests: number): boolean {
   if (!prefetch || policy.offline) return false
   const { breaker, rateLimitRemaining: left } = upstream.health()
-  return breaker === 'closed' && (left === undefined || left >= REQUESTS_LEFT_MIN)
+  return breaker === 'closed' && (left === undefined || left >= requests)
 }
 
 /**

@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { Fills } from '../fill/fills.ts'
+import { type Headed, HeadedManifests } from './headed-manifests.ts'
 import type { ManifestContents } from './manifest-content.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -66,6 +67,7 @@ export class Prefetch {
   readonly #choices = new PlatformChoices()
   readonly #vain = new VainReaders()
   readonly #whole: LRUCache<string, true>
+  readonly #headed: HeadedManifests
   readonly #stop = new AbortController()
 
   constructor(deps: PrefetchDeps) {
@@ -88,6 +90,18 @@ export class Prefetch {
       perf: { now: () => clock.monotonicMs() + 1 },
       ttlResolution: 0,
     })
+    this.#headed = new HeadedManifests({
+      ...deps,
+      expected: ({ repository, client }, index) => {
+        this.#choices.indexServed(repository, index)
+        return this.#choices.expected(repository, client, index)
+      },
+    })
+  }
+
+  /** A client was told of this manifest, and may ask for nothing more. Returns at once and never throws. */
+  headed(headed: Headed): void {
+    this.#headed.add(headed)
   }
 
   /** Returns at once and never throws; what is to be fetched is looked for later. */
@@ -147,6 +161,7 @@ export class Prefetch {
 
   /** Begins nothing any more. What was begun are fills like others, and end with them. */
   stop(): void {
+    this.#headed.stop()
     this.#fills.stop()
     this.#stop.abort(new Error('this edge is stopping'))
   }

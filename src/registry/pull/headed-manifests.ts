@@ -1,0 +1,115 @@
+// What a HEAD told a client of and this edge does not have. A client that holds the image already, under another registry's name even,
+// asks no more than that; the next one, while the upstream is away, would find nothing under that name. So the manifest is fetched when
+// nobody waits for it, and with an index the child that this client runs (R291). Blobs are not: whoever has no use for the manifest has
+// none for them.
+import { LRUCache } from 'lru-cache'
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository } from '../../oci/reference.ts'
+import type { ManifestContents } from './manifest-content.ts'
+import type { Namespace } from '../namespaces.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { imageKey } from './prefetch-image.ts'
+import { mayFetchHeaded } from './prefetch-rules.ts'
+
+/** Manifests of one client in a row: as many images as a machine runs. A scanner that asks for ten thousand tags costs no more. */
+const CLIENT_MANIFESTS_MAX = 50
+/** And one more each time this has passed. */
+const CLIENT_AGAIN_MS = 60_000
+/** Clients whose manifests are counted; who is forgotten begins anew. */
+const CLIENTS_MAX = 10_000
+/** Nobody waits for them. */
+const AT_ONCE = 2
+/** More are left: the next HEAD tells of them again. */
+const WAITING_MAX = 256
+
+export interface Headed {
+  readonly repository: Repository
+  readonly namespace: Namespace
+  readonly digest: Digest
+  /** Tells clients apart. */
+  readonly client: string
+}
+
+export interface HeadedManifestsDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly contents: ManifestContents
+  /** The child of this index that the client will most likely run; undefined when nothing tells. */
+  readonly expected: (headed: Headed, index: ManifestFact) => Edge | undefined
+}
+
+export class HeadedManifests {
+  readonly #deps: HeadedManifestsDeps
+  /** In the order of their coming. */
+  readonly #waiting = new Map<string, Headed>()
+  readonly #running = new Set<string>()
+  readonly #counts = new LRUCache<string, { left: number; sinceMs: number }>({ max: CLIENTS_MAX })
+  #isStopped = false
+
+  constructor(deps: HeadedManifestsDeps) {
+    this.#deps = deps
+  }
+
+  /** Returns at once and never throws. No effect for what is on its way, and where nothing may be fetched that nobody waits for. */
+  add(headed: Headed): void {
+    const key = imageKey(headed.repository, headed.digest)
+    if (this.#waiting.has(key) || this.#running.has(key)) return
+    if (this.#waiting.size >= WAITING_MAX || !this.#may(headed)) return
+    this.#waiting.set(key, headed)
+    if (this.#running.size < AT_ONCE) void this.#run()
+  }
+
+  /** Begins nothing any more. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  async #run(): Promise<void> {
+    for (const [key, headed] of this.#waiting) {
+      this.#waiting.delete(key)
+      this.#running.add(key)
+      try {
+        await this.#bring(headed)
+      } catch {
+        // Whoever asks for it is told.
+      } finally {
+        this.#running.delete(key)
+      }
+    }
+  }
+
+  async #bring(headed: Headed): Promise<void> {
+    const manifest = await this.#manifest(headed)
+    if (manifest === undefined) return
+    const child = this.#deps.expected(headed, manifest)?.child
+    if (child !== undefined) await this.#manifest({ ...headed, digest: child })
+  }
+
+  /** What is here, or comes now. Undefined when it may not. @throws UpstreamError, StoreError */
+  async #manifest(headed: Headed): Promise<ManifestFact | undefined> {
+    const { catalog, store, contents } = this.#deps
+    const { repository, namespace, digest } = headed
+    const fact = await catalog.findManifest(repository, digest)
+    if (fact !== undefined && (await store.find(digest)) !== undefined) return fact
+    if (!this.#may(headed) || !this.#count(headed)) return undefined
+    return (await contents.get(repository, digest, { namespace })).content.fact
+  }
+
+  #may({ namespace }: Headed): boolean {
+    return !this.#isStopped && mayFetchHeaded(namespace)
+  }
+
+  /** May one more be fetched for this client? */
+  #count({ client }: Headed): boolean {
+    const nowMs = this.#deps.clock.monotonicMs()
+    const count = this.#counts.get(client) ?? { left: CLIENT_MANIFESTS_MAX, sinceMs: nowMs }
+    const again = Math.floor((nowMs - count.sinceMs) / CLIENT_AGAIN_MS)
+    const left = Math.min(CLIENT_MANIFESTS_MAX, count.left + again)
+    const sinceMs = left === CLIENT_MANIFESTS_MAX ? nowMs : count.sinceMs + again * CLIENT_AGAIN_MS
+    this.#counts.set(client, { left: Math.max(0, left - 1), sinceMs })
+    return left > 0
+  }
+}
