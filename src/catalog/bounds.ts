@@ -1,6 +1,7 @@
 // Limits that every implementation of the catalog port shares, and the checks that hold them.
 import { StoreError } from '../registry/ports/blob-store.ts'
-import type { DeleteOptions, DeliveryChange, NewDelivery } from '../registry/ports/catalog.ts'
+import type { DeleteOptions } from '../registry/ports/catalog.ts'
+import type { DeliveryChange, NewDelivery } from '../registry/ports/deliveries.ts'
 
 /**
  * Referrers that one answer may hold: an image index of 4 MiB lists no more, and a reader of one list must not keep the

@@ -6,7 +6,7 @@ import {
   type DeliveryChange,
   type NewDelivery,
   type OutboxTotals,
-} from '../registry/ports/catalog.ts'
+} from '../registry/ports/deliveries.ts'
 import { boundedChange, MAX_DELIVERIES_OF_KEY } from './bounds.ts'
 
 export class MemoryOutbox {

@@ -139,7 +139,7 @@ export class MemoryRepositories {
   ): void {
     if (this.#setEdges(digest, edges)) this.#claimed.add(digest)
     for (const each of [digest, ...elsewhere]) this.addMember(state, each)
-    for (const { child, sizeBytes } of this.#listed(digest).filter(edge => edge.distributable)) {
+    for (const { child, sizeBytes } of this.#listed(digest)) {
       const member = state.members.get(child)
       if (member !== undefined && member.sizeBytes === undefined)
         state.members.set(child, { ...member, sizeBytes })
@@ -171,12 +171,9 @@ export class MemoryRepositories {
   #addBelow(state: RepositoryState, digest: Digest): void {
     const queue: Edge[] = [...this.#listed(digest)]
     const seen = new Set<Digest>()
-    for (const { child, sizeBytes, distributable } of queue) {
+    for (const { child, sizeBytes } of queue) {
       const known = state.members.get(child)?.sizeBytes
-      state.members.set(child, {
-        sizeBytes: known ?? (distributable ? sizeBytes : undefined),
-        lists: true,
-      })
+      state.members.set(child, { sizeBytes: known ?? sizeBytes, lists: true })
       if (seen.has(child) || this.#claimed.has(child)) continue
       seen.add(child)
       queue.push(...this.#listed(child))
@@ -184,7 +181,8 @@ export class MemoryRepositories {
   }
 
   #listed(parent: Digest): readonly Edge[] {
-    return (this.edges.get(parent) ?? []).filter(({ kind }) => kind !== 'subject')
+    const edges = this.edges.get(parent) ?? []
+    return edges.filter(({ kind, distributable }) => kind !== 'subject' && distributable)
   }
 }
 

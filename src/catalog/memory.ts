@@ -4,17 +4,12 @@ import type { Digest } from '../oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../oci/reference.ts'
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type {
-  Carrier,
   Catalog,
   CatalogTotals,
   ContentFact,
   DeleteOptions,
-  Delivery,
-  DeliveryChange,
   ListFact,
   ManifestFact,
-  NewDelivery,
-  OutboxTotals,
   Page,
   RecordBlob,
   RecordManifest,
@@ -22,6 +17,13 @@ import type {
   TagCheck,
   TagFact,
 } from '../registry/ports/catalog.ts'
+import type {
+  Carrier,
+  Delivery,
+  DeliveryChange,
+  NewDelivery,
+  OutboxTotals,
+} from '../registry/ports/deliveries.ts'
 import { assertBounded, assertBoundedRests, MAX_REFERRERS } from './bounds.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
 import {

@@ -1,6 +1,7 @@
 // One attempt to carry one entry: what it puts in doubt is durable before it is sent, and what it throws becomes an outcome.
 import { StoreError } from '../registry/ports/blob-store.ts'
-import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Catalog } from '../registry/ports/catalog.ts'
+import type { Delivery } from '../registry/ports/deliveries.ts'
 import type { KeyMemory } from './key-memory.ts'
 import type { Attempt, Carry, Outcome } from './outcome.ts'
 

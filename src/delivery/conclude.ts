@@ -1,6 +1,7 @@
 // Writes down how an attempt ended: the entry goes, waits for its next time, or is parked. An entry of which a request may still
 // arrive neither goes nor is parked before it cannot any more, so that nothing overtakes it (docs/adr/0012-outbox.md).
-import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Catalog } from '../registry/ports/catalog.ts'
+import type { Delivery } from '../registry/ports/deliveries.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import { backOffMs } from './back-off.ts'

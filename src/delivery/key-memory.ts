@@ -1,7 +1,7 @@
 // What one process remembers of the keys of the outbox beside what is durable: requests that may still arrive, what waits for an
 // upstream to answer again, and since when something is refused. Losing it costs time, never order: docs/adr/0012-outbox.md.
 import type { Clock } from '../registry/ports/clock.ts'
-import type { Delivery } from '../registry/ports/catalog.ts'
+import type { Delivery } from '../registry/ports/deliveries.ts'
 
 interface KeyState {
   /** The newest request that may still arrive, and the entry that it is of. Monotonic. */

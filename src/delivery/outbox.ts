@@ -1,7 +1,8 @@
 // The outbox's runner (R116): what is due is carried, in the order of ids within a key and beside each other over keys, within bounds.
 // It knows neither what entries say nor who is on the other side: that is a carrier's. Durable is only what the catalog holds, so a
 // process may end at any point; docs/adr/0012-outbox.md says why nothing is lost or overtaken then.
-import type { Carrier, Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Catalog } from '../registry/ports/catalog.ts'
+import type { Carrier, Delivery } from '../registry/ports/deliveries.ts'
 import { noteStorage } from '../registry/best-effort.ts'
 import { attemptOnce } from './attempt.ts'
 import { LONGEST_WAIT_MS } from './back-off.ts'

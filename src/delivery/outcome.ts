@@ -1,7 +1,7 @@
 // What the outbox and a carrier say to each other: how an attempt to carry one entry is made, and how it may end.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/reference.ts'
-import type { Delivery } from '../registry/ports/catalog.ts'
+import type { Delivery } from '../registry/ports/deliveries.ts'
 
 /** What an entry brought to the upstream, so that its tags need not be kept here any longer. */
 export interface Settled {

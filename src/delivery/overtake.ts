@@ -2,7 +2,8 @@
 // it any more. So whatever the operator tries again later, the tag does not go back (docs/adr/0012-outbox.md).
 import { repositoryKey, type Repository, type Tag } from '../oci/reference.ts'
 import { formatDelivery, parseDelivery } from '../registry/deliveries.ts'
-import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Catalog } from '../registry/ports/catalog.ts'
+import type { Delivery } from '../registry/ports/deliveries.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
 import type { Turns } from '../registry/turns.ts'
 

@@ -2,7 +2,8 @@
 // be learned from there again, should the catalog be lost.
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { parseDelivery } from '../registry/deliveries.ts'
-import type { Catalog, Delivery } from '../registry/ports/catalog.ts'
+import type { Catalog } from '../registry/ports/catalog.ts'
+import type { Delivery } from '../registry/ports/deliveries.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { FactIdentity, FactStore } from '../registry/ports/facts.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'

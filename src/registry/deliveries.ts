@@ -2,7 +2,7 @@
 // needs. Written by a push, read by delivery/.
 import { type Digest, digestFrom } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag, tagFrom } from '../oci/reference.ts'
-import type { NewDelivery } from './ports/catalog.ts'
+import type { NewDelivery } from './ports/deliveries.ts'
 
 export interface ManifestDelivery {
   readonly digest: Digest

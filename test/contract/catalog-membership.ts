@@ -83,6 +83,28 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     t.equal(await catalog.findManifest(alpine, subject.digest), undefined)
   })
 
+  t.test('R250: what a manifest lists as not to be had from here is no member by that', async t => {
+    const catalog = await makeCatalog(t)
+    const foreign = layerEdge('foreign', { distributable: false })
+    const image = manifestNamed('image', [foreign, layerEdge('layer')])
+    const index = manifestNamed('index', [layerEdge('image', { kind: 'manifest' })])
+    const record = { repository: alpine, contentClass: 'cached', atMs: 1 } as const
+    for (const manifest of [index, image]) await catalog.recordManifest({ ...record, manifest })
+    t.equal(await catalog.isMember(alpine, digestNamed('layer')), true)
+    t.equal(await catalog.isMember(alpine, foreign.child), false)
+    const blob = { ...record, digest: foreign.child, sizeBytes: 7 }
+    await catalog.recordBlob(blob)
+    t.equal(await catalog.isMember(alpine, foreign.child), true, 'but where it was delivered')
+    await catalog.recordBlob({ ...blob, repository: secret, digest: digestNamed('listed') })
+    const both = [layerEdge('listed', { distributable: false }), layerEdge('listed')]
+    await catalog.recordManifest({ ...record, manifest: manifestNamed('both', both) })
+    t.equal(
+      await catalog.isMember(alpine, digestNamed('listed')),
+      true,
+      'or is listed as any other',
+    )
+  })
+
   t.test(
     'R96: content that an upstream confirmed is a member, and nothing that it lists',
     async t => {

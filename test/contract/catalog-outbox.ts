@@ -2,7 +2,8 @@
 // Method: only the port is used; times are made up.
 import type { Test } from 'tap'
 import { parseTag } from '../../src/oci/reference.ts'
-import type { Catalog, Delivery, DeliveryChange } from '../../src/registry/ports/catalog.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
+import type { Delivery, DeliveryChange } from '../../src/registry/ports/deliveries.ts'
 import {
   alpine,
   deliveryNamed,

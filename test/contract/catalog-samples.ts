@@ -7,13 +7,8 @@ import {
   type Repository,
   repositoryKey,
 } from '../../src/oci/reference.ts'
-import type {
-  Catalog,
-  Edge,
-  ManifestFact,
-  NewDelivery,
-  RecordPush,
-} from '../../src/registry/ports/catalog.ts'
+import type { Catalog, Edge, ManifestFact, RecordPush } from '../../src/registry/ports/catalog.ts'
+import type { NewDelivery } from '../../src/registry/ports/deliveries.ts'
 
 /** Makes an empty catalog; whatever it needs is removed when `t` ends. */
 export type MakeCatalog = (t: Test) => Promise<Catalog>

@@ -2,7 +2,8 @@
 import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { Outbox, type Lane } from '../../src/delivery/outbox.ts'
 import type { Attempt, Outcome } from '../../src/delivery/outcome.ts'
-import type { Catalog, Delivery } from '../../src/registry/ports/catalog.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
+import type { Delivery } from '../../src/registry/ports/deliveries.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { createManualClock } from './manual-clock.ts'
 

@@ -16,7 +16,7 @@ import {
   retryAllQueued,
   retryQueued,
 } from '../../src/registry/operator/queue.ts'
-import type { DeliveryChange } from '../../src/registry/ports/catalog.ts'
+import type { DeliveryChange } from '../../src/registry/ports/deliveries.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import type { PushMode } from '../../src/registry/repository-policy.ts'
 import { Turns } from '../../src/registry/turns.ts'

@@ -226,6 +226,7 @@ const SECURITY: readonly Row[] = [
   [194, 'P0', 'nothing pushed can stand under an upstream’s name', 'push'],
   [195, 'P0', 'secrets stay out of logs, errors and metrics'],
   [196, 'P1', 'the operator’s surface is another listener'],
+  [250, 'P0', 'naming a digest as a foreign layer is no right to it'],
 ]
 
 const PLATFORM: readonly Row[] = [

@@ -4,18 +4,16 @@ import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import type {
-  Carrier,
   Catalog,
   DeleteOptions,
-  DeliveryChange,
   ListFact,
-  NewDelivery,
   Page,
   RecordBlob,
   RecordManifest,
   RecordPush,
   TagCheck,
 } from '../../registry/ports/catalog.ts'
+import type { Carrier, DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { assertBounded, assertBoundedRests, boundedChange } from '../bounds.ts'
 import { faultOf, storeErrorOf } from './faults.ts'

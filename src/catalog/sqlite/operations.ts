@@ -5,14 +5,13 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type {
   DeleteOptions,
-  DeliveryChange,
   ListFact,
-  NewDelivery,
   RecordBlob,
   RecordManifest,
   RecordPush,
   TagCheck,
 } from '../../registry/ports/catalog.ts'
+import type { DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'
 import { digestBytes } from './encoding.ts'
 import { prepareOutboxWrites } from './outbox-statements.ts'
 import { contentWrites } from './record-content.ts'

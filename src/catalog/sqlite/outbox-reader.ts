@@ -6,7 +6,7 @@ import {
   type Carrier,
   type Delivery,
   type OutboxTotals,
-} from '../../registry/ports/catalog.ts'
+} from '../../registry/ports/deliveries.ts'
 import { MAX_DELIVERIES_OF_KEY } from '../bounds.ts'
 import { deliveryState, STATE_CODES } from './encoding.ts'
 

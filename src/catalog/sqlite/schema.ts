@@ -3,6 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
+import { FOREIGN } from './schema-foreign.ts'
 import { LISTING } from './schema-listing.ts'
 import { PUSHES } from './schema-pushes.ts'
 
@@ -146,6 +147,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1000, sql: TABLES + TRIGGERS },
   { version: 1001, sql: PUSHES },
   { version: 1002, sql: LISTING },
+  { version: 1003, sql: FOREIGN },
 ]
 
 /**

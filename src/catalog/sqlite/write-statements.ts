@@ -36,13 +36,14 @@ WHERE digest = ? AND present = 1
   AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))`
 
 // parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179). Nor
-// does it go on below what only a client has described.
-// What is fetched from elsewhere gets no size by being listed: that the registry has it is not said (R64).
+// is what is to be had from elsewhere (R250): an author may list any digest as that. It does not go on below what only a client has
+// described.
 const INSERT_BELOW = `
 WITH RECURSIVE below (id, size) AS (
-  SELECT child, iif(distributable, size, NULL) FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}
+  SELECT child, size FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject} AND distributable = 1
   UNION
-  SELECT e.child, iif(e.distributable, e.size, NULL) FROM below b JOIN edge e ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject}
+  SELECT e.child, e.size FROM below b JOIN edge e
+    ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject} AND e.distributable = 1
   WHERE (SELECT claimed FROM content WHERE id = b.id) = 0
   LIMIT ${MAX_BELOW}
 )

@@ -2,7 +2,8 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { formatDelivery, parseDelivery } from '../deliveries.ts'
-import type { Catalog, NewDelivery } from '../ports/catalog.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { NewDelivery } from '../ports/deliveries.ts'
 
 export interface Deleted {
   readonly tags: ReadonlySet<Tag>

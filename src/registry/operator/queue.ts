@@ -2,7 +2,8 @@
 import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
-import type { Catalog, Delivery } from '../ports/catalog.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Delivery } from '../ports/deliveries.ts'
 import type { OperatorDeps } from './operator.ts'
 
 /** More rows than a person reads, and as many as one repository can be asked for. */

@@ -1,5 +1,6 @@
 // The state of this edge in one page: what it holds, what it saved, and how its upstreams are.
-import type { CatalogTotals, OutboxTotals } from '../ports/catalog.ts'
+import type { CatalogTotals } from '../ports/catalog.ts'
+import type { OutboxTotals } from '../ports/deliveries.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import type { OperatorDeps, Traffic } from './operator.ts'
 

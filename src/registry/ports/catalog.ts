@@ -4,6 +4,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { ContentClass } from './blob-store.ts'
+import type { Carrier, Delivery, DeliveryChange, NewDelivery, OutboxTotals } from './deliveries.ts'
 
 /** What a child is to its parent manifest. `subject` edges point from a referrer to what it refers to. */
 export type EdgeKind = 'manifest' | 'config' | 'layer' | 'subject'
@@ -16,7 +17,7 @@ export interface Edge {
   readonly mediaType: string
   /** Of a child of an index: `os/architecture[/variant]`, else undefined. */
   readonly platform: string | undefined
-  /** Layers that are fetched from elsewhere (R64): their absence does not make an image incomplete. */
+  /** Layers that are fetched from elsewhere (R64) are not: an image is complete without them, and they become no members by it. */
   readonly distributable: boolean
 }
 
@@ -127,61 +128,12 @@ export interface RecordPush {
   readonly atMs: number
 }
 
-/** Who carries an entry of the outbox away; a closed set, and a label of metrics. */
-export const CARRIERS = ['forward'] as const
-export type Carrier = (typeof CARRIERS)[number]
-
-/** An entry for the outbox: durable with the transaction that it comes in. */
-export interface NewDelivery {
-  /** From `sequence()`: entries of one key are carried in the order of their ids. */
-  readonly id: number
-  readonly carrier: Carrier
-  /** What order is kept in; for `forward` the repository's key. */
-  readonly key: string
-  /** The carrier's own text; see registry/deliveries.ts. At most 64 KiB as UTF-8; what is longer is refused. */
-  readonly payload: string
-  readonly createdAtMs: number
-}
-
-export interface Delivery extends NewDelivery {
-  /** `parked`: nobody tries it until an operator says so; what comes after it goes on. */
-  readonly state: 'waiting' | 'parked'
-  /** Attempts that failed. */
-  readonly attempts: number
-  /** Wall clock: not tried before. */
-  readonly nextAtMs: number
-  /** An attempt was begun and its end was never recorded: it may have reached the other side, or still be on its way there. */
-  readonly inDoubt: boolean
-  /** Why the last attempt failed, for people; nothing secret. Cut after 1,000 characters. */
-  readonly reason: string | undefined
-}
-
 /** What a delete takes with it, in its transaction. */
 export interface DeleteOptions {
   /** Ids of entries of the outbox whose only purpose is deleted; those that are not there are passed over. Default none. */
   readonly dropDeliveries?: readonly number[]
   /** What is left to do of entries of which only a part is deleted; passed over as those. At most 64 KiB each. Default none. */
   readonly changeDeliveries?: readonly Pick<NewDelivery, 'id' | 'payload'>[]
-}
-
-/** What is optional and not given stays as it is. */
-export interface DeliveryChange {
-  readonly state: Delivery['state']
-  readonly attempts: number
-  readonly nextAtMs: number
-  /** For whoever carries entries; nobody else knows. */
-  readonly inDoubt?: boolean
-  readonly reason: string | undefined
-  /** What is left to do of an entry of which a later one has overtaken a part. At most 64 KiB. */
-  readonly payload?: string
-}
-
-export interface OutboxTotals {
-  readonly carrier: Carrier
-  readonly waiting: number
-  readonly parked: number
-  /** Of all that is not parked; undefined when there is none. */
-  readonly oldestAtMs: number | undefined
 }
 
 export interface Catalog {
@@ -193,7 +145,7 @@ export interface Catalog {
   isMember(repository: Repository, digest: Digest): Promise<boolean>
   /**
    * The size that a manifest of this repository gives for `digest`, else the recorded size of member content; undefined
-   * when neither is known here, or all that is known is that it is fetched from elsewhere (R64). MUST NOT look at other repositories' manifests.
+   * when neither is known here. MUST NOT look at other repositories' manifests.
    */
   sizeOf(repository: Repository, digest: Digest): Promise<number | undefined>
   findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined>
@@ -211,9 +163,9 @@ export interface Catalog {
   /**
    * A manifest as an upstream gave it: content, its edges, its membership and that of everything it lists, in one transaction. Idempotent.
    * Membership goes down: what such a manifest lists is a member too, and what that lists in turn, whichever an upstream gave first. Not
-   * so a `subject`: whoever may store a referrer MUST NOT thereby gain what it refers to. What was taken out of a repository below a
-   * manifest comes back only with a manifest that lists it and that no upstream had given or listed there before: recording one again
-   * adds nothing.
+   * so a `subject`: whoever may store a referrer MUST NOT thereby gain what it refers to; nor what is not `distributable` (R250). What was
+   * taken out of a repository below a manifest comes back only with a manifest that lists it and that no upstream had given or listed
+   * there before: recording one again adds nothing.
    */
   recordManifest(record: RecordManifest): Promise<void>
   /**

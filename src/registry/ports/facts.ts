@@ -3,7 +3,7 @@
 // The catalog is right while it lives; this is what it is built from again when it does not, and is compared with it after a start.
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../oci/reference.ts'
-import type { NewDelivery } from './catalog.ts'
+import type { NewDelivery } from './deliveries.ts'
 
 /** What makes a fact the same fact: a later one with the same identity takes its place. */
 export type FactIdentity =

@@ -10,7 +10,8 @@ import {
   type ManifestDelivery,
   parseDelivery,
 } from '../deliveries.ts'
-import type { Catalog, NewDelivery } from '../ports/catalog.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { NewDelivery } from '../ports/deliveries.ts'
 
 /** Some 50 MB of catalog, and hours of work for any upstream. */
 export const OUTBOX_MAX = 100_000

@@ -4,7 +4,8 @@
 import type { Digest } from '../../oci/digest.ts'
 import { parseRepositoryKey, type Tag } from '../../oci/reference.ts'
 import { formatDelivery, parseDelivery } from '../deliveries.ts'
-import type { Catalog, NewDelivery } from '../ports/catalog.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { NewDelivery } from '../ports/deliveries.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
 
 type DeliveryFact = Extract<Fact, { kind: 'delivery' }>

@@ -210,6 +210,47 @@ t.test(
   },
 )
 
+t.test('R250: memberships that version 1002 gave by foreign layers end', async t => {
+  const directory = t.testdir({})
+  const database = new Sqlite(join(directory, 'catalog.db'))
+  for (const { version, sql } of MIGRATIONS.filter(({ version }) => version <= 1002)) {
+    database.exec(sql)
+    database.pragma(`user_version = ${version}`)
+  }
+  database.prepare('INSERT INTO repository (id, key) VALUES (0, ?)').run(repositoryKey(alpine))
+  const names = ['image', 'other', 'foreign', 'layer', 'both', 'confirmed']
+  const content = database.prepare('INSERT INTO content (id, digest) VALUES (?, ?)')
+  names.forEach((each, at) => content.run(at, digestBytes(digestNamed(each))))
+  const edge = database.prepare(
+    `INSERT INTO edge (parent, position, child, kind, size, media_type, distributable)
+     VALUES (?, ?, ?, 2, 9, 'x/layer', ?)`,
+  )
+  for (const row of [
+    [0, 0, 2, 0],
+    [0, 1, 3, 1],
+    [0, 2, 4, 0],
+    [0, 3, 5, 0],
+    [1, 0, 4, 1],
+  ])
+    edge.run(...row)
+  const member = database.prepare('INSERT INTO repository_content VALUES (0, ?, ?, NULL, NULL)')
+  for (const row of [
+    [0, 2],
+    [1, 2],
+    [2, 0],
+    [3, 0],
+    [4, 0],
+    [5, 1],
+  ])
+    member.run(...row)
+  database.close()
+
+  const { catalog } = await openCatalog(t, directory)
+  const found: string[] = []
+  for (const name of names) if (await catalog.isMember(alpine, digestNamed(name))) found.push(name)
+  t.strictSame(found, ['image', 'other', 'layer', 'both', 'confirmed'])
+})
+
 t.test('a catalog that is begun anew is to be rebuilt until that was done', async t => {
   const directory = t.testdir({})
   const first = (await openCatalog(t, directory)).catalog
