@@ -1,7 +1,7 @@
 // From a request to the handler of its endpoint, in the order of error precedence that the protocol page fixes: syntax, route and
 // method, grammar, access, namespace, policy; what follows is the handlers'.
 import type { Access, Action, AccessRequest, Principal } from '../access/access.ts'
-import { type Endpoint, parseTarget } from '../oci/endpoint.ts'
+import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { formatReference, repositoryKey } from '../oci/reference.ts'
 import type { Registry, Routed } from '../registry/answers.ts'
@@ -41,7 +41,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     record.endpoint = 'livez'
     return answerLivez()
   }
-  const target = parseTarget(url)
+  const target = targetOf(url, method)
   const { endpoint } = target
   noteEndpoint(record, endpoint)
   if (!methodsOf(endpoint.kind).includes(method)) return refuseMethod(method, endpoint.kind)
@@ -68,6 +68,20 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   }
   const plan = planOf({ endpoint, request, target })
   return carryOut(context, plan)
+}
+
+/**
+ * What can be no tag is told to who wants to push it. Whoever asks for it asks for a manifest that is not here: so the released
+ * conformance suites want it, and a client that probes takes 404 for an answer and 400 for its own mistake (R284).
+ */
+function targetOf(url: string, method: string): Target {
+  try {
+    return parseTarget(url)
+  } catch (error) {
+    const notTag = error instanceof RegistryError && error.code === 'TAG_INVALID'
+    if (method === 'PUT' || !notTag) throw error
+    throw new RegistryError('MANIFEST_UNKNOWN', error.message, { cause: error })
+  }
 }
 
 async function carryOut(context: Context, { action, handle }: Plan): Promise<Answer> {

@@ -229,6 +229,12 @@ const SECURITY: readonly Row[] = [
   [250, 'P0', 'naming a digest as a foreign layer is no right to it'],
 ]
 
+const SUITES: readonly Row[] = [
+  [284, 'P0', 'what can be no tag is 404 to who asks for a manifest by it, 400 to who pushes'],
+  [285, 'P0', 'a repository that was pushed to stays known when its last manifest is deleted'],
+  [286, 'P1', '_catalog lists names as they are pushed to this edge'],
+]
+
 const PLATFORM: readonly Row[] = [
   [227, 'P0', 'the header limit of the server is raised'],
   [228, 'P0', 'no time limit cuts a long transfer'],
@@ -253,6 +259,7 @@ const ROWS = [
   ERRORS,
   UPSTREAM,
   SECURITY,
+  SUITES,
   PLATFORM,
 ]
 

@@ -122,6 +122,20 @@ t.test('R126: a manifest over the limit keeps the status that its error carries'
   t.equal((await app.inject({ url: URL_OF_TAG })).statusCode, 413)
 })
 
+// issue 17, 37
+t.test('R284: what can be no tag is 404 to who asks for it, and 400 to who pushes it', async t => {
+  const { app, registry } = createTestApp(t)
+  const url = '/v2/a/b/manifests/.INVALID_MANIFEST_NAME'
+  for (const method of ['GET', 'DELETE'] as const) {
+    const answer = await app.inject({ url, method })
+    t.equal(`${answer.statusCode} ${answer.json().errors[0].code}`, '404 MANIFEST_UNKNOWN', method)
+  }
+  t.equal((await app.inject({ url, method: 'HEAD' })).statusCode, 404)
+  const pushed = await app.inject({ url, method: 'PUT' })
+  t.equal(`${pushed.statusCode} ${pushed.json().errors[0].code}`, '400 TAG_INVALID')
+  t.same(registry.calls, [], 'no use case is troubled with it')
+})
+
 t.test(
   'R21, R22, R23, R25, R234: bad names, tags and digests are 4xx in JSON and reach nobody',
   async t => {
