@@ -32,6 +32,8 @@ export interface RepositoryState {
   /** The outbox entry of the last push of a tag. */
   readonly carriedBy: Map<Tag, number | undefined>
   readonly lists: Map<string, ListFact>
+  /** Was a manifest ever pushed to it? */
+  pushed: boolean
 }
 
 type PresentContent = Omit<ContentFact, 'createdAtMs' | 'lastUsedAtMs'> & { readonly atMs: number }
@@ -50,7 +52,13 @@ export class MemoryRepositories {
   open(repository: Repository): RepositoryState {
     const here = this.find(repository)
     if (here !== undefined) return here
-    const made = { members: new Map(), tags: new Map(), carriedBy: new Map(), lists: new Map() }
+    const made = {
+      members: new Map(),
+      tags: new Map(),
+      carriedBy: new Map(),
+      lists: new Map(),
+      pushed: false,
+    }
     this.#states.set(repositoryKey(repository), made)
     return made
   }
@@ -59,14 +67,15 @@ export class MemoryRepositories {
     return [...this.#states].sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
-  /** Those with a tag or a manifest. */
-  held(): RepositoryKey[] {
+  /** Those with a tag or a manifest, and those that had a push. */
+  listed(): RepositoryKey[] {
     return this.all()
-      .filter(
-        ([, { members, tags }]) =>
-          tags.size > 0 || members.keys().some(member => this.#isManifest(member)),
-      )
+      .filter(([, state]) => state.pushed || this.#holds(state))
       .map(([key]) => key)
+  }
+
+  #holds({ members, tags }: RepositoryState): boolean {
+    return tags.size > 0 || members.keys().some(member => this.#isManifest(member))
   }
 
   isHeld(digest: Digest): boolean {
@@ -97,7 +106,7 @@ export class MemoryRepositories {
     const contents = [...this.contents.values()]
     const manifests = contents.filter(({ mediaType }) => mediaType !== undefined).length
     return {
-      repositories: this.held().length,
+      repositories: this.all().filter(([, state]) => this.#holds(state)).length,
       tags: this.all().reduce((sum, [, { tags }]) => sum + tags.size, 0),
       manifests,
       blobs: contents.length - manifests,
@@ -138,6 +147,7 @@ export class MemoryRepositories {
     elsewhere: readonly Digest[],
   ): void {
     if (this.#setEdges(digest, edges)) this.#claimed.add(digest)
+    state.pushed = true
     for (const each of [digest, ...elsewhere]) this.addMember(state, each)
     for (const { child, sizeBytes } of this.#listed(digest)) {
       const member = state.members.get(child)

@@ -91,8 +91,8 @@ class MemoryCatalog implements Catalog {
   }
 
   async listRepositories({ after = '', limit }: Page): Promise<RepositoryKey[]> {
-    const held = this.#open().held()
-    return held.filter(key => key > after).slice(0, limit)
+    const listed = this.#open().listed()
+    return listed.filter(key => key > after).slice(0, limit)
   }
 
   async listHolders(

@@ -15,6 +15,7 @@ import { headManifest } from './pull/head-manifest.ts'
 import { Flights } from './flights.ts'
 import { KeptOpen } from './kept-open.ts'
 import { listReferrers } from './pull/list-referrers.ts'
+import { listRepositories } from './pull/list-repositories.ts'
 import { listTags } from './pull/list-tags.ts'
 import { ManifestContents } from './pull/manifest-content.ts'
 import { mountBlob } from './upload/mount-blob.ts'
@@ -150,12 +151,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     listTags: (repository, page) => listTags(listDeps, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
       listReferrers(listDeps, repository, { digest, artifactTypes }),
-    listRepositories: async ({ limit, after }) => {
-      // One more than shown tells whether more follow.
-      const page = { limit: limit + 1, ...(after === undefined ? {} : { after }) }
-      const repositories = await catalog.listRepositories(page)
-      return { repositories: repositories.slice(0, limit), more: repositories.length > limit }
-    },
+    listRepositories: page => listRepositories(deps, page),
     policyOf: repository => deps.policies.find(repository),
     routeFrom: (target, from, host) => routeFrom(deps.route, target, { from, host }),
     startUpload: (repository, options) => startUpload(pushDeps, repository, options),

@@ -86,9 +86,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await catalog.listDeliveries({ limit: 9 }), [])
     t.match(await catalog.totals(), { repositories: 2, tags: 2, manifests: 1 })
     await catalog.deleteTag(alpine, parseTag('other'))
-    t.strictSame(await catalog.listRepositories({ limit: 9 }), [
-      'registry.corp.example/team/secret',
-    ])
+    t.match(await catalog.totals(), { repositories: 1, tags: 1 })
   })
 
   t.test('removing what is no member changes nothing', async t => {

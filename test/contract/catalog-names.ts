@@ -129,6 +129,29 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.equal((await catalog.totals()).repositories, 0)
   })
 
+  // issue 17, 38
+  t.test('R285: a repository that was pushed to is listed, whatever is deleted', async t => {
+    const catalog = await makeCatalog(t)
+    const pushed = parseRepositoryKey('x.example/pushed')
+    const manifest = manifestNamed('m')
+    await catalog.recordPush({
+      repository: pushed,
+      manifest,
+      contentClass: 'kept',
+      tags: [latest],
+      local: true,
+      atMs: 1,
+    })
+    await catalog.removeMember(pushed, manifest.digest)
+    t.strictSame(await catalog.listTags(pushed, { limit: 9 }), [])
+    t.strictSame(await catalog.listRepositories({ limit: 9 }), ['x.example/pushed'])
+    t.equal(
+      (await catalog.totals()).repositories,
+      0,
+      'and is counted only while it holds something',
+    )
+  })
+
   t.test('an upstream list is kept as it was said, by repository and key', async t => {
     const catalog = await makeCatalog(t)
     await catalog.recordList(alpine, 'tags', { body: '["a"]', checkedAtMs: 1 })

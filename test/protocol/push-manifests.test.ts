@@ -17,6 +17,7 @@ import {
   makeIndex,
   MEDIA_TYPES,
 } from '../kit/image.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
 import { errorCodeOf, locationOf } from '../kit/raw-push.ts'
 import type { RawAnswer } from '../kit/raw-client.ts'
 
@@ -55,6 +56,21 @@ const tagsOf = async (edge: TestEdge, repository = APP) =>
       tags: string[]
     }
   ).tags
+const catalogOf = async (edge: TestEdge) =>
+  (JSON.parse((await edge.get('/v2/_catalog')).body.toString()) as { repositories: string[] })
+    .repositories
+
+/** One at a time, along the links. */
+async function pagedCatalog(edge: TestEdge): Promise<readonly string[]> {
+  const seen: string[] = []
+  for (let path: string | undefined = '/v2/_catalog?n=1'; path !== undefined; ) {
+    const { body, headers } = await edge.get(path)
+    seen.push(...(JSON.parse(body.toString()) as { repositories: string[] }).repositories)
+    path = headers['link']?.match(/^<(.*)>/)?.[1]
+  }
+  return seen
+}
+
 const referrersOf = async (edge: TestEdge, digest: string, repository = APP) => {
   const { body } = await edge.get(`/v2/${repository}/referrers/${digest}`)
   return (JSON.parse(body.toString()) as { manifests: { digest: string }[] }).manifests
@@ -108,6 +124,64 @@ t.test('R111: a bare name is kept here, under the name that it was pushed by', a
   t.equal(locationOf(answer), `/v2/my-alpine/manifests/${manifest.digest}`)
   t.equal((await get(edge, 'v1', 'my-alpine')).status, 200)
   t.equal((await get(edge, 'v1', 'localhost/my-alpine')).status, 200)
+})
+
+// issue 17, 39
+t.test(
+  'R286: the catalog lists names as they are pushed here, and both forms are pulled',
+  async t => {
+    for (const [config, pushed, listed] of [
+      [{}, ['my-alpine', 'localhost/team/app'], ['my-alpine', 'localhost/team/app']],
+      [
+        { default: 'localhost' },
+        ['command/images', 'localhost/docker.io/x', 'z'],
+        ['command/images', 'localhost/docker.io/x', 'z'],
+      ],
+    ] as const) {
+      const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM, config })
+      for (const name of pushed) t.equal((await push(edge, name, image, 'v1')).status, 201, name)
+      t.same(await catalogOf(edge), listed)
+      for (const name of listed) {
+        const bare = name.replace(/^localhost\//, '')
+        t.equal((await get(edge, 'v1', name)).status, 200, name)
+        t.equal((await get(edge, 'v1', `localhost/${bare}`)).status, 200, `localhost/${bare}`)
+      }
+      t.same(
+        await pagedCatalog(edge),
+        listed,
+        'page by page as well, each beginning behind the last',
+      )
+    }
+  },
+)
+
+// issue 17, 38
+t.test('R285: a repository whose last manifest is deleted stays, with an empty list', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-emptied-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const stub = await startStubRegistry()
+  t.teardown(() => stub.stop())
+  const options = {
+    directory,
+    upstreams: { ...NO_UPSTREAM, 'registry.example': { url: stub.url } },
+    config: { repositories: [{ match: 'registry.example/**', push: 'store', delete: true }] },
+  }
+  const first = await startTestEdge(t, options)
+  for (const name of [APP, 'registry.example/team/kept']) {
+    await push(first, name, image, 'v1')
+    const removed = await first.send('DELETE', `/v2/${name}/manifests/${manifest.digest}`)
+    t.equal(removed.status, 202)
+    t.match(await first.get(`/v2/${name}/tags/list`), { status: 200 }, name)
+    t.same(await tagsOf(first, name), [], name)
+  }
+  const listed = [APP, 'registry.example/team/kept']
+  t.same(await catalogOf(first), listed)
+  t.equal((await first.get('/v2/localhost/never/tags/list')).status, 404)
+  t.equal((await first.get('/v2/registry.example/never/tags/list')).status, 404)
+  await first.stop()
+  const second = await startTestEdge(t, options)
+  t.same(await catalogOf(second), listed, 'after a restart')
+  t.same(await tagsOf(second), [])
 })
 
 t.test(

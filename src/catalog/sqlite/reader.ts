@@ -197,7 +197,7 @@ function prepareReads(database: Database) {
        WHERE m.content = (SELECT id FROM content WHERE digest = ?) LIMIT ?`,
     ),
     listRepositories: one(
-      'SELECT key FROM repository WHERE held > 0 AND key > ? ORDER BY key LIMIT ?',
+      'SELECT key FROM repository WHERE (held > 0 OR pushed = 1) AND key > ? ORDER BY key LIMIT ?',
     ),
     listReferrers: one(
       `SELECT DISTINCT p.digest FROM edge e

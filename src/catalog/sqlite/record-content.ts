@@ -42,6 +42,7 @@ export function contentWrites(sql: WriteStatements) {
     const { manifest, elsewhere = [] } = record
     const { repository, id } = setManifest(record)
     if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
+    sql.notePushed.run(repository)
     for (const member of [id, ...elsewhere.map(contentId)]) confirmMember(repository, member)
     for (const { kind, child, sizeBytes, distributable } of manifest.edges)
       if (kind !== 'subject' && distributable)

@@ -93,6 +93,7 @@ export function prepareWrites(database: Database) {
   return {
     findRepository: one('SELECT id FROM repository WHERE key = ?'),
     insertRepository: one('INSERT INTO repository (key) VALUES (?) RETURNING id'),
+    notePushed: row('UPDATE repository SET pushed = 1 WHERE id = ? AND pushed = 0'),
     findContent: one('SELECT id FROM content WHERE digest = ?'),
     insertContent: one('INSERT INTO content (digest) VALUES (?) RETURNING id'),
     setPresent: row(SET_PRESENT),

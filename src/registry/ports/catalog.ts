@@ -153,7 +153,7 @@ export interface Catalog {
   listTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
   /** Only those that are `local`, in ASCII order: what an upstream's list does not hold yet. Cheap when there are none. */
   listLocalTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
-  /** Repositories that hold at least one manifest or tag, in ASCII order of their keys. */
+  /** Repositories that hold a manifest or a tag, or had one pushed since this catalog was begun, in ASCII order of their keys. */
   listRepositories(page: Page): Promise<readonly RepositoryKey[]>
   /** Manifests of one repository whose subject is `digest`, by digest; at most 10,000. */
   listReferrers(repository: Repository, digest: Digest): Promise<readonly Digest[]>

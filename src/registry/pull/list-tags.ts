@@ -7,6 +7,7 @@ import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { Catalog, Page, TagFact } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
+import type { RepositoryPolicies } from '../repository-policy.ts'
 import { telling } from '../upstream-failure.ts'
 
 /** The list's key in the catalog. */
@@ -18,6 +19,7 @@ export interface ListTagsDeps {
   readonly catalog: Catalog
   readonly namespaces: Namespaces
   readonly lists: UpstreamLists
+  readonly policies: RepositoryPolicies
 }
 
 /**
@@ -67,7 +69,8 @@ async function findTags(
     return { ...list, tags: merge(onPage(parseTags(list.body), page), local) }
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
-    if (local.length === 0 && !(await isAny(readLocal))) throw error
+    const some = local.length > 0 || (await isAny(readLocal))
+    if (!some && !(await isKeptHere(deps, repository, error))) throw error
     return { tags: local, source: 'local', warnings: warningsOf(repository, error) }
   }
 }
@@ -105,7 +108,17 @@ async function isAny(read: ReadPage): Promise<boolean> {
   return (await read({ limit: 1 })).length > 0
 }
 
-/** Was anything pushed to it that is still there? A repository may have manifests and no tag. */
+/** What stays here is at no upstream; so one that does not know the repository says nothing of it. */
+async function isKeptHere(
+  { catalog, policies }: ListTagsDeps,
+  repository: Repository,
+  { failure }: UpstreamError,
+): Promise<boolean> {
+  const stays = failure === 'not-found' && policies.find(repository).push === 'store'
+  return stays && isHeld(catalog, repository)
+}
+
+/** Is it known here? It may have manifests and no tag, or nothing any more (R285). */
 async function isHeld(catalog: Catalog, repository: Repository): Promise<boolean> {
   const key = repositoryKey(repository)
   // The greatest text before the key: nothing in a key is greater than a tilde.
