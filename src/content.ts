@@ -45,7 +45,13 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const { clock, bootId, note, logger, undo } = deps
   const opened = await deps.opening
   const catalog = withEpochs(opened, deps.epochs)
-  const { blobs: store, facts } = await openFilesystemStore({ directory, note, clock, bootId })
+  const { blobs: store, facts } = await openFilesystemStore({
+    directory,
+    note,
+    clock,
+    bootId,
+    known: digest => opened.findContent(digest),
+  })
   const parts = { store, catalog, clock, note }
   const isBuilt = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
   let isCompared = opened.compared || isBuilt

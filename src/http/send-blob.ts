@@ -33,6 +33,7 @@ export async function sendBlob(sending: BlobSending): Promise<void> {
   } catch (error) {
     if (flow.gone) return
     if (error instanceof SendfileError && error.failure === 'client') return
+    body.blob.spoiled?.()
     if (!response.headersSent) throw error
     record.error = error instanceof Error ? error : new Error(String(error))
     record.cut = true

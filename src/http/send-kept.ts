@@ -122,7 +122,7 @@ export class KeptSending implements Reader {
     if (failure === 'unsupported') void this.#goOn(response)
     // Node may hear of it later, or never.
     else if (failure === 'client') response.destroy()
-    else this.#fail(error)
+    else this.#spoil(error)
   }
 
   /** What the kernel did not send of this file. */
@@ -136,10 +136,15 @@ export class KeptSending implements Reader {
       }
       endAnswer(response)
     } catch (error) {
-      if (!flow.gone) this.#fail(error)
+      if (!flow.gone) this.#spoil(error)
     } finally {
       flow.release()
     }
+  }
+
+  #spoil(error: unknown): void {
+    this.#blob.spoiled?.()
+    this.#fail(error)
   }
 
   #fail(error: unknown): void {

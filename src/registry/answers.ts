@@ -91,11 +91,10 @@ export interface BlobAnswer extends BlobHead {
    * ended normally towards the client (R85, R231).
    */
   read(range: ByteRange, signal: AbortSignal, from?: number): AsyncIterable<Uint8Array>
-  /**
-   * Takes the memory of a chunk back, so that it is used for a later one. Only for who neither reads it nor has handed it to anybody
-   * who still does. Nobody has to: what is not given back is collected.
-   */
+  /** Takes the memory of a chunk back from who neither reads it nor has handed it to anybody who does. What is not given back is collected. */
   giveBack?(chunk: Uint8Array): void
+  /** Its file did not hold what it was said to: nobody else is given this opening. */
+  spoiled?(): void
   close(): Promise<void>
 }
 

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
-import { type Repository, repositoryKey } from '../oci/reference.ts'
+import { type Repository, type RepositoryKey, repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer, BlobFile, Repeatable } from './answers.ts'
 import type { Epochs } from './epochs.ts'
 import { type Clock, NOT_NEEDED } from './ports/clock.ts'
@@ -37,6 +37,7 @@ export interface KeptOpenDeps {
 
 /** What was the case before a question. */
 export interface Asked {
+  readonly of: RepositoryKey
   readonly key: string
   readonly slot: number
   readonly stamp: number
@@ -57,7 +58,7 @@ export class KeptOpen {
     if (epochs === undefined) return undefined
     const of = repositoryKey(repository)
     const slot = epochs.slotOf(of)
-    return { key: `${of} ${digest}`, slot, stamp: epochs.stampOf(slot) }
+    return { of, key: `${of} ${digest}`, slot, stamp: epochs.stampOf(slot) }
   }
 
   /** One more view of what somebody was answered a moment ago. */
@@ -80,7 +81,7 @@ export class KeptOpen {
       blob.close().catch(this.#deps.failed)
       return other
     }
-    const kept = new Kept(asked, blob, this.#deps.failed)
+    const kept = new Kept(asked, blob, this.#deps)
     this.#kept.set(asked.key, kept)
     void this.#forgetSoon(kept)
     return kept.view()
@@ -99,23 +100,25 @@ export class KeptOpen {
 }
 
 class Kept implements Asked {
+  readonly of: RepositoryKey
   readonly key: string
   readonly slot: number
   readonly stamp: number
   readonly #blob: BlobAnswer
-  readonly #failed: KeptOpenDeps['failed']
+  readonly #deps: KeptOpenDeps
   readonly #ended = new AbortController()
   /** Who keeps it is one of them. */
   #holders = 1
   /** From where it was read without an error, last. */
   #provenAt: number | undefined
 
-  constructor({ key, slot, stamp }: Asked, blob: BlobAnswer, failed: KeptOpenDeps['failed']) {
+  constructor({ of, key, slot, stamp }: Asked, blob: BlobAnswer, deps: KeptOpenDeps) {
+    this.of = of
     this.key = key
     this.slot = slot
     this.stamp = stamp
     this.#blob = blob
-    this.#failed = failed
+    this.#deps = deps
   }
 
   /** Aborts when it is kept no longer. */
@@ -132,13 +135,15 @@ class Kept implements Asked {
       isClosed = true
       await this.#leave()
     }
-    return { ...blob, repeatable: WHILE_KEPT, file: file && this.#noting(file), close }
+    // In whichever thread it is kept, and in all that keep it.
+    const spoiled = () => this.#deps.epochs?.bump(this.of)
+    return { ...blob, repeatable: WHILE_KEPT, file: file && this.#noting(file), spoiled, close }
   }
 
   /** It is kept no longer. */
   end(): void {
     this.#ended.abort(NOT_NEEDED)
-    this.#leave().catch(this.#failed)
+    this.#leave().catch(this.#deps.failed)
   }
 
   async #leave(): Promise<void> {

@@ -5,6 +5,7 @@ import {
   type BlobStore,
   type ContentClass,
   type FillFile,
+  type FindKnown,
   type LeftUpload,
   type ReadHandle,
   type Space,
@@ -25,33 +26,44 @@ export function createMemoryDisk(capacityBytes: number = MEMORY_CAPACITY_BYTES):
   return { blobs: new Map(), parts: new Map(), uploads: new Map(), facts: new Map(), capacityBytes }
 }
 
-/** `clock` says when an upload grew; without one, always at 0. */
+export interface MemoryStoreOptions {
+  /** Says when an upload grew. Default: always at 0. */
+  readonly clock?: Pick<Clock, 'nowMs'>
+  /** Default: nothing is known of anything. */
+  readonly known?: FindKnown
+}
+
 export function createMemoryStore(
   disk: MemoryDisk = createMemoryDisk(),
-  clock: Pick<Clock, 'nowMs'> = { nowMs: () => 0 },
+  options: MemoryStoreOptions = {},
 ): BlobStore {
-  return new MemoryStore(disk, clock)
+  return new MemoryStore(disk, options)
 }
 
 class MemoryStore implements BlobStore {
   readonly #disk: MemoryDisk
   readonly #clock: Pick<Clock, 'nowMs'>
+  readonly #known: FindKnown
   readonly #fills = new Set<Digest>()
   /** Ids of those that are open. */
   readonly #uploads = new Set<string>()
 
-  constructor(disk: MemoryDisk, clock: Pick<Clock, 'nowMs'>) {
+  constructor(disk: MemoryDisk, { clock, known }: MemoryStoreOptions) {
     this.#disk = disk
-    this.#clock = clock
+    this.#clock = clock ?? { nowMs: () => 0 }
+    this.#known = known ?? (async () => undefined)
   }
 
-  async find(digest: Digest): Promise<StoredBlob | undefined> {
-    const bytes = this.#disk.blobs.get(digest)
+  async find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
+    const bytes = await this.#undoubted(digest, declaredBytes)
     return bytes === undefined ? undefined : { digest, sizeBytes: bytes.length }
   }
 
-  async openRead(digest: Digest): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
-    const bytes = this.#disk.blobs.get(digest)
+  async openRead(
+    digest: Digest,
+    declaredBytes?: number,
+  ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
+    const bytes = await this.#undoubted(digest, declaredBytes)
     if (bytes === undefined) return undefined
     return { blob: { digest, sizeBytes: bytes.length }, handle: readFrom(() => bytes) }
   }
@@ -116,9 +128,8 @@ class MemoryStore implements BlobStore {
     this.#disk.uploads.delete(id)
   }
 
-  async remove(digest: Digest, ifSizeBytes?: number): Promise<void> {
-    const sizeBytes = this.#disk.blobs.get(digest)?.length
-    if (ifSizeBytes === undefined || sizeBytes === ifSizeBytes) this.#disk.blobs.delete(digest)
+  async remove(digest: Digest): Promise<void> {
+    this.#disk.blobs.delete(digest)
   }
 
   async *list(): AsyncGenerator<StoredBlob> {
@@ -127,6 +138,15 @@ class MemoryStore implements BlobStore {
 
   async space(): Promise<Space> {
     return { freeBytes: freeBytes(this.#disk), totalBytes: this.#disk.capacityBytes }
+  }
+
+  /** What there is, unless its length is in doubt and its bytes are wrong. */
+  async #undoubted(digest: Digest, declaredBytes?: number): Promise<Uint8Array | undefined> {
+    const bytes = this.#disk.blobs.get(digest)
+    if (bytes === undefined) return undefined
+    const expectedBytes = (await this.#known(digest))?.sizeBytes ?? declaredBytes
+    if (expectedBytes === undefined || expectedBytes === bytes.length) return bytes
+    return this.readVerified(digest)
   }
 
   /** Of one that is on the disk. */

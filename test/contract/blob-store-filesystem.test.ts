@@ -12,5 +12,6 @@ blobStoreContract(t, async () => {
     reopen: () => directory.open(),
     reboot: () => directory.open('another boot'),
     damage: (digest, bytes) => directory.lay(directory.blobPath(digest), bytes),
+    know: (digest, known) => void directory.known.set(digest, known),
   }
 })

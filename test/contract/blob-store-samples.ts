@@ -5,6 +5,7 @@ import type { Digest, DigestAlgorithm } from '../../src/oci/digest.ts'
 import {
   type BlobStore,
   type FillFile,
+  type KnownContent,
   type ReadHandle,
   StoreError,
   type StoreFailure,
@@ -19,6 +20,8 @@ export interface StoreUnderTest {
   readonly reboot: () => Promise<BlobStore>
   /** Replaces what is stored under `digest`, behind the store's back. */
   readonly damage: (digest: Digest, bytes: Uint8Array) => Promise<void>
+  /** From now on the store is told that this is known of `digest`. */
+  readonly know: (digest: Digest, known: KnownContent) => void
 }
 
 export type MakeStore = (t: Test) => Promise<StoreUnderTest>

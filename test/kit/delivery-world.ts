@@ -54,7 +54,7 @@ export function createWorld(options: WorldOptions = {}) {
     events,
     policy,
     namespace,
-    store: createMemoryStore(disk, clock),
+    store: createMemoryStore(disk, { clock }),
     facts: createMemoryFacts(disk),
     catalog: createMemoryCatalog(),
     /** Begins to carry at once. Of several only one may live. */

@@ -1,6 +1,7 @@
 // The registry room alone: the real engine over the in-memory twins of store and catalog, with an upstream that a test writes as
 // functions. For races and failures that real sockets and disks cannot be made to show on order.
 import { randomUUID } from 'node:crypto'
+import type { Digest } from '../../src/oci/digest.ts'
 import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
@@ -63,8 +64,9 @@ export function createEngine(options: EngineOptions = {}) {
   const disk = after?.disk ?? createMemoryDisk()
   const clock = after?.clock ?? createManualClock()
   const events: EngineEvent[] = []
-  const store = (options.store ?? (same => same))(createMemoryStore(disk, clock))
   const catalog = after?.catalog ?? (options.catalog ?? (same => same))(createMemoryCatalog())
+  const known = (digest: Digest) => catalog.findContent(digest)
+  const store = (options.store ?? (same => same))(createMemoryStore(disk, { clock, known }))
   const epochs = createEpochs()
   const facts = (options.facts ?? (same => same))(createMemoryFacts(disk))
   const namespace: Namespace = {

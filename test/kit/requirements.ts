@@ -235,6 +235,8 @@ const SUITES: readonly Row[] = [
   [286, 'P1', '_catalog lists names as they are pushed to this edge'],
 ]
 
+const BOUNDS: readonly Row[] = [[271, 'P0', 'a file of another length than recorded is no content']]
+
 const PLATFORM: readonly Row[] = [
   [227, 'P0', 'the header limit of the server is raised'],
   [228, 'P0', 'no time limit cuts a long transfer'],
@@ -259,6 +261,7 @@ const ROWS = [
   ERRORS,
   UPSTREAM,
   SECURITY,
+  BOUNDS,
   SUITES,
   PLATFORM,
 ]

@@ -4,7 +4,7 @@ import { chmod, lstat, mkdir, readdir, readFile, unlink, writeFile } from 'node:
 import { dirname, join, relative } from 'node:path'
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
-import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
+import type { BlobStore, KnownContent } from '../../src/registry/ports/blob-store.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
 import { openFilesystemStore } from '../../src/store/filesystem/store.ts'
@@ -14,6 +14,8 @@ export interface StoreDirectory {
   readonly root: string
   readonly events: EngineEvent[]
   readonly clock: ManualClock
+  /** What stores are told of content; nothing, unless a test puts it in. */
+  readonly known: Map<Digest, KnownContent>
   /** As the next process opens it; `bootId` defaults to the same boot. */
   open(bootId?: string): Promise<BlobStore>
   openFacts(): Promise<FactStore>
@@ -34,13 +36,21 @@ export interface StoreDirectory {
 export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirectory {
   const events: EngineEvent[] = []
   const clock = createManualClock(Date.now())
+  const known: StoreDirectory['known'] = new Map()
   const path = (...names: string[]) => join(root, ...names)
   const openBoth = (bootId = 'this boot') =>
-    openFilesystemStore({ directory: root, note: event => events.push(event), bootId, clock })
+    openFilesystemStore({
+      directory: root,
+      note: event => events.push(event),
+      bootId,
+      clock,
+      known: async digest => known.get(digest),
+    })
   return {
     root,
     events,
     clock,
+    known,
     path,
     open: async bootId => (await openBoth(bootId)).blobs,
     openFacts: async () => (await openBoth()).facts,

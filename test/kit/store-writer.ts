@@ -106,7 +106,13 @@ const TASKS: Record<StoreTask, (blobs: BlobStore, facts: FactStore) => Promise<u
 
 try {
   const clock = FILE_SYSTEM_CLOCK
-  const stores = await openFilesystemStore({ directory, note: () => {}, bootId: 'boot', clock })
+  const stores = await openFilesystemStore({
+    directory,
+    note: () => {},
+    bootId: 'boot',
+    clock,
+    known: async () => undefined,
+  })
   await TASKS[task as StoreTask](stores.blobs, stores.facts)
   process.stdout.write(JSON.stringify({ kind: 'done' }))
 } catch (error) {

@@ -36,6 +36,14 @@ export interface StoredBlob {
   readonly sizeBytes: number
 }
 
+/** What was written down of content when it was verified. Undefined: nothing is known. */
+export type FindKnown = (digest: Digest) => Promise<KnownContent | undefined>
+
+export interface KnownContent {
+  readonly sizeBytes: number
+  readonly contentClass: ContentClass
+}
+
 /** An open file that is read by position; many readers may share it. MUST be closed once. */
 export interface ReadHandle {
   /**
@@ -169,14 +177,22 @@ export interface Space {
   readonly totalBytes: number
 }
 
+/**
+ * A store is told what is known of content (`FindKnown`), and MUST NOT take what has another length for it: such content is hashed, and
+ * moved out of the way (quarantined) and reported as undefined unless its bytes are right, in which case what was known is wrong. Where
+ * nothing is known, that holds for the length that the caller of find or openRead was told (`declaredBytes`).
+ */
 export interface BlobStore {
   /** Is the whole blob here? MUST look at the disk, not at a memory of it, and MUST NOT answer for a part. */
-  find(digest: Digest): Promise<StoredBlob | undefined>
+  find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined>
   /** Opens the whole blob; undefined when it is not here. The handle stays readable when the blob is removed meanwhile. */
-  openRead(digest: Digest): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined>
+  openRead(
+    digest: Digest,
+    declaredBytes?: number,
+  ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined>
   /**
    * The whole content, hashed again on this read (R184); undefined when it is not here. Content that no longer hashes to its
-   * digest MUST be moved out of the way (quarantined) and reported as undefined, so that it is fetched anew.
+   * digest MUST be quarantined and reported as undefined, so that it is fetched anew.
    */
   readVerified(digest: Digest): Promise<Uint8Array | undefined>
   /** Stores small content whole, by the same write protocol as a fill. Idempotent. @throws StoreError full, io, corrupt */
@@ -209,8 +225,8 @@ export interface BlobStore {
   listUploads(): Promise<readonly LeftUpload[]>
   /** Removes one that is not open. No effect when it is not here. @throws StoreError busy while it is open; io */
   removeUpload(id: string): Promise<void>
-  /** No effect when the blob is not here, or has another length than `ifSizeBytes`: somebody has put another file in its place. */
-  remove(digest: Digest, ifSizeBytes?: number): Promise<void>
+  /** No effect when the blob is not here. */
+  remove(digest: Digest): Promise<void>
   /** Every whole blob, in no order; for recovery. Entries that appear or vanish meanwhile may be missed or reported. */
   list(): AsyncIterable<StoredBlob>
   space(): Promise<Space>

@@ -6,7 +6,7 @@ import { bestEffort } from '../best-effort.ts'
 import { readWhole } from '../fill/follow.ts'
 import type { Readers } from '../fill/readers.ts'
 import type { BlobStore, ReadHandle, StoredBlob } from '../ports/blob-store.ts'
-import type { Catalog } from '../ports/catalog.ts'
+import type { Catalog, ContentFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { noteMissed } from '../rebuild/lost-content.ts'
@@ -25,14 +25,17 @@ export async function openBlob(
   repository: Repository,
   { digest, source }: { digest: Digest; source: Source },
 ): Promise<BlobAnswer | undefined> {
-  const opened = await deps.store.openRead(digest)
+  const known = await deps.catalog.findContent(digest)
+  // Of what lost its row with a damaged catalog a manifest may say how long it is.
+  const declaredBytes = known ? undefined : await deps.catalog.sizeOf(repository, digest)
+  const opened = await deps.store.openRead(digest, declaredBytes)
   if (opened === undefined) {
     await noteMissed(deps, digest)
     return undefined
   }
   const { blob, handle } = opened
   try {
-    await noteUse(deps, repository, blob)
+    await noteUse(deps, repository, { blob, known })
   } catch (error) {
     await handle.close()
     throw error
@@ -52,15 +55,15 @@ export async function openBlob(
   }
 }
 
-/** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted. */
+/** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted; a wrong one is mended. */
 export async function noteUse(
   deps: OpenBlobDeps,
   repository: Repository,
-  blob: StoredBlob,
+  { blob, known }: { blob: StoredBlob; known: ContentFact | undefined },
 ): Promise<void> {
   const { catalog, clock } = deps
   const atMs = clock.nowMs()
-  if ((await catalog.findContent(blob.digest)) === undefined) {
+  if (known?.sizeBytes !== blob.sizeBytes) {
     const record = { repository, ...blob, contentClass: 'cached', atMs } as const
     await bestEffort(deps.note, () => catalog.recordBlob(record))
   }

@@ -18,7 +18,7 @@ export async function readWholeBlob(
   if (stored === undefined || stored.sizeBytes > maxBytes) return undefined
   const bytes = await store.readVerified(digest)
   if (bytes === undefined) return undefined
-  await noteUse(deps, repository, stored)
+  await noteUse(deps, repository, { blob: stored, known: await catalog.findContent(digest) })
   const source = namespaces.find(repository.registry) === undefined ? 'local' : 'hit'
   return { ...stored, bytes, source, repeatable: alwaysFrom() }
 }

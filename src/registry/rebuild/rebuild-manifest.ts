@@ -1,5 +1,4 @@
 // A kept manifest that a catalog begun anew does not know yet: recorded from its own bytes, with the blobs of it that are on disk.
-import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { manifestKind } from '../../oci/media-type.ts'
@@ -36,9 +35,9 @@ export async function rebuildManifest(
     .map(({ child }) => child)
   const record = { repository, manifest, contentClass: 'kept', elsewhere, atMs } as const
   await catalog.recordPush({ ...record, tags: [], local: true })
-  const blobs = [...new Set(manifest.edges.filter(isBlob).map(({ child }) => child))]
-  const here = await mapFew(blobs, LOOKS_AT_ONCE, digest =>
-    recordBlob(parts, repository, { digest, atMs }),
+  const blobs = new Map(manifest.edges.filter(isBlob).map(edge => [edge.child, edge]))
+  const here = await mapFew([...blobs.values()], LOOKS_AT_ONCE, edge =>
+    recordBlob(parts, repository, { edge, atMs }),
   )
   return here.filter(Boolean).length
 }
@@ -46,9 +45,9 @@ export async function rebuildManifest(
 async function recordBlob(
   { store, catalog }: RebuildManifestParts,
   repository: Repository,
-  { digest, atMs }: { digest: Digest; atMs: number },
+  { edge, atMs }: { edge: Edge; atMs: number },
 ): Promise<boolean> {
-  const blob = await store.find(digest)
+  const blob = await store.find(edge.child, edge.sizeBytes)
   if (blob === undefined) return false
   await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
   return true

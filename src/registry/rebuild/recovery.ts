@@ -18,12 +18,10 @@ export interface RecoveryReport {
   readonly full: boolean
   /** Rows that were compared with the disk. */
   readonly rows: number
-  /** Of these, content whose file was gone: unless it is kept the row was forgotten; edges and memberships stay. */
+  /** Of these, content whose file was gone or of another length: unless it is kept the row was forgotten; edges and memberships stay. */
   readonly missing: number
   /** Of the missing, what was pushed here and some repository holds: told, and left. */
   readonly lost: number
-  /** Of these, content whose file has another length than the row says. Cached: both removed. Kept: told, and left. */
-  readonly wrongSize: number
   /** Files that no row knows, and their bytes; counted in the full form only. */
   readonly unnamed: number
   readonly unnamedBytes: number
@@ -63,7 +61,7 @@ export async function recover(
 }
 
 async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSignal) {
-  const counts = { rows: 0, missing: 0, lost: 0, wrongSize: 0 }
+  const counts = { rows: 0, missing: 0, lost: 0 }
   let page = await parts.catalog.listContent({ limit: Math.min(PAGE_ROWS, maxRows) })
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     counts.rows += page.length
@@ -80,32 +78,13 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
   return counts
 }
 
-/** What is to be counted. */
+/** What is to be counted. A file of another length than its row says is none: the store has put it out of the way, and told of it. */
 async function checkRow(
   { store, catalog, note }: RecoveryParts,
-  fact: ContentFact,
-): Promise<readonly ('missing' | 'lost' | 'wrongSize')[]> {
-  const { digest, sizeBytes, contentClass } = fact
-  const blob = await store.find(digest)
-  if (blob === undefined) {
-    return (await noteGone({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']
-  }
-  if (blob.sizeBytes === sizeBytes) return []
-  note({
-    kind: 'storage failed',
-    failure: 'corrupt',
-    reason: `${digest} has ${blob.sizeBytes} bytes on disk, ${sizeBytes} were recorded`,
-    hint:
-      contentClass === 'kept'
-        ? 'push it again: that replaces the file; then check the disk'
-        : 'it was dropped and is fetched again when it is asked for; check the disk',
-  })
-  if (contentClass === 'cached') {
-    // The row first: after a crash in between, a file that nobody names is read no more than before.
-    await catalog.forgetContent(digest)
-    await store.remove(digest, blob.sizeBytes)
-  }
-  return ['wrongSize']
+  { digest }: ContentFact,
+): Promise<readonly ('missing' | 'lost')[]> {
+  if ((await store.find(digest)) !== undefined) return []
+  return (await noteGone({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']
 }
 
 async function countUnnamed({ store, catalog }: RecoveryParts, signal?: AbortSignal) {

@@ -95,6 +95,11 @@ export function quarantinePath(layout: Layout, digest: Digest, atMs: number): st
   return join(layout.quarantine, `${time}-${digestAlgorithm(digest)}-${digestHex(digest)}`)
 }
 
+/** Whose content a file in `quarantine/` was; undefined for a name that is not ours. */
+export function digestInQuarantine(name: string): Digest | undefined {
+  return digestFrom(name.slice(name.indexOf('-') + 1).replace('-', ':'))
+}
+
 /** The digest that a file in `blobs/<algorithm>/<prefix>/` stands for; undefined for a name that is not ours. */
 export function digestOfBlobName(
   algorithm: DigestAlgorithm,

@@ -6,6 +6,7 @@ import {
   type BlobStore,
   type ContentClass,
   type FillFile,
+  type FindKnown,
   type LeftUpload,
   type ReadHandle,
   type Space,
@@ -18,6 +19,7 @@ import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
 import { attempt, type Disk, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
+import { Doubt } from './doubt.ts'
 import { FilesystemFacts } from './facts.ts'
 import { FilesystemFill } from './fill-file.ts'
 import { BlobKeeper } from './keep-blob.ts'
@@ -33,7 +35,7 @@ import { findBlob, listBlobs } from './list-blobs.ts'
 import { openPart } from './open-fill.ts'
 import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { publish } from './publish.ts'
-import { quarantine } from './quarantine.ts'
+import { Quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
 import { readIfRight } from './read-whole.ts'
 import { sweep } from './sweep.ts'
@@ -48,6 +50,7 @@ export interface FilesystemStoreOptions {
   /** Of this boot of the machine, from `/proc/sys/kernel/random/boot_id`. */
   readonly bootId: string
   readonly clock: Clock
+  readonly known: FindKnown
 }
 
 /** What one data directory holds beside the catalog. */
@@ -60,13 +63,13 @@ export interface FilesystemStores {
 export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
-  const { directory, ...rest } = options
+  const { directory, known, ...rest } = options
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const disk: Disk = { ...rest, layout, lanes: new SyncLanes() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
-    const blobs = new FilesystemStore(disk, await listParts(disk.layout))
+    const blobs = new FilesystemStore(disk, { left: await listParts(disk.layout), known })
     return { blobs, facts: new FilesystemFacts(disk) }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
@@ -81,25 +84,41 @@ class FilesystemStore implements BlobStore {
   readonly #left: Set<Digest>
   readonly #uploads: FilesystemUploads
   readonly #keeper: BlobKeeper
+  readonly #quarantine: Quarantine
+  readonly #doubt: Doubt
 
-  constructor(disk: Disk, left: readonly Digest[]) {
+  constructor(disk: Disk, { left, known }: { left: readonly Digest[]; known: FindKnown }) {
     this.#disk = disk
     this.#left = new Set(left)
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
+    this.#quarantine = new Quarantine(disk, this.#turns, known)
+    this.#doubt = new Doubt({ disk, quarantine: this.#quarantine, known })
   }
 
-  async find(digest: Digest): Promise<StoredBlob | undefined> {
-    return await attempt(this.#disk, `look for ${digest}`, () =>
+  async find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
+    const found = await attempt(this.#disk, `look for ${digest}`, () =>
       findBlob(this.#disk.layout, digest),
     )
+    if (found === undefined || (await this.#doubt.isBlob(found, declaredBytes))) return found
+    return undefined
   }
 
-  async openRead(digest: Digest): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
+  async openRead(
+    digest: Digest,
+    declaredBytes?: number,
+  ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
     const opened = await this.#openBlob(digest)
     if (opened === undefined) return undefined
     const { file, sizeBytes } = opened
-    return { blob: { digest, sizeBytes }, handle: readHandle(this.#disk, file, digest) }
+    const blob = { digest, sizeBytes }
+    let isBlob = false
+    try {
+      isBlob = await this.#doubt.isBlob(blob, declaredBytes)
+    } finally {
+      if (!isBlob) await file.close()
+    }
+    return isBlob ? { blob, handle: readHandle(this.#disk, file, digest) } : undefined
   }
 
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
@@ -108,7 +127,7 @@ class FilesystemStore implements BlobStore {
     try {
       const bytes = await attempt(this.#disk, `read ${digest}`, () => readIfRight(opened, digest))
       if (bytes !== undefined) return bytes
-      await quarantine(this.#disk, this.#turns, { digest, identity: opened.identity })
+      await this.#quarantine.take(digest, opened.identity)
       return undefined
     } finally {
       await opened.file.close()
@@ -165,6 +184,8 @@ class FilesystemStore implements BlobStore {
   }
 
   async keep(digest: Digest): Promise<StoredBlob | undefined> {
+    // By its length, as everywhere.
+    if ((await this.find(digest)) === undefined) return undefined
     return await this.#keeper.keep(digest)
   }
 
@@ -184,14 +205,10 @@ class FilesystemStore implements BlobStore {
     await this.#uploads.remove(id)
   }
 
-  async remove(digest: Digest, ifSizeBytes?: number): Promise<void> {
+  async remove(digest: Digest): Promise<void> {
     const { layout } = this.#disk
     await attempt(this.#disk, `remove ${digest}`, () =>
-      // In its turn, so that the file that was looked at is the one that goes.
-      this.#turns.take(digest, async () => {
-        const found = ifSizeBytes === undefined ? undefined : await findBlob(layout, digest)
-        if (found?.sizeBytes === ifSizeBytes) await removeFile(blobPath(layout, digest))
-      }),
+      this.#turns.take(digest, () => removeFile(blobPath(layout, digest))),
     )
   }
 

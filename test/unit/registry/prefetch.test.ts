@@ -508,7 +508,7 @@ t.test(
     t.equal(looks, 0, 'what is known to be here is not looked for')
     const [layer] = image.layers
     if (layer === undefined) throw new Error('two layers')
-    await store.remove(layer.digest, layer.sizeBytes)
+    await store.remove(layer.digest)
     await clock.advance(60_001)
     await again()
     t.same(asked.slice(3), [layer.digest], 'it is fetched before anybody asks')

@@ -1,13 +1,18 @@
 // Goal: what lies on disk is what docs/storage-format.md says: names, modes, nothing left over, nothing followed out of the data
 // directory. Method: the store over a directory, its files looked at and replaced by hand.
-import { lstat, mkdir, readdir, rename, rmdir, symlink, unlink } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rmdir, symlink, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import t from 'tap'
 import { layoutUnder } from '../../../src/store/filesystem/layout.ts'
-import { quarantine } from '../../../src/store/filesystem/quarantine.ts'
+import { Quarantine, QUARANTINE_BYTES } from '../../../src/store/filesystem/quarantine.ts'
 import { SyncLanes } from '../../../src/store/filesystem/sync-lanes.ts'
 import { Turns } from '../../../src/store/filesystem/turns.ts'
-import { digestBy, storeDirectory, sharedStoreDirectory } from '../../kit/store-directory.ts'
+import {
+  digestBy,
+  type StoreDirectory,
+  storeDirectory,
+  sharedStoreDirectory,
+} from '../../kit/store-directory.ts'
 
 const BYTES = Buffer.from('the bytes of a blob')
 const DIGEST = digestBy('sha256', BYTES)
@@ -193,10 +198,11 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   const { clock, root } = directory
   const note = () => t.fail('noted')
   const disk = { layout: layoutUnder(root), bootId: '', clock, note, lanes: new SyncLanes() }
-  await quarantine(disk, new Turns(), { digest: DIGEST, identity })
+  const quarantine = new Quarantine(disk, new Turns(), async () => undefined)
+  await quarantine.take(DIGEST, identity)
   t.same(await store.readVerified(DIGEST), BYTES)
   await store.remove(DIGEST)
-  await quarantine(disk, new Turns(), { digest: DIGEST, identity })
+  await quarantine.take(DIGEST, identity)
   t.same(await directory.files(), [])
 })
 
@@ -226,4 +232,48 @@ t.test('the quarantine keeps the newest hundred', async t => {
   t.equal(names.length, 100)
   t.equal(names[0], '20200001')
   t.match(names.at(-1), /sha256/)
+})
+
+/** As long as `bytes`, with nothing on the disk. */
+async function laySparse(directory: StoreDirectory, path: string, bytes: number): Promise<void> {
+  await directory.lay(path, '')
+  await truncate(path, bytes)
+}
+
+// issue 17, 17
+t.test('R271: the quarantine is bounded in bytes, and the oldest of it goes first', async t => {
+  const directory = await emptyDirectory()
+  const store = await directory.open()
+  const half = QUARANTINE_BYTES / 2
+  for (const name of ['20200001', '20200002'])
+    await laySparse(directory, directory.path('quarantine', name), half)
+  await directory.lay(directory.blobPath(DIGEST), 'rotten')
+  t.equal(await store.readVerified(DIGEST), undefined)
+  const names = (await readdir(directory.path('quarantine'))).sort()
+  t.match(names, ['20200002', /sha256/])
+  await store.put(DIGEST, BYTES, 'cached')
+  directory.known.set(DIGEST, { sizeBytes: BYTES.length, contentClass: 'cached' })
+  await laySparse(directory, directory.blobPath(DIGEST), QUARANTINE_BYTES + 1)
+  t.equal(await store.find(DIGEST), undefined)
+  t.same(await readdir(directory.path('quarantine')), [], 'no more than it may hold')
+})
+
+// issue 17, 17
+t.test('R271: the last copy of what was pushed is never thrown away', async t => {
+  const directory = await emptyDirectory()
+  const store = await directory.open()
+  const lost = Array.from({ length: 102 }, (_, count) => Buffer.from(`pushed ${count}`))
+  for (const bytes of lost) {
+    const digest = digestBy('sha256', bytes)
+    directory.known.set(digest, { sizeBytes: bytes.length, contentClass: 'kept' })
+    await directory.lay(directory.blobPath(digest), bytes.subarray(1))
+    t.equal(await store.find(digest), undefined)
+  }
+  t.equal((await readdir(directory.path('quarantine'))).length, lost.length)
+  t.match(directory.events[0], { hint: /push the content again/ })
+  // Once they are here again, it is evidence as any other.
+  for (const bytes of lost) await store.put(digestBy('sha256', bytes), bytes, 'kept')
+  await directory.lay(directory.blobPath(DIGEST), 'rotten')
+  t.equal(await store.readVerified(DIGEST), undefined)
+  t.equal((await readdir(directory.path('quarantine'))).length, 100)
 })

@@ -1,0 +1,153 @@
+// Goal: a file whose length is not the blob's is no blob: nobody is given it as if it were whole, a pull fetches it again, and who pushes
+// is told that it is not there (R271). Method: the whole edge in process over a real directory, whose files are cut and lengthened behind
+// its back; a stub registry that counts.
+import { appendFileSync, chmodSync, readdirSync, truncateSync, unlinkSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { digestOf } from '../../src/oci/digest.ts'
+import { type Content, patternBlob } from '../kit/content.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { startTestEdge, type TestEdge } from '../kit/edge.ts'
+import { makeImage } from '../kit/image.ts'
+import { get } from '../kit/raw-client.ts'
+
+const MiB = 1024 * 1024
+/** Kept in memory once asked for twice; sent by reading; sent by the kernel and kept open. */
+const SIZES = { small: 700, middling: 3 * MiB, large: 6 * MiB }
+
+type Damage = (path: string, sizeBytes: number) => void
+
+const DAMAGES: Readonly<Record<string, Damage>> = {
+  cut: (path, sizeBytes) => truncateSync(path, Math.floor(sizeBytes / 2)),
+  'cut to nothing': path => truncateSync(path, 0),
+  lengthened: path => appendFileSync(path, 'more'),
+}
+
+function fileOf(edge: TestEdge, digest: string): string {
+  const [algorithm = '', hex = ''] = digest.split(':')
+  return join(edge.dataDirectory, 'blobs', algorithm, hex.slice(0, 2), hex)
+}
+
+function harm(edge: TestEdge, { digest, sizeBytes }: Content, damage: Damage): void {
+  const path = fileOf(edge, digest)
+  chmodSync(path, 0o600)
+  damage(path, sizeBytes)
+}
+
+/** Readers are done before disk and catalog are. */
+async function untilRecorded(edge: TestEdge): Promise<void> {
+  for (;;) {
+    const { body } = await get(`${edge.adminUrl}/metrics`)
+    if (/^entrepot_blobs 1$/m.test(body.toString())) return
+  }
+}
+
+for (const [size, sizeBytes] of Object.entries(SIZES))
+  for (const [how, damage] of Object.entries(DAMAGES))
+    t.test(`R271: a ${size} cached blob that was ${how} is fetched again`, async t => {
+      const { edge, stub } = await startPair(t)
+      const blob = patternBlob(`${size} ${how}`, sizeBytes)
+      stub.addBlob('library/app', blob)
+      const path = `${BLOBS}/${blob.digest}`
+      await edge.get(path)
+      await untilRecorded(edge)
+      harm(edge, blob, damage)
+      const answer = await edge.get(path)
+      t.match(answer, { status: 200, complete: true, headers: { 'x-entrepot-source': 'miss' } })
+      t.ok(answer.body.equals(blob.bytes()), 'all of it, and nothing else')
+      t.equal(stub.count({ kind: 'blob', method: 'GET' }), 2)
+      t.equal((await filesIn(edge, 'quarantine')).length, 1)
+      t.ok(
+        edge.lines().some(({ failure }) => failure === 'corrupt'),
+        'the operator is told',
+      )
+    })
+
+// issue 17, 17
+t.test('R271: an opening that is cut while it is shared is given to one more at most', async t => {
+  const { edge, stub } = await startPair(t)
+  const blob = patternBlob('shared', SIZES.large)
+  stub.addBlob('library/app', blob)
+  const path = `${BLOBS}/${blob.digest}`
+  await edge.get(path)
+  await untilRecorded(edge)
+  for (let count = 0; count < 3; count += 1) await edge.get(path)
+  harm(edge, blob, DAMAGES['cut'] as Damage)
+  const cut = await edge.get(path)
+  t.notOk(cut.complete, 'who has it open already is cut off')
+  // The clock stands: it would be open still.
+  const answer = await edge.get(path)
+  t.match(answer, { status: 200, complete: true, headers: { 'x-entrepot-source': 'miss' } })
+  t.ok(answer.body.equals(blob.bytes()))
+})
+
+// issue 17, 17
+for (const [how, damage] of Object.entries(DAMAGES))
+  t.test(
+    `R271: a pushed blob that was ${how} is 404 for who pushes, and the push heals it`,
+    async t => {
+      const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+      const blob = patternBlob(`pushed ${how}`, SIZES.middling)
+      const path = `/v2/localhost/app/blobs/${blob.digest}`
+      await pushBlob(edge, 'localhost/app', blob.bytes())
+      for (let count = 0; count < 3; count += 1)
+        t.equal((await edge.send('HEAD', path)).status, 200)
+      harm(edge, blob, damage)
+      t.equal((await edge.send('HEAD', path)).status, 404)
+      t.equal((await edge.get(path)).status, 404)
+      const evidence = await filesIn(edge, 'quarantine')
+      t.match(evidence, [blob.digest.replace(':', '-')], 'the last copy is kept aside')
+      t.equal((await pushBlob(edge, 'localhost/app', blob.bytes())).status, 201)
+      t.equal((await edge.send('HEAD', path)).status, 200)
+      t.ok((await edge.get(path)).body.equals(blob.bytes()))
+    },
+  )
+
+// issue 17, 17
+t.test('R271: a pushed manifest that was cut is 404 for who pushes', async t => {
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+  const image = makeImage({ seed: 'cut manifest' })
+  for (const blob of [image.config, ...image.layers])
+    await pushBlob(edge, 'localhost/app', blob.bytes())
+  const { digest, mediaType, bytes } = image.manifest
+  const path = `/v2/localhost/app/manifests/${digest}`
+  const push = () => edge.send('PUT', path, { headers: { 'content-type': mediaType }, body: bytes })
+  t.equal((await push()).status, 201)
+  for (let count = 0; count < 3; count += 1) t.equal((await edge.send('HEAD', path)).status, 200)
+  const file = fileOf(edge, digest)
+  chmodSync(file, 0o600)
+  truncateSync(file, 10)
+  t.equal((await edge.send('HEAD', path)).status, 404)
+  t.equal((await push()).status, 201)
+  t.equal((await edge.send('HEAD', path)).status, 200)
+  t.ok((await edge.get(path)).body.equals(bytes))
+})
+
+// issue 17, 17
+t.test('R271: a file that was cut while no catalog knew of it is not believed', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const image = makeImage({ seed: 'unknown', layers: [SIZES.middling] })
+  const [layer] = image.layers
+  if (layer === undefined) throw new Error('it has a layer')
+  const { edge: first, stub } = await startPair(t, {
+    images: { v1: image },
+    entry: { prefetch: false },
+    edge: { directory },
+  })
+  await first.get(`${MANIFESTS}/v1`)
+  await first.get(`${BLOBS}/${layer.digest}`)
+  await first.stop()
+  for (const name of readdirSync(first.dataDirectory))
+    if (name.startsWith('catalog.db')) unlinkSync(join(first.dataDirectory, name))
+  harm(first, layer, DAMAGES['cut'] as Damage)
+  const upstreams = { 'docker.io': { url: stub.url, prefetch: false } }
+  const edge = await startTestEdge(t, { upstreams, directory })
+  await edge.get(`${MANIFESTS}/v1`)
+  const answer = await edge.get(`${BLOBS}/${layer.digest}`)
+  t.match(answer, { status: 200, complete: true })
+  t.equal(digestOf(answer.body), layer.digest)
+})
