@@ -2,6 +2,7 @@
 // argv → command. The only reader of `process`: arguments, environment, signals, streams and exit codes pass through here.
 // It looks at Node's version before anything is loaded that would crash on an old one.
 import { availableParallelism, totalmem } from 'node:os'
+import { isatty } from 'node:tty'
 import { setFlagsFromString } from 'node:v8'
 
 /** The oldest Node that runs everything: type stripping and the SQLite binding set it. */
@@ -28,9 +29,15 @@ process.env['UV_THREADPOOL_SIZE'] ??= '16'
 setFlagsFromString('--initial-heap-size=0')
 setFlagsFromString('--min-semi-space-size=0')
 
-// A reader that has seen enough (`entrepot ls | head`) is no error.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', error => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1))
+// What a command prints is its result: without it, it has failed. A reader that has seen enough (`entrepot ls | head`) is no error.
+let outlivesStreams = false
+for (const [name, stream] of Object.entries({ output: process.stdout, error: process.stderr })) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (outlivesStreams) return
+    if (error.code === 'EPIPE') process.exit(0)
+    process.stderr.write(`standard ${name} cannot be written: ${error.code ?? error.message}\n`)
+    process.exit(1)
+  })
 }
 
 const { runCommand } = await import('./cli/commands.ts')
@@ -39,6 +46,7 @@ const { exitCode } = await runCommand(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   isTerminal: process.stdout.isTTY === true,
+  hasTerminal: [0, 1, 2].some(isatty),
   nodeVersion: process.versions.node,
   // Without a limit, constrainedMemory is beyond what any machine has, or 0.
   memoryBytes: Math.min(totalmem(), process.constrainedMemory() || totalmem()),
@@ -47,6 +55,12 @@ const { exitCode } = await runCommand(process.argv.slice(2), {
   native: process.env['ENTREPOT_NATIVE'] !== 'off',
   onSignal: (signal, act) => {
     process.on(signal, act)
+  },
+  onExit: act => {
+    process.on('exit', act)
+  },
+  outliveStreams: () => {
+    outlivesStreams = true
   },
   exit: code => process.exit(code),
 })

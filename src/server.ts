@@ -5,8 +5,9 @@ import { Closing } from './closing.ts'
 import type { Config } from './config/config.ts'
 import type { ConfigChange } from './config/reload.ts'
 import { makeDataDirectory } from './data-directory.ts'
-import { createLogger, type Logger, standardOutput } from './observe/log.ts'
-import { createMetrics } from './observe/metrics.ts'
+import { createLogger, type Logger } from './observe/log.ts'
+import { LogOutput } from './observe/log-output.ts'
+import { createMetrics, type Metrics } from './observe/metrics.ts'
 import { createNoteEvent } from './observe/note-event.ts'
 import type { Sending } from './registry/operator/status.ts'
 import { StoreError } from './registry/ports/blob-store.ts'
@@ -29,6 +30,8 @@ export interface Surroundings {
   readonly native?: boolean | undefined
   /** Where log lines go. Default: standard output. */
   readonly logDestination?: { write(line: string): void }
+  /** Has `act` called when the process ends, for the last log lines. Default: nothing is called. */
+  readonly atExit?: (act: () => void) => void
   /** What a further HTTP thread runs. Default: http-thread beside this file. */
   readonly threadEntry?: URL
 }
@@ -61,10 +64,15 @@ export async function startServer(
 }
 
 async function start(config: Config, surroundings: Surroundings): Promise<RunningServer> {
-  const { clock, logDestination = standardOutput() } = surroundings
-  const logger = createLogger({ level: config.log.level, destination: logDestination })
+  const { clock } = surroundings
   const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
   const metrics = createMetrics({ ...surroundings, sleep })
+  const logDestination =
+    surroundings.logDestination ??
+    openLog(surroundings, metrics, told => {
+      logger.warn({ ...told }, 'log lines were dropped')
+    })
+  const logger = createLogger({ level: config.log.level, destination: logDestination })
   const note = createNoteEvent({ logger, metrics, monotonicMs: () => clock.monotonicMs() })
   const undo = new Closing()
   let inOrder = false
@@ -86,4 +94,20 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
     })
     throw error
   }
+}
+
+/** Standard output. `tell` is called when it takes lines again after some were dropped. */
+function openLog(
+  { atExit }: Surroundings,
+  metrics: Metrics,
+  tell: (told: { lines: number; code: string | undefined; hint: string }) => void,
+): LogOutput {
+  const hint = 'what standard output leads to was full, gone or slow; look there'
+  const output = new LogOutput({
+    fd: 1,
+    dropped: (reason, lines) => metrics.count('logLinesDropped', { reason }, lines),
+    resumed: (lines, code) => tell({ lines, code, hint }),
+  })
+  atExit?.(() => output.end())
+  return output
 }

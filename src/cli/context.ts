@@ -12,6 +12,8 @@ export interface CliContext {
   readonly stderr: OutputStream
   /** Standard output is a terminal. */
   readonly isTerminal: boolean
+  /** Standard input, output or error is a terminal: whoever runs this sits before it, and closing it ends what runs there. */
+  readonly hasTerminal: boolean
   readonly nodeVersion: string
   /** What this process may have: the machine's memory, or what its control group allows. */
   readonly memoryBytes: number
@@ -21,6 +23,10 @@ export interface CliContext {
   readonly native: boolean
   /** Calls `act` at every arrival of the signal. */
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', act: () => void): void
+  /** Calls `act` when the process ends, with nothing left that could wait. */
+  onExit(act: () => void): void
+  /** From now on the process outlives its standard output and error; without, one that cannot be written ends it. */
+  outliveStreams(): void
   /** Ends the process at once: only for a second SIGTERM or SIGINT while draining. */
   exit(code: number): never
 }

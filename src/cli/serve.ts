@@ -12,7 +12,8 @@ import { VERSION } from './version.ts'
 
 export const help = `entrepot serve [--config FILE]
 
-Runs the server until SIGTERM or SIGINT. SIGHUP reads the configuration again.
+Runs the server until SIGTERM or SIGINT. SIGHUP reads the configuration again; where a terminal is
+standard input, output or error, it means that this was closed, and ends the server.
 
   --config FILE  default: $ENTREPOT_CONFIG, else /etc/entrepot/config.yaml when it is there, else
                  no configuration: Docker Hub and the well-known registries on :5000, data in ./data
@@ -25,6 +26,8 @@ Examples
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
+  // What it says is for whoever listens; clients are served as well when nobody does.
+  context.outliveStreams()
   // Before anything that takes time: a signal that nobody listens for ends the process.
   const signals = listenForSignals(context, systemClock)
   const config = requireConfiguration(context, values.config)
@@ -43,9 +46,12 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 interface Signals {
-  /** Resolves at the first SIGTERM or SIGINT; one that comes later than SAME_SIGNAL_MS after it ends the process at once. */
+  /**
+   * Resolves at the first SIGTERM or SIGINT, or when the terminal is closed; one that comes later than SAME_SIGNAL_MS after it ends the
+   * process at once.
+   */
   readonly stop: Promise<void>
-  /** Calls `act` at every SIGHUP from now on, and now when one came earlier. */
+  /** Calls `act` at every SIGHUP that asks for it from now on, and now when one came earlier. */
   onReload(act: () => void): void
 }
 
@@ -53,7 +59,7 @@ interface Signals {
 export const SAME_SIGNAL_MS = 1_000
 
 export function listenForSignals(
-  context: Pick<CliContext, 'onSignal' | 'exit'>,
+  context: Pick<CliContext, 'onSignal' | 'exit' | 'hasTerminal'>,
   { monotonicMs }: Pick<Clock, 'monotonicMs'>,
 ): Signals {
   const stop = Promise.withResolvers<void>()
@@ -69,7 +75,8 @@ export function listenForSignals(
   let act = () => {
     early = true
   }
-  context.onSignal('SIGHUP', () => act())
+  // The kernel says it so when a terminal goes away, and whoever supervises a service when it shall read its configuration.
+  context.onSignal('SIGHUP', context.hasTerminal ? end : () => act())
   return {
     stop: stop.promise,
     onReload: reload => {
@@ -92,6 +99,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       cores: context.cores,
       native: context.native,
       bootId: readBootId(),
+      atExit: act => context.onExit(act),
     })
   } catch (error) {
     throw startError(error)

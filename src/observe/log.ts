@@ -27,53 +27,11 @@ const REDACTED = [
 
 export interface LoggerOptions {
   readonly level: LogLevel
-  /** Where lines go. Default: a new standardOutput. */
-  readonly destination?: DestinationStream
-}
-
-/** A write of its own for each line costs a request from memory as much as its answer: lines are gathered, though not for long. */
-const GATHERED_BYTES = 16 * 1024
-const GATHERED_MS = 100
-/** At once; must be more than what is gathered. */
-const WRITTEN_MAX_BYTES = 64 * 1024
-
-/** Standard output, written asynchronously and flushed at exit. One for all loggers of a process. */
-export function standardOutput(): DestinationStream {
-  const output = pino.destination({
-    dest: 1,
-    sync: false,
-    minLength: GATHERED_BYTES,
-    maxWrite: WRITTEN_MAX_BYTES,
-  })
-  // Not by its own periodic flush: that wakes an idle process ten times a second, and a thread of the pool to write nothing.
-  const write = output.write.bind(output)
-  let waitingBytes = 0
-  let isDue = false
-  const flushSoon = () => {
-    if (!isDue) setTimeout(flush, GATHERED_MS).unref()
-    isDue = true
-  }
-  const flush = () => {
-    isDue = false
-    if (waitingBytes <= 0) return
-    output.flush()
-    // It does nothing while a write is under way.
-    flushSoon()
-  }
-  output.on('write', (bytes: number) => {
-    waitingBytes -= bytes
-  })
-  return Object.assign(output, {
-    write(line: string) {
-      waitingBytes += Buffer.byteLength(line)
-      flushSoon()
-      return write(line)
-    },
-  })
+  /** Where lines go: LogOutput, or what another thread is told. */
+  readonly destination: DestinationStream
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  const destination = options.destination ?? standardOutput()
   return pino(
     {
       level: options.level,
@@ -84,7 +42,7 @@ export function createLogger(options: LoggerOptions): Logger {
       redact: { paths: REDACTED, censor: '[redacted]' },
       serializers: { err: describeError, error: describeError, url: describeUrl },
     },
-    destination,
+    options.destination,
   )
 }
 

@@ -1,6 +1,7 @@
 // The one table of metrics: name, type, help, labels as closed sets, buckets. The prom-client registry (metrics.ts), the
 // types of what may be counted and docs/metrics.md all derive from it. Labels are never a repository, tag or digest.
 
+import { DROP_REASONS } from './log-output.ts'
 import { PUSH_METRICS } from './push-metrics.ts'
 import { STREAM_METRICS } from './stream-metrics.ts'
 
@@ -214,6 +215,12 @@ export const METRICS = {
     labels: { upstream: UPSTREAM },
   },
   ...PUSH_METRICS,
+  logLinesDropped: {
+    name: 'entrepot_log_lines_dropped_total',
+    type: 'counter',
+    help: 'Log lines that standard output did not take: the write failed, or more waited than are kept.',
+    labels: { reason: DROP_REASONS },
+  },
   storageFailures: {
     name: 'entrepot_storage_failures_total',
     type: 'counter',

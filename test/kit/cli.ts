@@ -19,10 +19,13 @@ export async function runCli(
     stdout: { write: text => (stdout += text), columns: 100 },
     stderr: { write: text => (stderr += text) },
     isTerminal: options.isTerminal ?? false,
+    hasTerminal: options.isTerminal ?? false,
     nodeVersion: process.versions.node,
     memoryBytes: 2 ** 33,
     cores: 1,
     native: true,
+    onExit: () => {},
+    outliveStreams: () => {},
     onSignal: () => {},
     exit: code => {
       throw new Error(`the command ended the process with ${code}`)

@@ -39,7 +39,7 @@ export interface Exit {
 export type EdgeProcess = Awaited<ReturnType<typeof startEdge>>
 
 /** What `npm start` gives to node, from the place where it is written. */
-async function startArguments(): Promise<string[]> {
+export async function startArguments(): Promise<string[]> {
   const text = await readFile(join(PROJECT, 'package.json'), 'utf8')
   const { scripts } = JSON.parse(text) as { scripts: { start: string } }
   const words = scripts.start.split(' ')
@@ -47,7 +47,7 @@ async function startArguments(): Promise<string[]> {
 }
 
 /** Of the repository, from this file. */
-const PROJECT = new URL('../..', import.meta.url).pathname
+export const PROJECT = new URL('../..', import.meta.url).pathname
 /** Compiling on a busy machine takes most of it; afterwards starting takes a second. */
 const READY_TIMEOUT_MS = 50_000
 

@@ -248,6 +248,8 @@ const PLATFORM: readonly Row[] = [
   [234, 'P1', 'only paths are targets; absolute forms are refused'],
   [236, 'P1', 'stopping lets running answers finish'],
   [242, 'P1', 'every parser is fuzzed'],
+  [278, 'P0', 'a log that cannot be written costs its lines, and never serving or stopping'],
+  [279, 'P1', 'a terminal that is closed ends what was started in it'],
 ]
 
 const ROWS = [

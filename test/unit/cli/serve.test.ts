@@ -38,10 +38,13 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
     stdout: { write: () => {} },
     stderr: { write: () => {} },
     isTerminal: false,
+    hasTerminal: false,
     nodeVersion: 'test',
     memoryBytes: 2 ** 33,
     cores: 1,
     native: true,
+    onExit: () => {},
+    outliveStreams: () => {},
     onSignal: (signal, act) => acts.set(signal, act),
     exit: code => {
       throw new Error(`the command ended the process with ${code}`)
@@ -82,7 +85,10 @@ t.test('a signal that comes twice is one; who asks again later does not want to 
     return undefined as never
   }
   const onSignal = (name: Signal, act: () => void) => void acts.set(name, act)
-  const { stop } = listenForSignals({ onSignal, exit }, { monotonicMs: () => nowMs })
+  const { stop } = listenForSignals(
+    { onSignal, exit, hasTerminal: false },
+    { monotonicMs: () => nowMs },
+  )
   acts.get('SIGINT')?.()
   await stop
   nowMs += SAME_SIGNAL_MS - 1
