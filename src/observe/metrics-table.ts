@@ -26,7 +26,7 @@ export const ENDPOINT_LABELS = [
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'other'] as const
 /** `aborted`: the client left; `failed`: cut by us after the head had gone out, or an answer of 5xx. */
 const OUTCOME = ['completed', 'aborted', 'failed'] as const
-const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push'] as const
+const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push', 'ping'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
 const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
 const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const

@@ -1,5 +1,6 @@
 // Answers that are no success, as UpstreamError (R92). The upstream's own words are read only for their error code: bodies may
 // be anything, HTML included, and none of their text is passed on (R123).
+import { ERROR_CODES, type ErrorCode } from '../oci/errors.ts'
 import {
   UpstreamError,
   type UpstreamErrorOptions,
@@ -7,11 +8,12 @@ import {
 } from '../registry/ports/upstream.ts'
 import type { Answer } from './exchange.ts'
 import { retryAfterMs } from './retry-after.ts'
+import { isOwnRefusal, strangerError } from './stranger.ts'
 
 /** Enough for an error envelope; the rest of a longer body is not read. */
 const ERROR_BODY_BYTES = 64 * 1024
 
-/** What a status means whatever was asked; of the others, 5xx is an outage. */
+/** What a status means whatever was asked; of the others, 5xx is an outage. 404 and 410 only in the registry's own words. */
 export const FAILURES: Readonly<Record<number, UpstreamFailure>> = {
   401: 'denied',
   402: 'denied',
@@ -41,20 +43,21 @@ export interface AnswerContext {
 export async function answerError(answer: Answer, context: AnswerContext): Promise<UpstreamError> {
   const { status, headers, url } = answer
   const codes = (await readErrors(answer)).map(({ code }) => code).filter(code => code !== '')
+  const named = codes[0] === undefined ? '' : ` (${codes[0]})`
+  const text = `${url.host} answered ${status}${named} for ${context.what}`
   const failure = failureOf(status, context.redirected)
+  // Who says that something does not exist must be who would know.
+  if (failure === 'not-found' && !isOwnRefusal(headers, codes)) return strangerError(text, status)
   const retryAfter = retryAfterMs(headers.first('retry-after'), context.nowMs)
+  const code = codes.find(isErrorCode)
   const options: UpstreamErrorOptions = {
     status,
     repositoryUnknown: failure === 'not-found' && codes.includes('NAME_UNKNOWN'),
+    ...(code === undefined ? {} : { code }),
     ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
     ...(context.hint === undefined ? {} : { hint: context.hint }),
   }
-  const named = codes[0] === undefined ? '' : ` (${codes[0]})`
-  return new UpstreamError(
-    failure,
-    `${url.host} answered ${status}${named} for ${context.what}`,
-    options,
-  )
+  return new UpstreamError(failure, text, options)
 }
 
 function failureOf(status: number, redirected: boolean): UpstreamFailure {
@@ -79,11 +82,17 @@ export async function readErrors(answer: Answer): Promise<readonly ToldError[]> 
     return []
   }
   if (!isObject(envelope)) return []
+  const isEnvelope = Array.isArray(envelope.errors)
   const errors: readonly unknown[] = Array.isArray(envelope.errors) ? envelope.errors : [envelope]
   return errors.filter(isObject).map(({ code, message }) => ({
-    code: typeof code === 'string' && /^[A-Z_]{1,40}$/.test(code) ? code : '',
+    // Outside of the envelope it may be anybody's.
+    code: isEnvelope && typeof code === 'string' && /^[A-Z_]{1,40}$/.test(code) ? code : '',
     message: typeof message === 'string' ? message : '',
   }))
+}
+
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code)
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -20,6 +20,9 @@ import type { FinalAnswer, RegistryRequest } from './session.ts'
 /** HEAD of a blob is refused in these ways where GET works: 401 by ECR Public, 403 by signed storage (R62). */
 const HEAD_REFUSED = new Set([400, 401, 403, 405, 501])
 
+/** Nothing is there, says a HEAD, which has no room for the words that would show who says so: a GET has to tell. */
+const MISSING = new Set([404, 410])
+
 export interface BlobWanted {
   readonly name: RepositoryName
   readonly digest: Digest
@@ -34,6 +37,7 @@ export function headBlob(
   return async (endpoint, { signal }) => {
     const { abilities } = endpoint
     const headsFirst = tryHead && clock.monotonicMs() >= abilities.headBlobRefusedUntilMs
+    let isMissing = false
     if (headsFirst) {
       const answer = await sendBlob(endpoint, wanted, {
         method: 'HEAD',
@@ -45,15 +49,16 @@ export function headBlob(
         await answer.body.drain()
         return { sizeBytes: contentLength(answer.headers) }
       }
+      isMissing = MISSING.has(answer.status)
       const error = await failure(answer, clock)
-      if (!HEAD_REFUSED.has(answer.status)) throw error
+      if (!isMissing && !HEAD_REFUSED.has(answer.status)) throw error
     }
     // The first byte instead of none: whoever answers 206 names the size, and the connection stays good.
     const headers = { range: 'bytes=0-0' }
     const how = { method: 'GET', lane: 'api', headers, signal } as const
     const head = await sizeFrom(await sendBlob(endpoint, wanted, how), clock)
     // Only now is it known that HEAD was refused and not the blob.
-    if (headsFirst) abilities.headBlobRefusedUntilMs = clock.monotonicMs() + LACK_MS
+    if (headsFirst && !isMissing) abilities.headBlobRefusedUntilMs = clock.monotonicMs() + LACK_MS
     return head
   }
 }

@@ -72,7 +72,7 @@ function authorizer(
     ping: async signal => {
       if (who.ping === undefined) return []
       const answer = await exchange({
-        call: 'token',
+        call: 'ping',
         lane: 'api',
         method: 'GET',
         url: who.ping,

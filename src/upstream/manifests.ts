@@ -17,9 +17,12 @@ import { answerError } from './answer-errors.ts'
 import { requestAt, type Work } from './endpoints.ts'
 import { contentLength } from './response-headers.ts'
 import type { FinalAnswer } from './session.ts'
+import { assertJson } from './stranger.ts'
 
 const gunzipBounded = promisify(gunzip)
 
+/** Nothing is there, says a HEAD, which has no room for the words that would show who says so: a GET has to tell. */
+const MISSING = new Set([404, 410])
 /** HEAD is refused in these ways by registries whose GET works (R88, R162). */
 const HEAD_REFUSED = new Set([400, 403, 405, 501])
 
@@ -30,20 +33,27 @@ export interface ManifestWanted {
 
 /** @throws UpstreamError unsupported when HEAD is refused and a GET may not be */
 export function headManifest(wanted: ManifestWanted, clock: Clock): Work<UpstreamManifestHead> {
-  return async (endpoint, { signal }) => {
+  return async (endpoint, deadline) => {
     const { name, reference } = wanted
     const at = requestAt(endpoint, name, `manifests/${formatReference(reference)}`)
     const headers = { accept: MANIFEST_ACCEPT }
     const answer = await endpoint.send(
       { call: 'manifest', lane: 'api', method: 'HEAD', ...at, headers },
-      signal,
+      deadline.signal,
     )
+    if (MISSING.has(answer.status)) {
+      await answer.body.drain()
+      const manifest = await getManifest(wanted, clock)(endpoint, deadline)
+      const { declaredDigest: digest, mediaType, bytes, warnings } = manifest
+      return { digest, mediaType, sizeBytes: bytes.length, warnings }
+    }
     if (answer.status !== 200) {
       const error = await failure(answer, clock)
       if (!HEAD_REFUSED.has(answer.status)) throw error
       throw new UpstreamError('unsupported', error.message, { status: answer.status })
     }
     await answer.body.drain()
+    assertJson(answer, 'a manifest')
     return {
       digest: digestFrom(answer.headers.first('docker-content-digest') ?? ''),
       mediaType: parseMediaType(answer.headers.first('content-type')),
@@ -71,6 +81,7 @@ async function readManifest(answer: FinalAnswer): Promise<UpstreamManifest> {
   const { headers, url } = answer
   const mediaType = parseMediaType(headers.first('content-type'))
   const bytes = await decoded(answer, await boundedBytes(answer))
+  assertJson(answer, 'a manifest')
   if (mediaType === undefined) {
     throw new UpstreamError('invalid', `${url.host} sent a manifest without a media type`)
   }

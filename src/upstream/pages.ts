@@ -6,6 +6,7 @@ import { isObject } from './answer-errors.ts'
 import type { Endpoint } from './endpoints.ts'
 import { isSameOrigin } from './redirect.ts'
 import type { FinalAnswer, RegistryRequest } from './session.ts'
+import { assertJson } from './stranger.ts'
 
 /** With 1,000 entries on each, more than any repository that was seen; every page costs the client's time. */
 const PAGES_MAX = 100
@@ -52,6 +53,7 @@ async function readDocument(answer: FinalAnswer): Promise<Record<string, unknown
     document = undefined
   }
   if (isObject(document)) return document
+  assertJson(answer, 'a list')
   throw new UpstreamError('invalid', `${answer.url.host} sent a list that is no JSON object`)
 }
 

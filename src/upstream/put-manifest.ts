@@ -6,10 +6,8 @@ import { type ManifestTaken, UpstreamError } from '../registry/ports/upstream.ts
 import type { Deadline } from './deadline.ts'
 import { pushScope } from './scopes.ts'
 import type { FinalAnswer } from './session.ts'
-import { writeError } from './write-errors.ts'
+import { isTaken, writeError } from './write-errors.ts'
 import type { Attempt } from './write-chain.ts'
-
-const ACCEPTED = new Set([200, 201, 202, 204])
 
 export interface ManifestPut {
   readonly name: RepositoryName
@@ -33,7 +31,7 @@ export function putManifest(put: ManifestPut, clock: Clock) {
           { call: 'push', lane: 'api', method: 'PUT', url, scope, headers, body },
           deadline.signal,
         )
-        if (!ACCEPTED.has(answer.status)) {
+        if (!isTaken(answer)) {
           throw await writeError(answer, { what: 'a manifest', nowMs: clock.nowMs() })
         }
         await answer.body.drain()

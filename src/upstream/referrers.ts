@@ -12,6 +12,7 @@ import { type Endpoint, LACK_MS, requestAt, type Work } from './endpoints.ts'
 import { getManifest } from './manifests.ts'
 import { readPages } from './pages.ts'
 import type { FinalAnswer } from './session.ts'
+import { isRegistryThere, isStranger, strangerError } from './stranger.ts'
 
 /** As many as the descriptors of an index (R186). */
 const REFERRERS_MAX = 10_000
@@ -56,17 +57,20 @@ async function fromApi(
   const failure = (answer: FinalAnswer): Promise<UpstreamError> =>
     answerError(answer, { what: 'referrers', nowMs: clock.nowMs(), redirected: answer.redirected })
 
-  const first = await endpoint.send(request, signal)
+  const first = await orStranger(endpoint.send(request, signal))
+  if (first instanceof UpstreamError) return unlessGone(endpoint, first, signal)
   if (first.status !== 200) {
     const error = await failure(first)
-    const isMissing =
-      error.failure === 'unsupported' || (error.failure === 'not-found' && !error.repositoryUnknown)
-    if (isMissing) return 'no API'
-    throw error
+    if (error.failure === 'not-found' && !error.repositoryUnknown) return 'no API'
+    if (error.failure === 'unsupported' && error.code !== undefined) return 'no API'
+    if (error.failure !== 'unsupported' && !isStranger(error)) throw error
+    return unlessGone(endpoint, error, signal)
   }
-  if (parseMediaType(first.headers.first('content-type')) !== OCI_INDEX) {
+  const mediaType = parseMediaType(first.headers.first('content-type'))
+  if (mediaType !== OCI_INDEX) {
     await first.body.drain()
-    return 'no API'
+    const text = `${first.url.host} answered 200 with ${mediaType} for referrers`
+    return unlessGone(endpoint, strangerError(text, first.status), signal)
   }
   const manifests: unknown[] = []
   for await (const { document } of readPages(endpoint, request, first, { signal, failure })) {
@@ -74,6 +78,25 @@ async function fromApi(
     if (manifests.length > REFERRERS_MAX) throw tooMany(endpoint)
   }
   return { manifests }
+}
+
+async function orStranger(sent: Promise<FinalAnswer>): Promise<FinalAnswer | UpstreamError> {
+  try {
+    return await sent
+  } catch (error) {
+    if (isStranger(error)) return error
+    throw error
+  }
+}
+
+/** An answer without a code is how many registries lack the API, and how everything else answers as well. @throws UpstreamError */
+async function unlessGone(
+  endpoint: Endpoint,
+  { message, status = 0 }: UpstreamError,
+  signal: AbortSignal,
+): Promise<'no API'> {
+  if (await isRegistryThere(endpoint, signal)) return 'no API'
+  throw strangerError(message, status)
 }
 
 function fromTag({ name, digest }: ReferrersWanted, clock: Clock): Work<ReferrersAnswer> {

@@ -5,6 +5,7 @@ import { UpstreamError } from '../registry/ports/upstream.ts'
 import { isBreakerError } from './breaker.ts'
 import type { Deadline } from './deadline.ts'
 import { isCertificateFault, isStaleConnection } from './errors.ts'
+import { isStranger } from './stranger.ts'
 
 /** Waits of about 1, 2 and 4 s: long enough for a restart behind a load balancer, and within the chain's limit. */
 const BACK_OFF_MS = [1_000, 2_000, 4_000]
@@ -65,6 +66,7 @@ function mayPass(failure: UpstreamError): boolean {
   return (
     (failure.failure === 'unavailable' || failure.failure === 'rate-limited') &&
     !isCertificateFault(failure) &&
-    !isBreakerError(failure)
+    !isBreakerError(failure) &&
+    !isStranger(failure)
   )
 }

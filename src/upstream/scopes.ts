@@ -18,7 +18,7 @@ export function pushScope(name: string, from?: string): string {
  * some registries challenge with `pull` alone, and a token for that would be refused again.
  */
 export function scopesFor(challenged: readonly string[], target: string): readonly string[] {
-  const own = target.split(' ')
+  const own = target.split(' ').filter(scope => scope !== '')
   if (challenged.length === 0) return own.sort()
   return own.some(scope => scope.endsWith(`:${PUSH}`))
     ? merged([...challenged, ...own])

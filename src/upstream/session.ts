@@ -8,6 +8,7 @@ import type { Answer, Exchange, Method } from './exchange.ts'
 import { lostUpload } from './lost-upload.ts'
 import { isSameOrigin, REDIRECTS_MAX, redirectTarget } from './redirect.ts'
 import type { RequestBody } from './request-body.ts'
+import { pageError } from './stranger.ts'
 
 /** A cached token that is refused is replaced once, and what replaces it once more: for a larger scope (R144). */
 const AUTHORIZATIONS_MAX = 2
@@ -31,7 +32,7 @@ export interface FinalAnswer extends Answer {
   readonly redirected: boolean
 }
 
-/** The body of the answer MUST be read, drained or destroyed. @throws UpstreamError, or the signal's reason */
+/** The body of the answer MUST be read, drained or destroyed, and is no page for people. @throws UpstreamError, or the signal's reason */
 export type Send = (request: RegistryRequest, signal: AbortSignal) => Promise<FinalAnswer>
 
 export interface SessionOptions {
@@ -75,7 +76,12 @@ export function createSession(options: SessionOptions): Send {
       }
 
       const target = isRead(request) ? await nextHop(answer) : undefined
-      if (target === undefined) return { ...answer, redirected }
+      if (target === undefined) {
+        const page = pageError(answer)
+        if (page === undefined) return { ...answer, redirected }
+        await answer.body.drain()
+        throw page
+      }
       await answer.body.drain()
       hops += 1
       if (hops > REDIRECTS_MAX) {

@@ -30,7 +30,7 @@ export function listTags(name: RepositoryName, clock: Clock, pageMax: number): W
       signal,
       failure,
     })) {
-      for (const tag of tagsIn(document)) tags.add(tag)
+      for (const tag of tagsIn(document, answer)) tags.add(tag)
       if (tags.size > TAGS_MAX) {
         throw new UpstreamError('invalid', `${answer.url.host} lists more than ${TAGS_MAX} tags`)
       }
@@ -39,10 +39,17 @@ export function listTags(name: RepositoryName, clock: Clock, pageMax: number): W
   }
 }
 
-/** `null` is how some write an empty list; entries that are no tags cannot be asked for anyway. */
-function tagsIn(document: Record<string, unknown>): Tag[] {
-  if (!Array.isArray(document.tags)) return []
-  return document.tags
+/**
+ * `null` is how some write an empty list, or leave it out beside the name; entries that are no tags cannot be asked for anyway.
+ * @throws UpstreamError invalid for an object that is no list of tags
+ */
+function tagsIn({ name, tags }: Record<string, unknown>, { url }: FinalAnswer): Tag[] {
+  const isEmpty = tags === null || (tags === undefined && typeof name === 'string')
+  if (isEmpty) return []
+  if (!Array.isArray(tags)) {
+    throw new UpstreamError('invalid', `${url.host} sent a list of tags that is none`)
+  }
+  return tags
     .map((tag: unknown) => (typeof tag === 'string' ? tagFrom(tag) : undefined))
     .filter(tag => tag !== undefined)
 }

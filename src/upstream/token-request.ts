@@ -4,6 +4,7 @@ import { UpstreamError } from '../registry/ports/upstream.ts'
 import { answerError, isObject } from './answer-errors.ts'
 import { basicAuthorization, type Credential } from './credentials.ts'
 import type { Answer, Exchange } from './exchange.ts'
+import { isStranger, pageError } from './stranger.ts'
 
 /** Tokens of registries with many scopes have some ten KiB. */
 const TOKEN_ANSWER_BYTES = 256 * 1024
@@ -89,8 +90,10 @@ async function readToken(
   if (answer.status !== 200) throw await tokenError(answer, credential, nowMs)
   const bytes = await answer.body.readAll(TOKEN_ANSWER_BYTES)
   const token = parseToken(Buffer.from(bytes).toString())
-  if (token === undefined)
-    throw new UpstreamError('invalid', `${realm.host} answered without a token`)
+  if (token === undefined) {
+    const text = `${realm.host} answered without a token`
+    throw pageError(answer) ?? new UpstreamError('invalid', text)
+  }
   return token
 }
 
@@ -101,6 +104,7 @@ async function tokenError(
   nowMs: number,
 ): Promise<UpstreamError> {
   const error = await answerError(answer, { what: 'a token', nowMs, redirected: false })
+  if (isStranger(error)) return error
   const { failure, message, retryAfterMs, status } = error
   const isDenied = failure === 'denied'
   const isWrong = failure === 'not-found' || failure === 'unsupported'

@@ -1,15 +1,16 @@
 // Answers to what writes that are no success, as UpstreamError. Other than for reads, the registry's own words count: whoever pushed
 // has to know what it does not take (R117, R123).
-import { ERROR_CODES, type ErrorCode } from '../oci/errors.ts'
+import type { ErrorCode } from '../oci/errors.ts'
 import {
   UpstreamError,
   type UpstreamErrorOptions,
   type UpstreamFailure,
 } from '../registry/ports/upstream.ts'
-import { FAILURES, readErrors } from './answer-errors.ts'
+import { FAILURES, isErrorCode, readErrors } from './answer-errors.ts'
 import { lostUpload } from './lost-upload.ts'
 import { retryAfterMs } from './retry-after.ts'
 import type { FinalAnswer } from './session.ts'
+import { hasOwnMark, isOwnRefusal, strangerError } from './stranger.ts'
 import { toldBy } from './told.ts'
 
 /** The rest of 4xx is `rejected`. */
@@ -28,6 +29,14 @@ const ABOUT_CONTENT = new Set<ErrorCode>([
 /** An upload that the registry does not know any more, whatever the status. */
 const ABOUT_UPLOAD = new Set<ErrorCode>(['BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INVALID'])
 
+/** What anything that takes requests answers; registries have taken pushes with it, too. */
+const WITHOUT_MEANING = new Set([200, 202, 204])
+
+/** Was the manifest or the whole blob taken? 201 says so by itself (R117). */
+export function isTaken({ status, headers }: FinalAnswer): boolean {
+  return status === 201 || (WITHOUT_MEANING.has(status) && hasOwnMark(headers))
+}
+
 export interface WriteContext {
   /** In the words of a message: `a blob`. */
   readonly what: string
@@ -44,11 +53,14 @@ export async function writeError(
 ): Promise<UpstreamError> {
   const { status, headers, url, redirected } = answer
   const errors = await readErrors(answer)
-  const code = errors.map(error => error.code).find(isErrorCode)
+  const codes = errors.map(error => error.code)
+  const code = codes.find(isErrorCode)
   const text = `${url.host} answered ${status}${code === undefined ? '' : ` (${code})`} to a push of ${context.what}`
   if (context.isUpload === true && isLost(status, code)) return lostUpload(text, status)
 
   const failure = failureOf(answer, code)
+  if (failure === 'not-found' && !isOwnRefusal(headers, codes)) return strangerError(text, status)
+  if (WITHOUT_MEANING.has(status) && !hasOwnMark(headers)) return strangerError(text, status)
   const retryAfter = retryAfterMs(headers.first('retry-after'), context.nowMs)
   const told = errors.map(error => toldBy(error.message)).find(each => each !== undefined)
   const hint = hintFor(failure, { status, redirected })
@@ -91,8 +103,4 @@ function hintFor(
   return redirected && failure === 'unavailable'
     ? 'the registry has its uploads on another host'
     : undefined
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERROR_CODES, code)
 }

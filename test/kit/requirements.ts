@@ -204,6 +204,8 @@ const UPSTREAM: readonly Row[] = [
   [163, 'P1', 'Harbor'],
   [164, 'P1', 'Artifactory and Nexus'],
   [165, 'P1', 'what is special about a registry is a record, not code'],
+  [257, 'P0', 'what something else answers in a registry’s place is an outage, never a verdict'],
+  [258, 'P0', 'a HEAD that says 404 is believed only when a GET says the same'],
 ]
 
 const SECURITY: readonly Row[] = [

@@ -183,7 +183,11 @@ function startOfPage(all: readonly string[], query: URLSearchParams): number {
 }
 
 function referrersAnswer({ content, behaviour }: AnswerContext, request: StubRequest): Answer {
-  if (behaviour.referrers === 'none') return errorAnswer(404, 'UNSUPPORTED')
+  if (behaviour.referrers === 'none') {
+    // Of the router, which knows nothing of registries.
+    const body = bufferBody('404 page not found\n')
+    return { status: 404, headers: { 'content-type': 'text/plain' }, body }
+  }
   const wanted = new URLSearchParams(request.query).get('artifactType')
   const filters = wanted !== null && behaviour.referrers === 'filtering'
   const manifests = content

@@ -81,7 +81,7 @@ t.test('R117: a repository that is not there is told apart from what is', async 
   t.match(await failureOf(pushBlob(upstream)), { failure: 'not-found', repositoryUnknown: true })
   stub.clearFaults()
   stub.clear()
-  stub.fault({ method: 'POST' }, { status: 404, body: 'page not found' })
+  stub.fault({ method: 'POST' }, failure(404, 'NOT_FOUND'))
   t.match(await failureOf(pushBlob(upstream)), { failure: 'not-found', repositoryUnknown: false })
   t.equal(stub.count(), 1, 'no upload was lost: none had begun')
 })

@@ -130,7 +130,7 @@ t.test(
   'R92: a token server that is down or lost is an outage or a wrong answer, no 404',
   async t => {
     const cases = [
-      [404, 'invalid'],
+      [404, 'unavailable'],
       [429, 'rate-limited'],
       [302, 'invalid'],
     ] as const

@@ -7,7 +7,8 @@ import type { Carrier } from './deliveries.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** What an upstream request was for; a closed label set. */
-export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' | 'push'
+/** `ping`: of `/v2/`. */
+export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' | 'push' | 'ping'
 
 /** How a fill ended. `uncached`: passed on to its readers but not kept, because the disk was full. */
 export type FillOutcome = 'stored' | 'uncached' | 'corrupt' | 'failed' | 'abandoned'

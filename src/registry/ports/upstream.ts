@@ -6,10 +6,11 @@ import type { Reference, RegistryHost, RepositoryName, Tag } from '../../oci/ref
 
 /**
  * Why an upstream gave no answer, as a closed set; it decides the client's status and whether stale content may be served:
- * - `not-found`: 404 for a manifest, blob or list, or a name that the operator's include/exclude rules keep out
+ * - `not-found`: 404 in the registry's own words, or a name that the operator's include/exclude rules keep out
  * - `denied`: 401 or 403 after authentication was tried; never served stale (R89)
  * - `rate-limited`: 429, with retryAfterMs
- * - `unavailable`: connection, TLS, time limit, stall, 5xx, breaker open; with retryAfterMs when known
+ * - `unavailable`: connection, TLS, time limit, stall, 5xx, breaker open, something else that answered in the registry's place; with
+ *   retryAfterMs when known
  * - `invalid`: an answer that breaks the protocol or lies about a digest or length
  * - `refused`: our own policy forbade the connection (address, redirect, realm)
  * - `unsupported`: 405, 406 or an endpoint that this upstream lacks
@@ -34,7 +35,7 @@ export interface UpstreamErrorOptions {
   status?: number
   /** True when the upstream said NAME_UNKNOWN: the repository, not just the object, is missing. */
   repositoryUnknown?: boolean
-  /** The code in the upstream's error body, when it is one of the specification's; set for writes. */
+  /** The code in the upstream's error body, when it is one of the specification's. */
   code?: ErrorCode
   /** What the upstream's error body said, cut to 200 printable characters, without anything that looks like a URL or a credential (R123). */
   told?: string

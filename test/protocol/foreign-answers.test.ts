@@ -1,0 +1,209 @@
+// Goal: what something else answers in the registry's place — an ingress without a backend, a captive portal — is an outage: it empties no
+// list, forgets no tag, parks no push and delivers none (R257, R258). Method: the whole edge, and the upstream alone, before a registry
+// that such a thing stands before for a while.
+import t from 'tap'
+import type { Upstream } from '../../src/registry/ports/upstream.ts'
+import { patternBlob } from '../kit/content.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import type { TestEdge } from '../kit/edge.ts'
+import { makeArtifact, makeImage } from '../kit/image.ts'
+import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
+import { createPushClient } from '../kit/push-client.ts'
+import type { Fault } from '../kit/stub-faults.ts'
+import { failure } from '../kit/stub-faults.ts'
+import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+
+const IMAGE = makeImage({ seed: 'foreign', layers: [3_000] })
+const SIGNATURE = makeArtifact({ seed: 'foreign', subject: IMAGE.descriptor })
+const BLOB = patternBlob('foreign', 5_000)
+const SUBJECT = IMAGE.manifest.digest
+const DAY_MS = 86_400_000
+const NO_BACKEND: Fault = { status: 404, body: 'default backend - 404' }
+const PORTAL: Fault = { status: 200, mediaType: 'text/html', body: '<html>Log in</html>' }
+const GATEWAY: Fault = {
+  status: 404,
+  mediaType: 'application/json',
+  body: '{"message":"no Route matched with those values"}',
+}
+const FOREIGN = { 'an ingress': NO_BACKEND, 'a portal': PORTAL, 'a gateway': GATEWAY }
+
+async function pull(edge: TestEdge): Promise<void> {
+  await edge.get(`${MANIFESTS}/v1`)
+  for (const { digest } of [IMAGE.config, ...IMAGE.layers]) await edge.get(`${BLOBS}/${digest}`)
+  await edge.untilLogged('fill ended', 1 + IMAGE.layers.length)
+}
+
+for (const [name, fault] of Object.entries(FOREIGN)) {
+  // issue 17, 9
+  t.test(`R257: ${name} before the registry makes no list of referrers empty`, async t => {
+    const { edge, stub } = await startPair(t, { images: { v1: IMAGE } })
+    stub.addImage('library/app', undefined, SIGNATURE)
+    const referrers = `/v2/library/app/referrers/${SUBJECT}`
+    const foreign = stub.fault({}, fault)
+    t.match(await edge.settle(edge.get(referrers)), { status: 503 })
+    foreign.remove()
+    await edge.clock.advance(DAY_MS)
+    const listed = await edge.settle(edge.get(referrers))
+    t.match(JSON.parse(listed.body.toString()), {
+      manifests: [{ digest: SIGNATURE.manifest.digest }],
+    })
+    stub.fault({}, fault)
+    await edge.clock.advance(DAY_MS)
+    t.match(await edge.settle(edge.get(referrers)), { status: 200, body: listed.body }, 'stale')
+  })
+
+  // issue 17, 9
+  t.test(`R257: ${name} before the registry takes no tag away whose image is here`, async t => {
+    const entry = { ttl: '5m', prefetch: false }
+    const { edge, stub } = await startPair(t, { images: { v1: IMAGE }, entry })
+    await pull(edge)
+    const tags = await edge.get('/v2/library/app/tags/list')
+    stub.fault({}, fault)
+    for (const method of ['GET', 'HEAD']) {
+      await edge.clock.advance(DAY_MS)
+      const stale = await edge.settle(edge.send(method, `${MANIFESTS}/v1`))
+      t.match(stale, { status: 200, headers: { 'x-entrepot-source': 'stale' } }, method)
+    }
+    t.match(await edge.settle(edge.get('/v2/library/app/tags/list')), { body: tags.body })
+    t.match(await edge.settle(edge.get(`${MANIFESTS}/v2`)), { status: 503 }, 'not known')
+    t.match(await edge.settle(edge.get(`${BLOBS}/${BLOB.digest}`)), { status: 503 }, 'a blob')
+    stub.clearFaults()
+    stub.addImage('library/app', 'v2', IMAGE)
+    // The breaker asks again by itself; that something was missing is not remembered.
+    await edge.clock.advance(DAY_MS)
+    t.match(await edge.settle(edge.get(`${MANIFESTS}/v2`)), { status: 200 })
+  })
+
+  // issue 17, 9
+  t.test(`R257: a queued push waits for as long as ${name} is before the registry`, async t => {
+    const config = { repositories: [{ match: 'docker.io/**', push: 'queue' }] }
+    const { edge, stub } = await startPair(t, { edge: { config } })
+    stub.fault({}, fault)
+    const client = createPushClient(edge.url)
+    for (const blob of [IMAGE.config, ...IMAGE.layers])
+      await edge.settle(client.blob('library/app', blob.bytes()))
+    const pushed = await edge.settle(client.manifest('library/app', 'v1', IMAGE.manifest))
+    client.close()
+    t.equal(pushed.status, 201)
+    await edge.settle(edge.untilLogged('delivery failed and is tried again'), DAY_MS)
+    for (let hour = 0; hour < 12; hour += 1) await edge.clock.advance(3_600_000)
+    t.notOk(edge.lines().some(({ msg }) => String(msg).startsWith('delivery parked')))
+    stub.clearFaults()
+    await edge.settle(edge.untilLogged('push delivered'), DAY_MS)
+    t.same(stub.manifest('library/app', 'v1'), IMAGE.manifest)
+  })
+}
+
+async function open(t: Teardown, options: StubOptions = {}) {
+  const stub = await startStubRegistry(options)
+  t.teardown(() => stub.stop())
+  stub.addImage(NAME, 'latest', IMAGE)
+  return { stub, ...openUpstream(t, stub.url, { timeLimits: { chainMs: 900 } }) }
+}
+
+const source = {
+  digest: BLOB.digest,
+  sizeBytes: BLOB.sizeBytes,
+  read: async function* () {
+    yield BLOB.bytes()
+  },
+}
+const BY_DIGEST = { kind: 'digest', digest: SUBJECT } as const
+const MANIFEST = { ...IMAGE.manifest, digest: SUBJECT }
+
+const CALLS: Readonly<Record<string, (upstream: Upstream) => Promise<unknown>>> = {
+  'HEAD of a manifest': upstream => upstream.headManifest(NAME, LATEST),
+  'GET of a manifest': upstream => upstream.getManifest(NAME, LATEST),
+  'HEAD of a blob': upstream => upstream.headBlob(NAME, BLOB.digest),
+  'GET of a blob': upstream => upstream.getBlob(NAME, BLOB.digest, { offset: 0 }),
+  tags: upstream => upstream.listTags(NAME),
+  referrers: upstream => upstream.listReferrers(NAME, SUBJECT),
+  'PUT of a blob': upstream => upstream.pushBlob(NAME, source),
+  'PUT of a manifest': upstream => upstream.putManifest(NAME, BY_DIGEST, MANIFEST),
+}
+
+for (const [name, call] of Object.entries(CALLS)) {
+  t.test(`R257: something else that answers a ${name} is an outage, and is asked once`, async t => {
+    const taken = { status: 200, body: 'ok' }
+    for (const fault of [...Object.values(FOREIGN), taken, { ...NO_BACKEND, status: 410 }]) {
+      // Bytes are judged by their digest, and how long they are is nothing to go by.
+      if (fault === taken && name.endsWith('of a blob')) continue
+      const { stub, upstream } = await open(t)
+      stub.fault({}, fault)
+      const error = await failureOf(call(upstream))
+      t.match(error, { failure: 'unavailable', hint: /something else/ }, JSON.stringify(fault))
+      t.ok(stub.count() <= 3, 'a HEAD, the GET after it, and whether a registry is there')
+    }
+  })
+
+  t.test(`R257: a token server that is missing says nothing about a ${name}`, async t => {
+    for (const fault of [NO_BACKEND, PORTAL]) {
+      const { stub, upstream } = await open(t, { auth: { scheme: 'bearer' } })
+      stub.fault({ kind: 'token' }, fault)
+      t.match(await failureOf(call(upstream)), { failure: 'unavailable' }, fault.body as string)
+    }
+  })
+}
+
+t.test("R257: a registry's 404 is known by its code, or by its version header", async t => {
+  const own: readonly Fault[] = [
+    failure(404, 'MANIFEST_UNKNOWN'),
+    failure(404, 'NAME_UNKNOWN'),
+    failure(404, 'BLOB_UNKNOWN'),
+    // Harbor's.
+    failure(404, 'NOT_FOUND'),
+    { ...NO_BACKEND, headers: { 'docker-distribution-api-version': 'registry/2.0' } },
+  ]
+  for (const fault of own) {
+    for (const call of ['HEAD of a manifest', 'GET of a manifest', 'HEAD of a blob', 'tags']) {
+      const { stub, upstream } = await open(t)
+      stub.fault({}, fault)
+      const error = await failureOf(CALLS[call]?.(upstream) ?? Promise.resolve())
+      t.equal(error.failure, 'not-found', `${call} ${JSON.stringify(fault)}`)
+    }
+  }
+})
+
+t.test('R258: a HEAD that says 404 is believed only when a GET says the same', async t => {
+  for (const head of [failure(404, 'MANIFEST_UNKNOWN'), NO_BACKEND]) {
+    const { stub, upstream } = await open(t)
+    stub.addBlob(NAME, BLOB)
+    stub.fault({ method: 'HEAD' }, head)
+    t.match(await upstream.headManifest(NAME, LATEST), {
+      digest: SUBJECT,
+      mediaType: IMAGE.manifest.mediaType,
+      sizeBytes: IMAGE.manifest.bytes.length,
+    })
+    t.match(await upstream.headBlob(NAME, BLOB.digest), { sizeBytes: BLOB.sizeBytes })
+    t.equal(stub.bytesSent(BLOB.digest), 1, 'not the blob')
+  }
+})
+
+t.test('R257: an answer without a code means no referrers API where /v2/ answers', async t => {
+  const answers: readonly Fault[] = [
+    { status: 404, body: '404 page not found\n' },
+    { status: 405, body: 'no' },
+    { status: 406, body: '' },
+    PORTAL,
+    { mediaType: 'application/json' },
+  ]
+  for (const answer of answers) {
+    for (const ping of [undefined, NO_BACKEND, PORTAL, failure(503)]) {
+      const { stub, upstream } = await open(t)
+      stub.fault({ kind: 'referrers' }, answer)
+      if (ping !== undefined) stub.fault({ kind: 'ping' }, ping)
+      const asked = upstream.listReferrers(NAME, SUBJECT)
+      const about = `${JSON.stringify(answer)} ${JSON.stringify(ping)}`
+      if (ping === undefined) t.match(await asked, { manifests: [], byTag: true }, about)
+      else t.equal((await failureOf(asked)).failure, 'unavailable', about)
+    }
+  }
+})
+
+t.test('R257: an object that is no list of tags is no empty list', async t => {
+  for (const body of ['{"message":"gone fishing"}', '{"errors":[]}', '{"tags":"none"}']) {
+    const { stub, upstream } = await open(t)
+    stub.fault({ kind: 'tags' }, { body })
+    t.equal((await failureOf(upstream.listTags(NAME))).failure, 'invalid', body)
+  }
+})
