@@ -5,6 +5,7 @@ import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import { parseTag, type Tag } from '../oci/reference.ts'
 import { PUSH_TAGS_MAX } from '../registry/answers.ts'
 import { type Answer, emptyAnswer } from './answer.ts'
+import { warningLines } from './content-headers.ts'
 import type { NamedContext } from './context.ts'
 import { manifestLocation } from './locations.ts'
 import { readBody } from './request-body.ts'
@@ -45,6 +46,7 @@ export async function answerPutManifest(
       'Docker-Content-Digest': pushed.digest,
       'OCI-Subject': pushed.subject,
       'OCI-Tag': pushed.tags,
+      Warning: warningLines(pushed.warnings),
     })
   })
 }

@@ -10,7 +10,7 @@ const RANGE = /^([0-9]+)-([0-9]+)$/
 
 export type ChunkHead = Omit<UploadChunk, 'body'>
 
-/** @throws RegistryError RANGE_INVALID with status 400 for a `Content-Range` that is none; whether it fits is the engine's to say. */
+/** @throws RegistryError RANGE_INVALID (416) for a `Content-Range` that is none; whether it fits is the engine's to say. */
 export function parseChunkHead(request: IncomingMessage): ChunkHead {
   return {
     range: parseUploadRange(request.headers['content-range']),
@@ -26,7 +26,6 @@ function parseUploadRange(header: string | undefined): ByteRange | undefined {
   throw new RegistryError(
     'RANGE_INVALID',
     'the Content-Range of an upload is <first byte>-<last byte>, such as 0-1023',
-    { status: 400 },
   )
 }
 

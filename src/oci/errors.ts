@@ -33,6 +33,8 @@ export type ErrorCode = keyof typeof ERROR_CODES
 export interface RegistryErrorOptions {
   /** Shown to the client as `detail`; plain JSON, nothing secret. */
   detail?: unknown
+  /** What else is wrong in the same way: entries of the same code that follow this one, each with what it is about. */
+  further?: readonly FurtherError[]
   /** Overrides the table's status where the specification allows several (413 for a manifest too large). */
   status?: number
   /** Becomes `Retry-After`, in whole seconds, at least 1 (R124). */
@@ -41,11 +43,17 @@ export interface RegistryErrorOptions {
   cause?: unknown
 }
 
+export interface FurtherError {
+  readonly message: string
+  readonly detail: unknown
+}
+
 /** An error that is safe to show to a client. `message` says what a person can do about it. */
 export class RegistryError extends Error {
   readonly code: ErrorCode
   readonly status: number
   readonly detail: unknown
+  readonly further: readonly FurtherError[]
   readonly retryAfterSeconds: number | undefined
 
   constructor(code: ErrorCode, message?: string, options: RegistryErrorOptions = {}) {
@@ -54,14 +62,18 @@ export class RegistryError extends Error {
     this.code = code
     this.status = options.status ?? ERROR_CODES[code].status
     this.detail = options.detail
+    this.further = options.further ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
   }
 }
 
 /** The JSON body of an error answer (R121): one entry per error. */
 export function errorEnvelope(error: RegistryError): string {
-  const { code, message, detail } = error
-  return JSON.stringify({
-    errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }],
-  })
+  const { code } = error
+  const entries = [error, ...error.further].map(({ message, detail }) => ({
+    code,
+    message,
+    ...(detail === undefined ? {} : { detail }),
+  }))
+  return JSON.stringify({ errors: entries })
 }

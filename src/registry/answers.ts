@@ -163,6 +163,8 @@ export interface ManifestPushed {
   readonly subject: Digest | undefined
   /** For `OCI-Tag`: the tags of the query that point to it now (R112). */
   readonly tags: readonly Tag[]
+  /** What whoever pushed it should know of it. */
+  readonly warnings: readonly string[]
 }
 
 /** An upload whose pieces do not fit together (R102, R106): 416 with `Location` and `Range` of `state`. The upload goes on. */

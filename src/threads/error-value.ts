@@ -1,6 +1,6 @@
 // Errors as they cross between threads: whole, so that what http/ makes of one and what the log says of it is the same on every
 // thread. The clone that a MessagePort makes of an error keeps neither class nor fields.
-import { type ErrorCode, RegistryError } from '../oci/errors.ts'
+import { type ErrorCode, type FurtherError, RegistryError } from '../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../registry/answers.ts'
 import { type StoreFailure, StoreError } from '../registry/ports/blob-store.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
@@ -19,6 +19,7 @@ export type ErrorValue = ErrorText &
         readonly code: ErrorCode
         readonly status: number
         readonly detail: unknown
+        readonly further: readonly FurtherError[]
         readonly retryAfterSeconds: number | undefined
         /** Of an UploadOrderError. */
         readonly state: UploadState | undefined
@@ -47,9 +48,9 @@ export function encodeError(error: unknown, depth = 0): ErrorValue {
     cause: cause instanceof Error && depth < CAUSES_MAX ? encodeError(cause, depth + 1) : undefined,
   }
   if (error instanceof RegistryError) {
-    const { code, status, detail, retryAfterSeconds } = error
+    const { code, status, detail, further, retryAfterSeconds } = error
     const state = error instanceof UploadOrderError ? error.state : undefined
-    return { ...text, kind: 'registry', code, status, detail, retryAfterSeconds, state }
+    return { ...text, kind: 'registry', code, status, detail, further, retryAfterSeconds, state }
   }
   if (error instanceof StoreError) {
     return { ...text, kind: 'store', failure: error.failure, hint: error.hint }
@@ -92,11 +93,12 @@ function rebuildRegistryError(
   value: Extract<ErrorValue, { kind: 'registry' }>,
   cause: Error | undefined,
 ): RegistryError {
-  const { code, message, status, detail, retryAfterSeconds, state } = value
+  const { code, message, status, detail, further, retryAfterSeconds, state } = value
   if (state !== undefined) return new UploadOrderError(message, state)
   return new RegistryError(code, message, {
     status,
     cause,
+    further,
     ...present({ detail, retryAfterSeconds }),
   })
 }

@@ -191,7 +191,7 @@ export function createPushes(deps: PushesDeps): Pushes {
       shelf.manifests.set(digest, { bytes: Buffer.from(bytes), mediaType })
       for (const tag of reference.kind === 'tag' ? [reference.tag] : tags)
         shelf.tags.set(tag, digest)
-      return { digest, subject: subjectOf(bytes), tags }
+      return { digest, subject: subjectOf(bytes), tags, warnings: [] }
     },
     async deleteManifest(repository, reference) {
       await enter('deleteManifest', repository)

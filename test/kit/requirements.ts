@@ -234,6 +234,9 @@ const SECURITY: readonly Row[] = [
 const SUITES: readonly Row[] = [
   [284, 'P0', 'what can be no tag is 404 to who asks for a manifest by it, 400 to who pushes'],
   [285, 'P0', 'a repository that was pushed to stays known when its last manifest is deleted'],
+  [287, 'P1', 'a Content-Range of an upload that is none is 416'],
+  [288, 'P1', 'each blob that a pushed manifest lacks has an error of its own'],
+  [289, 'P1', 'embedded data that is not its descriptor’s content is taken with a warning'],
   [286, 'P1', '_catalog lists names as they are pushed to this edge'],
 ]
 

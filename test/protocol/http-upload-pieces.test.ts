@@ -70,7 +70,8 @@ t.test(
   },
 )
 
-t.test('R102: a Content-Range that is none is 400, and nothing is taken in', async t => {
+// issue 17, 40
+t.test('R102, R287: a Content-Range that is none is 416, and nothing is taken in', async t => {
   const { send, registry } = await open(t)
   const target = locationOf(await send('POST', UPLOADS))
   const calls = registry.calls.length
@@ -89,7 +90,7 @@ t.test('R102: a Content-Range that is none is 400, and nothing is taken in', asy
       headers: { 'content-range': range },
       body: BLOB.subarray(0, 5),
     })
-    t.equal(answer.status, 400, range)
+    t.equal(answer.status, 416, range)
     t.equal(errorCodeOf(answer), 'RANGE_INVALID')
   }
   t.equal(registry.calls.length, calls)

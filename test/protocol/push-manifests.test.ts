@@ -78,6 +78,11 @@ const referrersOf = async (edge: TestEdge, digest: string, repository = APP) => 
 const get = (edge: TestEdge, reference: string, repository = APP) =>
   edge.get(`/v2/${repository}/manifests/${reference}`)
 
+function withConfigData(data: string): Document {
+  const config = { mediaType: 'application/json', digest: image.config.digest, size: 7, data }
+  return document(OCI, { schemaVersion: 2, config, layers: [] })
+}
+
 /** Status and code of a refusal. */
 function refusalOf(answer: RawAnswer): readonly [number, string | undefined] {
   return [answer.status, errorCodeOf(answer)]
@@ -214,15 +219,22 @@ t.test('R112: tags of the query all point to the manifest', async t => {
   t.equal((await tagsOf(edge)).length, 10)
 })
 
+// issue 17, 40
 t.test(
-  'R113: what a manifest lists has to be in its repository, and the answer lists what is not',
+  'R113, R288: what a manifest lists has to be in its repository, and each blob that is not has an error',
   async t => {
     const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
     await push(edge, 'localhost/other', image, 'v1')
     const answer = await put(edge, APP, 'v1', manifest)
     t.same(refusalOf(answer), [400, 'MANIFEST_BLOB_UNKNOWN'])
     const digests = [image.config, ...image.layers].map(({ digest }) => digest)
-    t.match(JSON.parse(answer.body.toString()), { errors: [{ detail: { digests } }] })
+    const { errors } = JSON.parse(answer.body.toString()) as { errors: { message: string }[] }
+    t.match(
+      errors,
+      digests.map(digest => ({ code: 'MANIFEST_BLOB_UNKNOWN', detail: { digest } })),
+    )
+    t.equal(errors.length, digests.length)
+    for (const [at, { message }] of errors.entries()) t.match(message, digests[at])
     t.same(refusalOf(await get(edge, 'v1')), [404, 'MANIFEST_UNKNOWN'])
     const index = makeIndex([image])
     t.same(refusalOf(await put(edge, APP, 'v1', index.manifest)), [400, 'MANIFEST_BLOB_UNKNOWN'])
@@ -247,12 +259,6 @@ t.test(
   async t => {
     const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
     await pushParts(edge, APP, image)
-    const config = {
-      mediaType: 'application/json',
-      digest: image.config.digest,
-      size: 7,
-      data: 'AAAA',
-    }
     const wrong: [string, Document, [number, string]][] = [
       [digestOf(Buffer.from('x')), manifest, [400, 'DIGEST_INVALID']],
       [digestOf(Buffer.from('x'), 'sha512'), manifest, [400, 'DIGEST_INVALID']],
@@ -260,7 +266,7 @@ t.test(
       ['.v1', manifest, [400, 'TAG_INVALID']],
       ['v1', { ...manifest, bytes: Buffer.from('{') }, [400, 'MANIFEST_INVALID']],
       ['v1', { ...manifest, mediaType: MEDIA_TYPES.docker.manifest }, [400, 'MANIFEST_INVALID']],
-      ['v1', document(OCI, { schemaVersion: 2, config, layers: [] }), [400, 'MANIFEST_INVALID']],
+      ['v1', withConfigData('no base64'), [400, 'MANIFEST_INVALID']],
     ]
     // A body that is refused for its length is waited for a while before the connection goes.
     for (const [reference, pushed, expected] of wrong)
@@ -268,6 +274,24 @@ t.test(
     const untyped = await edge.send('PUT', `/v2/${APP}/manifests/v1`, { body: manifest.bytes })
     t.same(refusalOf(untyped), [400, 'MANIFEST_INVALID'])
     t.same(refusalOf(await edge.get(`/v2/${APP}/tags/list`)), [404, 'NAME_UNKNOWN'])
+  },
+)
+
+// issue 17, 40
+t.test(
+  'R289: an index whose embedded data is longer than its size is taken, with a warning',
+  async t => {
+    const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+    await push(edge, APP, image, 'v1')
+    const data = Buffer.concat([manifest.bytes, Buffer.from('\n')]).toString('base64')
+    const index = document(MEDIA_TYPES.oci.index, {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.oci.index,
+      manifests: [{ ...image.descriptor, data }],
+    })
+    const answer = await put(edge, APP, 'modified', index)
+    t.match(answer, { status: 201, headers: { warning: /^299 - "data of manifests\[0\] has / } })
+    t.same((await get(edge, 'modified')).body, index.bytes)
   },
 )
 

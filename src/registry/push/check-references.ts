@@ -35,8 +35,8 @@ const LOOKS_AT_ONCE = 16
 const ASKED_AT_ONCE = 8
 /** For all questions together: clients wait half a minute for the answer to a push (R18), and the push itself comes after this. */
 const ASKING_TIMEOUT_MS = 15_000
-/** An error's body holds so many digests (R121: 64 KiB); the others turn up when these are mended. */
-const DETAIL_MAX = 200
+/** An error's body holds so many entries (R121: 64 KiB); the others turn up when these are mended. */
+const TOLD_MAX = 100
 
 /** Each once. */
 export function listedBy({ config, layers, manifests }: Manifest): readonly Listed[] {
@@ -105,16 +105,20 @@ export function notThere(
   lacking: readonly Listed[],
   mayBeThere = false,
 ): RegistryError {
-  const digests = lacking.map(({ digestText }) => digestText)
-  const others = digests.length > 1 ? ` and ${digests.length - 1} more` : ''
+  const [first = '', ...rest] = lacking.map(({ digestText }) => digestText)
+  const others = rest.length > 0 ? ` and ${rest.length} more` : ''
   const also = mayBeThere
     ? `; whether ${repository.registry} has it could not be asked: push that as well, or push again when it answers`
     : ''
-  const more = digests.length > DETAIL_MAX ? { more: digests.length - DETAIL_MAX } : {}
+  // One entry each, as the specification's format has it: clients print or count them.
+  const further = rest.slice(0, TOLD_MAX - 1).map(digest => ({
+    message: `nor is ${digest}`,
+    detail: { digest },
+  }))
   return new RegistryError(
     'MANIFEST_BLOB_UNKNOWN',
-    `the manifest lists what is not in ${repositoryKey(repository)}: ${digests[0]}${others}${also}`,
-    { detail: { digests: digests.slice(0, DETAIL_MAX), ...more } },
+    `the manifest lists what is not in ${repositoryKey(repository)}: ${first}${others}${also}`,
+    { detail: { digest: first }, further },
   )
 }
 

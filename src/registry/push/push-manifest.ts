@@ -2,7 +2,7 @@
 // bytes are what they are called, whether they are a manifest, whether what it lists is there. Then, one push of a repository at a
 // time: bytes, upstream, facts, catalog; and only then the answer.
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
-import { assertEmbeddedData } from '../../oci/embedded-data.ts'
+import { staleData } from '../../oci/embedded-data.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Manifest, parseManifest, referrerDescriptor } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
@@ -54,7 +54,7 @@ export async function pushManifest(
   const way = requirePush(deps, repository)
   const digest = digestOfPush(push)
   const manifest = parsePushed(push)
-  assertEmbeddedData(manifest)
+  const warnings = staleData(manifest)
   const listed = listedBy(manifest)
   const elsewhere = await checkListed(deps, repository, { way, listed })
   const pushed = { ...push, repository, digest, manifest, listed, elsewhere }
@@ -64,7 +64,7 @@ export async function pushManifest(
   const { length: sizeBytes } = push.bytes
   deps.note({ kind: 'pushed', repository, what: 'manifest', mode: way.mode, sizeBytes })
   if (way.mode === 'queue') deps.queued()
-  return { digest, subject, tags: [...new Set(push.tags)] }
+  return { digest, subject, tags: [...new Set(push.tags)], warnings }
 }
 
 function assertTags({ reference, tags }: ManifestPush): void {

@@ -29,6 +29,7 @@ t.test('R111: a pushed manifest is there byte for byte, by tag and by digest', a
     digest: manifest.digest,
     subject: undefined,
     tags: [],
+    warnings: [],
   })
   for (const request of [tagged('v1'), digested(manifest.digest)]) {
     const answer = await registry.pullManifest(app, request)
@@ -88,13 +89,15 @@ t.test(
     await pushImage(registry, localOf('team/other'), image, 'v1')
     const digests = [image.config, ...image.layers].map(({ digest }) => digest)
     const push = () => pushDocument(registry, app, { document: manifest, reference: 'v1' })
-    await t.rejects(push(), { code: 'MANIFEST_BLOB_UNKNOWN', status: 400, detail: { digests } })
-    await pushWhole(registry, app, image.config.bytes())
-    await t.rejects(push(), {
+    const refusal = (digests: readonly string[]) => ({
       status: 400,
       code: 'MANIFEST_BLOB_UNKNOWN',
-      detail: { digests: digests.slice(1) },
+      detail: { digest: digests[0] },
+      further: digests.slice(1).map(digest => ({ detail: { digest } })),
     })
+    await t.rejects(push(), refusal(digests))
+    await pushWhole(registry, app, image.config.bytes())
+    await t.rejects(push(), refusal(digests.slice(1)))
     await t.rejects(registry.pullManifest(app, tagged('v1')), { code: 'MANIFEST_UNKNOWN' })
     t.match(await registry.listTags(localOf('team/other'), { limit: 9, after: undefined }), {
       tags: ['v1'],
@@ -108,7 +111,7 @@ t.test('R113: a blob whose file is gone does not count, whatever the catalog say
   const [layer] = image.layers
   disk.blobs.delete(layer?.digest as Digest)
   const push = pushDocument(registry, app, { document: manifest, reference: 'v1' })
-  await t.rejects(push, { code: 'MANIFEST_BLOB_UNKNOWN', detail: { digests: [layer?.digest] } })
+  await t.rejects(push, { code: 'MANIFEST_BLOB_UNKNOWN', detail: { digest: layer?.digest } })
 })
 
 t.test('R113: an index needs its manifests as manifests, and may list blobs as blobs', async t => {
@@ -116,7 +119,7 @@ t.test('R113: an index needs its manifests as manifests, and may list blobs as b
   const index = makeIndex([image])
   const push = () => pushDocument(registry, app, { document: index.manifest, reference: 'v1' })
   await pushWhole(registry, app, manifest.bytes)
-  await t.rejects(push(), { code: 'MANIFEST_BLOB_UNKNOWN', detail: { digests: [manifest.digest] } })
+  await t.rejects(push(), { code: 'MANIFEST_BLOB_UNKNOWN', detail: { digest: manifest.digest } })
   await pushImage(registry, app, image)
   await push()
   t.match(await registry.pullManifest(app, digested(manifest.digest)), { digest: manifest.digest })
@@ -158,7 +161,8 @@ t.test('R113: sparse repositories take manifests without what they list', async 
   await t.rejects(child, { code: 'MANIFEST_UNKNOWN' })
 })
 
-t.test('R114: data in a descriptor must be the content that it describes', async t => {
+// issue 17, 40
+t.test('R114, R289: data in a descriptor that is other content is warned of', async t => {
   const { registry } = createEngine()
   const bytes = Buffer.from('{}')
   await pushWhole(registry, app, bytes)
@@ -166,9 +170,11 @@ t.test('R114: data in a descriptor must be the content that it describes', async
     const described = { ...blobOf(bytes), data }
     return pushDocument(registry, app, { document: imageOf({ config: described, layers: [] }) })
   }
-  await withData(bytes.toString('base64'))
-  await withData(null)
-  for (const wrong of ['e30', 'e31=', '', 'e30=\n', 'e3 0=', 7, { a: 1 }, 'W10=', 'e30gIA=='])
+  t.same((await withData(bytes.toString('base64'))).warnings, [])
+  t.same((await withData(null)).warnings, [])
+  for (const stale of ['', 'W10=', 'e30gIA=='])
+    t.match((await withData(stale)).warnings, [/^data of config /], JSON.stringify(stale))
+  for (const wrong of ['e30', 'e31=', 'e30=\n', 'e3 0=', 7, { a: 1 }])
     await t.rejects(
       withData(wrong),
       { code: 'MANIFEST_INVALID', status: 400 },

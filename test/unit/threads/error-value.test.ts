@@ -29,6 +29,7 @@ t.test('RegistryError: code, status, detail, Retry-After and cause arrive', asyn
   const sent = new RegistryError('UNAVAILABLE', 'come back', {
     status: 504,
     detail: { tag: ['a', 1] },
+    further: [{ message: 'and so is this', detail: { digest: 'd' } }],
     retryAfterSeconds: 7,
     cause,
   })
@@ -40,6 +41,7 @@ t.test('RegistryError: code, status, detail, Retry-After and cause arrive', asyn
     code: 'UNAVAILABLE',
     status: 504,
     detail: { tag: ['a', 1] },
+    further: [{ message: 'and so is this', detail: { digest: 'd' } }],
     retryAfterSeconds: 7,
     stack: sent.stack,
   })
