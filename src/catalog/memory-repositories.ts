@@ -24,6 +24,8 @@ interface Member {
   readonly sizeBytes: number | undefined
   /** Recorded as a manifest of the repository's upstream, or listed by one: what it lists is here, too. */
   readonly lists: boolean
+  /** As which manifest it was given here; undefined when it was not. */
+  readonly mediaType: string | undefined
 }
 
 export interface RepositoryState {
@@ -96,9 +98,10 @@ export class MemoryRepositories {
 
   /** In order. */
   referrers(repository: Repository, digest: Digest): Digest[] {
-    const members = [...(this.find(repository)?.members.keys() ?? [])]
-    return members
-      .filter(member => this.#isManifest(member) && this.#refersTo(member, digest))
+    const members = this.find(repository)?.members ?? new Map<Digest, Member>()
+    return [...members.keys()]
+      .filter(member => members.get(member)?.mediaType !== undefined && this.contents.has(member))
+      .filter(member => this.#refersTo(member, digest))
       .sort()
   }
 
@@ -120,7 +123,7 @@ export class MemoryRepositories {
     this.contents.set(digest, {
       digest,
       sizeBytes,
-      mediaType: content.mediaType ?? before?.mediaType,
+      mediaType: before?.mediaType ?? content.mediaType,
       contentClass: before?.contentClass === 'kept' ? 'kept' : content.contentClass,
       createdAtMs: before?.createdAtMs ?? atMs,
       lastUsedAtMs: Math.max(before?.lastUsedAtMs ?? 0, atMs),
@@ -128,11 +131,11 @@ export class MemoryRepositories {
   }
 
   /** As an upstream says. */
-  addManifest(state: RepositoryState, { digest, edges }: ManifestFact): void {
+  addManifest(state: RepositoryState, { digest, mediaType, edges }: ManifestFact): void {
     const isNews = this.#setEdges(digest, edges) || this.#claimed.has(digest)
     this.#claimed.delete(digest)
     const before = state.members.get(digest)
-    state.members.set(digest, { sizeBytes: before?.sizeBytes, lists: true })
+    state.members.set(digest, { sizeBytes: before?.sizeBytes, lists: true, mediaType })
     if (before?.lists !== true) this.#addBelow(state, digest)
     // Whoever had it listed before its edges were known has now what it lists.
     if (isNews)
@@ -143,12 +146,14 @@ export class MemoryRepositories {
   /** As a client says: nothing below it becomes a member, but for what is elsewhere. */
   addPushed(
     state: RepositoryState,
-    { digest, edges }: ManifestFact,
+    { digest, mediaType, edges }: ManifestFact,
     elsewhere: readonly Digest[],
   ): void {
     if (this.#setEdges(digest, edges)) this.#claimed.add(digest)
     state.pushed = true
-    for (const each of [digest, ...elsewhere]) this.addMember(state, each)
+    const before = state.members.get(digest)
+    state.members.set(digest, { sizeBytes: undefined, lists: false, ...before, mediaType })
+    for (const each of elsewhere) this.addMember(state, each)
     for (const { child, sizeBytes } of this.#listed(digest)) {
       const member = state.members.get(child)
       if (member !== undefined && member.sizeBytes === undefined)
@@ -158,7 +163,8 @@ export class MemoryRepositories {
 
   /** By itself, whatever it lists. */
   addMember({ members }: RepositoryState, digest: Digest): void {
-    if (!members.has(digest)) members.set(digest, { sizeBytes: undefined, lists: false })
+    if (members.has(digest)) return
+    members.set(digest, { sizeBytes: undefined, lists: false, mediaType: undefined })
   }
 
   /** True when they are not what was there. */
@@ -182,8 +188,12 @@ export class MemoryRepositories {
     const queue: Edge[] = [...this.#listed(digest)]
     const seen = new Set<Digest>()
     for (const { child, sizeBytes } of queue) {
-      const known = state.members.get(child)?.sizeBytes
-      state.members.set(child, { sizeBytes: known ?? sizeBytes, lists: true })
+      const known = state.members.get(child)
+      state.members.set(child, {
+        sizeBytes: known?.sizeBytes ?? sizeBytes,
+        lists: true,
+        mediaType: known?.mediaType,
+      })
       if (seen.has(child) || this.#claimed.has(child)) continue
       seen.add(child)
       queue.push(...this.#listed(child))

@@ -51,12 +51,15 @@ class MemoryCatalog implements Catalog {
   }
 
   async findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined> {
-    const content = this.#here(repository)?.members.has(digest)
-      ? this.#repositories.contents.get(digest)
-      : undefined
-    if (content?.mediaType === undefined) return undefined
-    const { mediaType, sizeBytes } = content
-    return { digest, mediaType, sizeBytes, edges: this.#repositories.edges.get(digest) ?? [] }
+    const mediaType = this.#here(repository)?.members.get(digest)?.mediaType
+    const content = this.#repositories.contents.get(digest)
+    if (mediaType === undefined || content === undefined) return undefined
+    const edges = this.#repositories.edges.get(digest) ?? []
+    return { digest, mediaType, sizeBytes: content.sizeBytes, edges }
+  }
+
+  async mediaTypeOf(repository: Repository, digest: Digest): Promise<string | undefined> {
+    return (await this.findManifest(repository, digest))?.mediaType
   }
 
   async findContent(digest: Digest): Promise<ContentFact | undefined> {

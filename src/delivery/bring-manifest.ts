@@ -93,15 +93,15 @@ function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest
 
 /** Caches of builds are indexes that list blobs: a child is a manifest when its type says so, or when it was pushed as one. */
 async function asManifest(
-  { catalog }: Trip,
+  { catalog, repository }: Trip,
   parent: Manifest,
   { digest, mediaType }: Descriptor & { digest: Digest },
 ): Promise<Listed | undefined> {
   if (parent.kind !== 'index') return undefined
   const type = parseMediaType(mediaType)
   if (type !== undefined && manifestKind(type) !== 'opaque') return { digest, mediaType: type }
-  const known = await catalog.findContent(digest)
-  return known?.mediaType === undefined ? undefined : { digest, mediaType: known.mediaType }
+  const pushedAs = await catalog.mediaTypeOf(repository, digest)
+  return pushedAs === undefined ? undefined : { digest, mediaType: pushedAs }
 }
 
 function parse(bytes: Uint8Array, mediaType: string): Manifest {

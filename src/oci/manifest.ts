@@ -100,7 +100,10 @@ function readManifest(document: JsonObject, mediaType: string, kind: ManifestKin
   }
 }
 
-/** One document, one reading: not an index for one client and an image for another (R185). */
+/**
+ * One document, one reading: not an index for one client and an image for another (R185). So what it lists follows from its bytes alone,
+ * whatever Content-Type somebody gives them (R251).
+ */
 function checkType(document: JsonObject, mediaType: string, kind: ManifestKind): void {
   if (document['schemaVersion'] === 1) throw schema1()
   const own = readText(document, 'mediaType', 'the manifest')
@@ -108,6 +111,9 @@ function checkType(document: JsonObject, mediaType: string, kind: ManifestKind):
     throw invalid('the mediaType of the manifest is not its Content-Type')
   }
   const has = (member: string) => document[member] !== undefined && document[member] !== null
+  if (own === undefined && LISTING[kind].some(has)) {
+    throw invalid('the manifest has no mediaType, and lists what its Content-Type does not know of')
+  }
   const isImage = has('config') || has('layers') || has('fsLayers')
   if (has('manifests') && isImage) throw invalid('the manifest is image and index at once')
   if (kind === 'index' && isImage) throw invalid('the index has members of an image')
@@ -117,6 +123,14 @@ function checkType(document: JsonObject, mediaType: string, kind: ManifestKind):
   }
   const versioned = kind === 'image' || kind === 'index'
   if (versioned && document['schemaVersion'] !== 2) throw invalid('the schemaVersion is not 2')
+}
+
+/** What makes a document without a `mediaType` of its own another one, for whoever goes by its members. */
+const LISTING: Readonly<Record<ManifestKind, readonly string[]>> = {
+  image: ['blobs'],
+  index: ['blobs'],
+  artifact: [],
+  opaque: ['config', 'layers', 'fsLayers', 'manifests', 'blobs', 'subject'],
 }
 
 function readDescriptor(document: JsonObject, member: string): Descriptor | undefined {

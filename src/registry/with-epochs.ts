@@ -3,7 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, type RepositoryKey, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Epochs } from './epochs.ts'
-import type { Catalog, ManifestFact, RecordBlob, TagCheck } from './ports/catalog.ts'
+import type { Catalog, RecordBlob, RecordManifest, TagCheck } from './ports/catalog.ts'
 
 /** Bumped one by one: as many hashes of a key take tens of microseconds. What more repositories hold is rare, and bumps all of them. */
 const BUMPED_MAX = 100
@@ -14,7 +14,7 @@ const BUMPED_MAX = 100
  */
 export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
   const changes = new Running<RepositoryKey>()
-  const descriptions = new Running<Digest>()
+  const descriptions = new Running<string>()
 
   async function changing(repository: Repository, write: () => Promise<void>): Promise<void> {
     const key = repositoryKey(repository)
@@ -28,17 +28,18 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
     }
   }
 
-  /** Its media type is that of all repositories which hold it. */
-  async function describing(manifest: ManifestFact, write: () => Promise<void>): Promise<void> {
+  /** By its digest it is answered with its media type, which may be another one now. */
+  async function describing({ repository, manifest }: RecordManifest, write: () => Promise<void>) {
     const { digest, mediaType } = manifest
-    const { isAlone, end } = descriptions.begin(digest)
-    const known = catalog.findContent(digest).catch(() => undefined)
+    const key = repositoryKey(repository)
+    const { isAlone, end } = descriptions.begin(`${key}@${digest}`)
+    const known = catalog.mediaTypeOf(repository, digest).catch(() => undefined)
     try {
       await write()
     } finally {
-      const before = (await known)?.mediaType ?? mediaType
+      const before = (await known) ?? mediaType
       end()
-      if (!isAlone || before !== mediaType) epochs.bumpAll()
+      if (!isAlone || before !== mediaType) epochs.bump(key)
     }
   }
 
@@ -95,14 +96,11 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
     },
     recordTag,
     recordManifest: record => {
-      const { manifest, repository, tag } = record
+      const { repository, tag } = record
       const write = () => catalog.recordManifest(record)
-      return describing(manifest, () => (tag === undefined ? write() : changing(repository, write)))
+      return tag === undefined ? describing(record, write) : changing(repository, write)
     },
-    recordPush: record =>
-      describing(record.manifest, () =>
-        changing(record.repository, () => catalog.recordPush(record)),
-      ),
+    recordPush: record => changing(record.repository, () => catalog.recordPush(record)),
     forgetTag: (repository, tag) => changing(repository, () => catalog.forgetTag(repository, tag)),
     deleteTag: (repository, tag, options) =>
       changing(repository, () => catalog.deleteTag(repository, tag, options)),
@@ -165,6 +163,7 @@ type Reads = Omit<
 function readsOf(catalog: Catalog): Reads {
   return {
     findManifest: (repository, digest) => catalog.findManifest(repository, digest),
+    mediaTypeOf: (repository, digest) => catalog.mediaTypeOf(repository, digest),
     findContent: digest => catalog.findContent(digest),
     isMember: (repository, digest) => catalog.isMember(repository, digest),
     sizeOf: (repository, digest) => catalog.sizeOf(repository, digest),

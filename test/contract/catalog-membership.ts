@@ -117,7 +117,9 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
         atMs: 1,
       })
       await catalog.recordMember(alpine, manifest.digest, 2)
-      t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
+      t.equal(await catalog.isMember(alpine, manifest.digest), true)
+      t.equal(await catalog.findManifest(alpine, manifest.digest), undefined, 'not as a manifest')
+      t.equal(await catalog.mediaTypeOf(alpine, manifest.digest), undefined)
       t.equal(await catalog.isMember(alpine, digestNamed('layer')), false)
       await catalog.recordManifest({
         repository: alpine,
@@ -129,6 +131,44 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       await catalog.recordMember(alpine, digestNamed('never seen'), 2)
       t.equal(await catalog.isMember(alpine, digestNamed('never seen')), true)
       t.equal(await catalog.findContent(digestNamed('never seen')), undefined)
+    },
+  )
+
+  t.test(
+    'R251: a manifest has in each repository the media type that it was given there',
+    async t => {
+      const catalog = await makeCatalog(t)
+      const of = (name: string, mediaType: string) => ({
+        ...manifestNamed(name, [layerEdge('subject', { kind: 'subject' })]),
+        mediaType,
+      })
+      const pull = { contentClass: 'cached', atMs: 1 } as const
+      await catalog.recordManifest({ ...pull, repository: alpine, manifest: of('m', 'x/pulled') })
+      await catalog.recordPush(pushOf('m', { repository: secret, manifest: of('m', 'x/pushed') }))
+      const other = parseRepositoryKey('localhost/other')
+      await catalog.recordBlob({
+        ...pull,
+        repository: other,
+        digest: digestNamed('m'),
+        sizeBytes: 500,
+      })
+      t.strictSame(await catalog.findManifest(alpine, digestNamed('m')), of('m', 'x/pulled'))
+      t.strictSame(await catalog.findManifest(secret, digestNamed('m')), of('m', 'x/pushed'))
+      t.equal(await catalog.findManifest(other, digestNamed('m')), undefined, 'brought as a blob')
+      const types = () =>
+        Promise.all(
+          [alpine, secret, other].map(each => catalog.mediaTypeOf(each, digestNamed('m'))),
+        )
+      t.strictSame(await types(), ['x/pulled', 'x/pushed', undefined])
+      const subject = digestNamed('subject')
+      t.strictSame(await catalog.listReferrers(secret, subject), [digestNamed('m')])
+      t.strictSame(await catalog.listReferrers(other, subject), [])
+      await catalog.recordManifest({ ...pull, repository: alpine, manifest: of('m', 'x/later') })
+      t.strictSame(await types(), ['x/later', 'x/pushed', undefined], 'what was given last')
+      t.match(await catalog.findContent(digestNamed('m')), { mediaType: 'x/pulled' })
+      const index = manifestNamed('index', [layerEdge('m', { kind: 'manifest' })])
+      await catalog.recordManifest({ ...pull, repository: other, manifest: index })
+      t.strictSame(await types(), ['x/later', 'x/pushed', undefined], 'listed, and not given')
     },
   )
 

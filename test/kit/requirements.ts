@@ -229,6 +229,7 @@ const SECURITY: readonly Row[] = [
   [195, 'P0', 'secrets stay out of logs, errors and metrics'],
   [196, 'P1', 'the operator’s surface is another listener'],
   [250, 'P0', 'naming a digest as a foreign layer is no right to it'],
+  [251, 'P0', 'what a manifest is in one repository is not for another to say'],
 ]
 
 const SUITES: readonly Row[] = [

@@ -75,6 +75,10 @@ export class SqliteCatalog implements Catalog {
     return this.#read(reader => reader.findManifest(repository, digest))
   }
 
+  async mediaTypeOf(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.mediaTypeOf(repository, digest))
+  }
+
   async findContent(digest: Digest) {
     return this.#read(reader => reader.findContent(digest))
   }

@@ -34,6 +34,11 @@ WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
 
 const CONTENT_COLUMNS =
   'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
+/**
+ * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows of older versions have none of their own
+ * (schema-readings.ts).
+ */
+const READING = `nullif(coalesce(m.media_type, c.media_type), '')`
 const TAG_COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,
   (SELECT digest FROM content WHERE id = t.previous) AS previous, t.previous_checked_at, t.local`
 const TAG_TABLES =
@@ -54,11 +59,16 @@ export class Reader {
 
   findManifest(repository: Repository, digest: Digest): ManifestFact | undefined {
     const row = this.#sql.findManifest.get(...this.#member(repository, digest)) as
-      | ContentRow
+      | (ContentRow & { readonly reading: string | null })
       | undefined
-    if (row === undefined || row.media_type === null) return undefined
+    if (row?.reading == null) return undefined
     const edges = this.#sql.listEdges.all(row.id) as EdgeRow[]
-    return { digest, mediaType: row.media_type, sizeBytes: row.size, edges: edges.map(edgeOf) }
+    return { digest, mediaType: row.reading, sizeBytes: row.size, edges: edges.map(edgeOf) }
+  }
+
+  mediaTypeOf(repository: Repository, digest: Digest): string | undefined {
+    const reading = this.#sql.mediaTypeOf.get(...this.#member(repository, digest))
+    return typeof reading === 'string' ? reading : undefined
   }
 
   findContent(digest: Digest): ContentFact | undefined {
@@ -162,7 +172,12 @@ function prepareReads(database: Database) {
   const one = (sql: string) => database.prepare(sql).pluck()
   return {
     findManifest: row(
-      `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.id = (SELECT m.content ${MEMBER}) AND c.present = 1`,
+      `SELECT ${CONTENT_COLUMNS}, ${READING} AS reading
+       FROM (SELECT m.content, m.media_type ${MEMBER}) m CROSS JOIN content c ON c.id = m.content AND c.present = 1`,
+    ),
+    mediaTypeOf: one(
+      `SELECT ${READING} FROM (SELECT m.content, m.media_type ${MEMBER}) m
+       CROSS JOIN content c ON c.id = m.content AND c.present = 1`,
     ),
     listEdges: row(
       `SELECT c.digest, e.kind, e.size, e.media_type, e.platform, e.distributable
@@ -200,13 +215,13 @@ function prepareReads(database: Database) {
       'SELECT key FROM repository WHERE (held > 0 OR pushed = 1) AND key > ? ORDER BY key LIMIT ?',
     ),
     listReferrers: one(
-      `SELECT DISTINCT p.digest FROM edge e
+      `SELECT DISTINCT c.digest FROM edge e
        CROSS JOIN repository_content m ON m.content = e.parent
          AND m.repository = (SELECT id FROM repository WHERE key = ?)
-       CROSS JOIN content p ON p.id = e.parent AND p.present = 1 AND p.media_type IS NOT NULL
+       CROSS JOIN content c ON c.id = e.parent AND c.present = 1 AND ${READING} IS NOT NULL
        WHERE e.child = (SELECT id FROM content WHERE digest = ?) AND e.kind = ${EDGE_CODES.subject}
          AND ${UNEXPIRED}
-       ORDER BY p.digest LIMIT ${MAX_REFERRERS}`,
+       ORDER BY c.digest LIMIT ${MAX_REFERRERS}`,
     ),
     findList: row(
       `SELECT l.body, l.checked_at FROM repository r JOIN list l ON l.repository = r.id

@@ -31,7 +31,7 @@ export function contentWrites(sql: WriteStatements) {
     const edgesChanged = replaceEdges(id, record.manifest.edges)
     const isNews = sql.prove.run(id).changes === 1 || edgesChanged
     const reason = sql.findReason.get(repository, id)
-    sql.insertManifest.run(repository, id)
+    sql.insertManifest.run(repository, id, record.manifest.mediaType)
     if (reason === undefined || reason === REASON_CODES.confirmed) addBelow(repository, id)
     // Another repository may have listed this manifest before its bytes, and so its children, were known.
     if (isNews) for (const lister of sql.findListers.all(id)) addBelow(lister as number, id)
@@ -43,7 +43,8 @@ export function contentWrites(sql: WriteStatements) {
     const { repository, id } = setManifest(record)
     if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
-    for (const member of [id, ...elsewhere.map(contentId)]) confirmMember(repository, member)
+    sql.pushManifest.run(repository, id, manifest.mediaType)
+    for (const member of elsewhere.map(contentId)) confirmMember(repository, member)
     for (const { kind, child, sizeBytes, distributable } of manifest.edges)
       if (kind !== 'subject' && distributable)
         sql.noteSize.run(sizeBytes, repository, contentId(child))

@@ -6,6 +6,7 @@ import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
 import { FOREIGN } from './schema-foreign.ts'
 import { KNOWN } from './schema-known.ts'
 import { LISTING } from './schema-listing.ts'
+import { READINGS } from './schema-readings.ts'
 import { PUSHES } from './schema-pushes.ts'
 
 export interface Migration {
@@ -150,6 +151,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1002, sql: LISTING },
   { version: 1003, sql: FOREIGN },
   { version: 1004, sql: KNOWN },
+  { version: 1005, sql: READINGS },
 ]
 
 /**

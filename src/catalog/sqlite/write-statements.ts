@@ -17,11 +17,14 @@ export interface EdgeRow {
   readonly distributable: number
 }
 
-/** id, size, media type, class, time. */
+/** In the place of a media type: as a manifest it was not given to this repository. */
+const NOT_GIVEN = `''`
+
+/** id, size, media type, class, time. The first media type stays: it says that this is a manifest for somebody, and which to older versions. */
 const SET_PRESENT = `
 UPDATE content SET
   size = new.size,
-  media_type = coalesce(new.media_type, content.media_type),
+  media_type = coalesce(content.media_type, new.media_type),
   class = iif(present, max(content.class, new.class), new.class),
   created_at = iif(present, created_at, new.at),
   last_used_at = iif(present, max(last_used_at, new.at), new.at),
@@ -47,8 +50,8 @@ WITH RECURSIVE below (id, size) AS (
   WHERE (SELECT claimed FROM content WHERE id = b.id) = 0
   LIMIT ${MAX_BELOW}
 )
-INSERT INTO repository_content (repository, content, reason, size)
-SELECT ?, id, ${REASON_CODES.listed}, size FROM below WHERE true
+INSERT INTO repository_content (repository, content, reason, size, media_type)
+SELECT ?, id, ${REASON_CODES.listed}, size, ${NOT_GIVEN} FROM below WHERE true
 ON CONFLICT DO UPDATE SET size = coalesce(size, excluded.size), reason = iif(reason = ${REASON_CODES.confirmed}, excluded.reason, reason)
 WHERE size IS NULL OR reason = ${REASON_CODES.confirmed}`
 
@@ -102,13 +105,18 @@ export function prepareWrites(database: Database) {
       'UPDATE content SET last_used_at = ? WHERE digest = ? AND present = 1 AND last_used_at < ?',
     ),
     confirmMember: row(
-      `INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, ${REASON_CODES.confirmed})
-       ON CONFLICT DO NOTHING`,
+      `INSERT INTO repository_content (repository, content, reason, media_type)
+       VALUES (?, ?, ${REASON_CODES.confirmed}, ${NOT_GIVEN}) ON CONFLICT DO NOTHING`,
+    ),
+    pushManifest: row(
+      `INSERT INTO repository_content (repository, content, reason, media_type) VALUES (?, ?, ${REASON_CODES.confirmed}, ?)
+       ON CONFLICT DO UPDATE SET media_type = excluded.media_type WHERE media_type IS NOT excluded.media_type`,
     ),
     findReason: one('SELECT reason FROM repository_content WHERE repository = ? AND content = ?'),
     insertManifest: row(
-      `INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, ${REASON_CODES.manifest})
-       ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason <> excluded.reason`,
+      `INSERT INTO repository_content (repository, content, reason, media_type) VALUES (?, ?, ${REASON_CODES.manifest}, ?)
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, media_type = excluded.media_type
+       WHERE reason <> excluded.reason OR media_type IS NOT excluded.media_type`,
     ),
     noteSize: row(
       'UPDATE repository_content SET size = ? WHERE repository = ? AND content = ? AND size IS NULL',

@@ -37,7 +37,7 @@ export interface ManifestFact {
 export interface ContentFact {
   readonly digest: Digest
   readonly sizeBytes: number
-  /** Set for manifests. */
+  /** Set for what is a manifest anywhere; as which one in a repository is `ManifestFact.mediaType`. */
   readonly mediaType: string | undefined
   readonly contentClass: ContentClass
   readonly createdAtMs: number
@@ -137,8 +137,13 @@ export interface DeleteOptions {
 }
 
 export interface Catalog {
-  /** The repository's manifest with this digest, if it is a member there and its content is recorded. */
+  /**
+   * The repository's manifest with this digest, if it was recorded or pushed there and its content is recorded; with the media type that
+   * it was given last there, whatever it was given elsewhere (R251).
+   */
   findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined>
+  /** The media type of what `findManifest` finds, without what it lists. */
+  mediaTypeOf(repository: Repository, digest: Digest): Promise<string | undefined>
   /** The content's own row, whatever the repository; undefined when only named by a parent. */
   findContent(digest: Digest): Promise<ContentFact | undefined>
   /** Is `digest` known to belong to this repository (R96, R179)? MUST be false for another repository's content. */

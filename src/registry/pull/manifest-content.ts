@@ -59,24 +59,18 @@ export class ManifestContents {
   }
 
   /**
-   * The manifest with this digest, fetched when it is not here. `confirmed`: the upstream has just said that it is in this
-   * repository, so bytes known through another one need no further question (R96).
-   * @throws UpstreamError
+   * The manifest with this digest, fetched when it was not given to this repository, also where its bytes are here through another one:
+   * it is small, and only what its upstream delivers says what it is there (R96, R251). @throws UpstreamError
    */
   async get(
     repository: Repository,
     digest: Digest,
-    options: { namespace: Namespace; confirmed?: boolean },
+    { namespace }: { namespace: Namespace },
   ): Promise<{ content: ManifestContent; source: Source }> {
     const here = await this.here(repository, digest)
     if (here !== undefined) return { content: here, source: 'hit' }
-    const { namespace } = options
-    const { promise, joined } = this.#flights.run(
-      `${repositoryKey(repository)}@${digest}`,
-      async () => {
-        const known = await this.#adopt(repository, digest, options)
-        return known ?? this.#fetch(repository, { kind: 'digest', digest }, { namespace })
-      },
+    const { promise, joined } = this.#flights.run(`${repositoryKey(repository)}@${digest}`, () =>
+      this.#fetch(repository, { kind: 'digest', digest }, { namespace }),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
@@ -94,37 +88,6 @@ export class ManifestContents {
       this.#fetch(repository, { kind: 'tag', tag }, options),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
-  }
-
-  /** Bytes that are here through another repository: the upstream is asked whether they are in this one, not for them. */
-  async #adopt(
-    repository: Repository,
-    digest: Digest,
-    options: { namespace: Namespace; confirmed?: boolean },
-  ): Promise<ManifestContent | undefined> {
-    const { catalog, store } = this.#deps
-    const content = await catalog.findContent(digest)
-    if (content?.mediaType === undefined) return undefined
-    const bytes = await store.readVerified(digest)
-    if (bytes === undefined) return undefined
-    const confirmed =
-      options.confirmed === true || (await this.#isIn(repository, digest, options.namespace))
-    if (!confirmed) return undefined
-    return this.#keep(repository, { bytes, digest, mediaType: content.mediaType, warnings: [] })
-  }
-
-  /** Does the upstream say so? False also where it gives no answer to a HEAD: then a GET has to tell. */
-  async #isIn(repository: Repository, digest: Digest, { upstream }: Namespace): Promise<boolean> {
-    const reference = { kind: 'digest', digest } as const
-    try {
-      const head = await this.#deps.negative.ask(manifestKey(repository, reference), () =>
-        upstream.headManifest(repository.name, reference),
-      )
-      return head.digest === undefined || head.digest === digest
-    } catch (error) {
-      if (error instanceof UpstreamError && error.failure === 'unsupported') return false
-      throw error
-    }
   }
 
   async #fetch(

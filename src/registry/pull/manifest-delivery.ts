@@ -83,15 +83,14 @@ export function tagStory(
   }
 }
 
-/** By digest, from here or from the upstream; `confirmed` is that of ManifestContents.get. @throws UpstreamError, RegistryError */
+/** By digest, from here or from the upstream. @throws UpstreamError, RegistryError */
 export async function get(
   context: ManifestContext,
   repository: Repository,
   digest: Digest,
-  confirmed = false,
 ): Promise<{ content: ManifestContent; source: Source }> {
   const { contents, namespace } = context
-  if (!namespace.policy.offline) return contents.get(repository, digest, { namespace, confirmed })
+  if (!namespace.policy.offline) return contents.get(repository, digest, { namespace })
   const here = await contents.here(repository, digest)
   if (here === undefined) throw offline(repository, 'the manifest is not here')
   return { content: here, source: 'hit' }

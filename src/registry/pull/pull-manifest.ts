@@ -52,7 +52,7 @@ export async function pullTagged(
   return resolving(context, repository, { tag, wantsBytes: true }, async resolved => {
     const found =
       resolved.content === undefined
-        ? await get(context, repository, resolved.digest, resolved.head !== undefined)
+        ? await get(context, repository, resolved.digest)
         : { content: resolved.content, source: resolved.source }
     const chosen = await negotiate(context, repository, { content: found.content, request })
     await assertDeliverable(context, repository, chosen.fact, resolved.failure)

@@ -45,7 +45,7 @@ async function keepOne(
   const blob = await store.keep(digest)
   if (blob === undefined) throw notThere(repository, [listed])
   await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
-  const { mediaType } = content ?? {}
+  const mediaType = await catalog.mediaTypeOf(repository, digest)
   if (mediaType === undefined) return { digest, fact: undefined }
   const key = repositoryKey(repository)
   return { digest, fact: { kind: 'manifest', repository: key, digest, mediaType, atMs } }

@@ -69,9 +69,9 @@ async function manifestFact(
   catalog: Catalog,
   { kind, repository, digest }: Extract<FactIdentity, { kind: 'manifest' }>,
 ): Promise<Fact | undefined> {
-  // Not the manifest itself, with all its edges.
   const content = await catalog.findContent(digest)
-  if (content?.mediaType === undefined || content.contentClass !== 'kept') return undefined
-  if (!(await catalog.isMember(parseRepositoryKey(repository), digest))) return undefined
-  return { kind, repository, digest, mediaType: content.mediaType, atMs: content.createdAtMs }
+  if (content?.contentClass !== 'kept') return undefined
+  const mediaType = await catalog.mediaTypeOf(parseRepositoryKey(repository), digest)
+  if (mediaType === undefined) return undefined
+  return { kind, repository, digest, mediaType, atMs: content.createdAtMs }
 }

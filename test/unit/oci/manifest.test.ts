@@ -61,7 +61,8 @@ t.test('R37: an index has its manifests and their platforms, in both dialects', 
 t.test('R37: an artifact has blobs; what is not understood stays opaque', async t => {
   const artifact = parse({ mediaType: OCI_ARTIFACT, blobs: [blob], subject: blob }, OCI_ARTIFACT)
   t.match(artifact, { kind: 'artifact', layers: [{ digest: DIGEST }], subject: { digest: DIGEST } })
-  const opaque = parse({ layers: 'mine' }, 'application/vnd.example+json')
+  const type = 'application/vnd.example+json'
+  const opaque = parse({ mediaType: type, layers: 'mine' }, type)
   t.match(opaque, { kind: 'opaque', layers: [], manifests: [] })
 })
 
@@ -116,6 +117,9 @@ t.test(
       [image, OCI_INDEX],
       [index, OCI_MANIFEST],
       [{ ...image, blobs: [blob] }, OCI_ARTIFACT],
+      [{ ...image, blobs: [blob] }, OCI_MANIFEST],
+      [image, 'application/vnd.example+json'],
+      [{ subject: blob }, 'application/vnd.example+json'],
       [{ ...image, mediaType: DOCKER_MANIFEST }, OCI_MANIFEST],
       [{ ...image, mediaType: 5 }, OCI_MANIFEST],
       [{ ...image, schemaVersion: 3 }, OCI_MANIFEST],
