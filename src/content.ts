@@ -11,7 +11,7 @@ import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import type { FactStore } from './registry/ports/facts.ts'
 import type { ComparedFacts } from './registry/rebuild/compare-facts.ts'
-import { rebuildCatalog } from './registry/rebuild/rebuild-catalog.ts'
+import { rebuildCatalog, type RebuildReport } from './registry/rebuild/rebuild-catalog.ts'
 import { recover } from './registry/rebuild/recovery.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
 import { withEpochs } from './registry/with-epochs.ts'
@@ -51,10 +51,12 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     clock,
     bootId,
     known: digest => opened.findContent(digest),
+    catalog: catalog.identity,
   })
   const parts = { store, catalog, clock, note }
-  const isBuilt = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
-  let isCompared = opened.compared || isBuilt
+  const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
+  // What is still lost is looked for at each start, until its bytes are back.
+  let isCompared = opened.compared || built?.lost === 0
   // Nothing changes facts any more by then.
   undo.push(async () => {
     if (isCompared && !facts.hasFailed) await opened.markCompared()
@@ -86,26 +88,26 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
 async function rebuild(
   parts: Parameters<typeof rebuildCatalog>[0],
   logger: Logger,
-): Promise<boolean> {
+): Promise<Pick<RebuildReport, 'lost'> | undefined> {
   const { isDone, ...report } = await rebuildCatalog(parts)
-  if (!isDone) return false
+  if (!isDone) return undefined
   const { manifests, tags, deletes, deliveries, lost } = report
   const isNew = manifests + tags + deletes + deliveries + lost === 0
   const level = isNew ? 'debug' : 'warn'
   logger[level](report, 'the catalog was built from what is kept beside the content')
-  return true
+  return report
 }
 
-/** Resolves to whether it came to its end. */
+/** Resolves to whether it came to its end, and found all that it looked for. */
 async function comparing(
   compare: () => Promise<ComparedFacts>,
   { logger, signal }: { logger: Logger; signal: AbortSignal },
 ): Promise<boolean> {
   try {
     const report = await compare()
-    const level = report.mended > 0 ? 'warn' : 'debug'
+    const level = report.mended + report.lost > 0 ? 'warn' : 'debug'
     logger[level]({ ...report }, 'what is kept beside the content was compared with the catalog')
-    return true
+    return report.lost === 0
   } catch (error) {
     // Unfinished, it begins again at the next start.
     const hint = 'look for what the disk or the catalog said before; the next start compares again'

@@ -1,5 +1,6 @@
 // The catalog in memory: the twin that tests use and the model that the SQLite catalog is compared with. It says the same by
 // the plainest means, keeps nothing, and is bounded by nothing but the test that uses it.
+import { randomUUID } from 'node:crypto'
 import type { Digest } from '../oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../oci/reference.ts'
 import { StoreError } from '../registry/ports/blob-store.ts'
@@ -40,6 +41,7 @@ export function createMemoryCatalog(): Catalog {
 }
 
 class MemoryCatalog implements Catalog {
+  readonly identity = randomUUID()
   readonly #repositories = new MemoryRepositories()
   readonly #outbox = new MemoryOutbox()
   #sequence = 0

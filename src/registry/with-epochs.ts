@@ -91,6 +91,7 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
   return {
     ...readsOf(catalog),
     ...otherWritesOf(catalog),
+    identity: catalog.identity,
     get rebuilt() {
       return catalog.rebuilt
     },
@@ -148,6 +149,7 @@ type OtherWrites = Pick<
 type Reads = Omit<
   Catalog,
   | keyof OtherWrites
+  | 'identity'
   | 'rebuilt'
   | 'recordBlob'
   | 'recordTag'

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { digestFrom } from '../oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey, repositoryKey, tagFrom } from '../oci/reference.ts'
-import type { Fact, FactIdentity } from '../registry/ports/facts.ts'
+import type { Fact, FactIdentity, ListedFact } from '../registry/ports/facts.ts'
 import { jsonFields } from './json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
@@ -35,21 +35,22 @@ function identityText(identity: FactIdentity): string {
   }
 }
 
-/** @throws Error when it is longer than FACT_LIMIT_BYTES: it could not be read again */
-export function formatFact(fact: Fact): string {
-  const text = JSON.stringify({ version: VERSION, ...fact })
+/** `catalog`: the identity of the one under which it is told. @throws Error when it is longer than FACT_LIMIT_BYTES: it could not be read again */
+export function formatFact(fact: Fact, catalog: string): string {
+  const text = JSON.stringify({ version: VERSION, catalog, ...fact })
   if (Buffer.byteLength(text) <= FACT_LIMIT_BYTES) return text
   throw new Error(`a fact of kind ${fact.kind} is longer than ${FACT_LIMIT_BYTES} bytes`)
 }
 
-/** The fact whose name is `name`; undefined for anything that formatFact does not write. */
-export function parseFact(name: string, text: string): Fact | undefined {
+/** The fact whose name is `name`, as `catalog` is to see it; undefined for anything that formatFact does not write. */
+export function parseFact(name: string, text: string, catalog: string): ListedFact | undefined {
   if (Buffer.byteLength(text) > FACT_LIMIT_BYTES) return undefined
   const fields = jsonFields(text)
   if (fields === undefined) return undefined
   const fact = factFrom(fields)
   // Under another name it would be replaced and removed by nobody.
-  return fact !== undefined && factName(fact) === name ? fact : undefined
+  if (fact === undefined || factName(fact) !== name) return undefined
+  return fields['catalog'] === catalog ? fact : { ...fact, isEarlier: true }
 }
 
 function factFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {

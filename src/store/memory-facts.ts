@@ -1,18 +1,24 @@
 // The in-memory twin of the facts on disk: the same contract and the same texts, no files.
 import type { NoteEvent } from '../registry/ports/events.ts'
-import type { Fact, FactStore } from '../registry/ports/facts.ts'
+import type { FactStore, ListedFact } from '../registry/ports/facts.ts'
 import { factName, formatFact, parseFact } from './fact-text.ts'
 import { createMemoryDisk } from './memory.ts'
 import { freeBytes, full, type MemoryDisk } from './memory-disk.ts'
 
+export interface MemoryFactsOptions {
+  readonly note?: NoteEvent
+  /** The identity of the catalog that is told the same. Default that of no other. */
+  readonly catalog?: string
+}
+
 /** Facts on `disk`, which a second instance may be given later, as a second process finds the same files. */
 export function createMemoryFacts(
   disk: MemoryDisk = createMemoryDisk(),
-  note: NoteEvent = () => {},
+  { note = () => {}, catalog = 'the only one' }: MemoryFactsOptions = {},
 ): FactStore {
   return {
     async write(facts) {
-      const texts = facts.map(fact => [factName(fact), formatFact(fact)] as const)
+      const texts = facts.map(fact => [factName(fact), formatFact(fact, catalog)] as const)
       for (const [name, text] of texts) {
         if (text.length - (disk.facts.get(name)?.length ?? 0) > freeBytes(disk)) throw full()
         disk.facts.set(name, text)
@@ -24,9 +30,9 @@ export function createMemoryFacts(
     async has(identity) {
       return disk.facts.has(factName(identity))
     },
-    async *list(): AsyncGenerator<Fact> {
+    async *list(): AsyncGenerator<ListedFact> {
       for (const [name, text] of disk.facts) {
-        const fact = parseFact(name, text)
+        const fact = parseFact(name, text, catalog)
         if (fact !== undefined) yield fact
         else note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
       }

@@ -10,7 +10,7 @@ factsContract(t, async () => {
   const directory = await emptyDirectory()
   return {
     facts: await directory.openFacts(),
-    reopen: () => directory.openFacts(),
+    reopen: catalog => directory.openFacts(catalog),
     spoil: (identity, text) => directory.lay(directory.path('facts', factName(identity)), text),
     events: directory.events,
   }

@@ -9,10 +9,11 @@ import { factsContract } from './facts.ts'
 factsContract(t, async () => {
   const disk = createMemoryDisk()
   const events: EngineEvent[] = []
-  const open = () => createMemoryFacts(disk, event => events.push(event))
+  const note = (event: EngineEvent) => events.push(event)
+  const open = (catalog = 'this one') => createMemoryFacts(disk, { note, catalog })
   return {
     facts: open(),
-    reopen: async () => open(),
+    reopen: async catalog => open(catalog),
     spoil: async (identity, text) => void disk.facts.set(factName(identity), text),
     events,
   }

@@ -5,12 +5,13 @@ import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../src/oci/reference.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
-import type { Fact, FactIdentity, FactStore } from '../../src/registry/ports/facts.ts'
+import type { Fact, FactIdentity, FactStore, ListedFact } from '../../src/registry/ports/facts.ts'
 
 export interface FactsUnderTest {
   readonly facts: FactStore
   /** Over the same facts, as the next process would open them while nothing of the first had been closed. */
-  readonly reopen: () => Promise<FactStore>
+  /** `catalog`: the identity of another catalog; default the same. */
+  readonly reopen: (catalog?: string) => Promise<FactStore>
   /** Replaces what is written for this identity. */
   readonly spoil: (identity: FactIdentity, text: string) => Promise<void>
   /** What was noted by whichever instance. */
@@ -47,13 +48,13 @@ const MANIFEST: Fact = {
 }
 const DELETED = { kind: 'deleted', repository: HERE, digest: ONE, atMs: 5 } as const
 
-async function listed(facts: FactStore): Promise<Fact[]> {
-  const found: Fact[] = []
+async function listed(facts: FactStore): Promise<ListedFact[]> {
+  const found: ListedFact[] = []
   for await (const fact of facts.list()) found.push(fact)
   return sorted(found)
 }
 
-function sorted(facts: readonly Fact[]): Fact[] {
+function sorted(facts: readonly ListedFact[]): ListedFact[] {
   return facts.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 }
 
@@ -72,6 +73,26 @@ function written(t: Test, makeFacts: MakeFacts): void {
     t.same(await listed(facts), sorted(all))
     t.same(await listed(await reopen()), sorted(all))
   })
+
+  t.test(
+    'facts: what was told under another catalog says so, until it is told under this one',
+    async t => {
+      const { facts, reopen, spoil } = await makeFacts(t)
+      const all = [MANIFEST, tagged(TWO, 7), delivery(1, '')]
+      await facts.write(all)
+      const later = await reopen('another one')
+      t.same(await listed(later), sorted(all.map(fact => ({ ...fact, isEarlier: true }))))
+      await later.write([MANIFEST])
+      await later.remove([delivery(1, '')])
+      t.same(await listed(later), sorted([MANIFEST, { ...tagged(TWO, 7), isEarlier: true }]))
+      // As earlier versions of this program wrote them.
+      await spoil(MANIFEST, JSON.stringify({ version: 1, ...MANIFEST }))
+      t.match(
+        (await listed(later)).find(({ kind }) => kind === 'manifest'),
+        { isEarlier: true },
+      )
+    },
+  )
 
   t.test('facts: a later one takes the place of the one with its identity', async t => {
     const { facts } = await makeFacts(t)
@@ -200,7 +221,7 @@ function spoiled(t: Test, makeFacts: MakeFacts): void {
       t.match(events[index], { kind: 'storage failed', failure: 'corrupt' })
     }
     await spoil(tagged(ONE, 1), JSON.stringify(good))
-    t.same(await listed(facts), sorted([MANIFEST, tagged(ONE, 1)]))
+    t.match(await listed(facts), sorted([MANIFEST, tagged(ONE, 1)]))
     t.equal(events.length, wrong.length)
   })
 

@@ -1,7 +1,7 @@
 // Goal: a fact that a killed process has left of what it never acknowledged does not come true when the catalog is lost much later; and after a
 // stop in order no start looks for such facts. Method: the real process; while it is down a tag's fact is changed as a push that is cut
 // off does it.
-import { rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -35,7 +35,7 @@ function cutOffPush(edge: EdgeProcess, tag: string, digest: string): void {
   const path = join(edge.dataDirectory, 'facts', factName(fact))
   // Its mode is that of a fact: it is replaced, not written to.
   rmSync(path)
-  writeFileSync(path, formatFact(fact), { mode: 0o440 })
+  writeFileSync(path, formatFact(fact, ''), { mode: 0o440 })
 }
 
 async function start(t: Test): Promise<EdgeProcess> {
@@ -87,3 +87,36 @@ t.test('after a stop in order nothing is compared', async t => {
   await edge.restart()
   t.equal(await digestOf(edge, 'v1'), other, 'what was changed is as it was changed')
 })
+
+/** Where the manifest's bytes lie. */
+function fileOf(edge: EdgeProcess, digest: string): string {
+  const [algorithm = '', hex = ''] = digest.split(':')
+  return join(edge.dataDirectory, 'blobs', algorithm, hex.slice(0, 2), hex)
+}
+
+// issue 17, 18
+for (const end of ['kill', 'terminate'] as const)
+  t.test(
+    `R264: a push whose bytes were gone when the catalog was built is back with them, after a ${end}`,
+    async t => {
+      const edge = await start(t)
+      const acknowledged = await push(edge, 'acknowledged', 'v1')
+      await push(edge, 'other', 'v2')
+      const file = fileOf(edge, acknowledged)
+      await edge.kill()
+      await loseCatalog(edge)
+      await rename(file, `${edge.dataDirectory}/away`)
+      await edge.restart()
+      t.equal(await digestOf(edge, 'v1'), undefined, 'nothing is told that is not here')
+      await edge[end]()
+      await rename(`${edge.dataDirectory}/away`, file)
+      const from = edge.logs.length
+      await edge.restart()
+      t.match(await edge.untilLogged(({ msg }) => msg === COMPARED, from), { mended: 2, lost: 0 })
+      t.equal(await digestOf(edge, 'v1'), acknowledged)
+      await edge.terminate()
+      await loseCatalog(edge)
+      await edge.restart()
+      t.equal(await digestOf(edge, 'v1'), acknowledged, 'its facts were never deleted')
+    },
+  )

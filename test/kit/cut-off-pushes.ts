@@ -13,7 +13,7 @@ import { everywhere } from './rebuilt.ts'
 
 const older = makeImage({ seed: 'older', layers: [10] })
 const newer = makeImage({ seed: 'newer', layers: [10] })
-const index = makeIndex([newer])
+export const index = makeIndex([newer])
 export const OLD = older.manifest.digest
 export const NEW = index.manifest.digest
 export const { reference } = tagged('v1')

@@ -68,7 +68,9 @@ export function createEngine(options: EngineOptions = {}) {
   const known = (digest: Digest) => catalog.findContent(digest)
   const store = (options.store ?? (same => same))(createMemoryStore(disk, { clock, known }))
   const epochs = createEpochs()
-  const facts = (options.facts ?? (same => same))(createMemoryFacts(disk))
+  const facts = (options.facts ?? (same => same))(
+    createMemoryFacts(disk, { catalog: catalog.identity }),
+  )
   const namespace: Namespace = {
     upstream: upstreamOf(options.upstream ?? {}),
     policy: {

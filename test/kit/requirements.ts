@@ -162,6 +162,12 @@ const PUSHES: readonly Row[] = [
   [117, 'P1', 'what goes on upstream goes in order, streamed or tried again', 'push'],
   [118, 'P0', 'tags, manifests and blobs can be deleted, or all of them not', 'push'],
   [119, 'P0', 'a delete never reaches an upstream', 'push'],
+  [
+    264,
+    'P0',
+    'what was acknowledged outlives a lost catalog, also when its bytes were gone then',
+    'push',
+  ],
   [120, 'P1', 'tags may be immutable', 'push'],
 ]
 

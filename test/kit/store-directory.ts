@@ -18,7 +18,8 @@ export interface StoreDirectory {
   readonly known: Map<Digest, KnownContent>
   /** As the next process opens it; `bootId` defaults to the same boot. */
   open(bootId?: string): Promise<BlobStore>
-  openFacts(): Promise<FactStore>
+  /** `catalog`: the identity of the one beside them; defaults to the same. */
+  openFacts(catalog?: string): Promise<FactStore>
   path(...names: string[]): string
   blobPath(digest: Digest): string
   /** `fills/<alg>-<hex>` followed by `suffix`. */
@@ -38,13 +39,14 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
   const clock = createManualClock(Date.now())
   const known: StoreDirectory['known'] = new Map()
   const path = (...names: string[]) => join(root, ...names)
-  const openBoth = (bootId = 'this boot') =>
+  const openBoth = (bootId = 'this boot', catalog = 'this catalog') =>
     openFilesystemStore({
       directory: root,
       note: event => events.push(event),
       bootId,
       clock,
       known: async digest => known.get(digest),
+      catalog,
     })
   return {
     root,
@@ -53,7 +55,7 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
     known,
     path,
     open: async bootId => (await openBoth(bootId)).blobs,
-    openFacts: async () => (await openBoth()).facts,
+    openFacts: async catalog => (await openBoth(undefined, catalog)).facts,
     blobPath: digest => {
       const [algorithm = '', hex = ''] = digest.split(':')
       return path('blobs', algorithm, hex.slice(0, 2), hex)

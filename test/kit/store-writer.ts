@@ -112,6 +112,7 @@ try {
     bootId: 'boot',
     clock,
     known: async () => undefined,
+    catalog: 'one',
   })
   await TASKS[task as StoreTask](stores.blobs, stores.facts)
   process.stdout.write(JSON.stringify({ kind: 'done' }))

@@ -36,6 +36,7 @@ export class SqliteCatalog implements Catalog {
   readonly damagedPredecessor: string | undefined
   /** The process before this one has said by `markCompared` that the facts say what is in here. */
   readonly compared: boolean
+  readonly identity: string
   readonly #reader: Reader
   readonly #writer: Writer
   readonly #lock: { release(): void }
@@ -57,6 +58,7 @@ export class SqliteCatalog implements Catalog {
     this.#sequence = new Sequence(reader.reservedSequence(), end =>
       this.#write({ kind: 'reserve sequence', end }),
     )
+    this.identity = reader.identity()
     this.#rebuilt = reader.isRebuilt()
     this.compared = reader.isCompared()
     this.damagedPredecessor = reader.damagedPredecessor()

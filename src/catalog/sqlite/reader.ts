@@ -144,6 +144,10 @@ export class Reader {
     return (this.#sql.sequence.get() as number | undefined) ?? 0
   }
 
+  identity(): string {
+    return this.#sql.identity.get() as string
+  }
+
   isRebuilt(): boolean {
     return this.#sql.rebuilt.get() !== undefined
   }
@@ -235,6 +239,7 @@ function prepareReads(database: Database) {
       `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes FROM totals`,
     ),
     sequence: one(`SELECT value FROM meta WHERE key = 'sequence'`),
+    identity: one(`SELECT value FROM meta WHERE key = 'identity'`),
     rebuilt: one(`SELECT 1 FROM meta WHERE key = 'rebuilt'`),
     compared: one(
       `SELECT 1 FROM meta mark JOIN meta sequence ON sequence.key = 'sequence' AND sequence.value = mark.value

@@ -144,6 +144,9 @@ WHEN (NEW.held > 0) <> (OLD.held > 0)
 BEGIN UPDATE totals SET repositories = repositories + (NEW.held > 0) - (OLD.held > 0); END;
 `
 
+// Facts beside the content say under which catalog they were told.
+const IDENTITY = `INSERT INTO meta (key, value) VALUES ('identity', lower(hex(randomblob(16))));`
+
 /** Every step there ever was, in order. A step that was released is never changed: a correction is a new step. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1000, sql: TABLES + TRIGGERS },
@@ -152,6 +155,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1003, sql: FOREIGN },
   { version: 1004, sql: KNOWN },
   { version: 1005, sql: READINGS },
+  { version: 1006, sql: IDENTITY },
 ]
 
 /**

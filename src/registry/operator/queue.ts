@@ -114,7 +114,8 @@ async function freedTags({ catalog, policies }: QueueDeps, { id, key, payload }:
   for (const { tag } of delivery.tags) {
     const isCarried = later.some(other => other?.tags.some(each => each.tag === tag))
     const known = await catalog.findTag(repository, tag)
-    if (!isCarried && known?.local === true && known.digest === delivery.digest) tags.push(tag)
+    // Not local: its fact is of this entry, and waits for bytes that were gone when the catalog was built.
+    if (!isCarried && (known?.local !== true || known.digest === delivery.digest)) tags.push(tag)
   }
   return { repository, key: repositoryKey(repository), digest: delivery.digest, tags }
 }

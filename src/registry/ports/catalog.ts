@@ -247,6 +247,8 @@ export interface Catalog {
   ): Promise<void>
   /** One for every carrier, also when it has nothing to do. */
   outboxTotals(): Promise<readonly OutboxTotals[]>
+  /** Of this file, for as long as it lives; one that is begun anew has another. Facts say under which catalog they were told. */
+  readonly identity: string
   /** False until markRebuilt was called: the file was begun anew, or by an older version. `facts/` are to be recorded before anybody asks. */
   readonly rebuilt: boolean
   markRebuilt(): Promise<void>

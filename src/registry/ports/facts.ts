@@ -40,6 +40,13 @@ export type Fact =
     }
   | ({ readonly kind: 'delivery' } & NewDelivery)
 
+/** As it lies there. */
+export type ListedFact = Fact & {
+  /** It was told under a catalog that is lost by now, or nobody knows under which: this one may never have learned of it. */
+  readonly isEarlier?: true
+}
+
+/** Of one catalog, whose identity is written into each fact. */
 export interface FactStore {
   /**
    * Writes all of them; each takes the place of the one with its identity, whole or not at all. Durable when it resolves: file fsync,
@@ -52,5 +59,5 @@ export interface FactStore {
   /** Whether there is one, whatever it says and whether or not it can be read. @throws StoreError io */
   has(identity: FactIdentity): Promise<boolean>
   /** Every fact that can be read, in no order. What cannot be read is told by an event and left. @throws StoreError io */
-  list(): AsyncIterable<Fact>
+  list(): AsyncIterable<ListedFact>
 }

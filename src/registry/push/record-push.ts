@@ -2,7 +2,8 @@
 // the catalog refuses, the facts say again what the catalog says, so that a catalog built from them later knows no push that nobody
 // was told of.
 import type { Digest } from '../../oci/digest.ts'
-import { repositoryKey } from '../../oci/reference.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { filterFew } from '../few-at-once.ts'
 import type { BlobPresence } from '../upload/blob-presence.ts'
 import type { BecameKept } from './keep-listed.ts'
 import { manifestKey, type NegativeCache } from '../negative-cache.ts'
@@ -11,6 +12,9 @@ import type { Catalog, Edge, RecordPush } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
 import { restoreFacts, type RestoreDeps } from '../rebuild/restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
+
+/** Looks at the disk at a time. */
+const LOOKS_AT_ONCE = 4
 
 export interface RecordPushDeps extends RestoreDeps {
   readonly catalog: Catalog
@@ -33,8 +37,22 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   if (push.contentClass !== 'kept') return record(deps, push, [])
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
-  await presence.whileAbsent(push.repository, listed, absent =>
-    record(deps, push, changesOf(push, absent)),
+  await presence.whileAbsent(push.repository, listed, async absent =>
+    record(deps, push, changesOf(push, await withoutFact(deps, push.repository, absent))),
+  )
+}
+
+/** What is no member and has a fact was pushed, and lost with its bytes: a tombstone would take it away should they come back. */
+function withoutFact(
+  { facts }: RecordPushDeps,
+  repository: Repository,
+  absent: readonly Digest[],
+): Promise<readonly Digest[]> {
+  const key = repositoryKey(repository)
+  return filterFew(
+    absent,
+    LOOKS_AT_ONCE,
+    async digest => !(await facts.has({ kind: 'manifest', repository: key, digest })),
   )
 }
 

@@ -1,20 +1,18 @@
 // Facts beside a catalog that lives: what a process was doing when it ended may have changed facts and no row, and a catalog that is built from
-// them weeks later would believe it. The catalog is right, for nobody was told of anything else. Runs beside the traffic, after a start.
+// them weeks later would believe it. The catalog is right, for nobody was told of anything else; but for what was told before it was built,
+// and could not be read then (adopt-fact.ts). Runs beside the traffic, after a start.
 import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
-import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/deliveries.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
+import type { Fact, FactIdentity, ListedFact } from '../ports/facts.ts'
 import type { Turns } from '../turns.ts'
 import type { BlobPresence } from '../upload/blob-presence.ts'
+import { adopt, type Adoptable, type AdoptDeps, isKnownInPart, isAdoptable } from './adopt-fact.ts'
 import { asRecorded, putBack } from './restore-facts.ts'
 
-export interface CompareFactsDeps {
-  readonly store: BlobStore
-  readonly catalog: Catalog
-  readonly facts: FactStore
+export interface CompareFactsDeps extends AdoptDeps {
   readonly clock: Clock
   readonly turns: Turns
   readonly presence: BlobPresence
@@ -25,6 +23,8 @@ export interface ComparedFacts {
   readonly compared: number
   /** Of these, where a fact was missing, too many, or said something else than the catalog. */
   readonly mended: number
+  /** What the catalog does not know because the bytes are still gone; it stays. */
+  readonly lost: number
   readonly durationMs: number
 }
 
@@ -39,7 +39,11 @@ const LATER_MAX = 1_000
 interface Wrong {
   readonly turn: string
   readonly identities: readonly FactIdentity[]
+  /** To be learned from, and not only put right. */
+  readonly adoptable?: Adoptable
 }
+
+type Mend = (wrong: Wrong | undefined) => Promise<void>
 
 /**
  * Missing facts first, then tags that point elsewhere, then the rest: what was acknowledged is durable before that goes which stood in its place.
@@ -53,15 +57,14 @@ export async function compareFacts(
 ): Promise<ComparedFacts> {
   const { catalog, clock } = deps
   const startMs = clock.monotonicMs()
-  const counts = { compared: 0, mended: 0 }
+  const counts = { compared: 0, mended: 0, lost: 0 }
   let steps = 0
   const step = async () => {
     signal.throwIfAborted()
     if (++steps % AT_ONCE === 0) await clock.sleep(PAUSE_MS, signal)
   }
-  const mend = async (wrong: Wrong | undefined) => {
-    if (wrong !== undefined) await mendOne(deps, wrong)
-    if (wrong !== undefined) counts.mended++
+  const mend: Mend = async wrong => {
+    if (wrong !== undefined) counts[(await mendOne(deps, wrong)) ? 'mended' : 'lost']++
     counts.compared++
     await step()
   }
@@ -71,20 +74,24 @@ export async function compareFacts(
       await mend(await missingTag(deps, repository, tag))
   }
   for await (const entry of entriesOf(catalog)) await mend(await missingEntry(deps, entry))
-  while (!(await compareAll(deps, mend))) signal.throwIfAborted()
+  let before: number
+  do {
+    before = counts.mended
+    counts.lost = 0
+  } while (!(await compareAll(deps, mend)) && counts.mended > before)
   return { ...counts, durationMs: clock.monotonicMs() - startMs }
 }
 
 /** One pass over what lies on disk. Returns false when more was wrong than it could remember. */
-async function compareAll(
-  deps: CompareFactsDeps,
-  mend: (wrong: Wrong | undefined) => Promise<void>,
-): Promise<boolean> {
+async function compareAll(deps: CompareFactsDeps, mend: Mend): Promise<boolean> {
   const later: Wrong[] = []
   let isWhole = true
   for await (const fact of deps.facts.list()) {
-    const wrong = (await isWrong(deps, fact)) ? wrongBy(fact) : undefined
-    if (wrong === undefined || fact.kind === 'tag') await mend(wrong)
+    const wrong = await wrongBy(deps, fact)
+    const { kind } = wrong?.adoptable ?? {}
+    // What is to be learned: manifests first, since tags lead to them.
+    const isNow = kind === undefined ? fact.kind === 'tag' : kind === 'manifest'
+    if (wrong === undefined || isNow) await mend(wrong)
     else if (later.length < LATER_MAX) later.push(wrong)
     else isWhole = false
   }
@@ -115,8 +122,20 @@ async function missingEntry(
   return { turn: key, identities: [{ kind: 'manifest', repository, digest }, identity] }
 }
 
+/** Undefined when nothing is. */
+async function wrongBy(deps: CompareFactsDeps, fact: ListedFact): Promise<Wrong | undefined> {
+  const right = await asRecorded(deps.catalog, { identity: fact, atMs: 0 })
+  const wrong = concernedBy(fact)
+  if (isAdoptable(fact)) {
+    const isUnknown = right === undefined
+    if (isUnknown || (fact.kind === 'manifest' && (await isKnownInPart(deps, fact))))
+      return { ...wrong, adoptable: fact }
+  }
+  return saysTheSame(fact, right) ? undefined : wrong
+}
+
 /** Where one of a manifest's fact and its tombstone is wrong, so may be the other. */
-function wrongBy(fact: Fact): Wrong {
+function concernedBy(fact: Fact): Wrong {
   if (fact.kind === 'delivery') return { turn: fact.key, identities: [fact] }
   const { kind, repository } = fact
   if (kind === 'tag') return { turn: repository, identities: [fact] }
@@ -125,23 +144,31 @@ function wrongBy(fact: Fact): Wrong {
   return { turn: repository, identities: [manifest, { kind: 'deleted', repository, digest }] }
 }
 
-/** In its turn: no push is in the middle of it there, and what it was is found out anew. */
-async function mendOne(deps: CompareFactsDeps, { turn, identities }: Wrong): Promise<void> {
+/**
+ * In its turn: no push is in the middle of it there, and what it was is found out anew. False when it is left as it is, until its bytes
+ * are back.
+ */
+async function mendOne(deps: CompareFactsDeps, wrong: Wrong): Promise<boolean> {
   const { turns, presence, clock } = deps
-  await turns.take(turn, async () => {
-    const work = () => putBack(deps, { identities, atMs: clock.nowMs() })
+  const { turn, identities, adoptable } = wrong
+  return turns.take(turn, async () => {
+    const work = async () => {
+      if (adoptable !== undefined && (await isStillLost(deps, adoptable))) return false
+      await putBack(deps, { identities, atMs: clock.nowMs() })
+      return true
+    }
     const gone = identities.find(({ kind }) => kind === 'deleted')
-    if (gone?.kind !== 'deleted') await work()
-    else await presence.alone(parseRepositoryKey(gone.repository), gone.digest, work)
+    return gone?.kind === 'deleted'
+      ? presence.alone(parseRepositoryKey(gone.repository), gone.digest, work)
+      : work()
   })
 }
 
-async function isWrong({ catalog, store }: CompareFactsDeps, fact: Fact): Promise<boolean> {
-  const right = await asRecorded(catalog, { identity: fact, atMs: 0 })
-  if (saysTheSame(fact, right)) return false
-  if (right !== undefined || fact.kind === 'deleted' || fact.kind === 'delivery') return true
-  // A catalog that was built while the bytes were gone knows nothing of it: the fact is all that is left, should they come back.
-  return (await store.find(fact.digest)) !== undefined
+/** Learns of it where it can. */
+async function isStillLost(deps: CompareFactsDeps, fact: Adoptable): Promise<boolean> {
+  // Taken away since it was read, by a delete or a push.
+  if (!(await deps.facts.has(fact))) return false
+  return (await adopt(deps, fact)) === 'lost'
 }
 
 /** When a manifest was pushed or deleted is of no consequence; when a tag was, its delivery is known by. */

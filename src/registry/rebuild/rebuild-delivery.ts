@@ -2,7 +2,12 @@
 // that a later push of the same tag has overtaken: carried as it is, it could take a tag back. So of its tags only those are believed
 // whose own fact was written by the same push.
 import type { Digest } from '../../oci/digest.ts'
-import { parseRepositoryKey, type Tag } from '../../oci/reference.ts'
+import {
+  parseRepositoryKey,
+  type Repository,
+  repositoryKey,
+  type Tag,
+} from '../../oci/reference.ts'
 import { formatDelivery, parseDelivery } from '../deliveries.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NewDelivery } from '../ports/deliveries.ts'
@@ -74,7 +79,9 @@ export async function rebuildDelivery(
   const repository = parseRepositoryKey(key)
   const tags = delivery.tags.filter(({ tag }) => known.isBelieved(key, tag, { digest, atMs }))
   const manifest = await catalog.findManifest(repository, digest)
-  const isLost = manifest === undefined && tags.length > 0 && !known.isDeleted(key, digest)
+  // A push by digest has no tag whose fact could tell.
+  const isTold = tags.length > 0 || (await isKnown(facts, repository, digest))
+  const isLost = manifest === undefined && isTold && !known.isDeleted(key, digest)
   if (manifest === undefined && !isLost) {
     await facts.remove([{ kind: 'delivery', id: entry.id }])
     return false
@@ -97,6 +104,10 @@ export async function rebuildDelivery(
     })
   await doubt(catalog, rest)
   return true
+}
+
+function isKnown(facts: FactStore, repository: Repository, digest: Digest): Promise<boolean> {
+  return facts.has({ kind: 'manifest', repository: repositoryKey(repository), digest })
 }
 
 /** Whether an attempt had begun is lost with the old catalog; a request of it may still arrive. */

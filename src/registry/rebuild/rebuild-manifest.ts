@@ -1,10 +1,11 @@
 // A kept manifest that a catalog begun anew does not know yet: recorded from its own bytes, with the blobs of it that are on disk.
+import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { manifestKind } from '../../oci/media-type.ts'
 import { parseRepositoryKey, type Repository } from '../../oci/reference.ts'
 import { manifestFact } from '../edges.ts'
-import { mapFew } from '../few-at-once.ts'
+import { filterFew, mapFew } from '../few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -19,10 +20,14 @@ export interface RebuildManifestParts {
 /** Looks at the disk at a time, for each of the manifests that are read at once. */
 const LOOKS_AT_ONCE = 4
 
-/** How many of its blobs are here; undefined, after an event, when it is lost. @throws StoreError */
+/**
+ * How many of its blobs are here; undefined, after an event, when it is lost. `isGone`: of what it lists, this was taken out. Default
+ * nothing was. @throws StoreError
+ */
 export async function rebuildManifest(
   parts: RebuildManifestParts,
   fact: Extract<Fact, { kind: 'manifest' }>,
+  isGone: (child: Digest) => Promise<boolean> = async () => false,
 ): Promise<number | undefined> {
   const { catalog } = parts
   const { atMs } = fact
@@ -30,12 +35,20 @@ export async function rebuildManifest(
   const manifest = await readManifest(parts, fact)
   if (manifest === undefined) return undefined
   // What it lists was a member, or has a tombstone. What is below that has facts of its own.
-  const elsewhere = manifest.edges
-    .filter(({ kind }) => kind !== 'subject')
-    .map(({ child }) => child)
+  const listed = manifest.edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
+  const elsewhere = await filterFew(
+    [...new Set(listed)],
+    LOOKS_AT_ONCE,
+    async child => !(await isGone(child)),
+  )
   const record = { repository, manifest, contentClass: 'kept', elsewhere, atMs } as const
   await catalog.recordPush({ ...record, tags: [], local: true })
-  const blobs = new Map(manifest.edges.filter(isBlob).map(edge => [edge.child, edge]))
+  const kept = new Set(elsewhere)
+  const blobs = new Map(
+    manifest.edges
+      .filter(edge => isBlob(edge) && kept.has(edge.child))
+      .map(edge => [edge.child, edge]),
+  )
   const here = await mapFew([...blobs.values()], LOOKS_AT_ONCE, edge =>
     recordBlob(parts, repository, { edge, atMs }),
   )
@@ -54,7 +67,7 @@ async function recordBlob(
 }
 
 /** Manifests have facts of their own. */
-function isBlob({ kind, mediaType }: Edge): boolean {
+export function isBlob({ kind, mediaType }: Edge): boolean {
   return kind === 'config' || kind === 'layer' || (kind === 'manifest' && isOpaque(mediaType))
 }
 
@@ -72,7 +85,7 @@ async function readManifest(
       kind: 'storage failed',
       failure: 'corrupt',
       reason: `the manifest ${digest} of ${repository} was pushed here, and ${why}`,
-      hint: 'push it again, and check the disk',
+      hint: 'push it again, or bring the file back from a backup and start this edge again; then check the disk',
     })
     return undefined
   }

@@ -1,7 +1,7 @@
 // Kept facts on disk: one file per identity in `facts/`, replaced by rename (docs/storage-format.md, "Facts"). What a fact says is
 // fact-text.ts; which is written when is the registry's.
 import { lstat, opendir, unlink } from 'node:fs/promises'
-import type { Fact, FactIdentity, FactStore } from '../../registry/ports/facts.ts'
+import type { Fact, FactIdentity, FactStore, ListedFact } from '../../registry/ports/facts.ts'
 import { FACT_LIMIT_BYTES, factName, formatFact, isFactName, parseFact } from '../fact-text.ts'
 import { DirectorySync } from './directory-sync.ts'
 import { attempt, type Disk } from './disk.ts'
@@ -18,7 +18,7 @@ const READ_AT_ONCE = 32
 
 /** What a file in `facts/` turned out to be. */
 type Found =
-  | { readonly kind: 'fact'; readonly fact: Fact }
+  | { readonly kind: 'fact'; readonly fact: ListedFact }
   | { readonly kind: 'unreadable'; readonly why: string }
   | { readonly kind: 'gone' }
 
@@ -26,22 +26,26 @@ export class FilesystemFacts implements FactStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #directory: DirectorySync
+  readonly #catalog: string
   #hasFailed = false
 
-  /** The directories are there. */
-  constructor(disk: Disk) {
+  /** The directories are there. `catalog`: the identity of the one that is told the same. */
+  constructor(disk: Disk, catalog: string) {
     this.#disk = disk
+    this.#catalog = catalog
     this.#directory = new DirectorySync(disk.layout.facts)
   }
 
-  /** Any fact may say what was not to be said: a change could not be carried out. */
+  /** Facts and catalog may say different things: a change could not be carried out, or a fact could not be read. */
   get hasFailed(): boolean {
     return this.#hasFailed
   }
 
   async write(facts: readonly Fact[]): Promise<void> {
     // Of two with one identity the later one.
-    const texts = new Map(facts.map(fact => [factName(fact), formatFact(fact)] as const))
+    const texts = new Map(
+      facts.map(fact => [factName(fact), formatFact(fact, this.#catalog)] as const),
+    )
     await this.#change('write a kept fact', [...texts.keys()], async (name, path) => {
       const text = texts.get(name) ?? ''
       await replaceFile(this.#disk, path, { text, synced: true, mode: WHOLE_MODE })
@@ -66,7 +70,7 @@ export class FilesystemFacts implements FactStore {
     )
   }
 
-  async *list(): AsyncGenerator<Fact> {
+  async *list(): AsyncGenerator<ListedFact> {
     const { layout } = this.#disk
     try {
       let names: string[] = []
@@ -104,11 +108,11 @@ export class FilesystemFacts implements FactStore {
     })
   }
 
-  async #readAll(names: readonly string[]): Promise<readonly Fact[]> {
+  async #readAll(names: readonly string[]): Promise<readonly ListedFact[]> {
     const all = await Promise.all(
       names.map(async name => ({ name, found: await this.#read(name) })),
     )
-    const facts: Fact[] = []
+    const facts: ListedFact[] = []
     for (const { name, found } of all) {
       if (found.kind === 'fact') facts.push(found.fact)
       if (found.kind === 'unreadable') this.#tell(name, found.why)
@@ -120,7 +124,7 @@ export class FilesystemFacts implements FactStore {
     const path = factPath(this.#disk.layout, name)
     try {
       const text = await readSmallFile(path, FACT_LIMIT_BYTES)
-      const fact = text === undefined ? undefined : parseFact(name, text)
+      const fact = text === undefined ? undefined : parseFact(name, text, this.#catalog)
       if (fact !== undefined) return { kind: 'fact', fact }
       const isGone = (await lstat(path).catch(ignoreMissing)) === undefined
       return isGone ? { kind: 'gone' } : { kind: 'unreadable', why: 'is not one' }
@@ -133,6 +137,7 @@ export class FilesystemFacts implements FactStore {
 
   #tell(name: string, why: string): void {
     const { note, layout } = this.#disk
+    this.#hasFailed = true
     note({
       kind: 'storage failed',
       failure: 'corrupt',

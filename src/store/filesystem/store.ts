@@ -51,6 +51,8 @@ export interface FilesystemStoreOptions {
   readonly bootId: string
   readonly clock: Clock
   readonly known: FindKnown
+  /** The identity of the catalog that is told what facts say. */
+  readonly catalog: string
 }
 
 /** What one data directory holds beside the catalog. */
@@ -63,14 +65,14 @@ export interface FilesystemStores {
 export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
-  const { directory, known, ...rest } = options
+  const { directory, known, catalog, ...rest } = options
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const disk: Disk = { ...rest, layout, lanes: new SyncLanes() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
     const blobs = new FilesystemStore(disk, { left: await listParts(disk.layout), known })
-    return { blobs, facts: new FilesystemFacts(disk) }
+    return { blobs, facts: new FilesystemFacts(disk, catalog) }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
   }

@@ -3,12 +3,14 @@
 // Method: as in push-crash.test.ts, for every place at which something can be cut off; and then for every place at which the comparison
 // can be.
 import t, { type Test } from 'tap'
+import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../src/registry/deliveries.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { type Break, BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import {
   begin,
+  index,
   MODES,
   type Mode,
   NEW,
@@ -19,8 +21,16 @@ import {
   reference,
   rulesOf,
 } from '../../kit/cut-off-pushes.ts'
-import { createEngine, type Engine, type LeftBehind, repositoryOf } from '../../kit/engine.ts'
+import {
+  createEngine,
+  type Engine,
+  type LeftBehind,
+  localOf,
+  repositoryOf,
+} from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
+import { makeImage } from '../../kit/image.ts'
+import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
 
 const ongoing = new AbortController().signal
@@ -159,5 +169,98 @@ t.test(
     const before = new Map(engine.disk.facts)
     await engine.registry.compareFacts(ongoing)
     t.same(engine.disk.facts, before)
+  },
+)
+
+// issue 17, 18
+for (const mode of MODES)
+  t.test(
+    `R264: ${mode.push}: what was lost when the catalog was built is learned once its bytes are back`,
+    async t => {
+      const { engine: lost } = await begin(mode, OPERATIONS[0] as Operation)
+      const { disk, clock } = lost
+      const known = await knownTo(lost.catalog, mode.repository)
+      const bytes = disk.blobs.get(OLD)
+      if (bytes === undefined) throw new Error('nothing was pushed')
+      disk.blobs.delete(OLD)
+      const { catalog } = await rebuilt(lost, rulesOf(mode))
+      const before = next({ disk, clock, catalog }, mode)
+      t.match(await before.registry.compareFacts(ongoing), { lost: 2 }, 'they are not here yet')
+      disk.blobs.set(OLD, bytes)
+      for (let at = 0; ; at++) {
+        // Cut off at each step, it begins again.
+        const breaking = createBreaking()
+        const cut = next(
+          { disk: { ...disk, facts: new Map(disk.facts) }, clock, catalog },
+          mode,
+          breaking,
+        )
+        breaking.arm(at, 'torn')
+        await cut.registry.compareFacts(ongoing).catch(() => {})
+        breaking.disarm()
+        const after = next({ ...cut, catalog }, mode)
+        t.match(await after.registry.compareFacts(ongoing), { lost: 0 }, `at ${at}`)
+        t.same(await knownTo(catalog, mode.repository), known, `at ${at} as it was`)
+        t.match(await catalog.findTag(mode.repository, reference.tag), { local: true })
+        t.match(await after.registry.compareFacts(ongoing), { mended: 0, lost: 0 })
+        const again = await rebuilt(after, rulesOf(mode))
+        t.same(await knownTo(again.catalog, mode.repository), known, `at ${at} and facts say so`)
+        if (!breaking.isBroken) break
+      }
+    },
+  )
+
+t.test('a delete and a later push of what was lost win over it', async t => {
+  const [mode] = MODES
+  const { engine: lost } = await begin(mode, OPERATIONS[0] as Operation)
+  const { disk, clock } = lost
+  const bytes = disk.blobs.get(OLD)
+  disk.blobs.delete(OLD)
+  const { catalog } = await rebuilt(lost, rulesOf(mode))
+  const engine = next({ disk, clock, catalog }, mode)
+  await pushDocument(engine.registry, mode.repository, {
+    document: index.manifest,
+    reference: 'v1',
+  })
+  disk.blobs.set(OLD, bytes as never)
+  const after = next({ disk: engine.disk, clock, catalog }, mode)
+  await after.registry.compareFacts(ongoing)
+  t.equal(await pointsTo(catalog, mode.repository), NEW, 'the tag is the later push’s')
+  t.ok(await catalog.findManifest(mode.repository, OLD), 'the manifest is there by its digest')
+  await after.registry.deleteManifest(mode.repository, digested(OLD).reference)
+  await next({ ...after, catalog }, mode).registry.compareFacts(ongoing)
+  t.notOk(await catalog.findManifest(mode.repository, OLD))
+})
+
+t.test('a blob that was gone when the catalog was built is kept again once it is back', async t => {
+  const app = localOf('team/app')
+  const image = makeImage({ seed: 'blob', layers: [10] })
+  const engine = createEngine({ policies: rulesOf(MODES[0]) })
+  await pushImage(engine.registry, app, image, 'v1')
+  const digest = image.layers[0]?.digest as Digest
+  const bytes = engine.disk.blobs.get(digest)
+  engine.disk.blobs.delete(digest)
+  const { catalog } = await rebuilt(engine, rulesOf(MODES[0]))
+  engine.disk.blobs.set(digest, bytes as never)
+  const after = next({ disk: engine.disk, clock: engine.clock, catalog }, MODES[0])
+  t.match(await after.registry.compareFacts(ongoing), { mended: 1 })
+  t.match(await catalog.findContent(digest), { contentClass: 'kept' })
+  t.match(await after.registry.compareFacts(ongoing), { mended: 0 })
+})
+
+t.test(
+  'a fact that could not be read when the catalog was built is believed once it can be',
+  async t => {
+    const [mode] = MODES
+    const { engine: lost } = await begin(mode, OPERATIONS[0] as Operation)
+    const { disk, clock } = lost
+    const known = await knownTo(lost.catalog, mode.repository)
+    const facts = new Map(disk.facts)
+    for (const [name, text] of facts) if (text.includes(OLD)) disk.facts.set(name, '{')
+    const { catalog } = await rebuilt(lost, rulesOf(mode))
+    t.equal(await pointsTo(catalog, mode.repository), undefined)
+    for (const [name, text] of facts) disk.facts.set(name, text)
+    await next({ disk, clock, catalog }, mode).registry.compareFacts(ongoing)
+    t.same(await knownTo(catalog, mode.repository), known)
   },
 )

@@ -244,3 +244,13 @@ t.test('the first start has nothing to build, and is not asked again', async t =
   t.match(report, { isDone: true, manifests: 0, tags: 0, deliveries: 0 })
   t.equal(catalog.rebuilt, true)
 })
+
+// issue 17, 18
+t.test('R264: a push by digest whose bytes are gone stays in the queue', async t => {
+  const engine = createEngine({ policies: rules })
+  await pushImage(engine.registry, proxied, image)
+  engine.disk.blobs.delete(manifest.digest)
+  const { catalog, report } = await lose(engine)
+  t.match(report, { deliveries: 1, droppedDeliveries: 0, lost: 1 })
+  t.equal((await carriedOf(catalog)).length, 1)
+})

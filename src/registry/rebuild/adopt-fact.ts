@@ -1,0 +1,100 @@
+// A fact from before the catalog was lost that the one which was built then does not know: its bytes were gone, or it could not be read
+// itself. A client was told of it, so it stays until they are back, and is learned then as the rebuild would have learned it.
+import { parseRepositoryKey } from '../../oci/reference.ts'
+import { parseDelivery } from '../deliveries.ts'
+import type { Delivery } from '../ports/deliveries.ts'
+import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
+import type { RepositoryPolicies } from '../repository-policy.ts'
+import { isBlob, rebuildManifest, type RebuildManifestParts } from './rebuild-manifest.ts'
+import { rebuildTag } from './rebuild-tag.ts'
+
+export interface AdoptDeps extends RebuildManifestParts {
+  readonly facts: FactStore
+  readonly policies: RepositoryPolicies
+}
+
+type ManifestFact = Extract<Fact, { kind: 'manifest' }>
+type TagFact = Extract<Fact, { kind: 'tag' }>
+export type Adoptable = ManifestFact | TagFact
+
+export function isAdoptable(fact: ListedFact): fact is Adoptable & { readonly isEarlier: true } {
+  return fact.isEarlier === true && (fact.kind === 'manifest' || fact.kind === 'tag')
+}
+
+/**
+ * - `adopted`: the catalog has it now, or its upstream has the word
+ * - `superseded`: what came after it took it away
+ * - `lost`: its bytes are still not here; told by an event
+ *
+ * MUST run in the repository's turn, for what the catalog does not know. Manifests before tags. @throws StoreError
+ */
+export async function adopt(
+  deps: AdoptDeps,
+  fact: Adoptable,
+): Promise<'adopted' | 'superseded' | 'lost'> {
+  const { kind, repository, digest } = fact
+  if (await deps.facts.has({ kind: 'deleted', repository, digest })) return 'superseded'
+  return kind === 'manifest' ? adoptManifest(deps, fact) : adoptTag(deps, fact)
+}
+
+async function adoptManifest(deps: AdoptDeps, fact: ManifestFact): Promise<'adopted' | 'lost'> {
+  const { facts, store } = deps
+  const { repository, digest } = fact
+  // Whoever brought the bytes back need not have synced them.
+  await store.keep(digest)
+  const isGone = (child: ManifestFact['digest']) =>
+    facts.has({ kind: 'deleted', repository, digest: child })
+  const blobs = await rebuildManifest(deps, fact, isGone)
+  return blobs === undefined ? 'lost' : 'adopted'
+}
+
+async function adoptTag(
+  deps: AdoptDeps,
+  fact: TagFact,
+): Promise<'adopted' | 'superseded' | 'lost'> {
+  const { catalog, facts } = deps
+  const { tag, repository: key, digest, atMs } = fact
+  const repository = parseRepositoryKey(key)
+  const manifest = await catalog.findManifest(repository, digest)
+  if (manifest === undefined) {
+    const isTold = await facts.has({ kind: 'manifest', repository: key, digest })
+    return isTold ? 'lost' : 'superseded'
+  }
+  const entries = await catalog.listDeliveriesOf(key)
+  const delivery = entries.find(entry => carries(entry, fact))
+  if (delivery === undefined) await rebuildTag(deps, fact, false)
+  else {
+    const record = { repository, manifest, contentClass: 'kept', tags: [tag], local: true } as const
+    await catalog.recordPush({ ...record, delivery, atMs })
+  }
+  return 'adopted'
+}
+
+/** The entry of the same push. */
+function carries({ payload, createdAtMs }: Delivery, { tag, digest, atMs }: TagFact): boolean {
+  if (createdAtMs !== atMs) return false
+  const delivery = parseDelivery(payload)
+  return delivery?.digest === digest && delivery.tags.some(each => each.tag === tag)
+}
+
+/**
+ * Of a manifest that the catalog knows: is there something of it that it was not told? A blob has come back that was gone when the catalog
+ * was built; or the manifest itself has, by way of another repository. @throws StoreError
+ */
+export async function isKnownInPart(
+  { catalog, store, facts }: Pick<AdoptDeps, 'catalog' | 'store' | 'facts'>,
+  { repository: key, digest }: ManifestFact,
+): Promise<boolean> {
+  const repository = parseRepositoryKey(key)
+  const manifest = await catalog.findManifest(repository, digest)
+  for (const edge of manifest?.edges ?? []) {
+    const { child, kind, sizeBytes } = edge
+    if (kind === 'subject') continue
+    if (!(await catalog.isMember(repository, child))) {
+      if (!(await facts.has({ kind: 'deleted', repository: key, digest: child }))) return true
+    } else if (isBlob(edge) && (await catalog.findContent(child)) === undefined) {
+      if ((await store.find(child, sizeBytes)) !== undefined) return true
+    }
+  }
+  return false
+}
