@@ -10,7 +10,7 @@ set -euo pipefail
 
 cache=${E2E_TOOLS:-$HOME/.cache/entrepot-tools}
 
-# name, main package, version
+# name, package, version; what is no main package is built as the program of its tests
 pins='
 crane        github.com/google/go-containerregistry/cmd/crane    v0.22.1
 containerd   github.com/containerd/containerd/v2/cmd/containerd  v2.4.2
@@ -24,6 +24,7 @@ oras         oras.land/oras/cmd/oras                             v1.3.6
 helm         helm.sh/helm/v3/cmd/helm                            v3.22.0
 cosign       github.com/sigstore/cosign/v3/cmd/cosign            v3.1.3
 conformance  github.com/opencontainers/distribution-spec/conformance v0.0.0-20260831232431-97274622c111
+conformance-before-1.1 github.com/opencontainers/distribution-spec/conformance v0.0.0-20231101194043-f2182352d4cc
 '
 
 die() {
@@ -44,8 +45,11 @@ build() {
     cd "$module"
     export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false'
     go mod init "build.invalid/$name"
-    go get "$package@$version"
-    go build -o "$module/out" "$package"
+    go get -t "$package@$version"
+    case $(go list -f '{{.Name}}' "$package") in
+      main) go build -o "$module/out" "$package" ;;
+      *) go test -c -o "$module/out" "$package" ;;
+    esac
   ) >"$module/log" 2>&1 || {
     tail -n 5 "$module/log" >&2
     die "cannot build $name ($package@$version); the whole log is $module/log"

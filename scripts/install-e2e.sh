@@ -30,7 +30,7 @@ packages=(
   wrk:wrk
   ss:iproute2
 )
-go_tools=(crane containerd ctr buildkitd buildctl dockerd distribution regctl oras helm cosign conformance)
+go_tools=(crane containerd ctr buildkitd buildctl dockerd distribution regctl oras helm cosign conformance conformance-before-1.1)
 
 die() {
   echo "install-e2e: $*" >&2

@@ -1,4 +1,5 @@
-// The official conformance suite of the distribution specification as a child process, and its report as numbers.
+// The official conformance suites of the distribution specification as child processes, and their reports as numbers: today's, and
+// the one before it, which is another program with other switches.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { finished, startProcess } from './processes.ts'
@@ -71,4 +72,44 @@ export async function runConformance(run: SuiteRun): Promise<SuiteReport> {
     skipped: named(/^skipped$/).filter(name => !disabled.includes(API_OF_CASE[lastOf(name)] ?? '')),
     disabled,
   }
+}
+
+export interface EarlierRun {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string
+  readonly repositories: readonly [string, string]
+  /** Manifests go before blobs at the end of a workflow, or the other way round; both are allowed. */
+  readonly manifestsFirst: boolean
+  /** Where `junit.xml` and `report.html` are kept; emptied before. */
+  readonly reportDirectory: string
+}
+
+/** The suite as it was before 1.1.0, with all its workflows. @throws Error when there is no report */
+export async function runEarlierSuite(run: EarlierRun): Promise<Omit<SuiteReport, 'disabled'>> {
+  rmSync(run.reportDirectory, { recursive: true, force: true })
+  mkdirSync(run.reportDirectory, { recursive: true })
+  const suite = startProcess(goTool('conformance-before-1.1'), [], {
+    cwd: run.reportDirectory,
+    env: {
+      OCI_ROOT_URL: run.url,
+      OCI_NAMESPACE: run.repositories[0],
+      OCI_CROSSMOUNT_NAMESPACE: run.repositories[1],
+      OCI_TEST_PULL: '1',
+      OCI_TEST_PUSH: '1',
+      OCI_TEST_CONTENT_DISCOVERY: '1',
+      OCI_TEST_CONTENT_MANAGEMENT: '1',
+      OCI_AUTOMATIC_CROSSMOUNT: '1',
+      OCI_DELETE_MANIFEST_BEFORE_BLOBS: run.manifestsFirst ? '1' : '0',
+    },
+  })
+  await finished(suite, 'the earlier suite', TIMEOUT_MS).catch((error: unknown) => {
+    if (!String(error).includes('--- FAIL')) throw error
+  })
+  const junit = readFileSync(join(run.reportDirectory, 'junit.xml'), 'utf8')
+  const cases = [...junit.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>([^]*?)<\/testcase>)/g)]
+  const named = (inside: RegExp) =>
+    cases.filter(([, , body = '']) => inside.test(body)).map(([, name = '']) => name)
+  const failed = named(/<(?:failure|error)\b/)
+  const skipped = named(/<skipped\b/)
+  return { passed: cases.length - failed.length - skipped.length, failed, skipped }
 }

@@ -17,6 +17,7 @@ export type GoTool =
   | 'helm'
   | 'cosign'
   | 'conformance'
+  | 'conformance-before-1.1'
 
 /** Installed by scripts/install-e2e.sh. */
 export type PackagedTool =
