@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests, the fault tests and the benchmark drive: Debian's container clients, registry and web server, what
-# they measure and shape networks with, and newer clients and registries built from Go modules.
+# Installs what the end-to-end tests, the fault tests and the benchmark drive: Debian's container clients, registry, web server, balancer
+# and forwarder, what they measure and shape networks with, and newer clients and registries built from Go modules.
 # Needs Debian or Ubuntu, root, and Go 1.26. Does nothing, in well under a second, when everything is there; else fails
 # with the names of what could not be had. No service is started: the tests run their own daemons in their own directories.
 set -euo pipefail
@@ -27,6 +27,9 @@ packages=(
   systemd-analyze:systemd
   curl:curl
   nginx:nginx-light
+  haproxy:haproxy
+  socat:socat
+  setpriv:util-linux
   wrk:wrk
   ss:iproute2
 )

@@ -1,7 +1,7 @@
 // The data port on all its threads: the first, which is this one, and those beside it. A part of the composition root: it says who gets
 // what. With one thread there is nothing but the app, on a port of its own.
 import { randomBytes } from 'node:crypto'
-import { createLocalAccess } from './access/access.ts'
+import { createLocalAccess } from './access/local-access.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { buildApp, type DataApp } from './http/app.ts'
@@ -47,6 +47,8 @@ export interface DataPortDeps {
   /** See Surroundings. */
   readonly cores: number
   /** See Surroundings. */
+  readonly uid: number | undefined
+  /** See Surroundings. */
   readonly native?: boolean | undefined
   /** See Coordinator. */
   readonly threadEntry?: URL
@@ -77,7 +79,7 @@ export class DataPort {
     this.#threads = config.http.threads ?? threadsFor(deps.cores)
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
-    this.#settings = settingsOf(config)
+    this.#settings = this.#settingsOf(config)
     this.#streamsMax = config.http.streams ?? streamsFor(deps.memoryBytes)
     this.#streams = createStreams({
       limit: this.#streamsMax,
@@ -142,7 +144,7 @@ export class DataPort {
     this.#transport = transport
     const app = buildApp({
       registry,
-      access: createLocalAccess(),
+      access: createLocalAccess(() => this.#settings.access),
       logger,
       metrics,
       clock,
@@ -176,7 +178,7 @@ export class DataPort {
 
   /** Resolves when every thread goes by this configuration. What is under way goes on by what it began with. */
   async replace(config: Config): Promise<void> {
-    this.#settings = settingsOf(config)
+    this.#settings = this.#settingsOf(config)
     await this.#further?.replace(this.#settings)
   }
 
@@ -203,6 +205,16 @@ export class DataPort {
   async end(): Promise<void> {
     this.#stopping.abort()
     await this.#further?.end()
+  }
+
+  #settingsOf(config: Config): ThreadSettings {
+    const { localPushOff, hosts } = config.http
+    return {
+      route: routeOptions(config),
+      repositories: config.repositories,
+      access: { serverUid: this.#deps.uid, localPushOff, hosts },
+      logLevel: config.log.level,
+    }
   }
 
   #start(thread: number) {
@@ -275,14 +287,6 @@ export class DataPort {
       { thread, err: error, deaths, restartMs: delayMs, hint },
       'an http thread died and is started again',
     )
-  }
-}
-
-function settingsOf(config: Config): ThreadSettings {
-  return {
-    route: routeOptions(config),
-    repositories: config.repositories,
-    logLevel: config.log.level,
   }
 }
 

@@ -1,7 +1,7 @@
 // One further HTTP thread: the data port over a registry that the coordinating thread has. Started by start-http-thread.ts only; no
 // store, catalog or upstream is loaded here. Part of the composition root.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
-import { createLocalAccess } from './access/access.ts'
+import { createLocalAccess } from './access/local-access.ts'
 import { buildApp } from './http/app.ts'
 import { loadReadCached } from './http/cached-reads.ts'
 import { drain } from './http/drain.ts'
@@ -63,6 +63,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   })
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(settings)
+  let accessRules = settings.access
   const readCached = start.native && start.tls !== undefined ? loadReadCached() : undefined
   const keptOpen = new KeptOpen({
     clock,
@@ -82,7 +83,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const places = borrowPlaces(() => peer, createStreamsRoom({ limit: start.streams, ...shared }))
   const app = buildApp({
     registry: borrowed.registry,
-    access: createLocalAccess(),
+    access: createLocalAccess(() => accessRules),
     logger,
     metrics,
     clock,
@@ -102,6 +103,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
       async replace(next) {
         rules = rulesOf(next)
+        accessRules = next.access
         // What was answered by the old ones since the coordinator went by the new ones.
         epochs.bumpAll()
         logger.level = next.logLevel

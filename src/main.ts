@@ -52,6 +52,7 @@ const { exitCode } = await runCommand(process.argv.slice(2), {
   memoryBytes: Math.min(totalmem(), process.constrainedMemory() || totalmem()),
   // As the scheduler, and a control group's quota, let this process have them.
   cores: availableParallelism(),
+  uid: process.geteuid?.(),
   native: process.env['ENTREPOT_NATIVE'] !== 'off',
   onSignal: (signal, act) => {
     process.on(signal, act)

@@ -22,6 +22,8 @@ export interface Surroundings {
   readonly memoryBytes: number
   /** Processor cores that this process may use at the same time: so many threads serve where the configuration names no number. */
   readonly cores: number
+  /** The user that this process runs as; undefined where systems have no such numbers. */
+  readonly uid: number | undefined
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
   /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */

@@ -1,21 +1,29 @@
 // Who may do what, asked before any look-up that could reveal whether something exists (appendix of error precedence: 403
-// before 404). Until there are accounts everybody may pull and list, and programs of this machine may push and delete;
-// accounts and rules come in behind this one function.
+// before 404). Until there are accounts everybody but web pages may pull and list, and programs of this machine may push and delete
+// (local-access.ts); accounts and rules come in behind this one interface.
 import type { Repository } from '../oci/reference.ts'
-import { whyNoLocalProgram } from './local-program.ts'
 
-/** Who asks. `anonymous` is whoever showed no credentials; the rest is what tells a program on this machine from others. */
+/** Who asks. `anonymous`: nobody is known by name here. The rest is what tells programs from web pages, and those on this machine from others. */
 export interface Principal {
   readonly kind: 'anonymous'
   /** The peer's address as the socket has it; undefined when the connection is gone. */
   readonly address: string | undefined
   /** The `Host` header. */
   readonly host: string | undefined
-  /** What says that somebody passed the request on: the name of a header such as `Forwarded`, `X-Forwarded-For`, `Via`, or `HTTP/1.0`. */
-  readonly forwardedBy: string | undefined
-  /** The request was made by a web page: it has an `Origin`, or a `Sec-Fetch-Site` other than `none`. */
-  readonly fromWebPage: boolean
+  /** The request came in HTTP/1.0. */
+  readonly isHttp10: boolean
+  /** All headers as they came: name, value, name, value. */
+  readonly rawHeaders: readonly string[]
+  /** Whom the program at the other end of the connection belongs to, once `findOwner` has found it. */
+  readonly owner: Owner | undefined
+  /** Asks this system, and remembers it for the connection. Only for peers of this machine. */
+  findOwner(): Promise<Owner>
 }
+
+/** `unknown`: this system does not say, for this `reason`. */
+export type Owner =
+  | { readonly kind: 'user'; readonly uid: number }
+  | { readonly kind: 'unknown'; readonly reason: string }
 
 /** `list` reads the catalog of repositories; `pull` everything else that is read; `push` uploads and manifests; `delete` deletes. */
 export type Action = 'pull' | 'list' | 'push' | 'delete'
@@ -35,33 +43,22 @@ export type Decision =
   | { readonly kind: 'allowed'; readonly anonymously: boolean }
   | { readonly kind: 'denied'; readonly reason: string }
 
+/** `unauthorized`: by credentials that are nobody's. */
+export interface Refusal {
+  readonly kind: 'denied' | 'unauthorized'
+  readonly reason: string
+}
+
+/** None of these MAY ask the network, or depend on whether content exists. */
 export interface Access {
-  /** MUST NOT ask the network; MUST NOT depend on whether the content exists. */
+  /** What speaks against any answer to this request, whatever it asks for; asked first of all. Undefined: nothing. */
+  admit(principal: Principal): Refusal | undefined
+  /** Finds out what `decide` goes by and no request tells. MUST be awaited before a push or a delete is decided. */
+  meet(principal: Principal): Promise<void>
   decide(request: AccessRequest): Decision
   /**
-   * A short text that is the same for principals of whom the same is decided, whatever they ask for. Only a reload of the configuration
-   * may decide anew for a class.
+   * A short text that is the same for principals of whom the same is decided: for `pull` alone, or `pull or push`. Only a reload of the
+   * configuration may decide anew for a class. Undefined: that takes `meet`.
    */
-  classOf(principal: Principal): string
+  classOf(principal: Principal, about: 'pull' | 'pull or push'): string | undefined
 }
-
-/** Everybody may pull and list; push and delete only who is plainly a program on this machine. */
-export function createLocalAccess(): Access {
-  const allowed: Decision = { kind: 'allowed', anonymously: true }
-  return {
-    decide({ principal, action }) {
-      if (action === 'pull' || action === 'list') return allowed
-      const reason = whyNoLocalProgram(principal)
-      return reason === undefined
-        ? allowed
-        : { kind: 'denied', reason: `${RULES[action]}: ${reason}` }
-    },
-    classOf: principal =>
-      whyNoLocalProgram(principal) === undefined ? 'local program' : 'somebody',
-  }
-}
-
-const RULES = {
-  push: 'until this registry has accounts it takes pushes only from programs on its own machine',
-  delete: 'until this registry has accounts it deletes only for programs on its own machine',
-} as const

@@ -1,25 +1,26 @@
-// Is this a program on this machine? A loopback address alone says little: behind a reverse proxy everybody has one, and a web page
-// can aim a browser at it, also under a name of its own (DNS rebinding). So four signs must agree, and a refusal names the one
-// that did not.
-import ipaddr from 'ipaddr.js'
-import type { Principal } from './access.ts'
+// Is this a registry client on this machine, that somebody runs there? A loopback address alone says little: behind a proxy or a forwarder
+// everybody has one, and a web page can aim a browser at it, also under a name of its own (DNS rebinding). So all signs must agree, and
+// a refusal names the first that did not. A forwarder that root or a person runs cannot be told from a client; SECURITY.md says so.
+import type { Owner, Principal } from './access.ts'
+import { unusualHeader } from './client-headers.ts'
+import { isLoopback, isLoopbackName } from './loopback.ts'
 
-const HOST = /^(?<name>\[[0-9a-f:.]+\]|[^:[\]]+)(?::[0-9]{1,5})?$/i
-const LOCALHOST = /^(?:[a-z0-9_-]+\.)*localhost$/i
-/** All four numbers: `127.1` means the same to a resolver, and other things to other parsers. */
-const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/
+/** Whoever calls by another way: what to do instead. */
+const CALL_DIRECTLY = 'call the registry itself, on localhost and its own port'
 
-/** Undefined when all signs agree; else what spoke against it, and what to do, for the client to read. */
+/** Undefined when all that the request tells agrees; else what spoke against it, and what to do, for the client to read. */
 export function whyNoLocalProgram(principal: Principal): string | undefined {
-  const { address, host, forwardedBy, fromWebPage } = principal
+  const { address, host, isHttp10, rawHeaders } = principal
   if (address === undefined || !isLoopback(address)) {
     return 'this request comes from another address; run the client on that machine, with localhost as the registry'
   }
-  if (forwardedBy !== undefined) {
-    return `this request was passed on by a proxy (${forwardedBy} says so); call the registry itself, on localhost and its own port`
+  // What nginx before 1.29.7 speaks to what is behind it, when nobody told it otherwise.
+  if (isHttp10) {
+    return `this request was passed on by a proxy (it came in HTTP/1.0, which no client speaks); ${CALL_DIRECTLY}`
   }
-  if (fromWebPage) {
-    return 'this request was made by a web page (Origin or Sec-Fetch-Site say so); use a registry client'
+  const header = unusualHeader(rawHeaders)
+  if (header !== undefined) {
+    return `this request has a header that no registry client sends by itself (${header}), so somebody passed it on or wrote it by hand; ${CALL_DIRECTLY}`
   }
   if (host === undefined || !isLoopbackName(host)) {
     return 'this request calls the registry by a name that is not of this machine alone; use localhost or 127.0.0.1 as the registry'
@@ -27,23 +28,18 @@ export function whyNoLocalProgram(principal: Principal): string | undefined {
   return undefined
 }
 
-/** Those looked at last: every request of a connection has the same one. */
-const LOOKED_AT_MAX = 1_024
-const lookedAt = new Map<string, boolean>()
+/** Where Debian, Red Hat and systemd let persons begin; below are the users of the system and of its daemons. */
+const FIRST_PERSON = 1_000
+/** What systemd gives to services while they run, up to `nobody` and the number that means none; not persons', though above 1000. */
+const SERVICES = { first: 61_184, last: 65_535 } as const
 
-function isLoopback(address: string): boolean {
-  const known = lookedAt.get(address)
-  if (known !== undefined) return known
-  if (lookedAt.size >= LOOKED_AT_MAX) lookedAt.clear()
-  // IPv4 in the clothes of IPv6, as a listener for both has it, is taken for what it is.
-  const found = ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback'
-  lookedAt.set(address, found)
-  return found
-}
-
-/** `localhost` and names under it, loopback addresses; with or without a port. */
-function isLoopbackName(host: string): boolean {
-  const name = HOST.exec(host)?.groups?.['name'] ?? ''
-  if (name.startsWith('[')) return isLoopback(name.slice(1, -1))
-  return LOCALHOST.test(name) || (IPV4.test(name) && isLoopback(name))
+/** May whoever runs the program at the other end write here? Undefined: yes. */
+export function whyNotOwner(owner: Owner, serverUid: number | undefined): string | undefined {
+  if (owner.kind === 'unknown') {
+    return `this system does not say who runs the program at the other end of this connection (${owner.reason}); ${CALL_DIRECTLY}`
+  }
+  const { uid } = owner
+  const isPerson = uid >= FIRST_PERSON && !(uid >= SERVICES.first && uid <= SERVICES.last)
+  if (uid === 0 || uid === serverUid || isPerson) return undefined
+  return `the program at the other end of this connection runs as a service's user (uid ${uid}), as proxies do, and not as root, a person or this server's own; ${CALL_DIRECTLY}`
 }

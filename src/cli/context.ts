@@ -19,6 +19,8 @@ export interface CliContext {
   readonly memoryBytes: number
   /** Processor cores that this process may use at the same time; at least 1. */
   readonly cores: number
+  /** The user that this process runs as; undefined where systems have no such numbers. */
+  readonly uid: number | undefined
   /** Code that was compiled when this was installed may be loaded. */
   readonly native: boolean
   /** Calls `act` at every arrival of the signal. */

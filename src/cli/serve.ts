@@ -97,6 +97,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       nodeVersion: context.nodeVersion,
       memoryBytes: context.memoryBytes,
       cores: context.cores,
+      uid: context.uid,
       native: context.native,
       bootId: readBootId(),
       atExit: act => context.onExit(act),

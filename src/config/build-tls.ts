@@ -47,6 +47,7 @@ export function buildTls(judge: Judge, { http }: Settings): TlsConfig | undefine
     key: new Secret(keyText),
     minimumVersion,
     expiresAtMs: certificate.validToDate.getTime(),
+    isForLoopback: isForLoopback(certificate),
   }
 }
 
@@ -98,6 +99,13 @@ function tryOut(judge: Judge, options: Parameters<typeof createSecureContext>[0]
     const reason = error instanceof Error && 'reason' in error ? error.reason : error
     judge.note(AT_CERTIFICATE, { message: `cannot be used for TLS: ${String(reason)}` })
   }
+}
+
+const LOOPBACK_NAME =
+  /^(?:DNS:(?:[a-z0-9_*-]+\.)*localhost|IP Address:(?:127\.[\d.]+|0:0:0:0:0:0:0:1))$/i
+
+function isForLoopback({ subjectAltName = '' }: X509Certificate): boolean {
+  return subjectAltName.split(', ').every(name => LOOPBACK_NAME.test(name))
 }
 
 function judgeTime(judge: Judge, certificate: X509Certificate, file: string): void {

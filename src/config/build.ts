@@ -6,7 +6,7 @@ import { buildRepositories } from './build-repositories.ts'
 import { buildTls } from './build-tls.ts'
 import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
-import type { Config, HttpConfig, ProxyEnvironment, StorageConfig } from './config.ts'
+import type { Config, HttpConfig, ProxyEnvironment, StorageConfig, TlsConfig } from './config.ts'
 import type { Judge } from './judge.ts'
 import type { Settings } from './schema.ts'
 import { Secret } from './secret.ts'
@@ -46,15 +46,36 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
       suggestion: new URL(http.host).origin,
     })
   }
+  const names = [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])]
+  const tls = buildTls(judge, settings)
   return {
     addr: http.addr,
     publicUrl: http.host,
-    names: [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])],
+    names,
     threads: http.threads,
     streams: http.streams,
     drainTimeoutMs: http.draintimeout,
-    tls: buildTls(judge, settings),
+    tls,
+    localPushOff: localPushOff(settings, tls),
+    hosts: allowedHosts(settings, names),
   }
+}
+
+/** Where others are meant to come there may be a proxy on this machine, whose clients would pass for programs of it. */
+function localPushOff({ http }: Settings, tls: TlsConfig | undefined): HttpConfig['localPushOff'] {
+  if (http.localpush !== undefined) return http.localpush ? undefined : 'set'
+  if (http.host !== undefined) return 'public name'
+  return tls === undefined || tls.isForLoopback ? undefined : 'certificate'
+}
+
+/** What the operator calls this edge elsewhere need not be listed again. */
+function allowedHosts(
+  { http, upstreams }: Settings,
+  names: readonly RegistryHost[],
+): HttpConfig['hosts'] {
+  if (http.hosts.length === 0) return undefined
+  const virtual = Object.values(upstreams).flatMap(({ virtualhosts }) => virtualhosts)
+  return [...new Set([...http.hosts, ...names, ...virtual])]
 }
 
 /** One name cannot mean this edge and an upstream, nor two upstreams. */

@@ -44,6 +44,10 @@ export interface HttpConfig {
   readonly drainTimeoutMs: number
   /** Undefined: plain HTTP. */
   readonly tls: TlsConfig | undefined
+  /** Why programs of this machine may not write without an account: said so, or others come by these names. Undefined: they may. */
+  readonly localPushOff: 'set' | 'public name' | 'certificate' | undefined
+  /** Names that requests may call this edge by, beside loopback ones; in lower case, with a port where it counts. Undefined: any. */
+  readonly hosts: readonly string[] | undefined
 }
 
 export interface TlsConfig {
@@ -54,6 +58,8 @@ export interface TlsConfig {
   readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
   /** Wall clock. */
   readonly expiresAtMs: number
+  /** It is for this machine's loopback names and addresses alone. */
+  readonly isForLoopback: boolean
 }
 
 export interface StorageConfig {

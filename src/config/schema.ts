@@ -44,6 +44,21 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     default: [],
     reload: true,
   }),
+  hosts: valuesOf(HOST, {
+    description:
+      'Names and addresses that clients may call this edge by, with a port where only that one counts; loopback ones, `host`, `names` and `virtualhosts` need not be listed. Whoever calls it otherwise is refused, so that no web page reaches it by a name of its own. Empty: any.',
+    default: [],
+    reload: true,
+  }),
+  localpush: optional(
+    value(BOOLEAN, {
+      description:
+        'Programs on this machine may push and delete without an account. `false`: nobody may.',
+      defaultText:
+        '`true`; `false` with `host`, or with a certificate for other names than those of loopback',
+      reload: true,
+    }),
+  ),
   threads: optional(
     value(COUNT, {
       description:

@@ -13,6 +13,7 @@ import type { Registry } from '../registry/answers.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
+import { type ConnectionOwners, createConnectionOwners } from './connection-owners.ts'
 import { createConnections } from './connections.ts'
 import { type Count, createCount } from './count.ts'
 import {
@@ -63,6 +64,8 @@ export interface Transport {
 export interface AppDeps {
   readonly registry: Registry
   readonly access: Access
+  /** Default: as this system tells. */
+  readonly owners?: ConnectionOwners
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -107,6 +110,7 @@ const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {
   const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
+  const { owners = createConnectionOwners() } = deps
   const connections = createConnections(clock)
   const stalled = createStalledReaders({
     monotonicMs: () => clock.monotonicMs(),
@@ -117,10 +121,11 @@ export function buildApp(deps: AppDeps): DataApp {
   let draining = false
   const serve = createServe({
     ...deps,
+    owners,
     sendfile: deps.sendfile,
     stalls,
     noteRequest,
-    hot: createHotOf(deps, noteRequest, {
+    hot: createHotOf({ ...deps, owners }, noteRequest, {
       stalls,
       takePlaceNow: createTakePlaceNow(deps.streams, stalled),
     }),
@@ -172,16 +177,18 @@ export function buildApp(deps: AppDeps): DataApp {
 
 /** Undefined without epochs, which say when to forget, and without memory. */
 function createHotOf(
-  { registry, access, logger, metrics, clock, epochs, options, sendfile }: AppDeps,
+  deps: AppDeps & { readonly owners: ConnectionOwners },
   noteRequest: NoteRequest,
   sending: Pick<SendKeptDeps, 'stalls' | 'takePlaceNow'>,
 ): Hot | undefined {
+  const { registry, access, owners, logger, metrics, clock, epochs, options, sendfile } = deps
   const maxBytes = options?.memoryBytes ?? MEMORY_BYTES
   if (epochs === undefined || maxBytes < 1) return undefined
   return createHot({
     answers: createHotAnswers({ maxBytes, epochs }),
     createNote: createNoteHits({ logger, metrics, noteRequest, nowMs: () => clock.nowMs() }),
     access,
+    owners,
     registry,
     openKept: sendfile && createOpenKept({ ...sending, registry, sendfile }),
     clock,

@@ -1,6 +1,6 @@
 // From a request to the handler of its endpoint, in the order of error precedence that the protocol page fixes: syntax, route and
 // method, grammar, access, namespace, policy; what follows is the handlers'.
-import type { Access, Action, AccessRequest, Principal } from '../access/access.ts'
+import type { Access, Action, AccessRequest, Principal, Refusal } from '../access/access.ts'
 import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { formatReference, repositoryKey } from '../oci/reference.ts'
@@ -8,8 +8,10 @@ import type { Registry, Routed } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { checkSyntax } from './admit.ts'
 import type { Answer } from './answer.ts'
+import type { ConnectionOwners } from './connection-owners.ts'
 import { answerCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
+import { errorAnswer } from './error-response.ts'
 import type { Exchange, RequestRecord } from './exchange.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import { isKnownMethod, methodsOf, refuseMethod, refuseUnknownMethod } from './methods.ts'
@@ -22,6 +24,7 @@ import type { TakePlace } from './streams-place.ts'
 export interface DispatchDeps {
   readonly registry: Registry
   readonly access: Access
+  readonly owners: ConnectionOwners
   readonly clock: Clock
   readonly memory: MemoryBudget
   /** For bodies of blobs. */
@@ -29,6 +32,8 @@ export interface DispatchDeps {
   /** Throws RegistryError UNAVAILABLE when this process has too much to do; not asked for pings. */
   readonly checkCapacity: () => void
 }
+
+const CHALLENGE = 'Basic realm="this registry has no accounts"'
 
 /** @throws RegistryError for what the client may know, and whatever else went wrong. */
 export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<Answer> {
@@ -41,6 +46,9 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     record.endpoint = 'livez'
     return answerLivez()
   }
+  const principal = new RequestPrincipal(request, deps.owners)
+  const refusal = deps.access.admit(principal)
+  if (refusal !== undefined) return refuse(refusal, record)
   const target = targetOf(url, method)
   const { endpoint } = target
   noteEndpoint(record, endpoint)
@@ -49,7 +57,6 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   if (endpoint.kind === 'extension') return answerExtensions()
   deps.checkCapacity()
 
-  const principal = new RequestPrincipal(request)
   const { registry, access, clock, memory, takePlace } = deps
   const context: Context = {
     exchange,
@@ -85,6 +92,9 @@ function targetOf(url: string, method: string): Target {
 }
 
 async function carryOut(context: Context, { action, handle }: Plan): Promise<Answer> {
+  const { access, principal } = context
+  // A HEAD may begin a push, and is told other things then.
+  if (action !== 'pull' || context.headOnly) await access.meet(principal)
   const { routed, anonymously } = routeAllowed(context, action)
   const { record, hot } = context.exchange
   const key = repositoryKey(routed.repository)
@@ -120,6 +130,13 @@ function decide(
   const decision = access.decide({ principal, resource, action })
   if (decision.kind === 'denied') throw new RegistryError('DENIED', decision.reason)
   return decision.anonymously
+}
+
+/** Of who showed credentials it asks for others: it is HTTP that a 401 does (RFC 9110, 11.6.1). */
+function refuse({ kind, reason }: Refusal, record: RequestRecord): Answer {
+  const error = new RegistryError(kind === 'denied' ? 'DENIED' : 'UNAUTHORIZED', reason)
+  record.error = error
+  return errorAnswer(error, kind === 'denied' ? {} : { 'WWW-Authenticate': CHALLENGE })
 }
 
 function noteEndpoint(record: RequestRecord, endpoint: Endpoint): void {

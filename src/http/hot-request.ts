@@ -2,6 +2,8 @@
 // these requests nobody does. What is unusual in any way goes the way on which everything is looked at.
 import type { IncomingMessage } from 'node:http'
 import type { Access } from '../access/access.ts'
+import { isBrowsersAgent, mayBeMark } from '../access/marks.ts'
+import type { ConnectionOwners } from './connection-owners.ts'
 import { RequestPrincipal } from './principal.ts'
 
 export interface HotRequest {
@@ -17,11 +19,19 @@ const SHORTEST_TARGET = '/v2/a/blobs/'.length
 /** Longer keys are mostly queries that nobody sends twice. */
 const KEY_MAX_LENGTH = 2_048
 
+export interface WhoAsks {
+  readonly access: Access
+  readonly owners: ConnectionOwners
+}
+
 /**
- * Undefined for what is not to be answered from memory: other methods and versions of HTTP, bodies, ranges, and headers that came twice
- * where one was expected.
+ * Undefined for what is not to be answered from memory: other methods and versions of HTTP, bodies, ranges, headers that came twice
+ * where one was expected, and what `Access.admit` may refuse.
  */
-export function readHotRequest(request: IncomingMessage, access: Access): HotRequest | undefined {
+export function readHotRequest(
+  request: IncomingMessage,
+  { access, owners }: WhoAsks,
+): HotRequest | undefined {
   const { method, url = '', rawHeaders } = request
   if (method !== 'GET' && method !== 'HEAD') return undefined
   if (request.httpVersionMajor !== 1 || request.httpVersionMinor !== 1) return undefined
@@ -29,7 +39,11 @@ export function readHotRequest(request: IncomingMessage, access: Access): HotReq
   const found = readHeaders(rawHeaders)
   if (found === undefined) return undefined
   const { host, accept, ifNoneMatch, requestId, userAgent } = found
-  const kind = access.classOf(new RequestPrincipal(request))
+  if (userAgent !== undefined && isBrowsersAgent(userAgent)) return undefined
+  // Only a HEAD depends on what else its sender may do.
+  const about = method === 'HEAD' ? 'pull or push' : 'pull'
+  const kind = access.classOf(new RequestPrincipal(request, owners), about)
+  if (kind === undefined) return undefined
   // Header values hold no line breaks, and absence differs from an empty value.
   const key = `${method} ${url}\n${kind}\n${text(host)}\n${text(accept)}\n${text(ifNoneMatch)}`
   return key.length > KEY_MAX_LENGTH ? undefined : { key, requestId, userAgent }
@@ -54,7 +68,10 @@ function readHeaders(rawHeaders: readonly string[]): Headers | undefined {
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
     const field = fieldOf(name)
-    if (field === undefined) continue
+    if (field === undefined) {
+      if (mayBeMark(name)) return undefined
+      continue
+    }
     if (field === 'unusual' || found[field] !== undefined) return undefined
     found[field] = rawHeaders[at + 1]
   }

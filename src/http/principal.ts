@@ -1,25 +1,18 @@
-// Who sent a request, as far as the request itself tells. Nothing is looked at before somebody asks: most requests are pulls, which
-// everybody may make.
+// Who sent a request, as far as the request and this system tell. Nothing is looked at before somebody asks: most requests are pulls,
+// which everybody may make.
 import type { IncomingMessage } from 'node:http'
-import type { Principal } from '../access/access.ts'
-
-const FORWARDING = new Set([
-  'forwarded',
-  'via',
-  'x-real-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'true-client-ip',
-  'cf-connecting-ip',
-])
-const FORWARDING_PREFIX = 'x-forwarded'
+import type { Owner, Principal } from '../access/access.ts'
+import type { ConnectionOwners } from './connection-owners.ts'
 
 export class RequestPrincipal implements Principal {
   readonly kind = 'anonymous'
   readonly #request: IncomingMessage
+  readonly #owners: ConnectionOwners
+  #found: Owner | undefined
 
-  constructor(request: IncomingMessage) {
+  constructor(request: IncomingMessage, owners: ConnectionOwners) {
     this.#request = request
+    this.#owners = owners
   }
 
   get address(): string | undefined {
@@ -30,25 +23,21 @@ export class RequestPrincipal implements Principal {
     return this.#request.headers.host
   }
 
-  /** An nginx that was told nothing adds no header and calls the registry by its own name, but in HTTP/1.0, which no client speaks. */
-  get forwardedBy(): string | undefined {
-    const { rawHeaders, httpVersionMajor, httpVersionMinor } = this.#request
-    if (httpVersionMajor === 1 && httpVersionMinor === 0) return 'HTTP/1.0'
-    // By the raw ones, for a request that is answered from memory needs none of the others.
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      const name = (rawHeaders[at] ?? '').toLowerCase()
-      if (FORWARDING.has(name) || name.startsWith(FORWARDING_PREFIX)) return name
-    }
-    return undefined
+  get isHttp10(): boolean {
+    const { httpVersionMajor, httpVersionMinor } = this.#request
+    return httpVersionMajor === 1 && httpVersionMinor === 0
   }
 
-  get fromWebPage(): boolean {
-    const { rawHeaders } = this.#request
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      const name = (rawHeaders[at] ?? '').toLowerCase()
-      if (name === 'origin') return true
-      if (name === 'sec-fetch-site' && rawHeaders[at + 1] !== 'none') return true
-    }
-    return false
+  get rawHeaders(): readonly string[] {
+    return this.#request.rawHeaders
+  }
+
+  get owner(): Owner | undefined {
+    return this.#found ?? this.#owners.known(this.#request.socket)
+  }
+
+  async findOwner(): Promise<Owner> {
+    this.#found = await this.#owners.find(this.#request.socket)
+    return this.#found
   }
 }

@@ -7,6 +7,7 @@ import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
 import { endAnswer, isDelivered } from './end-answer.ts'
+import type { ConnectionOwners } from './connection-owners.ts'
 import type { Exchange } from './exchange.ts'
 import type { HotAnswer, HotAnswers, HotQuestion, KeptBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
@@ -18,6 +19,7 @@ export interface HotDeps {
   readonly answers: HotAnswers
   readonly createNote: CreateNoteHit
   readonly access: Access
+  readonly owners: ConnectionOwners
   readonly registry: Pick<Registry, 'noteUse' | 'notePull' | 'noteRead'>
   /** Undefined where the kernel sends no files: large blobs go the usual way then. */
   readonly openKept: OpenKept | undefined
@@ -51,7 +53,7 @@ export interface SendHot {
 const MS_PER_SECOND = 1_000
 
 export function createHot(deps: HotDeps): Hot {
-  const { answers, createNote, access, registry, openKept, clock } = deps
+  const { answers, createNote, registry, openKept, clock } = deps
 
   function noteUse(answer: HotAnswer, nowMs: number): void {
     if (nowMs - answer.notedAtMs < HOT_USE_NOTED_MS) return
@@ -76,7 +78,7 @@ export function createHot(deps: HotDeps): Hot {
 
   return {
     find(request) {
-      const asked = readHotRequest(request, access)
+      const asked = readHotRequest(request, deps)
       if (asked === undefined) return undefined
       const answer = answers.find(asked.key, clock.nowMs())
       if (!('status' in answer)) return answer

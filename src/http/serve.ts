@@ -8,6 +8,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
+import type { ConnectionOwners } from './connection-owners.ts'
 import type { Connections, Turn } from './connections.ts'
 import type { Count } from './count.ts'
 import { dispatch } from './dispatch.ts'
@@ -26,6 +27,7 @@ import type { StalledSendings } from './stalled-sendings.ts'
 export interface ServeDeps {
   readonly registry: Registry
   readonly access: Access
+  readonly owners: ConnectionOwners
   readonly metrics: Metrics
   readonly noteRequest: NoteRequest
   readonly clock: Clock

@@ -1,4 +1,5 @@
 // What the coordinating thread and an HTTP thread can ask and tell each other: the two sides of threads/peer.ts.
+import type { AccessRules } from '../access/local-access.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
 import type { Repository } from '../oci/reference.ts'
@@ -157,6 +158,7 @@ export interface ThreadAddress {
 export interface ThreadSettings {
   readonly route: RouteOptions
   readonly repositories: readonly RepositoryRule[]
+  readonly access: AccessRules
   readonly logLevel: LogLevel
 }
 

@@ -23,6 +23,7 @@ export async function runCli(
     nodeVersion: process.versions.node,
     memoryBytes: 2 ** 33,
     cores: 1,
+    uid: process.geteuid?.(),
     native: true,
     onExit: () => {},
     outliveStreams: () => {},

@@ -78,6 +78,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     memoryBytes: 2 ** 33,
     // One thread, which goes by the test's clock, where `http.threads` asks for no more: those beside it go by the machine's.
     cores: 1,
+    uid: process.geteuid?.(),
     bootId: options.bootId ?? 'test-boot',
     native: options.native,
     logDestination: { write: log.write },

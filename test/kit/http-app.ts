@@ -3,8 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { inject, type InjectOptions, type Response } from 'light-my-request'
-import { type Access, createLocalAccess } from '../../src/access/access.ts'
+import type { Access, Owner } from '../../src/access/access.ts'
+import { type AccessRules, createLocalAccess } from '../../src/access/local-access.ts'
 import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
+import {
+  type Connection,
+  type ConnectionOwners,
+  createConnectionOwners,
+} from '../../src/http/connection-owners.ts'
 import type { Sendfile } from '../../src/http/sendfile.ts'
 import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
 import { createStreams } from '../../src/http/streams.ts'
@@ -43,6 +49,8 @@ export interface TestApp {
 
 export interface TestAppOptions {
   readonly access?: Access
+  /** Default: as this system tells. */
+  readonly owners?: ConnectionOwners
   readonly options?: HttpOptions
   readonly level?: LogLevel
   readonly transport?: Transport
@@ -58,7 +66,7 @@ export interface TestAppOptions {
 export function createTestApp(
   t: { teardown(fn: () => unknown): unknown },
   {
-    access = createLocalAccess(),
+    access = createLocalAccess(() => LOCAL_RULES),
     level = 'info',
     streams: limit = 1_000,
     ...given
@@ -89,7 +97,8 @@ export function createTestApp(
   const isBorrowed = process.env['BORROWED_REGISTRY'] !== undefined
   const served = isBorrowed ? overThreads(t, registry).registry : registry
   const transport = OVER_TLS ? testTransport({ clock, metrics }) : {}
-  const deps = { registry: served, access, logger, metrics, clock, streams, ...transport, ...given }
+  const base = { registry: served, access, owners: testOwners(), logger, metrics, clock, streams }
+  const deps = { ...base, ...transport, ...given }
   const app = injectable(buildApp(deps))
   const ends = new EventEmitter()
   app.server.on(CONNECTED, (socket: Socket) => {
@@ -127,6 +136,24 @@ export function createTestApp(
       const { port } = app.server.address() as AddressInfo
       return `${SCHEME}://${host.includes(':') ? `[${host}]` : host}:${port}`
     },
+  }
+}
+
+/** Whoever runs the tests is the server. */
+export const LOCAL_RULES: AccessRules = {
+  serverUid: process.geteuid?.(),
+  localPushOff: undefined,
+  hosts: undefined,
+}
+
+/** As this system tells; what goes through no socket is this process itself. */
+export function testOwners(): ConnectionOwners {
+  const owners = createConnectionOwners()
+  const own: Owner = { kind: 'user', uid: process.geteuid?.() ?? 0 }
+  const isInjected = ({ remotePort }: Connection) => remotePort === undefined
+  return {
+    known: connection => (isInjected(connection) ? own : owners.known(connection)),
+    find: async connection => (isInjected(connection) ? own : owners.find(connection)),
   }
 }
 

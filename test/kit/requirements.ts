@@ -234,6 +234,17 @@ const SECURITY: readonly Row[] = [
   [194, 'P0', 'nothing pushed can stand under an upstream’s name', 'push'],
   [195, 'P0', 'secrets stay out of logs, errors and metrics'],
   [196, 'P1', 'the operator’s surface is another listener'],
+  [243, 'P0', 'without an account only a client that somebody runs on the machine writes', 'push'],
+  [
+    244,
+    'P0',
+    'where others are meant to come, nobody writes without an account unless told so',
+    'push',
+  ],
+  [245, 'P0', 'the operator’s API is on the Unix socket alone'],
+  [246, 'P0', 'web pages are not answered, from memory neither'],
+  [247, 'P1', 'the names that are answered can be listed'],
+  [248, 'P1', 'credentials that are nobody’s are refused, and none are asked for'],
   [250, 'P0', 'naming a digest as a foreign layer is no right to it'],
   [251, 'P0', 'what a manifest is in one repository is not for another to say'],
 ]

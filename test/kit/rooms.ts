@@ -43,7 +43,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // The events that it turns into metrics and log lines are a type of the engine.
   observe: { imports: ['oci', `${PORTS}/events.ts`] },
   // Carries the registry to threads that serve, and their log and counts to the one that coordinates.
-  threads: { imports: ['oci', 'registry', 'observe'] },
+  threads: { imports: ['oci', 'registry', 'access', 'observe'] },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
     imports: ['oci', 'config', 'registry', 'admin', 'server.ts', 'upstreams.ts', 'system-clock.ts'],
@@ -83,7 +83,7 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['observe'],
   yaml: ['config'],
   tldts: ['upstream'],
-  'ipaddr.js': ['upstream', 'access', 'config'],
+  'ipaddr.js': ['upstream', 'access', 'config', 'http/socket-table.ts'],
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
   'lru-cache': ['registry', 'upstream', 'http', 'access', 'catalog', 'upstreams.ts'],
   picomatch: ['config', 'registry', 'upstream', 'access'],

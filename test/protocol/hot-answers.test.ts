@@ -7,6 +7,7 @@ import { createEpochs } from '../../src/registry/epochs.ts'
 import { createTestApp, type TestApp } from '../kit/http-app.ts'
 import { createKeptClient, headerOf, type KeptAnswer } from '../kit/kept-client.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
+import { ANYBODY } from '../kit/test-access.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -308,8 +309,9 @@ t.test('without memory nothing is remembered', async t => {
 })
 
 t.test('what one may read is not given from memory to who may not', async t => {
-  const isForwarded = (principal: Principal) => principal.forwardedBy !== undefined
+  const isForwarded = (principal: Principal) => principal.rawHeaders.includes('via')
   const access: Access = {
+    ...ANYBODY,
     decide: ({ principal }) =>
       isForwarded(principal)
         ? { kind: 'denied', reason: 'not through others' }

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createTestApp } from '../kit/http-app.ts'
+import { ANYBODY } from '../kit/test-access.ts'
 
 const INDEX = 'application/vnd.oci.image.index.v1+json'
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
@@ -143,7 +144,7 @@ t.test(
 
 t.test('R11: content that needs credentials is private', async t => {
   const { app, registry } = createTestApp(t, {
-    access: { decide: () => ({ kind: 'allowed', anonymously: false }), classOf: () => 'anybody' },
+    access: { ...ANYBODY, decide: () => ({ kind: 'allowed', anonymously: false }) },
   })
   const digest = registry.addManifest('docker.io/a/b', { bytes: BYTES, mediaType: MANIFEST })
   const answer = await app.inject({ url: `/v2/a/b/manifests/${digest}` })

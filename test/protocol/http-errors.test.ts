@@ -6,6 +6,7 @@ import { StoreError } from '../../src/registry/ports/blob-store.ts'
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { sendRaw } from '../kit/raw-client.ts'
+import { ANYBODY } from '../kit/test-access.ts'
 
 const URL_OF_TAG = '/v2/a/b/manifests/latest'
 
@@ -193,7 +194,7 @@ t.test(
     const order: string[] = []
     const access = {
       deny: true,
-      classOf: () => 'anybody',
+      ...ANYBODY,
       decide(request: { resource: unknown }) {
         order.push(request.resource === 'unrouted' ? 'unrouted' : 'repository')
         return this.deny

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createTestApp } from '../kit/http-app.ts'
+import { ANYBODY } from '../kit/test-access.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -90,7 +91,7 @@ t.test('R71: the catalog is paged, and only of what is here', async t => {
 t.test('R71: the catalog can be refused by the rules of access', async t => {
   const { app, registry } = createTestApp(t, {
     access: {
-      classOf: () => 'anybody',
+      ...ANYBODY,
       decide: ({ resource }) =>
         resource === 'catalog'
           ? { kind: 'denied', reason: 'sign in first' }

@@ -6,6 +6,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { repositoryKey } from '../../src/oci/reference.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { createSend, errorCodeOf, locationOf } from '../kit/raw-push.ts'
+import { ANYBODY } from '../kit/test-access.ts'
 
 const UPLOADS = '/v2/localhost/team/app/blobs/uploads/'
 const BLOB = Buffer.from('a blob that is pushed')
@@ -77,7 +78,7 @@ t.test(
   async t => {
     const asked: string[] = []
     const access: Access = {
-      classOf: () => 'anybody',
+      ...ANYBODY,
       decide({ resource, action }) {
         if (typeof resource === 'string') return { kind: 'denied', reason: 'no' }
         asked.push(`${action} ${repositoryKey(resource)}`)

@@ -9,6 +9,7 @@ import { createTestApp } from '../kit/http-app.ts'
 import { OVER_TLS, testCertificate } from '../kit/over-tls.ts'
 import { get } from '../kit/raw-client.ts'
 import { createSend, errorCodeOf } from '../kit/raw-push.ts'
+import { ANYBODY } from '../kit/test-access.ts'
 
 const UPLOADS = '/v2/localhost/team/app/blobs/uploads/'
 const DIGEST = digestOf(Buffer.from('x'))
@@ -34,7 +35,12 @@ t.test('who may push, over real sockets: the whole matrix', async t => {
   const signs = [
     ['', true],
     ['User-Agent: docker/29.0', true],
-    ['Sec-Fetch-Site: none', true],
+    ['Accept: */*', true],
+    ['Content-Type: application/octet-stream', true],
+    ['Sec-Fetch-Site: none', false],
+    ['X-Something: 1', false],
+    ['Accept-Language: *', false],
+    ['Cookie: a=b', false],
     ['Forwarded: for=10.0.0.1', false],
     ['X-Forwarded-For: 127.0.0.1', false],
     ['x-FORWARDED-anything: 1', false],
@@ -128,7 +134,7 @@ t.test(
   async t => {
     let denied = true
     const access: Access = {
-      classOf: () => 'anybody',
+      ...ANYBODY,
       decide: () =>
         denied ? { kind: 'denied', reason: 'ask' } : { kind: 'allowed', anonymously: false },
     }

@@ -2,15 +2,16 @@
 // loopback sockets to the real port over a registry in memory.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { createTestApp } from '../kit/http-app.ts'
+import { createTestApp, type TestAppOptions } from '../kit/http-app.ts'
 import { createSend, errorCodeOf, locationOf, withDigest } from '../kit/raw-push.ts'
+import { ANYBODY } from '../kit/test-access.ts'
 
 const UPLOADS = '/v2/localhost/team/app/blobs/uploads/'
 const BLOB = Buffer.from('a blob that is pushed')
 const DIGEST = digestOf(BLOB)
 
-async function open(test: Parameters<typeof createTestApp>[0]) {
-  const app = createTestApp(test)
+async function open(test: Parameters<typeof createTestApp>[0], options: TestAppOptions = {}) {
+  const app = createTestApp(test, options)
   return { ...app, send: createSend(await app.listen()) }
 }
 
@@ -114,7 +115,9 @@ t.test('R103: content that comes in chunks of unknown length is appended', async
 })
 
 t.test('R103: the type of the content says nothing, and its encoding changes nothing', async t => {
-  const { send } = await open(t)
+  // Who pushes without an account sends no such header.
+  const decide = () => ({ kind: 'allowed', anonymously: true }) as const
+  const { send } = await open(t, { access: { ...ANYBODY, decide } })
   for (const type of ['application/json', 'text/plain; charset=x', 'no media type', '']) {
     const target = locationOf(await send('POST', UPLOADS, { headers: { 'content-type': type } }))
     const headers = { 'content-type': type, 'content-encoding': 'gzip' }

@@ -42,6 +42,7 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
     nodeVersion: 'test',
     memoryBytes: 2 ** 33,
     cores: 1,
+    uid: process.geteuid?.(),
     native: true,
     onExit: () => {},
     outliveStreams: () => {},

@@ -1,0 +1,30 @@
+// The headers that registry clients send by themselves. The list is closed: what is not on it says that somebody else had a hand in the
+// request, who may be passing it on for a stranger. Recorded from real clients (test/kit/recorded-headers.json, which a test holds this
+// list against). Authorization is not on it: there is nobody yet whose it could be.
+
+const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-encoding',
+  // dockerd's, of what a push was begun by.
+  'baggage',
+  'connection',
+  'content-length',
+  'content-range',
+  'content-type',
+  'docker-distribution-api-version',
+  'expect',
+  'host',
+  // BuildKit's, of every request of a build.
+  'traceparent',
+  'transfer-encoding',
+  'user-agent',
+])
+
+/** The first header that no client sends by itself, in lower case. */
+export function unusualHeader(rawHeaders: readonly string[]): string | undefined {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase()
+    if (!SENT_BY_CLIENTS.has(name)) return name
+  }
+  return undefined
+}

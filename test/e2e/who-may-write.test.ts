@@ -1,0 +1,151 @@
+// Goal: nothing that a stranger can cause writes to an edge, whatever stands in front of it on its machine; programs that root, its own
+// user or a person runs there do write.
+// Method: the process that `npm start` starts, with two HTTP threads; real proxies and forwarders as their daemons' users; curl as each
+// kind of user; a network namespace behind a bridge for a container. What is refused is refused by a 403 that says why, and the same
+// way is seen to read, so that a forwarder that does not work proves nothing.
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import { startEdge } from '../kit/edge-process.ts'
+import { get, sendRaw } from '../kit/raw-client.ts'
+import { openBridge } from './bridge.ts'
+import { FORWARDERS } from './forwarders.ts'
+import { freshDirectory, runCommand } from './processes.ts'
+
+t.setTimeout(300_000)
+
+const UPLOADS = '/v2/localhost/team/app/blobs/uploads/'
+const TAGS = '/v2/localhost/team/app/tags/list'
+const WHY =
+  /until this registry has accounts it takes pushes only from programs on its own machine: ./
+
+const edge = await startEdge({
+  directory: freshDirectory('edge'),
+  // On every address, as by default.
+  config: { http: { addr: '0.0.0.0:0', threads: 2 } },
+})
+const { port } = new URL(edge.url)
+const target = `127.0.0.1:${port}`
+/** What a stranger says who wants to be taken for a program of the machine. */
+const HOSTS = [`localhost:${port}`, '127.0.0.1', 'edge.example.com']
+
+interface Seen {
+  readonly status: number
+  readonly message: string
+}
+
+async function push(authority: string, host: string): Promise<Seen> {
+  const headers = { host, 'user-agent': 'docker/29.0', accept: '*/*' }
+  const answer = await get(`http://${authority}${UPLOADS}`, headers, { method: 'POST', body: '' })
+  return { status: answer.status, message: answer.body.toString() }
+}
+
+// Each thread keeps what it knows of connections to itself, and the kernel spreads them.
+const TIMES = 4
+
+for (const forwarder of FORWARDERS) {
+  await t.test(`nobody pushes through ${forwarder.name}`, async t => {
+    const { authority, stop } = await forwarder.start(target)
+    try {
+      for (const host of HOSTS) {
+        const read = await get(`http://${authority}/v2/`, { host })
+        t.equal(read.status, 200, `${host}: it forwards`)
+        for (let time = 0; time < TIMES; time += 1) {
+          const { status, message } = await push(authority, host)
+          t.equal(status, 403, host)
+          t.match(message, WHY, host)
+        }
+      }
+    } finally {
+      await stop()
+    }
+  })
+}
+
+await t.test('a container behind a bridge pushes to no address of the machine', async t => {
+  const bridge = openBridge()
+  t.teardown(() => bridge.remove())
+  for (const host of HOSTS) {
+    const url = `http://${bridge.address}:${port}`
+    const silent = ['--silent', '--noproxy', '*', '--header', `Host: ${host}`]
+    const curl = (...args: string[]) => bridge.run('curl', [...silent, ...args])
+    t.equal(await curl(`${url}/v2/`), '{}', 'it reaches the edge')
+    t.match(await curl('--request', 'POST', `${url}${UPLOADS}`), WHY, host)
+  }
+})
+
+const STATUS = [
+  '--silent',
+  '--noproxy',
+  '*',
+  '--output',
+  '/dev/null',
+  '--write-out',
+  '%{http_code}',
+]
+
+function curlAs(user: string, ...args: string[]): Promise<string> {
+  const as = [`--reuid=${user}`, `--regid=${user}`, '--clear-groups']
+  return runCommand('/usr/bin/setpriv', [...as, '/usr/bin/curl', ...STATUS, ...args])
+}
+
+await t.test('root and persons push, users of daemons do not', async t => {
+  const url = `http://localhost:${port}${UPLOADS}`
+  for (const [user, status] of [
+    ['0', '202'],
+    ['1000', '202'],
+    ['60513', '202'],
+    ['33', '403'],
+    ['999', '403'],
+    ['61184', '403'],
+    ['65534', '403'],
+  ] as const) {
+    for (let time = 0; time < TIMES; time += 1) {
+      t.equal(await curlAs(user, '--request', 'POST', url), status, user)
+    }
+    t.equal(await curlAs(user, `http://localhost:${port}/v2/`), '200', `${user} reads`)
+  }
+})
+
+await t.test('who closes at once what a daemon sent is not taken for root', async t => {
+  // The kernel gives a socket that no program holds any more to root.
+  const program = `
+    const socket = require('node:net').connect(${port}, '127.0.0.1', () => {
+      socket.write('POST ${UPLOADS} HTTP/1.1\\r\\nHost: localhost\\r\\nUser-Agent: docker/29.0\\r\\n\\r\\n', () => {
+        socket.destroy()
+        process.exit()
+      })
+    })`
+  const from = edge.logs.length
+  const { status, stderr } = spawnSync(process.execPath, ['-e', program], {
+    uid: 33,
+    gid: 33,
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'] },
+  })
+  t.equal(status, 0, stderr)
+  const line = await edge.untilLogged(
+    each => each.msg === 'request completed' && each['endpoint'] === 'uploads',
+    from,
+  )
+  t.equal(line['errorCode'], 'DENIED')
+})
+
+await t.test('a whole blob that is sent through a forwarder is not there afterwards', async t => {
+  const forwarder = FORWARDERS.find(({ name }) => name === 'HAProxy, tcp')
+  const forwarding = await forwarder?.start(target)
+  const digest = 'sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881'
+  const head = [
+    `POST ${UPLOADS}?digest=${digest} HTTP/1.1`,
+    `Host: localhost:${port}`,
+    'Connection: close',
+    'Content-Length: 1',
+  ]
+  const answer = await sendRaw(`http://${forwarding?.authority}`, `${head.join('\r\n')}\r\n\r\nx`)
+  t.equal(answer.status, 403)
+  const there = await edge.send('GET', `/v2/localhost/team/app/blobs/${digest}`)
+  t.equal(there.status, 404)
+  t.equal((await edge.send('GET', TAGS)).status, 404)
+  await forwarding?.stop()
+})
+
+await edge.stop()

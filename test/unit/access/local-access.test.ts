@@ -1,0 +1,290 @@
+// Goal: until there are accounts, everybody may read but web pages and whoever wants to be known by name, and only who is plainly a
+// registry client of this machine may write; a refusal names its rule. Method: the one function, asked with every combination of the
+// signs that it looks at.
+import t from 'tap'
+import type { Action, Owner, Principal } from '../../../src/access/access.ts'
+import { type AccessRules, createLocalAccess } from '../../../src/access/local-access.ts'
+import { parseRepositoryKey } from '../../../src/oci/reference.ts'
+
+const RULES: AccessRules = { serverUid: 998, localPushOff: undefined, hosts: undefined }
+const access = createLocalAccess(() => RULES)
+const repository = parseRepositoryKey('localhost/team/app')
+
+type Signs = Omit<Principal, 'kind' | 'findOwner'>
+
+function principal(signs: Signs): Principal {
+  const owner = signs.owner ?? { kind: 'unknown', reason: 'this is a test' }
+  return { kind: 'anonymous', ...signs, findOwner: async () => owner }
+}
+
+const user = (uid: number): Owner => ({ kind: 'user', uid })
+const CLIENT = ['Host', 'localhost:5000', 'User-Agent', 'docker/29.0', 'Content-Length', '0']
+const LOCAL: Signs = {
+  address: '127.0.0.1',
+  host: 'localhost:5000',
+  isHttp10: false,
+  rawHeaders: CLIENT,
+  owner: user(1_000),
+}
+const STRANGER: Signs = {
+  address: '203.0.113.9',
+  host: 'edge.example.com',
+  isHttp10: true,
+  rawHeaders: [...CLIENT, 'X-Forwarded-For', '10.0.0.1'],
+  owner: undefined,
+}
+
+function reasonFor(signs: Signs, action: Action = 'push', by = access): string | undefined {
+  const decision = by.decide({ principal: principal(signs), resource: repository, action })
+  return decision.kind === 'denied' ? decision.reason : undefined
+}
+
+t.test('everybody may pull and list, anonymously, from anywhere', async t => {
+  const allowed = { kind: 'allowed', anonymously: true }
+  for (const signs of [LOCAL, STRANGER]) {
+    const who = principal(signs)
+    t.same(access.admit(who), undefined)
+    t.same(access.decide({ principal: who, resource: repository, action: 'pull' }), allowed)
+    t.same(access.decide({ principal: who, resource: 'catalog', action: 'list' }), allowed)
+    t.same(access.decide({ principal: who, resource: 'unrouted', action: 'pull' }), allowed)
+  }
+})
+
+const ADDRESSES = {
+  good: ['127.0.0.1', '127.255.255.254', '::1', '::ffff:127.0.0.1', '::ffff:127.8.0.1'],
+  bad: [
+    undefined,
+    '',
+    '10.0.0.1',
+    '172.17.0.1',
+    '169.254.1.1',
+    '0.0.0.0',
+    '128.0.0.1',
+    '::',
+    '::2',
+    'fe80::1',
+    '2001:db8::1',
+    '::ffff:10.0.0.1',
+    '64:ff9b::7f00:1',
+    'localhost',
+  ],
+}
+const HOSTS = {
+  good: [
+    'localhost',
+    'localhost:5000',
+    'LocalHost:5000',
+    'edge.localhost',
+    'a.b.localhost:80',
+    '127.0.0.1',
+    '127.0.0.1:5000',
+    '127.1.2.3:1',
+    '[::1]',
+    '[::1]:5000',
+    '[0:0:0:0:0:0:0:1]:5000',
+    '[::ffff:127.0.0.1]:5000',
+  ],
+  bad: [
+    undefined,
+    '',
+    'edge.example.com',
+    'edge:5000',
+    'localhost.example.com',
+    'localhost.example.com:5000',
+    'notlocalhost',
+    'localhost.',
+    '.localhost',
+    '127.0.0.1.example.com',
+    '127.example.com',
+    '127.0.0.256',
+    '127.0.0',
+    '128.0.0.1:5000',
+    '10.0.0.1:5000',
+    '0.0.0.0:5000',
+    '[::]:5000',
+    '[::2]',
+    '[fe80::1]:5000',
+    '::1',
+    '127.0.0.1:5000:1',
+    '127.0.0.1@example.com',
+    'example.com#localhost',
+  ],
+}
+/** Of root, of the server, of persons here and from a directory service; of daemons, of systemd's services, of nobody. */
+const OWNERS = {
+  good: [0, 998, 1_000, 60_513, 61_183, 65_536, 2_000_200_000].map(user),
+  bad: [
+    undefined,
+    { kind: 'unknown', reason: 'not listed' } as const,
+    ...[1, 33, 103, 997, 999, 61_184, 65_519, 65_534, 65_535].map(user),
+  ],
+}
+const HEADERS = {
+  good: [CLIENT, ['host', 'x', 'CONTENT-RANGE', '0-1', 'Accept', '*/*', 'accept', 'a/b'], []],
+  bad: [
+    ['Host', 'localhost', 'Via', ''],
+    ['X-Forwarded-For', '127.0.0.1', 'Host', 'localhost'],
+    ['Host', 'localhost', 'X-Request-Start', 't=1'],
+    ['Host', 'localhost', 'Authorization', 'Basic eDp5'],
+    ['Host', 'localhost', 'Accept-Language', '*'],
+    ['Host', 'localhost', '', ''],
+  ],
+}
+
+t.test('R243: the whole matrix: pushes and deletes only when every sign agrees', async t => {
+  let allowed = 0
+  const wrong: unknown[] = []
+  const all = <T>({ good, bad }: { good: readonly T[]; bad: readonly T[] }) => [...good, ...bad]
+  for (const address of all<string | undefined>(ADDRESSES)) {
+    for (const host of all<string | undefined>(HOSTS)) {
+      for (const owner of all<Owner | undefined>(OWNERS)) {
+        for (const rawHeaders of all<string[]>(HEADERS)) {
+          for (const isHttp10 of [false, true]) {
+            const isGood =
+              ADDRESSES.good.includes(address as string) &&
+              HOSTS.good.includes(host as string) &&
+              OWNERS.good.includes(owner as { kind: 'user'; uid: number }) &&
+              HEADERS.good.includes(rawHeaders) &&
+              !isHttp10
+            const signs = { address, host, owner, rawHeaders, isHttp10 }
+            for (const action of ['push', 'delete'] as const) {
+              const isAllowed = reasonFor(signs, action) === undefined
+              if (isAllowed) allowed += 1
+              if (isAllowed !== isGood) wrong.push({ action, ...signs })
+            }
+          }
+        }
+      }
+    }
+  }
+  t.same(wrong, [])
+  const { length: addresses } = ADDRESSES.good
+  t.equal(allowed, addresses * HOSTS.good.length * OWNERS.good.length * HEADERS.good.length * 2)
+})
+
+t.test('a refusal says which rule it was and what to do', async t => {
+  t.match(reasonFor({ ...LOCAL, address: '10.0.0.1' }), /takes pushes only .*another address/)
+  t.match(reasonFor({ ...LOCAL, host: 'evil.example' }), /use localhost or 127\.0\.0\.1/)
+  t.match(reasonFor({ ...LOCAL, isHttp10: true }), /passed on by a proxy \(it came in HTTP\/1\.0/)
+  const via = [...CLIENT, 'Via', '1.1 proxy']
+  t.match(reasonFor({ ...LOCAL, rawHeaders: via }), /no registry client sends by itself \(via\)/)
+  t.match(
+    reasonFor({ ...LOCAL, owner: user(33) }),
+    /a service's user \(uid 33\).*call the registry/,
+  )
+  const unknown = { kind: 'unknown', reason: 'no such file' } as const
+  t.match(reasonFor({ ...LOCAL, owner: unknown }), /does not say who .*\(no such file\)/)
+  t.match(reasonFor({ ...LOCAL, address: '10.0.0.1' }, 'delete'), /deletes only/)
+})
+
+t.test('a push to a name that leads nowhere takes the same right', async t => {
+  const ask = (signs: Signs) =>
+    access.decide({ principal: principal(signs), resource: 'unrouted', action: 'push' }).kind
+  t.equal(ask(STRANGER), 'denied')
+  t.equal(ask(LOCAL), 'allowed')
+})
+
+t.test('R244: where local pushes are off nobody writes, and is told why', async t => {
+  for (const [localPushOff, why] of [
+    ['set', /http\.localpush is false/],
+    ['public name', /http\.localpush: true, because http\.host/],
+    ['certificate', /certificate/],
+  ] as const) {
+    const off = createLocalAccess(() => ({ ...RULES, localPushOff }))
+    t.match(reasonFor(LOCAL, 'push', off), why)
+    t.match(reasonFor(LOCAL, 'delete', off), why)
+    t.equal(off.classOf(principal(LOCAL), 'pull or push'), 'somebody')
+  }
+})
+
+t.test('whom a connection belongs to is asked when all else agrees, and only then', async t => {
+  let asked = 0
+  const counted = (signs: Signs): Principal => ({
+    ...principal(signs),
+    findOwner: async () => {
+      asked += 1
+      return user(0)
+    },
+  })
+  await access.meet(counted(STRANGER))
+  await access.meet(counted({ ...LOCAL, host: 'edge' }))
+  await createLocalAccess(() => ({ ...RULES, localPushOff: 'set' })).meet(counted(LOCAL))
+  t.equal(asked, 0)
+  await access.meet(counted(LOCAL))
+  t.equal(asked, 1)
+})
+
+t.test(
+  'classes: all pull alike; who may push is known after a look at whom it belongs to',
+  async t => {
+    for (const signs of [LOCAL, STRANGER])
+      t.equal(access.classOf(principal(signs), 'pull'), 'anybody')
+    const about = (signs: Signs) => access.classOf(principal(signs), 'pull or push')
+    t.equal(about(STRANGER), 'somebody')
+    t.equal(about({ ...LOCAL, owner: undefined }), undefined)
+    t.equal(about(LOCAL), 'local program')
+    t.equal(about({ ...LOCAL, owner: user(33) }), 'somebody')
+  },
+)
+
+function refusalOf(headers: readonly string[], rules: Partial<AccessRules> = {}, host = 'edge') {
+  const by = createLocalAccess(() => ({ ...RULES, ...rules }))
+  return by.admit(principal({ ...LOCAL, host, rawHeaders: ['Host', host, ...headers] }))
+}
+
+t.test('R246: what a browser sends is refused, whatever it asks for', async t => {
+  for (const mark of [
+    ['Origin', 'null'],
+    ['origin', 'http://localhost:5000'],
+    ['Sec-Fetch-Site', 'none'],
+    ['SEC-FETCH-SITE', 'cross-site'],
+    ['Sec-Fetch-Dest', 'image'],
+    ['Sec-Fetch-Mode', 'no-cors', 'Sec-Fetch-Site', 'cross-site'],
+    ['sec-ch-ua', '"Chromium"'],
+    ['Sec-WebSocket-Key', 'x'],
+    ['Upgrade-Insecure-Requests', '1'],
+    ['Accept-Language', 'en'],
+    ['Access-Control-Request-Method', 'PUT'],
+    ['User-Agent', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0'],
+  ]) {
+    t.match(refusalOf(mark), { kind: 'denied', reason: /web pages .*registry client/ }, mark.join())
+  }
+  for (const program of [
+    ['User-Agent', 'docker/29.0'],
+    ['User-Agent', 'Mozilla/5.0 (Windows NT; de-DE) WindowsPowerShell/5.1', 'Accept', '*/*'],
+    // Node's own fetch, which sends no other mark.
+    ['accept-language', '*', 'sec-fetch-mode', 'cors', 'user-agent', 'node'],
+    ['Referer', 'http://front.example/'],
+  ]) {
+    t.equal(refusalOf(program), undefined, program.join())
+  }
+})
+
+t.test('R247: with a list of hosts only those and loopback names are answered', async t => {
+  const hosts = ['edge', 'registry.example.com:8443', '[2001:db8::1]']
+  for (const [host, isGood] of [
+    ['edge', true],
+    ['EDGE:5000', true],
+    ['registry.example.com:8443', true],
+    ['registry.example.com', false],
+    ['registry.example.com:443', false],
+    ['[2001:db8::1]:5000', true],
+    ['[2001:db8::2]', false],
+    ['localhost:5000', true],
+    ['127.0.0.1', true],
+    ['192.0.2.1', false],
+    ['evil.example', false],
+    ['edge.evil.example', false],
+    ['', false],
+  ] as const) {
+    const refusal = refusalOf([], { hosts }, host)
+    t.equal(refusal === undefined, isGood, host)
+    if (!isGood) t.match(refusal, { kind: 'denied', reason: /http\.hosts/ })
+    t.equal(refusalOf([], {}, host), undefined, 'without a list any name will do')
+  }
+})
+
+t.test('R248: credentials are nobody’s, and are not taken for good', async t => {
+  const refusal = refusalOf(['authorization', 'Basic dTpw'])
+  t.match(refusal, { kind: 'unauthorized', reason: /has no accounts/ })
+})
