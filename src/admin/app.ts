@@ -1,5 +1,5 @@
-// The admin listener, apart from the data port (R196): health, metrics and the operator's API, on a TCP address and on a Unix
-// socket. Nobody but the machine itself is expected here; what a browser could be tricked into sending is refused.
+// The admin listeners, apart from the data port (R196): health and metrics on a TCP address, whoever reaches it, and the operator's API
+// beside them on a Unix socket, whose directory decides who may.
 import { fastify, type FastifyInstance } from 'fastify'
 import { checkReadiness, type ReadinessOptions } from '../observe/health.ts'
 import type { Logger } from '../observe/log.ts'
@@ -26,8 +26,14 @@ export interface AdminApp {
 
 export function buildAdminApp(deps: AdminDeps): AdminApp {
   const overTcp = buildListener(deps)
-  overTcp.addHook('onRequest', refuseBrowsers)
+  overTcp.setNotFoundHandler((_request, reply) => {
+    const message =
+      'this address has /livez, /readyz and /metrics; the API is on the Unix socket (admin.socket), which the command line speaks to'
+    return reply.code(404).send({ code: 'UNSUPPORTED', message })
+  })
   const overSocket = buildListener(deps)
+  overSocket.addHook('onRequest', refuseBrowsers)
+  registerApi(overSocket, deps)
   return {
     listen: async ({ host, port }) => {
       const url = await overTcp.listen({ host: host ?? '::', port })
@@ -40,8 +46,7 @@ export function buildAdminApp(deps: AdminDeps): AdminApp {
   }
 }
 
-function buildListener(deps: AdminDeps): FastifyInstance {
-  const { metrics, readiness, operator } = deps
+function buildListener({ metrics, readiness }: AdminDeps): FastifyInstance {
   // Requests of probes and scrapes are not worth a line each; errors are logged where they are handled.
   const app = fastify({ logger: false, forceCloseConnections: true, trustProxy: false })
   app.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok'))
@@ -53,6 +58,5 @@ function buildListener(deps: AdminDeps): FastifyInstance {
     const { contentType, text } = await metrics.render()
     return reply.type(contentType).send(text)
   })
-  registerApi(app, { operator, logger: deps.logger })
   return app
 }

@@ -137,7 +137,7 @@ async function cutPower(t: Test, options: CutOptions): Promise<Outcome> {
     )
     if (failure !== undefined) lost = [`it does not start again: ${failure.message}`]
     else if (isLookedAt(cut, options.cuts)) {
-      lost = await record.findLost(edge.url, edge.adminUrl)
+      lost = await record.findLost(edge)
       wrong = (await judge(disk.path)).wrong
     }
     if (lost.length + wrong.length > 0) break

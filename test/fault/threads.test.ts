@@ -37,7 +37,7 @@ t.test('without http.threads there is one for each core, four at most', async t 
   const edge = await startEdge({ upstreams: {}, config: { default: 'localhost' } })
   t.teardown(() => edge.stop())
   const cores = availableParallelism()
-  const status = await (await fetch(`${edge.adminUrl}/api/v1/status`)).json()
+  const status = await edge.askAdmin('/status')
   const threads = Math.min(cores, 4)
   t.match(status, { threads: { configured: threads, listening: threads, deaths: 0 } })
   t.equal((await reachThreads(t, edge.url, threads)).length, threads)

@@ -54,8 +54,7 @@ export async function openCrashWorld(t: Pick<Test, 'teardown'>) {
   t.teardown(watchChanges(edge.dataDirectory, change => trap.pass(`disk: ${change}`)))
 
   async function queue(): Promise<readonly Queued[]> {
-    const response = await fetch(`${edge.adminUrl}/api/v1/queue`)
-    return ((await response.json()) as { entries: Queued[] }).entries
+    return ((await edge.askAdmin('/queue')) as { entries: Queued[] }).entries
   }
 
   /** What waits for nothing but time is tried now. */

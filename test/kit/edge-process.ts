@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { askSocket } from './admin-socket.ts'
 import { testCertificate } from './over-tls.ts'
 import { type RawAnswer, send, type SentRequest } from './raw-client.ts'
 
@@ -98,6 +99,12 @@ export async function startEdge(options: EdgeOptions = {}) {
     get adminUrl(): string {
       return running.adminUrl
     },
+    /** What the operator's API answers to a GET. @throws when it is not 200 */
+    askAdmin: async (path: string): Promise<unknown> => {
+      const { status, body } = await askSocket(running.socket, `/api/v1${path}`)
+      if (status !== 200) throw new Error(`${path}: ${status} ${body}`)
+      return JSON.parse(body)
+    },
     get pid(): number {
       return running.child.pid ?? 0
     },
@@ -165,6 +172,7 @@ interface Running {
   readonly child: ChildProcess
   readonly url: string
   readonly adminUrl: string
+  readonly socket: string
   readonly ended: Promise<Exit>
   untilLogged(wanted: (line: LogLine) => boolean, from: number): Promise<LogLine>
 }
@@ -219,6 +227,7 @@ async function ready(
     child,
     url: urlOf(serving['http']),
     adminUrl: urlOf(serving['admin']),
+    socket: String(serving['socket']),
     ended,
     untilLogged: until,
   }

@@ -18,6 +18,13 @@ export interface SmallImage {
   readonly manifest: SmallManifest
 }
 
+/** The edge that is asked what it still knows. */
+export interface AskedEdge {
+  readonly url: string
+  /** As of EdgeProcess. */
+  readonly askAdmin: (path: string) => Promise<unknown>
+}
+
 interface TagState {
   /** The last one that was acknowledged. */
   acknowledged: string | undefined
@@ -114,7 +121,7 @@ export class PushRecord {
   }
 
   /** One sentence for each acknowledgement that the edge no longer knows of. */
-  async findLost(url: string, adminUrl: string): Promise<readonly string[]> {
+  async findLost({ url, askAdmin }: AskedEdge): Promise<readonly string[]> {
     const client = createPushClient(url)
     const lost: string[] = []
     for (const path of this.#paths) {
@@ -134,7 +141,7 @@ export class PushRecord {
       if (known && digest !== acknowledged) this.#settle(key, digest)
     }
     client.close()
-    const waiting = await queuedAt(adminUrl)
+    const waiting = await queuedAt(askAdmin)
     for (const entry of this.#queued)
       if (!waiting.has(entry)) lost.push(`${entry}: not in the queue`)
     return lost
@@ -171,9 +178,8 @@ function manifestPath(repository: string, digest: string): string {
 }
 
 /** `repository@digest` of everything that waits to be delivered. */
-async function queuedAt(adminUrl: string): Promise<ReadonlySet<string>> {
-  const response = await fetch(`${adminUrl}/api/v1/queue`)
-  const { entries } = (await response.json()) as {
+async function queuedAt(askAdmin: AskedEdge['askAdmin']): Promise<ReadonlySet<string>> {
+  const { entries } = (await askAdmin('/queue')) as {
     readonly entries: readonly { readonly repository: string; readonly digest: string }[]
   }
   return new Set(entries.map(({ repository, digest }) => `${repository}@${digest}`))

@@ -152,7 +152,7 @@ t.test(
     )
     t.equal(
       await see('PATCH', `${hopeless}/blobs/uploads/x`, { 'content-range': 'x' }),
-      '400 RANGE_INVALID',
+      '416 RANGE_INVALID',
     )
     t.equal(await see('PUT', `${hopeless}/manifests/${DIGEST}?tag=.`), '400 TAG_INVALID')
     t.equal(await see('POST', `${hopeless}/blobs/uploads/?mount=x`), '400 DIGEST_INVALID')

@@ -1,7 +1,6 @@
 // Goal: load balancers, Prometheus and the command line get what they ask for, browsers do not. Method: the listener on a loopback
 // port and a socket of its own; readiness checks are the test's, and the clock moves by hand.
 import { mkdtemp, rm } from 'node:fs/promises'
-import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -11,6 +10,7 @@ import { createLogger } from '../../../src/observe/log.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import type { Operator } from '../../../src/registry/operator/operator.ts'
+import { askSocket } from '../../kit/admin-socket.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { get } from '../../kit/raw-client.ts'
 
@@ -57,25 +57,14 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
   return { url: `http://${admin}`, socket, clock, written, state }
 }
 
-function overSocket(socketPath: string, path: string): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path, agent: false }, answer => {
-      answer.resume()
-      answer.once('end', () => resolve(answer.statusCode))
-    })
-    sent.once('error', reject)
-    sent.end()
-  })
-}
-
-const json = (body: Buffer) => JSON.parse(body.toString()) as Record<string, unknown>
+const json = (body: Buffer | string) => JSON.parse(body.toString()) as Record<string, unknown>
 
 t.test('livez says ok without asking anything', async t => {
   const { url, socket } = await withAdmin(t, { store: () => new Promise(() => {}) })
   const answer = await get(`${url}/livez`)
   t.equal(answer.status, 200)
   t.equal(answer.body.toString(), 'ok')
-  t.equal(await overSocket(socket, '/livez'), 200)
+  t.equal((await askSocket(socket, '/livez')).status, 200)
 })
 
 t.test(
@@ -129,30 +118,66 @@ t.test('metrics come in the text format', async t => {
   t.match(answer.body.toString(), /entrepot_build_info\{version="1\.2\.3",node="v26"\} 1/)
 })
 
-t.test(
-  'the API: a refusal is shown, a failure is only logged, a web page gets neither',
-  async t => {
-    const { url, socket, written } = await withAdmin(t)
-    t.same(json((await get(`${url}/api/v1/images?pattern=a`)).body), { pattern: 'a' })
-    t.equal(await overSocket(socket, '/api/v1/images'), 200)
-    const refused = await get(`${url}/api/v1/image?name=a`)
-    t.equal(refused.status, 404)
-    t.match(json(refused.body), { code: 'MANIFEST_UNKNOWN', message: 'not here' })
-    const broken = await get(`${url}/api/v1/why?name=a`)
-    t.equal(broken.status, 500)
-    t.notMatch(broken.body.toString(), /canary/)
-    t.match(written.join(''), /canary/)
-    t.equal((await get(`${url}/api/v1/images`, { origin: 'https://evil.example' })).status, 403)
-    t.equal((await get(`${url}/api/v1/images`, { host: 'evil.example' })).status, 403)
-  },
-)
+t.test('R245: over TCP there are health and metrics, and nothing else by any name', async t => {
+  const { url } = await withAdmin(t)
+  // issue 17, 2
+  const hosts = [undefined, 'localhost', 'localhost:5001', '127.0.0.1', '[::1]', 'edge.example.com']
+  for (const host of hosts) {
+    const headers = host === undefined ? {} : { host }
+    const ask = (path: string, method = 'GET') => get(url + path, headers, { method })
+    for (const path of ['/livez', '/readyz', '/metrics']) {
+      t.equal((await ask(path)).status, 200, `${host} ${path}`)
+    }
+    for (const [method, path] of [
+      ['GET', '/api/v1/status'],
+      ['GET', '/api/v1/images'],
+      ['GET', '/api/v1/queue'],
+      ['POST', '/api/v1/queue/drop?id=1'],
+      ['POST', '/api/v1/queue/retry?all=true'],
+      ['POST', '/api/v1/pull?name=a'],
+      ['GET', '//api/v1/images'],
+      ['GET', '/%61pi/v1/images'],
+      ['GET', '/'],
+    ] as const) {
+      const answer = await ask(path, method)
+      t.equal(answer.status, 404, `${host} ${method} ${path}`)
+      t.match(json(answer.body), { code: 'UNSUPPORTED', message: /on the Unix socket/ })
+    }
+  }
+})
+
+t.test('the API: a refusal is shown, a failure is only logged', async t => {
+  const { socket, written } = await withAdmin(t)
+  const ask = (path: string) => askSocket(socket, `/api/v1${path}`)
+  t.same(json((await ask('/images?pattern=a')).body), { pattern: 'a' })
+  const refused = await ask('/image?name=a')
+  t.equal(refused.status, 404)
+  t.match(json(refused.body), { code: 'MANIFEST_UNKNOWN', message: 'not here' })
+  const broken = await ask('/why?name=a')
+  t.equal(broken.status, 500)
+  t.notMatch(broken.body, /canary/)
+  t.match(written.join(''), /canary/)
+})
+
+t.test('the API answers no web page that a proxy brings to the socket', async t => {
+  const { socket } = await withAdmin(t)
+  for (const headers of [
+    { origin: 'https://evil.example' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'accept-language': 'en' },
+  ]) {
+    const answer = await askSocket(socket, '/api/v1/images', { headers })
+    t.equal(answer.status, 403)
+    t.match(json(answer.body), { code: 'DENIED', message: /web pages/ })
+  }
+})
 
 t.test(
   'the API: an entry of the queue is named by its number, and changed by POST alone',
   async t => {
-    const { url } = await withAdmin(t)
+    const { socket } = await withAdmin(t)
     const post = async (path: string) => {
-      const answer = await get(`${url}/api/v1/queue/${path}`, {}, { method: 'POST' })
+      const answer = await askSocket(socket, `/api/v1/queue/${path}`, { method: 'POST' })
       return [answer.status, json(answer.body)] as const
     }
     t.same(await post('retry?id=42'), [200, { retried: 42 }])
@@ -161,6 +186,7 @@ t.test(
     for (const query of ['', '?id=', '?id=-1', '?id=4x', '?id=1e3', '?all=true']) {
       t.match(await post(`drop${query}`), [400, { code: 'NAME_INVALID' }], query)
     }
-    t.equal((await get(`${url}/api/v1/queue/drop?id=42`)).status, 404, 'GET drops nothing')
+    const got = await askSocket(socket, '/api/v1/queue/drop?id=42')
+    t.equal(got.status, 404, 'GET drops nothing')
   },
 )
