@@ -13,8 +13,9 @@ import {
 } from '../registry/ports/upstream.ts'
 import { answerError } from './answer-errors.ts'
 import type { BlobPlaces } from './blob-places.ts'
+import { noteElsewhere } from './elsewhere.ts'
 import { type Endpoint, LACK_MS, requestAt, type Work } from './endpoints.ts'
-import { contentLength } from './response-headers.ts'
+import { contentLength, isEncoded } from './response-headers.ts'
 import type { FinalAnswer, RegistryRequest } from './session.ts'
 
 /** HEAD of a blob is refused in these ways where GET works: 401 by ECR Public, 403 by signed storage (R62). */
@@ -37,7 +38,7 @@ export function headBlob(
   return async (endpoint, { signal }) => {
     const { abilities } = endpoint
     const headsFirst = tryHead && clock.monotonicMs() >= abilities.headBlobRefusedUntilMs
-    let isMissing = false
+    let isAnswered = false
     if (headsFirst) {
       const answer = await sendBlob(endpoint, wanted, {
         method: 'HEAD',
@@ -45,20 +46,21 @@ export function headBlob(
         headers: {},
         signal,
       })
-      if (answer.status === 200) {
+      const isEncodedHead = answer.status === 200 && isEncoded(answer.headers)
+      if (answer.status === 200 && !isEncodedHead) {
         await answer.body.drain()
         return { sizeBytes: contentLength(answer.headers) }
       }
-      isMissing = MISSING.has(answer.status)
+      isAnswered = isEncodedHead || MISSING.has(answer.status)
       const error = await failure(answer, clock)
-      if (!isMissing && !HEAD_REFUSED.has(answer.status)) throw error
+      if (!isAnswered && !HEAD_REFUSED.has(answer.status)) throw error
     }
     // The first byte instead of none: whoever answers 206 names the size, and the connection stays good.
     const headers = { range: 'bytes=0-0' }
     const how = { method: 'GET', lane: 'api', headers, signal } as const
     const head = await sizeFrom(await sendBlob(endpoint, wanted, how), clock)
     // Only now is it known that HEAD was refused and not the blob.
-    if (headsFirst && !isMissing) abilities.headBlobRefusedUntilMs = clock.monotonicMs() + LACK_MS
+    if (headsFirst && !isAnswered) abilities.headBlobRefusedUntilMs = clock.monotonicMs() + LACK_MS
     return head
   }
 }
@@ -71,9 +73,11 @@ async function sizeFrom(answer: FinalAnswer, clock: Clock): Promise<UpstreamBlob
   }
   if (answer.status !== 200 && answer.status !== 206) throw await failure(answer, clock)
   const isPart = answer.status === 206
+  const isEncodedAnswer = isEncoded(answer.headers)
   // A whole blob was on its way: its head is all that is wanted of it.
   if (isPart) await answer.body.drain()
   else answer.body.destroy()
+  if (isEncodedAnswer) return { sizeBytes: undefined }
   const sizeBytes = isPart ? parseContentRange(range)?.sizeBytes : contentLength(answer.headers)
   return { sizeBytes }
 }
@@ -120,8 +124,7 @@ type BlobHead = Omit<UpstreamBlob, 'body'>
 /** @throws UpstreamError invalid when the answer is not what was asked for, or in an encoding */
 function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
   const { headers, url, status } = answer
-  const encoding = headers.first('content-encoding')?.toLowerCase() ?? 'identity'
-  if (encoding !== 'identity' && encoding !== '') {
+  if (isEncoded(headers)) {
     throw new UpstreamError('invalid', `${url.host} sent a blob in an encoding`)
   }
   const validator = headers.first('etag')
@@ -146,7 +149,10 @@ function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
 }
 
 /** Breaking out of the loop ends the connection, also before the first piece; so does `return` while a piece is waited for. */
-function bodyOf({ body, headers }: FinalAnswer, { breaker }: Endpoint): AsyncIterable<Uint8Array> {
+function bodyOf(
+  { body, headers, redirected }: FinalAnswer,
+  { breaker }: Endpoint,
+): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]: () => {
       const bytes = body.read(
@@ -158,7 +164,8 @@ function bodyOf({ body, headers }: FinalAnswer, { breaker }: Endpoint): AsyncIte
           try {
             return await bytes.next()
           } catch (error) {
-            if (error instanceof UpstreamError && !isGivenUp) breaker.bodyFailed(error)
+            const counts = error instanceof UpstreamError && !isGivenUp && !redirected
+            if (counts) breaker.bodyFailed(error)
             throw error
           }
         },
@@ -188,7 +195,8 @@ function sendBlob(
   return endpoint.send({ call: 'blob', ...request, ...at }, signal)
 }
 
-function failure(answer: FinalAnswer, clock: Clock): Promise<UpstreamError> {
+async function failure(answer: FinalAnswer, clock: Clock): Promise<UpstreamError> {
   const { redirected } = answer
-  return answerError(answer, { what: 'a blob', nowMs: clock.nowMs(), redirected })
+  const error = await answerError(answer, { what: 'a blob', nowMs: clock.nowMs(), redirected })
+  return redirected ? noteElsewhere(error) : error
 }

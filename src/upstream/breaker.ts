@@ -1,6 +1,7 @@
 // The breaker of one endpoint (R93): after enough failures nobody waits for it any more, and one request at a time finds out
 // whether it is back. Rate limits (R154) open it for the time the upstream names, for manifests and blobs apart, since a
-// registry that limits pulls goes on giving the blobs of those that were counted already.
+// registry that limits pulls goes on giving the blobs of those that were counted already. Where something was answered, one thing may be
+// broken and the rest well: then `/v2/` is asked before everything is cut off (docs/adr/0028-one-broken-blob.md).
 import type { Clock } from '../registry/ports/clock.ts'
 import type { EngineEvent } from '../registry/ports/events.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
@@ -34,14 +35,20 @@ export type BreakerState = 'closed' | 'half-open' | 'open'
 export type Finding =
   | { readonly kind: 'good' }
   | { readonly kind: 'none' }
-  | { readonly kind: 'failed'; readonly error: UpstreamError }
+  | {
+      readonly kind: 'failed'
+      readonly error: UpstreamError
+      /** It is there, and what was asked for may be all that is broken. */
+      readonly hasAnswered: boolean
+    }
 
 export interface Breaker {
   /**
-   * Lets a request through; what it found MUST be told by calling the answer, once.
+   * Lets a request through; what it found MUST be told by calling the answer, once. Resolves, and never rejects, when it is known whether
+   * that opens the breaker: a question of a few seconds now and then.
    * @throws UpstreamError unavailable or rate-limited, with retryAfterMs, when it is open
    */
-  enter(lane: Lane): (finding: Finding) => void
+  enter(lane: Lane): (finding: Finding) => Promise<void>
   /** A body broke after its head was good, or on its way up after it was let through. Default lane `blob`. */
   bodyFailed(error: UpstreamError, lane?: Lane): void
   readonly state: BreakerState
@@ -54,11 +61,15 @@ export interface Breaker {
 
 type BreakerChange = Omit<Extract<EngineEvent, { kind: 'upstream breaker' }>, 'kind' | 'registry'>
 
-export function createBreaker(
-  clock: Clock,
-  host: string,
-  onChange: (change: BreakerChange) => void,
-): Breaker {
+export interface BreakerOptions {
+  readonly clock: Clock
+  readonly host: string
+  readonly onChange: (change: BreakerChange) => void
+  /** Does the endpoint answer as such, whatever it says of single contents? Bounded in time; never rejects. */
+  readonly isThere: () => Promise<boolean>
+}
+
+export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions): Breaker {
   let state: BreakerState = 'closed'
   let openMs = OPEN_MS
   let openUntilMs = 0
@@ -66,6 +77,7 @@ export function createBreaker(
   let lastFailure: string | undefined
   let lastFinding: Breaker['lastFinding']
   let recent: { readonly atMs: number; readonly failed: boolean }[] = []
+  let asking: Promise<void> | undefined
   const limited = new Map<Lane, { readonly untilMs: number }>()
 
   function change(to: BreakerState, reason: string, hint?: string): void {
@@ -80,6 +92,18 @@ export function createBreaker(
     inARow = 0
     recent = []
     change('open', error.message, error.hint)
+  }
+
+  /** One question for all who fail meanwhile. */
+  function openUnlessThere(error: UpstreamError): Promise<void> {
+    asking ??= isThere().then(there => {
+      asking = undefined
+      if (!there) return open(error)
+      inARow = 0
+      recent = []
+      if (state === 'half-open') close()
+    })
+    return asking
   }
 
   /** A first 429 that names no time is worth the retry that follows it; a second one is believed. */
@@ -109,7 +133,7 @@ export function createBreaker(
     return recent.length >= WINDOW_MIN && failed > recent.length * WINDOW_FAILED_SHARE
   }
 
-  function learn(lane: Lane, probing: boolean, finding: Finding): void {
+  async function learn(lane: Lane, probing: boolean, finding: Finding): Promise<void> {
     if (finding.kind === 'none') {
       // The probe told nothing; the next request is one.
       if (probing && state === 'half-open') change('open', 'the probe was given up')
@@ -124,8 +148,8 @@ export function createBreaker(
         return limit(lane, finding.error)
       }
       count(true)
-      if (probing || (state === 'closed' && tooMany())) open(finding.error)
-      return
+      if (!probing && !(state === 'closed' && tooMany())) return
+      return finding.hasAnswered ? openUnlessThere(finding.error) : open(finding.error)
     }
     count(false)
     const wasLimited = limited.delete(lane)
@@ -154,13 +178,15 @@ export function createBreaker(
       const probing = state === 'open'
       if (probing) change('half-open', 'one request asks whether it is back')
       let told = false
-      return finding => {
+      return async finding => {
         if (told) return
         told = true
-        learn(lane, probing, finding)
+        await learn(lane, probing, finding)
       }
     },
-    bodyFailed: (error, lane = 'blob') => learn(lane, false, { kind: 'failed', error }),
+    bodyFailed: (error, lane = 'blob') => {
+      void learn(lane, false, { kind: 'failed', error, hasAnswered: true })
+    },
     get state() {
       if (state !== 'closed') return state
       return Math.min(waitMs('api'), waitMs('blob')) > 0 ? 'open' : 'closed'

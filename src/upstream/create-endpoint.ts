@@ -5,6 +5,7 @@ import type { NoteEvent } from '../registry/ports/events.ts'
 import { type Authorizer, createAuthorizer } from './authorizer.ts'
 import { createBreaker } from './breaker.ts'
 import { createCredentials } from './credentials.ts'
+import { startDeadline } from './deadline.ts'
 import { credentialHosts } from './docker-config.ts'
 import { endpointUrls } from './endpoint-url.ts'
 import type { Endpoint } from './endpoints.ts'
@@ -13,7 +14,11 @@ import { createFirstRequests, type FirstRequests } from './first-request.ts'
 import type { CredentialSource, TimeLimits, UpstreamOptions } from './options.ts'
 import type { Profile } from './profiles.ts'
 import { createSession } from './session.ts'
+import { isRegistryThere } from './stranger.ts'
 import { createTokens } from './tokens.ts'
+
+/** `/v2/` has nothing to look for. Whoever failed just now waits for this. */
+const THERE_MS = 5_000
 
 /** What all endpoints of a namespace share. */
 export interface EndpointParts {
@@ -37,15 +42,35 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
   const own = authorizer(parts, { source, hosts, ping: urls.ping, firsts })
   const anonymous = { source: { kind: 'anonymous' }, hosts: [] } as const
   const foreign = authorizer(parts, { ...anonymous, ping: undefined, firsts: undefined })
+  const send = createSession({ exchange, own, foreign, onBlobRedirect: parts.onBlobRedirect })
+  const breaker = createBreaker({
+    clock,
+    host: url.host,
+    onChange: change => note({ kind: 'upstream breaker', registry, ...change }),
+    isThere: () => isThereInTime({ send, urls }, clock),
+  })
   return {
     url,
     urls,
     isMirror,
-    send: createSession({ exchange, own, foreign, onBlobRedirect: parts.onBlobRedirect }),
-    breaker: createBreaker(clock, url.host, change => {
-      note({ kind: 'upstream breaker', registry, ...change })
-    }),
+    send,
+    breaker,
     abilities: { referrersMissingUntilMs: 0, referrersSeen: false, headBlobRefusedUntilMs: 0 },
+  }
+}
+
+/** Never rejects. */
+async function isThereInTime(
+  endpoint: Pick<Endpoint, 'send' | 'urls'>,
+  clock: Clock,
+): Promise<boolean> {
+  const deadline = startDeadline(clock, THERE_MS)
+  try {
+    return await isRegistryThere(endpoint, deadline.signal)
+  } catch {
+    return false
+  } finally {
+    deadline.end()
   }
 }
 

@@ -6,6 +6,7 @@ import { UpstreamError } from '../registry/ports/upstream.ts'
 import type { Breaker, Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
+import { isElsewhere } from './elsewhere.ts'
 import type { EndpointUrls } from './endpoint-url.ts'
 import { withRetries } from './retry.ts'
 import { pullScope } from './scopes.ts'
@@ -107,10 +108,10 @@ export async function once<T>(
   const tell = endpoint.breaker.enter(lane)
   try {
     const value = await work(endpoint, deadline)
-    tell({ kind: 'good' })
+    await tell({ kind: 'good' })
     return value
   } catch (error) {
-    tell(findingOf(error, caller))
+    await tell(findingOf(error, caller))
     throw error
   }
 }
@@ -119,8 +120,10 @@ function findingOf(error: unknown, caller: AbortSignal | undefined): Finding {
   if (caller?.aborted || !(error instanceof UpstreamError)) return { kind: 'none' }
   switch (error.failure) {
     case 'unavailable':
+      if (isElsewhere(error)) return { kind: 'good' }
+      return { kind: 'failed', error, hasAnswered: error.status !== undefined }
     case 'rate-limited':
-      return { kind: 'failed', error }
+      return { kind: 'failed', error, hasAnswered: true }
     case 'not-found':
     case 'denied':
     case 'unsupported':

@@ -15,7 +15,7 @@ import {
 } from '../registry/ports/upstream.ts'
 import { answerError } from './answer-errors.ts'
 import { requestAt, type Work } from './endpoints.ts'
-import { contentLength } from './response-headers.ts'
+import { contentLength, isEncoded } from './response-headers.ts'
 import type { FinalAnswer } from './session.ts'
 import { assertJson } from './stranger.ts'
 
@@ -57,7 +57,7 @@ export function headManifest(wanted: ManifestWanted, clock: Clock): Work<Upstrea
     return {
       digest: digestFrom(answer.headers.first('docker-content-digest') ?? ''),
       mediaType: parseMediaType(answer.headers.first('content-type')),
-      sizeBytes: contentLength(answer.headers),
+      sizeBytes: isEncoded(answer.headers) ? undefined : contentLength(answer.headers),
       warnings: parseWarnings(answer.headers.all('warning')),
     }
   }
@@ -107,8 +107,8 @@ async function boundedBytes(answer: FinalAnswer): Promise<Uint8Array> {
 
 /** Some registries compress manifests unasked (R147); what comes out is still compared with its digest by the caller. */
 async function decoded(answer: FinalAnswer, bytes: Uint8Array): Promise<Uint8Array> {
-  const encoding = answer.headers.first('content-encoding')?.toLowerCase() ?? 'identity'
-  if (encoding === 'identity' || encoding === '') return bytes
+  if (!isEncoded(answer.headers)) return bytes
+  const encoding = answer.headers.first('content-encoding')?.toLowerCase()
   if (encoding === 'gzip' || encoding === 'x-gzip') {
     try {
       return await gunzipBounded(bytes, { maxOutputLength: MANIFEST_LIMIT_BYTES })

@@ -21,6 +21,12 @@ export function responseHeaders(raw: readonly string[]): ResponseHeaders {
   }
 }
 
+/** Other bytes than were asked for (R147): their length is not that of the content. */
+export function isEncoded(headers: ResponseHeaders): boolean {
+  const encoding = headers.first('content-encoding')?.toLowerCase() ?? 'identity'
+  return encoding !== 'identity' && encoding !== ''
+}
+
 /** `Content-Length`, or undefined when it is missing or no safe integer (R187). */
 export function contentLength(headers: ResponseHeaders): number | undefined {
   const text = headers.first('content-length')

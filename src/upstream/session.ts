@@ -4,6 +4,7 @@ import type { UpstreamCall } from '../registry/ports/events.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import type { Authorization, Authorizer } from './authorizer.ts'
 import type { Lane } from './dispatcher.ts'
+import { noteElsewhere } from './elsewhere.ts'
 import type { Answer, Exchange, Method } from './exchange.ts'
 import { lostUpload } from './lost-upload.ts'
 import { isSameOrigin, REDIRECTS_MAX, redirectTarget } from './redirect.ts'
@@ -47,7 +48,12 @@ export interface SessionOptions {
 
 export function createSession(options: SessionOptions): Send {
   const { exchange, own, foreign, onBlobRedirect } = options
-  const send: Send = async (request, signal) => {
+
+  async function send(
+    request: RegistryRequest,
+    signal: AbortSignal,
+    way: { isElsewhere: boolean },
+  ): Promise<FinalAnswer> {
     const { scope } = request
     let { url } = request
     let authorizer = request.isForeign === true ? foreign : own
@@ -94,6 +100,8 @@ export function createSession(options: SessionOptions): Send {
         if (request.lane === 'blob') onBlobRedirect(target)
         // For good: a host that was redirected to must not send our credentials back to a URL of its choice.
         authorizer = foreign
+        // Manifests are redirected to registries, which are part of the one that was asked.
+        way.isElsewhere = request.lane === 'blob' || request.call === 'blob'
         authorization = await foreign.current({ url: target, scope, signal })
         authorizations = 0
       }
@@ -102,8 +110,11 @@ export function createSession(options: SessionOptions): Send {
   }
 
   return async (request, signal) => {
+    const way = { isElsewhere: request.isForeign === true }
     try {
-      return await send(request, signal)
+      return await send(request, signal, way)
+    } catch (error) {
+      throw way.isElsewhere ? noteElsewhere(error) : error
     } finally {
       own.answered(request.url)
     }

@@ -54,7 +54,10 @@ export function assertJson({ status, headers, url }: Answer, what: string): void
 }
 
 /** Does `/v2/` answer as a registry's does, tokens included? @throws the signal's reason */
-export async function isRegistryThere(endpoint: Endpoint, signal: AbortSignal): Promise<boolean> {
+export async function isRegistryThere(
+  endpoint: Pick<Endpoint, 'send' | 'urls'>,
+  signal: AbortSignal,
+): Promise<boolean> {
   const url = endpoint.urls.ping
   const request = { call: 'ping', lane: 'api', method: 'GET', url, scope: '', headers: {} } as const
   try {

@@ -3,6 +3,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
+import { isElsewhere } from './elsewhere.ts'
 import { type Endpoint, once, type Work } from './endpoints.ts'
 import { withRetries } from './retry.ts'
 
@@ -61,6 +62,7 @@ async function goOn<T>(
     const counts =
       error instanceof UpstreamError &&
       caller?.aborted !== true &&
+      !isElsewhere(error) &&
       (error.failure === 'unavailable' || error.failure === 'rate-limited')
     if (counts) endpoint.breaker.bodyFailed(error, 'push')
     throw error

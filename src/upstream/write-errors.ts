@@ -7,6 +7,7 @@ import {
   type UpstreamFailure,
 } from '../registry/ports/upstream.ts'
 import { FAILURES, isErrorCode, readErrors } from './answer-errors.ts'
+import { noteElsewhere } from './elsewhere.ts'
 import { lostUpload } from './lost-upload.ts'
 import { retryAfterMs } from './retry-after.ts'
 import type { FinalAnswer } from './session.ts'
@@ -72,7 +73,8 @@ export async function writeError(
     ...(told === undefined ? {} : { told }),
     ...(hint === undefined ? {} : { hint }),
   }
-  return new UpstreamError(failure, text, options)
+  const error = new UpstreamError(failure, text, options)
+  return redirected ? noteElsewhere(error) : error
 }
 
 function failureOf(

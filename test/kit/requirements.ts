@@ -212,6 +212,8 @@ const UPSTREAM: readonly Row[] = [
   [165, 'P1', 'what is special about a registry is a record, not code'],
   [257, 'P0', 'what something else answers in a registry’s place is an outage, never a verdict'],
   [258, 'P0', 'a HEAD that says 404 is believed only when a GET says the same'],
+  [259, 'P0', 'a blob that its registry or its storage cannot give does not cut off the registry'],
+  [261, 'P1', 'a HEAD that is answered in an encoding tells no size'],
 ]
 
 const SECURITY: readonly Row[] = [

@@ -223,3 +223,19 @@ t.test('names that the operator keeps out are asked of nobody', async t => {
     t.match(await failureOf(call), { failure: 'not-found', repositoryUnknown: true })
   t.equal(stub.count(), 0)
 })
+
+// issue 17, 14
+t.test('R261: a HEAD that is answered in an encoding tells no size', async t => {
+  const { stub, upstream } = await open(t)
+  stub.fault({ method: 'HEAD' }, { headers: { 'content-encoding': 'gzip', 'content-length': '7' } })
+  t.match(await upstream.headManifest(NAME, LATEST), {
+    digest: IMAGE.manifest.digest,
+    sizeBytes: undefined,
+  })
+  const blob = IMAGE.layers[0] ?? IMAGE.config
+  t.match(await upstream.headBlob(NAME, blob.digest), { sizeBytes: blob.sizeBytes })
+  t.equal(stub.count({ kind: 'blob' }), 2, 'its first byte tells')
+  const encoded = { headers: { 'content-encoding': 'gzip', 'content-range': null }, status: 200 }
+  stub.fault({ method: 'GET' }, { ...encoded, body: 'abc' })
+  t.match(await upstream.headBlob(NAME, blob.digest), { sizeBytes: undefined })
+})

@@ -160,7 +160,7 @@ t.test(
   'R93: an upstream that is down is not asked any more, and asked again by one request',
   async t => {
     const stub = await startStub(t)
-    stub.fault({ kind: 'manifest' }, failure(503))
+    stub.fault({}, failure(503))
     const { upstream, clock, events } = openUpstream(t, stub.url)
     await failureOf(hurry(upstream.getManifest(NAME, LATEST), clock))
     await failureOf(hurry(upstream.getManifest(NAME, LATEST), clock))

@@ -193,7 +193,8 @@ t.test('R93: after enough outages nothing is sent, whatever lost uploads there w
   }
   t.equal(lost.hits, 12)
   t.equal(upstream.health().breaker, 'closed')
-  stub.fault({ method: 'POST' }, failure(503))
+  for (const match of [{ method: 'POST' }, { kind: 'ping' }] as const)
+    stub.fault(match, failure(503))
   await settled(clock, failureOf(pushBlob(upstream)))
   await settled(clock, failureOf(pushBlob(upstream)))
   t.equal(upstream.health().breaker, 'open')

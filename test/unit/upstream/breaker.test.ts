@@ -6,22 +6,36 @@ import { createBreaker } from '../../../src/upstream/breaker.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 
-const DOWN = { kind: 'failed', error: new UpstreamError('unavailable', 'down') } as const
+const DOWN = {
+  kind: 'failed',
+  error: new UpstreamError('unavailable', 'down'),
+  hasAnswered: false,
+} as const
 const GOOD = { kind: 'good' } as const
 
 function limited(retryAfterMs?: number) {
   const options = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return { kind: 'failed', error: new UpstreamError('rate-limited', 'slow down', options) } as const
+  const error = new UpstreamError('rate-limited', 'slow down', options)
+  return { kind: 'failed', error, hasAnswered: true } as const
 }
 
 function setUp() {
   const clock = createManualClock()
   const changes: string[] = []
-  const breaker = createBreaker(clock, 'r.example', ({ state }) => changes.push(state))
+  const questions: number[] = []
+  const breaker = createBreaker({
+    clock,
+    host: 'r.example',
+    onChange: ({ state }) => changes.push(state),
+    isThere: async () => {
+      questions.push(clock.nowMs())
+      return false
+    },
+  })
   const times = (count: number, finding: Parameters<ReturnType<typeof breaker.enter>>[0]) => {
-    for (let at = 0; at < count; at += 1) breaker.enter('api')(finding)
+    for (let at = 0; at < count; at += 1) void breaker.enter('api')(finding)
   }
-  return { clock, changes, breaker, times }
+  return { clock, changes, questions, breaker, times }
 }
 
 t.test('what the last request found is told, and what found nothing is none', async t => {
@@ -91,7 +105,7 @@ t.test('R93: after the pause one request is let through, and its success closes 
     'unavailable',
     'only one asks',
   )
-  tell(GOOD)
+  void tell(GOOD)
   t.equal(breaker.state, 'closed')
   t.equal(
     failureThrownBy(() => breaker.enter('api')),
@@ -105,7 +119,7 @@ t.test('R93: each failed probe doubles the pause, up to five minutes', async t =
   times(5, DOWN)
   for (const nextMs of [60_000, 120_000, 240_000, 300_000, 300_000]) {
     await clock.advance(breaker.retryInMs ?? 0)
-    breaker.enter('api')(DOWN)
+    void breaker.enter('api')(DOWN)
     t.equal(breaker.retryInMs, nextMs)
   }
 })
@@ -114,9 +128,9 @@ t.test('a probe that found out nothing leaves the question to the next request',
   const { breaker, times, clock } = setUp()
   times(5, DOWN)
   await clock.advance(30_000)
-  breaker.enter('api')({ kind: 'none' })
+  void breaker.enter('api')({ kind: 'none' })
   const tell = breaker.enter('api')
-  tell(GOOD)
+  void tell(GOOD)
   t.equal(breaker.state, 'closed')
 })
 
@@ -124,7 +138,7 @@ t.test(
   'R154: a 429 holds requests of its kind back for as long as it says, and no others',
   async t => {
     const { breaker, clock, changes } = setUp()
-    breaker.enter('api')(limited(120_000))
+    void breaker.enter('api')(limited(120_000))
     t.equal(
       failureThrownBy(() => breaker.enter('api')),
       'rate-limited',
@@ -136,15 +150,15 @@ t.test(
     )
     t.equal(breaker.state, 'closed')
     await clock.advance(120_000)
-    breaker.enter('api')(GOOD)
+    void breaker.enter('api')(GOOD)
     t.same(changes, ['open', 'closed'])
   },
 )
 
 t.test('R154: of 429s that name no time the second is believed', async t => {
   const { breaker, clock } = setUp()
-  breaker.enter('api')(limited())
-  breaker.enter('api')(limited())
+  void breaker.enter('api')(limited())
+  void breaker.enter('api')(limited())
   t.equal(
     failureThrownBy(() => breaker.enter('api')),
     'rate-limited',
@@ -159,5 +173,14 @@ t.test('R154: of 429s that name no time the second is believed', async t => {
 t.test('bodies that break count as failures', async t => {
   const { breaker } = setUp()
   for (let at = 0; at < 5; at += 1) breaker.bodyFailed(DOWN.error)
+  await Promise.resolve()
   t.equal(breaker.state, 'open')
+})
+
+t.test('R259: one question for all who fail while it is asked, and one pause', async t => {
+  const { breaker, questions } = setUp()
+  const tells = Array.from({ length: 12 }, () => breaker.enter('api'))
+  await Promise.all(tells.map(tell => tell({ ...DOWN, hasAnswered: true })))
+  t.equal(breaker.retryInMs, 30_000)
+  t.equal(questions.length, 1)
 })
