@@ -2,7 +2,7 @@
 // with them, anything else by one request that is resumed. What the bytes are worth is for the caller to verify.
 import type { FillProgress } from './fill-progress.ts'
 import { agree, type ReceiveContext, receive } from './fill-receive.ts'
-import { Attempts } from './fill-rules.ts'
+import { Attempts, mayTryAgain } from './fill-rules.ts'
 import type { FillShare } from './fill-share.ts'
 import type { FillTask } from './fill.ts'
 import type { Claim } from './lines.ts'
@@ -90,7 +90,8 @@ export class Download {
         if (file.contiguousBytes === before) throw new UpstreamError('unavailable', NOTHING_CAME)
       } catch (error) {
         // The upstream client has retried already; before a first byte its word is final.
-        if (!this.#received || this.#gaveUp) throw error
+        const state = { isBegun: this.#received, hasPart: file.contiguousBytes > 0 }
+        if (this.#gaveUp || !mayTryAgain(error, state)) throw error
         const gainedBytes = file.contiguousBytes - before
         await this.#attempts.pauseAfter(error, gainedBytes, this.#context.signal)
       }

@@ -48,8 +48,8 @@ export async function agree(
 
 /**
  * Appends the answer's body, after agree. Returns the blob's length when all of it is on disk.
- * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or what is on disk;
- *   StoreError full, io
+ * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or is not of this blob;
+ *   StoreError corrupt when a whole answer differs from what is on disk; full, io
  */
 export async function receive(
   file: FillFile,
@@ -92,9 +92,9 @@ function agreedSize(
       `the upstream says ${totalBytes} bytes, the manifest ${declaredBytes}`,
     )
   }
-  const sizeBytes = declaredBytes ?? totalBytes
   // Clients have been promised the first length; one that changes is wrong the one time or the other.
   const promisedBytes = context.progress.sizeBytes
+  const sizeBytes = declaredBytes ?? totalBytes ?? promisedBytes
   if (promisedBytes !== undefined && sizeBytes !== undefined && promisedBytes !== sizeBytes) {
     throw new UpstreamError(
       'invalid',
@@ -119,41 +119,55 @@ async function append(
   // The upstream sent everything although asked for the rest: what is here is compared, not replaced, because readers have
   // had it already and a mixture of two different beginnings must never reach one client.
   let knownBytes = answer.offset === 0 ? file.contiguousBytes : 0
+  let isLike = true
   let position = answer.offset
   let lookedAt = position
   for await (const chunk of answer.body) {
     context.signal.throwIfAborted()
     const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
-    if (overlap > 0) await compare(context.handle(), chunk.subarray(0, overlap), position)
+    if (overlap > 0 && isLike)
+      isLike = await isSame(context.handle(), chunk.subarray(0, overlap), position)
     position += chunk.length
+    if (!isLike && context.limitBytes === Number.POSITIVE_INFINITY) break
     if (position > context.limitBytes) {
       throw new UpstreamError(
         'invalid',
         `the upstream sent more than the blob's ${context.limitBytes} bytes`,
       )
     }
-    if (context.limitBytes === Number.POSITIVE_INFINITY && position - lookedAt > LOOK_AGAIN_BYTES) {
+    if (
+      isLike &&
+      context.limitBytes === Number.POSITIVE_INFINITY &&
+      position - lookedAt > LOOK_AGAIN_BYTES
+    ) {
       lookedAt = position
       await context.reserve(undefined)
     }
-    if (overlap === chunk.length) continue
+    if (overlap === chunk.length || !isLike) continue
     knownBytes = 0
     if (file.appendedBytes === 0) await progress.begin(chunk)
     await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
     letGo(chunk)
   }
+  if (!isLike) throw notLike(position, context.limitBytes)
 }
 
-async function compare(
+async function isSame(
   handle: SharedHandle | undefined,
   bytes: Uint8Array,
   position: number,
-): Promise<void> {
+): Promise<boolean> {
   const here = new Uint8Array(bytes.length)
   const count = handle === undefined ? 0 : await handle.read(here, position)
-  if (count === bytes.length && Buffer.compare(here, bytes) === 0) return
-  throw new UpstreamError(
-    'invalid',
-    'the upstream sent other bytes than in its first, broken answer',
-  )
+  return count === bytes.length && Buffer.compare(here, bytes) === 0
+}
+
+/**
+ * Of two whole answers one is wrong, and nobody knows which. What is shorter than the blob, and longer than that it cannot get, is none of
+ * its answers: somebody else stood in the way.
+ */
+function notLike(lengthBytes: number, limitBytes: number): Error {
+  const message = 'the upstream sent other bytes than in its first, broken answer'
+  const isWhole = lengthBytes === limitBytes || limitBytes === Number.POSITIVE_INFINITY
+  return isWhole ? new StoreError('corrupt', message) : new UpstreamError('invalid', message)
 }

@@ -13,18 +13,27 @@ const LONGEST_PAUSE_MS = 8_000
 const DEADLINE_BASE_MS = 15 * 60_000
 const SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
-/** Wrong bytes go; a part that may be right is left for the next attempt, or the next process. */
+/**
+ * Wrong bytes go; a part that may be right is left for the next attempt, or the next process. What an answer says of itself makes no byte
+ * wrong: anybody may stand in the way and say something else for a while.
+ */
 export async function setAside(file: FillFile, error: unknown): Promise<void> {
   const useless = isWrong(error) || (error instanceof StoreError && error.failure === 'full')
   await (useless ? file.discard() : file.park())
 }
 
-/** Did the bytes or lengths contradict the digest or the manifest? */
+/** Did the bytes contradict the digest, or those that came before? */
 export function isWrong(error: unknown): boolean {
-  return (
-    (error instanceof StoreError && error.failure === 'corrupt') ||
-    (error instanceof UpstreamError && error.failure === 'invalid')
-  )
+  return error instanceof StoreError && error.failure === 'corrupt'
+}
+
+/** Was something said of the blob that cannot be, by bytes or by an answer's head? */
+export function isLie(error: unknown): boolean {
+  return isWrong(error) || isInvalid(error)
+}
+
+function isInvalid(error: unknown): boolean {
+  return error instanceof UpstreamError && error.failure === 'invalid'
 }
 
 /** What readers are told: bytes that are wrong are the upstream's failure, whoever found it out. */
@@ -45,21 +54,26 @@ export class Attempts {
 
   /**
    * Pauses before the next attempt, after one that brought `gainedBytes` and then failed with `error`.
-   * @throws `error` when there is to be no other; the signal's reason
+   * @throws `error` when there were enough of them; the signal's reason
    */
   async pauseAfter(error: unknown, gainedBytes: number, signal: AbortSignal): Promise<void> {
     this.#fruitless = gainedBytes > 0 ? 0 : this.#fruitless + 1
-    if (!canResume(error) || this.#fruitless > MAX_FRUITLESS_ATTEMPTS) throw error
+    if (this.#fruitless > MAX_FRUITLESS_ATTEMPTS) throw error
     await this.#clock.sleep(pauseMs(this.#fruitless, error), signal)
   }
 }
 
-/** May another attempt mend it? */
-export function canResume(error: unknown): boolean {
-  return (
-    error instanceof UpstreamError &&
-    (error.failure === 'unavailable' || error.failure === 'rate-limited')
-  )
+/**
+ * May another attempt mend it? `isBegun`: the upstream has sent some of the blob, so that whatever it says then in place of the rest is no
+ * word on the blob. `hasPart`: somebody did, perhaps another process; the upstream may still refuse it, but not make it another one.
+ */
+export function mayTryAgain(
+  error: unknown,
+  { isBegun, hasPart }: { readonly isBegun: boolean; readonly hasPart: boolean },
+): boolean {
+  if (!(error instanceof UpstreamError)) return false
+  if (hasPart) return isBegun || isInvalid(error)
+  return isBegun && (error.failure === 'unavailable' || error.failure === 'rate-limited')
 }
 
 function pauseMs(fruitless: number, error: unknown): number {

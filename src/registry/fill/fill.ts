@@ -7,7 +7,7 @@ import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
-import { deadlineMs, failureForReaders, isWrong, setAside } from './fill-rules.ts'
+import { deadlineMs, failureForReaders, isLie, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import type { Namespace } from '../namespaces.ts'
@@ -234,11 +234,11 @@ export class Fill {
         signal: this.#stop.signal,
       })
     }
-    if (isWrong(error)) {
+    if (isLie(error)) {
       const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
       this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
-      return 'corrupt'
     }
+    if (isWrong(error)) return 'corrupt'
     if (error instanceof StoreError) noteStorage(this.#deps.note, error)
     return 'failed'
   }

@@ -5,7 +5,7 @@ import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream.ts'
 import type { FillProgress } from './fill-progress.ts'
-import { type Attempts, canResume } from './fill-rules.ts'
+import { type Attempts, mayTryAgain } from './fill-rules.ts'
 import type { Claim, Lines } from './lines.ts'
 import { NotARange, RangeLine } from './range-line.ts'
 import { RangePlan } from './range-plan.ts'
@@ -215,7 +215,8 @@ export class RangedDownload {
   /** One that follows from the same cause as another counts once: nothing is asked for until the pause after that is over. */
   #onFailure(failed: { readonly error: unknown }): void {
     if (this.#failed !== undefined) return
-    if (!canResume(failed.error)) {
+    const state = { isBegun: true, hasPart: brought(this.#context.file) > 0 }
+    if (!mayTryAgain(failed.error, state)) {
       this.#failed = failed
       return
     }
