@@ -75,6 +75,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     epochs,
     readCached: deps.readCached,
     queued: () => deliveries.nudge(),
+    unsettledMs: key => deliveries.unsettledMs(key),
   })
   undo.push(() => registry.stop())
   const deliveries = createDeliveries({

@@ -41,6 +41,8 @@ export interface Deliveries {
    * catalog has it; does nothing but wake.
    */
   nudge(registry?: RegistryHost): void
+  /** For how long a request of this repository that ended without an answer may still arrive at its upstream, in milliseconds. */
+  unsettledMs(key: string): number
   /** Its configuration changed: all that waits for it is tried now, also what was refused. */
   anew(registry: RegistryHost): void
   /** Begins nothing new; cuts after a moment what is under way, which the next process does again. Before catalog and store close. */

@@ -55,6 +55,11 @@ export class KeyMemory {
     return Math.max(doubtMs, this.#leftMs(heldUntilMs))
   }
 
+  /** Until no request of this key that ended without an answer in this process can arrive any more. */
+  unsettledMs(key: string): number {
+    return this.#leftMs(this.#keys.get(key)?.doubt?.untilMs ?? 0)
+  }
+
   /** Nothing of this key is tried for `ms`. */
   hold(key: string, ms: number): void {
     this.#open(key).heldUntilMs = this.#clock.monotonicMs() + ms

@@ -78,6 +78,11 @@ export class Outbox {
     this.#wake()
   }
 
+  /** For how long a request of this key that has ended without an answer may still arrive, in milliseconds. */
+  unsettledMs(key: string): number {
+    return this.#memory.unsettledMs(key)
+  }
+
   /** The lane was configured anew, so that all that waits for it is tried now, whatever was wrong. */
   anew(lane: string): void {
     this.#memory.anew(lane)

@@ -33,8 +33,9 @@ export async function putTags(
   const { upstream, repository, signal } = trip
   const { bytes, mediaType, digest } = manifest
   const conflicts: string[] = []
-  for (const { tag, expected } of manifest.tags) {
+  for (const { tag, expected, overtakenBy } of manifest.tags) {
     const found = await findTag(trip, tag, manifest)
+    if (found !== undefined && found === overtakenBy) continue
     if (found !== undefined && found !== digest && !mayReplace(trip, found, expected)) {
       conflicts.push(`${tag} points to ${found}`)
       continue

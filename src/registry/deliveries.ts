@@ -18,6 +18,8 @@ export interface DeliveredTag {
    * it to be at the push, and what earlier entries make of it. Empty: nothing was known, so anything may be overwritten.
    */
   readonly expected: readonly Digest[]
+  /** A later push, which did not go through the outbox, has pointed the tag here, or was about to: then it is left alone. */
+  readonly overtakenBy?: Digest
 }
 
 /** More than a tag is pushed while a line is down; the oldest ones are left out. */
@@ -57,11 +59,13 @@ export function parseDelivery(payload: string): ManifestDelivery | undefined {
 }
 
 function parseTagOf(value: unknown): DeliveredTag | undefined {
-  const { tag, expected } = asObject(value)
+  const { tag, expected, overtakenBy: by } = asObject(value)
   const parsed = typeof tag === 'string' ? tagFrom(tag) : undefined
   if (parsed === undefined || !Array.isArray(expected)) return undefined
   const digests = expected.map(each => (typeof each === 'string' ? digestFrom(each) : undefined))
-  return digests.every(each => each !== undefined) ? { tag: parsed, expected: digests } : undefined
+  if (!digests.every(each => each !== undefined)) return undefined
+  const overtakenBy = typeof by === 'string' ? digestFrom(by) : undefined
+  return { tag: parsed, expected: digests, ...(overtakenBy === undefined ? {} : { overtakenBy }) }
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {

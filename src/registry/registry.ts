@@ -63,6 +63,8 @@ export interface RegistryDeps {
   readonly epochs?: Epochs | undefined
   /** For blobs that are sent from here. Absent: every read is the thread pool's. */
   readonly readCached?: ReadCached | undefined
+  /** See OvertakeDeliveriesDeps. */
+  readonly unsettledMs?: (key: string) => number
   /** Told after each push into a queue, once the catalog has it. */
   readonly queued?: () => void
 }

@@ -162,6 +162,7 @@ const PUSHES: readonly Row[] = [
   [117, 'P1', 'what goes on upstream goes in order, streamed or tried again', 'push'],
   [118, 'P0', 'tags, manifests and blobs can be deleted, or all of them not', 'push'],
   [119, 'P0', 'a delete never reaches an upstream', 'push'],
+  [265, 'P0', 'a forwarded push keeps its tag from what was queued before it', 'push'],
   [
     264,
     'P0',

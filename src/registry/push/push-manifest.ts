@@ -20,6 +20,7 @@ import { manifestFact } from '../edges.ts'
 import { forwardManifest } from './forward-manifest.ts'
 import { keepListed } from './keep-listed.ts'
 import { classOf } from '../rebuild/lost-content.ts'
+import { announceTags, type OvertakeDeliveriesDeps, takeTags } from './overtake-deliveries.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
 import { newDelivery } from './queue-delivery.ts'
 import { recordPushed, type RecordPushDeps } from './record-push.ts'
@@ -29,7 +30,12 @@ import type { Turns } from '../turns.ts'
 import { tellingFull } from '../upload/upload-refusal.ts'
 import { tellingPush } from '../upstream-failure.ts'
 
-export interface PushManifestDeps extends PushRules, CheckDeps, RecordPushDeps, ShowDeps {
+export interface PushManifestDeps
+  extends PushRules,
+    CheckDeps,
+    RecordPushDeps,
+    ShowDeps,
+    OvertakeDeliveriesDeps {
   readonly turns: Turns
   /** An entry for the outbox is in the catalog. */
   readonly queued: () => void
@@ -160,6 +166,7 @@ async function passOn(
   const { mediaType } = pushed.manifest
   // A full disk is found out before the upstream is changed.
   await deps.store.put(digest, bytes, await classOf(deps.catalog, digest))
+  await announceTags(deps, repository, { tags: tagsOf(pushed), digest })
   const { accepted, subject, failure } = await forwardManifest(
     authority(namespace.upstream),
     repository.name,
@@ -175,6 +182,7 @@ async function passOn(
       atMs,
       alsoKept: [],
     })
+    await takeTags(deps, repository, accepted)
     await showAtUpstream(deps, repository, { digest, tags: accepted })
   }
   if (failure !== undefined) await tellingPush(repository, () => Promise.reject(failure))

@@ -34,7 +34,7 @@ export interface PushToRecord extends Omit<RecordPush, 'elsewhere'> {
 
 /** Durable when it resolves. MUST run in the repository's turn, with the bytes stored. @throws StoreError */
 export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Promise<void> {
-  if (push.contentClass !== 'kept') return record(deps, push, [])
+  if (push.contentClass !== 'kept') return record(deps, push, [{ remove: tagsOf(push) }])
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
   await presence.whileAbsent(push.repository, listed, async absent =>
@@ -132,7 +132,12 @@ function changesOf(push: PushToRecord, absent: readonly Digest[]): readonly Chan
   ]
 }
 
-/** Tombstones of what belongs here again; and, of a push that only passed through, what the tags were when pushes were kept here. */
+/** Of a push that only passed through: what its tags were when pushes were kept here. */
+function tagsOf({ repository, tags }: PushToRecord): readonly FactIdentity[] {
+  return tags.map(tag => ({ kind: 'tag', repository: repositoryKey(repository), tag }))
+}
+
+/** Tombstones of what belongs here again. */
 function outdatedBy(push: PushToRecord): readonly FactIdentity[] {
   const { manifest, tags, contentClass, alsoKept, elsewhere } = push
   const repository = repositoryKey(push.repository)
@@ -140,7 +145,5 @@ function outdatedBy(push: PushToRecord): readonly FactIdentity[] {
   // That of a manifest which is kept under a tag has gone before the tag came.
   const pushed = isKept && tags.length > 0 ? [] : [manifest.digest]
   const digests = [...pushed, ...alsoKept.map(({ digest }) => digest), ...elsewhere]
-  const deleted = digests.map(digest => ({ kind: 'deleted', repository, digest }) as const)
-  if (isKept) return deleted
-  return [...deleted, ...tags.map(tag => ({ kind: 'tag', repository, tag }) as const)]
+  return digests.map(digest => ({ kind: 'deleted', repository, digest }))
 }

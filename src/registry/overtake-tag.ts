@@ -1,0 +1,56 @@
+// A later push of a tag overtakes the earlier ones that are still in the outbox: no earlier entry carries the tag any more, in its fact and
+// in its row. So whenever it is delivered, the tag does not go back (docs/adr/0012-outbox.md).
+import type { Repository, Tag } from '../oci/reference.ts'
+import { formatDelivery, type ManifestDelivery, parseDelivery } from './deliveries.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { Delivery } from './ports/deliveries.ts'
+import type { FactStore } from './ports/facts.ts'
+
+export interface OvertakeDeps {
+  readonly catalog: Catalog
+  readonly facts: FactStore
+}
+
+export function carriesTag({ payload }: Pick<Delivery, 'payload'>, tag: Tag): boolean {
+  return parseDelivery(payload)?.tags.some(each => each.tag === tag) ?? false
+}
+
+/** Takes the tag out of one entry. MUST run in the repository's turn. Durable when it resolves. @throws StoreError */
+export async function takeTagFrom(
+  deps: OvertakeDeps,
+  repository: Repository,
+  { tag, id }: { tag: Tag; id: number },
+): Promise<void> {
+  await changeEntry(deps, repository, id, (delivery, entry) => ({
+    delivery: { ...delivery, tags: delivery.tags.filter(each => each.tag !== tag) },
+    reason: overtakenReason(entry, tag),
+  }))
+}
+
+/** Rewrites what one entry carries, unless it is gone. MUST run in the repository's turn. @throws StoreError */
+export async function changeEntry(
+  { catalog, facts }: OvertakeDeps,
+  repository: Repository,
+  id: number,
+  change: (
+    delivery: ManifestDelivery,
+    entry: Delivery,
+  ) => { readonly delivery: ManifestDelivery; readonly reason: string | undefined },
+): Promise<void> {
+  // Read anew: it may have been dropped, or tried again.
+  const entry = await catalog.findDelivery(id)
+  const was = entry === undefined ? undefined : parseDelivery(entry.payload)
+  if (entry === undefined || was === undefined) return
+  const { createdAtMs: atMs, state, attempts, nextAtMs } = entry
+  const { delivery, reason } = change(was, entry)
+  const rest = formatDelivery(repository, delivery, { id, atMs })
+  // The fact first: a catalog that is built again from facts knows it as well.
+  await facts.write([{ kind: 'delivery', ...rest }])
+  const { payload } = rest
+  await catalog.changeDelivery(id, { state, attempts, nextAtMs, reason, payload })
+}
+
+function overtakenReason({ reason }: Delivery, tag: Tag): string {
+  const told = `${tag} is left to a later push`
+  return reason === undefined ? told : `${reason}; ${told}`
+}

@@ -1,0 +1,193 @@
+// Goal: where a repository's rule went from `queue` to `forward` while pushes waited, no tag goes back at the upstream: a forwarded push has
+// its tags from then on, whatever is cut off, and one that fails takes nothing from those that wait. Method: the engine and the outbox over
+// one catalog and a registry as a model; the forwarded push is broken at each of its writes, and the line as a test says.
+// issue 17, 19
+import t from 'tap'
+import { createDeliveries } from '../../../src/delivery/deliveries.ts'
+import { repositoryKey } from '../../../src/oci/reference.ts'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { createPolicies } from '../../../src/registry/repository-policies.ts'
+import { BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
+import { createEngine, type LeftBehind, repositoryOf } from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
+import { type Image, makeImage } from '../../kit/image.ts'
+import { pushDocument, pushImage, tagged } from '../../kit/push-image.ts'
+import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+import { createUpstreamModel, type Fate } from '../../kit/upstream-model.ts'
+
+const NAME = 'team/app'
+const app = repositoryOf(NAME)
+const KEY = repositoryKey(app)
+const HOUR_MS = 3_600_000
+const older = makeImage({ seed: 'older', layers: [10] })
+const newer = makeImage({ seed: 'newer', layers: [10] })
+const ongoing = new AbortController().signal
+/** The rule that would let an entry take any tag. */
+const forward = everywhere({ push: 'forward', onConflict: 'overwrite' })
+
+/** The older image waits in the queue; of the newer one the upstream has all blobs. */
+async function queued() {
+  const model = createUpstreamModel()
+  for (const blob of [newer.config, ...newer.layers])
+    model.repository(NAME).blobs.set(blob.digest, blob.bytes())
+  const before = createEngine({ policies: everywhere({ push: 'queue' }) })
+  await pushImage(before.registry, app, older, 'v1')
+  return { model, before }
+}
+
+type Model = ReturnType<typeof createUpstreamModel>
+
+function forwarding(model: Model, after: LeftBehind, breaking?: ReturnType<typeof createBreaking>) {
+  const disk = { ...after.disk, facts: new Map(after.disk.facts) }
+  const catalog = breaking === undefined ? after.catalog : breaking.catalog(after.catalog)
+  const facts = breaking === undefined ? {} : { facts: breaking.facts }
+  const engine = createEngine({
+    after: { ...after, disk, catalog },
+    policies: forward,
+    upstream: model.upstream,
+    ...facts,
+  })
+  return { ...engine, catalog: after.catalog }
+}
+
+const pushNewer = ({ registry }: Pick<ReturnType<typeof createEngine>, 'registry'>) =>
+  pushDocument(registry, app, { document: newer.manifest, reference: 'v1' })
+
+/** A process that delivers what waits. */
+async function deliver(engine: ReturnType<typeof createEngine>) {
+  const deliveries = createDeliveries({
+    ...engine,
+    namespaces: { find: () => engine.namespace, list: () => [] },
+    policies: createPolicies(forward),
+    note: () => {},
+    random: () => 0,
+    turns: engine.registry.turns,
+  })
+  deliveries.start()
+  await engine.clock.advance(HOUR_MS)
+  await deliveries.stop()
+}
+
+const tagOf = (model: Model) => model.repository(NAME).tags.get('v1')
+const historyOf = (model: Model) => model.repository(NAME).histories.get('v1') ?? []
+const named = (image: Image) => image.manifest.digest
+
+t.test('R265: a forwarded push keeps its tag from what was queued before', async t => {
+  const { model, before } = await queued()
+  const engine = forwarding(model, before)
+  await pushNewer(engine)
+  await deliver(engine)
+  t.same(historyOf(model), [named(newer)], 'the tag went there once')
+  t.ok(model.repository(NAME).manifests.has(named(older)), 'the queued image is there')
+  t.same(await engine.catalog.listDeliveriesOf(KEY), [])
+  t.same([...engine.disk.facts.keys()], [], 'no fact is left')
+  t.match(await engine.registry.headManifest(app, tagged('v1')), { digest: named(newer) })
+})
+
+t.test('R265: nor does a catalog that is built later bring the queued tag back', async t => {
+  const { model, before } = await queued()
+  const engine = forwarding(model, before)
+  await pushNewer(engine)
+  const { catalog } = await rebuilt(engine, forward)
+  await deliver(forwarding(model, { ...engine, catalog }))
+  t.equal(tagOf(model), named(newer))
+  t.same(await factsOf(engine.facts, 'tag'), [])
+})
+
+t.test('a forwarded push that fails takes nothing from what waits', async t => {
+  const { model, before } = await queued()
+  model.refused.add(named(newer))
+  const engine = forwarding(model, before)
+  await t.rejects(pushNewer(engine), { code: 'MANIFEST_INVALID' })
+  await deliver(engine)
+  t.equal(tagOf(model), named(older))
+})
+
+t.test('one whose answer was never seen, and which has arrived, is not undone', async t => {
+  const { model, before } = await queued()
+  const cut: Fate = { told: 'cut' }
+  model.fate = ({ does, reference }) => (does === 'put manifest' && reference === 'v1' ? cut : {})
+  const engine = forwarding(model, before)
+  await t.rejects(pushNewer(engine))
+  model.fate = () => ({})
+  await deliver(engine)
+  t.same(historyOf(model), [named(newer)])
+  t.same(await engine.catalog.listDeliveriesOf(KEY), [])
+})
+
+t.test('R265: while a delivery of the tag is in doubt the push is told to come back', async t => {
+  const { model, before } = await queued()
+  const [entry] = await before.catalog.listDeliveriesOf(KEY)
+  if (entry === undefined) throw new Error('nothing is queued')
+  await before.catalog.changeDelivery(entry.id, { ...entry, inDoubt: true })
+  const engine = forwarding(model, before)
+  const told = { code: 'UNAVAILABLE', status: 503, message: /on its way/ }
+  await t.rejects(pushNewer(engine), told)
+  t.same(model.told('writes'), [], 'nothing was sent')
+  await deliver(engine)
+  t.equal(tagOf(model), named(older), 'what was acknowledged is there')
+  await pushNewer(engine)
+  t.same(historyOf(model), [named(older), named(newer)])
+})
+
+t.test(
+  'a delivery that is about to be sent is not, and one that was sent is waited for',
+  async t => {
+    const { model, before } = await queued()
+    const engine = forwarding(model, before)
+    const sent = Promise.withResolvers<void>()
+    const arrives = Promise.withResolvers<void>()
+    model.fate = ({ does, reference }) => {
+      if (does !== 'put manifest' || reference !== 'v1') return {}
+      sent.resolve()
+      return { arrives: arrives.promise }
+    }
+    const delivering = deliver(engine)
+    await sent.promise
+    await t.rejects(pushNewer(engine), { code: 'UNAVAILABLE' })
+    arrives.resolve()
+    model.fate = () => ({})
+    await delivering
+    await pushNewer(engine)
+    t.same(historyOf(model), [named(older), named(newer)])
+  },
+)
+
+for (const how of BREAKS)
+  t.test(`wherever a forwarded push is cut off, ${how}, its tag does not go back`, async t => {
+    for (let at = 0; ; at++) {
+      const { model, before } = await queued()
+      const breaking = createBreaking()
+      const engine = forwarding(model, before, breaking)
+      breaking.arm(at, how)
+      const isTold = await pushNewer(engine).then(
+        () => true,
+        () => false,
+      )
+      breaking.disarm()
+      const isThere = tagOf(model) !== undefined
+      const next = forwarding(model, engine)
+      await next.registry.compareFacts(ongoing)
+      await deliver(next)
+      const isRight = isThere ? [named(newer)] : [named(older)]
+      t.same(historyOf(model), isRight, `at ${at}`)
+      t.ok(isThere || !isTold, `at ${at} what was told is there`)
+      t.same(await next.catalog.listDeliveriesOf(KEY), [], `at ${at} nothing waits`)
+      const tag = await next.catalog.findTag(app, tagged('v1').reference.tag)
+      t.not(tag?.local, true, `at ${at} the tag is the upstream’s`)
+      t.same(await factsOf(next.facts, 'tag'), [], `at ${at} and has no fact`)
+      if (breaking.isBroken) continue
+      t.ok(at >= 4, `${at} steps`)
+      return
+    }
+  })
+
+t.test('an upstream that cannot be reached leaves what waits as it was', async t => {
+  const { model, before } = await queued()
+  model.fate = () => ({ error: new UpstreamError('unavailable', 'down') })
+  const engine = forwarding(model, before)
+  await t.rejects(pushNewer(engine), { code: 'UNAVAILABLE' })
+  model.fate = () => ({})
+  await deliver(engine)
+  t.equal(tagOf(model), named(older))
+})
