@@ -30,7 +30,7 @@ export const REPOSITORY_RULES = groupsOf(
     ),
     onconflict: value(CONFLICT, {
       description:
-        'For `queue`: what happens when the tag moved at the upstream between the push and its delivery. `park` keeps both and waits for the operator, `overwrite` lets the push win.',
+        'For `queue`: what happens when the tag at the upstream is not where it was known to be at the push. `park` keeps both and waits for the operator, `overwrite` lets the push win.',
       default: 'park',
       reload: true,
     }),

@@ -73,9 +73,8 @@ async function findTag(
   }
 }
 
-/** Nothing expected: nothing was known of the tag when it was pushed. */
 function mayReplace({ policy }: Trip, found: Digest, expected: readonly Digest[]): boolean {
-  return expected.length === 0 || expected.includes(found) || policy.onConflict === 'overwrite'
+  return expected.includes(found) || policy.onConflict === 'overwrite'
 }
 
 /**
@@ -91,7 +90,7 @@ export function isAnswer(error: unknown): boolean {
 function conflict({ repository }: Trip, conflicts: readonly string[]): Undeliverable {
   const key = repositoryKey(repository)
   return new Undeliverable(
-    `the upstream's tag was moved by somebody else since the push: in ${key} ${conflicts.join(', ')}`,
+    `the upstream's tag was moved by somebody else, or was not known here at the push: in ${key} ${conflicts.join(', ')}`,
     `to replace it set onconflict: overwrite for ${key} under repositories and retry this entry, else drop it`,
   )
 }

@@ -15,7 +15,7 @@ export interface DeliveredTag {
   readonly tag: Tag
   /**
    * Digests that the upstream's tag may have when this is delivered, beside the delivered one and none at all: what this edge knew
-   * it to be at the push, and what earlier entries make of it. Empty: nothing was known, so anything may be overwritten.
+   * it to be at the push, and what earlier entries make of it. Empty: the upstream had none, or could not be asked.
    */
   readonly expected: readonly Digest[]
   /** A later push, which did not go through the outbox, has pointed the tag here, or was about to: then it is left alone. */

@@ -163,6 +163,7 @@ const PUSHES: readonly Row[] = [
   [118, 'P0', 'tags, manifests and blobs can be deleted, or all of them not', 'push'],
   [119, 'P0', 'a delete never reaches an upstream', 'push'],
   [265, 'P0', 'a forwarded push keeps its tag from what was queued before it', 'push'],
+  [266, 'P0', 'a queued push takes no tag that was not known when it was pushed', 'push'],
   [
     264,
     'P0',

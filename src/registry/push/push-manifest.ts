@@ -19,6 +19,7 @@ import {
 import { manifestFact } from '../edges.ts'
 import { forwardManifest } from './forward-manifest.ts'
 import { keepListed } from './keep-listed.ts'
+import { learnTags } from './learn-tags.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import { announceTags, type OvertakeDeliveriesDeps, takeTags } from './overtake-deliveries.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
@@ -48,6 +49,8 @@ interface Pushed extends ManifestPush {
   readonly listed: readonly Listed[]
   /** Listed, not here, and at the upstream. */
   readonly elsewhere: ReadonlySet<Digest>
+  /** Where tags of it point at the upstream that are not known here. */
+  readonly learned: ReadonlyMap<Tag, Digest>
 }
 
 /** @throws RegistryError, in the order above; StoreError */
@@ -63,7 +66,9 @@ export async function pushManifest(
   const warnings = staleData(manifest)
   const listed = listedBy(manifest)
   const elsewhere = await checkListed(deps, repository, { way, listed })
-  const pushed = { ...push, repository, digest, manifest, listed, elsewhere }
+  const learned =
+    way.mode === 'queue' ? await learnTags(deps, repository, tagsOf(push)) : new Map<Tag, Digest>()
+  const pushed = { ...push, repository, digest, manifest, listed, elsewhere, learned }
   const subject = await tellingFull(deps.note, () =>
     deps.turns.take(repositoryKey(repository), () => accept(deps, way, pushed)),
   )
@@ -144,11 +149,11 @@ async function keep(
   mode: 'store' | 'queue',
   pushed: Pushed,
 ): Promise<void> {
-  const { repository, digest, bytes, listed } = pushed
+  const { repository, digest, bytes, listed, learned } = pushed
   const { mediaType } = pushed.manifest
   const tags = tagsOf(pushed)
   const atMs = deps.clock.nowMs()
-  const queued = { manifest: { digest, mediaType, tags }, atMs }
+  const queued = { manifest: { digest, mediaType, tags }, learned, atMs }
   const delivery =
     mode === 'queue' ? { delivery: await newDelivery(deps.catalog, repository, queued) } : {}
   await deps.store.put(digest, bytes, 'kept')

@@ -31,11 +31,18 @@ export interface QueuedManifest {
   readonly tags: readonly Tag[]
 }
 
+export interface Queued {
+  readonly manifest: QueuedManifest
+  /** Where tags point at the upstream that are not known here. */
+  readonly learned: ReadonlyMap<Tag, Digest>
+  readonly atMs: number
+}
+
 /** MUST run in the repository's turn, right before the entry is recorded. @throws RegistryError UNAVAILABLE when the outbox is full; StoreError */
 export async function newDelivery(
   catalog: Catalog,
   repository: Repository,
-  { manifest, atMs }: { manifest: QueuedManifest; atMs: number },
+  { manifest, learned, atMs }: Queued,
 ): Promise<NewDelivery> {
   // Before the tags: what is delivered in between is no longer local then.
   const entries = await catalog.listDeliveriesOf(repositoryKey(repository))
@@ -46,7 +53,8 @@ export async function newDelivery(
   const tags: DeliveredTag[] = []
   for (const tag of manifest.tags) {
     const known = await catalog.findTag(repository, tag)
-    tags.push({ tag, expected: expectedOf(tag, { known, undelivered }).slice(-most) })
+    const expected = expectedOf(tag, { known, undelivered, learned: learned.get(tag) })
+    tags.push({ tag, expected: expected.slice(-most) })
   }
   return formatDelivery(repository, { ...manifest, tags }, { id: catalog.sequence(), atMs })
 }
@@ -73,10 +81,11 @@ function expectedOf(
   knowledge: {
     known: { digest: Digest; local: boolean } | undefined
     undelivered: readonly ManifestDelivery[]
+    learned: Digest | undefined
   },
 ): readonly Digest[] {
-  const { known, undelivered } = knowledge
-  if (known === undefined) return []
+  const { known, undelivered, learned } = knowledge
+  if (known === undefined) return learned === undefined ? [] : [learned]
   if (!known.local) return [known.digest]
   const earlier = undelivered.flatMap(({ digest, tags }) => {
     const carried = tags.find(each => each.tag === tag)

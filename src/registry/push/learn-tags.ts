@@ -1,0 +1,72 @@
+// Where the upstream's tags point that a queued push is to move there, and of which this edge knows nothing: asked for while its client
+// waits, and not for long. What is not learned was not known, so that at the delivery anything else there is somebody else's.
+import { type Digest, digestOf } from '../../oci/digest.ts'
+import type { Repository, RepositoryName, Tag } from '../../oci/reference.ts'
+import { authority } from './check-references.ts'
+import { mapFew } from '../few-at-once.ts'
+import type { Namespaces } from '../namespaces.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { type Upstream, UpstreamError } from '../ports/upstream.ts'
+
+/** A push into a queue is to be quick, whatever the line does; a line that works answers within this. */
+const LEARNING_TIMEOUT_MS = 2_000
+const ASKED_AT_ONCE = 8
+
+export interface LearnTagsDeps {
+  readonly catalog: Catalog
+  readonly namespaces: Namespaces
+  readonly clock: Clock
+}
+
+/** Those that are not known here and that the upstream has. Throws nothing that the upstream brought about. @throws StoreError */
+export async function learnTags(
+  { catalog, namespaces, clock }: LearnTagsDeps,
+  repository: Repository,
+  tags: readonly Tag[],
+): Promise<ReadonlyMap<Tag, Digest>> {
+  const learned = new Map<Tag, Digest>()
+  const namespace = namespaces.find(repository.registry)
+  if (namespace === undefined || namespace.policy.offline) return learned
+  const unknown: Tag[] = []
+  for (const tag of tags)
+    if ((await catalog.findTag(repository, tag)) === undefined) unknown.push(tag)
+  if (unknown.length === 0) return learned
+  const late = new AbortController()
+  const asked = new AbortController()
+  clock.sleep(LEARNING_TIMEOUT_MS, asked.signal).then(
+    () =>
+      late.abort(new UpstreamError('unavailable', 'the upstream is slow to say where a tag is')),
+    () => {},
+  )
+  const upstream = authority(namespace.upstream)
+  try {
+    await mapFew(unknown, ASKED_AT_ONCE, async tag => {
+      const found = await pointsTo(upstream, repository.name, { tag, signal: late.signal })
+      if (found !== undefined) learned.set(tag, found)
+    })
+  } catch (error) {
+    // Whoever does not answer one question is not asked the next.
+    if (!(error instanceof UpstreamError)) throw error
+  } finally {
+    asked.abort()
+  }
+  return learned
+}
+
+/** @throws UpstreamError when there was no answer */
+async function pointsTo(
+  upstream: Upstream,
+  name: RepositoryName,
+  { tag, signal }: { tag: Tag; signal: AbortSignal },
+): Promise<Digest | undefined> {
+  const reference = { kind: 'tag', tag } as const
+  try {
+    const { digest } = await upstream.headManifest(name, reference, signal)
+    // Some registries do not say it.
+    return digest ?? digestOf((await upstream.getManifest(name, reference, signal)).bytes)
+  } catch (error) {
+    if (error instanceof UpstreamError && error.failure === 'not-found') return undefined
+    throw error
+  }
+}
