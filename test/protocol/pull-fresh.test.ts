@@ -287,6 +287,33 @@ t.test('R94: a 404 is remembered for half a minute, other refusals are not', asy
   t.equal((await edge.get(`${MANIFESTS}/gone`)).status, 200, 'R81: seen soon after it was pushed')
 })
 
+// issue 17, 36
+t.test(
+  'R94, R81: what is asked for every ten seconds is seen half a minute after its push',
+  async t => {
+    const { edge, stub } = await started(t)
+    const missing = makeImage({ seed: 'polled', layers: [10] })
+    const [layer] = missing.layers
+    const paths = [
+      `${MANIFESTS}/polled`,
+      `${MANIFESTS}/${missing.manifest.digest}`,
+      `${BLOBS}/${layer?.digest}`,
+    ]
+    const poll = () => Promise.all(paths.map(async path => (await edge.get(path)).status))
+    t.same(await poll(), [404, 404, 404])
+    for (let round = 0; round < 2; round += 1) {
+      await edge.clock.advance(10_000)
+      t.same(await poll(), [404, 404, 404])
+    }
+    stub.addImage('library/app', 'polled', missing)
+    for (let round = 0; round < 3; round += 1) {
+      await edge.clock.advance(10_000)
+      await poll()
+    }
+    t.same(await poll(), [200, 200, 200])
+  },
+)
+
 t.test('R95: an index does not bring the manifests of its platforms along', async t => {
   const index = makeIndex([first, second])
   const { edge, stub } = await startPair(t, { images: { v1: index } })

@@ -125,6 +125,20 @@ t.test(
   },
 )
 
+// issue 17, 36
+t.test('R87: a weak validator stands in no If-Range, nor does what is none', async t => {
+  const stub = await startStub(t)
+  const { upstream } = openUpstream(t, stub.url)
+  for (const validator of ['W/"v1"', 'v1', '']) {
+    stub.clear()
+    const { body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 100, validator })
+    t.equal((await readAll(body)).length, BLOB.sizeBytes - 100)
+    const { headers } = stub.select({ kind: 'blob' })[0] ?? {}
+    t.equal(headers?.['range'], 'bytes=100-')
+    t.equal(headers?.['if-range'], undefined, validator)
+  }
+})
+
 t.test(
   'R87: a range that starts elsewhere is refused, and a whole blob says that it is one',
   async t => {

@@ -165,16 +165,44 @@ t.test('a command whose server is not running says so and ends with 69', async t
 t.test('check --online waits for an upstream that does not answer, and then says so', async t => {
   const stub = await startStubRegistry()
   await stub.stop()
-  const path = await configFile(t, `upstreams:\n  docker.io: { url: "${stub.url}", http: true }\n`)
+  const { code, output } = await checkOnline(t, { 'docker.io': stub.url })
+  t.equal(code, 1)
+  t.match(output, /docker\.io +no /)
+})
+
+// issue 17, 36
+t.test('check --online ends with 1 when one upstream of two does not answer', async t => {
+  const [alive, dead] = await Promise.all([startStubRegistry(), startStubRegistry()])
+  t.teardown(() => alive.stop())
+  await dead.stop()
+  for (const upstreams of [
+    { 'docker.io': alive.url, 'ghcr.io': dead.url },
+    { 'docker.io': dead.url, 'ghcr.io': alive.url },
+  ]) {
+    const { code, output } = await checkOnline(t, upstreams)
+    t.equal(code, 1)
+    t.match(output, / yes /)
+    t.match(output, / no /)
+  }
+})
+
+/** By a process of its own: whatever it waits for ends with it. */
+async function checkOnline(
+  t: Parameters<typeof configFile>[0],
+  upstreams: Readonly<Record<string, string>>,
+) {
+  const entries = Object.entries(upstreams).map(
+    ([host, url]) => `  ${host}: { url: "${url}", http: true }\n`,
+  )
+  const path = await configFile(t, `upstreams:\n${entries.join('')}`)
   const main = new URL('../../../src/main.ts', import.meta.url).pathname
   const child = spawn(process.execPath, [main, 'check', '--config', path, '--online'], {
     env: { PATH: process.env['PATH'] ?? '' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
-  t.equal(code, 1)
-  t.match(output, /docker\.io +no /)
-})
+  return { code, output }
+}
 
 t.test('a reader that has seen enough ends a command without a stack trace', async t => {
   const main = new URL('../../../src/main.ts', import.meta.url).pathname

@@ -7,7 +7,9 @@ t.test('durations are numbers with units, in any combination', async t => {
     '0': 0,
     '0s': 0,
     '500ms': 500,
+    '7s': 7_000,
     '5m': 300_000,
+    '2h': 7_200_000,
     '1h30m': 5_400_000,
     '1.5h': 5_400_000,
     '30d': 2_592_000_000,
@@ -55,11 +57,17 @@ t.test('sizes have binary and decimal units, shares have percent', async t => {
   const table: Record<string, number> = {
     '1048576': 1_048_576,
     '0': 0,
-    '20GiB': 20 * 2 ** 30,
-    '200GB': 2e11,
-    '1.5KiB': 1536,
-    '64 mib': 64 * 2 ** 20,
     '7B': 7,
+    '3KiB': 3_072,
+    '3MiB': 3_145_728,
+    '3GiB': 3_221_225_472,
+    '3TiB': 3_298_534_883_328,
+    '3kB': 3_000,
+    '3MB': 3_000_000,
+    '3GB': 3_000_000_000,
+    '3TB': 3_000_000_000_000,
+    '1.5KiB': 1536,
+    '64 mib': 67_108_864,
   }
   for (const [text, bytes] of Object.entries(table)) {
     t.same(parseSize(text), { kind: 'ok', value: { kind: 'bytes', bytes } }, text)

@@ -222,4 +222,7 @@ t.test('requests are counted by method, and what they brought by its bytes', asy
     t.match(text, new RegExp(`requests_total\\{endpoint="upload",method="${method}".*\\} 1`))
   }
   t.match(text, /^entrepot_received_bytes_total 1500$/m)
+  const seconds = (SUMMARY.durationMs * 3) / 1000
+  const sum = /^entrepot_request_duration_seconds_sum\{endpoint="upload",.*\} (.*)$/m.exec(text)
+  t.equal(Number(sum?.[1]).toFixed(9), seconds.toFixed(9), 'durations are in seconds')
 })

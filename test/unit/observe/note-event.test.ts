@@ -118,10 +118,26 @@ t.test('upstream requests are counted by status or failure, unusual statuses by 
     await value('upstream_request_duration_seconds_count{upstream="docker.io",call="blob"}'),
     '5',
   )
+  t.equal(
+    await value('upstream_request_duration_seconds_sum{upstream="docker.io",call="blob"}'),
+    '1.25',
+    'in seconds',
+  )
   note({ kind: 'upstream bytes', registry, bytes: 512 })
   t.equal(await value('upstream_bytes_total{upstream="docker.io"}'), '512')
   note({ kind: 'upstream rate limit', registry, remaining: 42 })
   t.equal(await value('upstream_rate_limit_remaining{upstream="docker.io"}'), '42')
+})
+
+// issue 17, 36
+t.test('what was fetched ahead in vain is what was given up or came for nobody', async t => {
+  const { note, value } = withEvents()
+  const steps = { started: 1, used: 20, cancelled: 300, unused: 4_000 } as const
+  for (const [step, bytes] of Object.entries(steps))
+    note({ kind: 'prefetch', repository, digest, step: step as keyof typeof steps, bytes })
+  for (const step of Object.keys(steps))
+    t.equal(await value(`prefetched_blobs_total{step="${step}"}`), '1', step)
+  t.equal(await value('prefetch_vain_bytes_total{upstream="docker.io"}'), '4300')
 })
 
 t.test('a breaker that opens warns with its hint, and closing is news', async t => {

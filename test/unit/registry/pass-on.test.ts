@@ -7,12 +7,15 @@ import {
   type Upstream,
   UpstreamError,
 } from '../../../src/registry/ports/upstream.ts'
+import { HOLD_BACK_BYTES } from '../../../src/registry/fill/fill-progress.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
 const bytes = Buffer.from(Array.from({ length: MiB }, (_, n) => (n * 7) % 251))
 const digest = digestOf(bytes)
+/** More than any of these downloads may take: who asks on and on is told, instead of being waited for. */
+const REQUESTS_MAX = 20
 
 async function fullEngine(getBlob: (request: BlobRequest) => ReturnType<Upstream['getBlob']>) {
   const requests: BlobRequest[] = []
@@ -21,6 +24,7 @@ async function fullEngine(getBlob: (request: BlobRequest) => ReturnType<Upstream
       headBlob: async () => ({ sizeBytes: bytes.length }),
       getBlob: async (_name, _digest, request) => {
         requests.push(request)
+        if (requests.length > REQUESTS_MAX) throw new Error('asked on and on')
         return getBlob(request)
       },
     },
@@ -99,9 +103,44 @@ t.test('R85: a blob that is put together from two answers is right or broken', a
           totalBytes: bytes.length,
         }),
   )
-  const read = rejection(readAll(await engine.registry.pullBlob(app, digest)))
-  t.match(await afterPauses(engine, read), { status: 502 })
+  const { given, error } = await afterPauses(engine, readUntilFailure(engine))
+  t.match(error, { status: 502 })
+  t.ok(given.length < bytes.length, `${given.length} bytes were given`)
+  t.ok(given.equals(bytes.subarray(0, given.length)), 'and of the wrong ones none')
 })
+
+// issue 17, 36
+t.test('R85: a wrong blob never reaches its client whole, however large its pieces', async t => {
+  for (const pieceBytes of [1_000, 64 * 1024, 64 * 1024 + 1, MiB / 4, MiB]) {
+    const wrong = Buffer.from(bytes)
+    wrong[bytes.length - 1] = 255
+    const pieces = Array.from({ length: Math.ceil(wrong.length / pieceBytes) }, (_, at) =>
+      wrong.subarray(at * pieceBytes, (at + 1) * pieceBytes),
+    )
+    const engine = await fullEngine(async () => blobAnswer(pieces))
+    const { given, error } = await readUntilFailure(engine)
+    t.match(error, { status: 502 })
+    const held = `${wrong.length - given.length} of ${wrong.length} in pieces of ${pieceBytes}`
+    t.ok(given.length <= wrong.length - HOLD_BACK_BYTES, `${held} were held back`)
+  }
+})
+
+/** What a client was given, and what that ended with. */
+async function readUntilFailure({ registry }: Engine) {
+  const chunks: Uint8Array[] = []
+  let error: unknown
+  const answer = await registry.pullBlob(app, digest)
+  try {
+    const range = { first: 0, last: answer.sizeBytes - 1 }
+    for await (const chunk of answer.read(range, new AbortController().signal))
+      chunks.push(Uint8Array.from(chunk))
+  } catch (thrown) {
+    error = thrown
+  } finally {
+    await answer.close()
+  }
+  return { given: Buffer.concat(chunks), error }
+}
 
 t.test(
   'R87: an upstream that brings nothing any more is given up after a few attempts',

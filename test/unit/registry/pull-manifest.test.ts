@@ -1,10 +1,11 @@
 // Goal: a manifest comes by whichever way is left when one is closed. Method: the engine over in-memory twins, with an upstream that
 // is written in the test.
 import t from 'tap'
+import { RegistryError } from '../../../src/oci/errors.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createEngine, repositoryOf } from '../../kit/engine.ts'
+import { createEngine, rejection, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { digestFrom } from '../../../src/oci/digest.ts'
 
@@ -27,9 +28,34 @@ const headManifest: Upstream['headManifest'] = async () => {
 }
 
 t.test('R96: where HEAD is refused, a manifest known elsewhere is asked for by GET', async t => {
-  const { registry } = createEngine({ upstream: { getManifest, headManifest } })
+  const names: string[] = []
+  const asked: Upstream['getManifest'] = (name, reference) => {
+    names.push(name)
+    return getManifest(name, reference)
+  }
+  const { registry } = createEngine({ upstream: { getManifest: asked, headManifest } })
   await registry.pullManifest(app, byTag)
   t.match(await registry.pullManifest(copy, byDigest), { digest, source: 'miss' })
+  t.same(names, [app.name, copy.name])
+})
+
+// issue 17, 36
+t.test('R96: where HEAD and GET are refused, a manifest known elsewhere is not given', async t => {
+  for (const failure of ['denied', 'not-found', 'unsupported'] as const) {
+    const closed: Upstream['getManifest'] = async (name, reference) => {
+      if (name === copy.name) throw new UpstreamError(failure, 'GET is refused')
+      return getManifest(name, reference)
+    }
+    const { registry } = createEngine({ upstream: { getManifest: closed, headManifest } })
+    await registry.pullManifest(app, byTag)
+    // The second question is answered from what the first one left behind.
+    for (const round of [1, 2]) {
+      const refusal = await rejection(registry.pullManifest(copy, byDigest))
+      t.type(refusal, RegistryError, `${failure}, ${round}`)
+      t.type(await rejection(registry.headManifest(copy, byDigest)), RegistryError)
+    }
+    t.match(await registry.pullManifest(app, byDigest), { digest, source: 'hit' })
+  }
 })
 
 t.test(
