@@ -15,7 +15,11 @@ export interface KeptClient {
   /** One request at a time goes out on a connection; default one connection. */
   ask(
     path: string,
-    options?: { readonly method?: string; readonly headers?: Readonly<Record<string, string>> },
+    options?: {
+      readonly method?: string
+      /** Of several values each goes into a line of its own. */
+      readonly headers?: Readonly<Record<string, string | string[]>>
+    },
   ): Promise<KeptAnswer>
   close(): void
 }

@@ -3,6 +3,7 @@
 // things over kept connections; the seed is printed.
 import t from 'tap'
 import type { Access, Principal } from '../../src/access/access.ts'
+import { RegistryError } from '../../src/oci/errors.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { createTestApp, type TestApp } from '../kit/http-app.ts'
 import { createKeptClient, headerOf, type KeptAnswer } from '../kit/kept-client.ts'
@@ -293,6 +294,39 @@ t.test('memory keeps what was asked for last, within its bytes', async t => {
   const calls = []
   for (const path of paths.toReversed()) calls.push(await callsOf(path))
   t.same(calls, [0, 0, 0, 1, 1], 'three of the five fit')
+})
+
+// issue 17, 36
+t.test('what came by two lines of a header is not given to who sends one of them', async t => {
+  const { ask, registry, tagged } = await open(t, true)
+  const { pullManifest } = registry
+  registry.pullManifest = async (repository, request) => {
+    if (request.accept.join().includes(INDEX)) return pullManifest(repository, request)
+    throw new RegistryError('MANIFEST_UNKNOWN', 'an index is wanted')
+  }
+  const path = '/v2/a/b/manifests/v1'
+  const statusOf = async (headers: Record<string, string | string[]>) => {
+    const statuses = new Set<number>()
+    // More often than memory needs to answer.
+    for (let count = 0; count < 4; count += 1) statuses.add((await ask(path, { headers })).status)
+    return [...statuses]
+  }
+  for (const accept of [
+    [INDEX, MANIFEST],
+    [MANIFEST, INDEX],
+  ]) {
+    t.same(await statusOf({ accept }), [200], accept.join(' and '))
+    t.same(await statusOf({ accept: MANIFEST }), [404])
+    t.same(await statusOf({ accept: INDEX }), [200])
+  }
+  const [known, other] = [`"${tagged}"`, '"another"']
+  for (const tags of [
+    [known, other],
+    [other, known],
+  ]) {
+    t.same(await statusOf({ accept: INDEX, 'if-none-match': tags }), [304], tags.join(' and '))
+    t.same(await statusOf({ accept: INDEX, 'if-none-match': other }), [200])
+  }
 })
 
 t.test('without memory nothing is remembered', async t => {

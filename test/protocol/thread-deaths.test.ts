@@ -14,11 +14,15 @@ import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 
 const DIED = 'an http thread died and is started again'
 const MIB = 1024 * 1024
+/** The fewest that can be configured. */
+const STREAMS = 64
+/** Other threads tell of what they gave back in a few turns. */
+const LOOKS_MAX = 500
 
 // One for all: starting threads from source is most of what this takes.
 const edge = await startTestEdge(t, {
   upstreams: {},
-  config: { http: { addr: '127.0.0.1:0', threads: 2 }, default: 'localhost' },
+  config: { http: { addr: '127.0.0.1:0', threads: 2, streams: STREAMS }, default: 'localhost' },
   threadEntry: new URL('../kit/mortal-thread.ts', import.meta.url),
 })
 const channel = new BroadcastChannel('mortal http threads')
@@ -82,27 +86,16 @@ t.test('death after death never ends the process, and the pauses grow', async t 
 
 t.test('the files that it was sending from are closed', async t => {
   const clients = await reachThreads(t, edge.url, 2)
-  const blob = patternBlob('open', 32 * MIB)
-  const { headers } = await edge.send('POST', '/v2/app/blobs/uploads/')
-  const location = String(headers['location'])
-  const put = `${location}${location.includes('?') ? '&' : '?'}digest=${blob.digest}`
-  t.equal((await edge.send('PUT', put, { body: blob.bytes() })).status, 201)
+  const blob = await pushBlob(t, 'open')
   const path = `/v2/app/blobs/${blob.digest}`
   const before = new Set(clients.map(({ thread }) => thread))
   // Readers that take nothing after the head, until both threads have some.
   const sockets: Socket[] = []
   const seen = new Set<string>()
   while (seen.size < before.size) {
-    const socket = connect({ host: '127.0.0.1', port: Number(new URL(edge.url).port) })
-    socket.on('error', () => {})
+    const socket = connectToAny()
     sockets.push(socket)
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-    const head = await new Promise<string>(resolve =>
-      socket.once('data', (piece: Buffer) => {
-        socket.pause()
-        resolve(piece.toString('latin1'))
-      }),
-    )
+    const head = await beginReading(socket, path)
     seen.add(/x-request-id: ([0-9a-f]+)-/i.exec(head)?.[1] ?? '')
   }
   t.teardown(() => {
@@ -139,11 +132,77 @@ t.test('R110: what it had received of an upload counts, and another thread goes 
   await untilRestarted(line)
 })
 
+// issue 17, 36
+t.test(
+  'its places are free again: those it took, one that it was given, and one it waits for',
+  async t => {
+    const blob = await pushBlob(t, 'places')
+    const path = `/v2/app/blobs/${blob.digest}`
+    const sockets: Socket[] = []
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    for (let taken = 0; taken < STREAMS; taken += 1) {
+      const socket = connectToAny()
+      sockets.push(socket)
+      await beginReading(socket, path)
+    }
+    const [given, waiting] = [await connectToFurther(t), await connectToFurther(t)]
+    const head = beginReading(given, path)
+    await untilStreams('waiting', 1)
+    void beginReading(waiting, path)
+    await untilStreams('waiting', 2)
+    sockets.pop()?.destroy()
+    t.match(await head, /^HTTP\/1\.1 200 /)
+    const line = await kill()
+    for (const socket of sockets) socket.destroy()
+    t.equal(await untilStreams('in_flight', 0), 0)
+    t.equal(await untilStreams('waiting', 0), 0)
+    await untilRestarted(line)
+  },
+)
+
+/** The number once it is `wanted`, or has been looked at very often. */
+async function untilStreams(what: 'in_flight' | 'waiting', wanted: number): Promise<number> {
+  let found = -1
+  for (let looks = 0; looks < LOOKS_MAX && found !== wanted; looks += 1) {
+    const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+    const line = new RegExp(`^entrepot_streams_${what} (\\d+)$`, 'm').exec(text)
+    found = Number(line?.[1])
+  }
+  return found
+}
+
+async function pushBlob(t: { equal(a: unknown, b: unknown): unknown }, seed: string) {
+  const blob = patternBlob(seed, 32 * MIB)
+  const { headers } = await edge.send('POST', '/v2/app/blobs/uploads/')
+  const location = String(headers['location'])
+  const put = `${location}${location.includes('?') ? '&' : '?'}digest=${blob.digest}`
+  t.equal((await edge.send('PUT', put, { body: blob.bytes() })).status, 201)
+  return blob
+}
+
+function connectToAny(): Socket {
+  const socket = connect({ host: '127.0.0.1', port: Number(new URL(edge.url).port) })
+  socket.on('error', () => {})
+  return socket
+}
+
+/** Resolves with the head; nothing more is taken after it. */
+function beginReading(socket: Socket, path: string): Promise<string> {
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  return new Promise(resolve =>
+    socket.once('data', (piece: Buffer) => {
+      socket.pause()
+      resolve(piece.toString('latin1'))
+    }),
+  )
+}
+
 /** A connection to the thread that dies. */
 async function connectToFurther(t: { teardown(fn: () => unknown): unknown }): Promise<Socket> {
   for (;;) {
-    const socket = connect({ host: '127.0.0.1', port: Number(new URL(edge.url).port) })
-    socket.on('error', () => {})
+    const socket = connectToAny()
     t.teardown(() => socket.destroy())
     socket.write('GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n')
     const [answer] = (await once(socket, 'data')) as [Buffer]

@@ -115,6 +115,38 @@ t.test(
   },
 )
 
+// issue 17, 36
+t.test(
+  'R143: an anonymous token for one storage is not sent to another of the same realm',
+  async t => {
+    let tokens = 0
+    const realm = await startScript(t, () => ({
+      body: JSON.stringify({ token: `t${(tokens += 1)}` }),
+    }))
+    const challenge = { 'www-authenticate': `Bearer realm="${realm.url}/token",service="s"` }
+    const startStorage = () =>
+      startScript(t, ({ headers }) =>
+        headers.authorization === undefined
+          ? { status: 401, headers: challenge }
+          : { body: 'some bytes' },
+      )
+    const [one, other] = [await startStorage(), await startStorage()]
+    let storage = one
+    const server = await startScript(t, () => ({
+      status: 307,
+      headers: { location: `${storage.url}/blob` },
+    }))
+    const realms = [one.host, other.host, realm.host]
+    const { upstream } = openUpstream(t, server.url, { realms })
+    const sent = []
+    for (storage of [one, other, one]) {
+      await readAll((await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })).body)
+      sent.push(storage.received.at(-1)?.headers.authorization)
+    }
+    t.same(sent, ['Bearer t1', 'Bearer t2', 'Bearer t1'])
+  },
+)
+
 t.test('R145: on the same host the credentials stay', async t => {
   const { server } = await redirecting(t, () => '/elsewhere')
   const { upstream } = openUpstream(t, server.url, { credentials: BASIC })

@@ -10,7 +10,14 @@ import {
 } from '../../../src/registry/ports/blob-store.ts'
 import type { Clock } from '../../../src/registry/ports/clock.ts'
 import { type UpstreamBlob, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createEngine, type Engine, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
+import {
+  blobAnswer,
+  createEngine,
+  type Engine,
+  type EngineOptions,
+  readAll,
+  repositoryOf,
+} from '../../kit/engine.ts'
 import { askedTwiceOrNever } from '../../kit/herd.ts'
 import {
   type MakeBody,
@@ -239,6 +246,50 @@ t.test('R87: a range that breaks is gone on with, and nothing comes twice', asyn
   isRight(t, pulled)
   t.equal(pulled.upstream.counts.sentBytes, BYTES.length)
 })
+
+// issue 17, 36
+t.test(
+  'a range that fails gives its connection back at once, to whoever waits for one',
+  async t => {
+    const other = Buffer.from('another blob')
+    let failsAt: number | undefined
+    const upstream = rangedUpstream({
+      bytes: BYTES,
+      bytesPerMs: SLOW,
+      clock: () => engine.clock,
+      answer: ({ index }, normal) => {
+        if (index === failsAt)
+          throw new UpstreamError('rate-limited', 'not so many', { retryAfterMs: 8_000 })
+        return normal
+      },
+    })
+    let isOtherAsked = false
+    const engine: Engine = createEngine({
+      connections: 2,
+      upstream: {
+        headBlob: async () => ({ sizeBytes: BYTES.length }),
+        getBlob: async (name, digest, ...asked) => {
+          if (digest === DIGEST) return upstream.getBlob(name, digest, ...asked)
+          isOtherAsked = true
+          return blobAnswer([other])
+        },
+      },
+    })
+    await listBlob(engine)
+    // After this one the next begins with both.
+    isRight(t, await pullFrom(engine, upstream))
+    await forget(engine)
+    failsAt = upstream.asked.length + 1
+    const pulling = pullFrom(engine, upstream)
+    while (upstream.asked.length <= failsAt) await engine.clock.advance(10)
+    const read = engine.registry.pullBlob(app, digestOf(other)).then(answer => readAll(answer))
+    await engine.clock.advance(10)
+    t.ok(upstream.counts.reading > 0, 'the other range is still on its way')
+    t.ok(isOtherAsked)
+    t.ok((await read).equals(other))
+    isRight(t, await pulling)
+  },
+)
 
 t.test('an upstream that sends shorter parts than it was asked for is asked again', async t => {
   const pulled = await pull({
