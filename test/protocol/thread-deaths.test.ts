@@ -138,7 +138,7 @@ t.test(
   async t => {
     // After the deaths before; otherwise not all of them can be taken here.
     if ((await untilStreams('in_flight', 0)) !== 0)
-      return t.fail('places of dead threads are taken')
+      throw new Error('the places of dead threads are taken')
     const blob = await pushBlob(t, 'places')
     const path = `/v2/app/blobs/${blob.digest}`
     const sockets: Socket[] = []
