@@ -176,7 +176,10 @@ function injectable(app: DataApp): InjectableApp {
   }
 }
 
-/** A connected socket to `url` that collects what comes; errors end it. */
+/** Of what came, in the error of whoever waits for something else. */
+const TOLD_CHARACTERS = 200
+
+/** A connected socket to `url` that collects what comes; errors end it. `until` rejects when it ends without that text. */
 export async function openSocket(url: string): Promise<{
   socket: Socket
   received: () => string
@@ -197,7 +200,7 @@ export async function openSocket(url: string): Promise<{
     received,
     ended,
     until: text =>
-      new Promise(resolve => {
+      new Promise((resolve, reject) => {
         const look = () => {
           if (!received().includes(text)) return
           watchers.delete(look)
@@ -205,6 +208,10 @@ export async function openSocket(url: string): Promise<{
         }
         watchers.add(look)
         look()
+        void ended.then(() => {
+          const found = received().slice(0, TOLD_CHARACTERS)
+          reject(new Error(`the connection ended without ${text}, after ${found}`))
+        })
       }),
   }
 }

@@ -8,11 +8,13 @@ import { breakOff } from '../kit/over-tls.ts'
 import { APP, openUpload, turn, UPLOADS } from '../kit/open-upload.ts'
 
 const IDLE_MS = 60_000
+/** Other requests that are answered meanwhile: what the port does at once it has done by then. */
+const OTHERS = 5
 
 t.test(
   'R228: a slow body may take for ever; one that brings nothing for a minute is 408',
   async t => {
-    const { socket, until, ended, received, head, clock, url, registry, id } = await openUpload(t)
+    const { socket, ended, received, head, clock, url, registry, id } = await openUpload(t)
     socket.write(head(['Content-Length: 1000']))
     for (let piece = 1; piece <= 20; piece += 1) {
       await clock.untilSleeping(IDLE_MS)
@@ -24,7 +26,8 @@ t.test(
     }
     await clock.untilSleeping(1_000)
     await clock.advance(1_000)
-    await until('HTTP/1.1 408 Request Timeout')
+    await others(url)
+    if (!t.match(received(), /^HTTP\/1\.1 408 Request Timeout/)) return
     await ended
     t.match(received(), /connection: close/i)
     t.match(received(), /"code":"UNSUPPORTED","message":"no byte of the body came for 60 seconds/)
@@ -34,6 +37,14 @@ t.test(
     t.match(next.received(), /Range: 0-199/, 'R110: what came counts')
   },
 )
+
+async function others(url: string): Promise<void> {
+  for (let count = 0; count < OTHERS; count += 1) {
+    const { socket, ended } = await openSocket(url)
+    socket.write('GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    await ended
+  }
+}
 
 t.test('an engine that takes its time is no silence of the client', async t => {
   const { socket, until, head, clock, registry, id } = await openUpload(t)

@@ -7,9 +7,6 @@ import { startTestEdge } from '../kit/edge.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 
-// What is not fetched is waited for in vain.
-t.setTimeout(30_000)
-
 const AMD64 = makeImage({ seed: 'headed', layers: [1_000, 2_000] })
 const ARM64 = makeImage({
   seed: 'headed',
