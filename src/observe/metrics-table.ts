@@ -170,6 +170,12 @@ export const METRICS = {
     help: 'Answers of an upstream that did not match their digest or length. None of them was kept or served whole.',
     labels: { upstream: UPSTREAM },
   },
+  mirrorsLeftOut: {
+    name: 'entrepot_upstream_mirrors_left_out_total',
+    type: 'counter',
+    help: 'Times that a mirror of an upstream gave wrong content and was not asked for a while.',
+    labels: { upstream: UPSTREAM },
+  },
   staleAnswers: {
     name: 'entrepot_stale_answers_total',
     type: 'counter',

@@ -76,6 +76,18 @@ export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptio
           'upstream sent content that does not match its digest',
         )
       }
+      case 'mirror left out': {
+        const { registry, mirror } = event
+        metrics.count('mirrorsLeftOut', { upstream: registry })
+        return logger.warn(
+          {
+            registry,
+            mirror,
+            hint: 'its cache is damaged, or it changes what it passes on: see to the mirror',
+          },
+          'a mirror is left out for a while',
+        )
+      }
       case 'tag moved': {
         const { tag, from, to } = event
         return logger.info(

@@ -1,5 +1,6 @@
 // The endpoints of one namespace and the order in which they are asked (R151): mirrors first, each once, then the authoritative
-// one, with retries. Each has its breaker. What a mirror lacks or refuses is asked of the authoritative endpoint.
+// one, with retries. Each has its breaker. What a mirror lacks or refuses is asked of the authoritative endpoint, and what it has wrong as well
+// (mirror-trust.ts).
 import type { RepositoryName } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
@@ -8,6 +9,7 @@ import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
 import { isElsewhere } from './elsewhere.ts'
 import type { EndpointUrls } from './endpoint-url.ts'
+import type { ContentKey, MirrorTrust } from './mirror-trust.ts'
 import { withRetries } from './retry.ts'
 import { pullScope } from './scopes.ts'
 import type { Send } from './session.ts'
@@ -43,6 +45,8 @@ export type Work<T> = (endpoint: Endpoint, deadline: Deadline) => Promise<T>
 export interface AskOptions<T> {
   readonly lane: Lane
   readonly signal: AbortSignal | undefined
+  /** What of this content is asked for; none for lists. */
+  readonly key?: ContentKey
   /** Is this answer of a mirror enough, or is the authoritative endpoint to be asked as well? Default: it is. */
   readonly suffices?: (value: T) => boolean
 }
@@ -51,7 +55,8 @@ export interface AskOptions<T> {
 export type Ask = <T>(work: Work<T>, options: AskOptions<T>) => Promise<T>
 
 export interface EndpointsOptions {
-  readonly mirrors: readonly Endpoint[]
+  /** Undefined: there are none. */
+  readonly mirrors: MirrorTrust | undefined
   readonly authoritative: Endpoint
   readonly clock: Clock
   readonly random: () => number
@@ -61,12 +66,14 @@ export interface EndpointsOptions {
 export function createAsk(options: EndpointsOptions): Ask {
   const { mirrors, authoritative, clock, random, chainMs } = options
 
-  return async (work, { lane, signal, suffices = () => true }) => {
+  return async (work, { lane, signal, key, suffices = () => true }) => {
     const deadline = startDeadline(clock, chainMs, signal)
     try {
-      for (const mirror of mirrors) {
+      for (const mirror of mirrors?.mirrorsFor(key) ?? []) {
         const found = await askMirror(mirror, work, { lane, deadline })
-        if (found.kind === 'answer' && suffices(found.value)) return found.value
+        if (found.kind !== 'answer' || !suffices(found.value)) continue
+        if (key !== undefined) mirrors?.answered(key, mirror)
+        return found.value
       }
       const attempt = () => once(authoritative, work, { lane, deadline, caller: signal })
       return await withRetries(attempt, { clock, deadline, random })

@@ -1,10 +1,12 @@
 // What is asked of a namespace, as the Upstream port has it: each question with its lane, and with what a mirror's answer is worth.
+import type { Reference, RepositoryName } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Upstream } from '../registry/ports/upstream.ts'
 import { createBlobPlaces } from './blob-places.ts'
 import { getBlob, headBlob } from './blobs.ts'
 import type { Ask } from './endpoints.ts'
 import { getManifest, headManifest } from './manifests.ts'
+import type { ContentKey } from './mirror-trust.ts'
 import type { NameRules } from './name-rules.ts'
 import type { Profile } from './profiles.ts'
 import { listReferrers } from './referrers.ts'
@@ -30,20 +32,24 @@ export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadPart
   return {
     headManifest: async (name, reference, signal) => {
       assertAllowed(name)
-      return ask(headManifest({ name, reference }, clock), { lane: 'api', signal })
+      const key = contentKey(name, reference)
+      return ask(headManifest({ name, reference }, clock), { lane: 'api', signal, key })
     },
     getManifest: async (name, reference, signal) => {
       assertAllowed(name)
       blobsAhead()
-      return ask(getManifest({ name, reference }, clock), { lane: 'api', signal })
+      const key = contentKey(name, reference)
+      return ask(getManifest({ name, reference }, clock), { lane: 'api', signal, key })
     },
     headBlob: async (name, digest, signal) => {
       assertAllowed(name)
-      return ask(headBlob({ name, digest }, clock, profile.headBlob), { lane: 'blob', signal })
+      const work = headBlob({ name, digest }, clock, profile.headBlob)
+      return ask(work, { lane: 'blob', signal, key: digest })
     },
     getBlob: async (name, digest, request, signal) => {
       assertAllowed(name)
-      return ask(getBlob({ name, digest }, request, { clock, places }), { lane: 'blob', signal })
+      const work = getBlob({ name, digest }, request, { clock, places })
+      return ask(work, { lane: 'blob', signal, key: digest })
     },
     listTags: async (name, signal) => {
       assertAllowed(name)
@@ -58,4 +64,9 @@ export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadPart
       return ask(work, { lane: 'api', signal, suffices })
     },
   }
+}
+
+/** By digest it is the same content wherever it is. */
+export function contentKey(name: RepositoryName, reference: Reference): ContentKey {
+  return reference.kind === 'digest' ? reference.digest : `${name}:${reference.tag}`
 }

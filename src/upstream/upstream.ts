@@ -10,11 +10,12 @@ import { createDispatchers } from './dispatcher.ts'
 import { createEndpoint, type EndpointParts } from './create-endpoint.ts'
 import { createAsk, type Endpoint } from './endpoints.ts'
 import { createExchange } from './exchange.ts'
+import { createMirrorTrust, type MirrorTrust } from './mirror-trust.ts'
 import { createNameRules } from './name-rules.ts'
 import { TIME_LIMITS, type TimeLimits, type UpstreamOptions } from './options.ts'
 import { profileOf } from './profiles.ts'
 import { createRateLimit } from './rate-limit.ts'
-import { createReads, type Reads } from './reads.ts'
+import { contentKey, createReads, type Reads } from './reads.ts'
 import { createWrite } from './write-chain.ts'
 import { createWrites } from './writes.ts'
 
@@ -88,14 +89,16 @@ export function createUpstream(
   const write = createWrite({ endpoint: authoritative, clock, random, chainMs: limits.chainMs })
   const writes = createWrites({ write, clock, rules })
 
-  function readsFrom(asked: readonly Endpoint[]): Reads {
+  const trust = createMirrorTrust(mirrored, clock)
+
+  function readsFrom(mirrors: MirrorTrust | undefined): Reads {
     const chain = { authoritative, clock, random, chainMs: limits.chainMs }
-    const first = asked[0] ?? authoritative
     const blobsAhead = (): void => {
+      const first = mirrors?.mirrorsFor(undefined)[0] ?? authoritative
       for (const host of storage === undefined ? [first.url] : [first.url, storage])
         dispatchers.warm(host, 'blob', CONNECTIONS_AHEAD)
     }
-    const ask = createAsk({ mirrors: asked, ...chain })
+    const ask = createAsk({ mirrors, ...chain })
     return createReads({ ask, clock, profile, rules, blobsAhead })
   }
 
@@ -105,10 +108,15 @@ export function createUpstream(
   }
 
   const health = healthFrom([authoritative])
-  const withoutMirrors: Upstream = { registry, ...readsFrom([]), ...writes, health }
+  const withoutMirrors: Upstream = { registry, ...readsFrom(undefined), ...writes, health }
   const close = (): Promise<void> => dispatchers.close()
   if (mirrored.length === 0) return { ...withoutMirrors, close }
-  const reads = readsFrom(mirrored)
+  const distrust: Upstream['distrust'] = (name, reference) => {
+    const wrong = trust.wasWrong(contentKey(name, reference))
+    for (const { url } of wrong) note({ kind: 'mirror left out', registry, mirror: url.host })
+    return wrong.length > 0
+  }
+  const reads = { ...readsFrom(trust), distrust }
   return { ...withoutMirrors, ...reads, health: healthFrom(endpoints), withoutMirrors, close }
 }
 

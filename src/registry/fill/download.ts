@@ -2,7 +2,7 @@
 // with them, anything else by one request that is resumed. What the bytes are worth is for the caller to verify.
 import type { FillProgress } from './fill-progress.ts'
 import { agree, type ReceiveContext, receive } from './fill-receive.ts'
-import { Attempts, mayTryAgain } from './fill-rules.ts'
+import { Attempts, isLie, mayTryAgain } from './fill-rules.ts'
 import type { FillShare } from './fill-share.ts'
 import type { FillTask } from './fill.ts'
 import type { Claim } from './lines.ts'
@@ -91,11 +91,19 @@ export class Download {
       } catch (error) {
         // The upstream client has retried already; before a first byte its word is final.
         const state = { isBegun: this.#received, hasPart: file.contiguousBytes > 0 }
-        if (this.#gaveUp || !mayTryAgain(error, state)) throw error
+        // The registry itself may say something else than its mirror did (R260).
+        const wasMirror = isLie(error) && this.#distrust()
+        if (this.#gaveUp || !(wasMirror || mayTryAgain(error, state))) throw error
         const gainedBytes = file.contiguousBytes - before
         await this.#attempts.pauseAfter(error, gainedBytes, this.#context.signal)
       }
     }
+  }
+
+  #distrust(): boolean {
+    const { namespace, repository, digest } = this.#context.task
+    const reference = { kind: 'digest', digest } as const
+    return namespace.upstream.distrust?.(repository.name, reference) === true
   }
 
   /** Undefined: it is to be tried again by another request. */

@@ -29,7 +29,13 @@ export async function* passOn(
   const { digest } = context.fill.task
   const isWhole = range.first === 0 && range.last + 1 === context.fill.progress.sizeBytes
   if (!isWhole) yield* fetchRange(range, context)
-  else yield* verified(fetchWhole(range, context), await startedHash(digest, context))
+  else {
+    const { namespace, repository } = context.fill.task
+    const check = await startedHash(digest, context)
+    yield* verified(fetchWhole(range, context), check, () =>
+      namespace.upstream.distrust?.(repository.name, { kind: 'digest', digest }),
+    )
+  }
 }
 
 /**
@@ -119,6 +125,7 @@ interface Check {
 async function* verified(
   chunks: AsyncIterable<Uint8Array>,
   check: Check,
+  onWrong: () => void,
 ): AsyncGenerator<Uint8Array> {
   let held: Uint8Array[] = []
   let heldBytes = 0
@@ -132,7 +139,10 @@ async function* verified(
       yield first
     }
   }
-  if (!check.isRight()) throw new UpstreamError('invalid', 'the blob does not hash to its digest')
+  if (!check.isRight()) {
+    onWrong()
+    throw new UpstreamError('invalid', 'the blob does not hash to its digest')
+  }
   for (const chunk of held) yield chunk
   held = []
 }

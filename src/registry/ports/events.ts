@@ -73,6 +73,12 @@ export type EngineEvent =
     }
   | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
   | {
+      /** It gave wrong content, and is not asked for some time. */
+      readonly kind: 'mirror left out'
+      readonly registry: RegistryHost
+      readonly mirror: string
+    }
+  | {
       /** The upstream's tag points to another digest than before; the edge knows by now. */
       readonly kind: 'tag moved'
       readonly repository: Repository

@@ -191,6 +191,11 @@ export interface Upstream {
    * where there are no mirrors.
    */
   readonly withoutMirrors?: Upstream
+  /**
+   * What came for this, or how long it was said to be, was wrong. True when a mirror had given it: asking again asks the registry itself,
+   * and the mirror is left out for a while. Not given where there are no mirrors.
+   */
+  readonly distrust?: (name: RepositoryName, reference: Reference) => boolean
   headManifest(
     name: RepositoryName,
     reference: Reference,

@@ -95,13 +95,22 @@ export class ManifestContents {
     reference: { kind: 'digest'; digest: Digest } | { kind: 'tag'; tag: Tag },
     options: { namespace: Namespace; previous?: PreviousDigest | undefined },
   ): Promise<ManifestContent> {
+    const { upstream } = options.namespace
+    const wanted = reference.kind === 'digest' ? reference.digest : undefined
     return this.#deps.negative.ask(manifestKey(repository, reference), async question => {
-      const answer = await options.namespace.upstream.getManifest(repository.name, reference)
-      const wanted = reference.kind === 'digest' ? reference.digest : undefined
-      const found = { ...answer, digest: this.#verified(repository, answer, wanted) }
-      if (reference.kind === 'digest') return this.#keep(repository, found)
-      const { tag } = reference
-      return this.#keep(repository, { ...found, tagged: { ...options, tag, question } })
+      const tagged =
+        reference.kind === 'tag' ? { tagged: { ...options, tag: reference.tag, question } } : {}
+      for (;;) {
+        const answer = await upstream.getManifest(repository.name, reference)
+        try {
+          const digest = this.#verified(repository, answer, wanted)
+          return await this.#keep(repository, { ...answer, digest, ...tagged })
+        } catch (error) {
+          const isWrong = error instanceof UpstreamError && error.failure === 'invalid'
+          // What a mirror gave is asked for once more, of the registry itself (R260).
+          if (!isWrong || upstream.distrust?.(repository.name, reference) !== true) throw error
+        }
+      }
     })
   }
 

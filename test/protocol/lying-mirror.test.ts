@@ -1,0 +1,93 @@
+// Goal: a mirror that gives other bytes than it was asked for does not keep from clients what its registry has (R260). Method: the whole edge
+// before a mirror that lies and a registry that does not.
+import t from 'tap'
+import { BLOBS, MANIFESTS } from '../kit/edge-over-stub.ts'
+import { startTestEdge } from '../kit/edge.ts'
+import { type Image, makeImage } from '../kit/image.ts'
+import { get } from '../kit/raw-client.ts'
+import { type Fault, failure } from '../kit/stub-faults.ts'
+import { startStubRegistry } from '../kit/stub-registry.ts'
+
+const IMAGE = makeImage({ seed: 'mirrored', layers: [100_000] })
+const OTHER = makeImage({ seed: 'other', layers: [50_000] })
+const [LAYER = IMAGE.config] = IMAGE.layers
+const BLOB = `${BLOBS}/${LAYER.digest}`
+
+async function start(t: Parameters<typeof startTestEdge>[0]) {
+  const mirror = await startStubRegistry()
+  const origin = await startStubRegistry()
+  t.teardown(() => Promise.all([mirror.stop(), origin.stop()]))
+  const images: readonly (readonly [string, Image])[] = [
+    ['v1', IMAGE],
+    ['v2', OTHER],
+  ]
+  for (const stub of [mirror, origin])
+    for (const [tag, image] of images) stub.addImage('library/app', tag, image)
+  const entry = { url: origin.url, mirrors: [mirror.url], prefetch: false }
+  const edge = await startTestEdge(t, { upstreams: { 'docker.io': entry } })
+  const warned = () => edge.lines().filter(({ msg }) => msg === 'a mirror is left out for a while')
+  return { mirror, origin, edge, warned }
+}
+
+const WRONG_BLOBS: Readonly<Record<string, Fault>> = {
+  'with other bytes': { flipAt: 50_000 },
+  'that is shorter': { missingBytes: 10 },
+  'that is longer': { extraBytes: 10 },
+}
+
+for (const [name, fault] of Object.entries(WRONG_BLOBS)) {
+  // issue 17, 11
+  t.test(`R260: after a blob ${name} than it should be the registry is asked`, async t => {
+    const { mirror, origin, edge, warned } = await start(t)
+    await edge.get(`${MANIFESTS}/v1`)
+    mirror.fault({ digest: LAYER.digest }, fault)
+    if (fault.flipAt !== undefined) {
+      // Most of it is with the client when its digest is known.
+      const broken = await edge.settle(edge.get(BLOB).catch(() => undefined))
+      t.not(broken?.complete, true)
+      await edge.settle(edge.untilLogged('fill failed'))
+    }
+    const answer = await edge.settle(edge.get(BLOB))
+    t.match(answer, { status: 200, complete: true, body: LAYER.bytes() })
+    t.equal(origin.count({ digest: LAYER.digest }), 1)
+    t.match(warned(), [{ registry: 'docker.io', hint: /mirror/ }])
+    const asked = mirror.count()
+    await edge.get(`${MANIFESTS}/v2`)
+    t.equal(mirror.count(), asked, 'and it is not asked for anything')
+    mirror.clearFaults()
+    await edge.clock.advance(600_000)
+    await edge.get(`${BLOBS}/${OTHER.config.digest}`)
+    t.equal(mirror.count(), asked + 1, 'for a while')
+  })
+}
+
+const NONE = { body: '{}', digestHeader: null }
+const WRONG_MANIFESTS: readonly (readonly [string, string, Fault])[] = [
+  ['by tag', 'v1', { flipAt: 20 }],
+  ['by digest', IMAGE.manifest.digest, { flipAt: 20 }],
+  ['by tag, which is none', 'v1', { ...NONE, mediaType: 'application/json' }],
+]
+
+for (const [name, reference, fault] of WRONG_MANIFESTS) {
+  // issue 17, 11
+  t.test(`R260: a wrong manifest ${name} is asked of the registry`, async t => {
+    const { mirror, origin, edge, warned } = await start(t)
+    mirror.fault({ reference }, fault)
+    const answer = await edge.get(`${MANIFESTS}/${reference}`)
+    t.match(answer, { status: 200, body: IMAGE.manifest.bytes })
+    t.equal(origin.count({ kind: 'manifest' }), 1)
+    t.equal(warned().length, 1)
+  })
+}
+
+t.test('R260: a registry that lies itself is asked once', async t => {
+  const { mirror, origin, edge, warned } = await start(t)
+  mirror.fault({}, failure(404, 'MANIFEST_UNKNOWN'))
+  origin.fault({ kind: 'manifest' }, { flipAt: 20 })
+  t.match(await edge.get(`${MANIFESTS}/v1`), { status: 502 })
+  t.equal(origin.count(), 1)
+  t.same(warned(), [])
+  const head = get(`${edge.url}${MANIFESTS}/v2`, {}, { method: 'HEAD' })
+  t.equal((await head).status, 200)
+  t.ok(mirror.count() > 1, 'the mirror has given nothing wrong')
+})
