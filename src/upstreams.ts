@@ -47,6 +47,11 @@ export class Upstreams implements Namespaces {
     return this.#configured.get(registry) ?? this.#named.get(registry) ?? this.#openNamed(registry)
   }
 
+  get allShare(): boolean {
+    const { anyUpstream, upstreams } = this.#config
+    return anyUpstream === undefined && upstreams.every(each => !each.private)
+  }
+
   list(): readonly Namespace[] {
     return [...this.#configured.values(), ...this.#named.values()]
   }
@@ -116,6 +121,7 @@ export class Upstreams implements Namespaces {
       policy: { ttlMs, tagRules, maxStaleMs, offline },
       fillsAtOnce: config.fills,
       prefetch: config.prefetch,
+      shares: config.namedByClient !== true && !config.private,
       connections: config.connections,
       close: () => upstream.close(),
     }

@@ -9,6 +9,9 @@ import type { DeliveryChange, NewDelivery } from '../registry/ports/deliveries.t
  */
 export const MAX_REFERRERS = 10_000
 
+/** Registries that one answer may hold: four times those that clients may name at once. */
+export const MAX_DELIVERERS = 1_000
+
 /** Entries of one key that one answer may hold, for the same reason. */
 export const MAX_DELIVERIES_OF_KEY = 10_000
 

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Digest } from '../oci/digest.ts'
 import {
+  parseRepositoryKey,
   type RegistryHost,
   type Repository,
   type RepositoryKey,
@@ -26,6 +27,8 @@ interface Member {
   readonly lists: boolean
   /** As which manifest it was given here; undefined when it was not. */
   readonly mediaType: string | undefined
+  /** The bytes came under this repository. */
+  readonly delivered: boolean
 }
 
 export interface RepositoryState {
@@ -96,6 +99,21 @@ export class MemoryRepositories {
       .map(([key]) => key)
   }
 
+  manifest(repository: Repository, digest: Digest): ManifestFact | undefined {
+    const mediaType = this.find(repository)?.members.get(digest)?.mediaType
+    const content = this.contents.get(digest)
+    if (mediaType === undefined || content === undefined) return undefined
+    return { digest, mediaType, sizeBytes: content.sizeBytes, edges: this.edges.get(digest) ?? [] }
+  }
+
+  /** In order, each once. */
+  deliverers(digest: Digest): RegistryHost[] {
+    const keys = this.all()
+      .filter(([, { members }]) => members.get(digest)?.delivered === true)
+      .map(([key]) => parseRepositoryKey(key).registry)
+    return [...new Set(keys)]
+  }
+
   /** In order. */
   referrers(repository: Repository, digest: Digest): Digest[] {
     const members = this.find(repository)?.members ?? new Map<Digest, Member>()
@@ -135,7 +153,12 @@ export class MemoryRepositories {
     const isNews = this.#setEdges(digest, edges) || this.#claimed.has(digest)
     this.#claimed.delete(digest)
     const before = state.members.get(digest)
-    state.members.set(digest, { sizeBytes: before?.sizeBytes, lists: true, mediaType })
+    state.members.set(digest, {
+      sizeBytes: before?.sizeBytes,
+      lists: true,
+      mediaType,
+      delivered: true,
+    })
     if (before?.lists !== true) this.#addBelow(state, digest)
     // Whoever had it listed before its edges were known has now what it lists.
     if (isNews)
@@ -152,7 +175,8 @@ export class MemoryRepositories {
     if (this.#setEdges(digest, edges)) this.#claimed.add(digest)
     state.pushed = true
     const before = state.members.get(digest)
-    state.members.set(digest, { sizeBytes: undefined, lists: false, ...before, mediaType })
+    const pushed = { mediaType, delivered: true }
+    state.members.set(digest, { sizeBytes: undefined, lists: false, ...before, ...pushed })
     for (const each of elsewhere) this.addMember(state, each)
     for (const { child, sizeBytes } of this.#listed(digest)) {
       const member = state.members.get(child)
@@ -162,9 +186,15 @@ export class MemoryRepositories {
   }
 
   /** By itself, whatever it lists. */
-  addMember({ members }: RepositoryState, digest: Digest): void {
-    if (members.has(digest)) return
-    members.set(digest, { sizeBytes: undefined, lists: false, mediaType: undefined })
+  addMember({ members }: RepositoryState, digest: Digest, delivered = false): void {
+    const before = members.get(digest)
+    if (before !== undefined && (before.delivered || !delivered)) return
+    members.set(digest, {
+      sizeBytes: before?.sizeBytes,
+      lists: before?.lists ?? false,
+      mediaType: before?.mediaType,
+      delivered,
+    })
   }
 
   /** True when they are not what was there. */
@@ -193,6 +223,7 @@ export class MemoryRepositories {
         sizeBytes: known?.sizeBytes ?? sizeBytes,
         lists: true,
         mediaType: known?.mediaType,
+        delivered: known?.delivered ?? false,
       })
       if (seen.has(child) || this.#claimed.has(child)) continue
       seen.add(child)

@@ -25,7 +25,7 @@ import type {
   NewDelivery,
   OutboxTotals,
 } from '../registry/ports/deliveries.ts'
-import { assertBounded, assertBoundedRests, MAX_REFERRERS } from './bounds.ts'
+import { assertBounded, assertBoundedRests, MAX_DELIVERERS, MAX_REFERRERS } from './bounds.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
 import {
   dropTag,
@@ -53,15 +53,11 @@ class MemoryCatalog implements Catalog {
   }
 
   async findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined> {
-    const mediaType = this.#here(repository)?.members.get(digest)?.mediaType
-    const content = this.#repositories.contents.get(digest)
-    if (mediaType === undefined || content === undefined) return undefined
-    const edges = this.#repositories.edges.get(digest) ?? []
-    return { digest, mediaType, sizeBytes: content.sizeBytes, edges }
+    return this.#open().manifest(repository, digest)
   }
 
   async mediaTypeOf(repository: Repository, digest: Digest): Promise<string | undefined> {
-    return (await this.findManifest(repository, digest))?.mediaType
+    return this.#open().manifest(repository, digest)?.mediaType
   }
 
   async findContent(digest: Digest): Promise<ContentFact | undefined> {
@@ -70,6 +66,15 @@ class MemoryCatalog implements Catalog {
 
   async isMember(repository: Repository, digest: Digest): Promise<boolean> {
     return this.#here(repository)?.members.has(digest) ?? false
+  }
+
+  async membershipOf(repository: Repository, digest: Digest) {
+    const member = this.#here(repository)?.members.get(digest)
+    return member && (member.delivered ? 'delivered' : 'named')
+  }
+
+  async listDeliverers(digest: Digest): Promise<RegistryHost[]> {
+    return this.#open().deliverers(digest).slice(0, MAX_DELIVERERS)
   }
 
   async sizeOf(repository: Repository, digest: Digest): Promise<number | undefined> {
@@ -154,7 +159,7 @@ class MemoryCatalog implements Catalog {
 
   async recordBlob(record: RecordBlob): Promise<void> {
     const state = this.#open().open(record.repository)
-    this.#repositories.addMember(state, record.digest)
+    this.#repositories.addMember(state, record.digest, true)
     this.#repositories.setPresent({ ...record, mediaType: undefined })
   }
 

@@ -103,6 +103,7 @@ function buildPolicy(judge: Judge, path: Path, { keys, freshness }: PolicyParts)
     connections: keys.connections,
     fills: keys.fills,
     prefetch: keys.prefetch,
+    private: keys.private,
   }
 }
 

@@ -122,6 +122,7 @@ export interface UpstreamPolicy {
   readonly connections: number
   readonly fills: number
   readonly prefetch: boolean
+  readonly private: boolean
 }
 
 export interface UpstreamConfig extends UpstreamPolicy {

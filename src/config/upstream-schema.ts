@@ -130,6 +130,12 @@ const CONNECTION_KEYS = {
     default: 'true',
     reload: true,
   }),
+  private: value(BOOLEAN, {
+    description:
+      'What this registry delivered is given under no other one’s names, and it is given nothing that another delivered: each downloads its own. Otherwise a registry’s word that it has a blob is enough. Always so for those that only `"*"` allows.',
+    default: 'false',
+    reload: true,
+  }),
 }
 
 const CREDENTIAL_KEYS = {

@@ -5,6 +5,7 @@ import { parseRepositoryKey, repositoryKey } from '../oci/reference.ts'
 import { type ReadHandle, StoreError } from '../registry/ports/blob-store.ts'
 import { createReadBuffer } from '../registry/ports/read-buffer.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
+import { mayGive } from '../registry/sharing.ts'
 import { isThere, type Trip } from './trip.ts'
 import { Undeliverable } from './undeliverable.ts'
 
@@ -44,8 +45,8 @@ async function bringBlob(trip: Trip, digest: Digest): Promise<void> {
 
 /** False where the manifest may do without it. */
 async function bringAbsent(trip: Trip, digest: Digest): Promise<boolean> {
-  // Listing is no right to the bytes: what is not in this repository is not taken from another one for it (R179).
-  if (await trip.catalog.isMember(trip.repository, digest))
+  // Listing is no right to the bytes: what is not in this repository is not taken from another one for it (R179, R252).
+  if (await mayGive(trip, trip.repository, { digest }))
     return (await mount(trip, digest)) || send(trip, digest)
   return goWithout(trip, digest)
 }

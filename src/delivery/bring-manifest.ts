@@ -78,8 +78,8 @@ async function readChild(
   { catalog, store, repository }: Trip,
   { digest }: Listed,
 ): Promise<Uint8Array | undefined> {
-  const isMember = await catalog.isMember(repository, digest)
-  return isMember ? store.readVerified(digest) : undefined
+  const isGiven = (await catalog.membershipOf(repository, digest)) === 'delivered'
+  return isGiven ? store.readVerified(digest) : undefined
 }
 
 /** What has to be there before the manifest: not what is fetched from elsewhere (R64), and no subject, which may come later or never. */

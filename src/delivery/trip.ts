@@ -1,6 +1,7 @@
 // One entry on its way to its upstream: what the parts of the `forward` carrier share while they bring it there.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
+import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import { type Upstream, UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
@@ -9,6 +10,7 @@ import type { RepositoryPolicy } from '../registry/repository-policy.ts'
 export interface Trip {
   readonly store: BlobStore
   readonly catalog: Catalog
+  readonly namespaces: Namespaces
   readonly repository: Repository
   /** Without mirrors: what a mirror has or lacks says nothing about the registry. */
   readonly upstream: Upstream

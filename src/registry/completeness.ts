@@ -3,14 +3,14 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { BlobStore } from './ports/blob-store.ts'
-import type { Catalog, Edge, ManifestFact } from './ports/catalog.ts'
+import { mayGive, type SharingDeps } from './sharing.ts'
+import type { Edge, ManifestFact } from './ports/catalog.ts'
 
 /** Indexes inside indexes, counted from the outermost; deeper ones count as incomplete (R186). */
 const MAX_DEPTH = 4
 
-export interface CompletenessDeps {
+export interface CompletenessDeps extends SharingDeps {
   readonly store: BlobStore
-  readonly catalog: Catalog
 }
 
 /** An image with all its blobs here, or an index with at least one such image. */
@@ -61,9 +61,9 @@ async function isChildWhole(search: Search, child: Digest, depth: number): Promi
   return false
 }
 
-async function isHere({ catalog, store, repository }: Search, edge: Edge): Promise<boolean> {
+async function isHere({ store, repository, ...deps }: Search, edge: Edge): Promise<boolean> {
   if (edge.kind === 'subject' || !edge.distributable) return true
-  // Without membership the upstream would have to say that it belongs here (R179).
-  if (!(await catalog.isMember(repository, edge.child))) return false
+  // Without that the upstream would have to say that it belongs here (R179), or give it (R252).
+  if (!(await mayGive(deps, repository, { digest: edge.child }))) return false
   return (await store.find(edge.child)) !== undefined
 }

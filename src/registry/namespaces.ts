@@ -12,11 +12,15 @@ export interface Namespace {
   readonly prefetch: boolean
   /** Requests for blobs at once, over all downloads from this upstream; at least 1. */
   readonly connections: number
+  /** Its blobs are those of other registries that share, and theirs are its, by the word of either's upstream alone; see sharing.ts. */
+  readonly shares: boolean
 }
 
 export interface Namespaces {
   /** Undefined for `localhost` and for hosts that are no upstream here. May make one on the spot where any host is allowed. */
   find(registry: RegistryHost): Namespace | undefined
+  /** No registry can be asked for that does not share. */
+  readonly allShare: boolean
   /** Those that exist now. */
   list(): readonly Namespace[]
 }

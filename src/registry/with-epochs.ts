@@ -168,6 +168,8 @@ function readsOf(catalog: Catalog): Reads {
     mediaTypeOf: (repository, digest) => catalog.mediaTypeOf(repository, digest),
     findContent: digest => catalog.findContent(digest),
     isMember: (repository, digest) => catalog.isMember(repository, digest),
+    membershipOf: (repository, digest) => catalog.membershipOf(repository, digest),
+    listDeliverers: digest => catalog.listDeliverers(digest),
     sizeOf: (repository, digest) => catalog.sizeOf(repository, digest),
     findTag: (repository, tag) => catalog.findTag(repository, tag),
     listTags: (repository, page) => catalog.listTags(repository, page),

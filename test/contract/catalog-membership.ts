@@ -172,6 +172,42 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     },
   )
 
+  t.test(
+    'R252: it is known under which repositories bytes came, and which only name them',
+    async t => {
+      const catalog = await makeCatalog(t)
+      const pushed = parseRepositoryKey('localhost/pushed')
+      const manifest = manifestNamed('m', [layerEdge('layer')])
+      const of = (repository: typeof alpine, name: string) =>
+        catalog.membershipOf(repository, digestNamed(name))
+      const record = { contentClass: 'cached', atMs: 1 } as const
+      await catalog.recordManifest({ ...record, repository: alpine, manifest })
+      t.strictSame([await of(alpine, 'm'), await of(alpine, 'layer')], ['delivered', 'named'])
+      t.strictSame(await catalog.listDeliverers(digestNamed('layer')), [])
+      const blob = { ...record, digest: digestNamed('layer'), sizeBytes: 1000 }
+      for (const repository of [secret, pushed]) await catalog.recordBlob({ ...blob, repository })
+      await catalog.recordBlob({ ...blob, repository: parseRepositoryKey('localhost/other') })
+      t.strictSame(await catalog.listDeliverers(digestNamed('layer')), [
+        'localhost',
+        'registry.corp.example',
+      ])
+      t.equal(await of(alpine, 'layer'), 'named', 'that others have it says nothing')
+      await catalog.recordBlob({ ...blob, repository: alpine })
+      await catalog.recordMember(alpine, digestNamed('layer'), 2)
+      await catalog.recordManifest({ ...record, repository: alpine, manifest })
+      t.equal(await of(alpine, 'layer'), 'delivered', 'and stays so')
+      await catalog.recordMember(secret, digestNamed('m'), 2)
+      t.equal(await of(secret, 'm'), 'named')
+      await catalog.recordPush(
+        pushOf('m', { repository: secret, manifest, elsewhere: [digestNamed('e')] }),
+      )
+      t.strictSame([await of(secret, 'm'), await of(secret, 'e')], ['delivered', 'named'])
+      t.equal(await of(secret, 'never seen'), undefined)
+      await catalog.removeMember(alpine, digestNamed('layer'))
+      t.equal(await of(alpine, 'layer'), undefined)
+    },
+  )
+
   t.test('content has the repositories that know it as theirs, here or not', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('layer')])

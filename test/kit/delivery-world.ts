@@ -94,9 +94,17 @@ function startProcess(world: World, { settlingMs, random = () => 0.5 }: WorldOpt
         if (registry !== DOCKER_IO || !namespace.isKnown) return undefined
         const offline = namespace.isOffline
         const freshness = { ttlMs: 0, tagRules: [], maxStaleMs: 0, offline }
-        return { upstream, policy: freshness, fillsAtOnce: 8, connections: 16, prefetch: false }
+        return {
+          upstream,
+          policy: freshness,
+          fillsAtOnce: 8,
+          connections: 16,
+          prefetch: false,
+          shares: true,
+        }
       },
       list: () => [],
+      allShare: true,
     },
     ...(settlingMs === undefined ? {} : { settlingMs }),
   })

@@ -6,7 +6,7 @@ import { createMemoryCatalog } from '../../src/catalog/memory.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import type { Namespace } from '../../src/registry/namespaces.ts'
+import type { Namespace, Namespaces } from '../../src/registry/namespaces.ts'
 import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
@@ -39,6 +39,8 @@ export interface EngineOptions {
   readonly prefetch?: boolean
   readonly connections?: number
   readonly maxStorageBytes?: number
+  /** Further registries; what is not given of one is as for docker.io. */
+  readonly beside?: readonly (Partial<Namespace> & Pick<Namespace, 'upstream'>)[]
   /** Before the built-in rules: kept and deletable under `localhost`, denied elsewhere. What is not given of a rule is its default. */
   readonly policies?: readonly (Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>)[]
   /** An engine that was stopped or forgotten: this one begins with what it left behind, as the next process does. */
@@ -83,6 +85,15 @@ export function createEngine(options: EngineOptions = {}) {
     fillsAtOnce: options.fillsAtOnce ?? 8,
     prefetch: options.prefetch ?? false,
     connections: options.connections ?? 16,
+    shares: true,
+  }
+  const beside = new Map(
+    options.beside?.map(each => [each.upstream.registry, { ...namespace, ...each }]),
+  )
+  const namespaces: Namespaces = {
+    find: host => (host === DOCKER_IO ? namespace : beside.get(host)),
+    list: () => [namespace, ...beside.values()],
+    allShare: [...beside.values()].every(({ shares }) => shares),
   }
   const registry = createRegistry({
     store,
@@ -91,10 +102,7 @@ export function createEngine(options: EngineOptions = {}) {
     facts,
     clock,
     note: event => events.push(event),
-    namespaces: {
-      find: registry => (registry === DOCKER_IO ? namespace : undefined),
-      list: () => [namespace],
-    },
+    namespaces,
     policies: createPolicies(
       [...(options.policies ?? []), { match: 'localhost/**', push: 'store' as const }].map(ruleOf),
     ),
@@ -110,14 +118,14 @@ export function createEngine(options: EngineOptions = {}) {
     maxStorageBytes: options.maxStorageBytes ?? Number.POSITIVE_INFINITY,
     ...(options.queued === undefined ? {} : { queued: options.queued }),
   })
-  return { registry, store, disk, catalog, epochs, facts, clock, events, namespace }
+  return { registry, store, disk, catalog, epochs, facts, clock, events, namespace, namespaces }
 }
 
 function ruleOf(rule: Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>): RepositoryRule {
   return { push: 'deny', sparse: false, deletable: undefined, onConflict: 'park', ...rule }
 }
 
-function upstreamOf(given: Partial<Upstream>): Upstream {
+export function upstreamOf(given: Partial<Upstream>): Upstream {
   const missing = async (): Promise<never> => {
     throw new UpstreamError('not-found', 'this upstream has nothing')
   }

@@ -252,6 +252,11 @@ const SECURITY: readonly Row[] = [
   [248, 'P1', 'credentials that are nobody’s are refused, and none are asked for'],
   [250, 'P0', 'naming a digest as a foreign layer is no right to it'],
   [251, 'P0', 'what a manifest is in one repository is not for another to say'],
+  [
+    252,
+    'P0',
+    'what one registry delivered is not opened by the word of a stranger, nor what is private by any',
+  ],
 ]
 
 const SUITES: readonly Row[] = [

@@ -89,6 +89,14 @@ export class SqliteCatalog implements Catalog {
     return this.#read(reader => reader.isMember(repository, digest))
   }
 
+  async membershipOf(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.membershipOf(repository, digest))
+  }
+
+  async listDeliverers(digest: Digest) {
+    return this.#read(reader => reader.listDeliverers(digest))
+  }
+
   async sizeOf(repository: Repository, digest: Digest) {
     return this.#read(reader => reader.sizeOf(repository, digest))
   }

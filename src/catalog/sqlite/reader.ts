@@ -17,7 +17,7 @@ import type {
   Page,
   TagFact,
 } from '../../registry/ports/catalog.ts'
-import { MAX_REFERRERS } from '../bounds.ts'
+import { MAX_DELIVERERS, MAX_REFERRERS } from '../bounds.ts'
 import { digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
 import { OutboxReader } from './outbox-reader.ts'
 import { type ContentRow, contentOf, edgeOf, type TagRow, tagOf } from './rows.ts'
@@ -78,6 +78,15 @@ export class Reader {
 
   isMember(repository: Repository, digest: Digest): boolean {
     return this.#sql.isMember.get(...this.#member(repository, digest)) !== undefined
+  }
+
+  membershipOf(repository: Repository, digest: Digest): 'delivered' | 'named' | undefined {
+    const delivered = this.#sql.delivered.get(...this.#member(repository, digest))
+    return delivered === undefined ? undefined : delivered === 1 ? 'delivered' : 'named'
+  }
+
+  listDeliverers(digest: Digest): RegistryHost[] {
+    return this.#sql.listDeliverers.all(digestBytes(digest), this.#nowMs()) as RegistryHost[]
   }
 
   sizeOf(repository: Repository, digest: Digest): number | undefined {
@@ -191,6 +200,13 @@ function prepareReads(database: Database) {
       `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest = ? AND c.present = 1`,
     ),
     isMember: one(`SELECT 1 ${MEMBER}`),
+    delivered: one(`SELECT m.delivered ${MEMBER}`),
+    listDeliverers: one(
+      `SELECT DISTINCT substr(r.key, 1, instr(r.key, '/') - 1) AS registry
+       FROM repository_content m JOIN repository r ON r.id = m.repository
+       WHERE m.content = (SELECT id FROM content WHERE digest = ?) AND m.delivered = 1 AND ${UNEXPIRED}
+       ORDER BY registry LIMIT ${MAX_DELIVERERS}`,
+    ),
     // A forgotten row has no size of its own.
     sizeOf: one(
       `SELECT coalesce(m.size, (SELECT c.size FROM content c WHERE c.id = m.content)) ${MEMBER}`,

@@ -62,7 +62,7 @@ export function contentWrites(sql: WriteStatements) {
     const id = contentId(record.digest)
     const code = CLASS_CODES[record.contentClass]
     sql.setPresent.run(id, record.sizeBytes, null, code, record.atMs)
-    confirmMember(repository, id)
+    sql.bringMember.run(repository, id)
   }
 
   /** Nothing below it: as a blob it lists nothing, whatever it is as a manifest. */

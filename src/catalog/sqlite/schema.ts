@@ -3,6 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
+import { DELIVERED } from './schema-delivered.ts'
 import { FOREIGN } from './schema-foreign.ts'
 import { KNOWN } from './schema-known.ts'
 import { LISTING } from './schema-listing.ts'
@@ -156,6 +157,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1004, sql: KNOWN },
   { version: 1005, sql: READINGS },
   { version: 1006, sql: IDENTITY },
+  { version: 1007, sql: DELIVERED },
 ]
 
 /**

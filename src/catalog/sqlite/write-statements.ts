@@ -50,8 +50,8 @@ WITH RECURSIVE below (id, size) AS (
   WHERE (SELECT claimed FROM content WHERE id = b.id) = 0
   LIMIT ${MAX_BELOW}
 )
-INSERT INTO repository_content (repository, content, reason, size, media_type)
-SELECT ?, id, ${REASON_CODES.listed}, size, ${NOT_GIVEN} FROM below WHERE true
+INSERT INTO repository_content (repository, content, reason, size, media_type, delivered)
+SELECT ?, id, ${REASON_CODES.listed}, size, ${NOT_GIVEN}, 0 FROM below WHERE true
 ON CONFLICT DO UPDATE SET size = coalesce(size, excluded.size), reason = iif(reason = ${REASON_CODES.confirmed}, excluded.reason, reason)
 WHERE size IS NULL OR reason = ${REASON_CODES.confirmed}`
 
@@ -105,18 +105,26 @@ export function prepareWrites(database: Database) {
       'UPDATE content SET last_used_at = ? WHERE digest = ? AND present = 1 AND last_used_at < ?',
     ),
     confirmMember: row(
-      `INSERT INTO repository_content (repository, content, reason, media_type)
-       VALUES (?, ?, ${REASON_CODES.confirmed}, ${NOT_GIVEN}) ON CONFLICT DO NOTHING`,
+      `INSERT INTO repository_content (repository, content, reason, media_type, delivered)
+       VALUES (?, ?, ${REASON_CODES.confirmed}, ${NOT_GIVEN}, 0) ON CONFLICT DO NOTHING`,
+    ),
+    bringMember: row(
+      `INSERT INTO repository_content (repository, content, reason, media_type, delivered)
+       VALUES (?, ?, ${REASON_CODES.confirmed}, ${NOT_GIVEN}, 1)
+       ON CONFLICT DO UPDATE SET delivered = 1 WHERE delivered = 0`,
     ),
     pushManifest: row(
-      `INSERT INTO repository_content (repository, content, reason, media_type) VALUES (?, ?, ${REASON_CODES.confirmed}, ?)
-       ON CONFLICT DO UPDATE SET media_type = excluded.media_type WHERE media_type IS NOT excluded.media_type`,
+      `INSERT INTO repository_content (repository, content, reason, media_type, delivered)
+       VALUES (?, ?, ${REASON_CODES.confirmed}, ?, 1)
+       ON CONFLICT DO UPDATE SET media_type = excluded.media_type, delivered = 1
+       WHERE media_type IS NOT excluded.media_type OR delivered = 0`,
     ),
     findReason: one('SELECT reason FROM repository_content WHERE repository = ? AND content = ?'),
     insertManifest: row(
-      `INSERT INTO repository_content (repository, content, reason, media_type) VALUES (?, ?, ${REASON_CODES.manifest}, ?)
-       ON CONFLICT DO UPDATE SET reason = excluded.reason, media_type = excluded.media_type
-       WHERE reason <> excluded.reason OR media_type IS NOT excluded.media_type`,
+      `INSERT INTO repository_content (repository, content, reason, media_type, delivered)
+       VALUES (?, ?, ${REASON_CODES.manifest}, ?, 1)
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, media_type = excluded.media_type, delivered = 1
+       WHERE reason <> excluded.reason OR media_type IS NOT excluded.media_type OR delivered = 0`,
     ),
     noteSize: row(
       'UPDATE repository_content SET size = ? WHERE repository = ? AND content = ? AND size IS NULL',

@@ -156,7 +156,13 @@ export class Download {
     // Beside the bytes: it is for a later process, and clients wait for the first of them.
     const { validator } = answer
     const noted =
-      expectedBytes === undefined ? undefined : file.expect({ sizeBytes: expectedBytes, validator })
+      expectedBytes === undefined
+        ? undefined
+        : file.expect({
+            sizeBytes: expectedBytes,
+            validator,
+            source: this.#context.task.repository.registry,
+          })
     try {
       const isPart = answer.lastByte !== undefined && answer.lastByte + 1 !== expectedBytes
       if (!isPart || expectedBytes === undefined) {

@@ -2,7 +2,7 @@
 // when its first client leaves, resumes after the upstream cut it and after a restart, and ends by its deadline.
 // What it is not: it decides nothing about rights, and it never talks to a client.
 import type { Digest } from '../../oci/digest.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { hostFrom, type Repository, repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
@@ -10,7 +10,7 @@ import { Download } from './download.ts'
 import { deadlineMs, failureForReaders, isLie, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace, Namespaces } from '../namespaces.ts'
 import { type BlobStore, type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -19,6 +19,7 @@ import { UpstreamError } from '../ports/upstream.ts'
 import { SharedHandle } from './shared-handle.ts'
 import type { FillShare } from './fill-share.ts'
 import { QueueError } from './slots.ts'
+import { shareWith } from '../sharing.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Unasked } from './unasked.ts'
 
@@ -28,6 +29,7 @@ export interface FillDeps {
   readonly clock: Clock
   readonly note: NoteEvent
   readonly space: SpaceLedger
+  readonly namespaces: Namespaces
 }
 
 export interface FillTask {
@@ -157,7 +159,12 @@ export class Fill {
     let file: FillFile
     try {
       // Readers are told as the disk takes the bytes, which is later than the network gives them.
-      file = await store.openFill(digest, () => this.progress.advance(file.contiguousBytes))
+      const open = () => store.openFill(digest, () => this.progress.advance(file.contiguousBytes))
+      file = await open()
+      if (!this.#mayGoOn(file)) {
+        await file.discard()
+        file = await open()
+      }
     } catch (error) {
       download.drop()
       throw error
@@ -179,6 +186,15 @@ export class Fill {
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
     this.progress.end('verified')
     return file
+  }
+
+  /** A part that somebody else began, and does not share, would be delivered by its end alone (R252). */
+  #mayGoOn({ contiguousBytes, expected }: FillFile): boolean {
+    const { namespaces } = this.#deps
+    if (contiguousBytes === 0) return true
+    const source = hostFrom(expected?.source ?? '')
+    if (source === undefined) return namespaces.allShare
+    return shareWith(namespaces, source, this.task.repository.registry)
   }
 
   #download(share: FillShare): Download {

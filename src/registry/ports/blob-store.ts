@@ -169,6 +169,8 @@ export interface FillExpectation {
   readonly sizeBytes: number | undefined
   /** ETag of the upstream's answer. */
   readonly validator: string | undefined
+  /** Who sends it, as a note for whoever resumes; nothing is made of it in here. At most 300 characters. */
+  readonly source?: string | undefined
 }
 
 export interface Space {

@@ -149,6 +149,13 @@ export interface Catalog {
   /** Is `digest` known to belong to this repository (R96, R179)? MUST be false for another repository's content. */
   isMember(repository: Repository, digest: Digest): Promise<boolean>
   /**
+   * `delivered`: the bytes came under this repository, from its upstream or a client. `named`: a manifest or its upstream only says that it
+   * holds them (R252). Undefined when it is no member.
+   */
+  membershipOf(repository: Repository, digest: Digest): Promise<'delivered' | 'named' | undefined>
+  /** Registries of the repositories under which its bytes came, each once; at most 1,000, in ASCII order. */
+  listDeliverers(digest: Digest): Promise<readonly RegistryHost[]>
+  /**
    * The size that a manifest of this repository gives for `digest`, else the recorded size of member content; undefined
    * when neither is known here. MUST NOT look at other repositories' manifests.
    */
@@ -174,8 +181,8 @@ export interface Catalog {
    */
   recordManifest(record: RecordManifest): Promise<void>
   /**
-   * Content and membership of a blob, whoever brought it; never of what it lists should it be a manifest as well. Idempotent; `kept` is
-   * never taken back to `cached`.
+   * Content and membership of a blob whose bytes came under this repository, whoever brought them; never of what it lists should it be
+   * a manifest as well. Idempotent; `kept` is never taken back to `cached`.
    */
   recordBlob(record: RecordBlob): Promise<void>
   /** An upstream said that `digest` is in this repository (its HEAD or GET in this namespace succeeded). Nothing below it becomes a member. */

@@ -5,7 +5,7 @@ import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts
 import { bestEffort } from '../best-effort.ts'
 import { Flights } from '../flights.ts'
 import type { ManifestContents } from './manifest-content.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace, Namespaces } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
@@ -18,6 +18,7 @@ import type { ResolvedTag } from './resolved-tag.ts'
 export interface AskTagDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
+  readonly namespaces: Namespaces
   readonly clock: Clock
   readonly note: NoteEvent
   readonly negative: NegativeCache

@@ -14,6 +14,7 @@ import type { Namespace } from '../namespaces.ts'
 import { alwaysFrom } from './freshness.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './pull-blob.ts'
+import { mayGive } from '../sharing.ts'
 import { telling } from '../upstream-failure.ts'
 
 /** `mayPush` is explained at Registry. @throws RegistryError */
@@ -52,12 +53,13 @@ function find(
 }
 
 async function headHere(
-  { catalog, store }: PullBlobDeps,
+  deps: PullBlobDeps,
   repository: Repository,
   { digest, isLocal }: { digest: Digest; isLocal: boolean },
 ): Promise<BlobHead | undefined> {
-  const isMember = await catalog.isMember(repository, digest)
-  const stored = isMember ? await store.find(digest) : undefined
+  const stored = (await mayGive(deps, repository, { digest }))
+    ? await deps.store.find(digest)
+    : undefined
   if (stored === undefined) return undefined
   return {
     digest,

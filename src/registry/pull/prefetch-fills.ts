@@ -6,19 +6,19 @@ import { filterFew } from '../few-at-once.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Fills } from '../fill/fills.ts'
 import { type BlobStore, StoreError } from '../ports/blob-store.ts'
-import type { Catalog, Edge } from '../ports/catalog.ts'
+import type { Edge } from '../ports/catalog.ts'
 import type { EngineEvent, NoteEvent } from '../ports/events.ts'
 import type { ImagePrefetch } from './prefetch-image.ts'
 import { mayPrefetch } from './prefetch-rules.ts'
 import type { PrefetchTable } from './prefetch-table.ts'
+import { mayGive, type SharingDeps } from '../sharing.ts'
 import type { SpaceLedger } from '../space.ts'
 
 /** Each is a look at the disk, which answers them beside each other. */
 const LOOKED_AT_ONCE = 16
 
-export interface PrefetchFillsDeps {
+export interface PrefetchFillsDeps extends SharingDeps {
   readonly store: BlobStore
-  readonly catalog: Catalog
   readonly note: NoteEvent
   readonly fills: Fills
   readonly space: SpaceLedger
@@ -129,8 +129,11 @@ export class PrefetchFills {
    */
   async #look(image: ImagePrefetch): Promise<void> {
     const { catalog, store, space } = this.#deps
+    const { repository } = image
     const isMissing = async ({ child }: Edge) =>
-      (await catalog.isMember(image.repository, child)) && (await store.find(child)) === undefined
+      (await catalog.isMember(repository, child)) &&
+      ((await store.find(child)) === undefined ||
+        !(await mayGive(this.#deps, repository, { digest: child })))
     const looked = image.pending
     const [missing, spareBytes] = await Promise.all([
       filterFew(looked, LOOKED_AT_ONCE, isMissing),

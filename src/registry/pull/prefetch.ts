@@ -7,7 +7,7 @@ import type { Repository } from '../../oci/reference.ts'
 import type { Fills } from '../fill/fills.ts'
 import { type Headed, HeadedManifests } from './headed-manifests.ts'
 import type { ManifestContents } from './manifest-content.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, ManifestFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -34,6 +34,7 @@ const WHOLE_MAX = 10_000
 export interface PrefetchDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
+  readonly namespaces: Namespaces
   readonly clock: Clock
   readonly note: NoteEvent
   readonly fills: Fills

@@ -20,6 +20,7 @@ import type { Prefetch } from './prefetch.ts'
 import { whileReading } from './prefetch-asked.ts'
 import type { SharedHandle } from '../fill/shared-handle.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
+import { isShared, mayGive, shareWith } from '../sharing.ts'
 import { telling, tellingEach } from '../upstream-failure.ts'
 
 export interface PullBlobDeps extends OpenBlobDeps {
@@ -56,8 +57,8 @@ async function pull(
     const running = deps.fills.find(digest)
     // On its way for this repository: it is neither on disk nor to be asked about, and a crowd would do so one by one.
     const isComing = running !== undefined && !isForeign(running, repository)
-    const member = isComing || (await deps.catalog.isMember(repository, digest))
-    if (member && !isComing) {
+    const isOurs = isComing || (await mayGive(deps, repository, { digest }))
+    if (isOurs && !isComing) {
       const here = await openBlob(deps, repository, {
         digest,
         source: namespace === undefined ? 'local' : 'hit',
@@ -66,13 +67,13 @@ async function pull(
     }
     const upstream = requireUpstream(repository, namespace)
     return asking(deps, repository, digest, async () => {
-      const confirmed = !member && (await isSomewhereElse(deps, repository, digest))
+      const confirmed = !isOurs && (await isSharedHere(deps, repository, digest))
       if (confirmed) await confirm(deps, repository, { digest, namespace: upstream })
       return fill(deps, repository, {
         digest,
         namespace: upstream,
         // That it is coming says nothing about the repository once it has ended: the upstream may have refused.
-        mayJoin: (member && !isComing) || confirmed,
+        mayJoin: (isOurs && !isComing) || confirmed,
         lookedAt: isComing || confirmed ? undefined : lookedAt,
         isHeadOut: false,
       })
@@ -90,17 +91,23 @@ export function requireUpstream(
   throw new RegistryError('BLOB_UNKNOWN', `the blob is not here and ${repository.registry} ${why}`)
 }
 
-/** Do the bytes exist here, whole or on their way, through some other repository? */
-async function isSomewhereElse(
+/** Do bytes exist here, whole or on their way, that the word of this repository's upstream is enough for? */
+async function isSharedHere(
   deps: PullBlobDeps,
   repository: Repository,
   digest: Digest,
 ): Promise<boolean> {
   const running = deps.fills.find(digest)
-  if (running !== undefined) return isForeign(running, repository)
+  if (running !== undefined)
+    return isForeign(running, repository) && isJoinable(deps, repository, running)
   // A file without a row would only be fetched once more; a crowd for a cold blob looks at the disk for nothing.
   if ((await deps.catalog.findContent(digest)) === undefined) return false
-  return (await deps.store.find(digest)) !== undefined
+  if ((await deps.store.find(digest)) === undefined) return false
+  return isShared(deps, repository.registry, digest)
+}
+
+function isJoinable(deps: PullBlobDeps, { registry }: Repository, running: Fill): boolean {
+  return shareWith(deps.namespaces, running.task.repository.registry, registry)
 }
 
 /** Asks the upstream whether this repository has the blob; once for all who want to know at the same time. */
@@ -144,7 +151,7 @@ async function fill(
       (lookedAt === undefined || deps.fills.hasEndedSince(digest, lookedAt))
     ) {
       lookedAt = deps.fills.moment
-      const isOurs = mayJoin || (await deps.catalog.isMember(repository, digest))
+      const isOurs = await mayGive(deps, repository, { digest, isHeld: mayJoin })
       const here = isOurs ? await openBlob(deps, repository, { digest, source: 'hit' }) : undefined
       if (here !== undefined) return here
       continue
@@ -155,7 +162,14 @@ async function fill(
       continue
     }
     // From here to the start nothing is awaited: another repository's fill must not slip in between.
-    const foreign = isForeign(deps.fills.find(digest), repository)
+    const others = deps.fills.find(digest)
+    const foreign = isForeign(others, repository)
+    if (foreign && others !== undefined && !isJoinable(deps, repository, others)) {
+      // What it brings is not given here, and two cannot write the same file.
+      await others.over
+      lookedAt = undefined
+      continue
+    }
     if (foreign && !mayJoin) {
       await confirm(deps, repository, { digest, namespace })
       mayJoin = true

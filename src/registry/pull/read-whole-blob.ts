@@ -5,6 +5,7 @@ import type { BlobRead } from '../answers.ts'
 import { alwaysFrom } from './freshness.ts'
 import { noteUse } from './open-blob.ts'
 import type { PullBlobDeps } from './pull-blob.ts'
+import { mayGive } from '../sharing.ts'
 
 /** As Registry.readWholeBlob. @throws StoreError */
 export async function readWholeBlob(
@@ -13,7 +14,7 @@ export async function readWholeBlob(
   { digest, maxBytes }: { digest: Digest; maxBytes: number },
 ): Promise<BlobRead | undefined> {
   const { catalog, store, namespaces } = deps
-  if (!(await catalog.isMember(repository, digest))) return undefined
+  if (!(await mayGive(deps, repository, { digest }))) return undefined
   const stored = await store.find(digest)
   if (stored === undefined || stored.sizeBytes > maxBytes) return undefined
   const bytes = await store.readVerified(digest)

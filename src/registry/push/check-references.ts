@@ -12,6 +12,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Upstream, UpstreamError } from '../ports/upstream.ts'
+import { mayGive } from '../sharing.ts'
 
 export interface CheckDeps {
   readonly store: BlobStore
@@ -59,7 +60,7 @@ function listedAs(descriptor: Descriptor, as: Listed['as']): Listed | undefined 
 
 /** Those that are not in this repository with their bytes on disk. */
 export function findMissing(
-  deps: Pick<CheckDeps, 'store' | 'catalog'>,
+  deps: Pick<CheckDeps, 'store' | 'catalog' | 'namespaces'>,
   repository: Repository,
   listed: readonly Listed[],
 ): Promise<readonly Listed[]> {
@@ -68,7 +69,7 @@ export function findMissing(
     const isKnown =
       as === 'manifest'
         ? (await deps.catalog.findManifest(repository, digest)) !== undefined
-        : await deps.catalog.isMember(repository, digest)
+        : await mayGive(deps, repository, { digest })
     return !isKnown || (await deps.store.find(digest)) === undefined
   })
 }

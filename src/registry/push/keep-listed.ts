@@ -5,8 +5,8 @@ import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { type Listed, notThere } from './check-references.ts'
 import { mapFew } from '../few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { Catalog } from '../ports/catalog.ts'
 import type { Fact } from '../ports/facts.ts'
+import { mayGive, type SharingDeps } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
 const KEPT_AT_ONCE = 8
@@ -22,7 +22,7 @@ export interface BecameKept {
  * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what vanished meanwhile
  */
 export async function keepListed(
-  deps: { readonly store: BlobStore; readonly catalog: Catalog },
+  deps: SharingDeps & { readonly store: BlobStore },
   repository: Repository,
   { listed, atMs }: { listed: readonly Listed[]; atMs: number },
 ): Promise<readonly BecameKept[]> {
@@ -33,12 +33,13 @@ export async function keepListed(
 }
 
 async function keepOne(
-  { store, catalog }: { readonly store: BlobStore; readonly catalog: Catalog },
+  deps: SharingDeps & { readonly store: BlobStore },
   repository: Repository,
   { listed, atMs }: { listed: Listed; atMs: number },
 ): Promise<BecameKept | undefined> {
+  const { store, catalog } = deps
   const { digest } = listed
-  if (digest === undefined || !(await catalog.isMember(repository, digest))) return undefined
+  if (digest === undefined || !(await mayGive(deps, repository, { digest }))) return undefined
   const content = await catalog.findContent(digest)
   // Kept already; or the upstream has it, and this disk does not.
   if (content?.contentClass === 'kept' || (await store.find(digest)) === undefined) return undefined

@@ -10,6 +10,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type Upstream, UpstreamError } from '../ports/upstream.ts'
 import { type PushRules, requirePush } from '../push/push-refusal.ts'
+import { mayGive } from '../sharing.ts'
 import { tellingFull } from './upload-refusal.ts'
 
 export interface MountDeps extends PushRules {
@@ -60,15 +61,15 @@ async function mountHere(
 
 /** Is there a repository to take it from? */
 async function isReadable(
-  { catalog }: MountDeps,
+  deps: MountDeps,
   { registry }: Repository,
   { digest, from, mayReadAny }: Mount,
 ): Promise<boolean> {
   if (from !== undefined) {
-    return from.registry === registry && (await catalog.isMember(from, digest))
+    return from.registry === registry && (await mayGive(deps, from, { digest }))
   }
   if (registry !== LOCALHOST) return false
-  const holders = await catalog.listHolders(digest, { registry, limit: HOLDERS_MAX })
+  const holders = await deps.catalog.listHolders(digest, { registry, limit: HOLDERS_MAX })
   return holders.length > 0 && mayReadAny(holders.map(parseRepositoryKey))
 }
 
@@ -91,7 +92,7 @@ async function mountUpstream(
   if (from === undefined || from.registry !== repository.registry) return undefined
   try {
     if (!(await upstream.mountBlob(repository.name, digest, from.name))) return undefined
-    const here = await deps.store.find(digest)
+    const here = (await mayGive(deps, from, { digest })) ? await deps.store.find(digest) : undefined
     const sizeBytes = here?.sizeBytes ?? (await deps.catalog.sizeOf(from, digest))
     const authority = upstream.withoutMirrors ?? upstream
     const head = sizeBytes ?? (await authority.headBlob(repository.name, digest)).sizeBytes

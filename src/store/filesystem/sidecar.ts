@@ -28,13 +28,14 @@ export interface Sidecar {
 }
 
 export function formatSidecar({ expected, bootId, syncedBytes, prefixBytes }: Sidecar): string {
-  const { sizeBytes, validator } = expected
+  const { sizeBytes, validator, source } = expected
   return JSON.stringify({
     version: prefixBytes === undefined ? VERSION : SPARSE_VERSION,
     sizeBytes: sizeBytes ?? null,
     validator: validator !== undefined && validator.length <= VALIDATOR_LIMIT ? validator : null,
     bootId,
     syncedBytes,
+    ...(source === undefined ? {} : { source }),
     ...(prefixBytes === undefined ? {} : { prefixBytes }),
   })
 }
@@ -49,7 +50,13 @@ export function parseSidecar(text: string): Sidecar | undefined {
   if (version !== VERSION && (version !== SPARSE_VERSION || !isCount(prefixBytes))) return undefined
   if (sizeBytes !== null && !isCount(sizeBytes)) return undefined
   if (validator !== null && typeof validator !== 'string') return undefined
-  const expected = { sizeBytes: sizeBytes ?? undefined, validator: validator ?? undefined }
+  // Versions before this note have none, and pass over it.
+  const source = fields['source']
+  const expected = {
+    sizeBytes: sizeBytes ?? undefined,
+    validator: validator ?? undefined,
+    ...(typeof source === 'string' ? { source } : {}),
+  }
   return { expected, bootId, syncedBytes, prefixBytes: prefixBytes as number | undefined }
 }
 

@@ -251,6 +251,38 @@ t.test('R250: memberships that version 1002 gave by foreign layers end', async t
   t.strictSame(found, ['image', 'other', 'layer', 'both', 'confirmed'])
 })
 
+t.test('R252: what older versions shared by a word is not known to be delivered', async t => {
+  const directory = t.testdir({})
+  const database = new Sqlite(join(directory, 'catalog.db'))
+  for (const { version, sql } of MIGRATIONS.filter(({ version }) => version <= 1006)) {
+    database.exec(sql)
+    database.pragma(`user_version = ${version}`)
+  }
+  const corp = parseRepositoryKey('registry.corp.example/app')
+  const beside = parseRepositoryKey('docker.io/library/beside')
+  const repository = database.prepare('INSERT INTO repository (id, key) VALUES (?, ?)')
+  ;[alpine, corp, beside].forEach((each, at) => repository.run(at, repositoryKey(each)))
+  const content = database.prepare('INSERT INTO content (id, digest) VALUES (?, ?)')
+  const names = ['shared', 'own', 'manifest', 'kept']
+  names.forEach((each, at) => content.run(at, digestBytes(digestNamed(each))))
+  const present = 'size = 1, created_at = 1, last_used_at = 1, present = 1'
+  database.exec(`UPDATE content SET ${present}, class = 0 WHERE id < 2;
+    UPDATE content SET ${present}, class = 0, media_type = 'x/manifest' WHERE id = 2;
+    UPDATE content SET ${present}, class = 1 WHERE id = 3`)
+  const member = database.prepare(
+    'INSERT INTO repository_content (repository, content, reason) VALUES (?, ?, 1)',
+  )
+  for (const at of [0, 2, 3]) for (const key of [0, 1]) member.run(key, at)
+  for (const key of [0, 2]) member.run(key, 1)
+  database.close()
+
+  const { catalog } = await openCatalog(t, directory)
+  const found = await Promise.all(
+    names.map(name => catalog.membershipOf(alpine, digestNamed(name))),
+  )
+  t.strictSame(found, ['named', 'delivered', 'delivered', 'delivered'])
+})
+
 t.test('a catalog that is begun anew is to be rebuilt until that was done', async t => {
   const directory = t.testdir({})
   const first = (await openCatalog(t, directory)).catalog

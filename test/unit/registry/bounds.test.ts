@@ -48,7 +48,7 @@ t.test('the referrers that are here are read a few at a time', async t => {
 })
 
 t.test('R186: indexes that name each other many times over are looked at once', async t => {
-  const { store, catalog } = createEngine()
+  const { store, catalog, namespaces } = createEngine()
   const missing = digestFrom(`sha256:${'0'.repeat(64)}`) as Digest
   let below = [edgeTo(missing, 'layer')]
   let top: ManifestFact | undefined
@@ -72,7 +72,7 @@ t.test('R186: indexes that name each other many times over are looked at once', 
     asked += 1
     return findManifest(...wanted)
   }
-  t.notOk(await isComplete({ store, catalog }, app, top as ManifestFact))
+  t.notOk(await isComplete({ store, catalog, namespaces }, app, top as ManifestFact))
   t.equal(asked, 3)
 })
 

@@ -73,11 +73,13 @@ t.test('a fill that fails before the disk was looked at gives its room back', as
   })
   const limit = { maxBytes: Number.POSITIVE_INFINITY }
   const space = new SpaceLedger(store, limit, async () => 0)
-  const fills = new Fills({ store, catalog: createMemoryCatalog(), clock, note: () => {}, space })
+  const { namespace, namespaces } = createEngine()
+  const note = () => {}
+  const fills = new Fills({ store, catalog: createMemoryCatalog(), clock, note, space, namespaces })
   const { fill } = fills.start({
     repository: app,
     digest: digestOf(FIRST),
-    namespace: createEngine().namespace,
+    namespace,
     declaredBytes: 200_000_000,
   })
   await fill.over

@@ -57,7 +57,7 @@ const pushNewer = ({ registry }: Pick<ReturnType<typeof createEngine>, 'registry
 async function deliver(engine: ReturnType<typeof createEngine>) {
   const deliveries = createDeliveries({
     ...engine,
-    namespaces: { find: () => engine.namespace, list: () => [] },
+    namespaces: { find: () => engine.namespace, list: () => [], allShare: true },
     policies: createPolicies(forward),
     note: () => {},
     random: () => 0,

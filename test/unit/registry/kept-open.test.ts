@@ -26,11 +26,11 @@ function openEngine(whileOpening: () => Promise<void> = async () => {}) {
   const seen = { asked: 0, opened: 0, closed: 0 }
   const engine = createEngine({
     catalog: catalog => {
-      const isMember = catalog.isMember.bind(catalog)
+      const membershipOf = catalog.membershipOf.bind(catalog)
       return Object.assign(catalog, {
-        isMember: (...asked: Parameters<typeof isMember>) => {
+        membershipOf: (...asked: Parameters<typeof membershipOf>) => {
           seen.asked += 1
-          return isMember(...asked)
+          return membershipOf(...asked)
         },
       })
     },

@@ -207,9 +207,9 @@ t.test('a crowd that joins a fill on its way asks the catalog for nothing', asyn
       },
     },
     catalog: catalog => {
-      const { isMember, sizeOf, findContent } = catalog
+      const { membershipOf, sizeOf, findContent } = catalog
       return Object.assign(catalog, {
-        isMember: noting('isMember', isMember.bind(catalog)),
+        membershipOf: noting('membershipOf', membershipOf.bind(catalog)),
         sizeOf: noting('sizeOf', sizeOf.bind(catalog)),
         findContent: noting('findContent', findContent.bind(catalog)),
       })
@@ -223,7 +223,7 @@ t.test('a crowd that joins a fill on its way asks the catalog for nothing', asyn
   }
   const first = registry.pullBlob(owner, digest)
   await turns()
-  t.same(asked, ['isMember', 'findContent', 'sizeOf'])
+  t.same(asked, ['membershipOf', 'findContent', 'sizeOf'])
   const crowd = Array.from({ length: CROWD }, () => registry.pullBlob(owner, digest))
   await turns()
   t.equal(asked.length, 3)

@@ -171,10 +171,9 @@ t.test(
     await pushImage(engine.registry, secret, image)
     const proxied = repositoryOf('team/app')
     await pushDocument(engine.registry, proxied, { document: manifest, reference: 'v1' })
-    const { registry, store, catalog } = engine
+    const { registry, catalog } = engine
     const fact = await catalog.findManifest(proxied, manifest.digest)
-    const isWhole = async () =>
-      fact !== undefined && (await isComplete({ store, catalog }, proxied, fact))
+    const isWhole = async () => fact !== undefined && (await isComplete(engine, proxied, fact))
     t.equal(await isWhole(), false)
     await pushParts(registry, proxied, image)
     t.equal(await isWhole(), true)

@@ -19,7 +19,11 @@ async function pushed(push: PushMode) {
     explainImage(
       {
         ...engine,
-        namespaces: { find: () => engine.namespace, list: () => [engine.namespace] },
+        namespaces: {
+          find: () => engine.namespace,
+          list: () => [engine.namespace],
+          allShare: true,
+        },
         policies: { find: repository => engine.registry.policyOf(repository) },
         maxStorageBytes: Infinity,
         version: '0',

@@ -1,0 +1,50 @@
+// May bytes that are here be given under a repository that is known to hold them (R252)? Who delivered them may. For others the word of
+// their own upstream, in a manifest or by a HEAD, is enough only among registries that the operator named and has not called private:
+// what answers to a name that a client made up can say what it likes.
+import type { Digest } from '../oci/digest.ts'
+import type { RegistryHost, Repository } from '../oci/reference.ts'
+import { LOCALHOST } from '../oci/reference.ts'
+import type { Namespaces } from './namespaces.ts'
+import type { Catalog } from './ports/catalog.ts'
+
+export interface SharingDeps {
+  readonly catalog: Catalog
+  readonly namespaces: Namespaces
+}
+
+/**
+ * False also for what is no member, unless `isHeld`: the upstream has just said that it is, and the catalog could not take it.
+ * @throws StoreError
+ */
+export async function mayGive(
+  deps: SharingDeps,
+  repository: Repository,
+  { digest, isHeld = false }: { digest: Digest; isHeld?: boolean },
+): Promise<boolean> {
+  const membership = await deps.catalog.membershipOf(repository, digest)
+  if (membership === 'delivered') return true
+  if (membership === undefined && !isHeld) return false
+  return isShared(deps, repository.registry, digest)
+}
+
+/** May bytes that are here be given in this registry once it says that it has them? @throws StoreError */
+export async function isShared(
+  { catalog, namespaces }: SharingDeps,
+  registry: RegistryHost,
+  digest: Digest,
+): Promise<boolean> {
+  const deliverers = await catalog.listDeliverers(digest)
+  // After the loss of a catalog nobody knows.
+  if (deliverers.length === 0) return namespaces.allShare
+  return deliverers.some(deliverer => shareWith(namespaces, deliverer, registry))
+}
+
+/** Is what one of them delivers the other's, too, once that says that it has it? */
+export function shareWith(namespaces: Namespaces, a: RegistryHost, b: RegistryHost): boolean {
+  return a === b || (shares(namespaces, a) && shares(namespaces, b))
+}
+
+/** What clients bring to this edge alone is shared with who says that it has it; a registry that is no upstream any more shares nothing. */
+function shares(namespaces: Namespaces, registry: RegistryHost): boolean {
+  return registry === LOCALHOST || namespaces.find(registry)?.shares === true
+}
