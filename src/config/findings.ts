@@ -19,7 +19,7 @@ export interface Finding {
   /** The environment variable that holds the value, if one does. */
   readonly variable: string | undefined
   readonly message: string
-  /** The spelling that was probably meant. */
+  /** What to write instead, probably: as it stands in a file, with the quotes that YAML needs; plain for an environment variable. */
   readonly suggestion?: string
 }
 
@@ -45,9 +45,23 @@ export interface FindingText {
   readonly suggestion?: string | undefined
 }
 
+// What begins otherwise than a plain scalar may, ends it, begins a comment, or cuts a list in one line.
+const NEEDS_QUOTES =
+  /^[-?:](?:\s|$)|^[,[\]{}#&*!|>'"%@`\s]|:(?:\s|$)|\s#|[,[\]{}]|\s$|^(?:~|null)?$/
+
+/** As it has to be written in a file. A list in one line, or what carries quotes already, stays. */
+function asYaml(text: string): string {
+  const isWritten = text.startsWith('"') || text.startsWith('["')
+  return NEEDS_QUOTES.test(text) && !isWritten ? JSON.stringify(text) : text
+}
+
 /** Default severity: error. */
 export function findingAt(path: Path, place: Place | undefined, text: FindingText): Finding {
-  const { severity = 'error', message, suggestion } = text
+  const { severity = 'error', message } = text
+  const suggestion =
+    place?.source === 'environment' || text.suggestion === undefined
+      ? text.suggestion
+      : asYaml(text.suggestion)
   return {
     severity,
     path: formatPath(path),

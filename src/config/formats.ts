@@ -3,14 +3,17 @@
 import { hostFrom, type RegistryHost } from '../oci/reference.ts'
 import { readNameGlob, readRepositoryGlob, readTagPattern, type TagPattern } from './globs.ts'
 import { Secret } from './secret.ts'
+import { closest } from './suggest.ts'
 import { type ListenAddress, formatAddress, parseAddress, parseUrl } from './addresses.ts'
 import {
+  DURATION_PATTERN,
   formatDuration,
   formatSize,
   type Parsed,
   parseDuration,
   parseSize,
   type Size,
+  sizePattern,
 } from './units.ts'
 
 /** What a scalar was written as; `quoted` tells `"true"` from `true`. */
@@ -25,6 +28,10 @@ export interface Format<T> {
   readonly json: {
     readonly type: string | readonly string[]
     readonly enum?: readonly string[]
+    /** Of texts; a number without a unit is an integer for JSON Schema. */
+    readonly pattern?: string
+    readonly minimum?: number
+    readonly maximum?: number
     readonly examples?: readonly string[]
   }
   /** MUST NOT put the text into its message when the value may be a secret. */
@@ -82,20 +89,37 @@ export const PATH: Format<string> = {
 
 export const DURATION: Format<number> = {
   name: 'duration',
-  json: { type: ['string', 'integer'], examples: ['5m', '1h30m', '30d', '500ms', 'forever'] },
+  json: {
+    type: ['string', 'integer'],
+    pattern: DURATION_PATTERN,
+    // The only number that needs no unit.
+    minimum: 0,
+    maximum: 0,
+    examples: ['5m', '1h30m', '30d', '500ms', 'forever'],
+  },
   parse: ({ text }) => parseDuration(text),
   format: formatDuration,
 }
 
 export const SIZE: Format<Size> = {
   name: 'size or share',
-  json: { type: ['string', 'integer'], examples: ['20GiB', '200GB', '80%'] },
+  json: {
+    type: ['string', 'integer'],
+    pattern: sizePattern('bytes or share'),
+    minimum: 0,
+    examples: ['20GiB', '200GB', '80%'],
+  },
   parse: ({ text }) => parseSize(text),
   format: formatSize,
 }
 export const BYTES: Format<number> = {
   name: 'size',
-  json: { type: ['string', 'integer'], examples: ['64MiB', '1GiB'] },
+  json: {
+    type: ['string', 'integer'],
+    pattern: sizePattern('bytes'),
+    minimum: 0,
+    examples: ['64MiB', '1GiB'],
+  },
   parse({ text }) {
     const size = parseSize(text)
     if (size.kind !== 'ok') return size
@@ -107,7 +131,7 @@ export const BYTES: Format<number> = {
 
 export const SHARE: Format<number> = {
   name: 'share',
-  json: { type: 'string', examples: ['90%'] },
+  json: { type: 'string', pattern: sizePattern('share'), examples: ['90%'] },
   parse({ text }) {
     const size = parseSize(text)
     if (size.kind === 'ok' && size.value.kind === 'share')
@@ -202,6 +226,12 @@ export const HELPER: Format<string> = {
   format: value => value,
 }
 
+/** The only one that begins so: `que` → `queue`. */
+function begunWord<Word extends string>(text: string, words: readonly Word[]): Word | undefined {
+  const begun = words.filter(word => text !== '' && word.startsWith(text))
+  return begun.length === 1 ? begun[0] : undefined
+}
+
 /** One word of a closed set. `others`: what people write for them elsewhere, in lower case. */
 function oneOf<Word extends string>(
   name: string,
@@ -217,7 +247,9 @@ function oneOf<Word extends string>(
       const lower = text.toLowerCase()
       const meant =
         words.find(each => each === lower) ??
-        (Object.hasOwn(others, lower) ? others[lower] : undefined)
+        (Object.hasOwn(others, lower) ? others[lower] : undefined) ??
+        begunWord(lower, words) ??
+        closest(lower, words)
       return fault(`must be one of ${words.join(', ')}`, meant)
     },
     format: value => value,

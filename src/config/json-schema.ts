@@ -2,7 +2,7 @@
 import type { KeySchema } from './keys.ts'
 import { KEY_SCHEMA } from './schema.ts'
 
-/** Plain JSON. It knows names and kinds of values; units, files and what belongs together are checked by `entrepot check`. */
+/** Plain JSON. It knows names, kinds of values and their units; bounds, files and what belongs together are checked by `entrepot check`. */
 export function renderJsonSchema(): Readonly<Record<string, unknown>> {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

@@ -6,8 +6,11 @@ const LETTERS_PER_MISTAKE = 3
 const LONGEST_WORD = 200
 
 /** The closest of `words`, or undefined when none is close. Case does not count as a mistake. */
-export function closest(word: string, words: Iterable<string>): string | undefined {
-  let best: string | undefined
+export function closest<Word extends string>(
+  word: string,
+  words: Iterable<Word>,
+): Word | undefined {
+  let best: Word | undefined
   let bestDistance = Number.POSITIVE_INFINITY
   for (const candidate of words) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())

@@ -14,6 +14,8 @@ export type Size =
 const DURATION_UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|[smhd]))+$/
 const DURATION_PART = /(\d+(?:\.\d+)?)(ms|[smhd])/g
+/** What parseDuration takes, but for texts of more digits than a number has: a regular expression for JSON Schema. */
+export const DURATION_PATTERN = `^(?:0|forever|(?:${DURATION.source.slice(1, -1)}))$`
 
 /**
  * `5m`, `1h30m`, `1.5h`, `30d`, `500ms`; `0` needs no unit; `forever` is Infinity.
@@ -93,6 +95,13 @@ const SIZE_UNIT_BY_LOWER_CASE = new Map<string, number>([
   ['', 1],
 ])
 const SIZE = /^(\d+(?:\.\d+)?) ?([a-z]*|%)$/i
+
+/** What parseSize takes of these kinds, but for numbers out of range: a regular expression for JSON Schema, which knows no ignoring of case. */
+export function sizePattern(kind: 'bytes' | 'share' | 'bytes or share'): string {
+  const bytes = '(?:[kKmMgGtT][iI]?)?[bB]|'
+  const units = { bytes, share: '%', 'bytes or share': `%|${bytes}` }[kind]
+  return `^[0-9]+(?:\\.[0-9]+)? ?(?:${units})$`
+}
 
 /** `20GiB` (1024), `200GB` (1000), `1048576` or `1048576B`; with `%`, a share above 0 and up to 100 %. Case does not matter. */
 export function parseSize(text: string): Parsed<Size> {

@@ -1,7 +1,6 @@
 // What the operator's rules for repositories say to a write, whoever asks (R116, R118): told before the body is read, and before
 // anybody looks whether something exists. The engine holds to the same rules.
-import { RegistryError } from '../oci/errors.ts'
-import { repositoryKey } from '../oci/reference.ts'
+import { undeletable } from '../registry/delete/delete-refusal.ts'
 import { pushDenied } from '../registry/push/push-refusal.ts'
 import type { Answer } from './answer.ts'
 import type { NamedContext } from './context.ts'
@@ -16,8 +15,7 @@ export function refuseByPolicy(context: NamedContext, action: Plan['action']): A
   const policy = registry.policyOf(routed.repository)
   if (action === 'push' && policy.push === 'deny') throw pushDenied(routed.repository)
   if (action === 'push' || policy.deletable) return undefined
-  const message = `nothing can be deleted from ${repositoryKey(routed.repository)}: storage.delete.enabled, or delete under repositories, says so`
-  const error = new RegistryError('UNSUPPORTED', message)
+  const error = undeletable(routed.repository)
   exchange.record.error = error
   const methods = methodsOf(target.endpoint.kind).filter(method => method !== 'DELETE')
   return errorAnswer(error, { Allow: methods.join(', ') })

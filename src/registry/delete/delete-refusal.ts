@@ -5,9 +5,13 @@ import type { RepositoryPolicies } from '../repository-policy.ts'
 
 /** @throws RegistryError UNSUPPORTED */
 export function requireDeletable(policies: RepositoryPolicies, repository: Repository): void {
-  if (policies.find(repository).deletable) return
-  throw new RegistryError(
+  if (!policies.find(repository).deletable) throw undeletable(repository)
+}
+
+/** Says what to set. */
+export function undeletable(repository: Repository): RegistryError {
+  return new RegistryError(
     'UNSUPPORTED',
-    `nothing can be deleted from ${repositoryKey(repository)}: storage.delete.enabled, or delete under repositories, says so`,
+    `nothing can be deleted from ${repositoryKey(repository)}: to allow it, set storage.delete.enabled: true, or delete: true in a rule for it under repositories`,
   )
 }

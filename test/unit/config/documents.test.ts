@@ -7,6 +7,7 @@ import { Value } from 'typebox/value'
 import { parse } from 'yaml'
 import { renderConfigurationDoc } from '../../../src/config/docs.ts'
 import { renderJsonSchema } from '../../../src/config/json-schema.ts'
+import { BYTES, DURATION, SHARE, SIZE } from '../../../src/config/formats.ts'
 import { ANY_KEY, listKeys } from '../../../src/config/keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from '../../../src/config/schema.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'
@@ -70,6 +71,20 @@ t.test('the JSON Schema accepts the examples and refuses what is refused', async
     t.notOk(Value.Check(schema, parse(text)), text)
     t.not(complaints(text).length, 0, text)
   }
+})
+
+// issue 17, 35
+t.test('R290: the schema has the spellings of durations and sizes that check takes', async t => {
+  const texts =
+    '5m 1h30m 1.5h 500ms forever 0 2w 30 m 5M 20GiB 200GB 1048576 64mib 80% 1b 10G -1GiB 1e3 .5GiB 5.m'
+  const samples = [...texts.split(' '), '', '5 m', '1.5 gib', '80 %', '20 MiBs', 0, 30, 2 ** 20, -1]
+  for (const { name, json, parse } of [DURATION, SIZE, BYTES, SHARE])
+    for (const sample of samples) {
+      const takes = parse({ text: String(sample), quoted: typeof sample === 'string' })
+      const about = `${name}: ${JSON.stringify(sample)}`
+      if (name !== 'share' || typeof sample === 'string')
+        t.equal(Value.Check(json, sample), takes.kind === 'ok', about)
+    }
 })
 
 t.test('the JSON Schema is plain JSON', async t => {

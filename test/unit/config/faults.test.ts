@@ -70,6 +70,19 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'log: { level: warning }',
     /log.level: must be one of .* \(did you mean warn\?\)/,
   ],
+  // issue 17, 35
+  'a word that is cut off': [
+    'repositories: [{ match: "localhost/**", push: que }]',
+    /push: must be one of .* \(did you mean queue\?\)/,
+  ],
+  'a word with a slip': [
+    'repositories: [{ match: "localhost/**", push: froward }]',
+    /push: must be one of .* \(did you mean forward\?\)/,
+  ],
+  'a pattern that needs quotes where it is right': [
+    'repositories: [{ match: "/*/team", push: store }]',
+    /match: .* \(did you mean "\*\/team"\?\)/,
+  ],
   'a bad unit': [
     'storage: { maxsize: 10G }',
     /storage.maxsize: is G 1024s or 1000s\?.*\(did you mean 10GiB\?\)/,
@@ -93,7 +106,7 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
   'a port that no machine has': ['http: { addr: ":70000" }', /http.addr: a port is at most 65535/],
   'an IPv6 address without brackets': [
     'http: { addr: "::1" }',
-    /http.addr: .*brackets \(did you mean \[::1\]:5000\?\)/,
+    /http.addr: .*brackets \(did you mean "\[::1\]:5000"\?\)/,
   ],
   'one address for both listeners': [
     'admin: { addr: "127.0.0.1:5000" }',
@@ -186,7 +199,7 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
   ],
   'a tag pattern without a repository': [
     'upstreams: { docker.io: { tags: [{ match: latest, ttl: 1m }] } }',
-    /tags\[0\].match: is <repository pattern>:<tag pattern>.*\(did you mean \*:latest\?\)/,
+    /tags\[0\].match: is <repository pattern>:<tag pattern>.*\(did you mean "\*:latest"\?\)/,
   ],
   'a digest as a tag pattern': [
     'upstreams: { docker.io: { tags: [{ match: "a@sha256:b", ttl: 0 }] } }',
