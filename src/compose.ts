@@ -51,10 +51,12 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   })
   const { registry, store, catalog } = engine
   const { sending } = dataPort
+  let clientPort: number | undefined
   const operator = createOperator({
     ...engine,
     namespaces: engine.upstreams,
     clock,
+    ownNameIn: text => engine.upstreams.ownNameIn(text, clientPort),
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
     sending,
@@ -82,6 +84,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   // What cannot be listened on is told before a client has been heard.
   await prepareAdmin(config.admin)
   const http = await dataPort.listen(registry)
+  clientPort = Number(/:([0-9]+)$/.exec(http)?.[1])
   undo.push(() => dataPort.drain())
   // Its web server is a third of all code there is, and nobody who pulls needs to wait until it is loaded.
   const { buildAdminApp } = await import('./admin/app.ts')

@@ -10,7 +10,8 @@ import type { Routed } from './registry/answers.ts'
 import type { Namespace, Namespaces } from './registry/namespaces.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
-import { type Upstream, UpstreamError } from './registry/ports/upstream.ts'
+import { type Upstream, UpstreamError, type UpstreamHealth } from './registry/ports/upstream.ts'
+import { ownNameIn } from './registry/own-name.ts'
 import { createRoute, type Route, type RouteOptions } from './registry/route.ts'
 import type { CredentialSource, UpstreamOptions } from './upstream/options.ts'
 import { createUpstream } from './upstream/upstream.ts'
@@ -32,7 +33,7 @@ interface OpenNamespace extends Namespace {
 export class Upstreams implements Namespaces {
   readonly #deps: UpstreamsDeps
   #config: Config
-  #configured: ReadonlyMap<RegistryHost, OpenNamespace>
+  #configured: ReadonlyMap<RegistryHost, OpenNamespace> = new Map()
   #route: Route
   readonly #named = new LRUCache<RegistryHost, OpenNamespace>({ max: NAMED_BY_CLIENTS_MAX })
 
@@ -60,6 +61,11 @@ export class Upstreams implements Namespaces {
     return this.#route(target, host)
   }
 
+  /** See registry/own-name.ts. */
+  ownNameIn(text: string, port: number | undefined): string | undefined {
+    return ownNameIn(text, routeOptions(this.#config), port)
+  }
+
   /**
    * Requests and downloads under way go on with the upstreams that they began with. Those are not closed but let go, like the ones
    * that clients name and that fall out of the table: their connections end when nobody has used them for a while.
@@ -82,8 +88,18 @@ export class Upstreams implements Namespaces {
   #openAll(config: Config): ReadonlyMap<RegistryHost, OpenNamespace> {
     const { proxyEnvironment } = config
     return new Map(
-      config.upstreams.map(each => [each.registry, this.#open(each, proxyEnvironment)]),
+      config.upstreams.map(each => {
+        const opened = this.#open(each, proxyEnvironment)
+        const before = this.#sameBefore(each)
+        return [each.registry, before === undefined ? opened : remembering(opened, before)]
+      }),
     )
+  }
+
+  /** How the upstream was until a reload, if it is at the same address still. */
+  #sameBefore({ registry, url }: UpstreamConfig): UpstreamHealth | undefined {
+    const before = this.#config.upstreams.find(each => each.registry === registry)
+    return before?.url === url ? this.#configured.get(registry)?.upstream.health() : undefined
   }
 
   #openNamed(registry: RegistryHost): Namespace | undefined {
@@ -126,6 +142,18 @@ export class Upstreams implements Namespaces {
       close: () => upstream.close(),
     }
   }
+}
+
+/** Until somebody has asked it anew, the last that is known of an upstream is what was known before the reload. It is asked as if new. */
+function remembering(namespace: OpenNamespace, before: UpstreamHealth): OpenNamespace {
+  const { upstream } = namespace
+  const health = (): UpstreamHealth => {
+    const now = upstream.health()
+    if (now.lastFinding !== undefined) return now
+    const { lastFinding, lastFailure, rateLimitRemaining } = before
+    return { ...now, lastFinding, lastFailure, rateLimitRemaining }
+  }
+  return { ...namespace, upstream: { ...upstream, health } }
 }
 
 /** What the route of names is made of. */

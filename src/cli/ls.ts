@@ -7,12 +7,19 @@ import { describeBytes, describeSince, shortDigest, writeJson, writeTable } from
 
 export const help = `entrepot ls [PATTERN] [--json]
 
-The images that are here. PATTERN is a glob over repository:tag, with or without the registry.
+The images that are here, which of them are whole, and how large they are with all their platforms. PATTERN is a glob over
+repository:tag, with or without the registry; without a slash it is looked for in every part of the name.
+
+  WHOLE  "yes": everything of it is on disk, of every platform; "1 of 2": of one of its two platforms
+  SIZE   of all platforms whose manifests are here; "+": there are more
 
 ${COMMON_HELP}
 
+Exit codes: 0 listed, 1 nothing matched
+
 Examples
   entrepot ls
+  entrepot ls '*alpine*'
   entrepot ls 'docker.io/library/*'
   entrepot ls '*/*/alpine:3.*'
 `
@@ -25,19 +32,36 @@ export async function run(args: readonly string[], context: CliContext): Promise
     path: '/images',
     query: { pattern: positionals[0] },
   })
-  if (json) {
-    writeJson(context, listed)
-    return EXIT_CODES.ok
+  const [pattern] = positionals
+  const hasMatched = listed.images.length > 0 || pattern === undefined
+  if (json) writeJson(context, listed)
+  else if (listed.images.length > 0) writeImages(context, listed)
+  else {
+    const told = pattern === undefined ? 'no image is here yet' : `nothing here matches ${pattern}`
+    context.stderr.write(`${told}\n`)
   }
+  return hasMatched ? EXIT_CODES.ok : EXIT_CODES.failed
+}
+
+function writeImages(context: CliContext, listed: ListedImages): void {
   writeTable(context, [
-    ['IMAGE', 'DIGEST', 'SIZE', 'CHECKED'],
+    ['IMAGE', 'DIGEST', 'WHOLE', 'SIZE', 'CHECKED'],
     ...listed.images.map(each => [
       each.image,
       shortDigest(each.digest),
-      each.sizeBytes === undefined ? '-' : describeBytes(each.sizeBytes),
+      ...describeSize(each.size),
       describeSince(each.checkedAtMs, listed.nowMs),
     ]),
   ])
   if (listed.truncated) context.stderr.write('there are more: give a pattern\n')
-  return EXIT_CODES.ok
+}
+
+function describeSize(size: ListedImages['images'][number]['size']): readonly string[] {
+  if (size === undefined) return ['no', '-']
+  const { platforms, wholePlatforms, sizeBytes, hasMore } = size
+  const part = platforms === 1 ? 'no' : `${wholePlatforms} of ${platforms}`
+  return [
+    wholePlatforms === platforms ? 'yes' : part,
+    `${describeBytes(sizeBytes)}${hasMore ? '+' : ''}`,
+  ]
 }

@@ -48,6 +48,7 @@ function writeText(context: CliContext, status: Status): void {
       '',
       `${content.tags} tags, ${content.manifests} manifests and ${content.blobs} blobs in ${content.repositories} repositories`,
     ],
+    ...(storage.full === undefined ? [] : [['keeping', `nothing: ${storage.full}`]]),
     ['sent', `${describeBytes(traffic.sentBytes)} in ${traffic.requests} requests since the start`],
     ['fetched', `${describeBytes(traffic.upstreamBytes)} from upstreams`],
     ['saved', `${describeBytes(traffic.savedBytes)} on the WAN (${share} % of what was sent)`],

@@ -2,7 +2,7 @@
 // only. Each part gets its slice, never the whole.
 import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
-import type { ConflictChoice, LogLevel, PushMode } from './formats.ts'
+import type { ConflictChoice, LogLevel, PushMode } from './word-formats.ts'
 import type { Secret } from './secret.ts'
 import type { Size } from './units.ts'
 

@@ -1,5 +1,6 @@
 // The keys of one rule of `repositories`: what clients may do with a repository beyond pulling it.
-import { BOOLEAN, CONFLICT, PUSH_MODE, REPOSITORY_GLOB } from './formats.ts'
+import { BOOLEAN, REPOSITORY_GLOB } from './formats.ts'
+import { CONFLICT, PUSH_MODE } from './word-formats.ts'
 import { group, groupsOf, optional, value } from './keys.ts'
 
 export const REPOSITORY_RULES = groupsOf(

@@ -7,13 +7,12 @@ import {
   COUNT,
   DURATION,
   HOST,
-  LEVEL,
   PATH,
   SHARE,
   SIZE,
-  TLS_VERSION,
   URL_TEXT,
 } from './formats.ts'
+import { LEVEL, TLS_VERSION } from './word-formats.ts'
 import { group, type KeySchema, mapOf, optional, type Static, value, valuesOf } from './keys.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'

@@ -84,6 +84,8 @@ export interface RunningRegistry extends Registry {
    * @throws StoreError
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
+  /** Why nothing more is kept now, and what to do about it, for people; undefined while there is room. @throws StoreError io */
+  fullBecause(): Promise<string | undefined>
   /** See rebuild/compare-facts.ts; to be run once after a start. @throws StoreError; the signal's reason */
   compareFacts(signal: AbortSignal): Promise<ComparedFacts>
   /** Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks any more. */
@@ -170,6 +172,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     turns,
     delivered: (repository, what) => showAtUpstream(manifestPushDeps, repository, what),
     settled: async digest => fills.find(digest)?.over,
+    fullBecause: () => space.fullBecause(),
     purgeUploads: options => purgeUploads(pushDeps, options),
     compareFacts: signal => compareFacts({ ...deps, turns, presence }, signal),
     stop: async () => {

@@ -79,6 +79,17 @@ export class SpaceLedger {
     }
   }
 
+  /** What `check` would throw now, as a sentence; undefined when there is room. @throws StoreError io */
+  async fullBecause(): Promise<string | undefined> {
+    try {
+      await this.check()
+      return undefined
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.failure !== 'full') throw error
+      return [error.message, error.hint].filter(text => text !== undefined).join(': ')
+    }
+  }
+
   /** How much could still be promised to what nobody has asked for; nothing when this is not above 0. @throws StoreError */
   async spareBytes(): Promise<number> {
     const { freeBytes, totalBytes } = await this.#store.space()

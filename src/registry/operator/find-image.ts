@@ -1,28 +1,75 @@
 // From what a person typed to the manifest that is here under that name.
 import { parseImageText } from '../../oci/image-text.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { formatImage, type Reference, type Repository } from '../../oci/reference.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import {
+  formatImage,
+  parseHost,
+  parseName,
+  type Reference,
+  type Repository,
+} from '../../oci/reference.ts'
 import type { TagFact } from '../ports/catalog.ts'
 import type { OperatorDeps } from './operator.ts'
 
-export interface FoundImage {
-  /** Canonical: `docker.io/library/alpine:3.20`. */
-  readonly image: string
+export interface NamedImage {
   readonly repository: Repository
   readonly reference: Reference
+}
+
+export interface FoundImage extends NamedImage {
+  /** Canonical: `docker.io/library/alpine:3.20`. */
+  readonly image: string
   readonly tag: TagFact | undefined
   /** Undefined when the tag is not known here. */
   readonly digest: Digest | undefined
 }
 
-/** @throws RegistryError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, NAME_UNKNOWN */
+/**
+ * As a client that is given this text would name it: this edge's own name in front, with its port, says whom to ask and no more.
+ * @throws RegistryError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, NAME_UNKNOWN
+ */
+export function nameImage(
+  { registry, ownNameIn }: Pick<OperatorDeps, 'registry' | 'ownNameIn'>,
+  text: string,
+): NamedImage {
+  const own = ownNameIn(text)
+  const { target, reference } = parseImageText(
+    own === undefined ? text : text.slice(own.length + 1),
+  )
+  return { repository: registry.route(target, own).repository, reference }
+}
+
+/** @throws RegistryError as nameImage */
 export async function findImage(deps: OperatorDeps, text: string): Promise<FoundImage> {
-  const { target, reference } = parseImageText(text)
-  const { repository } = deps.registry.route(target, undefined)
+  const { repository, reference } = nameImage(deps, text)
   const image = formatImage(repository, reference)
   if (reference.kind === 'digest') {
     return { image, repository, reference, tag: undefined, digest: reference.digest }
   }
   const tag = await deps.catalog.findTag(repository, reference.tag)
   return { image, repository, reference, tag, digest: tag?.digest }
+}
+
+/** With what can be done about it. */
+export function imageNotHere(
+  { namespaces }: Pick<OperatorDeps, 'namespaces'>,
+  { image, repository, reference }: Pick<FoundImage, 'image' | 'repository' | 'reference'>,
+): RegistryError {
+  const { registry, name } = repository
+  const namespace = namespaces.find(registry)
+  if (namespace === undefined) {
+    const hub = { registry: parseHost('docker.io'), name: parseName(`library/${name}`) }
+    const other = name.includes('/')
+      ? ''
+      : `; Docker Hub's ${name} is ${formatImage(hub, reference)}`
+    return new RegistryError(
+      'MANIFEST_UNKNOWN',
+      `${image} is not here, and nothing brings it but a push: ${registry} has no upstream${other}`,
+    )
+  }
+  const way = namespace.policy.offline
+    ? `and cannot be pulled: ${registry} is offline in the configuration`
+    : `"entrepot pull ${image}" brings it`
+  return new RegistryError('MANIFEST_UNKNOWN', `${image} is not here; ${way}`)
 }

@@ -1,9 +1,8 @@
 // `inspect`: one image as it is here: its platforms, what each is made of, and how much of it is on disk.
 import type { Digest } from '../../oci/digest.ts'
-import { RegistryError } from '../../oci/errors.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { Edge, ManifestFact } from '../ports/catalog.ts'
-import { findImage } from './find-image.ts'
+import { findImage, imageNotHere } from './find-image.ts'
 import type { OperatorDeps } from './operator.ts'
 
 export interface InspectedBlob {
@@ -38,15 +37,11 @@ export interface InspectedImage {
 
 /** @throws RegistryError MANIFEST_UNKNOWN when it is not here */
 export async function inspectImage(deps: OperatorDeps, text: string): Promise<InspectedImage> {
-  const { image, repository, digest } = await findImage(deps, text)
+  const found = await findImage(deps, text)
+  const { image, repository, digest } = found
   const fact =
     digest === undefined ? undefined : await deps.catalog.findManifest(repository, digest)
-  if (fact === undefined) {
-    throw new RegistryError(
-      'MANIFEST_UNKNOWN',
-      `${image} is not here; "entrepot pull ${image}" brings it`,
-    )
-  }
+  if (fact === undefined) throw imageNotHere(deps, found)
   const children = fact.edges.filter(edge => edge.kind === 'manifest')
   const manifests =
     children.length === 0

@@ -2,8 +2,10 @@
 import picomatch from 'picomatch'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseRepositoryKey } from '../../oci/reference.ts'
+import type { CompletenessDeps } from '../completeness.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
 import type { OperatorDeps } from './operator.ts'
+import { type ImageSize, sizeUp } from './size-up.ts'
 
 /** More rows than a person reads; a pattern narrows them. */
 export const LISTED_MAX = 10_000
@@ -19,8 +21,8 @@ export interface ListedImage {
   readonly digest: string
   /** Undefined while only a HEAD has told of it. */
   readonly mediaType: string | undefined
-  /** Of everything that the manifest names directly, as it says itself. */
-  readonly sizeBytes: number | undefined
+  /** Undefined while only a HEAD has told of it. */
+  readonly size: ImageSize | undefined
   readonly checkedAtMs: number
 }
 
@@ -43,7 +45,7 @@ export async function listImages(
   for await (const { key, tag } of allTags(deps.catalog)) {
     if (!matches(key, tag.tag)) continue
     if (images.length === LISTED_MAX) return { images, truncated: true, nowMs }
-    images.push(await describe(deps.catalog, { key, tag }))
+    images.push(await describe(deps, { key, tag }))
   }
   return { images, truncated: false, nowMs }
 }
@@ -58,9 +60,13 @@ function imageMatcher(pattern: string): (key: string, tag: string) => boolean {
   // Alone, one star means everything, as in the configuration.
   const names = compile(name === '*' ? '**' : name, pattern)
   const tags = compile(colon === -1 ? '*' : pattern.slice(colon + 1), pattern)
+  const isOneComponent = !name.includes('/')
   return (key, tag) =>
-    // `library/*` is what people type for `docker.io/library/*`.
-    (names.test(key) || names.test(key.slice(key.indexOf('/') + 1))) && tags.test(tag)
+    // `library/*` is what people type for `docker.io/library/*`, and `*alpine*` for what has it anywhere.
+    (names.test(key) ||
+      names.test(key.slice(key.indexOf('/') + 1)) ||
+      (isOneComponent && key.split('/').some(component => names.test(component)))) &&
+    tags.test(tag)
 }
 
 /** @throws RegistryError NAME_INVALID that names the whole pattern */
@@ -85,18 +91,16 @@ function malformed(pattern: string): RegistryError {
 }
 
 async function describe(
-  catalog: Catalog,
+  deps: CompletenessDeps,
   { key, tag }: { key: string; tag: TagFact },
 ): Promise<ListedImage> {
-  const fact = await catalog.findManifest(parseRepositoryKey(key), tag.digest)
+  const repository = parseRepositoryKey(key)
+  const fact = await deps.catalog.findManifest(repository, tag.digest)
   return {
     image: `${key}:${tag.tag}`,
     digest: tag.digest,
     mediaType: fact?.mediaType,
-    sizeBytes: fact?.edges.reduce(
-      (sum, edge) => sum + (edge.kind === 'subject' ? 0 : edge.sizeBytes),
-      fact.sizeBytes,
-    ),
+    size: fact && (await sizeUp(deps, repository, fact)),
     checkedAtMs: tag.checkedAtMs,
   }
 }

@@ -30,6 +30,8 @@ export interface OperatorDeps {
   readonly namespaces: Namespaces
   readonly policies: RepositoryPolicies
   readonly clock: Clock
+  /** What a text begins with when that is this edge itself, as people type it to clients; see registry/own-name.ts. */
+  readonly ownNameIn: (text: string) => string | undefined
   /** Tells whoever carries the queue away that there is something new to try. MUST NOT throw. */
   readonly nudgeDeliveries: () => void
   /** Most that cached content may take, in bytes; Infinity when only the disk limits. */

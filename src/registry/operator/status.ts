@@ -35,6 +35,8 @@ interface StatusPage {
     readonly totalBytes: number
     /** Absent when only the disk limits. */
     readonly maxBytes?: number
+    /** Why nothing that comes from an upstream is kept now, and what to do; absent while there is room. */
+    readonly full?: string
   }
   readonly traffic: Traffic
   /** What waits to be delivered. */
@@ -53,20 +55,22 @@ interface StatusPage {
 
 export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const { catalog, store, namespaces, maxStorageBytes } = deps
-  const [content, space, traffic, outbox, uploads] = await Promise.all([
+  const [content, space, traffic, outbox, uploads, fullBecause] = await Promise.all([
     catalog.totals(),
     store.space(),
     deps.traffic(),
     catalog.outboxTotals(),
     store.listUploads(),
+    deps.registry.fullBecause(),
   ])
+  const full = fullBecause === undefined ? {} : { full: fullBecause }
   const limit = Number.isFinite(maxStorageBytes) ? { maxBytes: maxStorageBytes } : {}
   return {
     version: deps.version,
     ...deps.sending,
     threads: deps.threads(),
     content,
-    storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, ...limit },
+    storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, ...limit, ...full },
     traffic,
     queue: sumQueue(outbox),
     uploads: {

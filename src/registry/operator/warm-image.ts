@@ -1,12 +1,12 @@
 // `pull`: brings an image into the cache by the same way that clients take, telling of its progress.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import { parseImageText } from '../../oci/image-text.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { formatImage, type Reference, type Repository } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
 import { manifestFact } from '../edges.ts'
 import type { Edge } from '../ports/catalog.ts'
+import { nameImage } from './find-image.ts'
 import type { OperatorDeps } from './operator.ts'
 
 /** Indexes inside indexes are followed this deep (R186). */
@@ -46,8 +46,7 @@ export async function* warmImage(
   request: WarmRequest,
   signal: AbortSignal,
 ): AsyncGenerator<WarmEvent> {
-  const { target, reference } = parseImageText(request.image)
-  const { repository } = deps.registry.route(target, undefined)
+  const { repository, reference } = nameImage(deps, request.image)
   const blobs = new Map<Digest, Edge>()
   let root: ManifestAnswer | undefined
   for await (const { image, manifest } of pullManifests(deps, {

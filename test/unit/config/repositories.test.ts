@@ -1,7 +1,7 @@
 // Goal: what the operator writes under repositories, storage.delete and uploadpurging arrives as rules, and what can never do what it
 // says is told with what was probably meant. Method: texts loaded as files, and the lines that the operator reads.
 import t from 'tap'
-import { PUSH_MODES } from '../../../src/config/formats.ts'
+import { PUSH_MODES } from '../../../src/config/word-formats.ts'
 import { PUSH_MODES as MODES_OF_THE_ENGINE } from '../../../src/registry/repository-policy.ts'
 import { compareConfigs } from '../../../src/config/reload.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'

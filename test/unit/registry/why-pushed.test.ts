@@ -29,6 +29,7 @@ async function pushed(push: PushMode) {
         version: '0',
         sending: { sending: 'sendfile' },
         threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
+        ownNameIn: () => undefined,
         nudgeDeliveries: () => {},
         traffic: () => Promise.reject(new Error('nobody asks')),
       },

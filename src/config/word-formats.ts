@@ -1,0 +1,84 @@
+// Values that are one word of a closed set, with what people write for them elsewhere. One table entry per set, as in formats.ts.
+import type { Format } from './formats.ts'
+import { closest } from './suggest.ts'
+
+/** The only one that begins so: `que` → `queue`. */
+function begunWord<Word extends string>(text: string, words: readonly Word[]): Word | undefined {
+  const begun = words.filter(word => text !== '' && word.startsWith(text))
+  return begun.length === 1 ? begun[0] : undefined
+}
+
+/** One word of a closed set. `others`: what people write for them elsewhere, in lower case. */
+function oneOf<Word extends string>(
+  name: string,
+  words: readonly Word[],
+  others: Readonly<Record<string, Word>>,
+): Format<Word> {
+  return {
+    name,
+    json: { type: 'string', enum: words },
+    parse({ text }) {
+      const word = words.find(each => each === text)
+      if (word !== undefined) return { kind: 'ok', value: word }
+      const lower = text.toLowerCase()
+      const meant =
+        words.find(each => each === lower) ??
+        (Object.hasOwn(others, lower) ? others[lower] : undefined) ??
+        begunWord(lower, words) ??
+        closest(lower, words)
+      const message = `must be one of ${words.join(', ')}`
+      return { kind: 'fault', message, ...(meant === undefined ? {} : { suggestion: meant }) }
+    },
+    format: value => value,
+  }
+}
+
+/** Older ones are refused by the clients. */
+const TLS_VERSIONS = ['tls1.2', 'tls1.3'] as const
+
+export const TLS_VERSION = oneOf<(typeof TLS_VERSIONS)[number]>('TLS version', TLS_VERSIONS, {
+  'tls1.0': 'tls1.2',
+  'tls1.1': 'tls1.2',
+  'tlsv1.2': 'tls1.2',
+  'tlsv1.3': 'tls1.3',
+  '1.2': 'tls1.2',
+  '1.3': 'tls1.3',
+})
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export const LEVEL = oneOf<LogLevel>('level', LOG_LEVELS, {
+  warning: 'warn',
+  critical: 'fatal',
+  panic: 'fatal',
+  verbose: 'debug',
+})
+
+/** As registry/repository-policy.ts has them; a test holds the two together. */
+export const PUSH_MODES = ['store', 'forward', 'queue', 'deny'] as const
+export type PushMode = (typeof PUSH_MODES)[number]
+
+export const PUSH_MODE = oneOf<PushMode>('push mode', PUSH_MODES, {
+  true: 'store',
+  allow: 'store',
+  keep: 'store',
+  local: 'store',
+  proxy: 'forward',
+  through: 'forward',
+  outbox: 'queue',
+  async: 'queue',
+  false: 'deny',
+  none: 'deny',
+  refuse: 'deny',
+})
+
+const CONFLICT_CHOICES = ['park', 'overwrite'] as const
+export type ConflictChoice = (typeof CONFLICT_CHOICES)[number]
+
+export const CONFLICT = oneOf<ConflictChoice>('choice', CONFLICT_CHOICES, {
+  refuse: 'park',
+  keep: 'park',
+  force: 'overwrite',
+  replace: 'overwrite',
+})
