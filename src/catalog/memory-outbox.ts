@@ -7,7 +7,7 @@ import {
   type NewDelivery,
   type OutboxTotals,
 } from '../registry/ports/deliveries.ts'
-import { boundedChange, MAX_DELIVERIES_OF_KEY } from './bounds.ts'
+import { boundedChange, byTime, MAX_DELIVERIES_OF_KEY, shareOf } from './bounds.ts'
 
 export class MemoryOutbox {
   readonly #entries = new Map<number, Delivery>()
@@ -54,9 +54,11 @@ export class MemoryOutbox {
     for (const entry of this.#inOrder())
       if (entry.carrier === carrier && entry.state === 'waiting' && !firsts.has(entry.key))
         firsts.set(entry.key, entry)
-    return [...firsts.values()]
-      .sort((a, b) => a.nextAtMs - b.nextAtMs || a.id - b.id)
-      .slice(0, limit)
+    const lanes = Map.groupBy([...firsts.values()].sort(byTime), ({ key }) => laneOf(key))
+    const share = shareOf(limit, lanes.size)
+    // In the order of what is due first in each.
+    const chosen = [...lanes.values()].slice(0, limit)
+    return chosen.flatMap(entries => entries.slice(0, share)).sort(byTime)
   }
 
   change(id: number, change: DeliveryChange): void {
@@ -93,4 +95,8 @@ export class MemoryOutbox {
   #inOrder(): Delivery[] {
     return [...this.#entries.values()].sort((a, b) => a.id - b.id)
   }
+}
+
+function laneOf(key: string): string {
+  return key.slice(0, key.indexOf('/') + 1)
 }

@@ -14,7 +14,7 @@ import type { Carry } from './outcome.ts'
 const AT_ONCE = 16
 /** A registry that is slow to answer leaves places for the others. */
 const AT_ONCE_PER_LANE = 4
-/** Keys that one look sees, those due first: far more than there are places, so that a lane which is full hides no other. */
+/** Keys that one look sees, of each lane as many: more than there are places, so that what is under way hides nothing. */
 const LOOK_AHEAD = 256
 /** The configuration changes by a person's hand; whoever changes it may nudge. */
 const CLOSED_LOOK_MS = 5 * 60_000
@@ -43,6 +43,11 @@ export interface OutboxParts extends Omit<ConcludeParts, 'memory'> {
   readonly laneOf: (entry: Delivery) => Lane
   /** Default SETTLING_MS. For a test that shows what it is for. */
   readonly settlingMs?: number
+}
+
+interface Due {
+  readonly entry: Delivery
+  readonly lane: Lane
 }
 
 interface Running {
@@ -131,16 +136,30 @@ export class Outbox {
   async #look(): Promise<number | undefined> {
     const { catalog, carrier, laneOf } = this.#parts
     const entries = await catalog.listDue({ carrier, limit: LOOK_AHEAD })
-    if (entries.length < LOOK_AHEAD) this.#prune(entries)
+    if (isAll(entries)) this.#prune(entries)
     let nextMs = Number.POSITIVE_INFINITY
+    const due: Due[] = []
     for (const entry of entries) {
       if (this.#running.has(entry.key)) continue
       const lane = laneOf(entry)
       const waitMs = this.#waitMs(entry, lane)
       if (waitMs > 0) nextMs = Math.min(nextMs, waitMs)
-      else if (this.#hasPlace(lane.name)) this.#begin(entry, lane)
+      else due.push({ entry, lane })
     }
+    this.#beginDue(due)
     return Number.isFinite(nextMs) ? nextMs : undefined
+  }
+
+  /** As long as there are places: of the lane in which the fewest are under way what is due first. */
+  #beginDue(due: readonly Due[]): void {
+    const lanes = Map.groupBy(due, ({ lane }) => lane.name)
+    while (lanes.size > 0 && this.#running.size < AT_ONCE) {
+      const names = [...lanes.keys()]
+      const name = names.reduce((a, b) => (this.#beside(b) < this.#beside(a) ? b : a))
+      const next = this.#beside(name) < AT_ONCE_PER_LANE ? lanes.get(name)?.shift() : undefined
+      if (next === undefined) lanes.delete(name)
+      else this.#begin(next.entry, next.lane)
+    }
   }
 
   #waitMs(entry: Delivery, lane: Lane): number {
@@ -151,10 +170,12 @@ export class Outbox {
     return dueMs > LONGEST_WAIT_MS || entry.nextAtMs === entry.createdAtMs ? 0 : dueMs
   }
 
-  #hasPlace(lane: string): boolean {
-    if (this.#running.size >= AT_ONCE) return false
-    const beside = this.#running.values().filter(running => running.lane === lane)
-    return beside.toArray().length < AT_ONCE_PER_LANE
+  /** Under way in this lane. */
+  #beside(lane: string): number {
+    return this.#running
+      .values()
+      .filter(running => running.lane === lane)
+      .toArray().length
   }
 
   #begin(entry: Delivery, lane: Lane): void {
@@ -196,4 +217,11 @@ export class Outbox {
     const keys = new Set(waiting.map(({ key }) => key))
     this.#memory.prune(key => keys.has(key) || this.#running.has(key))
   }
+}
+
+/** No lane has more than its share of a look: then a look sees everything that waits. */
+function isAll(entries: readonly Delivery[]): boolean {
+  const lanes = Map.groupBy(entries, ({ key }) => key.slice(0, key.indexOf('/')))
+  const share = Math.floor(LOOK_AHEAD / lanes.size)
+  return lanes.values().every(({ length }) => length < share)
 }

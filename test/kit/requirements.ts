@@ -164,6 +164,7 @@ const PUSHES: readonly Row[] = [
   [119, 'P0', 'a delete never reaches an upstream', 'push'],
   [265, 'P0', 'a forwarded push keeps its tag from what was queued before it', 'push'],
   [266, 'P0', 'a queued push takes no tag that was not known when it was pushed', 'push'],
+  [268, 'P0', 'deliveries to one registry hold up no other’s', 'push'],
   [
     264,
     'P0',

@@ -7,8 +7,9 @@ import {
   type Delivery,
   type OutboxTotals,
 } from '../../registry/ports/deliveries.ts'
-import { MAX_DELIVERIES_OF_KEY } from '../bounds.ts'
+import { byTime, MAX_DELIVERIES_OF_KEY, shareOf } from '../bounds.ts'
 import { deliveryState, STATE_CODES } from './encoding.ts'
+import { LANE } from './schema-lanes.ts'
 
 interface DeliveryRow {
   readonly id: number
@@ -21,6 +22,13 @@ interface DeliveryRow {
   readonly next_at: number
   readonly in_doubt: number
   readonly reason: string | null
+}
+
+interface LaneRow {
+  readonly lane: string
+  /** Of what is due first there. */
+  readonly next_at: number
+  readonly id: number
 }
 
 const COLUMNS =
@@ -47,7 +55,14 @@ export class OutboxReader {
   }
 
   listDue({ carrier, limit }: { carrier: Carrier; limit: number }): Delivery[] {
-    return (this.#sql.listDue.all(carrier, limit) as DeliveryRow[]).map(deliveryOf)
+    const lanes = this.#sql.lanes.all({ carrier }) as LaneRow[]
+    const share = shareOf(limit, lanes.length)
+    return lanes
+      .sort((a, b) => a.next_at - b.next_at || a.id - b.id)
+      .slice(0, limit)
+      .flatMap(({ lane }) => this.#sql.listDue.all(carrier, lane, share) as DeliveryRow[])
+      .map(deliveryOf)
+      .sort(byTime)
   }
 
   totals(): OutboxTotals[] {
@@ -66,7 +81,19 @@ function prepareReads(database: Database) {
     find: row(`SELECT ${COLUMNS} WHERE id = ?`),
     list: row(`SELECT ${COLUMNS} WHERE id > ? ORDER BY id LIMIT ?`),
     listOf: row(`SELECT ${COLUMNS} WHERE key = ? ORDER BY id LIMIT ${MAX_DELIVERIES_OF_KEY}`),
-    listDue: row(`SELECT ${COLUMNS} WHERE carrier = ? AND first = 1 ORDER BY next_at, id LIMIT ?`),
+    // From one lane to the next by the index, past all that waits in between.
+    lanes: row(`
+WITH RECURSIVE lanes (lane) AS (
+  SELECT min(${LANE}) FROM outbox WHERE carrier = @carrier AND first = 1
+  UNION ALL
+  SELECT (SELECT min(${LANE}) FROM outbox WHERE carrier = @carrier AND first = 1 AND ${LANE} > lane)
+    FROM lanes WHERE lane IS NOT NULL
+)
+SELECT lane, next_at, id FROM lanes JOIN outbox ON id = (
+  SELECT id FROM outbox WHERE carrier = @carrier AND first = 1 AND ${LANE} = lane ORDER BY next_at, id LIMIT 1)`),
+    listDue: row(
+      `SELECT ${COLUMNS} WHERE carrier = ? AND first = 1 AND ${LANE} = ? ORDER BY next_at, id LIMIT ?`,
+    ),
     totals: row('SELECT waiting, parked FROM outbox_totals WHERE carrier = ?'),
     oldest: row(
       `SELECT created_at FROM outbox WHERE carrier = ? AND state = ${STATE_CODES.waiting}

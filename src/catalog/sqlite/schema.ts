@@ -6,6 +6,7 @@ import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
 import { DELIVERED } from './schema-delivered.ts'
 import { FOREIGN } from './schema-foreign.ts'
 import { KNOWN } from './schema-known.ts'
+import { LANES } from './schema-lanes.ts'
 import { LISTING } from './schema-listing.ts'
 import { READINGS } from './schema-readings.ts'
 import { PUSHES } from './schema-pushes.ts'
@@ -158,6 +159,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1005, sql: READINGS },
   { version: 1006, sql: IDENTITY },
   { version: 1007, sql: DELIVERED },
+  { version: 1008, sql: LANES },
 ]
 
 /**

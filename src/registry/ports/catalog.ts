@@ -239,7 +239,8 @@ export interface Catalog {
   listDeliveriesOf(key: string): Promise<readonly Delivery[]>
   /**
    * What can be tried: for each key the carrier's first entry that is waiting, by id; parked ones are passed over. Also those that are
-   * not due yet: the caller reads `nextAtMs`. Ordered by `nextAtMs`, then by id.
+   * not due yet: the caller reads `nextAtMs`. Of each lane, which is the key up to its first `/`, the same share of `limit`, at least one, so
+   * that none hides another; of more lanes than `limit` those where something is due first. Ordered by `nextAtMs`, then by id.
    */
   listDue(page: { carrier: Carrier; limit: number }): Promise<readonly Delivery[]>
   /** No effect when the entry is gone. */

@@ -63,11 +63,58 @@ t.test('keys go beside each other: four of one lane, sixteen in all', async t =>
     const first = lanes.indexOf(lane) * 6 + 1
     return bench.tried.filter(each => each >= first && each < first + 6).length
   })
-  t.same(byLane, [4, 4, 4, 4, 0])
+  t.same(byLane, [4, 3, 3, 3, 3], 'the lanes share the places')
   all.end(DELIVERED)
   await bench.settle()
   t.equal(bench.outcomes().length, 30)
 })
+
+// issue 17, 22
+t.test('R268: a lane with much that is due hides no other', async t => {
+  const all = held()
+  const laneOf = ({ key }: { key: string }) => {
+    return { name: key.split('/')[0] ?? '', closed: undefined }
+  }
+  const bench = createBench({ carry: all.carry, laneOf })
+  for (let id = 1; id <= 300; id += 1) await bench.queue(id, `busy.example/${id}`)
+  await bench.clock.advance(1)
+  await bench.queue(301, 'other.example/app')
+  bench.start()
+  await bench.settle()
+  t.same(
+    bench.tried.toSorted((a, b) => a - b),
+    [1, 2, 3, 4, 301],
+  )
+  all.end(DELIVERED)
+  await bench.settle()
+  t.equal(bench.outcomes().length, 301)
+})
+
+// issue 17, 22
+t.test(
+  'R268: where all places are taken, the next is for the lane that has the fewest',
+  async t => {
+    const ends: (() => void)[] = []
+    const laneOf = ({ key }: { key: string }) => {
+      return { name: key.split('/')[0] ?? '', closed: undefined }
+    }
+    const carry = () =>
+      new Promise<typeof DELIVERED>(resolve => ends.push(() => resolve(DELIVERED)))
+    const bench = createBench({ carry, laneOf })
+    let id = 0
+    for (const lane of ['a', 'b', 'c', 'd'])
+      for (let n = 0; n < 9; n += 1) await bench.queue(++id, `${lane}.example/${n}`)
+    const outbox = bench.start()
+    await bench.clock.advance(1)
+    await bench.queue(99, 'late.example/app')
+    outbox.nudge()
+    await bench.settle()
+    t.notOk(bench.tried.includes(99), 'sixteen are under way')
+    ends[0]?.()
+    await bench.settle()
+    t.equal(bench.tried.at(-1), 99)
+  },
+)
 
 t.test('a failure waits twice as long each time, from a second to five minutes', async t => {
   const bench = createBench({ carry: async () => FAILED, random: () => 0.999_999 })
