@@ -8,6 +8,7 @@ import type { Breaker, Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
 import { isElsewhere } from './elsewhere.ts'
+import { isStaleConnection } from './errors.ts'
 import type { EndpointUrls } from './endpoint-url.ts'
 import type { ContentKey, MirrorTrust } from './mirror-trust.ts'
 import { withRetries } from './retry.ts'
@@ -61,10 +62,12 @@ export interface EndpointsOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly chainMs: number
+  /** Nobody is waited for who is not there. Default false. */
+  readonly inHaste?: boolean
 }
 
 export function createAsk(options: EndpointsOptions): Ask {
-  const { mirrors, authoritative, clock, random, chainMs } = options
+  const { mirrors, authoritative, clock, random, chainMs, inHaste = false } = options
 
   return async (work, { lane, signal, key, suffices = () => true }) => {
     const deadline = startDeadline(clock, chainMs, signal)
@@ -76,7 +79,8 @@ export function createAsk(options: EndpointsOptions): Ask {
         return found.value
       }
       const attempt = () => once(authoritative, work, { lane, deadline, caller: signal })
-      return await withRetries(attempt, { clock, deadline, random })
+      const isFinal = inHaste ? createNobodyThere() : undefined
+      return await withRetries(attempt, { clock, deadline, random, isFinal })
     } finally {
       if (!deadline.isLifted) deadline.end()
     }
@@ -98,6 +102,17 @@ export function createAsk(options: EndpointsOptions): Ask {
     } finally {
       if (!part.isLifted) part.end()
     }
+  }
+}
+
+/** No answer: but a connection that was kept open, and that the other side had given up, is replaced once. */
+function createNobodyThere(): (failure: UpstreamError) => boolean {
+  let hasReconnected = false
+  return failure => {
+    if (failure.status !== undefined) return false
+    if (hasReconnected || !isStaleConnection(failure)) return true
+    hasReconnected = true
+    return false
   }
 }
 

@@ -91,15 +91,16 @@ export function createUpstream(
 
   const trust = createMirrorTrust(mirrored, clock)
 
-  function readsFrom(mirrors: MirrorTrust | undefined): Reads {
-    const chain = { authoritative, clock, random, chainMs: limits.chainMs }
+  function readsFrom(mirrors: MirrorTrust | undefined): Reads & Pick<Upstream, 'inHaste'> {
+    const chain = { mirrors, authoritative, clock, random, chainMs: limits.chainMs }
     const blobsAhead = (): void => {
       const first = mirrors?.mirrorsFor(undefined)[0] ?? authoritative
       for (const host of storage === undefined ? [first.url] : [first.url, storage])
         dispatchers.warm(host, 'blob', CONNECTIONS_AHEAD)
     }
-    const ask = createAsk({ mirrors, ...chain })
-    return createReads({ ask, clock, profile, rules, blobsAhead })
+    const parts = { clock, profile, rules, blobsAhead }
+    const inHaste = createReads({ ask: createAsk({ ...chain, inHaste: true }), ...parts })
+    return { ...createReads({ ask: createAsk(chain), ...parts }), inHaste }
   }
 
   function healthFrom(asked: readonly Endpoint[]): () => UpstreamHealth {

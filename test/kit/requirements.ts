@@ -218,6 +218,7 @@ const UPSTREAM: readonly Row[] = [
   [259, 'P0', 'a blob that its registry or its storage cannot give does not cut off the registry'],
   [260, 'P0', 'what a mirror gives wrong comes from the registry, and the mirror is left out'],
   [261, 'P1', 'a HEAD that is answered in an encoding tells no size'],
+  [262, 'P1', 'who can be given an old answer does not wait for an upstream that is not there'],
 ]
 
 const SECURITY: readonly Row[] = [

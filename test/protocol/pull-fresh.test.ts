@@ -320,3 +320,41 @@ t.test('R95: an index does not bring the manifests of its platforms along', asyn
   await edge.get(TAG)
   t.equal(stub.count({ kind: 'manifest' }), 1)
 })
+
+const staleReason = (edge: TestEdge) =>
+  edge.lines().find(({ msg }) => msg === 'served stale because the upstream failed')?.['reason']
+
+// issue 17, 31
+t.test('R262: while nobody is there the old answer comes at once, with the reason', async t => {
+  const { edge, stub } = await started(t)
+  await pull(edge, first)
+  const tags = await edge.get('/v2/library/app/tags/list')
+  await stub.stop()
+  await edge.clock.advance(DAY_MS)
+  // The clock stands still: neither a second try nor a limit is waited for.
+  t.match(await edge.get(TAG), { status: 200, headers: { 'x-entrepot-source': 'stale' } })
+  t.match(staleReason(edge), /refused/)
+  t.match(await edge.get('/v2/library/app/tags/list'), { status: 200, body: tags.body })
+  t.match(await get(`${edge.url}${TAG}`, {}, { method: 'HEAD' }), { status: 200 })
+})
+
+// issue 17, 31
+t.test('R262: who cannot be given an old answer waits for second tries', async t => {
+  const { edge, stub } = await started(t)
+  await pull(edge, first)
+  await stub.stop()
+  const cold = edge.get(`${MANIFESTS}/v2`)
+  await edge.clock.untilSleeping(1_000)
+  t.equal((await edge.settle(cold)).status, 503)
+})
+
+// issue 17, 31
+t.test('R262: after five seconds of failures the last of them is the reason', async t => {
+  const { edge, stub } = await started(t)
+  await pull(edge, first)
+  stub.fault({ kind: 'manifest' }, failure(503))
+  await edge.clock.advance(DAY_MS)
+  t.match((await edge.settle(edge.get(TAG))).headers, { 'x-entrepot-source': 'stale' })
+  t.match(staleReason(edge), /answered 503/)
+  t.ok(stub.count({ method: 'HEAD' }) > 1, 'it was asked again')
+})

@@ -235,3 +235,28 @@ t.test('a registry that nobody serves is an outage with a hint', async t => {
   const error = await failureOf(upstream.getManifest(NAME, LATEST))
   t.match(error, { failure: 'unavailable', message: /127\.0\.0\.1:1/, hint: /url/ })
 })
+
+t.test('R262: in haste nobody who is not there is asked twice', async t => {
+  for (const code of ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']) {
+    let asked = 0
+    const lookup = async () => {
+      asked += 1
+      throw Object.assign(new Error('canary'), { code })
+    }
+    const { upstream } = openUpstream(t, 'http://registry.example', { lookup })
+    const error = await failureOf((upstream.inHaste ?? upstream).headManifest(NAME, LATEST))
+    t.match(error, { failure: 'unavailable', message: /^registry\.example: / }, code)
+    t.equal(asked, 1, code)
+  }
+})
+
+t.test('R262: in haste a connection that was given up is replaced all the same', async t => {
+  const stub = await startStub(t)
+  const reset = stub.fault({ kind: 'manifest' }, { dropConnection: true }, { times: 1 })
+  const { upstream } = openUpstream(t, stub.url)
+  t.ok(await (upstream.inHaste ?? upstream).headManifest(NAME, LATEST))
+  t.equal(reset.hits, 1)
+  stub.fault({ kind: 'manifest' }, { dropConnection: true })
+  await failureOf((upstream.inHaste ?? upstream).headManifest(NAME, LATEST))
+  t.equal(stub.count({ kind: 'manifest' }), 4)
+})

@@ -25,6 +25,13 @@ export interface AskTagDeps {
   readonly contents: ManifestContents
 }
 
+interface TagQuestion {
+  readonly namespace: Namespace
+  readonly known: TagFact | undefined
+  /** What is known can be given instead. */
+  readonly inHaste: boolean
+}
+
 export class TagQuestions {
   readonly #deps: AskTagDeps
   readonly #flights = new Flights<ResolvedTag>()
@@ -37,7 +44,7 @@ export class TagQuestions {
   async ask(
     repository: Repository,
     tag: Tag,
-    options: { namespace: Namespace; wantsBytes: boolean; known: TagFact | undefined },
+    options: TagQuestion & { wantsBytes: boolean },
   ): Promise<ResolvedTag> {
     const cold = options.known === undefined && options.wantsBytes
     const key = flightOf(cold ? 'GET' : 'HEAD', repository, tag)
@@ -48,17 +55,14 @@ export class TagQuestions {
     return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
   }
 
-  async #head(
-    repository: Repository,
-    tag: Tag,
-    options: { namespace: Namespace; known: TagFact | undefined },
-  ): Promise<ResolvedTag> {
+  async #head(repository: Repository, tag: Tag, options: TagQuestion): Promise<ResolvedTag> {
     const { clock, negative } = this.#deps
     const { upstream } = options.namespace
+    const asked = options.inHaste ? (upstream.inHaste ?? upstream) : upstream
     const reference = { kind: 'tag', tag } as const
     try {
       return await negative.ask(manifestKey(repository, reference), async question => {
-        const head = await upstream.headManifest(repository.name, reference)
+        const head = await asked.headManifest(repository.name, reference)
         // Without a digest a HEAD says nothing about what changed (R44).
         if (head.digest === undefined) return this.fetch(repository, tag, options.namespace)
         const checkedAtMs = clock.nowMs()

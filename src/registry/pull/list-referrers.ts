@@ -91,8 +91,9 @@ async function atUpstream(
     key: referrersKey(digest),
     ttlMs: Math.min(LONGEST_TTL_MS, namespace.policy.ttlMs),
     maxStaleMs: namespace.policy.maxStaleMs,
-    ask: async () =>
-      asText((await namespace.upstream.listReferrers(repository.name, digest)).manifests),
+    upstream: namespace.upstream,
+    ask: async upstream =>
+      asText((await upstream.listReferrers(repository.name, digest)).manifests),
   }
   try {
     const list = await deps.lists.get(source)

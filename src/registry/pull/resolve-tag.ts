@@ -56,18 +56,21 @@ export class TagResolver {
       const standIn = await this.#standIn(repository, known, { namespace })
       return standIn ?? fromKnown(known, 'hit', whileWholeFrom(known.checkedAtMs, clock.nowMs()))
     }
-    if (known === undefined) return this.#questions.ask(repository, tag, { ...options, known })
+    if (known === undefined) {
+      return this.#questions.ask(repository, tag, { ...options, known, inHaste: false })
+    }
     const ttlMs = options.mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
     const freshness = freshnessOf(known.checkedAtMs, ttlMs, clock.nowMs())
     const repeatable = freshFrom(known.checkedAtMs, ttlMs)
     if (freshness === 'fresh') return fromKnown(known, 'hit', repeatable)
-    const asked = this.#questions.ask(repository, tag, { ...options, known })
+    const servable = isServableStale(known.checkedAtMs, namespace.policy.maxStaleMs, clock.nowMs())
+    const asked = this.#questions.ask(repository, tag, { ...options, known, inHaste: servable })
     if (freshness === 'grace') {
       // Nobody waits for it; the next client sees what it brought.
       asked.catch(() => {})
       return fromKnown(known, 'hit', repeatable)
     }
-    return this.#orStale(repository, known, { namespace, asked })
+    return this.#orStale(repository, known, { namespace, asked, servable })
   }
 
   /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
@@ -94,11 +97,10 @@ export class TagResolver {
   async #orStale(
     repository: Repository,
     known: TagFact,
-    options: { namespace: Namespace; asked: Promise<ResolvedTag> },
+    options: { namespace: Namespace; asked: Promise<ResolvedTag>; servable: boolean },
   ): Promise<ResolvedTag> {
     const { clock } = this.#deps
-    const nowMs = clock.nowMs()
-    const servable = isServableStale(known.checkedAtMs, options.namespace.policy.maxStaleMs, nowMs)
+    const { servable } = options
     const limit = new AbortController()
     const slow = clock.sleep(LONGEST_WAIT_MS, limit.signal).then(
       () => 'slow' as const,
@@ -109,7 +111,7 @@ export class TagResolver {
       const first = await (servable ? Promise.race([options.asked, slow]) : options.asked)
       if (first !== 'slow') return first
       options.asked.catch(() => {})
-      failure = new UpstreamError('unavailable', 'the upstream is slow to answer')
+      failure = tooSlow(options.namespace)
     } catch (error) {
       if (!servable || !(error instanceof UpstreamError) || !mayServeStale(error)) throw error
       failure = error
@@ -167,4 +169,12 @@ export class TagResolver {
       warnings: [`stale: ${repository.registry} ${why}${also}; last confirmed ${minutes} min ago`],
     }
   }
+}
+
+/** Each try may have been answered, and none well. */
+function tooSlow({ upstream }: Namespace): UpstreamError {
+  const { lastFinding, lastFailure } = upstream.health()
+  const isFailing = lastFinding === 'failed' && lastFailure !== undefined
+  const why = isFailing ? `the upstream fails: ${lastFailure}` : 'the upstream is slow to answer'
+  return new UpstreamError('unavailable', why)
 }

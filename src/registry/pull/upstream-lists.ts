@@ -9,7 +9,7 @@ import type { NegativeCache } from '../negative-cache.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { UpstreamError } from '../ports/upstream.ts'
+import { type Upstream, UpstreamError } from '../ports/upstream.ts'
 import { mayServeStale } from '../upstream-failure.ts'
 
 export interface ListSource {
@@ -18,8 +18,9 @@ export interface ListSource {
   readonly key: string
   readonly ttlMs: number
   readonly maxStaleMs: number
-  /** Asks the upstream; the text that is kept. */
-  readonly ask: () => Promise<string>
+  /** Asks the upstream, in haste where an older list can be given instead; the text that is kept. */
+  readonly ask: (upstream: Pick<Upstream, 'listTags' | 'listReferrers'>) => Promise<string>
+  readonly upstream: Upstream
 }
 
 export interface KeptList {
@@ -52,29 +53,34 @@ export class UpstreamLists {
       return { body: kept.body, source: 'hit', warnings: [] }
     }
     const flight = flightOf(source.repository, source.key)
-    const { promise, joined } = this.#flights.run(flight, () => this.#ask(source, flight))
+    const servable =
+      kept !== undefined && isServableStale(kept.checkedAtMs, source.maxStaleMs, clock.nowMs())
+    const { promise, joined } = this.#flights.run(flight, () =>
+      this.#ask(source, flight, { inHaste: servable }),
+    )
     try {
       return { body: await promise, source: joined ? 'joined' : 'miss', warnings: [] }
     } catch (error) {
       if (kept === undefined || !mayServeStale(error)) throw error
       if (!isServableStale(kept.checkedAtMs, source.maxStaleMs, clock.nowMs())) throw error
-      const reason = error instanceof UpstreamError ? error.failure : 'failed'
+      const failure = error instanceof UpstreamError ? error.failure : 'failed'
+      const reason = error instanceof UpstreamError ? error.message : 'failed'
       note({
         kind: 'served stale',
         repository: source.repository,
         ageMs: Math.max(0, ageMs),
         reason,
       })
-      const warning = `stale: ${source.repository.registry} failed (${reason}); list is ${Math.max(0, Math.round(ageMs / 60_000))} min old`
+      const warning = `stale: ${source.repository.registry} failed (${failure}); list is ${Math.max(0, Math.round(ageMs / 60_000))} min old`
       return { body: kept.body, source: 'stale', warnings: [warning] }
     }
   }
 
-  async #ask(source: ListSource, key: string): Promise<string> {
+  async #ask(source: ListSource, key: string, { inHaste }: { inHaste: boolean }): Promise<string> {
     const { catalog, clock, negative, note } = this.#deps
     return negative.ask(key, async question => {
-      const body = await source.ask()
-      const { repository } = source
+      const { repository, upstream } = source
+      const body = await source.ask(inHaste ? (upstream.inHaste ?? upstream) : upstream)
       const list = { body, checkedAtMs: clock.nowMs() }
       if (question.isCurrent)
         await bestEffort(note, () => catalog.recordList(repository, source.key, list))
