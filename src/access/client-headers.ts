@@ -2,7 +2,7 @@
 // request, who may be passing it on for a stranger. Recorded from real clients (test/kit/recorded-headers.json, which a test holds this
 // list against). Authorization is not on it: there is nobody yet whose it could be.
 
-const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([
+export const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([
   'accept',
   'accept-encoding',
   // dockerd's, of what a push was begun by.
