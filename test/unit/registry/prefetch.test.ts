@@ -199,6 +199,27 @@ t.test('prefetch: what nobody comes for is stopped, and not begun again by a man
   await readAll(await coming)
 })
 
+t.test('prefetch: one pull makes up for manifests that were read in vain', async t => {
+  const [vain, pulled, next] = ['vain', 'pulled', 'next'].map(seed =>
+    makeImage({ seed, layers: [MiB] }),
+  ) as [Image, Image, Image]
+  const scene = createScene({ images: [vain, pulled, next], atOnce: false })
+  await scene.manifest(vain)
+  await settle()
+  await scene.clock.advance(5_100)
+  await scene.release()
+  await scene.manifest(pulled)
+  const coming = scene.registry.pullBlob(app, pulled.config.digest)
+  await settle()
+  await scene.release()
+  await readAll(await coming)
+  const before = scene.asked.length
+  await scene.manifest(next)
+  await settle()
+  t.same(new Set(scene.asked.slice(before)), new Set(digestsOf(next)))
+  await scene.release()
+})
+
 t.test('prefetch: what a client reads keeps the rest of its image alive', async t => {
   const image = makeImage({ seed: 'alive', layers: [MiB, MiB] })
   const scene = createScene({ images: [image], atOnce: false })

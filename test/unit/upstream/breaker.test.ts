@@ -124,6 +124,21 @@ t.test('R93: each failed probe doubles the pause, up to five minutes', async t =
   }
 })
 
+t.test('R93: once it answers again, the next pause is as short as the first', async t => {
+  const { breaker, clock, times } = setUp()
+  times(5, DOWN)
+  for (let probes = 0; probes < 3; probes += 1) {
+    await clock.advance(breaker.retryInMs ?? 0)
+    times(1, DOWN)
+  }
+  t.equal(breaker.retryInMs, 240_000)
+  await clock.advance(240_000)
+  times(1, GOOD)
+  t.equal(breaker.state, 'closed')
+  times(5, DOWN)
+  t.equal(breaker.retryInMs, 30_000)
+})
+
 t.test('a probe that found out nothing leaves the question to the next request', async t => {
   const { breaker, times, clock } = setUp()
   times(5, DOWN)

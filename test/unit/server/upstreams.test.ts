@@ -1,0 +1,142 @@
+// Goal: what the configuration says of upstreams reaches the part that it is for: every member of a list, each proxy for its own scheme, and
+// after a reload what holds then. Method: the namespaces of the process, made from text, and proxies on loopback that count.
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t from 'tap'
+import { parseTarget } from '../../../src/oci/endpoint.ts'
+import {
+  repositoryKey,
+  parseName,
+  parseTag,
+  type RegistryHost,
+} from '../../../src/oci/reference.ts'
+import { RegistryError } from '../../../src/oci/errors.ts'
+import { Upstreams } from '../../../src/upstreams.ts'
+import { configOf } from '../../kit/load-text.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+
+const NAME = parseName('team/app')
+const V1 = { kind: 'tag', tag: parseTag('v1') } as const
+
+function open(t: { teardown(fn: () => unknown): unknown }, text: string, env = {}) {
+  const deps = { clock: createManualClock(), note: () => {}, random: () => 0.5, version: 'test' }
+  const upstreams = new Upstreams(configOf(text, { env }), deps)
+  t.teardown(() => upstreams.close())
+  const leadsTo = (path: string, host?: string): string => {
+    try {
+      return repositoryKey(
+        upstreams.route(parseTarget(`/v2/${path}/manifests/v1`), host).repository,
+      )
+    } catch (error) {
+      return error instanceof RegistryError ? error.code : String(error)
+    }
+  }
+  return { upstreams, leadsTo }
+}
+
+t.test('every name of this edge means what is kept here, and no other name does', async t => {
+  const { leadsTo } = open(t, 'http: { names: [edge.lan, "edge.lan:5000", other.lan] }')
+  for (const name of ['edge.lan', 'edge.lan:5000', 'other.lan'])
+    t.equal(leadsTo(`${name}/team/app`), 'localhost/team/app', name)
+  t.equal(leadsTo('foreign.lan/team/app'), 'NAME_UNKNOWN')
+})
+
+t.test('every virtual host of every upstream stands for it', async t => {
+  const { leadsTo } = open(
+    t,
+    `upstreams:
+  docker.io: { virtualhosts: [hub.lan, hub2.lan] }
+  ghcr.io: { virtualhosts: [gh.lan, gh2.lan] }`,
+  )
+  const hosts = {
+    'hub.lan': 'docker.io',
+    'hub2.lan': 'docker.io',
+    'gh.lan': 'ghcr.io',
+    'gh2.lan': 'ghcr.io',
+  }
+  for (const [host, registry] of Object.entries(hosts))
+    t.equal(leadsTo('team/app', host), `${registry}/team/app`, host)
+})
+
+t.test('R27: every other spelling of Docker Hub is Docker Hub', async t => {
+  const { leadsTo } = open(t, 'upstreams: { docker.io: {} }')
+  for (const host of [
+    'index.docker.io',
+    'registry-1.docker.io',
+    'registry.hub.docker.com',
+    'hub.docker.com',
+  ])
+    t.equal(leadsTo(`${host}/alpine`), 'docker.io/library/alpine', host)
+})
+
+t.test(
+  'R152: http goes by the proxy for http, https by the one for https, and some by none',
+  async t => {
+    const [forHttp, forHttps] = [await startProxy(t), await startProxy(t)]
+    const env = {
+      HTTP_PROXY: forHttp.url,
+      HTTPS_PROXY: forHttps.url,
+      NO_PROXY: 'skipped.invalid',
+    }
+    const { upstreams } = open(
+      t,
+      `upstreams:
+  plain.example: { http: true }
+  tls.example: {}
+  skipped.invalid: { http: true }
+default: localhost`,
+      env,
+    )
+    const leaving = new AbortController()
+    const ask = (host: string) =>
+      upstreams.find(host as RegistryHost)?.upstream.headManifest(NAME, V1, leaving.signal)
+    // Nobody answers there; what would go to a proxy would be there before what comes after it.
+    const asked = ['skipped.invalid', 'plain.example', 'tls.example'].map(host =>
+      ask(host)?.catch(() => {}),
+    )
+    await Promise.all([forHttp.asked, forHttps.asked])
+    leaving.abort(new Error('the test has seen enough'))
+    await Promise.all(asked)
+    t.same(new Set(forHttp.targets), new Set(['plain.example']))
+    t.same(new Set(forHttps.targets), new Set(['tls.example:443']))
+  },
+)
+
+t.test('after a reload nothing is left of upstreams that clients had named', async t => {
+  const any = 'upstreams: { "*": { ttl: 1m } }\ndefault: localhost'
+  const { upstreams } = open(t, any)
+  const before = upstreams.find('named.example' as RegistryHost)
+  t.equal(before?.policy.ttlMs, 60_000)
+  t.equal(upstreams.find('named.example' as RegistryHost), before, 'it is made once')
+  upstreams.replace(configOf(any.replace('1m', '7m'), { env: {} }))
+  t.equal(upstreams.find('named.example' as RegistryHost)?.policy.ttlMs, 420_000)
+  upstreams.replace(configOf('upstreams: { docker.io: {} }', { env: {} }))
+  t.equal(upstreams.find('named.example' as RegistryHost), undefined)
+})
+
+/** Refuses everything; `asked` resolves with the first question. */
+async function startProxy(t: { teardown(fn: () => unknown): unknown }) {
+  const targets: string[] = []
+  const asked = Promise.withResolvers<void>()
+  const note = (target: string) => {
+    targets.push(target)
+    asked.resolve()
+  }
+  const server = createServer(({ url = '' }, response) => {
+    note(new URL(url).host)
+    response.writeHead(502, { 'content-length': 0 }).end()
+  })
+  server.on('connect', ({ url = '' }, socket) => {
+    note(url)
+    socket.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, targets, asked: asked.promise }
+}
