@@ -59,6 +59,16 @@ function settleLong(edge: TestEdge, message: string): Promise<LogLine> {
   return edge.settle(edge.untilLogged(message), 1_200_000)
 }
 
+/** Other requests that are answered while something is to come by itself, without time going on. */
+const OTHERS_MAX = 300
+
+async function untilPushed(edge: TestEdge, stub: StubRegistry, reference: string): Promise<number> {
+  const wanted = { method: 'PUT', kind: 'manifest', reference } as const
+  for (let others = 0; others < OTHERS_MAX && stub.count(wanted) === 0; others += 1)
+    await edge.get('/v2/')
+  return stub.count(wanted)
+}
+
 /** Nothing gets through until `clearFaults`. */
 function cut(stub: StubRegistry): void {
   stub.fault({}, { dropConnection: true })
@@ -89,6 +99,35 @@ t.test(
     t.match(await settleLong(edge, 'push delivered'), { level: 'info' })
     t.equal(stub.manifest('team/app', 'v1')?.digest, one.manifest.digest)
     t.match((await run('queue', 'ls')).stdout, /the queue is empty/)
+  },
+)
+
+t.test('what waits is tried at once when its upstream is configured anew', async t => {
+  const { stub, edge } = await start(t)
+  const other = await startStubRegistry()
+  t.teardown(() => other.stop())
+  cut(stub)
+  t.equal(await push(edge, 'team/app:v1', one), 201)
+  await edge.settle(edge.untilLogged('delivery failed and is tried again'))
+  // Until it is tried every few minutes only.
+  for (let minutes = 0; minutes < 20; minutes += 1) await edge.clock.advance(60_000)
+  edge.reload({ [HOST]: { url: other.url } })
+  t.equal(await untilPushed(edge, other, 'v1'), 1)
+})
+
+t.test(
+  'R70, R115: a tag that was delivered stays in the list that was asked for before',
+  async t => {
+    const { stub, edge } = await start(t)
+    stub.addImage('team/app', 'v0', two)
+    const tags = async () => (await edge.get('/v2/team/app/tags/list')).body.toString()
+    t.match(await tags(), /"tags":\["v0"\]/)
+    t.equal(await push(edge, 'team/app:v1', one), 201)
+    t.match(await tags(), /"tags":\["v0","v1"\]/)
+    await edge.settle(edge.untilLogged('push delivered'))
+    const asked = stub.count({ kind: 'tags' })
+    t.match(await tags(), /"tags":\["v0","v1"\]/)
+    t.equal(stub.count({ kind: 'tags' }), asked, 'nobody was asked for it')
   },
 )
 

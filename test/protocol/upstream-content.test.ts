@@ -142,7 +142,7 @@ t.test('R62: the size of a blob costs no bytes of it', async t => {
 t.test(
   'R62: where HEAD is refused the size comes from a GET of one byte, and HEAD is not tried again',
   async t => {
-    for (const headBlobStatus of [400, 401, 403, 405]) {
+    for (const headBlobStatus of [400, 401, 403, 405, 501]) {
       const { stub, upstream } = await open(t, { behaviour: { headBlobStatus } })
       t.same(await upstream.headBlob(NAME, BLOB.digest), { sizeBytes: BLOB.sizeBytes })
       t.same(await upstream.headBlob(NAME, EMPTY.digest), { sizeBytes: 0 })
@@ -183,7 +183,7 @@ t.test('R62, R258: a blob that is not there is not-found once a GET has said so'
 })
 
 t.test('R88: where HEAD of a manifest is refused, that is said, so that a GET follows', async t => {
-  for (const headManifestStatus of [403, 405]) {
+  for (const headManifestStatus of [400, 403, 405, 501]) {
     const { upstream } = await open(t, { behaviour: { headManifestStatus } })
     t.equal((await failureOf(upstream.headManifest(NAME, LATEST))).failure, 'unsupported')
     t.ok(await upstream.getManifest(NAME, LATEST))

@@ -147,6 +147,26 @@ t.test(
   },
 )
 
+t.test('R145: every redirect with a place is followed, by GET, and no other answer is', async t => {
+  for (const status of [301, 302, 303, 307, 308]) {
+    const storage = await startScript(t, () => ({ body: 'some bytes' }))
+    const headers = { location: `${storage.url}/blob` }
+    const server = await startScript(t, () => ({ status, headers }))
+    const { upstream } = openUpstream(t, server.url, { realms: [storage.host] })
+    const { body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+    t.equal(String(await readAll(body)), 'some bytes', `${status}`)
+    t.match(storage.received, [{ method: 'GET', target: '/blob' }])
+  }
+  for (const status of [300, 304]) {
+    const storage = await startScript(t, () => ({ body: 'some bytes' }))
+    const headers = { location: `${storage.url}/blob` }
+    const server = await startScript(t, () => ({ status, headers }))
+    const { upstream } = openUpstream(t, server.url, { realms: [storage.host] })
+    t.ok(await failureOf(upstream.getBlob(NAME, BLOB.digest, { offset: 0 })))
+    t.same(storage.received, [], `${status}`)
+  }
+})
+
 t.test('R145: on the same host the credentials stay', async t => {
   const { server } = await redirecting(t, () => '/elsewhere')
   const { upstream } = openUpstream(t, server.url, { credentials: BASIC })

@@ -59,6 +59,12 @@ const PRIVATE_FORMS = [
   'http://nas.local/',
   'http://router.lan/',
   'http://intranet/',
+  'http://registry.intranet/',
+  'http://registry.internal/',
+  'http://registry.localdomain/',
+  'http://registry.home.arpa/',
+  'http://registry.metadata/',
+  'http://registry.lan./',
 ]
 
 t.test(
