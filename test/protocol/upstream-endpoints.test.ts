@@ -80,6 +80,26 @@ t.test("R151: the registry's own answer counts when both have failed", async t =
   t.equal((await failureOf(upstream.getManifest(NAME, LATEST))).failure, 'denied')
 })
 
+t.test('R151: each mirror is asked in its turn before the registry is', async t => {
+  const stubs = [await startStubRegistry(), await startStubRegistry(), await startStubRegistry()]
+  const origin = await startStubRegistry()
+  t.teardown(() => Promise.all([...stubs, origin].map(stub => stub.stop())))
+  const mirrors = stubs.map(({ url }) => new URL(url))
+  for (const [at, stub] of stubs.entries()) {
+    stub.addImage(NAME, 'latest', IMAGE)
+    for (const earlier of stubs.slice(0, at)) earlier.fault({}, failure(404))
+    for (const each of stubs) each.clear()
+    const { upstream } = openUpstream(t, origin.url, { registry: 'docker.io', mirrors })
+    await upstream.getManifest(NAME, LATEST)
+    t.same(
+      stubs.map(each => each.count()),
+      stubs.map((_, index) => (index <= at ? 1 : 0)),
+      `the ${at + 1}. has it`,
+    )
+  }
+  t.equal(origin.count(), 0)
+})
+
 t.test(
   'R151: a mirror that is down is left out after a while, and the namespace stays healthy',
   async t => {

@@ -79,7 +79,14 @@ t.test('R195: errors and URLs lose credentials and queries, causes too', async t
     'GET https://user:canary@cdn.example/blob?X-Amz-Signature=canary&sig=canary refused',
   )
   logger.error({ error: new Error('Authorization: Bearer canarycanary', { cause }) }, 'x')
+  for (const header of [
+    'Basic Y2FuYXJ5OmNhbmFyeQ==',
+    'basic Y2FuYXJ5OmNhbmFyeQ==',
+    'bearer canary12',
+  ])
+    logger.warn({ error: new Error(`sent ${header} to it`) }, 'x')
   logger.info({ url: 'https://cdn.example/blob?token=canary' }, 'x')
+  t.notMatch(written.join(''), /Y2FuYXJ5/)
   t.notMatch(written.join(''), /canary/)
   t.equal(last()['url'], 'https://cdn.example/blob?[redacted]')
 })
@@ -177,10 +184,12 @@ t.test('bytes count for their source, and as saved when the WAN did not carry th
   const note = createNoteRequest({ logger, metrics })
   note({ ...SUMMARY, source: 'hit', sentBytes: 100 })
   note({ ...SUMMARY, source: 'joined', sentBytes: 10 })
+  note({ ...SUMMARY, source: 'stale', sentBytes: 20_000 })
+  note({ ...SUMMARY, source: 'local', sentBytes: 300_000 })
   note({ ...SUMMARY, source: 'miss', sentBytes: 1_000 })
   note({ ...SUMMARY, source: 'none', sentBytes: 5 })
   const { text } = await metrics.render()
-  t.match(text, /^entrepot_wan_saved_bytes_total 110$/m)
+  t.match(text, /^entrepot_wan_saved_bytes_total 20110$/m)
   t.match(text, /^entrepot_client_bytes_total\{source="miss"\} 1000$/m)
   t.notMatch(text, /client_bytes_total\{source="none"\}/)
 })
