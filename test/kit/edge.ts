@@ -58,6 +58,11 @@ export interface TestEdge {
   settle<T>(work: Promise<T>, limitMs?: number): Promise<T>
   /** As SIGHUP does, with these upstreams, and with these keys in place of those of `config`. */
   reload(upstreams: TestEdgeOptions['upstreams'], config?: TestEdgeOptions['config']): void
+  /** The same; resolves when every thread goes by it. */
+  reloaded(
+    upstreams: TestEdgeOptions['upstreams'],
+    config?: TestEdgeOptions['config'],
+  ): Promise<void>
   stop(): Promise<void>
 }
 
@@ -92,6 +97,10 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
   })
   const url = server.http.includes('://') ? server.http : `http://${server.http}`
+  const reloaded: TestEdge['reloaded'] = async (upstreams, config = options.config) => {
+    const next = { ...options, upstreams, ...(config === undefined ? {} : { config }) }
+    await server.reload(configOf(next, directory))
+  }
   return {
     url,
     adminUrl: `http://${server.admin}`,
@@ -102,10 +111,8 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     send: (method, path, request = {}) => send(new URL(path, url).href, method, request),
     lines: log.lines,
     untilLogged: log.until,
-    reload: (upstreams, config = options.config) => {
-      const next = { ...options, upstreams, ...(config === undefined ? {} : { config }) }
-      void server.reload(configOf(next, directory))
-    },
+    reload: (upstreams, config) => void reloaded(upstreams, config),
+    reloaded,
     settle: (work, limitMs = 120_000) => settle(clock, work, limitMs),
     stop,
   }

@@ -4,8 +4,10 @@ import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
 import { createBarrier } from '../kit/stub-faults.ts'
+import { reachThreads } from '../kit/thread-clients.ts'
 
 const MiB = 1024 * 1024
+const MISSING = '/v2/library/none/manifests/v1'
 const big = patternBlob('reload', 3 * MiB)
 
 t.test('a reload cuts no download: each byte is still asked for once', async t => {
@@ -39,4 +41,23 @@ t.test('a reload changes how many blobs are downloaded at once', async t => {
   t.ok((await edge.get(`${BLOBS}/${third.digest}`)).complete)
   barrier.release()
   t.ok((await held).complete)
+})
+
+t.test('a reload changes how much is told, on every thread', async t => {
+  const { edge, stub } = await startPair(t, {
+    edge: { config: { http: { addr: '127.0.0.1:0', threads: 2 } } },
+  })
+  const told = () => edge.lines().filter(({ msg }) => msg === 'request completed').length
+  const askAll = async () => {
+    for (const client of await reachThreads(t, edge.url, 2)) await client.send('GET', MISSING)
+  }
+  const upstreams = { 'docker.io': { url: stub.url } }
+  await edge.reloaded(upstreams, { log: { level: 'error' } })
+  const before = told()
+  await askAll()
+  await edge.reloaded(upstreams, { log: { level: 'info' } })
+  await askAll()
+  await edge.untilLogged('request completed', before + 2)
+  // What another thread tells comes in its order.
+  t.equal(told(), before + 2, 'of the first two nothing was told')
 })

@@ -14,9 +14,13 @@ import {
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { Upstreams } from '../../../src/upstreams.ts'
 import { configOf } from '../../kit/load-text.ts'
+import { startScript } from '../../kit/scripted-server.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 const NAME = parseName('team/app')
+const DIGEST = digestOf(Buffer.from('some bytes'))
 const V1 = { kind: 'tag', tag: parseTag('v1') } as const
 
 function open(t: { teardown(fn: () => unknown): unknown }, text: string, env = {}) {
@@ -68,6 +72,43 @@ t.test('R27: every other spelling of Docker Hub is Docker Hub', async t => {
     'hub.docker.com',
   ])
     t.equal(leadsTo(`${host}/alpine`), 'docker.io/library/alpine', host)
+})
+
+t.test('what an upstream’s entry says of mirrors, realms and names holds for it', async t => {
+  const storage = await startScript(t, () => ({ body: 'some bytes' }))
+  const lacking = () => startScript(t, () => ({ status: 404 }))
+  const mirrors = [await lacking(), await lacking()]
+  const registry = await startScript(t, () => ({
+    status: 307,
+    headers: { location: `${storage.url}/blob` },
+  }))
+  const ask = async (more: string) => {
+    const { upstreams } = open(
+      t,
+      `default: registry.example
+upstreams:
+  registry.example: { url: "${registry.url}", http: true${more} }`,
+    )
+    const upstream = upstreams.find('registry.example' as RegistryHost)?.upstream
+    return upstream?.getBlob(NAME, DIGEST, { offset: 0 }).then(
+      () => 'given',
+      (error: unknown) => (error instanceof UpstreamError ? error.failure : String(error)),
+    )
+  }
+  t.equal(await ask(''), 'refused', 'a storage on loopback that nobody named')
+  t.equal(await ask(`, realms: [other.example, "${storage.host}"]`), 'given')
+  t.equal(await ask(', privateaddresses: true'), 'given')
+  t.equal(storage.received.at(-1)?.headers['user-agent'], 'entrepot/test')
+  const listed = mirrors.map(({ url }) => `"${url}"`).join(', ')
+  t.equal(await ask(`, mirrors: [${listed}], privateaddresses: true`), 'given')
+  t.same(
+    mirrors.map(({ received }) => received.length),
+    [1, 1],
+  )
+  const asked = registry.received.length
+  t.equal(await ask(', exclude: [other/**, team/**], privateaddresses: true'), 'not-found')
+  t.equal(await ask(', include: [other/**], privateaddresses: true'), 'not-found')
+  t.equal(registry.received.length, asked, 'and nobody was asked')
 })
 
 t.test(
