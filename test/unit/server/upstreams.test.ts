@@ -130,8 +130,10 @@ default: localhost`,
       env,
     )
     const leaving = new AbortController()
-    const ask = (host: string) =>
-      upstreams.find(host as RegistryHost)?.upstream.headManifest(NAME, V1, leaving.signal)
+    const ask = async (host: string) => {
+      const upstream = upstreams.find(host as RegistryHost)?.upstream
+      await upstream?.headManifest(NAME, V1, leaving.signal).catch(() => {})
+    }
     // Nobody answers there; what would go to a proxy would be there before what comes after it.
     const asked = ['skipped.invalid', 'plain.example', 'tls.example'].map(ask)
     await Promise.all([forHttp.asked, forHttps.asked])
