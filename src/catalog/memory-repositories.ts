@@ -21,8 +21,6 @@ import type {
 } from '../registry/ports/catalog.ts'
 
 interface Member {
-  /** As a manifest here says. */
-  readonly sizeBytes: number | undefined
   /** Recorded as a manifest of the repository's upstream, or listed by one: what it lists is here, too. */
   readonly lists: boolean
   /** As which manifest it was given here; undefined when it was not. */
@@ -106,6 +104,21 @@ export class MemoryRepositories {
     return { digest, mediaType, sizeBytes: content.sizeBytes, edges: this.edges.get(digest) ?? [] }
   }
 
+  size(repository: Repository, digest: Digest): number | undefined {
+    const members = this.find(repository)?.members ?? new Map<Digest, Member>()
+    const member = members.get(digest)
+    if (member === undefined) return undefined
+    const known = this.contents.get(digest)?.sizeBytes
+    if (member.delivered && known !== undefined) return known
+    // What its upstream's manifests say, where they agree; what clients have pushed says nothing here (R253).
+    const listers = [...members].filter(([, { lists }]) => lists).map(([lister]) => lister)
+    const listed = listers
+      .flatMap(each => this.#listed(each))
+      .filter(({ child }) => child === digest)
+    const sizes = new Set(listed.map(({ sizeBytes }) => sizeBytes))
+    return sizes.size > 1 ? undefined : (listed[0]?.sizeBytes ?? known)
+  }
+
   /** In order, each once. */
   deliverers(digest: Digest): RegistryHost[] {
     const keys = this.all()
@@ -154,7 +167,6 @@ export class MemoryRepositories {
     this.#claimed.delete(digest)
     const before = state.members.get(digest)
     state.members.set(digest, {
-      sizeBytes: before?.sizeBytes,
       lists: true,
       mediaType,
       delivered: true,
@@ -176,13 +188,8 @@ export class MemoryRepositories {
     state.pushed = true
     const before = state.members.get(digest)
     const pushed = { mediaType, delivered: true }
-    state.members.set(digest, { sizeBytes: undefined, lists: false, ...before, ...pushed })
+    state.members.set(digest, { lists: false, ...before, ...pushed })
     for (const each of elsewhere) this.addMember(state, each)
-    for (const { child, sizeBytes } of this.#listed(digest)) {
-      const member = state.members.get(child)
-      if (member !== undefined && member.sizeBytes === undefined)
-        state.members.set(child, { ...member, sizeBytes })
-    }
   }
 
   /** By itself, whatever it lists. */
@@ -190,7 +197,6 @@ export class MemoryRepositories {
     const before = members.get(digest)
     if (before !== undefined && (before.delivered || !delivered)) return
     members.set(digest, {
-      sizeBytes: before?.sizeBytes,
       lists: before?.lists ?? false,
       mediaType: before?.mediaType,
       delivered,
@@ -217,10 +223,9 @@ export class MemoryRepositories {
   #addBelow(state: RepositoryState, digest: Digest): void {
     const queue: Edge[] = [...this.#listed(digest)]
     const seen = new Set<Digest>()
-    for (const { child, sizeBytes } of queue) {
+    for (const { child } of queue) {
       const known = state.members.get(child)
       state.members.set(child, {
-        sizeBytes: known?.sizeBytes ?? sizeBytes,
         lists: true,
         mediaType: known?.mediaType,
         delivered: known?.delivered ?? false,

@@ -78,9 +78,7 @@ class MemoryCatalog implements Catalog {
   }
 
   async sizeOf(repository: Repository, digest: Digest): Promise<number | undefined> {
-    const members = this.#here(repository)?.members
-    if (members === undefined || !members.has(digest)) return undefined
-    return members.get(digest)?.sizeBytes ?? this.#repositories.contents.get(digest)?.sizeBytes
+    return this.#open().size(repository, digest)
   }
 
   async findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined> {

@@ -259,6 +259,7 @@ const SECURITY: readonly Row[] = [
     'P0',
     'what one registry delivered is not opened by the word of a stranger, nor what is private by any',
   ],
+  [253, 'P1', 'a wrong size in a manifest costs nobody a good blob, and makes no HEAD lie'],
 ]
 
 const SUITES: readonly Row[] = [

@@ -18,7 +18,7 @@ import type {
   TagFact,
 } from '../../registry/ports/catalog.ts'
 import { MAX_DELIVERERS, MAX_REFERRERS } from '../bounds.ts'
-import { digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
+import { digestBytes, digestFromBytes, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import { OutboxReader } from './outbox-reader.ts'
 import { type ContentRow, contentOf, edgeOf, type TagRow, tagOf } from './rows.ts'
 import type { EdgeRow } from './write-statements.ts'
@@ -34,6 +34,16 @@ WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
 
 const CONTENT_COLUMNS =
   'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
+/** A layer of a base image is listed by thousands, and those that were asked agree. */
+const LISTERS_ASKED = 64
+
+interface SizedRow {
+  readonly repository: number
+  readonly delivered: number
+  readonly id: number
+  readonly size: number | null
+}
+
 /**
  * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows of older versions have none of their own
  * (schema-readings.ts).
@@ -90,8 +100,14 @@ export class Reader {
   }
 
   sizeOf(repository: Repository, digest: Digest): number | undefined {
-    const size = this.#sql.sizeOf.get(...this.#member(repository, digest))
-    return typeof size === 'number' ? size : undefined
+    const row = this.#sql.sized.get(...this.#member(repository, digest)) as SizedRow | undefined
+    if (row === undefined) return undefined
+    const listed =
+      row.delivered === 1 && row.size !== null
+        ? []
+        : (this.#sql.listedSizes.all(row.repository, row.id) as number[])
+    if (listed.length > 1) return undefined
+    return listed[0] ?? row.size ?? undefined
   }
 
   findTag(repository: Repository, tag: Tag): TagFact | undefined {
@@ -208,8 +224,18 @@ function prepareReads(database: Database) {
        ORDER BY registry LIMIT ${MAX_DELIVERERS}`,
     ),
     // A forgotten row has no size of its own.
-    sizeOf: one(
-      `SELECT coalesce(m.size, (SELECT c.size FROM content c WHERE c.id = m.content)) ${MEMBER}`,
+    sized: row(
+      `SELECT m.repository, m.delivered, c.id, c.size FROM (SELECT m.repository, m.content, m.delivered ${MEMBER}) m
+       CROSS JOIN content c ON c.id = m.content`,
+    ),
+    // What its upstream's manifests say, two when they do not agree; what clients have pushed says nothing here (R253).
+    listedSizes: one(
+      `SELECT DISTINCT size FROM (
+         SELECT e.size FROM edge e
+         CROSS JOIN repository_content p ON p.content = e.parent AND p.repository = ? AND p.reason <> ${REASON_CODES.confirmed}
+         WHERE e.child = ? AND e.kind <> ${EDGE_CODES.subject} AND e.distributable = 1
+         LIMIT ${LISTERS_ASKED})
+       LIMIT 2`,
     ),
     findTag: row(`SELECT ${TAG_COLUMNS} ${TAG_TABLES} WHERE r.key = ? AND t.name = ?`),
     listTags: row(

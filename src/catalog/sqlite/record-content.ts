@@ -45,9 +45,6 @@ export function contentWrites(sql: WriteStatements) {
     sql.notePushed.run(repository)
     sql.pushManifest.run(repository, id, manifest.mediaType)
     for (const member of elsewhere.map(contentId)) confirmMember(repository, member)
-    for (const { kind, child, sizeBytes, distributable } of manifest.edges)
-      if (kind !== 'subject' && distributable)
-        sql.noteSize.run(sizeBytes, repository, contentId(child))
   }
 
   function setManifest({ repository, manifest, contentClass, atMs }: ManifestContent) {

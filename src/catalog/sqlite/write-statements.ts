@@ -42,18 +42,17 @@ WHERE digest = ? AND present = 1
 // is what is to be had from elsewhere (R250): an author may list any digest as that. It does not go on below what only a client has
 // described.
 const INSERT_BELOW = `
-WITH RECURSIVE below (id, size) AS (
-  SELECT child, size FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject} AND distributable = 1
+WITH RECURSIVE below (id) AS (
+  SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject} AND distributable = 1
   UNION
-  SELECT e.child, e.size FROM below b JOIN edge e
+  SELECT e.child FROM below b JOIN edge e
     ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject} AND e.distributable = 1
   WHERE (SELECT claimed FROM content WHERE id = b.id) = 0
   LIMIT ${MAX_BELOW}
 )
-INSERT INTO repository_content (repository, content, reason, size, media_type, delivered)
-SELECT ?, id, ${REASON_CODES.listed}, size, ${NOT_GIVEN}, 0 FROM below WHERE true
-ON CONFLICT DO UPDATE SET size = coalesce(size, excluded.size), reason = iif(reason = ${REASON_CODES.confirmed}, excluded.reason, reason)
-WHERE size IS NULL OR reason = ${REASON_CODES.confirmed}`
+INSERT INTO repository_content (repository, content, reason, media_type, delivered)
+SELECT ?, id, ${REASON_CODES.listed}, ${NOT_GIVEN}, 0 FROM below WHERE true
+ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason = ${REASON_CODES.confirmed}`
 
 const UPSERT_TAG = `
 INSERT INTO tag (repository, name, content, checked_at, changed_at, previous, previous_checked_at)
@@ -125,9 +124,6 @@ export function prepareWrites(database: Database) {
        VALUES (?, ?, ${REASON_CODES.manifest}, ?, 1)
        ON CONFLICT DO UPDATE SET reason = excluded.reason, media_type = excluded.media_type, delivered = 1
        WHERE reason <> excluded.reason OR media_type IS NOT excluded.media_type OR delivered = 0`,
-    ),
-    noteSize: row(
-      'UPDATE repository_content SET size = ? WHERE repository = ? AND content = ? AND size IS NULL',
     ),
     insertBelow: row(INSERT_BELOW),
     findListers: one(

@@ -184,7 +184,7 @@ export class Download {
   #firstRequest(): BlobRequest {
     const { task, share } = this.#context
     const { contiguousBytes = 0, expected } = this.#file ?? {}
-    const sizeBytes = task.declaredBytes ?? expected?.sizeBytes
+    const sizeBytes = expected?.sizeBytes ?? task.declaredBytes
     const request = this.#openRequest()
     if (sizeBytes === undefined || !share.width.mayRange) return request
     const missingBytes = sizeBytes - contiguousBytes
@@ -244,11 +244,13 @@ export class Download {
   async #alreadyWhole(file: FillFile): Promise<number | undefined> {
     const { task, progress, sized, signal } = this.#context
     const { namespace, repository, digest, declaredBytes } = task
-    const sizeBytes = declaredBytes ?? file.expected?.sizeBytes
+    const sizeBytes = file.expected?.sizeBytes ?? declaredBytes
     if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0) {
       return undefined
     }
-    await namespace.upstream.headBlob(repository.name, digest, signal)
+    const head = await namespace.upstream.headBlob(repository.name, digest, signal)
+    // What is here is no whole then, but as long as a manifest wrongly says.
+    if (head.sizeBytes !== undefined && head.sizeBytes !== sizeBytes) return undefined
     progress.sized(sizeBytes)
     sized(sizeBytes)
     return sizeBytes

@@ -78,7 +78,10 @@ export async function receive(
   return sizeBytes
 }
 
-/** The manifest's word and the upstream's must be one; a part longer than that belongs to some other story. */
+/**
+ * What the upstream says; a manifest's word only where it says nothing, since its digest proves the one and not the other (R253). A part
+ * longer than that belongs to some other story.
+ */
 function agreedSize(
   file: FillFile,
   answer: Omit<UpstreamBlob, 'body'>,
@@ -86,15 +89,9 @@ function agreedSize(
 ): number | undefined {
   const { declaredBytes } = context.task
   const { totalBytes } = answer
-  if (declaredBytes !== undefined && totalBytes !== undefined && declaredBytes !== totalBytes) {
-    throw new UpstreamError(
-      'invalid',
-      `the upstream says ${totalBytes} bytes, the manifest ${declaredBytes}`,
-    )
-  }
   // Clients have been promised the first length; one that changes is wrong the one time or the other.
   const promisedBytes = context.progress.sizeBytes
-  const sizeBytes = declaredBytes ?? totalBytes ?? promisedBytes
+  const sizeBytes = totalBytes ?? promisedBytes ?? declaredBytes
   if (promisedBytes !== undefined && sizeBytes !== undefined && promisedBytes !== sizeBytes) {
     throw new UpstreamError(
       'invalid',

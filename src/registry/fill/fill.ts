@@ -230,7 +230,7 @@ export class Fill {
   #startDeadline(totalBytes: number | undefined): void {
     if (this.#hasDeadline) return
     this.#hasDeadline = true
-    const limitMs = deadlineMs(this.task.declaredBytes ?? totalBytes ?? 0)
+    const limitMs = deadlineMs(totalBytes ?? this.task.declaredBytes ?? 0)
     this.#deps.clock.sleep(limitMs, this.#stop.signal).then(
       () => this.stop(new UpstreamError('unavailable', 'the fill took longer than its deadline')),
       // The fill ended first.

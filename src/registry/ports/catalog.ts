@@ -156,8 +156,9 @@ export interface Catalog {
   /** Registries of the repositories under which its bytes came, each once; at most 1,000, in ASCII order. */
   listDeliverers(digest: Digest): Promise<readonly RegistryHost[]>
   /**
-   * The size that a manifest of this repository gives for `digest`, else the recorded size of member content; undefined
-   * when neither is known here. MUST NOT look at other repositories' manifests.
+   * The recorded size of what was delivered here; else the one that all manifests which this repository's upstream gave say of `digest`, as
+   * far as a bounded number of them was asked; else the recorded size of member content. Undefined where nobody says one, or two do
+   * not agree: then its upstream is to be asked (R253). MUST NOT look at other repositories' manifests.
    */
   sizeOf(repository: Repository, digest: Digest): Promise<number | undefined>
   findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined>
@@ -205,7 +206,7 @@ export interface Catalog {
   /**
    * A push: content, edges, memberships, tags and the outbox entry in one transaction. The manifest and `elsewhere` become members. Nothing
    * else MUST become one, here or in another repository, now or when the manifest is recorded in another one later: what a client lists
-   * proves nothing. The sizes that it gives count for what is a member. Its tags point to it whatever they were, are as `local` as it
+   * proves nothing, and of sizes neither (R253). Its tags point to it whatever they were, are as `local` as it
    * says, and remember no `previous`. Durable when it resolves (synchronous=FULL). Idempotent.
    * @throws StoreError full, io (also for a payload that is too long), busy
    */
