@@ -33,13 +33,18 @@ const FIRST_PERSON = 1_000
 /** What systemd gives to services while they run, up to `nobody` and the number that means none; not persons', though above 1000. */
 const SERVICES = { first: 61_184, last: 65_535 } as const
 
+const NOBODY = 65_534
+const NOBODY_HINT =
+  ', which all but root are where the server has a user namespace of its own, as by PrivateUsers= of systemd'
+
 /** May whoever runs the program at the other end write here? Undefined: yes. */
 export function whyNotOwner(owner: Owner, serverUid: number | undefined): string | undefined {
   if (owner.kind === 'unknown') {
     return `this system does not say who runs the program at the other end of this connection (${owner.reason}); ${CALL_DIRECTLY}`
   }
   const { uid } = owner
+  const hint = uid === NOBODY ? NOBODY_HINT : ''
   const isPerson = uid >= FIRST_PERSON && !(uid >= SERVICES.first && uid <= SERVICES.last)
   if (uid === 0 || uid === serverUid || isPerson) return undefined
-  return `the program at the other end of this connection runs as a service's user (uid ${uid}), as proxies do, and not as root, a person or this server's own; ${CALL_DIRECTLY}`
+  return `the program at the other end of this connection runs as a service's user (uid ${uid}${hint}), as proxies do, and not as root, a person or this server's own; ${CALL_DIRECTLY}`
 }

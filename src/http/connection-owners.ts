@@ -26,7 +26,8 @@ const PIECE_BYTES = 64 * 1024
 /** A line that moves while the list is read may be missed. */
 const LOOKS = 2
 
-const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const
+/** By this way they are there under ProcSubset=pid of systemd, too. */
+const TABLES = ['/proc/self/net/tcp', '/proc/self/net/tcp6'] as const
 
 const GONE: Owner = { kind: 'unknown', reason: 'the connection is gone' }
 const NOT_LISTED: Owner = {

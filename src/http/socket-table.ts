@@ -17,7 +17,7 @@ export interface Wanted {
 
 /** `  12: 0100007F:953E 0100007F:B3EB 01 00000000:00000000 00:00000000 00000000  1000        0 71593 …` */
 const LINE =
-  /^ *\d+: (?<ends>[0-9A-F]{8,32}:[0-9A-F]{4} [0-9A-F]{8,32}:[0-9A-F]{4}) [0-9A-F]{2} \S+ \S+ \S+ +(?<uid>\d+) +\d+ (?<inode>\d+) /
+  /^ *\d+: [0-9A-F]{8,32}:[0-9A-F]{4} [0-9A-F]{8,32}:[0-9A-F]{4} [0-9A-F]{2} \S+ \S+ \S+ +(?<uid>\d+) +\d+ (?<inode>\d+) /
 
 /** Is given the text piece by piece, cut anywhere. */
 export class SocketTable {
@@ -46,10 +46,12 @@ export class SocketTable {
 
   /** A socket that no program has any more is listed as root's, without an inode: it says nothing of who had it. */
   #read(line: string): void {
-    const { ends, uid, inode } = LINE.exec(line)?.groups ?? {}
-    if (ends === undefined || inode === '0') return
-    const wanted = this.#wanted.get(ends)
-    if (wanted !== undefined) this.#uids.set(wanted, Number(uid))
+    const at = line.indexOf(': ') + 2
+    const wanted = this.#wanted.get(line.slice(at, line.indexOf(' ', line.indexOf(' ', at) + 1)))
+    // Most lines are nobody's who asks.
+    if (wanted === undefined) return
+    const { uid, inode } = LINE.exec(line)?.groups ?? {}
+    if (uid !== undefined && inode !== '0') this.#uids.set(wanted, Number(uid))
   }
 }
 

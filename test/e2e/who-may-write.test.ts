@@ -4,12 +4,13 @@
 // kind of user; a network namespace behind a bridge for a container. What is refused is refused by a 403 that says why, and the same
 // way is seen to read, so that a forwarder that does not work proves nothing.
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { startEdge } from '../kit/edge-process.ts'
 import { get, sendRaw } from '../kit/raw-client.ts'
 import { openBridge } from './bridge.ts'
 import { FORWARDERS } from './forwarders.ts'
-import { freshDirectory, runCommand } from './processes.ts'
+import { freshDirectory, runCommand, startProcess } from './processes.ts'
 
 t.setTimeout(300_000)
 
@@ -146,6 +147,35 @@ await t.test('a whole blob that is sent through a forwarder is not there afterwa
   t.equal(there.status, 404)
   t.equal((await edge.send('GET', TAGS)).status, 404)
   await forwarding?.stop()
+})
+
+await t.test('the unit lets the server see persons as persons', async t => {
+  const unit = readFileSync(new URL('../../systemd/entrepot.service', import.meta.url), 'utf8')
+  // What PrivateUsers= makes of the users of the machine: all but root and its own are nobody.
+  const isPrivate = !/^PrivateUsers=no$/m.test(unit)
+  const view = isPrivate ? ['unshare', '--user', '--map-users=0,0,1'] : ['env']
+  const owners = new URL('../../src/http/connection-owners.ts', import.meta.url).href
+  const program = `
+    import { createServer } from 'node:net'
+    import { createConnectionOwners } from '${owners}'
+    const server = createServer(async socket => {
+      console.log('owner', JSON.stringify(await createConnectionOwners().find(socket)))
+      server.close()
+      socket.destroy()
+    })
+    server.listen(0, '127.0.0.1', () => console.log('port', server.address().port))`
+  const node = [process.execPath, '--input-type=module', '--eval', program]
+  const server = startProcess(view[0] ?? '', [...view.slice(1), ...node])
+  const port = (await server.line(line => line.startsWith('port '))).slice('port '.length)
+  const as = ['--reuid=1000', '--regid=1000', '--clear-groups']
+  const curl = startProcess('/usr/bin/setpriv', [
+    ...as,
+    '/usr/bin/curl',
+    `http://127.0.0.1:${port}`,
+  ])
+  const told = await server.line(line => line.startsWith('owner '))
+  t.same(JSON.parse(told.slice('owner '.length)), { kind: 'user', uid: 1_000 })
+  await Promise.all([server.exited, curl.exited])
 })
 
 await edge.stop()

@@ -172,6 +172,7 @@ t.test('a refusal says which rule it was and what to do', async t => {
     reasonFor({ ...LOCAL, owner: user(33) }),
     /a service's user \(uid 33\).*call the registry/,
   )
+  t.match(reasonFor({ ...LOCAL, owner: user(65_534) }), /\(uid 65534, .*PrivateUsers=/)
   const unknown = { kind: 'unknown', reason: 'no such file' } as const
   t.match(reasonFor({ ...LOCAL, owner: unknown }), /does not say who .*\(no such file\)/)
   t.match(reasonFor({ ...LOCAL, address: '10.0.0.1' }, 'delete'), /deletes only/)
