@@ -1,6 +1,7 @@
 // A large blob that is still open from who asked for it before, whole, to who asks now: by the kernel, and with nothing made for it but
 // what that takes. Whatever is out of the ordinary before its head leaves the request to the usual way (send-blob.ts).
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { BlobAnswer, Registry } from '../registry/answers.ts'
 import { createClientFlow } from './client-flow.ts'
 import { endAnswer } from './end-answer.ts'
@@ -74,7 +75,14 @@ export class KeptSending implements Reader {
     this.#response = response
     response.flushHeaders()
     const { socket } = response
-    if (socket === null || socket.writableLength === 0) return this.#send(response)
+    // An answer before this one has the connection: nothing goes to it past that. The head goes out in the turn after this event.
+    if (socket === null)
+      response.once('socket', next => queueMicrotask(() => this.#afterHead(response, next)))
+    else this.#afterHead(response, socket)
+  }
+
+  #afterHead(response: ServerResponse, socket: Socket): void {
+    if (socket.writableLength === 0) return this.#send(response)
     // Node's timer goes by what the kernel takes of node's, and says nothing of what it takes from the file.
     response.setTimeout(STALLED_READER_MS, () => response.destroy())
     socket.write('', error => {

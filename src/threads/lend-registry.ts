@@ -31,10 +31,19 @@ const NOTHING: AsyncIterable<Uint8Array> = (async function* () {})()
 
 export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry {
   const blobs = new LentBlobs(failed)
-  const chunkOf = ({ body, ...head }: CrossingChunk): UploadChunk => ({
-    ...head,
-    body: body === undefined ? NOTHING : peer().accept(body),
-  })
+  /** Whoever refuses a write need not have touched its body: it is left all the same. */
+  const withBody = async <Value>(
+    { body, ...head }: CrossingChunk,
+    write: (chunk: UploadChunk) => Promise<Value>,
+  ): Promise<Value> => {
+    if (body === undefined) return write({ ...head, body: NOTHING })
+    const pieces = peer().accept(body)
+    try {
+      return await write({ ...head, body: pieces })
+    } finally {
+      await pieces.return?.()
+    }
+  }
   const values = Object.fromEntries(
     VALUE_METHODS.map(method => [
       method,
@@ -76,9 +85,11 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
           )
         },
         appendUpload: ({ repository, id, chunk }) =>
-          registry().appendUpload(repository, id, chunkOf(chunk)),
+          withBody(chunk, whole => registry().appendUpload(repository, id, whole)),
         finishUpload: ({ repository, id, digest, chunk }) =>
-          registry().finishUpload(repository, id, { digest, chunk: chunkOf(chunk) }),
+          withBody(chunk, whole =>
+            registry().finishUpload(repository, id, { digest, chunk: whole }),
+          ),
         mountBlob: ({ repository, digest, from, mount }) =>
           registry().mountBlob(repository, {
             digest,

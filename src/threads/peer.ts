@@ -131,6 +131,11 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     return one
   }
 
+  /** Streams that are not over, in either direction. */
+  get streamsOpen(): number {
+    return this.#incoming.size + this.#outgoing.size
+  }
+
   /** The other side is no more: ends whatever is under way with it by a GoneError. Nothing is sent any more. Idempotent. */
   end(): void {
     if (this.#ended !== undefined) return

@@ -16,6 +16,8 @@ export interface OverThreads {
   readonly registry: Registry
   /** Blobs that the far side has open. */
   blobsOpen(): number
+  /** Streams that the far side has not left. */
+  streamsOpen(): number
   /** As when the thread that serves dies. */
   die(): void
 }
@@ -66,6 +68,7 @@ export function overThreads(
   return {
     registry: borrowed.registry,
     blobsOpen: () => lent.blobsOpen,
+    streamsOpen: () => coordinator.streamsOpen,
     die: () => {
       coordinator.end()
       lent.end()

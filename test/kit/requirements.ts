@@ -165,6 +165,7 @@ const PUSHES: readonly Row[] = [
   [265, 'P0', 'a forwarded push keeps its tag from what was queued before it', 'push'],
   [266, 'P0', 'a queued push takes no tag that was not known when it was pushed', 'push'],
   [268, 'P0', 'deliveries to one registry hold up no other’s', 'push'],
+  [269, 'P1', 'a write or delete that is refused leaves nothing behind', 'push'],
   [
     264,
     'P0',

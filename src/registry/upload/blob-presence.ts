@@ -5,17 +5,14 @@ import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { filterFew } from '../few-at-once.ts'
 import { blobKey, type NegativeCache } from '../negative-cache.ts'
 import type { ContentClass } from '../ports/blob-store.ts'
-import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { FactStore } from '../ports/facts.ts'
+import { restoreFacts, type RestoreDeps } from '../rebuild/restore-facts.ts'
 import { Turns } from '../turns.ts'
 
 /** Looks at the catalog at a time. */
 const LOOKS_AT_ONCE = 16
 
-export interface PresenceDeps {
-  readonly catalog: Catalog
-  readonly facts: FactStore
+export interface PresenceDeps extends RestoreDeps {
   readonly clock: Clock
   readonly negative: NegativeCache
 }
@@ -53,8 +50,15 @@ export class BlobPresence {
     const { facts, catalog, clock } = this.#deps
     await this.#turns.take(turnOf(repository, digest), async () => {
       const identity = { kind: 'deleted', repository: repositoryKey(repository), digest } as const
-      await facts.write([{ ...identity, atMs: clock.nowMs() }])
-      await catalog.removeMember(repository, digest)
+      const atMs = clock.nowMs()
+      try {
+        await facts.write([{ ...identity, atMs }])
+        await catalog.removeMember(repository, digest)
+      } catch (error) {
+        // Nobody was told that it is gone.
+        await restoreFacts(this.#deps, { identities: [identity], atMs })
+        throw error
+      }
     })
   }
 

@@ -2,6 +2,8 @@
 // Method: the engine over in-memory twins.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { repositoryKey } from '../../../src/oci/reference.ts'
+import { BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
@@ -84,3 +86,34 @@ t.test('a manifest is not deleted as a blob: its tags would go unnoticed', async
   await t.rejects(registry.deleteBlob(app, digest), { code: 'BLOB_UNKNOWN', message: /manifest/ })
   t.ok(await catalog.findManifest(app, digest))
 })
+
+// issue 17, 23
+for (const how of BREAKS)
+  t.test(
+    `R269: a delete of a blob that is cut off leaves no tombstone of what is there, ${how}`,
+    async t => {
+      for (let at = 0; ; at++) {
+        const breaking = createBreaking()
+        const engine = createEngine(breaking)
+        const digest = await pushWhole(engine.registry, app, 'hello')
+        breaking.arm(at, how)
+        const isTold = await engine.registry.deleteBlob(app, digest).then(
+          () => true,
+          () => false,
+        )
+        breaking.disarm()
+        if (how === 'ended' || how === 'torn')
+          await createEngine({ after: engine }).registry.compareFacts(new AbortController().signal)
+        const isHere = await engine.catalog.isMember(app, digest)
+        t.equal(
+          await engine.facts.has({ kind: 'deleted', repository: repositoryKey(app), digest }),
+          !isHere,
+        )
+        t.ok(!isHere || !isTold)
+        if (breaking.isBroken) continue
+        t.equal(isTold, true)
+        t.equal(at, 2)
+        return
+      }
+    },
+  )

@@ -10,6 +10,7 @@ import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import type { BlobAnswer, BlobFile } from '../../../src/registry/answers.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createRegistryDouble } from '../../kit/registry-double.ts'
+import { createEngine } from '../../kit/engine.ts'
 import { overThreads } from '../../kit/borrowed-registry.ts'
 
 const REPOSITORY = parseRepositoryKey('localhost/a/b')
@@ -249,4 +250,20 @@ t.test('that a manifest from memory begins a pull is told of at once', async t =
   registry.notePull(REPOSITORY, digest, '192.0.2.7')
   await registry.headBlob(REPOSITORY, digest)
   t.same(double.pulled, [`localhost/a/b ${digest} 192.0.2.7`])
+})
+
+// issue 17, 23
+t.test('R269: a write that is refused before its body leaves nothing behind', async t => {
+  const engine = createEngine()
+  const { registry, streamsOpen } = overThreads(t, engine.registry)
+  async function* body() {
+    yield Buffer.from('hello')
+  }
+  const refused = registry.appendUpload(REPOSITORY, 'unknown' as never, {
+    body: body(),
+    range: undefined,
+    lengthBytes: 5,
+  })
+  await t.rejects(refused, { code: 'BLOB_UPLOAD_UNKNOWN' })
+  t.equal(streamsOpen(), 0)
 })
