@@ -49,6 +49,8 @@ export interface Breaker {
    * @throws UpstreamError unavailable or rate-limited, with retryAfterMs, when it is open
    */
   enter(lane: Lane): (finding: Finding) => Promise<void>
+  /** Somebody who knows better has it asked now: the next request finds out, whatever was found, and whatever limit was named. */
+  askAnew(): void
   /** A body broke after its head was good, or on its way up after it was let through. Default lane `blob`. */
   bodyFailed(error: UpstreamError, lane?: Lane): void
   readonly state: BreakerState
@@ -194,6 +196,10 @@ export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions
     get retryInMs() {
       const ms = Math.min(waitMs('api'), waitMs('blob'))
       return ms > 0 ? ms : undefined
+    },
+    askAnew: () => {
+      openUntilMs = clock.monotonicMs()
+      limited.clear()
     },
     get lastFailure() {
       return lastFailure

@@ -109,7 +109,8 @@ export function createUpstream(
   }
 
   const health = healthFrom([authoritative])
-  const withoutMirrors: Upstream = { registry, ...readsFrom(undefined), ...writes, health }
+  const askAnew = () => authoritative.breaker.askAnew()
+  const withoutMirrors: Upstream = { registry, ...readsFrom(undefined), ...writes, health, askAnew }
   const close = (): Promise<void> => dispatchers.close()
   if (mirrored.length === 0) return { ...withoutMirrors, close }
   const distrust: Upstream['distrust'] = (name, reference) => {

@@ -18,6 +18,7 @@ import {
 } from '../../src/registry/operator/queue.ts'
 import type { DeliveryChange } from '../../src/registry/ports/deliveries.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
+import type { Namespaces } from '../../src/registry/namespaces.ts'
 import type { PushMode } from '../../src/registry/repository-policy.ts'
 import { Turns } from '../../src/registry/turns.ts'
 import { createMemoryFacts } from '../../src/store/memory-facts.ts'
@@ -34,6 +35,7 @@ export function createQueueOperator() {
   const facts = createMemoryFacts()
   const clock = createManualClock()
   let nudged = 0
+  const asked: string[] = []
   let push: PushMode = 'queue'
   const deps = {
     catalog,
@@ -43,6 +45,9 @@ export function createQueueOperator() {
     policies: {
       find: () => ({ push, sparse: false, deletable: false, onConflict: 'park' }) as const,
     },
+    namespaces: {
+      find: (registry: string) => ({ upstream: { askAnew: () => void asked.push(registry) } }),
+    } as unknown as Namespaces,
     nudgeDeliveries: () => void (nudged += 1),
   }
 
@@ -106,6 +111,8 @@ export function createQueueOperator() {
     setMode: (mode: PushMode) => {
       push = mode
     },
+    /** Registries that are asked at once, whatever was found before. */
+    asked,
     /** How often somebody was told that there is something to carry. */
     nudged: () => nudged,
     facts: async (): Promise<readonly Fact[]> => {

@@ -260,3 +260,23 @@ t.test('R262: in haste a connection that was given up is replaced all the same',
   await failureOf((upstream.inHaste ?? upstream).headManifest(NAME, LATEST))
   t.equal(stub.count({ kind: 'manifest' }), 4)
 })
+// issue 17, 31
+t.test(
+  'R93: who has an upstream asked anew is answered by it, and not by what was found before',
+  async t => {
+    for (const fault of [{ dropConnection: true }, tooManyRequests('errors', 3600)] as const) {
+      const stub = await startStub(t)
+      stub.fault({ kind: 'manifest' }, fault)
+      const { upstream, clock } = openUpstream(t, stub.url)
+      for (let n = 0; n < 5; n += 1)
+        await hurry(upstream.getManifest(NAME, LATEST), clock).catch(() => {})
+      stub.clearFaults()
+      const asked = stub.count({ kind: 'manifest' })
+      await t.rejects(upstream.getManifest(NAME, LATEST), { message: /is not asked for another/ })
+      t.equal(stub.count({ kind: 'manifest' }), asked)
+      upstream.askAnew?.()
+      t.ok(await upstream.getManifest(NAME, LATEST))
+      t.equal(stub.count({ kind: 'manifest' }), asked + 1)
+    }
+  },
+)

@@ -1,6 +1,6 @@
 // `queue`: what waits to be delivered, trying it now, and giving it up. Carrying entries away is delivery/'s.
 import { RegistryError } from '../../oci/errors.ts'
-import { parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
+import { hostFrom, parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/deliveries.ts'
@@ -11,7 +11,10 @@ const LISTED_MAX = 10_000
 const PAGE = 500
 
 export interface QueueDeps
-  extends Pick<OperatorDeps, 'catalog' | 'facts' | 'clock' | 'policies' | 'nudgeDeliveries'> {
+  extends Pick<
+    OperatorDeps,
+    'catalog' | 'facts' | 'clock' | 'policies' | 'namespaces' | 'nudgeDeliveries'
+  > {
   readonly registry: Pick<OperatorDeps['registry'], 'turns'>
 }
 
@@ -58,19 +61,32 @@ export async function listQueue({ catalog, clock }: QueueDeps): Promise<ListedQu
 
 /** Parked or not, it is tried as soon as what stands before it is done. @throws RegistryError when there is no such entry */
 export async function retryQueued(deps: QueueDeps, id: number): Promise<RetriedQueue> {
-  await wakeEntry(deps, await requireEntry(deps, id))
-  deps.nudgeDeliveries()
+  const entry = await requireEntry(deps, id)
+  await wakeEntry(deps, entry)
+  askAnew(deps, [entry.key])
   return { retried: 1 }
 }
 
 export async function retryAllQueued(deps: QueueDeps): Promise<RetriedQueue> {
   let retried = 0
+  const keys = new Set<string>()
   for await (const delivery of allDeliveries(deps.catalog)) {
     await wakeEntry(deps, delivery)
+    keys.add(delivery.key)
     retried += 1
   }
-  deps.nudgeDeliveries()
+  askAnew(deps, [...keys])
   return { retried }
+}
+
+/** Who tries again by hand knows that the upstream is well, or is about to find out: no breaker is to tell instead of it. */
+function askAnew({ namespaces, nudgeDeliveries }: QueueDeps, keys: readonly string[]): void {
+  const registries = new Set(keys.map(key => hostFrom(key.slice(0, key.indexOf('/')))))
+  for (const registry of registries) {
+    const namespace = registry === undefined ? undefined : namespaces.find(registry)
+    namespace?.upstream.askAnew?.()
+  }
+  nudgeDeliveries()
 }
 
 /**

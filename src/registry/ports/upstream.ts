@@ -201,6 +201,8 @@ export interface Upstream {
    * and the mirror is left out for a while. Not given where there are no mirrors.
    */
   readonly distrust?: (name: RepositoryName, reference: Reference) => boolean
+  /** The operator has the registry itself asked at the next request, whatever was found before; that one finds out. Default: it always is. */
+  readonly askAnew?: () => void
   headManifest(
     name: RepositoryName,
     reference: Reference,

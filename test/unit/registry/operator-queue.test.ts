@@ -1,7 +1,7 @@
 // Goal: an operator sees what waits to be delivered, can have it tried, and can give it up without anything that was promised being
 // wrong afterwards. Method: the use cases over an in-memory catalog whose queue the test fills.
 import t from 'tap'
-import type { Tag } from '../../../src/oci/reference.ts'
+import { parseRepositoryKey, type Tag } from '../../../src/oci/reference.ts'
 import { createQueueOperator, QUEUED_REPOSITORY } from '../../kit/queue-operator.ts'
 
 const v1 = 'v1' as Tag
@@ -161,3 +161,15 @@ t.test(
     t.same((await operator.queue()).entries, [])
   },
 )
+
+// issue 17, 31
+t.test('what is tried again by hand has its upstream asked, whatever was found before', async t => {
+  const { operator, push, asked } = createQueueOperator()
+  const { id } = await push('a', ['v1'])
+  await push('b', ['v1'], parseRepositoryKey('other.example/team/app'))
+  await push('c', ['v2'])
+  await operator.retryQueued(id)
+  t.same(asked, ['registry.example.com'])
+  await operator.retryQueued('all')
+  t.same(asked.slice(1).toSorted(), ['other.example', 'registry.example.com'], 'each once')
+})
