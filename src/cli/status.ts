@@ -30,10 +30,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 function writeText(context: CliContext, status: Status): void {
   const { version, content, storage, traffic, upstreams } = status
-  const limit =
-    storage.maxBytes === undefined
-      ? 'no limit but the disk'
-      : `limit ${describeBytes(storage.maxBytes)}`
+  const limit = `limit ${describeBytes(storage.maxBytes)}`
   const share =
     traffic.sentBytes === 0 ? 0 : Math.round((traffic.savedBytes / traffic.sentBytes) * 100)
   writeTable(context, [

@@ -9,6 +9,15 @@ const RESERVE_SHARE = 0.1
 /** Of the limit and of the disk: left to what clients ask for and push, by what nobody has asked for yet. */
 const SPARE_SHARE = 0.1
 
+function reserveOf({ totalBytes }: Space): number {
+  return Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
+}
+
+/** Most that content can come to where `usedBytes` of it are here: what is configured, or what the disk still gives, if that is less. */
+export function reachableBytes(maxBytes: number, usedBytes: number, space: Space): number {
+  return Math.min(maxBytes, usedBytes + Math.max(0, space.freeBytes - reserveOf(space)))
+}
+
 export interface SpaceLimit {
   /** Most that cached content may take together. Infinity: only the disk limits. */
   readonly maxBytes: number
@@ -64,9 +73,8 @@ export class SpaceLedger {
 
   /** Is there room for all that was promised? @throws StoreError full */
   async check(seen?: Space): Promise<void> {
-    const { freeBytes, totalBytes } = seen ?? (await this.#store.space())
-    const reserveBytes = Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
-    if (this.#sum('missingBytes') + reserveBytes > freeBytes) {
+    const space = seen ?? (await this.#store.space())
+    if (this.#sum('missingBytes') + reserveOf(space) > space.freeBytes) {
       throw new StoreError('full', 'the disk has no room for this blob', {
         hint: 'free space on the file system of storage.rootdirectory; until then blobs are passed on without being cached, and pushes are refused',
       })
@@ -92,11 +100,11 @@ export class SpaceLedger {
 
   /** How much could still be promised to what nobody has asked for; nothing when this is not above 0. @throws StoreError */
   async spareBytes(): Promise<number> {
-    const { freeBytes, totalBytes } = await this.#store.space()
+    const space = await this.#store.space()
     const onDisk =
-      freeBytes -
+      space.freeBytes -
       this.#sum('missingBytes') -
-      Math.max(Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE), totalBytes * SPARE_SHARE)
+      Math.max(reserveOf(space), space.totalBytes * SPARE_SHARE)
     const { maxBytes } = this.#limit
     if (maxBytes === Number.POSITIVE_INFINITY) return onDisk
     const allowed =

@@ -2,6 +2,7 @@
 import type { CatalogTotals } from '../ports/catalog.ts'
 import type { OutboxTotals } from '../ports/deliveries.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
+import { reachableBytes } from '../space.ts'
 import type { OperatorDeps, Traffic } from './operator.ts'
 
 /** How large blobs go to clients: by the kernel, straight from their file, or through this process, which has a reason. */
@@ -33,8 +34,8 @@ interface StatusPage {
   readonly storage: {
     readonly freeBytes: number
     readonly totalBytes: number
-    /** Absent when only the disk limits. */
-    readonly maxBytes?: number
+    /** Most that content can come to: `storage.maxsize`, or what the disk can give if that is less. */
+    readonly maxBytes: number
     /** Why nothing that comes from an upstream is kept now, and what to do; absent while there is room. */
     readonly full?: string
   }
@@ -64,13 +65,13 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     deps.registry.fullBecause(),
   ])
   const full = fullBecause === undefined ? {} : { full: fullBecause }
-  const limit = Number.isFinite(maxStorageBytes) ? { maxBytes: maxStorageBytes } : {}
+  const maxBytes = reachableBytes(maxStorageBytes, content.contentBytes, space)
   return {
     version: deps.version,
     ...deps.sending,
     threads: deps.threads(),
     content,
-    storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, ...limit, ...full },
+    storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, maxBytes, ...full },
     traffic,
     queue: sumQueue(outbox),
     uploads: {
