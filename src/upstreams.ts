@@ -209,9 +209,13 @@ function credentialSource({ credentials }: UpstreamConfig): CredentialSource {
         password: () => credentials.password.reveal(),
       }
     case 'docker config':
-      return { kind: 'docker-config', readText: () => readFile(credentials.path, 'utf8') }
+      return {
+        kind: 'docker-config',
+        readText: () => readFile(credentials.path, 'utf8'),
+        environment: credentials.environment,
+      }
     case 'helper':
-      return { kind: 'helper', name: credentials.name }
+      return { kind: 'helper', name: credentials.name, environment: credentials.environment }
   }
 }
 

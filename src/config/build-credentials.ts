@@ -2,6 +2,7 @@
 import type { UpstreamConfig, UpstreamCredentials } from './config.ts'
 import { credentialPath } from './credential-path.ts'
 import type { Path } from './findings.ts'
+import { helperEnvironment } from './helper-environment.ts'
 import type { Judge } from './judge.ts'
 import { readPem } from './read-pem.ts'
 import type { UpstreamSettings } from './schema.ts'
@@ -27,10 +28,11 @@ export function buildCredentials(
       message: 'give one of username, credentials.dockerconfig and credentials.helper',
     })
   }
-  if (helper !== undefined) return { kind: 'helper', name: helper }
+  const environment = () => helperEnvironment(judge.surroundings.env)
+  if (helper !== undefined) return { kind: 'helper', name: helper, environment }
   if (dockerconfig !== undefined) {
     judge.readFile([...path, 'credentials', 'dockerconfig'], dockerconfig, 'secret')
-    return { kind: 'docker config', path: dockerconfig }
+    return { kind: 'docker config', path: dockerconfig, environment }
   }
   const base = [...path, 'credentials']
   if (!['dockerconfig', 'helper'].some(key => judge.isWritten([...base, key]))) {

@@ -150,9 +150,16 @@ export type UpstreamCredentials =
   | { readonly kind: 'anonymous' }
   | { readonly kind: 'password'; readonly username: string; readonly password: Secret }
   /** A docker `config.json`; read it when needed, it changes. */
-  | { readonly kind: 'docker config'; readonly path: string }
+  | {
+      readonly kind: 'docker config'
+      readonly path: string
+      readonly environment: HelperEnvironment
+    }
   /** The name after `docker-credential-`. */
-  | { readonly kind: 'helper'; readonly name: string }
+  | { readonly kind: 'helper'; readonly name: string; readonly environment: HelperEnvironment }
+
+/** What helpers see of the environment. A function, because there are secrets in it. */
+export type HelperEnvironment = () => Readonly<Record<string, string>>
 
 /** URLs are secrets because people write passwords into them. */
 export interface ProxyEnvironment {

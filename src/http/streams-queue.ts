@@ -12,6 +12,11 @@ export interface FairQueue<Entry> {
    * that they have their share already are passed over, unless it says so of all. Undefined when nobody waits.
    */
   next(isFull: (client: string) => boolean): Entry | undefined
+  /**
+   * Takes out the one that came last of the client with the most, if that has more than one more than `client`: who has little in here is
+   * not kept out by who has much.
+   */
+  displace(client: string): Entry | undefined
   /** All of them, in the order of clients, not of coming. */
   entries(): readonly (readonly [client: string, entry: Entry])[]
 }
@@ -63,6 +68,15 @@ export function createFairQueue<Entry>(): FairQueue<Entry> {
         lines.set(client, line)
       }
       return entry
+    },
+    displace(client) {
+      const own = lines.get(client)?.size ?? 0
+      let longest: readonly [string, Set<Entry>] | undefined
+      for (const each of lines) if (each[1].size > (longest?.[1].size ?? own + 1)) longest = each
+      if (longest === undefined) return undefined
+      const last = [...longest[1]].at(-1)
+      if (last !== undefined) take(longest[0], last)
+      return last
     },
     entries: () =>
       [...lines].flatMap(([client, line]) => [...line].map(entry => [client, entry] as const)),

@@ -1,8 +1,12 @@
-// Readers that take nothing while others wait for a place: after a while theirs is given away, and their connection ends. Clients go on
-// where they were with a range. While nobody waits, nobody is cut for this: memory for all places is there.
+// Readers that take next to nothing while others wait for a place: after a while theirs is given away, and their connection ends.
+// Clients go on where they were with a range. While nobody waits, nobody is cut for this: memory for all places is there.
 
 /**
- * How long a reader may take nothing while others wait. A client that writes to a slow disk pauses for less; and half of the time that
+ * So much a reader must take in the time below, while others wait: whoever takes less holds a place, and a slow modem takes more.
+ */
+export const LEAST_WHILE_OTHERS_WAIT_BYTES = 64 * 1024
+/**
+ * How long a reader may take less than that while others wait. A client that writes to a slow disk pauses for less; and half of the time that
  * others wait at most, so that they still get the place.
  */
 export const STALLED_WHILE_OTHERS_WAIT_MS = 10_000
@@ -23,6 +27,7 @@ export interface StalledReaders {
 
 interface Seen {
   bytes: number | undefined
+  /** Since when it has taken no more than that and a little. */
   sinceMs: number
 }
 
@@ -33,12 +38,16 @@ export interface StalledOptions {
 
 export function createStalledReaders({ monotonicMs, noteCut }: StalledOptions): StalledReaders {
   const readers = new Map<Reader, Seen>()
+  let lookedAtMs = 0
 
   function look(nowMs: number): (readonly [Reader, Seen])[] {
     const stalled: (readonly [Reader, Seen])[] = []
+    // Nobody waited meanwhile: how fast it took what it took is not known.
+    const isAnew = nowMs - lookedAtMs >= STALLED_WHILE_OTHERS_WAIT_MS
+    lookedAtMs = nowMs
     for (const [reader, seen] of readers) {
       const bytes = reader.taken()
-      if (bytes === undefined || bytes !== seen.bytes) {
+      if (isMoving(bytes, seen.bytes) || (isAnew && bytes !== seen.bytes)) {
         seen.bytes = bytes
         seen.sinceMs = nowMs
       } else if (nowMs - seen.sinceMs >= STALLED_WHILE_OTHERS_WAIT_MS) {
@@ -63,4 +72,10 @@ export function createStalledReaders({ monotonicMs, noteCut }: StalledOptions): 
       }
     },
   }
+}
+
+/** Less than before: it is another answer's count. */
+function isMoving(bytes: number | undefined, before: number | undefined): boolean {
+  if (bytes === undefined || before === undefined || bytes < before) return true
+  return bytes - before >= LEAST_WHILE_OTHERS_WAIT_BYTES
 }

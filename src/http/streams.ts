@@ -5,7 +5,9 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { createFairQueue } from './streams-queue.ts'
 import { createStreamsRoom, type StreamsRoom } from './streams-room.ts'
 
-/** Requests that wait for a place; each is a connection and little else. Beyond: 503 at once. */
+/**
+ * Requests that wait for a place; each is a connection and little else. Beyond: 503 at once, for the client that has most of them there.
+ */
 export const STREAMS_WAITING_MAX = 2_000
 /** Clients wait thirty seconds for a head (R18); what is left of it is for the answer. Beyond: 503. */
 export const STREAM_WAIT_MAX_MS = 20_000
@@ -187,7 +189,11 @@ export function createStreams({
       signal.throwIfAborted()
       const place = takeNow(client)
       if (place !== undefined) return place
-      if (queue.size >= STREAMS_WAITING_MAX) throw refuse('full')
+      if (queue.size >= STREAMS_WAITING_MAX) {
+        const displaced = queue.displace(client)
+        if (displaced === undefined) throw refuse('full')
+        displaced.refuse('full')
+      }
       return wait(client, signal)
     },
     freed() {

@@ -17,10 +17,18 @@ export interface HelperAnswer {
   readonly secret: string
 }
 
+/** All that a helper sees of the environment. A function, because it may hold a cloud's secrets. */
+export type HelperEnvironment = () => Readonly<Record<string, string>>
+
 /** Undefined when the helper has nothing for `server`. @throws UpstreamError unavailable */
-export function askHelper(name: string, server: string): Promise<HelperAnswer | undefined> {
+export function askHelper(
+  name: string,
+  server: string,
+  environment: HelperEnvironment,
+): Promise<HelperAnswer | undefined> {
   if (!HELPER_NAME.test(name)) throw helperError(name, 'is no name of a helper')
-  const options = { timeout: HELPER_LIMIT_MS, maxBuffer: HELPER_OUTPUT_BYTES, windowsHide: true }
+  const limits = { timeout: HELPER_LIMIT_MS, maxBuffer: HELPER_OUTPUT_BYTES, windowsHide: true }
+  const options = { ...limits, env: { ...environment() } }
   return new Promise((resolve, reject) => {
     const child = execFile(`docker-credential-${name}`, ['get'], options, (error, stdout) => {
       if (error !== null && stdout.includes(NOT_FOUND)) return resolve(undefined)

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../registry/ports/clock.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
-import { askHelper } from './credential-helper.ts'
+import { askHelper, type HelperEnvironment } from './credential-helper.ts'
 import { type DockerConfigEntry, dockerConfigEntries } from './docker-config.ts'
 import type { CredentialSource } from './options.ts'
 
@@ -78,9 +78,15 @@ async function lookUp(
     case 'basic':
       return fromBasic(source)
     case 'helper':
-      return fromEntry({ kind: 'helper', name: source.name, server: hosts[0] ?? '' })
+      return fromEntry(
+        { kind: 'helper', name: source.name, server: hosts[0] ?? '' },
+        source.environment,
+      )
     case 'docker-config':
-      return fromDockerConfig(await readConfig(source.readText), hosts)
+      return fromDockerConfig(await readConfig(source.readText), {
+        hosts,
+        environment: source.environment,
+      })
   }
 }
 
@@ -110,7 +116,7 @@ async function readConfig(readText: () => Promise<string>): Promise<string> {
 
 async function fromDockerConfig(
   text: string,
-  hosts: readonly string[],
+  { hosts, environment }: { hosts: readonly string[]; environment: HelperEnvironment },
 ): Promise<Credential | undefined> {
   let entries: DockerConfigEntry[]
   try {
@@ -121,17 +127,20 @@ async function fromDockerConfig(
     })
   }
   for (const entry of entries) {
-    const credential = await fromEntry(entry)
+    const credential = await fromEntry(entry, environment)
     if (credential !== undefined) return credential
   }
   return undefined
 }
 
-async function fromEntry(entry: DockerConfigEntry): Promise<Credential | undefined> {
+async function fromEntry(
+  entry: DockerConfigEntry,
+  environment: HelperEnvironment,
+): Promise<Credential | undefined> {
   if (entry.kind !== 'helper') {
     return credentialOf(entry.username, entry.secret, entry.kind === 'identity token')
   }
-  const answer = await askHelper(entry.name, entry.server)
+  const answer = await askHelper(entry.name, entry.server, environment)
   if (answer === undefined) return undefined
   const isIdentityToken = answer.username === '<token>' || answer.username === ''
   return credentialOf(answer.username, answer.secret, isIdentityToken)

@@ -1,6 +1,7 @@
 // What an upstream is made from: its slice of the configuration, values only. Files, environment and defaults of the
 // well-known registries are resolved before (config/, profiles.ts).
 import type { RegistryHost } from '../oci/reference.ts'
+import type { HelperEnvironment } from './credential-helper.ts'
 
 /**
  * Who the edge is towards this registry. Secrets are functions, so that they are read when needed, can change while the
@@ -10,9 +11,14 @@ export type CredentialSource =
   | { readonly kind: 'anonymous' }
   | { readonly kind: 'basic'; readonly username: string; readonly password: () => string }
   /** Docker's config.json; `readText` gives its text, and is asked again when the registry refuses what it gave. */
-  | { readonly kind: 'docker-config'; readonly readText: () => Promise<string> }
+  | {
+      readonly kind: 'docker-config'
+      readonly readText: () => Promise<string>
+      /** Of the helpers that it names. */
+      readonly environment: HelperEnvironment
+    }
   /** A program `docker-credential-<name>` on the PATH. */
-  | { readonly kind: 'helper'; readonly name: string }
+  | { readonly kind: 'helper'; readonly name: string; readonly environment: HelperEnvironment }
 
 /** All in milliseconds. */
 export interface TimeLimits {

@@ -179,7 +179,7 @@ t.test(
       return Promise.resolve(JSON.stringify({ auths: { [stub.host]: { auth } } }))
     }
     const { upstream, clock } = openUpstream(t, stub.url, {
-      credentials: { kind: 'docker-config', readText },
+      credentials: { kind: 'docker-config', readText, environment: () => ({}) },
     })
     t.equal((await failureOf(upstream.headManifest(NAME, LATEST))).failure, 'denied')
     password = 'new'

@@ -79,6 +79,7 @@ const IDENTITY = {
   kind: 'docker-config',
   readText: () =>
     Promise.resolve(JSON.stringify({ auths: { 'r.example': { identitytoken: 'refresh' } } })),
+  environment: () => ({}),
 } as const
 
 t.test('R142, R161: an identity token is posted as a refresh token', async t => {

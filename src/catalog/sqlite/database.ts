@@ -5,6 +5,7 @@ import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { dropMark, isMarked, markedSecond, noteChecked } from './closed-mark.ts'
 import { isDamage } from './faults.ts'
+import { closeToOthers } from './file-mode.ts'
 import { migrate } from './schema.ts'
 
 /** Others never hold the file for long; this covers a checkpoint or a backup. */
@@ -54,6 +55,7 @@ export function openForReading(file: string): Database {
 
 function openChecked(file: string, atMs: number): Database {
   const second = markedSecond(file)
+  closeToOthers(file)
   const database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
   try {
     setGuards(database)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { assertFile, faultOf, isDamage } from './faults.ts'
+import { closeToOthers } from './file-mode.ts'
 
 const HARMLESS = 'nothing is kept in it'
 
@@ -30,6 +31,7 @@ export function lockDirectory(directory: string): { release(): void } {
 
 function open(file: string): Database {
   try {
+    closeToOthers(file)
     return new Sqlite(file, { timeout: 0 })
   } catch (error) {
     throw unusable(error, file)

@@ -1,6 +1,15 @@
 // Goal: something foreign where the files of the catalog belong is named, with what to do, and left alone. Method: it is put there
 // before the catalog is opened.
-import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
@@ -40,4 +49,28 @@ t.test('a directory at lock.db or catalog.db is refused by its name, and a hint'
     t.equal(catalog.damaged, false, 'the lock was given back')
     await catalog.close()
   }
+})
+
+// issue 17, 26
+t.test('R277: whatever the umask, nobody else reads the catalog, its log or the lock', async t => {
+  const directory = t.testdir({})
+  const modes = () =>
+    Object.fromEntries(
+      readdirSync(directory).map(name => [name, statSync(join(directory, name)).mode & 0o777]),
+    )
+  const umask = process.umask(0)
+  t.teardown(() => process.umask(umask))
+  const first = await openCatalog(t, directory)
+  const closed = Object.fromEntries(
+    ['catalog.db', 'catalog.db-shm', 'catalog.db-wal', 'lock.db', 'lock.db-journal'].map(name => [
+      name,
+      0o600,
+    ]),
+  )
+  t.same(modes(), closed)
+  await first.catalog.close()
+  // As an earlier version left it.
+  for (const name of readdirSync(directory)) chmodSync(join(directory, name), 0o644)
+  await openCatalog(t, directory)
+  t.same(modes(), closed)
 })

@@ -3,6 +3,7 @@
 import t from 'tap'
 import {
   createStalledReaders,
+  LEAST_WHILE_OTHERS_WAIT_BYTES,
   STALLED_WHILE_OTHERS_WAIT_MS,
 } from '../../../src/http/streams-stalled.ts'
 
@@ -32,7 +33,7 @@ t.test('stalled readers: who took nothing for ten seconds while others waited is
   const { cut, counted, watch, later } = crowd()
   let moving = 0
   watch('stalled', () => 7)
-  watch('slow', () => (moving += 1))
+  watch('slow', () => (moving += LEAST_WHILE_OTHERS_WAIT_BYTES))
   watch('waits for the upstream', () => undefined)
   later(1_000, 5)
   later(STALLED_WHILE_OTHERS_WAIT_MS - 1, 5)
@@ -41,6 +42,21 @@ t.test('stalled readers: who took nothing for ten seconds while others waited is
   t.same(cut, ['stalled'])
   later(STALLED_WHILE_OTHERS_WAIT_MS, 5)
   t.same([cut, counted()], [['stalled'], 1], 'once, and nobody else')
+})
+
+// issue 17, 26
+t.test('R276: who takes a few bytes now and then gives its place back as well', async t => {
+  const { cut, watch, later } = crowd()
+  let dripped = 0
+  let taken = 0
+  watch('drips', () => dripped)
+  watch('moves', () => taken)
+  for (let second = 0; second < 60; second += 1) {
+    later(1_000, 5)
+    dripped += 300
+    taken += LEAST_WHILE_OTHERS_WAIT_BYTES / 8
+  }
+  t.same(cut, ['drips'])
 })
 
 t.test('stalled readers: nobody is cut for more than wait, the longest stalled first', async t => {

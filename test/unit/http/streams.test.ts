@@ -158,11 +158,28 @@ t.test('streams: the room has a bound, and those beyond it are not asked back at
   await take('a')
   void takeMany('b', STREAMS_WAITING_MAX)
   await turn()
-  const errors = (await takeMany('c', 12)) as RegistryError[]
+  const errors = (await takeMany('b', 12)) as RegistryError[]
   t.match(seen, { waiting: STREAMS_WAITING_MAX, refused: Array.from({ length: 12 }, () => 'full') })
   const seconds = errors.map(({ retryAfterSeconds }) => retryAfterSeconds ?? 0)
   t.ok(new Set(seconds).size > 3, 'the times differ')
   t.ok(seconds.every(each => each >= 1 && each <= 60))
+})
+
+// issue 17, 26
+t.test('R276: a client that fills the waiting room keeps nobody else out of it', async t => {
+  const { takeMany, take, seen, release, order } = room(1)
+  await take('a')
+  const crowd = takeMany('b', STREAMS_WAITING_MAX)
+  void take('c')
+  void take('c', 'c again')
+  await turn()
+  t.same(seen.refused, ['full', 'full'])
+  t.equal(seen.waiting, STREAMS_WAITING_MAX)
+  for (let count = 0; count < 4; count += 1) await release()
+  t.same(order, ['a', 'b', 'c', 'b', 'c again'], 'in turn')
+  for (let count = 0; count < STREAMS_WAITING_MAX; count += 1) await release()
+  const refused = (await crowd).flatMap((error, at) => (error === undefined ? [] : [at]))
+  t.same(refused, [STREAMS_WAITING_MAX - 2, STREAMS_WAITING_MAX - 1], 'who came last')
 })
 
 t.test('streams: who leaves while waiting leaves nothing behind', async t => {

@@ -5,15 +5,13 @@ import { delimiter } from 'node:path'
 import t from 'tap'
 import { askHelper } from '../../../src/upstream/credential-helper.ts'
 import { createCredentials } from '../../../src/upstream/credentials.ts'
+import { configOf } from '../../kit/load-text.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { failureOf, textsOf } from '../../kit/open-upstream.ts'
 
 const directory = t.testdir()
-const path = process.env.PATH ?? ''
-process.env.PATH = `${directory}${delimiter}${path}`
-t.teardown(() => {
-  process.env.PATH = path
-})
+const PATH = `${directory}${delimiter}${process.env.PATH ?? ''}`
+const environment = () => ({ PATH })
 
 function helper(name: string, script: string): string {
   const file = `${directory}/docker-credential-${name}`
@@ -27,12 +25,15 @@ t.test('R157: a helper reads the server on its input and gives user and secret',
     'echo',
     'read server; [ "$1" = get ] && printf \'{"ServerURL":"%s","Username":"AWS","Secret":"for %s"}\' "$server" "$server"',
   )
-  t.same(await askHelper(name, 'r.example'), { username: 'AWS', secret: 'for r.example' })
+  t.same(await askHelper(name, 'r.example', environment), {
+    username: 'AWS',
+    secret: 'for r.example',
+  })
 })
 
 t.test('a helper that knows nothing of the server means anonymous', async t => {
   const name = helper('none', 'echo "credentials not found in native keychain"; exit 1')
-  t.equal(await askHelper(name, 'r.example'), undefined)
+  t.equal(await askHelper(name, 'r.example', environment), undefined)
 })
 
 t.test('R195: a helper that fails is named, and nothing that it printed is', async t => {
@@ -43,12 +44,12 @@ t.test('R195: a helper that fails is named, and nothing that it printed is', asy
     'not-installed',
   ]
   for (const name of cases) {
-    const error = await failureOf(askHelper(name, 'r.example'))
+    const error = await failureOf(askHelper(name, 'r.example', environment))
     t.equal(error.failure, 'unavailable', name)
     t.match(error.message, name)
     t.notMatch(textsOf(error), /CANARY/, name)
   }
-  t.throws(() => askHelper('../../bin/sh', 'r.example'), /no name of a helper/)
+  t.throws(() => askHelper('../../bin/sh', 'r.example', environment), /no name of a helper/)
 })
 
 t.test(
@@ -60,7 +61,11 @@ t.test(
      printf '{"Username":"AWS","Secret":"secret %s"}' $n`,
     )
     const clock = createManualClock()
-    const credentials = createCredentials({ source: { kind: 'helper', name }, hosts: ['r'], clock })
+    const credentials = createCredentials({
+      source: { kind: 'helper', name, environment },
+      hosts: ['r'],
+      clock,
+    })
     const secret = async () => (await credentials.find())?.secret
     t.equal(await secret(), 'secret 0')
     t.equal(await secret(), 'secret 0')
@@ -83,8 +88,16 @@ t.test('R195: credentials that cannot be read are an outage that names no secret
         throw new Error('CANARY')
       },
     },
-    { kind: 'docker-config', readText: () => Promise.reject(new Error('CANARY')) },
-    { kind: 'docker-config', readText: () => Promise.resolve('{"auths": CANARY') },
+    {
+      kind: 'docker-config',
+      readText: () => Promise.reject(new Error('CANARY')),
+      environment,
+    },
+    {
+      kind: 'docker-config',
+      readText: () => Promise.resolve('{"auths": CANARY'),
+      environment,
+    },
   ] as const
   for (const source of broken) {
     const error = await failureOf(
@@ -94,3 +107,36 @@ t.test('R195: credentials that cannot be read are an outage that names no secret
     t.notMatch(textsOf(error), /CANARY/)
   }
 })
+
+// issue 17, 26
+t.test(
+  'R277: a helper sees of the environment what it needs, and none of what is secret here',
+  async t => {
+    const name = helper(
+      'tells',
+      `printf '{"Username":"u","Secret":"%s"}' "$(env | cut -d= -f1 | sort | tr '\\n' ' ')"`,
+    )
+    const config = configOf(`upstreams: { docker.io: { credentials: { helper: ${name} } } }`, {
+      env: {
+        PATH,
+        HOME: '/home/edge',
+        AWS_SECRET_ACCESS_KEY: 'theirs',
+        ENTREPOT_LOG_LEVEL: 'warn',
+        OTHER_TOKEN: 'CANARY',
+      },
+    })
+    const credentials = config.upstreams.find(
+      ({ registry }) => registry === 'docker.io',
+    )?.credentials
+    if (credentials?.kind !== 'helper') throw new Error('no helper')
+    t.notMatch(JSON.stringify(config), /theirs/)
+    const answer = await askHelper(name, 'r.example', credentials.environment)
+    const seen = (answer?.secret ?? '').trim().split(' ')
+    // A shell's own, and those of whoever runs this test.
+    const own = /^(?:PWD|OLDPWD|SHLVL|_|NODE_OPTIONS|_TAPJS_.*)$/
+    t.same(
+      seen.filter(each => !own.test(each)),
+      ['AWS_SECRET_ACCESS_KEY', 'HOME', 'PATH'],
+    )
+  },
+)
