@@ -18,7 +18,7 @@ async function limitOf({ capacityBytes, maxBytes }: { capacityBytes: number; max
   await engine.catalog.recordBlob({ repository, ...blob })
   const operator = createOperator({
     ...engine,
-    namespaces: { find: () => engine.namespace, list: () => [engine.namespace] },
+    namespaces: { find: () => engine.namespace, list: () => [engine.namespace], allShare: true },
     policies: { find: each => engine.registry.policyOf(each) },
     maxStorageBytes: maxBytes,
     version: '0',
