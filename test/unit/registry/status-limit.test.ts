@@ -25,6 +25,7 @@ async function limitOf({ capacityBytes, maxBytes }: { capacityBytes: number; max
     sending: { sending: 'sendfile' },
     threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
     nudgeDeliveries: () => {},
+    ownNameIn: () => undefined,
     traffic: async () => ({ sentBytes: 0, upstreamBytes: 0, savedBytes: 0, hits: 0, requests: 0 }),
   })
   return (await operator.status()).storage.maxBytes
