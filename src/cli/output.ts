@@ -1,4 +1,4 @@
-// How commands write: tables and sizes for people, JSON for programs, progress bars on a terminal and lines elsewhere.
+// How commands write: tables and sizes for people, JSON for programs.
 import type { CliContext, ExitCode } from './context.ts'
 
 /** `1.5 GiB`, `312 B`: at most four characters of number. */
@@ -68,20 +68,4 @@ export function writeTable(context: CliContext, rows: readonly (readonly string[
 /** `sha256:` and twelve characters: enough to tell apart, short enough for a table. */
 export function shortDigest(digest: string): string {
   return digest.slice(0, digest.indexOf(':') + 13)
-}
-
-const BAR_WIDTH = 28
-
-/** One line of progress: `sha256:0123456789ab  [=====>    ]  12.0 MiB of 31.2 MiB`. */
-export function progressLine(label: string, doneBytes: number, totalBytes: number): string {
-  const share = totalBytes === 0 ? 1 : doneBytes / totalBytes
-  const filled = Math.round(share * BAR_WIDTH)
-  const bar = `${'='.repeat(Math.max(0, filled - 1))}${filled > 0 && share < 1 ? '>' : filled > 0 ? '=' : ''}`
-  return `${label}  [${bar.padEnd(BAR_WIDTH)}]  ${describeBytes(doneBytes)} of ${describeBytes(totalBytes)}`
-}
-
-/** Rewrites the current line on a terminal. */
-export function rewriteLine(context: CliContext, text: string): void {
-  const width = context.stdout.columns ?? 80
-  context.stdout.write(`\r\u001b[2K${text.slice(0, width - 1)}`)
 }

@@ -2,10 +2,12 @@
 import { parseArgs } from 'node:util'
 import type { FailedEvent } from '../admin/api.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
+import { commandClock } from '../system-clock.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeBytes, progressLine, rewriteLine, shortDigest, writeFailure } from './output.ts'
+import { describeBytes, shortDigest, writeFailure } from './output.ts'
+import { createProgressBar } from './progress-bar.ts'
 
 const DEFAULT_PLATFORM = 'linux/amd64'
 /** `os/architecture` or `os/architecture/variant`, as an image index has them. */
@@ -30,11 +32,11 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const { own, rest } = splitOptions(args)
   const usage = 'entrepot pull IMAGE…'
   const { socket, json, positionals } = readCommon(rest, context, { least: 1, most: 1_000, usage })
+  const show = json ? showJson : context.isTerminal ? createShowBar(context) : showLine
   let failed = false
   for (const name of positionals) {
     const query = { name, platform: own.allPlatforms ? [] : own.platforms }
     const events = followAdmin<PullEvent>({ socket, method: 'POST', path: '/pull', query })
-    const show = json ? showJson : context.isTerminal ? showBar : showLine
     try {
       for await (const event of events) {
         show(context, event)
@@ -101,10 +103,14 @@ function showJson(context: CliContext, event: PullEvent): void {
   context.stdout.write(`${JSON.stringify(event)}\n`)
 }
 
-function showBar(context: CliContext, event: PullEvent): void {
-  if (event.kind !== 'blob') return showLine(context, event)
-  rewriteLine(context, progressLine(shortDigest(event.digest), event.doneBytes, event.sizeBytes))
-  if (event.doneBytes === event.sizeBytes) context.stdout.write('\n')
+/** A bar for each blob, drawn over itself; everything else is a line. */
+function createShowBar(context: CliContext): typeof showLine {
+  const draw = createProgressBar(context, () => commandClock.monotonicMs())
+  return (_, event) => {
+    if (event.kind !== 'blob') return showLine(context, event)
+    const { digest, doneBytes, sizeBytes: totalBytes } = event
+    draw({ label: shortDigest(digest), doneBytes, totalBytes })
+  }
 }
 
 function showLine(context: CliContext, event: PullEvent): void {

@@ -106,7 +106,7 @@ function known(options: RouteOptions, host: string): RegistryHost {
   if (registry !== undefined) return registry
   throw new RegistryError(
     'NAME_UNKNOWN',
-    `${hostFrom(host) ?? 'this host'} is not an upstream of this edge; add it under upstreams in the configuration`,
+    `${hostFrom(host) ?? 'this host'} is not an upstream of this edge; add it under upstreams in the configuration, or to http.names if it is this edge`,
   )
 }
 

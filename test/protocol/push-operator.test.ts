@@ -90,8 +90,8 @@ t.test(
     t.match((await run('status')).stdout, /^queue +1 waiting, the oldest pushed .*; 0 parked/m)
     await edge.clock.advance(10_000)
     const text = (await get(`${edge.adminUrl}/metrics`)).body.toString()
-    t.match(text, /^entrepot_outbox_entries\{carrier="forward",state="waiting"\} 1$/m)
-    t.match(text, /^entrepot_outbox_oldest_age_seconds\{carrier="forward"\} [1-9]/m)
+    t.match(text, /^entrepot_outbox_entries\{carrier="queue",state="waiting"\} 1$/m)
+    t.match(text, /^entrepot_outbox_oldest_age_seconds\{carrier="queue"\} [1-9]/m)
     t.match(text, /^entrepot_pushes_total\{what="manifest",mode="queue"\} 1$/m)
 
     stub.clearFaults()

@@ -246,9 +246,9 @@ export class SqliteCatalog implements Catalog {
     return this.#write({ kind: 'mark recovered' })
   }
 
-  /** For the end, when nothing changes facts any more. No effect after a write that failed: who began it may have left facts behind. */
+  /** For the end: facts change no more, and no number is taken. No effect after a write that failed: whoever began it may have left facts. */
   async markCompared(): Promise<void> {
-    if (!this.#hasFailed) await this.#write({ kind: 'mark compared' })
+    if (!this.#hasFailed) await this.#write({ kind: 'mark compared', end: this.#sequence.stop() })
   }
 
   /** `inOrder`: everything went well, so the next start need not look at all of the file. Default false. */

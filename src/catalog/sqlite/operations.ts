@@ -66,7 +66,7 @@ export type Operation =
     }
   | { readonly kind: 'reserve sequence'; readonly end: number }
   | { readonly kind: 'mark rebuilt' }
-  | { readonly kind: 'mark compared' }
+  | { readonly kind: 'mark compared'; readonly end: number }
   | { readonly kind: 'mark recovered' }
 
 /** Prepares every statement once; the function it returns carries out one operation. */
@@ -128,6 +128,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
         sql.markRebuilt.run()
         return
       case 'mark compared':
+        sql.giveBackSequence.run(operation.end)
         sql.markCompared.run()
         return
       case 'mark recovered':

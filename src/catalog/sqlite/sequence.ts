@@ -1,10 +1,10 @@
 // Numbers that never come twice, whatever the clock does and however the process ends: a range is reserved durably before any of it
-// is given out, and what is left of it at a stop is never given.
+// is given out. What is left of it at an orderly stop is given back, so that the next start counts on; at any other it is never given.
 import { StoreError } from '../../registry/ports/blob-store.ts'
 
-/** One commit for 16 million numbers. At that, 500 million starts are left to a catalog. */
-const RANGE = 2 ** 24
-/** When fewer are left, the next range is reserved; the commit takes far less time than giving these out. */
+/** One commit for so many numbers, and what a person sees numbers leap by after a crash. */
+const RANGE = 2 ** 16
+/** When fewer are left, the next range is reserved: four times as many as can be asked for by all requests that run at once. */
 const LOW = RANGE / 2
 const HIGHEST = Number.MAX_SAFE_INTEGER - RANGE
 
@@ -14,6 +14,7 @@ export class Sequence {
   #next: number
   #end: number
   #extending = false
+  #isOver = false
   #failure: unknown
 
   /**
@@ -28,7 +29,9 @@ export class Sequence {
 
   /** @throws StoreError why nothing could be reserved; busy while it is tried again */
   next(): number {
-    if (!this.#extending && this.#end - this.#next < LOW) void this.extend()
+    if (!this.#extending && !this.#isOver && this.#end - this.#next < LOW) void this.extend()
+    if (this.#isOver)
+      throw new StoreError('busy', 'the catalog gives no more numbers: it is being closed')
     if (this.#next < this.#end) return this.#next++
     if (this.#failure !== undefined) throw this.#failure
     throw new StoreError('busy', 'the catalog has yet to reserve numbers')
@@ -46,6 +49,12 @@ export class Sequence {
     } finally {
       this.#extending = false
     }
+  }
+
+  /** No number is given any more. @returns the first one that never was, which may take the place of the reserved end */
+  stop(): number {
+    this.#isOver = true
+    return this.#next
   }
 
   /** Afterwards only numbers above `floor` are given, and at least `spare` are reserved. @throws StoreError */

@@ -153,6 +153,7 @@ export function prepareWrites(database: Database) {
       `INSERT INTO meta (key, value) VALUES ('sequence', CAST(? AS INTEGER))
        ON CONFLICT DO UPDATE SET value = max(value, excluded.value)`,
     ),
+    giveBackSequence: row(`UPDATE meta SET value = CAST(? AS INTEGER) WHERE key = 'sequence'`),
     markRebuilt: row(`INSERT INTO meta (key, value) VALUES ('rebuilt', 1) ON CONFLICT DO NOTHING`),
     // By the range of numbers that every start goes beyond: so no start, of whichever version, has to take the mark away.
     markCompared: row(

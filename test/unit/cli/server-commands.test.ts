@@ -355,8 +355,8 @@ t.test('status says how blobs are sent, and why not by the kernel', async t => {
 t.test('metrics show an empty queue and no uploads as zeros, from the start', async t => {
   const { edge } = await start(t)
   const text = (await get(`${edge.adminUrl}/metrics`)).body.toString()
-  t.match(text, /^entrepot_outbox_entries\{carrier="forward",state="waiting"\} 0$/m)
-  t.match(text, /^entrepot_outbox_entries\{carrier="forward",state="parked"\} 0$/m)
-  t.match(text, /^entrepot_outbox_oldest_age_seconds\{carrier="forward"\} 0$/m)
+  t.match(text, /^entrepot_outbox_entries\{carrier="queue",state="waiting"\} 0$/m)
+  t.match(text, /^entrepot_outbox_entries\{carrier="queue",state="parked"\} 0$/m)
+  t.match(text, /^entrepot_outbox_oldest_age_seconds\{carrier="queue"\} 0$/m)
   t.match(text, /^entrepot_upload_sessions 0$/m)
 })

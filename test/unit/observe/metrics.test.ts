@@ -110,17 +110,17 @@ t.test('a gauge with labels is read with a value for each set of them', async t 
   let waiting = 2
   metrics.watch(async () => ({
     outboxEntries: [
-      { labels: { carrier: 'forward', state: 'waiting' }, value: waiting },
-      { labels: { carrier: 'forward', state: 'parked' }, value: 1 },
+      { labels: { carrier: 'queue', state: 'waiting' }, value: waiting },
+      { labels: { carrier: 'queue', state: 'parked' }, value: 1 },
     ],
-    outboxOldest: [{ labels: { carrier: 'forward' }, value: 90 }],
+    outboxOldest: [{ labels: { carrier: 'queue' }, value: 90 }],
   }))
   await text()
   waiting = 0
   const rendered = await text()
-  t.match(rendered, /^entrepot_outbox_entries\{carrier="forward",state="waiting"\} 0$/m)
-  t.match(rendered, /^entrepot_outbox_entries\{carrier="forward",state="parked"\} 1$/m)
-  t.match(rendered, /^entrepot_outbox_oldest_age_seconds\{carrier="forward"\} 90$/m)
+  t.match(rendered, /^entrepot_outbox_entries\{carrier="queue",state="waiting"\} 0$/m)
+  t.match(rendered, /^entrepot_outbox_entries\{carrier="queue",state="parked"\} 1$/m)
+  t.match(rendered, /^entrepot_outbox_oldest_age_seconds\{carrier="queue"\} 90$/m)
 })
 
 t.test(

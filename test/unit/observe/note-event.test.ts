@@ -221,13 +221,15 @@ t.test('each parked delivery is one line with its reason and what to do', async 
   t.match(written[0], {
     level: 'warn',
     msg: /parked/,
+    // issue 17, 35: the operator's word, and not that of the files
+    carrier: 'queue',
     id: 1,
     key: 'docker.io/a/b',
     attempts: 3,
     hint: 'look at the upstream',
   })
   t.notMatch(JSON.stringify(written), /canary/)
-  t.equal(await value('deliveries_total{carrier="forward",outcome="parked"}'), '2')
+  t.equal(await value('deliveries_total{carrier="queue",outcome="parked"}'), '2')
 })
 
 t.test('deliveries that fail alike are one line a minute, and one each when done', async t => {
@@ -248,11 +250,8 @@ t.test('deliveries that fail alike are one line a minute, and one each when done
   t.match(written.at(-1), { held: 49 })
   note(delivery(0, 'delivered'))
   t.match(written.at(-1), { level: 'info', msg: 'push delivered', reason: undefined })
-  t.equal(await value('deliveries_total{carrier="forward",outcome="retried"}'), '53')
-  t.equal(
-    await value('delivery_duration_seconds_sum{carrier="forward",outcome="delivered"}'),
-    '0.5',
-  )
+  t.equal(await value('deliveries_total{carrier="queue",outcome="retried"}'), '53')
+  t.equal(await value('delivery_duration_seconds_sum{carrier="queue",outcome="delivered"}'), '0.5')
 })
 
 t.test('uploads that were removed are news; a round without any is not', async t => {
