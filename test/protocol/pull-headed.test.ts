@@ -39,9 +39,12 @@ t.test(
     const team = '/ghcr.io/team/app'
     const head = await edge.send('HEAD', `/v2${team}/manifests/v1`)
     t.match(head, { status: 200 })
-    await other.untilCount({ reference: INDEX.manifest.digest }, 1)
     // Who asks now shares what is on its way.
-    t.match(await edge.get(`/v2${team}/manifests/${INDEX.manifest.digest}`), { status: 200 })
+    for (const { manifest } of [INDEX, AMD64]) {
+      await other.untilCount({ reference: manifest.digest }, 1)
+      t.match(await edge.get(`/v2${team}/manifests/${manifest.digest}`), { status: 200 })
+    }
+    t.equal(other.count({ method: 'GET', kind: 'manifest' }), 2)
 
     other.fault({}, GONE)
     await edge.clock.advance(3_600_000)

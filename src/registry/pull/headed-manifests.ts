@@ -1,7 +1,7 @@
 // What a HEAD told a client of and this edge does not have. A client that holds the image already, under another registry's name even,
 // asks no more than that; the next one, while the upstream is away, would find nothing under that name. So the manifest is fetched when
-// nobody waits for it, and with an index the child that this client runs (R291). Blobs are not: whoever has no use for the manifest has
-// none for them.
+// nobody waits for it, and with an index the child that this client runs, and those whose bytes are here under another name (R291). Blobs
+// are not: whoever has no use for the manifest has none for them.
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
@@ -23,6 +23,9 @@ const CLIENTS_MAX = 10_000
 const AT_ONCE = 2
 /** More are left: the next HEAD tells of them again. */
 const WAITING_MAX = 256
+/** Children of one index that are looked for on disk, and brought because they are there: as many platforms as one site runs. */
+const LOOKED_FOR_MAX = 32
+const KNOWN_CHILDREN_MAX = 4
 
 export interface Headed {
   readonly repository: Repository
@@ -84,8 +87,20 @@ export class HeadedManifests {
   async #bring(headed: Headed): Promise<void> {
     const manifest = await this.#manifest(headed)
     if (manifest === undefined) return
-    const child = this.#deps.expected(headed, manifest)?.child
-    if (child !== undefined) await this.#manifest({ ...headed, digest: child })
+    const expected = this.#deps.expected(headed, manifest)?.child
+    const children = new Set(await this.#knownElsewhere(manifest))
+    if (expected !== undefined) children.add(expected)
+    for (const child of children) await this.#manifest({ ...headed, digest: child })
+  }
+
+  /** Children whose bytes came under another name: somebody here runs them, and only this repository's word for them is missing. */
+  async #knownElsewhere({ edges }: ManifestFact): Promise<readonly Digest[]> {
+    const known: Digest[] = []
+    for (const { kind, child } of edges.slice(0, LOOKED_FOR_MAX)) {
+      if (kind !== 'manifest' || known.length === KNOWN_CHILDREN_MAX) continue
+      if ((await this.#deps.store.find(child)) !== undefined) known.push(child)
+    }
+    return known
   }
 
   /** What is here, or comes now. Undefined when it may not. @throws UpstreamError, StoreError */
