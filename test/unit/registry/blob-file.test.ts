@@ -6,6 +6,7 @@ import type { BlobFile } from '../../../src/registry/answers.ts'
 import type { BlobStore, FillFile, ReadHandle } from '../../../src/registry/ports/blob-store.ts'
 import { type BlobRequest, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, rejection, repositoryOf } from '../../kit/engine.ts'
+import { settled } from '../../kit/push-source.ts'
 
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
@@ -179,15 +180,13 @@ t.test('whoever waits for more and leaves is let go', async t => {
 })
 
 t.test('a failure of the upstream reaches who waits as the client may know it', async t => {
-  const { registry } = engineOf(() =>
+  const { registry, clock } = engineOf(() =>
     blobAnswer([bytes.subarray(0, 10), bytes.subarray(10)], {}, async () => {
       throw new UpstreamError('invalid', 'secret')
     }),
   )
   const answer = await registry.pullBlob(app, digest)
-  t.match(await rejection(fileOf(answer).until(10, last, signal)), {
-    name: 'RegistryError',
-    code: 'UNAVAILABLE',
-  })
+  const failed = rejection(fileOf(answer).until(10, last, signal))
+  t.match(await settled(clock, failed), { name: 'RegistryError', code: 'UNAVAILABLE' })
   await answer.close()
 })

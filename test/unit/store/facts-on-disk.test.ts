@@ -32,7 +32,7 @@ async function listed(facts: FactStore): Promise<Fact[]> {
 
 t.test('each fact has one file, named by the hash of its identity', async t => {
   const directory = await emptyDirectory()
-  const facts = await directory.openFacts()
+  const facts = await directory.openFacts('a catalog')
   const all: [string, Fact][] = [
     [`tag ${REPOSITORY} v1.0`, TAGGED],
     [
@@ -61,6 +61,7 @@ t.test('each fact has one file, named by the hash of its identity', async t => {
   for (const [index, name] of names.entries()) {
     t.same(JSON.parse(await directory.read(directory.path(name))), {
       version: 1,
+      catalog: 'a catalog',
       ...all[index]?.[1],
     })
     // Readable by a group that the operator lets in, as far as the umask goes; nobody writes into it.
