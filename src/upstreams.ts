@@ -13,6 +13,8 @@ import type { NoteEvent } from './registry/ports/events.ts'
 import { type Upstream, UpstreamError, type UpstreamHealth } from './registry/ports/upstream.ts'
 import { ownNameIn } from './registry/own-name.ts'
 import { createRoute, type Route, type RouteOptions } from './registry/route.ts'
+import { type LookupAll, lookupAll } from './upstream/connector.ts'
+import { createLookUps, type LookUps } from './upstream/look-ups.ts'
 import type { CredentialSource, UpstreamOptions } from './upstream/options.ts'
 import { createUpstream } from './upstream/upstream.ts'
 
@@ -24,6 +26,8 @@ export interface UpstreamsDeps {
   readonly note: NoteEvent
   readonly random: () => number
   readonly version: string
+  /** Default: the system's resolver. */
+  readonly lookup?: LookupAll
 }
 
 interface OpenNamespace extends Namespace {
@@ -32,6 +36,8 @@ interface OpenNamespace extends Namespace {
 
 export class Upstreams implements Namespaces {
   readonly #deps: UpstreamsDeps
+  /** The same after a reload: the threads are. */
+  readonly #lookUps: LookUps
   #config: Config
   #configured: ReadonlyMap<RegistryHost, OpenNamespace> = new Map()
   #route: Route
@@ -39,6 +45,7 @@ export class Upstreams implements Namespaces {
 
   constructor(config: Config, deps: UpstreamsDeps) {
     this.#deps = deps
+    this.#lookUps = createLookUps(deps.lookup ?? lookupAll, deps.clock)
     this.#config = config
     this.#route = createRoute(routeOptions(config))
     this.#configured = this.#openAll(config)
@@ -130,7 +137,9 @@ export class Upstreams implements Namespaces {
       // Its address is checked like any foreign one: nobody but a client has named it.
       namedByClient: config.namedByClient === true,
     }
-    const upstream = createUpstream(options, this.#deps)
+    const { configured, named } = this.#lookUps
+    const lookup = options.namedByClient ? named : configured
+    const upstream = createUpstream(options, { ...this.#deps, lookup })
     const { ttlMs, tagRules, maxStaleMs, offline } = config
     return {
       upstream,

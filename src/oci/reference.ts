@@ -40,9 +40,9 @@ export const LOCALHOST = 'localhost' as RegistryHost
 
 export function hostFrom(text: string): RegistryHost | undefined {
   const host = text.toLowerCase()
-  return host.length <= REPOSITORY_KEY_MAX_LENGTH && HOST.test(host)
-    ? (host as RegistryHost)
-    : undefined
+  if (host.length > REPOSITORY_KEY_MAX_LENGTH || !HOST.test(host)) return undefined
+  // `1.2.3.256` and a port of 99999 have the form, and are nowhere.
+  return URL.canParse(`https://${host}`) ? (host as RegistryHost) : undefined
 }
 
 /** @throws RegistryError NAME_INVALID */

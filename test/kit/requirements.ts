@@ -220,6 +220,7 @@ const UPSTREAM: readonly Row[] = [
   [260, 'P0', 'what a mirror gives wrong comes from the registry, and the mirror is left out'],
   [261, 'P1', 'a HEAD that is answered in an encoding tells no size'],
   [262, 'P1', 'who can be given an old answer does not wait for an upstream that is not there'],
+  [263, 'P0', 'names that clients make up hold up no look-up of a configured upstream'],
 ]
 
 const SECURITY: readonly Row[] = [

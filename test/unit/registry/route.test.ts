@@ -155,3 +155,17 @@ t.test(
     )
   },
 )
+
+// issue 17, 16
+t.test('R263: what has the form of a host and can be none is no upstream', async t => {
+  const any = createRoute({ ...options, anyUpstream: true })
+  for (const host of ['1.2.3.256', 'registry.example:99999', '1.2.3.4.5']) {
+    for (const [path, query] of [
+      [`/v2/${host}/x`, ''],
+      ['/v2/team/x', `?ns=${host}`],
+    ] as const) {
+      const ask = () => any(parseTarget(`${path}/manifests/v1${query}`), undefined)
+      t.throws(ask, { code: /^NAME_(UNKNOWN|INVALID)$/ }, path + query)
+    }
+  }
+})
