@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache'
 import { DOCKER_HUB_ALIASES, DOCKER_HUB } from './config/built-in.ts'
 import type { Config, ProxyEnvironment, UpstreamConfig, UpstreamPolicy } from './config/config.ts'
 import type { Target } from './oci/endpoint.ts'
+import type { NamePatterns } from './oci/name-glob.ts'
 import { LOCALHOST, parseName, parseTag, type RegistryHost } from './oci/reference.ts'
 import type { Routed } from './registry/answers.ts'
 import type { Namespace, Namespaces } from './registry/namespaces.ts'
@@ -178,7 +179,16 @@ export function routeOptions(config: Config): RouteOptions {
       ),
     ),
     anyUpstream: config.anyUpstream !== undefined,
+    names: {
+      byRegistry: new Map(config.upstreams.map(each => [each.registry, patternsOf(each)] as const)),
+      any: config.anyUpstream && patternsOf(config.anyUpstream),
+    },
   }
+}
+
+/** Plain values alone: they go to other threads. */
+function patternsOf({ include, exclude }: UpstreamPolicy): NamePatterns {
+  return { include, exclude }
 }
 
 function upstreamOptions(

@@ -1,6 +1,8 @@
-// Patterns over repository names and tags, as far as they can be judged without a name to match: nothing is compiled or
-// matched here. `*` stays inside one component of a name, `**` crosses slashes; alone, `*` means everything, too.
-import picomatch from 'picomatch'
+// Patterns over repository names and tags, as far as they can be judged without a name to match: nothing is matched here,
+// and they are compiled as they are where they run. `*` stays inside one component of a name, `**` crosses slashes; alone, `*` means everything, too.
+import picomatch, { type PicomatchOptions } from 'picomatch'
+import { NAME_GLOB } from '../oci/name-glob.ts'
+import { nameFrom } from '../oci/reference.ts'
 import type { Parsed } from './units.ts'
 
 /** One `tags[].match`: which tags of which repositories. Both are globs. */
@@ -31,7 +33,14 @@ export function readNameGlob(text: string): Parsed<string> {
   if (text.endsWith('/'))
     return fault('this matches nothing: a name does not end with a slash', `${text}**`)
   if (!NAME_CHARACTERS.test(text)) return fault('holds a character that no repository name has')
-  return checked(text)
+  if (/^!(?!\()/.test(text))
+    return fault(
+      'this matches nothing: a pattern cannot be turned round as a whole; use exclude, or !(…) around a component',
+    )
+  const judged = checked(text, NAME_GLOB)
+  if (judged.kind === 'ok' && !picomatch.scan(text).isGlob && nameFrom(text) === undefined)
+    return fault('this matches nothing: it is no repository name')
+  return judged
 }
 
 /** A glob over canonical repositories, `host/name`: `registry.example.com/team/**`. A lone `*` comes back as `**`. */
@@ -80,10 +89,10 @@ function count(text: string, character: string): number {
 }
 
 /** Brackets must close, or the pattern would silently match itself only. */
-function checked(glob: string): Parsed<string> {
+function checked(glob: string, options: PicomatchOptions = { dot: true }): Parsed<string> {
   if (glob.length > LONGEST_GLOB) return fault(`a pattern has at most ${LONGEST_GLOB} characters`)
   try {
-    const { source } = picomatch.makeRe(glob, { strictBrackets: true, dot: true })
+    const { source } = picomatch.makeRe(glob, { ...options, strictBrackets: true })
     // What the compiler gives for ranges that run backwards.
     if (source === '$^') return fault('can match nothing')
     return count(glob, '{') === count(glob, '}') ? { kind: 'ok', value: glob } : UNBALANCED

@@ -207,12 +207,13 @@ const PULL_KEYS = {
     { description: 'Freshness of some tags; the first match wins.', default: [], reload: true },
   ),
   include: valuesOf(NAME_GLOB, {
-    description: 'Repositories that may be pulled through.',
+    description: 'Repositories that there are for clients of this edge.',
     default: ['**'],
     reload: true,
   }),
   exclude: valuesOf(NAME_GLOB, {
-    description: 'Repositories that may not, whatever `include` says.',
+    description:
+      'Repositories that there are not, whatever `include` says and whatever of them is here: neither pulled nor pushed nor listed.',
     default: [],
     reload: true,
   }),

@@ -10,6 +10,7 @@ import {
   type RegistryHost,
 } from '../oci/reference.ts'
 import type { Routed } from './answers.ts'
+import { compileExcluded, type IsExcluded, type NamesOptions } from './excluded.ts'
 
 const DOCKER_HUB = 'docker.io' as RegistryHost
 
@@ -26,22 +27,35 @@ export interface RouteOptions {
   readonly virtualHosts: ReadonlyMap<string, RegistryHost>
   /** Any host that a client names is an upstream (the `"*"` entry). */
   readonly anyUpstream: boolean
+  /** Default: none is kept out. */
+  readonly names?: NamesOptions
 }
 
 export type Route = (target: Target, host: string | undefined) => Routed
 
 /** @returns a function that throws RegistryError NAME_UNKNOWN or NAME_INVALID and touches nothing. */
 export function createRoute(options: RouteOptions): Route {
-  return (target, host) => route(options, target, host)
+  const isExcluded = options.names === undefined ? () => false : compileExcluded(options.names)
+  return (target, host) => route({ ...options, isExcluded }, target, host)
 }
 
-function route(options: RouteOptions, target: Target, host: string | undefined): Routed {
+function route(
+  options: RouteOptions & { readonly isExcluded: IsExcluded },
+  target: Target,
+  host: string | undefined,
+): Routed {
   const path = pathOf(target)
   const urlPrefix = target.leading === undefined ? `/v2/${path}` : `/${target.leading}/v2/${path}`
   const namespace = target.query.get('ns') ?? undefined
   const { registry, name } = resolve(options, { path, leading: target.leading, namespace, host })
   const repository = { registry, name: parseName(name) }
   assertKeyLength(repository)
+  if (options.isExcluded(registry, repository.name)) {
+    throw new RegistryError(
+      'NAME_UNKNOWN',
+      `${name} is kept out of this edge by include or exclude of ${registry} in the configuration`,
+    )
+  }
   return {
     repository,
     spelled: path,

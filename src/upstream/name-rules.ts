@@ -1,5 +1,6 @@
 // Which repositories of an upstream may be pulled through and pushed to: the operator's include and exclude globs.
 import picomatch from 'picomatch'
+import { NAME_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryName } from '../oci/reference.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 
@@ -9,11 +10,10 @@ export interface NameRules {
   readonly assertAllowed: (name: RepositoryName) => void
 }
 
-/** `exclude` is stronger; an empty `include` means all. `*` stays within a component, `**` crosses slashes. */
+/** As NamePatterns says. Clients are refused before (registry/excluded.ts); this is for what goes on by itself. */
 export function createNameRules(include: readonly string[], exclude: readonly string[]): NameRules {
-  const options = { dot: true, nonegate: true, noextglob: true, strictSlashes: true }
-  const isIncluded = include.length === 0 ? () => true : picomatch([...include], options)
-  const isExcluded = exclude.length === 0 ? () => false : picomatch([...exclude], options)
+  const isIncluded = include.length === 0 ? () => true : picomatch([...include], NAME_GLOB)
+  const isExcluded = exclude.length === 0 ? () => false : picomatch([...exclude], NAME_GLOB)
   const allows = (name: RepositoryName): boolean => isIncluded(name) && !isExcluded(name)
   return {
     allows,

@@ -262,6 +262,7 @@ const SECURITY: readonly Row[] = [
     'what one registry delivered is not opened by the word of a stranger, nor what is private by any',
   ],
   [253, 'P1', 'a wrong size in a manifest costs nobody a good blob, and makes no HEAD lie'],
+  [254, 'P0', 'what the operator keeps out is not there, whatever of it is here'],
 ]
 
 const SUITES: readonly Row[] = [

@@ -1,5 +1,6 @@
 // When may a tag's known answer be given? The rule of docs/configuration.md, as a function of time alone.
-import picomatch from 'picomatch'
+import picomatch, { type PicomatchOptions } from 'picomatch'
+import { NAME_GLOB } from '../../oci/name-glob.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { Repeatable } from '../answers.ts'
 
@@ -69,8 +70,8 @@ export function isServableStale(checkedAtMs: number, maxStaleMs: number, nowMs: 
 /** Compiles a policy's patterns once. Returns how long a tag of a repository is fresh. */
 export function compileTtl(policy: FreshnessPolicy): (repository: Repository, tag: Tag) => number {
   const rules = policy.tagRules.map(rule => ({
-    matchesRepository: matcher(rule.repository),
-    matchesTag: matcher(rule.tag),
+    matchesRepository: matcher(rule.repository, NAME_GLOB),
+    matchesTag: matcher(rule.tag, { dot: true }),
     ttlMs: rule.ttlMs,
   }))
   return (repository, tag) =>
@@ -79,6 +80,6 @@ export function compileTtl(policy: FreshnessPolicy): (repository: Repository, ta
 }
 
 /** `*` alone matches every repository, with slashes too: that is what people mean by `*:latest`. */
-function matcher(glob: string): (text: string) => boolean {
-  return glob === '*' || glob === '**' ? () => true : picomatch(glob, { dot: true })
+function matcher(glob: string, options: PicomatchOptions): (text: string) => boolean {
+  return glob === '*' || glob === '**' ? () => true : picomatch(glob, options)
 }

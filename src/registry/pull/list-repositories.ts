@@ -17,15 +17,17 @@ export async function listRepositories(
   { catalog, route }: ListRepositoriesDeps,
   { after, limit }: ListPage,
 ): Promise<RepositoriesAnswer> {
-  // One more than shown tells whether more follow.
-  const page = {
-    limit: limit + 1,
-    ...(after === undefined ? {} : { after: keyOf(route, after) ?? after }),
-  }
-  const keys = await catalog.listRepositories(page)
-  return {
-    repositories: keys.slice(0, limit).map(key => nameOf(route, key)),
-    more: keys.length > limit,
+  const names: string[] = []
+  let last: RepositoryKey | string | undefined = after && (keyOf(route, after) ?? after)
+  for (;;) {
+    // One more than shown tells whether more follow.
+    const page = { limit: limit + 1, ...(last === undefined ? {} : { after: last }) }
+    const keys = await catalog.listRepositories(page)
+    // What the operator keeps out, or is no upstream any more, is not listed either (R254).
+    names.push(...keys.filter(key => keyOf(route, key) === key).map(key => nameOf(route, key)))
+    last = keys.at(-1)
+    if (names.length > limit || last === undefined || keys.length <= limit)
+      return { repositories: names.slice(0, limit), more: names.length > limit }
   }
 }
 

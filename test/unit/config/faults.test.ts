@@ -189,6 +189,12 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'upstreams: { docker.io: { exclude: ["[z-a]"] } }',
     /exclude\[0\]: can match nothing/,
   ],
+  'a pattern that is turned round as a whole': [
+    'upstreams: { docker.io: { exclude: ["!library/**"], include: ["a//b", ".hidden"] } }',
+    /exclude\[0\]: this matches nothing.*use exclude/,
+    /include\[0\]: this matches nothing: it is no repository name/,
+    /include\[1\]: this matches nothing/,
+  ],
   'a pattern with its host': [
     'upstreams: { docker.io: { include: ["docker.io/library/**"] } }',
     /include\[0\]: is matched against names inside docker.io.*\(did you mean library\/\*\*\?\)/,
