@@ -167,6 +167,12 @@ const PUSHES: readonly Row[] = [
   [268, 'P0', 'deliveries to one registry hold up no other’s', 'push'],
   [269, 'P1', 'a write or delete that is refused leaves nothing behind', 'push'],
   [
+    270,
+    'P1',
+    'who pushes while the upstream is away gets to the push, and is told what to do',
+    'push',
+  ],
+  [
     264,
     'P0',
     'what was acknowledged outlives a lost catalog, also when its bytes were gone then',

@@ -192,10 +192,10 @@ export interface Upstream {
    */
   readonly withoutMirrors?: Upstream
   /**
-   * The same reads for a caller who has an old answer to give: one that nobody answers is not tried again. What is answered with a failure
+   * The same reads for a caller who has another answer to give: one that nobody answers is not tried again. What is answered with a failure
    * is. Default: as ever.
    */
-  readonly inHaste?: Pick<Upstream, 'headManifest' | 'listTags' | 'listReferrers'>
+  readonly inHaste?: Pick<Upstream, 'headManifest' | 'headBlob' | 'listTags' | 'listReferrers'>
   /**
    * What came for this, or how long it was said to be, was wrong. True when a mirror had given it: asking again asks the registry itself,
    * and the mirror is left out for a while. Not given where there are no mirrors.

@@ -24,7 +24,7 @@ export async function headBlob(
   digest: Digest,
   { mayPush }: { mayPush?: boolean | undefined } = {},
 ): Promise<BlobHead> {
-  const asker = { policies: deps.policies, mayPush }
+  const asker = { policies: deps.policies, clock: deps.clock, mayPush }
   const head = await find(deps, repository, { digest, asker })
   // What is not pushed because it is said to be here has to be here.
   return isPushing(asker, repository) ? { ...head, repeatable: undefined } : head

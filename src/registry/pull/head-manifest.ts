@@ -61,7 +61,7 @@ function find(
   return telling(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
-    const asker = { policies: deps.policies, mayPush: request.mayPush }
+    const asker = { policies: deps.policies, clock: deps.clock, mayPush: request.mayPush }
     const context = { ...deps, namespace: askedFor(asker, repository, namespace) }
     return orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, () =>
       request.reference.kind === 'digest'

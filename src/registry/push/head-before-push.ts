@@ -1,21 +1,26 @@
 // HEAD by somebody who may be about to push: clients ask what they need not send, and give up on anything but 200 and 404. So they are
-// told what is at the place that the push goes to, and not what this edge happens to have. Pulls of who may push ask as well, so an
-// upstream that gives no answer leaves everything as it is for readers.
+// told what is at the place that the push goes to, and not what this edge happens to have. Pulls of who may push ask as well, so what is
+// here is given while the upstream gives no answer.
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Namespace } from '../namespaces.ts'
-import { UpstreamError } from '../ports/upstream.ts'
+import type { Clock } from '../ports/clock.ts'
+import { type Upstream, UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { mayServeStale, type MissingCode } from '../upstream-failure.ts'
 
 export interface Asker {
   readonly policies: RepositoryPolicies
+  readonly clock: Clock
   /** The caller has the right to push. Default false. */
   readonly mayPush: boolean | undefined
 }
 
 /** Is what is asked for here the beginning of a push? Then only what is really there may be told of. */
-export function isPushing({ policies, mayPush = false }: Asker, repository: Repository): boolean {
+export function isPushing(
+  { policies, mayPush = false }: Pick<Asker, 'policies' | 'mayPush'>,
+  repository: Repository,
+): boolean {
   return mayPush && policies.find(repository).push !== 'deny'
 }
 
@@ -24,16 +29,42 @@ export function isForwarding(asker: Asker, repository: Repository): boolean {
   return isPushing(asker, repository) && asker.policies.find(repository).push === 'forward'
 }
 
-/** Whom to ask: who pushes is not told what a mirror has. */
-export function askedFor(asker: Asker, repository: Repository, namespace: Namespace): Namespace {
-  const { withoutMirrors } = namespace.upstream
-  if (withoutMirrors === undefined || !isPushing(asker, repository)) return namespace
-  return { ...namespace, upstream: withoutMirrors }
-}
+/** Of each namespace the one that is asked in haste; patterns are compiled once for each. */
+const hasty = new WeakMap<Namespace, Namespace>()
 
 /**
- * Runs `ask`. When the upstream gave no answer: `here`, where there is that; else, for whoever pushes into a queue, that nothing is there,
- * so that it is pushed. For all others a 404 would be a lie. @throws RegistryError; what `ask` throws
+ * Whom to ask: who pushes is not told what a mirror has. Who may push has another answer when nobody is there, and gets it at once.
+ */
+export function askedFor(asker: Asker, repository: Repository, namespace: Namespace): Namespace {
+  if (asker.mayPush !== true) return namespace
+  const { withoutMirrors } = namespace.upstream
+  const asked =
+    withoutMirrors !== undefined && isPushing(asker, repository)
+      ? authorityOf(namespace, withoutMirrors)
+      : namespace
+  const known = hasty.get(asked)
+  if (known !== undefined) return known
+  const { headManifest, headBlob } = asked.upstream.inHaste ?? asked.upstream
+  const made = { ...asked, upstream: { ...asked.upstream, headManifest, headBlob } }
+  hasty.set(asked, made)
+  return made
+}
+
+const authorities = new WeakMap<Namespace, Namespace>()
+
+function authorityOf(namespace: Namespace, upstream: Upstream): Namespace {
+  const made = authorities.get(namespace) ?? { ...namespace, upstream }
+  authorities.set(namespace, made)
+  return made
+}
+
+/** Longer than an old answer waits for a new one, which is the better one to give. */
+const LONGEST_WAIT_MS = 6_000
+
+/**
+ * Runs `ask`. When the upstream gave no answer: `here`, where there is that; else, for whoever may push, that nothing is there, so that the
+ * push itself is begun and says how it stands: that it is denied, and what to do; that it cannot go on to its upstream; or that it waits
+ * here until it can. For who cannot push a 404 would be a lie. @throws RegistryError; what `ask` throws
  */
 export async function orAbsent<Answer>(
   asker: Asker,
@@ -41,16 +72,38 @@ export async function orAbsent<Answer>(
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
   try {
-    return await ask()
+    return await (asker.mayPush === true ? inTime(asker, repository, ask) : ask())
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.failure === 'not-found') throw error
     if (here !== undefined && mayServeStale(error)) return here
-    if (!isPushing(asker, repository) || asker.policies.find(repository).push !== 'queue')
-      throw error
+    const isQueue = isPushing(asker, repository) && asker.policies.find(repository).push === 'queue'
+    // Into a queue all goes that the upstream refuses today, too.
+    if (asker.mayPush !== true || !(isQueue || error.failure === 'unavailable')) throw error
+    const also = isQueue ? '; what is pushed waits here until it can' : ''
     throw new RegistryError(
       missing,
-      `this is not here in ${repositoryKey(repository)}, and ${repository.registry} could not be asked; what is pushed waits here until it can`,
+      `this is not here in ${repositoryKey(repository)}, and ${repository.registry} could not be asked${also}`,
       { cause: error },
     )
+  }
+}
+
+/** @throws UpstreamError unavailable after LONGEST_WAIT_MS; what `ask` throws. What was asked goes on */
+async function inTime<Answer>(
+  { clock }: Asker,
+  { registry }: Repository,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  const asked = ask()
+  const over = new AbortController()
+  const late = clock.sleep(LONGEST_WAIT_MS, over.signal).then(
+    () => Promise.reject(new UpstreamError('unavailable', `${registry} is slow to answer`)),
+    () => new Promise<never>(() => {}),
+  )
+  asked.catch(() => {})
+  try {
+    return await Promise.race([asked, late])
+  } finally {
+    over.abort()
   }
 }

@@ -214,8 +214,8 @@ t.test(
         digest: empty.digest,
       })
     const digest = digestOf(Buffer.from('not here'))
-    const refused = registry.headBlob(app, digest, { mayPush: true })
-    await t.rejects(refused, { code: 'UNAVAILABLE' })
+    const absent = registry.headBlob(app, digest, { mayPush: true })
+    await t.rejects(absent, { code: 'BLOB_UNKNOWN' })
   },
 )
 

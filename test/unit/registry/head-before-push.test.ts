@@ -1,0 +1,77 @@
+// Goal: who pushes while the upstream cannot be reached gets to the push, which says what to do, and does not wait; who only reads hears the
+// truth, and what is here is given to both. Method: the engine over in-memory twins, with an upstream that is written in the test.
+// issue 17, 30
+import t from 'tap'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { createEngine, repositoryOf } from '../../kit/engine.ts'
+import { digested, tagged } from '../../kit/push-image.ts'
+import { everywhere } from '../../kit/rebuilt.ts'
+
+const app = repositoryOf('team/app')
+const digest = digestOf(Buffer.from('a layer'))
+const down = async () => Promise.reject(new UpstreamError('unavailable', 'down'))
+const RULES = ['deny', 'store', 'forward', 'queue'] as const
+
+type Registry = ReturnType<typeof createEngine>['registry']
+const asks = (registry: Registry, mayPush: boolean) => [
+  () => registry.headBlob(app, digest, { mayPush }),
+  () => registry.headManifest(app, { ...digested(digest), mayPush }),
+  () => registry.headManifest(app, { ...tagged('v1'), mayPush }),
+]
+
+for (const push of RULES)
+  t.test(`R270: ${push}: HEAD by who may push is 404 where nobody answers`, async t => {
+    const calls: string[] = []
+    const inHaste = {
+      headManifest: async () => {
+        calls.push('in haste')
+        return down()
+      },
+      headBlob: async () => {
+        calls.push('in haste')
+        return down()
+      },
+      listTags: down,
+      listReferrers: down,
+    } as unknown as Upstream['inHaste']
+    const patient = async () => {
+      calls.push('patient')
+      return down()
+    }
+    const policies = everywhere({ push })
+    const upstream = { headManifest: patient, headBlob: patient, getManifest: patient, inHaste }
+    const { registry } = createEngine({ policies, upstream: upstream as Partial<Upstream> })
+    for (const ask of asks(registry, true))
+      await t.rejects(ask(), { code: /^(?:BLOB|MANIFEST)_UNKNOWN$/ })
+    t.same(calls, ['in haste', 'in haste', 'in haste'], 'nothing is tried again')
+    for (const ask of asks(registry, false)) await t.rejects(ask(), { code: 'UNAVAILABLE' })
+  })
+
+t.test('R270: an upstream that is silent is not waited for long', async t => {
+  const silent = () => new Promise<never>(() => {})
+  const policies = everywhere({ push: 'deny' })
+  const { registry, clock } = createEngine({
+    policies,
+    upstream: { headManifest: silent, headBlob: silent },
+  })
+  for (const ask of asks(registry, true)) {
+    const asked = ask()
+    asked.catch(() => {})
+    await clock.advance(6_000)
+    await t.rejects(asked, { code: /^(?:BLOB|MANIFEST)_UNKNOWN$/ })
+  }
+})
+
+t.test('what an upstream says is told: that it has it, and that it denies it', async t => {
+  const policies = everywhere({ push: 'deny' })
+  const has = createEngine({ policies, upstream: { headBlob: async () => ({ sizeBytes: 7 }) } })
+  t.match(await has.registry.headBlob(app, digest, { mayPush: true }), { sizeBytes: 7 })
+  const denies = createEngine({
+    policies,
+    upstream: {
+      headBlob: async () => Promise.reject(new UpstreamError('denied', 'no', { status: 401 })),
+    },
+  })
+  await t.rejects(denies.registry.headBlob(app, digest, { mayPush: true }), { code: 'DENIED' })
+})
