@@ -44,7 +44,7 @@ export class SocketTable {
     for (const line of lines) this.#read(line)
   }
 
-  /** A socket that no program has any more is listed as root's, without an inode: it says nothing of who had it. */
+  /** Most kernels list a socket that no program has any more as root's, without an inode: it says nothing of who had it. */
   #read(line: string): void {
     const at = line.indexOf(': ') + 2
     const wanted = this.#wanted.get(line.slice(at, line.indexOf(' ', line.indexOf(' ', at) + 1)))
