@@ -1,7 +1,16 @@
 // Makes dist/ of src/ and what it uses of node_modules/, and native/, when something there is newer than the last build; does nothing
 // otherwise. A few large files, because finding, reading and linking 1,200 small ones was a third of a start.
 // usage: node scripts/build.mjs [DIRECTORY]   default: dist
-import { chmodSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
@@ -9,14 +18,9 @@ import { licensesOf } from './licenses.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(root, 'dist')
+/** Says which lock file was built from: npm writes it anew whenever it runs, so that its time says nothing. */
 const STAMP = '.built'
-const inputs = [
-  'package-lock.json',
-  'tsconfig.json',
-  'scripts/build.mjs',
-  'scripts/licenses.mjs',
-  'src',
-]
+const inputs = ['tsconfig.json', 'scripts/build.mjs', 'scripts/licenses.mjs', 'src']
 /** Each is started by its name: the program, and what its threads run. */
 const entries = {
   main: 'src/main.ts',
@@ -57,8 +61,9 @@ const builtinsAsTheyAre = {
 export async function buildIfNeeded(dist = DIST) {
   buildNative()
   const newestInput = Math.max(...inputs.map(name => newestMs(join(root, name))))
-  if (newestMs(join(dist, STAMP)) >= newestInput) return
-  const { build } = await import('rolldown')
+  const stamp = join(dist, STAMP)
+  if (newestMs(stamp) >= newestInput && readFileSync(stamp, 'utf8') === lockDigest()) return
+  const { build } = await loadRolldown()
   // Beside it, and then put in its place as a whole: another build may be under way, or this one fail.
   const made = `${dist}.${process.pid}`
   const { output } = await build({
@@ -81,8 +86,24 @@ export async function buildIfNeeded(dist = DIST) {
   const modules = output.flatMap(part => (part.type === 'chunk' ? part.moduleIds : []))
   writeFileSync(join(made, 'licenses.txt'), licensesOf(modules))
   chmodSync(join(made, 'main.js'), 0o755)
-  writeFileSync(join(made, STAMP), '')
+  writeFileSync(join(made, STAMP), lockDigest())
   replace(dist, made)
+}
+
+function lockDigest() {
+  const text = readFileSync(join(root, 'package-lock.json'))
+  return createHash('sha256').update(text).digest('hex')
+}
+
+async function loadRolldown() {
+  try {
+    return await import('rolldown')
+  } catch (error) {
+    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+    // Pruned: whoever runs dist/ needs no tools, until something there is newer.
+    console.error('dist/ must be built anew, and the tools for it are not installed: run "npm ci"')
+    process.exit(1)
+  }
 }
 
 function replace(place, made) {

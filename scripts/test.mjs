@@ -2,7 +2,7 @@
 // usage: node scripts/test.mjs SUITE… [--cuts N]   with the suites of the table below; exit code 1 when anything failed or was
 // skipped. N: power cuts of the fault suite, 20 when not given.
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -65,6 +65,10 @@ function runSuite(name) {
     `--timeout=${suite.timeoutSeconds}`,
   ]
   const tap = join(root, 'node_modules', '.bin', 'tap')
+  if (!existsSync(tap)) {
+    console.error('the tools for tests are not installed: run "npm ci"')
+    process.exit(1)
+  }
   const child = spawn(tap, [...args, `--jobs=${suite.atOnce}`, ...files], {
     cwd: root,
     // tap starts whatever `node` comes first; that must be the one that runs this.

@@ -1,6 +1,7 @@
-// Goal: what the README promises to someone with Node and npm: clone, `npm ci && npm start`, pull.
+// Goal: what the README promises to someone with Node and npm: clone, `npm ci && npm start`, pull; then what operations.md says of a
+// service.
 // Method: a fresh clone of what is committed, the machine's own node and npm, nothing of this work tree within reach.
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, utimesSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { layeredImage, push } from './images.ts'
@@ -73,6 +74,30 @@ t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS 
     const answer = await fetch(url, { headers: { accept: image.manifest.mediaType } })
     t.equal(answer.status, 200, 'a manifest comes through it')
     t.equal(answer.headers.get('docker-content-digest'), image.manifest.digest, 'the right one')
+  })
+
+  // issue 17, 33
+  await t.test('R282: built and pruned, as a service is installed', async t => {
+    const said = async (...command: string[]) => runCommand('env', [...BARE, ...command], options)
+    const sizes = async (when: string) => {
+      const text = await said('du', '-sm', 'node_modules', 'dist')
+      t.comment(`${when}, in MiB: ${text.trim().replaceAll(/\s+/g, ' ')}`)
+    }
+    await said('npm', 'run', 'build')
+    await sizes('installed')
+    await said('npm', 'prune', '--omit=dev')
+    await sizes('pruned')
+    t.match(await said('scripts/node.sh', '--version'), /^v26\./, 'its Node is still there')
+    t.match(await said('scripts/entrepot.sh', '--version'), /^entrepot /)
+    t.match(await said('npm', 'start', '--silent', '--', '--version'), /^entrepot /)
+    const now = new Date()
+    utimesSync(join(clone, 'src', 'main.ts'), now, now)
+    for (const script of ['start', 'test'])
+      await t.rejects(
+        said('npm', script),
+        { message: /not installed: run "npm ci"/ },
+        `npm ${script} says so`,
+      )
   })
 })
 

@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { EXIT_CODES } from '../../src/cli/context.ts'
 
 const run = promisify(execFile)
-const UNIT = new URL('../../systemd/entrepot.service', import.meta.url).pathname
+const PROJECT = new URL('../..', import.meta.url).pathname
+const UNIT = join(PROJECT, 'systemd/entrepot.service')
 /** In tenths, as systemd-analyze takes it; a unit without any hardening has 96. */
 const EXPOSURE_MAX = 15
 
@@ -17,7 +19,7 @@ async function unitFile(t: { teardown(fn: () => unknown): unknown }): Promise<st
   t.teardown(() => rm(directory, { recursive: true }))
   const path = join(directory, 'entrepot.service')
   const text = await readFile(UNIT, 'utf8')
-  await writeFile(path, text.replace('/usr/bin/node', process.execPath))
+  await writeFile(path, text.replace('/usr/lib/entrepot/', PROJECT))
   return path
 }
 
@@ -35,4 +37,11 @@ t.test('the unit is exposed no more than it says', async t => {
     await unitFile(t),
   ])
   t.match(stdout, /Overall exposure level/)
+})
+
+// issue 17, 33
+t.test('R282: a configuration with faults is not started again and again', async t => {
+  const text = await readFile(UNIT, 'utf8')
+  t.match(text, new RegExp(`^RestartPreventExitStatus=${EXIT_CODES.configuration}$`, 'm'))
+  t.match(text, /^Restart=always$/m, 'anything else is')
 })

@@ -44,7 +44,7 @@ export async function startArguments(): Promise<string[]> {
   const text = await readFile(join(PROJECT, 'package.json'), 'utf8')
   const { scripts } = JSON.parse(text) as { scripts: { start: string } }
   const words = scripts.start.split(' ')
-  return words.slice(words.indexOf('node') + 1)
+  return words.slice(words.indexOf('scripts/node.sh') + 1)
 }
 
 /** Of the repository, from this file. */

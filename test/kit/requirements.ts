@@ -302,6 +302,13 @@ const PLATFORM: readonly Row[] = [
   [242, 'P1', 'every parser is fuzzed'],
   [278, 'P0', 'a log that cannot be written costs its lines, and never serving or stopping'],
   [279, 'P1', 'a terminal that is closed ends what was started in it'],
+  [280, 'P0', 'all that an install brings is locked by its digest, and none of it runs a script'],
+  [
+    281,
+    'P1',
+    'where the Node of the install does not start, another does, or a line says what helps',
+  ],
+  [282, 'P1', 'a service is installed by the letter, on the Node that the install brings'],
 ]
 
 const ROWS = [
