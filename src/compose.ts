@@ -52,6 +52,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const { registry, store, catalog } = engine
   const { sending } = dataPort
   let clientPort: number | undefined
+  let needsRestart: readonly string[] = []
   const operator = createOperator({
     ...engine,
     namespaces: engine.upstreams,
@@ -59,6 +60,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     ownNameIn: text => engine.upstreams.ownNameIn(text, clientPort),
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
+    pid: surroundings.pid,
+    needsRestart: () => needsRestart,
     sending,
     threads: () => dataPort.serving,
     traffic: async () => {
@@ -103,8 +106,11 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     logger,
     reload: async next => {
       engine.replace(next)
-      const change = compareConfigs(current, next)
+      const { changed } = compareConfigs(current, next)
       current = next
+      // With what this process began with: what waited before waits on, and what was taken back does no more.
+      needsRestart = compareConfigs(config, next).needsRestart
+      const change = { changed, needsRestart }
       logger.level = next.log.level
       await dataPort.replace(next)
       // Until here a thread may have remembered what the old configuration said.

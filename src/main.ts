@@ -48,6 +48,7 @@ const { exitCode } = await runCommand(process.argv.slice(2), {
   isTerminal: process.stdout.isTTY === true,
   hasTerminal: [0, 1, 2].some(isatty),
   nodeVersion: process.versions.node,
+  pid: process.pid,
   // Without a limit, constrainedMemory is beyond what any machine has, or 0.
   memoryBytes: Math.min(totalmem(), process.constrainedMemory() || totalmem()),
   // As the scheduler, and a control group's quota, let this process have them.

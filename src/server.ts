@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly random: () => number
   readonly version: string
   readonly nodeVersion: string
+  /** Of this process. */
+  readonly pid: number
   /** What this process may have of the machine's memory. */
   readonly memoryBytes: number
   /** Processor cores that this process may use at the same time: so many threads serve where the configuration names no number. */

@@ -15,6 +15,8 @@ export interface CliContext {
   /** Standard input, output or error is a terminal: whoever runs this sits before it, and closing it ends what runs there. */
   readonly hasTerminal: boolean
   readonly nodeVersion: string
+  /** Of this process. */
+  readonly pid: number
   /** What this process may have: the machine's memory, or what its control group allows. */
   readonly memoryBytes: number
   /** Processor cores that this process may use at the same time; at least 1. */

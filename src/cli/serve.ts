@@ -34,7 +34,15 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const server = await start(config, context)
   const { http, admin, socket, sending, logger } = server
   logger.info(
-    { version: VERSION, http, admin, socket, ...sending, data: config.storage.rootDirectory },
+    {
+      version: VERSION,
+      pid: context.pid,
+      http,
+      admin,
+      socket,
+      ...sending,
+      data: config.storage.rootDirectory,
+    },
     'serving',
   )
   signals.onReload(() => void reload(server, context, values.config))
@@ -95,6 +103,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       random: Math.random,
       version: VERSION,
       nodeVersion: context.nodeVersion,
+      pid: context.pid,
       memoryBytes: context.memoryBytes,
       cores: context.cores,
       uid: context.uid,

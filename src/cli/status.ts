@@ -34,7 +34,10 @@ function writeText(context: CliContext, status: Status): void {
   const share =
     traffic.sentBytes === 0 ? 0 : Math.round((traffic.savedBytes / traffic.sentBytes) * 100)
   writeTable(context, [
-    ['version', version],
+    ['version', `${version}, process ${status.pid}`],
+    ...(status.needsRestart.length === 0
+      ? []
+      : [['restart', `is waited for by ${status.needsRestart.join(', ')}`]]),
     ['threads', describeThreads(status)],
     ['sending', describeSending(status)],
     [

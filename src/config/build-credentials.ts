@@ -1,6 +1,5 @@
 // Who the edge is towards an upstream: passwords from files, environment or systemd, certificates, other programs.
 import type { UpstreamConfig, UpstreamCredentials } from './config.ts'
-import { credentialPath } from './credential-path.ts'
 import type { Path } from './findings.ts'
 import { helperEnvironment } from './helper-environment.ts'
 import type { Judge } from './judge.ts'
@@ -65,7 +64,7 @@ function buildPassword(judge: Judge, path: Path, keys: UpstreamSettings): Upstre
 
 function readPassword(judge: Judge, path: Path, name: string): Secret | undefined {
   const key = [...path, 'passwordfile']
-  const text = judge.readFile(key, credentialPath(name, judge.surroundings.env), 'secret')
+  const text = judge.readFile(key, judge.credential(name), 'secret')
   if (text === undefined) return undefined
   const password = text.replace(/\r?\n$/, '')
   if (password !== '' && !/[\r\n]/.test(password)) return new Secret(password)

@@ -4,7 +4,6 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import type { TlsConfig } from './config.ts'
-import { credentialPath } from './credential-path.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
 import { readPem } from './read-pem.ts'
@@ -27,9 +26,8 @@ const AT_KEY: Path = [...AT, 'key']
 export function buildTls(judge: Judge, { http }: Settings): TlsConfig | undefined {
   if (http.tls === undefined) return undefined
   const { minimumtls } = http.tls
-  const { env } = judge.surroundings
-  const file = credentialPath(http.tls.certificate, env)
-  const keyFile = credentialPath(http.tls.key, env)
+  const file = judge.credential(http.tls.certificate)
+  const keyFile = judge.credential(http.tls.key)
   const text = readPem(judge, AT_CERTIFICATE, { file, label: 'CERTIFICATE', what: 'public' })
   const keyText = readPem(judge, AT_KEY, { file: keyFile, label: 'PRIVATE KEY', what: 'secret' })
   const chain = text === undefined ? undefined : readChain(judge, text, file)

@@ -186,7 +186,9 @@ configuration file works and is warned about, as is a secret file that every use
 \`[secret]\` wherever the configuration is printed.
 
 \`passwordfile: hub\`, a name without a slash, is looked up in the directory that systemd makes for
-\`LoadCredential=hub:/etc/entrepot/hub.password\` (\`$CREDENTIALS_DIRECTORY/hub\`); without systemd it is a file in the working directory.
+\`LoadCredential=hub:/etc/entrepot/hub.password\` (\`$CREDENTIALS_DIRECTORY/hub\`); without systemd it is a file in the working directory. A
+command of root beside the running unit finds what the unit was given. Before its first start, \`CREDENTIALS_DIRECTORY=/etc/entrepot entrepot
+check\` looks for a file \`/etc/entrepot/hub\`.
 
 What the edge reads with its own account becomes visible to whoever may read at the edge.`
 
@@ -212,8 +214,10 @@ written with commas. An empty variable counts as not set. A variable that is no 
 const RELOAD = `## Reload
 
 \`SIGHUP\` reads file, environment and the files that keys name again. When anything in it is wrong, nothing changes and the log
-says what; otherwise the log names the keys that took effect and those that wait for a restart. Password and certificate files
-count with their content: a new password needs no restart.`
+says what; otherwise the log names the keys that took effect and those that wait for a restart, which \`entrepot status\` shows until it
+comes. Password and certificate files count with their content: a new password needs no restart. What systemd hands over
+(\`LoadCredential=\`) is a copy that it makes at the start of the unit: there a new password or certificate takes \`systemctl restart\`, and a
+reload sees no change.`
 
 const EXAMPLES = `## Examples
 

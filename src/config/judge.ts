@@ -1,5 +1,6 @@
 // Collects what is wrong between keys, each finding at the place where its key was written, and reads the files that keys
 // name through the reader that the caller gave.
+import { credentialHint, credentialPath } from './credential-path.ts'
 import {
   type Finding,
   findingAt,
@@ -33,6 +34,8 @@ export class Judge {
   /** What the files that keys name hold, by pathKey of the key. */
   readonly fileTexts = new Map<string, string>()
   readonly #places: ReadonlyMap<string, Place>
+  /** Names that no credential was found for: they are taken for files in the working directory. */
+  readonly #noCredentials = new Set<string>()
 
   constructor(surroundings: Surroundings, places: ReadonlyMap<string, Place>) {
     this.surroundings = surroundings
@@ -57,11 +60,19 @@ export class Judge {
     return undefined
   }
 
+  /** Where the file lies that a key names which may be a credential. */
+  credential(name: string): string {
+    const path = credentialPath(name, this.surroundings)
+    if (!path.includes('/')) this.#noCredentials.add(path)
+    return path
+  }
+
   /** The text of the file that the key at `path` names; undefined when it is unusable, which is then noted. */
   readFile(path: Path, file: string, what: 'public' | 'secret'): string | undefined {
     const read = this.surroundings.readFile(file)
     if (read.kind === 'failed') {
-      this.note(path, { message: `cannot read ${file}: ${read.reason}` })
+      const hint = this.#noCredentials.has(file) ? `; ${credentialHint(file)}` : ''
+      this.note(path, { message: `cannot read ${file}: ${read.reason}${hint}` })
       return undefined
     }
     if (what === 'secret' && read.mode !== undefined && (read.mode & READABLE_BY_ALL) !== 0) {

@@ -21,6 +21,7 @@ export async function runCli(
     isTerminal: options.isTerminal ?? false,
     hasTerminal: options.isTerminal ?? false,
     nodeVersion: process.versions.node,
+    pid: process.pid,
     memoryBytes: 2 ** 33,
     cores: 1,
     uid: process.geteuid?.(),

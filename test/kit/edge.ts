@@ -80,6 +80,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     random: () => 0.5,
     version: 'test',
     nodeVersion: 'test',
+    pid: process.pid,
     memoryBytes: 2 ** 33,
     // One thread, which goes by the test's clock, where `http.threads` asks for no more: those beside it go by the machine's.
     cores: 1,

@@ -309,6 +309,7 @@ const PLATFORM: readonly Row[] = [
     'where the Node of the install does not start, another does, or a line says what helps',
   ],
   [282, 'P1', 'a service is installed by the letter, on the Node that the install brings'],
+  [283, 'P1', 'what waits for a restart is told until it comes'],
 ]
 
 const ROWS = [

@@ -37,6 +37,9 @@ export interface OperatorDeps {
   /** Most that cached content may take, in bytes; Infinity when only the disk limits. */
   readonly maxStorageBytes: number
   readonly version: string
+  readonly pid: number
+  /** Keys of the configuration that have changed since the start and wait for another one. */
+  readonly needsRestart: () => readonly string[]
   readonly sending: Sending
   /** As they are now. */
   readonly threads: () => ServingThreads

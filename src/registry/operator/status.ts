@@ -29,6 +29,10 @@ export type Status = Sending & StatusPage
 
 interface StatusPage {
   readonly version: string
+  /** The process, for a signal. */
+  readonly pid: number
+  /** Keys of the configuration that have changed since the start and wait for another one. */
+  readonly needsRestart: readonly string[]
   readonly threads: ServingThreads
   readonly content: CatalogTotals
   readonly storage: {
@@ -68,6 +72,8 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const maxBytes = reachableBytes(maxStorageBytes, content.contentBytes, space)
   return {
     version: deps.version,
+    pid: deps.pid,
+    needsRestart: deps.needsRestart(),
     ...deps.sending,
     threads: deps.threads(),
     content,

@@ -40,6 +40,7 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
     isTerminal: false,
     hasTerminal: false,
     nodeVersion: 'test',
+    pid: process.pid,
     memoryBytes: 2 ** 33,
     cores: 1,
     uid: process.geteuid?.(),

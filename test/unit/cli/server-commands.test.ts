@@ -360,3 +360,31 @@ t.test('metrics show an empty queue and no uploads as zeros, from the start', as
   t.match(text, /^entrepot_outbox_oldest_age_seconds\{carrier="queue"\} 0$/m)
   t.match(text, /^entrepot_upload_sessions 0$/m)
 })
+
+// issue 17, 32
+t.test(
+  'R283: what waits for a restart is told until it was started again or taken back',
+  async t => {
+    const { stub, edge, run } = await start(t)
+    const upstreams = { 'docker.io': { url: stub.url } }
+    const waits = async () => {
+      const { stdout } = await run('status', '--json')
+      return (JSON.parse(stdout) as { readonly needsRestart: unknown }).needsRestart
+    }
+    t.same(await waits(), [])
+    const memory = { memory: '32MiB' }
+    edge.reload(upstreams, memory)
+    t.same(await waits(), ['memory'])
+    t.match((await run('status')).stdout, /^restart +is waited for by memory$/m)
+    edge.reload({ 'docker.io': { url: stub.url, ttl: '1m' } }, memory)
+    t.same(await waits(), ['memory'], 'a second reload does not forget it')
+    edge.reload(upstreams, {})
+    t.same(await waits(), [], 'what was taken back waits no more')
+  },
+)
+
+t.test('status names the process, for a signal', async t => {
+  const { run } = await start(t)
+  const { stdout } = await run('status')
+  t.match(stdout, new RegExp(`^version +test, process ${process.pid}$`, 'm'))
+})

@@ -2,6 +2,7 @@
 // in which JavaScript prints a value.
 import { inspect } from 'node:util'
 import t from 'tap'
+import { UNIT_CREDENTIALS } from '../../../src/config/credential-path.ts'
 import { Secret } from '../../../src/config/secret.ts'
 import { complaints, configOf, loadText } from '../../kit/load-text.ts'
 
@@ -24,8 +25,22 @@ t.test('a name without a slash is a systemd credential', async t => {
   const env = { CREDENTIALS_DIRECTORY: '/run/credentials' }
   t.match(configOf(text, { files: FILES, env }).upstreams[0], { credentials: { kind: 'password' } })
   t.match(complaints(text, { files: FILES }), [
-    /passwordfile: cannot read hub: there is no such file/,
+    /passwordfile: cannot read hub: there is no such file; a credential of the unit is there while it runs, for root; else set CREDENTIALS_DIRECTORY/,
   ])
+})
+
+// issue 17, 32
+t.test('a command beside the running unit finds its credentials', async t => {
+  const text = upstream('username: u, passwordfile: hub')
+  const files = { [`${UNIT_CREDENTIALS}/hub`]: CANARY }
+  const around = { files, directories: [UNIT_CREDENTIALS] }
+  t.match(configOf(text, around).upstreams[0], { credentials: { kind: 'password' } })
+  const env = { CREDENTIALS_DIRECTORY: '/elsewhere' }
+  t.match(
+    complaints(text, { ...around, env }),
+    [/cannot read \/elsewhere\/hub/],
+    'given ones go first',
+  )
 })
 
 t.test('R195: a secret shows in nothing that prints', async t => {

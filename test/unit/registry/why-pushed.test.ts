@@ -27,6 +27,8 @@ async function pushed(push: PushMode) {
         policies: { find: repository => engine.registry.policyOf(repository) },
         maxStorageBytes: Infinity,
         version: '0',
+        pid: 1,
+        needsRestart: () => [],
         sending: { sending: 'sendfile' },
         threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
         ownNameIn: () => undefined,
