@@ -22,6 +22,8 @@ async function limitOf({ capacityBytes, maxBytes }: { capacityBytes: number; max
     policies: { find: each => engine.registry.policyOf(each) },
     maxStorageBytes: maxBytes,
     version: '0',
+    pid: 1,
+    needsRestart: () => [],
     sending: { sending: 'sendfile' },
     threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
     nudgeDeliveries: () => {},
