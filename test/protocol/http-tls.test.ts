@@ -14,9 +14,13 @@ import {
   TICKET_KEYS_BYTES,
   TICKET_KEYS_MAX_AGE_MS,
 } from '../../src/http/tls-tickets.ts'
+import { startTestEdge } from '../kit/edge.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
+import { testCertificate } from '../kit/over-tls.ts'
 import { certificate, HOST, listenTls, textOf } from '../kit/tls-app.ts'
 
+/** So many connections to the same one of two threads are no chance. */
+const TRIES_MAX = 100
 const PING = 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
 
 /** Everything that a TLS client sees of one request; an error when the handshake fails. */
@@ -100,6 +104,32 @@ t.test('TLS: a session goes on between the first thread and another one, both wa
       t.match(again, { version: maxVersion, reused: true })
     }
   }
+})
+
+t.test('TLS: a session goes on at another thread after the keys were replaced, too', async t => {
+  const http = {
+    addr: '127.0.0.1:0',
+    threads: 2,
+    tls: { certificate: 'test.crt', key: 'test.key' },
+  }
+  const edge = await startTestEdge(t, { upstreams: {}, config: { http, default: 'localhost' } })
+  const { ca } = testCertificate()
+  const threadOf = ({ text }: { text: string }) => /x-request-id: ([0-9a-f]+)-/i.exec(text)?.[1]
+  const ask = (options: ConnectionOptions = {}) =>
+    ping(Number(new URL(edge.url).port), { ca, maxVersion: 'TLSv1.2', ...options })
+  const isReused = async () => {
+    const begun = await ask()
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      const again = await ask(begun.session && { session: begun.session })
+      if (threadOf(again) !== threadOf(begun)) return again.reused
+    }
+    throw new Error('no other thread answers')
+  }
+  t.equal(await isReused(), true)
+  await edge.clock.advance(TICKET_KEYS_MAX_AGE_MS)
+  // Asks every thread, after it was told of them.
+  await (await fetch(`${edge.adminUrl}/metrics`)).text()
+  t.equal(await isReused(), true)
 })
 
 t.test('TLS: ticket keys are replaced twice a day, and no more after the stop', async t => {

@@ -96,6 +96,7 @@ t.test(
 
     stub.clearFaults()
     t.match(await run('queue', 'retry', '--all'), { exitCode: 0, stdout: /^1 entry is due now/ })
+    t.equal(await untilPushed(edge, stub, 'v1'), 1, 'without any time going on')
     t.match(await settleLong(edge, 'push delivered'), { level: 'info' })
     t.equal(stub.manifest('team/app', 'v1')?.digest, one.manifest.digest)
     t.match((await run('queue', 'ls')).stdout, /the queue is empty/)

@@ -19,10 +19,15 @@ const STREAMS = 64
 /** Other threads tell of what they gave back in a few turns. */
 const LOOKS_MAX = 500
 
+const CONFIG = {
+  http: { addr: '127.0.0.1:0', threads: 2, streams: STREAMS },
+  default: 'localhost',
+}
+
 // One for all: starting threads from source is most of what this takes.
 const edge = await startTestEdge(t, {
   upstreams: {},
-  config: { http: { addr: '127.0.0.1:0', threads: 2, streams: STREAMS }, default: 'localhost' },
+  config: CONFIG,
   threadEntry: new URL('../kit/mortal-thread.ts', import.meta.url),
 })
 const channel = new BroadcastChannel('mortal http threads')
@@ -220,6 +225,30 @@ async function openFiles(digest: string): Promise<number> {
     (await readdir('/proc/self/fd')).map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')),
   )
   return links.filter(link => link.includes(hex)).length
+}
+
+t.test('one that takes the place of another goes by what was configured meanwhile', async t => {
+  const statusOfPush = async () => {
+    const clients = await reachThreads(t, edge.url, 2)
+    const begun = clients.map(client => client.send('POST', '/v2/edge.lan/app/blobs/uploads/'))
+    return (await Promise.all(begun)).map(({ status }) => status)
+  }
+  t.same(await statusOfPush(), [404, 404])
+  await edge.reloaded({}, { ...CONFIG, http: { ...CONFIG.http, names: ['edge.lan'] } })
+  t.same(await statusOfPush(), [202, 202])
+  const before = await requestsTotal()
+  await untilRestarted(await kill())
+  t.ok((await requestsTotal()) >= before, 'and what the other had counted stays')
+  t.same(await statusOfPush(), [202, 202])
+})
+
+/** As Prometheus adds it up. */
+async function requestsTotal(): Promise<number> {
+  const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+  return [...text.matchAll(/^entrepot_requests_total\{.*\} (\d+)$/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  )
 }
 
 t.test('a port that is shared between threads is not shared with a second edge', async t => {

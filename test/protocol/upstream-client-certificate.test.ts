@@ -4,7 +4,10 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { Upstreams } from '../../src/upstreams.ts'
 import { makeCertificate } from '../kit/certificate.ts'
+import { configOf } from '../kit/load-text.ts'
+import { createManualClock } from '../kit/manual-clock.ts'
 import { LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
 
@@ -50,5 +53,36 @@ t.test(
     t.ok(await upstream.getManifest(NAME, LATEST))
     t.same(registry.shown, [true])
     t.same(storage.shown, [false])
+  },
+)
+
+t.test(
+  'R152: the certificate that the configuration names for an upstream is shown to it',
+  async t => {
+    const registry = await start(t)
+    const files = {
+      '/ca.pem': CERTIFICATE.ca,
+      '/c.pem': CERTIFICATE.cert,
+      '/k.pem': CERTIFICATE.key,
+    }
+    for (const [client, shown] of [
+      ['', false],
+      [', client: { certificate: /c.pem, key: /k.pem }', true],
+    ] as const) {
+      const text = `default: registry.example
+upstreams:
+  registry.example: { url: "${registry.url}", ca: /ca.pem${client} }`
+      const deps = {
+        clock: createManualClock(),
+        note: () => {},
+        random: () => 0.5,
+        version: 'test',
+      }
+      const upstreams = new Upstreams(configOf(text, { files }), deps)
+      t.teardown(() => upstreams.close())
+      const [namespace] = upstreams.list()
+      t.ok(await namespace?.upstream.getManifest(NAME, LATEST))
+      t.equal(registry.shown.at(-1), shown)
+    }
   },
 )
