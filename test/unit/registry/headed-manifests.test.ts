@@ -169,6 +169,21 @@ t.test('R291: an index brings the child that this client runs, and no other', as
   t.same(fetched, [index.manifest.digest, index.children[1]?.manifest.digest])
 })
 
+t.test('R291: an index brings children that another repository has, a few of them', async t => {
+  const children = ['amd64', 'arm64', 'arm', '386', 's390x', 'ppc64le'].map(architecture =>
+    makeImage({ seed: 'brought', layers: [10], platform: { architecture, os: 'linux' } }),
+  )
+  const index = makeIndex(children)
+  const { registry, head, fetched } = createScene({ index })
+  const brought = children.slice(1).map(({ manifest }) => manifest.digest)
+  for (const digest of brought)
+    await registry.pullManifest(other, { reference: { kind: 'digest', digest }, accept: [] })
+  fetched.length = 0
+  await head('index', 'nobody knows')
+  await settle()
+  t.same(fetched, [index.manifest.digest, ...brought.slice(0, 4)])
+})
+
 t.test('R291: where nothing tells what a client runs, an index comes alone', async t => {
   const index = makeIndex([makeImage({ seed: 'alone', layers: [10] })])
   const { head, fetched } = createScene({ index })
