@@ -114,7 +114,13 @@ upstreams:
 t.test(
   'R152: http goes by the proxy for http, https by the one for https, and some by none',
   async t => {
-    const [forHttp, forHttps] = [await startProxy(t), await startProxy(t)]
+    const both = Promise.withResolvers<void>()
+    let count = 0
+    const told = () => {
+      count += 1
+      if (count === 2) both.resolve()
+    }
+    const [forHttp, forHttps] = [await startProxy(t, told), await startProxy(t, told)]
     const env = {
       HTTP_PROXY: forHttp.url,
       HTTPS_PROXY: forHttps.url,
@@ -136,7 +142,7 @@ default: localhost`,
     }
     // Nobody answers there; what would go to a proxy would be there before what comes after it.
     const asked = ['skipped.invalid', 'plain.example', 'tls.example'].map(ask)
-    await Promise.all([forHttp.asked, forHttps.asked])
+    await both.promise
     leaving.abort(new Error('the test has seen enough'))
     await Promise.all(asked)
     t.same(new Set(forHttp.targets), new Set(['plain.example']))
@@ -156,13 +162,12 @@ t.test('after a reload nothing is left of upstreams that clients had named', asy
   t.equal(upstreams.find('named.example' as RegistryHost), undefined)
 })
 
-/** Refuses everything; `asked` resolves with the first question. */
-async function startProxy(t: { teardown(fn: () => unknown): unknown }) {
+/** Refuses everything, and tells of it. */
+async function startProxy(t: { teardown(fn: () => unknown): unknown }, told: () => void) {
   const targets: string[] = []
-  const asked = Promise.withResolvers<void>()
   const note = (target: string) => {
     targets.push(target)
-    asked.resolve()
+    told()
   }
   const server = createServer(({ url = '' }, response) => {
     note(new URL(url).host)
@@ -179,5 +184,5 @@ async function startProxy(t: { teardown(fn: () => unknown): unknown }) {
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, targets, asked: asked.promise }
+  return { url: `http://127.0.0.1:${port}`, targets }
 }
