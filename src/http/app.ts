@@ -23,6 +23,7 @@ import {
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
   MANIFEST_BODIES_MAX_BYTES,
+  manifestShare,
   MEMORY_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
@@ -130,7 +131,11 @@ export function buildApp(deps: AppDeps): DataApp {
       takePlaceNow: createTakePlaceNow(deps.streams, stalled),
     }),
     connections,
-    memory: createMemoryBudget(MANIFEST_BODIES_MAX_BYTES, options.shared?.manifestBytes),
+    memory: createMemoryBudget({
+      maxBytes: MANIFEST_BODIES_MAX_BYTES,
+      clientMaxBytes: manifestShare(options.threads ?? 1),
+      promised: options.shared?.manifestBytes,
+    }),
     takePlace: createTakePlace(deps.streams, stalled),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: options.requestsMax ?? REQUESTS_MAX,

@@ -1,5 +1,6 @@
 // Every bound of the data port, beside its reason. Bounds of names, ranges and pages are in oci/, where they are parsed.
 // Reaching one has a defined answer, named here.
+import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 
 /** A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for the other headers. Beyond: 431. */
 export const HEADER_MAX_BYTES = 96 * 1024
@@ -25,6 +26,13 @@ export const ENDED_WAIT_MS = 1_000
 
 /** A body of which nothing comes for so long is given up with 408 (R193): as long as clients wait for a byte themselves (R150). */
 export const BODY_IDLE_MS = 60_000
+
+/**
+ * What must be held whole is given up with 408 unless it comes at this rate, after a while that any line may need to begin: a byte a
+ * minute would hold its memory for years. 8 KiB/s is what a modem does.
+ */
+export const HELD_BODY_GRACE_MS = 30_000
+export const HELD_BODY_LEAST_BYTES_PER_SECOND = 8 * 1024
 
 /**
  * Connections at once, divided among the threads: far beyond any real site, and what there are descriptors for. Beyond: taken and closed
@@ -58,6 +66,14 @@ export const LINGER_MS = 1_000
  * body on its way takes some three times as much again. Beyond: 503 with Retry-After.
  */
 export const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
+/** What one client may have of that: four of the largest, or thousands of ordinary ones. Beyond: 503 as well. */
+const MANIFEST_BODIES_CLIENT_SHARE = 0.25
+
+/** In bytes, of each thread: a client's connections are spread over them. One of the largest always fits. */
+export function manifestShare(threads: number): number {
+  const bytes = (MANIFEST_BODIES_MAX_BYTES * MANIFEST_BODIES_CLIENT_SHARE) / threads
+  return Math.max(MANIFEST_LIMIT_BYTES, bytes)
+}
 
 /** For answers in memory when nothing else is configured: some ten thousand manifests and configurations. */
 export const MEMORY_BYTES = 64 * 1024 * 1024

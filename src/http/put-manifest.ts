@@ -8,7 +8,7 @@ import { type Answer, emptyAnswer } from './answer.ts'
 import { warningLines } from './content-headers.ts'
 import type { NamedContext } from './context.ts'
 import { manifestLocation } from './locations.ts'
-import { readBody } from './request-body.ts'
+import { limitBody, readBody } from './request-body.ts'
 
 type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
 
@@ -33,8 +33,9 @@ export async function answerPutManifest(
   const { 'content-length': length, 'content-type': mediaType = '' } = exchange.request.headers
   const mostBytes = length === undefined ? MANIFEST_LIMIT_BYTES : Number(length)
   if (mostBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
-  return memory.hold(mostBytes, async () => {
-    const bytes = await readManifest(context)
+  const client = exchange.request.socket.remoteAddress ?? ''
+  return memory.hold(client, mostBytes, async () => {
+    const bytes = await readManifest(context, mostBytes)
     const pushed = await registry.pushManifest(routed.repository, {
       reference,
       tags,
@@ -51,13 +52,21 @@ export async function answerPutManifest(
   })
 }
 
-async function readManifest({ exchange, clock }: NamedContext): Promise<Uint8Array> {
+async function readManifest(
+  { exchange, clock }: NamedContext,
+  mostBytes: number,
+): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
   let sizeBytes = 0
-  for await (const piece of readBody(exchange, clock)) {
-    sizeBytes += piece.length
-    if (sizeBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
-    pieces.push(piece)
+  const inTime = limitBody(exchange, clock, mostBytes)
+  try {
+    for await (const piece of readBody(exchange, clock)) {
+      sizeBytes += piece.length
+      if (sizeBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
+      pieces.push(piece)
+    }
+  } finally {
+    inTime()
   }
   return Buffer.concat(pieces)
 }

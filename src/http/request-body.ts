@@ -1,11 +1,11 @@
 // The body of a request as the engine reads it: pulled piece by piece, so that a client is read no faster than the engine takes it
 // (R193). 100 Continue goes out with the first pull and not before (R15). A client that brings nothing for a while, breaks HTTP or
-// leaves ends it with an error; how long the whole takes is nobody's business (R228).
+// leaves ends it with an error; how long the whole takes is nobody's business (R228), unless memory is held for it.
 import type { IncomingMessage } from 'node:http'
 import { RegistryError } from '../oci/errors.ts'
-import type { Clock } from '../registry/ports/clock.ts'
+import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import { type Exchange, hasBody } from './exchange.ts'
-import { BODY_IDLE_MS } from './limits.ts'
+import { BODY_IDLE_MS, HELD_BODY_GRACE_MS, HELD_BODY_LEAST_BYTES_PER_SECOND } from './limits.ts'
 
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 
@@ -36,6 +36,22 @@ export function breakBody({ request, body }: Exchange): void {
     'the body ended before the length it announced',
   )
   body.wake?.()
+}
+
+/**
+ * Gives a body of at most `mostBytes` up that is held whole while it comes, unless it comes at a least rate. @returns says that it has
+ * come, or is not wanted any more
+ */
+export function limitBody({ body }: Exchange, clock: Clock, mostBytes: number): () => void {
+  const over = new AbortController()
+  const limitMs = HELD_BODY_GRACE_MS + (mostBytes / HELD_BODY_LEAST_BYTES_PER_SECOND) * 1_000
+  const fail = () => {
+    const message = 'the manifest came too slowly to be held; send it again'
+    body.failure ??= new RegistryError('UNSUPPORTED', message, { status: 408 })
+    body.wake?.()
+  }
+  clock.sleep(limitMs, over.signal).then(fail, ignore)
+  return () => over.abort(NOT_NEEDED)
 }
 
 /** By hand and not a generator, which could be left only at a piece: a newer request may end one whose client has gone quiet. */

@@ -15,6 +15,7 @@ import { headManifest } from './pull/head-manifest.ts'
 import { Flights } from './flights.ts'
 import { KeptOpen } from './kept-open.ts'
 import { listReferrers } from './pull/list-referrers.ts'
+import { LocalReferrers } from './pull/local-referrers.ts'
 import { listRepositories } from './pull/list-repositories.ts'
 import { listTags } from './pull/list-tags.ts'
 import { ManifestContents } from './pull/manifest-content.ts'
@@ -136,7 +137,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     presence,
     queued: deps.queued ?? (() => {}),
   }
-  const listDeps = { ...deps, lists, contents }
+  const listDeps = { ...deps, lists, local: new LocalReferrers(contents) }
   return {
     route: deps.route,
     headManifest: (repository, request) => headManifest(manifestDeps, repository, request),

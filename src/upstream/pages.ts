@@ -26,12 +26,20 @@ export async function* readPages(
   endpoint: Endpoint,
   request: RegistryRequest,
   first: FinalAnswer,
-  parts: { signal: AbortSignal; failure: (answer: FinalAnswer) => Promise<UpstreamError> },
+  parts: {
+    signal: AbortSignal
+    failure: (answer: FinalAnswer) => Promise<UpstreamError>
+    /** Of all pages together. Default: as many pages as there may be. */
+    maxBytes?: number
+  },
 ): AsyncGenerator<Page, void> {
   const seen = new Set([request.url.href])
   let answer = first
+  let leftBytes = parts.maxBytes ?? PAGES_MAX * PAGE_BYTES_MAX
   for (;;) {
-    const document = await readDocument(answer)
+    const bytes = await answer.body.readAll(Math.min(leftBytes, PAGE_BYTES_MAX))
+    leftBytes -= bytes.length
+    const document = readDocument(answer, bytes)
     yield { answer, document }
     const next = nextPage(endpoint, answer)
     if (next === undefined) return
@@ -44,8 +52,7 @@ export async function* readPages(
   }
 }
 
-async function readDocument(answer: FinalAnswer): Promise<Record<string, unknown>> {
-  const bytes = await answer.body.readAll(PAGE_BYTES_MAX)
+function readDocument(answer: FinalAnswer, bytes: Uint8Array): Record<string, unknown> {
   let document: unknown
   try {
     document = JSON.parse(Buffer.from(bytes).toString())

@@ -16,6 +16,8 @@ import { isRegistryThere, isStranger, strangerError } from './stranger.ts'
 
 /** As many as the descriptors of an index (R186). */
 const REFERRERS_MAX = 10_000
+/** Of all pages of one list, which is held whole: 10,000 descriptors with some annotations, or fewer with many. */
+const REFERRERS_MAX_BYTES = 8 * 1024 * 1024
 
 export interface ReferrersWanted {
   readonly name: RepositoryName
@@ -73,7 +75,8 @@ async function fromApi(
     return unlessGone(endpoint, strangerError(text, first.status), signal)
   }
   const manifests: unknown[] = []
-  for await (const { document } of readPages(endpoint, request, first, { signal, failure })) {
+  const pages = { signal, failure, maxBytes: REFERRERS_MAX_BYTES }
+  for await (const { document } of readPages(endpoint, request, first, pages)) {
     manifests.push(...descriptorsIn(document, endpoint))
     if (manifests.length > REFERRERS_MAX) throw tooMany(endpoint)
   }

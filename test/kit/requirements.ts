@@ -284,6 +284,8 @@ const SUITES: readonly Row[] = [
 const BOUNDS: readonly Row[] = [
   [271, 'P0', 'a file of another length than recorded is no content'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
+  [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],
+  [274, 'P0', 'one pusher keeps no other from pushing'],
   [275, 'P1', 'the limit that is told can be reached'],
   [276, 'P1', 'who is slow or many holds no place and no room for ever'],
   [277, 'P1', 'what is secret here is closed to other users and programs'],

@@ -2,7 +2,7 @@
 // over loopback sockets to the real port over a registry in memory.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { MANIFEST_BODIES_MAX_BYTES } from '../../src/http/limits.ts'
+import { manifestShare } from '../../src/http/limits.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../src/oci/manifest.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { createSend, errorCodeOf, locationOf } from '../kit/raw-push.ts'
@@ -156,7 +156,7 @@ t.test(
   async t => {
     const { send, registry } = await open(t)
     // One of unknown length may be as large as any.
-    const most = MANIFEST_BODIES_MAX_BYTES / MANIFEST_LIMIT_BYTES
+    const most = manifestShare(1) / MANIFEST_LIMIT_BYTES
     const release = Promise.withResolvers<void>()
     const full = Promise.withResolvers<void>()
     registry.before = () => {

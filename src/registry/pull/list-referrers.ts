@@ -3,12 +3,12 @@
 // not there yet is in every list (R115).
 import type { Digest } from '../../oci/digest.ts'
 import { isDigestText } from '../../oci/digest.ts'
-import { parseManifest, type ReferrerDescriptor, referrerDescriptor } from '../../oci/manifest.ts'
+import type { ReferrerDescriptor } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { ReferrersAnswer, Source } from '../answers.ts'
 import { parseDelivery } from '../deliveries.ts'
-import { filterFew, mapFew } from '../few-at-once.ts'
-import type { ManifestContent, ManifestContents } from './manifest-content.ts'
+import { filterFew } from '../few-at-once.ts'
+import type { LocalReferrers } from './local-referrers.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
@@ -17,14 +17,14 @@ import { telling } from '../upstream-failure.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 
 const LONGEST_TTL_MS = 30_000
-/** Manifests read at once: each is an open file, and there may be thousands. */
-const READ_AT_ONCE = 16
+/** Looks at the catalog at a time. */
+const LOOKS_AT_ONCE = 16
 
 export interface ListReferrersDeps {
   readonly catalog: Catalog
   readonly namespaces: Namespaces
   readonly lists: UpstreamLists
-  readonly contents: ManifestContents
+  readonly local: LocalReferrers
   readonly policies: RepositoryPolicies
 }
 
@@ -71,12 +71,12 @@ async function find(
   if (namespace === undefined || namespace.policy.offline) {
     const source = namespace === undefined ? 'local' : 'hit'
     const referrers = await deps.catalog.listReferrers(repository, digest)
-    return { manifests: await descriptorsOf(deps, repository, referrers), source, warnings: [] }
+    return { manifests: await deps.local.describe(repository, referrers), source, warnings: [] }
   }
   const pushed = await pushedReferrers(deps, repository, digest)
   const found = await atUpstream(deps, repository, { digest, namespace, pushed })
   if (pushed.length === 0) return found
-  const descriptors = await descriptorsOf(deps, repository, pushed)
+  const descriptors = await deps.local.describe(repository, pushed)
   return { ...found, manifests: merge(found.manifests, descriptors) }
 }
 
@@ -119,7 +119,7 @@ async function pushedReferrers(
   const known = await catalog.listReferrers(repository, digest)
   if (known.length === 0) return known
   if (policies.find(repository).push === 'store')
-    return filterFew(known, READ_AT_ONCE, async each => {
+    return filterFew(known, LOOKS_AT_ONCE, async each => {
       return (await catalog.findContent(each))?.contentClass === 'kept'
     })
   const waiting = await catalog.listDeliveriesOf(repositoryKey(repository))
@@ -133,9 +133,23 @@ function merge(listed: readonly unknown[], more: readonly unknown[]): readonly u
   return [...listed, ...more.filter(each => !known.has(memberOf(each, 'digest')))]
 }
 
-/** Only what is a descriptor is passed on: the rest of an upstream's list is its own affair. */
+/** What a descriptor has (image-spec, "Properties"). */
+const DESCRIPTOR_MEMBERS = [
+  'mediaType',
+  'digest',
+  'size',
+  'urls',
+  'annotations',
+  'data',
+  'artifactType',
+  'platform',
+]
+
+/** Only what is a descriptor is kept and passed on: the rest of an upstream's list is its own affair. */
 function asText(manifests: readonly unknown[]): string {
-  return JSON.stringify(manifests.filter(isDescriptor))
+  const members = (each: unknown) =>
+    Object.fromEntries(DESCRIPTOR_MEMBERS.map(name => [name, memberOf(each, name)]))
+  return JSON.stringify(manifests.filter(isDescriptor).map(members))
 }
 
 function isDescriptor(value: unknown): boolean {
@@ -154,20 +168,4 @@ function memberOf(value: unknown, member: string): unknown {
   return typeof value === 'object' && value !== null
     ? (value as Record<string, unknown>)[member]
     : undefined
-}
-
-/** Of those whose manifests are here. */
-async function descriptorsOf(
-  deps: ListReferrersDeps,
-  repository: Repository,
-  referrers: readonly Digest[],
-): Promise<readonly ReferrerDescriptor[]> {
-  const contents = await mapFew(referrers, READ_AT_ONCE, each =>
-    deps.contents.here(repository, each),
-  )
-  return contents.filter(content => content !== undefined).map(describe)
-}
-
-function describe({ fact, bytes }: ManifestContent): ReferrerDescriptor {
-  return referrerDescriptor(parseManifest(bytes, fact.mediaType), fact.digest, bytes.length)
 }

@@ -1,12 +1,13 @@
 // Lists that an upstream answers with, kept as text for a moment: fresh from the catalog, else asked for once for all who
 // wait, else stale with a warning when the upstream fails (R70, R78). An empty list is never made from a failure.
+import { LRUCache } from 'lru-cache'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { Flights } from '../flights.ts'
 import { isServableStale } from './freshness.ts'
 import type { NegativeCache } from '../negative-cache.ts'
-import type { Catalog } from '../ports/catalog.ts'
+import type { Catalog, ListFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type Upstream, UpstreamError } from '../ports/upstream.ts'
@@ -23,6 +24,8 @@ export interface ListSource {
   readonly upstream: Upstream
 }
 
+type ListName = Pick<ListSource, 'repository' | 'key'>
+
 export interface KeptList {
   readonly body: string
   readonly source: Source
@@ -36,8 +39,14 @@ export interface UpstreamListsDeps {
   readonly negative: NegativeCache
 }
 
+/** What a list without anything is kept as. There are as many of these as anybody makes questions up, so they get no row. */
+const EMPTY = '[]'
+/** Empty lists that are remembered, in memory. */
+const EMPTY_MAX = 10_000
+
 export class UpstreamLists {
   readonly #deps: UpstreamListsDeps
+  readonly #empty = new LRUCache<string, ListFact>({ max: EMPTY_MAX })
   readonly #flights = new Flights<string>()
 
   constructor(deps: UpstreamListsDeps) {
@@ -46,8 +55,8 @@ export class UpstreamLists {
 
   /** @throws UpstreamError when the upstream said no, or failed and nothing servable is kept */
   async get(source: ListSource): Promise<KeptList> {
-    const { catalog, clock, note } = this.#deps
-    const kept = await catalog.findList(source.repository, source.key)
+    const { clock, note } = this.#deps
+    const kept = await this.#find(source)
     const ageMs = kept === undefined ? Number.POSITIVE_INFINITY : clock.nowMs() - kept.checkedAtMs
     if (kept !== undefined && ageMs >= 0 && ageMs < source.ttlMs) {
       return { body: kept.body, source: 'hit', warnings: [] }
@@ -77,33 +86,43 @@ export class UpstreamLists {
   }
 
   async #ask(source: ListSource, key: string, { inHaste }: { inHaste: boolean }): Promise<string> {
-    const { catalog, clock, negative, note } = this.#deps
+    const { clock, negative } = this.#deps
     return negative.ask(key, async question => {
-      const { repository, upstream } = source
+      const { upstream } = source
       const body = await source.ask(inHaste ? (upstream.inHaste ?? upstream) : upstream)
       const list = { body, checkedAtMs: clock.nowMs() }
-      if (question.isCurrent)
-        await bestEffort(note, () => catalog.recordList(repository, source.key, list))
+      if (question.isCurrent) await this.#record(source, list)
       return body
     })
+  }
+
+  async #find({ repository, key }: ListName): Promise<ListFact | undefined> {
+    const kept = await this.#deps.catalog.findList(repository, key)
+    return kept ?? this.#empty.get(flightOf(repository, key))
+  }
+
+  /** An empty list takes the place of one that was not, and is else remembered only. */
+  async #record({ repository, key }: ListName, list: ListFact): Promise<void> {
+    const { catalog, note } = this.#deps
+    const name = flightOf(repository, key)
+    if (list.body === EMPTY && (await catalog.findList(repository, key)) === undefined) {
+      this.#empty.set(name, list)
+      return
+    }
+    this.#empty.delete(name)
+    await bestEffort(note, () => catalog.recordList(repository, key, list))
   }
 
   /**
    * A push changed what the upstream's list says: `edit` makes the same change to the one that is kept, and what is under way neither
    * replaces it nor is given to who asks from now on. Not twice at a time for one list.
    */
-  async change(
-    { repository, key }: Pick<ListSource, 'repository' | 'key'>,
-    edit: (body: string) => string,
-  ): Promise<void> {
-    const { catalog, negative, note } = this.#deps
-    const flight = flightOf(repository, key)
+  async change(of: ListName, edit: (body: string) => string): Promise<void> {
+    const flight = flightOf(of.repository, of.key)
     this.#flights.close(flight)
-    negative.forget(flight)
-    const kept = await catalog.findList(repository, key)
-    if (kept === undefined) return
-    const list = { ...kept, body: edit(kept.body) }
-    await bestEffort(note, () => catalog.recordList(repository, key, list))
+    this.#deps.negative.forget(flight)
+    const kept = await this.#find(of)
+    if (kept !== undefined) await this.#record(of, { ...kept, body: edit(kept.body) })
   }
 }
 
