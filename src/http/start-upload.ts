@@ -51,10 +51,12 @@ export async function answerStart(
   start: UploadStart,
   head: ChunkHead,
 ): Promise<Answer> {
-  const { registry, routed } = context
+  const { registry, routed, exchange } = context
   const mounted = await mount(context, start)
   if (mounted !== undefined) return blobCreated(context, mounted)
-  const upload = await registry.startUpload(routed.repository, { algorithm: start.algorithm })
+  const client = exchange.request.socket.remoteAddress
+  const { algorithm } = start
+  const upload = await registry.startUpload(routed.repository, { algorithm, client })
   if (start.digest === undefined || !bringsContent(start.digest, head)) {
     return emptyAnswer(202, uploadHeaders(context, upload))
   }

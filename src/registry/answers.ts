@@ -238,7 +238,7 @@ export interface Registry {
   /** @throws RegistryError DENIED, TOOMANYREQUESTS when too many uploads are open, UNAVAILABLE when the disk is full */
   startUpload(
     repository: Repository,
-    options: { readonly algorithm: DigestAlgorithm },
+    options: { readonly algorithm: DigestAlgorithm; readonly client?: string | undefined },
   ): Promise<UploadState>
   /**
    * Makes `digest` a member of `repository` without its bytes being sent. `from`: another repository of the same registry that the

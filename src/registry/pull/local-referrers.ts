@@ -44,6 +44,7 @@ function describe({ fact, bytes }: ManifestContent): ReferrerDescriptor {
   return referrerDescriptor(parseManifest(bytes, fact.mediaType), fact.digest, bytes.length)
 }
 
-function withoutAnnotations({ annotations: _, ...rest }: ReferrerDescriptor): ReferrerDescriptor {
-  return rest
+function withoutAnnotations(descriptor: ReferrerDescriptor): ReferrerDescriptor {
+  const { annotations, ...rest } = descriptor
+  return annotations === undefined ? descriptor : rest
 }

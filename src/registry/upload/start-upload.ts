@@ -10,12 +10,12 @@ import { tellingFull } from './upload-refusal.ts'
 export async function startUpload(
   deps: AppendDeps,
   repository: Repository,
-  { algorithm }: { algorithm: DigestAlgorithm },
+  options: { algorithm: DigestAlgorithm; client?: string | undefined },
 ): Promise<UploadState> {
   requirePush(deps, repository)
   return tellingFull(deps.note, async () => {
     // Or clients that try again and again would fill a full disk with uploads that bring nothing.
     await deps.space.check()
-    return deps.uploads.begin(repository, algorithm)
+    return deps.uploads.begin(repository, options)
   })
 }

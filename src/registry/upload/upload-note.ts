@@ -8,11 +8,18 @@ export interface UploadNote {
   readonly algorithm: DigestAlgorithm
   /** Wall clock. */
   readonly startedAtMs: number
+  /** Who began it, as far as that tells clients apart. */
+  readonly client?: string
 }
 
 /** At most a few hundred characters: a key has 255. */
-export function formatUploadNote({ repository, algorithm, startedAtMs }: UploadNote): string {
-  return JSON.stringify({ repository, algorithm, startedAtMs })
+export function formatUploadNote({
+  repository,
+  algorithm,
+  startedAtMs,
+  client,
+}: UploadNote): string {
+  return JSON.stringify({ repository, algorithm, startedAtMs, client })
 }
 
 /** Undefined when another version, or a damaged disk, wrote something else: then nobody can go on with the upload. */
@@ -24,11 +31,13 @@ export function parseUploadNote(text: string): UploadNote | undefined {
     return undefined
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { repository, algorithm, startedAtMs } = value as Partial<Record<string, unknown>>
+  const { repository, algorithm, startedAtMs, client } = value as Partial<Record<string, unknown>>
   const isAlgorithm = algorithm === 'sha256' || algorithm === 'sha512'
   if (!isAlgorithm || typeof startedAtMs !== 'number') return undefined
   const key = keyFrom(repository)
-  return key === undefined ? undefined : { repository: key, algorithm, startedAtMs }
+  if (key === undefined) return undefined
+  const who = typeof client === 'string' ? { client } : {}
+  return { repository: key, algorithm, startedAtMs, ...who }
 }
 
 function keyFrom(value: unknown): RepositoryKey | undefined {

@@ -25,6 +25,8 @@ export interface UploadsDeps {
 export const UPLOADS_OPEN_MAX = 256
 /** Each is two files that are read at every start. Far more than push at once: beyond this clients begin and never finish. */
 export const UPLOADS_MAX = 10_000
+/** Of one client: a quarter, so that nobody who begins and never finishes keeps the others from pushing. */
+export const UPLOADS_CLIENT_MAX = 2_500
 
 export class Uploads {
   readonly #deps: UploadsDeps
@@ -49,13 +51,20 @@ export class Uploads {
     this.#load().catch(() => {})
   }
 
-  /** A new upload, empty. @throws RegistryError TOOMANYREQUESTS, UNAVAILABLE; StoreError */
-  async begin(repository: Repository, algorithm: DigestAlgorithm): Promise<UploadState> {
+  /** A new upload, empty; `client` as in its note. @throws RegistryError TOOMANYREQUESTS, UNAVAILABLE; StoreError */
+  async begin(
+    repository: Repository,
+    { algorithm, client }: { algorithm: DigestAlgorithm; client?: string | undefined },
+  ): Promise<UploadState> {
     const { store, clock, newUploadId } = this.#deps
     await this.#ready()
     if (this.#uploads.size >= UPLOADS_MAX) throw tooManyBegun(UPLOADS_MAX)
+    if (client !== undefined && this.#countOf(client) >= UPLOADS_CLIENT_MAX)
+      throw tooManyBegun(UPLOADS_CLIENT_MAX)
     const id = newUploadId()
-    const note = { repository: repositoryKey(repository), algorithm, startedAtMs: clock.nowMs() }
+    const key = repositoryKey(repository)
+    const of = { repository: key, algorithm, startedAtMs: clock.nowMs() }
+    const note = client === undefined ? of : { ...of, client }
     const upload = new Upload(id, note, 0)
     this.#uploads.set(id, upload)
     try {
@@ -67,6 +76,12 @@ export class Uploads {
       throw error
     }
     return upload.state
+  }
+
+  #countOf(client: string): number {
+    let count = 0
+    for (const { note } of this.#uploads.values()) if (note?.client === client) count += 1
+    return count
   }
 
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, UNAVAILABLE; StoreError */

@@ -3,7 +3,11 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobStore, UploadFile } from '../../../src/registry/ports/blob-store.ts'
-import { UPLOADS_MAX, UPLOADS_OPEN_MAX } from '../../../src/registry/upload/uploads.ts'
+import {
+  UPLOADS_CLIENT_MAX,
+  UPLOADS_MAX,
+  UPLOADS_OPEN_MAX,
+} from '../../../src/registry/upload/uploads.ts'
 import { createEngine, localOf, readAll } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
 
@@ -199,6 +203,23 @@ t.test(
     await t.rejects(registry.startUpload(app, sha256), crowded)
   },
 )
+
+// issue 17, 25
+t.test('R274: a client that begins uploads without end keeps nobody else from it', async t => {
+  const before = createEngine()
+  const crowd = { ...sha256, client: '10.0.0.1' }
+  const { id } = await before.registry.startUpload(app, crowd)
+  const left = before.disk.uploads.get(id)
+  if (left === undefined) throw new Error('an upload was begun')
+  for (let n = 1; n < UPLOADS_CLIENT_MAX; n += 1) before.disk.uploads.set(`left-${n}`, left)
+  // Also of earlier processes.
+  const { registry } = createEngine({ after: before })
+  await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS', status: 429 })
+  await registry.startUpload(app, { ...sha256, client: '10.0.0.2' })
+  await registry.cancelUpload(app, 'left-7')
+  await registry.startUpload(app, crowd)
+  await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
+})
 
 t.test('R110: a purge removes what nobody went on with, and tells how much', async t => {
   const { registry, clock, disk, events } = createEngine()
