@@ -172,6 +172,7 @@ const PUSHES: readonly Row[] = [
     'who pushes while the upstream is away gets to the push, and is told what to do',
     'push',
   ],
+  [267, 'P0', 'what a pushed index needs is kept with it, down to the last blob', 'push'],
   [
     264,
     'P0',

@@ -1,11 +1,11 @@
-// What a kept manifest lists is kept too: content that was only cached becomes durable before the push is acknowledged, and of manifests
-// it is written down that they belong here.
+// What a kept manifest lists is kept too, down to the last blob: content that was only cached becomes durable before the push is
+// acknowledged, and of manifests it is written down that they belong here.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { type Listed, notThere } from './check-references.ts'
 import { mapFew } from '../few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { Fact } from '../ports/facts.ts'
+import type { Fact, FactStore } from '../ports/facts.ts'
 import { mayGive, type SharingDeps } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
@@ -17,37 +17,77 @@ export interface BecameKept {
   readonly fact: Fact | undefined
 }
 
+export interface KeepListedDeps extends SharingDeps {
+  readonly store: BlobStore
+  readonly facts: FactStore
+}
+
 /**
- * Of what is listed and in this repository with its bytes here: what was not kept before.
+ * Of what is listed, and of what that lists in turn, and in this repository with its bytes here: what was not kept before. What is below a
+ * manifest is kept before it, so that one that is kept has nothing below it that is not.
  * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what vanished meanwhile
  */
 export async function keepListed(
-  deps: SharingDeps & { readonly store: BlobStore },
+  deps: KeepListedDeps,
   repository: Repository,
   { listed, atMs }: { listed: readonly Listed[]; atMs: number },
 ): Promise<readonly BecameKept[]> {
-  const kept = await mapFew(listed, KEPT_AT_ONCE, each =>
-    keepOne(deps, repository, { listed: each, atMs }),
-  )
-  return kept.filter(each => each !== undefined)
+  return keepAll({ ...deps, repository, atMs, seen: new Set() }, listed)
 }
 
-async function keepOne(
-  deps: SharingDeps & { readonly store: BlobStore },
-  repository: Repository,
-  { listed, atMs }: { listed: Listed; atMs: number },
-): Promise<BecameKept | undefined> {
-  const { store, catalog } = deps
+interface Keeping extends KeepListedDeps {
+  readonly repository: Repository
+  readonly atMs: number
+  readonly seen: Set<Digest>
+}
+
+/** Manifests one after the other, each with what is below it; blobs a few at once. */
+async function keepAll(keeping: Keeping, listed: readonly Listed[]): Promise<BecameKept[]> {
+  const became: BecameKept[] = []
+  const blobs: Listed[] = []
+  for (const each of listed) {
+    const { digest } = each
+    if (digest === undefined || keeping.seen.has(digest)) continue
+    keeping.seen.add(digest)
+    const below = await listedBelow(keeping, digest)
+    if (below === undefined) blobs.push(each)
+    else became.push(...(await keepAll(keeping, below)), ...(await keepOne(keeping, each)))
+  }
+  const kept = await mapFew(blobs, KEPT_AT_ONCE, each => keepOne(keeping, each))
+  return [...became, ...kept.flat()]
+}
+
+/** What a manifest lists that is still to be kept; undefined for what is no manifest here. */
+async function listedBelow(
+  { catalog, repository }: Keeping,
+  digest: Digest,
+): Promise<readonly Listed[] | undefined> {
+  const manifest = await catalog.findManifest(repository, digest)
+  if (manifest === undefined) return undefined
+  if ((await catalog.findContent(digest))?.contentClass === 'kept') return []
+  return manifest.edges
+    .filter(({ kind, distributable }) => kind !== 'subject' && distributable)
+    .map(({ child }) => ({ digestText: child, digest: child, as: 'any' }))
+}
+
+/** None or one. */
+async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly BecameKept[]> {
+  const { store, catalog, facts, repository, atMs } = keeping
   const { digest } = listed
-  if (digest === undefined || !(await mayGive(deps, repository, { digest }))) return undefined
+  if (digest === undefined || !(await mayGive(keeping, repository, { digest }))) return []
   const content = await catalog.findContent(digest)
-  // Kept already; or the upstream has it, and this disk does not.
-  if (content?.contentClass === 'kept' || (await store.find(digest)) === undefined) return undefined
-  const blob = await store.keep(digest)
-  if (blob === undefined) throw notThere(repository, [listed])
-  await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
+  // The upstream has it, and this disk does not.
+  if ((await store.find(digest)) === undefined) return []
+  const isKept = content?.contentClass === 'kept'
+  if (!isKept) {
+    const blob = await store.keep(digest)
+    if (blob === undefined) throw notThere(repository, [listed])
+    await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
+  }
   const mediaType = await catalog.mediaTypeOf(repository, digest)
-  if (mediaType === undefined) return { digest, fact: undefined }
-  const key = repositoryKey(repository)
-  return { digest, fact: { kind: 'manifest', repository: key, digest, mediaType, atMs } }
+  if (mediaType === undefined) return isKept ? [] : [{ digest, fact: undefined }]
+  const identity = { kind: 'manifest', repository: repositoryKey(repository), digest } as const
+  // Kept by way of another repository, it has its fact there alone.
+  if (isKept && (await facts.has(identity))) return []
+  return [{ digest, fact: { ...identity, mediaType, atMs } }]
 }

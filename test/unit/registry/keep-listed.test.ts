@@ -1,0 +1,115 @@
+// Goal: what a pushed index needs is kept with it, whoever brought it here and wherever it was cut off. Method: the engine over in-memory twins;
+// images come from an upstream, then a client pushes an index of them.
+// issue 17, 21
+import t from 'tap'
+import { repositoryKey } from '../../../src/oci/reference.ts'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
+import {
+  createEngine,
+  type EngineOptions,
+  repositoryOf,
+  blobAnswer,
+  readAll,
+} from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
+import { makeImage, makeIndex } from '../../kit/image.ts'
+import { digested, pushDocument, tagged } from '../../kit/push-image.ts'
+import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+
+const app = repositoryOf('team/app')
+const image = makeImage({ seed: 'child', layers: [10, 20] })
+const inner = makeIndex([image])
+const outer = makeIndex([inner])
+const blobs = [image.config, ...image.layers]
+const rules = everywhere({ push: 'store' })
+
+/** The image and the index over it were pulled. */
+async function pulled(options: Partial<EngineOptions> = {}) {
+  const documents = new Map([image, inner].map(({ manifest }) => [manifest.digest, manifest]))
+  let isAway = false
+  const engine = createEngine({
+    policies: rules,
+    upstream: {
+      getManifest: async (_name, reference) => {
+        const found = reference.kind === 'digest' ? documents.get(reference.digest) : undefined
+        if (found === undefined || isAway) throw new UpstreamError('not-found', 'not here')
+        return { ...found, declaredDigest: found.digest, warnings: [] }
+      },
+      getBlob: async (_name, digest) => {
+        const found = blobs.find(each => each.digest === digest)
+        if (found === undefined) throw new UpstreamError('not-found', 'not here')
+        return blobAnswer([found.bytes()])
+      },
+    },
+    ...options,
+  })
+  for (const { manifest } of [inner, image])
+    await engine.registry.pullManifest(app, digested(manifest.digest))
+  for (const { digest } of blobs) {
+    await readAll(await engine.registry.pullBlob(app, digest))
+    await engine.registry.settled(digest)
+  }
+  isAway = true
+  return engine
+}
+
+t.test('R267: a pushed index keeps its children, their children, and all their blobs', async t => {
+  const engine = await pulled()
+  const { catalog, registry, facts } = engine
+  t.match(await catalog.findContent(blobs[0]?.digest as never), { contentClass: 'cached' })
+  await pushDocument(registry, app, { document: outer.manifest, reference: 'v1' })
+  for (const { digest } of [...blobs, image.manifest, inner.manifest])
+    t.match(await catalog.findContent(digest), { contentClass: 'kept' })
+  const told = (await factsOf(facts, 'manifest')).map(({ digest }) => digest).toSorted()
+  t.same(told, [image, inner, outer].map(({ manifest }) => manifest.digest).toSorted())
+  const next = await rebuilt(engine, rules)
+  const after = createEngine({ after: { ...engine, catalog: next.catalog }, policies: rules })
+  t.match(await after.registry.pullManifest(app, tagged('v1')), { digest: outer.manifest.digest })
+  for (const { digest } of blobs) t.ok(await after.registry.headBlob(app, digest))
+})
+
+t.test('R267: so it does where another repository has kept them before', async t => {
+  const engine = await pulled()
+  const other = repositoryOf('team/other')
+  const contents = [
+    { digest: image.manifest.digest, sizeBytes: image.manifest.bytes.length },
+    ...blobs.map(({ digest, sizeBytes }) => ({ digest, sizeBytes })),
+  ]
+  for (const content of contents)
+    await engine.catalog.recordBlob({
+      repository: other,
+      ...content,
+      contentClass: 'kept',
+      atMs: 1,
+    })
+  await pushDocument(engine.registry, app, { document: outer.manifest, reference: 'v1' })
+  const ofApp = (await factsOf(engine.facts, 'manifest')).filter(
+    ({ repository }) => repository === repositoryKey(app),
+  )
+  t.equal(ofApp.length, 3)
+})
+
+for (const how of BREAKS)
+  t.test(
+    `wherever the push is cut off, what is kept has nothing below it that is not, ${how}`,
+    async t => {
+      for (let at = 0; ; at++) {
+        const breaking = createBreaking()
+        const engine = await pulled(breaking)
+        const push = () =>
+          pushDocument(engine.registry, app, { document: outer.manifest, reference: 'v1' })
+        breaking.arm(at, how)
+        await push().catch(() => {})
+        breaking.disarm()
+        const isKept = async (digest: typeof image.manifest.digest) =>
+          (await engine.catalog.findContent(digest))?.contentClass === 'kept'
+        const below = await Promise.all(blobs.map(({ digest }) => isKept(digest)))
+        t.ok(below.every(Boolean) || !(await isKept(image.manifest.digest)), `at ${at}`)
+        await push()
+        for (const { digest } of [...blobs, image.manifest])
+          t.ok(await isKept(digest), `at ${at} again`)
+        if (!breaking.isBroken) return
+      }
+    },
+  )
