@@ -71,8 +71,19 @@ export class SpaceLedger {
     return this.#store.space()
   }
 
-  /** Is there room for all that was promised? @throws StoreError full */
+  /** Is there room for all that was promised? What is left of downloads that failed makes room first. @throws StoreError full */
   async check(seen?: Space): Promise<void> {
+    try {
+      await this.#mustFit(seen)
+    } catch (error) {
+      const isFull = error instanceof StoreError && error.failure === 'full'
+      if (!isFull || this.#store.partsBytes === 0) throw error
+      await this.#store.removeParts(0)
+      await this.#mustFit(undefined)
+    }
+  }
+
+  async #mustFit(seen: Space | undefined): Promise<void> {
     const space = seen ?? (await this.#store.space())
     if (this.#sum('missingBytes') + reserveOf(space) > space.freeBytes) {
       throw new StoreError('full', 'the disk has no room for this blob', {
@@ -80,7 +91,8 @@ export class SpaceLedger {
       })
     }
     if (this.#limit.maxBytes === Number.POSITIVE_INFINITY) return
-    if (this.#sum('wholeBytes') + (await this.#usedBytes()) > this.#limit.maxBytes) {
+    const countedBytes = this.#sum('wholeBytes') + this.#store.partsBytes
+    if (countedBytes + (await this.#usedBytes()) > this.#limit.maxBytes) {
       throw new StoreError('full', 'storage.maxsize is used up', {
         hint: 'raise storage.maxsize; until then blobs are passed on without being cached, and pushes are refused',
       })

@@ -101,6 +101,18 @@ class MemoryStore implements BlobStore {
     return [...this.#disk.parts.keys()].filter(digest => !this.#fills.has(digest))
   }
 
+  get partsBytes(): number {
+    let sum = 0
+    for (const [digest, { bytes }] of this.#disk.parts)
+      if (!this.#fills.has(digest)) sum += bytes.length
+    return sum
+  }
+
+  /** Here every part is as old as is asked. */
+  async removeParts(): Promise<void> {
+    for (const digest of await this.listParts()) this.#disk.parts.delete(digest)
+  }
+
   async keep(digest: Digest): Promise<StoredBlob | undefined> {
     return await this.find(digest)
   }

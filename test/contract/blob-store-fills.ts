@@ -280,6 +280,35 @@ export function resuming(t: Test, makeStore: MakeStore): void {
   })
 
   t.test(
+    'R276: removeParts: takes what is left of fills and no open one, and what it took is free',
+    async t => {
+      const { store, reopen } = await makeStore(t)
+      const open = await store.openFill(OTHER_DIGEST)
+      t.teardown(() => open.discard())
+      const fill = await store.openFill(DIGEST)
+      await fill.append(BYTES.subarray(0, 9))
+      t.equal(store.partsBytes, 0, 'open fills are counted by who runs them')
+      await fill.park()
+      t.equal(store.partsBytes, 9)
+      await store.removeParts(0)
+      t.equal(store.partsBytes, 0)
+      t.same(await store.listParts(), [])
+      t.notOk(store.mayResume(DIGEST))
+      const again = await store.openFill(DIGEST)
+      t.equal(again.contiguousBytes, 0)
+      await again.discard()
+      await open.append(OTHER)
+      open.verify(OTHER.length)
+      await open.commit('cached')
+      t.ok(await store.find(OTHER_DIGEST))
+      const left = await store.openFill(DIGEST)
+      await left.append(BYTES.subarray(0, 9))
+      await left.park()
+      t.equal((await reopen()).partsBytes, 9, 'also of an earlier process')
+    },
+  )
+
+  t.test(
     'listParts: names what may be resumed, and neither open fills nor empty parts',
     async t => {
       const { store } = await makeStore(t)

@@ -206,8 +206,12 @@ export interface BlobStore {
   openFill(digest: Digest, grown?: () => void): Promise<FillFile>
   /** Is there anything that openFill would resume? Known without looking at the disk; true when in doubt. */
   mayResume(digest: Digest): boolean
-  /** Parts that an earlier process left: what may be resumed. */
+  /** Parts that are not open: what may be resumed. */
   listParts(): Promise<readonly Digest[]>
+  /** What these take on disk together. Known without looking there. */
+  readonly partsBytes: number
+  /** Removes those of them that have not grown for so long. @throws StoreError io */
+  removeParts(olderThanMs: number): Promise<void>
   /**
    * Makes what is here durable as `kept` content is: fsync of the file and of its directory. Undefined when the blob is not here.
    * Idempotent. @throws StoreError io

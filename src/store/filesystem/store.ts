@@ -1,6 +1,6 @@
 // BlobStore and FactStore on one local file system; docs/storage-format.md says what lies where and in which order it is written.
 // Puts the pieces of this folder together and knows which fills are open.
-import { open, readdir, statfs } from 'node:fs/promises'
+import { open, statfs } from 'node:fs/promises'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import {
   type BlobStore,
@@ -17,20 +17,13 @@ import {
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
-import { attempt, type Disk, removeFile, writeFully } from './disk.ts'
+import { attempt, type Disk, inLanes, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
 import { Doubt } from './doubt.ts'
 import { FilesystemFacts } from './facts.ts'
 import { FilesystemFill } from './fill-file.ts'
 import { BlobKeeper } from './keep-blob.ts'
-import {
-  blobPath,
-  fillEntry,
-  type Layout,
-  layoutUnder,
-  temporaryPath,
-  WRITING_MODE,
-} from './layout.ts'
+import { blobPath, layoutUnder, temporaryPath, WRITING_MODE } from './layout.ts'
 import { findBlob, listBlobs } from './list-blobs.ts'
 import { openPart } from './open-fill.ts'
 import { prepareDirectories, prepareRoot } from './prepare.ts'
@@ -38,6 +31,7 @@ import { publish } from './publish.ts'
 import { Quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
 import { readIfRight } from './read-whole.ts'
+import { isOlder, listParts, measureParts, removePart } from './parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncLanes } from './sync-lanes.ts'
 import { Turns } from './turns.ts'
@@ -71,7 +65,7 @@ export async function openFilesystemStore(
     const disk: Disk = { ...rest, layout, lanes: new SyncLanes() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
-    const blobs = new FilesystemStore(disk, { left: await listParts(disk.layout), known })
+    const blobs = new FilesystemStore(disk, { left: await measureParts(disk.layout), known })
     return { blobs, facts: new FilesystemFacts(disk, catalog) }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
@@ -82,16 +76,21 @@ class FilesystemStore implements BlobStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #fills = new Set<Digest>()
-  /** Parts that lie there and are not open. */
-  readonly #left: Set<Digest>
+  /** Parts that lie there and are not open, with their length. */
+  readonly #left: Map<Digest, number>
+  /** What is being removed of them: a fill that begins waits for it. */
+  readonly #leaving = new Map<Digest, Promise<void>>()
   readonly #uploads: FilesystemUploads
   readonly #keeper: BlobKeeper
   readonly #quarantine: Quarantine
   readonly #doubt: Doubt
 
-  constructor(disk: Disk, { left, known }: { left: readonly Digest[]; known: FindKnown }) {
+  constructor(
+    disk: Disk,
+    { left, known }: { left: ReadonlyMap<Digest, number>; known: FindKnown },
+  ) {
     this.#disk = disk
-    this.#left = new Set(left)
+    this.#left = new Map(left)
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
     this.#quarantine = new Quarantine(disk, this.#turns, known)
@@ -161,14 +160,17 @@ class FilesystemStore implements BlobStore {
       throw new StoreError('busy', `another fill of ${digest} is open`)
     }
     this.#fills.add(digest)
+    await this.#leaving.get(digest)
     const isLeft = this.#left.delete(digest)
+    let fill: FilesystemFill | undefined
     const ended = (isLeft: boolean) => {
       this.#fills.delete(digest)
-      if (isLeft) this.#left.add(digest)
+      if (isLeft) this.#left.set(digest, fill?.contiguousBytes ?? 0)
     }
     try {
       const part = await openPart(this.#disk, digest, isLeft)
-      return new FilesystemFill(part, { disk: this.#disk, turns: this.#turns, grown, ended })
+      fill = new FilesystemFill(part, { disk: this.#disk, turns: this.#turns, grown, ended })
+      return fill
     } catch (error) {
       // Whatever is there may still be.
       ended(true)
@@ -178,6 +180,30 @@ class FilesystemStore implements BlobStore {
 
   mayResume(digest: Digest): boolean {
     return this.#left.has(digest)
+  }
+
+  get partsBytes(): number {
+    let sum = 0
+    for (const bytes of this.#left.values()) sum += bytes
+    return sum
+  }
+
+  async removeParts(olderThanMs: number): Promise<void> {
+    await attempt(this.#disk, 'remove parts', () =>
+      inLanes([...this.#left.keys()], digest => this.#removePart(digest, olderThanMs)),
+    )
+  }
+
+  async #removePart(digest: Digest, olderThanMs: number): Promise<void> {
+    const isGone = await isOlder(this.#disk, digest, olderThanMs)
+    // Somebody may go on with it meanwhile.
+    if (!isGone || !this.#left.delete(digest)) return
+    const removing = removePart(this.#disk.layout, digest)
+    this.#leaving.set(
+      digest,
+      removing.catch(() => {}),
+    )
+    await removing.finally(() => this.#leaving.delete(digest))
   }
 
   async listParts(): Promise<readonly Digest[]> {
@@ -235,10 +261,4 @@ class FilesystemStore implements BlobStore {
     const path = blobPath(this.#disk.layout, digest)
     return await attempt(this.#disk, `open ${digest}`, () => openRegularFile(path))
   }
-}
-
-async function listParts(layout: Layout): Promise<readonly Digest[]> {
-  const names = await readdir(layout.fills)
-  const entries = names.map(fillEntry).filter(entry => entry !== undefined)
-  return entries.filter(entry => entry.kind === 'part').map(entry => entry.digest)
 }

@@ -268,3 +268,24 @@ t.test(
     t.same(await read, bytes.subarray(2 * MiB))
   },
 )
+
+// issue 17, 26
+t.test('R276: what is left of failed fills counts in maxsize, and makes room first', async t => {
+  const [left, wanted] = blobs(2, 600)
+  if (left === undefined || wanted === undefined) throw new Error('two blobs')
+  const { registry, disk, store } = createEngine({
+    maxStorageBytes: 1_000,
+    upstream: {
+      getBlob: async (_name, digest) =>
+        blobAnswer([digest === left.digest ? left.bytes : wanted.bytes]),
+    },
+  })
+  const part = await store.openFill(left.digest)
+  await part.append(left.bytes.subarray(0, 500))
+  await part.park()
+  t.equal(store.partsBytes, 500)
+  t.same(await readAll(await registry.pullBlob(app, wanted.digest)), wanted.bytes)
+  await registry.settled(wanted.digest)
+  t.same([...disk.blobs.keys()], [wanted.digest])
+  t.equal(store.partsBytes, 0, 'both would have been more than there may be')
+})
