@@ -132,7 +132,7 @@ const CONNECTION_KEYS = {
   }),
   private: value(BOOLEAN, {
     description:
-      'What this registry delivered is given under no other one’s names, and it is given nothing that another delivered: each downloads its own. Otherwise a registry’s word that it has a blob is enough. Always so for those that only `"*"` allows.',
+      'What this registry delivered is given under no other one’s names, and it is given nothing that another delivered: each downloads its own. Its downloads get at most half of the room that is left, together with all others of this kind. Otherwise a registry’s word that it has a blob is enough. Always so for those that only `"*"` allows.',
     default: 'false',
     reload: true,
   }),

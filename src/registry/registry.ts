@@ -41,6 +41,7 @@ import { TagResolver } from './pull/resolve-tag.ts'
 import type { Route } from './route.ts'
 import { routeFrom } from './route-from.ts'
 import { showAtUpstream } from './push/show-at-upstream.ts'
+import { isSharedSource } from './sharing.ts'
 import { SpaceLedger } from './space.ts'
 import { startUpload } from './upload/start-upload.ts'
 import { Uploads } from './upload/uploads.ts'
@@ -100,7 +101,12 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const tags = new TagResolver({ ...deps, negative, contents })
   const lists = new UpstreamLists({ ...deps, negative })
   const usedBytes = async () => (await catalog.totals()).contentBytes
-  const space = new SpaceLedger(store, { maxBytes: deps.maxStorageBytes }, usedBytes)
+  const space = new SpaceLedger({
+    store,
+    maxBytes: deps.maxStorageBytes,
+    usedBytes,
+    isShared: source => isSharedSource(namespaces, source),
+  })
   const fills = new Fills({ ...deps, space })
   const prefetch = new Prefetch({ ...deps, fills, contents, space })
   const manifestDeps = { ...deps, negative, contents, tags, prefetch }

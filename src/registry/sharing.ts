@@ -3,7 +3,7 @@
 // what answers to a name that a client made up can say what it likes.
 import type { Digest } from '../oci/digest.ts'
 import type { RegistryHost, Repository } from '../oci/reference.ts'
-import { LOCALHOST } from '../oci/reference.ts'
+import { hostFrom, LOCALHOST } from '../oci/reference.ts'
 import type { Namespaces } from './namespaces.ts'
 import type { Catalog } from './ports/catalog.ts'
 
@@ -42,6 +42,12 @@ export async function isShared(
 /** Is what one of them delivers the other's, too, once that says that it has it? */
 export function shareWith(namespaces: Namespaces, a: RegistryHost, b: RegistryHost): boolean {
   return a === b || (shares(namespaces, a) && shares(namespaces, b))
+}
+
+/** Did a registry begin this part that shares? `source`: its host, as a fill has noted it. Where nobody did, nobody knows. */
+export function isSharedSource(namespaces: Namespaces, source: string | undefined): boolean {
+  const registry = hostFrom(source ?? '')
+  return registry === undefined ? namespaces.allShare : shares(namespaces, registry)
 }
 
 /** What clients bring to this edge alone is shared with who says that it has it; a registry that is no upstream any more shares nothing. */

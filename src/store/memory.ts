@@ -6,6 +6,7 @@ import {
   type ContentClass,
   type FillFile,
   type FindKnown,
+  type LeftPart,
   type LeftUpload,
   type ReadHandle,
   type Space,
@@ -101,11 +102,23 @@ class MemoryStore implements BlobStore {
     return [...this.#disk.parts.keys()].filter(digest => !this.#fills.has(digest))
   }
 
+  /** In the order in which they were begun, which is all that is known of their age. */
+  async describeParts(): Promise<readonly LeftPart[]> {
+    const left = [...this.#disk.parts].filter(([digest]) => !this.#fills.has(digest))
+    return left.map(([digest, { bytes, expected }], changedAtMs) => {
+      return { digest, sizeBytes: bytes.length, changedAtMs, source: expected?.source }
+    })
+  }
+
   get partsBytes(): number {
     let sum = 0
     for (const [digest, { bytes }] of this.#disk.parts)
       if (!this.#fills.has(digest)) sum += bytes.length
     return sum
+  }
+
+  async removePart(digest: Digest): Promise<void> {
+    if (!this.#fills.has(digest)) this.#disk.parts.delete(digest)
   }
 
   /** Here every part is as old as is asked. */

@@ -308,6 +308,27 @@ export function resuming(t: Test, makeStore: MakeStore): void {
     },
   )
 
+  t.test('R276: removePart: takes the one that is named, and none that is open', async t => {
+    const { store } = await makeStore(t)
+    const open = await store.openFill(OTHER_DIGEST)
+    t.teardown(() => open.discard())
+    await open.append(OTHER)
+    const fill = await store.openFill(DIGEST)
+    await fill.expect({ ...EXPECTATION, source: 'registry.example' })
+    await fill.append(BYTES.subarray(0, 9))
+    await fill.park()
+    t.match(await store.describeParts(), [
+      { digest: DIGEST, sizeBytes: 9, source: 'registry.example' },
+    ])
+    for (const digest of [OTHER_DIGEST, DIGEST, DIGEST]) await store.removePart(digest)
+    t.equal(store.partsBytes, 0)
+    t.same(await store.describeParts(), [])
+    t.notOk(store.mayResume(DIGEST))
+    open.verify(OTHER.length)
+    await open.commit('cached')
+    t.ok(await store.find(OTHER_DIGEST))
+  })
+
   t.test(
     'listParts: names what may be resumed, and neither open fills nor empty parts',
     async t => {

@@ -15,27 +15,33 @@ export interface OnDisk {
 
 const NOTHING: OnDisk = { contiguousBytes: 0, aheadBytes: 0 }
 
+export interface FillRoomOptions {
+  /** See SpaceClaim. */
+  readonly isApart: boolean
+  readonly onDisk: () => OnDisk | undefined
+}
+
 export class FillRoom {
   readonly #space: SpaceLedger
   readonly #clock: Clock
-  readonly #onDisk: () => OnDisk | undefined
   #seen: { readonly space: Promise<Space | undefined>; readonly atMs: number } | undefined
   #promised: { giveBack(): void } | undefined
   /** Only a later answer may tell it: what was promised before counts for all of it from then on. */
   #sizeBytes: number | undefined
-  readonly #claim: SpaceClaim = {
-    missingBytes: () => {
-      const { contiguousBytes, aheadBytes } = this.#onDisk() ?? NOTHING
-      return Math.max(0, (this.#sizeBytes ?? 0) - contiguousBytes - aheadBytes)
-    },
-    wholeBytes: () => Math.max(this.#sizeBytes ?? 0, (this.#onDisk() ?? NOTHING).contiguousBytes),
-  }
+  readonly #claim: SpaceClaim
   #isOver = false
 
-  constructor(space: SpaceLedger, clock: Clock, onDisk: () => OnDisk | undefined) {
+  constructor(space: SpaceLedger, clock: Clock, { isApart, onDisk }: FillRoomOptions) {
     this.#space = space
     this.#clock = clock
-    this.#onDisk = onDisk
+    this.#claim = {
+      isApart,
+      missingBytes: () => {
+        const { contiguousBytes, aheadBytes } = onDisk() ?? NOTHING
+        return Math.max(0, (this.#sizeBytes ?? 0) - contiguousBytes - aheadBytes)
+      },
+      wholeBytes: () => Math.max(this.#sizeBytes ?? 0, (onDisk() ?? NOTHING).contiguousBytes),
+    }
   }
 
   /** Looks at the disk now, so that the upstream's answer does not wait for it. */
@@ -50,7 +56,7 @@ export class FillRoom {
     const isCounted = sizeBytes !== undefined && sizeBytes === this.#sizeBytes
     this.#sizeBytes = sizeBytes ?? this.#sizeBytes
     if (this.#promised === undefined) await this.#promise()
-    else if (!isCounted) await this.#space.check()
+    else if (!isCounted) await this.#space.check(this.#claim)
   }
 
   /** The fill is over: its blob is recorded, or not wanted any more. */

@@ -61,7 +61,8 @@ export class Fill {
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
     this.task = task
-    this.#room = new FillRoom(deps.space, deps.clock, () => this.#file)
+    const isApart = !task.namespace.shares
+    this.#room = new FillRoom(deps.space, deps.clock, { isApart, onDisk: () => this.#file })
     this.#startedAtMs = deps.clock.monotonicMs()
     // Nobody may be waiting when it fails; run() reports the failure itself.
     this.#sized.promise.catch(() => {})

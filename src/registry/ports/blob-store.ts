@@ -173,6 +173,16 @@ export interface FillExpectation {
   readonly source?: string | undefined
 }
 
+/** A part that no fill has open. */
+export interface LeftPart {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  /** Wall clock: when it last grew. */
+  readonly changedAtMs: number
+  /** See FillExpectation. */
+  readonly source: string | undefined
+}
+
 export interface Space {
   /** Free for this process on the file system that holds the blobs. */
   readonly freeBytes: number
@@ -208,8 +218,12 @@ export interface BlobStore {
   mayResume(digest: Digest): boolean
   /** Parts that are not open: what may be resumed. */
   listParts(): Promise<readonly Digest[]>
+  /** The same with what is known of each. @throws StoreError io */
+  describeParts(): Promise<readonly LeftPart[]>
   /** What these take on disk together. Known without looking there. */
   readonly partsBytes: number
+  /** Removes one of them. No effect when it is open, or gone. @throws StoreError io */
+  removePart(digest: Digest): Promise<void>
   /** Removes those of them that have not grown for so long. @throws StoreError io */
   removeParts(olderThanMs: number): Promise<void>
   /**

@@ -43,6 +43,7 @@ export class Uploads {
   constructor(deps: UploadsDeps) {
     this.#deps = deps
     deps.space.count({
+      isApart: false,
       missingBytes: () => this.#sumOpen(upload => upload.missingBytes),
       wholeBytes: () =>
         this.#closedBytes + this.#sumOpen(upload => upload.sizeBytes + upload.missingBytes),

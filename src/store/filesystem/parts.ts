@@ -1,8 +1,10 @@
 // Parts that no fill has open: which there are, what they take, and how one goes.
 import { lstat, readdir } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
-import { type Disk, removeFile } from './disk.ts'
+import type { LeftPart } from '../../registry/ports/blob-store.ts'
+import { type Disk, inLanes, removeFile } from './disk.ts'
 import { fillEntry, type Layout, partPath, sidecarPath } from './layout.ts'
+import { readSidecar } from './sidecar.ts'
 
 export async function listParts(layout: Layout): Promise<readonly Digest[]> {
   const entries = (await readdir(layout.fills)).map(fillEntry)
@@ -16,6 +18,21 @@ export async function measureParts(layout: Layout): Promise<ReadonlyMap<Digest, 
     return [digest, stats?.size ?? 0] as const
   })
   return new Map(await Promise.all(sizes))
+}
+
+/** `sizes`: by digest, of those to look at. What is gone meanwhile is left out. */
+export async function describeParts(
+  disk: Disk,
+  sizes: ReadonlyMap<Digest, number>,
+): Promise<readonly LeftPart[]> {
+  const parts: LeftPart[] = []
+  await inLanes([...sizes], async ([digest, sizeBytes]) => {
+    const stats = await lstat(partPath(disk.layout, digest)).catch(() => undefined)
+    if (stats === undefined) return
+    const source = (await readSidecar(disk, digest))?.expected.source
+    parts.push({ digest, sizeBytes, changedAtMs: stats.mtimeMs, source })
+  })
+  return parts
 }
 
 /** Has it not grown for so long? Also when it is gone. */

@@ -7,6 +7,7 @@ import {
   type ContentClass,
   type FillFile,
   type FindKnown,
+  type LeftPart,
   type LeftUpload,
   type ReadHandle,
   type Space,
@@ -31,7 +32,7 @@ import { publish } from './publish.ts'
 import { Quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
 import { readIfRight } from './read-whole.ts'
-import { isOlder, listParts, measureParts, removePart } from './parts.ts'
+import { describeParts, isOlder, listParts, measureParts, removePart } from './parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncLanes } from './sync-lanes.ts'
 import { Turns } from './turns.ts'
@@ -182,6 +183,12 @@ class FilesystemStore implements BlobStore {
     return this.#left.has(digest)
   }
 
+  async describeParts(): Promise<readonly LeftPart[]> {
+    return await attempt(this.#disk, 'look at the parts', () =>
+      describeParts(this.#disk, this.#left),
+    )
+  }
+
   get partsBytes(): number {
     let sum = 0
     for (const bytes of this.#left.values()) sum += bytes
@@ -190,14 +197,19 @@ class FilesystemStore implements BlobStore {
 
   async removeParts(olderThanMs: number): Promise<void> {
     await attempt(this.#disk, 'remove parts', () =>
-      inLanes([...this.#left.keys()], digest => this.#removePart(digest, olderThanMs)),
+      inLanes([...this.#left.keys()], async digest => {
+        if (await isOlder(this.#disk, digest, olderThanMs)) await this.#removePart(digest)
+      }),
     )
   }
 
-  async #removePart(digest: Digest, olderThanMs: number): Promise<void> {
-    const isGone = await isOlder(this.#disk, digest, olderThanMs)
+  async removePart(digest: Digest): Promise<void> {
+    await attempt(this.#disk, 'remove a part', () => this.#removePart(digest))
+  }
+
+  async #removePart(digest: Digest): Promise<void> {
     // Somebody may go on with it meanwhile.
-    if (!isGone || !this.#left.delete(digest)) return
+    if (!this.#left.delete(digest)) return
     const removing = removePart(this.#disk.layout, digest)
     this.#leaving.set(
       digest,

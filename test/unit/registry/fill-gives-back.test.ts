@@ -71,8 +71,12 @@ t.test('a fill that fails before the disk was looked at gives its room back', as
       throw new StoreError('io', 'too many open files')
     },
   })
-  const limit = { maxBytes: Number.POSITIVE_INFINITY }
-  const space = new SpaceLedger(store, limit, async () => 0)
+  const space = new SpaceLedger({
+    store,
+    maxBytes: Number.POSITIVE_INFINITY,
+    usedBytes: async () => 0,
+    isShared: () => true,
+  })
   const { namespace, namespaces } = createEngine()
   const note = () => {}
   const fills = new Fills({ store, catalog: createMemoryCatalog(), clock, note, space, namespaces })

@@ -1,0 +1,119 @@
+// Goal: room on the disk is found without taking more than is needed, and who only says that a blob is large takes it from nobody.
+// Method: the engine over in-memory twins with parts that failed downloads left, before docker.io and a registry that does not share.
+import t from 'tap'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
+import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import {
+  blobAnswer,
+  createEngine,
+  type Engine,
+  readAll,
+  repositoryOf,
+  upstreamOf,
+} from '../../kit/engine.ts'
+
+const MAX_BYTES = 1_000
+const app = repositoryOf('library/app')
+const anybody = parseRepositoryKey('anybody.example/app')
+
+function blobOf(sizeBytes: number, text: string) {
+  const bytes = Buffer.alloc(sizeBytes, text)
+  return { bytes, digest: digestOf(bytes) }
+}
+
+const small = blobOf(300, 'small ')
+const large = blobOf(MAX_BYTES * 3, 'large ')
+
+/** Gives whatever is known here, and never goes on with what stands still. */
+function upstreamNamed(registry: RegistryHost): Partial<Upstream> {
+  return {
+    registry,
+    getBlob: async (_name, digest, _request, signal) => {
+      const found = [small, large].find(each => each.digest === digest)
+      if (found !== undefined) return blobAnswer([found.bytes])
+      const isStill = blobAnswer([Buffer.from('x'), Buffer.from('y')], { totalBytes: 800 }, () => {
+        return new Promise((_resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason as Error))
+        })
+      })
+      if (digest === still.digest) return isStill
+      throw new UpstreamError('not-found', 'this upstream has nothing')
+    },
+  }
+}
+
+const still = blobOf(800, 'still ')
+
+function createWorld(): Engine {
+  return createEngine({
+    maxStorageBytes: MAX_BYTES,
+    upstream: upstreamNamed(app.registry),
+    beside: [{ upstream: upstreamOf(upstreamNamed(anybody.registry)), shares: false }],
+  })
+}
+
+/** What is left of a failed download, and is older than what is left later. */
+async function leave({ store }: Engine, sizeBytes: number, from = app) {
+  const { bytes, digest } = blobOf(sizeBytes, `left ${sizeBytes} `)
+  const part = await store.openFill(digest)
+  await part.expect({ sizeBytes: 5_000, validator: undefined, source: from.registry })
+  await part.append(bytes)
+  await part.park()
+  return digest
+}
+
+async function pull({ registry }: Engine, wanted: typeof small, from = app): Promise<Buffer> {
+  const bytes = await readAll(await registry.pullBlob(from, wanted.digest))
+  await registry.settled(wanted.digest)
+  return bytes
+}
+
+t.test('R276: a blob that cannot fit takes no part from anybody', async t => {
+  const world = createWorld()
+  const left = [await leave(world, 200), await leave(world, 400)]
+  t.same(await pull(world, large), large.bytes, 'it is passed on')
+  t.same(await world.store.listParts(), left)
+})
+
+t.test('R276: the oldest part goes first, and no more than room is missing', async t => {
+  const world = createWorld()
+  const [first, second] = [await leave(world, 301), await leave(world, 502)]
+  if (first === undefined || second === undefined) throw new Error('two parts')
+  t.same(await pull(world, small), small.bytes)
+  t.ok(await world.store.find(small.digest))
+  t.same(await world.store.listParts(), [second])
+})
+
+t.test('R252, R276: before it what a registry left that does not share', async t => {
+  const world = createWorld()
+  const own = await leave(world, 301)
+  await leave(world, 502, anybody)
+  t.same(await pull(world, small), small.bytes)
+  t.same(await world.store.listParts(), [own])
+})
+
+t.test('R252: for a registry that does not share nothing goes that shares', async t => {
+  const world = createWorld()
+  const own = await leave(world, 801)
+  t.same(await pull(world, small, anybody), small.bytes)
+  t.same(await world.store.listParts(), [own])
+  t.notOk(await world.store.find(small.digest), 'it is passed on')
+})
+
+t.test('R252: what a registry announces that does not share leaves room to others', async t => {
+  const world = createWorld()
+  const answer = await world.registry.pullBlob(anybody, still.digest)
+  t.same(await pull(world, small), small.bytes)
+  t.ok(await world.store.find(small.digest), 'it has its room')
+  t.equal(await world.registry.fullBecause(), undefined)
+  await answer.close()
+  await world.registry.stop()
+})
+
+t.test('R276: to ask whether there is room takes no part', async t => {
+  const world = createWorld()
+  const left = await leave(world, MAX_BYTES + 1)
+  t.equal(await world.registry.fullBecause(), undefined, 'it would make room')
+  t.same(await world.store.listParts(), [left])
+})
