@@ -13,6 +13,7 @@ import type { Exchange } from './exchange.ts'
 import { createFirstRequests, type FirstRequests } from './first-request.ts'
 import type { CredentialSource, TimeLimits, UpstreamOptions } from './options.ts'
 import type { Profile } from './profiles.ts'
+import { createReferrersAbility } from './referrers-ability.ts'
 import { createSession } from './session.ts'
 import { isRegistryThere } from './stranger.ts'
 import { createTokens } from './tokens.ts'
@@ -55,7 +56,7 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
     isMirror,
     send,
     breaker,
-    abilities: { referrersMissingUntilMs: 0, referrersSeen: false, headBlobRefusedUntilMs: 0 },
+    abilities: { referrers: createReferrersAbility(), headBlobRefusedUntilMs: 0 },
   }
 }
 

@@ -11,6 +11,7 @@ import { isElsewhere } from './elsewhere.ts'
 import { isStaleConnection } from './errors.ts'
 import type { EndpointUrls } from './endpoint-url.ts'
 import type { ContentKey, MirrorTrust } from './mirror-trust.ts'
+import type { ReferrersAbility } from './referrers-ability.ts'
 import { withRetries } from './retry.ts'
 import { pullScope } from './scopes.ts'
 import type { Send } from './session.ts'
@@ -27,12 +28,9 @@ export interface Endpoint {
   readonly abilities: Abilities
 }
 
-/** What an endpoint was found to lack, until a monotonic time at which it is tried again. Changed by whoever finds out. */
+/** What an endpoint was found to lack, until a monotonic time (in ms) at which it is tried again. Changed by whoever finds out. */
 export interface Abilities {
-  /** R77. */
-  referrersMissingUntilMs: number
-  /** Then a 404 is about one digest and not about the API. */
-  referrersSeen: boolean
+  readonly referrers: ReferrersAbility
   /** R62. */
   headBlobRefusedUntilMs: number
 }

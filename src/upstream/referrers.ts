@@ -1,5 +1,6 @@
 // Who refers to a manifest: by the referrers API, or by the fallback tag where a registry has none (R77). "Nobody" is an answer of
-// the registry only: whatever else goes wrong is an error, or clients would take it for "no signature" (R78).
+// the registry only: whatever else goes wrong is an error, or clients would take it for "no signature" (R78). That the API does not answer
+// is true of the question at hand, and of a repository only after it was asked about a manifest that it has: anybody can name a digest.
 import type { Digest } from '../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import { OCI_INDEX, parseMediaType } from '../oci/media-type.ts'
@@ -9,7 +10,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { type ReferrersAnswer, UpstreamError } from '../registry/ports/upstream.ts'
 import { answerError, isObject } from './answer-errors.ts'
 import { type Endpoint, LACK_MS, requestAt, type Work } from './endpoints.ts'
-import { getManifest } from './manifests.ts'
+import { getManifest, headManifest } from './manifests.ts'
 import { readPages } from './pages.ts'
 import type { FinalAnswer } from './session.ts'
 import { isRegistryThere, isStranger, strangerError } from './stranger.ts'
@@ -31,20 +32,34 @@ export function listReferrers(
   hasApi: boolean,
 ): Work<ReferrersAnswer> {
   return async (endpoint, deadline) => {
-    const { abilities } = endpoint
-    if (hasApi && clock.monotonicMs() >= abilities.referrersMissingUntilMs) {
+    const { referrers } = endpoint.abilities
+    const asks = hasApi && referrers.mayHave(wanted.name, clock.monotonicMs())
+    if (asks) {
       const answer = await fromApi(endpoint, wanted, { clock, signal: deadline.signal })
       if (answer !== 'no API') {
-        abilities.referrersSeen = true
+        referrers.seen()
         return answer
-      }
-      // Where it has answered before, a 404 is about this digest alone.
-      if (!abilities.referrersSeen) {
-        abilities.referrersMissingUntilMs = clock.monotonicMs() + LACK_MS
       }
     }
     const listed = await fromTag(wanted, clock)(endpoint, deadline)
-    return abilities.referrersSeen ? listed : { ...listed, byTag: true }
+    if (referrers.wasSeen) return listed
+    if (asks && (await isSubjectThere(wanted, clock)(endpoint, deadline)))
+      referrers.lacks(wanted.name, clock.monotonicMs() + LACK_MS)
+    return { ...listed, byTag: true }
+  }
+}
+
+/** False also when that cannot be found out: then the API is asked again the next time. */
+function isSubjectThere({ name, digest }: ReferrersWanted, clock: Clock): Work<boolean> {
+  const reference = { kind: 'digest', digest } as const
+  return async (endpoint, deadline) => {
+    try {
+      await headManifest({ name, reference }, clock)(endpoint, deadline)
+      return true
+    } catch (error) {
+      if (error instanceof UpstreamError) return false
+      throw error
+    }
   }
 }
 

@@ -94,6 +94,42 @@ for (const [name, fault] of Object.entries(FOREIGN)) {
   })
 }
 
+const UNKNOWN_SUBJECT = `sha256:${'0'.repeat(64)}`
+
+/** How registries say that one digest or one repository has no referrers, or that one repository lacks the API. */
+const NO_REFERRERS: Readonly<Record<string, Fault>> = {
+  'a 404 with MANIFEST_UNKNOWN': failure(404, 'MANIFEST_UNKNOWN'),
+  "Harbor's 404": failure(404, 'NOT_FOUND'),
+  'a 404 without a code': { status: 404, body: '404 page not found\n' },
+  'a 405': failure(405, 'UNSUPPORTED'),
+  'a page': PORTAL,
+}
+
+for (const [name, fault] of Object.entries(NO_REFERRERS)) {
+  // What is asked first after a start, by whoever asks.
+  t.test(`R257: ${name} about one digest hides no other referrers`, async t => {
+    const { edge, stub } = await startPair(t, { images: { v1: IMAGE } })
+    stub.addImage('library/app', undefined, SIGNATURE)
+    stub.addImage('team/other', 'v1', IMAGE)
+    const listed = { manifests: [{ digest: SIGNATURE.manifest.digest }] }
+    const without = [
+      ['team/none', UNKNOWN_SUBJECT],
+      ['library/app', UNKNOWN_SUBJECT],
+      // A repository that lacks the API, for whatever reason, speaks of itself alone.
+      ['team/other', SUBJECT],
+    ] as const
+    stub.fault({ kind: 'manifest', repository: 'team/none' }, failure(404, 'MANIFEST_UNKNOWN'))
+    for (const [repository, reference] of without) {
+      stub.fault({ kind: 'referrers', repository, reference }, fault)
+      const none = await edge.settle(edge.get(`/v2/${repository}/referrers/${reference}`))
+      t.match(none, { status: 200 }, repository)
+      t.same(JSON.parse(none.body.toString()).manifests, [], repository)
+    }
+    const answer = await edge.settle(edge.get(`/v2/library/app/referrers/${SUBJECT}`))
+    t.match(JSON.parse(answer.body.toString()), listed)
+  })
+}
+
 async function open(t: Teardown, options: StubOptions = {}) {
   const stub = await startStubRegistry(options)
   t.teardown(() => stub.stop())

@@ -6,6 +6,7 @@ import { failureOf, NAME, openUpstream, type Teardown } from '../kit/open-upstre
 import { type Scripted, startScript } from '../kit/scripted-server.ts'
 import { failure, tooManyRequests, unauthorized } from '../kit/stub-faults.ts'
 import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { parseName } from '../../src/oci/reference.ts'
 import { referrersTag } from '../../src/oci/referrers-tag.ts'
 
 const IMAGE = makeImage({ seed: 'lists', layers: [10] })
@@ -138,15 +139,31 @@ t.test(
   async t => {
     const { stub, upstream, clock } = await open(t, { behaviour: { referrers: 'none' } })
     addFallback(stub)
+    stub.addImage(NAME, undefined, IMAGE)
     t.same(digests((await upstream.listReferrers(NAME, SUBJECT)).manifests), [SBOM.manifest.digest])
     await upstream.listReferrers(NAME, SUBJECT)
     t.equal(stub.count({ kind: 'referrers' }), 1)
-    t.equal(stub.count({ kind: 'manifest' }), 2)
+    t.equal(stub.count({ kind: 'manifest', method: 'GET' }), 2)
+    t.equal(stub.count({ kind: 'manifest', method: 'HEAD' }), 1, 'whether it has the subject')
     await clock.advance(60 * 60 * 1000)
     await upstream.listReferrers(NAME, SUBJECT)
     t.equal(stub.count({ kind: 'referrers' }), 2, 'until the memory expires')
   },
 )
+
+t.test('R77: that the API is missing is forgotten as soon as it answers anywhere', async t => {
+  const { stub, upstream } = await open(t)
+  const other = parseName('library/other')
+  for (const name of [NAME, other])
+    for (const image of [IMAGE, SBOM]) stub.addImage(name, undefined, image)
+  const missing = stub.fault({ kind: 'referrers' }, failure(405, 'UNSUPPORTED'))
+  for (let at = 0; at < 2; at += 1)
+    t.same(await upstream.listReferrers(NAME, SUBJECT), { manifests: [], byTag: true })
+  t.equal(stub.count({ kind: 'referrers' }), 1)
+  missing.remove()
+  t.equal((await upstream.listReferrers(other, SUBJECT)).manifests.length, 1)
+  t.equal((await upstream.listReferrers(NAME, SUBJECT)).manifests.length, 1)
+})
 
 t.test('R77: 405 and a wrong content type mean that there is no API either', async t => {
   const answers = [
