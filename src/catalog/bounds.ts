@@ -31,9 +31,11 @@ export function assertBounded(delivery: NewDelivery): void {
   assertLength('payload', payload, MAX_PAYLOAD_BYTES)
 }
 
-/** @throws StoreError io for a payload that is too long */
-export function assertBoundedRests({ changeDeliveries = [] }: DeleteOptions): void {
-  for (const { payload } of changeDeliveries) assertLength('payload', payload, MAX_PAYLOAD_BYTES)
+/** As they are. @throws StoreError io for a payload that is too long */
+export function boundedRests(options: DeleteOptions): DeleteOptions {
+  for (const { payload } of options.changeDeliveries ?? [])
+    assertLength('payload', payload, MAX_PAYLOAD_BYTES)
+  return options
 }
 
 /** With the reason cut where an operator would stop reading. @throws StoreError io for a payload that is too long */

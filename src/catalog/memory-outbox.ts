@@ -7,6 +7,7 @@ import {
   type NewDelivery,
   type OutboxTotals,
 } from '../registry/ports/deliveries.ts'
+import type { DeleteOptions } from '../registry/ports/catalog.ts'
 import { boundedChange, byTime, MAX_DELIVERIES_OF_KEY, shareOf } from './bounds.ts'
 
 export class MemoryOutbox {
@@ -67,13 +68,14 @@ export class MemoryOutbox {
     if (entry !== undefined) this.#entries.set(id, { ...entry, ...bounded })
   }
 
-  changePayload(id: number, payload: string): void {
-    const entry = this.#entries.get(id)
-    if (entry !== undefined) this.#entries.set(id, { ...entry, payload })
-  }
-
   remove(id: number): void {
     this.#entries.delete(id)
+  }
+
+  /** What a delete does to entries. */
+  withdraw({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): void {
+    for (const id of dropDeliveries) this.#entries.delete(id)
+    for (const { id, payload } of changeDeliveries) this.#changePayload(id, payload)
   }
 
   totals(): OutboxTotals[] {
@@ -90,6 +92,11 @@ export class MemoryOutbox {
           .at(0),
       }
     })
+  }
+
+  #changePayload(id: number, payload: string): void {
+    const entry = this.#entries.get(id)
+    if (entry !== undefined) this.#entries.set(id, { ...entry, payload })
   }
 
   #inOrder(): Delivery[] {

@@ -20,7 +20,7 @@ import type {
   TagFact,
 } from '../registry/ports/catalog.ts'
 
-interface Member {
+export interface Member {
   /** Recorded as a manifest of the repository's upstream, or listed by one: what it lists is here, too. */
   readonly lists: boolean
   /** As which manifest it was given here; undefined when it was not. */
@@ -35,6 +35,8 @@ export interface RepositoryState {
   /** The outbox entry of the last push of a tag. */
   readonly carriedBy: Map<Tag, number | undefined>
   readonly lists: Map<string, ListFact>
+  /** What deleted manifests took along, and whether its bytes had come under this repository. */
+  readonly taken: Map<Digest, boolean>
   /** Was a manifest ever pushed to it? */
   pushed: boolean
 }
@@ -60,6 +62,7 @@ export class MemoryRepositories {
       tags: new Map(),
       carriedBy: new Map(),
       lists: new Map(),
+      taken: new Map(),
       pushed: false,
     }
     this.#states.set(repositoryKey(repository), made)
@@ -122,7 +125,7 @@ export class MemoryRepositories {
   /** In order, each once. */
   deliverers(digest: Digest): RegistryHost[] {
     const keys = this.all()
-      .filter(([, { members }]) => members.get(digest)?.delivered === true)
+      .filter(([, { members, taken }]) => members.get(digest)?.delivered || taken.get(digest))
       .map(([key]) => parseRepositoryKey(key).registry)
     return [...new Set(keys)]
   }

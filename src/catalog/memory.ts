@@ -25,8 +25,9 @@ import type {
   NewDelivery,
   OutboxTotals,
 } from '../registry/ports/deliveries.ts'
-import { assertBounded, assertBoundedRests, MAX_DELIVERERS, MAX_REFERRERS } from './bounds.ts'
+import { assertBounded, boundedRests, MAX_DELIVERERS, MAX_REFERRERS } from './bounds.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
+import { removeMember } from './memory-removal.ts'
 import {
   dropTag,
   MemoryRepositories,
@@ -71,6 +72,10 @@ class MemoryCatalog implements Catalog {
   async membershipOf(repository: Repository, digest: Digest) {
     const member = this.#here(repository)?.members.get(digest)
     return member && (member.delivered ? 'delivered' : 'named')
+  }
+
+  async wasTaken(repository: Repository, digest: Digest): Promise<boolean> {
+    return this.#here(repository)?.taken.has(digest) ?? false
   }
 
   async listDeliverers(digest: Digest): Promise<RegistryHost[]> {
@@ -192,10 +197,10 @@ class MemoryCatalog implements Catalog {
   }
 
   async deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}): Promise<void> {
-    assertBoundedRests(options)
+    const bounded = boundedRests(options)
     const state = this.#here(repository)
     if (state !== undefined) dropTag(state, tag)
-    this.#withdraw(options)
+    this.#outbox.withdraw(bounded)
   }
 
   async forgetContent(digest: Digest): Promise<void> {
@@ -209,11 +214,10 @@ class MemoryCatalog implements Catalog {
     digest: Digest,
     options: DeleteOptions = {},
   ): Promise<void> {
-    assertBoundedRests(options)
+    const bounded = boundedRests(options)
     const state = this.#here(repository)
-    if (state?.members.delete(digest))
-      for (const [tag, fact] of state.tags) if (fact.digest === digest) dropTag(state, tag)
-    this.#withdraw(options)
+    if (state !== undefined) removeMember(state, digest, this.#repositories.edges)
+    this.#outbox.withdraw(bounded)
   }
 
   sequence(): number {
@@ -289,10 +293,5 @@ class MemoryCatalog implements Catalog {
 
   #here(repository: Repository): RepositoryState | undefined {
     return this.#open().find(repository)
-  }
-
-  #withdraw({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): void {
-    for (const id of dropDeliveries) this.#outbox.remove(id)
-    for (const { id, payload } of changeDeliveries) this.#outbox.changePayload(id, payload)
   }
 }

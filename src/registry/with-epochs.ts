@@ -169,6 +169,7 @@ function readsOf(catalog: Catalog): Reads {
     findContent: digest => catalog.findContent(digest),
     isMember: (repository, digest) => catalog.isMember(repository, digest),
     membershipOf: (repository, digest) => catalog.membershipOf(repository, digest),
+    wasTaken: (repository, digest) => catalog.wasTaken(repository, digest),
     listDeliverers: digest => catalog.listDeliverers(digest),
     sizeOf: (repository, digest) => catalog.sizeOf(repository, digest),
     findTag: (repository, tag) => catalog.findTag(repository, tag),

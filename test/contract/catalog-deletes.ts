@@ -1,7 +1,8 @@
 // The part of the catalog contract about what clients delete (R118).
 // Method: only the port is used; everything is asked for in the repository that it was deleted from and in one that keeps it.
 import type { Test } from 'tap'
-import { parseTag } from '../../src/oci/reference.ts'
+import { parseTag, type Repository } from '../../src/oci/reference.ts'
+import type { Catalog, ManifestFact } from '../../src/registry/ports/catalog.ts'
 import {
   alpine,
   deliveryNamed,
@@ -15,6 +16,20 @@ import {
 } from './catalog-samples.ts'
 
 const stable = parseTag('stable')
+const LAYERS = ['own', 'shared', 'foreign']
+
+async function hold(catalog: Catalog, repository: Repository, names: readonly string[]) {
+  const blob = { repository, sizeBytes: 7, contentClass: 'kept', atMs: 1 } as const
+  for (const name of names) await catalog.recordBlob({ ...blob, digest: digestNamed(name) })
+}
+
+/** Which of the blobs of these tests are members. */
+async function held(catalog: Catalog, repository: Repository): Promise<string[]> {
+  const found: string[] = []
+  for (const name of [...LAYERS, 'subject', 'never listed'])
+    if (await catalog.isMember(repository, digestNamed(name))) found.push(name)
+  return found
+}
 
 export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test(
@@ -59,8 +74,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     const manifest = manifestNamed('m', [layerEdge('layer')])
     const delivery = deliveryNamed(catalog.sequence(), alpine)
     const previous = { digest: manifest.digest, checkedAtMs: 1 }
-    const elsewhere = [digestNamed('layer')]
-    await catalog.recordPush(pushOf('m', { manifest, delivery, elsewhere }))
+    await catalog.recordPush(pushOf('m', { manifest, delivery }))
     await catalog.recordPush(pushOf('m', { manifest, repository: secret }))
     await catalog.recordTag(alpine, stable, manifest.digest, { checkedAtMs: 1 })
     await catalog.recordTag(alpine, parseTag('other'), digestNamed('o'), {
@@ -80,13 +94,99 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
         local: false,
       },
     ])
-    t.equal(await catalog.isMember(alpine, digestNamed('layer')), true, 'what it lists stays')
     t.strictSame(await catalog.findManifest(secret, manifest.digest), manifest)
     t.match(await catalog.findTag(secret, latest), { digest: manifest.digest })
     t.strictSame(await catalog.listDeliveries({ limit: 9 }), [])
     t.match(await catalog.totals(), { repositories: 2, tags: 2, manifests: 1 })
     await catalog.deleteTag(alpine, parseTag('other'))
     t.match(await catalog.totals(), { repositories: 1, tags: 1 })
+  })
+
+  t.test('R255: a deleted manifest takes along what no other one there lists', async t => {
+    const catalog = await makeCatalog(t)
+    for (const repository of [alpine, secret]) await hold(catalog, repository, LAYERS)
+    await hold(catalog, alpine, ['subject', 'never listed'])
+    const first = manifestNamed('first', [
+      layerEdge('own'),
+      layerEdge('shared'),
+      layerEdge('foreign', { distributable: false }),
+      layerEdge('subject', { kind: 'subject' }),
+    ])
+    await catalog.recordPush(pushOf('first', { manifest: first }))
+    const second = manifestNamed('second', [layerEdge('shared')])
+    await catalog.recordPush(pushOf('second', { manifest: second }))
+    await catalog.removeMember(alpine, first.digest)
+    t.strictSame(await held(catalog, alpine), ['shared', 'subject', 'never listed'])
+    await catalog.removeMember(alpine, second.digest)
+    t.strictSame(await held(catalog, alpine), ['subject', 'never listed'])
+    t.strictSame(await held(catalog, secret), LAYERS, 'other repositories are not touched')
+    t.match(await catalog.findContent(digestNamed('own')), { sizeBytes: 7 }, 'nor are bytes')
+  })
+
+  t.test('R255: what is a manifest there stays, and with it what that lists', async t => {
+    const catalog = await makeCatalog(t)
+    await hold(catalog, alpine, ['own', 'shared'])
+    const child = manifestNamed('child', [layerEdge('own')])
+    const index = manifestNamed('index', [
+      layerEdge('child', { kind: 'manifest' }),
+      layerEdge('shared'),
+    ])
+    await catalog.recordPush(pushOf('child', { manifest: child }))
+    await catalog.recordPush(pushOf('index', { manifest: index }))
+    await catalog.removeMember(alpine, index.digest)
+    t.ok(await catalog.findManifest(alpine, child.digest))
+    t.strictSame(await held(catalog, alpine), ['own'])
+    await catalog.removeMember(alpine, child.digest)
+    t.strictSame(await held(catalog, alpine), [])
+  })
+
+  t.test('R255: what an upstream listed goes as far down as it came', async t => {
+    const catalog = await makeCatalog(t)
+    const child = manifestNamed('child', [layerEdge('own'), layerEdge('shared')])
+    const index = manifestNamed('index', [layerEdge('child', { kind: 'manifest' })])
+    const other = manifestNamed('other', [layerEdge('shared')])
+    const pull = (repository: Repository, manifest: ManifestFact) =>
+      catalog.recordManifest({ repository, manifest, contentClass: 'cached', atMs: 1 })
+    await pull(secret, child)
+    for (const manifest of [index, other]) await pull(alpine, manifest)
+    t.strictSame(await held(catalog, alpine), ['own', 'shared'])
+    await catalog.removeMember(alpine, index.digest)
+    t.equal(await catalog.isMember(alpine, child.digest), false, 'it never was a manifest there')
+    t.strictSame(await held(catalog, alpine), ['shared'])
+    t.strictSame(await held(catalog, secret), ['own', 'shared'])
+    await pull(alpine, index)
+    t.strictSame(await held(catalog, alpine), ['own', 'shared'], 'and comes back with it')
+  })
+
+  t.test('R255: a manifest that was brought as a blob takes nothing and keeps nothing', async t => {
+    const catalog = await makeCatalog(t)
+    const [copied, image] = ['copied', 'image'].map(each => manifestNamed(each, [layerEdge('own')]))
+    if (copied === undefined || image === undefined) throw new Error('there are two')
+    await catalog.recordPush(pushOf('copied', { manifest: copied, repository: secret }))
+    await hold(catalog, alpine, ['own', 'copied'])
+    await catalog.removeMember(alpine, copied.digest)
+    t.strictSame(await held(catalog, alpine), ['own'])
+    await hold(catalog, alpine, ['copied'])
+    await catalog.recordPush(pushOf('image', { manifest: image }))
+    await catalog.removeMember(alpine, image.digest)
+    t.strictSame(await held(catalog, alpine), [])
+  })
+
+  t.test('R255: what was taken along is known as that until it is deleted itself', async t => {
+    const catalog = await makeCatalog(t)
+    const own = digestNamed('own')
+    const image = manifestNamed('image', [layerEdge('own')])
+    await hold(catalog, alpine, ['own'])
+    t.equal(await catalog.wasTaken(alpine, own), false)
+    await catalog.recordPush(pushOf('image', { manifest: image }))
+    await catalog.removeMember(alpine, image.digest)
+    t.equal(await catalog.wasTaken(alpine, own), true)
+    t.equal(await catalog.wasTaken(alpine, image.digest), false)
+    t.equal(await catalog.wasTaken(secret, own), false)
+    t.strictSame(await catalog.listDeliverers(own), [alpine.registry], 'its bytes did come')
+    await catalog.removeMember(alpine, own)
+    t.equal(await catalog.wasTaken(alpine, own), false)
+    t.strictSame(await catalog.listDeliverers(own), [])
   })
 
   t.test('removing what is no member changes nothing', async t => {

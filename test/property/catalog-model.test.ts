@@ -26,6 +26,7 @@ async function askEverything(catalog: Catalog): Promise<unknown> {
     catalog.listContent({ after, limit: 2 }),
     ...digests.flatMap(d => [
       catalog.findContent(d),
+      catalog.listDeliverers(d),
       catalog.listHolders(d, { registry: LOCALHOST, limit: 9 }),
       catalog.listRepositoriesOf(d, 9).then(keys => [...keys].sort()),
     ]),
@@ -47,6 +48,8 @@ async function askEverything(catalog: Catalog): Promise<unknown> {
     ...keys.map(key => catalog.findList(r, key)),
     ...digests.flatMap(d => [
       catalog.isMember(r, d),
+      catalog.membershipOf(r, d),
+      catalog.wasTaken(r, d),
       catalog.sizeOf(r, d),
       catalog.findManifest(r, d),
       catalog.listReferrers(r, d),

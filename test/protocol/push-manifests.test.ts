@@ -322,6 +322,20 @@ t.test('R118: a tag goes alone, a manifest with its tags, a blob from its reposi
   t.same(refusalOf(await put(edge, APP, 'v1', manifest)), [400, 'MANIFEST_BLOB_UNKNOWN'])
 })
 
+// issue 17, 7
+t.test('R255: with an image go the layers that only it lists', async t => {
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+  const base = makeImage({ seed: 'pushed', layers: [1_000] })
+  for (const each of [image, base]) await push(edge, APP, each, 'v1')
+  const [shared, own] = image.layers.map(({ digest }) => `/v2/${APP}/blobs/${digest}`)
+  const ask = async (method: string, path = '') => (await edge.send(method, path)).status
+  for (const path of [shared, own]) t.equal(await ask('GET', path), 200)
+  t.equal(await ask('DELETE', `/v2/${APP}/manifests/${manifest.digest}`), 202)
+  for (const method of ['GET', 'HEAD'])
+    t.same([await ask(method, own), await ask(method, shared)], [404, 200], method)
+  t.same([await ask('DELETE', own), await ask('DELETE', own)], [202, 404])
+})
+
 t.test('R118: CVE-2026-41888: with deleting switched off, tags are no exception', async t => {
   const edge = await startTestEdge(t, {
     upstreams: NO_UPSTREAM,

@@ -15,7 +15,7 @@ import type {
 } from '../../registry/ports/catalog.ts'
 import type { Carrier, DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import { assertBounded, assertBoundedRests, boundedChange } from '../bounds.ts'
+import { assertBounded, boundedChange, boundedRests } from '../bounds.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Reader } from './reader.ts'
@@ -91,6 +91,10 @@ export class SqliteCatalog implements Catalog {
 
   async membershipOf(repository: Repository, digest: Digest) {
     return this.#read(reader => reader.membershipOf(repository, digest))
+  }
+
+  async wasTaken(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.wasTaken(repository, digest))
   }
 
   async listDeliverers(digest: Digest) {
@@ -214,13 +218,12 @@ export class SqliteCatalog implements Catalog {
   }
 
   async deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}) {
-    assertBoundedRests(options)
-    return this.#write({ kind: 'delete tag', repository, tag, options })
+    return this.#write({ kind: 'delete tag', repository, tag, options: boundedRests(options) })
   }
 
   async removeMember(repository: Repository, digest: Digest, options: DeleteOptions = {}) {
-    assertBoundedRests(options)
-    return this.#write({ kind: 'remove member', repository, digest, options })
+    const bounded = boundedRests(options)
+    return this.#write({ kind: 'remove member', repository, digest, options: bounded })
   }
 
   async recordDelivery(delivery: NewDelivery) {
@@ -291,10 +294,7 @@ export class SqliteCatalog implements Catalog {
   async #writeUses(): Promise<void> {
     const uses = this.#uses.take()
     if (uses.length === 0) return
-    try {
-      await this.#writer.write({ kind: 'note uses', uses })
-    } catch {
-      // A use may be lost; that the catalog fails is told by the writes that somebody waits for.
-    }
+    // A use may be lost; that the catalog fails is told by the writes that somebody waits for.
+    await this.#writer.write({ kind: 'note uses', uses }).catch(() => {})
   }
 }

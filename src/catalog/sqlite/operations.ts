@@ -15,6 +15,7 @@ import type { DeliveryChange, NewDelivery } from '../../registry/ports/deliverie
 import { digestBytes } from './encoding.ts'
 import { prepareOutboxWrites } from './outbox-statements.ts'
 import { contentWrites } from './record-content.ts'
+import { memberRemoval } from './remove-member.ts'
 import { type SettledTags, tagWrites } from './record-tags.ts'
 import { prepareWrites } from './write-statements.ts'
 
@@ -74,6 +75,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
   const sql = prepareWrites(database)
   const content = contentWrites(sql)
   const tags = tagWrites(sql, content)
+  const removeMember = memberRemoval(sql, tags)
   const outbox = prepareOutboxWrites(database)
 
   return operation => {
@@ -109,7 +111,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
         tags.deleteTag(operation.repository, operation.tag)
         return outbox.withdraw(operation.options)
       case 'remove member':
-        tags.deleteMember(operation.repository, operation.digest)
+        removeMember(operation.repository, operation.digest)
         return outbox.withdraw(operation.options)
       case 'record delivery':
         return outbox.add(operation.delivery)

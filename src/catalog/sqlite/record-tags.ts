@@ -16,7 +16,7 @@ export interface SettledTags {
 }
 
 export function tagWrites(sql: WriteStatements, { repositoryId, contentId }: ContentWrites) {
-  return { recordTag, pushTags, forgetTag, deleteTag, deleteMember, settleTags }
+  return { recordTag, pushTags, forgetTag, deleteTag, deleteTagsOf, settleTags }
 
   function recordTag(fact: {
     readonly repository: Repository
@@ -56,13 +56,9 @@ export function tagWrites(sql: WriteStatements, { repositoryId, contentId }: Con
     forgetTag(repository, tag)
   }
 
-  function deleteMember(repository: Repository, digest: Digest): void {
-    const id = sql.findRepository.get(repositoryKey(repository))
-    const content = sql.findContent.get(digestBytes(digest))
-    if (id === undefined || content === undefined) return
-    if (sql.deleteMember.run(id, content).changes === 0) return
-    sql.releaseTagsOf.run(content, id)
-    sql.deleteTagsOf.run(content, id)
+  function deleteTagsOf(repository: number, content: number): void {
+    sql.releaseTagsOf.run(content, repository)
+    sql.deleteTagsOf.run(content, repository)
   }
 
   function settleTags(delivery: number, settled: SettledTags): void {
@@ -71,3 +67,5 @@ export function tagWrites(sql: WriteStatements, { repositoryId, contentId }: Con
     for (const tag of tags) sql.settleTag.run(atMs, key, tag, digestBytes(digest), delivery)
   }
 }
+
+export type TagWrites = ReturnType<typeof tagWrites>

@@ -10,6 +10,7 @@ import { LANES } from './schema-lanes.ts'
 import { LISTING } from './schema-listing.ts'
 import { READINGS } from './schema-readings.ts'
 import { PUSHES } from './schema-pushes.ts'
+import { TAKEN } from './schema-taken.ts'
 
 export interface Migration {
   /** `PRAGMA user_version` after this step: major × 1000 + minor. Ascending. */
@@ -160,6 +161,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1006, sql: IDENTITY },
   { version: 1007, sql: DELIVERED },
   { version: 1008, sql: LANES },
+  { version: 1009, sql: TAKEN },
 ]
 
 /**

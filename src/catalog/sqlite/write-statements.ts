@@ -54,6 +54,25 @@ INSERT INTO repository_content (repository, content, reason, media_type, deliver
 SELECT ?, id, ${REASON_CODES.listed}, ${NOT_GIVEN}, 0 FROM below WHERE true
 ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason = ${REASON_CODES.confirmed}`
 
+/** Was the member `m` with the content `c` given here as a manifest? Rows of older versions have no media type of their own. */
+const IS_GIVEN = (m: string, c: string) => `coalesce(${m}.media_type, ${c}.media_type, '') <> ''`
+/** Does what it lists belong here through it, or did a client list it? A blob lists nothing, whatever it is elsewhere. */
+const IS_LISTER = (m: string, c: string) =>
+  `(${m}.reason <> ${REASON_CODES.confirmed} OR ${IS_GIVEN(m, c)})`
+
+// Parent, repository: members that it lists, that are no manifests here, and that no member lists any more. What is to be had from
+// elsewhere counts as listed: a client may have brought it.
+const LIST_ALONE = `
+SELECT m.content, m.reason <> ${REASON_CODES.confirmed} AS lists
+FROM (SELECT DISTINCT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}) e
+CROSS JOIN repository_content m ON m.content = e.child AND m.repository = ?
+CROSS JOIN content c ON c.id = m.content
+WHERE NOT ${IS_GIVEN('m', 'c')} AND NOT EXISTS (
+  SELECT 1 FROM edge other
+  CROSS JOIN repository_content p ON p.content = other.parent AND p.repository = m.repository
+  CROSS JOIN content pc ON pc.id = p.content
+  WHERE other.child = m.content AND other.kind <> ${EDGE_CODES.subject} AND ${IS_LISTER('p', 'pc')})`
+
 const UPSERT_TAG = `
 INSERT INTO tag (repository, name, content, checked_at, changed_at, previous, previous_checked_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -145,6 +164,17 @@ export function prepareWrites(database: Database) {
     pushTag: row(PUSH_TAG),
     settleTag: row(SETTLE_TAG),
     deleteMember: row('DELETE FROM repository_content WHERE repository = ? AND content = ?'),
+    isLister: one(
+      `SELECT 1 FROM repository_content m JOIN content c ON c.id = m.content
+       WHERE m.repository = ? AND m.content = ? AND ${IS_LISTER('m', 'c')}`,
+    ),
+    listAlone: row(LIST_ALONE),
+    noteTaken: row(
+      `INSERT INTO taken (repository, content, delivered)
+       SELECT repository, content, delivered FROM repository_content WHERE repository = ? AND content = ?
+       ON CONFLICT DO UPDATE SET delivered = max(delivered, excluded.delivered)`,
+    ),
+    forgetTaken: row('DELETE FROM taken WHERE repository = ? AND content = ?'),
     releaseTagsOf: row(
       'UPDATE tag SET local = 0 WHERE content = ? AND repository = ? AND local = 1',
     ),

@@ -20,7 +20,10 @@ export async function deleteBlob(
   digest: Digest,
 ): Promise<void> {
   requireDeletable(policies, repository)
-  if (!(await catalog.isMember(repository, digest))) {
+  // What a manifest took along is gone, but clients delete an image piece by piece, and want to hear that each piece was there.
+  const isKnown =
+    (await catalog.isMember(repository, digest)) || (await catalog.wasTaken(repository, digest))
+  if (!isKnown) {
     throw new RegistryError('BLOB_UNKNOWN', 'this repository has no such blob')
   }
   // Its tags would go with it, and what they are remembered by would not.

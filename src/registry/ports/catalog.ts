@@ -153,7 +153,9 @@ export interface Catalog {
    * holds them (R252). Undefined when it is no member.
    */
   membershipOf(repository: Repository, digest: Digest): Promise<'delivered' | 'named' | undefined>
-  /** Registries of the repositories under which its bytes came, each once; at most 1,000, in ASCII order. */
+  /** A manifest that was deleted took it along (R255), and nobody has deleted it by itself since. True also for what was brought again. */
+  wasTaken(repository: Repository, digest: Digest): Promise<boolean>
+  /** Registries of the repositories under which its bytes came, also where they were taken along since, each once; at most 1,000, in ASCII order. */
   listDeliverers(digest: Digest): Promise<readonly RegistryHost[]>
   /**
    * The recorded size of what was delivered here; else the one that all manifests which this repository's upstream gave say of `digest`, as
@@ -212,9 +214,10 @@ export interface Catalog {
    */
   recordPush(record: RecordPush): Promise<void>
   /**
-   * Takes content out of a repository: its membership and every tag of that repository that points to it, in one transaction.
-   * Its bytes, its edges and other repositories are not touched; what it lists stays, and so does what tags remember as `previous`.
-   * When it is no member only the options have an effect.
+   * Takes content out of a repository: its membership and every tag of that repository that points to it, in one transaction. A manifest
+   * of that repository takes along what it lists, and nothing else there lists: as a layer, from elsewhere or not, never as a subject (R255).
+   * What is a manifest there stays, and with it what that lists. Bytes, edges and other repositories MUST NOT be touched, nor what tags
+   * remember as `previous`. When it is no member, only that it was taken along is forgotten, and the options have an effect.
    */
   removeMember(repository: Repository, digest: Digest, options?: DeleteOptions): Promise<void>
   /** Repositories of `registry` that hold `digest` as a member with its content present, in ASCII order. */
