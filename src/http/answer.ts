@@ -27,6 +27,8 @@ export type AnswerBody =
 
 export interface Answer {
   readonly status: number
+  /** What stands behind the status in the first line; default: what belongs to the status. Printable ASCII. */
+  readonly reason?: string
   readonly headers: AnswerHeaders
   readonly body: AnswerBody
   /** What it is about, where it may be given again as it is. */

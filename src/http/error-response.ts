@@ -11,10 +11,16 @@ const RETRY_AFTER_SECONDS_DEFAULT = 5
 /** Clients honour at most a minute (R124). */
 const RETRY_AFTER_SECONDS_MAX = 60
 
+/** Of a 5xx docker and containerd print the first line of the answer and not its body. */
+const REASONED_STATUS_MIN = 500
+/** A line in a terminal or two. */
+const REASON_MAX_LENGTH = 200
+
 /** `headers` are those that belong to this very error: `Allow`, `Content-Range`. */
 export function errorAnswer(error: RegistryError, headers: AnswerHeaders = {}): Answer {
   return {
     status: error.status,
+    ...(error.status < REASONED_STATUS_MIN ? {} : { reason: reasonOf(error) }),
     headers: {
       'Content-Type': 'application/json',
       'Cache-Control': 'no-store',
@@ -45,6 +51,13 @@ function storageError(cause: StoreError, requestId: string): RegistryError {
 function internalError(cause: unknown, requestId: string): RegistryError {
   const message = `something failed inside the registry; its log says what, under request ${requestId}`
   return new RegistryError('UNKNOWN', message, { cause })
+}
+
+function reasonOf({ message }: RegistryError): string {
+  return message
+    .replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .slice(0, REASON_MAX_LENGTH)
+    .trim()
 }
 
 function retryAfter(error: RegistryError): string | undefined {

@@ -31,7 +31,10 @@ export async function sendAnswer(
   const { body } = answer
   const unwanted = hasBody(request) && exchange.body.read !== 'whole'
   const close = unwanted || deps.draining()
-  const writeHead = () => response.writeHead(answer.status, headLines(exchange, answer, close))
+  const writeHead = () => {
+    if (answer.reason !== undefined) response.statusMessage = answer.reason
+    response.writeHead(answer.status, headLines(exchange, answer, close))
+  }
   if (body.kind === 'blob') return sendBlob({ ...deps, exchange, body, writeHead })
 
   if (response.destroyed) return

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { startEdge } from '../kit/edge-process.ts'
 import { layeredImage, push, twoPlatforms } from './images.ts'
 import { freshDirectory, runCommand } from './processes.ts'
+import { DOCKER, DOCKER_ON_CONTAINERD, startEngine } from './push/docker.ts'
 import { readWhole } from './push/scene.ts'
 import { packagedTool } from './tools.ts'
 import { registryServer, UPSTREAM_SERVERS, type UpstreamServer } from './upstream-servers.ts'
@@ -95,6 +96,24 @@ t.test('forward: wrong credentials are a 403 that names the namespace', async t 
   t.match(JSON.stringify(refused), /registry\.test/, 'the log line of the request says so, too')
   t.notMatch(edge.output.join('\n'), /wrong/, 'the password is in no log')
 })
+
+// issue 17, 30
+for (const daemon of [DOCKER, DOCKER_ON_CONTAINERD]) {
+  t.test(`R293: forward: ${daemon.name} prints why a push waits for its upstream`, async t => {
+    const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()
+    const { source, target } = await startBetween(t, upstream, { mode: 'forward' })
+    const image = layeredImage({ seed: 'away', layerBytes: LAYERS, mediaTypes: 'docker' })
+    await push(source.url(), image, { name: 'src/app', tag: 'v1' })
+    await upstream.stop()
+    const engine = await startEngine(daemon)
+    t.teardown(() => engine.stop())
+    await engine.pull(`${authorityOf(source)}/src/app:v1`)
+    await engine.tag(`${authorityOf(source)}/src/app:v1`, `${target}/registry.test/team/app`)
+    const failure = await engine.push(`${target}/registry.test/team/app`).then(() => '', String)
+    t.comment(failure)
+    t.match(failure, /registry\.test cannot be reached/)
+  })
+}
 
 t.test('queue: pushed while the upstream is away, delivered when it is there', async t => {
   const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()

@@ -192,6 +192,7 @@ const ERRORS: readonly Row[] = [
   [126, 'P0', 'limits answer with a proper code, and reads go on when the disk is full'],
   [129, 'P0', 'challenges are written one per line, parameters quoted'],
   [134, 'P0', 'scopes may name hosts with ports'],
+  [293, 'P1', 'an outage is said in the first line of its answer, which clients print'],
 ]
 
 const UPSTREAM: readonly Row[] = [

@@ -115,6 +115,23 @@ t.test('R124: 429 and 503 say when to come back, between 1 and 60 seconds', asyn
   }
 })
 
+// issue 17, 30
+t.test('R293: an outage is said in the first line of its answer, and a refusal is not', async t => {
+  const { app, registry } = createTestApp(t)
+  const cases = [
+    ['UNAVAILABLE', 'ghcr.io cannot be reached', 'ghcr.io cannot be reached'],
+    ['UNAVAILABLE', 'two\r\nlines of caf\u00e9', 'two lines of caf'],
+    ['UNAVAILABLE', 'm'.repeat(1_000), 'm'.repeat(200)],
+    ['DENIED', 'not yours', 'Forbidden'],
+  ] as const
+  for (const [code, message, expected] of cases) {
+    registry.before = async () => {
+      throw new RegistryError(code, message)
+    }
+    t.equal((await app.inject({ url: URL_OF_TAG })).statusMessage, expected)
+  }
+})
+
 t.test('R126: a manifest over the limit keeps the status that its error carries', async t => {
   const { app, registry } = createTestApp(t)
   registry.before = async () => {

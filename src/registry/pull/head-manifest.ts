@@ -63,11 +63,10 @@ function find(
     if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
     const asker = { policies: deps.policies, clock: deps.clock, mayPush: request.mayPush }
     const context = { ...deps, namespace: askedFor(asker, repository, namespace) }
-    return orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, () =>
-      request.reference.kind === 'digest'
-        ? headByDigest(context, repository, { digest: request.reference.digest, asker })
-        : headByTag(context, repository, { ...request, tag: request.reference.tag, asker }),
-    )
+    const { reference } = request
+    return reference.kind === 'digest'
+      ? headByDigest(context, repository, { digest: reference.digest, asker })
+      : headByTag(context, repository, { ...request, tag: reference.tag, asker })
   })
 }
 
@@ -77,7 +76,10 @@ async function headByDigest(
   { digest, asker }: { digest: Digest; asker: Asker },
 ): Promise<ManifestAnswer> {
   const isEnough = !isForwarding(asker, repository) || context.namespace.policy.offline
-  if (isEnough) return headDigest(context, repository, digest)
+  if (isEnough)
+    return orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, () =>
+      headDigest(context, repository, digest),
+    )
   const here = await headHere(context, repository, { digest, failure: undefined })
   const state = { repository, missing: 'MANIFEST_UNKNOWN', ...(here && { here }) } as const
   return orAbsent(asker, state, () => headUpstream(context, repository, digest))
@@ -88,15 +90,19 @@ async function headByTag(
   repository: Repository,
   request: ManifestRequest & { tag: Tag; asker: Asker },
 ): Promise<ManifestAnswer> {
-  const { tag } = request
+  const { tag, asker } = request
   // Who pushes what the tag is said to be here would not push it.
-  const mustAsk = isPushing(request.asker, repository)
-  const wanted = { tag, wantsBytes: false, mustAsk }
-  const head = await resolving(context, repository, wanted, resolved =>
-    headResolved(context, repository, resolved),
-  )
-  if (isAccepted(request, head.mediaType)) return head
-  return withoutBytes(await pullTagged(context, repository, request))
+  const mustAsk = isPushing(asker, repository)
+  const ask = async () => {
+    const head = await resolving(context, repository, { tag, wantsBytes: false, mustAsk }, found =>
+      headResolved(context, repository, found),
+    )
+    if (isAccepted(request, head.mediaType)) return head
+    return withoutBytes(await pullTagged(context, repository, request))
+  }
+  // Where nothing may be pushed, who asks for a tag that was pulled before is about to pull it again, and hears of the outage.
+  const isPull = !mustAsk && (await context.catalog.findTag(repository, tag)) !== undefined
+  return isPull ? ask() : orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, ask)
 }
 
 async function headDigest(

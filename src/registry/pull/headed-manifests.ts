@@ -6,12 +6,13 @@ import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { ManifestContents } from './manifest-content.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { imageKey } from './prefetch-image.ts'
 import { mayFetchHeaded } from './prefetch-rules.ts'
+import { isShared } from '../sharing.ts'
 
 /** Manifests of one client in a row: as many images as a machine runs. A scanner that asks for ten thousand tags costs no more. */
 const CLIENT_MANIFESTS_MAX = 50
@@ -38,6 +39,7 @@ export interface Headed {
 export interface HeadedManifestsDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
+  readonly namespaces: Namespaces
   readonly clock: Clock
   readonly contents: ManifestContents
   /** The child of this index that the client will most likely run; undefined when nothing tells. */
@@ -88,17 +90,24 @@ export class HeadedManifests {
     const manifest = await this.#manifest(headed)
     if (manifest === undefined) return
     const expected = this.#deps.expected(headed, manifest)?.child
-    const children = new Set(await this.#knownElsewhere(manifest))
+    const children = new Set(await this.#knownElsewhere(headed, manifest))
     if (expected !== undefined) children.add(expected)
     for (const child of children) await this.#manifest({ ...headed, digest: child })
   }
 
-  /** Children whose bytes came under another name: somebody here runs them, and only this repository's word for them is missing. */
-  async #knownElsewhere({ edges }: ManifestFact): Promise<readonly Digest[]> {
+  /**
+   * Children whose bytes came under another name: somebody here runs them, and only this repository's word for them is missing. Not by way
+   * of registries that do not share (R252): who is asked for such a child learns that it is here.
+   */
+  async #knownElsewhere(
+    { repository: { registry } }: Headed,
+    { edges }: ManifestFact,
+  ): Promise<readonly Digest[]> {
     const known: Digest[] = []
     for (const { kind, child } of edges.slice(0, LOOKED_FOR_MAX)) {
       if (kind !== 'manifest' || known.length === KNOWN_CHILDREN_MAX) continue
-      if ((await this.#deps.store.find(child)) !== undefined) known.push(child)
+      if ((await this.#deps.store.find(child)) === undefined) continue
+      if (await isShared(this.#deps, registry, child)) known.push(child)
     }
     return known
   }

@@ -41,9 +41,12 @@ export async function finishUpload(
       if (open.upload.sizeBytes === 0) await stream?.ask(digest)
       await appendChunk(deps, open, chunk)
       try {
-        return await publish(deps, repository, { open, digest, stream })
-      } finally {
+        const published = await publish(deps, repository, { open, digest, stream })
         await deps.uploads.end(open.upload)
+        return published
+      } catch (error) {
+        await deps.uploads.end(open.upload, error)
+        throw error
       }
     }),
   )

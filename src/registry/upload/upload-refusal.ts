@@ -43,6 +43,11 @@ export function stopping(): RegistryError {
   )
 }
 
+/** Will the same be taken later? */
+export function isOutage(error: unknown): error is RegistryError {
+  return error instanceof RegistryError && error.code === 'UNAVAILABLE'
+}
+
 /** Runs a part of a push; a full disk becomes what the client is told, after one event. @throws what `work` throws */
 export async function tellingFull<Answer>(
   note: NoteEvent,

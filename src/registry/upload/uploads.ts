@@ -1,7 +1,9 @@
 // The uploads that are under way (R99, R106, R107, R110): whose they are, which of them have an open file, how many there may be and
 // how much room they take. What a piece may be and how it ends as a blob is append-upload.ts and finish-upload.ts.
+import { LRUCache } from 'lru-cache'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { RegistryError } from '../../oci/errors.ts'
+import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { BlobStore, LeftUpload, UploadFile } from '../ports/blob-store.ts'
@@ -10,7 +12,7 @@ import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space.ts'
 import { type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
-import { stopping, tooManyAtOnce, tooManyBegun, unknownUpload } from './upload-refusal.ts'
+import { isOutage, stopping, tooManyAtOnce, tooManyBegun, unknownUpload } from './upload-refusal.ts'
 
 export interface UploadsDeps {
   readonly store: BlobStore
@@ -28,11 +30,20 @@ export const UPLOADS_MAX = 10_000
 /** Of one client: a quarter, so that nobody who begins and never finishes keeps the others from pushing. */
 export const UPLOADS_CLIENT_MAX = 2_500
 
+/** Uploads of which it is remembered by what outage they ended, for clients that finish them once more. */
+const ENDED_MAX = 1_000
+
+interface Ended {
+  readonly repository: RepositoryKey
+  readonly error: RegistryError
+}
+
 export class Uploads {
   readonly #deps: UploadsDeps
   readonly #uploads = new Map<string, Upload>()
   /** Least recently used first. */
   readonly #open = new Set<Upload>()
+  readonly #ended = new LRUCache<string, Ended>({ max: ENDED_MAX })
   #opening = 0
   /** Of those that are not open. */
   #closedBytes = 0
@@ -124,9 +135,14 @@ export class Uploads {
     }, unknownUpload())
   }
 
-  /** It is a blob now, or its file failed: what is left of it goes. For whoever has its turn and its open file. */
-  async end(upload: Upload): Promise<void> {
-    const { file } = upload
+  /**
+   * It is a blob now, or failed: what is left of it goes. For whoever has its turn and its open file. `error`: why it failed. Clients that
+   * repeat what an outage refused are told the same again, and not that there never was such an upload.
+   */
+  async end(upload: Upload, error?: unknown): Promise<void> {
+    const { id, file, note } = upload
+    if (note !== undefined && isOutage(error))
+      this.#ended.set(id, { repository: note.repository, error })
     this.#forget(upload)
     upload.stream?.cancel(new Error('the upload has ended'))
     await file?.discard().catch((error: unknown) => noteStorage(this.#deps.note, error))
@@ -185,8 +201,10 @@ export class Uploads {
   async #find(repository: Repository, id: string): Promise<Upload> {
     await this.#ready()
     const upload = this.#uploads.get(id)
-    if (upload?.note?.repository === repositoryKey(repository)) return upload
-    throw unknownUpload()
+    const key = repositoryKey(repository)
+    if (upload?.note?.repository === key) return upload
+    const ended = this.#ended.get(id)
+    throw ended?.repository === key ? ended.error : unknownUpload()
   }
 
   /** Its open file; for whoever has its turn. */

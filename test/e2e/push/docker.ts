@@ -13,23 +13,25 @@ import { publish, readWhole, type Scenario } from './scene.ts'
 /** Between two looks for the daemon's socket; it says nothing that could be waited for in both versions. */
 const LOOK_AGAIN_MS = 100
 
-interface Daemon {
+export interface Daemon {
   readonly name: string
   readonly program: string
   readonly pathFirst: readonly string[]
 }
 
-export const dockerPushes: Scenario = dockerScenario({
+export const DOCKER: Daemon = {
   name: 'dockerd 20.10',
   program: packagedTool('dockerd'),
   pathFirst: [],
-})
-
-export const dockerContainerdPushes: Scenario = dockerScenario({
+}
+export const DOCKER_ON_CONTAINERD: Daemon = {
   name: 'dockerd on containerd',
   program: goTool('dockerd'),
   pathFirst: [GO_TOOLS_DIRECTORY],
-})
+}
+
+export const dockerPushes: Scenario = dockerScenario(DOCKER)
+export const dockerContainerdPushes: Scenario = dockerScenario(DOCKER_ON_CONTAINERD)
 
 function dockerScenario(daemon: Daemon): Scenario {
   return {
@@ -69,7 +71,7 @@ function dockerScenario(daemon: Daemon): Scenario {
   }
 }
 
-async function startEngine({ name, program, pathFirst }: Daemon) {
+export async function startEngine({ name, program, pathFirst }: Daemon) {
   const directory = freshDirectory('dk')
   const socket = join(directory, 's')
   const call = (method: string, path: string) => callEngine(socket, method, path)

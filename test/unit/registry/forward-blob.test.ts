@@ -57,6 +57,22 @@ function takingUpstream(overrides: Partial<Upstream> = {}) {
   return { upstream, blobs, calls }
 }
 
+// issue 17, 30
+t.test(
+  'R293: who finishes once more what an outage refused is told of the outage again',
+  async t => {
+    const down = fails('unavailable')
+    const { upstream } = takingUpstream({ headBlob: down, streamBlob: down, pushBlob: down })
+    const { registry } = createEngine({ policies, upstream })
+    const { id } = await registry.startUpload(app, sha256)
+    const last = { digest: digestOf(Buffer.from('45')), chunk: chunkOf('45') }
+    for (let times = 0; times < 2; times += 1)
+      await t.rejects(registry.finishUpload(app, id, last), { code: 'UNAVAILABLE' })
+    const elsewhere = registry.finishUpload(repositoryOf('team/other'), id, last)
+    await t.rejects(elsewhere, { code: 'BLOB_UPLOAD_UNKNOWN' })
+  },
+)
+
 t.test('R117: a client that comes back late is not waited for with an open request', async t => {
   const { upstream, blobs, calls } = takingUpstream()
   const { registry, clock } = createEngine({ policies, upstream })

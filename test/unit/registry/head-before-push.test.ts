@@ -5,6 +5,7 @@ import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
+import { makeImage } from '../../kit/image.ts'
 import { digested, tagged } from '../../kit/push-image.ts'
 import { everywhere } from '../../kit/rebuilt.ts'
 
@@ -61,6 +62,27 @@ t.test('R270: an upstream that is silent is not waited for long', async t => {
     await clock.advance(6_000)
     await t.rejects(asked, { code: /^(?:BLOB|MANIFEST)_UNKNOWN$/ })
   }
+})
+
+t.test('R270: forward: what is here is given while the upstream is silent', async t => {
+  const image = makeImage({ seed: 'here' })
+  const given = image.manifest
+  let answers = true
+  const silent = () => new Promise<never>(() => {})
+  const head = { digest: given.digest, mediaType: given.mediaType, sizeBytes: 1, warnings: [] }
+  const { registry, clock } = createEngine({
+    policies: everywhere({ push: 'forward' }),
+    upstream: {
+      headManifest: async () => (answers ? head : silent()),
+      getManifest: async () => ({ ...given, declaredDigest: given.digest, warnings: [] }),
+    },
+  })
+  await registry.pullManifest(app, { ...digested(given.digest) })
+  answers = false
+  const asked = registry.headManifest(app, { ...digested(given.digest), mayPush: true })
+  asked.catch(() => {})
+  await clock.advance(6_000)
+  t.match(await asked, { digest: given.digest })
 })
 
 t.test('what an upstream says is told: that it has it, and that it denies it', async t => {

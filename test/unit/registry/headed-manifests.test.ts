@@ -2,9 +2,20 @@
 // Method: the engine over in-memory twins, a manual clock, and an upstream that has a small image for every tag.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { formatReference, type Reference, type Tag } from '../../../src/oci/reference.ts'
+import {
+  formatReference,
+  parseRepositoryKey,
+  type Reference,
+  type Tag,
+} from '../../../src/oci/reference.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createEngine, DOCKER_IO, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
+import {
+  createEngine,
+  DOCKER_IO,
+  type EngineOptions,
+  repositoryOf,
+  upstreamOf,
+} from '../../kit/engine.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
 
 const app = repositoryOf('library/app')
@@ -182,6 +193,20 @@ t.test('R291: an index brings children that another repository has, a few of the
   await head('index', 'nobody knows')
   await settle()
   t.same(fetched, [index.manifest.digest, ...brought.slice(0, 4)])
+})
+
+t.test('R252: no registry learns by a HEAD which manifests of a private one are here', async t => {
+  const child = makeImage({ seed: 'secret', layers: [10] })
+  const index = makeIndex([child])
+  const corp = parseRepositoryKey('registry.corp.example/app')
+  const given = { ...child.manifest, declaredDigest: child.manifest.digest, warnings: [] }
+  const upstream = upstreamOf({ registry: corp.registry, getManifest: async () => given })
+  const { registry, head, fetched } = createScene({ index, beside: [{ upstream, shares: false }] })
+  const { digest } = child.manifest
+  await registry.pullManifest(corp, { reference: { kind: 'digest', digest }, accept: [] })
+  await head('index', 'nobody knows')
+  await settle()
+  t.same(fetched, [index.manifest.digest])
 })
 
 t.test('R291: where nothing tells what a client runs, an index comes alone', async t => {
