@@ -2,6 +2,7 @@
 // upstream cannot be (R91): container tools choose a mirror by the manifest and then take every blob from it.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
+import { isListed } from './edges.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import { mayGive, type SharingDeps } from './sharing.ts'
 import type { Edge, ManifestFact } from './ports/catalog.ts'
@@ -62,7 +63,7 @@ async function isChildWhole(search: Search, child: Digest, depth: number): Promi
 }
 
 async function isHere({ store, repository, ...deps }: Search, edge: Edge): Promise<boolean> {
-  if (edge.kind === 'subject' || !edge.distributable) return true
+  if (!isListed(edge)) return true
   // Without that the upstream would have to say that it belongs here (R179), or give it (R252).
   if (!(await mayGive(deps, repository, { digest: edge.child }))) return false
   return (await store.find(edge.child)) !== undefined

@@ -20,6 +20,11 @@ export function manifestFact(manifest: Manifest, digest: Digest, sizeBytes: numb
   }
 }
 
+/** Does the manifest say that it is in its repository? Neither a subject is by that (R179), nor what is to be had from elsewhere (R250). */
+export function isListed({ kind, distributable }: Edge): boolean {
+  return kind !== 'subject' && distributable
+}
+
 function edge(descriptor: Descriptor, kind: EdgeKind): Edge | undefined {
   if (descriptor.digest === undefined) return undefined
   return {

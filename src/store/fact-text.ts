@@ -1,12 +1,19 @@
 // Kept facts as text: the JSON of one fact, and the name that says which fact it is (docs/storage-format.md, "Facts"). Knows no disk.
 import { createHash } from 'node:crypto'
-import { digestFrom } from '../oci/digest.ts'
+import { type Digest, digestFrom } from '../oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey, repositoryKey, tagFrom } from '../oci/reference.ts'
-import type { Fact, FactIdentity, ListedFact } from '../registry/ports/facts.ts'
+import {
+  type Fact,
+  type FactIdentity,
+  FOREIGN_NAMED_MAX,
+  type ListedFact,
+} from '../registry/ports/facts.ts'
 import { jsonFields } from './json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
+/** With `foreign`: whoever knows nothing of it must not take the manifest for one that has all that it lists. */
+const FOREIGN_VERSION = 2
 
 /** Bytes of one fact: an outbox entry of 64 KiB whose quotes are all written twice. Nothing longer is written or read. */
 export const FACT_LIMIT_BYTES = 128 * 1024
@@ -37,7 +44,7 @@ function identityText(identity: FactIdentity): string {
 
 /** `catalog`: the identity of the one under which it is told. @throws Error when it is longer than FACT_LIMIT_BYTES: it could not be read again */
 export function formatFact(fact: Fact, catalog: string): string {
-  const text = JSON.stringify({ version: VERSION, catalog, ...fact })
+  const text = JSON.stringify({ version: versionOf(fact), catalog, ...fact })
   if (Buffer.byteLength(text) <= FACT_LIMIT_BYTES) return text
   throw new Error(`a fact of kind ${fact.kind} is longer than ${FACT_LIMIT_BYTES} bytes`)
 }
@@ -53,8 +60,16 @@ export function parseFact(name: string, text: string, catalog: string): ListedFa
   return fields['catalog'] === catalog ? fact : { ...fact, isEarlier: true }
 }
 
+function versionOf(fact: Fact): number {
+  return fact.kind === 'manifest' && fact.foreign !== undefined ? FOREIGN_VERSION : VERSION
+}
+
 function factFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
-  if (fields['version'] !== VERSION) return undefined
+  const fact = anyVersionFrom(fields)
+  return fact !== undefined && versionOf(fact) === fields['version'] ? fact : undefined
+}
+
+function anyVersionFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
   const { kind } = fields
   if (kind === 'delivery') return deliveryFrom(fields)
   const { repository: key, digest: hex, atMs } = fields
@@ -64,11 +79,21 @@ function factFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
   if (kind === 'deleted') return { kind, repository, digest, atMs }
   if (kind === 'manifest') {
     const { mediaType } = fields
-    return typeof mediaType === 'string' ? { kind, repository, digest, mediaType, atMs } : undefined
+    if (typeof mediaType !== 'string') return undefined
+    const fact = { kind, repository, digest, mediaType, atMs } as const
+    if (fields['foreign'] === undefined) return fact
+    const foreign = foreignFrom(fields['foreign'])
+    return foreign === undefined ? undefined : { ...fact, foreign }
   }
   if (kind !== 'tag') return undefined
   const tag = typeof fields['tag'] === 'string' ? tagFrom(fields['tag']) : undefined
   return tag === undefined ? undefined : { kind, repository, tag, digest, atMs }
+}
+
+function foreignFrom(field: unknown): readonly Digest[] | undefined {
+  if (!Array.isArray(field) || field.length > FOREIGN_NAMED_MAX) return undefined
+  const digests = field.map(each => (typeof each === 'string' ? digestFrom(each) : undefined))
+  return digests.every(each => each !== undefined) ? digests : undefined
 }
 
 function deliveryFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {

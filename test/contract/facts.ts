@@ -68,7 +68,15 @@ function written(t: Test, makeFacts: MakeFacts): void {
   t.test('facts: each kind comes back as it was written, in the next process too', async t => {
     const { facts, reopen } = await makeFacts(t)
     t.same(await listed(facts), [])
-    const all = [MANIFEST, DELETED, tagged(TWO, 7), delivery(1, '{"digest":"x"}'), delivery(2, '')]
+    const foreign = { ...MANIFEST, repository: THERE, foreign: [ONE, TWO] } as const
+    const all = [
+      MANIFEST,
+      foreign,
+      DELETED,
+      tagged(TWO, 7),
+      delivery(1, '{"digest":"x"}'),
+      delivery(2, ''),
+    ]
     await facts.write(all)
     t.same(await listed(facts), sorted(all))
     t.same(await listed(await reopen()), sorted(all))

@@ -10,6 +10,7 @@ import { OCI_MANIFEST } from '../../src/oci/media-type.ts'
 import { LOCALHOST, parseTag, type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import { parseDelivery } from '../../src/registry/deliveries.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
+import { filterFew } from '../../src/registry/few-at-once.ts'
 import { createPolicies } from '../../src/registry/repository-policies.ts'
 import { seeding } from '../kit/arbitraries.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../kit/engine.ts'
@@ -71,17 +72,25 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ does: fc.constant('deliver' as const), at }),
 )
 
+function everythingOf({ manifest, config, layers }: Image) {
+  return [{ digest: manifest.digest, sizeBytes: manifest.bytes.length }, config, ...layers]
+}
+
 /** Lists everything that the image lists as what is fetched from elsewhere: taken, whatever is there. */
-function foreignTo({ manifest, config, layers }: Image): Document {
-  const listed = [{ digest: manifest.digest, sizeBytes: manifest.bytes.length }, config, ...layers]
+function foreignTo(image: Image): Document {
   const mediaType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
   return document(OCI_MANIFEST, {
     schemaVersion: 2,
-    layers: listed.map(({ digest, sizeBytes: size }) => ({ mediaType, digest, size })),
+    layers: everythingOf(image).map(({ digest, sizeBytes: size }) => ({ mediaType, digest, size })),
   })
 }
 
-async function carryOut(engine: Engine, step: Step): Promise<void> {
+const foreign = images.map(foreignTo)
+
+/** By repository and image, once it was listed as foreign: what of it was here, at the last time. */
+type Told = Map<string, readonly Digest[]>
+
+async function carryOut(engine: Engine, step: Step, told: Told): Promise<void> {
   const { registry } = engine
   const repository = repositories[step.at] as Repository
   try {
@@ -96,11 +105,18 @@ async function carryOut(engine: Engine, step: Step): Promise<void> {
         await pushDocument(registry, repository, { document: manifest, ...pushed })
         return
       }
-      case 'list':
-        await pushDocument(registry, repository, {
-          document: foreignTo(images[step.image] as Image),
-        })
+      case 'list': {
+        const listed = everythingOf(images[step.image] as Image)
+        const here = await filterFew(listed, 1, ({ digest }) =>
+          engine.catalog.isMember(repository, digest),
+        )
+        await pushDocument(registry, repository, { document: foreign[step.image] as Document })
+        told.set(
+          `${repositoryKey(repository)} ${step.image}`,
+          here.map(({ digest }) => digest),
+        )
         return
+      }
       case 'delete tag':
         await registry.deleteManifest(repository, { kind: 'tag', tag: tags[step.tag] as never })
         return
@@ -168,13 +184,24 @@ async function promised(catalog: Catalog, repository: Repository): Promise<unkno
 }
 
 /** Nothing that is not in the old catalog, and of that everything which a manifest lists that is left. */
-async function assertMembers(before: Catalog, after: Catalog, repository: Repository) {
+async function assertMembers(
+  before: Catalog,
+  after: Catalog,
+  { repository, told }: { repository: Repository; told: Told },
+) {
   for (const digest of [...blobs, ...manifests]) {
     const was = await before.isMember(repository, digest)
     const is = await after.isMember(repository, digest)
     assert.ok(was || !is, `${digest} came back`)
   }
   if (repository.registry !== LOCALHOST) return
+  for (const place of images.keys())
+    for (const digest of told.get(`${repositoryKey(repository)} ${place}`) ?? [])
+      if (await before.isMember(repository, digest))
+        assert.ok(
+          await after.isMember(repository, digest),
+          `${digest}, sent though foreign, was lost`,
+        )
   for (const digest of manifests) {
     const fact = await before.findManifest(repository, digest)
     for (const { child, kind } of fact?.edges ?? []) {
@@ -188,15 +215,17 @@ t.test('R118: a catalog built from facts says what the lost one said', async t =
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async history => {
       const engine = createEngine({ policies: rules })
+      const told: Told = new Map()
       // Two pushes of one tag within a millisecond cannot be told apart afterwards.
-      for (const each of history) await carryOut(engine, each).then(() => engine.clock.advance(1))
+      for (const each of history)
+        await carryOut(engine, each, told).then(() => engine.clock.advance(1))
       const { catalog } = await rebuilt(engine, rules)
       for (const repository of repositories) {
         assert.deepEqual(
           await promised(catalog, repository),
           await promised(engine.catalog, repository),
         )
-        await assertMembers(engine.catalog, catalog, repository)
+        await assertMembers(engine.catalog, catalog, { repository, told })
       }
       const largest = (await engine.catalog.listDeliveries({ limit: 99 })).at(-1)?.id ?? 0
       assert.ok(catalog.sequence() > largest)
@@ -216,7 +245,9 @@ t.test('R264: so it does once bytes are back that were gone when it was built', 
       gone,
       async (history, places) => {
         const engine = createEngine({ policies: rules })
-        for (const each of history) await carryOut(engine, each).then(() => engine.clock.advance(1))
+        const told: Told = new Map()
+        for (const each of history)
+          await carryOut(engine, each, told).then(() => engine.clock.advance(1))
         const { disk, clock } = engine
         const away = new Map<Digest, Uint8Array>()
         for (const place of places) {
@@ -234,7 +265,7 @@ t.test('R264: so it does once bytes are back that were gone when it was built', 
             await promised(catalog, repository),
             await promised(engine.catalog, repository),
           )
-          await assertMembers(engine.catalog, catalog, repository)
+          await assertMembers(engine.catalog, catalog, { repository, told })
         }
         const again = await next.registry.compareFacts(new AbortController().signal)
         assert.equal(again.mended, 0)

@@ -24,6 +24,11 @@ export type Fact =
       readonly digest: Digest
       readonly mediaType: string
       readonly atMs: number
+      /**
+       * Of what it lists as to be had from elsewhere, this was in the repository when the fact was written: FOREIGN_NAMED_MAX at most. Not there
+       * when it lists nothing such, and in facts of earlier versions, which have a tombstone for each that was not.
+       */
+      readonly foreign?: readonly Digest[]
     }
   | {
       readonly kind: 'tag'
@@ -39,6 +44,9 @@ export type Fact =
       readonly atMs: number
     }
   | ({ readonly kind: 'delivery' } & NewDelivery)
+
+/** Four times the layers that container tools allow; as long as any digest is, they fit into a fact. */
+export const FOREIGN_NAMED_MAX = 500
 
 /** As it lies there. */
 export type ListedFact = Fact & {

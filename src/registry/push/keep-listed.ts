@@ -3,9 +3,11 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { type Listed, notThere } from './check-references.ts'
+import { isListed } from '../edges.ts'
 import { mapFew } from '../few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
+import { tellManifest } from '../rebuild/manifest-told.ts'
 import { mayGive, type SharingDeps } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
@@ -66,7 +68,7 @@ async function listedBelow(
   if (manifest === undefined) return undefined
   if ((await catalog.findContent(digest))?.contentClass === 'kept') return []
   return manifest.edges
-    .filter(({ kind, distributable }) => kind !== 'subject' && distributable)
+    .filter(isListed)
     .map(({ child }) => ({ digestText: child, digest: child, as: 'any' }))
 }
 
@@ -84,10 +86,10 @@ async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly Becam
     if (blob === undefined) throw notThere(repository, [listed])
     await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
   }
-  const mediaType = await catalog.mediaTypeOf(repository, digest)
-  if (mediaType === undefined) return isKept ? [] : [{ digest, fact: undefined }]
+  const manifest = await catalog.findManifest(repository, digest)
+  if (manifest === undefined) return isKept ? [] : [{ digest, fact: undefined }]
   const identity = { kind: 'manifest', repository: repositoryKey(repository), digest } as const
   // Kept by way of another repository, it has its fact there alone.
   if (isKept && (await facts.has(identity))) return []
-  return [{ digest, fact: { ...identity, mediaType, atMs } }]
+  return [{ digest, fact: await tellManifest(catalog, repository, { manifest, atMs }) }]
 }

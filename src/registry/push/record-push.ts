@@ -3,6 +3,7 @@
 // was told of.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { isListed } from '../edges.ts'
 import { filterFew } from '../few-at-once.ts'
 import type { BlobPresence } from '../upload/blob-presence.ts'
 import type { BecameKept } from './keep-listed.ts'
@@ -10,6 +11,7 @@ import { manifestKey, type NegativeCache } from '../negative-cache.ts'
 import type { ContentClass } from '../ports/blob-store.ts'
 import type { Catalog, Edge, RecordPush } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
+import { type ManifestTold, tellManifest } from '../rebuild/manifest-told.ts'
 import { restoreFacts, type RestoreDeps } from '../rebuild/restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
 
@@ -37,9 +39,14 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   if (push.contentClass !== 'kept') return record(deps, push, [{ remove: tagsOf(push) }])
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
-  await presence.whileAbsent(push.repository, listed, async absent =>
-    record(deps, push, changesOf(push, await withoutFact(deps, push.repository, absent))),
-  )
+  await presence.whileAbsent(push.repository, listed, async absent => {
+    const told = await tellManifest(catalog, push.repository, push)
+    await record(
+      deps,
+      push,
+      changesOf(push, told, await withoutFact(deps, push.repository, absent)),
+    )
+  })
 }
 
 /** What is no member and has a fact was pushed, and lost with its bytes: a tombstone would take it away should they come back. */
@@ -70,7 +77,7 @@ async function listedBy(
 }
 
 function childrenOf(edges: readonly Edge[]): readonly Digest[] {
-  return edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
+  return edges.filter(isListed).map(({ child }) => child)
 }
 
 /** Of one change a power cut leaves any part; the next one is begun when it is durable. */
@@ -108,18 +115,21 @@ async function record(
  * Before the row, in this order. A tag's fact takes the place of what was acknowledged, so it comes last, when all is durable that it leads
  * to; and the tombstone of that has gone, which would take the tag along.
  *
- * @param absent listed, and no member. A tombstone tells a catalog that is built from the facts that they prove nothing of it (R179)
+ * @param absent listed as being here, and no member. A tombstone tells a catalog that is built from the facts that they prove nothing of it (R179)
  */
-function changesOf(push: PushToRecord, absent: readonly Digest[]): readonly Change[] {
-  const { manifest, tags, delivery, atMs } = push
-  const repository = repositoryKey(push.repository)
-  const { digest, mediaType } = manifest
+function changesOf(
+  push: PushToRecord,
+  told: ManifestTold,
+  absent: readonly Digest[],
+): readonly Change[] {
+  const { tags, delivery, atMs } = push
+  const { repository, digest } = told
   const before: readonly Change[] = [
     { write: absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs })) },
     {
       write: [
         ...push.alsoKept.map(({ fact }) => fact).filter(fact => fact !== undefined),
-        { kind: 'manifest', repository, digest, mediaType, atMs },
+        told,
         ...(delivery === undefined ? [] : [{ kind: 'delivery', ...delivery } as const]),
       ],
     },

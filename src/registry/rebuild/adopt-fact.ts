@@ -5,6 +5,7 @@ import { parseDelivery } from '../deliveries.ts'
 import type { Delivery } from '../ports/deliveries.ts'
 import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
+import { type ManifestTold, toldBy } from './manifest-told.ts'
 import { isBlob, rebuildManifest, type RebuildManifestParts } from './rebuild-manifest.ts'
 import { rebuildTag } from './rebuild-tag.ts'
 
@@ -13,9 +14,8 @@ export interface AdoptDeps extends RebuildManifestParts {
   readonly policies: RepositoryPolicies
 }
 
-type ManifestFact = Extract<Fact, { kind: 'manifest' }>
 type TagFact = Extract<Fact, { kind: 'tag' }>
-export type Adoptable = ManifestFact | TagFact
+export type Adoptable = ManifestTold | TagFact
 
 export function isAdoptable(fact: ListedFact): fact is Adoptable & { readonly isEarlier: true } {
   return fact.isEarlier === true && (fact.kind === 'manifest' || fact.kind === 'tag')
@@ -37,12 +37,12 @@ export async function adopt(
   return kind === 'manifest' ? adoptManifest(deps, fact) : adoptTag(deps, fact)
 }
 
-async function adoptManifest(deps: AdoptDeps, fact: ManifestFact): Promise<'adopted' | 'lost'> {
+async function adoptManifest(deps: AdoptDeps, fact: ManifestTold): Promise<'adopted' | 'lost'> {
   const { facts, store } = deps
   const { repository, digest } = fact
   // Whoever brought the bytes back need not have synced them.
   await store.keep(digest)
-  const isGone = (child: ManifestFact['digest']) =>
+  const isGone = (child: ManifestTold['digest']) =>
     facts.has({ kind: 'deleted', repository, digest: child })
   const blobs = await rebuildManifest(deps, fact, isGone)
   return blobs === undefined ? 'lost' : 'adopted'
@@ -83,13 +83,13 @@ function carries({ payload, createdAtMs }: Delivery, { tag, digest, atMs }: TagF
  */
 export async function isKnownInPart(
   { catalog, store, facts }: Pick<AdoptDeps, 'catalog' | 'store' | 'facts'>,
-  { repository: key, digest }: ManifestFact,
+  fact: ManifestTold,
 ): Promise<boolean> {
+  const { repository: key, digest } = fact
   const repository = parseRepositoryKey(key)
   const manifest = await catalog.findManifest(repository, digest)
-  for (const edge of manifest?.edges ?? []) {
-    const { child, kind, sizeBytes } = edge
-    if (kind === 'subject') continue
+  for (const edge of toldBy(fact, manifest?.edges ?? [])) {
+    const { child, sizeBytes } = edge
     if (!(await catalog.isMember(repository, child))) {
       if (!(await facts.has({ kind: 'deleted', repository: key, digest: child }))) return true
     } else if (isBlob(edge) && (await catalog.findContent(child)) === undefined) {

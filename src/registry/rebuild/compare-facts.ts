@@ -171,7 +171,10 @@ async function isStillLost(deps: CompareFactsDeps, fact: Adoptable): Promise<boo
   return (await adopt(deps, fact)) === 'lost'
 }
 
-/** When a manifest was pushed or deleted is of no consequence; when a tag was, its delivery is known by. */
+/**
+ * When a manifest was pushed or deleted is of no consequence, and what was here of it then was so whatever came after. When a tag was, its
+ * delivery is known by.
+ */
 function saysTheSame(fact: Fact, right: Fact | undefined): boolean {
   if (right === undefined) return false
   switch (fact.kind) {

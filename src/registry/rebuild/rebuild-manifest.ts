@@ -9,7 +9,7 @@ import { filterFew, mapFew } from '../few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import type { Fact } from '../ports/facts.ts'
+import { type ManifestTold, toldBy } from './manifest-told.ts'
 
 export interface RebuildManifestParts {
   readonly store: BlobStore
@@ -26,7 +26,7 @@ const LOOKS_AT_ONCE = 4
  */
 export async function rebuildManifest(
   parts: RebuildManifestParts,
-  fact: Extract<Fact, { kind: 'manifest' }>,
+  fact: ManifestTold,
   isGone: (child: Digest) => Promise<boolean> = async () => false,
 ): Promise<number | undefined> {
   const { catalog } = parts
@@ -34,8 +34,8 @@ export async function rebuildManifest(
   const repository = parseRepositoryKey(fact.repository)
   const manifest = await readManifest(parts, fact)
   if (manifest === undefined) return undefined
-  // What it lists was a member, or has a tombstone. What is below that has facts of its own.
-  const listed = manifest.edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
+  // What the fact tells of was a member, or has a tombstone. What is below that has facts of its own.
+  const listed = toldBy(fact, manifest.edges).map(({ child }) => child)
   const elsewhere = await filterFew(
     [...new Set(listed)],
     LOOKS_AT_ONCE,
@@ -77,7 +77,7 @@ function isOpaque(mediaType: string): boolean {
 
 async function readManifest(
   { store, note }: RebuildManifestParts,
-  { repository, digest, mediaType }: Extract<Fact, { kind: 'manifest' }>,
+  { repository, digest, mediaType }: ManifestTold,
 ): Promise<ManifestFact | undefined> {
   const bytes = await store.readVerified(digest)
   const lost = (why: string) => {

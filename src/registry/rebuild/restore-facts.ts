@@ -4,6 +4,7 @@ import { parseRepositoryKey } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
+import { tellManifest } from './manifest-told.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
 
 export interface RestoreDeps {
@@ -67,11 +68,12 @@ export async function asRecorded(
 
 async function manifestFact(
   catalog: Catalog,
-  { kind, repository, digest }: Extract<FactIdentity, { kind: 'manifest' }>,
+  { repository, digest }: Extract<FactIdentity, { kind: 'manifest' }>,
 ): Promise<Fact | undefined> {
   const content = await catalog.findContent(digest)
   if (content?.contentClass !== 'kept') return undefined
-  const mediaType = await catalog.mediaTypeOf(parseRepositoryKey(repository), digest)
-  if (mediaType === undefined) return undefined
-  return { kind, repository, digest, mediaType, atMs: content.createdAtMs }
+  const owner = parseRepositoryKey(repository)
+  const manifest = await catalog.findManifest(owner, digest)
+  if (manifest === undefined) return undefined
+  return tellManifest(catalog, owner, { manifest, atMs: content.createdAtMs })
 }

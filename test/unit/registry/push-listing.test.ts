@@ -3,8 +3,9 @@
 import t, { type Test } from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
-import { LOCALHOST, type Repository } from '../../../src/oci/reference.ts'
+import { LOCALHOST, type Repository, repositoryKey } from '../../../src/oci/reference.ts'
 import { isComplete } from '../../../src/registry/completeness.ts'
+import { FOREIGN_NAMED_MAX } from '../../../src/registry/ports/facts.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { type Document, document, makeImage, makeIndex } from '../../kit/image.ts'
@@ -32,7 +33,11 @@ const described = ({ digest, sizeBytes: size }: { digest: Digest; sizeBytes: num
 
 /** Lists the layers of another repository's image as what is fetched from elsewhere. */
 function foreignImage(): Document {
-  const layers = image.layers.map(layer => ({ ...described(layer), urls: ['https://x.example/'] }))
+  return foreignOver(image.layers)
+}
+
+function foreignOver(blobs: readonly { digest: Digest; sizeBytes: number }[]): Document {
+  const layers = blobs.map(layer => ({ ...described(layer), urls: ['https://x.example/'] }))
   const config = described({ digest: CONFIG.digest, sizeBytes: CONFIG.bytes.length })
   return document(OCI_MANIFEST, { schemaVersion: 2, config, layers })
 }
@@ -79,11 +84,14 @@ t.test('R64, R179: a layer to be fetched from elsewhere opens no other repositor
     t.same((await each.registry.pullManifest(app, digested(foreign.digest))).bytes, foreign.bytes)
     for (const digest of digests) t.match(await each.registry.headBlob(secret, digest), { digest })
   })
-  // Whoever has the bytes may bring them, and then they stay.
+  // Whoever has the bytes may bring them: then they are there, and stay once a manifest is pushed that lists them.
   const [layer] = image.layers
+  const digest = layer?.digest as Digest
   await pushWhole(next.registry, app, layer?.bytes() ?? '')
+  t.match(await next.registry.headBlob(app, digest), { digest })
+  await pushDocument(next.registry, app, { document: foreign, reference: 'v1' })
   await throughLoss(next, async ({ registry }) => {
-    t.match(await registry.headBlob(app, layer?.digest as Digest), { digest: layer?.digest })
+    t.match(await registry.headBlob(app, digest), { digest })
   })
 })
 
@@ -106,6 +114,59 @@ t.test('R113, R179: what a sparse repository lists opens no other repository', a
     await pushDocument(engine.registry, secret, { document: manifest, reference: 'v2' })
     await throughLoss(engine, each => assertClosed(t, each, repository, digests.slice(1)))
   }
+})
+
+// issue 17, 25
+t.test('R250, R274: layers from elsewhere cost a push no fact each', async t => {
+  const engine = createEngine({ policies: rules })
+  await pushParts(engine.registry, app, image)
+  await pushWhole(engine.registry, app, CONFIG.bytes)
+  const [uploaded] = image.layers
+  const elsewhere = Array.from({ length: 400 }, (_, at) => document('x', { at }))
+  const absent = elsewhere.map(({ digest, bytes }) => ({ digest, sizeBytes: bytes.length }))
+  const pushed = foreignOver([uploaded as (typeof absent)[0], ...absent])
+  await pushDocument(engine.registry, app, { document: pushed, reference: 'v1' })
+  const { digest } = uploaded as (typeof absent)[0]
+  const about = { repository: repositoryKey(app), digest: pushed.digest }
+  t.match(await factsOf(engine.facts, 'manifest'), [{ ...about, foreign: [digest] }])
+  t.same((await factsOf(engine.facts, 'manifest')).length, 1)
+  t.same((await factsOf(engine.facts, 'tag')).length, 1)
+  t.same(await factsOf(engine.facts, 'deleted'), [])
+  await throughLoss(engine, async each => {
+    t.match(await each.registry.headBlob(app, digest), { digest }, 'a client has sent it')
+    await assertClosed(t, each, app, [absent[0]?.digest as Digest, absent[399]?.digest as Digest])
+  })
+  await engine.registry.deleteBlob(app, digest)
+  await throughLoss(engine, each => assertClosed(t, each, app, [digest]))
+})
+
+t.test('R250: a fact names some of the layers from elsewhere that clients have sent', async t => {
+  const engine = createEngine({ policies: rules })
+  await pushWhole(engine.registry, app, CONFIG.bytes)
+  const layers = Array.from({ length: FOREIGN_NAMED_MAX + 1 }, (_, at) => document('x', { at }))
+  for (const { bytes } of layers) await pushWhole(engine.registry, app, bytes)
+  const sized = layers.map(({ digest, bytes }) => ({ digest, sizeBytes: bytes.length }))
+  await pushDocument(engine.registry, app, { document: foreignOver(sized), reference: 'v1' })
+  const foreign = layers.slice(0, FOREIGN_NAMED_MAX).map(({ digest }) => digest)
+  t.match(await factsOf(engine.facts, 'manifest'), [{ foreign }])
+})
+
+// issue 17, 25
+t.test('R250: what the facts of earlier versions say of layers from elsewhere holds', async t => {
+  const engine = await withSecret()
+  const [uploaded, absent] = image.layers.map(({ digest }) => digest)
+  await pushParts(engine.registry, app, image)
+  await engine.registry.deleteBlob(app, absent as Digest)
+  await pushWhole(engine.registry, app, CONFIG.bytes)
+  await pushDocument(engine.registry, app, { document: foreignImage(), reference: 'v1' })
+  const facts = await factsOf(engine.facts, 'manifest')
+  // Without the field, and a tombstone for what is not there: here that of the delete.
+  for (const { kind, repository, digest, mediaType, atMs } of facts)
+    await engine.facts.write([{ kind, repository, digest, mediaType, atMs }])
+  await throughLoss(engine, async each => {
+    t.match(await each.registry.headBlob(app, uploaded as Digest), { digest: uploaded })
+    await assertClosed(t, each, app, [absent as Digest])
+  })
 })
 
 t.test('R118, R179: a deleted blob does not come back by a new index over its image', async t => {

@@ -71,6 +71,29 @@ t.test('each fact has one file, named by the hash of its identity', async t => {
   t.same(await directory.files(), names.toSorted(), 'replaced, not added')
 })
 
+t.test('a manifest that lists layers from elsewhere has version 2, and names so many', async t => {
+  const directory = await emptyDirectory()
+  const facts = await directory.openFacts()
+  const named = (count: number): Fact => ({
+    kind: 'manifest',
+    repository: REPOSITORY,
+    digest: DIGEST,
+    mediaType: 'a/b',
+    atMs: 1,
+    foreign: Array.from({ length: count }, (_, at) => digestBy('sha512', `${at}`)),
+  })
+  await facts.write([named(500)])
+  const [name = ''] = await directory.files()
+  const path = directory.path(name)
+  t.match(JSON.parse(await directory.read(path)), { version: 2 })
+  t.same(await listed(facts), [named(500)])
+  for (const spoiled of [{ version: 1 }, { foreign: 'x' }, { foreign: ['x'] }, named(501)]) {
+    await facts.remove([named(0)])
+    await directory.lay(path, JSON.stringify({ version: 2, ...named(0), ...spoiled }))
+    t.same(await listed(facts), [], 'is not read')
+  }
+})
+
 t.test('facts are there after a start, and files of other names are left alone', async t => {
   const directory = await emptyDirectory()
   await (await directory.openFacts()).write([TAGGED])

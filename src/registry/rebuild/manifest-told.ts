@@ -1,0 +1,47 @@
+// What the fact of a kept manifest says of what the manifest lists: whoever builds a catalog from it has the bytes and this, and nothing else.
+import type { Digest } from '../../oci/digest.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { isListed } from '../edges.ts'
+import { filterFew } from '../few-at-once.ts'
+import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
+import { type Fact, FOREIGN_NAMED_MAX } from '../ports/facts.ts'
+
+/** Looks at the catalog at a time. */
+const LOOKS_AT_ONCE = 16
+
+export type ManifestTold = Extract<Fact, { kind: 'manifest' }>
+
+/** Names of the layers from elsewhere those that clients have sent here by now (R250). @throws StoreError */
+export async function tellManifest(
+  catalog: Catalog,
+  repository: Repository,
+  { manifest, atMs }: { manifest: Omit<ManifestFact, 'sizeBytes'>; atMs: number },
+): Promise<ManifestTold> {
+  const { digest, mediaType, edges } = manifest
+  const told = {
+    kind: 'manifest',
+    repository: repositoryKey(repository),
+    digest,
+    mediaType,
+    atMs,
+  } as const
+  const foreign = new Set(edges.filter(isForeign).map(({ child }) => child))
+  if (foreign.size === 0) return told
+  const here = await filterFew([...foreign], LOOKS_AT_ONCE, child =>
+    catalog.isMember(repository, child),
+  )
+  return { ...told, foreign: here.slice(0, FOREIGN_NAMED_MAX) }
+}
+
+/** The edges to what belongs to the repository by this fact, unless a tombstone takes it away. */
+export function toldBy({ foreign }: ManifestTold, edges: readonly Edge[]): readonly Edge[] {
+  // Earlier versions did not say it, and wrote a tombstone for each that was not here.
+  const named = foreign === undefined ? undefined : new Set<Digest>(foreign)
+  return edges.filter(
+    edge => isListed(edge) || (isForeign(edge) && (named === undefined || named.has(edge.child))),
+  )
+}
+
+function isForeign({ kind, distributable }: Edge): boolean {
+  return kind !== 'subject' && !distributable
+}
