@@ -5,6 +5,7 @@ import type { Digest } from '../oci/digest.ts'
 import type { RegistryHost, Repository } from '../oci/reference.ts'
 import { hostFrom, LOCALHOST } from '../oci/reference.ts'
 import type { Namespaces } from './namespaces.ts'
+import type { FillFile } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 
 export interface SharingDeps {
@@ -42,6 +43,17 @@ export async function isShared(
 /** Is what one of them delivers the other's, too, once that says that it has it? */
 export function shareWith(namespaces: Namespaces, a: RegistryHost, b: RegistryHost): boolean {
   return a === b || (shares(namespaces, a) && shares(namespaces, b))
+}
+
+/** May what is in the file be gone on with for `registry`? Its beginning would be delivered by its end alone. */
+export function mayGoOn(
+  namespaces: Namespaces,
+  { contiguousBytes, expected }: Pick<FillFile, 'contiguousBytes' | 'expected'>,
+  registry: RegistryHost,
+): boolean {
+  if (contiguousBytes === 0) return true
+  const host = hostFrom(expected?.source ?? '')
+  return host === undefined ? namespaces.allShare : shareWith(namespaces, host, registry)
 }
 
 /** Did a registry begin this part that shares? `source`: its host, as a fill has noted it. Where nobody did, nobody knows. */

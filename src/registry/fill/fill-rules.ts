@@ -3,6 +3,7 @@
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
+import { QueueError } from './slots.ts'
 
 /** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
 const MAX_FRUITLESS_ATTEMPTS = 5
@@ -11,7 +12,7 @@ const LONGEST_PAUSE_MS = 8_000
 
 /** A fill ends by this plus what its size takes at SLOWEST_BYTES_PER_SECOND: slow links are served, dead ones do not pile up. */
 const DEADLINE_BASE_MS = 15 * 60_000
-const SLOWEST_BYTES_PER_SECOND = 16 * 1024
+export const SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
 /**
  * Wrong bytes go; a part that may be right is left for the next attempt, or the next process. What an answer says of itself makes no byte
@@ -41,6 +42,15 @@ export function failureForReaders(error: unknown): unknown {
   return error instanceof StoreError && error.failure === 'corrupt'
     ? new UpstreamError('invalid', error.message, { cause: error })
     : error
+}
+
+/** For the log: what the operator can do. */
+export function hintOf(failure: unknown): string | undefined {
+  const hasHint =
+    failure instanceof UpstreamError ||
+    failure instanceof StoreError ||
+    failure instanceof QueueError
+  return hasHint ? failure.hint : undefined
 }
 
 /** Counts the attempts of one download that brought no byte. */

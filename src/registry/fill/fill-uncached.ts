@@ -1,7 +1,7 @@
-// The end of a fill that found no room on the disk. That is no failure: the blob's length is found out, and each reader goes to
+// What has no file: the end of a fill that found no room on the disk. That is no failure: the blob's length is found out, and each reader goes to
 // the upstream by itself (pass-on.ts).
-import type { FillProgress } from './fill-progress.ts'
-import type { FillTask } from './fill.ts'
+import { FillProgress } from './fill-progress.ts'
+import type { Followed, FillTask } from './fill.ts'
 import type { StoreError } from '../ports/blob-store.ts'
 
 export interface UncachedContext {
@@ -32,4 +32,12 @@ export async function leaveUncached(
     sized.reject(error)
     return 'failed'
   }
+}
+
+/** In place of a fill that this repository may not join, and that has the blob's one file: its reader goes to the upstream by itself. */
+export function withoutFile(task: FillTask, sizeBytes: number): Followed {
+  const progress = new FillProgress()
+  progress.sized(sizeBytes)
+  progress.end('uncached')
+  return { task, progress, bytesPerMs: 0 }
 }

@@ -2,12 +2,12 @@
 // when its first client leaves, resumes after the upstream cut it and after a restart, and ends by its deadline.
 // What it is not: it decides nothing about rights, and it never talks to a client.
 import type { Digest } from '../../oci/digest.ts'
-import { hostFrom, type Repository, repositoryKey } from '../../oci/reference.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
-import { deadlineMs, failureForReaders, isLie, isWrong, setAside } from './fill-rules.ts'
+import { deadlineMs, failureForReaders, hintOf, isLie, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
@@ -18,8 +18,8 @@ import type { FillOutcome, NoteEvent } from '../ports/events.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { SharedHandle } from './shared-handle.ts'
 import type { FillShare } from './fill-share.ts'
-import { QueueError } from './slots.ts'
-import { shareWith } from '../sharing.ts'
+import { slowOrUnread, TooSlow } from './slow-or-unread.ts'
+import { mayGoOn } from '../sharing.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Unasked } from './unasked.ts'
 
@@ -39,6 +39,9 @@ export interface FillTask {
   /** What a verified manifest of the repository says. */
   readonly declaredBytes: number | undefined
 }
+
+/** What a reader needs to know of a fill, or of what is in its place. */
+export type Followed = Pick<Fill, 'task' | 'progress' | 'bytesPerMs'>
 
 export class Fill {
   readonly task: FillTask
@@ -162,7 +165,8 @@ export class Fill {
       // Readers are told as the disk takes the bytes, which is later than the network gives them.
       const open = () => store.openFill(digest, () => this.progress.advance(file.contiguousBytes))
       file = await open()
-      if (!this.#mayGoOn(file)) {
+      // A part that somebody else began, and does not share, would be delivered by its end alone (R252).
+      if (!mayGoOn(this.#deps.namespaces, file, this.task.repository.registry)) {
         await file.discard()
         file = await open()
       }
@@ -187,15 +191,6 @@ export class Fill {
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
     this.progress.end('verified')
     return file
-  }
-
-  /** A part that somebody else began, and does not share, would be delivered by its end alone (R252). */
-  #mayGoOn({ contiguousBytes, expected }: FillFile): boolean {
-    const { namespaces } = this.#deps
-    if (contiguousBytes === 0) return true
-    const source = hostFrom(expected?.source ?? '')
-    if (source === undefined) return namespaces.allShare
-    return shareWith(namespaces, source, this.task.repository.registry)
   }
 
   #download(share: FillShare): Download {
@@ -227,7 +222,7 @@ export class Fill {
     }
   }
 
-  /** Ends the download when it takes far longer than its size explains. No effect after the first call. */
+  /** Ends the download when it takes far longer than its size explains, or holds for itself what others need. No effect after the first call. */
   #startDeadline(totalBytes: number | undefined): void {
     if (this.#hasDeadline) return
     this.#hasDeadline = true
@@ -237,18 +232,33 @@ export class Fill {
       // The fill ended first.
       () => {},
     )
+    if (this.task.namespace.shares) return
+    const watched = {
+      broughtBytes: () => (this.#file?.appendedBytes ?? 0) + (this.#file?.aheadBytes ?? 0),
+      isRead: () => this.unasked !== undefined || this.#handle?.isShared === true,
+    }
+    slowOrUnread(watched, this.#deps.clock, this.#stop.signal).then(
+      reason => this.stop(reason),
+      () => {},
+    )
   }
 
   /** A full disk is no failure: the size is found out, and readers go to the upstream themselves. */
   async #outcomeOf(error: unknown): Promise<FillOutcome> {
-    if (this.#stop.signal.aborted) return 'abandoned'
+    const { signal } = this.#stop
+    if (signal.aborted) {
+      if (!(signal.reason instanceof TooSlow) || this.progress.sizeBytes === undefined)
+        return 'abandoned'
+      this.progress.end('uncached')
+      return 'uncached'
+    }
     if (error instanceof StoreError && error.failure === 'full') {
       noteStorage(this.#deps.note, error)
       return leaveUncached(error, {
         task: this.task,
         progress: this.progress,
         sized: this.#sized,
-        signal: this.#stop.signal,
+        signal,
       })
     }
     if (isLie(error)) {
@@ -282,12 +292,7 @@ export class Fill {
       sizeBytes: this.progress.contiguousBytes,
       durationMs: clock.monotonicMs() - this.#startedAtMs,
       reason: failure instanceof Error ? failure.message : undefined,
-      hint:
-        failure instanceof UpstreamError ||
-        failure instanceof StoreError ||
-        failure instanceof QueueError
-          ? failure.hint
-          : undefined,
+      hint: hintOf(failure),
     })
   }
 }

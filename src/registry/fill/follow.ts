@@ -2,7 +2,7 @@
 // Each client reads at its own speed by position; nothing is buffered for the slow ones.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Sendable } from '../answers.ts'
-import type { Fill } from './fill.ts'
+import type { Followed } from './fill.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { passOn } from './pass-on.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -43,7 +43,7 @@ export async function* readWhole(
 }
 
 export interface FollowContext {
-  readonly fill: Fill
+  readonly fill: Followed
   /** Undefined when there is no file because the disk is full. */
   readonly handle: PositionalReader | undefined
   readonly readers: Readers

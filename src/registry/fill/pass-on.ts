@@ -1,8 +1,9 @@
-// Bytes straight from the upstream to one client, nothing kept: when the disk is full, or when a reader is far ahead of the fill.
+// Bytes straight from the upstream to one client, nothing kept: when the disk is full, when a reader is far ahead of the fill,
+// or when the blob is on its way for somebody who does not share it.
 // A whole blob is still hashed and its end held back; a part of a blob can be checked by its length alone.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { ByteRange } from '../../oci/range.ts'
-import type { Fill } from './fill.ts'
+import type { Followed } from './fill.ts'
 import { HOLD_BACK_BYTES } from './fill-progress.ts'
 import { Attempts, deadlineMs } from './fill-rules.ts'
 import type { PositionalReader } from './follow.ts'
@@ -13,7 +14,7 @@ import { UpstreamError } from '../ports/upstream.ts'
 const REHASH_CHUNK_BYTES = 256 * 1024
 
 export interface PassOnContext {
-  readonly fill: Fill
+  readonly fill: Followed
   readonly handle: PositionalReader | undefined
   /** The first byte that the client does not have yet; inside the range. */
   readonly position: number

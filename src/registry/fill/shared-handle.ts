@@ -18,6 +18,11 @@ export class SharedHandle {
     return this.#handle.read(buffer, position)
   }
 
+  /** Does anybody hold it beside its maker? */
+  get isShared(): boolean {
+    return this.#holders > 1
+  }
+
   /** One more holder; false when the file was closed already. */
   hold(): boolean {
     if (this.#holders === 0) return false

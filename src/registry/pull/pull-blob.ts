@@ -7,13 +7,14 @@ import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobFile, BlobHead, Source } from '../answers.ts'
 import { answerInTurn, sizedInTime } from '../fill/await-turn.ts'
 import { bestEffort } from '../best-effort.ts'
-import type { Fill } from '../fill/fill.ts'
+import type { Fill, Followed } from '../fill/fill.ts'
+import { withoutFile } from '../fill/fill-uncached.ts'
 import type { Fills } from '../fill/fills.ts'
 import type { Flights } from '../flights.ts'
 import { follow, sendableUntil } from '../fill/follow.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { blobKey, type NegativeCache } from '../negative-cache.ts'
-import type { UpstreamBlobHead } from '../ports/upstream.ts'
+import { type UpstreamBlobHead, UpstreamError } from '../ports/upstream.ts'
 import type { KeptOpen } from '../kept-open.ts'
 import { blobFile, type OpenBlobDeps, openBlob } from './open-blob.ts'
 import type { Prefetch } from './prefetch.ts'
@@ -165,10 +166,8 @@ async function fill(
     const others = deps.fills.find(digest)
     const foreign = isForeign(others, repository)
     if (foreign && others !== undefined && !isJoinable(deps, repository, others)) {
-      // What it brings is not given here, and two cannot write the same file.
-      await others.over
-      lookedAt = undefined
-      continue
+      // What it brings is not given here, two cannot write the same file, and nobody waits for what another's upstream sends.
+      return passedOn(deps, repository, { digest, namespace })
     }
     if (foreign && !mayJoin) {
       await confirm(deps, repository, { digest, namespace })
@@ -233,10 +232,31 @@ async function follower(
   return following(deps, repository, { digest, sizeBytes, source, running, handle })
 }
 
+/** Straight from the upstream, which says first that the repository has it, and how long it is. @throws UpstreamError */
+async function passedOn(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, namespace }: { digest: Digest; namespace: Namespace },
+): Promise<BlobAnswer> {
+  const head = await confirm(deps, repository, { digest, namespace })
+  const declaredBytes = await deps.catalog.sizeOf(repository, digest)
+  const sizeBytes = head.sizeBytes ?? declaredBytes
+  if (sizeBytes === undefined)
+    throw new UpstreamError('unavailable', 'nobody says how long the blob is')
+  const running = withoutFile({ repository, digest, namespace, declaredBytes }, sizeBytes)
+  return following(deps, repository, {
+    digest,
+    sizeBytes,
+    source: 'miss',
+    running,
+    handle: undefined,
+  })
+}
+
 function following(
   deps: PullBlobDeps,
   repository: Repository,
-  answer: BlobHead & { running: Fill; handle: SharedHandle | undefined },
+  answer: BlobHead & { running: Followed; handle: SharedHandle | undefined },
 ): BlobAnswer {
   const { readers, clock } = deps
   const { running, handle, ...head } = answer

@@ -94,6 +94,17 @@ async function failing(t: Test, world: World): Promise<void> {
   await world.registry.settled(digest)
 }
 
+/** What it comes to without anybody else's doing. More turns than anything in memory takes. */
+async function soon(work: Promise<unknown>): Promise<unknown> {
+  let outcome: unknown = 'still waiting'
+  work.then(
+    value => (outcome = value),
+    (error: unknown) => (outcome = error),
+  )
+  for (let turn = 0; turn < 200; turn += 1) await new Promise(setImmediate)
+  return outcome
+}
+
 const byDigest = { reference: { kind: 'digest', digest: listing.digest }, accept: [] } as const
 const REFUSED = { code: 'BLOB_UNKNOWN' }
 
@@ -159,13 +170,31 @@ t.test('R84, R252: what is on its way for another registry is not joined by a HE
   const held = Promise.withResolvers<void>()
   world.has.hub.has.ready = held.promise
   const own = pull(world)
-  const others = pull(world, anybody)
+  const others = world.registry.pullBlob(anybody, digest).then(readAll)
   others.catch(() => {})
-  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate)
-  t.strictSame(world.has.anybody.asked, [], 'two do not write the same file')
+  t.match(await soon(others), REFUSED, 'at once, by its own upstream')
+  t.strictSame(world.has.anybody.asked, [0])
   held.resolve()
   t.same(await own, secret)
-  await t.rejects(others, REFUSED)
+})
+
+t.test('R252, R276: nor waited for: whoever may not join it has the blob at once', async t => {
+  const world = createWorld('docker.io')
+  const held = Promise.withResolvers<void>()
+  Object.assign(world.has.anybody.has, { bytes: true, ready: held.promise })
+  const strangers = pull(world, anybody)
+  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate)
+  t.strictSame(world.has.anybody.asked, [0], 'it has the one file')
+  const twice = [world.registry.pullBlob(hub, digest), world.registry.pullBlob(quay, digest)]
+  t.same(await soon(Promise.resolve(twice[0]).then(answer => answer && readAll(answer))), secret)
+  t.match(await soon(Promise.resolve(twice[1]).then(answer => answer && readAll(answer))), REFUSED)
+  t.equal(await world.store.find(digest), undefined, 'passed on, and not kept')
+  held.resolve()
+  t.same(await strangers, secret)
+  t.same(await pull(world), secret)
+  t.strictSame(world.has.hub.asked, [0, 0], 'once the file is free it is kept')
+  t.same(await pull(world), secret)
+  t.strictSame(world.has.hub.asked, [0, 0])
 })
 
 t.test('R252: the beginning that another registry delivered is not gone on with', async t => {
