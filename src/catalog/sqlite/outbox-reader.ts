@@ -9,7 +9,7 @@ import {
 } from '../../registry/ports/deliveries.ts'
 import { byTime, MAX_DELIVERIES_OF_KEY, shareOf } from '../bounds.ts'
 import { deliveryState, STATE_CODES } from './encoding.ts'
-import { LANE } from './schema-lanes.ts'
+import { LANE } from './schema-trust.ts'
 
 interface DeliveryRow {
   readonly id: number

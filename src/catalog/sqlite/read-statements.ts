@@ -18,8 +18,8 @@ const CONTENT_COLUMNS =
 const LISTERS_ASKED = 64
 
 /**
- * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows of older versions have none of their own
- * (schema-readings.ts).
+ * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows that an older minor added have none of their own
+ * (schema-trust.ts).
  */
 const READING = `nullif(coalesce(m.media_type, c.media_type), '')`
 const TAG_COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,

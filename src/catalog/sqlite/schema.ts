@@ -3,14 +3,9 @@
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
-import { DELIVERED } from './schema-delivered.ts'
-import { FOREIGN } from './schema-foreign.ts'
-import { KNOWN } from './schema-known.ts'
-import { LANES } from './schema-lanes.ts'
 import { LISTING } from './schema-listing.ts'
-import { READINGS } from './schema-readings.ts'
 import { PUSHES } from './schema-pushes.ts'
-import { TAKEN } from './schema-taken.ts'
+import { TRUST } from './schema-trust.ts'
 
 export interface Migration {
   /** `PRAGMA user_version` after this step: major × 1000 + minor. Ascending. */
@@ -147,21 +142,12 @@ WHEN (NEW.held > 0) <> (OLD.held > 0)
 BEGIN UPDATE totals SET repositories = repositories + (NEW.held > 0) - (OLD.held > 0); END;
 `
 
-// Facts beside the content say under which catalog they were told.
-const IDENTITY = `INSERT INTO meta (key, value) VALUES ('identity', lower(hex(randomblob(16))));`
-
 /** Every step there ever was, in order. A step that was released is never changed: a correction is a new step. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1000, sql: TABLES + TRIGGERS },
   { version: 1001, sql: PUSHES },
   { version: 1002, sql: LISTING },
-  { version: 1003, sql: FOREIGN },
-  { version: 1004, sql: KNOWN },
-  { version: 1005, sql: READINGS },
-  { version: 1006, sql: IDENTITY },
-  { version: 1007, sql: DELIVERED },
-  { version: 1008, sql: LANES },
-  { version: 1009, sql: TAKEN },
+  { version: 1003, sql: TRUST },
 ]
 
 /**

@@ -54,7 +54,7 @@ INSERT INTO repository_content (repository, content, reason, media_type, deliver
 SELECT ?, id, ${REASON_CODES.listed}, ${NOT_GIVEN}, 0 FROM below WHERE true
 ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason = ${REASON_CODES.confirmed}`
 
-/** Was the member `m` with the content `c` given here as a manifest? Rows of older versions have no media type of their own. */
+/** Was the member `m` with the content `c` given here as a manifest? Rows that an older minor added have no media type of their own. */
 const IS_GIVEN = (m: string, c: string) => `coalesce(${m}.media_type, ${c}.media_type, '') <> ''`
 /** Does what it lists belong here through it, or did a client list it? A blob lists nothing, whatever it is elsewhere. */
 const IS_LISTER = (m: string, c: string) =>

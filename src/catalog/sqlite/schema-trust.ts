@@ -1,0 +1,91 @@
+// The step to version 1003: a membership says how far its word goes. Whether the bytes came under this repository (R252), and as which
+// manifest they were given to it (R251); what a manifest lists as to be had from elsewhere gives none (R250). Beside it what was pushed to
+// is known when it is empty (R285), what a deleted manifest took along is remembered (R255), the file has an identity, and the queue is looked
+// at registry by registry.
+// An older minor runs on such a file and knows nothing of it. What it adds must open nothing: it counts as not delivered, and triggers see
+// to the rest. `repository_content.size` stays for its statements; nothing else reads or writes it.
+import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
+
+const { listed, confirmed, manifest } = REASON_CODES
+
+/** Of a row of `outbox`, the part of its key that names the other side: all before its repository, with the `/` that ends it. */
+export const LANE = `substr(key, 1, instr(key, '/'))`
+
+/** Whatever is under localhost, clients brought there: no upstream of it could give a word. */
+const IS_LOCAL = (key: string) => `${key} GLOB 'localhost/*'`
+
+const IS_FOREIGN = (row: string) => `(
+  EXISTS (SELECT 1 FROM edge e WHERE e.child = ${row}.content AND e.distributable = 0)
+  AND NOT EXISTS (
+    SELECT 1 FROM edge e JOIN repository_content p ON p.content = e.parent AND p.repository = ${row}.repository
+    WHERE e.child = ${row}.content AND e.distributable = 1
+      AND e.kind <> ${EDGE_CODES.subject} AND p.reason <> ${confirmed}))`
+
+// What the upstream delivered of it is confirmed by it at the next question. An older minor adds no more of them.
+const FOREIGN = `
+DELETE FROM repository_content WHERE reason = ${listed} AND ${IS_FOREIGN('repository_content')};
+CREATE TRIGGER member_foreign BEFORE INSERT ON repository_content
+WHEN NEW.media_type IS NULL AND NEW.reason = ${listed} AND ${IS_FOREIGN('NEW')}
+BEGIN SELECT RAISE(IGNORE); END;
+`
+
+const REGISTRY = (row: string) => `substr(${row}.key, 1, instr(${row}.key, '/'))`
+
+// Version 1002 gave content to whoever was known to hold it, so what it has here counts as delivered; but not where more than one registry
+// has a blob that is only cached: there nobody knows any more which of them delivered it.
+const IS_DELIVERED = `EXISTS (
+  SELECT 1 FROM content c WHERE c.id = repository_content.content AND c.present = 1 AND (
+    repository_content.reason = ${manifest} OR c.media_type IS NOT NULL OR c.class = ${CLASS_CODES.kept}
+    OR NOT EXISTS (
+      SELECT 1 FROM repository_content other JOIN repository theirs ON theirs.id = other.repository
+      WHERE other.content = c.id
+        AND ${REGISTRY('theirs')} <> (SELECT ${REGISTRY('own')} FROM repository own WHERE own.id = repository_content.repository))))`
+
+// A media type of NULL is from now on of rows that an older minor adds, which has one for all repositories, in `content`. Empty: not given
+// here as a manifest.
+const MEMBERS = `
+ALTER TABLE repository_content ADD COLUMN media_type TEXT;
+ALTER TABLE repository_content ADD COLUMN delivered INTEGER NOT NULL DEFAULT 0 CHECK (delivered IN (0, 1));
+UPDATE repository_content SET
+  media_type = coalesce((SELECT media_type FROM content WHERE id = repository_content.content), ''),
+  delivered = ${IS_DELIVERED};
+CREATE TRIGGER member_of_localhost AFTER INSERT ON repository_content
+WHEN NEW.media_type IS NULL AND NEW.reason <> ${listed} AND (SELECT ${IS_LOCAL('key')} FROM repository WHERE id = NEW.repository)
+BEGIN
+  UPDATE repository_content SET delivered = 1 WHERE repository = NEW.repository AND content = NEW.content;
+END;
+`
+
+// Of what was deleted before, nothing tells; under localhost a row alone does.
+const PUSHED = `
+ALTER TABLE repository ADD COLUMN pushed INTEGER NOT NULL DEFAULT 0 CHECK (pushed IN (0, 1));
+UPDATE repository SET pushed = 1
+  WHERE ${IS_LOCAL('key')} OR id IN (
+    SELECT m.repository FROM repository_content m JOIN content c ON c.id = m.content
+    WHERE c.class = ${CLASS_CODES.kept} AND c.media_type IS NOT NULL
+  );
+CREATE INDEX repository_listed ON repository (key) WHERE held > 0 OR pushed = 1;
+DROP INDEX repository_held;
+`
+
+// What a deleted manifest took along is no member any more. Whoever deletes it by itself afterwards is told that it is gone, once; and its
+// bytes did come under that repository.
+const TAKEN = `
+CREATE TABLE taken (
+  content    INTEGER NOT NULL REFERENCES content,
+  repository INTEGER NOT NULL REFERENCES repository,
+  delivered  INTEGER NOT NULL CHECK (delivered IN (0, 1)),
+  PRIMARY KEY (content, repository)
+) STRICT, WITHOUT ROWID;
+`
+
+// Facts beside the content say under which catalog they were told.
+const IDENTITY = `INSERT INTO meta (key, value) VALUES ('identity', lower(hex(randomblob(16))));`
+
+// No registry that has much to wait for hides the others.
+const LANES = `
+CREATE INDEX outbox_due_by_lane ON outbox (carrier, ${LANE}, next_at, id) WHERE first = 1;
+DROP INDEX outbox_due;
+`
+
+export const TRUST = MEMBERS + FOREIGN + PUSHED + TAKEN + IDENTITY + LANES
