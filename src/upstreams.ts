@@ -147,6 +147,7 @@ export class Upstreams implements Namespaces {
       policy: { ttlMs, tagRules, maxStaleMs, offline },
       fillsAtOnce: config.fills,
       prefetch: config.prefetch,
+      namedByClient: options.namedByClient,
       shares: config.namedByClient !== true && !config.private,
       connections: config.connections,
       close: () => upstream.close(),

@@ -12,6 +12,8 @@ export interface Namespace {
   readonly prefetch: boolean
   /** Requests for blobs at once, over all downloads from this upstream; at least 1. */
   readonly connections: number
+  /** Only a client has named it: all of these have a bounded number of downloads together. */
+  readonly namedByClient: boolean
   /** Its blobs are those of other registries that share, and theirs are its, by the word of either's upstream alone; see sharing.ts. */
   readonly shares: boolean
 }

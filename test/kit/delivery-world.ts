@@ -100,6 +100,7 @@ function startProcess(world: World, { settlingMs, random = () => 0.5 }: WorldOpt
           fillsAtOnce: 8,
           connections: 16,
           prefetch: false,
+          namedByClient: false,
           shares: true,
         }
       },

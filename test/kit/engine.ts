@@ -85,6 +85,7 @@ export function createEngine(options: EngineOptions = {}) {
     fillsAtOnce: options.fillsAtOnce ?? 8,
     prefetch: options.prefetch ?? false,
     connections: options.connections ?? 16,
+    namedByClient: false,
     shares: true,
   }
   const beside = new Map(

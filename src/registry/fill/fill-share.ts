@@ -19,11 +19,22 @@ export interface FillShare {
   readonly freed: () => void
 }
 
-export function createFillShare(namespace: Namespace, clock: Clock, freed: () => void): FillShare {
-  const { connections, fillsAtOnce } = namespace
+export interface FillShareOptions {
+  readonly clock: Clock
+  /** The places that all upstreams have together which only clients named. */
+  readonly named: Slots
+  readonly freed: () => void
+}
+
+export function createFillShare(
+  namespace: Namespace,
+  { clock, named, freed }: FillShareOptions,
+): FillShare {
+  const { connections, fillsAtOnce, namedByClient } = namespace
+  const within = namedByClient ? named : undefined
   return {
     // One that has a place has a line: what waits for a place is told, and called back for.
-    slots: new Slots(Math.min(fillsAtOnce, connections), clock),
+    slots: new Slots(Math.min(fillsAtOnce, connections), clock, within),
     lines: new Lines(connections),
     width: new Width(clock, Math.max(1, connections - Math.ceil(connections * SPARE_SHARE))),
     freed,

@@ -4,10 +4,17 @@ import { Fill, type FillDeps, type FillTask } from './fill.ts'
 import { repositoryKey } from '../../oci/reference.ts'
 import { createFillShare, type FillShare } from './fill-share.ts'
 import type { Namespace } from '../namespaces.ts'
+import { Slots } from './slots.ts'
 import { unaskedIn } from './unasked.ts'
 
 /** More than end during one look at a disk that answers within seconds. Each costs a string that others hold, too. */
 const ENDS_REMEMBERED = 4096
+
+/**
+ * Of all registries together that only clients named: somebody who has a domain has names without end, and each fill takes descriptors and
+ * connections. More than people pull at once from registries that nobody has listed.
+ */
+const NAMED_FILLS_MAX = 64
 
 export class Fills {
   readonly #deps: FillDeps
@@ -17,11 +24,13 @@ export class Fills {
   /** When each of the last fills ended, counted in ends, in that order. */
   readonly #ends = new Map<Digest, number>()
   #endsSoFar = 0
+  readonly #named: Slots
   #stopped: Error | undefined
   #whenPlace: () => void = () => {}
 
   constructor(deps: FillDeps) {
     this.#deps = deps
+    this.#named = new Slots(NAMED_FILLS_MAX, deps.clock)
   }
 
   find(digest: Digest): Fill | undefined {
@@ -106,7 +115,11 @@ export class Fills {
   #shareOf(namespace: Namespace): FillShare {
     let share = this.#shares.get(namespace)
     if (share === undefined) {
-      share = createFillShare(namespace, this.#deps.clock, () => this.#whenPlace())
+      share = createFillShare(namespace, {
+        clock: this.#deps.clock,
+        named: this.#named,
+        freed: () => this.#whenPlace(),
+      })
       this.#shares.set(namespace, share)
     }
     return share

@@ -1,6 +1,7 @@
 // A bounded number of places for work on one upstream, and a bounded queue before them: the smallest goes first, so that
 // configs and small blobs never wait behind a gigabyte, and who has waited long has a turn of its own. Places that nobody needs are
-// lent to work that nobody waits for, and called back as soon as somebody does.
+// lent to work that nobody waits for, and called back as soon as somebody does. Some upstreams' places are among a number that they have
+// together.
 import type { Clock } from '../ports/clock.ts'
 
 /** Beyond this a site asks for more than its link can bring; the client is told to come back. */
@@ -16,7 +17,8 @@ const RETRY_AFTER_MS = 5_000
 export class QueueError extends Error {
   readonly retryAfterMs = RETRY_AFTER_MS
   /** For the log. */
-  readonly hint = 'raise upstreams.<host>.fills if the link has room for more downloads at once'
+  readonly hint =
+    'raise upstreams.<host>.fills if the link has room for more downloads at once, and list the registry there if only "*" allows it'
 
   constructor() {
     super('too many downloads are waiting for this upstream')
@@ -39,6 +41,7 @@ export interface Loan {
 export class Slots {
   readonly #atOnce: number
   readonly #clock: Clock
+  readonly #within: Slots | undefined
   #taken = 0
   /** In the order of their coming. */
   readonly #queue: Waiting[] = []
@@ -46,13 +49,19 @@ export class Slots {
   readonly #loans = new Set<{ readonly giveBack: () => void; readonly group: string | undefined }>()
   #isTurnOfAge = true
 
-  constructor(atOnce: number, clock: Clock) {
+  /** `within`: whoever has a place here has one there, too. */
+  constructor(atOnce: number, clock: Clock, within?: Slots) {
     this.#atOnce = atOnce
     this.#clock = clock
+    this.#within = within
   }
 
   /** Would the next one have to wait? */
   get areTaken(): boolean {
+    return this.#areOwnTaken || this.#within?.areTaken === true
+  }
+
+  get #areOwnTaken(): boolean {
     return this.#taken >= this.#atOnce
   }
 
@@ -63,8 +72,18 @@ export class Slots {
    * @throws QueueError when too many wait; the signal's reason
    */
   async take(sizeBytes: number, signal: AbortSignal, group?: string): Promise<void> {
+    await this.#takeOwn(sizeBytes, signal, group)
+    try {
+      await this.#within?.take(sizeBytes, signal, group)
+    } catch (error) {
+      this.#giveOwn()
+      throw error
+    }
+  }
+
+  async #takeOwn(sizeBytes: number, signal: AbortSignal, group?: string): Promise<void> {
     signal.throwIfAborted()
-    if (!this.areTaken) {
+    if (!this.#areOwnTaken) {
       this.#taken += 1
       return
     }
@@ -86,20 +105,31 @@ export class Slots {
   }
 
   /**
-   * A place that nobody needs now; undefined when there is none. `giveBack` is called at most once, when somebody waits for it: the
+   * A place that nobody needs now; undefined when there is none. `giveBack` is called when somebody waits for it: the
    * work MUST then end soon, and give the place back by `give` as ever. Without it the place is not called back.
    */
   borrow(giveBack: (() => void) | undefined, group?: string): Loan | undefined {
     if (this.areTaken) return undefined
+    const further = this.#within?.borrow(giveBack, group)
     this.#taken += 1
     if (giveBack === undefined) return { keep: () => {} }
     const loan = { giveBack, group }
     this.#loans.add(loan)
-    return { keep: () => void this.#loans.delete(loan) }
+    return {
+      keep: () => {
+        this.#loans.delete(loan)
+        further?.keep()
+      },
+    }
   }
 
   /** MUST be called once per take that returned, and per loan. */
   give(): void {
+    this.#within?.give()
+    this.#giveOwn()
+  }
+
+  #giveOwn(): void {
     const next = this.#next()
     if (next === undefined) this.#taken -= 1
     else next.enter()

@@ -2,8 +2,9 @@
 // Method: the engine over in-memory twins, a manual clock, and an upstream that goes on when the test says so.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
-import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { blobAnswer, createEngine, readAll, repositoryOf } from '../../kit/engine.ts'
+import { parseRepositoryKey } from '../../../src/oci/reference.ts'
+import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { blobAnswer, createEngine, readAll, repositoryOf, upstreamOf } from '../../kit/engine.ts'
 
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
@@ -288,4 +289,37 @@ t.test('R276: what is left of failed fills counts in maxsize, and makes room fir
   await registry.settled(wanted.digest)
   t.same([...disk.blobs.keys()], [wanted.digest])
   t.equal(store.partsBytes, 0, 'both would have been more than there may be')
+})
+
+// issue 17, 25
+t.test('R276: registries that only clients named have a number of downloads together', async t => {
+  const contents = blobs(100)
+  const opened = new Set<Digest>()
+  const goOn = Promise.withResolvers<void>()
+  const getBlob: Upstream['getBlob'] = async (_name, digest) => {
+    opened.add(digest)
+    await goOn.promise
+    return blobAnswer(contents.flatMap(each => (each.digest === digest ? [each.bytes] : [])))
+  }
+  const hosts = contents.map((_, n) => parseRepositoryKey(`host-${n}.example/app`))
+  const { registry } = createEngine({
+    upstream: { getBlob },
+    beside: hosts.map(({ registry }) => ({
+      upstream: upstreamOf({ registry, getBlob }),
+      namedByClient: true,
+      shares: false,
+    })),
+  })
+  const pulls = contents.map(({ digest }, n) => registry.pullBlob(hosts[n] ?? app, digest))
+  for (let turns = 0; turns < 50; turns += 1) await turn()
+  t.equal(opened.size, 64)
+  const listed = Buffer.from('of a registry that is listed')
+  contents.push({ bytes: listed, digest: digestOf(listed) })
+  const own = registry.pullBlob(app, digestOf(listed))
+  for (let turns = 0; turns < 50; turns += 1) await turn()
+  t.ok(opened.has(digestOf(listed)), 'the others have their own places')
+  goOn.resolve()
+  t.same(await readAll(await own), listed)
+  for (const [n, pull] of pulls.entries())
+    t.ok((await readAll(await pull)).equals(contents[n]?.bytes ?? listed))
 })

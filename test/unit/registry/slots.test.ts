@@ -112,3 +112,33 @@ t.test('a place that is lent to the same group is left to it', async t => {
   void slots.take(1, never, 'app')
   t.same(called, ['of another'])
 })
+
+t.test('a place is one of those that several have together, and comes back there', async t => {
+  const clock = createManualClock()
+  const all = new Slots(2, clock)
+  const [one, other] = [new Slots(2, clock, all), new Slots(2, clock, all)]
+  await one.take(1, never)
+  let called = 0
+  const loan = other.borrow(() => (called += 1))
+  t.ok(loan)
+  t.ok(one.areTaken)
+  t.equal(other.borrow(undefined), undefined)
+  const order: string[] = []
+  const leaving = new AbortController()
+  const left = one.take(1, leaving.signal)
+  t.equal(called, 0)
+  await turn()
+  t.equal(called, 1, 'what is lent is called back, also by the other')
+  leaving.abort(new Error('left'))
+  await t.rejects(left, { message: 'left' })
+  const later = one.take(1, never).then(() => order.push('later'))
+  await turn()
+  t.same(order, [])
+  loan?.keep()
+  other.give()
+  await later
+  one.give()
+  one.give()
+  t.notOk(other.areTaken)
+  t.notOk(one.areTaken)
+})
