@@ -133,6 +133,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
   const uploads = new Uploads({ ...deps, space })
   const pushDeps = { ...deps, space, uploads, presence }
   const turns = new Turns()
+  const listTurns = new Turns()
   const manifestPushDeps = {
     ...deps,
     negative,
@@ -162,7 +163,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     listTags: (repository, page) => listTags(listDeps, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
       listReferrers(listDeps, repository, { digest, artifactTypes }),
-    listRepositories: page => listRepositories(deps, page),
+    listRepositories: page => listRepositories({ ...deps, listTurns }, page),
     policyOf: repository => deps.policies.find(repository),
     routeFrom: (target, from, host) => routeFrom(deps.route, target, { from, host }),
     startUpload: (repository, options) => startUpload(pushDeps, repository, options),

@@ -1,33 +1,51 @@
 // `_catalog`: the repositories that are here, by the names that their clients use (R71, R286). Under `localhost` these are what a
 // pusher writes, and not the canonical key, wherever the one leads to the other.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type NamePath, parseNamePath, type Target } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { LOCALHOST, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { ListPage, RepositoriesAnswer } from '../answers.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Route } from '../route.ts'
+import type { Turns } from '../turns.ts'
 
 export interface ListRepositoriesDeps {
   readonly catalog: Catalog
   readonly route: Route
+  /** For this alone. */
+  readonly listTurns: Turns
 }
+
+/**
+ * Rows that are read and looked at in one go, however few or many are shown: a few milliseconds of the thread, mostly for those that the
+ * operator keeps out.
+ */
+const ROWS_AT_ONCE = 100
+/** All lists have one turn: however many are asked for, each round of the event loop does one step of one of them. */
+const ONE_FOR_ALL = ''
 
 /** In the order of their canonical names, which is that of pages too: `after` is a name as it was listed, and need not exist. */
 export async function listRepositories(
-  { catalog, route }: ListRepositoriesDeps,
+  { catalog, route, listTurns }: ListRepositoriesDeps,
   { after, limit }: ListPage,
 ): Promise<RepositoriesAnswer> {
   const names: string[] = []
   let last: RepositoryKey | string | undefined = after && (keyOf(route, after) ?? after)
+  // One more than shown tells whether more follow.
+  let rows = Math.min(limit + 1, ROWS_AT_ONCE)
   for (;;) {
-    // One more than shown tells whether more follow.
-    const page = { limit: limit + 1, ...(last === undefined ? {} : { after: last }) }
-    const keys = await catalog.listRepositories(page)
-    // What the operator keeps out, or is no upstream any more, is not listed either (R254).
-    names.push(...keys.filter(key => keyOf(route, key) === key).map(key => nameOf(route, key)))
-    last = keys.at(-1)
-    if (names.length > limit || last === undefined || keys.length <= limit)
+    const page = { limit: rows, ...(last === undefined ? {} : { after: last }) }
+    const keys = await listTurns.take(ONE_FOR_ALL, async () => {
+      await nextTurn()
+      const read = await catalog.listRepositories(page)
+      // What the operator keeps out, or is no upstream any more, is not listed either (R254).
+      names.push(...read.filter(key => keyOf(route, key) === key).map(key => nameOf(route, key)))
+      return read
+    })
+    if (names.length > limit || keys.length < rows)
       return { repositories: names.slice(0, limit), more: names.length > limit }
+    last = keys.at(-1)
+    rows = ROWS_AT_ONCE
   }
 }
 
