@@ -1,7 +1,7 @@
 // The breaker of one endpoint (R93): after enough failures nobody waits for it any more, and one request at a time finds out
 // whether it is back. Rate limits (R154) open it for the time the upstream names, for manifests and blobs apart, since a
-// registry that limits pulls goes on giving the blobs of those that were counted already. Where something was answered, one thing may be
-// broken and the rest well: then `/v2/` is asked before everything is cut off (docs/adr/0028-one-broken-blob.md).
+// registry that limits pulls goes on giving the blobs of those that were counted already. Where somebody was reached, one thing may be
+// broken or hang and the rest be well: then `/v2/` is asked before everything is cut off (docs/adr/0028-one-broken-blob.md).
 import type { Clock } from '../registry/ports/clock.ts'
 import type { EngineEvent } from '../registry/ports/events.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
@@ -38,8 +38,8 @@ export type Finding =
   | {
       readonly kind: 'failed'
       readonly error: UpstreamError
-      /** It is there, and what was asked for may be all that is broken. */
-      readonly hasAnswered: boolean
+      /** Somebody is there, and what was asked for may be all that is broken. */
+      readonly wasReached: boolean
     }
 
 export interface Breaker {
@@ -151,7 +151,7 @@ export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions
       }
       count(true)
       if (!probing && !(state === 'closed' && tooMany())) return
-      return finding.hasAnswered ? openUnlessThere(finding.error) : open(finding.error)
+      return finding.wasReached ? openUnlessThere(finding.error) : open(finding.error)
     }
     count(false)
     const wasLimited = limited.delete(lane)
@@ -187,7 +187,7 @@ export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions
       }
     },
     bodyFailed: (error, lane = 'blob') => {
-      void learn(lane, false, { kind: 'failed', error, hasAnswered: true })
+      void learn(lane, false, { kind: 'failed', error, wasReached: true })
     },
     get state() {
       if (state !== 'closed') return state

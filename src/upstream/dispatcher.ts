@@ -1,4 +1,4 @@
-// The connection pools of one upstream: for blobs and for everything else, for each trust class of hosts, direct or through
+// The connection pools of one upstream: for each kind of request, for each trust class of hosts, direct or through
 // the proxy. Made when first needed; every option is written out, because the library's defaults are for browsers.
 import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import { UpstreamError } from '../registry/ports/upstream.ts'
@@ -10,9 +10,9 @@ import { createWarmSockets, type WarmSockets } from './warm-sockets.ts'
 
 /**
  * `blob`: downloads, which may take hours; `push`: bodies on their way up, which may, too; `api`: small answers, which must never wait
- * behind either.
+ * behind either; `ping`: whether a registry is there, which must not wait behind names that hang.
  */
-export type Lane = 'api' | 'blob' | 'push'
+export type Lane = 'api' | 'blob' | 'push' | 'ping'
 
 /** How long an idle connection is kept; load balancers close after 30 s and more, and a race with them costs a retry. */
 const KEEP_ALIVE_MS = 10_000
@@ -25,6 +25,8 @@ const HOSTS_MAX = 256
  * push at once is bounded where they come in.
  */
 const PUSH_CONNECTIONS = 256
+/** A breaker asks one question at a time; who lists referrers may ask as well. */
+const PING_CONNECTIONS = 4
 /** Response headers; signed Location URLs and Link headers fit, floods do not. */
 const HEADER_BYTES_MAX = 32 * 1024
 
@@ -114,9 +116,14 @@ function proxied(
   return { dispatcher }
 }
 
+function connectionsFor(lane: Lane, connections: number): number {
+  if (lane === 'push') return PUSH_CONNECTIONS
+  return lane === 'ping' ? PING_CONNECTIONS : connections
+}
+
 function poolOptions({ connections, limits }: DispatcherOptions, lane: Lane): Agent.Options {
   return {
-    connections: lane === 'push' ? PUSH_CONNECTIONS : connections,
+    connections: connectionsFor(lane, connections),
     maxOrigins: HOSTS_MAX,
     pipelining: 1,
     allowH2: false,

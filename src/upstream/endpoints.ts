@@ -8,7 +8,7 @@ import type { Breaker, Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import type { Lane } from './dispatcher.ts'
 import { isElsewhere } from './elsewhere.ts'
-import { isStaleConnection } from './errors.ts'
+import { isStaleConnection, isUnreached } from './errors.ts'
 import type { EndpointUrls } from './endpoint-url.ts'
 import type { ContentKey, MirrorTrust } from './mirror-trust.ts'
 import type { ReferrersAbility } from './referrers-ability.ts'
@@ -141,9 +141,9 @@ function findingOf(error: unknown, caller: AbortSignal | undefined): Finding {
   switch (error.failure) {
     case 'unavailable':
       if (isElsewhere(error)) return { kind: 'good' }
-      return { kind: 'failed', error, hasAnswered: error.status !== undefined }
+      return { kind: 'failed', error, wasReached: !isUnreached(error) }
     case 'rate-limited':
-      return { kind: 'failed', error, hasAnswered: true }
+      return { kind: 'failed', error, wasReached: true }
     case 'not-found':
     case 'denied':
     case 'unsupported':

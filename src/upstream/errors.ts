@@ -38,6 +38,18 @@ const OUTAGE: Record<string, { reason: string; hint?: string }> = {
   EPIPE: { reason: 'the connection was closed' },
 }
 
+/** Nobody is there, or nobody that is trusted: whatever else is asked for there fails as well. */
+const UNREACHED = new Set([
+  ...Object.keys(CERTIFICATE),
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+
 const BROKEN_HTTP = new Set([
   'UND_ERR_HEADERS_OVERFLOW',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
@@ -71,6 +83,11 @@ export function connectionError(error: unknown, host: string): UpstreamError {
 /** Did the error come from a connection that the peer had given up already? One more try costs it nothing. */
 export function isStaleConnection(error: UpstreamError): boolean {
   return STALE_CONNECTION.has(errorCode(error.cause) ?? '')
+}
+
+/** Did it fail before there was a connection? A time limit over more than that does not tell, and counts as reached. */
+export function isUnreached(error: UpstreamError): boolean {
+  return UNREACHED.has(errorCode(error.cause) ?? '')
 }
 
 /** Would the same request fail the same way until somebody mends it? */

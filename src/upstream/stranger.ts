@@ -59,7 +59,8 @@ export async function isRegistryThere(
   signal: AbortSignal,
 ): Promise<boolean> {
   const url = endpoint.urls.ping
-  const request = { call: 'ping', lane: 'api', method: 'GET', url, scope: '', headers: {} } as const
+  const how = { call: 'ping', lane: 'ping', method: 'GET' } as const
+  const request = { ...how, url, scope: '', headers: {} }
   try {
     const { status, headers, body } = await endpoint.send(request, signal)
     await body.drain()

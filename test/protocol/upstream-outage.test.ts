@@ -266,7 +266,7 @@ t.test(
   async t => {
     for (const fault of [{ dropConnection: true }, tooManyRequests('errors', 3600)] as const) {
       const stub = await startStub(t)
-      stub.fault({ kind: 'manifest' }, fault)
+      stub.fault({}, fault)
       const { upstream, clock } = openUpstream(t, stub.url)
       for (let n = 0; n < 5; n += 1)
         await hurry(upstream.getManifest(NAME, LATEST), clock).catch(() => {})

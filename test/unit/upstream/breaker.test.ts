@@ -9,14 +9,14 @@ import { failureThrownBy } from '../../kit/open-upstream.ts'
 const DOWN = {
   kind: 'failed',
   error: new UpstreamError('unavailable', 'down'),
-  hasAnswered: false,
+  wasReached: false,
 } as const
 const GOOD = { kind: 'good' } as const
 
 function limited(retryAfterMs?: number) {
   const options = retryAfterMs === undefined ? {} : { retryAfterMs }
   const error = new UpstreamError('rate-limited', 'slow down', options)
-  return { kind: 'failed', error, hasAnswered: true } as const
+  return { kind: 'failed', error, wasReached: true } as const
 }
 
 function setUp() {
@@ -195,7 +195,7 @@ t.test('bodies that break count as failures', async t => {
 t.test('R259: one question for all who fail while it is asked, and one pause', async t => {
   const { breaker, questions } = setUp()
   const tells = Array.from({ length: 12 }, () => breaker.enter('api'))
-  await Promise.all(tells.map(tell => tell({ ...DOWN, hasAnswered: true })))
+  await Promise.all(tells.map(tell => tell({ ...DOWN, wasReached: true })))
   t.equal(breaker.retryInMs, 30_000)
   t.equal(questions.length, 1)
 })
