@@ -1,7 +1,7 @@
 // Moves content that is not what its digest says out of the way, so that it is fetched anew and the operator can look at what the disk made
-// of it. Never deletes it in the same step, and never what may be the last copy of something that was pushed here.
+// of it. What is too long for that is removed, which the log says; never what may be the last copy of something that was pushed here.
 import { lstat, readdir, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
 import type { FindKnown } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk, removeFile } from './disk.ts'
@@ -36,33 +36,60 @@ export class Quarantine {
     const moved = await attempt(disk, `quarantine ${digest}`, () =>
       this.#turns.take(digest, () => moveIfSame(disk, digest, identity)),
     )
-    if (!moved) return
+    if (moved === undefined) return
+    let isRemoved = false
+    try {
+      isRemoved = await attempt(disk, 'clear the quarantine', () => this.#clear(moved))
+    } finally {
+      await this.#tell(digest, isRemoved)
+    }
+  }
+
+  async #tell(digest: Digest, isRemoved: boolean): Promise<void> {
+    const disk = this.#disk
     const { quarantine: directory, root } = disk.layout
+    const went = isRemoved ? `removed: longer than ${directory} may hold` : `moved to ${directory}`
     const comesBack = (await this.#isKept(digest))
       ? 'push the content again, or bring its file back from a backup'
       : 'the content is fetched again when it is next asked for'
     disk.note({
       kind: 'storage failed',
       failure: 'corrupt',
-      reason: `${digest} no longer hashes to its digest; moved to ${directory}`,
+      reason: `${digest} no longer hashes to its digest; ${went}`,
       hint: `check the disk that holds ${root}; ${comesBack}`,
     })
-    await attempt(disk, 'clear the quarantine', () => this.#clear())
   }
 
-  /** The newest stay, within both bounds, and whatever else is the last copy of what was pushed. */
-  async #clear(): Promise<void> {
+  /**
+   * The newest stay, within both bounds, and whatever else is the last copy of what was pushed. `moved` came last, whatever the clock said
+   * before; true when it went.
+   */
+  async #clear(moved: string): Promise<boolean> {
     const { quarantine: directory } = this.#disk.layout
+    const isRemoved = !(await this.#hasRoom(moved))
+    if (isRemoved) await removeFile(join(directory, moved))
+    const others = (await readdir(directory)).filter(name => name !== moved).sort()
     let files = 0
     let bytes = 0
-    for (const name of (await readdir(directory)).sort().reverse()) {
+    for (const name of [...(isRemoved ? [] : [moved]), ...others.reverse()]) {
       const path = join(directory, name)
-      const digest = digestInQuarantine(name)
-      if (digest !== undefined && (await this.#isLastCopy(digest))) continue
+      if (await this.#mustStay(name)) continue
       files += 1
       bytes += (await lstat(path)).size
       if (files > QUARANTINE_FILES || bytes > QUARANTINE_BYTES) await removeFile(path)
     }
+    return isRemoved
+  }
+
+  /** Alone it may take all that there is. */
+  async #hasRoom(name: string): Promise<boolean> {
+    const { size } = await lstat(join(this.#disk.layout.quarantine, name))
+    return size <= QUARANTINE_BYTES || (await this.#mustStay(name))
+  }
+
+  async #mustStay(name: string): Promise<boolean> {
+    const digest = digestInQuarantine(name)
+    return digest !== undefined && (await this.#isLastCopy(digest))
   }
 
   /** Every file of it is, while there is none that is better: which of them can be mended is for the operator to see. */
@@ -81,15 +108,21 @@ export class Quarantine {
   }
 }
 
-async function moveIfSame(disk: Disk, digest: Digest, identity: FileIdentity): Promise<boolean> {
+/** The name that it has in the quarantine; undefined when it was another one. */
+async function moveIfSame(
+  disk: Disk,
+  digest: Digest,
+  identity: FileIdentity,
+): Promise<string | undefined> {
   const path = blobPath(disk.layout, digest)
   try {
     const { dev, ino } = await lstat(path)
-    if (dev !== identity.dev || ino !== identity.ino) return false
-    await rename(path, quarantinePath(disk.layout, digest, disk.clock.nowMs()))
-    return true
+    if (dev !== identity.dev || ino !== identity.ino) return undefined
+    const to = quarantinePath(disk.layout, digest, disk.clock.nowMs())
+    await rename(path, to)
+    return basename(to)
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   }
 }

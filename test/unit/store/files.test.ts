@@ -255,8 +255,23 @@ t.test('R271: the quarantine is bounded in bytes, and the oldest of it goes firs
   directory.known.set(DIGEST, { sizeBytes: BYTES.length, contentClass: 'cached' })
   await laySparse(directory, directory.blobPath(DIGEST), QUARANTINE_BYTES + 1)
   t.equal(await store.find(DIGEST), undefined)
-  t.same(await readdir(directory.path('quarantine')), [], 'no more than it may hold')
+  const left = (await readdir(directory.path('quarantine'))).sort()
+  t.same(left, ['20200002'], 'no more than it may hold, and nothing else goes for it')
+  const reasons = directory.events.map(event => ('reason' in event ? event.reason : ''))
+  t.match(reasons, [/; moved to .*quarantine$/, /; removed: longer than .*quarantine may hold$/])
 })
+
+t.test(
+  'what comes to the quarantine stays before what is there, whatever the clock says',
+  async t => {
+    const directory = await emptyDirectory()
+    const store = await directory.open()
+    await laySparse(directory, directory.path('quarantine', '2999'), QUARANTINE_BYTES)
+    await directory.lay(directory.blobPath(DIGEST), 'rotten')
+    t.equal(await store.readVerified(DIGEST), undefined)
+    t.match(await readdir(directory.path('quarantine')), [/sha256/])
+  },
+)
 
 // issue 17, 17
 t.test('R271: the last copy of what was pushed is never thrown away', async t => {
