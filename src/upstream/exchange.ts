@@ -6,6 +6,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent, UpstreamCall } from '../registry/ports/events.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import { type AnswerBody, answerBody } from './answer-body.ts'
+import { orAborted } from './deadline.ts'
 import type { Dispatchers, Lane } from './dispatcher.ts'
 import { connectionError } from './errors.ts'
 import { type RequestBody, type Sending, startSending } from './request-body.ts'
@@ -96,7 +97,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
   ): Promise<Answer> {
     const { url, signal } = request
     signal.throwIfAborted()
-    const response = await dispatchers.for(url, request.lane).request({
+    const sendSignal = sending === undefined ? signal : AbortSignal.any([signal, stuck])
+    const coming = dispatchers.for(url, request.lane).request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: request.method,
@@ -109,11 +111,13 @@ export function createExchange(options: ExchangeOptions): Exchange {
       },
       // Async iterables are pulled as fast as the socket takes them; the library's types do not know them.
       body: (sending?.pieces as unknown as Readable | undefined) ?? formOf(request),
-      signal: sending === undefined ? signal : AbortSignal.any([signal, stuck]),
+      signal: sendSignal,
       // The library's limit takes a body that moves slowly for an answer that does not come.
       ...(sending === undefined ? {} : { headersTimeout: 0 }),
       responseHeaders: 'raw',
     })
+    // The library ends a request that waits for a connection only when that is free.
+    const response = await orAborted(coming, sendSignal)
     const isSentWhole = sending?.isWhole ?? true
     sending?.hold()
     const body = answerBody(response.body, {

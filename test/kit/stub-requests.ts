@@ -41,6 +41,8 @@ export interface StubRequest {
   range: readonly [first: number, last: number] | undefined
   /** Whether everything that was to be sent has been sent. */
   finished: boolean
+  /** Whether its answer has ended one way or the other; until then it has a connection. */
+  closed: boolean
 }
 
 /** Which requests; a member that is left out matches all. */

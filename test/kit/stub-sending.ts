@@ -44,7 +44,10 @@ export async function sendAnswer(
   // Node takes the socket away from a response that has ended.
   const { socket } = response
   const closed = new Promise<'closed'>(resolve => {
-    response.once('close', () => resolve('closed'))
+    response.once('close', () => {
+      request.closed = true
+      resolve('closed')
+    })
   })
   if (fault.latencyMs !== undefined) await delay(fault.latencyMs, closed)
   if (fault.dropConnection === true) return void socket?.destroy()

@@ -33,6 +33,7 @@ export function describeRequest(
     bytesReceived: 0,
     range: undefined,
     finished: false,
+    closed: false,
   }
 }
 

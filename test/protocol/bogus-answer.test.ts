@@ -56,6 +56,18 @@ for (const [what, bogus] of Object.entries(NO_PARTS))
     t.ok(answer.body.equals(blob.bytes()))
   })
 
+t.test('R272: what comes in place of a resume holds no connection', async t => {
+  const pair = await brokenPair(t, { status: 200, body: Buffer.alloc(16 * MiB) }, 3)
+  const pulled = pull(pair)
+  await pair.edge.settle(pair.stub.untilCount({ kind: 'blob' }, 5))
+  const bogus = pair.stub.requests.filter(({ kind }) => kind === 'blob').slice(1, 4)
+  t.same(
+    bogus.map(({ status, closed }) => ({ status, closed })),
+    bogus.map(() => ({ status: 200, closed: true })),
+  )
+  t.match(await pulled, { status: 200, complete: true })
+})
+
 for (const [what, bogus] of Object.entries(BOGUS)) {
   // issue 17, 10
   t.test(`R272: ${what} in place of a resume cuts nobody and is tried again`, async t => {

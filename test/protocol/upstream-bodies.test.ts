@@ -17,6 +17,25 @@ async function startStub(t: Teardown) {
   return stub
 }
 
+t.test('R149: who waits for a connection waits no longer than for an answer', async t => {
+  const stub = await startStub(t)
+  const long = patternBlob('long', 16 * 1024 * 1024)
+  stub.addBlob(NAME, long)
+  const { upstream, clock } = openUpstream(t, stub.url, { connections: 1 })
+  const first = await upstream.getBlob(NAME, long.digest, { offset: 0 })
+  const outcomes: unknown[] = []
+  const second = upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+  second.then(
+    () => outcomes.push('answered'),
+    error => outcomes.push(error.failure),
+  )
+  await clock.advance(25_000)
+  for (let turn = 0; turn < 20; turn += 1) await new Promise<void>(resolve => setImmediate(resolve))
+  t.same(outcomes, ['unavailable'])
+  await first.body[Symbol.asyncIterator]().return?.()
+  await second.catch(() => {})
+})
+
 t.test(
   'R150: a blob that stalls is given up after the idle limit, and what came before it is given',
   async t => {

@@ -152,7 +152,11 @@ export class Download {
 
   async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
     this.#context.answered(answer.totalBytes)
-    const expectedBytes = await agree(file, answer, this.#context)
+    const expectedBytes = await agree(file, answer, this.#context).catch(async error => {
+      // Nobody reads it now, and unread it would hold its connection.
+      await answer.body[Symbol.asyncIterator]().return?.()
+      throw error
+    })
     // Beside the bytes: it is for a later process, and clients wait for the first of them.
     const { validator } = answer
     const noted =
