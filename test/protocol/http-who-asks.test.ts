@@ -50,6 +50,10 @@ const MARKS = [
   { 'Sec-Fetch-Dest': 'image' },
   { 'sec-ch-ua': '"x"' },
   { 'accept-language': 'de' },
+  // What a page may set itself where browsers send no Sec-Fetch-…
+  { 'accept-language': '*', 'user-agent': 'x' },
+  { 'accept-language': '', 'user-agent': 'x' },
+  { priority: 'u=4' },
   { 'upgrade-insecure-requests': '1' },
   { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64)' },
 ] as const

@@ -245,6 +245,12 @@ t.test('R246: what a browser sends is refused, whatever it asks for', async t =>
     ['Sec-WebSocket-Key', 'x'],
     ['Upgrade-Insecure-Requests', '1'],
     ['Accept-Language', 'en'],
+    // Pages may set these two, and take none away.
+    ['Accept-Language', '*', 'User-Agent', 'x'],
+    ['Accept-Language', '', 'User-Agent', ''],
+    ['accept-language', '*', 'sec-fetch-mode', 'cors', 'sec-fetch-site', 'same-origin'],
+    ['accept-language', 'en', 'sec-fetch-mode', 'cors'],
+    ['Priority', 'u=4', 'User-Agent', 'x'],
     ['Access-Control-Request-Method', 'PUT'],
     ['User-Agent', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0'],
   ]) {
@@ -253,7 +259,8 @@ t.test('R246: what a browser sends is refused, whatever it asks for', async t =>
   for (const program of [
     ['User-Agent', 'docker/29.0'],
     ['User-Agent', 'Mozilla/5.0 (Windows NT; de-DE) WindowsPowerShell/5.1', 'Accept', '*/*'],
-    // Node's own fetch, which sends no other mark.
+    // Node's own fetch, which sends no other mark; what it sends stands in any order.
+    ['user-agent', 'node', 'sec-fetch-mode', 'cors', 'accept-language', '*'],
     ['accept-language', '*', 'sec-fetch-mode', 'cors', 'user-agent', 'node'],
     ['Referer', 'http://front.example/'],
   ]) {
