@@ -10,6 +10,10 @@ const RESERVE_SHARE = 0.1
 const SPARE_SHARE = 0.1
 /** Of the room that the others leave: to what registries announce that do not share. Who answers to a made-up name can announce anything. */
 const APART_SHARE = 0.5
+const APART_USED_UP = {
+  message: 'registries that do not share have used up their half of the room',
+  hint: 'make room on the disk or raise storage.maxsize; until then blobs of private registries, and of those that only "*" allows, are passed on without being cached',
+}
 
 function reserveOf({ totalBytes }: Space): number {
   return Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
@@ -95,7 +99,10 @@ export class SpaceLedger {
     if (found === undefined) return
     await this.#makeRoom(found.bytes, isApart)
     const still = await this.#shortage(isApart)
-    if (still !== undefined) throw new StoreError('full', still.message, { hint: still.hint })
+    if (still === undefined) return
+    // Nobody else lacks room by that.
+    const { message, hint } = isApart ? APART_USED_UP : still
+    throw new StoreError('full', message, { hint })
   }
 
   /**

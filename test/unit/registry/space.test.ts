@@ -106,6 +106,8 @@ t.test('R252: what a registry announces that does not share leaves room to other
   const answer = await world.registry.pullBlob(anybody, still.digest)
   t.same(await pull(world, small), small.bytes)
   t.ok(await world.store.find(small.digest), 'it has its room')
+  const told = world.events.flatMap(each => (each.kind === 'storage failed' ? each.reason : []))
+  t.same(told, ['registries that do not share have used up their half of the room'])
   t.equal(await world.registry.fullBecause(), undefined)
   await answer.close()
   await world.registry.stop()
