@@ -61,7 +61,7 @@ const CONNECTION_KEYS = {
   ),
   mirrors: valuesOf(URL_TEXT, {
     description:
-      'URLs tried in this order before `url`. They are sent `?ns=` and never the credentials. One that gives wrong content is left out for ten minutes.',
+      'URLs tried in this order before `url`. They are sent `?ns=` and never the credentials. One that gives other bytes than a digest says is left out for ten minutes.',
     default: [],
     reload: true,
   }),

@@ -1,5 +1,6 @@
-// Which mirrors are asked, and for what: not for content of which one gave other bytes than its digest says, and for a while not at all one
-// that did (R260). Who verifies is the caller; what a mirror answered is remembered here until then.
+// Which mirrors are asked, and for what: not for content that the caller refuses, and for a while not at all one that gave other bytes than
+// a digest says (R260). Bytes that are refused for what they say may be what the registry has, and whoever can publish there chose them: a
+// mirror is not left out for those. Who verifies is the caller; what a mirror answered is remembered here until then.
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Endpoint } from './endpoints.ts'
 import { createRemembered } from './remembered.ts'
@@ -18,8 +19,10 @@ export interface MirrorTrust {
   /** Those to ask, in order; without a key it is no content that is asked for. */
   mirrorsFor(key: ContentKey | undefined): readonly Endpoint[]
   answered(key: ContentKey, mirror: Endpoint): void
-  /** It was wrong. Gives the mirrors that had given it, which are left out from now on; none: it was not theirs. */
-  wasWrong(key: ContentKey): readonly Endpoint[]
+  /** Gives the mirrors that had given it, which are not asked for it from now on; none: it was not theirs. */
+  refuse(key: ContentKey): readonly Endpoint[]
+  /** It gave other bytes: it is left out from now on. */
+  leaveOut(mirror: Endpoint): void
 }
 
 export function createMirrorTrust(mirrors: readonly Endpoint[], clock: Clock): MirrorTrust {
@@ -35,14 +38,14 @@ export function createMirrorTrust(mirrors: readonly Endpoint[], clock: Clock): M
     answered: (key, mirror) => {
       givers.set(key, (givers.get(key) ?? new Set()).add(mirror))
     },
-    wasWrong: key => {
-      const wrong = [...(givers.get(key) ?? [])]
+    refuse: key => {
+      const refused = [...(givers.get(key) ?? [])]
       givers.delete(key)
-      if (wrong.length === 0) return []
-      const nowMs = clock.monotonicMs()
-      aloneUntilMs.set(key, nowMs + ALONE_MS)
-      for (const mirror of wrong) leftOutUntilMs.set(mirror, nowMs + LEFT_OUT_MS)
-      return wrong
+      if (refused.length > 0) aloneUntilMs.set(key, clock.monotonicMs() + ALONE_MS)
+      return refused
+    },
+    leaveOut: mirror => {
+      leftOutUntilMs.set(mirror, clock.monotonicMs() + LEFT_OUT_MS)
     },
   }
 }

@@ -113,10 +113,13 @@ export function createUpstream(
   const withoutMirrors: Upstream = { registry, ...readsFrom(undefined), ...writes, health, askAnew }
   const close = (): Promise<void> => dispatchers.close()
   if (mirrored.length === 0) return { ...withoutMirrors, close }
-  const distrust: Upstream['distrust'] = (name, reference) => {
-    const wrong = trust.wasWrong(contentKey(name, reference))
-    for (const { url } of wrong) note({ kind: 'mirror left out', registry, mirror: url.host })
-    return wrong.length > 0
+  const distrust: Upstream['distrust'] = (name, reference, why) => {
+    const refused = trust.refuse(contentKey(name, reference))
+    for (const mirror of why === 'other bytes' ? refused : []) {
+      trust.leaveOut(mirror)
+      note({ kind: 'mirror left out', registry, mirror: mirror.url.host })
+    }
+    return refused.length > 0
   }
   const reads = { ...readsFrom(trust), distrust }
   return { ...withoutMirrors, ...reads, health: healthFrom(endpoints), withoutMirrors, close }

@@ -225,7 +225,11 @@ const UPSTREAM: readonly Row[] = [
   [257, 'P0', 'what something else answers in a registry’s place is an outage, never a verdict'],
   [258, 'P0', 'a HEAD that says 404 is believed only when a GET says the same'],
   [259, 'P0', 'a blob that its registry or its storage cannot give does not cut off the registry'],
-  [260, 'P0', 'what a mirror gives wrong comes from the registry, and the mirror is left out'],
+  [
+    260,
+    'P0',
+    'what a mirror gives wrong comes from the registry, and a mirror that gave other bytes is left out',
+  ],
   [261, 'P1', 'a HEAD that is answered in an encoding tells no size'],
   [262, 'P1', 'who can be given an old answer does not wait for an upstream that is not there'],
   [263, 'P0', 'names that clients make up hold up no look-up of a configured upstream'],

@@ -1,9 +1,10 @@
 // Goal: a mirror that gives other bytes than it was asked for does not keep from clients what its registry has (R260). Method: the whole edge
 // before a mirror that lies and a registry that does not.
 import t from 'tap'
+import { digestOf } from '../../src/oci/digest.ts'
 import { BLOBS, MANIFESTS } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { type Image, makeImage } from '../kit/image.ts'
+import { type Image, makeImage, MEDIA_TYPES } from '../kit/image.ts'
 import { get } from '../kit/raw-client.ts'
 import { type Fault, failure } from '../kit/stub-faults.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
@@ -59,11 +60,9 @@ for (const [name, fault] of Object.entries(WRONG_BLOBS)) {
   })
 }
 
-const NONE = { body: '{}', digestHeader: null }
 const WRONG_MANIFESTS: readonly (readonly [string, string, Fault])[] = [
   ['by tag', 'v1', { flipAt: 20 }],
   ['by digest', IMAGE.manifest.digest, { flipAt: 20 }],
-  ['by tag, which is none', 'v1', { ...NONE, mediaType: 'application/json' }],
 ]
 
 for (const [name, reference, fault] of WRONG_MANIFESTS) {
@@ -77,6 +76,45 @@ for (const [name, reference, fault] of WRONG_MANIFESTS) {
     t.equal(warned().length, 1)
   })
 }
+
+/** A member twice: bytes that hash to their digest, and that this edge refuses. */
+const ODD_BYTES = Buffer.from('{"schemaVersion":2,"schemaVersion":2}')
+const ODD = {
+  digest: digestOf(ODD_BYTES),
+  mediaType: MEDIA_TYPES.oci.manifest,
+  bytes: ODD_BYTES,
+}
+
+for (const [name, reference] of [
+  ['by tag', 'odd'],
+  ['by digest', ODD.digest],
+] as const) {
+  t.test(`R260: a manifest ${name} that this edge refuses is not laid to the mirror`, async t => {
+    const { mirror, origin, edge, warned } = await start(t)
+    for (const stub of [mirror, origin]) stub.addDocument('library/app', 'odd', ODD)
+    t.match(await edge.get(`${MANIFESTS}/${reference}`), { status: 502 })
+    t.equal(origin.count({ kind: 'manifest' }), 1, 'the registry says whether it is so')
+    t.same(warned(), [])
+    const asked = origin.count()
+    t.match(await edge.get(`${MANIFESTS}/v1`), { status: 200, body: IMAGE.manifest.bytes })
+    t.equal(origin.count(), asked, 'the mirror is asked as before')
+  })
+}
+
+t.test(
+  'R260: what a mirror has under a tag and this edge refuses comes from the registry',
+  async t => {
+    const { mirror, origin, edge, warned } = await start(t)
+    // What was there before its publisher put it right.
+    mirror.addDocument('library/app', 'v1', ODD)
+    for (let at = 0; at < 2; at += 1) {
+      const answer = await edge.get(`${MANIFESTS}/v1`)
+      t.match(answer, { status: 200, body: IMAGE.manifest.bytes })
+    }
+    t.equal(origin.count({ kind: 'manifest' }), 1)
+    t.same(warned(), [], 'a mirror may lag behind')
+  },
+)
 
 t.test('R260: a registry that lies itself is asked once', async t => {
   const { mirror, origin, edge, warned } = await start(t)

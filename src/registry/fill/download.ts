@@ -103,7 +103,7 @@ export class Download {
   #distrust(): boolean {
     const { namespace, repository, digest } = this.#context.task
     const reference = { kind: 'digest', digest } as const
-    return namespace.upstream.distrust?.(repository.name, reference) === true
+    return namespace.upstream.distrust?.(repository.name, reference, 'other bytes') === true
   }
 
   /** Undefined: it is to be tried again by another request. */

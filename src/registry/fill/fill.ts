@@ -263,7 +263,7 @@ export class Fill {
     }
     if (isLie(error)) {
       const { namespace, repository, digest } = this.task
-      namespace.upstream.distrust?.(repository.name, { kind: 'digest', digest })
+      namespace.upstream.distrust?.(repository.name, { kind: 'digest', digest }, 'other bytes')
       const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
       this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
     }

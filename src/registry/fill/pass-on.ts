@@ -34,7 +34,7 @@ export async function* passOn(
     const { namespace, repository } = context.fill.task
     const check = await startedHash(digest, context)
     yield* verified(fetchWhole(range, context), check, () =>
-      namespace.upstream.distrust?.(repository.name, { kind: 'digest', digest }),
+      namespace.upstream.distrust?.(repository.name, { kind: 'digest', digest }, 'other bytes'),
     )
   }
 }

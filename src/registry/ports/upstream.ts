@@ -164,6 +164,9 @@ export interface UpstreamStream {
   cancel(): Promise<void>
 }
 
+/** `odd content`: it hashes as it should, and may well be what the registry has. */
+export type Distrust = 'other bytes' | 'odd content'
+
 /** What `status`, metrics and readiness tell of an upstream. */
 export interface UpstreamHealth {
   readonly registry: RegistryHost
@@ -197,10 +200,10 @@ export interface Upstream {
    */
   readonly inHaste?: Pick<Upstream, 'headManifest' | 'headBlob' | 'listTags' | 'listReferrers'>
   /**
-   * What came for this, or how long it was said to be, was wrong. True when a mirror had given it: asking again asks the registry itself,
-   * and the mirror is left out for a while. Not given where there are no mirrors.
+   * What came for this is not taken. True when a mirror had given it: asking again asks the registry itself. After other bytes than the
+   * digest says, or another length, the mirror is left out for a while. Not given where there are no mirrors.
    */
-  readonly distrust?: (name: RepositoryName, reference: Reference) => boolean
+  readonly distrust?: (name: RepositoryName, reference: Reference, why: Distrust) => boolean
   /** The operator has the registry itself asked at the next request, whatever was found before; that one finds out. Default: it always is. */
   readonly askAnew?: () => void
   headManifest(

@@ -106,9 +106,11 @@ export class ManifestContents {
           const digest = this.#verified(repository, answer, wanted)
           return await this.#keep(repository, { ...answer, digest, ...tagged })
         } catch (error) {
-          const isWrong = error instanceof UpstreamError && error.failure === 'invalid'
+          if (!(error instanceof UpstreamError) || error.failure !== 'invalid') throw error
+          // Whoever can publish there chooses what is odd; bytes that miss their digest are nobody's but the mirror's.
+          const why = error.cause instanceof RegistryError ? 'odd content' : 'other bytes'
           // What a mirror gave is asked for once more, of the registry itself (R260).
-          if (!isWrong || upstream.distrust?.(repository.name, reference) !== true) throw error
+          if (upstream.distrust?.(repository.name, reference, why) !== true) throw error
         }
       }
     })
