@@ -19,6 +19,8 @@ export interface MemoryPart {
   /** Written ahead of `bytes`, by where it begins; gone with the process, as what lies behind a hole is. */
   readonly ahead: Map<number, Uint8Array>
   expected: FillExpectation | undefined
+  /** When it was begun or has grown last. */
+  changedAtMs: number
 }
 
 export interface MemoryLeftUpload {

@@ -21,10 +21,16 @@ import {
   readFrom,
 } from './memory-disk.ts'
 
+export interface MemoryFillContext {
+  readonly nowMs: () => number
+  readonly grown: (() => void) | undefined
+  readonly ended: () => void
+}
+
 export class MemoryFill implements FillFile {
   readonly digest: Digest
   readonly #disk: MemoryDisk
-  readonly #context: { readonly grown: (() => void) | undefined; readonly ended: () => void }
+  readonly #context: MemoryFillContext
   readonly #part: MemoryPart
   readonly #hash: Hash
   #verified = false
@@ -33,11 +39,7 @@ export class MemoryFill implements FillFile {
   #takingIn: Promise<void> | undefined
   #open = true
 
-  constructor(
-    disk: MemoryDisk,
-    digest: Digest,
-    context: { readonly grown: (() => void) | undefined; readonly ended: () => void },
-  ) {
+  constructor(disk: MemoryDisk, digest: Digest, context: MemoryFillContext) {
     this.digest = digest
     this.#disk = disk
     this.#context = context
@@ -45,6 +47,7 @@ export class MemoryFill implements FillFile {
       bytes: new Uint8Array(0),
       ahead: new Map(),
       expected: undefined,
+      changedAtMs: context.nowMs(),
     }
     this.#part.ahead.clear()
     disk.parts.set(digest, this.#part)
@@ -81,6 +84,7 @@ export class MemoryFill implements FillFile {
     this.#verified = false
     const taken = Math.min(chunk.length, freeBytes(this.#disk))
     this.#part.bytes = extended(this.#part.bytes, chunk.subarray(0, taken))
+    this.#part.changedAtMs = this.#context.nowMs()
     this.#lostBytes = chunk.length - taken
     if (taken > 0) this.#context.grown?.()
     if (this.#lostBytes > 0) throw full()
@@ -123,6 +127,7 @@ export class MemoryFill implements FillFile {
       ahead.delete(this.contiguousBytes)
       this.#hash.update(bytes)
       this.#part.bytes = extended(this.#part.bytes, bytes)
+      this.#part.changedAtMs = this.#context.nowMs()
       this.#context.grown?.()
     }
   }

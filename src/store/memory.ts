@@ -91,7 +91,8 @@ class MemoryStore implements BlobStore {
     if (this.#fills.has(digest)) throw new StoreError('busy', `another fill of ${digest} is open`)
     this.#fills.add(digest)
     const ended = () => this.#fills.delete(digest)
-    return new MemoryFill(this.#disk, digest, { grown, ended })
+    const nowMs = () => this.#clock.nowMs()
+    return new MemoryFill(this.#disk, digest, { nowMs, grown, ended })
   }
 
   mayResume(digest: Digest): boolean {
@@ -102,10 +103,9 @@ class MemoryStore implements BlobStore {
     return [...this.#disk.parts.keys()].filter(digest => !this.#fills.has(digest))
   }
 
-  /** In the order in which they were begun, which is all that is known of their age. */
   async describeParts(): Promise<readonly LeftPart[]> {
     const left = [...this.#disk.parts].filter(([digest]) => !this.#fills.has(digest))
-    return left.map(([digest, { bytes, expected }], changedAtMs) => {
+    return left.map(([digest, { bytes, expected, changedAtMs }]) => {
       return { digest, sizeBytes: bytes.length, changedAtMs, source: expected?.source }
     })
   }
@@ -121,9 +121,10 @@ class MemoryStore implements BlobStore {
     if (!this.#fills.has(digest)) this.#disk.parts.delete(digest)
   }
 
-  /** Here every part is as old as is asked. */
-  async removeParts(): Promise<void> {
-    for (const digest of await this.listParts()) this.#disk.parts.delete(digest)
+  async removeParts(olderThanMs: number): Promise<void> {
+    const left = await this.describeParts()
+    const old = left.filter(part => this.#clock.nowMs() - part.changedAtMs >= olderThanMs)
+    for (const { digest } of old) this.#disk.parts.delete(digest)
   }
 
   async keep(digest: Digest): Promise<StoredBlob | undefined> {

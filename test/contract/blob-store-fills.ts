@@ -19,6 +19,8 @@ import {
   type MakeStore,
 } from './blob-store-samples.ts'
 
+const DAY_MS = 24 * 60 * 60_000
+
 export function growingContent(t: Test, makeStore: MakeStore): void {
   t.test('fill: readers see what was appended, while the blob is not here yet', async t => {
     const { store } = await makeStore(t)
@@ -290,6 +292,8 @@ export function resuming(t: Test, makeStore: MakeStore): void {
       t.equal(store.partsBytes, 0, 'open fills are counted by who runs them')
       await fill.park()
       t.equal(store.partsBytes, 9)
+      await store.removeParts(DAY_MS)
+      t.equal(store.partsBytes, 9, 'no part that has grown since')
       await store.removeParts(0)
       t.equal(store.partsBytes, 0)
       t.same(await store.listParts(), [])

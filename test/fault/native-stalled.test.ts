@@ -78,14 +78,17 @@ t.test('R193: who takes nothing of what node has loses the place when others wai
   t.match((await metrics.render()).text, /entrepot_streams_cut_total 1\n/)
 })
 
-t.test('R193: and is cut after minutes where nobody waits', async t => {
-  const { connection, registry, untilCompleted } = await stall(t)
-  while (connection.timeout !== STALLED_READER_MS) await new Promise(setImmediate)
-  // The kernel's timer, fired by hand: five minutes without a byte either way.
-  connection.emit('timeout')
-  t.match((await untilCompleted(1))[0], { outcome: 'aborted' })
-  await registry.drained()
-})
+t.test(
+  'R193: who takes nothing of what node has is cut after minutes where nobody waits',
+  async t => {
+    const { connection, registry, untilCompleted } = await stall(t)
+    while (connection.timeout !== STALLED_READER_MS) await new Promise(setImmediate)
+    // The kernel's timer, fired by hand: five minutes without a byte either way.
+    connection.emit('timeout')
+    t.match((await untilCompleted(1))[0], { outcome: 'aborted' })
+    await registry.drained()
+  },
+)
 
 t.test('R193: a timer that runs out while nothing waits for the client begins anew', async t => {
   const { app, registry, listen } = createTestApp(t, { sendfile })

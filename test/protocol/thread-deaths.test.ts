@@ -117,25 +117,28 @@ t.test('the files that it was sending from are closed', async t => {
   await untilRestarted(line)
 })
 
-t.test('R110: what it had received of an upload counts, and another thread goes on', async t => {
-  const begun = await edge.send('POST', '/v2/app/blobs/uploads/')
-  const location = String(begun.headers['location'])
-  const { pathname, search } = new URL(location, edge.url)
-  const socket = await connectToFurther(t)
-  socket.write(
-    `PATCH ${pathname}${search} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n0123456789`,
-  )
-  const received = async () => String((await edge.send('GET', location)).headers['range'])
-  while ((await received()) !== '0-9') await edge.get('/v2/')
-  const line = await kill()
-  t.equal(await received(), '0-9')
-  const body = Buffer.from('abcdefghij')
-  const range = { 'content-range': '10-19' }
-  const next = await edge.send('PATCH', location, { body, headers: range })
-  t.equal(next.status, 202)
-  t.equal(next.headers['range'], '0-19')
-  await untilRestarted(line)
-})
+t.test(
+  'R110: what a thread that died had received of an upload counts, and another goes on',
+  async t => {
+    const begun = await edge.send('POST', '/v2/app/blobs/uploads/')
+    const location = String(begun.headers['location'])
+    const { pathname, search } = new URL(location, edge.url)
+    const socket = await connectToFurther(t)
+    socket.write(
+      `PATCH ${pathname}${search} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n0123456789`,
+    )
+    const received = async () => String((await edge.send('GET', location)).headers['range'])
+    while ((await received()) !== '0-9') await edge.get('/v2/')
+    const line = await kill()
+    t.equal(await received(), '0-9')
+    const body = Buffer.from('abcdefghij')
+    const range = { 'content-range': '10-19' }
+    const next = await edge.send('PATCH', location, { body, headers: range })
+    t.equal(next.status, 202)
+    t.equal(next.headers['range'], '0-19')
+    await untilRestarted(line)
+  },
+)
 
 // issue 17, 36
 t.test(

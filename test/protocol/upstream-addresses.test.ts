@@ -49,7 +49,7 @@ t.test('R188: a redirect to a private address is refused in every form', async t
   t.equal(server.received.length, PRIVATE.length, 'and not tried again')
 })
 
-t.test('R188: so is a realm', async t => {
+t.test('R188: a realm at a private address is refused in every form', async t => {
   let realm = ''
   const server = await startScript(t, () => ({
     status: 401,
@@ -62,7 +62,7 @@ t.test('R188: so is a realm', async t => {
   }
 })
 
-t.test('R188: so is a next page', async t => {
+t.test('R188: a next page at a private address or another host is refused', async t => {
   let target = ''
   const server = await startScript(t, () => ({
     headers: { link: `<${target}>; rel="next"` },
@@ -75,7 +75,7 @@ t.test('R188: so is a next page', async t => {
   }
 })
 
-t.test('R188: so is an upstream that a client names, unless it is public', async t => {
+t.test('R188: an upstream that a client names is refused unless it is public', async t => {
   const hosts = ['127.0.0.1:1', '10.0.0.1', '169.254.169.254', '[::1]:1', 'evil.example', 'redis']
   const { lookup, asked } = lookupFrom({ 'evil.example': ['8.8.8.8', '127.0.0.1'] })
   for (const host of hosts) {

@@ -84,7 +84,7 @@ t.test('R265: a forwarded push keeps its tag from what was queued before', async
   t.match(await engine.registry.headManifest(app, tagged('v1')), { digest: named(newer) })
 })
 
-t.test('R265: nor does a catalog that is built later bring the queued tag back', async t => {
+t.test('R265: a catalog that is built later does not bring the queued tag back', async t => {
   const { model, before } = await queued()
   const engine = forwarding(model, before)
   await pushNewer(engine)

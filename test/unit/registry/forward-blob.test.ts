@@ -87,29 +87,32 @@ t.test('R117: a client that comes back late is not waited for with an open reque
   t.equal(blobs.get(digest), '012345', 'and the whole went from disk')
 })
 
-t.test('R117: nor is one that leaves in the middle of its last piece', async t => {
-  const { upstream, calls } = takingUpstream({
-    streamBlob: async (_name, body) => {
-      for await (const _ of body) calls.push('piece')
-      throw new UpstreamError('unavailable', 'it was not to end')
-    },
-  })
-  const ended = Promise.withResolvers<void>()
-  const { streamBlob } = upstream
-  upstream.streamBlob = (...args) =>
-    streamBlob?.(...args).catch((error: unknown) => {
-      ended.resolve()
-      throw error
-    }) as never
-  const { registry, clock } = createEngine({ policies, upstream })
-  const { id } = await registry.startUpload(app, sha256)
-  const digest = digestOf(Buffer.from('0123'))
-  const chunk = { ...chunkOf('01'), body: cutAfter('01') }
-  await rejection(registry.finishUpload(app, id, { digest, chunk }))
-  await clock.advance(60_000)
-  await ended.promise
-  t.same(calls, ['head', 'piece'])
-})
+t.test(
+  'R117: a client that leaves in the middle of its last piece holds no open request',
+  async t => {
+    const { upstream, calls } = takingUpstream({
+      streamBlob: async (_name, body) => {
+        for await (const _ of body) calls.push('piece')
+        throw new UpstreamError('unavailable', 'it was not to end')
+      },
+    })
+    const ended = Promise.withResolvers<void>()
+    const { streamBlob } = upstream
+    upstream.streamBlob = (...args) =>
+      streamBlob?.(...args).catch((error: unknown) => {
+        ended.resolve()
+        throw error
+      }) as never
+    const { registry, clock } = createEngine({ policies, upstream })
+    const { id } = await registry.startUpload(app, sha256)
+    const digest = digestOf(Buffer.from('0123'))
+    const chunk = { ...chunkOf('01'), body: cutAfter('01') }
+    await rejection(registry.finishUpload(app, id, { digest, chunk }))
+    await clock.advance(60_000)
+    await ended.promise
+    t.same(calls, ['head', 'piece'])
+  },
+)
 
 async function* cutAfter(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text)

@@ -69,7 +69,7 @@ t.test('R267: a pushed index keeps its children, their children, and all their b
   for (const { digest } of blobs) t.ok(await after.registry.headBlob(app, digest))
 })
 
-t.test('R267: so it does where another repository has kept them before', async t => {
+t.test('R267: a pushed index keeps what another repository has kept before it', async t => {
   const engine = await pulled()
   const other = repositoryOf('team/other')
   const contents = [
