@@ -1,5 +1,5 @@
 // Goal: the edge passes the conformance suite as it was around release 1.1.0 too, which hosters run as it is and which asks other
-// questions than today's (R284). Method: the last revision before that release that Go's module proxy has, built as a test program,
+// questions than today's (R284). Method: one revision of shortly before that release, pinned, built as a test program,
 // against the process that `npm start` starts, in both orders of deletion. Its reports stay in .tap/conformance/.
 import { join } from 'node:path'
 import t from 'tap'
