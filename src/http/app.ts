@@ -22,8 +22,7 @@ import {
   HEADER_MAX_BYTES,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
-  MANIFEST_BODIES_MAX_BYTES,
-  manifestShare,
+  manifestBodiesMaxBytes,
   MEMORY_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
@@ -45,7 +44,7 @@ export interface HttpOptions {
   /** Threads that serve beside each other, this one included. Default 1. Connections are divided among them, as the kernel does. */
   readonly threads?: number
   /** What they count together. Default: what this one does alone. */
-  readonly shared?: { readonly requests: Count; readonly manifestBytes: Count }
+  readonly shared?: { readonly requests: Count }
   /** What answers in memory may take, in this thread. Default MEMORY_BYTES; 0: none are remembered. */
   readonly memoryBytes?: number
 }
@@ -131,11 +130,7 @@ export function buildApp(deps: AppDeps): DataApp {
       takePlaceNow: createTakePlaceNow(deps.streams, stalled),
     }),
     connections,
-    memory: createMemoryBudget({
-      maxBytes: MANIFEST_BODIES_MAX_BYTES,
-      clientMaxBytes: manifestShare(options.threads ?? 1),
-      promised: options.shared?.manifestBytes,
-    }),
+    memory: createMemoryBudget(manifestBodiesMaxBytes(options.threads ?? 1)),
     takePlace: createTakePlace(deps.streams, stalled),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: options.requestsMax ?? REQUESTS_MAX,

@@ -63,16 +63,13 @@ export const LINGER_MS = 1_000
 
 /**
  * Bodies of manifests that are in memory at once, in bytes: 16 of the largest, tens of thousands of ordinary ones. What is made of a
- * body on its way takes some three times as much again. Beyond: 503 with Retry-After.
+ * body on its way takes some three times as much again. Beyond: the largest that still comes is 503 with Retry-After.
  */
-export const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
-/** What one client may have of that: four of the largest, or thousands of ordinary ones. Beyond: 503 as well. */
-const MANIFEST_BODIES_CLIENT_SHARE = 0.25
+const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
 
-/** In bytes, of each thread: a client's connections are spread over them. One of the largest always fits. */
-export function manifestShare(threads: number): number {
-  const bytes = (MANIFEST_BODIES_MAX_BYTES * MANIFEST_BODIES_CLIENT_SHARE) / threads
-  return Math.max(MANIFEST_LIMIT_BYTES, bytes)
+/** In bytes, of each thread. One of the largest always fits. */
+export function manifestBodiesMaxBytes(threads: number): number {
+  return Math.max(MANIFEST_LIMIT_BYTES, MANIFEST_BODIES_MAX_BYTES / threads)
 }
 
 /** For answers in memory when nothing else is configured: some ten thousand manifests and configurations. */

@@ -1,51 +1,75 @@
-// A bound on the memory that requests take together, where a request must be held whole, and on what of it one client may have. Promised
-// before it is taken.
+// A bound on the memory that bodies take together which must be held whole. It is counted as they come and not as they are announced,
+// and where it is used up the largest that is still coming makes room: who is slow or many holds up nobody who brings little.
 import { RegistryError } from '../oci/errors.ts'
-import { type Count, createCount } from './count.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
 
+export interface Held {
+  /** So much more of the body is in memory. @throws RegistryError UNAVAILABLE when it makes room for others, now or before */
+  add(bytes: number): void
+  /** All of it is here: it makes no room any more. */
+  whole(): void
+}
+
 export interface MemoryBudget {
-  /**
-   * Promises `bytes` to `client`, an address, for as long as `work` runs. @throws RegistryError UNAVAILABLE when it or all have been
-   * promised too much, before `work` is begun; what `work` throws
-   */
-  hold<T>(client: string, bytes: number, work: () => Promise<T>): Promise<T>
+  /** Counts a body for as long as `work` runs. `giveUp` is called, once at most, when it makes room for another. @throws what `work` throws */
+  hold<T>(giveUp: (error: RegistryError) => void, work: (held: Held) => Promise<T>): Promise<T>
 }
 
-export interface MemoryBudgetOptions {
-  readonly maxBytes: number
-  /** Of one client, in this thread. */
-  readonly clientMaxBytes: number
-  /** In bytes, by all threads. Default: by this one. */
-  readonly promised?: Count | undefined
+interface Body {
+  bytes: number
+  isComing: boolean
+  isGivenUp: boolean
+  readonly giveUp: (error: RegistryError) => void
 }
 
-export function createMemoryBudget({
-  maxBytes,
-  clientMaxBytes,
-  promised = createCount(),
-}: MemoryBudgetOptions): MemoryBudget {
-  const heldBy = new Map<string, number>()
+export function createMemoryBudget(maxBytes: number): MemoryBudget {
+  const bodies = new Set<Body>()
+  let heldBytes = 0
 
-  function count(client: string, bytes: number): number {
-    const held = (heldBy.get(client) ?? 0) + bytes
-    if (held === 0) heldBy.delete(client)
-    else heldBy.set(client, held)
-    return held
+  function letGo(body: Body): void {
+    heldBytes -= body.bytes
+    body.bytes = 0
+    bodies.delete(body)
+  }
+
+  function makeRoom(): void {
+    while (heldBytes > maxBytes) {
+      const coming = [...bodies].filter(each => each.isComing)
+      const largest = coming.reduce<Body | undefined>(larger, undefined)
+      if (largest === undefined) return
+      largest.isGivenUp = true
+      letGo(largest)
+      largest.giveUp(exhausted())
+    }
   }
 
   return {
-    async hold(client, bytes, work) {
+    async hold(giveUp, work) {
+      const body: Body = { bytes: 0, isComing: true, isGivenUp: false, giveUp }
+      bodies.add(body)
       try {
-        const isTooMuch = count(client, bytes) > clientMaxBytes
-        if (promised.add(bytes) > maxBytes || isTooMuch) throw exhausted()
-        return await work()
+        return await work({
+          add(bytes) {
+            if (!body.isGivenUp) {
+              body.bytes += bytes
+              heldBytes += bytes
+              makeRoom()
+            }
+            if (body.isGivenUp) throw exhausted()
+          },
+          whole() {
+            body.isComing = false
+          },
+        })
       } finally {
-        promised.add(-bytes)
-        count(client, -bytes)
+        letGo(body)
       }
     },
   }
+}
+
+function larger(one: Body | undefined, other: Body): Body {
+  return one === undefined || other.bytes > one.bytes ? other : one
 }
 
 function exhausted(): RegistryError {

@@ -8,7 +8,8 @@ import { type Answer, emptyAnswer } from './answer.ts'
 import { warningLines } from './content-headers.ts'
 import type { NamedContext } from './context.ts'
 import { manifestLocation } from './locations.ts'
-import { limitBody, readBody } from './request-body.ts'
+import type { Held } from './memory-budget.ts'
+import { giveUpBody, limitBody, readBody } from './request-body.ts'
 
 type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
 
@@ -33,9 +34,9 @@ export async function answerPutManifest(
   const { 'content-length': length, 'content-type': mediaType = '' } = exchange.request.headers
   const mostBytes = length === undefined ? MANIFEST_LIMIT_BYTES : Number(length)
   if (mostBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
-  const client = exchange.request.socket.remoteAddress ?? ''
-  return memory.hold(client, mostBytes, async () => {
-    const bytes = await readManifest(context, mostBytes)
+  const giveUp = (error: RegistryError) => giveUpBody(exchange, error)
+  return memory.hold(giveUp, async held => {
+    const bytes = await readManifest(context, held, mostBytes)
     const pushed = await registry.pushManifest(routed.repository, {
       reference,
       tags,
@@ -54,6 +55,7 @@ export async function answerPutManifest(
 
 async function readManifest(
   { exchange, clock }: NamedContext,
+  held: Held,
   mostBytes: number,
 ): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
@@ -63,8 +65,10 @@ async function readManifest(
     for await (const piece of readBody(exchange, clock)) {
       sizeBytes += piece.length
       if (sizeBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
+      held.add(piece.length)
       pieces.push(piece)
     }
+    held.whole()
   } finally {
     inTime()
   }

@@ -29,12 +29,15 @@ const NOTHING: AsyncIterable<Uint8Array> = {
 }
 
 /** What came after the head is no HTTP. No effect when the body has come whole; what came of it before can still be read. */
-export function breakBody({ request, body }: Exchange): void {
-  if (request.complete) return
-  body.failure ??= new RegistryError(
-    'SIZE_INVALID',
-    'the body ended before the length it announced',
-  )
+export function breakBody(exchange: Exchange): void {
+  if (exchange.request.complete) return
+  const message = 'the body ended before the length it announced'
+  giveUpBody(exchange, new RegistryError('SIZE_INVALID', message))
+}
+
+/** Whoever reads it is told so, once what came of it before is read. */
+export function giveUpBody({ body }: Exchange, error: RegistryError): void {
+  body.failure ??= error
   body.wake?.()
 }
 
@@ -42,13 +45,12 @@ export function breakBody({ request, body }: Exchange): void {
  * Gives a body of at most `mostBytes` up that is held whole while it comes, unless it comes at a least rate. @returns says that it has
  * come, or is not wanted any more
  */
-export function limitBody({ body }: Exchange, clock: Clock, mostBytes: number): () => void {
+export function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): () => void {
   const over = new AbortController()
   const limitMs = HELD_BODY_GRACE_MS + (mostBytes / HELD_BODY_LEAST_BYTES_PER_SECOND) * 1_000
   const fail = () => {
     const message = 'the manifest came too slowly to be held; send it again'
-    body.failure ??= new RegistryError('UNSUPPORTED', message, { status: 408 })
-    body.wake?.()
+    giveUpBody(exchange, new RegistryError('UNSUPPORTED', message, { status: 408 }))
   }
   clock.sleep(limitMs, over.signal).then(fail, ignore)
   return () => over.abort(NOT_NEEDED)

@@ -1,8 +1,8 @@
 // Numbers that all threads count together, so that a bound of the process stays one bound however many threads serve: each thread has
 // a place of its own for each number, and what counts is the sum. What a dead thread had counted is taken back with its place.
 
-/** Numbers of whole requests and bytes that are bounded far below two thousand millions. */
-const COUNTED = ['requests', 'manifestBytes', 'streams', 'streamsWaiting'] as const
+/** Numbers of whole requests that are bounded far below two thousand millions. */
+const COUNTED = ['requests', 'streams', 'streamsWaiting'] as const
 type Counted = (typeof COUNTED)[number]
 
 export interface SharedCount {
@@ -31,9 +31,8 @@ export function sharedCounts(
   })
   return {
     requests: count(0),
-    manifestBytes: count(1),
-    streams: count(2),
-    streamsWaiting: count(3),
+    streams: count(1),
+    streamsWaiting: count(2),
   }
 }
 

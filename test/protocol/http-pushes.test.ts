@@ -2,7 +2,7 @@
 // over loopback sockets to the real port over a registry in memory.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { manifestShare } from '../../src/http/limits.ts'
+import { manifestBodiesMaxBytes } from '../../src/http/limits.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../src/oci/manifest.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { createSend, errorCodeOf, locationOf } from '../kit/raw-push.ts'
@@ -155,17 +155,18 @@ t.test(
   'R126, R193: manifests that would take too much memory together are told to come back',
   async t => {
     const { send, registry } = await open(t)
-    // One of unknown length may be as large as any.
-    const most = manifestShare(1) / MANIFEST_LIMIT_BYTES
+    const most = manifestBodiesMaxBytes(1) / MANIFEST_LIMIT_BYTES
     const release = Promise.withResolvers<void>()
     const full = Promise.withResolvers<void>()
     registry.before = () => {
       if (registry.calls.length === most) full.resolve()
       return release.promise
     }
-    const put = () =>
-      send('PUT', `${NAME}/manifests/v1`, { headers: TYPED, body: BYTES, chunked: true })
-    const running = Array.from({ length: most }, put)
+    const put = (body: Buffer | string = BYTES) =>
+      send('PUT', `${NAME}/manifests/v1`, { headers: TYPED, body, chunked: true })
+    const largest = Buffer.alloc(MANIFEST_LIMIT_BYTES, ' ')
+    largest.write('{}')
+    const running = Array.from({ length: most }, () => put(largest))
     await full.promise
     const refused = await put()
     t.equal(refused.status, 503)
