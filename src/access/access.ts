@@ -53,6 +53,8 @@ export interface Refusal {
 export interface Access {
   /** What speaks against any answer to this request, whatever it asks for; asked first of all. Undefined: nothing. */
   admit(principal: Principal): Refusal | undefined
+  /** What speaks against its credentials where they matter: for a ping, which is how clients try a login, and for writes. */
+  judgeCredentials(principal: Principal): Refusal | undefined
   /** Finds out what `decide` goes by and no request tells. MUST be awaited before a push or a delete is decided. */
   meet(principal: Principal): Promise<void>
   decide(request: AccessRequest): Decision

@@ -1,5 +1,5 @@
-// The rules of a registry without accounts. Everybody may pull and list, but not by way of a web page, nor with credentials, which
-// would be taken for good. Pushes and deletes are for programs of this machine (local-program.ts), unless that is off.
+// The rules of a registry without accounts. Everybody may pull and list, but not by way of a web page. Credentials are refused where a
+// login would try them, lest they be taken for good. Pushes and deletes are for programs of this machine (local-program.ts), unless that is off.
 import type { Access, Decision, Owner, Principal } from './access.ts'
 import { browserMark, hasCredentials } from './marks.ts'
 import { isLoopbackName } from './loopback.ts'
@@ -41,6 +41,9 @@ export function createLocalAccess(rules: () => AccessRules): Access {
           'this registry is not called by this name: its operator lists those that it answers to (http.hosts)'
         return { kind: 'denied', reason }
       }
+      return undefined
+    },
+    judgeCredentials(principal) {
       if (!hasCredentials(principal.rawHeaders)) return undefined
       const reason =
         'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'

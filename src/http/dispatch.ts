@@ -53,6 +53,11 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   const { endpoint } = target
   noteEndpoint(record, endpoint)
   if (!methodsOf(endpoint.kind).includes(method)) return refuseMethod(method, endpoint.kind)
+  // Some clients send what a login has left to whatever they read as well (crane): that is nobody's login, and costs them nothing.
+  const isRead = headOnly || method === 'GET'
+  const wrongLogin =
+    isRead && endpoint.kind !== 'ping' ? undefined : deps.access.judgeCredentials(principal)
+  if (wrongLogin !== undefined) return refuse(wrongLogin, record)
   if (endpoint.kind === 'ping') return answerPing()
   if (endpoint.kind === 'extension') return answerExtensions()
   deps.checkCapacity()

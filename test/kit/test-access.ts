@@ -4,6 +4,7 @@ import type { Access } from '../../src/access/access.ts'
 
 export const ANYBODY: Omit<Access, 'decide'> = {
   admit: () => undefined,
+  judgeCredentials: () => undefined,
   meet: async () => {},
   classOf: () => 'anybody',
 }

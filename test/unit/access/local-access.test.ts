@@ -293,6 +293,9 @@ t.test('R247: with a list of hosts only those and loopback names are answered', 
 })
 
 t.test('R248: credentials are nobody’s, and are not taken for good', async t => {
-  const refusal = refusalOf(['authorization', 'Basic dTpw'])
+  const by = createLocalAccess(() => RULES)
+  const asked = principal({ ...LOCAL, rawHeaders: ['authorization', 'Basic dTpw'] })
+  t.same(by.admit(asked), undefined)
+  const refusal = by.judgeCredentials(asked)
   t.match(refusal, { kind: 'unauthorized', reason: /has no accounts/ })
 })
