@@ -9,6 +9,8 @@ export interface AttemptParts {
   readonly catalog: Catalog
   readonly memory: KeyMemory
   readonly carry: Carry
+  /** In the turn of the entry's key: no push that goes past the outbox is under way then. */
+  readonly inTurn: <Value>(key: string, step: () => Promise<Value>) => Promise<Value>
 }
 
 /** What the attempt carries is not to be delivered any more, or not all of it. */
@@ -28,7 +30,11 @@ export async function attemptOnce(
   }
 }
 
-function startAttempt({ catalog, memory }: AttemptParts, entry: Delivery, signal: AbortSignal) {
+function startAttempt(
+  { catalog, memory, inTurn }: AttemptParts,
+  entry: Delivery,
+  signal: AbortSignal,
+) {
   let isMarked = entry.inDoubt
   const mark = async (): Promise<void> => {
     if (isMarked) return
@@ -36,7 +42,7 @@ function startAttempt({ catalog, memory }: AttemptParts, entry: Delivery, signal
     await catalog.changeDelivery(id, { state, attempts, nextAtMs, reason, inDoubt: true })
     isMarked = true
   }
-  /** After the mark: from then on an operator cannot drop it, and whoever did so before is seen here. */
+  /** In the turn of its key: who drops or changes an entry has that as well, and none does so once it is marked. */
   const requireStill = async (): Promise<void> => {
     const now = await catalog.findDelivery(entry.id)
     if (now?.payload !== entry.payload) throw new Withdrawn('the entry was dropped, or changed')
@@ -45,8 +51,12 @@ function startAttempt({ catalog, memory }: AttemptParts, entry: Delivery, signal
     signal,
     send: async (request, isAnswer) => {
       signal.throwIfAborted()
-      await mark()
-      await requireStill()
+      // A push that is sent meanwhile has changed the entry when it ends, unless it moved nothing.
+      await inTurn(entry.key, async () => {
+        signal.throwIfAborted()
+        await requireStill()
+        await mark()
+      })
       signal.throwIfAborted()
       try {
         return await request()

@@ -56,6 +56,7 @@ export function createDeliveries(parts: DeliveriesParts): Deliveries {
     ...parts,
     carrier: 'forward',
     carry: createForward(parts),
+    inTurn: (key, step) => parts.turns.take(key, step),
     laneOf: entry => laneOf(namespaces, entry),
     takeOut: (entry, settled) => parts.turns.take(entry.key, () => takeOut(parts, entry, settled)),
   })

@@ -60,9 +60,10 @@ async function forward(
   const { digest, tags } = delivery
   const bytes = await bringManifest(trip, delivery)
   const overtake = createOvertake(parts, repository, entry.id)
-  await putTags(trip, { ...delivery, bytes }, { attempt, overtake })
+  const left = await putTags(trip, { ...delivery, bytes }, { attempt, overtake })
   await listReferrer(trip, { ...delivery, bytes }, attempt)
-  return { kind: 'delivered', settled: { repository, digest, tags: tags.map(({ tag }) => tag) } }
+  const settled = { repository, digest, tags: tags.map(({ tag }) => tag), left }
+  return { kind: 'delivered', settled }
 }
 
 function unreadable(): Outcome {

@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts'
 import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
 import { keepReferrersList, type PutList } from '../registry/pull/referrers-list.ts'
 import type { Attempt } from './outcome.ts'
-import { isAnswer } from './put-tags.ts'
+import { isAnswer } from '../registry/is-answer.ts'
 import type { Trip } from './trip.ts'
 
 export interface Delivered {

@@ -4,7 +4,7 @@
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Carrier, Delivery } from '../registry/ports/deliveries.ts'
 import { noteStorage } from '../registry/best-effort.ts'
-import { attemptOnce } from './attempt.ts'
+import { attemptOnce, type AttemptParts } from './attempt.ts'
 import { LONGEST_WAIT_MS } from './back-off.ts'
 import { conclude, type ConcludeParts, waitFor } from './conclude.ts'
 import { KeyMemory } from './key-memory.ts'
@@ -39,6 +39,7 @@ export interface OutboxParts extends Omit<ConcludeParts, 'memory'> {
   readonly catalog: Catalog
   readonly carrier: Carrier
   readonly carry: Carry
+  readonly inTurn: AttemptParts['inTurn']
   /** MUST NOT do input or output. */
   readonly laneOf: (entry: Delivery) => Lane
   /** Default SETTLING_MS. For a test that shows what it is for. */

@@ -2,12 +2,16 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/reference.ts'
 import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { LeftTag } from './put-tags.ts'
 
 /** What an entry brought to the upstream, so that its tags need not be kept here any longer. */
 export interface Settled {
   readonly repository: Repository
   readonly digest: Digest
+  /** With those of a later push. */
   readonly tags: readonly Tag[]
+  /** Of `tags` those that a later push has pointed elsewhere, and where. */
+  readonly left: readonly LeftTag[]
 }
 
 /** `reason` and `hint` are for the operator and the log: they may name hosts, and hold nothing secret. */

@@ -3,13 +3,11 @@
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { repositoryKey, type Tag } from '../oci/reference.ts'
 import type { DeliveredTag } from '../registry/deliveries.ts'
+import { isAnswer } from '../registry/is-answer.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import type { Attempt } from './outcome.ts'
 import type { Trip } from './trip.ts'
 import { Undeliverable } from './undeliverable.ts'
-
-/** The server says so itself: the request came too slowly, and may be carried out all the same. */
-const REQUEST_TIMEOUT = 408
 
 export interface TagsToPut {
   readonly digest: Digest
@@ -24,18 +22,32 @@ export interface PutTagsParts {
   readonly overtake: (tag: Tag) => Promise<void>
 }
 
-/** Tags that conflict are left alone; the others are put all the same. @throws UpstreamError, Undeliverable, StoreError */
+/** Found where a later push has pointed it, which did not go through the outbox. */
+export interface LeftTag {
+  readonly tag: Tag
+  readonly at: Digest
+}
+
+/**
+ * Tags that conflict are left alone; the others are put all the same. Returns those that are a later push's already.
+ * @throws UpstreamError, Undeliverable, StoreError
+ */
 export async function putTags(
   trip: Trip,
   manifest: TagsToPut,
   { attempt, overtake }: PutTagsParts,
-): Promise<void> {
+): Promise<readonly LeftTag[]> {
   const { upstream, repository, signal } = trip
   const { bytes, mediaType, digest } = manifest
   const conflicts: string[] = []
-  for (const { tag, expected, overtakenBy } of manifest.tags) {
+  const left: LeftTag[] = []
+  for (const { tag, expected, overtaking } of manifest.tags) {
     const found = await findTag(trip, tag, manifest)
-    if (found !== undefined && found === overtakenBy) continue
+    // Where it was before the later push was sent it may be without that.
+    if (found !== undefined && found === overtaking?.by && found !== overtaking.from) {
+      left.push({ tag, at: found })
+      continue
+    }
     if (found !== undefined && found !== digest && !mayReplace(trip, found, expected)) {
       conflicts.push(`${tag} points to ${found}`)
       continue
@@ -48,6 +60,7 @@ export async function putTags(
     await attempt.send(put, isAnswer)
   }
   if (conflicts.length > 0) throw conflict(trip, conflicts)
+  return left
 }
 
 /** Where the upstream's tag points now; `digest` of the manifest when to the same bytes by another algorithm. */
@@ -75,16 +88,6 @@ async function findTag(
 
 function mayReplace({ policy }: Trip, found: Digest, expected: readonly Digest[]): boolean {
   return expected.includes(found) || policy.onConflict === 'overwrite'
-}
-
-/**
- * A server's own word, or nothing was sent. Not so a 5xx: it may come from a proxy, behind which the registry goes on.
- */
-export function isAnswer(error: unknown): boolean {
-  if (!(error instanceof UpstreamError)) return false
-  const { status, failure } = error
-  if (status === undefined) return failure === 'refused'
-  return status < 500 && status !== REQUEST_TIMEOUT
 }
 
 function conflict({ repository }: Trip, conflicts: readonly string[]): Undeliverable {

@@ -35,6 +35,17 @@ export async function takeOut(
   await facts.remove(await unneeded(parts, entry, settled))
   if (settled !== undefined) await parts.delivered?.(settled.repository, settled)
   await catalog.removeDelivery(id, settled && { ...settled, atMs: clock.nowMs() })
+  if (settled !== undefined) await pointLeft(parts, settled)
+}
+
+/** Tags that a later push has at the upstream point there here as well, unless something else was learned of them meanwhile. */
+async function pointLeft(
+  { catalog, clock }: TakeOutParts,
+  { repository, digest, left }: Settled,
+): Promise<void> {
+  for (const { tag, at } of left)
+    if ((await catalog.findTag(repository, tag))?.digest === digest)
+      await catalog.recordTag(repository, tag, at, { checkedAtMs: clock.nowMs() })
 }
 
 async function unneeded(

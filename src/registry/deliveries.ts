@@ -18,8 +18,16 @@ export interface DeliveredTag {
    * it to be at the push, and what earlier entries make of it. Empty: the upstream had none, or could not be asked.
    */
   readonly expected: readonly Digest[]
-  /** A later push, which did not go through the outbox, has pointed the tag here, or was about to: then it is left alone. */
-  readonly overtakenBy?: Digest
+  readonly overtaking?: Overtaking
+}
+
+/** A later push, which did not go through the outbox, was about to point the tag to `by`. Found there, the tag is left alone. */
+export interface Overtaking {
+  readonly by: Digest
+  /** Where the tag was before, or may come to be by an earlier entry; undefined: nowhere. The same as `by`, it tells nothing. */
+  readonly from: Digest | undefined
+  /** From `sequence()`: no push leaves an entry as an attempt has seen it. */
+  readonly mark: number
 }
 
 /** More than a tag is pushed while a line is down; the oldest ones are left out. */
@@ -59,13 +67,20 @@ export function parseDelivery(payload: string): ManifestDelivery | undefined {
 }
 
 function parseTagOf(value: unknown): DeliveredTag | undefined {
-  const { tag, expected, overtakenBy: by } = asObject(value)
+  const { tag, expected, overtaking: told } = asObject(value)
   const parsed = typeof tag === 'string' ? tagFrom(tag) : undefined
   if (parsed === undefined || !Array.isArray(expected)) return undefined
   const digests = expected.map(each => (typeof each === 'string' ? digestFrom(each) : undefined))
   if (!digests.every(each => each !== undefined)) return undefined
-  const overtakenBy = typeof by === 'string' ? digestFrom(by) : undefined
-  return { tag: parsed, expected: digests, ...(overtakenBy === undefined ? {} : { overtakenBy }) }
+  const overtaking = parseOvertaking(told)
+  return { tag: parsed, expected: digests, ...(overtaking === undefined ? {} : { overtaking }) }
+}
+
+function parseOvertaking(value: unknown): Overtaking | undefined {
+  const { by, from, mark } = asObject(value)
+  const digest = typeof by === 'string' ? digestFrom(by) : undefined
+  if (digest === undefined || typeof mark !== 'number') return undefined
+  return { by: digest, from: typeof from === 'string' ? digestFrom(from) : undefined, mark }
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {

@@ -38,6 +38,7 @@ export function createBench(options: BenchOptions = {}) {
     /** Begins to carry at once, as a process does that has just started. */
     start: (): Outbox => {
       const outbox = new Outbox({
+        inTurn: (_, step) => step(),
         catalog,
         clock,
         note: event => events.push(event),

@@ -150,6 +150,7 @@ async function deliver(engine: Engine, repository: Repository): Promise<void> {
       repository,
       digest: delivery.digest,
       tags: delivery.tags.map(each => each.tag),
+      left: [],
     }
     await takeOut({ ...engine, policies: createPolicies(rules) }, entry, settled)
   })

@@ -7,6 +7,7 @@ import {
   type Tag,
 } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { isAnswer } from '../is-answer.ts'
 import type { Upstream } from '../ports/upstream.ts'
 import { keepReferrersList, type PutList, type Referrer } from '../pull/referrers-list.ts'
 
@@ -20,11 +21,15 @@ export interface ForwardedManifest {
   readonly tags: readonly Tag[]
   /** Undefined without a subject. */
   readonly referrer: Referrer | undefined
+  /** Each tag is put a single time, so that the answer says what became of it. */
+  readonly once: boolean
 }
 
 /** `accepted`: the tags that point to it at the upstream now; with `failure` not all that were asked for. */
 export interface Forwarded {
   readonly accepted: readonly Tag[]
+  /** Whether it points there nobody knows. Neither here nor in `accepted`: it was refused, or not sent. */
+  readonly unknown: Tag | undefined
   /** It is listed among the referrers of this at the upstream; undefined when it is not, or has none. */
   readonly subject: Digest | undefined
   readonly failure: unknown
@@ -38,16 +43,21 @@ export async function forwardManifest(
 ): Promise<Forwarded> {
   const accepted: Tag[] = []
   let subject: Digest | undefined
+  let sent: Tag | undefined
   try {
     for (const reference of referencesOf(manifest)) {
-      const taken = await upstream.putManifest(name, reference, manifest)
+      const isTag = reference.kind === 'tag'
+      sent = isTag ? reference.tag : undefined
+      const source = { ...manifest, once: isTag && manifest.once }
+      const taken = await upstream.putManifest(name, reference, source)
       subject ??= taken.subject
-      if (reference.kind === 'tag') accepted.push(reference.tag)
+      if (isTag) accepted.push(reference.tag)
+      sent = undefined
     }
     subject ??= await listedSubject(upstream, name, manifest.referrer)
-    return { accepted, subject, failure: undefined }
+    return { accepted, unknown: undefined, subject, failure: undefined }
   } catch (failure) {
-    return { accepted, subject, failure }
+    return { accepted, unknown: isAnswer(failure) ? undefined : sent, subject, failure }
   }
 }
 

@@ -54,11 +54,11 @@ export async function learnTags(
   return learned
 }
 
-/** @throws UpstreamError when there was no answer */
-async function pointsTo(
+/** Undefined: the upstream has no such tag. @throws UpstreamError when there was no answer */
+export async function pointsTo(
   upstream: Upstream,
   name: RepositoryName,
-  { tag, signal }: { tag: Tag; signal: AbortSignal },
+  { tag, signal }: { tag: Tag; signal?: AbortSignal },
 ): Promise<Digest | undefined> {
   const reference = { kind: 'tag', tag } as const
   try {

@@ -19,7 +19,7 @@ import {
 import { manifestFact } from '../edges.ts'
 import { forwardManifest } from './forward-manifest.ts'
 import { keepListed } from './keep-listed.ts'
-import { learnTags } from './learn-tags.ts'
+import { learnTags, pointsTo } from './learn-tags.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import { announceTags, type OvertakeDeliveriesDeps, takeTags } from './overtake-deliveries.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
@@ -171,12 +171,19 @@ async function passOn(
   const { mediaType } = pushed.manifest
   // A full disk is found out before the upstream is changed.
   await deps.store.put(digest, bytes, await classOf(deps.catalog, digest))
-  await announceTags(deps, repository, { tags: tagsOf(pushed), digest })
-  const { accepted, subject, failure } = await forwardManifest(
-    authority(namespace.upstream),
-    repository.name,
-    { ...pushed, mediaType, referrer: referrerOf(pushed) },
-  )
+  const upstream = authority(namespace.upstream)
+  const { name } = repository
+  const tags = tagsOf(pushed)
+  const whereIs = (tag: Tag) => tellingPush(repository, () => pointsTo(upstream, name, { tag }))
+  const announced = await announceTags(deps, repository, { tags, digest, whereIs })
+  const { accepted, unknown, subject, failure } = await forwardManifest(upstream, name, {
+    ...pushed,
+    mediaType,
+    referrer: referrerOf(pushed),
+    once: announced.any,
+  })
+  const failed = tags.filter(tag => !accepted.includes(tag))
+  if (announced.any && failed.length > 0) await announced.failed(failed, unknown)
   if (failure === undefined || accepted.length > 0) {
     const atMs = deps.clock.nowMs()
     const record = recordOf(pushed, accepted)

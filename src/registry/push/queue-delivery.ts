@@ -19,8 +19,8 @@ export const OUTBOX_MAX = 100_000
 export const OUTBOX_REPOSITORY_MAX = 10_000
 /** Of the 64 KiB that an entry may take, what its tags may. */
 const TAGS_BYTES = 56 * 1024
-/** One tag of 128 characters with its names and quotes, and what may overtake it; and one sha512 digest with its quotes. */
-const TAG_BYTES = 320
+/** One tag of 128 characters with its names and quotes, and what may overtake it from where; and one sha512 digest with its quotes. */
+const TAG_BYTES = 512
 const DIGEST_BYTES = 140
 /** An upstream has to come back first, or an operator: clients wait no longer than this (R124). */
 const RETRY_AFTER_SECONDS = 60

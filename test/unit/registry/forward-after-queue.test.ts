@@ -13,12 +13,14 @@ import { factsOf } from '../../kit/facts-of.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
 import { pushDocument, pushImage, tagged } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
-import { createUpstreamModel, type Fate } from '../../kit/upstream-model.ts'
+import { createUpstreamModel, type Fate, type UpstreamModel } from '../../kit/upstream-model.ts'
 
 const NAME = 'team/app'
 const app = repositoryOf(NAME)
 const KEY = repositoryKey(app)
 const HOUR_MS = 3_600_000
+/** More than an attempt takes from its look at a tag to the next request. */
+const TURNS = 200
 const older = makeImage({ seed: 'older', layers: [10] })
 const newer = makeImage({ seed: 'newer', layers: [10] })
 const ongoing = new AbortController().signal
@@ -180,6 +182,109 @@ for (const how of BREAKS)
       t.ok(at >= 4, `${at} steps`)
       return
     }
+  })
+
+/** By somebody else. */
+function pointTag(model: Model, image: Image): void {
+  const { bytes, mediaType, digest } = image.manifest
+  model.repository(NAME).manifests.set(digest, { bytes, mediaType })
+  model.repository(NAME).tags.set('v1', digest)
+}
+
+const ENDS: Readonly<Record<string, Fate>> = {
+  'of a proxy': { error: new UpstreamError('unavailable', 'bad gateway', { status: 502 }) },
+  'without an answer': { told: 'cut', error: new UpstreamError('unavailable', 'reset') },
+  'of the registry': { error: new UpstreamError('rejected', 'no', { status: 400 }) },
+}
+
+/** What becomes of each push of the newer image's tag; another's arrives. */
+const meeting =
+  (fate: Fate): UpstreamModel['fate'] =>
+  ({ does, reference }) =>
+    does === 'put manifest' && reference === 'v1' ? fate : {}
+
+for (const [name, fate] of Object.entries(ENDS)) {
+  // The tag is found where a push would have put it that never arrived.
+  t.test(
+    `R265: a push of what the tag was before takes it from nothing: error ${name}`,
+    async t => {
+      const { model, before } = await queued()
+      pointTag(model, newer)
+      const engine = forwarding(model, before)
+      model.fate = meeting(fate)
+      for (let tried = 0; tried < 2; tried += 1) await t.rejects(pushNewer(engine))
+      model.fate = () => ({})
+      await deliver(engine)
+      t.equal(tagOf(model), named(older), 'what was acknowledged is there')
+      const tag = await engine.catalog.findTag(app, tagged('v1').reference.tag)
+      t.match(tag, { digest: named(older), local: false })
+    },
+  )
+
+  t.test(`R265: nor where an earlier entry brings it there: error ${name}`, async t => {
+    const model = createUpstreamModel()
+    const before = createEngine({ policies: everywhere({ push: 'queue' }) })
+    for (const image of [newer, older]) await pushImage(before.registry, app, image, 'v1')
+    const engine = forwarding(model, before)
+    model.fate = meeting(fate)
+    await t.rejects(pushNewer(engine))
+    model.fate = () => ({})
+    await deliver(engine)
+    t.same(historyOf(model), [named(newer), named(older)])
+    t.same(await engine.catalog.listDeliveriesOf(KEY), [])
+  })
+}
+
+t.test('R265: what a refused push would have moved, somebody else may move', async t => {
+  const { model, before } = await queued()
+  const engine = forwarding(model, before)
+  model.fate = meeting({ error: new UpstreamError('rejected', 'no', { status: 400 }) })
+  await t.rejects(pushNewer(engine))
+  pointTag(model, newer)
+  model.fate = () => ({})
+  await deliver(engine)
+  t.equal(tagOf(model), named(older), 'by the rule for tags of others')
+})
+
+t.test('R265: a tag that is left to a later push points where that has put it', async t => {
+  const { model, before } = await queued()
+  const engine = forwarding(model, before)
+  model.fate = meeting({ told: 'cut' })
+  await t.rejects(pushNewer(engine))
+  model.fate = () => ({})
+  await deliver(engine)
+  const tag = await engine.catalog.findTag(app, tagged('v1').reference.tag)
+  t.match(tag, { digest: named(newer), local: false })
+})
+
+for (const told of ['cut', undefined] as const)
+  t.test(`R265: a delivery that begins during the push sends no tag after it: ${told}`, async t => {
+    const { model, before } = await queued()
+    const engine = forwarding(model, before)
+    const sent = Promise.withResolvers<void>()
+    const arrives = Promise.withResolvers<void>()
+    model.fate = ({ does, reference }) => {
+      if (does !== 'put manifest' || reference !== 'v1') return {}
+      sent.resolve()
+      return { arrives: arrives.promise, ...(told === undefined ? {} : { told }) }
+    }
+    const pushing = pushNewer(engine).catch(() => {})
+    await sent.promise
+    const looked = Promise.withResolvers<void>()
+    model.fate = ({ does, reference }) => {
+      if (reference !== 'v1') return {}
+      looked.resolve()
+      return does === 'put manifest' ? { arrives: pushing } : {}
+    }
+    const delivering = deliver(engine)
+    await looked.promise
+    for (let turn = 0; turn < TURNS; turn += 1) await new Promise(setImmediate)
+    arrives.resolve()
+    await pushing
+    await delivering
+    await deliver(engine)
+    t.same(historyOf(model), [named(newer)])
+    t.same(await engine.catalog.listDeliveriesOf(KEY), [])
   })
 
 t.test('an upstream that cannot be reached leaves what waits as it was', async t => {
