@@ -182,7 +182,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     settled: async digest => fills.find(digest)?.over,
     fullBecause: () => space.fullBecause(),
     purgeUploads: options => purgeUploads(pushDeps, options),
-    compareFacts: signal => compareFacts({ ...deps, turns, presence }, signal),
+    compareFacts: signal => compareFacts(manifestPushDeps, signal),
     stop: async () => {
       prefetch.stop()
       keptOpen.stop()

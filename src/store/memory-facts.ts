@@ -30,6 +30,11 @@ export function createMemoryFacts(
     async has(identity) {
       return disk.facts.has(factName(identity))
     },
+    async find(identity) {
+      const name = factName(identity)
+      const text = disk.facts.get(name)
+      return text === undefined ? undefined : (parseFact(name, text, catalog) ?? 'unreadable')
+    },
     async *list(): AsyncGenerator<ListedFact> {
       for (const [name, text] of disk.facts) {
         const fact = parseFact(name, text, catalog)

@@ -66,6 +66,8 @@ export interface FactStore {
   remove(identities: readonly FactIdentity[]): Promise<void>
   /** Whether there is one, whatever it says and whether or not it can be read. @throws StoreError io */
   has(identity: FactIdentity): Promise<boolean>
+  /** What it says; `unreadable` when it is there and says nothing that can be understood, which `list` tells. @throws StoreError io */
+  find(identity: FactIdentity): Promise<ListedFact | 'unreadable' | undefined>
   /** Every fact that can be read, in no order. What cannot be read is told by an event and left. @throws StoreError io */
   list(): AsyncIterable<ListedFact>
 }

@@ -154,8 +154,7 @@ async function keep(
   const tags = tagsOf(pushed)
   const atMs = deps.clock.nowMs()
   const queued = { manifest: { digest, mediaType, tags }, learned, atMs }
-  const delivery =
-    mode === 'queue' ? { delivery: await newDelivery(deps.catalog, repository, queued) } : {}
+  const delivery = mode === 'queue' ? { delivery: await newDelivery(deps, repository, queued) } : {}
   await deps.store.put(digest, bytes, 'kept')
   const alsoKept = await keepListed(deps, repository, { listed, atMs })
   const record = { ...recordOf(pushed, tags), contentClass: 'kept', local: true, atMs } as const

@@ -12,6 +12,7 @@ import {
 } from '../deliveries.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NewDelivery } from '../ports/deliveries.ts'
+import type { FactStore } from '../ports/facts.ts'
 
 /** Some 50 MB of catalog, and hours of work for any upstream. */
 export const OUTBOX_MAX = 100_000
@@ -40,7 +41,7 @@ export interface Queued {
 
 /** MUST run in the repository's turn, right before the entry is recorded. @throws RegistryError UNAVAILABLE when the outbox is full; StoreError */
 export async function newDelivery(
-  catalog: Catalog,
+  { catalog, facts }: { readonly catalog: Catalog; readonly facts: FactStore },
   repository: Repository,
   { manifest, learned, atMs }: Queued,
 ): Promise<NewDelivery> {
@@ -56,7 +57,16 @@ export async function newDelivery(
     const expected = expectedOf(tag, { known, undelivered, learned: learned.get(tag) })
     tags.push({ tag, expected: expected.slice(-most) })
   }
-  return formatDelivery(repository, { ...manifest, tags }, { id: catalog.sequence(), atMs })
+  const id = await unusedId({ catalog, facts })
+  return formatDelivery(repository, { ...manifest, tags }, { id, atMs })
+}
+
+/** An entry from before the catalog was lost, whose fact could not be read when this one was built, may have any number, and keeps it. */
+async function unusedId({ catalog, facts }: Parameters<typeof newDelivery>[0]): Promise<number> {
+  for (;;) {
+    const id = catalog.sequence()
+    if (!(await facts.has({ kind: 'delivery', id }))) return id
+  }
 }
 
 async function requireRoom(

@@ -47,6 +47,7 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
       changesOf(push, told, await withoutFact(deps, push.repository, absent)),
     )
   })
+  await presence.affirm(push.repository, listed)
 }
 
 /** What is no member and has a fact was pushed, and lost with its bytes: a tombstone would take it away should they come back. */

@@ -6,35 +6,68 @@ import type { Delivery } from '../ports/deliveries.ts'
 import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { type ManifestTold, toldBy } from './manifest-told.ts'
+import { type DeliveryFact, rebuildDelivery } from './rebuild-delivery.ts'
 import { isBlob, rebuildManifest, type RebuildManifestParts } from './rebuild-manifest.ts'
 import { rebuildTag } from './rebuild-tag.ts'
 
 export interface AdoptDeps extends RebuildManifestParts {
   readonly facts: FactStore
   readonly policies: RepositoryPolicies
+  /** An entry for the outbox is in the catalog. */
+  readonly queued: () => void
 }
 
 type TagFact = Extract<Fact, { kind: 'tag' }>
-export type Adoptable = ManifestTold | TagFact
+type DeletedFact = Extract<Fact, { kind: 'deleted' }>
 
-export function isAdoptable(fact: ListedFact): fact is Adoptable & { readonly isEarlier: true } {
-  return fact.isEarlier === true && (fact.kind === 'manifest' || fact.kind === 'tag')
+/** From an earlier catalog, which is the only witness of what it says: whatever the living one does not know, it may have missed. */
+export type Adoptable = ListedFact & { readonly isEarlier: true }
+
+export function isAdoptable(fact: ListedFact): fact is Adoptable {
+  return fact.isEarlier === true
 }
 
 /**
- * - `adopted`: the catalog has it now, or its upstream has the word
+ * - `adopted`: the catalog has it now
  * - `superseded`: what came after it took it away
- * - `lost`: its bytes are still not here; told by an event
+ * - `lost`: its bytes are still not here, which an event tells, or a fact that belongs to it cannot be read
+ * - `waiting`: its upstream has the word, unless an entry turns up that is to carry it there
  *
  * MUST run in the repository's turn, for what the catalog does not know. Manifests before tags. @throws StoreError
  */
 export async function adopt(
   deps: AdoptDeps,
   fact: Adoptable,
-): Promise<'adopted' | 'superseded' | 'lost'> {
+): Promise<'adopted' | 'superseded' | 'lost' | 'waiting'> {
+  if (fact.kind === 'delivery') return adoptDelivery(deps, fact)
+  if (fact.kind === 'deleted') return adoptDeleted(deps, fact)
   const { kind, repository, digest } = fact
   if (await deps.facts.has({ kind: 'deleted', repository, digest })) return 'superseded'
   return kind === 'manifest' ? adoptManifest(deps, fact) : adoptTag(deps, fact)
+}
+
+async function adoptDelivery(
+  deps: AdoptDeps,
+  fact: DeliveryFact,
+): Promise<'adopted' | 'superseded' | 'lost'> {
+  const outcome = await rebuildDelivery(deps, fact)
+  if (outcome === 'recorded') deps.queued()
+  return DELIVERY_OUTCOMES[outcome]
+}
+
+const DELIVERY_OUTCOMES = { recorded: 'adopted', dropped: 'superseded', unclear: 'lost' } as const
+
+/** Whoever pushed the same again since has taken the tombstone away, or was cut off before. */
+async function adoptDeleted(
+  { facts, catalog }: AdoptDeps,
+  { repository, digest }: DeletedFact,
+): Promise<'adopted' | 'superseded'> {
+  const manifest = await facts.find({ kind: 'manifest', repository, digest })
+  const isPushedSince =
+    manifest !== undefined && manifest !== 'unreadable' && manifest.isEarlier !== true
+  if (isPushedSince) return 'superseded'
+  await catalog.removeMember(parseRepositoryKey(repository), digest)
+  return 'adopted'
 }
 
 async function adoptManifest(deps: AdoptDeps, fact: ManifestTold): Promise<'adopted' | 'lost'> {
@@ -51,7 +84,7 @@ async function adoptManifest(deps: AdoptDeps, fact: ManifestTold): Promise<'adop
 async function adoptTag(
   deps: AdoptDeps,
   fact: TagFact,
-): Promise<'adopted' | 'superseded' | 'lost'> {
+): Promise<'adopted' | 'superseded' | 'lost' | 'waiting'> {
   const { catalog, facts } = deps
   const { tag, repository: key, digest, atMs } = fact
   const repository = parseRepositoryKey(key)
@@ -62,11 +95,12 @@ async function adoptTag(
   }
   const entries = await catalog.listDeliveriesOf(key)
   const delivery = entries.find(entry => carries(entry, fact))
-  if (delivery === undefined) await rebuildTag(deps, fact, false)
-  else {
-    const record = { repository, manifest, contentClass: 'kept', tags: [tag], local: true } as const
-    await catalog.recordPush({ ...record, delivery, atMs })
+  if (delivery === undefined) {
+    await rebuildTag(deps, fact, false)
+    return (await catalog.findTag(repository, tag))?.local === true ? 'adopted' : 'waiting'
   }
+  const record = { repository, manifest, contentClass: 'kept', tags: [tag], local: true } as const
+  await catalog.recordPush({ ...record, delivery, atMs })
   return 'adopted'
 }
 

@@ -23,7 +23,7 @@ export interface ComparedFacts {
   readonly compared: number
   /** Of these, where a fact was missing, too many, or said something else than the catalog. */
   readonly mended: number
-  /** What the catalog does not know because the bytes are still gone; it stays. */
+  /** What the catalog does not know because bytes are still gone, or a fact beside it cannot be read; it stays. */
   readonly lost: number
   readonly durationMs: number
 }
@@ -64,7 +64,8 @@ export async function compareFacts(
     if (++steps % AT_ONCE === 0) await clock.sleep(PAUSE_MS, signal)
   }
   const mend: Mend = async wrong => {
-    if (wrong !== undefined) counts[(await mendOne(deps, wrong)) ? 'mended' : 'lost']++
+    const outcome = wrong === undefined ? 'waiting' : await mendOne(deps, wrong)
+    if (outcome !== 'waiting') counts[outcome]++
     counts.compared++
     await step()
   }
@@ -144,18 +145,19 @@ function concernedBy(fact: Fact): Wrong {
   return { turn: repository, identities: [manifest, { kind: 'deleted', repository, digest }] }
 }
 
-/**
- * In its turn: no push is in the middle of it there, and what it was is found out anew. False when it is left as it is, until its bytes
- * are back.
- */
-async function mendOne(deps: CompareFactsDeps, wrong: Wrong): Promise<boolean> {
+/** In its turn: no push is in the middle of it there, and what it was is found out anew. What is not `mended` is left as it is. */
+async function mendOne(
+  deps: CompareFactsDeps,
+  wrong: Wrong,
+): Promise<'mended' | 'lost' | 'waiting'> {
   const { turns, presence, clock } = deps
   const { turn, identities, adoptable } = wrong
   return turns.take(turn, async () => {
     const work = async () => {
-      if (adoptable !== undefined && (await isStillLost(deps, adoptable))) return false
-      await putBack(deps, { identities, atMs: clock.nowMs() })
-      return true
+      const outcome = adoptable === undefined ? undefined : await adoptIfThere(deps, adoptable)
+      if (outcome === 'lost' || outcome === 'waiting') return outcome
+      await putBack(deps, { identities: await readable(deps, identities), atMs: clock.nowMs() })
+      return 'mended'
     }
     const gone = identities.find(({ kind }) => kind === 'deleted')
     return gone?.kind === 'deleted'
@@ -164,11 +166,19 @@ async function mendOne(deps: CompareFactsDeps, wrong: Wrong): Promise<boolean> {
   })
 }
 
-/** Learns of it where it can. */
-async function isStillLost(deps: CompareFactsDeps, fact: Adoptable): Promise<boolean> {
+async function adoptIfThere(deps: CompareFactsDeps, fact: Adoptable) {
   // Taken away since it was read, by a delete or a push.
-  if (!(await deps.facts.has(fact))) return false
-  return (await adopt(deps, fact)) === 'lost'
+  return (await deps.facts.has(fact)) ? adopt(deps, fact) : undefined
+}
+
+/** What cannot be read may be from before, and say what the catalog does not know. */
+async function readable(
+  { facts }: CompareFactsDeps,
+  identities: readonly FactIdentity[],
+): Promise<readonly FactIdentity[]> {
+  const found: FactIdentity[] = []
+  for (const each of identities) if ((await facts.find(each)) !== 'unreadable') found.push(each)
+  return found
 }
 
 /**

@@ -31,7 +31,10 @@ export interface RebuildReport {
   readonly tags: number
   readonly deletes: number
   readonly deliveries: number
-  /** Manifests whose bytes are gone or wrong, and tags kept here alone that point to them; an event tells of each manifest. */
+  /**
+   * Manifests whose bytes are gone or wrong, and tags kept here alone that point to them; an event tells of each manifest. And entries of
+   * which a tag cannot be read.
+   */
   readonly lost: number
   /** Entries whose manifest was deleted since, or was never acknowledged: their facts were removed. */
   readonly droppedDeliveries: number
@@ -72,19 +75,26 @@ async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
   })
   const eachOf = eachOfThose(parts, kinds)
   await eachOf('tag', async fact => {
-    counts[(await rebuildTag(parts, fact, undelivered.findTag(fact))) ? 'tags' : 'lost']++
+    counts[(await rebuildTag(parts, fact, undelivered.carries(fact))) ? 'tags' : 'lost']++
   })
   // Tombstones after all that lists or names what they are about.
   await eachOf('deleted', async fact => {
-    undelivered.noteDeleted(fact)
     await catalog.removeMember(parseRepositoryKey(fact.repository), fact.digest)
     counts.deletes++
   })
   await eachOf('delivery', async fact => {
-    counts[(await rebuildDelivery(parts, fact, undelivered)) ? 'deliveries' : 'droppedDeliveries']++
+    const outcome = await rebuildDelivery(parts, fact)
+    if (outcome === 'dropped') await parts.facts.remove([fact])
+    counts[COUNTED[outcome]]++
   })
   await catalog.raiseSequence(largestId)
 }
+
+const COUNTED = {
+  recorded: 'deliveries',
+  dropped: 'droppedDeliveries',
+  unclear: 'lost',
+} as const
 
 async function countManifest(
   parts: RebuildParts,

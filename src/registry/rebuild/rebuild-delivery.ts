@@ -1,6 +1,6 @@
 // An undelivered push, as a catalog begun anew has to know it. A fact may be left of an entry that nobody was told of, that was deleted, or
 // that a later push of the same tag has overtaken: carried as it is, it could take a tag back. So of its tags only those are believed
-// whose own fact was written by the same push.
+// whose own fact was written by the same push; and while one of those cannot be read, nobody can tell, and the entry stays a fact.
 import type { Digest } from '../../oci/digest.ts'
 import {
   parseRepositoryKey,
@@ -8,84 +8,68 @@ import {
   repositoryKey,
   type Tag,
 } from '../../oci/reference.ts'
-import { formatDelivery, parseDelivery } from '../deliveries.ts'
+import { type DeliveredTag, formatDelivery, parseDelivery } from '../deliveries.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NewDelivery } from '../ports/deliveries.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
 
-type DeliveryFact = Extract<Fact, { kind: 'delivery' }>
+export type DeliveryFact = Extract<Fact, { kind: 'delivery' }>
 type TagFact = Extract<Fact, { kind: 'tag' }>
-type DeletedFact = Extract<Fact, { kind: 'deleted' }>
 
-/** What the facts say together of undelivered pushes; in memory, as large as the outbox. */
+/** Which pushes of tags the facts of undelivered entries name; in memory, as large as the outbox. */
 export class Undelivered {
-  /** Tags of pushes; true once the tag's own fact was seen. */
-  readonly #tags = new Map<string, boolean>()
-  /** Manifests; true once a tombstone was seen. */
-  readonly #manifests = new Map<string, boolean>()
+  readonly #pushes = new Set<string>()
 
   add({ key, payload, createdAtMs: atMs }: DeliveryFact): void {
     const delivery = parseDelivery(payload)
     if (delivery === undefined) return
     const { digest } = delivery
-    this.#manifests.set(`${key} ${digest}`, false)
-    for (const { tag } of delivery.tags) this.#tags.set(pushOf(key, tag, { digest, atMs }), false)
+    for (const { tag } of delivery.tags) this.#pushes.add(pushOf(key, tag, { digest, atMs }))
   }
 
-  /** Is an entry to carry what this fact says? Those found are believed from now on. */
-  findTag({ repository, tag, digest, atMs }: TagFact): boolean {
-    return confirm(this.#tags, pushOf(repository, tag, { digest, atMs }))
+  /** Is an entry to carry what this fact says? */
+  carries({ repository, tag, digest, atMs }: TagFact): boolean {
+    return this.#pushes.has(pushOf(repository, tag, { digest, atMs }))
   }
-
-  noteDeleted({ repository, digest }: DeletedFact): void {
-    confirm(this.#manifests, `${repository} ${digest}`)
-  }
-
-  isDeleted(key: string, digest: Digest): boolean {
-    return this.#manifests.get(`${key} ${digest}`) === true
-  }
-
-  isBelieved(key: string, tag: Tag, push: { digest: Digest; atMs: number }): boolean {
-    return this.#tags.get(pushOf(key, tag, push)) === true
-  }
-}
-
-/** Was it asked about? */
-function confirm(seen: Map<string, boolean>, key: string): boolean {
-  if (!seen.has(key)) return false
-  seen.set(key, true)
-  return true
 }
 
 function pushOf(key: string, tag: Tag, { digest, atMs }: { digest: Digest; atMs: number }): string {
   return `${key} ${tag} ${digest} ${atMs}`
 }
 
-/** False when there is nothing left of it to deliver; then its fact is removed. @throws StoreError */
+interface Parts {
+  readonly catalog: Catalog
+  readonly facts: FactStore
+}
+
+/**
+ * - `recorded`: the catalog has it now
+ * - `dropped`: there is nothing left of it to deliver
+ * - `unclear`: a tag's fact cannot be read; nothing was changed
+ *
+ * MUST run when nothing of its repository is being pushed. @throws StoreError
+ */
 export async function rebuildDelivery(
-  { catalog, facts }: { readonly catalog: Catalog; readonly facts: FactStore },
+  { catalog, facts }: Parts,
   fact: DeliveryFact,
-  known: Undelivered,
-): Promise<boolean> {
+): Promise<'recorded' | 'dropped' | 'unclear'> {
   const { kind: _, ...entry } = fact
   const delivery = parseDelivery(entry.payload)
   if (delivery === undefined) {
     // Its carrier parks it, so that an operator sees it.
     await catalog.recordDelivery(entry)
-    return true
+    return 'recorded'
   }
   const { key, createdAtMs: atMs } = entry
   const { digest } = delivery
   const repository = parseRepositoryKey(key)
-  const tags = delivery.tags.filter(({ tag }) => known.isBelieved(key, tag, { digest, atMs }))
+  const tags = await believedOf(facts, repository, { tags: delivery.tags, digest, atMs })
+  if (tags === 'unclear') return 'unclear'
   const manifest = await catalog.findManifest(repository, digest)
   // A push by digest has no tag whose fact could tell.
   const isTold = tags.length > 0 || (await isKnown(facts, repository, digest))
-  const isLost = manifest === undefined && isTold && !known.isDeleted(key, digest)
-  if (manifest === undefined && !isLost) {
-    await facts.remove([{ kind: 'delivery', id: entry.id }])
-    return false
-  }
+  const isLost = manifest === undefined && isTold && !(await isDeleted(facts, repository, digest))
+  if (manifest === undefined && !isLost) return 'dropped'
   const rest: NewDelivery =
     tags.length === delivery.tags.length
       ? entry
@@ -103,7 +87,28 @@ export async function rebuildDelivery(
       atMs,
     })
   await doubt(catalog, rest)
-  return true
+  return 'recorded'
+}
+
+/** The tags that this push gave, and no later one. */
+async function believedOf(
+  facts: FactStore,
+  repository: Repository,
+  push: { readonly tags: readonly DeliveredTag[]; readonly digest: Digest; readonly atMs: number },
+): Promise<readonly DeliveredTag[] | 'unclear'> {
+  const believed: DeliveredTag[] = []
+  for (const each of push.tags) {
+    const { tag } = each
+    const told = await facts.find({ kind: 'tag', repository: repositoryKey(repository), tag })
+    if (told === 'unreadable') return 'unclear'
+    if (told?.kind !== 'tag') continue
+    if (told.digest === push.digest && told.atMs === push.atMs) believed.push(each)
+  }
+  return believed
+}
+
+function isDeleted(facts: FactStore, repository: Repository, digest: Digest): Promise<boolean> {
+  return facts.has({ kind: 'deleted', repository: repositoryKey(repository), digest })
 }
 
 function isKnown(facts: FactStore, repository: Repository, digest: Digest): Promise<boolean> {

@@ -79,6 +79,23 @@ export class BlobPresence {
     await inTurns()
   }
 
+  /**
+   * A client was told that all of `digests` are here, or is about to be: a tombstone of what is here could not be read when the catalog
+   * was built, and must not take it away when it can be. Durable when it resolves. @throws StoreError
+   */
+  async affirm(repository: Repository, digests: readonly Digest[]): Promise<void> {
+    const { facts, catalog } = this.#deps
+    const key = repositoryKey(repository)
+    const told = await filterFew(digests, LOOKS_AT_ONCE, digest =>
+      facts.has({ kind: 'deleted', repository: key, digest }),
+    )
+    for (const digest of told)
+      await this.#turns.take(turnOf(repository, digest), async () => {
+        const isHere = await catalog.isMember(repository, digest)
+        if (isHere) await facts.remove([{ kind: 'deleted', repository: key, digest }])
+      })
+  }
+
   /** Runs `work` while nothing is recorded or removed of this content. MUST run in the repository's turn. */
   alone<Result>(
     repository: Repository,

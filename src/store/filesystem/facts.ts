@@ -70,6 +70,14 @@ export class FilesystemFacts implements FactStore {
     )
   }
 
+  async find(identity: FactIdentity): Promise<ListedFact | 'unreadable' | undefined> {
+    const found = await attempt(this.#disk, 'read a kept fact', () =>
+      this.#read(factName(identity)),
+    )
+    if (found.kind === 'fact') return found.fact
+    return found.kind === 'gone' ? undefined : 'unreadable'
+  }
+
   async *list(): AsyncGenerator<ListedFact> {
     const { layout } = this.#disk
     try {
