@@ -100,6 +100,7 @@ export async function appendChunk(
     await received(deps, open, { body: chunk.body, expectedBytes })
   } finally {
     upload.missingBytes = 0
+    upload.pace.rest()
     upload.stream?.pause(deps.clock)
   }
 }
@@ -119,14 +120,16 @@ async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Pro
 }
 
 async function receive(
-  { space }: AppendDeps,
+  { space, clock }: AppendDeps,
   { upload, file, signal }: OpenUpload,
   { body, expectedBytes }: Coming,
 ): Promise<void> {
   const limitBytes = expectedBytes ?? Number.POSITIVE_INFINITY
   let cameBytes = 0
   let lookedAtBytes = 0
+  upload.pace.wait(clock.monotonicMs())
   for await (const piece of untilAborted(body, signal)) {
+    upload.pace.came(piece.length, clock.monotonicMs())
     const fitting = piece.subarray(0, limitBytes - cameBytes)
     const fittingBytes = fitting.length
     const isTooMuch = fittingBytes < piece.length
@@ -141,6 +144,7 @@ async function receive(
       lookedAtBytes = cameBytes
       await space.check()
     }
+    upload.pace.wait(clock.monotonicMs())
   }
   if (expectedBytes !== undefined && cameBytes < expectedBytes) {
     throw otherSize(expectedBytes, `${cameBytes}`)

@@ -35,6 +35,12 @@ export function tooManyAtOnce(limit: number): RegistryError {
   )
 }
 
+/** Others wait for its place. What came of it counts. */
+export function tooSlow(): RegistryError {
+  const message = 'the upload came too slowly while others waited; what came of it may be resumed'
+  return new RegistryError('UNSUPPORTED', message, { status: 408 })
+}
+
 export function stopping(): RegistryError {
   return new RegistryError(
     'UNAVAILABLE',

@@ -2,6 +2,7 @@
 // that writes ends an older one, whose client broke off and came back before this side had noticed (R110).
 import type { RegistryError } from '../../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../answers.ts'
+import { ClientPace } from './client-pace.ts'
 import type { BlobStream } from './forward-blob.ts'
 import type { UploadFile } from '../ports/blob-store.ts'
 import type { UploadNote } from './upload-note.ts'
@@ -25,6 +26,7 @@ export class Upload {
   closedBytes: number
   /** What the request that writes now has announced and not brought yet. */
   missingBytes = 0
+  readonly pace = new ClientPace()
   /** Monotonic; undefined while no request of this process was about it. */
   usedAtMs: number | undefined
   /** It is a blob now, or gone. */

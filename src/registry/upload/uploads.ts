@@ -12,7 +12,14 @@ import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space.ts'
 import { type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
-import { isOutage, stopping, tooManyAtOnce, tooManyBegun, unknownUpload } from './upload-refusal.ts'
+import {
+  isOutage,
+  stopping,
+  tooManyAtOnce,
+  tooManyBegun,
+  tooSlow,
+  unknownUpload,
+} from './upload-refusal.ts'
 
 export interface UploadsDeps {
   readonly store: BlobStore
@@ -237,16 +244,20 @@ export class Uploads {
     }
   }
 
-  /** Closes the file that was not used for longest. @throws RegistryError UNAVAILABLE when all are in use */
+  /**
+   * Closes the file that was not used for longest, else that of a client that brings it too slowly while others wait.
+   * @throws RegistryError UNAVAILABLE when there is none
+   */
   async #makeRoom(): Promise<void> {
     if (this.#open.size + this.#opening <= UPLOADS_OPEN_MAX) return
-    for (const upload of this.#open) {
-      if (!upload.isIdle) continue
-      // Two that look for room at once close two files.
-      this.#open.delete(upload)
-      return upload.inTurn(() => this.#park(upload))
-    }
-    throw tooManyAtOnce(UPLOADS_OPEN_MAX)
+    const nowMs = this.#deps.clock.monotonicMs()
+    const open = [...this.#open]
+    const upload = open.find(each => each.isIdle) ?? open.find(each => each.pace.isSlow(nowMs))
+    if (upload === undefined) throw tooManyAtOnce(UPLOADS_OPEN_MAX)
+    // Two that look for room at once close two files.
+    this.#open.delete(upload)
+    if (!upload.isIdle) upload.interrupt(tooSlow())
+    return upload.inTurn(() => this.#park(upload))
   }
 
   /** What is not durable afterwards is missing when it is opened again. */

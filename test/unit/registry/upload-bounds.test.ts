@@ -186,6 +186,31 @@ t.test('when as many uploads come in as may, the next one is told to come back',
   await registry.startUpload(app, sha256)
 })
 
+// issue 17, 25
+t.test('R274: who brings an upload a byte at a time gives its place to who waits', async t => {
+  const { registry, clock } = createEngine()
+  const bodies = Array.from({ length: UPLOADS_OPEN_MAX }, () => heldBody())
+  const refused: unknown[] = []
+  const coming = bodies.map(async ({ chunk }) => {
+    const { id } = await registry.startUpload(app, sha256)
+    await registry.appendUpload(app, id, chunk).catch((error: unknown) => refused.push(error))
+    return id
+  })
+  await Promise.all(bodies.map(body => body.bring('x')))
+  await t.rejects(registry.startUpload(app, sha256), { code: 'UNAVAILABLE', status: 503 })
+  await clock.advance(9_000)
+  const [slow, ...fast] = bodies
+  for (const body of fast) await body.bring('x'.repeat(64 * 1024))
+  await slow?.bring('x')
+  await clock.advance(1_000)
+  const { id } = await registry.startUpload(app, sha256)
+  await registry.appendUpload(app, id, chunkOf('mine'))
+  t.match(refused, [{ status: 408, message: /may be resumed/ }], 'one made room')
+  for (const body of bodies) body.end()
+  const [first = ''] = await Promise.all(coming)
+  t.equal((await registry.uploadState(app, first)).sizeBytes, 2, 'what came of it counts')
+})
+
 t.test(
   'uploads that were begun and never finished are bounded, and the refusal says what helps',
   async t => {
