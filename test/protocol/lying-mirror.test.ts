@@ -4,7 +4,7 @@ import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { BLOBS, MANIFESTS } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { type Image, makeImage, MEDIA_TYPES } from '../kit/image.ts'
+import { document, type Image, makeImage, MEDIA_TYPES } from '../kit/image.ts'
 import { get } from '../kit/raw-client.ts'
 import { type Fault, failure } from '../kit/stub-faults.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
@@ -115,6 +115,21 @@ t.test(
     t.same(warned(), [], 'a mirror may lag behind')
   },
 )
+
+t.test("R260: a manifest that is short of a blob's length speaks for no mirror's lie", async t => {
+  const { mirror, origin, edge, warned } = await start(t)
+  const members = JSON.parse(String(IMAGE.manifest.bytes)) as { layers: object[] }
+  const layers = members.layers.map(each => ({ ...each, size: 1_000 }))
+  const short = document(IMAGE.manifest.mediaType, { ...members, layers })
+  for (const stub of [mirror, origin]) stub.addDocument('library/app', 'short', short)
+  await edge.get(`${MANIFESTS}/short`)
+  // An answer that does not tell how long the blob is.
+  mirror.fault({ kind: 'blob' }, { chunked: true })
+  await edge.settle(edge.get(BLOB).catch(() => undefined))
+  await edge.settle(edge.untilLogged('fill failed'))
+  t.same(warned(), [])
+  t.match(await edge.settle(edge.get(BLOB)), { status: 200, body: LAYER.bytes() })
+})
 
 t.test('R260: a registry that lies itself is asked once', async t => {
   const { mirror, origin, edge, warned } = await start(t)

@@ -2,7 +2,7 @@
 // with them, anything else by one request that is resumed. What the bytes are worth is for the caller to verify.
 import type { FillProgress } from './fill-progress.ts'
 import { agree, type ReceiveContext, receive } from './fill-receive.ts'
-import { Attempts, isLie, mayTryAgain } from './fill-rules.ts'
+import { Attempts, distrustFor, isLie, mayTryAgain } from './fill-rules.ts'
 import type { FillShare } from './fill-share.ts'
 import type { FillTask } from './fill.ts'
 import type { Claim } from './lines.ts'
@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.ts'
 import {
   type BlobPlace,
   type BlobRequest,
+  type Distrust,
   type UpstreamBlob,
   UpstreamError,
 } from '../ports/upstream.ts'
@@ -92,7 +93,7 @@ export class Download {
         // The upstream client has retried already; before a first byte its word is final.
         const state = { isBegun: this.#received, hasPart: file.contiguousBytes > 0 }
         // The registry itself may say something else than its mirror did (R260).
-        const wasMirror = isLie(error) && this.#distrust()
+        const wasMirror = isLie(error) && this.#distrust(distrustFor(error))
         if (this.#gaveUp || !(wasMirror || mayTryAgain(error, state))) throw error
         const gainedBytes = file.contiguousBytes - before
         await this.#attempts.pauseAfter(error, gainedBytes, this.#context.signal)
@@ -100,10 +101,10 @@ export class Download {
     }
   }
 
-  #distrust(): boolean {
+  #distrust(why: Distrust): boolean {
     const { namespace, repository, digest } = this.#context.task
     const reference = { kind: 'digest', digest } as const
-    return namespace.upstream.distrust?.(repository.name, reference, 'other bytes') === true
+    return namespace.upstream.distrust?.(repository.name, reference, why) === true
   }
 
   /** Undefined: it is to be tried again by another request. */

@@ -1,6 +1,7 @@
 // One answer of the upstream into a fill's file: agrees on the length, skips what is on disk already after comparing it,
 // and never lets the file grow past the length. The digest is checked by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
+import { beyondManifest } from './fill-rules.ts'
 import type { FillTask } from './fill.ts'
 import { letGo } from '../let-go.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
@@ -127,6 +128,9 @@ async function append(
     position += chunk.length
     if (!isLike && context.limitBytes === Number.POSITIVE_INFINITY) break
     if (position > context.limitBytes) {
+      const isOfManifest = answer.totalBytes === undefined
+      if (isOfManifest && context.limitBytes === context.task.declaredBytes)
+        throw beyondManifest(context.limitBytes)
       throw new UpstreamError(
         'invalid',
         `the upstream sent more than the blob's ${context.limitBytes} bytes`,

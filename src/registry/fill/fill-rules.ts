@@ -2,7 +2,7 @@
 // on disk.
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import { UpstreamError } from '../ports/upstream.ts'
+import { type Distrust, UpstreamError } from '../ports/upstream.ts'
 import { QueueError } from './slots.ts'
 
 /** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
@@ -31,6 +31,20 @@ export function isWrong(error: unknown): boolean {
 /** Was something said of the blob that cannot be, by bytes or by an answer's head? */
 export function isLie(error: unknown): boolean {
   return isWrong(error) || isInvalid(error)
+}
+
+const BEYOND_MANIFEST = { code: 'BEYOND_MANIFEST' }
+
+/** More came than a manifest said, and nobody else had said how much it is: whoever published that may be wrong. */
+export function beyondManifest(sizeBytes: number): UpstreamError {
+  const message = `the upstream sent more than the ${sizeBytes} bytes that a manifest says`
+  return new UpstreamError('invalid', message, { cause: BEYOND_MANIFEST })
+}
+
+/** Of a lie: is it the mirror's, or may the registry say the same? */
+export function distrustFor(error: unknown): Distrust {
+  const isOdd = error instanceof UpstreamError && error.cause === BEYOND_MANIFEST
+  return isOdd ? 'odd content' : 'other bytes'
 }
 
 function isInvalid(error: unknown): boolean {
