@@ -101,8 +101,8 @@ async function measureReads(catalog: SqliteCatalog, manifests: number): Promise<
     return { repository, digest: manifest.edges[n % LAYERS]?.child ?? manifest.digest, manifest }
   })
   const at = (n: number) => asked[n % TURN] as (typeof asked)[number]
-  await time('isMember, a million times', LOOKUPS, n =>
-    catalog.isMember(at(n).repository, at(n).digest),
+  await time('findMember, a million times', LOOKUPS, n =>
+    catalog.findMember(at(n).repository, at(n).digest),
   )
   await time('sizeOf', LOOKUPS / 10, n => catalog.sizeOf(at(n).repository, at(n).digest))
   await time('findManifest with 10 edges', LOOKUPS / 10, n =>

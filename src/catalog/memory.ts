@@ -11,6 +11,7 @@ import type {
   DeleteOptions,
   ListFact,
   ManifestFact,
+  Member,
   Page,
   RecordBlob,
   RecordManifest,
@@ -57,21 +58,15 @@ class MemoryCatalog implements Catalog {
     return this.#open().manifest(repository, digest)
   }
 
-  async mediaTypeOf(repository: Repository, digest: Digest): Promise<string | undefined> {
-    return this.#open().manifest(repository, digest)?.mediaType
-  }
-
   async findContent(digest: Digest): Promise<ContentFact | undefined> {
     return this.#open().contents.get(digest)
   }
 
-  async isMember(repository: Repository, digest: Digest): Promise<boolean> {
-    return this.#here(repository)?.members.has(digest) ?? false
-  }
-
-  async membershipOf(repository: Repository, digest: Digest) {
+  async findMember(repository: Repository, digest: Digest): Promise<Member | undefined> {
     const member = this.#here(repository)?.members.get(digest)
-    return member && (member.delivered ? 'delivered' : 'named')
+    if (member === undefined) return undefined
+    const { delivered } = member
+    return { delivered, mediaType: this.#open().manifest(repository, digest)?.mediaType }
   }
 
   async wasTaken(repository: Repository, digest: Digest): Promise<boolean> {

@@ -78,7 +78,7 @@ async function readChild(
   { catalog, store, repository }: Trip,
   { digest }: Listed,
 ): Promise<Uint8Array | undefined> {
-  const isGiven = (await catalog.membershipOf(repository, digest)) === 'delivered'
+  const isGiven = (await catalog.findMember(repository, digest))?.delivered === true
   return isGiven ? store.readVerified(digest) : undefined
 }
 
@@ -100,7 +100,7 @@ async function asManifest(
   if (parent.kind !== 'index') return undefined
   const type = parseMediaType(mediaType)
   if (type !== undefined && manifestKind(type) !== 'opaque') return { digest, mediaType: type }
-  const pushedAs = await catalog.mediaTypeOf(repository, digest)
+  const pushedAs = (await catalog.findMember(repository, digest))?.mediaType
   return pushedAs === undefined ? undefined : { digest, mediaType: pushedAs }
 }
 

@@ -22,9 +22,9 @@ export async function mayGive(
   repository: Repository,
   { digest, isHeld = false }: { digest: Digest; isHeld?: boolean },
 ): Promise<boolean> {
-  const membership = await deps.catalog.membershipOf(repository, digest)
-  if (membership === 'delivered') return true
-  if (membership === undefined && !isHeld) return false
+  const member = await deps.catalog.findMember(repository, digest)
+  if (member?.delivered === true) return true
+  if (member === undefined && !isHeld) return false
   return isShared(deps, repository.registry, digest)
 }
 

@@ -33,11 +33,11 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
     const { digest, mediaType } = manifest
     const key = repositoryKey(repository)
     const { isAlone, end } = descriptions.begin(`${key}@${digest}`)
-    const known = catalog.mediaTypeOf(repository, digest).catch(() => undefined)
+    const known = catalog.findMember(repository, digest).catch(() => undefined)
     try {
       await write()
     } finally {
-      const before = (await known) ?? mediaType
+      const before = (await known)?.mediaType ?? mediaType
       end()
       if (!isAlone || before !== mediaType) epochs.bump(key)
     }
@@ -165,10 +165,8 @@ type Reads = Omit<
 function readsOf(catalog: Catalog): Reads {
   return {
     findManifest: (repository, digest) => catalog.findManifest(repository, digest),
-    mediaTypeOf: (repository, digest) => catalog.mediaTypeOf(repository, digest),
     findContent: digest => catalog.findContent(digest),
-    isMember: (repository, digest) => catalog.isMember(repository, digest),
-    membershipOf: (repository, digest) => catalog.membershipOf(repository, digest),
+    findMember: (repository, digest) => catalog.findMember(repository, digest),
     wasTaken: (repository, digest) => catalog.wasTaken(repository, digest),
     listDeliverers: digest => catalog.listDeliverers(digest),
     sizeOf: (repository, digest) => catalog.sizeOf(repository, digest),

@@ -14,6 +14,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
+import { isMemberOf } from '../kit/membership.ts'
 
 const stable = parseTag('stable')
 const LAYERS = ['own', 'shared', 'foreign']
@@ -27,7 +28,7 @@ async function hold(catalog: Catalog, repository: Repository, names: readonly st
 async function held(catalog: Catalog, repository: Repository): Promise<string[]> {
   const found: string[] = []
   for (const name of [...LAYERS, 'subject', 'never listed'])
-    if (await catalog.isMember(repository, digestNamed(name))) found.push(name)
+    if (await isMemberOf(catalog, repository, digestNamed(name))) found.push(name)
   return found
 }
 
@@ -83,7 +84,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     })
     await catalog.removeMember(alpine, manifest.digest, { dropDeliveries: [delivery.id] })
     t.equal(await catalog.findManifest(alpine, manifest.digest), undefined)
-    t.equal(await catalog.isMember(alpine, manifest.digest), false)
+    t.equal(await isMemberOf(catalog, alpine, manifest.digest), false)
     t.strictSame(await catalog.listTags(alpine, { limit: 9 }), [
       {
         tag: parseTag('other'),
@@ -151,7 +152,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     for (const manifest of [index, other]) await pull(alpine, manifest)
     t.strictSame(await held(catalog, alpine), ['own', 'shared'])
     await catalog.removeMember(alpine, index.digest)
-    t.equal(await catalog.isMember(alpine, child.digest), false, 'it never was a manifest there')
+    t.equal(await isMemberOf(catalog, alpine, child.digest), false, 'it never was a manifest there')
     t.strictSame(await held(catalog, alpine), ['shared'])
     t.strictSame(await held(catalog, secret), ['own', 'shared'])
     await pull(alpine, index)
@@ -204,7 +205,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     const catalog = await makeCatalog(t)
     const index = manifestNamed('index', [layerEdge('child', { kind: 'manifest' })])
     const record = { repository: alpine, contentClass: 'kept', atMs: 1 } as const
-    const isMember = () => catalog.isMember(alpine, digestNamed('child'))
+    const isMember = () => isMemberOf(catalog, alpine, digestNamed('child'))
     await catalog.recordManifest({ ...record, manifest: index })
     await catalog.removeMember(alpine, digestNamed('child'))
     await catalog.recordManifest({ ...record, manifest: index })

@@ -11,6 +11,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
+import { isMemberOf, membershipOf } from '../kit/membership.ts'
 
 export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('R179: what a manifest lists belongs to its repository and to no other', async t => {
@@ -25,8 +26,8 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       atMs: 1,
     })
     for (const digest of [manifest.digest, digestNamed('layer')]) {
-      t.equal(await catalog.isMember(secret, digest), true)
-      t.equal(await catalog.isMember(alpine, digest), false)
+      t.equal(await isMemberOf(catalog, secret, digest), true)
+      t.equal(await isMemberOf(catalog, alpine, digest), false)
       t.equal(await catalog.sizeOf(alpine, digest), undefined)
     }
     t.equal(await catalog.findManifest(alpine, manifest.digest), undefined)
@@ -54,8 +55,8 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
             atMs: 1,
           })
         for (const name of ['outer', 'middle', 'inner', 'layer'])
-          t.equal(await catalog.isMember(alpine, digestNamed(name)), true, name)
-        t.equal(await catalog.isMember(secret, outer.digest), false)
+          t.equal(await isMemberOf(catalog, alpine, digestNamed(name)), true, name)
+        t.equal(await isMemberOf(catalog, secret, outer.digest), false)
         t.equal(await catalog.sizeOf(alpine, digestNamed('layer')), 1000)
       }
     },
@@ -77,8 +78,8 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       contentClass: 'kept',
       atMs: 1,
     })
-    t.equal(await catalog.isMember(alpine, subject.digest), false)
-    t.equal(await catalog.isMember(alpine, digestNamed('layer')), false)
+    t.equal(await isMemberOf(catalog, alpine, subject.digest), false)
+    t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), false)
     t.equal(await catalog.sizeOf(alpine, subject.digest), undefined)
     t.equal(await catalog.findManifest(alpine, subject.digest), undefined)
   })
@@ -90,16 +91,16 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     const index = manifestNamed('index', [layerEdge('image', { kind: 'manifest' })])
     const record = { repository: alpine, contentClass: 'cached', atMs: 1 } as const
     for (const manifest of [index, image]) await catalog.recordManifest({ ...record, manifest })
-    t.equal(await catalog.isMember(alpine, digestNamed('layer')), true)
-    t.equal(await catalog.isMember(alpine, foreign.child), false)
+    t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), true)
+    t.equal(await isMemberOf(catalog, alpine, foreign.child), false)
     const blob = { ...record, digest: foreign.child, sizeBytes: 7 }
     await catalog.recordBlob(blob)
-    t.equal(await catalog.isMember(alpine, foreign.child), true, 'but where it was delivered')
+    t.equal(await isMemberOf(catalog, alpine, foreign.child), true, 'but where it was delivered')
     await catalog.recordBlob({ ...blob, repository: secret, digest: digestNamed('listed') })
     const both = [layerEdge('listed', { distributable: false }), layerEdge('listed')]
     await catalog.recordManifest({ ...record, manifest: manifestNamed('both', both) })
     t.equal(
-      await catalog.isMember(alpine, digestNamed('listed')),
+      await isMemberOf(catalog, alpine, digestNamed('listed')),
       true,
       'or is listed as any other',
     )
@@ -117,19 +118,23 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
         atMs: 1,
       })
       await catalog.recordMember(alpine, manifest.digest, 2)
-      t.equal(await catalog.isMember(alpine, manifest.digest), true)
+      t.equal(await isMemberOf(catalog, alpine, manifest.digest), true)
       t.equal(await catalog.findManifest(alpine, manifest.digest), undefined, 'not as a manifest')
-      t.equal(await catalog.mediaTypeOf(alpine, manifest.digest), undefined)
-      t.equal(await catalog.isMember(alpine, digestNamed('layer')), false)
+      t.equal((await catalog.findMember(alpine, manifest.digest))?.mediaType, undefined)
+      t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), false)
       await catalog.recordManifest({
         repository: alpine,
         manifest,
         contentClass: 'cached',
         atMs: 2,
       })
-      t.equal(await catalog.isMember(alpine, digestNamed('layer')), true, 'as a manifest it does')
+      t.equal(
+        await isMemberOf(catalog, alpine, digestNamed('layer')),
+        true,
+        'as a manifest it does',
+      )
       await catalog.recordMember(alpine, digestNamed('never seen'), 2)
-      t.equal(await catalog.isMember(alpine, digestNamed('never seen')), true)
+      t.equal(await isMemberOf(catalog, alpine, digestNamed('never seen')), true)
       t.equal(await catalog.findContent(digestNamed('never seen')), undefined)
     },
   )
@@ -157,7 +162,9 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       t.equal(await catalog.findManifest(other, digestNamed('m')), undefined, 'brought as a blob')
       const types = () =>
         Promise.all(
-          [alpine, secret, other].map(each => catalog.mediaTypeOf(each, digestNamed('m'))),
+          [alpine, secret, other].map(
+            async each => (await catalog.findMember(each, digestNamed('m')))?.mediaType,
+          ),
         )
       t.strictSame(await types(), ['x/pulled', 'x/pushed', undefined])
       const subject = digestNamed('subject')
@@ -179,7 +186,7 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       const pushed = parseRepositoryKey('localhost/pushed')
       const manifest = manifestNamed('m', [layerEdge('layer')])
       const of = (repository: typeof alpine, name: string) =>
-        catalog.membershipOf(repository, digestNamed(name))
+        membershipOf(catalog, repository, digestNamed(name))
       const record = { contentClass: 'cached', atMs: 1 } as const
       await catalog.recordManifest({ ...record, repository: alpine, manifest })
       t.strictSame([await of(alpine, 'm'), await of(alpine, 'layer')], ['delivered', 'named'])

@@ -11,6 +11,7 @@ import {
   manifestNamed,
   secret,
 } from './catalog-samples.ts'
+import { isMemberOf } from '../kit/membership.ts'
 
 export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('a tag keeps the time of its last change while it is only confirmed', async t => {
@@ -39,7 +40,7 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
       changedAtMs: 30,
     })
     t.equal(await catalog.findContent(two), undefined, 'a tag may point at what is not here yet')
-    t.equal(await catalog.isMember(alpine, two), false, 'and says nothing about membership')
+    t.equal(await isMemberOf(catalog, alpine, two), false, 'and says nothing about membership')
     await catalog.forgetTag(alpine, latest)
     await catalog.forgetTag(alpine, latest)
     t.equal(await catalog.findTag(alpine, latest), undefined)

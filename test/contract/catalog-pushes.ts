@@ -15,6 +15,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
+import { isMemberOf } from '../kit/membership.ts'
 
 const stable = parseTag('stable')
 
@@ -29,7 +30,7 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
       const seen = async () => ({
         manifest: await catalog.findManifest(alpine, manifest.digest),
         content: await catalog.findContent(manifest.digest),
-        elsewhere: await catalog.isMember(secret, manifest.digest),
+        elsewhere: await isMemberOf(catalog, secret, manifest.digest),
         tags: await catalog.listTags(alpine, { limit: 9 }),
         deliveries: await catalog.listDeliveries({ limit: 9 }),
         totals: await catalog.totals(),
@@ -192,7 +193,7 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
     }
     await t.rejects(catalog.recordPush(pushOf('m', { delivery })), { name: 'StoreError' })
     t.equal(await catalog.findTag(alpine, latest), undefined)
-    t.equal(await catalog.isMember(alpine, digestNamed('m')), false)
+    t.equal(await isMemberOf(catalog, alpine, digestNamed('m')), false)
     t.strictSame(await catalog.listDeliveries({ limit: 9 }), [])
   })
 }

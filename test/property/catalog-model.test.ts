@@ -47,8 +47,7 @@ async function askEverything(catalog: Catalog): Promise<unknown> {
     ...tags.map(name => catalog.findTag(r, name)),
     ...keys.map(key => catalog.findList(r, key)),
     ...digests.flatMap(d => [
-      catalog.isMember(r, d),
-      catalog.membershipOf(r, d),
+      catalog.findMember(r, d),
       catalog.wasTaken(r, d),
       catalog.sizeOf(r, d),
       catalog.findManifest(r, d),

@@ -13,6 +13,7 @@ import { withEpochs } from '../../src/registry/with-epochs.ts'
 import { seeding } from '../kit/arbitraries.ts'
 import { bursts, digests, repositories, tags } from '../kit/catalog-steps.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
+import { isMemberOf } from '../kit/membership.ts'
 
 interface Question {
   readonly about: string
@@ -48,7 +49,7 @@ function questionsTo(catalog: Catalog, epochs: Epochs): readonly Question[] {
       {
         about: `${key} holds ${digest}`,
         slot,
-        ask: async () => (await catalog.isMember(repository, digest)) || undefined,
+        ask: async () => (await isMemberOf(catalog, repository, digest)) || undefined,
       },
     ])
     return [...ofTags, ...ofDigests]

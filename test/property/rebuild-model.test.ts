@@ -24,6 +24,7 @@ import {
 } from '../kit/image.ts'
 import { pushDocument, pushParts } from '../kit/push-image.ts'
 import { everywhere, rebuilt } from '../kit/rebuilt.ts'
+import { isMemberOf } from '../kit/membership.ts'
 
 const RUNS = 100
 
@@ -108,7 +109,7 @@ async function carryOut(engine: Engine, step: Step, told: Told): Promise<void> {
       case 'list': {
         const listed = everythingOf(images[step.image] as Image)
         const here = await filterFew(listed, 1, ({ digest }) =>
-          engine.catalog.isMember(repository, digest),
+          isMemberOf(engine.catalog, repository, digest),
         )
         await pushDocument(registry, repository, { document: foreign[step.image] as Document })
         told.set(
@@ -191,23 +192,23 @@ async function assertMembers(
   { repository, told }: { repository: Repository; told: Told },
 ) {
   for (const digest of [...blobs, ...manifests]) {
-    const was = await before.isMember(repository, digest)
-    const is = await after.isMember(repository, digest)
+    const was = await isMemberOf(before, repository, digest)
+    const is = await isMemberOf(after, repository, digest)
     assert.ok(was || !is, `${digest} came back`)
   }
   if (repository.registry !== LOCALHOST) return
   for (const place of images.keys())
     for (const digest of told.get(`${repositoryKey(repository)} ${place}`) ?? [])
-      if (await before.isMember(repository, digest))
+      if (await isMemberOf(before, repository, digest))
         assert.ok(
-          await after.isMember(repository, digest),
+          await isMemberOf(after, repository, digest),
           `${digest}, sent though foreign, was lost`,
         )
   for (const digest of manifests) {
     const fact = await before.findManifest(repository, digest)
     for (const { child, kind } of fact?.edges ?? []) {
-      if (kind === 'subject' || !(await before.isMember(repository, child))) continue
-      assert.ok(await after.isMember(repository, child), `${child} of ${digest} was lost`)
+      if (kind === 'subject' || !(await isMemberOf(before, repository, child))) continue
+      assert.ok(await isMemberOf(after, repository, child), `${child} of ${digest} was lost`)
     }
   }
 }

@@ -77,20 +77,12 @@ export class SqliteCatalog implements Catalog {
     return this.#read(reader => reader.findManifest(repository, digest))
   }
 
-  async mediaTypeOf(repository: Repository, digest: Digest) {
-    return this.#read(reader => reader.mediaTypeOf(repository, digest))
-  }
-
   async findContent(digest: Digest) {
     return this.#read(reader => reader.findContent(digest))
   }
 
-  async isMember(repository: Repository, digest: Digest) {
-    return this.#read(reader => reader.isMember(repository, digest))
-  }
-
-  async membershipOf(repository: Repository, digest: Digest) {
-    return this.#read(reader => reader.membershipOf(repository, digest))
+  async findMember(repository: Repository, digest: Digest) {
+    return this.#read(reader => reader.findMember(repository, digest))
   }
 
   async wasTaken(repository: Repository, digest: Digest) {

@@ -18,8 +18,8 @@ const CONTENT_COLUMNS =
 const LISTERS_ASKED = 64
 
 /**
- * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows that an older minor added have none of their own
- * (schema-trust.ts).
+ * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows that an older minor added have none of
+ * their own (schema-trust.ts).
  */
 const READING = `nullif(coalesce(m.media_type, c.media_type), '')`
 const TAG_COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,
@@ -36,9 +36,10 @@ export function prepareReads(database: Database) {
       `SELECT ${CONTENT_COLUMNS}, ${READING} AS reading
        FROM (SELECT m.content, m.media_type ${MEMBER}) m CROSS JOIN content c ON c.id = m.content AND c.present = 1`,
     ),
-    mediaTypeOf: one(
-      `SELECT ${READING} FROM (SELECT m.content, m.media_type ${MEMBER}) m
-       CROSS JOIN content c ON c.id = m.content AND c.present = 1`,
+    // Content that is not here is a manifest to nobody.
+    findMember: row(
+      `SELECT m.delivered, iif(c.present = 1, ${READING}, NULL) AS reading
+       FROM (SELECT m.content, m.media_type, m.delivered ${MEMBER}) m CROSS JOIN content c ON c.id = m.content`,
     ),
     listEdges: row(
       `SELECT c.digest, e.kind, e.size, e.media_type, e.platform, e.distributable
@@ -47,8 +48,6 @@ export function prepareReads(database: Database) {
     findContent: row(
       `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest = ? AND c.present = 1`,
     ),
-    isMember: one(`SELECT 1 ${MEMBER}`),
-    delivered: one(`SELECT m.delivered ${MEMBER}`),
     taken: one(
       `SELECT 1 FROM taken WHERE repository = (SELECT id FROM repository WHERE key = ?)
          AND content = (SELECT id FROM content WHERE digest = ?)`,

@@ -14,6 +14,7 @@ import type {
   ContentFact,
   ListFact,
   ManifestFact,
+  Member,
   Page,
   TagFact,
 } from '../../registry/ports/catalog.ts'
@@ -22,6 +23,11 @@ import { OutboxReader } from './outbox-reader.ts'
 import { prepareReads } from './read-statements.ts'
 import { type ContentRow, contentOf, edgeOf, type TagRow, tagOf } from './rows.ts'
 import type { EdgeRow } from './write-statements.ts'
+
+interface MemberRow {
+  readonly delivered: number
+  readonly reading: string | null
+}
 
 interface SizedRow {
   readonly repository: number
@@ -52,23 +58,16 @@ export class Reader {
     return { digest, mediaType: row.reading, sizeBytes: row.size, edges: edges.map(edgeOf) }
   }
 
-  mediaTypeOf(repository: Repository, digest: Digest): string | undefined {
-    const reading = this.#sql.mediaTypeOf.get(...this.#member(repository, digest))
-    return typeof reading === 'string' ? reading : undefined
-  }
-
   findContent(digest: Digest): ContentFact | undefined {
     const row = this.#sql.findContent.get(digestBytes(digest)) as ContentRow | undefined
     return row === undefined ? undefined : contentOf(row)
   }
 
-  isMember(repository: Repository, digest: Digest): boolean {
-    return this.#sql.isMember.get(...this.#member(repository, digest)) !== undefined
-  }
-
-  membershipOf(repository: Repository, digest: Digest): 'delivered' | 'named' | undefined {
-    const delivered = this.#sql.delivered.get(...this.#member(repository, digest))
-    return delivered === undefined ? undefined : delivered === 1 ? 'delivered' : 'named'
+  findMember(repository: Repository, digest: Digest): Member | undefined {
+    const row = this.#sql.findMember.get(...this.#member(repository, digest)) as
+      | MemberRow
+      | undefined
+    return row && { delivered: row.delivered === 1, mediaType: row.reading ?? undefined }
   }
 
   wasTaken(repository: Repository, digest: Digest): boolean {

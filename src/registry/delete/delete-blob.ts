@@ -21,13 +21,12 @@ export async function deleteBlob(
 ): Promise<void> {
   requireDeletable(policies, repository)
   // What a manifest took along is gone, but clients delete an image piece by piece, and want to hear that each piece was there.
-  const isKnown =
-    (await catalog.isMember(repository, digest)) || (await catalog.wasTaken(repository, digest))
-  if (!isKnown) {
+  const member = await catalog.findMember(repository, digest)
+  if (member === undefined && !(await catalog.wasTaken(repository, digest))) {
     throw new RegistryError('BLOB_UNKNOWN', 'this repository has no such blob')
   }
   // Its tags would go with it, and what they are remembered by would not.
-  if ((await catalog.findManifest(repository, digest)) !== undefined) {
+  if (member?.mediaType !== undefined) {
     throw new RegistryError('BLOB_UNKNOWN', 'this digest is a manifest here: delete it as one')
   }
   await presence.remove(repository, digest)

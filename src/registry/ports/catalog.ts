@@ -128,6 +128,14 @@ export interface RecordPush {
   readonly atMs: number
 }
 
+/** What belongs to a repository. */
+export interface Member {
+  /** The bytes came under this repository, from its upstream or a client (R252); else it is only said to hold them. */
+  readonly delivered: boolean
+  /** As which manifest `findManifest` finds it; undefined when it does not. */
+  readonly mediaType: string | undefined
+}
+
 /** What a delete takes with it, in its transaction. */
 export interface DeleteOptions {
   /** Ids of entries of the outbox whose only purpose is deleted; those that are not there are passed over. Default none. */
@@ -142,17 +150,10 @@ export interface Catalog {
    * it was given last there, whatever it was given elsewhere (R251).
    */
   findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined>
-  /** The media type of what `findManifest` finds, without what it lists. */
-  mediaTypeOf(repository: Repository, digest: Digest): Promise<string | undefined>
   /** The content's own row, whatever the repository; undefined when only named by a parent. */
   findContent(digest: Digest): Promise<ContentFact | undefined>
-  /** Is `digest` known to belong to this repository (R96, R179)? MUST be false for another repository's content. */
-  isMember(repository: Repository, digest: Digest): Promise<boolean>
-  /**
-   * `delivered`: the bytes came under this repository, from its upstream or a client. `named`: a manifest or its upstream only says that it
-   * holds them (R252). Undefined when it is no member.
-   */
-  membershipOf(repository: Repository, digest: Digest): Promise<'delivered' | 'named' | undefined>
+  /** How `digest` belongs to this repository (R96, R179); undefined when it does not. MUST say nothing of what it is in another one. */
+  findMember(repository: Repository, digest: Digest): Promise<Member | undefined>
   /** A manifest that was deleted took it along (R255), and nobody has deleted it by itself since. True also for what was brought again. */
   wasTaken(repository: Repository, digest: Digest): Promise<boolean>
   /** Registries of the repositories under which its bytes came, also where they were taken along since, each once; at most 1,000, in ASCII order. */

@@ -131,7 +131,7 @@ export class PrefetchFills {
     const { catalog, store, space } = this.#deps
     const { repository } = image
     const isMissing = async ({ child }: Edge) =>
-      (await catalog.isMember(repository, child)) &&
+      (await catalog.findMember(repository, child)) !== undefined &&
       ((await store.find(child)) === undefined ||
         !(await mayGive(this.#deps, repository, { digest: child })))
     const looked = image.pending

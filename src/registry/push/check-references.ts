@@ -68,7 +68,7 @@ export function findMissing(
     if (digest === undefined) return true
     const isKnown =
       as === 'manifest'
-        ? (await deps.catalog.findManifest(repository, digest)) !== undefined
+        ? (await deps.catalog.findMember(repository, digest))?.mediaType !== undefined
         : await mayGive(deps, repository, { digest })
     return !isKnown || (await deps.store.find(digest)) === undefined
   })

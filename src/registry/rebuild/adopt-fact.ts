@@ -124,7 +124,7 @@ export async function isKnownInPart(
   const manifest = await catalog.findManifest(repository, digest)
   for (const edge of toldBy(fact, manifest?.edges ?? [])) {
     const { child, sizeBytes } = edge
-    if (!(await catalog.isMember(repository, child))) {
+    if ((await catalog.findMember(repository, child)) === undefined) {
       if (!(await facts.has({ kind: 'deleted', repository: key, digest: child }))) return true
     } else if (isBlob(edge) && (await catalog.findContent(child)) === undefined) {
       if ((await store.find(child, sizeBytes)) !== undefined) return true

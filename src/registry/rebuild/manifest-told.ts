@@ -27,8 +27,10 @@ export async function tellManifest(
   } as const
   const foreign = new Set(edges.filter(isForeign).map(({ child }) => child))
   if (foreign.size === 0) return told
-  const here = await filterFew([...foreign], LOOKS_AT_ONCE, child =>
-    catalog.isMember(repository, child),
+  const here = await filterFew(
+    [...foreign],
+    LOOKS_AT_ONCE,
+    async child => (await catalog.findMember(repository, child)) !== undefined,
   )
   return { ...told, foreign: here.slice(0, FOREIGN_NAMED_MAX) }
 }

@@ -60,8 +60,8 @@ export async function asRecorded(
     }
     case 'deleted': {
       const { kind, repository, digest } = identity
-      const isMember = await catalog.isMember(parseRepositoryKey(repository), digest)
-      return isMember ? undefined : { kind, repository, digest, atMs }
+      const member = await catalog.findMember(parseRepositoryKey(repository), digest)
+      return member === undefined ? { kind, repository, digest, atMs } : undefined
     }
   }
 }

@@ -91,8 +91,8 @@ export class BlobPresence {
     )
     for (const digest of told)
       await this.#turns.take(turnOf(repository, digest), async () => {
-        const isHere = await catalog.isMember(repository, digest)
-        if (isHere) await facts.remove([{ kind: 'deleted', repository: key, digest }])
+        const member = await catalog.findMember(repository, digest)
+        if (member !== undefined) await facts.remove([{ kind: 'deleted', repository: key, digest }])
       })
   }
 
@@ -110,7 +110,7 @@ export class BlobPresence {
     return filterFew(
       digests,
       LOOKS_AT_ONCE,
-      async digest => !(await catalog.isMember(repository, digest)),
+      async digest => (await catalog.findMember(repository, digest)) === undefined,
     )
   }
 

@@ -14,6 +14,7 @@ import { parseDigest } from '../../../src/oci/digest.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
 import { alpine, digestNamed, latest } from '../../contract/catalog-samples.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 /** Acknowledgements to wait for before the kill. */
 const ACKNOWLEDGED = 200
@@ -68,7 +69,7 @@ t.test('kill -9 of the process loses no acknowledged write', async t => {
   const given: number[] = []
   for (const line of acknowledged) {
     const [digest = '', number] = line.split(' ')
-    if (!(await catalog.isMember(alpine, parseDigest(digest)))) lost.push(line)
+    if (!(await isMemberOf(catalog, alpine, parseDigest(digest)))) lost.push(line)
     if (number === undefined) continue
     given.push(Number(number))
     const tag = await catalog.findTag(alpine, parseTag(`t${number}`))
@@ -107,7 +108,7 @@ t.test('one operation that fails leaves the others of its batch alone', async t 
   for (const name of ['before', 'after', 'last']) t.ok(await catalog.findContent(digestNamed(name)))
   for (const name of ['bad', 'also bad']) {
     t.equal(await catalog.findContent(digestNamed(name)), undefined)
-    t.equal(await catalog.isMember(alpine, digestNamed(name)), false, 'nothing of it stays')
+    t.equal(await isMemberOf(catalog, alpine, digestNamed(name)), false, 'nothing of it stays')
   }
   t.match(await catalog.totals(), { blobs: 3, contentBytes: 6 })
 })

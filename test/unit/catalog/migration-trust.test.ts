@@ -13,6 +13,7 @@ import {
 } from '../../contract/catalog-samples.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 import { asVersion1002 } from '../../kit/version-1002.ts'
+import { membershipOf } from '../../kit/membership.ts'
 
 const beside = parseRepositoryKey('docker.io/library/beside')
 const team = parseRepositoryKey('quay.io/team/app')
@@ -26,7 +27,7 @@ const foreignEdge = (child: string) => layerEdge(child, { distributable: false }
 async function memberships(catalog: Catalog, repository: Repository, names: readonly string[]) {
   const found = names.map(async name => [
     name,
-    await catalog.membershipOf(repository, digestNamed(name)),
+    await membershipOf(catalog, repository, digestNamed(name)),
   ])
   return Object.fromEntries(await Promise.all(found)) as Record<string, string | undefined>
 }
@@ -89,8 +90,8 @@ t.test(
       kept: 'delivered',
     })
 
-    const typeOf = (repository: Repository, name: string) =>
-      catalog.mediaTypeOf(repository, digestNamed(name))
+    const typeOf = async (repository: Repository, name: string) =>
+      (await catalog.findMember(repository, digestNamed(name)))?.mediaType
     t.equal(await typeOf(alpine, 'image'), MANIFEST_TYPE)
     t.equal(await typeOf(team, 'pushed'), MANIFEST_TYPE)
     t.equal(await typeOf(alpine, 'fetched'), undefined)

@@ -23,6 +23,7 @@ import {
   pushOf,
 } from '../../contract/catalog-samples.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const stable = parseTag('stable')
 
@@ -195,7 +196,7 @@ t.test(
 
     const { catalog } = await openCatalog(t, directory)
     const isMember = (where: typeof alpine, name: string) =>
-      catalog.isMember(where, digestNamed(name))
+      isMemberOf(catalog, where, digestNamed(name))
     t.equal(await isMember(local, 'pushed'), true)
     t.equal(await isMember(local, 'layer'), true)
     const pull = { repository: alpine, contentClass: 'cached', atMs: 1 } as const

@@ -32,6 +32,7 @@ import { factsOf } from '../../kit/facts-of.ts'
 import { makeImage } from '../../kit/image.ts'
 import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const ongoing = new AbortController().signal
 
@@ -147,7 +148,7 @@ for (const how of BREAKS)
       const told = (await factsOf(running.facts, 'tag')).map(({ digest }) => digest)
       t.same(told, tag?.local === true ? [OLD] : [], `at ${at} the upstream's tag has no fact`)
       const deleted = (await factsOf(running.facts, 'deleted')).map(({ digest }) => digest)
-      const isHere = await catalog.isMember(mode.repository, NEW)
+      const isHere = await isMemberOf(catalog, mode.repository, NEW)
       t.same(deleted, isHere ? [] : [NEW], `at ${at} what is here has no tombstone`)
       if (breaking.isBroken) continue
       t.equal(tag?.digest, NEW)

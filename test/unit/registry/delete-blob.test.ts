@@ -7,6 +7,7 @@ import { BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const app = localOf('team/app')
 
@@ -104,7 +105,7 @@ for (const how of BREAKS)
         breaking.disarm()
         if (how === 'ended' || how === 'torn')
           await createEngine({ after: engine }).registry.compareFacts(new AbortController().signal)
-        const isHere = await engine.catalog.isMember(app, digest)
+        const isHere = await isMemberOf(engine.catalog, app, digest)
         t.equal(
           await engine.facts.has({ kind: 'deleted', repository: repositoryKey(app), digest }),
           !isHere,

@@ -9,6 +9,7 @@ import { type Image, makeArtifact, makeImage, makeIndex } from '../../kit/image.
 import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
+import { membershipOf } from '../../kit/membership.ts'
 
 const app = localOf('team/app')
 const other = localOf('team/other')
@@ -131,6 +132,6 @@ t.test('R255: a delivery that waits keeps what it carries', async t => {
   for (const each of [image, base]) await pushImage(engine.registry, proxied, each)
   await remove(engine, image, proxied)
   t.equal((await engine.catalog.listDeliveriesOf(repositoryKey(proxied))).length, 1)
-  t.equal(await engine.catalog.membershipOf(proxied, own), 'delivered')
-  t.equal(await engine.catalog.membershipOf(proxied, shared), undefined)
+  t.equal(await membershipOf(engine.catalog, proxied, own), 'delivered')
+  t.equal(await membershipOf(engine.catalog, proxied, shared), undefined)
 })

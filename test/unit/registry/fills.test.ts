@@ -129,7 +129,10 @@ t.test('a crowd that joins a fill of its own repository does not look at the dis
         },
       })
     },
-    catalog: catalog => Object.assign(catalog, { isMember: async () => true }),
+    catalog: catalog =>
+      Object.assign(catalog, {
+        findMember: async () => ({ delivered: true, mediaType: undefined }),
+      }),
     upstream: {
       getBlob: async () => {
         await goOn.promise

@@ -5,6 +5,7 @@ import { digestOf, type Digest } from '../../../src/oci/digest.ts'
 import { type ContentClass, StoreError } from '../../../src/registry/ports/blob-store.ts'
 import { createEngine, localOf, readAll, repositoryOf } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const app = localOf('team/app')
 const sha256 = { algorithm: 'sha256' } as const
@@ -86,7 +87,7 @@ t.test(
     t.equal(new Set(digests).size, 1)
     t.same([...disk.blobs.keys()], [digests[0]])
     for (const repository of repositories) {
-      t.ok(await catalog.isMember(repository, digests[0] as Digest))
+      t.ok(await isMemberOf(catalog, repository, digests[0] as Digest))
     }
   },
 )

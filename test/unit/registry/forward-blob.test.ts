@@ -13,6 +13,7 @@ import {
 } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const app = repositoryOf('team/app')
 const sha256 = { algorithm: 'sha256' } as const
@@ -338,7 +339,7 @@ t.test(
       t.match(error.message, /docker\.io/)
       t.notMatch(error.message, /upstream: /, 'its own text stays here')
       if (options.told !== undefined) t.match(error.message, options.told)
-      t.notOk(await catalog.isMember(app, digest), 'nothing is here that the upstream refused')
+      t.notOk(await isMemberOf(catalog, app, digest), 'nothing is here that the upstream refused')
       t.equal(disk.uploads.size + disk.blobs.size, 0)
     }
   },

@@ -26,11 +26,11 @@ function openEngine(whileOpening: () => Promise<void> = async () => {}) {
   const seen = { asked: 0, opened: 0, closed: 0 }
   const engine = createEngine({
     catalog: catalog => {
-      const membershipOf = catalog.membershipOf.bind(catalog)
+      const findMember = catalog.findMember.bind(catalog)
       return Object.assign(catalog, {
-        membershipOf: (...asked: Parameters<typeof membershipOf>) => {
+        findMember: (...asked: Parameters<typeof findMember>) => {
           seen.asked += 1
-          return membershipOf(...asked)
+          return findMember(...asked)
         },
       })
     },

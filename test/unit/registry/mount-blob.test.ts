@@ -7,6 +7,7 @@ import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const base = localOf('team/base')
 const app = localOf('team/app')
@@ -117,7 +118,7 @@ t.test(
     const mount = { digest, from, mayReadAny: anybody }
     t.same(await registry.mountBlob(hub, mount), { digest, sizeBytes: 6 })
     t.same(asked, [['team/app', digest, 'team/base']])
-    t.ok(await catalog.isMember(hub, digest))
+    t.ok(await isMemberOf(catalog, hub, digest))
     const third = repositoryOf('team/third')
     for (const refusal of [
       async () => false,
@@ -127,7 +128,7 @@ t.test(
       answer = refusal
       t.equal(await registry.mountBlob(third, mount), undefined)
     }
-    t.notOk(await catalog.isMember(third, digest))
+    t.notOk(await isMemberOf(catalog, third, digest))
     t.equal(await registry.mountBlob(third, { ...mount, from: undefined }), undefined)
     t.equal(asked.length, 4, 'and nothing is asked without a name')
   },

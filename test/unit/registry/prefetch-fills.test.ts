@@ -52,7 +52,7 @@ t.test('what gives its place away while the disk is looked at comes again', asyn
   }
   const deps = {
     store: { find: async () => disk },
-    catalog: { isMember: async () => true },
+    catalog: { findMember: async () => ({ delivered: true, mediaType: undefined }) },
     note: () => {},
     fills,
     space: { spareBytes: async () => 1e12 },

@@ -499,12 +499,12 @@ t.test(
     const scene = createScene({
       images: [image],
       catalog: catalog => {
-        const isMember = catalog.isMember.bind(catalog)
+        const findMember = catalog.findMember.bind(catalog)
         const findManifest = catalog.findManifest.bind(catalog)
         return Object.assign(catalog, {
-          isMember: (...asked: Parameters<typeof isMember>) => {
+          findMember: (...asked: Parameters<typeof findMember>) => {
             looks += 1
-            return isMember(...asked)
+            return findMember(...asked)
           },
           findManifest: (...asked: Parameters<typeof findManifest>) => {
             looks += 1

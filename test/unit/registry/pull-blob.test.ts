@@ -207,9 +207,9 @@ t.test('a crowd that joins a fill on its way asks the catalog for nothing', asyn
       },
     },
     catalog: catalog => {
-      const { membershipOf, sizeOf, findContent } = catalog
+      const { findMember, sizeOf, findContent } = catalog
       return Object.assign(catalog, {
-        membershipOf: noting('membershipOf', membershipOf.bind(catalog)),
+        findMember: noting('findMember', findMember.bind(catalog)),
         sizeOf: noting('sizeOf', sizeOf.bind(catalog)),
         findContent: noting('findContent', findContent.bind(catalog)),
       })
@@ -223,7 +223,7 @@ t.test('a crowd that joins a fill on its way asks the catalog for nothing', asyn
   }
   const first = registry.pullBlob(owner, digest)
   await turns()
-  t.same(asked, ['membershipOf', 'findContent', 'sizeOf'])
+  t.same(asked, ['findMember', 'findContent', 'sizeOf'])
   const crowd = Array.from({ length: CROWD }, () => registry.pullBlob(owner, digest))
   await turns()
   t.equal(asked.length, 3)

@@ -10,6 +10,7 @@ import { createEngine, type EngineOptions, repositoryOf } from '../../kit/engine
 import { factsOf } from '../../kit/facts-of.ts'
 import { document, makeArtifact, makeImage } from '../../kit/image.ts'
 import { digested, pushDocument, tagged } from '../../kit/push-image.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const app = repositoryOf('team/app')
 const image = makeImage({ seed: 'forward', layers: [10] })
@@ -84,7 +85,7 @@ t.test('R116: what the upstream refuses is refused, and nothing here has changed
   await t.rejects(push, { code: 'DENIED', status: 403, message: /team\/app/ })
   const { reference } = tagged('v1')
   t.equal(await catalog.findTag(app, reference.tag), undefined)
-  t.equal(await catalog.isMember(app, manifest.digest), false)
+  t.equal(await isMemberOf(catalog, app, manifest.digest), false)
 })
 
 t.test('R116: tags that went up before one was refused are known here too', async t => {

@@ -12,6 +12,7 @@ import { type Document, document, makeImage, makeIndex } from '../../kit/image.t
 import { digested, pushDocument, pushImage, pushParts } from '../../kit/push-image.ts'
 import { rebuilt } from '../../kit/rebuilt.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const secret = localOf('secret')
 const app = localOf('team/app')
@@ -49,7 +50,7 @@ async function assertClosed(
   digests: readonly Digest[],
 ) {
   for (const digest of digests) {
-    t.equal(await catalog.isMember(repository, digest), false, `${digest} is no member`)
+    t.equal(await isMemberOf(catalog, repository, digest), false, `${digest} is no member`)
     if (repository.registry !== LOCALHOST) continue
     await t.rejects(registry.pullBlob(repository, digest), { code: 'BLOB_UNKNOWN' })
     await t.rejects(registry.headBlob(repository, digest), { code: 'BLOB_UNKNOWN' })

@@ -11,6 +11,7 @@ import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engi
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 import { digested, pushDocument, pushImage, tagged } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const app = localOf('team/app')
 const proxied = repositoryOf('team/app')
@@ -211,7 +212,7 @@ t.test('a rebuild that was cut off begins again', async t => {
     await catalog.listTags(proxied, { limit: 9 }),
     await catalog.listContent({ limit: 99 }),
     await catalog.listDeliveries({ limit: 9 }),
-    await catalog.isMember(proxied, manifest.digest),
+    await isMemberOf(catalog, proxied, manifest.digest),
   ]
   let isCut = true
   for (let at = 0; isCut; at++) {

@@ -9,6 +9,7 @@ import type { EngineEvent } from '../../../src/registry/ports/events.ts'
 import { recover } from '../../../src/registry/rebuild/recovery.ts'
 import { createMemoryDisk, createMemoryStore } from '../../../src/store/memory.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 
 const repository = parseRepositoryKey('docker.io/library/alpine')
 
@@ -49,7 +50,7 @@ t.test('R179: a row without a file is forgotten; its membership stays', async t 
   })
   for (const digest of gone) {
     t.equal(await parts.catalog.findContent(digest), undefined)
-    t.equal(await parts.catalog.isMember(repository, digest), true)
+    t.equal(await isMemberOf(parts.catalog, repository, digest), true)
   }
   t.equal((await parts.catalog.totals()).blobs, 1497)
   t.match(await recover(parts, { full: true }), { rows: 1497, missing: 0 })
@@ -62,7 +63,7 @@ t.test('R179: a file without a row is counted and left, and belongs to nobody', 
   disk.blobs.set(digest, bytes)
   t.match(await recover(parts, { full: true }), { unnamed: 1, unnamedBytes: bytes.length })
   t.ok(await parts.store.find(digest))
-  t.equal(await parts.catalog.isMember(repository, digest), false)
+  t.equal(await isMemberOf(parts.catalog, repository, digest), false)
   t.equal(await parts.catalog.findContent(digest), undefined)
 })
 

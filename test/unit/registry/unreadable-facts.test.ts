@@ -19,6 +19,7 @@ import {
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
+import { isMemberOf } from '../../kit/membership.ts'
 import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
 import { everywhere, type Left, rebuilt } from '../../kit/rebuilt.ts'
 import type { MemoryDisk } from '../../../src/store/memory-disk.ts'
@@ -121,7 +122,7 @@ t.test('R264: a tombstone that could not be read at the rebuild holds when it ca
   bringBack()
   const engine = after(lost, catalog, mode)
   await engine.registry.compareFacts(ongoing)
-  t.equal(await catalog.isMember(app, layer), false)
+  t.equal(await isMemberOf(catalog, app, layer), false)
   t.equal((await factsOf(engine.facts, 'deleted')).length, 1)
   t.match(await engine.registry.compareFacts(ongoing), { mended: 0, lost: 0 })
 })
@@ -142,7 +143,7 @@ t.test('a tombstone that could not be read takes nothing from a later push', asy
   t.equal((await factsOf(engine.facts, 'deleted')).length, 0)
   t.notOk([...engine.disk.facts.values()].includes('{'), 'the tombstone is gone')
   await engine.registry.compareFacts(ongoing)
-  t.equal(await catalog.isMember(app, layer), true)
+  t.equal(await isMemberOf(catalog, app, layer), true)
 })
 
 t.test(
