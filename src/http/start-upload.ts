@@ -51,16 +51,21 @@ export async function answerStart(
   start: UploadStart,
   head: ChunkHead,
 ): Promise<Answer> {
-  const { registry, routed, exchange } = context
+  const { registry, routed } = context
   const mounted = await mount(context, start)
   if (mounted !== undefined) return blobCreated(context, mounted)
-  const client = exchange.request.socket.remoteAddress
+  const client = clientOf(context)
   const { algorithm } = start
   const upload = await registry.startUpload(routed.repository, { algorithm, client })
   if (start.digest === undefined || !bringsContent(start.digest, head)) {
     return emptyAnswer(202, uploadHeaders(context, upload))
   }
   return finishAtOnce(context, upload.id, { digest: start.digest, head })
+}
+
+/** Who pushes is on this machine and has the address of all who do: what tells them apart is whose the connection is. */
+function clientOf({ principal: { owner, address } }: NamedContext): string | undefined {
+  return owner?.kind === 'user' ? `uid ${owner.uid}` : address
 }
 
 /** Undefined for whatever speaks against it: the client then sends the blob, and learns nothing of `from` (R182). */

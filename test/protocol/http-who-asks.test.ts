@@ -184,3 +184,20 @@ t.test('reading asks nobody whom a connection belongs to', async t => {
   await ask(blob, { method: 'HEAD' })
   t.equal(owners.asked(), 1)
 })
+
+t.test('R274: who begins uploads is told apart by whose connection it is', async t => {
+  // issue 17, 25
+  const { registry, url } = await open(t, { owners: takingTurns([0, 1_000]) })
+  const clients: unknown[] = []
+  const begin = registry.startUpload.bind(registry)
+  const startUpload: typeof begin = (repository, options) => {
+    clients.push(options.client)
+    return begin(repository, options)
+  }
+  Object.assign(registry, { startUpload })
+  for (let count = 0; count < 2; count += 1) {
+    const path = '/v2/localhost/a/blobs/uploads/'
+    t.equal((await get(url + path, {}, { method: 'POST' })).status, 202)
+  }
+  t.same(clients, ['uid 0', 'uid 1000'], 'and not by the address that all of them have')
+})
