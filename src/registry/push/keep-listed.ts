@@ -26,7 +26,7 @@ export interface KeepListedDeps extends SharingDeps {
 
 /**
  * Of what is listed, and of what that lists in turn, and in this repository with its bytes here: what was not kept before. What is below a
- * manifest is kept before it, so that one that is kept has nothing below it that is not.
+ * manifest is kept before it, so that one that is kept here has nothing below it that is not.
  * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what vanished meanwhile
  */
 export async function keepListed(
@@ -59,14 +59,16 @@ async function keepAll(keeping: Keeping, listed: readonly Listed[]): Promise<Bec
   return [...became, ...kept.flat()]
 }
 
-/** What a manifest lists that is still to be kept; undefined for what is no manifest here. */
+/**
+ * What a manifest lists; undefined for what is no manifest here. Also of one that is kept: by way of a repository that takes manifests
+ * without what they list, it says nothing of that.
+ */
 async function listedBelow(
   { catalog, repository }: Keeping,
   digest: Digest,
 ): Promise<readonly Listed[] | undefined> {
   const manifest = await catalog.findManifest(repository, digest)
   if (manifest === undefined) return undefined
-  if ((await catalog.findContent(digest))?.contentClass === 'kept') return []
   return manifest.edges
     .filter(isListed)
     .map(({ child }) => ({ digestText: child, digest: child, as: 'any' }))

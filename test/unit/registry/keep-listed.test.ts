@@ -8,6 +8,7 @@ import { BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import {
   createEngine,
   type EngineOptions,
+  localOf,
   repositoryOf,
   blobAnswer,
   readAll,
@@ -89,6 +90,26 @@ t.test('R267: a pushed index keeps what another repository has kept before it', 
   )
   t.equal(ofApp.length, 3)
 })
+
+for (const { manifest } of [image, inner])
+  t.test(
+    `R267: so it does below a ${manifest === image.manifest ? 'manifest' : 'nested index'} that a sparse repository has kept alone`,
+    async t => {
+      const sparse = { match: 'localhost/**', push: 'store', sparse: true } as const
+      const engine = await pulled({ policies: [sparse, ...rules] })
+      const { catalog, registry, facts } = engine
+      await pushDocument(registry, localOf('alone'), { document: manifest })
+      t.match(await catalog.findContent(manifest.digest), { contentClass: 'kept' })
+      t.match(await catalog.findContent(blobs[0]?.digest as never), { contentClass: 'cached' })
+      await pushDocument(registry, app, { document: outer.manifest, reference: 'v1' })
+      for (const { digest } of [...blobs, image.manifest, inner.manifest])
+        t.match(await catalog.findContent(digest), { contentClass: 'kept' })
+      const told = (await factsOf(facts, 'manifest')).filter(
+        ({ repository }) => repository === repositoryKey(app),
+      )
+      t.equal(told.length, 3, 'and facts say whose they are')
+    },
+  )
 
 for (const how of BREAKS)
   t.test(
