@@ -112,23 +112,29 @@ function carries({ payload, createdAtMs }: Delivery, { tag, digest, atMs }: TagF
 }
 
 /**
- * Of a manifest that the catalog knows: is there something of it that it was not told? A blob has come back that was gone when the catalog
- * was built; or the manifest itself has, by way of another repository. @throws StoreError
+ * How much of it the catalog was told, of a manifest that it knows:
+ * - `all`: it can say the fact itself from now on
+ * - `lacking`: some bytes are gone as they were when it was built, or were never here
+ * - `in part`: a blob has come back since; or the manifest itself has, by way of another repository
+ *
+ * @throws StoreError
  */
-export async function isKnownInPart(
+export async function howKnown(
   { catalog, store, facts }: Pick<AdoptDeps, 'catalog' | 'store' | 'facts'>,
   fact: ManifestTold,
-): Promise<boolean> {
+): Promise<'all' | 'lacking' | 'in part'> {
   const { repository: key, digest } = fact
   const repository = parseRepositoryKey(key)
   const manifest = await catalog.findManifest(repository, digest)
+  let isLacking = false
   for (const edge of toldBy(fact, manifest?.edges ?? [])) {
     const { child, sizeBytes } = edge
     if ((await catalog.findMember(repository, child)) === undefined) {
-      if (!(await facts.has({ kind: 'deleted', repository: key, digest: child }))) return true
+      if (!(await facts.has({ kind: 'deleted', repository: key, digest: child }))) return 'in part'
     } else if (isBlob(edge) && (await catalog.findContent(child)) === undefined) {
-      if ((await store.find(child, sizeBytes)) !== undefined) return true
+      if ((await store.find(child, sizeBytes)) !== undefined) return 'in part'
+      isLacking = true
     }
   }
-  return false
+  return isLacking ? 'lacking' : 'all'
 }

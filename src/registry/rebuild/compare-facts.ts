@@ -9,7 +9,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { Fact, FactIdentity, ListedFact } from '../ports/facts.ts'
 import type { Turns } from '../turns.ts'
 import type { BlobPresence } from '../upload/blob-presence.ts'
-import { adopt, type Adoptable, type AdoptDeps, isKnownInPart, isAdoptable } from './adopt-fact.ts'
+import { adopt, type Adoptable, type AdoptDeps, howKnown, isAdoptable } from './adopt-fact.ts'
 import { asRecorded, putBack } from './restore-facts.ts'
 
 export interface CompareFactsDeps extends AdoptDeps {
@@ -41,6 +41,8 @@ interface Wrong {
   readonly identities: readonly FactIdentity[]
   /** To be learned from, and not only put right. */
   readonly adoptable?: Adoptable
+  /** Right, and told under a catalog that is lost: told anew it need not be looked through at each start. */
+  readonly isOld?: true
 }
 
 type Mend = (wrong: Wrong | undefined) => Promise<void>
@@ -65,7 +67,7 @@ export async function compareFacts(
   }
   const mend: Mend = async wrong => {
     const outcome = wrong === undefined ? 'waiting' : await mendOne(deps, wrong)
-    if (outcome !== 'waiting') counts[outcome]++
+    if (outcome !== 'waiting' && wrong?.isOld !== true) counts[outcome]++
     counts.compared++
     await step()
   }
@@ -91,8 +93,9 @@ async function compareAll(deps: CompareFactsDeps, mend: Mend): Promise<boolean> 
     const wrong = await wrongBy(deps, fact)
     const { kind } = wrong?.adoptable ?? {}
     // What is to be learned: manifests first, since tags lead to them.
+    const isRight = wrong === undefined || wrong.isOld === true
     const isNow = kind === undefined ? fact.kind === 'tag' : kind === 'manifest'
-    if (wrong === undefined || isNow) await mend(wrong)
+    if (isRight || isNow) await mend(wrong)
     else if (later.length < LATER_MAX) later.push(wrong)
     else isWhole = false
   }
@@ -128,9 +131,10 @@ async function wrongBy(deps: CompareFactsDeps, fact: ListedFact): Promise<Wrong 
   const right = await asRecorded(deps.catalog, { identity: fact, atMs: 0 })
   const wrong = concernedBy(fact)
   if (isAdoptable(fact)) {
-    const isUnknown = right === undefined
-    if (isUnknown || (fact.kind === 'manifest' && (await isKnownInPart(deps, fact))))
-      return { ...wrong, adoptable: fact }
+    if (right === undefined) return { ...wrong, adoptable: fact }
+    const known = fact.kind === 'manifest' ? await howKnown(deps, fact) : 'lacking'
+    if (known === 'in part') return { ...wrong, adoptable: fact }
+    if (known === 'all' && saysTheSame(fact, right)) return { ...wrong, isOld: true }
   }
   return saysTheSame(fact, right) ? undefined : wrong
 }

@@ -7,7 +7,9 @@ import { repositoryKey } from '../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../src/registry/deliveries.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
+import type { ListedFact } from '../../../src/registry/ports/facts.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 import { digested, pushDocument, pushImage, tagged } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
@@ -255,3 +257,29 @@ t.test('R264: a push by digest whose bytes are gone stays in the queue', async t
   t.match(report, { deliveries: 1, droppedDeliveries: 0, lost: 1 })
   t.equal((await carriedOf(catalog)).length, 1)
 })
+
+t.test(
+  'what a later catalog knows whole is told anew, once; the rest when its bytes are back',
+  async t => {
+    const engine = createEngine({ policies: rules })
+    const other = makeImage({ seed: 'other', layers: [5] })
+    await pushImage(engine.registry, app, image, 'v1')
+    await pushImage(engine.registry, app, other, 'v2')
+    const gone = other.layers[0]?.digest as Digest
+    const bytes = engine.disk.blobs.get(gone) as Uint8Array
+    engine.disk.blobs.delete(gone)
+    const { registry, facts } = await lose(engine)
+    const earlier = async () => {
+      const told: readonly ListedFact[] = await factsOf(facts, 'manifest')
+      return told.filter(({ isEarlier }) => isEarlier).length
+    }
+    const compare = () => registry.compareFacts(new AbortController().signal)
+    t.equal(await earlier(), 2)
+    t.match(await compare(), { mended: 0, lost: 0 })
+    t.equal(await earlier(), 1, 'that whose blob is gone')
+    engine.disk.blobs.set(gone, bytes)
+    t.match(await compare(), { mended: 1, lost: 0 })
+    t.equal(await earlier(), 0)
+    t.match(await registry.headBlob(app, gone), { digest: gone })
+  },
+)
