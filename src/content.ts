@@ -51,6 +51,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     clock,
     bootId,
     known: digest => opened.findContent(digest),
+    isKnowing: () => opened.rebuilt,
     catalog: catalog.identity,
   })
   const parts = { store, catalog, clock, note }

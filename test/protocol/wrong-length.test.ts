@@ -151,3 +151,44 @@ t.test('R271: a file that was cut while no catalog knew of it is not believed', 
   t.match(answer, { status: 200, complete: true })
   t.equal(digestOf(answer.body), layer.digest)
 })
+
+// issue 17, 17
+t.test('R271: the last copy of what was pushed outlives the catalog', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const image = makeImage({ seed: 'last copy', layers: [SIZES.small, SIZES.small, SIZES.small] })
+  const [before, during, after] = image.layers
+  if (before === undefined || during === undefined || after === undefined)
+    throw new Error('it has three layers')
+  const options = { upstreams: NO_UPSTREAM, directory }
+  const first = await startTestEdge(t, options)
+  for (const blob of [image.config, ...image.layers])
+    await pushBlob(first, 'localhost/app', blob.bytes())
+  const { mediaType, bytes } = image.manifest
+  await first.send('PUT', '/v2/localhost/app/manifests/v1', {
+    headers: { 'content-type': mediaType },
+    body: bytes,
+  })
+  const cut = DAMAGES['cut'] as Damage
+  const isGone = async (edge: TestEdge, { digest }: Content) =>
+    t.equal((await edge.send('HEAD', `/v2/localhost/app/blobs/${digest}`)).status, 404)
+  harm(first, before, cut)
+  await isGone(first, before)
+  await first.stop()
+  harm(first, during, cut)
+  for (const name of readdirSync(first.dataDirectory))
+    if (name.startsWith('catalog.db')) unlinkSync(join(first.dataDirectory, name))
+  const edge = await startTestEdge(t, options)
+  await isGone(edge, during)
+  // Newer than all of them, and as many as may stay.
+  for (let count = 100; count < 200; count += 1)
+    appendFileSync(
+      join(edge.dataDirectory, 'quarantine', `20990101T000000.${count}Z-sha256-${'0'.repeat(64)}`),
+      '',
+    )
+  harm(edge, after, cut)
+  await isGone(edge, after)
+  const left = (await filesIn(edge, 'quarantine')).join(' ')
+  for (const { digest } of [before, during, after])
+    t.match(left, digest.replace(':', '-'), 'its last copy is there')
+})

@@ -89,15 +89,28 @@ export function temporaryPath(layout: Layout): string {
   return join(layout.temporary, randomUUID())
 }
 
+/** Ends the name of what was pushed here, as whoever has lost the catalog must be able to tell. */
+const KEPT_MARK = '-kept'
+
 /** Sorts by time. `atMs` is the wall clock's. */
-export function quarantinePath(layout: Layout, digest: Digest, atMs: number): string {
+export function quarantinePath(
+  layout: Layout,
+  digest: Digest,
+  { atMs, isKept }: { readonly atMs: number; readonly isKept: boolean },
+): string {
   const time = new Date(atMs).toISOString().replaceAll(/[-:]/g, '')
-  return join(layout.quarantine, `${time}-${digestAlgorithm(digest)}-${digestHex(digest)}`)
+  const name = `${time}-${digestAlgorithm(digest)}-${digestHex(digest)}`
+  return join(layout.quarantine, isKept ? `${name}${KEPT_MARK}` : name)
 }
 
-/** Whose content a file in `quarantine/` was; undefined for a name that is not ours. */
-export function digestInQuarantine(name: string): Digest | undefined {
-  return digestFrom(name.slice(name.indexOf('-') + 1).replace('-', ':'))
+/** Whose content a file in `quarantine/` was, and whether it was pushed, as far as its name tells; undefined for a name that is not ours. */
+export function parseQuarantineName(
+  name: string,
+): { readonly digest: Digest; readonly isKept: boolean } | undefined {
+  const isKept = name.endsWith(KEPT_MARK)
+  const end = isKept ? -KEPT_MARK.length : name.length
+  const digest = digestFrom(name.slice(name.indexOf('-') + 1, end).replace('-', ':'))
+  return digest && { digest, isKept }
 }
 
 /** The digest that a file in `blobs/<algorithm>/<prefix>/` stands for; undefined for a name that is not ours. */

@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { FindKnown } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk, removeFile } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
-import { blobPath, digestInQuarantine, quarantinePath } from './layout.ts'
+import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
 import type { FileIdentity } from './read-handle.ts'
 import type { Turns } from './turns.ts'
@@ -20,11 +20,18 @@ export class Quarantine {
   readonly #disk: Disk
   readonly #turns: Turns
   readonly #known: FindKnown
+  readonly #isKnowing: () => boolean
 
-  constructor(disk: Disk, turns: Turns, known: FindKnown) {
+  /** `isKnowing`: whether `known` knows all that it will; not while a catalog is being built. */
+  constructor(
+    disk: Disk,
+    turns: Turns,
+    { known, isKnowing }: { readonly known: FindKnown; readonly isKnowing: () => boolean },
+  ) {
     this.#disk = disk
     this.#turns = turns
     this.#known = known
+    this.#isKnowing = isKnowing
   }
 
   /**
@@ -33,23 +40,24 @@ export class Quarantine {
    */
   async take(digest: Digest, identity: FileIdentity): Promise<void> {
     const disk = this.#disk
+    const isKept = await this.#isKept(digest)
     const moved = await attempt(disk, `quarantine ${digest}`, () =>
-      this.#turns.take(digest, () => moveIfSame(disk, digest, identity)),
+      this.#turns.take(digest, () => moveIfSame(disk, digest, { identity, isKept })),
     )
     if (moved === undefined) return
     let isRemoved = false
     try {
       isRemoved = await attempt(disk, 'clear the quarantine', () => this.#clear(moved))
     } finally {
-      await this.#tell(digest, isRemoved)
+      this.#tell(digest, { isRemoved, isKept })
     }
   }
 
-  async #tell(digest: Digest, isRemoved: boolean): Promise<void> {
+  #tell(digest: Digest, { isRemoved, isKept }: { isRemoved: boolean; isKept: boolean }): void {
     const disk = this.#disk
     const { quarantine: directory, root } = disk.layout
     const went = isRemoved ? `removed: longer than ${directory} may hold` : `moved to ${directory}`
-    const comesBack = (await this.#isKept(digest))
+    const comesBack = isKept
       ? 'push the content again, or bring its file back from a backup'
       : 'the content is fetched again when it is next asked for'
     disk.note({
@@ -88,18 +96,20 @@ export class Quarantine {
   }
 
   async #mustStay(name: string): Promise<boolean> {
-    const digest = digestInQuarantine(name)
-    return digest !== undefined && (await this.#isLastCopy(digest))
+    const parsed = parseQuarantineName(name)
+    return parsed !== undefined && (await this.#isLastCopy(parsed))
   }
 
   /** Every file of it is, while there is none that is better: which of them can be mended is for the operator to see. */
-  async #isLastCopy(digest: Digest): Promise<boolean> {
-    if (!(await this.#isKept(digest))) return false
+  async #isLastCopy({ digest, isKept }: { digest: Digest; isKept: boolean }): Promise<boolean> {
+    // The catalog may be another one than when it was moved, and has no row for a blob that was not here when it was built.
+    if (!isKept && !(await this.#isKept(digest))) return false
     return (await findBlob(this.#disk.layout, digest)) === undefined
   }
 
   /** As long as nobody can tell, yes. */
   async #isKept(digest: Digest): Promise<boolean> {
+    if (!this.#isKnowing()) return true
     try {
       return (await this.#known(digest))?.contentClass === 'kept'
     } catch {
@@ -112,13 +122,13 @@ export class Quarantine {
 async function moveIfSame(
   disk: Disk,
   digest: Digest,
-  identity: FileIdentity,
+  { identity, isKept }: { identity: FileIdentity; isKept: boolean },
 ): Promise<string | undefined> {
   const path = blobPath(disk.layout, digest)
   try {
     const { dev, ino } = await lstat(path)
     if (dev !== identity.dev || ino !== identity.ino) return undefined
-    const to = quarantinePath(disk.layout, digest, disk.clock.nowMs())
+    const to = quarantinePath(disk.layout, digest, { atMs: disk.clock.nowMs(), isKept })
     await rename(path, to)
     return basename(to)
   } catch (error) {

@@ -46,6 +46,8 @@ export interface FilesystemStoreOptions {
   readonly bootId: string
   readonly clock: Clock
   readonly known: FindKnown
+  /** False while the catalog is being built, which has no rows yet for what was pushed. Default: it never is. */
+  readonly isKnowing?: () => boolean
   /** The identity of the catalog that is told what facts say. */
   readonly catalog: string
 }
@@ -60,13 +62,14 @@ export interface FilesystemStores {
 export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
-  const { directory, known, catalog, ...rest } = options
+  const { directory, known, isKnowing = () => true, catalog, ...rest } = options
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const disk: Disk = { ...rest, layout, lanes: new SyncLanes() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
-    const blobs = new FilesystemStore(disk, { left: await measureParts(disk.layout), known })
+    const left = await measureParts(disk.layout)
+    const blobs = new FilesystemStore(disk, { left, known, isKnowing })
     return { blobs, facts: new FilesystemFacts(disk, catalog) }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
@@ -88,13 +91,17 @@ class FilesystemStore implements BlobStore {
 
   constructor(
     disk: Disk,
-    { left, known }: { left: ReadonlyMap<Digest, number>; known: FindKnown },
+    {
+      left,
+      known,
+      isKnowing,
+    }: { left: ReadonlyMap<Digest, number>; known: FindKnown; isKnowing: () => boolean },
   ) {
     this.#disk = disk
     this.#left = new Map(left)
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
-    this.#quarantine = new Quarantine(disk, this.#turns, known)
+    this.#quarantine = new Quarantine(disk, this.#turns, { known, isKnowing })
     this.#doubt = new Doubt({ disk, quarantine: this.#quarantine, known })
   }
 

@@ -198,7 +198,10 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   const { clock, root } = directory
   const note = () => t.fail('noted')
   const disk = { layout: layoutUnder(root), bootId: '', clock, note, lanes: new SyncLanes() }
-  const quarantine = new Quarantine(disk, new Turns(), async () => undefined)
+  const quarantine = new Quarantine(disk, new Turns(), {
+    known: async () => undefined,
+    isKnowing: () => true,
+  })
   await quarantine.take(DIGEST, identity)
   t.same(await store.readVerified(DIGEST), BYTES)
   await store.remove(DIGEST)
