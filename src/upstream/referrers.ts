@@ -9,9 +9,10 @@ import { referrersTag } from '../oci/referrers-tag.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { type ReferrersAnswer, UpstreamError } from '../registry/ports/upstream.ts'
 import { answerError, isObject } from './answer-errors.ts'
-import { type Endpoint, LACK_MS, requestAt, type Work } from './endpoints.ts'
+import { type Endpoint, requestAt, type Work } from './endpoints.ts'
 import { getManifest, headManifest } from './manifests.ts'
 import { readPages } from './pages.ts'
+import type { LackSaidBy } from './referrers-ability.ts'
 import type { FinalAnswer } from './session.ts'
 import { isRegistryThere, isStranger, strangerError } from './stranger.ts'
 
@@ -19,6 +20,9 @@ import { isRegistryThere, isStranger, strangerError } from './stranger.ts'
 const REFERRERS_MAX = 10_000
 /** Of all pages of one list, which is held whole: 10,000 descriptors with some annotations, or fewer with many. */
 const REFERRERS_MAX_BYTES = 8 * 1024 * 1024
+
+/** A backend that is broken is left out, or another one asked, within this; and a client waits for it. */
+const ASK_AGAIN_MS = 500
 
 export interface ReferrersWanted {
   readonly name: RepositoryName
@@ -32,21 +36,52 @@ export function listReferrers(
   hasApi: boolean,
 ): Work<ReferrersAnswer> {
   return async (endpoint, deadline) => {
+    const { name } = wanted
     const { referrers } = endpoint.abilities
-    const asks = hasApi && referrers.mayHave(wanted.name, clock.monotonicMs())
-    if (asks) {
-      const answer = await fromApi(endpoint, wanted, { clock, signal: deadline.signal })
-      if (answer !== 'no API') {
-        referrers.seen()
-        return answer
-      }
+    const asks = hasApi && referrers.mayHave(name, clock.monotonicMs())
+    const answer = asks
+      ? await askApi(endpoint, wanted, { clock, signal: deadline.signal })
+      : ({ lack: 'known' } as const)
+    if ('manifests' in answer) {
+      referrers.seen(name)
+      return answer
     }
     const listed = await fromTag(wanted, clock)(endpoint, deadline)
     if (referrers.wasSeen) return listed
-    if (asks && (await isSubjectThere(wanted, clock)(endpoint, deadline)))
-      referrers.lacks(wanted.name, clock.monotonicMs() + LACK_MS)
+    const { lack } = answer
+    const isNews = lack === 'registry' || lack === 'anybody'
+    if (isNews && (await isSubjectThere(wanted, clock)(endpoint, deadline)))
+      referrers.lacks(name, lack, clock.monotonicMs())
     return { ...listed, byTag: true }
   }
+}
+
+interface Lack {
+  /** `once`: too young to be remembered. */
+  readonly lack: LackSaidBy | 'once'
+}
+
+/**
+ * What anything may answer is believed when it has lasted, or a moment later is the same: one broken backend of an ingress is to hide
+ * nothing. Not where the API is known to be. @throws UpstreamError
+ */
+async function askApi(
+  endpoint: Endpoint,
+  wanted: ReferrersWanted,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<ReferrersAnswer | Lack> {
+  const { referrers } = endpoint.abilities
+  const { name } = wanted
+  const first = await fromApi(endpoint, wanted, { clock, signal })
+  if (!(first instanceof UpstreamError)) return first
+  if (!(await isRegistryThere(endpoint, signal))) throw first
+  const isLasting = referrers.isLasting(name, clock.monotonicMs())
+  if (isLasting && !referrers.wasSeenOf(name)) return { lack: 'anybody' }
+  await clock.sleep(ASK_AGAIN_MS, signal)
+  const again = await fromApi(endpoint, wanted, { clock, signal })
+  if (!(again instanceof UpstreamError)) return again
+  if (referrers.wasSeenOf(name) || !(await isRegistryThere(endpoint, signal))) throw again
+  return { lack: 'once' }
 }
 
 /** False also when that cannot be found out: then the API is asked again the next time. */
@@ -63,11 +98,12 @@ function isSubjectThere({ name, digest }: ReferrersWanted, clock: Clock): Work<b
   }
 }
 
+/** An error: what many registries without the API answer, and everything else as well. @throws UpstreamError */
 async function fromApi(
   endpoint: Endpoint,
   { name, digest }: ReferrersWanted,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<ReferrersAnswer | 'no API'> {
+): Promise<ReferrersAnswer | Lack | UpstreamError> {
   const at = requestAt(endpoint, name, `referrers/${digest}`)
   const headers = { accept: OCI_INDEX }
   const request = { call: 'referrers', lane: 'api', method: 'GET', ...at, headers } as const
@@ -75,19 +111,20 @@ async function fromApi(
     answerError(answer, { what: 'referrers', nowMs: clock.nowMs(), redirected: answer.redirected })
 
   const first = await orStranger(endpoint.send(request, signal))
-  if (first instanceof UpstreamError) return unlessGone(endpoint, first, signal)
+  if (first instanceof UpstreamError) return first
   if (first.status !== 200) {
     const error = await failure(first)
-    if (error.failure === 'not-found' && !error.repositoryUnknown) return 'no API'
-    if (error.failure === 'unsupported' && error.code !== undefined) return 'no API'
-    if (error.failure !== 'unsupported' && !isStranger(error)) throw error
-    return unlessGone(endpoint, error, signal)
+    if (error.failure === 'not-found' && !error.repositoryUnknown) return { lack: 'registry' }
+    if (error.failure === 'unsupported' && error.code !== undefined) return { lack: 'registry' }
+    if (error.failure === 'unsupported') return strangerError(error.message, first.status)
+    if (isStranger(error)) return error
+    throw error
   }
   const mediaType = parseMediaType(first.headers.first('content-type'))
   if (mediaType !== OCI_INDEX) {
     await first.body.drain()
     const text = `${first.url.host} answered 200 with ${mediaType} for referrers`
-    return unlessGone(endpoint, strangerError(text, first.status), signal)
+    return strangerError(text, first.status)
   }
   const manifests: unknown[] = []
   const pages = { signal, failure, maxBytes: REFERRERS_MAX_BYTES }
@@ -105,16 +142,6 @@ async function orStranger(sent: Promise<FinalAnswer>): Promise<FinalAnswer | Ups
     if (isStranger(error)) return error
     throw error
   }
-}
-
-/** An answer without a code is how many registries lack the API, and how everything else answers as well. @throws UpstreamError */
-async function unlessGone(
-  endpoint: Endpoint,
-  { message, status = 0 }: UpstreamError,
-  signal: AbortSignal,
-): Promise<'no API'> {
-  if (await isRegistryThere(endpoint, signal)) return 'no API'
-  throw strangerError(message, status)
 }
 
 function fromTag({ name, digest }: ReferrersWanted, clock: Clock): Work<ReferrersAnswer> {

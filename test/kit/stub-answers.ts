@@ -184,9 +184,10 @@ function startOfPage(all: readonly string[], query: URLSearchParams): number {
 
 function referrersAnswer({ content, behaviour }: AnswerContext, request: StubRequest): Answer {
   if (behaviour.referrers === 'none') {
-    // Of the router, which knows nothing of registries.
+    // Of Distribution's router, which gives no code, and on whatever it answers the header.
     const body = bufferBody('404 page not found\n')
-    return { status: 404, headers: { 'content-type': 'text/plain' }, body }
+    const version = { 'docker-distribution-api-version': 'registry/2.0' }
+    return { status: 404, headers: { 'content-type': 'text/plain', ...version }, body }
   }
   const wanted = new URLSearchParams(request.query).get('artifactType')
   const filters = wanted !== null && behaviour.referrers === 'filtering'

@@ -15,9 +15,13 @@ import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'foreign', layers: [3_000] })
 const SIGNATURE = makeArtifact({ seed: 'foreign', subject: IMAGE.descriptor })
+const OTHER = makeImage({ seed: 'foreign, other', layers: [3_000] })
+const OTHER_SIGNATURE = makeArtifact({ seed: 'foreign, other', subject: OTHER.descriptor })
 const BLOB = patternBlob('foreign', 5_000)
 const SUBJECT = IMAGE.manifest.digest
 const DAY_MS = 86_400_000
+/** After which an answer of whoever it may be is asked for again. */
+const AGAIN_MS = 500
 const NO_BACKEND: Fault = { status: 404, body: 'default backend - 404' }
 const PORTAL: Fault = { status: 200, mediaType: 'text/html', body: '<html>Log in</html>' }
 const GATEWAY: Fault = {
@@ -93,6 +97,38 @@ for (const [name, fault] of Object.entries(FOREIGN)) {
     t.same(stub.manifest('library/app', 'v1'), IMAGE.manifest)
   })
 }
+
+for (const isSeen of [true, false])
+  for (const [name, fault] of Object.entries(FOREIGN))
+    t.test(`R257: ${name} for one request hides no referrers; API seen: ${isSeen}`, async t => {
+      const { edge, stub } = await startPair(t, { images: { v1: IMAGE, v2: OTHER } })
+      for (const image of [SIGNATURE, OTHER_SIGNATURE])
+        stub.addImage('library/app', undefined, image)
+      const listOf = async (subject: string) => {
+        const answer = await edge.settle(edge.get(`/v2/library/app/referrers/${subject}`))
+        return JSON.parse(answer.body.toString())
+      }
+      const listed = { manifests: [{ digest: OTHER_SIGNATURE.manifest.digest }] }
+      if (isSeen) t.equal((await listOf(SUBJECT)).manifests.length, 1)
+      stub.fault({ kind: 'referrers' }, fault, { times: 1 })
+      t.match(await listOf(OTHER.manifest.digest), listed)
+      await edge.clock.advance(40 * 60_000)
+      t.match(await listOf(OTHER.manifest.digest), listed, '40 minutes later')
+    })
+
+for (const [name, fault] of Object.entries(FOREIGN))
+  t.test(`R257: ${name} where the API was is an outage, and stale is served`, async t => {
+    const { edge, stub } = await startPair(t, { images: { v1: IMAGE, v2: OTHER } })
+    stub.addImage('library/app', undefined, SIGNATURE)
+    const about = (subject: string) => edge.settle(edge.get(`/v2/library/app/referrers/${subject}`))
+    const known = await about(SUBJECT)
+    stub.fault({ kind: 'referrers' }, fault)
+    for (let day = 0; day < 2; day += 1) {
+      await edge.clock.advance(DAY_MS)
+      t.match(await about(SUBJECT), { status: 200, body: known.body })
+      t.match(await about(OTHER.manifest.digest), { status: 503 })
+    }
+  })
 
 const UNKNOWN_SUBJECT = `sha256:${'0'.repeat(64)}`
 
@@ -225,16 +261,38 @@ t.test('R257: an answer without a code means no referrers API where /v2/ answers
   ]
   for (const answer of answers) {
     for (const ping of [undefined, NO_BACKEND, PORTAL, failure(503)]) {
-      const { stub, upstream } = await open(t)
+      const { stub, upstream, clock } = await open(t)
       stub.fault({ kind: 'referrers' }, answer)
       if (ping !== undefined) stub.fault({ kind: 'ping' }, ping)
       const asked = upstream.listReferrers(NAME, SUBJECT)
       const about = `${JSON.stringify(answer)} ${JSON.stringify(ping)}`
-      if (ping === undefined) t.match(await asked, { manifests: [], byTag: true }, about)
-      else t.equal((await failureOf(asked)).failure, 'unavailable', about)
+      if (ping === undefined) {
+        await clock.untilSleeping(AGAIN_MS)
+        await clock.advance(AGAIN_MS)
+        t.match(await asked, { manifests: [], byTag: true }, about)
+      } else t.equal((await failureOf(asked)).failure, 'unavailable', about)
     }
   }
 })
+
+t.test(
+  'R257: an answer without a code is remembered for minutes, and once it has lasted',
+  async t => {
+    const { stub, upstream, clock } = await open(t)
+    stub.fault({ kind: 'referrers' }, NO_BACKEND)
+    const first = upstream.listReferrers(NAME, SUBJECT)
+    await clock.untilSleeping(AGAIN_MS)
+    await clock.advance(AGAIN_MS)
+    t.match(await first, { byTag: true })
+    const asked = [stub.count({ kind: 'referrers' })]
+    for (const minutes of [1, 4, 1]) {
+      await clock.advance(minutes * 60_000)
+      t.match(await upstream.listReferrers(NAME, SUBJECT), { byTag: true })
+      asked.push(stub.count({ kind: 'referrers' }))
+    }
+    t.same(asked, [2, 3, 3, 4])
+  },
+)
 
 t.test('R257: an object that is no list of tags is no empty list', async t => {
   for (const body of ['{"message":"gone fishing"}', '{"errors":[]}', '{"tags":"none"}']) {
