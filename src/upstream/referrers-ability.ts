@@ -11,6 +11,8 @@ const REPOSITORIES_MAX = 1_000
 const LASTING_MS = 60_000
 /** Of what may have been somebody else: a backend may be broken for longer than that. */
 const DOUBTFUL_LACK_MS = 5 * 60_000
+/** Of an answer of longer ago nothing is left that could have lasted: it is asked about anew after DOUBTFUL_LACK_MS. */
+const FORGOTTEN_MS = 2 * DOUBTFUL_LACK_MS
 
 /** Who said that there is no API: the registry by its code or header, or something that has neither. */
 export type LackSaidBy = 'registry' | 'anybody'
@@ -32,22 +34,25 @@ export interface ReferrersAbility {
 
 export function createReferrersAbility(): ReferrersAbility {
   const lackUntilMs = createRemembered<number>(REPOSITORIES_MAX)
-  const sinceMs = createRemembered<number>(REPOSITORIES_MAX)
+  /** The first and the last of answers that were none of the API's. */
+  const odd = createRemembered<{ sinceMs: number; lastMs: number }>(REPOSITORIES_MAX)
   const seen = createRemembered<true>(REPOSITORIES_MAX)
   let wasSeen = false
   return {
     mayHave: (name, nowMs) => wasSeen || nowMs >= (lackUntilMs.get(name) ?? 0),
     isLasting: (name, nowMs) => {
-      const since = sinceMs.get(name) ?? nowMs
-      sinceMs.set(name, since)
-      return nowMs - since >= LASTING_MS
+      const before = odd.get(name)
+      const goesOn = before !== undefined && nowMs - before.lastMs <= FORGOTTEN_MS
+      const sinceMs = goesOn ? before.sinceMs : nowMs
+      odd.set(name, { sinceMs, lastMs: nowMs })
+      return nowMs - sinceMs >= LASTING_MS
     },
     lacks: (name, by, nowMs) =>
       lackUntilMs.set(name, nowMs + (by === 'registry' ? LACK_MS : DOUBTFUL_LACK_MS)),
     seen: name => {
       wasSeen = true
       seen.set(name, true)
-      sinceMs.delete(name)
+      odd.delete(name)
     },
     get wasSeen() {
       return wasSeen

@@ -236,6 +236,7 @@ export class Fill {
     const watched = {
       broughtBytes: () => (this.#file?.appendedBytes ?? 0) + (this.#file?.aheadBytes ?? 0),
       isRead: () => this.unasked !== undefined || this.#handle?.isShared === true,
+      isSized: () => this.progress.sizeBytes !== undefined,
     }
     slowOrUnread(watched, this.#deps.clock, this.#stop.signal).then(
       reason => this.stop(reason),

@@ -21,17 +21,20 @@ export interface Watched {
   readonly broughtBytes: () => number
   /** Also what nobody has asked for yet counts. */
   readonly isRead: () => boolean
+  /** Before its length is known, whoever waits for the blob waits for that and is not seen to read. */
+  readonly isSized: () => boolean
 }
 
 /** Resolves to why the fill is to end. Rejects with the signal's reason. */
 export async function slowOrUnread(
-  { broughtBytes, isRead }: Watched,
+  { broughtBytes, isRead, isSized }: Watched,
   clock: Pick<Clock, 'sleep'>,
   signal: AbortSignal,
 ): Promise<Error> {
   for (;;) {
     const beforeBytes = broughtBytes()
     await clock.sleep(LOOK_EVERY_MS, signal)
+    if (!isSized()) continue
     if (!isRead()) return new Error('nobody reads the blob any more')
     if (broughtBytes() - beforeBytes < LEAST_BYTES) return new TooSlow()
   }
