@@ -66,6 +66,11 @@ export class PushRecord {
     this.#gone.delete(manifestPath(repository, digest))
   }
 
+  /** From now on it may be there or not, also when it was deleted with its image before. */
+  blobBegun(repository: string, digest: string): void {
+    this.#gone.delete(blobPath(repository, digest))
+  }
+
   blobAcknowledged(repository: string, digest: string): void {
     const path = blobPath(repository, digest)
     this.#paths.add(path)
@@ -96,12 +101,14 @@ export class PushRecord {
   deleteBegun(repository: string, digest: string): void {
     const path = manifestPath(repository, digest)
     this.#paths.delete(path)
-    for (const each of this.#listed.get(path) ?? []) this.#unlisted.add(each)
+    // Nothing else lists them: they go with it.
+    for (const each of this.#listed.get(path) ?? []) this.#paths.delete(each)
     this.#queued.delete(`${repository}@${digest}`)
   }
 
   deleteAcknowledged(repository: string, image: SmallImage): void {
-    this.#gone.add(manifestPath(repository, image.manifest.digest))
+    const path = manifestPath(repository, image.manifest.digest)
+    for (const each of [path, ...(this.#listed.get(path) ?? [])]) this.#gone.add(each)
     const deleted = this.#deleted.get(repository) ?? []
     this.#deleted.set(repository, [...deleted, image].slice(-DELETED_MAX))
     this.#counted()
@@ -253,6 +260,7 @@ async function pushOne(
   record: PushRecord,
 ): Promise<void> {
   for (const blob of blobs) {
+    record.blobBegun(repository, digestOf(blob))
     const { status, body } = await client.blob(repository, blob)
     if (status !== 201) throw new Error(`blob: ${status} ${body}`)
     record.blobAcknowledged(repository, digestOf(blob))

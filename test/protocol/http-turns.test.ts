@@ -66,7 +66,7 @@ t.test('a flood of pipelined requests is answered 503 beyond the bound, not queu
   while (registry.calls.length === 0) await new Promise(resolve => setImmediate(resolve))
   t.equal(registry.calls.length, 1)
   release.resolve()
-  await until('503 Service Unavailable')
+  await until('HTTP/1.1 503 ')
   t.match(received(), /retry-after: 1/i)
   socket.destroy()
 })
