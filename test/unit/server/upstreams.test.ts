@@ -175,6 +175,8 @@ async function startProxy(t: { teardown(fn: () => unknown): unknown }, told: () 
   })
   server.on('connect', ({ url = '' }, socket) => {
     note(url)
+    // Whoever is refused may be gone before it has read that.
+    socket.on('error', () => {})
     socket.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n')
   })
   server.listen(0, '127.0.0.1')
