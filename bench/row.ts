@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Absence, RowResult, Sample, Table } from './figures.ts'
 import type { Load } from './load.ts'
 import type { RunningServer } from './server-process.ts'
-import { ENTREPOT } from './servers/entrepot.ts'
+import { ENTREPOT, entrepotBeside } from './servers/entrepot.ts'
 import type { ServerKind, ServerOptions } from './servers/kind.ts'
 import { absenceOf } from './servers.ts'
 import type { Upstream } from './upstream.ts'
@@ -19,6 +19,10 @@ export interface RowContext {
   readonly directory: string
   /** For whoever watches: what is measured now. */
   readonly tell: (text: string) => void
+  /** A built checkout of another version, measured right after this one. */
+  readonly beside: string | undefined
+  /** Names of the servers that are measured; undefined: all. */
+  readonly only: readonly string[] | undefined
 }
 
 export interface Row {
@@ -50,7 +54,11 @@ export interface StartedServers {
  * without it there is nothing to measure. @throws Error when that does not start
  */
 export async function startServers(
-  { directory, upstream }: Pick<RowContext, 'directory' | 'upstream'>,
+  {
+    directory,
+    upstream,
+    ...chosen
+  }: Pick<RowContext, 'directory' | 'upstream' | 'beside' | 'only'>,
   kinds: readonly ServerKind[],
   options: Partial<ServerOptions> = {},
 ): Promise<StartedServers> {
@@ -61,7 +69,7 @@ export async function startServers(
     for (const { kind } of running)
       rmSync(directoryOf(directory, kind), { recursive: true, force: true })
   }
-  for (const kind of kinds) {
+  for (const kind of choose(kinds, chosen)) {
     try {
       const own = directoryOf(directory, kind)
       const server = await kind.start({ upstreamUrl: upstream.url, ...options, directory: own })
@@ -75,6 +83,17 @@ export async function startServers(
     }
   }
   return { running, absences, stop }
+}
+
+function choose(
+  kinds: readonly ServerKind[],
+  { beside, only }: Pick<RowContext, 'beside' | 'only'>,
+): readonly ServerKind[] {
+  return kinds
+    .filter(({ name }) => name === ENTREPOT || only === undefined || only.includes(name))
+    .flatMap(kind =>
+      kind.name === ENTREPOT && beside !== undefined ? [kind, entrepotBeside(beside)] : [kind],
+    )
 }
 
 /** Short, because a socket may be made in it. */
@@ -94,5 +113,5 @@ export function isLeftOut(
   kind: ServerKind | undefined,
   round: number,
 ): boolean {
-  return !full && round > 1 && kind !== undefined && kind.name !== ENTREPOT
+  return !full && round > 1 && kind !== undefined && !kind.name.startsWith(ENTREPOT)
 }

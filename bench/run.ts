@@ -13,34 +13,30 @@ import type { RowResult, Run } from './figures.ts'
 import { endLeftovers, openRunDirectory } from './ledger.ts'
 import { startLoad } from './load.ts'
 import { watchOthers } from './processes.ts'
-import type { Row } from './row.ts'
+import type { Row, RowContext } from './row.ts'
 import { ROWS } from './rows.ts'
 import { startUpstream } from './upstream.ts'
 
 const BUILD = new URL('../scripts/build.mjs', import.meta.url)
 const SHORT_RUN = new URL('short-run.json', import.meta.url)
 
-interface Options {
-  readonly directory: string
-  readonly full: boolean
-  readonly rounds: number
-}
+type Options = Pick<RowContext, 'directory' | 'full' | 'rounds' | 'beside' | 'only'>
 
 /** Never rejects: a row that fails says why in its result. */
-async function runRow(row: Row, { directory, full, rounds }: Options): Promise<RowResult> {
+async function runRow(row: Row, { directory, ...options }: Options): Promise<RowResult> {
   const startedAt = new Date()
   const own = join(directory, row.id)
   mkdirSync(own)
   const others = watchOthers(process.pid)
   const startMs = performance.now()
-  const seen = await measure(row, { directory: own, full, rounds })
+  const seen = await measure(row, { directory: own, ...options })
   rmSync(own, { recursive: true, force: true })
   return {
     row: row.id,
     startedAt: startedAt.toISOString(),
     seconds: Math.round((performance.now() - startMs) / 1000),
-    rounds,
-    full,
+    rounds: options.rounds,
+    full: options.full,
     ...others(),
     box: describeBox(),
     ...seen,
@@ -107,9 +103,14 @@ async function main(): Promise<void> {
       full: { type: 'boolean', default: false },
       json: { type: 'string' },
       rounds: { type: 'string' },
+      beside: { type: 'string' },
+      only: { type: 'string' },
     },
   })
-  const { full } = values
+  const { full, beside } = values
+  const only = values.only?.split(',')
+  if (positionals.length === 0 && (beside ?? only) !== undefined)
+    throw new Error('--beside and --only need rows by name: what all rows yield is kept')
   const rows = chooseRows(positionals, full)
   for (const line of endLeftovers()) console.error(line)
   const build = spawnSync(process.execPath, [fileURLToPath(BUILD)], { stdio: 'inherit' })
@@ -121,7 +122,7 @@ async function main(): Promise<void> {
   for (const row of rows) {
     const usual = Math.max(1, full ? row.rounds.full : row.rounds.short)
     const rounds = Number(values.rounds ?? usual)
-    const result = await runRow(row, { directory, full, rounds })
+    const result = await runRow(row, { directory, full, rounds, beside, only })
     results.push(result)
     console.log(`${renderRow(row, result)}\n`)
     if (kept === undefined) continue

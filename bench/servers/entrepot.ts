@@ -1,12 +1,14 @@
-// Entrepot as the service unit starts it. Keys that this version does not have are an absence with a reason.
+// Entrepot as the service unit starts it, this version or a built checkout of another one. Keys that this version does not have are an
+// absence with a reason.
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LATER_KEYS } from '../../src/config/schema.ts'
-import { freePort } from '../server-process.ts'
-import { launch, type ServerKind, writeCertificate } from './kind.ts'
+import { freePort, type RunningServer } from '../server-process.ts'
+import { launch, type ServerKind, type ServerOptions, writeCertificate } from './kind.ts'
 
 export const ENTREPOT = 'Entrepot'
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url))
 /** As in systemd/entrepot.service. */
 const NODE_FLAGS = ['--max-semi-space-size=8', '--min-semi-space-size=4', '--initial-heap-size=64']
 
@@ -15,31 +17,37 @@ export function isBuilt(key: string): boolean {
   return !LATER_KEYS.has(key)
 }
 
-export const entrepot: ServerKind = {
-  name: ENTREPOT,
-  start: async options => {
-    const { upstreamUrl, directory, ttl, threads } = options
-    const files = writeCertificate(options)
-    if (files !== undefined && !isBuilt('http.tls')) throw new Error('http.tls is not built yet')
-    const adminPort = await freePort()
-    const running = await launch(options, {
-      program: process.execPath,
-      args: file => [...NODE_FLAGS, MAIN, 'serve', '--config', file],
-      fileName: 'config.yaml',
-      config: port =>
-        JSON.stringify({
-          http: {
-            addr: `127.0.0.1:${port}`,
-            ...(threads === undefined || !isBuilt('http.threads') ? {} : { threads }),
-            ...(files === undefined ? {} : { tls: files }),
-          },
-          admin: { addr: `127.0.0.1:${adminPort}`, socket: join(directory, 'admin.sock') },
-          storage: { rootdirectory: join(directory, 'data') },
-          upstreams: {
-            'docker.io': { url: upstreamUrl, http: true, ...(ttl === undefined ? {} : { ttl }) },
-          },
-        }),
-    })
-    return { ...running, adminUrl: `http://127.0.0.1:${adminPort}` }
-  },
+export const entrepot: ServerKind = { name: ENTREPOT, start: options => start(CHECKOUT, options) }
+
+/** Another version, measured in the same run: "before and after" need one machine at one time. @throws Error where `checkout` is not built */
+export function entrepotBeside(checkout: string): ServerKind {
+  if (!existsSync(join(checkout, 'dist', 'main.js')))
+    throw new Error(`--beside ${checkout}: not built; run "npm ci && npm run build" there`)
+  return { name: `${ENTREPOT}, beside`, start: options => start(checkout, options) }
+}
+
+async function start(checkout: string, options: ServerOptions): Promise<RunningServer> {
+  const { upstreamUrl, directory, ttl, threads } = options
+  const files = writeCertificate(options)
+  if (files !== undefined && !isBuilt('http.tls')) throw new Error('http.tls is not built yet')
+  const adminPort = await freePort()
+  const running = await launch(options, {
+    program: process.execPath,
+    args: file => [...NODE_FLAGS, join(checkout, 'dist', 'main.js'), 'serve', '--config', file],
+    fileName: 'config.yaml',
+    config: port =>
+      JSON.stringify({
+        http: {
+          addr: `127.0.0.1:${port}`,
+          ...(threads === undefined || !isBuilt('http.threads') ? {} : { threads }),
+          ...(files === undefined ? {} : { tls: files }),
+        },
+        admin: { addr: `127.0.0.1:${adminPort}`, socket: join(directory, 'admin.sock') },
+        storage: { rootdirectory: join(directory, 'data') },
+        upstreams: {
+          'docker.io': { url: upstreamUrl, http: true, ...(ttl === undefined ? {} : { ttl }) },
+        },
+      }),
+  })
+  return { ...running, adminUrl: `http://127.0.0.1:${adminPort}` }
 }
