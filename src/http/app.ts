@@ -22,7 +22,7 @@ import {
   HEADER_MAX_BYTES,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
-  manifestBodiesMaxBytes,
+  manifestBodiesBounds,
   MEMORY_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
@@ -130,7 +130,7 @@ export function buildApp(deps: AppDeps): DataApp {
       takePlaceNow: createTakePlaceNow(deps.streams, stalled),
     }),
     connections,
-    memory: createMemoryBudget(manifestBodiesMaxBytes(options.threads ?? 1)),
+    memory: createMemoryBudget(manifestBodiesBounds(options.threads ?? 1)),
     takePlace: createTakePlace(deps.streams, stalled),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: options.requestsMax ?? REQUESTS_MAX,

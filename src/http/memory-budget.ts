@@ -1,5 +1,6 @@
 // A bound on the memory that bodies take together which must be held whole. It is counted as they come and not as they are announced,
-// and where it is used up the largest that is still coming makes room: who is slow or many holds up nobody who brings little.
+// and where it is used up the largest that is still coming makes room: who is slow or many holds up nobody who brings little. What has
+// come whole can wait long for an upstream or for its turn, and makes no room: so large bodies have only a share of the memory.
 import { RegistryError } from '../oci/errors.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from './limits.ts'
 
@@ -22,18 +23,34 @@ interface Body {
   readonly giveUp: (error: RegistryError) => void
 }
 
-export function createMemoryBudget(maxBytes: number): MemoryBudget {
+export interface MemoryBounds {
+  /** Of all bodies together. */
+  readonly maxBytes: number
+  /** A body of more is large. */
+  readonly smallBytes: number
+  /** Of all large bodies together. At least one of the largest. */
+  readonly largeMaxBytes: number
+}
+
+export function createMemoryBudget(bounds: MemoryBounds): MemoryBudget {
   const bodies = new Set<Body>()
   let heldBytes = 0
+  let largeBytes = 0
+
+  function resize(body: Body, bytes: number): void {
+    const countedAsLarge = (size: number) => (size > bounds.smallBytes ? size : 0)
+    heldBytes += bytes - body.bytes
+    largeBytes += countedAsLarge(bytes) - countedAsLarge(body.bytes)
+    body.bytes = bytes
+  }
 
   function letGo(body: Body): void {
-    heldBytes -= body.bytes
-    body.bytes = 0
+    resize(body, 0)
     bodies.delete(body)
   }
 
   function makeRoom(): void {
-    while (heldBytes > maxBytes) {
+    while (heldBytes > bounds.maxBytes || largeBytes > bounds.largeMaxBytes) {
       const coming = [...bodies].filter(each => each.isComing)
       const largest = coming.reduce<Body | undefined>(larger, undefined)
       if (largest === undefined) return
@@ -51,8 +68,7 @@ export function createMemoryBudget(maxBytes: number): MemoryBudget {
         return await work({
           add(bytes) {
             if (!body.isGivenUp) {
-              body.bytes += bytes
-              heldBytes += bytes
+              resize(body, body.bytes + bytes)
               makeRoom()
             }
             if (body.isGivenUp) throw exhausted()

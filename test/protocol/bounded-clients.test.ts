@@ -9,6 +9,8 @@ import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
 import { queryBeside } from '../kit/open-catalog.ts'
+import type { RawAnswer } from '../kit/raw-client.ts'
+import { errorCodeOf } from '../kit/raw-push.ts'
 
 const MiB = 1024 * 1024
 const INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -138,3 +140,39 @@ t.test('R274: who pushes manifests a byte a minute keeps nobody else from pushin
     'and not for ever',
   )
 })
+
+/** A manifest of the largest size, for each tag another one. */
+function largeIndex(tag: string): string {
+  const start = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [], tag })
+  return start.padEnd(4 * MiB, ' ')
+}
+
+// issue 17, 25
+t.test(
+  'R274: large manifests that wait for a silent upstream keep no ordinary one out',
+  async t => {
+    const FORWARD = { repositories: [{ match: 'docker.io/**', push: 'forward' }] }
+    const { edge, stub } = await startPair(t, { edge: { config: FORWARD } })
+    const put = (name: string, body: string) =>
+      edge.send('PUT', `/v2/${name}/manifests/v1`, { headers: { 'content-type': INDEX }, body })
+    t.equal((await put('docker.io/large/first', largeIndex('first'))).status, 201)
+    stub.fault({ kind: 'manifest', method: 'PUT' }, { stallHeaders: true })
+    const waiting: Promise<unknown>[] = []
+    let refusal: RawAnswer | undefined
+    while (refusal === undefined) {
+      const repository = `large/app-${waiting.length}`
+      const answer = put(`docker.io/${repository}`, largeIndex(repository))
+      const whole = stub.untilCount({ method: 'PUT', repository }, 1)
+      refusal = await Promise.race([answer, whole.then(() => undefined)])
+      if (refusal === undefined) waiting.push(answer)
+    }
+    t.match(refusal, { status: 503, headers: { 'retry-after': '1' } }, 'one too many')
+    t.equal(errorCodeOf(refusal), 'UNAVAILABLE')
+    for (let count = 0; count < 10; count += 1) {
+      const body = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [], count })
+      t.equal((await put(`localhost/small-${count}`, body)).status, 201)
+    }
+    await stub.stop()
+    await edge.settle(Promise.all(waiting))
+  },
+)

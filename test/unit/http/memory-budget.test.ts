@@ -1,11 +1,18 @@
 // Goal: the memory that bodies take is bounded, and who is slow or large keeps nobody else out. Method: bodies held open by the test.
 import t from 'tap'
-import { createMemoryBudget, type Held } from '../../../src/http/memory-budget.ts'
+import {
+  createMemoryBudget,
+  type Held,
+  type MemoryBounds,
+} from '../../../src/http/memory-budget.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 
-/** Bodies in one budget of 100 bytes; who was given up, by name. */
-function open() {
-  const memory = createMemoryBudget(100)
+/** Where no body is large. */
+const BOUNDS = { maxBytes: 100, smallBytes: 100, largeMaxBytes: 100 }
+
+/** Bodies in one budget, by default of 100 bytes; who was given up, by name. */
+function open(bounds: MemoryBounds = BOUNDS) {
+  const memory = createMemoryBudget(bounds)
   const givenUp: string[] = []
   const over = Promise.withResolvers<void>()
   const running: Promise<void>[] = []
@@ -62,4 +69,31 @@ t.test('R274: a body that is whole makes no room, and what ended takes none', as
     () => t.fail('there is no room'),
     async held => held.add(100),
   )
+})
+
+// issue 17, 25
+t.test('R274: large bodies that are whole leave room for small ones', async t => {
+  const { givenUp, begin, end } = open({ maxBytes: 100, smallBytes: 10, largeMaxBytes: 75 })
+  const [waiting, large, small, other] = ['waiting', 'large', 'small', 'other'].map(begin)
+  waiting?.add(70)
+  waiting?.whole()
+  large?.add(5)
+  t.same(givenUp, [], 'is not large yet')
+  t.throws(() => large?.add(6), RegistryError)
+  t.same(givenUp, ['large'])
+  for (const each of [small, other]) each?.add(10)
+  t.same(givenUp, ['large'], 'and no small one')
+  await end()
+})
+
+t.test('R274: what a large body held can be held again', async t => {
+  const { memory } = open({ maxBytes: 100, smallBytes: 10, largeMaxBytes: 75 })
+  for (let times = 0; times < 2; times += 1) {
+    await memory.hold(
+      () => t.fail('there is no room'),
+      async held => {
+        for (let pieces = 0; pieces < 15; pieces += 1) held.add(5)
+      },
+    )
+  }
 })
