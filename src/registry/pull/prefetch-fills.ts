@@ -33,6 +33,8 @@ export class PrefetchFills {
   readonly #deps: PrefetchFillsDeps
   /** What somebody came for. */
   readonly #used = new WeakSet<Fill>()
+  /** What nobody had come for when its last image was left: told once. */
+  readonly #left = new WeakSet<Fill>()
   #isBeginning = false
   #mustBeginAgain = false
   #isStopped = false
@@ -61,8 +63,13 @@ export class PrefetchFills {
   giveUp(image: ImagePrefetch): void {
     for (const [digest, fill] of image.begun) {
       // Somebody came for it, by way of another repository even; or another image counts on it.
-      if (this.#used.has(fill) || fill.unasked === undefined) continue
-      if (this.#deps.table.wants(image.repository, digest)) continue
+      if (this.#used.has(fill) || this.#left.has(fill) || fill.unasked === undefined) continue
+      const heir = this.#deps.table.wanting(digest)
+      if (heir !== undefined) {
+        this.#count(heir, digest, fill)
+        continue
+      }
+      this.#left.add(fill)
       const isRunning = fill.progress.state === 'running'
       const isCut = isRunning && fill.unasked.giveUp(new Error('nobody has asked for it'))
       this.#note(image, isCut ? 'cancelled' : 'unused', fill)
@@ -104,7 +111,7 @@ export class PrefetchFills {
       const running = fills.find(edge.child)
       // It comes again once this one is over.
       if (running?.unasked?.isGivenUp) return
-      if (running?.unasked !== undefined) image.begun.set(edge.child, running)
+      if (running?.unasked !== undefined) this.#count(image, edge.child, running)
       // It may be here by now: the end of a fill begins this anew.
       if (running === undefined && fills.hasEndedSince(edge.child, lookedAt)) return
       if (running === undefined) {
@@ -116,7 +123,8 @@ export class PrefetchFills {
           declaredBytes: edge.sizeBytes,
         })
         if (fill === undefined) return
-        this.#begun(image, edge, fill)
+        this.#count(image, edge.child, fill)
+        this.#note(image, 'started', fill)
       }
       image.drop(edge.child)
     }
@@ -149,13 +157,15 @@ export class PrefetchFills {
     }
   }
 
-  #begun(image: ImagePrefetch, edge: Edge, fill: Fill): void {
-    image.begun.set(edge.child, fill)
-    this.#note(image, 'started', fill)
+  /** The image counts on this fill, which it or another one has begun. */
+  #count(image: ImagePrefetch, digest: Digest, fill: Fill): void {
+    if (image.begun.get(digest) === fill) return
+    image.begun.set(digest, fill)
+    image.drop(digest)
     void fill.over.then(() => {
       if (image.isEnded || fill.progress.state !== 'failed') return
       // The next would fail as well, and whoever asks is told why; unless its place was needed.
-      if (fill.unasked?.isGivenUp) image.putBack(edge)
+      if (fill.unasked?.isGivenUp) image.putBack(digest)
       else image.pending = []
     })
   }

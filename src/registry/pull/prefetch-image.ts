@@ -69,9 +69,9 @@ export class ImagePrefetch {
   }
 
   /** Its place was needed for somebody: it comes again, before the others. */
-  putBack(edge: Edge): void {
-    this.begun.delete(edge.child)
-    this.pending = [edge, ...this.pending]
+  putBack(digest: Digest): void {
+    this.begun.delete(digest)
+    this.pending = [...this.blobs.filter(({ child }) => child === digest), ...this.pending]
   }
 }
 

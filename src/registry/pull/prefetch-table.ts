@@ -8,7 +8,7 @@ const IMAGES_MAX = 256
 
 export class PrefetchTable {
   readonly #images = new Map<string, ImagePrefetch>()
-  readonly #byBlob = new Map<string, Set<ImagePrefetch>>()
+  readonly #byBlob = new Map<Digest, Set<ImagePrefetch>>()
 
   find(key: string): ImagePrefetch | undefined {
     return this.#images.get(key)
@@ -19,9 +19,8 @@ export class PrefetchTable {
     if (this.#images.size >= IMAGES_MAX) return false
     this.#images.set(image.key, image)
     for (const { child } of image.blobs) {
-      const key = blobKey(image.repository, child)
-      const images = this.#byBlob.get(key)
-      if (images === undefined) this.#byBlob.set(key, new Set([image]))
+      const images = this.#byBlob.get(child)
+      if (images === undefined) this.#byBlob.set(child, new Set([image]))
       else images.add(image)
     }
     return true
@@ -35,22 +34,23 @@ export class PrefetchTable {
   delete(image: ImagePrefetch): void {
     this.#images.delete(image.key)
     for (const { child } of image.blobs) {
-      const key = blobKey(image.repository, child)
-      const images = this.#byBlob.get(key)
+      const images = this.#byBlob.get(child)
       images?.delete(image)
-      if (images?.size === 0) this.#byBlob.delete(key)
+      if (images?.size === 0) this.#byBlob.delete(child)
     }
   }
 
   /** As they are now; undefined when there are none. */
   withBlob(repository: Repository, digest: Digest): readonly ImagePrefetch[] | undefined {
-    const images = this.#byBlob.get(blobKey(repository, digest))
-    return images === undefined ? undefined : [...images]
+    const key = repositoryKey(repository)
+    const images = [...(this.#byBlob.get(digest) ?? [])]
+    const ofRepository = images.filter(image => repositoryKey(image.repository) === key)
+    return ofRepository.length === 0 ? undefined : ofRepository
   }
 
-  /** Is there an image that counts on this blob being fetched? */
-  wants(repository: Repository, digest: Digest): boolean {
-    return this.withBlob(repository, digest)?.some(image => image.isStarted) === true
+  /** An image that counts on this blob being fetched, in whatever repository: the bytes are the same. */
+  wanting(digest: Digest): ImagePrefetch | undefined {
+    return [...(this.#byBlob.get(digest) ?? [])].find(image => image.isStarted)
   }
 
   /** Other children of the same index that were given to one of the same clients. */
@@ -73,8 +73,4 @@ export class PrefetchTable {
       ...unfinished.filter(image => !image.isPulled),
     ]
   }
-}
-
-function blobKey(repository: Repository, digest: Digest): string {
-  return `${repositoryKey(repository)} ${digest}`
 }

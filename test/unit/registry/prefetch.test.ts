@@ -199,6 +199,32 @@ t.test('prefetch: what nobody comes for is stopped, and not begun again by a man
   await readAll(await coming)
 })
 
+// issue 17, 36
+t.test('prefetch: what two repositories wait for is left with the last of them, once', async t => {
+  const image = makeImage({ seed: 'left twice', layers: [MiB] })
+  const web = repositoryOf('library/web')
+  const scene = createScene({ images: [image], atOnce: false })
+  await scene.manifest(image)
+  await settle()
+  t.equal(scene.asked.length, 2)
+  await scene.clock.advance(3_000)
+  const reference = { kind: 'digest', digest: image.manifest.digest } as const
+  const other = '192.0.2.8'
+  await scene.registry.pullManifest(web, { reference, accept: [], client: other })
+  await settle()
+  await scene.clock.advance(3_000)
+  t.same(scene.cut, [], 'the second may still be pulled')
+  t.equal(scene.steps('cancelled').length + scene.steps('unused').length, 0)
+  await scene.clock.advance(3_000)
+  await settle()
+  const [config, layer] = digestsOf(image)
+  t.same(scene.cut, [layer])
+  t.match(scene.steps('cancelled'), [{ digest: layer }])
+  t.match(scene.steps('unused'), [{ digest: config }])
+  t.equal(scene.steps('cancelled').length + scene.steps('unused').length, 2, 'each is told once')
+  t.equal(scene.asked.length, 2)
+})
+
 t.test('prefetch: one pull makes up for manifests that were read in vain', async t => {
   const [vain, pulled, next] = ['vain', 'pulled', 'next'].map(seed =>
     makeImage({ seed, layers: [MiB] }),
