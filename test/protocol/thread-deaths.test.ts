@@ -7,6 +7,8 @@ import { BroadcastChannel } from 'node:worker_threads'
 import t from 'tap'
 import { KEPT_OPEN_MS } from '../../src/registry/kept-open.ts'
 import { RESTART_DELAY_MS } from '../../src/threads/http-threads.ts'
+import { STREAM_TICK_MS, STREAM_WAIT_MAX_MS } from '../../src/http/streams.ts'
+import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/streams-stalled.ts'
 import { runCli } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
@@ -54,7 +56,7 @@ async function isAlive(client: ThreadClient): Promise<boolean> {
 async function untilRestarted({ restartMs }: Awaited<ReturnType<typeof kill>>): Promise<string> {
   await edge.clock.advance(Number(restartMs))
   for (;;) {
-    const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+    const text = await metricsText()
     if (text.includes('entrepot_http_threads{state="listening"} 1')) return text
   }
 }
@@ -173,11 +175,66 @@ t.test(
   },
 )
 
+// issue 17, 36
+t.test(
+  'others that wait are told of on a further thread: what it holds counts, and who takes nothing is cut',
+  async t => {
+    if ((await untilStreams('in_flight', 0)) !== 0) throw new Error('places are taken')
+    const path = `/v2/app/blobs/${(await pushBlob(t, 'waited for')).digest}`
+    const sockets: Socket[] = []
+    for (let taken = 0; taken < STREAMS; taken += 1) {
+      const socket = await connectToFurther(t)
+      sockets.push(socket)
+      await beginReading(socket, path)
+    }
+    const [greedy, small] = [connectToAny(), connectToAny('127.0.0.2')]
+    t.teardown(() => {
+      for (const socket of [greedy, small]) socket.destroy()
+    })
+    const order: string[] = []
+    const first = beginReading(greedy, path).then(head => order.push(`greedy ${head.slice(9, 12)}`))
+    await untilStreams('waiting', 1)
+    const second = beginReading(small, path).then(head => order.push(`small ${head.slice(9, 12)}`))
+    await untilStreams('waiting', 2)
+    await edge.clock.advance(STREAM_TICK_MS)
+    // By the same way as the word to it, and so behind that.
+    await untilStreams('waiting', 2)
+    sockets.pop()?.destroy()
+    await second
+    t.same(order, ['small 200'], 'the other has its share on the further thread')
+    for (
+      let ticks = 0;
+      ticks < STREAM_WAIT_MAX_MS / STREAM_TICK_MS && order.length === 1;
+      ticks += 1
+    ) {
+      await leap(STALLED_WHILE_OTHERS_WAIT_MS)
+      await edge.clock.advance(STREAM_TICK_MS)
+      await untilStreams('waiting', 0)
+    }
+    await first
+    t.same(order, ['small 200', 'greedy 200'], 'somebody gave up a place for it')
+    t.match(await metricsText(), /^entrepot_streams_cut_total [1-9]/m)
+    for (const socket of [...sockets, greedy, small]) socket.destroy()
+    t.equal(await untilStreams('in_flight', 0), 0)
+  },
+)
+
+/** Resolves when the clock of the further thread is so much later. */
+async function leap(ms: number): Promise<void> {
+  const leapt = new Promise(resolve => (channel.onmessage = resolve))
+  channel.postMessage(ms)
+  await leapt
+}
+
+async function metricsText(): Promise<string> {
+  return (await fetch(`${edge.adminUrl}/metrics`)).text()
+}
+
 /** The number once it is `wanted`, or has been looked at very often. */
 async function untilStreams(what: 'in_flight' | 'waiting', wanted: number): Promise<number> {
   let found = -1
   for (let looks = 0; looks < LOOKS_MAX && found !== wanted; looks += 1) {
-    const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+    const text = await metricsText()
     const line = new RegExp(`^entrepot_streams_${what} (\\d+)$`, 'm').exec(text)
     found = Number(line?.[1])
   }
@@ -193,8 +250,9 @@ async function pushBlob(t: { equal(a: unknown, b: unknown): unknown }, seed: str
   return blob
 }
 
-function connectToAny(): Socket {
-  const socket = connect({ host: '127.0.0.1', port: Number(new URL(edge.url).port) })
+function connectToAny(localAddress = '127.0.0.1'): Socket {
+  const { port } = new URL(edge.url)
+  const socket = connect({ host: '127.0.0.1', port: Number(port), localAddress })
   socket.on('error', () => {})
   return socket
 }
@@ -247,7 +305,7 @@ t.test('one that takes the place of another goes by what was configured meanwhil
 
 /** As Prometheus adds it up. */
 async function requestsTotal(): Promise<number> {
-  const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+  const text = await metricsText()
   return [...text.matchAll(/^entrepot_requests_total\{.*\} (\d+)$/gm)].reduce(
     (sum, [, count]) => sum + Number(count),
     0,

@@ -19,6 +19,7 @@ type Answer = (method: string, request: unknown) => Promise<unknown>
 function createDouble(thread: number, answer: Answer) {
   const ended = Promise.withResolvers<Error | undefined>()
   const asked: string[] = []
+  const told: [name: string, what: unknown][] = []
   const gone = new AbortController()
   const never = new Promise<never>((_resolve, reject) =>
     gone.signal.addEventListener('abort', () => reject(new GoneError())),
@@ -33,11 +34,11 @@ function createDouble(thread: number, answer: Answer) {
     ended.resolve(error)
   }
   const running = {
-    peer: { ask } as never,
+    peer: { ask, tell: (name: string, what: unknown) => told.push([name, what]) } as never,
     ended: ended.promise,
     end: async () => over(undefined),
   }
-  return { thread, asked, die: (text: string) => over(new Error(text)), running }
+  return { thread, asked, told, die: (text: string) => over(new Error(text)), running }
 }
 
 function createWorld(count: number, answer: Answer = async () => undefined) {
@@ -175,4 +176,21 @@ t.test('a stop while a thread is dead does not wait for its turn to be started',
   await clock.untilSleeping(RESTART_DELAY_MS)
   await threads.drain(5_000)
   t.equal(started.length, 1)
+})
+
+t.test('http threads: each is told that others wait, and the new keys of tickets', async t => {
+  const { threads, started } = createWorld(3)
+  await threads.listen(ADDRESS)
+  threads.othersWait(7)
+  const keys = new Uint8Array(3)
+  threads.useTicketKeys(keys)
+  const both = [
+    ['othersWait', 7],
+    ['ticketKeys', keys],
+  ]
+  t.same(
+    started.map(({ told }) => told),
+    [both, both, both],
+  )
+  await threads.end()
 })
