@@ -111,10 +111,25 @@ function writesOf(database: Database) {
       run('UPDATE content SET claimed = 1 WHERE id = ? AND claimed = 0', content)
       confirmMember(repository, manifest.digest)
     },
-    recordBlob(repository: Repository, digest: Digest, contentClass: ContentClass): void {
-      setPresent(digest, [1000, null, CLASS_CODES[contentClass]])
+    recordBlob(
+      repository: Repository,
+      digest: Digest,
+      contentClass: ContentClass,
+      sizeBytes = 1000,
+    ): void {
+      setPresent(digest, [sizeBytes, null, CLASS_CODES[contentClass]])
       confirmMember(repository, digest)
     },
+    /** As an upstream has just said. */
+    recordTag: (repository: Repository, tag: string, digest: Digest, atMs: number) =>
+      run(
+        'INSERT INTO tag (repository, name, content, checked_at, changed_at) VALUES (?, ?, ?, ?, ?)',
+        repositoryId(repository),
+        tag,
+        contentId(digest),
+        atMs,
+        atMs,
+      ),
     /** By the upstream's HEAD alone. */
     confirmMember,
     /** A delete of the last that was there. */

@@ -6,7 +6,7 @@
 // to the rest. `repository_content.size` stays for its statements; nothing else reads or writes it.
 import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
 
-const { listed, confirmed, manifest } = REASON_CODES
+const { listed, confirmed } = REASON_CODES
 
 /** Of a row of `outbox`, the part of its key that names the other side: all before its repository, with the `/` that ends it. */
 export const LANE = `substr(key, 1, instr(key, '/'))`
@@ -21,25 +21,24 @@ const IS_FOREIGN = (row: string) => `(
     WHERE e.child = ${row}.content AND e.distributable = 1
       AND e.kind <> ${EDGE_CODES.subject} AND p.reason <> ${confirmed}))`
 
-// What the upstream delivered of it is confirmed by it at the next question. An older minor adds no more of them.
+// What nobody has by another way was delivered to one of those that list it, and stays theirs; any other is confirmed by its upstream at
+// the next question. An older minor adds no more of them.
 const FOREIGN = `
-DELETE FROM repository_content WHERE reason = ${listed} AND ${IS_FOREIGN('repository_content')};
+DELETE FROM repository_content WHERE reason = ${listed} AND ${IS_FOREIGN('repository_content')}
+  AND NOT (
+    (SELECT present FROM content WHERE id = repository_content.content) = 1
+    AND NOT EXISTS (
+      SELECT 1 FROM repository_content other
+      WHERE other.content = repository_content.content
+        AND NOT (other.reason = ${listed} AND ${IS_FOREIGN('other')})));
 CREATE TRIGGER member_foreign BEFORE INSERT ON repository_content
 WHEN NEW.media_type IS NULL AND NEW.reason = ${listed} AND ${IS_FOREIGN('NEW')}
 BEGIN SELECT RAISE(IGNORE); END;
 `
 
-const REGISTRY = (row: string) => `substr(${row}.key, 1, instr(${row}.key, '/'))`
-
-// Version 1002 gave content to whoever was known to hold it, so what it has here counts as delivered; but not where more than one registry
-// has a blob that is only cached: there nobody knows any more which of them delivered it.
-const IS_DELIVERED = `EXISTS (
-  SELECT 1 FROM content c WHERE c.id = repository_content.content AND c.present = 1 AND (
-    repository_content.reason = ${manifest} OR c.media_type IS NOT NULL OR c.class = ${CLASS_CODES.kept}
-    OR NOT EXISTS (
-      SELECT 1 FROM repository_content other JOIN repository theirs ON theirs.id = other.repository
-      WHERE other.content = c.id
-        AND ${REGISTRY('theirs')} <> (SELECT ${REGISTRY('own')} FROM repository own WHERE own.id = repository_content.repository))))`
+// Version 1002 gave what is here to whoever was known to hold it, and did not write down who delivered it. That stays theirs: without it
+// an upgrade without a line would take away every image that shares a layer with another registry's (docs/adr/0004-membership.md).
+const IS_DELIVERED = '(SELECT present FROM content WHERE id = repository_content.content)'
 
 // A media type of NULL is from now on of rows that an older minor adds, which has one for all repositories, in `content`. Empty: not given
 // here as a manifest.

@@ -45,8 +45,13 @@ t.test(
           layerEdge('never fetched'),
           foreignEdge('foreign'),
           foreignEdge('foreign, listed twice'),
+          foreignEdge('foreign, delivered'),
+          foreignEdge('foreign, of somebody'),
         ]),
       )
+      old.recordManifest(beside, manifestNamed('windows', [foreignEdge('foreign, delivered')]))
+      old.recordBlob(beside, digestNamed('foreign, delivered'), 'cached')
+      old.recordBlob(secret, digestNamed('foreign, of somebody'), 'cached')
       old.recordManifest(alpine, manifestNamed('other', [layerEdge('foreign, listed twice')]))
       old.recordBlob(alpine, digestNamed('fetched'), 'cached')
       old.recordBlob(beside, digestNamed('fetched'), 'cached')
@@ -71,6 +76,8 @@ t.test(
         'foreign',
         'foreign, listed twice',
         'foreign, fetched',
+        'foreign, delivered',
+        'foreign, of somebody',
         'shared',
         'kept',
       ]),
@@ -81,14 +88,19 @@ t.test(
         foreign: undefined,
         'foreign, listed twice': 'named',
         'foreign, fetched': 'delivered',
-        shared: 'named',
+        'foreign, delivered': 'delivered',
+        'foreign, of somebody': undefined,
+        shared: 'delivered',
         kept: 'delivered',
       },
     )
     t.strictSame(await memberships(catalog, secret, ['shared', 'kept']), {
-      shared: 'named',
+      shared: 'delivered',
       kept: 'delivered',
     })
+    // The new rule is for what comes now.
+    await catalog.recordMember(stranger, digestNamed('shared'), 1)
+    t.strictSame(await memberships(catalog, stranger, ['shared']), { shared: 'named' })
 
     const typeOf = async (repository: Repository, name: string) =>
       (await catalog.findMember(repository, digestNamed(name)))?.mediaType
