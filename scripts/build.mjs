@@ -1,6 +1,7 @@
 // Makes dist/ of src/ and what it uses of node_modules/, and native/, when something there is newer than the last build; does nothing
 // otherwise. A few large files, because finding, reading and linking 1,200 small ones was a third of a start.
 // usage: node scripts/build.mjs [DIRECTORY]   default: dist
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
@@ -58,11 +59,23 @@ const builtinsAsTheyAre = {
   },
 }
 
-export async function buildIfNeeded(dist = DIST) {
+/** In a process of its own: what the tools take, some 400 MiB, would stay with a server that was started by `npm start` for years. */
+export function buildIfNeeded() {
   buildNative()
+  if (isBuilt(DIST)) return
+  const { status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url)], {
+    stdio: 'inherit',
+  })
+  if (status !== 0) process.exit(status ?? 1)
+}
+
+function isBuilt(dist) {
   const newestInput = Math.max(...inputs.map(name => newestMs(join(root, name))))
   const stamp = join(dist, STAMP)
-  if (newestMs(stamp) >= newestInput && readFileSync(stamp, 'utf8') === lockDigest()) return
+  return newestMs(stamp) >= newestInput && readFileSync(stamp, 'utf8') === lockDigest()
+}
+
+async function buildInto(dist) {
   const { build } = await loadRolldown()
   // Beside it, and then put in its place as a whole: another build may be under way, or this one fail.
   const made = `${dist}.${process.pid}`
@@ -122,4 +135,8 @@ function replace(place, made) {
   for (const left of [made, before]) rmSync(left, { recursive: true, force: true })
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildIfNeeded(process.argv[2])
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [, , dist = DIST] = process.argv
+  buildNative()
+  if (!isBuilt(dist)) await buildInto(dist)
+}

@@ -124,7 +124,7 @@ if (unknown !== undefined || names.length === 0) {
   process.exit(2)
 }
 // Once, before several tests start the real process at the same time.
-await buildIfNeeded()
+buildIfNeeded()
 const sum = { passed: 0, failed: 0, skipped: 0 }
 for (const name of names) {
   const total = await runSuite(name)

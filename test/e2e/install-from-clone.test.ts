@@ -1,7 +1,7 @@
 // Goal: what the README promises to someone with Node and npm: clone, `npm ci && npm start`, pull; then what operations.md says of a
 // service.
 // Method: a fresh clone of what is committed, the machine's own node and npm, nothing of this work tree within reach.
-import { existsSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { layeredImage, push } from './images.ts'
@@ -45,8 +45,14 @@ t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS 
     const ping = await fetch(`${await servedAt(edge)}/v2/`)
     t.equal(ping.status, 200, 'it answers')
     t.ok(existsSync(join(clone, 'data')), 'its data is in ./data')
-    const { sending } = JSON.parse(await edge.line(isServing)) as { readonly sending: string }
+    const { pid, sending } = JSON.parse(await edge.line(isServing)) as {
+      readonly pid: number
+      readonly sending: string
+    }
     t.equal(sending, 'sendfile', 'the native sender was built, where there is a compiler')
+    const mapped = readFileSync(`/proc/${pid}/maps`, 'utf8')
+    t.match(mapped, /better-sqlite3/)
+    t.notMatch(mapped, /rolldown/, 'what built it is not in its memory')
     process.kill(edge.pid, 'SIGTERM')
     await edge.line(text => text.includes('"stopped"'))
     t.equal(await edge.exited, 0, 'a signal to npm alone ends the server in order')
