@@ -16,6 +16,7 @@ import type { Metrics } from './observe/metrics.ts'
 import { readGauges, readThreads, readTraffic } from './readings.ts'
 import { createEpochs } from './registry/epochs.ts'
 import { createOperator } from './registry/operator/operator.ts'
+import type { RefusedReload } from './registry/operator/status.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import type { RunningServer, Surroundings } from './server.ts'
@@ -53,6 +54,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const { sending } = dataPort
   let clientPort: number | undefined
   let needsRestart: readonly string[] = []
+  let refusedReload: RefusedReload | undefined
   const operator = createOperator({
     ...engine,
     namespaces: engine.upstreams,
@@ -62,6 +64,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     version: surroundings.version,
     pid: surroundings.pid,
     needsRestart: () => needsRestart,
+    refusedReload: () => refusedReload,
     sending,
     threads: () => dataPort.serving,
     traffic: async () => {
@@ -110,12 +113,16 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
       current = next
       // With what this process began with: what waited before waits on, and what was taken back does no more.
       needsRestart = compareConfigs(config, next).needsRestart
+      refusedReload = undefined
       const change = { changed, needsRestart }
       logger.level = next.log.level
       await dataPort.replace(next)
       // Until here a thread may have remembered what the old configuration said.
       epochs.bumpAll()
       return change
+    },
+    refuseReload: faults => {
+      refusedReload = { atMs: clock.nowMs(), faults }
     },
     stop: async () => {
       draining = true

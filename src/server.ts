@@ -49,6 +49,8 @@ export interface RunningServer {
   readonly logger: Logger
   /** Takes over what can change while running; says what only a restart brings. */
   reload(config: Config): Promise<ConfigChange>
+  /** What was to be loaded has these faults, a line each: `status` tells them until a reload is taken. */
+  refuseReload(faults: readonly string[]): void
   /** Drains for at most http.draintimeout, parks what is unfinished, closes everything. Not to be called twice. */
   stop(): Promise<void>
 }

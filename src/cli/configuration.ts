@@ -43,6 +43,22 @@ export function requireConfiguration(context: CliContext, named: string | undefi
   return result.config
 }
 
+/**
+ * Where the running server is asked. It goes by what it has loaded, so a file that is faulty now is told in a line on standard error, and
+ * keeps nobody from asking. @throws CliError when the file that was named cannot be read
+ */
+export function findSocket(context: CliContext, named: string | undefined): string {
+  const { path, result } = loadConfiguration(context, named)
+  if (result.kind === 'ok') {
+    context.stderr.write(formatFindings(result.warnings, path))
+    return result.config.admin.socket
+  }
+  const faults = result.findings.filter(({ severity }) => severity === 'error')
+  const more = faults.length === 1 ? '' : ` (${faults.length - 1} more: "entrepot check" tells all)`
+  context.stderr.write(`${formatFindings(faults.slice(0, 1), path).trimEnd()}${more}\n`)
+  return result.socket
+}
+
 export function invalidConfiguration(
   findings: readonly Finding[],
   path: string | undefined,

@@ -1,6 +1,6 @@
 // Options that several commands share, and how the socket of the running server is found.
 import { parseArgs } from 'node:util'
-import { requireConfiguration } from './configuration.ts'
+import { findSocket } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 
 export interface CommonOptions {
@@ -37,7 +37,7 @@ export function readCommon(
   return {
     json: values.json,
     config: values.config,
-    socket: values.socket ?? requireConfiguration(quiet, values.config).admin.socket,
+    socket: values.socket ?? findSocket(quiet, values.config),
     positionals,
   }
 }

@@ -136,12 +136,15 @@ async function reload(
     const { path, result } = loadConfiguration(context, named)
     if (result.kind === 'invalid') {
       const faults = formatFindings(result.findings, path).trimEnd().split('\n')
+      server.refuseReload(faults)
       server.logger.error({ faults }, 'configuration not reloaded: it has faults')
       return
     }
     const change = await server.reload(result.config)
     server.logger.info({ ...change }, 'configuration reloaded')
   } catch (error) {
+    const message = error instanceof CliError ? error.message : 'it failed; the log says how'
+    server.refuseReload([message])
     server.logger.error({ err: error }, 'configuration not reloaded')
   }
 }

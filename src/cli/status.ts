@@ -38,6 +38,7 @@ function writeText(context: CliContext, status: Status): void {
     ...(status.needsRestart.length === 0
       ? []
       : [['restart', `is waited for by ${status.needsRestart.join(', ')}`]]),
+    ...describeRefusal(status),
     ['threads', describeThreads(status)],
     ['sending', describeSending(status)],
     [
@@ -65,6 +66,17 @@ function writeText(context: CliContext, status: Status): void {
       each.lastFailure ?? '-',
     ]),
   ])
+}
+
+/** One fault is enough to go on by; `check` has them all. */
+function describeRefusal({ refusedReload, nowMs }: Status): (readonly string[])[] {
+  if (refusedReload === undefined) return []
+  const { atMs, faults } = refusedReload
+  const [first = '', ...more] = faults
+  return [
+    ['reload', `refused ${describeAge(nowMs - atMs)}: the configuration of before is in force`],
+    ['', more.length === 0 ? first : `${first} (${more.length} more: "entrepot check" tells all)`],
+  ]
 }
 
 const WHY_PLAIN: Readonly<Record<PlainBecause, string>> = {

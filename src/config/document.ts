@@ -32,8 +32,8 @@ export interface Entry {
 
 export type ParsedDocument =
   | { readonly kind: 'tree'; readonly root: Node; readonly findings: readonly Finding[] }
-  /** The text is no YAML: what it would mean is anybody's guess, so nothing more is looked at. */
-  | { readonly kind: 'broken'; readonly findings: readonly Finding[] }
+  /** The text is no YAML: what it would mean is anybody's guess, so no fault of `root` is told. Nothing may be built on it. */
+  | { readonly kind: 'broken'; readonly root: Node; readonly findings: readonly Finding[] }
 
 /** Aliases can make a small text an enormous tree; no real configuration comes near this. */
 const MOST_NODES = 100_000
@@ -56,10 +56,10 @@ export function parseYaml(text: string): ParsedDocument {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2' })
   const findings = syntaxFindings(document, lines)
-  if (document.errors.some(error => error.code !== 'DUPLICATE_KEY'))
-    return { kind: 'broken', findings }
   const reader = new TreeReader(document, lines)
   const root = reader.read(document.contents, [])
+  if (document.errors.some(error => error.code !== 'DUPLICATE_KEY'))
+    return { kind: 'broken', root, findings }
   return { kind: 'tree', root, findings: [...findings, ...reader.findings] }
 }
 

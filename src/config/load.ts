@@ -25,29 +25,39 @@ export interface LoadOptions {
 
 export type LoadResult =
   | { readonly kind: 'ok'; readonly config: Config; readonly warnings: readonly Finding[] }
-  /** Errors and warnings, in the file's order; at least one error. */
-  | { readonly kind: 'invalid'; readonly findings: readonly Finding[] }
+  | {
+      readonly kind: 'invalid'
+      /** Errors and warnings, in the file's order; at least one error. */
+      readonly findings: readonly Finding[]
+      /** `admin.socket`, as far as it can be told: the server that runs can be asked all the same. */
+      readonly socket: string
+    }
 
 /** Never throws for anything that file or environment hold. */
 export function loadConfig(options: LoadOptions): LoadResult {
-  const { file, env, readFile, isDirectory = () => false, nowMs } = options
-  const parsed = parseYaml(file?.text ?? '')
-  if (parsed.kind === 'broken') return { kind: 'invalid', findings: sortFindings(parsed.findings) }
+  const parsed = parseYaml(options.file?.text ?? '')
+  const { config, findings } = readTree(parsed.root, options)
+  const { socket } = config.admin
+  if (parsed.kind === 'broken')
+    return { kind: 'invalid', findings: sortFindings(parsed.findings), socket }
   const foreign = foreignFormat(parsed.root)
-  if (foreign !== undefined) return { kind: 'invalid', findings: [foreign] }
-  const { root, findings } = overrideFromEnvironment(
-    withUpstreams(parsed.root),
-    env,
-    WELL_KNOWN_HOSTS,
-  )
+  if (foreign !== undefined) return { kind: 'invalid', findings: [foreign], socket }
+  const all = sortFindings([...parsed.findings, ...findings])
+  return all.some(finding => finding.severity === 'error')
+    ? { kind: 'invalid', findings: all, socket }
+    : { kind: 'ok', config, warnings: all }
+}
+
+function readTree(
+  tree: Node,
+  { env, readFile, isDirectory = () => false, nowMs }: LoadOptions,
+): { readonly config: Config; readonly findings: readonly Finding[] } {
+  const { root, findings } = overrideFromEnvironment(withUpstreams(tree), env, WELL_KNOWN_HOSTS)
   const read = readSettings(root)
   const judge = new Judge({ env, readFile, isDirectory, nowMs }, read.places)
   const settings = hasUpstreams(root) ? read.settings : withWellKnown(read.settings)
   const config = buildConfig(judge, settings)
-  const all = sortFindings([...parsed.findings, ...findings, ...read.findings, ...judge.findings])
-  return all.some(finding => finding.severity === 'error')
-    ? { kind: 'invalid', findings: all }
-    : { kind: 'ok', config, warnings: all }
+  return { config, findings: [...findings, ...read.findings, ...judge.findings] }
 }
 
 /** distribution's own file begins with `version: 0.1`; its keys would give thirty errors that help nobody. */

@@ -18,7 +18,13 @@ import {
   retryAllQueued,
   retryQueued,
 } from './queue.ts'
-import { describeStatus, type Sending, type ServingThreads, type Status } from './status.ts'
+import {
+  describeStatus,
+  type RefusedReload,
+  type Sending,
+  type ServingThreads,
+  type Status,
+} from './status.ts'
 import { type WarmEvent, warmImage, type WarmRequest } from './warm-image.ts'
 import { explainImage, type Explanation } from './why-image.ts'
 
@@ -40,6 +46,8 @@ export interface OperatorDeps {
   readonly pid: number
   /** Keys of the configuration that have changed since the start and wait for another one. */
   readonly needsRestart: () => readonly string[]
+  /** Undefined when the last one was taken. */
+  readonly refusedReload: () => RefusedReload | undefined
   readonly sending: Sending
   /** As they are now. */
   readonly threads: () => ServingThreads

@@ -25,6 +25,12 @@ export interface ServingThreads {
   readonly deaths: number
 }
 
+export interface RefusedReload {
+  readonly atMs: number
+  /** As `check` tells them; at least one. */
+  readonly faults: readonly string[]
+}
+
 export type Status = Sending & StatusPage
 
 interface StatusPage {
@@ -33,6 +39,8 @@ interface StatusPage {
   readonly pid: number
   /** Keys of the configuration that have changed since the start and wait for another one. */
   readonly needsRestart: readonly string[]
+  /** The last reload, if it was refused; what was loaded before is in force. */
+  readonly refusedReload?: RefusedReload
   readonly threads: ServingThreads
   readonly content: CatalogTotals
   readonly storage: {
@@ -69,11 +77,13 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     deps.registry.fullBecause(),
   ])
   const full = fullBecause === undefined ? {} : { full: fullBecause }
+  const refusedReload = deps.refusedReload()
   const maxBytes = reachableBytes(maxStorageBytes, content.contentBytes, space)
   return {
     version: deps.version,
     pid: deps.pid,
     needsRestart: deps.needsRestart(),
+    ...(refusedReload === undefined ? {} : { refusedReload }),
     ...deps.sending,
     threads: deps.threads(),
     content,

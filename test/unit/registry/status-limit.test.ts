@@ -24,6 +24,7 @@ async function limitOf({ capacityBytes, maxBytes }: { capacityBytes: number; max
     version: '0',
     pid: 1,
     needsRestart: () => [],
+    refusedReload: () => undefined,
     sending: { sending: 'sendfile' },
     threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
     nudgeDeliveries: () => {},

@@ -29,6 +29,7 @@ async function pushed(push: PushMode) {
         version: '0',
         pid: 1,
         needsRestart: () => [],
+        refusedReload: () => undefined,
         sending: { sending: 'sendfile' },
         threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
         ownNameIn: () => undefined,

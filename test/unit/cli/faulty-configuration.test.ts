@@ -1,0 +1,153 @@
+// Goal: while somebody edits the configuration, the server that runs by the one before can be asked as ever, and says that it runs by that.
+// Method: the edge in process and commands that are given a faulty file; `serve` in this process, told to reload one.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import type { CliContext } from '../../../src/cli/context.ts'
+import { run as runServe } from '../../../src/cli/serve.ts'
+import type { Status } from '../../../src/registry/operator/status.ts'
+import { runCli } from '../../kit/cli.ts'
+import { startTestEdge } from '../../kit/edge.ts'
+
+async function directory(t: { teardown(fn: () => unknown): unknown }): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'entrepot-faulty-'))
+  t.teardown(() => rm(made, { recursive: true, force: true }))
+  return made
+}
+
+/** Commands whose answer from an empty edge is that nothing is there, and their exit codes. */
+const COMMANDS: readonly (readonly [exitCode: number, ...argv: string[]])[] = [
+  [0, 'status'],
+  [0, 'ls'],
+  [0, 'why', 'docker.io/library/app:v1'],
+  [1, 'inspect', 'docker.io/library/app:v1'],
+  [0, 'queue', 'ls'],
+  [0, 'queue', 'retry', '--all'],
+  [1, 'queue', 'drop', '42'],
+  [1, 'pull', 'docker.io/library/app:v1'],
+]
+
+t.test('R304: commands need of the configuration where the server is, and no more', async t => {
+  const edge = await startTestEdge(t, {
+    upstreams: { 'docker.io': { url: 'http://127.0.0.1:1', offline: true } },
+  })
+  const file = join(await directory(t), 'entrepot.yaml')
+  const faults = {
+    'a faulty value, and another one': [
+      'admin:',
+      `  socket: ${edge.socket}`,
+      'storage: { maxsize: 5 parsecs }',
+      'memroy: 1GiB',
+    ],
+    'no YAML': ['admin:', `  socket: ${edge.socket}`, 'storage: { maxsize: "1GiB'],
+    'no YAML before it': ['http: { names: [ ', 'admin:', `  socket: ${edge.socket}`],
+  }
+  for (const [name, lines] of Object.entries(faults)) {
+    await writeFile(file, `${lines.join('\n')}\n`)
+    // What a parser that lost its way makes of the rest is anybody's guess.
+    const own = name === 'no YAML before it' ? ['--socket', edge.socket] : []
+    for (const [exitCode, ...argv] of COMMANDS) {
+      const told = await runCli([...argv, '--config', file, ...own])
+      t.match(told, { exitCode }, `${name}: ${argv.join(' ')}: ${told.stderr}`)
+    }
+    if (own.length > 0) continue
+    const { stderr } = await runCli(['status', '--config', file])
+    t.match(stderr, /^\S+entrepot\.yaml:[34]:\d+: error: .*\n$/, 'one line that says where')
+    t.equal((await runCli(['status', '--json', '--config', file])).stderr, '')
+  }
+  await writeFile(file, 'storage: { maxsize: 5 parsecs }\nmemroy: 1GiB\nadmin: {}\n')
+  const { stderr } = await runCli(['status', '--config', file])
+  t.match(stderr, /1 more/)
+  t.match(stderr, /entrepot check/)
+})
+
+t.test('R304: a faulty file is nothing to start by', async t => {
+  const file = join(await directory(t), 'entrepot.yaml')
+  await writeFile(file, 'storage: { maxsize: 5 parsecs }\n')
+  for (const command of ['serve', 'check'])
+    t.match(await runCli([command, '--config', file]), { exitCode: 78, stderr: /:1:\d+: error/ })
+})
+
+/** `serve` with a file that can be written anew. */
+async function serve(t: { teardown(fn: () => unknown): unknown }) {
+  const made = await directory(t)
+  const file = join(made, 'entrepot.yaml')
+  const socket = join(made, 'admin.sock')
+  const write = (faulty: Record<string, unknown> = {}) =>
+    writeFile(
+      file,
+      JSON.stringify({
+        http: { addr: '127.0.0.1:0' },
+        admin: { addr: '127.0.0.1:0', socket },
+        storage: { rootdirectory: join(made, 'data') },
+        // Standard output is the test runner's.
+        log: { level: 'fatal' },
+        ...faulty,
+      }),
+    )
+  await write()
+  const acts = new Map<string, () => void>()
+  const context: CliContext = {
+    env: {},
+    stdout: { write: () => {} },
+    stderr: { write: () => {} },
+    isTerminal: false,
+    hasTerminal: false,
+    nodeVersion: 'test',
+    pid: process.pid,
+    memoryBytes: 2 ** 33,
+    cores: 1,
+    uid: process.geteuid?.(),
+    native: true,
+    onExit: () => {},
+    outliveStreams: () => {},
+    onSignal: (signal, act) => acts.set(signal, act),
+    exit: code => {
+      throw new Error(`the command ended the process with ${code}`)
+    },
+  }
+  const ended = runServe(['--config', file], context)
+  t.teardown(async () => {
+    acts.get('SIGTERM')?.()
+    await ended
+  })
+  const status = async (...argv: string[]) => await runCli(['status', '--socket', socket, ...argv])
+  return { file, write, status, reload: () => acts.get('SIGHUP')?.() }
+}
+
+/** Asks until the answer is as wanted; the test's time limit ends it. */
+async function until<Value>(ask: () => Promise<Value>, isWanted: (value: Value) => boolean) {
+  for (;;) {
+    const value = await ask()
+    if (isWanted(value)) return value
+    await new Promise(setImmediate)
+  }
+}
+
+t.test('R304: status says that a reload was refused, when, why and what holds now', async t => {
+  const { file, write, status, reload } = await serve(t)
+  await until(status, ({ exitCode }) => exitCode === 0)
+  t.notMatch((await status()).stdout, /refused/)
+  const refusal = async () => (JSON.parse((await status('--json')).stdout) as Status).refusedReload
+
+  const beforeMs = Date.now()
+  await write({ memory: '5 parsecs' })
+  reload()
+  const refused = await until(refusal, each => each !== undefined)
+  t.ok((refused?.atMs ?? 0) >= beforeMs && (refused?.atMs ?? 0) <= Date.now())
+  t.match(refused?.faults, [/entrepot\.yaml:1:\d+: error: memory: /])
+  const { stdout } = await status()
+  t.match(stdout, /^reload +refused .*: the configuration of before is in force$/m)
+  t.match(stdout, /^ +\S+entrepot\.yaml:1:\d+: error: memory: /m)
+
+  await rm(file)
+  reload()
+  t.match(await until(refusal, each => !/memory/.test(each?.faults[0] ?? 'memory')), {
+    faults: [/cannot be read: there is no such file/],
+  })
+  await write()
+  reload()
+  t.equal(await until(refusal, each => each === undefined), undefined)
+  t.notMatch((await status()).stdout, /refused/)
+})
