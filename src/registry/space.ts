@@ -1,6 +1,7 @@
 // May this much more be written? Asked before a fill or an upload writes its first byte, so that a full disk is a decision and not a
 // surprise in the middle of a client's download or push.
 import { type BlobStore, type Space, StoreError } from './ports/blob-store.ts'
+import { Turns } from './turns.ts'
 
 /** Left free for the catalog, the log and whatever must still be written when the cache may not grow. */
 const RESERVE_BYTES = 64 * 1024 * 1024
@@ -10,6 +11,14 @@ const RESERVE_SHARE = 0.1
 const SPARE_SHARE = 0.1
 /** Of the room that the others leave: to what registries announce that do not share. Who answers to a made-up name can announce anything. */
 const APART_SHARE = 0.5
+const DISK_FULL = {
+  message: 'the disk has no room for this blob',
+  hint: 'free space on the file system of storage.rootdirectory; until then blobs are passed on without being cached, and pushes are refused',
+}
+const LIMIT_REACHED = {
+  message: 'storage.maxsize is used up',
+  hint: 'raise storage.maxsize; until then blobs are passed on without being cached, and pushes are refused',
+}
 const APART_USED_UP = {
   message: 'registries that do not share have used up their half of the room',
   hint: 'make room on the disk or raise storage.maxsize; until then blobs of private registries, and of those that only "*" allows, are passed on without being cached',
@@ -24,17 +33,21 @@ export function reachableBytes(maxBytes: number, usedBytes: number, space: Space
   return Math.min(maxBytes, usedBytes + Math.max(0, space.freeBytes - reserveOf(space)))
 }
 
-interface ClaimedBytes {
+/** What one fill or the uploads need, now: what it has written is missing from the free space by itself. */
+export interface SpaceClaim {
+  /** Of a registry that does not share (R252): such claims together get no more than a share of the room. */
+  readonly isApart: boolean
   /** Not on disk yet. */
   missingBytes(): number
   /** All of the blob, which nobody else counts until it is recorded. */
   wholeBytes(): number
 }
 
-/** What one fill or the uploads need, now: what it has written is missing from the free space by itself. */
-export interface SpaceClaim extends ClaimedBytes {
-  /** Of a registry that does not share (R252): such claims together get no more than a share of the room. */
-  readonly isApart: boolean
+/** Asks whether there is room for what was promised already. */
+export const NOTHING_MORE: SpaceClaim = {
+  isApart: false,
+  missingBytes: () => 0,
+  wholeBytes: () => 0,
 }
 
 export interface SpaceDeps {
@@ -54,34 +67,25 @@ interface Shortage {
   readonly hint: string
 }
 
+/** What is there for all that is promised; Infinity without `storage.maxsize`. */
+interface Room {
+  readonly diskBytes: number
+  readonly allowedBytes: number
+}
+
 export class SpaceLedger {
   readonly #deps: SpaceDeps
   readonly #claims = new Set<SpaceClaim>()
+  readonly #turns = new Turns()
 
   constructor(deps: SpaceDeps) {
     this.#deps = deps
   }
 
-  /**
-   * Promises room to the caller, who gives it back once the blob is recorded or not wanted any more. `seen`: what `look` told a moment ago.
-   * @throws StoreError full
-   */
-  async promise(claim: SpaceClaim, seen?: Space): Promise<{ giveBack(): void }> {
-    // Promised before asking, so that two fills do not both see the last free megabyte.
+  /** Counts a claim from now on, without asking whether there is room for it. Returns what gives it back. */
+  count(claim: SpaceClaim): () => void {
     this.#claims.add(claim)
-    const giveBack = () => void this.#claims.delete(claim)
-    try {
-      await this.check(claim, seen)
-    } catch (error) {
-      giveBack()
-      throw error
-    }
-    return { giveBack }
-  }
-
-  /** Counts a claim from now on, for good, without asking whether there is room for it. */
-  count(claim: SpaceClaim): void {
-    this.#claims.add(claim)
+    return () => void this.#claims.delete(claim)
   }
 
   /** The disk as it is now, for a promise that is wanted a moment later. @throws StoreError io */
@@ -90,75 +94,92 @@ export class SpaceLedger {
   }
 
   /**
-   * Is there room for all that was promised, or, for a claim that is apart, in the share of those? What is left of downloads that failed
-   * makes room first. @throws StoreError full
+   * Is there room for `more` beside all that was promised, or, when it is apart, in the share of those? Then `count` has to make it count,
+   * at once. Before, it counts for nobody: anybody can announce anything. What is left of downloads that failed makes room where there is
+   * none. `seen`: what `look` told a moment ago. @throws StoreError full
    */
-  async check(claim?: SpaceClaim, seen?: Space): Promise<void> {
-    const isApart = claim?.isApart === true
-    const found = await this.#shortage(isApart, seen)
-    if (found === undefined) return
-    await this.#makeRoom(found.bytes, isApart)
-    const still = await this.#shortage(isApart)
-    if (still === undefined) return
+  async admit(more: SpaceClaim, count: () => void, seen?: Space): Promise<void> {
+    if ((await this.#take(more, count, seen)) === undefined) return
+    // One at a time: two that are short would count on the same parts.
+    const shortage = await this.#turns.take('room', async () => {
+      for (;;) {
+        const found = await this.#take(more, count)
+        // Others may have taken what was freed.
+        if (found === undefined || !(await this.#makeRoom(found.bytes, more.isApart))) return found
+      }
+    })
+    if (shortage === undefined) return
     // Nobody else lacks room by that.
-    const { message, hint } = isApart ? APART_USED_UP : still
+    const { message, hint } = more.isApart ? APART_USED_UP : shortage
     throw new StoreError('full', message, { hint })
+  }
+
+  /** Between looking and counting nobody else counts. @throws StoreError io */
+  async #take(more: SpaceClaim, count: () => void, seen?: Space): Promise<Shortage | undefined> {
+    const room = await this.#room(seen)
+    const shortage = this.#shortage(room, more)
+    if (shortage === undefined) count()
+    return shortage
   }
 
   /**
    * Removes parts: those that registries began which do not share, then the oldest; no more than is missing, and none where all of them
-   * would not do. For a claim that is apart none of those that share.
+   * would not do. For a claim that is apart none of those that share. False when nothing was removed.
    */
-  async #makeRoom(bytes: number, isApart: boolean): Promise<void> {
+  async #makeRoom(bytes: number, isApart: boolean): Promise<boolean> {
     const { store, isShared } = this.#deps
-    if (bytes > store.partsBytes) return
+    const beforeBytes = store.partsBytes
+    if (bytes > beforeBytes) return false
     const parts = (await store.describeParts())
       .map(part => ({ ...part, isShared: isShared(part.source) }))
       .filter(part => !(isApart && part.isShared))
       .sort((a, b) => Number(a.isShared) - Number(b.isShared) || a.changedAtMs - b.changedAtMs)
-    if (bytes > parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)) return
+    if (bytes > parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)) return false
     let freedBytes = 0
     for (const { digest, sizeBytes } of parts) {
-      if (freedBytes >= bytes) return
+      if (freedBytes >= bytes) break
       await store.removePart(digest)
       freedBytes += sizeBytes
     }
+    return store.partsBytes < beforeBytes
   }
 
-  /** `isApart`: of the share that such claims have of the room. Undefined when there is enough. @throws StoreError io */
-  async #shortage(isApart: boolean, seen?: Space): Promise<Shortage | undefined> {
+  /** @throws StoreError io */
+  async #room(seen?: Space): Promise<Room> {
     const { store, maxBytes, usedBytes } = this.#deps
+    const isLimited = maxBytes !== Number.POSITIVE_INFINITY
+    const recordedBytes = isLimited ? await usedBytes() : 0
     const space = seen ?? (await store.space())
-    const diskBytes = space.freeBytes - reserveOf(space)
-    const onDisk = this.#missing('missingBytes', diskBytes, isApart)
-    if (onDisk > 0) {
-      return {
-        bytes: onDisk,
-        message: 'the disk has no room for this blob',
-        hint: 'free space on the file system of storage.rootdirectory; until then blobs are passed on without being cached, and pushes are refused',
-      }
-    }
-    if (maxBytes === Number.POSITIVE_INFINITY) return undefined
-    const leftBytes = maxBytes - store.partsBytes - (await usedBytes())
-    const allowed = this.#missing('wholeBytes', leftBytes, isApart)
-    if (allowed <= 0) return undefined
     return {
-      bytes: allowed,
-      message: 'storage.maxsize is used up',
-      hint: 'raise storage.maxsize; until then blobs are passed on without being cached, and pushes are refused',
+      diskBytes: space.freeBytes - reserveOf(space),
+      allowedBytes: maxBytes - (isLimited ? store.partsBytes + recordedBytes : 0),
     }
   }
 
-  /** How much larger than `roomBytes` the room had to be; nothing when this is not above 0. */
-  #missing(bytes: keyof ClaimedBytes, roomBytes: number, isApart: boolean): number {
-    const apart = this.#sum(bytes, true)
-    const others = this.#sum(bytes, false)
-    return apart / (isApart ? APART_SHARE : 1) + others - roomBytes
+  /** Of the disk or of what is allowed, whichever lacks more. Undefined when there is enough. */
+  #shortage(room: Room, more: SpaceClaim): Shortage | undefined {
+    const onDisk = this.#needed('missingBytes', more) - room.diskBytes
+    const allowed = this.#needed('wholeBytes', more) - room.allowedBytes
+    if (Math.max(onDisk, allowed) <= 0) return undefined
+    return onDisk >= allowed
+      ? { bytes: onDisk, ...DISK_FULL }
+      : { bytes: allowed, ...LIMIT_REACHED }
   }
 
-  /** What `check` would throw now, as a sentence; undefined when there is room. @throws StoreError io */
+  #needed(bytes: Bytes, more: SpaceClaim): number {
+    const isApart = (claim: SpaceClaim) => claim.isApart
+    const claims = [...this.#claims, more]
+    const apart = sum(claims.filter(isApart), bytes)
+    const others = sum(
+      claims.filter(claim => !isApart(claim)),
+      bytes,
+    )
+    return apart / (more.isApart ? APART_SHARE : 1) + others
+  }
+
+  /** Why nothing more is admitted now, as a sentence; undefined when there is room. @throws StoreError io */
   async fullBecause(): Promise<string | undefined> {
-    const found = await this.#shortage(false)
+    const found = this.#shortage(await this.#room(), NOTHING_MORE)
     if (found === undefined || found.bytes <= this.#deps.store.partsBytes) return undefined
     return `${found.message}: ${found.hint}`
   }
@@ -167,20 +188,19 @@ export class SpaceLedger {
   async spareBytes(): Promise<number> {
     const { store, maxBytes, usedBytes } = this.#deps
     const space = await store.space()
+    const claims = [...this.#claims]
     const onDisk =
       space.freeBytes -
-      this.#sum('missingBytes') -
+      sum(claims, 'missingBytes') -
       Math.max(reserveOf(space), space.totalBytes * SPARE_SHARE)
     if (maxBytes === Number.POSITIVE_INFINITY) return onDisk
-    const allowed = maxBytes * (1 - SPARE_SHARE) - this.#sum('wholeBytes') - (await usedBytes())
+    const allowed = maxBytes * (1 - SPARE_SHARE) - sum(claims, 'wholeBytes') - (await usedBytes())
     return Math.min(onDisk, allowed)
   }
+}
 
-  /** Default: of all claims. */
-  #sum(bytes: keyof ClaimedBytes, isApart?: boolean): number {
-    let sum = 0
-    for (const claim of this.#claims)
-      if (isApart === undefined || claim.isApart === isApart) sum += claim[bytes]()
-    return sum
-  }
+type Bytes = 'missingBytes' | 'wholeBytes'
+
+function sum(claims: readonly SpaceClaim[], bytes: Bytes): number {
+  return claims.reduce((total, claim) => total + claim[bytes](), 0)
 }

@@ -25,23 +25,19 @@ export class FillRoom {
   readonly #space: SpaceLedger
   readonly #clock: Clock
   #seen: { readonly space: Promise<Space | undefined>; readonly atMs: number } | undefined
-  #promised: { giveBack(): void } | undefined
-  /** Only a later answer may tell it: what was promised before counts for all of it from then on. */
+  readonly #onDisk: FillRoomOptions['onDisk']
+  readonly #isApart: boolean
+  /** Undefined while nothing is promised, and after the end. */
+  #giveBack: (() => void) | undefined
+  /** For so much there is a promise; only a later answer may tell how much all of it is. */
   #sizeBytes: number | undefined
-  readonly #claim: SpaceClaim
   #isOver = false
 
   constructor(space: SpaceLedger, clock: Clock, { isApart, onDisk }: FillRoomOptions) {
     this.#space = space
     this.#clock = clock
-    this.#claim = {
-      isApart,
-      missingBytes: () => {
-        const { contiguousBytes, aheadBytes } = onDisk() ?? NOTHING
-        return Math.max(0, (this.#sizeBytes ?? 0) - contiguousBytes - aheadBytes)
-      },
-      wholeBytes: () => Math.max(this.#sizeBytes ?? 0, (onDisk() ?? NOTHING).contiguousBytes),
-    }
+    this.#isApart = isApart
+    this.#onDisk = onDisk
   }
 
   /** Looks at the disk now, so that the upstream's answer does not wait for it. */
@@ -53,23 +49,47 @@ export class FillRoom {
 
   /** Room for the whole blob, once its length is known; before that, for what comes next. MUST NOT overlap. @throws StoreError full */
   async reserve(sizeBytes: number | undefined): Promise<void> {
-    const isCounted = sizeBytes !== undefined && sizeBytes === this.#sizeBytes
-    this.#sizeBytes = sizeBytes ?? this.#sizeBytes
-    if (this.#promised === undefined) await this.#promise()
-    else if (!isCounted) await this.#space.check(this.#claim)
+    const isFirst = this.#giveBack === undefined
+    if (!isFirst && sizeBytes !== undefined && sizeBytes === this.#sizeBytes) return
+    const wanted = sizeBytes ?? this.#sizeBytes
+    const seen = isFirst ? await this.#lately() : undefined
+    await this.#space.admit(this.#beyondPromised(wanted), () => this.#count(wanted), seen)
   }
 
   /** The fill is over: its blob is recorded, or not wanted any more. */
   giveBack(): void {
     this.#isOver = true
-    this.#promised?.giveBack()
+    this.#giveBack?.()
   }
 
-  async #promise(): Promise<void> {
-    const promised = await this.#space.promise(this.#claim, await this.#lately())
+  #count(sizeBytes: number | undefined): void {
+    this.#sizeBytes = sizeBytes
     // A fill can fail while the disk is still being looked at.
-    if (this.#isOver) promised.giveBack()
-    else this.#promised = promised
+    if (this.#isOver) return
+    this.#giveBack ??= this.#space.count({
+      isApart: this.#isApart,
+      missingBytes: () => this.#missingBytes(this.#sizeBytes),
+      wholeBytes: () => this.#wholeBytes(this.#sizeBytes),
+    })
+  }
+
+  #beyondPromised(sizeBytes: number | undefined): SpaceClaim {
+    const beyond = (bytes: (of: number | undefined) => number) =>
+      bytes(sizeBytes) - (this.#giveBack === undefined ? 0 : bytes(this.#sizeBytes))
+    return {
+      isApart: this.#isApart,
+      missingBytes: () => beyond(of => this.#missingBytes(of)),
+      wholeBytes: () => beyond(of => this.#wholeBytes(of)),
+    }
+  }
+
+  #missingBytes(sizeBytes = 0): number {
+    const { contiguousBytes, aheadBytes } = this.#onDisk() ?? NOTHING
+    return Math.max(0, sizeBytes - contiguousBytes - aheadBytes)
+  }
+
+  #wholeBytes(sizeBytes = 0): number {
+    return Math.max(sizeBytes, (this.#onDisk() ?? NOTHING).contiguousBytes)
   }
 
   /** What was seen, undefined when that is too old. */

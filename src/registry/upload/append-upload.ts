@@ -93,16 +93,22 @@ export async function appendChunk(
 ): Promise<void> {
   const { upload } = open
   const expectedBytes = checkPlace(upload.state, chunk)
-  upload.missingBytes = expectedBytes ?? 0
   try {
     // Before a byte is read, so that a client that waits for `100 Continue` need not send what there is no room for (R126).
-    if (expectedBytes !== 0) await deps.space.check()
+    if (expectedBytes !== 0) await reserve(deps.space, upload, expectedBytes ?? 0)
     await received(deps, open, { body: chunk.body, expectedBytes })
   } finally {
     upload.missingBytes = 0
     upload.pace.rest()
     upload.stream?.pause(deps.clock)
   }
+}
+
+function reserve(space: SpaceLedger, upload: OpenUpload['upload'], bytes: number): Promise<void> {
+  const more = { isApart: false, missingBytes: () => bytes, wholeBytes: () => bytes }
+  return space.admit(more, () => {
+    upload.missingBytes += bytes
+  })
 }
 
 interface Coming {
@@ -142,7 +148,7 @@ async function receive(
     if (isTooMuch) throw otherSize(limitBytes, 'more')
     if (expectedBytes === undefined && cameBytes - lookedAtBytes >= LOOK_AGAIN_BYTES) {
       lookedAtBytes = cameBytes
-      await space.check()
+      await reserve(space, upload, 0)
     }
     upload.pace.wait(clock.monotonicMs())
   }

@@ -4,6 +4,7 @@ import type { Repository } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'
 import type { AppendDeps } from './append-upload.ts'
 import { requirePush } from '../push/push-refusal.ts'
+import { NOTHING_MORE } from '../space.ts'
 import { tellingFull } from './upload-refusal.ts'
 
 /** @throws RegistryError DENIED, TOOMANYREQUESTS, UNAVAILABLE */
@@ -15,7 +16,7 @@ export async function startUpload(
   requirePush(deps, repository)
   return tellingFull(deps.note, async () => {
     // Or clients that try again and again would fill a full disk with uploads that bring nothing.
-    await deps.space.check()
+    await deps.space.admit(NOTHING_MORE, () => {})
     return deps.uploads.begin(repository, options)
   })
 }

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
+import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import {
   blobAnswer,
@@ -12,9 +13,11 @@ import {
   repositoryOf,
   upstreamOf,
 } from '../../kit/engine.ts'
+import { chunkOf } from '../../kit/upload-chunks.ts'
 
 const MAX_BYTES = 1_000
 const app = repositoryOf('library/app')
+const pushed = parseRepositoryKey('localhost/app')
 const anybody = parseRepositoryKey('anybody.example/app')
 
 function blobOf(sizeBytes: number, text: string) {
@@ -24,13 +27,14 @@ function blobOf(sizeBytes: number, text: string) {
 
 const small = blobOf(300, 'small ')
 const large = blobOf(MAX_BYTES * 3, 'large ')
+const [half, otherHalf] = [blobOf(600, 'half '), blobOf(600, 'other ')]
 
 /** Gives whatever is known here, and never goes on with what stands still. */
 function upstreamNamed(registry: RegistryHost): Partial<Upstream> {
   return {
     registry,
     getBlob: async (_name, digest, _request, signal) => {
-      const found = [small, large].find(each => each.digest === digest)
+      const found = [small, large, half, otherHalf].find(each => each.digest === digest)
       if (found !== undefined) return blobAnswer([found.bytes])
       const isStill = blobAnswer([Buffer.from('x'), Buffer.from('y')], { totalBytes: 800 }, () => {
         return new Promise((_resolve, reject) => {
@@ -45,8 +49,9 @@ function upstreamNamed(registry: RegistryHost): Partial<Upstream> {
 
 const still = blobOf(800, 'still ')
 
-function createWorld(): Engine {
+function createWorld(store = (same: BlobStore) => same): Engine {
   return createEngine({
+    store,
     maxStorageBytes: MAX_BYTES,
     upstream: upstreamNamed(app.registry),
     beside: [{ upstream: upstreamOf(upstreamNamed(anybody.registry)), shares: false }],
@@ -118,4 +123,42 @@ t.test('R276: to ask whether there is room takes no part', async t => {
   const left = await leave(world, MAX_BYTES + 1)
   t.equal(await world.registry.fullBecause(), undefined, 'it would make room')
   t.same(await world.store.listParts(), [left])
+})
+
+t.test('R276: of two blobs that are short at once, one has the room that there is', async t => {
+  const world = createWorld()
+  await leave(world, 900)
+  const answers = await Promise.all([pull(world, half), pull(world, otherHalf)])
+  t.same(answers, [half.bytes, otherHalf.bytes])
+  const kept = await Promise.all([half, otherHalf].map(({ digest }) => world.store.find(digest)))
+  t.equal(kept.filter(found => found !== undefined).length, 1)
+})
+
+t.test('R276: what is announced takes no room from others before it is judged', async t => {
+  const judged = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  let isHeld = false
+  const world = createWorld(store => {
+    const space = store.space.bind(store)
+    return Object.assign(store, {
+      space: async () => {
+        const seen = await space()
+        if (!isHeld) return seen
+        isHeld = false
+        asked.resolve()
+        await judged.promise
+        return seen
+      },
+    })
+  })
+  const { registry } = world
+  const { id } = await registry.startUpload(pushed, { algorithm: 'sha256' })
+  isHeld = true
+  const absurd = chunkOf('x', { lengthBytes: Number.MAX_SAFE_INTEGER })
+  const refused = t.rejects(registry.appendUpload(pushed, id, absurd), { message: /full/ })
+  await asked.promise
+  t.same(await pull(world, small), small.bytes)
+  t.ok(await world.store.find(small.digest), 'it has its room')
+  judged.resolve()
+  await refused
 })
