@@ -4,7 +4,7 @@ import type { FillProgress } from './fill-progress.ts'
 import { agree, type ReceiveContext, receive } from './fill-receive.ts'
 import { Attempts, distrustFor, isLie, mayTryAgain } from './fill-rules.ts'
 import type { FillShare } from './fill-share.ts'
-import type { FillTask } from './fill.ts'
+import type { FillTask } from './fill-task.ts'
 import type { Claim } from './lines.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -36,8 +36,8 @@ export interface DownloadContext {
   readonly sized: (sizeBytes: number) => void
   /** See ReceiveContext. */
   readonly reserve: ReceiveContext['reserve']
-  /** Told of each answer. */
-  readonly answered: (totalBytes: number | undefined) => void
+  /** Told of each answer, before anything is made of it. */
+  readonly answered: () => void
 }
 
 export class Download {
@@ -152,7 +152,7 @@ export class Download {
   }
 
   async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
-    this.#context.answered(answer.totalBytes)
+    this.#context.answered()
     const expectedBytes = await agree(file, answer, this.#context).catch(async error => {
       // Nobody reads it now, and unread it would hold its connection.
       await answer.body[Symbol.asyncIterator]().return?.()

@@ -25,6 +25,7 @@ const NOTHING = new Uint8Array()
 export class FillProgress {
   #state: FillState = 'running'
   #contiguousBytes = 0
+  #receivedBytes = 0
   #beginning: Uint8Array | undefined
   #sizeBytes: number | undefined
   #error: unknown
@@ -38,6 +39,11 @@ export class FillProgress {
   /** On disk from 0 without a gap. */
   get contiguousBytes(): number {
     return this.#contiguousBytes
+  }
+
+  /** All that the upstream has sent, in whatever order, also what was here already; it never falls. */
+  get receivedBytes(): number {
+    return this.#receivedBytes
   }
 
   /** Undefined until the upstream or a manifest told. */
@@ -83,6 +89,10 @@ export class FillProgress {
   sized(sizeBytes: number): void {
     this.#sizeBytes = sizeBytes
     this.#wake()
+  }
+
+  received(bytes: number): void {
+    this.#receivedBytes += bytes
   }
 
   advance(contiguousBytes: number): void {

@@ -2,7 +2,7 @@
 // and never lets the file grow past the length. The digest is checked by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
 import { beyondManifest } from './fill-rules.ts'
-import type { FillTask } from './fill.ts'
+import type { FillTask } from './fill-task.ts'
 import { letGo } from '../let-go.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import { type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
@@ -122,6 +122,7 @@ async function append(
   let lookedAt = position
   for await (const chunk of answer.body) {
     context.signal.throwIfAborted()
+    progress.received(chunk.length)
     const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
     if (overlap > 0 && isLike)
       isLike = await isSame(context.handle(), chunk.subarray(0, overlap), position)

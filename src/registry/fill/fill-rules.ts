@@ -10,10 +10,6 @@ const MAX_FRUITLESS_ATTEMPTS = 5
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 8_000
 
-/** A fill ends by this plus what its size takes at SLOWEST_BYTES_PER_SECOND: slow links are served, dead ones do not pile up. */
-const DEADLINE_BASE_MS = 15 * 60_000
-export const SLOWEST_BYTES_PER_SECOND = 16 * 1024
-
 /**
  * Wrong bytes go; a part that may be right is left for the next attempt, or the next process. What an answer says of itself makes no byte
  * wrong: anybody may stand in the way and say something else for a while.
@@ -104,9 +100,4 @@ function pauseMs(fruitless: number, error: unknown): number {
   const asked = error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0
   const doubled = fruitless === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (fruitless - 1)
   return Math.min(LONGEST_PAUSE_MS, Math.max(asked, doubled))
-}
-
-/** How long a blob of this length may take, pauses included. */
-export function deadlineMs(sizeBytes: number): number {
-  return DEADLINE_BASE_MS + (sizeBytes / SLOWEST_BYTES_PER_SECOND) * 1000
 }

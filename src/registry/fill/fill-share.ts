@@ -17,6 +17,8 @@ export interface FillShare {
   readonly width: Width
   /** Told by a fill that has all of its blob: its place is free, long before the disk has the blob for good. */
   readonly freed: () => void
+  /** How many fills have a place, of whatever upstream: they have the edge's line between them. */
+  readonly underWay: () => number
 }
 
 export interface FillShareOptions {
@@ -24,11 +26,12 @@ export interface FillShareOptions {
   /** The places that all upstreams have together which only clients named. */
   readonly named: Slots
   readonly freed: () => void
+  readonly underWay: () => number
 }
 
 export function createFillShare(
   namespace: Namespace,
-  { clock, named, freed }: FillShareOptions,
+  { clock, named, freed, underWay }: FillShareOptions,
 ): FillShare {
   const { connections, fillsAtOnce, namedByClient } = namespace
   const within = namedByClient ? named : undefined
@@ -38,5 +41,6 @@ export function createFillShare(
     lines: new Lines(connections),
     width: new Width(clock, Math.max(1, connections - Math.ceil(connections * SPARE_SHARE))),
     freed,
+    underWay,
   }
 }

@@ -1,7 +1,8 @@
 // What has no file: the end of a fill that found no room on the disk. That is no failure: the blob's length is found out, and each reader goes to
 // the upstream by itself (pass-on.ts).
 import { FillProgress } from './fill-progress.ts'
-import type { Followed, FillTask } from './fill.ts'
+import type { FillTask } from './fill-task.ts'
+import type { Followed } from './fill.ts'
 import type { StoreError } from '../ports/blob-store.ts'
 
 export interface UncachedContext {

@@ -1,24 +1,24 @@
 // A fill: one download of one blob into one growing file, for all clients that want it. It belongs to the cache: it goes on
 // when its first client leaves, resumes after the upstream cut it and after a restart, and ends by its deadline.
 // What it is not: it decides nothing about rights, and it never talks to a client.
-import type { Digest } from '../../oci/digest.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
-import { deadlineMs, failureForReaders, hintOf, isLie, isWrong, setAside } from './fill-rules.ts'
+import { overdue } from './fill-deadline.ts'
+import { failureForReaders, hintOf, isLie, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
-import type { Namespace, Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../namespaces.ts'
 import { type BlobStore, type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
-import { UpstreamError } from '../ports/upstream.ts'
 import { SharedHandle } from './shared-handle.ts'
 import type { FillShare } from './fill-share.ts'
-import { slowOrUnread, TooSlow } from './slow-or-unread.ts'
+import type { FillTask } from './fill-task.ts'
+import { endedFor, slowOrUnread, type Verdict } from './slow-or-unread.ts'
 import { mayGoOn } from '../sharing.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Unasked } from './unasked.ts'
@@ -30,14 +30,6 @@ export interface FillDeps {
   readonly note: NoteEvent
   readonly space: SpaceLedger
   readonly namespaces: Namespaces
-}
-
-export interface FillTask {
-  readonly repository: Repository
-  readonly digest: Digest
-  readonly namespace: Namespace
-  /** What a verified manifest of the repository says. */
-  readonly declaredBytes: number | undefined
 }
 
 /** What a reader needs to know of a fill, or of what is in its place. */
@@ -57,9 +49,10 @@ export class Fill {
   #handle: SharedHandle | undefined
   #startedAtMs: number
   #resumedBytes = 0
-  #hasDeadline = false
   #hasStarted = false
   #isQueued = false
+  #isWatched = false
+  #verdict: Verdict | undefined
 
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
@@ -79,6 +72,11 @@ export class Fill {
   /** Does it wait for its place? Known as soon as run() was called. */
   get isQueued(): boolean {
     return this.#isQueued
+  }
+
+  /** It ends before its time, and nobody is to join it: whoever comes waits until it is over and begins anew. */
+  get isGivenUp(): boolean {
+    return this.unasked?.isGivenUp === true || this.#verdict === 'unread'
   }
 
   /** Resolves when the fill has ended, however it did, and its file is closed. */
@@ -204,7 +202,7 @@ export class Fill {
       signal: this.#stop.signal,
       sized: this.#sized.resolve,
       reserve: sizeBytes => this.#room.reserve(sizeBytes),
-      answered: totalBytes => this.#startDeadline(totalBytes),
+      answered: () => this.#watch(share),
     })
   }
 
@@ -223,33 +221,34 @@ export class Fill {
   }
 
   /** Ends the download when it takes far longer than its size explains, or holds for itself what others need. No effect after the first call. */
-  #startDeadline(totalBytes: number | undefined): void {
-    if (this.#hasDeadline) return
-    this.#hasDeadline = true
-    const limitMs = deadlineMs(totalBytes ?? this.task.declaredBytes ?? 0)
-    this.#deps.clock.sleep(limitMs, this.#stop.signal).then(
-      () => this.stop(new UpstreamError('unavailable', 'the fill took longer than its deadline')),
-      // The fill ended first.
-      () => {},
-    )
-    if (this.task.namespace.shares) return
+  #watch({ underWay }: FillShare): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    const { clock } = this.#deps
+    const { signal } = this.#stop
+    const { progress, task } = this
+    // The fill ends first.
+    const unlessEnded = () => {}
+    const sizeBytes = () => progress.sizeBytes ?? task.declaredBytes ?? progress.contiguousBytes
+    overdue(sizeBytes, clock, signal).then(reason => this.stop(reason), unlessEnded)
+    if (task.namespace.shares) return
     const watched = {
-      broughtBytes: () => (this.#file?.appendedBytes ?? 0) + (this.#file?.aheadBytes ?? 0),
+      receivedBytes: () => progress.receivedBytes,
       isRead: () => this.unasked !== undefined || this.#handle?.isShared === true,
-      isSized: () => this.progress.sizeBytes !== undefined,
+      isSized: () => progress.sizeBytes !== undefined,
+      underWay,
     }
-    slowOrUnread(watched, this.#deps.clock, this.#stop.signal).then(
-      reason => this.stop(reason),
-      () => {},
-    )
+    slowOrUnread(watched, clock, signal).then(verdict => {
+      this.#verdict = verdict
+      this.stop(endedFor(verdict))
+    }, unlessEnded)
   }
 
   /** A full disk is no failure: the size is found out, and readers go to the upstream themselves. */
   async #outcomeOf(error: unknown): Promise<FillOutcome> {
     const { signal } = this.#stop
     if (signal.aborted) {
-      if (!(signal.reason instanceof TooSlow) || this.progress.sizeBytes === undefined)
-        return 'abandoned'
+      if (this.#verdict !== 'slow') return 'abandoned'
       this.progress.end('uncached')
       return 'uncached'
     }

@@ -1,6 +1,7 @@
 // The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them ended on a stop.
 import type { Digest } from '../../oci/digest.ts'
-import { Fill, type FillDeps, type FillTask } from './fill.ts'
+import type { FillTask } from './fill-task.ts'
+import { Fill, type FillDeps } from './fill.ts'
 import { repositoryKey } from '../../oci/reference.ts'
 import { createFillShare, type FillShare } from './fill-share.ts'
 import type { Namespace } from '../namespaces.ts'
@@ -41,6 +42,11 @@ export class Fills {
     return this.#running.size
   }
 
+  /** How many have their place. */
+  get #underWay(): number {
+    return [...this.#running.values()].filter(({ fill }) => !fill.isQueued).length
+  }
+
   /** The present, for `hasEndedSince`. */
   get moment(): number {
     return this.#endsSoFar
@@ -58,7 +64,7 @@ export class Fills {
    */
   start(task: FillTask): { fill: Fill; joined: boolean } {
     const running = this.find(task.digest)
-    if (running?.unasked?.isGivenUp === false) {
+    if (running?.unasked !== undefined && !running.isGivenUp) {
       running.unasked.keep()
       running.unasked = undefined
       return { fill: running, joined: false }
@@ -119,6 +125,7 @@ export class Fills {
         clock: this.#deps.clock,
         named: this.#named,
         freed: () => this.#whenPlace(),
+        underWay: () => this.#underWay,
       })
       this.#shares.set(namespace, share)
     }

@@ -34,7 +34,7 @@ export function mayBeOfRange(error: unknown): boolean {
 
 export interface RangeLineContext {
   readonly file: FillFile
-  readonly progress: Pick<FillProgress, 'begin'>
+  readonly progress: Pick<FillProgress, 'begin' | 'received'>
   readonly width: Width
   readonly clock: Clock
   readonly sizeBytes: number
@@ -159,13 +159,14 @@ export class RangeLine {
   }
 
   async #take(chunk: Uint8Array, sink: RangeSink): Promise<void> {
-    const { width, nearEnd } = this.#context
+    const { width, progress, nearEnd } = this.#context
     const wasNearEnd = this.isNearEnd
     if (chunk.length > this.leftBytes) {
       throw new UpstreamError('invalid', 'the upstream sent more than the part it was asked for')
     }
     this.position += chunk.length
     width.received(chunk.length)
+    progress.received(chunk.length)
     if (!wasNearEnd && this.isNearEnd) nearEnd()
     await this.#write(() => sink.put(chunk))
   }

@@ -33,7 +33,7 @@ const ABANDONED_MAX = 16
 
 export interface RangedDownloadContext {
   readonly file: FillFile
-  readonly progress: Pick<FillProgress, 'begin'>
+  readonly progress: Pick<FillProgress, 'begin' | 'received'>
   readonly sizeBytes: number
   readonly lines: Lines
   readonly width: Width

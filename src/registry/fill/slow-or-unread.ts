@@ -1,41 +1,62 @@
 // Whoever answers to a made-up name can send a byte now and then for as long as it likes: a fill of a registry that does not share goes on
-// only while somebody reads it and it brings something. Its part stays, and whoever comes later goes on with that.
+// only while somebody reads it and it brings something. Its part stays, and whoever comes later goes on with that. What may happen to any
+// download is no reason: of one that is ended for its slowness each reader makes a download of its own.
 import type { Clock } from '../ports/clock.ts'
-import { SLOWEST_BYTES_PER_SECOND } from './fill-rules.ts'
+import { UpstreamError } from '../ports/upstream.ts'
+import { SLOWEST_BYTES_PER_SECOND } from './fill-deadline.ts'
 
-/** Longer than the pauses between attempts, and than a client that reads by ranges takes from one to the next. */
+/** Longer than a client that reads by ranges takes from one to the next. */
 export const LOOK_EVERY_MS = 30_000
-/** No line of a site is as slow for so long; what is slower is no use to clients either, who time out. */
+/** Alone on its line. Less, for so long, is no use to clients either, who time out. */
 export const LEAST_BYTES = (SLOWEST_BYTES_PER_SECOND * LOOK_EVERY_MS) / 1000
+/** In a row: longer than it takes until attempts in vain, each of which is silent until its time is up, have ended a fill by themselves. */
+export const SLOW_LOOKS_MAX = 12
 
-/** Its readers go to the upstream themselves, as slowly as that is. */
-export class TooSlow extends Error {
-  constructor() {
-    super('the upstream sends less than is worth waiting for')
-    this.name = 'TooSlow'
-  }
-}
+/** `slow`: its readers go to the upstream themselves, as slowly as that is. */
+export type Verdict = 'slow' | 'unread'
 
 export interface Watched {
-  /** All that came so far. */
-  readonly broughtBytes: () => number
+  /** All that the upstream has sent so far, also what was here already and is compared with it. */
+  readonly receivedBytes: () => number
   /** Also what nobody has asked for yet counts. */
   readonly isRead: () => boolean
   /** Before its length is known, whoever waits for the blob waits for that and is not seen to read. */
   readonly isSized: () => boolean
+  /** How many fills have the edge's line between them; each needs to bring no more than its part. */
+  readonly underWay: () => number
 }
 
 /** Resolves to why the fill is to end. Rejects with the signal's reason. */
 export async function slowOrUnread(
-  { broughtBytes, isRead, isSized }: Watched,
+  { receivedBytes, isRead, isSized, underWay }: Watched,
   clock: Pick<Clock, 'sleep'>,
   signal: AbortSignal,
-): Promise<Error> {
+): Promise<Verdict> {
+  let slowLooks = 0
   for (;;) {
-    const beforeBytes = broughtBytes()
+    const beforeBytes = receivedBytes()
     await clock.sleep(LOOK_EVERY_MS, signal)
     if (!isSized()) continue
-    if (!isRead()) return new Error('nobody reads the blob any more')
-    if (broughtBytes() - beforeBytes < LEAST_BYTES) return new TooSlow()
+    if (!isRead()) return 'unread'
+    const isSlow = receivedBytes() - beforeBytes < LEAST_BYTES / Math.max(1, underWay())
+    slowLooks = isSlow ? slowLooks + 1 : 0
+    if (slowLooks >= SLOW_LOOKS_MAX) return 'slow'
   }
+}
+
+const TOLD = {
+  slow: {
+    message: 'the upstream sends less than is worth waiting for',
+    hint: 'each reader goes on by itself; if the registry is one of yours, list it under upstreams without private',
+  },
+  unread: {
+    message: 'nobody reads the blob any more',
+    hint: 'nothing is to be done: what came is kept, and whoever asks next goes on with it',
+  },
+} as const
+
+/** What the fill is ended with. */
+export function endedFor(verdict: Verdict): UpstreamError {
+  const { message, hint } = TOLD[verdict]
+  return new UpstreamError('unavailable', message, { hint })
 }

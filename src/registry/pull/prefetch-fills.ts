@@ -110,7 +110,7 @@ export class PrefetchFills {
       }
       const running = fills.find(edge.child)
       // It comes again once this one is over.
-      if (running?.unasked?.isGivenUp) return
+      if (running?.isGivenUp) return
       if (running?.unasked !== undefined) this.#count(image, edge.child, running)
       // It may be here by now: the end of a fill begins this anew.
       if (running === undefined && fills.hasEndedSince(edge.child, lookedAt)) return
@@ -165,7 +165,7 @@ export class PrefetchFills {
     void fill.over.then(() => {
       if (image.isEnded || fill.progress.state !== 'failed') return
       // The next would fail as well, and whoever asks is told why; unless its place was needed.
-      if (fill.unasked?.isGivenUp) image.putBack(digest)
+      if (fill.isGivenUp) image.putBack(digest)
       else image.pending = []
     })
   }

@@ -180,7 +180,7 @@ async function fill(
       namespace,
       declaredBytes: declared?.bytes,
     })
-    if (running.unasked?.isGivenUp) {
+    if (running.isGivenUp) {
       await running.over
       continue
     }

@@ -2,7 +2,8 @@
 // places that a test gives and takes, and a disk that answers when the test says so.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import type { Fill, FillTask } from '../../../src/registry/fill/fill.ts'
+import type { FillTask } from '../../../src/registry/fill/fill-task.ts'
+import type { Fill } from '../../../src/registry/fill/fill.ts'
 import { PrefetchFills, type PrefetchFillsDeps } from '../../../src/registry/pull/prefetch-fills.ts'
 import { ImagePrefetch } from '../../../src/registry/pull/prefetch-image.ts'
 import { PrefetchTable } from '../../../src/registry/pull/prefetch-table.ts'
@@ -47,7 +48,7 @@ t.test('what gives its place away while the disk is looked at comes again', asyn
       places -= 1
       asked.push(task.digest)
       const progress = { state: 'failed', contiguousBytes: 0 }
-      return { task, over: over.promise, unasked: { isGivenUp: true }, progress } as unknown as Fill
+      return { task, over: over.promise, isGivenUp: true, progress } as unknown as Fill
     },
   }
   const deps = {
