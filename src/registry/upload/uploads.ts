@@ -12,6 +12,7 @@ import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space.ts'
 import { type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
+import { type Crowd, crowdBefore, VAIN_AFTER_MS } from './upload-crowd.ts'
 import {
   isOutage,
   stopping,
@@ -32,11 +33,6 @@ export interface UploadsDeps {
 
 /** A descriptor and a buffer each; a few dozen clients push half a dozen blobs at a time. */
 export const UPLOADS_OPEN_MAX = 256
-/** Each is two files that are read at every start. Far more than push at once: beyond this clients begin and never finish. */
-export const UPLOADS_MAX = 10_000
-/** Of one client: a quarter, so that nobody who begins and never finishes keeps the others from pushing. */
-export const UPLOADS_CLIENT_MAX = 2_500
-
 /** Uploads of which it is remembered by what outage they ended, for clients that finish them once more. */
 const ENDED_MAX = 1_000
 
@@ -77,9 +73,8 @@ export class Uploads {
   ): Promise<UploadState> {
     const { store, clock, newUploadId } = this.#deps
     await this.#ready()
-    if (this.#uploads.size >= UPLOADS_MAX) throw tooManyBegun(UPLOADS_MAX)
-    if (client !== undefined && this.#countOf(client) >= UPLOADS_CLIENT_MAX)
-      throw tooManyBegun(UPLOADS_CLIENT_MAX)
+    const crowd = crowdBefore([...this.#uploads.values()], client)
+    if (crowd !== undefined) await this.#removeVain(crowd)
     const id = newUploadId()
     const key = repositoryKey(repository)
     const of = { repository: key, algorithm, startedAtMs: clock.nowMs() }
@@ -97,10 +92,15 @@ export class Uploads {
     return upload.state
   }
 
-  #countOf(client: string): number {
-    let count = 0
-    for (const { note } of this.#uploads.values()) if (note?.client === client) count += 1
-    return count
+  /** Makes place for one more. @throws RegistryError TOOMANYREQUESTS where nothing was begun in vain; StoreError */
+  async #removeVain({ uploads, limit }: Crowd): Promise<void> {
+    const vain = uploads.find(({ id, note, sizeBytes }) => {
+      const left = { id, changedAtMs: note?.startedAtMs ?? 0 }
+      return sizeBytes === 0 && this.isAbandoned(left, VAIN_AFTER_MS)
+    })
+    if (vain === undefined) throw tooManyBegun(limit)
+    // Nobody has its turn, and none that begins meanwhile finds it.
+    await vain.inTurn(() => this.#remove(vain))
   }
 
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, UNAVAILABLE; StoreError */
@@ -167,7 +167,10 @@ export class Uploads {
   }
 
   /** What this process saw itself is measured by a clock that nobody sets. */
-  isAbandoned({ id, changedAtMs }: LeftUpload, olderThanMs: number): boolean {
+  isAbandoned(
+    { id, changedAtMs }: Pick<LeftUpload, 'id' | 'changedAtMs'>,
+    olderThanMs: number,
+  ): boolean {
     const { clock } = this.#deps
     const upload = this.#uploads.get(id)
     if (upload?.isIdle === false) return false

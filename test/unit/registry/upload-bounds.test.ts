@@ -6,8 +6,9 @@ import type { BlobStore, UploadFile } from '../../../src/registry/ports/blob-sto
 import {
   UPLOADS_CLIENT_MAX,
   UPLOADS_MAX,
-  UPLOADS_OPEN_MAX,
-} from '../../../src/registry/upload/uploads.ts'
+  VAIN_AFTER_MS,
+} from '../../../src/registry/upload/upload-crowd.ts'
+import { UPLOADS_OPEN_MAX } from '../../../src/registry/upload/uploads.ts'
 import { createEngine, localOf, readAll } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
 
@@ -245,6 +246,32 @@ t.test('R274: a client that begins uploads without end keeps nobody else from it
   await registry.startUpload(app, crowd)
   await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
 })
+
+// issue 17, 25
+t.test(
+  'R274: uploads begun in vain, of now or of before a start, give way to new ones',
+  async t => {
+    const before = createEngine()
+    const crowd = { ...sha256, client: '10.0.0.1' }
+    const { id } = await before.registry.startUpload(app, crowd)
+    const left = before.disk.uploads.get(id)
+    if (left === undefined) throw new Error('an upload was begun')
+    for (let n = 2; n < UPLOADS_CLIENT_MAX; n += 1) before.disk.uploads.set(`left-${n}`, left)
+    const { registry, clock, disk } = createEngine({ after: before })
+    const used = await registry.startUpload(app, crowd)
+    await registry.appendUpload(app, used.id, chunkOf('x'))
+    await clock.advance(VAIN_AFTER_MS - 1)
+    await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
+    await clock.advance(1)
+    for (let n = 0; n < UPLOADS_CLIENT_MAX - 1; n += 1) await registry.startUpload(app, crowd)
+    t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX)
+    await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' }, 'all are new')
+    t.equal((await registry.uploadState(app, used.id)).sizeBytes, 1, 'what has bytes stays')
+    await clock.advance(VAIN_AFTER_MS)
+    await Promise.all([registry.startUpload(app, crowd), registry.startUpload(app, crowd)])
+    t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX, 'two at once take the place of two')
+  },
+)
 
 t.test('R110: a purge removes what nobody went on with, and tells how much', async t => {
   const { registry, clock, disk, events } = createEngine()
