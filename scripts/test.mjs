@@ -1,13 +1,19 @@
 // Runs one or more test suites and says in one line how many tests passed and failed.
 // usage: node scripts/test.mjs SUITE… [--cuts N]   with the suites of the table below; exit code 1 when anything failed or was
 // skipped. N: power cuts of the fault suite, 20 when not given.
-import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
-import { delimiter, dirname, join, relative } from 'node:path'
-import { createInterface } from 'node:readline'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { buildIfNeeded } from './build.mjs'
+import { runTestFiles, sumOf } from './run-test-files.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -54,59 +60,21 @@ function testFiles(directory) {
     .sort((a, b) => (a < b ? -1 : 1))
 }
 
-/** Runs tap, keeps its whole output in .tap/, and shows one line for each file and whatever failed. */
+/** Keeps all that the files print in .tap/, and shows one line for each file and whatever failed. */
 function runSuite(name) {
-  const suite = SUITES[name]
-  const files = testFiles(join(root, 'test')).filter(suite.files)
-  const args = [
-    '--disable-coverage',
-    '--allow-empty-coverage',
-    '--reporter=tap',
-    `--timeout=${suite.timeoutSeconds}`,
-  ]
-  const tap = join(root, 'node_modules', '.bin', 'tap')
-  if (!existsSync(tap)) {
-    console.error('the tools for tests are not installed: run "npm ci"')
-    process.exit(1)
-  }
-  const child = spawn(tap, [...args, `--jobs=${suite.atOnce}`, ...files], {
-    cwd: root,
-    // tap starts whatever `node` comes first; that must be the one that runs this.
-    env: {
-      ...suite.env,
-      ...process.env,
-      PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+  const { files, timeoutSeconds, atOnce, env } = SUITES[name]
+  const kept = join(root, '.tap', `${name}.tap`)
+  mkdirSync(dirname(kept), { recursive: true })
+  writeFileSync(kept, '')
+  return runTestFiles(testFiles(join(root, 'test')).filter(files), {
+    directory: root,
+    env,
+    atOnce,
+    timeoutSeconds,
+    ended: ({ all, shown }) => {
+      appendFileSync(kept, `${all.join('\n')}\n`)
+      console.log(shown.join('\n'))
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const output = []
-  const total = { passed: 0, failed: 0, skipped: 0 }
-  let failing = false
-  createInterface({ input: child.stdout }).on('line', line => {
-    output.push(line)
-    const result = /^(\s*)(not ok|ok) \d+( - .*)?/.exec(line)
-    if (result?.[1] === '' && result[3] !== undefined) console.log(line)
-    if (result !== null) failing = result[2] === 'not ok' && !line.includes('# SKIP')
-    if (failing && result?.[1] !== '') console.log(line)
-    // What tests print on purpose: matrices, histograms.
-    if (/^\s*# (?!Subtest|time=|\{ total|No coverage)/.test(line)) console.log(line)
-    const footer = /^# \{ total: (\d+)(.*)\}/.exec(line)
-    if (footer !== null) {
-      const count = what => Number(new RegExp(`${what}: (\\d+)`).exec(footer[2])?.[1] ?? 0)
-      total.passed = count('pass')
-      total.failed = count('fail')
-      total.skipped = count('skip') + count('todo')
-    }
-  })
-  return new Promise(resolve => {
-    child.on('close', code => {
-      mkdirSync(join(root, '.tap'), { recursive: true })
-      writeFileSync(join(root, '.tap', `${name}.tap`), `${output.join('\n')}\n`)
-      // A runner that dies before its footer has failed, whatever it counted.
-      if (code !== 0 && total.failed === 0) total.failed = 1
-      if (total.passed === 0) total.failed += 1
-      resolve(total)
-    })
   })
 }
 
@@ -123,13 +91,15 @@ if (unknown !== undefined || names.length === 0) {
   console.error(`usage: node scripts/test.mjs ${Object.keys(SUITES).join('|')}…`)
   process.exit(2)
 }
+if (!existsSync(join(root, 'node_modules', 'tap'))) {
+  console.error('the tools for tests are not installed: run "npm ci"')
+  process.exit(1)
+}
 // Once, before several tests start the real process at the same time.
 buildIfNeeded()
-const sum = { passed: 0, failed: 0, skipped: 0 }
-for (const name of names) {
-  const total = await runSuite(name)
-  for (const key of Object.keys(sum)) sum[key] += total[key]
-}
+const totals = []
+for (const name of names) totals.push(await runSuite(name))
+const sum = sumOf(totals)
 const skipped = sum.skipped === 0 ? '' : `, ${sum.skipped} skipped`
 console.log(`${sum.passed} passed, ${sum.failed} failed${skipped}`)
 process.exit(sum.failed + sum.skipped === 0 ? 0 : 1)

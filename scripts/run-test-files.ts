@@ -1,0 +1,130 @@
+// Runs test files, each in a node of its own that prints its results itself, and adds up what they print. Not by tap's own runner: that
+// loads itself into every node and every thread that a test starts, which took longer than what most tests do.
+import { spawn } from 'node:child_process'
+import { delimiter, dirname } from 'node:path'
+import { createInterface } from 'node:readline'
+
+export interface Total {
+  readonly passed: number
+  readonly failed: number
+  /** With what is marked as to be done. */
+  readonly skipped: number
+}
+
+export interface RunOptions {
+  /** Of the repository: file names are relative to it. */
+  readonly directory: string
+  readonly env: Readonly<Record<string, string>>
+  /** So many files side by side. */
+  readonly atOnce: number
+  /** What one file may take, if it does not say itself that it needs longer. */
+  readonly timeoutSeconds: number
+  /** Gets a file's lines when it has ended, so that those of two never mix: all of them, and those that somebody wants to see. */
+  readonly ended: (lines: { readonly all: readonly string[]; readonly shown: string[] }) => void
+}
+
+/** A file ends itself after its time; one that runs in a circle and does not look at the clock is ended after so many times that. */
+const DEAF_FACTOR = 2
+
+/** Never rejects: a file that cannot be run, or that says no sum, has failed. */
+export async function runTestFiles(files: readonly string[], options: RunOptions): Promise<Total> {
+  const queue = [...files.entries()]
+  const totals: Total[] = []
+  await Promise.all(
+    Array.from({ length: options.atOnce }, async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [index, file] = next
+        totals.push(await runFile(file, index + 1, options))
+      }
+    }),
+  )
+  return sumOf(totals)
+}
+
+export function sumOf(totals: readonly Total[]): Total {
+  const sum = (of: (total: Total) => number) => totals.reduce((all, each) => all + of(each), 0)
+  return {
+    passed: sum(({ passed }) => passed),
+    failed: sum(({ failed }) => failed),
+    skipped: sum(({ skipped }) => skipped),
+  }
+}
+
+async function runFile(file: string, number: number, options: RunOptions): Promise<Total> {
+  const startedMs = performance.now()
+  const { lines, end } = await outputOf(file, options)
+  const counted = countOf(lines)
+  const why = whyFailed(counted, end)
+  // What ended otherwise than it should has failed, whatever it counted.
+  const unsaid = why !== undefined && counted.failed === 0 ? 1 : 0
+  const tookMs = Math.round(performance.now() - startedMs)
+  const verdict = `${why === undefined ? 'ok' : 'not ok'} ${number} - ${file} # time=${tookMs}ms`
+  const inner = lines.map(line => (line === '' ? '' : `    ${line}`))
+  const reason = unsaid === 0 ? [] : [`    not ok - ${why}`]
+  options.ended({
+    all: [`# Subtest: ${file}`, ...inner, ...reason, verdict],
+    shown: [...inner.filter(createFilter()), ...reason, verdict],
+  })
+  return { ...counted, failed: counted.failed + unsaid }
+}
+
+function outputOf(
+  file: string,
+  { directory, env, timeoutSeconds }: RunOptions,
+): Promise<{ lines: string[]; end: string }> {
+  const child = spawn(process.execPath, [file], {
+    cwd: directory,
+    env: {
+      ...env,
+      ...process.env,
+      TAP_TIMEOUT: String(timeoutSeconds),
+      // What tests start as `node` must be the one that runs this.
+      PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}`,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const deaf = setTimeout(() => child.kill('SIGKILL'), timeoutSeconds * DEAF_FACTOR * 1_000)
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', line => lines.push(line))
+  return new Promise(resolve => {
+    const over = (end: string) => {
+      clearTimeout(deaf)
+      resolve({ lines, end })
+    }
+    child.on('error', error => over(error.message))
+    child.on('close', (code, signal) => over(signal ?? `exit code ${code}`))
+  })
+}
+
+const SOUND = 'exit code 0'
+
+/** `total` is undefined where the file said none. */
+function countOf(lines: readonly string[]): Total & { readonly isTold: boolean } {
+  const sum = lines.findLast(line => line.startsWith('# { total: ')) ?? ''
+  const count = (what: string) => Number(new RegExp(`${what}: (\\d+)`).exec(sum)?.[1] ?? 0)
+  return {
+    passed: count('pass'),
+    failed: count('fail'),
+    skipped: count('skip') + count('todo'),
+    isTold: sum !== '',
+  }
+}
+
+function whyFailed(
+  { isTold, passed, failed, skipped }: ReturnType<typeof countOf>,
+  end: string,
+): string | undefined {
+  if (!isTold) return `it ended without its sum: ${end}`
+  if (failed > 0 || end !== SOUND) return `it ended otherwise than it should: ${end}`
+  return passed + skipped === 0 ? 'it tests nothing' : undefined
+}
+
+/** Lets through what failed, with its details, and what tests print on purpose: matrices, histograms. */
+function createFilter(): (line: string) => boolean {
+  let failing = false
+  return line => {
+    const result = /^\s*(not ok|ok) \d+/.exec(line)
+    if (result !== null) failing = result[1] === 'not ok' && !line.includes('# SKIP')
+    return failing || /^\s*# (?!Subtest|time=|\{ total)/.test(line)
+  }
+}

@@ -1,0 +1,116 @@
+// Goal: whatever becomes of a test file, the sum of its suite says so. Method: small programs that print what test files print, or end as
+// they should not.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { runTestFiles, type Total } from '../../../scripts/run-test-files.ts'
+
+interface Ran {
+  readonly total: Total
+  readonly shown: readonly string[]
+  readonly all: readonly string[]
+}
+
+interface Chosen {
+  readonly atOnce?: number
+  readonly timeoutSeconds?: number
+}
+
+/** The programs are run in the order of their names. */
+async function run(
+  t: { teardown(fn: () => unknown): unknown },
+  programs: Readonly<Record<string, string>>,
+  { atOnce = 1, timeoutSeconds = 60 }: Chosen = {},
+): Promise<Ran> {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-run-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  for (const [name, text] of Object.entries(programs))
+    await writeFile(join(directory, name), text.replaceAll('print(', 'console.log('))
+  const shown: string[] = []
+  const all: string[] = []
+  const total = await runTestFiles(Object.keys(programs), {
+    directory,
+    env: { GIVEN: 'given' },
+    atOnce,
+    timeoutSeconds,
+    ended: lines => {
+      shown.push(...lines.shown.map(line => line.replace(/ # time=.*/, '')))
+      all.push(...lines.all)
+    },
+  })
+  return { total, shown, all }
+}
+
+const GOOD = "print('ok 1 - a\\n# { total: 1, pass: 1 }')"
+
+t.test('what files say is added up, and shown by file', async t => {
+  const two = "print('ok 1 - a\\n# seed 7\\nok 2 - b\\n# { total: 2, pass: 2 }\\n# time=1ms')"
+  const { total, shown, all } = await run(t, { 'a.mjs': GOOD, 'b.mjs': two })
+  t.same(total, { passed: 3, failed: 0, skipped: 0 })
+  t.same(shown, ['ok 1 - a.mjs', '    # seed 7', 'ok 2 - b.mjs'])
+  t.ok(all.includes('    ok 2 - b'), 'everything is kept')
+})
+
+t.test('a failure is counted once and shown with its details', async t => {
+  const text =
+    "print('ok 1 - a\\nnot ok 2 - b\\n  diff: x\\nok 3 - c\\n# { total: 3, pass: 2, fail: 1 }'); process.exitCode = 1"
+  const { total, shown } = await run(t, { 'a.mjs': text })
+  t.same(total, { passed: 2, failed: 1, skipped: 0 })
+  t.same(shown, ['    not ok 2 - b', '      diff: x', 'not ok 1 - a.mjs'])
+})
+
+t.test('what is skipped or still to be done is told apart from what passed', async t => {
+  const text =
+    "print('ok 1 - a\\nok 2 - b # SKIP no\\nok 3 - c # TODO\\n# { total: 3, pass: 1, todo: 1, skip: 1 }')"
+  t.same((await run(t, { 'a.mjs': text })).total, { passed: 1, failed: 0, skipped: 2 })
+})
+
+for (const [name, text] of Object.entries({
+  'dies before its sum': "print('ok 1 - a'); process.exit(0)",
+  'counts no failure and ends with one': `${GOOD}; process.exitCode = 1`,
+  'is killed after its sum': `${GOOD}; process.kill(process.pid, 'SIGKILL')`,
+  'tests nothing': "print('1..0\\n# { total: 0, pass: 0 }')",
+})) {
+  t.test(`a file that ${name} has failed, and the others count`, async t => {
+    const { total, shown } = await run(t, { 'a.mjs': text, 'b.mjs': GOOD })
+    t.equal(total.failed, 1)
+    t.ok(shown.includes('not ok 1 - a.mjs') && shown.includes('ok 2 - b.mjs'), shown.join('; '))
+  })
+}
+
+t.test('a file that hears nothing any more is ended', async t => {
+  const { total, shown } = await run(t, { 'a.mjs': 'for (;;);' }, { timeoutSeconds: 1 / 2 })
+  t.same(total, { passed: 0, failed: 1, skipped: 0 })
+  t.match(shown, [/SIGKILL/, /^not ok 1 - a.mjs$/])
+})
+
+t.test('side by side, the lines of two files do not mix', async t => {
+  // Each waits until the other has begun to print.
+  const meets = (own: string, other: string) => `
+    import { existsSync, watch, writeFileSync } from 'node:fs'
+    print('# one of ${own}')
+    const seen = new Promise(resolve => watch('.', () => existsSync('${other}') && resolve()))
+    writeFileSync('${own}', '')
+    if (!existsSync('${other}')) await seen
+    print('# two of ${own}')
+    ${GOOD}
+    process.exit()`
+  const programs = { 'a.mjs': meets('a', 'b'), 'b.mjs': meets('b', 'a') }
+  const { total, shown } = await run(t, programs, { atOnce: 2 })
+  t.same(total, { passed: 2, failed: 0, skipped: 0 })
+  const halves = [shown.slice(0, 3), shown.slice(3)].map(half => half.join(''))
+  t.same(halves.sort(), [
+    '    # one of a    # two of aok 1 - a.mjs',
+    '    # one of b    # two of bok 2 - b.mjs',
+  ])
+})
+
+t.test('a file gets its time, the environment, and this node as node', async t => {
+  const text = `import { execFileSync } from 'node:child_process'
+    const node = execFileSync('node', ['-p', 'process.execPath'], { encoding: 'utf8' }).trim()
+    print('#', process.env.TAP_TIMEOUT, process.env.GIVEN, node === process.execPath)
+    ${GOOD}`
+  const { shown } = await run(t, { 'a.mjs': text })
+  t.ok(shown.includes('    # 60 given true'), shown.join('; '))
+})
