@@ -157,6 +157,27 @@ t.test('R82: a fill that begins and ends while the disk is looked at is not repe
   }
 })
 
+// issue 17, 12
+t.test('R253: a length that is written down wrongly is mended by who reads the blob', async t => {
+  const { registry, catalog } = createEngine({
+    upstream: { getBlob: async () => blobAnswer([bytes], { totalBytes: bytes.length }) },
+  })
+  const readWhole = async () => readAll(await registry.pullBlob(owner, digest))
+  await readWhole()
+  await turns()
+  const wrong = {
+    repository: owner,
+    digest,
+    sizeBytes: 999,
+    contentClass: 'cached',
+    atMs: 0,
+  } as const
+  await catalog.recordBlob(wrong)
+  t.equal((await catalog.findContent(digest))?.sizeBytes, 999)
+  t.same(await readWhole(), bytes)
+  t.equal((await catalog.findContent(digest))?.sizeBytes, bytes.length)
+})
+
 t.test('a blob that was opened is closed when its use cannot be written down', async t => {
   let open = 0
   const { registry, store, catalog } = createEngine({
