@@ -22,6 +22,7 @@ import { makeImage, makeIndex } from '../../kit/image.ts'
 import { isMemberOf } from '../../kit/membership.ts'
 import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
 import { everywhere, type Left, rebuilt } from '../../kit/rebuilt.ts'
+import { factName } from '../../../src/store/fact-text.ts'
 import type { MemoryDisk } from '../../../src/store/memory-disk.ts'
 
 const ongoing = new AbortController().signal
@@ -126,6 +127,26 @@ t.test('R264: a tombstone that could not be read at the rebuild holds when it ca
   t.equal((await factsOf(engine.facts, 'deleted')).length, 1)
   t.match(await engine.registry.compareFacts(ongoing), { mended: 0, lost: 0 })
 })
+
+// issue 17, 18
+t.test(
+  'R264: a tombstone that cannot be read stays when the manifest beside it is put right',
+  async t => {
+    const [mode] = MODES
+    const app = localOf('team/app')
+    const image = makeImage({ seed: 'beside', layers: [10] })
+    const lost = createEngine({ policies: rulesOf(mode) })
+    await pushImage(lost.registry, app, image, 'v1')
+    const { digest } = image.manifest
+    // As a delete that was cut off leaves them, on a disk that then lost the one.
+    const name = factName({ kind: 'deleted', repository: repositoryKey(app), digest })
+    lost.disk.facts.set(name, '{')
+    const { catalog } = await rebuilt(lost, rulesOf(mode))
+    const { registry, disk } = after(lost, catalog, mode)
+    t.match(await registry.compareFacts(ongoing), { lost: 0 })
+    t.equal(disk.facts.get(name), '{', 'whatever it says was told before')
+  },
+)
 
 t.test('a tombstone that could not be read takes nothing from a later push', async t => {
   const [mode] = MODES

@@ -130,6 +130,9 @@ t.test(
     )?.credentials
     if (credentials?.kind !== 'helper') throw new Error('no helper')
     t.notMatch(JSON.stringify(config), /theirs/)
+    // Of this process, as a server's that was started with it.
+    process.env['OTHER_TOKEN'] = 'CANARY'
+    t.teardown(() => delete process.env['OTHER_TOKEN'])
     const answer = await askHelper(name, 'r.example', credentials.environment)
     const seen = (answer?.secret ?? '').trim().split(' ')
     const theirs = ['AWS_SECRET_ACCESS_KEY', 'HOME', 'PATH']
