@@ -15,7 +15,7 @@ import { createRegistry, type RunningRegistry } from './registry/registry.ts'
 import { createPolicies } from './registry/repository-policies.ts'
 import type { RepositoryPolicies } from './registry/repository-policy.ts'
 import { UploadPurge } from './upkeep/purge-uploads.ts'
-import { PartSweep } from './upkeep/sweep-parts.ts'
+import { EveryHour } from './upkeep/every-hour.ts'
 import { Upstreams } from './upstreams.ts'
 
 /** Whoever knows an upload's id may write to it: 144 bits are beyond guessing. */
@@ -93,8 +93,13 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     purge: options => registry.purgeUploads(options),
   })
   undo.push(() => purge.stop())
-  const partSweep = new PartSweep({ clock, note, store: content.store })
-  undo.push(() => partSweep.stop())
+  const everyHour = new EveryHour({
+    clock,
+    note,
+    store: content.store,
+    endPromises: () => registry.endPromises(),
+  })
+  undo.push(() => everyHour.stop())
   return {
     ...content,
     registry,
@@ -106,7 +111,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       content.compareFacts(signal => registry.compareFacts(signal))
       deliveries.start()
       purge.start()
-      partSweep.start()
+      everyHour.start()
     },
     replace: next => {
       upstreams.replace(next)

@@ -1,5 +1,5 @@
 // What a delete takes out of a repository of the catalog in memory: the content itself, the tags that point to it, and, if it was a manifest
-// there, what nothing else there lists (R255). The port's promises are made in memory.ts.
+// there, what nothing else there lists (R255); what is promised once that is over (R296). The port's promises are made in memory.ts.
 import type { Digest } from '../oci/digest.ts'
 import type { Edge } from '../registry/ports/catalog.ts'
 import { dropTag, type Member, type RepositoryState } from './memory-repositories.ts'
@@ -7,27 +7,46 @@ import { dropTag, type Member, type RepositoryState } from './memory-repositorie
 type Edges = ReadonlyMap<Digest, readonly Edge[]>
 
 export function removeMember(state: RepositoryState, digest: Digest, edges: Edges): void {
-  const { members, tags, taken } = state
+  const { members, tags, taken, promised } = state
   taken.delete(digest)
+  promised.delete(digest)
   const member = members.get(digest)
   if (member === undefined) return
   members.delete(digest)
   for (const [tag, fact] of tags) if (fact.digest === digest) dropTag(state, tag)
-  if (isLister(member)) takeBelow(state, digest, edges)
+  if (isLister(member)) takeBelow(state, [digest], edges)
 }
 
-function takeBelow({ members, taken }: RepositoryState, digest: Digest, edges: Edges): void {
-  const gone = [digest]
-  for (const parent of gone) {
-    for (const child of listed(parent, edges)) {
-      const member = members.get(child)
-      if (member === undefined || member.mediaType !== undefined) continue
-      if (isListed(members, child, edges)) continue
-      taken.set(child, member.delivered || taken.get(child) === true)
-      members.delete(child)
-      if (member.lists) gone.push(child)
-    }
+export function endPromise(
+  state: RepositoryState | undefined,
+  { digest, acknowledgedAtMs }: { digest: Digest; acknowledgedAtMs: number },
+  edges: Edges,
+): void {
+  const promise = state?.promised.get(digest)
+  if (state === undefined || promise?.atMs !== acknowledgedAtMs) return
+  state.promised.delete(digest)
+  if (promise.owed) takeBelow(state, takeAlone(state, digest, edges), edges)
+}
+
+function takeBelow(state: RepositoryState, gone: Digest[], edges: Edges): void {
+  for (const parent of gone)
+    for (const child of listed(parent, edges)) gone.push(...takeAlone(state, child, edges))
+}
+
+/** Returns what the same is to be asked about because of it. */
+function takeAlone(state: RepositoryState, digest: Digest, edges: Edges): Digest[] {
+  const { members, taken, promised } = state
+  const member = members.get(digest)
+  if (member === undefined || member.mediaType !== undefined) return []
+  if (isListed(members, digest, edges)) return []
+  const promise = promised.get(digest)
+  if (promise !== undefined) {
+    promised.set(digest, { ...promise, owed: true })
+    return []
   }
+  taken.set(digest, member.delivered || taken.get(digest) === true)
+  members.delete(digest)
+  return member.lists ? [digest] : []
 }
 
 function isListed(members: ReadonlyMap<Digest, Member>, child: Digest, edges: Edges): boolean {

@@ -10,6 +10,7 @@ import {
   repositoryKey,
   type Tag,
 } from '../oci/reference.ts'
+import type { Promises } from './memory-promises.ts'
 import type {
   CatalogTotals,
   ContentFact,
@@ -37,6 +38,7 @@ export interface RepositoryState {
   readonly lists: Map<string, ListFact>
   /** What deleted manifests took along, and whether its bytes had come under this repository. */
   readonly taken: Map<Digest, boolean>
+  readonly promised: Promises
   /** Was a manifest ever pushed to it? */
   pushed: boolean
 }
@@ -63,6 +65,7 @@ export class MemoryRepositories {
       carriedBy: new Map(),
       lists: new Map(),
       taken: new Map(),
+      promised: new Map(),
       pushed: false,
     }
     this.#states.set(repositoryKey(repository), made)

@@ -13,6 +13,8 @@ import type {
   ManifestFact,
   Member,
   Page,
+  PromisedBlob,
+  PromisesPage,
   RecordBlob,
   RecordManifest,
   RecordPush,
@@ -28,7 +30,8 @@ import type {
 } from '../registry/ports/deliveries.ts'
 import { assertBounded, boundedRests, MAX_DELIVERERS, MAX_REFERRERS } from './bounds.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
-import { removeMember } from './memory-removal.ts'
+import { listPromises, promise, redeem } from './memory-promises.ts'
+import { endPromise, removeMember } from './memory-removal.ts'
 import {
   dropTag,
   MemoryRepositories,
@@ -103,11 +106,8 @@ class MemoryCatalog implements Catalog {
     return listed.filter(key => key > after).slice(0, limit)
   }
 
-  async listHolders(
-    digest: Digest,
-    { registry, limit }: { registry: RegistryHost; limit: number },
-  ): Promise<RepositoryKey[]> {
-    return this.#open().holders(digest, registry).slice(0, limit)
+  async listHolders(digest: Digest, page: { registry: RegistryHost; limit: number }) {
+    return this.#open().holders(digest, page.registry).slice(0, page.limit)
   }
 
   async listRepositoriesOf(digest: Digest, limit: number): Promise<RepositoryKey[]> {
@@ -151,6 +151,7 @@ class MemoryCatalog implements Catalog {
     const state = all.open(record.repository)
     all.setPresent({ ...record.manifest, ...record })
     all.addPushed(state, record.manifest, record.elsewhere ?? [])
+    redeem(state.promised, record)
     for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
     if (delivery !== undefined) this.#outbox.add(delivery)
   }
@@ -159,6 +160,7 @@ class MemoryCatalog implements Catalog {
     const state = this.#open().open(record.repository)
     this.#repositories.addMember(state, record.digest, true)
     this.#repositories.setPresent({ ...record, mediaType: undefined })
+    promise(state.promised, record)
   }
 
   async recordMember(repository: Repository, digest: Digest): Promise<void> {
@@ -204,15 +206,19 @@ class MemoryCatalog implements Catalog {
     if (!isKept || !all.isHeld(digest)) all.contents.delete(digest)
   }
 
-  async removeMember(
-    repository: Repository,
-    digest: Digest,
-    options: DeleteOptions = {},
-  ): Promise<void> {
+  async removeMember(repository: Repository, digest: Digest, options: DeleteOptions = {}) {
     const bounded = boundedRests(options)
     const state = this.#here(repository)
     if (state !== undefined) removeMember(state, digest, this.#repositories.edges)
     this.#outbox.withdraw(bounded)
+  }
+
+  async listPromises(page: PromisesPage): Promise<PromisedBlob[]> {
+    return listPromises(this.#open().all(), page)
+  }
+
+  async endPromise(promised: PromisedBlob): Promise<void> {
+    endPromise(this.#here(promised.repository), promised, this.#repositories.edges)
   }
 
   sequence(): number {

@@ -33,6 +33,7 @@ import { pullBlob } from './pull/pull-blob.ts'
 import { readWholeBlob } from './pull/read-whole-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
+import { endPromises } from './upload/end-promises.ts'
 import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
 import { type ReadCached, Readers } from './fill/readers.ts'
 import { Prefetch } from './pull/prefetch.ts'
@@ -86,6 +87,8 @@ export interface RunningRegistry extends Registry {
    * @throws StoreError
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
+  /** Ends what was promised to pushes that never ended; see upload/end-promises.ts. @throws StoreError */
+  endPromises(): Promise<void>
   /** Why nothing more is kept now, and what to do about it, for people; undefined while there is room. @throws StoreError io */
   fullBecause(): Promise<string | undefined>
   /** See rebuild/compare-facts.ts; to be run once after a start. @throws StoreError; the signal's reason */
@@ -182,6 +185,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     settled: async digest => fills.find(digest)?.over,
     fullBecause: () => space.fullBecause(),
     purgeUploads: options => purgeUploads(pushDeps, options),
+    endPromises: () => endPromises({ catalog, clock, turns }),
     compareFacts: signal => compareFacts(manifestPushDeps, signal),
     stop: async () => {
       prefetch.stop()

@@ -63,7 +63,13 @@ const manifestRecord = fc.record(
   { repository, manifest, contentClass, atMs, tag, previous },
   { requiredKeys: ['repository', 'manifest', 'contentClass', 'atMs'], noNullPrototype: true },
 )
-const blobRecord = plain({ repository, digest, sizeBytes: fc.nat(99), contentClass, atMs })
+const blobRecord = fc.record(
+  { repository, digest, sizeBytes: fc.nat(99), contentClass, atMs, acknowledgedAtMs: atMs },
+  {
+    requiredKeys: ['repository', 'digest', 'sizeBytes', 'contentClass', 'atMs'],
+    noNullPrototype: true,
+  },
+)
 const id = fc.constantFrom(...ids)
 const deliveryKey = fc.constantFrom(...repositories.map(repositoryKey))
 const delivery = plain({
@@ -82,6 +88,7 @@ const pushRecord = fc.record(
     elsewhere: fc.uniqueArray(digest, { maxLength: 2 }),
     local: fc.boolean(),
     delivery,
+    redeems: fc.boolean(),
     atMs,
   },
   {
@@ -169,6 +176,10 @@ const call: fc.Arbitrary<Step> = fc.oneof(
           c.removeMember(...a),
     ),
   },
+  steps('endPromises', fc.tuple(atMs), c => async beforeMs => {
+    const over = await c.listPromises({ beforeMs, afterMs: 40, limit: 99 })
+    await Promise.all(over.map(promised => c.endPromise(promised)))
+  }),
   {
     weight: 2,
     arbitrary: steps('recordDelivery', fc.tuple(delivery), c => d => c.recordDelivery(d)),

@@ -8,6 +8,7 @@ import type {
   DeleteOptions,
   ListFact,
   Page,
+  PromisedBlob,
   RecordBlob,
   RecordManifest,
   RecordPush,
@@ -218,6 +219,14 @@ export class SqliteCatalog implements Catalog {
     return this.#write({ kind: 'remove member', repository, digest, options: bounded })
   }
 
+  async listPromises(page: Parameters<Catalog['listPromises']>[0]) {
+    return this.#read(reader => reader.listPromises(page))
+  }
+
+  endPromise(promised: PromisedBlob) {
+    return this.#write({ kind: 'end promise', promised })
+  }
+
   async recordDelivery(delivery: NewDelivery) {
     assertBounded(delivery)
     return this.#write({ kind: 'record delivery', delivery })
@@ -248,8 +257,7 @@ export class SqliteCatalog implements Catalog {
 
   /** `inOrder`: everything went well, so the next start need not look at all of the file. Default false. */
   close({ inOrder = false } = {}): Promise<void> {
-    this.#closing ??= this.#close(inOrder)
-    return this.#closing
+    return (this.#closing ??= this.#close(inOrder))
   }
 
   async #close(inOrder: boolean): Promise<void> {

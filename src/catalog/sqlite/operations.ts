@@ -6,6 +6,7 @@ import type { Repository, Tag } from '../../oci/reference.ts'
 import type {
   DeleteOptions,
   ListFact,
+  PromisedBlob,
   RecordBlob,
   RecordManifest,
   RecordPush,
@@ -58,6 +59,7 @@ export type Operation =
       readonly digest: Digest
       readonly options: DeleteOptions
     }
+  | { readonly kind: 'end promise'; readonly promised: PromisedBlob }
   | { readonly kind: 'record delivery'; readonly delivery: NewDelivery }
   | { readonly kind: 'change delivery'; readonly id: number; readonly change: DeliveryChange }
   | {
@@ -75,7 +77,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
   const sql = prepareWrites(database)
   const content = contentWrites(sql)
   const tags = tagWrites(sql, content)
-  const removeMember = memberRemoval(sql, tags)
+  const { removeMember, endPromise } = memberRemoval(sql, tags)
   const outbox = prepareOutboxWrites(database)
 
   return operation => {
@@ -113,6 +115,8 @@ export function prepareOperations(database: Database): (operation: Operation) =>
       case 'remove member':
         removeMember(operation.repository, operation.digest)
         return outbox.withdraw(operation.options)
+      case 'end promise':
+        return endPromise(operation.promised)
       case 'record delivery':
         return outbox.add(operation.delivery)
       case 'change delivery':

@@ -107,6 +107,11 @@ export function prepareReads(database: Database) {
          AND ${UNEXPIRED}
        ORDER BY c.digest LIMIT ${MAX_REFERRERS}`,
     ),
+    listPromises: row(
+      `SELECT r.key, c.digest, p.at FROM promised p
+       JOIN repository r ON r.id = p.repository JOIN content c ON c.id = p.content
+       WHERE p.at < ? OR p.at > ? ORDER BY p.at, r.key, c.digest LIMIT ?`,
+    ),
     findList: row(
       `SELECT l.body, l.checked_at FROM repository r JOIN list l ON l.repository = r.id
        WHERE r.key = ? AND l.key = ?`,

@@ -16,12 +16,22 @@ import type {
   ManifestFact,
   Member,
   Page,
+  PromisedBlob,
+  PromisesPage,
   TagFact,
 } from '../../registry/ports/catalog.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
 import { OutboxReader } from './outbox-reader.ts'
 import { prepareReads } from './read-statements.ts'
-import { type ContentRow, contentOf, edgeOf, type TagRow, tagOf } from './rows.ts'
+import {
+  type ContentRow,
+  contentOf,
+  edgeOf,
+  type PromiseRow,
+  promiseOf,
+  type TagRow,
+  tagOf,
+} from './rows.ts'
 import type { EdgeRow } from './write-statements.ts'
 
 interface MemberRow {
@@ -126,6 +136,11 @@ export class Reader {
   listReferrers(repository: Repository, digest: Digest): Digest[] {
     const rows = this.#sql.listReferrers.all(...this.#member(repository, digest)) as Buffer[]
     return rows.map(digestFromBytes)
+  }
+
+  listPromises({ beforeMs, afterMs, limit }: PromisesPage): PromisedBlob[] {
+    const rows = this.#sql.listPromises.all(beforeMs, afterMs, limit) as PromiseRow[]
+    return rows.map(promiseOf)
   }
 
   findList(repository: Repository, key: string): ListFact | undefined {

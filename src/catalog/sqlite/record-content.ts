@@ -38,12 +38,14 @@ export function contentWrites(sql: WriteStatements) {
   }
 
   /** As a client says, which proves nothing of what is below: neither here nor elsewhere. */
-  function recordPushed(record: ManifestContent & Pick<RecordPush, 'elsewhere'>): void {
-    const { manifest, elsewhere = [] } = record
+  function recordPushed(record: ManifestContent & Pick<RecordPush, 'elsewhere' | 'redeems'>): void {
+    const { manifest, elsewhere = [], redeems = false } = record
     const { repository, id } = setManifest(record)
     if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
     sql.pushManifest.run(repository, id, manifest.mediaType)
+    if (redeems && sql.redeemPromises.run(repository, id).changes > 0)
+      sql.dropRedeemed.run(repository)
     for (const member of elsewhere.map(contentId)) confirmMember(repository, member)
   }
 
@@ -60,6 +62,8 @@ export function contentWrites(sql: WriteStatements) {
     const code = CLASS_CODES[record.contentClass]
     sql.setPresent.run(id, record.sizeBytes, null, code, record.atMs)
     sql.bringMember.run(repository, id)
+    if (record.acknowledgedAtMs !== undefined)
+      sql.promise.run(repository, id, record.acknowledgedAtMs)
   }
 
   /** Nothing below it: as a blob it lists nothing, whatever it is as a manifest. */

@@ -1,7 +1,9 @@
 // What a delete takes out of a repository: the content itself, the tags that point to it, and, if it was a manifest there, what nothing
-// else there lists (R255). Runs on the writer thread inside somebody else's transaction, as operations.ts says.
+// else there lists (R255); what is promised to a push that may be under way once that is over (R296). Runs on the writer thread inside
+// somebody else's transaction, as operations.ts says.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { PromisedBlob } from '../../registry/ports/catalog.ts'
 import { digestBytes } from './encoding.ts'
 import type { TagWrites } from './record-tags.ts'
 import type { WriteStatements } from './write-statements.ts'
@@ -13,26 +15,48 @@ interface AloneRow {
 }
 
 export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
-  return function removeMember(repository: Repository, digest: Digest): void {
-    const id = sql.findRepository.get(repositoryKey(repository)) as number | undefined
-    const content = sql.findContent.get(digestBytes(digest)) as number | undefined
+  return { removeMember, endPromise }
+
+  function removeMember(repository: Repository, digest: Digest): void {
+    const { id, content } = idsOf(repository, digest)
     if (id === undefined || content === undefined) return
     sql.forgetTaken.run(id, content)
+    sql.dropPromise.run(id, content)
     const isLister = sql.isLister.get(id, content) !== undefined
     if (sql.deleteMember.run(id, content).changes === 0) return
     tags.deleteTagsOf(id, content)
-    if (isLister) takeBelow(id, content)
+    if (isLister) takeBelow(id, [content])
+  }
+
+  /** What a delete has left for it goes now, unless something lists it by now. */
+  function endPromise({ repository, digest, acknowledgedAtMs }: PromisedBlob): void {
+    const { id, content } = idsOf(repository, digest)
+    if (id === undefined || content === undefined) return
+    if (sql.endPromise.get(id, content, acknowledgedAtMs) !== 1) return
+    const alone = sql.findAlone.get(content, id) as AloneRow | undefined
+    if (alone !== undefined) takeBelow(id, take(id, alone))
   }
 
   /** Not recursive: an upstream's indexes may be nested as deep as it likes. */
-  function takeBelow(repository: number, content: number): void {
-    const gone = [content]
+  function takeBelow(repository: number, gone: number[]): void {
     for (const parent of gone) {
-      for (const child of sql.listAlone.all(parent, repository) as AloneRow[]) {
-        sql.noteTaken.run(repository, child.content)
-        sql.deleteMember.run(repository, child.content)
-        if (child.lists === 1) gone.push(child.content)
-      }
+      for (const child of sql.listAlone.all(parent, repository) as AloneRow[])
+        if (sql.oweTaking.run(repository, child.content).changes === 0)
+          gone.push(...take(repository, child))
+    }
+  }
+
+  /** Of what it lists the same is to be asked. */
+  function take(repository: number, { content, lists }: AloneRow): number[] {
+    sql.noteTaken.run(repository, content)
+    sql.deleteMember.run(repository, content)
+    return lists === 1 ? [content] : []
+  }
+
+  function idsOf(repository: Repository, digest: Digest) {
+    return {
+      id: sql.findRepository.get(repositoryKey(repository)) as number | undefined,
+      content: sql.findContent.get(digestBytes(digest)) as number | undefined,
     }
   }
 }

@@ -1,6 +1,6 @@
 // Rows as the reads give them, and what of the port they stand for.
-import type { Tag } from '../../oci/reference.ts'
-import type { ContentFact, Edge, TagFact } from '../../registry/ports/catalog.ts'
+import { parseRepositoryKey, type Tag } from '../../oci/reference.ts'
+import type { ContentFact, Edge, PromisedBlob, TagFact } from '../../registry/ports/catalog.ts'
 import { contentClass, digestFromBytes, edgeKind } from './encoding.ts'
 import type { EdgeRow } from './write-statements.ts'
 
@@ -22,6 +22,20 @@ export interface TagRow {
   readonly previous: Buffer | null
   readonly previous_checked_at: number | null
   readonly local: number
+}
+
+export interface PromiseRow {
+  readonly key: string
+  readonly digest: Buffer
+  readonly at: number
+}
+
+export function promiseOf({ key, digest, at }: PromiseRow): PromisedBlob {
+  return {
+    repository: parseRepositoryKey(key),
+    digest: digestFromBytes(digest),
+    acknowledgedAtMs: at,
+  }
 }
 
 export function contentOf(row: ContentRow): ContentFact {

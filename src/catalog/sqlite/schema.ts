@@ -4,6 +4,7 @@ import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
 import { LISTING } from './schema-listing.ts'
+import { PROMISES } from './schema-promises.ts'
 import { PUSHES } from './schema-pushes.ts'
 import { TRUST } from './schema-trust.ts'
 
@@ -148,6 +149,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1001, sql: PUSHES },
   { version: 1002, sql: LISTING },
   { version: 1003, sql: TRUST },
+  { version: 1004, sql: PROMISES },
 ]
 
 /**

@@ -60,11 +60,11 @@ const IS_GIVEN = (m: string, c: string) => `coalesce(${m}.media_type, ${c}.media
 const IS_LISTER = (m: string, c: string) =>
   `(${m}.reason <> ${REASON_CODES.confirmed} OR ${IS_GIVEN(m, c)})`
 
-// Parent, repository: members that it lists, that are no manifests here, and that no member lists any more. What is to be had from
-// elsewhere counts as listed: a client may have brought it.
-const LIST_ALONE = `
+// What `children` takes, repository: members among them that are no manifests here, and that no member lists any more. What is to be had
+// from elsewhere counts as listed: a client may have brought it.
+const LIST_ALONE = (children: string) => `
 SELECT m.content, m.reason <> ${REASON_CODES.confirmed} AS lists
-FROM (SELECT DISTINCT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}) e
+FROM (${children}) e
 CROSS JOIN repository_content m ON m.content = e.child AND m.repository = ?
 CROSS JOIN content c ON c.id = m.content
 WHERE NOT ${IS_GIVEN('m', 'c')} AND NOT EXISTS (
@@ -168,7 +168,27 @@ export function prepareWrites(database: Database) {
       `SELECT 1 FROM repository_content m JOIN content c ON c.id = m.content
        WHERE m.repository = ? AND m.content = ? AND ${IS_LISTER('m', 'c')}`,
     ),
-    listAlone: row(LIST_ALONE),
+    listAlone: row(
+      LIST_ALONE(
+        `SELECT DISTINCT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}`,
+      ),
+    ),
+    findAlone: row(LIST_ALONE('SELECT ? AS child')),
+    // What was owed before it was brought again is owed no more.
+    promise: row(
+      `INSERT INTO promised (repository, content, times, at) VALUES (?, ?, 1, ?)
+       ON CONFLICT DO UPDATE SET times = times + 1, at = excluded.at, owed = 0`,
+    ),
+    redeemPromises: row(
+      `UPDATE promised SET times = times - 1, owed = 0 WHERE repository = ?
+       AND content IN (SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject})`,
+    ),
+    dropRedeemed: row('DELETE FROM promised WHERE repository = ? AND times = 0'),
+    dropPromise: row('DELETE FROM promised WHERE repository = ? AND content = ?'),
+    oweTaking: row('UPDATE promised SET owed = 1 WHERE repository = ? AND content = ?'),
+    endPromise: one(
+      'DELETE FROM promised WHERE repository = ? AND content = ? AND at = ? RETURNING owed',
+    ),
     noteTaken: row(
       `INSERT INTO taken (repository, content, delivered)
        SELECT repository, content, delivered FROM repository_content WHERE repository = ? AND content = ?

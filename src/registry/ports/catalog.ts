@@ -110,6 +110,23 @@ export interface RecordBlob {
   readonly sizeBytes: number
   readonly contentClass: ContentClass
   readonly atMs: number
+  /** A client is about to be told that it is kept in this repository: it is promised to the push that this is a part of. Default it is not. */
+  readonly acknowledgedAtMs?: number
+}
+
+/** What a client was told is kept in this repository, and no manifest came for so far. */
+export interface PromisedBlob {
+  readonly repository: Repository
+  readonly digest: Digest
+  /** Of the last time that it was told so. */
+  readonly acknowledgedAtMs: number
+}
+
+/** Acknowledged before the one or after the other. */
+export interface PromisesPage {
+  readonly beforeMs: number
+  readonly afterMs: number
+  readonly limit: number
 }
 
 /** A manifest that a client pushed, with everything that follows from it, for one transaction. */
@@ -125,6 +142,8 @@ export interface RecordPush {
   readonly local: boolean
   /** What must also go elsewhere. */
   readonly delivery?: NewDelivery
+  /** A client has just sent it: it redeems one promise of each blob that it lists. Default it is told again. */
+  readonly redeems?: boolean
   readonly atMs: number
 }
 
@@ -217,10 +236,18 @@ export interface Catalog {
   /**
    * Takes content out of a repository: its membership and every tag of that repository that points to it, in one transaction. A manifest
    * of that repository takes along what it lists, and nothing else there lists: as a layer, from elsewhere or not, never as a subject (R255).
-   * What is a manifest there stays, and with it what that lists. Bytes, edges and other repositories MUST NOT be touched, nor what tags
-   * remember as `previous`. When it is no member, only that it was taken along is forgotten, and the options have an effect.
+   * What is a manifest there stays, and with it what that lists; so does what is promised, until `endPromise`. Bytes, edges and other
+   * repositories MUST NOT be touched, nor what tags remember as `previous`. When it is no member, only that it was taken along is
+   * forgotten, and the options have an effect.
    */
   removeMember(repository: Repository, digest: Digest, options?: DeleteOptions): Promise<void>
+  /** The oldest first. As often as a blob was acknowledged it is promised, until manifests redeem that, or the blob itself is deleted. */
+  listPromises(page: PromisesPage): Promise<readonly PromisedBlob[]>
+  /**
+   * Whoever was told so has had its time. If a delete would have taken the blob along meanwhile it goes now, as it would have then, unless
+   * something there lists it. No effect when it was acknowledged again.
+   */
+  endPromise(promised: PromisedBlob): Promise<void>
   /** Repositories of `registry` that hold `digest` as a member with its content present, in ASCII order. */
   listHolders(
     digest: Digest,

@@ -26,7 +26,7 @@ export interface RecordPushDeps extends RestoreDeps {
   readonly presence: BlobPresence
 }
 
-export interface PushToRecord extends Omit<RecordPush, 'elsewhere'> {
+export interface PushToRecord extends Omit<RecordPush, 'elsewhere' | 'redeems'> {
   readonly contentClass: ContentClass
   /** Listed, and only cached until now. */
   readonly alsoKept: readonly BecameKept[]
@@ -102,7 +102,7 @@ async function record(
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
-    await catalog.recordPush({ ...row, elsewhere: [...elsewhere] })
+    await catalog.recordPush({ ...row, elsewhere: [...elsewhere], redeems: true })
     // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
     if (outdated.length > 0) await facts.remove(outdated)
   } catch (error) {

@@ -77,7 +77,7 @@ async function adoptManifest(deps: AdoptDeps, fact: ManifestTold): Promise<'adop
   await store.keep(digest)
   const isGone = (child: ManifestTold['digest']) =>
     facts.has({ kind: 'deleted', repository, digest: child })
-  const blobs = await rebuildManifest(deps, fact, isGone)
+  const blobs = await rebuildManifest(deps, fact, { isGone })
   return blobs === undefined ? 'lost' : 'adopted'
 }
 

@@ -101,7 +101,9 @@ async function countManifest(
   fact: Extract<Fact, { kind: 'manifest' }>,
   counts: Counts,
 ): Promise<void> {
-  const blobs = await rebuildManifest(parts, fact)
+  // Nothing here says any more which of them a client was told of lately.
+  const acknowledgedAtMs = parts.clock.nowMs()
+  const blobs = await rebuildManifest(parts, fact, { acknowledgedAtMs })
   if (blobs === undefined) counts.lost++
   else {
     counts.manifests++

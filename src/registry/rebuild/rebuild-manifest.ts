@@ -20,14 +20,18 @@ export interface RebuildManifestParts {
 /** Looks at the disk at a time, for each of the manifests that are read at once. */
 const LOOKS_AT_ONCE = 4
 
-/**
- * How many of its blobs are here; undefined, after an event, when it is lost. `isGone`: of what it lists, this was taken out. Default
- * nothing was. @throws StoreError
- */
+export interface RebuildManifestOptions {
+  /** Of what it lists, this was taken out. Default nothing was. */
+  readonly isGone?: (child: Digest) => Promise<boolean>
+  /** Its blobs count as acknowledged then, for a push that may be under way. Default they do not. */
+  readonly acknowledgedAtMs?: number
+}
+
+/** How many of its blobs are here; undefined, after an event, when it is lost. @throws StoreError */
 export async function rebuildManifest(
   parts: RebuildManifestParts,
   fact: ManifestTold,
-  isGone: (child: Digest) => Promise<boolean> = async () => false,
+  { isGone = async () => false, ...acknowledged }: RebuildManifestOptions = {},
 ): Promise<number | undefined> {
   const { catalog } = parts
   const { atMs } = fact
@@ -50,7 +54,7 @@ export async function rebuildManifest(
       .map(edge => [edge.child, edge]),
   )
   const here = await mapFew([...blobs.values()], LOOKS_AT_ONCE, edge =>
-    recordBlob(parts, repository, { edge, atMs }),
+    recordBlob(parts, repository, { edge, atMs, ...acknowledged }),
   )
   return here.filter(Boolean).length
 }
@@ -58,11 +62,11 @@ export async function rebuildManifest(
 async function recordBlob(
   { store, catalog }: RebuildManifestParts,
   repository: Repository,
-  { edge, atMs }: { edge: Edge; atMs: number },
+  { edge, ...at }: { edge: Edge; atMs: number; acknowledgedAtMs?: number },
 ): Promise<boolean> {
   const blob = await store.find(edge.child, edge.sizeBytes)
   if (blob === undefined) return false
-  await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
+  await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', ...at })
   return true
 }
 

@@ -31,10 +31,10 @@ export class BlobPresence {
     this.#deps = deps
   }
 
-  /** Durable when it resolves. The bytes are here. @throws StoreError */
+  /** Durable when it resolves, and promised to the push that brought it. The bytes are here. @throws StoreError */
   async record(repository: Repository, blob: PresentBlob): Promise<void> {
     await this.#present(repository, blob.digest, atMs =>
-      this.#deps.catalog.recordBlob({ repository, ...blob, atMs }),
+      this.#deps.catalog.recordBlob({ repository, ...blob, atMs, acknowledgedAtMs: atMs }),
     )
   }
 

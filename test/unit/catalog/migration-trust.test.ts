@@ -67,7 +67,7 @@ t.test(
     })
 
     const { catalog } = await openCatalog(t, directory)
-    t.strictSame(queryBeside(directory, 'PRAGMA user_version'), [1003])
+    t.strictSame(queryBeside(directory, 'PRAGMA user_version'), [1004])
     t.strictSame(
       await memberships(catalog, alpine, [
         'image',

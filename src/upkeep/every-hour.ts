@@ -1,4 +1,5 @@
-// Removes, again and again while the process runs, what is left of downloads that failed and that nobody goes on with.
+// Does what is due now and then, again and again while the process runs: removes what is left of downloads that failed and that nobody goes
+// on with, and ends what was promised to pushes that never ended. What that is, is the store's part and the registry's; this is when.
 import { noteStorage } from '../registry/best-effort.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
@@ -6,20 +7,22 @@ import type { NoteEvent } from '../registry/ports/events.ts'
 
 /** As at a start (store/filesystem/sweep.ts): what nobody asked for in this time is not worth its space. */
 const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
-export const SWEEP_EVERY_MS = 60 * 60 * 1000
+export const ROUND_EVERY_MS = 60 * 60 * 1000
 
-export interface PartSweepDeps {
+export interface EveryHourDeps {
   readonly clock: Pick<Clock, 'sleep'>
   readonly note: NoteEvent
   readonly store: Pick<BlobStore, 'removeParts'>
+  /** @throws StoreError */
+  readonly endPromises: () => Promise<void>
 }
 
-export class PartSweep {
-  readonly #deps: PartSweepDeps
+export class EveryHour {
+  readonly #deps: EveryHourDeps
   readonly #stopping = new AbortController()
   #running: Promise<void> = Promise.resolve()
 
-  constructor(deps: PartSweepDeps) {
+  constructor(deps: EveryHourDeps) {
     this.#deps = deps
   }
 
@@ -28,20 +31,21 @@ export class PartSweep {
     this.#running = this.#run()
   }
 
-  /** Resolves when nothing is removed any more. */
+  /** Resolves when nothing is done any more. */
   async stop(): Promise<void> {
     this.#stopping.abort(NOT_NEEDED)
     await this.#running
   }
 
   async #run(): Promise<void> {
-    const { clock, note, store } = this.#deps
+    const { clock, note, store, endPromises } = this.#deps
     const { signal } = this.#stopping
     for (;;) {
-      await clock.sleep(SWEEP_EVERY_MS, signal).catch(() => {})
+      await clock.sleep(ROUND_EVERY_MS, signal).catch(() => {})
       if (signal.aborted) return
       // The next round tries again.
-      await store.removeParts(PART_AGE_LIMIT_MS).catch((error: unknown) => noteStorage(note, error))
+      for (const work of [() => store.removeParts(PART_AGE_LIMIT_MS), endPromises])
+        await work().catch((error: unknown) => noteStorage(note, error))
     }
   }
 }

@@ -1,0 +1,56 @@
+// What clients were told is kept in a repository of the catalog in memory, and no manifest came for so far (R296). What a delete makes of it
+// is memory-removal.ts.
+import type { Digest } from '../oci/digest.ts'
+import { parseRepositoryKey, type RepositoryKey } from '../oci/reference.ts'
+import type {
+  PromisedBlob,
+  PromisesPage,
+  RecordBlob,
+  RecordPush,
+} from '../registry/ports/catalog.ts'
+
+export type Promises = Map<Digest, Promised>
+
+interface Promised {
+  /** Without a manifest that lists it since. */
+  readonly times: number
+  readonly atMs: number
+  /** A delete would have taken it along. */
+  readonly owed: boolean
+}
+
+export function promise(promises: Promises, { digest, acknowledgedAtMs: atMs }: RecordBlob): void {
+  if (atMs === undefined) return
+  promises.set(digest, { times: (promises.get(digest)?.times ?? 0) + 1, atMs, owed: false })
+}
+
+/** One of each of what is listed. */
+export function redeem(promises: Promises, { manifest: { edges }, redeems }: RecordPush): void {
+  if (redeems !== true) return
+  const listed = edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
+  for (const digest of new Set(listed)) {
+    const { times, atMs } = promises.get(digest) ?? { times: 0, atMs: 0 }
+    if (times > 1) promises.set(digest, { times: times - 1, atMs, owed: false })
+    else promises.delete(digest)
+  }
+}
+
+/** In the order of the port. */
+export function listPromises(
+  states: readonly [RepositoryKey, { readonly promised: Promises }][],
+  { beforeMs, afterMs, limit }: PromisesPage,
+): PromisedBlob[] {
+  return states
+    .flatMap(([key, { promised }]) =>
+      [...promised]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([digest, { atMs }]) => ({
+          repository: parseRepositoryKey(key),
+          digest,
+          acknowledgedAtMs: atMs,
+        })),
+    )
+    .filter(({ acknowledgedAtMs: atMs }) => atMs < beforeMs || atMs > afterMs)
+    .sort((a, b) => a.acknowledgedAtMs - b.acknowledgedAtMs)
+    .slice(0, limit)
+}

@@ -1,0 +1,115 @@
+// Goal: a blob whose push was acknowledged is there when its manifest comes, whatever is deleted meanwhile; and what no manifest comes for
+// does not outlive its delete for long. Method: the engine over in-memory twins; two images that share a layer, one of them deleted.
+import t from 'tap'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { PUSH_MAX_MS } from '../../../src/registry/upload/end-promises.ts'
+import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
+import { makeImage } from '../../kit/image.ts'
+import { isMemberOf } from '../../kit/membership.ts'
+import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
+import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+import { pushWhole } from '../../kit/upload-chunks.ts'
+
+const app = localOf('team/app')
+const base = localOf('team/base')
+const anybody = () => true
+
+const other = makeImage({ seed: 'image', layers: [10, 20] })
+const mine = makeImage({ seed: 'image', layers: [10] })
+const [shared, theirs] = other.layers.map(({ digest }) => digest) as [Digest, Digest]
+const bytesOf = (digest: Digest) => other.layers.find(each => each.digest === digest)?.bytes() ?? ''
+
+type Pushing = Pick<Engine, 'registry' | 'catalog' | 'clock'>
+
+const remove = ({ registry }: Pushing, digest: Digest) =>
+  registry.deleteManifest(app, digested(digest).reference)
+
+/** The end of the push whose layer came before. */
+async function finish({ registry }: Pushing) {
+  await pushWhole(registry, app, mine.config.bytes())
+  return pushDocument(registry, app, { document: mine.manifest, reference: 'mine' })
+}
+
+/** Which of the layers are in the repository. */
+async function held({ catalog }: Pushing): Promise<string[]> {
+  const found = []
+  for (const [name, digest] of Object.entries({ shared, theirs }))
+    if (await isMemberOf(catalog, app, digest)) found.push(name)
+  return found
+}
+
+async function end({ registry, clock }: Pushing) {
+  await clock.advance(PUSH_MAX_MS + 1)
+  await registry.endPromises()
+}
+
+const otherImage = ({ registry }: Pushing) => pushImage(registry, app, other, 'other')
+const layer = ({ registry }: Pushing) => pushWhole(registry, app, bytesOf(shared))
+async function mounted({ registry }: Pushing) {
+  await pushWhole(registry, base, bytesOf(shared))
+  t.ok(await registry.mountBlob(app, { digest: shared, from: base, mayReadAny: anybody }))
+}
+
+const ORDERS: Record<string, readonly ((engine: Pushing) => Promise<unknown>)[]> = {
+  'sent between push and delete of the other image': [otherImage, layer],
+  'sent by both before either manifest': [layer, otherImage],
+  'mounted between push and delete': [otherImage, mounted],
+}
+
+// issue 17, 7
+for (const [name, order] of Object.entries(ORDERS))
+  t.test(`R296: a layer stays for its push: ${name}`, async t => {
+    const engine = createEngine()
+    for (const step of order) await step(engine)
+    await remove(engine, other.manifest.digest)
+    t.same(await held(engine), ['shared'], 'what the delete alone is about is gone')
+    await finish(engine)
+    await end(engine)
+    t.same(await held(engine), ['shared'], 'it is listed now')
+    await remove(engine, mine.manifest.digest)
+    t.same(await held(engine), [], 'and promised to nobody any more')
+  })
+
+t.test('R296: it stays also where the catalog was lost meanwhile', async t => {
+  const engine = createEngine()
+  await otherImage(engine)
+  await layer(engine)
+  const { catalog } = await rebuilt(engine, everywhere({}))
+  const next = createEngine({ after: { ...engine, catalog } })
+  await remove(next, other.manifest.digest)
+  await finish(next)
+  await end(next)
+  t.same(await held(next), ['shared'], 'and what no push came for is gone')
+})
+
+t.test('R255, R296: what no manifest comes for goes when a push must be over', async t => {
+  const engine = createEngine()
+  await otherImage(engine)
+  await layer(engine)
+  await remove(engine, other.manifest.digest)
+  await engine.clock.advance(PUSH_MAX_MS - 1)
+  await engine.registry.endPromises()
+  t.same(await held(engine), ['shared'], 'not before')
+  await engine.clock.advance(2)
+  await engine.registry.endPromises()
+  t.same(await held(engine), [])
+  await engine.registry.deleteBlob(app, shared)
+  await t.rejects(engine.registry.deleteBlob(app, shared), { code: 'BLOB_UNKNOWN' }, 'as any other')
+})
+
+t.test('R296: what is sent again after the delete is nobody else’s to take', async t => {
+  const engine = createEngine()
+  await otherImage(engine)
+  await layer(engine)
+  await remove(engine, other.manifest.digest)
+  await layer(engine)
+  await end(engine)
+  t.same(await held(engine), ['shared'], 'as a blob that no deleted manifest listed')
+})
+
+t.test('R118, R296: a blob that is deleted itself is gone at once', async t => {
+  const engine = createEngine()
+  await layer(engine)
+  await engine.registry.deleteBlob(app, shared)
+  t.same(await held(engine), [])
+})

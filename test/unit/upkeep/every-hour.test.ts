@@ -1,0 +1,33 @@
+// Goal: what is due now and then is done while the process runs. Method: the loop over parts that count, on a manual clock.
+import t from 'tap'
+import { EveryHour, ROUND_EVERY_MS } from '../../../src/upkeep/every-hour.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+
+// issue 17, 26
+t.test(
+  'R276, R296: parts are swept and promises ended every hour, also after one that failed',
+  async t => {
+    const clock = createManualClock()
+    const ages: number[] = []
+    const noted: unknown[] = []
+    const removeParts = async (olderThanMs: number) => {
+      ages.push(olderThanMs)
+      if (ages.length === 1) throw new Error('the disk')
+    }
+    let ends = 0
+    const endPromises = async () => {
+      ends += 1
+    }
+    const note = (event: unknown) => noted.push(event)
+    const sweep = new EveryHour({ clock, note, store: { removeParts }, endPromises })
+    sweep.start()
+    for (let count = 0; count < 3; count += 1) await clock.advance(ROUND_EVERY_MS)
+    const week = 7 * 24 * 60 * 60 * 1000
+    t.same(ages, [week, week, week])
+    t.equal(ends, 3)
+    t.equal(noted.length, 1)
+    await sweep.stop()
+    await clock.advance(ROUND_EVERY_MS * 2)
+    t.equal(ages.length, 3)
+  },
+)
