@@ -41,7 +41,8 @@ export function boundedRests(options: DeleteOptions): DeleteOptions {
 /** With the reason cut where an operator would stop reading. @throws StoreError io for a payload that is too long */
 export function boundedChange(change: DeliveryChange): DeliveryChange {
   assertLength('payload', change.payload ?? '', MAX_PAYLOAD_BYTES)
-  return { ...change, reason: change.reason?.slice(0, MAX_REASON_LENGTH) }
+  if (change.reason === undefined) return change
+  return { ...change, reason: change.reason.slice(0, MAX_REASON_LENGTH) }
 }
 
 function assertLength(name: string, text: string, maxBytes: number): void {

@@ -38,8 +38,7 @@ function startAttempt(
   let isMarked = entry.inDoubt
   const mark = async (): Promise<void> => {
     if (isMarked) return
-    const { id, state, attempts, nextAtMs, reason } = entry
-    await catalog.changeDelivery(id, { state, attempts, nextAtMs, reason, inDoubt: true })
+    await catalog.changeDelivery(entry.id, { inDoubt: true })
     isMarked = true
   }
   /** In the turn of its key: who drops or changes an entry has that as well, and none does so once it is marked. */

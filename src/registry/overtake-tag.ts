@@ -35,19 +35,18 @@ export async function changeEntry(
   change: (
     delivery: ManifestDelivery,
     entry: Delivery,
-  ) => { readonly delivery: ManifestDelivery; readonly reason: string | undefined },
+  ) => { readonly delivery: ManifestDelivery; readonly reason?: string },
 ): Promise<void> {
   // Read anew: it may have been dropped, or tried again.
   const entry = await catalog.findDelivery(id)
   const was = entry === undefined ? undefined : parseDelivery(entry.payload)
   if (entry === undefined || was === undefined) return
-  const { createdAtMs: atMs, state, attempts, nextAtMs } = entry
-  const { delivery, reason } = change(was, entry)
-  const rest = formatDelivery(repository, delivery, { id, atMs })
+  const { delivery, ...told } = change(was, entry)
+  const rest = formatDelivery(repository, delivery, { id, atMs: entry.createdAtMs })
   // The fact first: a catalog that is built again from facts knows it as well.
   await facts.write([{ kind: 'delivery', ...rest }])
-  const { payload } = rest
-  await catalog.changeDelivery(id, { state, attempts, nextAtMs, reason, payload })
+  // And nothing else: an attempt may have ended meanwhile, which is not in this turn.
+  await catalog.changeDelivery(id, { ...told, payload: rest.payload })
 }
 
 function overtakenReason({ reason }: Delivery, tag: Tag): string {

@@ -42,6 +42,10 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
     t.match(await catalog.findDelivery(7), { ...delivery, ...parked, inDoubt: true }, 'not given')
     await catalog.changeDelivery(7, { ...parked, payload: 'what is left' })
     t.match(await catalog.findDelivery(7), { payload: 'what is left', inDoubt: true })
+    await catalog.changeDelivery(7, { payload: 'less' })
+    await catalog.changeDelivery(7, { inDoubt: true })
+    t.match(await catalog.findDelivery(7), { ...parked, payload: 'less' }, 'nor anything else')
+    await catalog.changeDelivery(7, { payload: 'what is left' })
     await catalog.changeDelivery(7, { ...parked, inDoubt: false, reason: undefined })
     t.match(await catalog.findDelivery(7), {
       payload: 'what is left',

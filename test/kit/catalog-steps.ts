@@ -105,7 +105,7 @@ const change = fc.record(
     reason: fc.option(fc.string(), { nil: undefined }),
     payload: fc.string(),
   },
-  { requiredKeys: ['state', 'attempts', 'nextAtMs', 'reason'], noNullPrototype: true },
+  { requiredKeys: [], noNullPrototype: true },
 )
 const settled = fc.option(
   plain({ repository, digest, tags: fc.uniqueArray(tag, { maxLength: 3 }), atMs }),

@@ -11,8 +11,9 @@ export function prepareOutboxWrites(database: Database) {
      ON CONFLICT DO NOTHING`,
   )
   const update = database.prepare(
-    `UPDATE outbox SET state = ?, attempts = ?, next_at = ?, reason = ?,
-       in_doubt = coalesce(?, in_doubt), payload = coalesce(?, payload) WHERE id = ?`,
+    `UPDATE outbox SET state = coalesce(@state, state), attempts = coalesce(@attempts, attempts),
+       next_at = coalesce(@nextAtMs, next_at), in_doubt = coalesce(@inDoubt, in_doubt),
+       payload = coalesce(@payload, payload), reason = iif(@hasReason, @reason, reason) WHERE id = @id`,
   )
   const remove = database.prepare('DELETE FROM outbox WHERE id = ?')
   const setPayload = database.prepare('UPDATE outbox SET payload = ? WHERE id = ?')
@@ -23,9 +24,17 @@ export function prepareOutboxWrites(database: Database) {
       insert.run(id, carrier, key, payload, createdAtMs, createdAtMs)
     },
     change(id: Delivery['id'], change: DeliveryChange): void {
-      const { state, attempts, nextAtMs, reason, payload = null } = change
-      const inDoubt = change.inDoubt === undefined ? null : Number(change.inDoubt)
-      update.run(STATE_CODES[state], attempts, nextAtMs, reason ?? null, inDoubt, payload, id)
+      const { state, attempts = null, nextAtMs = null, inDoubt, reason = null } = change
+      update.run({
+        id,
+        attempts,
+        nextAtMs,
+        reason,
+        hasReason: Number('reason' in change),
+        state: state === undefined ? null : STATE_CODES[state],
+        inDoubt: inDoubt === undefined ? null : Number(inDoubt),
+        payload: change.payload ?? null,
+      })
     },
     remove(id: number): void {
       remove.run(id)

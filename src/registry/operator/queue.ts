@@ -152,10 +152,8 @@ function stillUnderWay({ id, key }: Delivery): RegistryError {
   )
 }
 
-async function wakeEntry({ catalog, clock }: QueueDeps, entry: Delivery): Promise<void> {
-  const { id, reason } = entry
-  const nextAtMs = clock.nowMs()
-  await catalog.changeDelivery(id, { state: 'waiting', attempts: 0, nextAtMs, reason })
+async function wakeEntry({ catalog, clock }: QueueDeps, { id }: Delivery): Promise<void> {
+  await catalog.changeDelivery(id, { state: 'waiting', attempts: 0, nextAtMs: clock.nowMs() })
 }
 
 function describe(entry: Delivery): QueuedPush {

@@ -29,14 +29,15 @@ export interface Delivery extends NewDelivery {
   readonly reason: string | undefined
 }
 
-/** What is optional and not given stays as it is. */
+/** What is not given stays as it is. Whoever changes a part MUST leave out the rest: attempts end while pushes and operators change entries. */
 export interface DeliveryChange {
-  readonly state: Delivery['state']
-  readonly attempts: number
-  readonly nextAtMs: number
+  readonly state?: Delivery['state']
+  readonly attempts?: number
+  readonly nextAtMs?: number
   /** For whoever carries entries; nobody else knows. */
   readonly inDoubt?: boolean
-  readonly reason: string | undefined
+  /** Given as undefined: none any more. */
+  readonly reason?: string | undefined
   /** What is left to do of an entry of which a later one has overtaken a part. At most 64 KiB. */
   readonly payload?: string
 }

@@ -53,6 +53,8 @@ export async function announceTags(
   if (tags.length > 0 && unsettledMs(key) > 0) throw inDoubt(repository)
   const entries = tags.length === 0 ? [] : await catalog.listDeliveriesOf(key)
   const carrying = entries.filter(entry => tags.some(tag => carriesTag(entry, tag)))
+  // Before any is told. An attempt puts its entry in doubt in this turn as well, and sees first whether the entry has changed.
+  if (carrying.some(entry => entry.inDoubt)) throw inDoubt(repository)
   /** Of each tag so far: where it is, or may come to be before the entry in hand is carried. */
   const from = new Map<Tag, Digest | undefined>()
   for (const tag of tags)
@@ -66,8 +68,6 @@ export async function announceTags(
       const isAgain = overtaking?.by === digest
       return { by: digest, from: isAgain ? overtaking.from : from.get(tag), mark }
     })
-    // Not before: an attempt that has not sent anything yet sees that its entry has changed, and one that has shows here.
-    if ((await catalog.findDelivery(entry.id))?.inDoubt === true) throw inDoubt(repository)
     if (parseDelivery(entry.payload)?.digest === digest)
       for (const tag of tags) if (carriesTag(entry, tag)) from.set(tag, digest)
   }
@@ -93,7 +93,7 @@ async function changeTags(
   tell: (tag: DeliveredTag) => Overtaking | undefined,
 ): Promise<void> {
   if (!tags.some(tag => carriesTag(entry, tag))) return
-  await changeEntry(deps, repository, entry.id, (delivery, { reason }) => ({
+  await changeEntry(deps, repository, entry.id, delivery => ({
     delivery: {
       ...delivery,
       tags: delivery.tags.map(each => {
@@ -103,7 +103,6 @@ async function changeTags(
         return told === undefined ? rest : { ...rest, overtaking: told }
       }),
     },
-    reason,
   }))
 }
 

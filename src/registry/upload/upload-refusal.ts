@@ -49,9 +49,10 @@ export function stopping(): RegistryError {
   )
 }
 
-/** Will the same be taken later? */
-export function isOutage(error: unknown): error is RegistryError {
-  return error instanceof RegistryError && error.code === 'UNAVAILABLE'
+/** Will the same be taken later? Then what whoever asks again is to be told; undefined when not. */
+export function outageOf(error: unknown): RegistryError | StoreError | undefined {
+  if (error instanceof StoreError) return error.failure === 'full' ? fullDisk(error) : error
+  return error instanceof RegistryError && error.code === 'UNAVAILABLE' ? error : undefined
 }
 
 /** Runs a part of a push; a full disk becomes what the client is told, after one event. @throws what `work` throws */

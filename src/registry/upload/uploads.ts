@@ -1,26 +1,18 @@
 // The uploads that are under way (R99, R106, R107, R110): whose they are, which of them have an open file, how many there may be and
 // how much room they take. What a piece may be and how it ends as a blob is append-upload.ts and finish-upload.ts.
-import { LRUCache } from 'lru-cache'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
-import type { RegistryError } from '../../oci/errors.ts'
-import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { BlobStore, LeftUpload, UploadFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space.ts'
+import { EndedUploads } from './ended-uploads.ts'
 import { type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
 import { type Crowd, crowdBefore, VAIN_AFTER_MS } from './upload-crowd.ts'
-import {
-  isOutage,
-  stopping,
-  tooManyAtOnce,
-  tooManyBegun,
-  tooSlow,
-  unknownUpload,
-} from './upload-refusal.ts'
+import { stopping, tooManyAtOnce, tooManyBegun, tooSlow, unknownUpload } from './upload-refusal.ts'
 
 export interface UploadsDeps {
   readonly store: BlobStore
@@ -33,20 +25,12 @@ export interface UploadsDeps {
 
 /** A descriptor and a buffer each; a few dozen clients push half a dozen blobs at a time. */
 export const UPLOADS_OPEN_MAX = 256
-/** Uploads of which it is remembered by what outage they ended, for clients that finish them once more. */
-const ENDED_MAX = 1_000
-
-interface Ended {
-  readonly repository: RepositoryKey
-  readonly error: RegistryError
-}
-
 export class Uploads {
   readonly #deps: UploadsDeps
   readonly #uploads = new Map<string, Upload>()
   /** Least recently used first. */
   readonly #open = new Set<Upload>()
-  readonly #ended = new LRUCache<string, Ended>({ max: ENDED_MAX })
+  readonly #ended: EndedUploads
   #opening = 0
   /** Of those that are not open. */
   #closedBytes = 0
@@ -56,6 +40,7 @@ export class Uploads {
   /** Begins to read what earlier processes left; what is asked meanwhile waits for that. */
   constructor(deps: UploadsDeps) {
     this.#deps = deps
+    this.#ended = new EndedUploads(deps.clock)
     deps.space.count({
       isApart: false,
       missingBytes: () => this.#sumOpen(upload => upload.missingBytes),
@@ -148,8 +133,7 @@ export class Uploads {
    */
   async end(upload: Upload, error?: unknown): Promise<void> {
     const { id, file, note } = upload
-    if (note !== undefined && isOutage(error))
-      this.#ended.set(id, { repository: note.repository, error })
+    if (note !== undefined) this.#ended.remember(id, note.repository, error)
     this.#forget(upload)
     upload.stream?.cancel(new Error('the upload has ended'))
     await file?.discard().catch((error: unknown) => noteStorage(this.#deps.note, error))
@@ -213,8 +197,7 @@ export class Uploads {
     const upload = this.#uploads.get(id)
     const key = repositoryKey(repository)
     if (upload?.note?.repository === key) return upload
-    const ended = this.#ended.get(id)
-    throw ended?.repository === key ? ended.error : unknownUpload()
+    throw this.#ended.find(id, key) ?? unknownUpload()
   }
 
   /** Its open file; for whoever has its turn. */

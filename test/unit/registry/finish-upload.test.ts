@@ -3,6 +3,7 @@
 import t from 'tap'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
 import { type ContentClass, StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { ENDED_FOR_MS } from '../../../src/registry/upload/ended-uploads.ts'
 import { createEngine, localOf, readAll, repositoryOf } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
 import { isMemberOf } from '../../kit/membership.ts'
@@ -145,6 +146,30 @@ t.test('an answer waits for the row: what is not recorded is not acknowledged', 
   fails = false
   await pushWhole(registry, app, 'hello')
 })
+
+for (const [failure, told] of [
+  ['full', { code: 'UNAVAILABLE', status: 503, retryAfterSeconds: 60, message: /disk .*full/ }],
+  ['io', { name: 'StoreError', failure: 'io' }],
+] as const)
+  t.test(`an upload that a disk ended is told so again, for a while: ${failure}`, async t => {
+    const { registry, clock } = createEngine({
+      catalog: catalog =>
+        Object.assign(catalog, {
+          recordBlob: () => Promise.reject(new StoreError(failure, 'no room, or worse')),
+        }),
+    })
+    const { id } = await registry.startUpload(app, sha256)
+    const finish = { digest: digestOf(Buffer.from('hello')), chunk: chunkOf('hello') }
+    const again = () => registry.finishUpload(app, id, { ...finish, chunk: chunkOf('hello') })
+    await t.rejects(registry.finishUpload(app, id, finish), told)
+    await t.rejects(again(), told)
+    await clock.advance(ENDED_FOR_MS - 1)
+    await t.rejects(again(), told)
+    await t.rejects(registry.uploadState(app, id), told)
+    await t.rejects(registry.uploadState(localOf('other'), id), { code: 'BLOB_UPLOAD_UNKNOWN' })
+    await clock.advance(1)
+    await t.rejects(again(), { code: 'BLOB_UPLOAD_UNKNOWN', message: /begin a new one/ })
+  })
 
 t.test('kept bytes are committed as such', async t => {
   const classes: ContentClass[] = []

@@ -23,6 +23,7 @@ const HOUR_MS = 3_600_000
 const TURNS = 200
 const older = makeImage({ seed: 'older', layers: [10] })
 const newer = makeImage({ seed: 'newer', layers: [10] })
+const newest = makeImage({ seed: 'newest', layers: [10] })
 const ongoing = new AbortController().signal
 /** The rule that would let an entry take any tag. */
 const forward = everywhere({ push: 'forward', onConflict: 'overwrite' })
@@ -131,6 +132,53 @@ t.test('R265: while a delivery of the tag is in doubt the push is told to come b
   await pushNewer(engine)
   t.same(historyOf(model), [named(older), named(newer)])
 })
+
+// issue 17, 19
+t.test(
+  'R265: where one delivery is in doubt, none is told of the push that is not sent',
+  async t => {
+    const { model, before } = await queued()
+    await pushImage(before.registry, app, newest, 'v1')
+    const [first, second] = await before.catalog.listDeliveriesOf(KEY)
+    if (first === undefined || second === undefined) throw new Error('two are queued')
+    await before.catalog.changeDelivery(second.id, { inDoubt: true })
+    const facts = await factsOf(before.facts, 'delivery')
+    const engine = forwarding(model, before)
+    await t.rejects(pushNewer(engine), { code: 'UNAVAILABLE' })
+    t.same(await engine.catalog.findDelivery(first.id), first)
+    t.same(await factsOf(engine.facts, 'delivery'), facts)
+  },
+)
+
+t.test(
+  'R265: an attempt that ends while its entry is told of the push has its end kept',
+  async t => {
+    const { model, before } = await queued()
+    const [entry] = await before.catalog.listDeliveriesOf(KEY)
+    if (entry === undefined) throw new Error('one is queued')
+    const end = { state: 'parked', attempts: 3, nextAtMs: 77, reason: 'refused' } as const
+    const engine = createEngine({
+      after: before,
+      policies: forward,
+      upstream: model.upstream,
+      facts: facts => ({
+        ...facts,
+        has: identity => facts.has(identity),
+        find: identity => facts.find(identity),
+        list: () => facts.list(),
+        remove: identities => facts.remove(identities),
+        // The disk takes its time.
+        write: async written => {
+          await facts.write(written)
+          await before.catalog.changeDelivery(entry.id, end)
+        },
+      }),
+    })
+    model.refused.add(named(newer))
+    await t.rejects(pushNewer(engine), { code: 'MANIFEST_INVALID' })
+    t.match(await before.catalog.findDelivery(entry.id), end)
+  },
+)
 
 t.test(
   'a delivery that is about to be sent is not, and one that was sent is waited for',
