@@ -50,6 +50,7 @@ function writeText(context: CliContext, status: Status): void {
       `${content.tags} tags, ${content.manifests} manifests and ${content.blobs} blobs in ${content.repositories} repositories`,
     ],
     ...(storage.full === undefined ? [] : [['keeping', `nothing: ${storage.full}`]]),
+    ...describeRefused(status),
     ['sent', `${describeBytes(traffic.sentBytes)} in ${traffic.requests} requests since the start`],
     ['fetched', `${describeBytes(traffic.upstreamBytes)} from upstreams`],
     ['saved', `${describeBytes(traffic.savedBytes)} on the WAN (${share} % of what was sent)`],
@@ -94,6 +95,18 @@ function describeSending(status: Sending): string {
 function describeThreads({ threads: { configured, listening, deaths } }: Status): string {
   const died = deaths === 0 ? 'none died' : `${deaths} died; the log has why`
   return `${listening} of ${configured} listen; ${died} since the start`
+}
+
+function describeRefused({ storage: { refused }, nowMs }: Status): readonly string[][] {
+  const { pushes, notKept, last } = refused
+  if (last === undefined) return []
+  const wanted = last.wantedBytes === undefined ? '' : ` ${describeBytes(last.wantedBytes)} wanted,`
+  const free = last.freeBytes === undefined ? '' : ` ${describeBytes(last.freeBytes)} free`
+  const sizes = wanted === '' && free === '' ? '' : `:${wanted}${free}`
+  return [
+    ['no room', `refused pushes: ${pushes}; passed on and not kept: ${notKept}; since the start`],
+    ['', `the last ${describeAge(nowMs - last.atMs)}${sizes}`],
+  ]
 }
 
 function describeQueue({ queue, nowMs }: Status): string {

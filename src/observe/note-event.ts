@@ -63,7 +63,7 @@ export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptio
         const held = due(`storage ${event.failure}`)
         if (held === undefined) return
         return logger.error(
-          { ...redactTold(event), failure: event.failure, held },
+          { ...redactTold(event), failure: event.failure, ...event.room, held },
           'storage failed',
         )
       }

@@ -15,9 +15,9 @@ export async function bestEffort(note: NoteEvent, work: () => Promise<unknown>):
   }
 }
 
-/** Tells of a failure of the disk, whatever kind of error it came as. */
-export function noteStorage(note: NoteEvent, error: unknown): void {
-  const { failure, message, hint } =
+/** Tells of a failure of the disk, whatever kind of error it came as. `isPush`: a push is refused for it. */
+export function noteStorage(note: NoteEvent, error: unknown, isPush = false): void {
+  const { failure, message, hint, room } =
     error instanceof StoreError ? error : new StoreError('io', String(error))
-  note({ kind: 'storage failed', failure, reason: message, hint })
+  note({ kind: 'storage failed', failure, reason: message, hint, isPush, room })
 }

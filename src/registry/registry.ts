@@ -48,6 +48,7 @@ import { startUpload } from './upload/start-upload.ts'
 import { Uploads } from './upload/uploads.ts'
 import { Turns } from './turns.ts'
 import { UpstreamLists } from './pull/upstream-lists.ts'
+import { type Refused, WantOfSpace } from './want-of-space.ts'
 
 export interface RegistryDeps {
   readonly store: BlobStore
@@ -91,14 +92,19 @@ export interface RunningRegistry extends Registry {
   endPromises(): Promise<void>
   /** Why nothing more is kept now, and what to do about it, for people; undefined while there is room. @throws StoreError io */
   fullBecause(): Promise<string | undefined>
+  /** What found no room since the start. */
+  refusedForSpace(): Refused
   /** See rebuild/compare-facts.ts; to be run once after a start. @throws StoreError; the signal's reason */
   compareFacts(signal: AbortSignal): Promise<ComparedFacts>
   /** Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks any more. */
   stop(): Promise<void>
 }
 
-export function createRegistry(deps: RegistryDeps): RunningRegistry {
-  const { catalog, store, clock, namespaces, note } = deps
+export function createRegistry(given: RegistryDeps): RunningRegistry {
+  const wantOfSpace = new WantOfSpace()
+  const note = wantOfSpace.counted(given.note, given.clock)
+  const deps = { ...given, note }
+  const { catalog, store, clock, namespaces } = deps
   const negative = new NegativeCache(clock)
   const contents = new ManifestContents({ ...deps, negative })
   const tags = new TagResolver({ ...deps, negative, contents })
@@ -184,6 +190,7 @@ export function createRegistry(deps: RegistryDeps): RunningRegistry {
     delivered: (repository, what) => showAtUpstream(manifestPushDeps, repository, what),
     settled: async digest => fills.find(digest)?.over,
     fullBecause: () => space.fullBecause(),
+    refusedForSpace: () => wantOfSpace.refused,
     purgeUploads: options => purgeUploads(pushDeps, options),
     endPromises: () => endPromises({ catalog, clock, turns }),
     compareFacts: signal => compareFacts(manifestPushDeps, signal),

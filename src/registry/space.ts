@@ -1,6 +1,6 @@
 // May this much more be written? Asked before a fill or an upload writes its first byte, so that a full disk is a decision and not a
 // surprise in the middle of a client's download or push.
-import { type BlobStore, type Space, StoreError } from './ports/blob-store.ts'
+import { type BlobStore, type Space, StoreError, type WantedRoom } from './ports/blob-store.ts'
 import { Turns } from './turns.ts'
 
 /** Left free for the catalog, the log and whatever must still be written when the cache may not grow. */
@@ -63,6 +63,8 @@ export interface SpaceDeps {
 /** So many bytes are missing for what was promised, and why. */
 interface Shortage {
   readonly bytes: number
+  /** For so much there is room. */
+  readonly freeBytes: number
   readonly message: string
   readonly hint: string
 }
@@ -111,7 +113,7 @@ export class SpaceLedger {
     if (shortage === undefined) return
     // Nobody else lacks room by that.
     const { message, hint } = more.isApart ? APART_USED_UP : shortage
-    throw new StoreError('full', message, { hint })
+    throw new StoreError('full', message, { hint, room: wantedRoom(more, shortage) })
   }
 
   /** Between looking and counting nobody else counts. @throws StoreError io */
@@ -161,9 +163,11 @@ export class SpaceLedger {
     const onDisk = this.#needed('missingBytes', more) - room.diskBytes
     const allowed = this.#needed('wholeBytes', more) - room.allowedBytes
     if (Math.max(onDisk, allowed) <= 0) return undefined
+    const share = more.isApart ? APART_SHARE : 1
+    const free = (wantedBytes: number, bytes: number) => Math.max(0, wantedBytes - bytes * share)
     return onDisk >= allowed
-      ? { bytes: onDisk, ...DISK_FULL }
-      : { bytes: allowed, ...LIMIT_REACHED }
+      ? { bytes: onDisk, freeBytes: free(more.missingBytes(), onDisk), ...DISK_FULL }
+      : { bytes: allowed, freeBytes: free(more.wholeBytes(), allowed), ...LIMIT_REACHED }
   }
 
   #needed(bytes: Bytes, more: SpaceClaim): number {
@@ -197,6 +201,11 @@ export class SpaceLedger {
     const allowed = maxBytes * (1 - SPARE_SHARE) - sum(claims, 'wholeBytes') - (await usedBytes())
     return Math.min(onDisk, allowed)
   }
+}
+
+function wantedRoom(more: SpaceClaim, { freeBytes }: Shortage): WantedRoom {
+  const wantedBytes = Math.max(more.missingBytes(), more.wholeBytes())
+  return wantedBytes === 0 ? { freeBytes } : { wantedBytes, freeBytes }
 }
 
 type Bytes = 'missingBytes' | 'wholeBytes'

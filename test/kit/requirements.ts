@@ -286,6 +286,7 @@ const SUITES: readonly Row[] = [
   [287, 'P1', 'a Content-Range of an upload that is none is 416'],
   [288, 'P1', 'each blob that a pushed manifest lacks has an error of its own'],
   [289, 'P1', 'embedded data that is not its descriptor’s content is taken with a warning'],
+  [295, 'P1', 'what finds no room is told so at once, and the operator how much was missing'],
   [290, 'P2', 'the command line and check say what is, and what can be done'],
   [304, 'P1', 'a configuration that is faulty now hides nothing of the server that runs'],
   [286, 'P1', '_catalog lists names as they are pushed to this edge, and holds up nobody'],

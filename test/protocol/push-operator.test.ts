@@ -212,7 +212,7 @@ t.test('a push that finds no room is refused in words, and the log says what to 
   const client = createPushClient(edge.url)
   t.teardown(() => client.close())
   const answer = await edge.settle(client.blob('localhost/app', Buffer.alloc(4_000)))
-  t.equal(answer.status, 503)
+  t.equal(answer.status, 507)
   t.match(answer.body, /storage\.maxsize/)
   t.match(await edge.untilLogged('storage failed'), {
     level: 'error',

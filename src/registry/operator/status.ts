@@ -3,6 +3,7 @@ import type { CatalogTotals } from '../ports/catalog.ts'
 import type { OutboxTotals } from '../ports/deliveries.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import { reachableBytes } from '../space.ts'
+import type { Refused } from '../want-of-space.ts'
 import type { OperatorDeps, Traffic } from './operator.ts'
 
 /** How large blobs go to clients: by the kernel, straight from their file, or through this process, which has a reason. */
@@ -50,6 +51,8 @@ interface StatusPage {
     readonly maxBytes: number
     /** Why nothing that comes from an upstream is kept now, and what to do; absent while there is room. */
     readonly full?: string
+    /** For want of room, since the start. */
+    readonly refused: Refused
   }
   readonly traffic: Traffic
   /** What waits to be delivered. */
@@ -87,7 +90,13 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ...deps.sending,
     threads: deps.threads(),
     content,
-    storage: { freeBytes: space.freeBytes, totalBytes: space.totalBytes, maxBytes, ...full },
+    storage: {
+      freeBytes: space.freeBytes,
+      totalBytes: space.totalBytes,
+      maxBytes,
+      ...full,
+      refused: deps.registry.refusedForSpace(),
+    },
     traffic,
     queue: sumQueue(outbox),
     uploads: {

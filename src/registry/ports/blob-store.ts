@@ -8,20 +8,30 @@ import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
  */
 export type StoreFailure = 'full' | 'io' | 'corrupt' | 'busy'
 
+export interface WantedRoom {
+  /** Absent when nobody had said how long it is. */
+  readonly wantedBytes?: number
+  /** There was room for so much of it. */
+  readonly freeBytes: number
+}
+
 /** Not safe to show to clients: it names files. `hint` says what the operator can do. */
 export class StoreError extends Error {
   readonly failure: StoreFailure
   readonly hint: string | undefined
+  /** Of `full`, where it was found out before anything was written. */
+  readonly room: WantedRoom | undefined
 
   constructor(
     failure: StoreFailure,
     message: string,
-    options: { hint?: string; cause?: unknown } = {},
+    options: { hint?: string; cause?: unknown; room?: WantedRoom } = {},
   ) {
     super(message, { cause: options.cause })
     this.name = 'StoreError'
     this.failure = failure
     this.hint = options.hint
+    this.room = options.room
   }
 }
 

@@ -2,7 +2,7 @@
 // Events carry values only; nothing secret, no client input that was not parsed.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
-import type { StoreFailure } from './blob-store.ts'
+import type { StoreFailure, WantedRoom } from './blob-store.ts'
 import type { Carrier } from './deliveries.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
@@ -70,6 +70,10 @@ export type EngineEvent =
       readonly failure: StoreFailure
       readonly reason: string
       readonly hint: string | undefined
+      /** A push was refused for it. Default false. */
+      readonly isPush?: boolean
+      /** As StoreError has it. */
+      readonly room?: WantedRoom | undefined
     }
   | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
   | {

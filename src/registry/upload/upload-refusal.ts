@@ -7,9 +7,11 @@ import type { NoteEvent } from '../ports/events.ts'
 
 /** Until the next one of many is done. */
 const RETRY_AFTER_BUSY_SECONDS = 5
-/** Somebody has to make room first; clients wait no longer than this (R124). */
+/** Somebody has to finish or cancel some first; clients wait no longer than this (R124). */
 const RETRY_AFTER_LONG_SECONDS = 60
 const RETRY_AFTER_STOP_SECONDS = 1
+/** By these words dockerd knows that trying again is of no use; it repeats any other 5xx five times, for a minute. */
+const NO_SPACE = 'no space left on device'
 
 /** The same for what was never there and for another repository's: an id is all that a client holds (R178). */
 export function unknownUpload(): RegistryError {
@@ -64,7 +66,7 @@ export async function tellingFull<Answer>(
     return await work()
   } catch (error) {
     if (!(error instanceof StoreError) || error.failure !== 'full') throw error
-    noteStorage(note, error)
+    noteStorage(note, error, true)
     throw fullDisk(error)
   }
 }
@@ -72,7 +74,7 @@ export async function tellingFull<Answer>(
 function fullDisk(cause: StoreError): RegistryError {
   return new RegistryError(
     'UNAVAILABLE',
-    'the disk of this edge is full, or storage.maxsize is used up: nothing more can be pushed until its operator has made room',
-    { retryAfterSeconds: RETRY_AFTER_LONG_SECONDS, cause },
+    `${NO_SPACE}: the disk of this edge is full, or storage.maxsize is used up; this cannot be pushed until its operator has made room`,
+    { status: 507, cause },
   )
 }

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { runCli } from '../../kit/cli.ts'
+import type { Status } from '../../../src/registry/operator/status.ts'
+import { pushBlob } from '../../kit/edge-push.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
 import { get } from '../../kit/raw-client.ts'
@@ -23,11 +25,14 @@ const arm64 = makeImage({
 })
 const index = makeIndex([amd64, arm64])
 
-async function start(t: { teardown(fn: () => unknown): unknown }) {
+async function start(
+  t: { teardown(fn: () => unknown): unknown },
+  config: Readonly<Record<string, unknown>> = {},
+) {
   const stub = await startStubRegistry()
   t.teardown(() => stub.stop())
   stub.addImage('library/app', 'v1', index)
-  const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } } })
+  const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } }, config })
   const run = (...argv: string[]) => runCli([...argv, '--socket', edge.socket])
   return { stub, edge, run }
 }
@@ -208,6 +213,31 @@ t.test('R290: status says when nothing is kept, and why', async t => {
   await edge.get('/v2/library/app/manifests/v1')
   await edge.get(`/v2/library/app/manifests/${amd64.manifest.digest}`)
   t.match((await status()).stdout, /^keeping +nothing: storage\.maxsize is used up: raise/m)
+})
+
+t.test('R295: status says what found no room, where smaller things find some', async t => {
+  const large = makeImage({ seed: 'large', layers: [2_000_000] })
+  const { stub, edge, run } = await start(t, { storage: { maxsize: '1MB' } })
+  stub.addImage('library/large', 'v1', large)
+  t.notMatch((await run('status')).stdout, /no room/)
+  const layer = large.layers[0]?.digest ?? ''
+  await edge.get('/v2/library/large/manifests/v1')
+  for (let times = 0; times < 2; times += 1)
+    t.equal((await edge.get(`/v2/library/large/blobs/${layer}`)).status, 200)
+  t.match((await run('status')).stdout, /^no room +refused pushes: 0; passed on and not kept: 2; /m)
+  await edge.clock.advance(5_000)
+  t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(900_000))).status, 201)
+  t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(300_000, 1))).status, 507)
+  await edge.clock.advance(120_000)
+  const { stdout } = await run('status')
+  t.match(
+    stdout,
+    /^no room +refused pushes: 1; .*: 2; .*\n +the last 2 min ago: 293 KiB wanted, 9\d\.\d KiB free$/m,
+  )
+  t.notMatch(stdout, /keeping/, 'a byte would fit')
+  const { storage } = JSON.parse((await run('status', '--json')).stdout) as Status
+  t.match(storage.refused, { pushes: 1, notKept: 2, last: { wantedBytes: 300_000 } })
+  t.ok((storage.refused.last?.freeBytes ?? 0) < 100_000, 'as much as is left')
 })
 
 // issue 17, 35

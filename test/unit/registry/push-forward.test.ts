@@ -341,7 +341,7 @@ t.test('R126: a full disk is told before the upstream is changed', async t => {
       }),
   })
   const push = pushDocument(registry, app, { document: manifest, reference: 'v1' })
-  await t.rejects(push, { code: 'UNAVAILABLE', status: 503, message: /disk of this edge is full/ })
+  await t.rejects(push, { code: 'UNAVAILABLE', status: 507, message: /disk of this edge is full/ })
   t.same(puts, [])
   t.match(events, [{ kind: 'storage failed', failure: 'full', hint: 'free some' }])
 })

@@ -14,7 +14,7 @@ import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.t
 
 const app = localOf('team/app')
 const sha256 = { algorithm: 'sha256' } as const
-const FULL = { code: 'UNAVAILABLE', status: 503, retryAfterSeconds: 60, message: /disk .*full/ }
+const FULL = { code: 'UNAVAILABLE', status: 507, message: /^no space left on device: .*full/ }
 const HOUR_MS = 3_600_000
 const WEEK_MS = 168 * HOUR_MS
 
