@@ -12,7 +12,12 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { PROJECT } from '../kit/edge-process.ts'
-import { startUnlogged, type UnloggedEdge } from '../kit/unlogged-edge.ts'
+import {
+  startUnlogged,
+  type UnloggedEdge,
+  untilThere,
+  writeConfiguration,
+} from '../kit/unlogged-edge.ts'
 
 t.setTimeout(120_000)
 
@@ -56,6 +61,34 @@ t.test('R278: a reader of the log that has stopped reading holds nobody up', asy
   t.same(await edge.ended, { code: 0, signal: null })
 })
 
+// issue 17, 8
+t.test('R299: npm start whose output takes nothing leaves no server behind', async t => {
+  const { file, socketThere } = await directoryOf(t)
+  const full = openSync('/dev/full', 'w')
+  const npm = spawn('npm', ['start', '--', 'serve', '--config', file], {
+    cwd: PROJECT,
+    stdio: ['ignore', full, 'pipe'],
+    detached: true,
+  })
+  closeSync(full)
+  t.teardown(() => endGroup(npm))
+  // Whatever npm has started has the other end of standard error, too.
+  const allEnded = text(npm.stderr as Readable)
+  const left = socketThere.then(() => 'a server is left behind')
+  t.match(await Promise.race([allEnded, left]), /standard output takes nothing.*npm start --silent/)
+})
+
+t.test('R299: npm start --silent stays with its server, and without a log', async t => {
+  const full = openSync('/dev/full', 'w')
+  const edge = await startUnlogged(t, { npm: true, stdio: ['ignore', full, 'inherit'] })
+  closeSync(full)
+  await askMany(edge)
+  t.equal(edge.child.exitCode, null, 'npm is there')
+  edge.child.kill('SIGTERM')
+  t.same(await edge.ended, { code: 0, signal: null })
+  t.ok(await hasEnded(edge.pid), 'and takes its server with it')
+})
+
 t.test('R279: a terminal that is closed ends npm start and the server behind it', async t => {
   const edge = await startInTerminal(t)
   // It holds the other side of the terminal.
@@ -97,6 +130,23 @@ t.test('a command whose result cannot be written has failed, and says so', async
 })
 
 type Test = Parameters<typeof startUnlogged>[0]
+
+/** A configuration of its own, and what resolves when a server that goes by it listens. */
+async function directoryOf(t: Test): Promise<{ file: string; socketThere: Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-npm-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const file = await writeConfiguration(directory)
+  return { file, socketThere: untilThere(directory, 'admin.sock') }
+}
+
+/** What it started, too. */
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-Number(pid), 'SIGKILL')
+  } catch {
+    // All of it has ended, as it should.
+  }
+}
 
 /** An edge whose output goes into a pipe that `reader` reads. */
 async function startIntoPipe(t: Test): Promise<{ reader: ChildProcess; edge: UnloggedEdge }> {

@@ -314,6 +314,7 @@ const PLATFORM: readonly Row[] = [
   [236, 'P1', 'stopping lets running answers finish'],
   [242, 'P1', 'every parser is fuzzed'],
   [278, 'P0', 'a log that cannot be written costs its lines, and never serving or stopping'],
+  [299, 'P1', 'npm start ends with its server, or starts none, whatever its output takes'],
   [279, 'P1', 'a terminal that is closed ends what was started in it'],
   [280, 'P0', 'all that an install brings is locked by its digest, and none of it runs a script'],
   [

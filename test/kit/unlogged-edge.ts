@@ -10,6 +10,8 @@ import { PROJECT, startArguments } from './edge-process.ts'
 
 /** The admin port's address, by which the two ports are told apart. */
 const ADMIN_HOST = '127.0.0.2'
+/** The last that a server makes. */
+const SOCKET = 'admin.sock'
 
 export interface UnloggedEdge {
   readonly directory: string
@@ -41,21 +43,14 @@ export async function startUnlogged(
 ): Promise<UnloggedEdge> {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-log-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
-  const socket = join(directory, 'admin.sock')
-  const file = join(directory, 'config.yaml')
-  const document = {
-    http: { addr: '127.0.0.1:0', threads: 2 },
-    admin: { addr: `${ADMIN_HOST}:0`, socket },
-    storage: { rootdirectory: join(directory, 'data') },
-    ...options.config,
-  }
-  await writeFile(file, JSON.stringify(document))
+  const socket = join(directory, SOCKET)
+  const file = await writeConfiguration(directory, options.config)
   const program = options.npm
     ? ['npm', 'start', '--silent', '--']
     : ['env', '-u', 'NODE_OPTIONS', process.execPath, ...(await startArguments())]
   const words = [...program, 'serve', '--config', file]
   const [command, ...args] = options.around?.(words.join(' ')) ?? words
-  const appeared = untilThere(directory, 'admin.sock')
+  const appeared = untilThere(directory, SOCKET)
   // The test runner's preloads are for its own processes.
   const { NODE_OPTIONS: _, ...env } = process.env
   const child = spawn(command as string, args, { cwd: PROJECT, stdio: options.stdio, env })
@@ -81,9 +76,27 @@ export async function startUnlogged(
   }
 }
 
-function untilThere(directory: string, name: string): Promise<void> {
+/** For a server that has everything in `directory`; where the file is. */
+export async function writeConfiguration(
+  directory: string,
+  config: StartOptions['config'] = {},
+): Promise<string> {
+  const file = join(directory, 'config.yaml')
+  const document = {
+    http: { addr: '127.0.0.1:0', threads: 2 },
+    admin: { addr: `${ADMIN_HOST}:0`, socket: join(directory, SOCKET) },
+    storage: { rootdirectory: join(directory, 'data') },
+    ...config,
+  }
+  await writeFile(file, JSON.stringify(document))
+  return file
+}
+
+/** Resolves when a file of this name comes; it must not be there yet. */
+export function untilThere(directory: string, name: string): Promise<void> {
   return new Promise(resolve => {
-    const watcher = watch(directory, () => {
+    // It may be waited for in vain.
+    const watcher = watch(directory, { persistent: false }, () => {
       if (!existsSync(join(directory, name))) return
       watcher.close()
       resolve()
