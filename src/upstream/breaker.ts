@@ -1,7 +1,8 @@
 // The breaker of one endpoint (R93): after enough failures nobody waits for it any more, and one request at a time finds out
-// whether it is back. Rate limits (R154) open it for the time the upstream names, for manifests and blobs apart, since a
-// registry that limits pulls goes on giving the blobs of those that were counted already. Where somebody was reached, one thing may be
-// broken or hang and the rest be well: then `/v2/` is asked before everything is cut off (docs/adr/0028-one-broken-blob.md).
+// whether it is back; beside them `/v2/` is asked now and then (R305). Rate limits (R154) open it for the time the upstream names, for
+// manifests and blobs apart, since a registry that limits pulls goes on giving the blobs of those that were counted already. Where
+// somebody was reached, one thing may be broken or hang and the rest be well: then `/v2/` is asked before everything is cut off
+// (docs/adr/0028-one-broken-blob.md).
 import type { Clock } from '../registry/ports/clock.ts'
 import type { EngineEvent } from '../registry/ports/events.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
@@ -15,6 +16,12 @@ const WINDOW_MIN = 20
 const WINDOW_FAILED_SHARE = 0.5
 const OPEN_MS = 30_000
 const OPEN_MAX_MS = 5 * 60_000
+/** Between two questions that nobody has asked for. The same wherever edges lost a registry together, but for WATCH_SPREAD. */
+const WATCH_MS = 30_000
+/** Of that time, how much chance adds or takes: they do not come back together. */
+const WATCH_SPREAD = 0.1
+/** So long after the last who wanted something; what waits to be delivered is tried more often. */
+const WATCH_WANTED_MS = 15 * 60_000
 /** When a 429 names no time. Docker Hub does not, and counts by hours. */
 const LIMITED_DEFAULT_MS = 60_000
 /** Timers may ring a little early. */
@@ -69,9 +76,17 @@ export interface BreakerOptions {
   readonly onChange: (change: BreakerChange) => void
   /** Does the endpoint answer as such, whatever it says of single contents? Bounded in time; never rejects. */
   readonly isThere: () => Promise<boolean>
+  /** Whether it is back is asked without a request, too, until `signal` aborts. Default: it is not. */
+  readonly watch?: Watch | undefined
 }
 
-export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions): Breaker {
+export interface Watch {
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly signal: AbortSignal
+}
+
+export function createBreaker({ clock, host, onChange, isThere, watch }: BreakerOptions): Breaker {
   let state: BreakerState = 'closed'
   let openMs = OPEN_MS
   let openUntilMs = 0
@@ -80,6 +95,8 @@ export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions
   let lastFinding: Breaker['lastFinding']
   let recent: { readonly atMs: number; readonly failed: boolean }[] = []
   let asking: Promise<void> | undefined
+  let wantedMs = 0
+  let isWatched = false
   const limited = new Map<Lane, { readonly untilMs: number }>()
 
   function change(to: BreakerState, reason: string, hint?: string): void {
@@ -94,6 +111,26 @@ export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions
     inARow = 0
     recent = []
     change('open', error.message, error.hint)
+    if (watch !== undefined && !isWatched) void keepAsking(watch)
+  }
+
+  /** A pause grows with what clients find, so that few of them wait for nothing; this finds out what none of them would for minutes. */
+  async function keepAsking({ random, signal }: Watch): Promise<void> {
+    isWatched = true
+    const isOpen = () => state === 'open'
+    try {
+      while (state !== 'closed' && clock.monotonicMs() - wantedMs < WATCH_WANTED_MS) {
+        await clock.sleep(WATCH_MS * (1 + WATCH_SPREAD * (2 * random() - 1)), signal)
+        // What a client is finding out is left to it.
+        if (!isOpen() || !(await isThere()) || !isOpen()) continue
+        lastFinding = 'good'
+        close()
+      }
+    } catch {
+      // It is closed for good.
+    } finally {
+      isWatched = false
+    }
   }
 
   /** One question for all who fail meanwhile. */
@@ -172,6 +209,7 @@ export function createBreaker({ clock, host, onChange, isThere }: BreakerOptions
 
   return {
     enter: lane => {
+      wantedMs = clock.monotonicMs()
       const limitMs = limitedMs(lane)
       if (limitMs > 0) throw closedFor(host, 'rate-limited', limitMs, lastFailure)
       if (state === 'half-open') throw closedFor(host, 'unavailable', 1_000, lastFailure)

@@ -3,7 +3,7 @@ import type { RegistryHost } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import { type Authorizer, createAuthorizer } from './authorizer.ts'
-import { createBreaker } from './breaker.ts'
+import { createBreaker, type Watch } from './breaker.ts'
 import { createCredentials } from './credentials.ts'
 import { startDeadline } from './deadline.ts'
 import { credentialHosts } from './docker-config.ts'
@@ -31,6 +31,7 @@ export interface EndpointParts {
   readonly profile: Omit<Profile, 'apiUrl'>
   readonly options: UpstreamOptions
   readonly onBlobRedirect: (target: URL) => void
+  readonly watch: Watch
 }
 
 /** Connects to nothing. */
@@ -49,6 +50,8 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
     host: url.host,
     onChange: change => note({ kind: 'upstream breaker', registry, ...change }),
     isThere: () => isThereInTime({ send, urls }, clock),
+    // Nobody is asked again and again because a client made up its name.
+    watch: parts.options.namedByClient === true ? undefined : parts.watch,
   })
   return {
     url,

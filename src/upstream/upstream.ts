@@ -1,7 +1,7 @@
 // One upstream namespace as the Upstream port: puts the parts of this room together. Where a request goes, with which
 // credentials and how often is decided below; what is asked is in reads.ts, what is sent in writes.ts.
 import type { RegistryHost } from '../oci/reference.ts'
-import type { Clock } from '../registry/ports/clock.ts'
+import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
 import { createAddressPolicy } from './address-policy.ts'
@@ -73,6 +73,7 @@ export function createUpstream(
   const onBlobRedirect = (target: URL): void => {
     storage = new URL(target.origin)
   }
+  const closing = new AbortController()
   const parts: EndpointParts = {
     registry,
     exchange,
@@ -82,6 +83,7 @@ export function createUpstream(
     profile,
     options,
     onBlobRedirect,
+    watch: { random, signal: closing.signal },
   }
   const authoritative = createEndpoint(url, false, parts)
   const endpoints = [...mirrors.map(mirror => createEndpoint(mirror, true, parts)), authoritative]
@@ -111,7 +113,10 @@ export function createUpstream(
   const health = healthFrom([authoritative])
   const askAnew = () => authoritative.breaker.askAnew()
   const withoutMirrors: Upstream = { registry, ...readsFrom(undefined), ...writes, health, askAnew }
-  const close = (): Promise<void> => dispatchers.close()
+  const close = (): Promise<void> => {
+    closing.abort(NOT_NEEDED)
+    return dispatchers.close()
+  }
   if (mirrored.length === 0) return { ...withoutMirrors, close }
   const distrust: Upstream['distrust'] = (name, reference, why) => {
     const refused = trust.refuse(contentKey(name, reference))

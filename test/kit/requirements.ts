@@ -230,6 +230,7 @@ const UPSTREAM: readonly Row[] = [
     'P0',
     'what a mirror gives wrong comes from the registry, and a mirror that gave other bytes is left out',
   ],
+  [305, 'P1', 'an upstream that is back is noticed within half a minute, while somebody wants it'],
   [261, 'P1', 'a HEAD that is answered in an encoding tells no size'],
   [262, 'P1', 'who can be given an old answer does not wait for an upstream that is not there'],
   [263, 'P0', 'names that clients make up hold up no look-up of a configured upstream'],

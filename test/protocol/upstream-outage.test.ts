@@ -280,3 +280,32 @@ t.test(
     }
   },
 )
+
+t.test(
+  'R305: a registry that is back is used within half a minute, however long it was away',
+  async t => {
+    const stub = await startStub(t)
+    const { port } = new URL(stub.url)
+    const { upstream, clock, events } = openUpstream(t, stub.url)
+    await stub.stop()
+    const ask = () => failureOf((upstream.inHaste ?? upstream).headManifest(NAME, LATEST))
+    const pauseMs = () => (upstream.health().retryAtMs ?? clock.nowMs()) - clock.nowMs()
+    // Each failed question by a client doubles the pause, until it is five minutes.
+    for (let failures = 0; failures < 12; failures += 1) {
+      await clock.advance(pauseMs())
+      t.match(await ask(), { failure: 'unavailable' })
+    }
+    t.equal(pauseMs(), 300_000, 'nobody is let through for minutes')
+    if (!t.equal(clock.sleepers, 1, 'and somebody is to ask before')) return
+
+    const back = await startStubRegistry({ port: Number(port) })
+    t.teardown(() => back.stop())
+    back.addImage(NAME, 'latest', IMAGE)
+    const changes = () =>
+      events.flatMap(event => (event.kind === 'upstream breaker' ? [event.state] : []))
+    await clock.advance(30_000)
+    while (changes().at(-1) !== 'closed') await new Promise(setImmediate)
+    t.equal(back.count({}), 1, 'by one question')
+    t.ok(await upstream.headManifest(NAME, LATEST))
+  },
+)

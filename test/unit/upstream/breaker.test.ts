@@ -199,3 +199,89 @@ t.test('R259: one question for all who fail while it is asked, and one pause', a
   t.equal(breaker.retryInMs, 30_000)
   t.equal(questions.length, 1)
 })
+
+/** A breaker that asks by itself; the answers are those of `there`, in order, and then no. */
+function setUpWatched(there: readonly boolean[]) {
+  const clock = createManualClock()
+  const changes: string[] = []
+  const asked: number[] = []
+  const closing = new AbortController()
+  const breaker = createBreaker({
+    clock,
+    host: 'r.example',
+    onChange: ({ state }) => changes.push(state),
+    isThere: async () => {
+      asked.push(clock.monotonicMs())
+      return there[asked.length - 1] ?? false
+    },
+    watch: { random: () => 0.5, signal: closing.signal },
+  })
+  const fail = () => {
+    for (let at = 0; at < 5; at += 1) void breaker.enter('api')(DOWN)
+  }
+  return { clock, changes, asked, closing, breaker, fail }
+}
+
+t.test(
+  'R305: while it is open somebody asks every half minute, and an answer closes it',
+  async t => {
+    const { clock, changes, asked, breaker, fail } = setUpWatched([false, false, true])
+    fail()
+    await clock.advance(90_000)
+    t.same(asked, [30_000, 60_000, 90_000])
+    t.equal(breaker.state, 'closed')
+    t.equal(breaker.lastFinding, 'good')
+    t.same(changes, ['open', 'closed'])
+    await clock.advance(120_000)
+    t.equal(asked.length, 3, 'nobody asks while it is closed')
+    fail()
+    await clock.advance(30_000)
+    t.equal(asked.length, 4, 'and somebody does when it opens again')
+  },
+)
+
+t.test('R305: a question on its way is the only one, whoever fails meanwhile', async t => {
+  const { clock, asked, breaker, fail } = setUpWatched([])
+  fail()
+  await clock.advance(30_000)
+  void breaker.enter('api')(DOWN)
+  await clock.advance(30_000)
+  t.same(asked, [30_000, 60_000])
+  t.equal(breaker.retryInMs, 30_000, 'its answers change no pause')
+})
+
+t.test('R305: what a client is finding out is left to it', async t => {
+  const { clock, asked, breaker, fail } = setUpWatched([true])
+  fail()
+  await clock.advance(29_999)
+  breaker.askAnew()
+  const tell = breaker.enter('api')
+  await clock.advance(1)
+  t.same(asked, [])
+  t.equal(breaker.state, 'half-open')
+  void tell(GOOD)
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('R305: nobody asks for long about what nobody wants', async t => {
+  const { clock, asked, breaker, fail } = setUpWatched([])
+  fail()
+  await clock.advance(3_600_000)
+  const count = asked.length
+  t.equal(count, 30)
+  await clock.advance(3_600_000)
+  t.equal(asked.length, count)
+  void breaker.enter('api')(DOWN)
+  await clock.advance(30_000)
+  t.equal(asked.length, count + 1, 'until somebody does again')
+})
+
+t.test('R305: what is closed for good asks no more', async t => {
+  const { clock, asked, closing, fail } = setUpWatched([])
+  fail()
+  await clock.advance(30_000)
+  closing.abort(new Error('it is over'))
+  await clock.advance(300_000)
+  t.equal(asked.length, 1)
+  t.equal(clock.sleepers, 0)
+})
