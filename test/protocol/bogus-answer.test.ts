@@ -3,10 +3,11 @@
 // second; the whole edge in process, a raw client, a manual clock.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, type Pair, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
 import { filesIn } from '../kit/edge-push.ts'
+import { makeImage } from '../kit/image.ts'
 import { get, type RawAnswer } from '../kit/raw-client.ts'
-import type { Fault } from '../kit/stub-faults.ts'
+import { type Fault, failure } from '../kit/stub-faults.ts'
 
 const MiB = 1024 * 1024
 const blob = patternBlob('resumed', 3 * MiB)
@@ -93,6 +94,32 @@ for (const [what, bogus] of Object.entries(BOGUS)) {
     t.match(answer, { status: 200, complete: true })
     t.ok(answer.body.equals(blob.bytes()))
     t.ok(wasResumed(pair))
+  })
+}
+
+const OTHER_LENGTHS: Readonly<Record<string, Fault>> = {
+  'a blob of another length': { status: 200, body: blob.bytes().subarray(1) },
+  'something short': { status: 200, body: 'short' },
+}
+
+for (const [what, bogus] of Object.entries(OTHER_LENGTHS)) {
+  // issue 17, 10
+  t.test(`R272: ${what} to the first question of a later download throws nothing away`, async t => {
+    const image = makeImage({ seed: 'parked', layers: [3 * MiB] })
+    const [layer = image.config] = image.layers
+    const { edge, stub } = await startPair(t, { images: { v1: image }, entry: { prefetch: false } })
+    const pulled = () => edge.settle(edge.get(`${BLOBS}/${layer.digest}`), 180_000)
+    await edge.get(`${MANIFESTS}/v1`)
+    stub.fault({ kind: 'blob' }, { truncateAt: MiB }, { times: 1 })
+    stub.fault({ kind: 'blob' }, failure(403, 'DENIED'))
+    await pulled().catch(() => {})
+    await edge.settle(edge.untilLogged('fill failed'))
+    stub.clearFaults()
+    stub.fault({ kind: 'blob' }, bogus, { times: 1 })
+    const answer = await pulled()
+    t.match(answer, { status: 200, complete: true })
+    t.ok(answer.body.equals(layer.bytes()))
+    t.ok((stub.rangesAsked(layer.digest).at(-1)?.[0] ?? 0) > 0, 'what is here is gone on with')
   })
 }
 

@@ -53,6 +53,13 @@ for (const tag of ['short', 'long']) {
     t.equal((await pair.edge.get(`${MANIFESTS}/${tag}`)).status, 200)
     await isWhole(t, pair)
   })
+
+  t.test(`R253: also where the registry's GET tells no length: ${tag}`, async t => {
+    const pair = await start(t)
+    pair.stub.fault({ kind: 'blob', method: 'GET' }, { chunked: true })
+    t.equal((await pair.edge.get(`${MANIFESTS}/${tag}`)).status, 200)
+    await isWhole(t, pair)
+  })
 }
 
 t.test('R253: what a push says of sizes, no pull believes', async t => {

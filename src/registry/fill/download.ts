@@ -1,5 +1,6 @@
 // Brings what a fill's file lacks, resuming as often as the upstream makes progress: a large blob by ranges, where the upstream answers
 // with them, anything else by one request that is resumed. What the bytes are worth is for the caller to verify.
+import { askBlob, askLength, leave } from './ask-blob.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { agree, type ReceiveContext, receive } from './fill-receive.ts'
 import { Attempts, distrustFor, isLie, mayTryAgain } from './fill-rules.ts'
@@ -153,9 +154,8 @@ export class Download {
 
   async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
     this.#context.answered()
-    const expectedBytes = await agree(file, answer, this.#context).catch(async error => {
-      // Nobody reads it now, and unread it would hold its connection.
-      await answer.body[Symbol.asyncIterator]().return?.()
+    const expectedBytes = await this.#agree(file, answer).catch(async error => {
+      await leave(answer)
       throw error
     })
     // Beside the bytes: it is for a later process, and clients wait for the first of them.
@@ -177,6 +177,17 @@ export class Download {
     } finally {
       await noted
     }
+  }
+
+  /** A manifest's word alone is not taken for the length as long as there is anybody to ask. */
+  async #agree(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
+    const { task, progress, signal } = this.#context
+    const isOfManifest =
+      answer.totalBytes === undefined &&
+      progress.sizeBytes === undefined &&
+      task.declaredBytes !== undefined
+    const totalBytes = isOfManifest ? await askLength(task, signal) : answer.totalBytes
+    return agree(file, { ...answer, totalBytes }, this.#context)
   }
 
   /** Is there, or will there probably be, a part to ask for by another line? */
@@ -233,13 +244,14 @@ export class Download {
   }
 
   async #ask(request: BlobRequest, signal = this.#context.signal): Promise<UpstreamBlob> {
-    const { task, clock, share } = this.#context
-    const { namespace, repository, digest } = task
+    const { task, clock, progress, share } = this.#context
     const place = this.#place
     const asked = place === undefined ? request : { ...request, place }
     if (request.offset === 0 && (this.#file?.contiguousBytes ?? 0) > 0) this.#hasAskedForAll = true
     const askedMs = clock.monotonicMs()
-    const answer = await namespace.upstream.getBlob(repository.name, digest, asked, signal)
+    const expectedBytes =
+      progress.sizeBytes ?? task.declaredBytes ?? this.#file?.expected?.sizeBytes
+    const answer = await askBlob(task, { request: asked, expectedBytes }, signal)
     if (answer.lastByte !== undefined) share.width.answered(clock.monotonicMs() - askedMs)
     this.#place = answer.place
     return answer

@@ -1,7 +1,6 @@
 // One answer of the upstream into a fill's file: agrees on the length, skips what is on disk already after comparing it,
 // and never lets the file grow past the length. The digest is checked by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
-import { beyondManifest } from './fill-rules.ts'
 import type { FillTask } from './fill-task.ts'
 import { letGo } from '../let-go.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
@@ -91,7 +90,7 @@ function agreedSize(
   const { declaredBytes } = context.task
   const { totalBytes } = answer
   // Clients have been promised the first length; one that changes is wrong the one time or the other.
-  const promisedBytes = context.progress.sizeBytes
+  const promisedBytes = context.progress.sizeBytes ?? saidBefore(file, declaredBytes)
   const sizeBytes = totalBytes ?? promisedBytes ?? declaredBytes
   if (promisedBytes !== undefined && sizeBytes !== undefined && promisedBytes !== sizeBytes) {
     throw new UpstreamError(
@@ -106,6 +105,14 @@ function agreedSize(
     )
   }
   return sizeBytes
+}
+
+/** What an upstream said of a part's blob in an earlier download, and a manifest says as well, is no less sure than what it says now. */
+function saidBefore(
+  { contiguousBytes, expected }: FillFile,
+  declaredBytes: number | undefined,
+): number | undefined {
+  return contiguousBytes > 0 && expected?.sizeBytes === declaredBytes ? declaredBytes : undefined
 }
 
 async function append(
@@ -129,9 +136,6 @@ async function append(
     position += chunk.length
     if (!isLike && context.limitBytes === Number.POSITIVE_INFINITY) break
     if (position > context.limitBytes) {
-      const isOfManifest = answer.totalBytes === undefined
-      if (isOfManifest && context.limitBytes === context.task.declaredBytes)
-        throw beyondManifest(context.limitBytes)
       throw new UpstreamError(
         'invalid',
         `the upstream sent more than the blob's ${context.limitBytes} bytes`,

@@ -29,18 +29,9 @@ export function isLie(error: unknown): boolean {
   return isWrong(error) || isInvalid(error)
 }
 
-const BEYOND_MANIFEST = { code: 'BEYOND_MANIFEST' }
-
-/** More came than a manifest said, and nobody else had said how much it is: whoever published that may be wrong. */
-export function beyondManifest(sizeBytes: number): UpstreamError {
-  const message = `the upstream sent more than the ${sizeBytes} bytes that a manifest says`
-  return new UpstreamError('invalid', message, { cause: BEYOND_MANIFEST })
-}
-
-/** Of a lie: is it the mirror's, or may the registry say the same? */
+/** Of a lie: is it the mirror's? Of all but its bytes the registry may say the same. */
 export function distrustFor(error: unknown): Distrust {
-  const isOdd = error instanceof UpstreamError && error.cause === BEYOND_MANIFEST
-  return isOdd ? 'odd content' : 'other bytes'
+  return isWrong(error) ? 'other bytes' : 'odd content'
 }
 
 function isInvalid(error: unknown): boolean {

@@ -7,7 +7,7 @@ import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
 import { overdue } from './fill-deadline.ts'
-import { failureForReaders, hintOf, isLie, isWrong, setAside } from './fill-rules.ts'
+import { distrustFor, failureForReaders, hintOf, isLie, isWrong, setAside } from './fill-rules.ts'
 import { leaveUncached } from './fill-uncached.ts'
 import { classOf } from '../rebuild/lost-content.ts'
 import type { Namespaces } from '../namespaces.ts'
@@ -263,7 +263,8 @@ export class Fill {
     }
     if (isLie(error)) {
       const { namespace, repository, digest } = this.task
-      namespace.upstream.distrust?.(repository.name, { kind: 'digest', digest }, 'other bytes')
+      const reference = { kind: 'digest', digest } as const
+      namespace.upstream.distrust?.(repository.name, reference, distrustFor(error))
       const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
       this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
     }

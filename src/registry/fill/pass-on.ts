@@ -4,6 +4,7 @@
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { ByteRange } from '../../oci/range.ts'
 import type { Followed } from './fill.ts'
+import { askBlob } from './ask-blob.ts'
 import { deadlineMs } from './fill-deadline.ts'
 import { HOLD_BACK_BYTES } from './fill-progress.ts'
 import { Attempts } from './fill-rules.ts'
@@ -72,11 +73,12 @@ async function* fetchRange(
   context: PassOnContext,
   answered: () => void = () => {},
 ): AsyncGenerator<Uint8Array> {
-  const { namespace, repository, digest } = context.fill.task
+  const { task, progress } = context.fill
   const { position, signal } = context
-  const isToEnd = range.last + 1 === context.fill.progress.sizeBytes
+  const expectedBytes = progress.sizeBytes
+  const isToEnd = range.last + 1 === expectedBytes
   const request = { offset: position, ...(isToEnd ? {} : { lastByte: range.last }) }
-  const answer = await namespace.upstream.getBlob(repository.name, digest, request, signal)
+  const answer = await askBlob(task, { request, expectedBytes }, signal)
   answered()
   let at = answer.offset
   for await (const chunk of answer.body) {

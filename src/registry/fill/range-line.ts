@@ -2,6 +2,7 @@
 // what becomes of what did not come, is for ranged-download.ts.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Clock } from '../ports/clock.ts'
+import { leave } from './ask-blob.ts'
 import type { FillProgress } from './fill-progress.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import { type BlobRequest, type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
@@ -144,7 +145,7 @@ export class RangeLine {
     })
     const failure = faultOf(answer, this.position, sizeBytes)
     if (failure === undefined) return answer
-    await answer.body[Symbol.asyncIterator]().return?.()
+    await leave(answer)
     throw failure
   }
 

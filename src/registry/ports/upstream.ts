@@ -201,7 +201,7 @@ export interface Upstream {
   readonly inHaste?: Pick<Upstream, 'headManifest' | 'headBlob' | 'listTags' | 'listReferrers'>
   /**
    * What came for this is not taken. True when a mirror had given it: asking again asks the registry itself. After other bytes than the
-   * digest says, or another length, the mirror is left out for a while. Not given where there are no mirrors.
+   * digest says the mirror is left out for a while. Not given where there are no mirrors.
    */
   readonly distrust?: (name: RepositoryName, reference: Reference, why: Distrust) => boolean
   /** The operator has the registry itself asked at the next request, whatever was found before; that one finds out. Default: it always is. */
