@@ -14,6 +14,8 @@ import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 
+t.setTimeout(180_000)
+
 const DIED = 'an http thread died and is started again'
 const MIB = 1024 * 1024
 /** The fewest that can be configured. */
@@ -297,6 +299,13 @@ t.test('one that takes the place of another goes by what was configured meanwhil
   t.same(await statusOfPush(), [404, 404])
   await edge.reloaded({}, { ...CONFIG, http: { ...CONFIG.http, names: ['edge.lan'] } })
   t.same(await statusOfPush(), [202, 202])
+  // What a thread was started with it does not keep either.
+  await edge.reloaded(
+    {},
+    { ...CONFIG, http: { ...CONFIG.http, names: ['edge.lan'], localpush: false } },
+  )
+  t.same(await statusOfPush(), [403, 403])
+  await edge.reloaded({}, { ...CONFIG, http: { ...CONFIG.http, names: ['edge.lan'] } })
   const before = await requestsTotal()
   await untilRestarted(await kill())
   t.ok((await requestsTotal()) >= before, 'and what the other had counted stays')

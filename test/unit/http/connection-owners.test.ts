@@ -1,7 +1,9 @@
 // Goal: whom the other end of a connection belongs to is read as Linux lists it, wherever the line stands, and whatever says nothing is
 // taken for nothing. Method: lists as kernels write them, in files of the test's own; and one connection of this very process.
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { endianness, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -132,6 +134,53 @@ t.test('it is found once for a connection, and looked for again where it was not
   t.equal(late.known(again), undefined)
   writeFileSync(join(directory, 'tcp'), HEAD + line({ ...ROW, uid: 8 }))
   t.same(await late.find(again), { kind: 'user', uid: 8 })
+})
+
+/** A list that is read only when the test says so: each reading waits for it. */
+function heldList(path: string) {
+  const make = () => execFileSync('mkfifo', [path])
+  make()
+  return {
+    /** Resolves once it is being read, and with what lets the reading end, with nothing in it. `isLast`: none is held after it. */
+    async reading({ isLast = false } = {}): Promise<() => Promise<void>> {
+      const held = await open(path, 'w')
+      // The next reading is not to take this one's end for its own.
+      rmSync(path)
+      if (isLast) writeFileSync(path, HEAD)
+      else make()
+      return () => held.close()
+    },
+  }
+}
+
+// issue 17, 36
+t.test('a line that was missed while the lists were read is found by a second look', async t => {
+  const [four, six] = [join(directory, 'moving'), join(directory, 'moving6')]
+  const list = heldList(six)
+  writeFileSync(four, HEAD)
+  const system = createConnectionOwners([four, six])
+  const nobody = system.find({ ...CONNECTION, remotePort: 1 })
+  const firstLook = await list.reading()
+  // They come while somebody is looked for, and are looked for together.
+  const both = Promise.all([CONNECTION, { ...CONNECTION, remotePort: 0x953f }].map(system.find))
+  await firstLook()
+  const secondLook = await Promise.race([list.reading(), nobody.then(() => undefined)])
+  if (secondLook === undefined) {
+    // Whoever waits to write waits no more.
+    closeSync(openSync(six, constants.O_RDONLY | constants.O_NONBLOCK))
+    t.fail('it was looked for once only')
+    return
+  }
+  writeFileSync(four, HEAD + line({ from: '953F', to: '1388', uid: 10 }))
+  await secondLook()
+  t.match(await nobody, UNLISTED, 'two looks are all')
+  const thirdLook = await list.reading({ isLast: true })
+  writeFileSync(four, HEAD + line({ ...ROW, uid: 9 }))
+  await thirdLook()
+  t.same(
+    (await both).map(owner => 'uid' in owner && owner.uid),
+    [9, 10],
+  )
 })
 
 t.test('all who ask at once are told their own', async t => {

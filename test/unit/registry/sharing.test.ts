@@ -161,6 +161,16 @@ t.test('R252: a private registry shares with nobody, in neither direction', asyn
   await t.rejects(pull(reversed, corp), REFUSED)
 })
 
+// issue 17, 4
+t.test('R252: bytes of which nobody knows who delivered them are given on no word', async t => {
+  const world = createWorld('docker.io')
+  await pull(world)
+  await world.catalog.removeMember(hub, digest)
+  t.same(await world.catalog.listDeliverers(digest), [])
+  await t.rejects(pull(world, anybody), REFUSED)
+  t.strictSame(world.has.anybody.asked, [0], 'it was asked for them')
+})
+
 t.test('R96, R252: among registries that the operator named a HEAD is enough', async t => {
   const world = createWorld('docker.io')
   await pull(world)

@@ -7,6 +7,7 @@ import t from 'tap'
 import { parseTarget } from '../../../src/oci/endpoint.ts'
 import {
   repositoryKey,
+  parseHost,
   parseName,
   parseTag,
   type RegistryHost,
@@ -61,6 +62,23 @@ t.test('every virtual host of every upstream stands for it', async t => {
   }
   for (const [host, registry] of Object.entries(hosts))
     t.equal(leadsTo('team/app', host), `${registry}/team/app`, host)
+})
+
+// issue 17, 4
+t.test('R252: what is private, and what only clients name, shares with nobody', async t => {
+  const entries = { private: 'r.corp: { private: true }', any: '"*": {}' }
+  const namedBy = (...texts: string[]) => `upstreams: { docker.io: {}, ${texts.join(', ')} }`
+  const { upstreams } = open(t, namedBy(entries.private, entries.any))
+  const shares = (host: string) => upstreams.find(parseHost(host))?.shares
+  t.equal(shares('docker.io'), true)
+  t.equal(shares('r.corp'), false)
+  t.equal(shares('anybody.example'), false)
+  t.equal(open(t, namedBy('quay.io: {}')).upstreams.allShare, true)
+  for (const entry of Object.values(entries))
+    t.equal(open(t, namedBy(entry)).upstreams.allShare, false, entry)
+  upstreams.replace(configOf(namedBy('r.corp: {}')))
+  t.equal(shares('r.corp'), true, 'after a reload as it says then')
+  t.equal(upstreams.allShare, true)
 })
 
 t.test('R27: every other spelling of Docker Hub is Docker Hub', async t => {
