@@ -109,19 +109,22 @@ t.test(
   },
 )
 
-t.test('two clients are not both promised the last room', async t => {
-  const { registry } = createEngine({ maxStorageBytes: 1_000 })
-  const one = await registry.startUpload(app, sha256)
-  const other = await registry.startUpload(app, sha256)
-  const body = heldBody({ lengthBytes: 600 })
-  const coming = registry.appendUpload(app, one.id, body.chunk).catch(() => {})
-  await body.bring('x')
-  const piece = () => chunkOf(Buffer.alloc(600), { lengthBytes: 600 })
-  await t.rejects(registry.appendUpload(app, other.id, piece()), FULL)
-  body.breakOff(new Error('the client went away'))
-  await coming
-  t.equal((await registry.appendUpload(app, other.id, piece())).sizeBytes, 600)
-})
+for (const where of ['storage.maxsize', 'the disk'] as const)
+  t.test(`two clients are not both promised the last room: ${where}`, async t => {
+    const isDisk = where === 'the disk'
+    const { registry, disk } = createEngine(isDisk ? {} : { maxStorageBytes: 1_000 })
+    if (isDisk) disk.capacityBytes = 1_000
+    const one = await registry.startUpload(app, sha256)
+    const other = await registry.startUpload(app, sha256)
+    const body = heldBody({ lengthBytes: 600 })
+    const coming = registry.appendUpload(app, one.id, body.chunk).catch(() => {})
+    await body.bring('x')
+    const piece = () => chunkOf(Buffer.alloc(600), { lengthBytes: 600 })
+    await t.rejects(registry.appendUpload(app, other.id, piece()), FULL)
+    body.breakOff(new Error('the client went away'))
+    await coming
+    t.equal((await registry.appendUpload(app, other.id, piece())).sizeBytes, 600)
+  })
 
 t.test(
   'R99: many uploads have few open files: those that wait are closed and go on later',

@@ -277,6 +277,33 @@ t.test(
 )
 
 // issue 17, 17
+t.test('R271: what nobody can tell of is taken for a last copy', async t => {
+  const cannotTell = {
+    'a catalog that fails': {
+      known: () => Promise.reject(new Error('busy')),
+      isKnowing: () => true,
+    },
+    'one that is being built': { known: async () => undefined, isKnowing: () => false },
+  }
+  for (const [what, knowing] of Object.entries(cannotTell)) {
+    const directory = await emptyDirectory()
+    await directory.open()
+    await directory.lay(directory.blobPath(DIGEST), 'rotten')
+    const { clock, root } = directory
+    const disk = {
+      layout: layoutUnder(root),
+      bootId: '',
+      clock,
+      note: () => {},
+      lanes: new SyncLanes(),
+    }
+    const quarantine = new Quarantine(disk, new Turns(), knowing)
+    await quarantine.take(DIGEST, await lstat(directory.blobPath(DIGEST)))
+    t.match(await readdir(directory.path('quarantine')), [/-kept$/], what)
+  }
+})
+
+// issue 17, 17
 t.test('R271: the last copy of what was pushed is never thrown away', async t => {
   const directory = await emptyDirectory()
   const store = await directory.open()

@@ -185,6 +185,31 @@ t.test('R154: of 429s that name no time the second is believed', async t => {
   )
 })
 
+// issue 17, 31
+t.test(
+  'who knows better has it asked at once, whatever limit it named and for whatever',
+  async t => {
+    const { breaker, times } = setUp()
+    for (const lane of ['api', 'blob'] as const) void breaker.enter(lane)(limited(120_000))
+    breaker.askAnew()
+    for (const lane of ['api', 'blob'] as const)
+      t.equal(
+        failureThrownBy(() => breaker.enter(lane)),
+        undefined,
+        lane,
+      )
+    times(5, DOWN)
+    t.equal(
+      failureThrownBy(() => breaker.enter('api')),
+      'unavailable',
+    )
+    breaker.askAnew()
+    t.equal(breaker.retryInMs, undefined)
+    void breaker.enter('api')(GOOD)
+    t.equal(breaker.state, 'closed')
+  },
+)
+
 t.test('bodies that break count as failures', async t => {
   const { breaker } = setUp()
   for (let at = 0; at < 5; at += 1) breaker.bodyFailed(DOWN.error)
