@@ -187,6 +187,25 @@ t.test('R290: ls says which images are whole, and how large with all platforms',
 })
 
 // issue 17, 35
+t.test('R290: ls takes what builders list beside the platforms for none of them', async t => {
+  const { stub, edge, run } = await start(t)
+  const attestation = makeImage({
+    seed: 'attestation',
+    layers: [300],
+    platform: { os: 'unknown', architecture: 'unknown' },
+  })
+  stub.addImage('library/attested', 'v1', makeIndex([amd64, attestation]))
+  // As a client pulls it, who has no use for the attestation.
+  await edge.get('/v2/library/attested/manifests/v1')
+  await edge.get(`/v2/library/attested/manifests/${amd64.manifest.digest}`)
+  for (const { digest } of [amd64.config, ...amd64.layers])
+    await edge.get(`/v2/library/attested/blobs/${digest}`)
+  await edge.untilLogged('fill ended', 1 + amd64.layers.length)
+  const listed = (await run('ls', 'attested')).stdout.split('\n')[1]?.split(/ {2,}/)
+  t.match(listed?.slice(2, 4), ['yes', /KiB$/])
+})
+
+// issue 17, 35
 t.test('R290: ls finds a name anywhere, and says when nothing matched', async t => {
   const { stub, run } = await start(t)
   t.match(await run('ls'), { exitCode: 0, stdout: '', stderr: /no image is here yet/ })
@@ -249,6 +268,9 @@ t.test('R290: status keeps how an upstream was over a reload', async t => {
   edge.reload({ 'docker.io': { url: stub.url, ttl: '1m' } })
   edge.reload({ 'docker.io': { url: stub.url, ttl: '2m' } })
   t.equal(await state(), 'ok', 'it is the same upstream')
+  stub.fault({ kind: 'manifest' }, { status: 500 })
+  await edge.settle(run('pull', 'docker.io/library/app:v2'))
+  t.equal(await state(), 'failed last', 'until it was asked again')
   const other = await startStubRegistry()
   t.teardown(() => other.stop())
   edge.reload({ 'docker.io': { url: other.url } })

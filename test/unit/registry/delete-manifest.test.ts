@@ -63,7 +63,7 @@ t.test('CVE-2026-41888: where deleting is switched off, tags are no exception', 
     await t.rejects(refused, {
       code: 'UNSUPPORTED',
       status: 405,
-      message: /storage.delete.enabled/,
+      message: /storage\.delete\.enabled: true, or delete: true in a rule for it/,
     })
   }
   t.match(await registry.pullManifest(app, tagged('v1')), { digest: manifest.digest })
