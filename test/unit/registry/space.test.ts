@@ -5,6 +5,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
 import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { SpaceLedger } from '../../../src/registry/space.ts'
 import {
   blobAnswer,
   createEngine,
@@ -88,6 +89,51 @@ t.test('R276: the oldest part goes first, and no more than room is missing', asy
   t.same(await pull(world, small), small.bytes)
   t.ok(await world.store.find(small.digest))
   t.same(await world.store.listParts(), [second])
+})
+
+t.test('R276: a part that is as large as what is missing is enough', async t => {
+  const world = createWorld()
+  const [, second] = [await leave(world, 100), await leave(world, 700)]
+  t.same(await pull(world, small), small.bytes)
+  t.ok(await world.store.find(small.digest))
+  t.same(await world.store.listParts(), [second])
+})
+
+t.test('R276: a part that cannot be removed is asked for once', async t => {
+  let asked = 0
+  const removePart = async () => {
+    asked += 1
+    // Else it would be asked for without end, and nothing else would have its turn.
+    if (asked > 20) throw new Error('enough')
+  }
+  const world = createWorld(same => Object.assign(same, { removePart }))
+  await leave(world, 801)
+  t.same(await pull(world, small), small.bytes, 'it is passed on')
+  t.equal(asked, 1)
+})
+
+t.test('what nobody has asked for has no room that was promised', async t => {
+  const store = {
+    space: async () => ({ freeBytes: 1_000, totalBytes: 1_000 }),
+    partsBytes: 0,
+    describeParts: async () => [],
+    removePart: async () => {},
+  }
+  for (const [maxBytes, spareBytes] of [
+    [Number.POSITIVE_INFINITY, 600],
+    [1_000, 550],
+  ] as const) {
+    const usedBytes = async () => 50
+    const ledger = new SpaceLedger({ store, maxBytes, usedBytes, isShared: () => true })
+    const giveBack = ledger.count({
+      isApart: false,
+      missingBytes: () => 300,
+      wholeBytes: () => 300,
+    })
+    t.equal(await ledger.spareBytes(), spareBytes)
+    giveBack()
+    t.equal(await ledger.spareBytes(), spareBytes + 300)
+  }
 })
 
 t.test('R252, R276: before it what a registry left that does not share', async t => {

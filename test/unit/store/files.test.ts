@@ -277,6 +277,16 @@ t.test(
 )
 
 // issue 17, 17
+t.test('R271: a last copy stays that is longer than the quarantine may hold', async t => {
+  const directory = await emptyDirectory()
+  const store = await directory.open()
+  directory.known.set(DIGEST, { sizeBytes: BYTES.length, contentClass: 'kept' })
+  await laySparse(directory, directory.blobPath(DIGEST), QUARANTINE_BYTES + 1)
+  t.equal(await store.find(DIGEST), undefined)
+  t.match(await readdir(directory.path('quarantine')), [/sha256.*-kept$/])
+})
+
+// issue 17, 17
 t.test('R271: what nobody can tell of is taken for a last copy', async t => {
   const cannotTell = {
     'a catalog that fails': {
