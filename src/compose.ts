@@ -80,7 +80,10 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
 
   const checks = {
     store: async () => void (await store.space()),
-    catalog: async () => void (await catalog.totals()),
+    catalog: async () => {
+      await catalog.totals()
+      await (await opening).writer.settled()
+    },
     threads: () => dataPort.ping(),
   }
   let draining = false

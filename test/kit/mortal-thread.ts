@@ -1,9 +1,12 @@
-// An HTTP thread that dies when a test says so, by an error that nobody catches, or whose clock leaps. What it serves until then is the
+// An HTTP thread that dies when a test says so, by an error that nobody catches, hangs, or whose clock leaps. What it serves until then is the
 // real thing.
 import { BroadcastChannel } from 'node:worker_threads'
 import '../../src/http-thread.ts'
 
-/** A number lets the clocks of all such threads of the process leap by as many milliseconds; each says so. Anything else kills them. */
+/**
+ * A number lets the clocks of all such threads of the process leap by as many milliseconds; each says so. Shared numbers let them say
+ * so and hang until the first is no 0 any more. Anything else kills them.
+ */
 export const MORTAL_CHANNEL = 'mortal http threads'
 
 const channel = new BroadcastChannel(MORTAL_CHANNEL)
@@ -15,6 +18,11 @@ channel.onmessage = (message: unknown) => {
   if (typeof data === 'number') {
     leaptMs += data
     channel.postMessage('leapt')
+    return
+  }
+  if (data instanceof Int32Array) {
+    channel.postMessage('hanging')
+    Atomics.wait(data, 0, 0)
     return
   }
   setImmediate(() => {

@@ -323,6 +323,7 @@ const PLATFORM: readonly Row[] = [
     'P1',
     'where the Node of the install does not start, another does, or a line says what helps',
   ],
+  [300, 'P1', 'who asks whether it is ready is told of a part that fails or hangs'],
   [282, 'P1', 'a service is installed by the letter, on the Node that the install brings'],
   [283, 'P1', 'what waits for a restart is told until it comes'],
 ]

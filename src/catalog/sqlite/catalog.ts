@@ -1,5 +1,4 @@
-// The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the calls. Holds no facts
-// itself except uses that wait to be written.
+// The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the calls. Holds uses alone until written.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
@@ -39,7 +38,8 @@ export class SqliteCatalog implements Catalog {
   readonly compared: boolean
   readonly identity: string
   readonly #reader: Reader
-  readonly #writer: Writer
+  /** For who asks whether it is well. */
+  readonly writer: Writer
   readonly #lock: { release(): void }
   readonly #clock: Clock
   readonly #uses: Uses
@@ -52,7 +52,7 @@ export class SqliteCatalog implements Catalog {
 
   constructor({ reader, writer, lock, clock }: SqliteCatalogParts) {
     this.#reader = reader
-    this.#writer = writer
+    this.writer = writer
     this.#lock = lock
     this.#clock = clock
     this.#uses = new Uses(clock, () => void this.#writeUses())
@@ -264,7 +264,7 @@ export class SqliteCatalog implements Catalog {
     this.#uses.stop()
     const noted = this.#writeUses()
     this.#reader.close()
-    await this.#writer.close(inOrder && !this.#isSuspect ? this.#clock.nowMs() : undefined)
+    await this.writer.close(inOrder && !this.#isSuspect ? this.#clock.nowMs() : undefined)
     await noted
     this.#lock.release()
   }
@@ -284,7 +284,7 @@ export class SqliteCatalog implements Catalog {
     // What was noted goes along with the next commit, and before it: the order of the calls holds for uses too.
     if (this.#closing === undefined) void this.#writeUses()
     try {
-      await this.#writer.write(operation)
+      await this.writer.write(operation)
     } catch (error) {
       this.#hasFailed = true
       throw error
@@ -295,6 +295,6 @@ export class SqliteCatalog implements Catalog {
     const uses = this.#uses.take()
     if (uses.length === 0) return
     // A use may be lost; that the catalog fails is told by the writes that somebody waits for.
-    await this.#writer.write({ kind: 'note uses', uses }).catch(() => {})
+    await this.writer.write({ kind: 'note uses', uses }).catch(() => {})
   }
 }

@@ -30,6 +30,8 @@ export class Writer {
   #waiting: Waiting[] = []
   #waitingRows = 0
   #inFlight: readonly Waiting[] = []
+  /** Of what is in flight. */
+  #landed: PromiseWithResolvers<void> | undefined
   #scheduled = false
   /** Set once no write can succeed any more. */
   #ended: StoreError | undefined
@@ -70,6 +72,15 @@ export class Writer {
   }
 
   /**
+   * Resolves when what the thread writes now is written or refused; at once when it writes nothing. A disk that hangs holds it up.
+   * @throws StoreError when no write can succeed any more
+   */
+  async settled(): Promise<void> {
+    await this.#landed?.promise
+    if (this.#ended !== undefined) throw this.#ended
+  }
+
+  /**
    * Waits for every write so far, then for a checkpoint and the thread's end. Later writes reject. With `inOrderAtMs`, wall clock, the
    * file is marked as one that holds together, unless a write failed for more than want of room.
    */
@@ -103,6 +114,7 @@ export class Writer {
     }
     if (count === 0) return
     this.#inFlight = this.#waiting.slice(0, count)
+    this.#landed = Promise.withResolvers()
     this.#waiting = this.#waiting.slice(count)
     this.#waitingRows -= rows
     try {
@@ -117,6 +129,8 @@ export class Writer {
   #settle(outcomes: Outcomes): void {
     const settled = this.#inFlight
     this.#inFlight = []
+    this.#landed?.resolve()
+    this.#landed = undefined
     settled.forEach(({ resolve, reject }, at) => {
       const fault = outcomes[at]
       if (fault === undefined) resolve()
@@ -146,6 +160,8 @@ export class Writer {
     const first = this.#ended === undefined || unsettled.length > 0
     this.#ended = died
     this.#inFlight = []
+    this.#landed?.resolve()
+    this.#landed = undefined
     this.#waiting = []
     this.#waitingRows = 0
     for (const { reject } of unsettled) reject(died)
