@@ -1,7 +1,7 @@
 // The data port on all its threads: the first, which is this one, and those beside it. A part of the composition root: it says who gets
 // what. With one thread there is nothing but the app, on a port of its own.
 import { randomBytes } from 'node:crypto'
-import { createLocalAccess } from './access/local-access.ts'
+import { createLocalAccess, whyLocalPushOff } from './access/local-access.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { buildApp, type DataApp } from './http/app.ts'
@@ -44,11 +44,10 @@ export interface DataPortDeps {
   readonly nodeVersion: string
   /** What this process may have. */
   readonly memoryBytes: number
-  /** See Surroundings. */
+  /** These: see Surroundings. */
   readonly cores: number
-  /** See Surroundings. */
   readonly uid: number | undefined
-  /** See Surroundings. */
+  readonly sharedLoopback?: 'user namespace' | 'pod' | undefined
   readonly native?: boolean | undefined
   /** See Coordinator. */
   readonly threadEntry?: URL
@@ -208,7 +207,8 @@ export class DataPort {
   }
 
   #settingsOf(config: Config): ThreadSettings {
-    const { localPushOff, hosts } = config.http
+    const { localPush, hosts } = config.http
+    const localPushOff = whyLocalPushOff(localPush, this.#deps.sharedLoopback)
     return {
       route: routeOptions(config),
       repositories: config.repositories,

@@ -26,6 +26,8 @@ export interface Surroundings {
   readonly cores: number
   /** The user that this process runs as; undefined where systems have no such numbers. */
   readonly uid: number | undefined
+  /** Why a program that calls from loopback may be what forwards others. Default: nothing says so. */
+  readonly sharedLoopback?: 'user namespace' | 'pod' | undefined
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
   /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */

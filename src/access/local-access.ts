@@ -15,6 +15,18 @@ export interface AccessRules {
   readonly hosts: readonly string[] | undefined
 }
 
+/**
+ * What `localPushOff` is when the configuration says `said`: `unsaid` is as the server's surroundings have it, where what forwards others may
+ * call from loopback as clients do.
+ */
+export function whyLocalPushOff(
+  said: 'on' | 'unsaid' | keyof typeof OFF,
+  surroundings: keyof typeof OFF | undefined,
+): AccessRules['localPushOff'] {
+  if (said === 'unsaid') return surroundings
+  return said === 'on' ? undefined : said
+}
+
 /** @param rules are asked for at each question: a reload changes them */
 export function createLocalAccess(rules: () => AccessRules): Access {
   const allowed: Decision = { kind: 'allowed', anonymously: true }
@@ -74,6 +86,9 @@ const OFF = {
     'and from these only with http.localpush: true, because http.host says that others come to it by another name, perhaps through a proxy on its machine',
   certificate:
     'and from these only with http.localpush: true, because its certificate is for names by which others come to it',
+  'user namespace':
+    'and from these only with http.localpush: true, because it runs in a container whose root is another user outside, as whom a rootless container engine forwards whatever comes',
+  pod: 'and from these only with http.localpush: true, because it runs in a pod, where what another container forwards looks like them',
 } as const
 
 /** Without `meet` nobody writes. */

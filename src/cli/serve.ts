@@ -8,6 +8,7 @@ import type { RunningServer } from '../server.ts'
 import { systemClock } from '../system-clock.ts'
 import { loadConfiguration, requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { readSharedLoopback } from './shared-loopback.ts'
 import { VERSION } from './version.ts'
 
 export const help = `entrepot serve [--config FILE]
@@ -107,6 +108,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       memoryBytes: context.memoryBytes,
       cores: context.cores,
       uid: context.uid,
+      sharedLoopback: readSharedLoopback(context.env),
       native: context.native,
       bootId: readBootId(),
       atExit: act => context.onExit(act),

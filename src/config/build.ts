@@ -56,16 +56,16 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
     streams: http.streams,
     drainTimeoutMs: http.draintimeout,
     tls,
-    localPushOff: localPushOff(settings, tls),
+    localPush: localPush(settings, tls),
     hosts: allowedHosts(settings, names),
   }
 }
 
 /** Where others are meant to come there may be a proxy on this machine, whose clients would pass for programs of it. */
-function localPushOff({ http }: Settings, tls: TlsConfig | undefined): HttpConfig['localPushOff'] {
-  if (http.localpush !== undefined) return http.localpush ? undefined : 'set'
+function localPush({ http }: Settings, tls: TlsConfig | undefined): HttpConfig['localPush'] {
+  if (http.localpush !== undefined) return http.localpush ? 'on' : 'set'
   if (http.host !== undefined) return 'public name'
-  return tls === undefined || tls.isForLoopback ? undefined : 'certificate'
+  return tls === undefined || tls.isForLoopback ? 'unsaid' : 'certificate'
 }
 
 /** What the operator calls this edge elsewhere need not be listed again. */

@@ -44,8 +44,11 @@ export interface HttpConfig {
   readonly drainTimeoutMs: number
   /** Undefined: plain HTTP. */
   readonly tls: TlsConfig | undefined
-  /** Why programs of this machine may not write without an account: said so, or others come by these names. Undefined: they may. */
-  readonly localPushOff: 'set' | 'public name' | 'certificate' | undefined
+  /**
+   * May programs of this machine write without an account? `on`: so it is set; `unsaid`: where they can be told from others; else why
+   * they may not: so it is set, or others come by these names.
+   */
+  readonly localPush: 'on' | 'unsaid' | 'set' | 'public name' | 'certificate'
   /** Names that requests may call this edge by, beside loopback ones; in lower case, with a port where it counts. Undefined: any. */
   readonly hosts: readonly string[] | undefined
 }

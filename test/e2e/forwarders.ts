@@ -102,7 +102,7 @@ listen edge
   }
 }
 
-function socat(user: string, uid: number): Forwarder {
+export function socat(user: string, uid: number): Forwarder {
   return {
     name: `socat as ${user}`,
     async start(target) {

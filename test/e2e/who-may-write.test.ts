@@ -4,12 +4,13 @@
 // kind of user; a network namespace behind a bridge for a container. What is refused is refused by a 403 that says why, and the same
 // way is seen to read, so that a forwarder that does not work proves nothing.
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { PROJECT, startArguments, startEdge } from '../kit/edge-process.ts'
 import { get, sendRaw } from '../kit/raw-client.ts'
 import { openBridge } from './bridge.ts'
-import { FORWARDERS } from './forwarders.ts'
+import { FORWARDERS, socat } from './forwarders.ts'
 import { freshDirectory, runCommand, startProcess } from './processes.ts'
 
 t.setTimeout(300_000)
@@ -150,6 +151,77 @@ await t.test('a whole blob that is sent through a forwarder is not there afterwa
   t.equal(there.status, 404)
   t.equal((await edge.send('GET', TAGS)).status, 404)
   await forwarding?.stop()
+})
+
+/** A sidecar's user: to Linux a person. */
+const SIDECAR = 1_337
+
+await t.test('R308: in a pod nobody pushes through a sidecar', async t => {
+  const inPod = await startEdge({
+    directory: freshDirectory('edge'),
+    env: { KUBERNETES_SERVICE_HOST: '10.96.0.1' },
+  })
+  t.teardown(() => inPod.stop())
+  const at = new URL(inPod.url).host
+  for (const [to, status, why] of [
+    [at, 403, /because it runs in a pod/],
+    // What SECURITY.md says is left: one that runs on a machine as a person.
+    [target, 202, /^$/],
+  ] as const) {
+    const sidecar = await socat('a sidecar', SIDECAR).start(to)
+    const host = `localhost:${to.split(':')[1]}`
+    t.equal((await get(`http://${sidecar.authority}/v2/`, { host })).status, 200, 'it forwards')
+    const { status: got, message } = await push(sidecar.authority, host)
+    t.equal(got, status)
+    t.match(message, why)
+    await sidecar.stop()
+  }
+})
+
+await t.test('R308: in a rootless container who comes in as its root does not push', async t => {
+  // Root of the namespace is uid 1234 outside, as whom a container engine forwards; the server is another user of it.
+  const holder = startProcess('/usr/bin/unshare', [
+    '--user',
+    '--net',
+    'sh',
+    '-c',
+    'echo there; exec sleep 300',
+  ])
+  t.teardown(() => holder.stop())
+  await holder.line(line => line === 'there')
+  for (const map of ['uid_map', 'gid_map'])
+    writeFileSync(`/proc/${holder.pid}/${map}`, '0 1234 1\n1 0 1\n')
+  const within = (user: number) => [
+    `--target=${holder.pid}`,
+    '--user',
+    '--net',
+    `--setuid=${user}`,
+    `--setgid=${user}`,
+  ]
+  const nsenter = '/usr/bin/nsenter'
+  await runCommand(nsenter, [`--target=${holder.pid}`, '--net', 'ip', 'link', 'set', 'lo', 'up'])
+  for (const [localpush, status] of [
+    [undefined, '403'],
+    [true, '202'],
+  ] as const) {
+    const directory = freshDirectory('edge')
+    const file = join(directory, 'config.yaml')
+    const http = { addr: '127.0.0.1:5000', ...(localpush === undefined ? {} : { localpush }) }
+    const admin = { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') }
+    const storage = { rootdirectory: join(directory, 'data') }
+    writeFileSync(file, JSON.stringify({ http, admin, storage }))
+    const serve = [...(await startArguments()), 'serve', '--config', file]
+    const server = startProcess(nsenter, [...within(1), process.execPath, ...serve], {
+      cwd: PROJECT,
+    })
+    await server.line(line => line.includes('"msg":"serving"'))
+    const url = 'http://localhost:5000'
+    const curl = (...args: string[]) =>
+      runCommand(nsenter, [...within(0), '/usr/bin/curl', ...STATUS, ...args])
+    t.equal(await curl(`${url}/v2/`), '200')
+    t.equal(await curl('--request', 'POST', `${url}${UPLOADS}`), status, `localpush: ${localpush}`)
+    await server.stop()
+  }
 })
 
 await t.test('the unit lets the server see persons as persons', async t => {

@@ -277,6 +277,11 @@ const SECURITY: readonly Row[] = [
   [253, 'P1', 'a wrong size in a manifest costs nobody a good blob, and makes no HEAD lie'],
   [254, 'P0', 'what the operator keeps out is not there, whatever of it is here'],
   [255, 'P0', 'what only a deleted image lists is not readable there any more'],
+  [
+    308,
+    'P0',
+    'where what forwards others calls from loopback as a client would, nobody pushes by default',
+  ],
   [296, 'P0', 'a blob that was acknowledged stays for its push, whatever else is deleted'],
   [303, 'P0', 'what an edge gave before an upgrade it gives after it, without a line'],
 ]

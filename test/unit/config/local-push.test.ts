@@ -7,25 +7,25 @@ import { configOf } from '../../kit/load-text.ts'
 
 const TLS = 'tls: { certificate: /c.pem, key: /k.pem }'
 
-function offOf(http: string, names: readonly string[] = []): string | undefined {
+function pushOf(http: string, names: readonly string[] = []): string {
   const { cert, key } = makeCertificate({ names })
   const around = { files: { '/c.pem': cert, '/k.pem': key } }
-  return configOf(`http: { ${http} }`, around).http.localPushOff
+  return configOf(`http: { ${http} }`, around).http.localPush
 }
 
 t.test('R244: pushes from the machine are off by themselves where others come', async t => {
-  t.equal(configOf('').http.localPushOff, undefined)
-  t.equal(offOf('names: [edge.example.com]'), undefined, 'a name alone says nothing of who comes')
-  t.equal(offOf('host: https://edge.example.com'), 'public name')
-  t.equal(offOf('host: https://edge.example.com, localpush: true'), undefined)
-  t.equal(offOf('localpush: false'), 'set')
-  t.equal(offOf('host: https://edge.example.com, localpush: false'), 'set')
+  t.equal(configOf('').http.localPush, 'unsaid')
+  t.equal(pushOf('names: [edge.example.com]'), 'unsaid', 'a name alone says nothing of who comes')
+  t.equal(pushOf('host: https://edge.example.com'), 'public name')
+  t.equal(pushOf('host: https://edge.example.com, localpush: true'), 'on')
+  t.equal(pushOf('localpush: false'), 'set')
+  t.equal(pushOf('host: https://edge.example.com, localpush: false'), 'set')
 })
 
 t.test('R244: a certificate says who comes by its names', async t => {
   for (const [names, off] of [
-    [['localhost', '127.0.0.1'], undefined],
-    [['edge.localhost', 'LOCALHOST', '127.8.0.1'], undefined],
+    [['localhost', '127.0.0.1'], 'unsaid'],
+    [['edge.localhost', 'LOCALHOST', '127.8.0.1'], 'unsaid'],
     [['edge.example.com'], 'certificate'],
     [['localhost', '127.0.0.1', 'edge'], 'certificate'],
     [['localhost', '192.0.2.1'], 'certificate'],
@@ -33,8 +33,8 @@ t.test('R244: a certificate says who comes by its names', async t => {
     [['localhost.example.com'], 'certificate'],
     [['notlocalhost'], 'certificate'],
   ] as const) {
-    t.equal(offOf(TLS, names), off, names.join())
-    t.equal(offOf(`${TLS}, localpush: true`, names), undefined, `${names.join()}, but told so`)
+    t.equal(pushOf(TLS, names), off, names.join())
+    t.equal(pushOf(`${TLS}, localpush: true`, names), 'on', `${names.join()}, but told so`)
   }
 })
 

@@ -1,0 +1,37 @@
+// Does this process have its loopback to itself? In some containers what forwards a port from outside runs as what is root in there, or as
+// a person, and calls from loopback: to this server it looks like a registry client that somebody runs beside it.
+import { readFileSync } from 'node:fs'
+
+/** Where it does not; undefined where nothing says so. */
+export type SharedLoopback = 'user namespace' | 'pod' | undefined
+
+interface Place {
+  /** What the kernel says of this process's users: lines of first id in here, first id outside, how many. Undefined: no such file. */
+  readonly uidMap: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Kubernetes puts it into every container. */
+const IN_EVERY_POD = 'KUBERNETES_SERVICE_HOST'
+
+/** Here and now. Never throws. */
+export function readSharedLoopback(env: Place['env']): SharedLoopback {
+  try {
+    return sharedLoopback({ uidMap: readFileSync('/proc/self/uid_map', 'utf8'), env })
+  } catch {
+    return sharedLoopback({ uidMap: undefined, env })
+  }
+}
+
+/**
+ * Where root in here is another user outside, programs of that user come in as root: the port forwarders of rootless container engines, which
+ * whoever reaches the machine comes through. systemd's PrivateUsers= leaves root what it is.
+ */
+export function sharedLoopback({ uidMap = '', env }: Place): SharedLoopback {
+  const isRootAnother = uidMap
+    .split('\n')
+    .map(row => row.trim().split(/\s+/))
+    .some(([inside, outside]) => inside === '0' && outside !== '0')
+  if (isRootAnother) return 'user namespace'
+  return env[IN_EVERY_POD] === undefined ? undefined : 'pod'
+}
