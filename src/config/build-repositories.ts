@@ -3,8 +3,9 @@
 import picomatch from 'picomatch'
 import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
 import type { BuiltUpstreams } from './build-upstreams.ts'
-import { canonicalHost, isLocalhost } from './built-in.ts'
+import { canonicalHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { RepositoryRule } from './config.ts'
+import { covers } from './covers.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
 import type { Settings } from './schema.ts'
@@ -84,6 +85,14 @@ function checkHosts(judge: Judge, path: Path, { rule, known }: RuleParts): void 
     judge.note(at, { message, suggestion })
     return
   }
+  if (host === DOCKER_HUB && /^\/[^/]*$/.test(rest) && rest !== '/**') {
+    const message = `matches nothing: names of ${DOCKER_HUB} have two components`
+    judge.note(at, {
+      severity: 'warning',
+      message,
+      suggestion: rest === '/*' ? `${host}/**` : `${host}/library${rest}`,
+    })
+  }
   if (rule.push === 'forward' || rule.push === 'queue') {
     checkUpstreams(judge, [...path, 'push'], { mode: rule.push, hosts, known })
   }
@@ -145,8 +154,8 @@ function checkUpstreams(
 
 function noteUnreached(judge: Judge, rules: readonly RuleSettings[]): void {
   for (const [index, { match }] of rules.entries()) {
-    const earlier = rules.findIndex(rule => rule.match === match || rule.match === EVERYTHING)
-    if (earlier === -1 || earlier >= index) continue
+    const earlier = rules.slice(0, index).findIndex(rule => covers(rule.match, match))
+    if (earlier === -1) continue
     judge.note(['repositories', index, 'match'], {
       severity: 'warning',
       message: `is never reached: repositories[${earlier}] matches all of it`,

@@ -1,14 +1,17 @@
 // The operator's `upstreams` map → one list of canonical, complete upstreams, and the policy for "*".
+import type { NamePatterns } from '../oci/name-glob.ts'
 import { nameFrom, type RegistryHost } from '../oci/reference.ts'
 import { buildAuthorities, buildClient, buildCredentials } from './build-credentials.ts'
 import {
   builtInUrl,
   canonicalHost,
   checkedHost,
+  DOCKER_HUB,
   isLocalhost,
   WELL_KNOWN_HOSTS,
 } from './built-in.ts'
 import type { ProxyChoice, TagRule, UpstreamConfig, UpstreamPolicy } from './config.ts'
+import { covers, coversTag } from './covers.ts'
 import type { Path } from './findings.ts'
 import { hostIn } from './formats.ts'
 import type { Judge } from './judge.ts'
@@ -93,8 +96,7 @@ function buildPolicy(judge: Judge, path: Path, { keys, freshness }: PolicyParts)
     maxStaleMs: keys.maxstale ?? freshness.maxstale,
     offline: keys.offline ?? freshness.offline,
     tagRules: buildTagRules(judge, path, keys),
-    include: checkGlobs(judge, [...path, 'include'], keys.include),
-    exclude: checkGlobs(judge, [...path, 'exclude'], keys.exclude),
+    ...buildNames(judge, path, keys),
     ca: buildAuthorities(judge, path, keys),
     proxy: proxyChoice(keys.proxy),
     credentials: buildCredentials(judge, path, keys),
@@ -194,27 +196,52 @@ function buildBasePath(judge: Judge, path: Path, text: string | undefined): stri
 }
 
 function buildTagRules(judge: Judge, path: Path, keys: UpstreamSettings): readonly TagRule[] {
-  const seen = new Map<string, number>()
   return keys.tags.map(({ match, ttl }, index) => {
-    const spelled = `${match.repository}:${match.tag}`
-    const earlier = seen.get(spelled)
-    if (earlier !== undefined) {
-      const message = `is never reached: tags[${earlier}] matches the same`
+    const earlier = keys.tags
+      .slice(0, index)
+      .findIndex(
+        each =>
+          covers(each.match.repository, match.repository) && coversTag(each.match.tag, match.tag),
+      )
+    if (earlier !== -1) {
+      const message = `is never reached: tags[${earlier}] matches all of it`
       judge.note([...path, 'tags', index, 'match'], { severity: 'warning', message })
     }
-    seen.set(spelled, earlier ?? index)
     checkGlobs(judge, [...path, 'tags', index, 'match'], [match.repository])
     return { ...match, ttlMs: ttl }
   })
+}
+
+function buildNames(judge: Judge, path: Path, keys: UpstreamSettings): NamePatterns {
+  const { include, exclude } = keys
+  const lists = { include, exclude } as const
+  for (const [list, globs] of Object.entries(lists)) {
+    checkGlobs(judge, [...path, list], globs)
+    for (const [index, glob] of globs.entries()) {
+      const earlier = globs.slice(0, index).findIndex(each => covers(each, glob))
+      const excluding = list === 'include' ? exclude.findIndex(each => covers(each, glob)) : -1
+      const message =
+        excluding !== -1
+          ? `has no effect: exclude[${excluding}] keeps all of it out`
+          : `has no effect: ${list}[${earlier}] matches all of it`
+      if (earlier === -1 && excluding === -1) continue
+      judge.note([...path, list, index], { severity: 'warning', message })
+    }
+  }
+  return lists
 }
 
 /** Patterns are over names inside the registry; with its host in front they would never match. */
 function checkGlobs(judge: Judge, path: Path, globs: readonly string[]): readonly string[] {
   const registry = String(path[1])
   for (const [index, glob] of globs.entries()) {
+    const at = path.at(-1) === 'match' ? path : [...path, index]
+    if (registry === DOCKER_HUB && !glob.includes('/') && glob !== '**') {
+      const message = `matches nothing: names inside ${registry} have two components`
+      judge.note(at, { severity: 'warning', message, suggestion: `library/${glob}` })
+    }
     if (!glob.startsWith(`${registry}/`)) continue
     const suggestion = glob.slice(registry.length + 1)
-    const at = path.at(-1) === 'match' ? path : [...path, index]
     judge.note(at, {
       message: `is matched against names inside ${registry}, without its host`,
       suggestion,

@@ -177,16 +177,17 @@ export const HOST: Format<RegistryHost> = {
   json: { type: 'string', examples: ['docker.io', 'registry.example.com:5000'] },
   parse({ text }) {
     const host = hostFrom(text)
-    return host === undefined
-      ? fault('must be a host name, with a port where it has one', hostIn(text))
-      : { kind: 'ok', value: host }
+    if (host !== undefined) return { kind: 'ok', value: host }
+    if (text.includes('*')) return fault('must be a host name: a pattern of names matches nothing')
+    return fault('must be a host name, with a port where it has one', hostIn(text))
   },
   format: value => value,
 }
 
-/** `https://ghcr.io/v2/` → `ghcr.io` */
+/** `https://ghcr.io/v2/` and `ghcr.io.` → `ghcr.io` */
 export function hostIn(text: string): string | undefined {
-  return hostFrom(text.replace(/^[a-z]+:\/\//i, '').replace(/\/.*$/s, ''))
+  const authority = text.replace(/^[a-z]+:\/\//i, '').replace(/\/.*$/s, '')
+  return hostFrom(authority.replace(/\.(?=$|:\d+$)/, ''))
 }
 
 export const NAME_GLOB: Format<string> = {

@@ -18,6 +18,9 @@ const NAME_CHARACTERS = /^[a-z0-9._/*?[\]{}!(),|+@^-]+$/
 const IPV6_HOST = /^\[([0-9a-f.]*:[0-9a-f:.]+)\](?=[:/])/
 const TAG_CHARACTERS = /^[a-zA-Z0-9._*?[\]{}!(),|+^-]+$/
 
+/** Parts of a choice that has slashes in it are none of these. */
+const NO_GLOB = /^[a-z0-9._-]*$/
+
 function fault(message: string, suggestion?: string): Parsed<never> {
   return suggestion === undefined
     ? { kind: 'fault', message }
@@ -38,9 +41,18 @@ export function readNameGlob(text: string): Parsed<string> {
       'this matches nothing: a pattern cannot be turned round as a whole; use exclude, or !(…) around a component',
     )
   const judged = checked(text, NAME_GLOB)
-  if (judged.kind === 'ok' && !picomatch.scan(text).isGlob && nameFrom(text) === undefined)
-    return fault('this matches nothing: it is no repository name')
-  return judged
+  return judged.kind === 'ok' ? (inNoName(text.split('/')) ?? judged) : judged
+}
+
+/** Components that stand for themselves alone, and that no name has. */
+function inNoName(components: readonly string[]): Parsed<never> | undefined {
+  const wrong = components.find(each => NO_GLOB.test(each) && nameFrom(each) === undefined)
+  if (wrong === undefined) return undefined
+  return fault(
+    wrong === ''
+      ? 'this matches nothing: a name has no two slashes beside each other'
+      : `this matches nothing: ${wrong} is in no repository name`,
+  )
 }
 
 /** A glob over canonical repositories, `host/name`: `registry.example.com/team/**`. A lone `*` comes back as `**`. */
@@ -62,7 +74,8 @@ export function readRepositoryGlob(text: string): Parsed<string> {
     return fault('holds a character that no repository has')
   if (!text.includes('/') && !text.startsWith('**'))
     return fault('is matched against host/name, so it needs a slash', `${text}/**`)
-  return checked(text.replace(IPV6_HOST, '?$1?'))
+  const judged = checked(text.replace(IPV6_HOST, '?$1?'))
+  return judged.kind === 'ok' ? (inNoName(text.split('/').slice(1)) ?? judged) : judged
 }
 
 /** `<repository glob>:<tag glob>`, or with `@` between them, which means the same. */

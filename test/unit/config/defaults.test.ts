@@ -132,16 +132,16 @@ upstreams:
       - { match: "*:latest", ttl: 1m }
       - { match: "*@release-*", ttl: 24h }
       - { match: library/**:1.*, ttl: forever }
-      - { match: "@(a|b):x", ttl: 0 }
-    include: ["*", team/*]
+      - { match: "@(a|b)/c:x", ttl: 0 }
+    include: [team/*, "*"]
 `)
   t.same(upstreams[0]?.tagRules, [
     { repository: '**', tag: 'latest', ttlMs: 60_000 },
     { repository: '**', tag: 'release-*', ttlMs: 86_400_000 },
     { repository: 'library/**', tag: '1.*', ttlMs: Number.POSITIVE_INFINITY },
-    { repository: '@(a|b)', tag: 'x', ttlMs: 0 },
+    { repository: '@(a|b)/c', tag: 'x', ttlMs: 0 },
   ])
-  t.same(upstreams[0]?.include, ['**', 'team/*'])
+  t.same(upstreams[0]?.include, ['team/*', '**'])
 })
 
 t.test('the opt-in "*" upstream is a policy and no upstream of its own', async t => {

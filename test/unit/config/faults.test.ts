@@ -192,7 +192,7 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
   'a pattern that is turned round as a whole': [
     'upstreams: { docker.io: { exclude: ["!library/**"], include: ["a//b", ".hidden"] } }',
     /exclude\[0\]: this matches nothing.*use exclude/,
-    /include\[0\]: this matches nothing: it is no repository name/,
+    /include\[0\]: this matches nothing: a name has no two slashes/,
     /include\[1\]: this matches nothing/,
   ],
   'a pattern with its host': [
@@ -217,7 +217,32 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
   ],
   'one tag pattern in both spellings': [
     'upstreams: { docker.io: { tags: [{ match: "*:a", ttl: 1m }, { match: "**@a", ttl: 2m }] } }',
-    /warning: upstreams.docker.io.tags\[1\].match: is never reached: tags\[0\] matches the same/,
+    /warning: upstreams.docker.io.tags\[1\].match: is never reached: tags\[0\] matches all of it/,
+  ],
+  'a tag rule behind a wider one': [
+    'upstreams: { docker.io: { tags: [{ match: "a/**:*", ttl: 1m }, { match: "a/b:1.*", ttl: 2m }] } }',
+    /warning: upstreams.docker.io.tags\[1\].match: is never reached: tags\[0\] matches all of it/,
+  ],
+  'what is excluded twice, or included and excluded': [
+    'upstreams: { docker.io: { include: ["a/b/*", "c/*"], exclude: ["a/**", "a/x", "c/d"] } }',
+    /warning: upstreams.docker.io.include\[0\]: has no effect: exclude\[0\] keeps all of it out/,
+    /warning: upstreams.docker.io.exclude\[1\]: has no effect: exclude\[0\] matches all of it/,
+  ],
+  'what can be in no name, beside what can': [
+    'upstreams: { docker.io: { exclude: ["_a/*", "a//*"], tags: [{ match: "a/-b/**:*", ttl: 1m }] } }',
+    /exclude\[0\]: this matches nothing: _a is in no repository name/,
+    /exclude\[1\]: this matches nothing: a name has no two slashes/,
+    /tags\[0\].match: this matches nothing: -b is in no repository name/,
+  ],
+  'a name of Docker Hub without its library': [
+    'upstreams: { docker.io: { exclude: [alpine], tags: [{ match: "debian:*", ttl: 1m }] } }',
+    /warning: .*exclude\[0\]: matches nothing: .* two components \(did you mean library\/alpine\?\)/,
+    /warning: .*tags\[0\].match: matches nothing: .*\(did you mean library\/debian\?\)/,
+  ],
+  'a host with a final dot, and a pattern of hosts': [
+    'http: { hosts: [registry.example., "*.example"] }',
+    /http.hosts\[0\]: must be a host name.*\(did you mean registry.example\?\)/,
+    /http.hosts\[1\]: must be a host name: a pattern of names matches nothing/,
   ],
   'a URL for all registries': [
     'upstreams: { "*": { url: "https://a.example", mirrors: ["https://b.example"] } }',

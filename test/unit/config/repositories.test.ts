@@ -190,7 +190,14 @@ t.test('what can never happen is warned about', async t => {
   ])
   const twice = 'repositories: [{ match: docker.io/a/** }, { match: docker.io/a/** }]'
   t.match(complaints(twice), [/warning: repositories\[1\].match: is never reached: .*\[0\]/])
-  t.match(complaints('repositories: [{ match: "*" }, { match: docker.io/a }]'), [/never reached/])
+  t.match(complaints('repositories: [{ match: "*" }, { match: docker.io/a/b }]'), [/never reached/])
+  const wider = 'repositories: [{ match: docker.io/** }, { match: docker.io/team/* }]'
+  t.match(complaints(wider), [/warning: repositories\[1\].match: is never reached: .*\[0\]/])
+  t.match(complaints('repositories: [{ match: docker.io/alpine }, { match: docker.io/* }]'), [
+    /warning: repositories\[0\].match: matches nothing: .*did you mean docker.io\/library\/alpine\?/,
+    /warning: repositories\[1\].match: matches nothing: .*did you mean docker.io\/\*\*\?/,
+  ])
+  t.match(complaints('repositories: [{ match: docker.io/_x/* }]'), [/error: .*_x is in no repo/])
 })
 
 t.test('an upstream that was refused is one fault, and no second one of its rule', async t => {
@@ -199,8 +206,8 @@ t.test('an upstream that was refused is one fault, and no second one of its rule
 })
 
 t.test('rules, deletes and purging change with a reload', async t => {
-  const before = configOf('repositories: [{ match: docker.io/a, push: store }]')
-  const after = configOf(`repositories: [{ match: docker.io/a, push: forward }]
+  const before = configOf('repositories: [{ match: docker.io/a/b, push: store }]')
+  const after = configOf(`repositories: [{ match: docker.io/a/b, push: forward }]
 storage: { delete: { enabled: true }, maintenance: { uploadpurging: { interval: 1h } } }`)
   t.same(compareConfigs(before, after), {
     changed: [
