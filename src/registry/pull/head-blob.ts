@@ -45,7 +45,8 @@ function find(
       ? undefined
       : await headListed(deps, repository, digest)
     if (listed !== undefined) return listed
-    const state = { repository, missing: 'BLOB_UNKNOWN', ...(here && { here }) } as const
+    const missing = 'BLOB_UNKNOWN' as const
+    const state = { repository, namespace: asked, missing, ...(here && { here }) }
     return orAbsent(asker, state, () =>
       headUpstream(deps, repository, { digest, namespace: asked }),
     )

@@ -76,13 +76,13 @@ async function headByDigest(
   { digest, asker }: { digest: Digest; asker: Asker },
 ): Promise<ManifestAnswer> {
   const isEnough = !isForwarding(asker, repository) || context.namespace.policy.offline
-  if (isEnough)
-    return orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, () =>
-      headDigest(context, repository, digest),
-    )
+  const { namespace } = context
+  const state = { repository, namespace, missing: 'MANIFEST_UNKNOWN' } as const
+  if (isEnough) return orAbsent(asker, state, () => headDigest(context, repository, digest))
   const here = await headHere(context, repository, { digest, failure: undefined })
-  const state = { repository, missing: 'MANIFEST_UNKNOWN', ...(here && { here }) } as const
-  return orAbsent(asker, state, () => headUpstream(context, repository, digest))
+  return orAbsent(asker, { ...state, ...(here && { here }) }, () =>
+    headUpstream(context, repository, digest),
+  )
 }
 
 async function headByTag(
@@ -101,8 +101,11 @@ async function headByTag(
     return withoutBytes(await pullTagged(context, repository, request))
   }
   // Where nothing may be pushed, who asks for a tag that was pulled before is about to pull it again, and hears of the outage.
-  const isPull = !mustAsk && (await context.catalog.findTag(repository, tag)) !== undefined
-  return isPull ? ask() : orAbsent(asker, { repository, missing: 'MANIFEST_UNKNOWN' }, ask)
+  const isKnown = (await context.catalog.findTag(repository, tag)) !== undefined
+  if (isKnown && !mustAsk) return ask()
+  const { namespace } = context
+  const state = { repository, namespace, missing: 'MANIFEST_UNKNOWN', isPatient: isKnown } as const
+  return orAbsent(asker, state, ask)
 }
 
 async function headDigest(

@@ -60,6 +60,23 @@ function authorityOf(namespace: Namespace, upstream: Upstream): Namespace {
 
 /** Longer than an old answer waits for a new one, which is the better one to give. */
 const LONGEST_WAIT_MS = 6_000
+/** A push asks about each of its layers, one after another: whoever was silent a moment ago is not waited for as long each time. */
+const WAIT_AGAIN_MS = 1_000
+const SILENT_FOR_MS = 30_000
+
+/** Since when (monotonic) those give no answer that are asked in haste. */
+const silentSinceMs = new WeakMap<Namespace, number>()
+
+export interface AbsentState<Answer> {
+  readonly repository: Repository
+  /** Who is asked. */
+  readonly namespace: Namespace
+  readonly missing: MissingCode
+  /** Given where there is no answer. */
+  readonly here?: Answer
+  /** `ask` has an old answer to give, which takes its time. Default false. */
+  readonly isPatient?: boolean
+}
 
 /**
  * Runs `ask`. When the upstream gave no answer: `here`, where there is that; else, for whoever may push, that nothing is there, so that the
@@ -68,11 +85,12 @@ const LONGEST_WAIT_MS = 6_000
  */
 export async function orAbsent<Answer>(
   asker: Asker,
-  { repository, missing, here }: { repository: Repository; missing: MissingCode; here?: Answer },
+  state: AbsentState<Answer>,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
+  const { repository, missing, here } = state
   try {
-    return await (asker.mayPush === true ? inTime(asker, repository, ask) : ask())
+    return await (asker.mayPush === true ? inTime(asker, state, ask) : ask())
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.failure === 'not-found') throw error
     if (here !== undefined && mayServeStale(error)) return here
@@ -88,19 +106,28 @@ export async function orAbsent<Answer>(
   }
 }
 
-/** @throws UpstreamError unavailable after LONGEST_WAIT_MS; what `ask` throws. What was asked goes on */
+/** @throws UpstreamError unavailable after LONGEST_WAIT_MS, or sooner; what `ask` throws. What was asked goes on */
 async function inTime<Answer>(
   { clock }: Asker,
-  { registry }: Repository,
+  { repository: { registry }, namespace, isPatient = false }: AbsentState<Answer>,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
+  const sinceMs = silentSinceMs.get(namespace) ?? Number.NEGATIVE_INFINITY
+  const isSilent = clock.monotonicMs() - sinceMs < SILENT_FOR_MS
+  const limitMs = isSilent && !isPatient ? WAIT_AGAIN_MS : LONGEST_WAIT_MS
   const asked = ask()
   const over = new AbortController()
-  const late = clock.sleep(LONGEST_WAIT_MS, over.signal).then(
-    () => Promise.reject(new UpstreamError('unavailable', `${registry} is slow to answer`)),
+  const late = clock.sleep(limitMs, over.signal).then(
+    () => {
+      silentSinceMs.set(namespace, clock.monotonicMs())
+      throw new UpstreamError('unavailable', `${registry} is slow to answer`)
+    },
     () => new Promise<never>(() => {}),
   )
-  asked.catch(() => {})
+  asked.then(
+    () => silentSinceMs.delete(namespace),
+    () => {},
+  )
   try {
     return await Promise.race([asked, late])
   } finally {

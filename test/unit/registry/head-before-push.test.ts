@@ -4,7 +4,7 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createEngine, repositoryOf } from '../../kit/engine.ts'
+import { blobAnswer, createEngine, readAll, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { digested, tagged } from '../../kit/push-image.ts'
 import { everywhere } from '../../kit/rebuilt.ts'
@@ -62,6 +62,66 @@ t.test('R270: an upstream that is silent is not waited for long', async t => {
     await clock.advance(6_000)
     await t.rejects(asked, { code: /^(?:BLOB|MANIFEST)_UNKNOWN$/ })
   }
+})
+
+// issue 17, 30
+for (const push of RULES)
+  t.test(
+    `R270: ${push}: a silent upstream is waited for once, not by each HEAD of a push`,
+    async t => {
+      const silent = () => new Promise<never>(() => {})
+      const other = digestOf(Buffer.from('another layer'))
+      const upstream: Partial<Upstream> = {
+        headManifest: silent,
+        headBlob: async (_name, wanted) => (wanted === other ? { sizeBytes: 7 } : silent()),
+      }
+      const { registry, clock } = createEngine({ policies: everywhere({ push }), upstream })
+      const [blob, ...manifests] = asks(registry, true)
+      const isOver = async (ask: (() => Promise<unknown>) | undefined, afterMs: number) => {
+        let isSettled = false
+        const asked = ask?.().then(
+          () => (isSettled = true),
+          () => (isSettled = true),
+        )
+        await clock.advance(afterMs)
+        await new Promise(setImmediate)
+        if (isSettled) await asked
+        return isSettled
+      }
+      t.ok(await isOver(blob, 6_000))
+      for (const ask of manifests) t.ok(await isOver(ask, 1_000), 'nothing here could be told of')
+      t.ok(await isOver(() => registry.headBlob(app, other, { mayPush: true }), 0), 'it answers')
+      for (const ask of manifests) t.notOk(await isOver(ask, 5_000), 'and has its time again')
+    },
+  )
+
+// issue 17, 30
+t.test('R270: what is here under a tag is told of also while others do not wait', async t => {
+  const { manifest: given, config } = makeImage({ seed: 'stale', layers: [] })
+  let answers = true
+  const silent = () => new Promise<never>(() => {})
+  const head = { digest: given.digest, mediaType: given.mediaType, sizeBytes: 1, warnings: [] }
+  const { registry, clock } = createEngine({
+    policies: everywhere({ push: 'forward' }),
+    upstream: {
+      headBlob: silent,
+      getBlob: async () => blobAnswer([config.bytes()]),
+      headManifest: async () => (answers ? head : silent()),
+      getManifest: async () => ({ ...given, declaredDigest: given.digest, warnings: [] }),
+    },
+  })
+  await registry.pullManifest(app, { ...tagged('v1') })
+  await readAll(await registry.pullBlob(app, config.digest))
+  await registry.settled(config.digest)
+  answers = false
+  const blob = registry.headBlob(app, digest, { mayPush: true })
+  blob.catch(() => {})
+  await clock.advance(6_000)
+  await t.rejects(blob, { code: 'BLOB_UNKNOWN' })
+  const asked = registry.headManifest(app, { ...tagged('v1'), mayPush: true })
+  asked.catch(() => {})
+  await clock.advance(6_000)
+  t.match(await asked, { digest: given.digest, source: 'stale' })
 })
 
 t.test('R270: forward: what is here is given while the upstream is silent', async t => {
