@@ -5,7 +5,8 @@ import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
-import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { SPARSE_MISSING_MAX } from '../../src/registry/push/check-references.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
 import { queryBeside } from '../kit/open-catalog.ts'
@@ -176,3 +177,23 @@ t.test(
     await edge.settle(Promise.all(waiting))
   },
 )
+
+// issue 17, 25
+t.test('R274: a manifest that comes without its parts costs others no endless wait', async t => {
+  const edge = await startTestEdge(t, {
+    upstreams: NO_UPSTREAM,
+    config: { repositories: [{ match: 'localhost/sparse', push: 'store', sparse: true }] },
+  })
+  const put = (parts: number) => {
+    const body = listOf(Array.from({ length: parts }, () => descriptor()))
+    const headers = { 'content-type': INDEX }
+    return edge.send('PUT', '/v2/localhost/sparse/manifests/v1', { headers, body })
+  }
+  const refused = await put(SPARSE_MISSING_MAX + 1)
+  t.equal(refused.status, 400)
+  t.equal(errorCodeOf(refused), 'MANIFEST_BLOB_UNKNOWN')
+  t.match(refused.body.toString(), /1001 parts .* without 1000 at most: push some of them first/)
+  t.same(await filesIn(edge, 'facts'), [], 'and nothing of it is kept')
+  t.equal((await put(3)).status, 201)
+  t.equal((await filesIn(edge, 'facts')).length, 5, 'the manifest, its tag, and what is not here')
+})

@@ -36,6 +36,11 @@ const LOOKS_AT_ONCE = 16
 const ASKED_AT_ONCE = 8
 /** For all questions together: clients wait half a minute for the answer to a push (R18), and the push itself comes after this. */
 const ASKING_TIMEOUT_MS = 15_000
+/**
+ * Where manifests come without their parts, each that is not here costs a synced file, before the answer and until it comes. Ten times the
+ * layers that container tools allow. Others who push wait for as many syncs.
+ */
+export const SPARSE_MISSING_MAX = 1_000
 /** An error's body holds so many entries (R121: 64 KiB); the others turn up when these are mended. */
 const TOLD_MAX = 100
 
@@ -93,6 +98,15 @@ export async function requireElsewhere(
   if (lacking.length === 0) return there
   const mayBeThere = namespace !== undefined && (!isAskable || failure !== undefined)
   throw notThere(repository, lacking, mayBeThere)
+}
+
+/** @throws RegistryError MANIFEST_BLOB_UNKNOWN when more is missing than a repository may keep a manifest without */
+export function assertFewMissing(repository: Repository, { length }: readonly Listed[]): void {
+  if (length <= SPARSE_MISSING_MAX) return
+  throw new RegistryError(
+    'MANIFEST_BLOB_UNKNOWN',
+    `the manifest lists ${length} parts that are not in ${repositoryKey(repository)}; it is taken without ${SPARSE_MISSING_MAX} at most: push some of them first`,
+  )
 }
 
 /** What a mirror has or lacks says nothing about where the push goes. */

@@ -8,6 +8,7 @@ import { type Manifest, parseManifest, referrerDescriptor } from '../../oci/mani
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { type ManifestPush, type ManifestPushed, PUSH_TAGS_MAX } from '../answers.ts'
 import {
+  assertFewMissing,
   authority,
   type CheckDeps,
   findMissing,
@@ -118,9 +119,12 @@ async function checkListed(
   repository: Repository,
   { way, listed }: { way: PushWay; listed: readonly Listed[] },
 ): Promise<ReadonlySet<Digest>> {
-  const missing = way.policy.sparse ? [] : await findMissing(deps, repository, listed)
-  if (missing.length === 0) return new Set()
-  const isPatient = way.mode !== 'forward'
+  const isForwarded = way.mode === 'forward'
+  if (way.policy.sparse && isForwarded) return new Set()
+  const missing = await findMissing(deps, repository, listed)
+  if (way.policy.sparse) assertFewMissing(repository, missing)
+  if (way.policy.sparse || missing.length === 0) return new Set()
+  const isPatient = !isForwarded
   return tellingPush(repository, () => requireElsewhere(deps, repository, { missing, isPatient }))
 }
 
