@@ -19,7 +19,7 @@ export interface StoreDirectory {
   /** As the next process opens it; `bootId` defaults to the same boot. */
   open(bootId?: string): Promise<BlobStore>
   /** `catalog`: the identity of the one beside them; defaults to the same. */
-  openFacts(catalog?: string): Promise<FactStore>
+  openFacts(catalog?: string): Promise<FactStore & { readonly hasFailed: boolean }>
   path(...names: string[]): string
   blobPath(digest: Digest): string
   /** `fills/<alg>-<hex>` followed by `suffix`. */

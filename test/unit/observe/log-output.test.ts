@@ -13,12 +13,21 @@ async function open(t: { teardown(fn: () => unknown): unknown }, device?: string
   const fd = openSync(path, 'a')
   t.teardown(() => closeSync(fd))
   const dropped: [DropReason, number][] = []
+  const resumed: number[] = []
+  let wake: (() => void) | undefined
   const output = new LogOutput({
     fd,
     dropped: (reason, lines) => dropped.push([reason, lines]),
-    resumed: () => {},
+    resumed: lines => {
+      resumed.push(lines)
+      wake?.()
+    },
   })
-  return { output, dropped, text: () => readFile(path, 'utf8') }
+  /** Resolves when it has taken lines again so many times. */
+  const untilResumed = async (times: number) => {
+    while (resumed.length < times) await new Promise<void>(resolve => (wake = resolve))
+  }
+  return { output, dropped, resumed, untilResumed, text: () => readFile(path, 'utf8') }
 }
 
 t.test('what waits is written at the end, in order', async t => {
@@ -43,3 +52,33 @@ t.test(
     output.end()
   },
 )
+
+/** Of six lines the first is being written, three wait, and two are too many. */
+function burst(output: LogOutput): void {
+  for (let count = 0; count < 6; count += 1)
+    output.write(`${String(count).repeat(WAITING_MAX_BYTES / 4 - 1)}\n`)
+}
+
+// issue 17, 8
+t.test('R278: what was dropped is told each time anew', async t => {
+  const { output, dropped, resumed, untilResumed, text } = await open(t)
+  for (let times = 1; times <= 2; times += 1) {
+    burst(output)
+    await untilResumed(times)
+    // The other three come after it.
+    while ((await text()).length < times * WAITING_MAX_BYTES) await new Promise(setImmediate)
+    output.end()
+  }
+  t.same(resumed, [2, 2])
+  t.equal(dropped.length, 4)
+})
+
+// issue 17, 8
+t.test('R278: the end does not write again what is being written', async t => {
+  const { output, untilResumed, text } = await open(t)
+  burst(output)
+  output.end()
+  await untilResumed(1)
+  const written = (await text()).split('\n').map(line => line[0])
+  t.same(written.toSorted(), ['0', '1', '2', '3', undefined])
+})

@@ -4,6 +4,8 @@
 // issue 17, 19
 import t from 'tap'
 import { createDeliveries } from '../../../src/delivery/deliveries.ts'
+import { parseDelivery } from '../../../src/registry/deliveries.ts'
+import { announceTags } from '../../../src/registry/push/overtake-deliveries.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createPolicies } from '../../../src/registry/repository-policies.ts'
@@ -117,6 +119,70 @@ t.test('one whose answer was never seen, and which has arrived, is not undone', 
   t.same(historyOf(model), [named(newer)])
   t.same(await engine.catalog.listDeliveriesOf(KEY), [])
 })
+
+t.test('R265: nor one that was sent twice without an answer', async t => {
+  const { model, before } = await queued()
+  const engine = forwarding(model, before)
+  model.fate = meeting({ told: 'cut' })
+  for (let tried = 0; tried < 2; tried += 1) await t.rejects(pushNewer(engine))
+  model.fate = () => ({})
+  await deliver(engine)
+  t.equal(tagOf(model), named(newer))
+  t.same(await engine.catalog.listDeliveriesOf(KEY), [])
+})
+
+t.test('R265: of several tags each is told of to the entries that carry it', async t => {
+  const { model, before } = await queued()
+  await pushImage(before.registry, app, newest, 'v2')
+  const engine = forwarding(model, before)
+  model.fate = meeting({ told: 'cut' })
+  const tags = { document: newer.manifest, tags: ['v1', 'v2'] }
+  await t.rejects(pushDocument(engine.registry, app, tags))
+  model.fate = () => ({})
+  await deliver(engine)
+  t.same(historyOf(model), [named(newer)], 'the one that has arrived')
+  t.equal(model.repository(NAME).tags.get('v2'), named(newest), 'the other was never sent')
+})
+
+t.test('R265: a forwarded push takes its tags out of every entry and every fact', async t => {
+  const { model, before } = await queued()
+  await pushImage(before.registry, app, newest, 'v1')
+  await pushDocument(before.registry, app, { document: newest.manifest, tags: ['v2', 'v3'] })
+  const engine = forwarding(model, before)
+  await pushDocument(engine.registry, app, { document: newer.manifest, tags: ['v1', 'v2'] })
+  const entries = await engine.catalog.listDeliveriesOf(KEY)
+  const facts = await factsOf(engine.facts, 'delivery')
+  t.equal(entries.length, 3)
+  for (const told of [entries, facts])
+    t.same(
+      told.flatMap(({ payload }) => parseDelivery(payload)?.tags.map(each => each.tag)),
+      ['v3'],
+    )
+})
+
+t.test(
+  'R265: while a request of a delivery that is over may arrive, the push comes back',
+  async t => {
+    const { before } = await queued()
+    const asked: string[] = []
+    const unsettledMs = (key: string) => asked.push(key)
+    const announcement = {
+      tags: [tagged('v1').reference.tag],
+      digest: named(newer),
+      whereIs: async () => undefined,
+    }
+    const entries = await before.catalog.listDeliveriesOf(KEY)
+    const told = announceTags({ ...before, unsettledMs }, app, announcement)
+    await t.rejects(told, { code: 'UNAVAILABLE', message: /on its way/ })
+    t.same(asked, [KEY])
+    t.same(await before.catalog.listDeliveriesOf(KEY), entries, 'no entry is told of it')
+    const untagged = await announceTags({ ...before, unsettledMs }, app, {
+      ...announcement,
+      tags: [],
+    })
+    t.equal(untagged.any, false, 'without a tag it undoes nothing')
+  },
+)
 
 t.test('R265: while a delivery of the tag is in doubt the push is told to come back', async t => {
   const { model, before } = await queued()

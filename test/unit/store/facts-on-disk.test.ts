@@ -1,7 +1,7 @@
 // Goal: facts lie on disk as docs/storage-format.md says, so that a later version, a backup and an operator find them; nothing is followed
 // out of the data directory. Method: the facts of a directory, its files looked at and laid by hand.
 import { createHash } from 'node:crypto'
-import { lstat, symlink } from 'node:fs/promises'
+import { lstat, mkdir, symlink } from 'node:fs/promises'
 import t from 'tap'
 import type { RepositoryKey, Tag } from '../../../src/oci/reference.ts'
 import type { Fact, FactStore } from '../../../src/registry/ports/facts.ts'
@@ -115,6 +115,22 @@ t.test('R191: a link in place of a fact is told and not followed; a write replac
   await facts.write([TAGGED])
   t.ok((await lstat(path)).isFile())
   t.equal(await directory.read(`${outside}/secret`), JSON.stringify({ version: 1, ...TAGGED }))
+})
+
+// issue 17, 18
+t.test('R264: facts that could not be changed or read are said to have failed', async t => {
+  const directory = await emptyDirectory()
+  const changed = await directory.openFacts()
+  await changed.write([TAGGED])
+  await changed.remove([TAGGED])
+  t.equal(changed.hasFailed, false)
+  await mkdir(directory.path('facts', nameOf(`tag ${REPOSITORY} v1.0`)))
+  await t.rejects(changed.write([TAGGED]), { name: 'StoreError' })
+  t.equal(changed.hasFailed, true)
+  const read = await directory.openFacts()
+  t.equal(read.hasFailed, false)
+  t.same(await listed(read), [])
+  t.equal(read.hasFailed, true)
 })
 
 t.test('R191: no path is made from anything but the name of a fact', async t => {
