@@ -1,5 +1,6 @@
 // Goal: lines come out whole and in order, and the last ones of a process, too. Method: real files, read back.
-import { closeSync, openSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -79,6 +80,41 @@ t.test('R278: the end does not write again what is being written', async t => {
   burst(output)
   output.end()
   await untilResumed(1)
-  const written = (await text()).split('\n').map(line => line[0])
-  t.same(written.toSorted(), ['0', '1', '2', '3', undefined])
+  const written = (await text()).split('\n').map(line => line.slice(0, 1))
+  t.same(written.toSorted(), ['', '0', '1', '2', '3'])
 })
+
+// issue 17, 8
+t.test('R278: a line that was cut by a failure stays by itself', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-log-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const path = join(directory, 'pipe')
+  execFileSync('mkfifo', [path])
+  const first = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const { output, dropped } = await open(t, path)
+  // More than a pipe takes: the beginning of it is in there when its reader goes.
+  output.write(`${'x'.repeat(WAITING_MAX_BYTES / 2)}\n`)
+  let taken = 0
+  while (taken === 0) {
+    await new Promise(setImmediate)
+    taken = readNow(first).length
+  }
+  closeSync(first)
+  while (dropped.length === 0) await new Promise(setImmediate)
+  const second = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  t.teardown(() => closeSync(second))
+  while (readNow(second) !== '') {}
+  output.write('next\n')
+  output.end()
+  t.equal(readNow(second), '\nnext\n')
+})
+
+/** What is there. */
+function readNow(fd: number): string {
+  const piece = Buffer.alloc(WAITING_MAX_BYTES)
+  try {
+    return piece.toString('latin1', 0, readSync(fd, piece))
+  } catch {
+    return ''
+  }
+}
