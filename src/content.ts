@@ -51,6 +51,9 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     clock,
     bootId,
     known: digest => opened.findContent(digest),
+    isForgone: async digest =>
+      (await opened.findContent(digest)) !== undefined &&
+      (await opened.listRepositoriesOf(digest, 1)).length === 0,
     isKnowing: () => opened.rebuilt,
     catalog: catalog.identity,
   })

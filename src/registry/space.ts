@@ -51,7 +51,10 @@ export const NOTHING_MORE: SpaceClaim = {
 }
 
 export interface SpaceDeps {
-  readonly store: Pick<BlobStore, 'space' | 'partsBytes' | 'describeParts' | 'removePart'>
+  readonly store: Pick<
+    BlobStore,
+    'space' | 'partsBytes' | 'quarantineBytes' | 'describeParts' | 'removePart'
+  >
   /** Most that cached content may take together. Infinity: only the disk limits. */
   readonly maxBytes: number
   /** How much content is recorded now. */
@@ -154,7 +157,9 @@ export class SpaceLedger {
     const space = seen ?? (await store.space())
     return {
       diskBytes: space.freeBytes - reserveOf(space),
-      allowedBytes: maxBytes - (isLimited ? store.partsBytes + recordedBytes : 0),
+      allowedBytes: isLimited
+        ? maxBytes - store.partsBytes - store.quarantineBytes - recordedBytes
+        : maxBytes,
     }
   }
 

@@ -117,6 +117,11 @@ class MemoryStore implements BlobStore {
     return sum
   }
 
+  /** Nothing rots here. */
+  readonly quarantineBytes = 0
+
+  async clearQuarantine(): Promise<void> {}
+
   async removePart(digest: Digest): Promise<void> {
     if (!this.#fills.has(digest)) this.#disk.parts.delete(digest)
   }

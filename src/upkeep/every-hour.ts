@@ -1,5 +1,6 @@
 // Does what is due now and then, again and again while the process runs: removes what is left of downloads that failed and that nobody goes
-// on with, and ends what was promised to pushes that never ended. What that is, is the store's part and the registry's; this is when.
+// on with, and what is in the quarantine for nobody any more, and ends what was promised to pushes that never ended. What that is, is the
+// store's part and the registry's; this is when.
 import { noteStorage } from '../registry/best-effort.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
@@ -12,7 +13,7 @@ export const ROUND_EVERY_MS = 60 * 60 * 1000
 export interface EveryHourDeps {
   readonly clock: Pick<Clock, 'sleep'>
   readonly note: NoteEvent
-  readonly store: Pick<BlobStore, 'removeParts'>
+  readonly store: Pick<BlobStore, 'removeParts' | 'clearQuarantine'>
   /** @throws StoreError */
   readonly endPromises: () => Promise<void>
 }
@@ -44,7 +45,8 @@ export class EveryHour {
       await clock.sleep(ROUND_EVERY_MS, signal).catch(() => {})
       if (signal.aborted) return
       // The next round tries again.
-      for (const work of [() => store.removeParts(PART_AGE_LIMIT_MS), endPromises])
+      const parts = () => store.removeParts(PART_AGE_LIMIT_MS)
+      for (const work of [parts, () => store.clearQuarantine(), endPromises])
         await work().catch((error: unknown) => noteStorage(note, error))
     }
   }

@@ -16,6 +16,8 @@ export interface StoreDirectory {
   readonly clock: ManualClock
   /** What stores are told of content; nothing, unless a test puts it in. */
   readonly known: Map<Digest, KnownContent>
+  /** What belongs to no repository any more. */
+  readonly forgone: Set<Digest>
   /** As the next process opens it; `bootId` defaults to the same boot. */
   open(bootId?: string): Promise<BlobStore>
   /** `catalog`: the identity of the one beside them; defaults to the same. */
@@ -38,6 +40,7 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
   const events: EngineEvent[] = []
   const clock = createManualClock(Date.now())
   const known: StoreDirectory['known'] = new Map()
+  const forgone: StoreDirectory['forgone'] = new Set()
   const path = (...names: string[]) => join(root, ...names)
   const openBoth = (bootId = 'this boot', catalog = 'this catalog') =>
     openFilesystemStore({
@@ -46,6 +49,7 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
       bootId,
       clock,
       known: async digest => known.get(digest),
+      isForgone: async digest => forgone.has(digest),
       catalog,
     })
   return {
@@ -53,6 +57,7 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
     events,
     clock,
     known,
+    forgone,
     path,
     open: async bootId => (await openBoth(bootId)).blobs,
     openFacts: async catalog => (await openBoth(undefined, catalog)).facts,

@@ -49,6 +49,9 @@ export interface StoredBlob {
 /** What was written down of content when it was verified. Undefined: nothing is known. */
 export type FindKnown = (digest: Digest) => Promise<KnownContent | undefined>
 
+/** Was it here, and does it belong to no repository any more? False where nothing is known. */
+export type IsForgone = (digest: Digest) => Promise<boolean>
+
 export interface KnownContent {
   readonly sizeBytes: number
   readonly contentClass: ContentClass
@@ -236,6 +239,10 @@ export interface BlobStore {
   removePart(digest: Digest): Promise<void>
   /** Removes those of them that have not grown for so long. @throws StoreError io */
   removeParts(olderThanMs: number): Promise<void>
+  /** What was moved out of the way takes so much on disk. Known without looking there. */
+  readonly quarantineBytes: number
+  /** Removes of it what is beyond its bounds and was pushed by nobody, or is nobody's any more. @throws StoreError io */
+  clearQuarantine(): Promise<void>
   /**
    * Makes what is here durable as `kept` content is: fsync of the file and of its directory. Undefined when the blob is not here.
    * Idempotent. @throws StoreError io

@@ -1,9 +1,10 @@
 // Moves content that is not what its digest says out of the way, so that it is fetched anew and the operator can look at what the disk made
-// of it. What is too long for that is removed, which the log says; never what may be the last copy of something that was pushed here.
+// of it. What is too long for that is removed, which the log says; never what may be the last copy of something that was pushed here, as long
+// as a repository has it.
 import { lstat, readdir, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
-import type { FindKnown } from '../../registry/ports/blob-store.ts'
+import type { FindKnown, IsForgone } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk, removeFile } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'
@@ -13,25 +14,33 @@ import type { Turns } from './turns.ts'
 
 /** Enough to see a pattern; a disk that rots faster than that must not be filled with evidence. The oldest go first. */
 const QUARANTINE_FILES = 100
+/** In the place of a digest, for the turn in which the directory is looked through. */
+const CLEARING = 'quarantine'
 /** Of all that may go. A tenth of a small cache, and more than anybody will look through. */
 export const QUARANTINE_BYTES = 1024 * 1024 * 1024
+
+export interface Knowledge {
+  readonly known: FindKnown
+  readonly isForgone: IsForgone
+  /** Whether those know all that they will; not while a catalog is being built. */
+  readonly isKnowing: () => boolean
+}
 
 export class Quarantine {
   readonly #disk: Disk
   readonly #turns: Turns
-  readonly #known: FindKnown
-  readonly #isKnowing: () => boolean
+  readonly #knowledge: Knowledge
+  #bytes = 0
 
-  /** `isKnowing`: whether `known` knows all that it will; not while a catalog is being built. */
-  constructor(
-    disk: Disk,
-    turns: Turns,
-    { known, isKnowing }: { readonly known: FindKnown; readonly isKnowing: () => boolean },
-  ) {
+  constructor(disk: Disk, turns: Turns, knowledge: Knowledge) {
     this.#disk = disk
     this.#turns = turns
-    this.#known = known
-    this.#isKnowing = isKnowing
+    this.#knowledge = knowledge
+  }
+
+  /** All that lies there, as it was when it was last cleared. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   /**
@@ -47,7 +56,7 @@ export class Quarantine {
     if (moved === undefined) return
     let isRemoved = false
     try {
-      isRemoved = await attempt(disk, 'clear the quarantine', () => this.#clear(moved))
+      isRemoved = await this.clear(moved)
     } finally {
       this.#tell(digest, { isRemoved, isKept })
     }
@@ -70,22 +79,31 @@ export class Quarantine {
 
   /**
    * The newest stay, within both bounds, and whatever else is the last copy of what was pushed. `moved` came last, whatever the clock said
-   * before; true when it went.
+   * before; true when it went. @throws StoreError io
    */
-  async #clear(moved: string): Promise<boolean> {
+  async clear(moved?: string): Promise<boolean> {
+    return await attempt(this.#disk, 'clear the quarantine', () =>
+      this.#turns.take(CLEARING, () => this.#clear(moved)),
+    )
+  }
+
+  async #clear(moved: string | undefined): Promise<boolean> {
     const { quarantine: directory } = this.#disk.layout
-    const isRemoved = !(await this.#hasRoom(moved))
+    const isRemoved = moved !== undefined && !(await this.#hasRoom(moved))
     if (isRemoved) await removeFile(join(directory, moved))
     const others = (await readdir(directory)).filter(name => name !== moved).sort()
-    let files = 0
-    let bytes = 0
-    for (const name of [...(isRemoved ? [] : [moved]), ...others.reverse()]) {
+    const bound = new Bound()
+    let leftBytes = 0
+    for (const name of [
+      ...(isRemoved || moved === undefined ? [] : [moved]),
+      ...others.reverse(),
+    ]) {
       const path = join(directory, name)
-      if (await this.#mustStay(name)) continue
-      files += 1
-      bytes += (await lstat(path)).size
-      if (files > QUARANTINE_FILES || bytes > QUARANTINE_BYTES) await removeFile(path)
+      const { size } = await lstat(path)
+      if ((await this.#mustStay(name)) || bound.holds(size)) leftBytes += size
+      else await removeFile(path)
     }
+    this.#bytes = leftBytes
     return isRemoved
   }
 
@@ -95,26 +113,45 @@ export class Quarantine {
     return size <= QUARANTINE_BYTES || (await this.#mustStay(name))
   }
 
+  /** Every file of it must, while there is none that is better: which of them can be mended is for the operator to see. */
   async #mustStay(name: string): Promise<boolean> {
     const parsed = parseQuarantineName(name)
-    return parsed !== undefined && (await this.#isLastCopy(parsed))
-  }
-
-  /** Every file of it is, while there is none that is better: which of them can be mended is for the operator to see. */
-  async #isLastCopy({ digest, isKept }: { digest: Digest; isKept: boolean }): Promise<boolean> {
+    if (parsed === undefined) return false
+    const { digest, isKept } = parsed
     // The catalog may be another one than when it was moved, and has no row for a blob that was not here when it was built.
-    if (!isKept && !(await this.#isKept(digest))) return false
+    if (isKept ? await this.#isForgone(digest) : !(await this.#isKept(digest))) return false
     return (await findBlob(this.#disk.layout, digest)) === undefined
   }
 
   /** As long as nobody can tell, yes. */
   async #isKept(digest: Digest): Promise<boolean> {
-    if (!this.#isKnowing()) return true
+    const { known, isKnowing } = this.#knowledge
+    if (!isKnowing()) return true
     try {
-      return (await this.#known(digest))?.contentClass === 'kept'
+      return (await known(digest))?.contentClass === 'kept' && !(await this.#isForgone(digest))
     } catch {
       return true
     }
+  }
+
+  /** As long as nobody can tell, no. */
+  async #isForgone(digest: Digest): Promise<boolean> {
+    const { isForgone, isKnowing } = this.#knowledge
+    return isKnowing() && (await isForgone(digest).catch(() => false))
+  }
+}
+
+/** Of all that may go, as it is looked at, the newest first. */
+class Bound {
+  #files = 0
+  #bytes = 0
+
+  /** What is too long by itself takes nothing with it. */
+  holds(bytes: number): boolean {
+    if (bytes > QUARANTINE_BYTES) return false
+    this.#files += 1
+    this.#bytes += bytes
+    return this.#files <= QUARANTINE_FILES && this.#bytes <= QUARANTINE_BYTES
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type ContentClass,
   type FillFile,
   type FindKnown,
+  type IsForgone,
   type LeftPart,
   type LeftUpload,
   type ReadHandle,
@@ -29,7 +30,7 @@ import { findBlob, listBlobs } from './list-blobs.ts'
 import { openPart } from './open-fill.ts'
 import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { publish } from './publish.ts'
-import { Quarantine } from './quarantine.ts'
+import { type Knowledge, Quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
 import { readIfRight } from './read-whole.ts'
 import { describeParts, isOlder, listParts, measureParts, removePart } from './parts.ts'
@@ -46,6 +47,8 @@ export interface FilesystemStoreOptions {
   readonly bootId: string
   readonly clock: Clock
   readonly known: FindKnown
+  /** Default: nothing is. */
+  readonly isForgone?: IsForgone
   /** False while the catalog is being built, which has no rows yet for what was pushed. Default: it never is. */
   readonly isKnowing?: () => boolean
   /** The identity of the catalog that is told what facts say. */
@@ -62,14 +65,16 @@ export interface FilesystemStores {
 export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
-  const { directory, known, isKnowing = () => true, catalog, ...rest } = options
+  const { directory, known, isForgone = async () => false, isKnowing, catalog, ...rest } = options
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const disk: Disk = { ...rest, layout, lanes: new SyncLanes() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
     const left = await measureParts(disk.layout)
-    const blobs = new FilesystemStore(disk, { left, known, isKnowing })
+    const knowledge = { known, isForgone, isKnowing: isKnowing ?? (() => true) }
+    const blobs = new FilesystemStore(disk, { left, ...knowledge })
+    await blobs.clearQuarantine()
     return { blobs, facts: new FilesystemFacts(disk, catalog) }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
@@ -91,17 +96,14 @@ class FilesystemStore implements BlobStore {
 
   constructor(
     disk: Disk,
-    {
-      left,
-      known,
-      isKnowing,
-    }: { left: ReadonlyMap<Digest, number>; known: FindKnown; isKnowing: () => boolean },
+    { left, ...knowledge }: { left: ReadonlyMap<Digest, number> } & Knowledge,
   ) {
     this.#disk = disk
     this.#left = new Map(left)
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
-    this.#quarantine = new Quarantine(disk, this.#turns, { known, isKnowing })
+    this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
+    const { known } = knowledge
     this.#doubt = new Doubt({ disk, quarantine: this.#quarantine, known })
   }
 
@@ -208,6 +210,14 @@ class FilesystemStore implements BlobStore {
         if (await isOlder(this.#disk, digest, olderThanMs)) await this.#removePart(digest)
       }),
     )
+  }
+
+  get quarantineBytes(): number {
+    return this.#quarantine.bytes
+  }
+
+  async clearQuarantine(): Promise<void> {
+    await this.#quarantine.clear()
   }
 
   async removePart(digest: Digest): Promise<void> {

@@ -116,6 +116,7 @@ t.test('what nobody has asked for has no room that was promised', async t => {
   const store = {
     space: async () => ({ freeBytes: 1_000, totalBytes: 1_000 }),
     partsBytes: 0,
+    quarantineBytes: 0,
     describeParts: async () => [],
     removePart: async () => {},
   }
@@ -207,4 +208,19 @@ t.test('R276: what is announced takes no room from others before it is judged', 
   t.ok(await world.store.find(small.digest), 'it has its room')
   judged.resolve()
   await refused
+})
+
+// issue 17, 17
+t.test('R301: what is in the quarantine counts in storage.maxsize', async t => {
+  const quarantined = (quarantineBytes: number) =>
+    createWorld(store =>
+      Object.defineProperty(store, 'quarantineBytes', { value: quarantineBytes }),
+    )
+  const cached = async ({ registry, disk }: Engine) => {
+    t.equal((await readAll(await registry.pullBlob(app, half.digest))).length, 600)
+    await registry.settled(half.digest)
+    return disk.blobs.has(half.digest)
+  }
+  t.equal(await cached(quarantined(400)), true, 'there is room for both')
+  t.equal(await cached(quarantined(401)), false, 'passed on without being kept')
 })

@@ -200,6 +200,7 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   const disk = { layout: layoutUnder(root), bootId: '', clock, note, lanes: new SyncLanes() }
   const quarantine = new Quarantine(disk, new Turns(), {
     known: async () => undefined,
+    isForgone: async () => false,
     isKnowing: () => true,
   })
   await quarantine.take(DIGEST, identity)
@@ -307,10 +308,30 @@ t.test('R271: what nobody can tell of is taken for a last copy', async t => {
       note: () => {},
       lanes: new SyncLanes(),
     }
-    const quarantine = new Quarantine(disk, new Turns(), knowing)
+    const quarantine = new Quarantine(disk, new Turns(), { ...knowing, isForgone: async () => true })
     await quarantine.take(DIGEST, await lstat(directory.blobPath(DIGEST)))
     t.match(await readdir(directory.path('quarantine')), [/-kept$/], what)
   }
+})
+
+// issue 17, 17
+t.test('R301: a last copy is bounded as any other once nobody has it any more', async t => {
+  const directory = await emptyDirectory()
+  const store = await directory.open()
+  const half = QUARANTINE_BYTES / 2
+  const lost = ['first', 'second', 'third'].map(text => digestBy('sha256', text))
+  const laid = lost.map((digest, at) => `2020010${at}T000000.000Z-${digest.replace(':', '-')}-kept`)
+  const names = async () => (await readdir(directory.path('quarantine'))).sort()
+  for (const digest of lost) directory.known.set(digest, { sizeBytes: 5, contentClass: 'kept' })
+  for (const name of laid) await laySparse(directory, directory.path('quarantine', name), half)
+  await store.clearQuarantine()
+  t.equal(store.quarantineBytes, 3 * half, 'all of it counts')
+  t.same(await names(), laid)
+  for (const digest of lost) directory.forgone.add(digest)
+  await store.clearQuarantine()
+  t.same(await names(), laid.slice(1), 'the oldest went')
+  t.equal(store.quarantineBytes, 2 * half)
+  t.equal((await directory.open()).quarantineBytes, 2 * half, 'a start counts it as well')
 })
 
 // issue 17, 17

@@ -19,12 +19,17 @@ t.test(
       ends += 1
     }
     const note = (event: unknown) => noted.push(event)
-    const sweep = new EveryHour({ clock, note, store: { removeParts }, endPromises })
+    const sweep = new EveryHour({
+      clock,
+      note,
+      store: { removeParts, clearQuarantine: endPromises },
+      endPromises,
+    })
     sweep.start()
     for (let count = 0; count < 3; count += 1) await clock.advance(ROUND_EVERY_MS)
     const week = 7 * 24 * 60 * 60 * 1000
     t.same(ages, [week, week, week])
-    t.equal(ends, 3)
+    t.equal(ends, 2 * 3)
     t.equal(noted.length, 1)
     await sweep.stop()
     await clock.advance(ROUND_EVERY_MS * 2)
