@@ -282,6 +282,7 @@ const SECURITY: readonly Row[] = [
     'P0',
     'where what forwards others calls from loopback as a client would, nobody pushes by default',
   ],
+  [302, 'P0', 'what is mended while its file is in doubt is given as it is now'],
   [301, 'P1', 'a last copy in the quarantine counts, and stays for as long as a repository has it'],
   [296, 'P0', 'a blob that was acknowledged stays for its push, whatever else is deleted'],
   [303, 'P0', 'what an edge gave before an upgrade it gives after it, without a line'],

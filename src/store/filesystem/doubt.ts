@@ -1,13 +1,14 @@
 // Blobs of another length than is known: the bytes decide. A file that was cut or has grown since it was verified is no blob, and is moved
-// out of the way; when they are right, what was written down is wrong. Asked by a look at the length that everybody makes anyway, so that
-// what is in order costs no read.
+// out of the way; when they are right, what was written down is wrong. What is given is the file that was judged, and no other one. Asked
+// by a look at the length that everybody makes anyway, so that what is in order costs no read.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
-import type { FindKnown } from '../../registry/ports/blob-store.ts'
+import type { FindKnown, StoredBlob } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk } from './disk.ts'
 import { hashBytes } from './hash-file.ts'
 import { blobPath } from './layout.ts'
+import { findBlob } from './list-blobs.ts'
 import type { Quarantine } from './quarantine.ts'
-import { type OpenedFile, openRegularFile } from './read-handle.ts'
+import { type FileIdentity, type OpenedFile, openRegularFile } from './read-handle.ts'
 
 export interface DoubtParts {
   readonly disk: Disk
@@ -15,29 +16,75 @@ export interface DoubtParts {
   readonly known: FindKnown
 }
 
+/** At a file whose length is in doubt: a pull or a push may have put another one in its place meanwhile, and again. */
+const LOOKS_MAX = 3
+
+/** The file whose bytes were right; it may be another one than that which was asked about. */
+type RightFile = Pick<OpenedFile, 'sizeBytes' | 'identity'>
+
 export class Doubt {
   readonly #parts: DoubtParts
   /** A crowd that asks for the same blob waits for one reading of it. */
-  readonly #judged = new Map<Digest, Promise<boolean>>()
+  readonly #judged = new Map<Digest, Promise<RightFile | undefined>>()
 
   constructor(parts: DoubtParts) {
     this.#parts = parts
   }
 
-  /**
-   * Is a file of `sizeBytes` the blob, as far as its length says, or else its bytes? `declaredBytes` counts where nothing is known.
-   * Whoever is told no finds no file there, or another one. @throws StoreError io
-   */
-  async isBlob(
-    { digest, sizeBytes }: { readonly digest: Digest; readonly sizeBytes: number },
-    declaredBytes: number | undefined,
-  ): Promise<boolean> {
-    const expectedBytes = (await this.#parts.known(digest))?.sizeBytes ?? declaredBytes
-    if (expectedBytes === undefined || expectedBytes === sizeBytes) return true
-    return await this.#judge(digest)
+  /** The blob as it lies there. `declaredBytes` counts where nothing is known of its length. @throws StoreError io */
+  async find(digest: Digest, declaredBytes: number | undefined): Promise<StoredBlob | undefined> {
+    const { disk } = this.#parts
+    for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+      const found = await attempt(disk, `look for ${digest}`, () => findBlob(disk.layout, digest))
+      if (found === undefined) return undefined
+      const judged = await this.#judge(found, declaredBytes)
+      if (judged === 'as known') return found
+      if (judged !== undefined) return { digest, sizeBytes: judged.sizeBytes }
+    }
+    return undefined
   }
 
-  async #judge(digest: Digest): Promise<boolean> {
+  /** The same, open; to be closed by the caller. @throws StoreError io */
+  async open(digest: Digest, declaredBytes: number | undefined): Promise<OpenedFile | undefined> {
+    const { disk } = this.#parts
+    const path = blobPath(disk.layout, digest)
+    for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+      const opened = await attempt(disk, `open ${digest}`, () => openRegularFile(path))
+      if (opened === undefined || (await this.#isBlob(digest, opened, declaredBytes))) return opened
+    }
+    return undefined
+  }
+
+  /** Closes the file unless it is. */
+  async #isBlob(
+    digest: Digest,
+    { file, sizeBytes, identity }: OpenedFile,
+    declaredBytes: number | undefined,
+  ): Promise<boolean> {
+    let isBlob = false
+    try {
+      const judged = await this.#judge({ digest, sizeBytes }, declaredBytes)
+      isBlob = judged === 'as known' || (judged !== undefined && isSame(judged.identity, identity))
+      return isBlob
+    } finally {
+      if (!isBlob) await file.close()
+    }
+  }
+
+  /**
+   * Is a file of this length the blob, as far as that says, or else which file is, by its bytes? Undefined: none was there, or one that is
+   * wrong and has been moved away; there may be another one by now.
+   */
+  async #judge(
+    { digest, sizeBytes }: StoredBlob,
+    declaredBytes: number | undefined,
+  ): Promise<'as known' | RightFile | undefined> {
+    const expectedBytes = (await this.#parts.known(digest))?.sizeBytes ?? declaredBytes
+    if (expectedBytes === undefined || expectedBytes === sizeBytes) return 'as known'
+    return await this.#shared(digest)
+  }
+
+  async #shared(digest: Digest): Promise<RightFile | undefined> {
     const running = this.#judged.get(digest)
     if (running !== undefined) return await running
     const judging = this.#readThrough(digest)
@@ -49,20 +96,25 @@ export class Doubt {
     }
   }
 
-  async #readThrough(digest: Digest): Promise<boolean> {
+  async #readThrough(digest: Digest): Promise<RightFile | undefined> {
     const { disk, quarantine } = this.#parts
     return await attempt(disk, `read ${digest}`, async () => {
       const opened = await openRegularFile(blobPath(disk.layout, digest))
-      if (opened === undefined) return false
+      if (opened === undefined) return undefined
+      const { sizeBytes, identity } = opened
       try {
-        if (await isRight(opened, digest)) return true
-        await quarantine.take(digest, opened.identity)
-        return false
+        if (await isRight(opened, digest)) return { sizeBytes, identity }
+        await quarantine.take(digest, identity)
+        return undefined
       } finally {
         await opened.file.close()
       }
     })
   }
+}
+
+function isSame(a: FileIdentity, b: FileIdentity): boolean {
+  return a.dev === b.dev && a.ino === b.ino
 }
 
 async function isRight({ file, sizeBytes }: OpenedFile, digest: Digest): Promise<boolean> {

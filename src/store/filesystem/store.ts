@@ -26,7 +26,7 @@ import { FilesystemFacts } from './facts.ts'
 import { FilesystemFill } from './fill-file.ts'
 import { BlobKeeper } from './keep-blob.ts'
 import { blobPath, layoutUnder, temporaryPath, WRITING_MODE } from './layout.ts'
-import { findBlob, listBlobs } from './list-blobs.ts'
+import { listBlobs } from './list-blobs.ts'
 import { openPart } from './open-fill.ts'
 import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { publish } from './publish.ts'
@@ -108,28 +108,17 @@ class FilesystemStore implements BlobStore {
   }
 
   async find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
-    const found = await attempt(this.#disk, `look for ${digest}`, () =>
-      findBlob(this.#disk.layout, digest),
-    )
-    if (found === undefined || (await this.#doubt.isBlob(found, declaredBytes))) return found
-    return undefined
+    return await this.#doubt.find(digest, declaredBytes)
   }
 
   async openRead(
     digest: Digest,
     declaredBytes?: number,
   ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
-    const opened = await this.#openBlob(digest)
+    const opened = await this.#doubt.open(digest, declaredBytes)
     if (opened === undefined) return undefined
     const { file, sizeBytes } = opened
-    const blob = { digest, sizeBytes }
-    let isBlob = false
-    try {
-      isBlob = await this.#doubt.isBlob(blob, declaredBytes)
-    } finally {
-      if (!isBlob) await file.close()
-    }
-    return isBlob ? { blob, handle: readHandle(this.#disk, file, digest) } : undefined
+    return { blob: { digest, sizeBytes }, handle: readHandle(this.#disk, file, digest) }
   }
 
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {

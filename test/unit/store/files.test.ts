@@ -1,5 +1,6 @@
 // Goal: what lies on disk is what docs/storage-format.md says: names, modes, nothing left over, nothing followed out of the data
 // directory. Method: the store over a directory, its files looked at and replaced by hand.
+import { existsSync, renameSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rmdir, symlink, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import t from 'tap'
@@ -210,6 +211,37 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   t.same(await directory.files(), [])
 })
 
+// issue 17, 17
+for (const declared of [undefined, BYTES.length])
+  t.test(
+    `R302: what is mended while its file is in doubt is given as it is now: declared ${declared}`,
+    async t => {
+      const directory = await emptyDirectory()
+      const store = await directory.open()
+      const good = directory.path('tmp', 'good')
+      const lay = async () => {
+        await directory.lay(directory.blobPath(DIGEST), BYTES.subarray(1))
+        await directory.lay(good, BYTES)
+      }
+      // The bad file was found or opened by then; a pull or a push puts another one in its place.
+      Object.assign(directory.known, {
+        get: () => {
+          if (existsSync(good)) renameSync(good, directory.blobPath(DIGEST))
+          return declared === undefined ? { sizeBytes: BYTES.length } : undefined
+        },
+      })
+      await lay()
+      t.same(await store.find(DIGEST, declared), { digest: DIGEST, sizeBytes: BYTES.length })
+      await lay()
+      const opened = await store.openRead(DIGEST, declared)
+      t.same(opened?.blob, { digest: DIGEST, sizeBytes: BYTES.length })
+      const read = Buffer.alloc(2 * BYTES.length)
+      const count = await opened?.handle.read(read, 0)
+      await opened?.handle.close()
+      t.same(read.subarray(0, count), BYTES)
+    },
+  )
+
 t.test('content that could not be kept is, once its directory can be opened again', async t => {
   const directory = await emptyDirectory()
   const store = await directory.open()
@@ -308,7 +340,10 @@ t.test('R271: what nobody can tell of is taken for a last copy', async t => {
       note: () => {},
       lanes: new SyncLanes(),
     }
-    const quarantine = new Quarantine(disk, new Turns(), { ...knowing, isForgone: async () => true })
+    const quarantine = new Quarantine(disk, new Turns(), {
+      ...knowing,
+      isForgone: async () => true,
+    })
     await quarantine.take(DIGEST, await lstat(directory.blobPath(DIGEST)))
     t.match(await readdir(directory.path('quarantine')), [/-kept$/], what)
   }
