@@ -59,7 +59,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     ...engine,
     namespaces: engine.upstreams,
     clock,
-    ownNameIn: text => engine.upstreams.ownNameIn(text, clientPort),
+    ownNameIn: text =>
+      engine.upstreams.ownNameIn(text, { port: clientPort, hostname: surroundings.hostname }),
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version: surroundings.version,
     pid: surroundings.pid,

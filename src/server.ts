@@ -28,6 +28,8 @@ export interface Surroundings {
   readonly uid: number | undefined
   /** Why a program that calls from loopback may be what forwards others. Default: nothing says so. */
   readonly sharedLoopback?: 'user namespace' | 'pod' | undefined
+  /** What this machine calls itself. Default: nothing that anybody types. */
+  readonly hostname?: string
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
   /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */

@@ -12,7 +12,7 @@ import type { Namespace, Namespaces } from './registry/namespaces.ts'
 import type { Clock } from './registry/ports/clock.ts'
 import type { NoteEvent } from './registry/ports/events.ts'
 import { type Upstream, UpstreamError, type UpstreamHealth } from './registry/ports/upstream.ts'
-import { ownNameIn } from './registry/own-name.ts'
+import { namesOfMachine, type OwnAddress, ownNameIn } from './registry/own-name.ts'
 import { createRoute, type Route, type RouteOptions } from './registry/route.ts'
 import { type LookupAll, lookupAll } from './upstream/connector.ts'
 import { createLookUps, type LookUps } from './upstream/look-ups.ts'
@@ -70,8 +70,9 @@ export class Upstreams implements Namespaces {
   }
 
   /** See registry/own-name.ts. */
-  ownNameIn(text: string, port: number | undefined): string | undefined {
-    return ownNameIn(text, routeOptions(this.#config), port)
+  ownNameIn(text: string, { port, hostname }: OwnAddress): string | undefined {
+    const machineNames = namesOfMachine(hostname, this.#config.http.tls?.names)
+    return ownNameIn(text, { ...routeOptions(this.#config), machineNames }, port)
   }
 
   /**

@@ -95,7 +95,8 @@ function entryId(request: FastifyRequest): number {
 
 function required(request: FastifyRequest, name: string): string {
   const value = parameter(request, name)
-  if (value !== undefined && value !== '') return value
+  // What an empty one lacks is said by who reads it.
+  if (value !== undefined) return value
   throw new RegistryError('NAME_INVALID', `this request needs ?${name}=`)
 }
 

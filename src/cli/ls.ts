@@ -1,5 +1,5 @@
 // `ls`: the tags that are here.
-import type { ListedImages } from '../registry/operator/list-images.ts'
+import type { ListedImage, ListedImages } from '../registry/operator/list-images.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
@@ -10,8 +10,10 @@ export const help = `entrepot ls [PATTERN] [--json]
 The images that are here, which of them are whole, and how large they are with all their platforms. PATTERN is a glob over
 repository:tag, with or without the registry; without a slash it is looked for in every part of the name.
 
-  WHOLE  "yes": everything of it is on disk, of every platform; "1 of 2": of one of its two platforms
-  SIZE   of all platforms whose manifests are here; "+": there are more
+  WHOLE    "yes": everything of it is on disk, of every platform; "1 of 2": of one of its two platforms;
+           "kept out": given to nobody, by exclude, include, or as its registry is no upstream any more
+  SIZE     of all platforms whose manifests are here; "+": there are more
+  CHECKED  with the upstream; "-": pushed here, nobody is asked
 
 ${COMMON_HELP}
 
@@ -49,19 +51,19 @@ function writeImages(context: CliContext, listed: ListedImages): void {
     ...listed.images.map(each => [
       each.image,
       shortDigest(each.digest),
-      ...describeSize(each.size),
-      describeSince(each.checkedAtMs, listed.nowMs),
+      ...describeSize(each),
+      each.local ? '-' : describeSince(each.checkedAtMs, listed.nowMs),
     ]),
   ])
   if (listed.truncated) context.stderr.write('there are more: give a pattern\n')
 }
 
-function describeSize(size: ListedImages['images'][number]['size']): readonly string[] {
-  if (size === undefined) return ['no', '-']
+function describeSize({ size, keptOut }: ListedImage): readonly string[] {
+  if (size === undefined) return [keptOut ? 'kept out' : 'no', '-']
   const { platforms, wholePlatforms, sizeBytes, hasMore } = size
   const part = platforms === 1 ? 'no' : `${wholePlatforms} of ${platforms}`
   return [
-    wholePlatforms === platforms ? 'yes' : part,
+    keptOut ? 'kept out' : wholePlatforms === platforms ? 'yes' : part,
     `${describeBytes(sizeBytes)}${hasMore ? '+' : ''}`,
   ]
 }

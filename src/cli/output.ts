@@ -13,6 +13,12 @@ export function describeBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
+/** `1 manifest`, `2 manifests`, `0 repositories`. */
+export function describeCount(count: number, noun: string): string {
+  if (count === 1) return `1 ${noun}`
+  return `${count} ${noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`
+}
+
 const SPANS = [
   ['d', 86_400_000],
   ['h', 3_600_000],

@@ -6,7 +6,7 @@ import { commandClock } from '../system-clock.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeBytes, shortDigest, writeFailure } from './output.ts'
+import { describeBytes, describeCount, shortDigest, writeFailure } from './output.ts'
 import { createProgressBar } from './progress-bar.ts'
 
 const DEFAULT_PLATFORM = 'linux/amd64'
@@ -126,7 +126,7 @@ function showLine(context: CliContext, event: PullEvent): void {
       return
     case 'done':
       context.stdout.write(
-        `${event.image} is here: ${event.blobs} blobs, ${describeBytes(event.bytes)}\n`,
+        `${event.image} is here: ${describeCount(event.blobs, 'blob')}, ${describeBytes(event.bytes)}\n`,
       )
       return
     case 'failed':

@@ -3,7 +3,14 @@ import type { ListedQueue, QueuedPush, RetriedQueue } from '../registry/operator
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, type CommonOptions, readCommon } from './options.ts'
-import { describeAge, describeSpan, shortDigest, writeJson, writeTable } from './output.ts'
+import {
+  describeAge,
+  describeCount,
+  describeSpan,
+  shortDigest,
+  writeJson,
+  writeTable,
+} from './output.ts'
 
 export const help = `entrepot queue ls [--json]
 entrepot queue retry ID|--all [--json]
@@ -65,7 +72,7 @@ async function retry(args: readonly string[], context: CliContext): Promise<Exit
   const done = await askAdmin<RetriedQueue>({ socket, method: 'POST', path: '/queue/retry', query })
   if (json) writeJson(context, done)
   else {
-    const what = done.retried === 1 ? '1 entry is' : `${done.retried} entries are`
+    const what = `${describeCount(done.retried, 'entry')} ${done.retried === 1 ? 'is' : 'are'}`
     const when = 'once what stands before it is done and its upstream may be asked'
     context.stdout.write(`${what} due now, ${when}; "entrepot queue ls" shows what came of it\n`)
   }

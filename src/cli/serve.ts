@@ -1,5 +1,6 @@
 // `serve`: runs the server until it is told to stop.
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
@@ -110,6 +111,7 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
       uid: context.uid,
       sharedLoopback: readSharedLoopback(context.env),
       native: context.native,
+      hostname: hostname(),
       bootId: readBootId(),
       atExit: act => context.onExit(act),
     })

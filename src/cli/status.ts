@@ -3,7 +3,7 @@ import type { PlainBecause, Sending, Status } from '../registry/operator/status.
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeAge, describeBytes, writeJson, writeTable } from './output.ts'
+import { describeAge, describeBytes, describeCount, writeJson, writeTable } from './output.ts'
 
 export const help = `entrepot status [--json]
 
@@ -47,11 +47,14 @@ function writeText(context: CliContext, status: Status): void {
     ],
     [
       '',
-      `${content.tags} tags, ${content.manifests} manifests and ${content.blobs} blobs in ${content.repositories} repositories`,
+      `${describeCount(content.tags, 'tag')}, ${describeCount(content.manifests, 'manifest')} and ${describeCount(content.blobs, 'blob')} in ${describeCount(content.repositories, 'repository')}`,
     ],
     ...(storage.full === undefined ? [] : [['keeping', `nothing: ${storage.full}`]]),
     ...describeRefused(status),
-    ['sent', `${describeBytes(traffic.sentBytes)} in ${traffic.requests} requests since the start`],
+    [
+      'sent',
+      `${describeBytes(traffic.sentBytes)} in ${describeCount(traffic.requests, 'request')} since the start`,
+    ],
     ['fetched', `${describeBytes(traffic.upstreamBytes)} from upstreams`],
     ['saved', `${describeBytes(traffic.savedBytes)} on the WAN (${share} % of what was sent)`],
     ['queue', describeQueue(status)],

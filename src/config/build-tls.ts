@@ -46,6 +46,7 @@ export function buildTls(judge: Judge, { http }: Settings): TlsConfig | undefine
     minimumVersion,
     expiresAtMs: certificate.validToDate.getTime(),
     isForLoopback: isForLoopback(certificate),
+    names: namesOf(certificate),
   }
 }
 
@@ -104,6 +105,11 @@ const LOOPBACK_NAME =
 
 function isForLoopback({ subjectAltName = '' }: X509Certificate): boolean {
   return subjectAltName.split(', ').every(name => LOOPBACK_NAME.test(name))
+}
+
+function namesOf({ subjectAltName = '' }: X509Certificate): readonly string[] {
+  const named = subjectAltName.matchAll(/(?:DNS|IP Address):([a-z0-9_.-]+)(?:, |$)/gi)
+  return Array.from(named, ([, name = '']) => name)
 }
 
 function judgeTime(judge: Judge, certificate: X509Certificate, file: string): void {

@@ -63,6 +63,8 @@ export interface TlsConfig {
   readonly expiresAtMs: number
   /** It is for this machine's loopback names and addresses alone. */
   readonly isForLoopback: boolean
+  /** Names and IPv4 addresses that it is for, without patterns. */
+  readonly names: readonly string[]
 }
 
 export interface StorageConfig {

@@ -18,6 +18,7 @@ export interface ImageText {
  * @throws RegistryError NAME_INVALID, TAG_INVALID, DIGEST_INVALID
  */
 export function parseImageText(text: string): ImageText {
+  if (text === '') throw malformed()
   const at = text.indexOf('@')
   const digest = at === -1 ? undefined : text.slice(at + 1)
   const named = at === -1 ? text : text.slice(0, at)
@@ -27,8 +28,15 @@ export function parseImageText(text: string): ImageText {
   const tag = colon === -1 ? DEFAULT_TAG : named.slice(colon + 1)
   const target = parseTarget(`/v2/${name}/manifests/${digest ?? tag}`)
   if (target.endpoint.kind !== 'manifest' || target.leading !== undefined) {
-    throw new RegistryError('NAME_INVALID', 'an image is written [host/]name[:tag][@digest]')
+    throw malformed()
   }
   const { path, reference } = target.endpoint
   return { path, reference, target }
+}
+
+function malformed(): RegistryError {
+  return new RegistryError(
+    'NAME_INVALID',
+    'an image is written [host/]name[:tag][@digest], such as docker.io/library/alpine:3',
+  )
 }

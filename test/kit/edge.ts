@@ -27,6 +27,8 @@ export interface TestEdgeOptions {
   readonly threadEntry?: URL
   /** May it load what was compiled at the installation? Default true. */
   readonly native?: boolean
+  /** What the machine calls itself. */
+  readonly hostname?: string
 }
 
 export interface TestEdge {
@@ -87,6 +89,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     uid: process.geteuid?.(),
     bootId: options.bootId ?? 'test-boot',
     native: options.native,
+    ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
     logDestination: { write: log.write },
     ...(options.threadEntry === undefined ? {} : { threadEntry: options.threadEntry }),
   })

@@ -12,6 +12,9 @@ import {
 import type { TagFact } from '../ports/catalog.ts'
 import type { OperatorDeps } from './operator.ts'
 
+/** As skopeo and helm write where an image is. */
+const SCHEME = /^(?:docker|oci|https?):\/\//i
+
 export interface NamedImage {
   readonly repository: Repository
   readonly reference: Reference
@@ -33,11 +36,17 @@ export function nameImage(
   { registry, ownNameIn }: Pick<OperatorDeps, 'registry' | 'ownNameIn'>,
   text: string,
 ): NamedImage {
-  const own = ownNameIn(text)
-  const { target, reference } = parseImageText(
-    own === undefined ? text : text.slice(own.length + 1),
-  )
+  const plain = text.replace(SCHEME, '')
+  const own = ownNameIn(plain)
+  const { target, reference } = parseImageText(withoutEdge({ ownNameIn }, plain))
   return { repository: registry.route(target, own).repository, reference }
+}
+
+/** What is left of an image, or of a pattern of images, once it does not say any more whom a client asks, and how. */
+export function withoutEdge({ ownNameIn }: Pick<OperatorDeps, 'ownNameIn'>, text: string): string {
+  const plain = text.replace(SCHEME, '')
+  const own = ownNameIn(plain)
+  return own === undefined ? plain : plain.slice(own.length + 1)
 }
 
 /** @throws RegistryError as nameImage */

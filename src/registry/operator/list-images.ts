@@ -1,9 +1,11 @@
 // `ls`: the tags that are here, with what they point to.
 import picomatch from 'picomatch'
 import { RegistryError } from '../../oci/errors.ts'
+import { parseImageText } from '../../oci/image-text.ts'
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import type { CompletenessDeps } from '../completeness.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
+import { withoutEdge } from './find-image.ts'
 import type { OperatorDeps } from './operator.ts'
 import { type ImageSize, sizeUp } from './size-up.ts'
 
@@ -23,7 +25,12 @@ export interface ListedImage {
   readonly mediaType: string | undefined
   /** Undefined while only a HEAD has told of it. */
   readonly size: ImageSize | undefined
+  /** With the upstream. */
   readonly checkedAtMs: number
+  /** It was pushed here, and no upstream is asked. */
+  readonly local: boolean
+  /** Its name leads nowhere: the operator excludes it, or its registry is no upstream any more. What is here is given to nobody. */
+  readonly keptOut: boolean
 }
 
 export interface ListedImages {
@@ -39,7 +46,7 @@ export async function listImages(
   deps: OperatorDeps,
   pattern: string | undefined,
 ): Promise<ListedImages> {
-  const matches = pattern === undefined ? () => true : imageMatcher(pattern)
+  const matches = pattern === undefined ? () => true : imageMatcher(withoutEdge(deps, pattern))
   const images: ListedImage[] = []
   const nowMs = deps.clock.nowMs()
   for await (const { key, tag } of allTags(deps.catalog)) {
@@ -91,7 +98,7 @@ function malformed(pattern: string): RegistryError {
 }
 
 async function describe(
-  deps: CompletenessDeps,
+  deps: CompletenessDeps & Pick<OperatorDeps, 'registry'>,
   { key, tag }: { key: string; tag: TagFact },
 ): Promise<ListedImage> {
   const repository = parseRepositoryKey(key)
@@ -102,6 +109,18 @@ async function describe(
     mediaType: fact?.mediaType,
     size: fact && (await sizeUp(deps, repository, fact)),
     checkedAtMs: tag.checkedAtMs,
+    local: tag.local,
+    keptOut: leadsNowhere(deps.registry, `${key}:${tag.tag}`),
+  }
+}
+
+function leadsNowhere(registry: OperatorDeps['registry'], image: string): boolean {
+  try {
+    registry.route(parseImageText(image).target, undefined)
+    return false
+  } catch (error) {
+    if (error instanceof RegistryError) return true
+    throw error
   }
 }
 

@@ -20,6 +20,7 @@ t.test('TLS: a certificate with its key is taken, and its key is a secret', asyn
   t.equal(http.tls?.key.reveal(), good.key)
   t.equal(http.tls?.expiresAtMs, Date.UTC(2099, 0, 1))
   t.notMatch(JSON.stringify(http), /PRIVATE KEY/)
+  t.same(http.tls?.names, ['localhost', '127.0.0.1'])
   t.equal(configOf('').http.tls, undefined)
   const environment = {
     ENTREPOT_HTTP_TLS_CERTIFICATE: '/c.pem',

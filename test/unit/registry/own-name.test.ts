@@ -6,6 +6,7 @@ import { ownNameIn } from '../../../src/registry/own-name.ts'
 
 const names = {
   ownNames: new Set(['edge.example', 'other.example:8443']),
+  machineNames: new Set(['edge', 'edge.corp.example', '10.0.0.7']),
   virtualHosts: new Map([['hub.edge.example', parseHost('docker.io')]]),
 }
 
@@ -20,6 +21,12 @@ t.test('R290: the edge is known by its names, and by this machine’s with its p
     'edge.example:5000/docker.io/a/b': 'edge.example:5000',
     'other.example:8443/a': 'other.example:8443',
     'hub.edge.example/library/alpine': 'hub.edge.example',
+    'edge:5000/library/alpine': 'edge:5000',
+    'Edge.corp.example:5000/docker.io/a/b': 'edge.corp.example:5000',
+    '10.0.0.7:5000/a/b': '10.0.0.7:5000',
+    // Another program of this machine, and a namespace.
+    'edge:5001/a/b': undefined,
+    'edge/a/b': undefined,
     // A namespace, another registry, and names that only begin so.
     'localhost/a/b': undefined,
     'localhost:5001/a/b': undefined,
@@ -31,5 +38,6 @@ t.test('R290: the edge is known by its names, and by this machine’s with its p
     alpine: undefined,
   }
   for (const [text, own] of Object.entries(cases)) t.equal(ownNameIn(text, names, 5000), own, text)
+  t.equal(ownNameIn('edge.corp.example/a/b', names, 443), 'edge.corp.example')
   t.equal(ownNameIn('localhost:5000/a/b', names, undefined), undefined, 'before it listens')
 })
