@@ -20,6 +20,8 @@ const CALLS_EXPECTED_MIN = 20
 const COMPARED = 'what is kept beside the content was compared with the catalog'
 
 t.setTimeout(900_000)
+// Most of the time goes by in starts of processes that share nothing.
+t.jobs = REPOSITORIES.length
 
 interface Pushed {
   readonly layer: Buffer
@@ -105,7 +107,7 @@ async function countCalls(
 }
 
 for (const repository of REPOSITORIES) {
-  t.test(`R03: killed before each call of a push to ${repository}`, async t => {
+  t.test(`R03: killed before each call of a push to ${repository}`, { buffered: true }, async t => {
     const parts = await openDirectory(t)
     const { nth, edge, temporary } = parts
     const calls = await countCalls(parts, repository)
@@ -136,7 +138,7 @@ for (const repository of REPOSITORIES) {
   })
 
   for (const mode of ['EIO', 'ENOSPC'] as const satisfies readonly NthMode[]) {
-    t.test(`R04: ${mode} at each call of a push to ${repository}`, async t => {
+    t.test(`R04: ${mode} at each call of a push to ${repository}`, { buffered: true }, async t => {
       const parts = await openDirectory(t)
       const { nth, edge, temporary } = parts
       const calls = await countCalls(parts, repository)

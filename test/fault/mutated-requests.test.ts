@@ -94,12 +94,14 @@ t.test(`${MUTATIONS} mutated requests: the process lives and no 5xx is unintende
     }
   }
 
-  for (let sent = 0; sent < MUTATIONS; sent += AT_ONCE) {
-    const messages = Array.from({ length: Math.min(AT_ONCE, MUTATIONS - sent) }, () =>
-      closing(mutateRequest(random, all[random.below(all.length)] ?? fail(), host)),
-    )
-    await Promise.all(messages.map(send))
+  let drawn = 0
+  const sendOneByOne = async () => {
+    while (drawn < MUTATIONS) {
+      drawn += 1
+      await send(closing(mutateRequest(random, all[random.below(all.length)] ?? fail(), host)))
+    }
   }
+  await Promise.all(Array.from({ length: AT_ONCE }, sendOneByOne))
 
   t.same(unintended, [])
   t.ok(edge.alive, 'the process lives')
