@@ -16,6 +16,8 @@ const LAYERS = [40_000, 3 * 1024 * 1024]
 const HTPASSWD = 'edge:$2y$05$abcdefghijklmnopqrstuu8xaCxxL82bnl.UY74PMksDxIJShppPC\n'
 
 t.setTimeout(300_000)
+// Some wait a minute for what a daemon or the edge tries again, and none needs what another one has.
+t.jobs = 3
 
 function skopeo() {
   const directory = freshDirectory('sk')
@@ -99,43 +101,51 @@ t.test('forward: wrong credentials are a 403 that names the namespace', async t 
 
 // issue 17, 30
 for (const daemon of [DOCKER, DOCKER_ON_CONTAINERD]) {
-  t.test(`R293: forward: ${daemon.name} prints why a push waits for its upstream`, async t => {
-    const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()
-    const { source, target } = await startBetween(t, upstream, { mode: 'forward' })
-    const image = layeredImage({ seed: 'away', layerBytes: LAYERS, mediaTypes: 'docker' })
-    await push(source.url(), image, { name: 'src/app', tag: 'v1' })
-    await upstream.stop()
-    const engine = await startEngine(daemon)
-    t.teardown(() => engine.stop())
-    await engine.pull(`${authorityOf(source)}/src/app:v1`)
-    await engine.tag(`${authorityOf(source)}/src/app:v1`, `${target}/registry.test/team/app`)
-    const failure = await engine.push(`${target}/registry.test/team/app`).then(() => '', String)
-    t.comment(failure)
-    t.match(failure, /registry\.test cannot be reached/)
-  })
+  t.test(
+    `R293: forward: ${daemon.name} prints why a push waits for its upstream`,
+    { buffered: true },
+    async t => {
+      const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()
+      const { source, target } = await startBetween(t, upstream, { mode: 'forward' })
+      const image = layeredImage({ seed: 'away', layerBytes: LAYERS, mediaTypes: 'docker' })
+      await push(source.url(), image, { name: 'src/app', tag: 'v1' })
+      await upstream.stop()
+      const engine = await startEngine(daemon)
+      t.teardown(() => engine.stop())
+      await engine.pull(`${authorityOf(source)}/src/app:v1`)
+      await engine.tag(`${authorityOf(source)}/src/app:v1`, `${target}/registry.test/team/app`)
+      const failure = await engine.push(`${target}/registry.test/team/app`).then(() => '', String)
+      t.comment(failure)
+      t.match(failure, /registry\.test cannot be reached/)
+    },
+  )
 }
 
-t.test('queue: pushed while the upstream is away, delivered when it is there', async t => {
-  const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()
-  await upstream.start()
-  const url = upstream.url()
-  await upstream.stop()
-  const away = { ...upstream, async start() {}, url: () => url }
-  const { source, edge, target } = await startBetween(t, away, { mode: 'queue' })
-  const index = twoPlatforms({ seed: 'queued', layerBytes: LAYERS })
-  await push(source.url(), index, { name: 'src/app', tag: 'v1' })
-  const copy = skopeo()
-  const name = `${target}/registry.test/team/app:v1`
-  await copy('--all', `docker://${authorityOf(source)}/src/app:v1`, `docker://${name}`)
-  const here = await readWhole(target, 'registry.test/team/app', 'v1')
-  t.equal(here.digest, index.manifest.digest, 'readable here at once under the same name')
-  await upstream.start(new URL(url).port)
-  // Two platforms and the index over them.
-  let delivered = 0
-  await edge.untilLogged(line => {
-    if (line.msg === 'push delivered') delivered += 1
-    return delivered === index.children.length + 1
-  })
-  const there = await readWhole(authorityOf(upstream), 'team/app', 'v1')
-  t.equal(there.digest, index.manifest.digest, 'the upstream has it, every blob right')
-})
+t.test(
+  'queue: pushed while the upstream is away, delivered when it is there',
+  { buffered: true },
+  async t => {
+    const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()
+    await upstream.start()
+    const url = upstream.url()
+    await upstream.stop()
+    const away = { ...upstream, async start() {}, url: () => url }
+    const { source, edge, target } = await startBetween(t, away, { mode: 'queue' })
+    const index = twoPlatforms({ seed: 'queued', layerBytes: LAYERS })
+    await push(source.url(), index, { name: 'src/app', tag: 'v1' })
+    const copy = skopeo()
+    const name = `${target}/registry.test/team/app:v1`
+    await copy('--all', `docker://${authorityOf(source)}/src/app:v1`, `docker://${name}`)
+    const here = await readWhole(target, 'registry.test/team/app', 'v1')
+    t.equal(here.digest, index.manifest.digest, 'readable here at once under the same name')
+    await upstream.start(new URL(url).port)
+    // Two platforms and the index over them.
+    let delivered = 0
+    await edge.untilLogged(line => {
+      if (line.msg === 'push delivered') delivered += 1
+      return delivered === index.children.length + 1
+    })
+    const there = await readWhole(authorityOf(upstream), 'team/app', 'v1')
+    t.equal(there.digest, index.manifest.digest, 'the upstream has it, every blob right')
+  },
+)
