@@ -13,7 +13,7 @@ const TOLD =
 
 /** The directory that the loader takes it from for this Node, which is the install's. */
 function libraryDirectory(): string {
-  const found = execFileSync('ldd', [process.execPath], { encoding: 'utf8' })
+  const found = execFileSync('/usr/bin/ldd', [process.execPath], { encoding: 'utf8' })
   const [, path] = new RegExp(`${LIBRARY} => (\\S+)`).exec(found) ?? []
   if (path === undefined) throw new Error(`this Node does not need ${LIBRARY}`)
   return dirname(realpathSync(path))
