@@ -148,7 +148,7 @@ t.test('an answer waits for the row: what is not recorded is not acknowledged', 
 })
 
 for (const [failure, told] of [
-  ['full', { code: 'UNAVAILABLE', status: 503, retryAfterSeconds: 60, message: /disk .*full/ }],
+  ['full', { code: 'UNAVAILABLE', status: 507, message: /^no space left on device: .*full/ }],
   ['io', { name: 'StoreError', failure: 'io' }],
 ] as const)
   t.test(`an upload that a disk ended is told so again, for a while: ${failure}`, async t => {
