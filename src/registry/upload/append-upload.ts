@@ -120,7 +120,7 @@ async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Pro
   try {
     await receive(deps, open, coming).finally(() => open.file.flush())
   } catch (error) {
-    if (error instanceof StoreError) await deps.uploads.end(open.upload)
+    if (error instanceof StoreError) await deps.uploads.end(open.upload, error)
     throw error
   }
 }

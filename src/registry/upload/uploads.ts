@@ -1,10 +1,11 @@
 // The uploads that are under way (R99, R106, R107, R110): whose they are, which of them have an open file, how many there may be and
 // how much room they take. What a piece may be and how it ends as a blob is append-upload.ts and finish-upload.ts.
 import type { DigestAlgorithm } from '../../oci/digest.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { RegistryError } from '../../oci/errors.ts'
+import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'
 import { noteStorage } from '../best-effort.ts'
-import type { BlobStore, LeftUpload, UploadFile } from '../ports/blob-store.ts'
+import type { BlobStore, LeftUpload, StoreError, UploadFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space.ts'
@@ -197,13 +198,18 @@ export class Uploads {
     const upload = this.#uploads.get(id)
     const key = repositoryKey(repository)
     if (upload?.note?.repository === key) return upload
-    throw this.#ended.find(id, key) ?? unknownUpload()
+    throw this.#whyOver(id, key)
+  }
+
+  #whyOver(id: string, key: RepositoryKey | undefined): RegistryError | StoreError {
+    return (key === undefined ? undefined : this.#ended.find(id, key)) ?? unknownUpload()
   }
 
   /** Its open file; for whoever has its turn. */
   async #use(upload: Upload, open = () => this.#deps.store.openUpload(upload.id)) {
     if (this.#isStopped) throw stopping()
-    if (upload.isOver) throw unknownUpload()
+    // It may have ended while this waited for its turn.
+    if (upload.isOver) throw this.#whyOver(upload.id, upload.note?.repository)
     upload.usedAtMs = this.#deps.clock.monotonicMs()
     if (upload.file === undefined) return this.#opened(upload, open)
     this.#open.delete(upload)

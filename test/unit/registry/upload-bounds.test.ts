@@ -2,7 +2,11 @@
 // Method: the engine over in-memory twins whose disk is small or becomes so, and a manual clock.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import type { BlobStore, UploadFile } from '../../../src/registry/ports/blob-store.ts'
+import {
+  type BlobStore,
+  StoreError,
+  type UploadFile,
+} from '../../../src/registry/ports/blob-store.ts'
 import {
   UPLOADS_CLIENT_MAX,
   UPLOADS_MAX,
@@ -66,10 +70,34 @@ t.test(
     await refused
     await body.left
     t.equal(disk.uploads.size, 0)
-    await t.rejects(registry.uploadState(app, id), { code: 'BLOB_UPLOAD_UNKNOWN' })
     await pushWhole(registry, app, Buffer.alloc(4_000))
+    const digest = digestOf(Buffer.alloc(1))
+    const repeated: readonly (() => Promise<unknown>)[] = [
+      () => registry.appendUpload(app, id, chunkOf('more')),
+      () => registry.uploadState(app, id),
+      () => registry.finishUpload(app, id, { digest, chunk: nothing() }),
+    ]
+    for (const again of repeated)
+      await t.rejects(again(), FULL, 'and whoever repeats it is told the same')
   },
 )
+
+t.test('R126: who waits for an upload that a full disk ends is told so', async t => {
+  const full = () => Promise.reject(new StoreError('full', 'no room'))
+  const store = (same: BlobStore) => {
+    const openUpload = async (...of: Parameters<BlobStore['createUpload']>) =>
+      Object.assign(await createUpload(...of), { flush: full })
+    const createUpload = same.createUpload.bind(same)
+    return Object.assign(same, { createUpload: openUpload })
+  }
+  const { registry } = createEngine({ store })
+  const { id } = await registry.startUpload(app, sha256)
+  const body = heldBody()
+  const first = t.rejects(registry.appendUpload(app, id, body.chunk), FULL)
+  await body.bring('some')
+  await t.rejects(registry.appendUpload(app, id, chunkOf('more')), FULL)
+  await first
+})
 
 t.test('R126: a body of unknown length is watched while it comes', async t => {
   const { registry, disk } = createEngine()
