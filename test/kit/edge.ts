@@ -11,6 +11,7 @@ import { createManualClock, type ManualClock } from './manual-clock.ts'
 import { OVER_TLS, testCertificate } from './over-tls.ts'
 import type { LogLine } from './http-app.ts'
 import { get, type RawAnswer, send, type SentRequest } from './raw-client.ts'
+import { untilStill } from './under-way.ts'
 
 export interface TestEdgeOptions {
   /** Per registry host, what its entry under `upstreams` says; `http: true` is put in. */
@@ -189,10 +190,6 @@ function createLog() {
 /** One step of the clock: shorter than any time limit or back-off of the product. */
 const STEP_MS = 50
 
-function isDiskBusy(): boolean {
-  return process.getActiveResourcesInfo().some(name => name.startsWith('FSReq'))
-}
-
 async function settle<T>(clock: ManualClock, work: Promise<T>, limitMs: number): Promise<T> {
   let settled = false
   const watch = () => {
@@ -201,10 +198,7 @@ async function settle<T>(clock: ManualClock, work: Promise<T>, limitMs: number):
   work.then(watch, watch)
   for (let passedMs = 0; !settled && passedMs < limitMs; passedMs += STEP_MS) {
     await clock.advance(STEP_MS)
-    // Sockets need turns of the event loop too, not only timers.
-    for (let turn = 0; turn < 20 && !settled; turn += 1) await new Promise(setImmediate)
-    // And a disk takes a time of its own, in which the product's limits must not pass.
-    while (!settled && isDiskBusy()) await new Promise(setImmediate)
+    await untilStill(() => settled)
   }
   return work
 }

@@ -11,6 +11,7 @@ import { type Image, makeImage } from '../kit/image.ts'
 import { createPushClient } from '../kit/push-client.ts'
 import { get } from '../kit/raw-client.ts'
 import { startStubRegistry, type StubRegistry } from '../kit/stub-registry.ts'
+import { untilStill } from '../kit/under-way.ts'
 
 const HOST = 'registry.example.com'
 const QUEUED = { repositories: [{ match: `${HOST}/**`, push: 'queue' }], default: HOST }
@@ -65,9 +66,20 @@ const OTHERS_MAX = 300
 
 async function untilPushed(edge: TestEdge, stub: StubRegistry, reference: string): Promise<number> {
   const wanted = { method: 'PUT', kind: 'manifest', reference } as const
-  for (let others = 0; others < OTHERS_MAX && stub.count(wanted) === 0; others += 1)
+  const isPushed = () => stub.count(wanted) > 0
+  for (let others = 0; others < OTHERS_MAX && !isPushed(); others += 1) {
     await edge.get('/v2/')
+    await untilStill(isPushed)
+  }
   return stub.count(wanted)
+}
+
+/** Attempts that are due meanwhile come to their end. */
+async function pass(edge: TestEdge, minutes: number): Promise<void> {
+  for (let passed = 0; passed < minutes; passed += 1) {
+    await edge.clock.advance(60_000)
+    await untilStill(() => false)
+  }
 }
 
 /** Nothing gets through until `clearFaults`. */
@@ -112,9 +124,22 @@ t.test('what waits is tried at once when its upstream is configured anew', async
   t.equal(await push(edge, 'team/app:v1', one), 201)
   await edge.settle(edge.untilLogged('delivery failed and is tried again'))
   // Until it is tried every few minutes only.
-  for (let minutes = 0; minutes < 20; minutes += 1) await edge.clock.advance(60_000)
+  await pass(edge, 20)
   edge.reload({ [HOST]: { url: other.url } })
   t.equal(await untilPushed(edge, other, 'v1'), 1)
+})
+
+t.test('what waits is tried at once when its upstream is found to be back', async t => {
+  const { stub, edge } = await start(t)
+  cut(stub)
+  t.equal(await push(edge, 'team/app:v1', one), 201)
+  await edge.settle(edge.untilLogged('delivery failed and is tried again'))
+  // Until it is tried every few minutes only.
+  await pass(edge, 20)
+  stub.clearFaults()
+  // It is asked now and then whether it is back, more often than a delivery is tried by then.
+  await edge.settle(edge.untilLogged('upstream answers again'), 40_000)
+  t.equal(await untilPushed(edge, stub, 'v1'), 1, 'without any time going on')
 })
 
 t.test(

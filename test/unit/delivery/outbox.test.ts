@@ -254,6 +254,38 @@ t.test('a nudge for a lane tries at once what found nobody there, and nothing el
   t.same(bench.tried, [1])
 })
 
+t.test('what was seen before the end of its last attempt is not tried again for that', async t => {
+  const attempt = held()
+  const slow = Promise.withResolvers<void>()
+  let looks = 0
+  const bench = createBench({
+    carry: attempt.carry,
+    catalog: catalog => {
+      const listDue = catalog.listDue.bind(catalog)
+      return Object.assign(catalog, {
+        listDue: async (page: Parameters<typeof listDue>[0]) => {
+          const found = await listDue(page)
+          if (++looks === 2) await slow.promise
+          return found
+        },
+      })
+    },
+  })
+  await bench.queue(1)
+  const outbox = bench.start()
+  await bench.settle()
+  outbox.nudge()
+  await bench.settle()
+  attempt.end(FAILED)
+  await bench.settle()
+  t.equal(looks, 2, 'it was seen as due, and has failed since')
+  slow.resolve()
+  await bench.settle()
+  t.same(bench.tried, [1])
+  await bench.clock.advance(SECOND_MS)
+  t.same(bench.tried, [1, 1], 'but when it is due')
+})
+
 t.test('a clock that is set back delays nobody', async t => {
   const bench = createBench({ carry: async () => FAILED })
   await bench.queue(1)
