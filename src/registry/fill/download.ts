@@ -154,7 +154,7 @@ export class Download {
 
   async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
     this.#context.answered()
-    const expectedBytes = await this.#agree(file, answer).catch(async error => {
+    const { toldBytes, expectedBytes } = await this.#agree(file, answer).catch(async error => {
       await leave(answer)
       throw error
     })
@@ -164,7 +164,7 @@ export class Download {
       expectedBytes === undefined
         ? undefined
         : file.expect({
-            sizeBytes: expectedBytes,
+            sizeBytes: toldBytes,
             validator,
             source: this.#context.task.repository.registry,
           })
@@ -179,15 +179,23 @@ export class Download {
     }
   }
 
-  /** A manifest's word alone is not taken for the length as long as there is anybody to ask. */
-  async #agree(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
+  /**
+   * A manifest's word alone is not taken for the length as long as there is anybody to ask; and where nobody answers it is believed now, but
+   * not written down as `toldBytes`, which a later download holds an upstream to.
+   */
+  async #agree(
+    file: FillFile,
+    answer: UpstreamBlob,
+  ): Promise<{ toldBytes: number | undefined; expectedBytes: number | undefined }> {
     const { task, progress, signal } = this.#context
     const isOfManifest =
       answer.totalBytes === undefined &&
       progress.sizeBytes === undefined &&
       task.declaredBytes !== undefined
     const totalBytes = isOfManifest ? await askLength(task, signal) : answer.totalBytes
-    return agree(file, { ...answer, totalBytes }, this.#context)
+    const expectedBytes = await agree(file, { ...answer, totalBytes }, this.#context)
+    const wasTold = file.expected?.sizeBytes === expectedBytes
+    return { toldBytes: totalBytes ?? (wasTold ? expectedBytes : undefined), expectedBytes }
   }
 
   /** Is there, or will there probably be, a part to ask for by another line? */
