@@ -129,12 +129,11 @@ export class SpaceLedger {
 
   /**
    * Removes parts: those that registries began which do not share, then the oldest; no more than is missing, and none where all of them
-   * would not do. For a claim that is apart none of those that share. False when nothing was removed.
+   * would not do. For a claim that is apart none of those that share. False when nothing was removed; what others leave meanwhile says nothing.
    */
   async #makeRoom(bytes: number, isApart: boolean): Promise<boolean> {
     const { store, isShared } = this.#deps
-    const beforeBytes = store.partsBytes
-    if (bytes > beforeBytes) return false
+    if (bytes > store.partsBytes) return false
     const parts = (await store.describeParts())
       .map(part => ({ ...part, isShared: isShared(part.source) }))
       .filter(part => !(isApart && part.isShared))
@@ -143,10 +142,9 @@ export class SpaceLedger {
     let freedBytes = 0
     for (const { digest, sizeBytes } of parts) {
       if (freedBytes >= bytes) break
-      await store.removePart(digest)
-      freedBytes += sizeBytes
+      if (await store.removePart(digest)) freedBytes += sizeBytes
     }
-    return store.partsBytes < beforeBytes
+    return freedBytes > 0
   }
 
   /** @throws StoreError io */

@@ -122,8 +122,8 @@ class MemoryStore implements BlobStore {
 
   async clearQuarantine(): Promise<void> {}
 
-  async removePart(digest: Digest): Promise<void> {
-    if (!this.#fills.has(digest)) this.#disk.parts.delete(digest)
+  async removePart(digest: Digest): Promise<boolean> {
+    return !this.#fills.has(digest) && this.#disk.parts.delete(digest)
   }
 
   async removeParts(olderThanMs: number): Promise<void> {

@@ -235,8 +235,8 @@ export interface BlobStore {
   describeParts(): Promise<readonly LeftPart[]>
   /** What these take on disk together. Known without looking there. */
   readonly partsBytes: number
-  /** Removes one of them. No effect when it is open, or gone. @throws StoreError io */
-  removePart(digest: Digest): Promise<void>
+  /** Removes one of them. False, and no effect, when it is open, or gone. @throws StoreError io */
+  removePart(digest: Digest): Promise<boolean>
   /** Removes those of them that have not grown for so long. @throws StoreError io */
   removeParts(olderThanMs: number): Promise<void>
   /** What was moved out of the way takes so much on disk. Known without looking there. */

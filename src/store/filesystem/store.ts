@@ -209,19 +209,20 @@ class FilesystemStore implements BlobStore {
     await this.#quarantine.clear()
   }
 
-  async removePart(digest: Digest): Promise<void> {
-    await attempt(this.#disk, 'remove a part', () => this.#removePart(digest))
+  removePart(digest: Digest): Promise<boolean> {
+    return attempt(this.#disk, 'remove a part', () => this.#removePart(digest))
   }
 
-  async #removePart(digest: Digest): Promise<void> {
+  async #removePart(digest: Digest): Promise<boolean> {
     // Somebody may go on with it meanwhile.
-    if (!this.#left.delete(digest)) return
+    if (!this.#left.delete(digest)) return false
     const removing = removePart(this.#disk.layout, digest)
     this.#leaving.set(
       digest,
       removing.catch(() => {}),
     )
     await removing.finally(() => this.#leaving.delete(digest))
+    return true
   }
 
   async listParts(): Promise<readonly Digest[]> {

@@ -1,7 +1,7 @@
 // Goal: room on the disk is found without taking more than is needed, and who only says that a blob is large takes it from nobody.
 // Method: the engine over in-memory twins with parts that failed downloads left, before docker.io and a registry that does not share.
 import t from 'tap'
-import { digestOf } from '../../../src/oci/digest.ts'
+import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
 import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
@@ -105,11 +105,32 @@ t.test('R276: a part that cannot be removed is asked for once', async t => {
     asked += 1
     // Else it would be asked for without end, and nothing else would have its turn.
     if (asked > 20) throw new Error('enough')
+    return false
   }
   const world = createWorld(same => Object.assign(same, { removePart }))
   await leave(world, 801)
   t.same(await pull(world, small), small.bytes, 'it is passed on')
   t.equal(asked, 1)
+})
+
+// issue 17: less was left than before, and that counted.
+t.test('R276: what another download leaves while room is made is no reason to stop', async t => {
+  let isFirst = true
+  const world: Engine = createWorld(same => {
+    const removePart = same.removePart.bind(same)
+    return Object.assign(same, {
+      removePart: async (digest: Digest) => {
+        const isRemoved = await removePart(digest)
+        if (isFirst) await leave(world, 350)
+        isFirst = false
+        return isRemoved
+      },
+    })
+  })
+  await leave(world, 301)
+  await leave(world, 502)
+  t.same(await pull(world, small), small.bytes)
+  t.ok(await world.store.find(small.digest))
 })
 
 t.test('what nobody has asked for has no room that was promised', async t => {
@@ -118,7 +139,7 @@ t.test('what nobody has asked for has no room that was promised', async t => {
     partsBytes: 0,
     quarantineBytes: 0,
     describeParts: async () => [],
-    removePart: async () => {},
+    removePart: async () => false,
   }
   for (const [maxBytes, spareBytes] of [
     [Number.POSITIVE_INFINITY, 600],
