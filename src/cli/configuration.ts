@@ -43,20 +43,49 @@ export function requireConfiguration(context: CliContext, named: string | undefi
   return result.config
 }
 
+export interface SocketUse {
+  /** A guess will do: what is asked changes nothing, and whoever asks is told. */
+  readonly mayGuess: boolean
+  /** Standard error is for failures and nothing else. */
+  readonly quiet: boolean
+}
+
 /**
- * Where the running server is asked. It goes by what it has loaded, so a file that is faulty now is told in a line on standard error, and
- * keeps nobody from asking. @throws CliError when the file that was named cannot be read
+ * Where the running server is asked. It goes by what it has loaded, so a file that is faulty now is told on standard error, and keeps
+ * nobody from asking, unless a fault may hide where that server is: another one may be where it is sought.
+ * @throws CliError when the file that was named cannot be read, or the socket would be a guess and `use` allows none
  */
-export function findSocket(context: CliContext, named: string | undefined): string {
+export function findSocket(
+  context: CliContext,
+  named: string | undefined,
+  { mayGuess, quiet }: SocketUse,
+): string {
   const { path, result } = loadConfiguration(context, named)
+  const tell = (text: string) => quiet || context.stderr.write(text)
   if (result.kind === 'ok') {
-    context.stderr.write(formatFindings(result.warnings, path))
+    tell(formatFindings(result.warnings, path))
     return result.config.admin.socket
   }
-  const faults = result.findings.filter(({ severity }) => severity === 'error')
+  const { findings, socket } = result
+  const fault = `${firstFault(findings, path)}\n`
+  if (socket.isSure) {
+    tell(fault)
+    return socket.path
+  }
+  const what = `${fault}this may hide where the server is (admin.socket)`
+  if (!mayGuess || quiet) {
+    const message = `${what}: say it with --socket PATH, or mend the file`
+    throw new CliError(EXIT_CODES.configuration, message)
+  }
+  tell(`${what}: it is asked at ${socket.path}; --socket PATH says where else\n`)
+  return socket.path
+}
+
+/** One is enough to go on by; `check` has them all. */
+function firstFault(findings: readonly Finding[], path: string | undefined): string {
+  const faults = findings.filter(({ severity }) => severity === 'error')
   const more = faults.length === 1 ? '' : ` (${faults.length - 1} more: "entrepot check" tells all)`
-  context.stderr.write(`${formatFindings(faults.slice(0, 1), path).trimEnd()}${more}\n`)
-  return result.socket
+  return `${formatFindings(faults.slice(0, 1), path).trimEnd()}${more}`
 }
 
 export function invalidConfiguration(

@@ -14,11 +14,17 @@ export const COMMON_HELP = `  --json         print JSON, failures as {"error": {
   --socket PATH  of the running server; default: admin.socket of the configuration
   --config FILE  the configuration that the server runs with`
 
-/** @throws CliError usage when there are fewer or more arguments than `count` allows */
+/** @throws CliError usage when there are fewer or more arguments than `takes` allows, and as findSocket */
 export function readCommon(
   args: readonly string[],
   context: CliContext,
-  count: { readonly least: number; readonly most: number; readonly usage: string },
+  takes: {
+    readonly least: number
+    readonly most: number
+    readonly usage: string
+    /** The command changes something at the server: it must be the right one. Default: no. */
+    readonly changes?: boolean
+  },
 ): CommonOptions {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -29,15 +35,15 @@ export function readCommon(
       socket: { type: 'string' },
     },
   })
-  if (positionals.length < count.least || positionals.length > count.most) {
-    throw new CliError(EXIT_CODES.usage, `usage: ${count.usage}`)
+  if (positionals.length < takes.least || positionals.length > takes.most) {
+    throw new CliError(EXIT_CODES.usage, `usage: ${takes.usage}`)
   }
   // With --json, standard error has failures and nothing else; warnings are for `serve` and `check` to tell.
-  const quiet = values.json ? { ...context, stderr: { write: () => {} } } : context
+  const use = { mayGuess: takes.changes !== true, quiet: values.json }
   return {
     json: values.json,
     config: values.config,
-    socket: values.socket ?? findSocket(quiet, values.config),
+    socket: values.socket ?? findSocket(context, values.config, use),
     positionals,
   }
 }

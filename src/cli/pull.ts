@@ -31,7 +31,12 @@ type PullEvent = WarmEvent | FailedEvent
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const { own, rest } = splitOptions(args)
   const usage = 'entrepot pull IMAGE…'
-  const { socket, json, positionals } = readCommon(rest, context, { least: 1, most: 1_000, usage })
+  const { socket, json, positionals } = readCommon(rest, context, {
+    least: 1,
+    most: 1_000,
+    usage,
+    changes: true,
+  })
   const show = json ? showJson : context.isTerminal ? createShowBar(context) : showLine
   let failed = false
   for (const name of positionals) {

@@ -66,7 +66,8 @@ async function retry(args: readonly string[], context: CliContext): Promise<Exit
   const all = args.includes('--all')
   const own = args.filter(each => each !== '--all')
   const count = all ? { least: 0, most: 0 } : { least: 1, most: 1 }
-  const common = readCommon(own, context, { ...count, usage: 'entrepot queue retry ID|--all' })
+  const usage = 'entrepot queue retry ID|--all'
+  const common = readCommon(own, context, { ...count, usage, changes: true })
   const query = all ? { all: 'true' } : { id: entryId(common) }
   const { socket, json } = common
   const done = await askAdmin<RetriedQueue>({ socket, method: 'POST', path: '/queue/retry', query })
@@ -81,7 +82,7 @@ async function retry(args: readonly string[], context: CliContext): Promise<Exit
 
 async function drop(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot queue drop ID'
-  const common = readCommon(args, context, { least: 1, most: 1, usage })
+  const common = readCommon(args, context, { least: 1, most: 1, usage, changes: true })
   const { socket, json } = common
   const query = { id: entryId(common) }
   const lost = await askAdmin<QueuedPush>({ socket, method: 'POST', path: '/queue/drop', query })

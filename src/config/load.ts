@@ -5,9 +5,9 @@ import { WELL_KNOWN_HOSTS } from './built-in.ts'
 import type { Config } from './config.ts'
 import { type Entry, type Node, parseYaml } from './document.ts'
 import { overrideFromEnvironment } from './environment.ts'
-import { type Finding, findingAt, type Place, sortFindings } from './findings.ts'
+import { type Finding, findingAt, pathKey, type Place, sortFindings } from './findings.ts'
 import { Judge, type ReadFile } from './judge.ts'
-import { readSettings } from './read-settings.ts'
+import { type ReadSettings, readSettings } from './read-settings.ts'
 import type { Settings } from './schema.ts'
 
 export interface LoadOptions {
@@ -29,20 +29,27 @@ export type LoadResult =
       readonly kind: 'invalid'
       /** Errors and warnings, in the file's order; at least one error. */
       readonly findings: readonly Finding[]
-      /** `admin.socket`, as far as it can be told: the server that runs can be asked all the same. */
-      readonly socket: string
+      readonly socket: ToldSocket
     }
+
+/** `admin.socket` of a faulty configuration: the server that runs can be asked all the same. */
+export interface ToldSocket {
+  readonly path: string
+  /** It is where the configuration says. If not, a fault may hide what it says, and the path may be another server's. */
+  readonly isSure: boolean
+}
 
 /** Never throws for anything that file or environment hold. */
 export function loadConfig(options: LoadOptions): LoadResult {
   const parsed = parseYaml(options.file?.text ?? '')
-  const { config, findings } = readTree(parsed.root, options)
-  const { socket } = config.admin
+  const { config, read } = readTree(parsed.root, options)
+  const foreign = foreignFormat(parsed.root)
+  const isClear = parsed.findings.length === 0 && foreign === undefined
+  const socket = { path: config.admin.socket, isSure: isSureSocket(read, isClear) }
   if (parsed.kind === 'broken')
     return { kind: 'invalid', findings: sortFindings(parsed.findings), socket }
-  const foreign = foreignFormat(parsed.root)
   if (foreign !== undefined) return { kind: 'invalid', findings: [foreign], socket }
-  const all = sortFindings([...parsed.findings, ...findings])
+  const all = sortFindings([...parsed.findings, ...read.findings])
   return all.some(finding => finding.severity === 'error')
     ? { kind: 'invalid', findings: all, socket }
     : { kind: 'ok', config, warnings: all }
@@ -51,13 +58,26 @@ export function loadConfig(options: LoadOptions): LoadResult {
 function readTree(
   tree: Node,
   { env, readFile, isDirectory = () => false, nowMs }: LoadOptions,
-): { readonly config: Config; readonly findings: readonly Finding[] } {
+): { readonly config: Config; readonly read: ReadSettings } {
   const { root, findings } = overrideFromEnvironment(withUpstreams(tree), env, WELL_KNOWN_HOSTS)
   const read = readSettings(root)
   const judge = new Judge({ env, readFile, isDirectory, nowMs }, read.places)
   const settings = hasUpstreams(root) ? read.settings : withWellKnown(read.settings)
   const config = buildConfig(judge, settings)
-  return { config, findings: [...findings, ...read.findings, ...judge.findings] }
+  return { config, read: { ...read, findings: [...findings, ...read.findings, ...judge.findings] } }
+}
+
+const SOCKET_PATH = ['admin', 'socket']
+/** Where a fault hides the socket that was written, or the directory that it is in by default. Empty: the file, or a variable that is none. */
+const HIDING_SOCKET = new Set(['', 'admin', 'storage', 'storage.rootdirectory'])
+
+/** @param isClear the text is YAML in which every key stands once, so that what was read in it is what it says */
+function isSureSocket(read: ReadSettings, isClear: boolean): boolean {
+  const errors = read.findings.filter(({ severity }) => severity === 'error')
+  if (errors.some(({ path }) => path === SOCKET_PATH.join('.'))) return false
+  const place = read.places.get(pathKey(SOCKET_PATH))
+  if (place !== undefined) return isClear || place.source === 'environment'
+  return isClear && !read.hasUnknownKeys && !errors.some(({ path }) => HIDING_SOCKET.has(path))
 }
 
 /** distribution's own file begins with `version: 0.1`; its keys would give thirty errors that help nobody. */

@@ -13,6 +13,8 @@ export interface ReadSettings {
   readonly findings: readonly Finding[]
   /** Where keys were written, by pathKey; missing for what nobody wrote. */
   readonly places: ReadonlyMap<string, Place>
+  /** Some key that was written is no key here: it may have been meant for any other. */
+  readonly hasUnknownKeys: boolean
 }
 
 export function readSettings(root: Node): ReadSettings {
@@ -20,7 +22,8 @@ export function readSettings(root: Node): ReadSettings {
   const read = reader.read(KEY_SCHEMA, root, [])
   // Every key of the top level has a default or may be left out, so an empty map always reads.
   const settings = read === FAULTY ? new SettingsReader().read(KEY_SCHEMA, undefined, []) : read
-  return { settings: settings as Settings, findings: reader.findings, places: reader.places }
+  const { findings, places, hasUnknownKeys } = reader
+  return { settings: settings as Settings, findings, places, hasUnknownKeys }
 }
 
 /** Stands for a value that could not be read and has no default. */
@@ -29,6 +32,7 @@ const FAULTY = Symbol('faulty')
 class SettingsReader {
   readonly findings: Finding[] = []
   readonly places = new Map<string, Place>()
+  hasUnknownKeys = false
 
   read(schema: KeySchema, node: Node | undefined, path: Path): unknown {
     if (node !== undefined) this.places.set(pathKey(path), node.place)
@@ -132,6 +136,7 @@ class SettingsReader {
 
   #unknownKey(schema: KeySchema, path: Path, place: Place): void {
     const key = String(path.at(-1))
+    this.hasUnknownKeys = true
     if (LATER_KEYS.has(formatPath(path)))
       return this.#faultAt(path, place, 'is not in this version yet')
     const near = closest(key, Object.keys(schema.properties ?? {}))
