@@ -2,7 +2,7 @@
 // told what is at the place that the push goes to, and not what this edge happens to have. Pulls of who may push ask as well, so what is
 // here is given while the upstream gives no answer.
 import { RegistryError } from '../../oci/errors.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { type Repository, repositoryKey, type RepositoryName } from '../../oci/reference.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Upstream, UpstreamError } from '../ports/upstream.ts'
@@ -60,12 +60,17 @@ function authorityOf(namespace: Namespace, upstream: Upstream): Namespace {
 
 /** Longer than an old answer waits for a new one, which is the better one to give. */
 const LONGEST_WAIT_MS = 6_000
-/** A push asks about each of its layers, one after another: whoever was silent a moment ago is not waited for as long each time. */
+/** A push asks about each of its layers, one after another: where one got no answer a moment ago, the others do not wait as long. */
 const WAIT_AGAIN_MS = 1_000
 const SILENT_FOR_MS = 30_000
+/** Of one namespace: more than are pushed to within half a minute. Where one is forgotten its push waits longer. */
+const SILENT_MAX = 256
 
-/** Since when (monotonic) those give no answer that are asked in haste. */
-const silentSinceMs = new WeakMap<Namespace, number>()
+/**
+ * Since when (monotonic) a push waits in vain for those that are asked in haste, the oldest first. Each repository by itself: one name that
+ * hangs says nothing of the others.
+ */
+const silentSinceMs = new WeakMap<Namespace, Map<RepositoryName, number>>()
 
 export interface AbsentState<Answer> {
   readonly repository: Repository
@@ -108,24 +113,29 @@ export async function orAbsent<Answer>(
 
 /** @throws UpstreamError unavailable after LONGEST_WAIT_MS, or sooner; what `ask` throws. What was asked goes on */
 async function inTime<Answer>(
-  { clock }: Asker,
-  { repository: { registry }, namespace, isPatient = false }: AbsentState<Answer>,
+  asker: Asker,
+  state: AbsentState<Answer>,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
-  const sinceMs = silentSinceMs.get(namespace) ?? Number.NEGATIVE_INFINITY
+  const { clock } = asker
+  const { name, registry } = state.repository
+  const silent = silentIn(state.namespace)
+  const sinceMs = silent.get(name) ?? Number.NEGATIVE_INFINITY
   const isSilent = clock.monotonicMs() - sinceMs < SILENT_FOR_MS
-  const limitMs = isSilent && !isPatient ? WAIT_AGAIN_MS : LONGEST_WAIT_MS
+  // Who pulls by such a HEAD would not have what a slow line brings.
+  const isShort = isSilent && isPushing(asker, state.repository) && state.isPatient !== true
   const asked = ask()
   const over = new AbortController()
-  const late = clock.sleep(limitMs, over.signal).then(
+  const late = clock.sleep(isShort ? WAIT_AGAIN_MS : LONGEST_WAIT_MS, over.signal).then(
     () => {
-      silentSinceMs.set(namespace, clock.monotonicMs())
+      // Only pushes ask about blobs. After a second nobody can tell who is silent from who is slow.
+      if (state.missing === 'BLOB_UNKNOWN' && !isShort) remember(silent, name, clock.monotonicMs())
       throw new UpstreamError('unavailable', `${registry} is slow to answer`)
     },
     () => new Promise<never>(() => {}),
   )
   asked.then(
-    () => silentSinceMs.delete(namespace),
+    () => silent.delete(name),
     () => {},
   )
   try {
@@ -133,4 +143,17 @@ async function inTime<Answer>(
   } finally {
     over.abort()
   }
+}
+
+function silentIn(namespace: Namespace): Map<RepositoryName, number> {
+  const silent = silentSinceMs.get(namespace) ?? new Map<RepositoryName, number>()
+  silentSinceMs.set(namespace, silent)
+  return silent
+}
+
+function remember(silent: Map<RepositoryName, number>, name: RepositoryName, nowMs: number): void {
+  silent.delete(name)
+  silent.set(name, nowMs)
+  const [oldest] = silent.keys()
+  if (silent.size > SILENT_MAX && oldest !== undefined) silent.delete(oldest)
 }
