@@ -151,8 +151,9 @@ export class SpaceLedger {
   async #room(seen?: Space): Promise<Room> {
     const { store, maxBytes, usedBytes } = this.#deps
     const isLimited = maxBytes !== Number.POSITIVE_INFINITY
-    const recordedBytes = isLimited ? await usedBytes() : 0
     const space = seen ?? (await store.space())
+    // Last: a blob that is recorded after this and given back before the claims are summed would count for nobody.
+    const recordedBytes = isLimited ? await usedBytes() : 0
     return {
       diskBytes: space.freeBytes - reserveOf(space),
       allowedBytes: isLimited

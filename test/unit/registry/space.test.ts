@@ -231,6 +231,38 @@ t.test('R276: what is announced takes no room from others before it is judged', 
   await refused
 })
 
+// issue 17: a blob that was recorded while the disk was looked at counted for nobody.
+t.test('R276: a blob that comes to its end while the disk is looked at still counts', async t => {
+  const recorded = Promise.withResolvers<void>()
+  const asked = Promise.withResolvers<void>()
+  let isHeld = false
+  const world: Engine = createWorld(store => {
+    const space = store.space.bind(store)
+    return Object.assign(store, {
+      space: async () => {
+        if (isHeld) {
+          isHeld = false
+          asked.resolve()
+          await recorded.promise
+        }
+        return space()
+      },
+    })
+  })
+  const { registry, disk } = world
+  const { id } = await registry.startUpload(pushed, { algorithm: 'sha256' })
+  const coming = await registry.pullBlob(app, half.digest)
+  isHeld = true
+  const chunk = chunkOf(otherHalf.bytes, { lengthBytes: 600 })
+  const refused = t.rejects(registry.appendUpload(pushed, id, chunk), { message: /full/ })
+  await asked.promise
+  await readAll(coming)
+  await registry.settled(half.digest)
+  t.ok(disk.blobs.has(half.digest))
+  recorded.resolve()
+  await refused
+})
+
 // issue 17, 17
 t.test('R301: what is in the quarantine counts in storage.maxsize', async t => {
   const quarantined = (quarantineBytes: number) =>
