@@ -9,7 +9,10 @@ import { SLOWEST_BYTES_PER_SECOND } from './fill-deadline.ts'
 export const LOOK_EVERY_MS = 30_000
 /** Alone on its line. Less, for so long, is no use to clients either, who time out. */
 export const LEAST_BYTES = (SLOWEST_BYTES_PER_SECOND * LOOK_EVERY_MS) / 1000
-/** In a row: longer than it takes until attempts in vain, each of which is silent until its time is up, have ended a fill by themselves. */
+/**
+ * So many looks' worth of LEAST_BYTES a fill may be behind: longer than it takes until attempts in vain, each of which is silent until its
+ * time is up, have ended it by themselves. What it brings beyond that is no credit: who was fast once may not be silent the longer.
+ */
 export const SLOW_LOOKS_MAX = 12
 
 /** `slow`: its readers go to the upstream themselves, as slowly as that is. */
@@ -32,15 +35,16 @@ export async function slowOrUnread(
   clock: Pick<Clock, 'sleep'>,
   signal: AbortSignal,
 ): Promise<Verdict> {
-  let slowLooks = 0
+  let behindLooks = 0
   for (;;) {
     const beforeBytes = receivedBytes()
     await clock.sleep(LOOK_EVERY_MS, signal)
     if (!isSized()) continue
     if (!isRead()) return 'unread'
-    const isSlow = receivedBytes() - beforeBytes < LEAST_BYTES / Math.max(1, underWay())
-    slowLooks = isSlow ? slowLooks + 1 : 0
-    if (slowLooks >= SLOW_LOOKS_MAX) return 'slow'
+    const leastBytes = LEAST_BYTES / Math.max(1, underWay())
+    // The sum, and not each look: else a little now and then, between looks that bring nothing, would be enough.
+    behindLooks = Math.max(0, behindLooks + 1 - (receivedBytes() - beforeBytes) / leastBytes)
+    if (behindLooks >= SLOW_LOOKS_MAX) return 'slow'
   }
 }
 

@@ -100,8 +100,8 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
 }
 
-/** Each look is two passes. */
-const PATIENCE = 2 * SLOW_LOOKS_MAX
+/** Each look is two passes; what little comes buys another look. */
+const PATIENCE = 2 * (SLOW_LOOKS_MAX + 1)
 
 t.test('R276: a fill that nobody reads any more ends, and leaves its part', async t => {
   const world = createWorld(inPieces(ENOUGH_BYTES))
@@ -158,6 +158,20 @@ t.test('R276: a fill that brings a little after each break ends as well', async 
   t.ok((await read).equals(bytes))
 })
 
+// issue 17, 26
+t.test('R276: a fill that brings enough only now and then ends as well', async t => {
+  const world = createWorld(inPieces(LEAST_BYTES))
+  const read = readAll(await world.registry.pullBlob(repository, digest))
+  for (let look = 1; look <= 2 * SLOW_LOOKS_MAX; look += 1) {
+    await world.pass(1, look % (SLOW_LOOKS_MAX - 1) === 0)
+    await world.pass(1, false)
+  }
+  t.same(world.ends(), ['uncached'])
+  await world.pass(PATIENCE)
+  t.ok((await read).equals(bytes))
+})
+
+// issue 17, 26
 /** Reads the blob of a world that goes on with pieces until it is whole. */
 async function isWhole(t: Test, world: ReturnType<typeof createWorld>, read: Promise<Buffer>) {
   await world.pass(2 * (SLOW_LOOKS_MAX + 8))
@@ -179,6 +193,20 @@ t.test('R276: a minute in which nothing comes ends no fill', async t => {
   const read = readAll(await world.registry.pullBlob(repository, digest))
   await world.pass(2)
   await world.pass(6, false)
+  await isWhole(t, world, read)
+  t.equal(world.asked.length, 1)
+})
+
+// issue 17, 26
+t.test('R276: a fill that brings its part in bursts comes to its end', async t => {
+  const looks = SLOW_LOOKS_MAX / 2
+  const world = createWorld(inPieces(looks * LEAST_BYTES))
+  const read = readAll(await world.registry.pullBlob(repository, digest))
+  for (let burst = 1; burst <= 2; burst += 1) {
+    t.same(world.ends(), [])
+    await world.pass(2 * looks - 1, false)
+    await world.pass(1)
+  }
   await isWhole(t, world, read)
   t.equal(world.asked.length, 1)
 })
