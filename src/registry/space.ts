@@ -19,6 +19,10 @@ const LIMIT_REACHED = {
   message: 'storage.maxsize is used up',
   hint: 'raise storage.maxsize; until then blobs are passed on without being cached, and pushes are refused',
 }
+const PROMISED = {
+  message: 'others have announced as much as there is room for',
+  hint: 'it passes once that is here or given up; where it happens often, free space on the file system of storage.rootdirectory or raise storage.maxsize',
+}
 const APART_USED_UP = {
   message: 'registries that do not share have used up their half of the room',
   hint: 'make room on the disk or raise storage.maxsize; until then blobs of private registries, and of those that only "*" allows, are passed on without being cached',
@@ -115,16 +119,25 @@ export class SpaceLedger {
     })
     if (shortage === undefined) return
     // Nobody else lacks room by that.
-    const { message, hint } = more.isApart ? APART_USED_UP : shortage
-    throw new StoreError('full', message, { hint, room: wantedRoom(more, shortage) })
+    const { isPassing } = shortage
+    const { message, hint } = more.isApart ? APART_USED_UP : isPassing ? PROMISED : shortage
+    throw new StoreError('full', message, { hint, room: wantedRoom(more, shortage), isPassing })
   }
 
   /** Between looking and counting nobody else counts. @throws StoreError io */
-  async #take(more: SpaceClaim, count: () => void, seen?: Space): Promise<Shortage | undefined> {
+  async #take(
+    more: SpaceClaim,
+    count: () => void,
+    seen?: Space,
+  ): Promise<(Shortage & { readonly isPassing: boolean }) | undefined> {
     const room = await this.#room(seen)
     const shortage = this.#shortage(room, more)
-    if (shortage === undefined) count()
-    return shortage
+    if (shortage === undefined) {
+      count()
+      return undefined
+    }
+    const unpromised = this.#shortage(room, more, [...this.#claims].map(arrived))
+    return { ...shortage, isPassing: (unpromised?.bytes ?? 0) <= this.#deps.store.partsBytes }
   }
 
   /**
@@ -163,26 +176,15 @@ export class SpaceLedger {
   }
 
   /** Of the disk or of what is allowed, whichever lacks more. Undefined when there is enough. */
-  #shortage(room: Room, more: SpaceClaim): Shortage | undefined {
-    const onDisk = this.#needed('missingBytes', more) - room.diskBytes
-    const allowed = this.#needed('wholeBytes', more) - room.allowedBytes
+  #shortage(room: Room, more: SpaceClaim, others = [...this.#claims]): Shortage | undefined {
+    const onDisk = needed('missingBytes', more, others) - room.diskBytes
+    const allowed = needed('wholeBytes', more, others) - room.allowedBytes
     if (Math.max(onDisk, allowed) <= 0) return undefined
     const share = more.isApart ? APART_SHARE : 1
     const free = (wantedBytes: number, bytes: number) => Math.max(0, wantedBytes - bytes * share)
     return onDisk >= allowed
       ? { bytes: onDisk, freeBytes: free(more.missingBytes(), onDisk), ...DISK_FULL }
       : { bytes: allowed, freeBytes: free(more.wholeBytes(), allowed), ...LIMIT_REACHED }
-  }
-
-  #needed(bytes: Bytes, more: SpaceClaim): number {
-    const isApart = (claim: SpaceClaim) => claim.isApart
-    const claims = [...this.#claims, more]
-    const apart = sum(claims.filter(isApart), bytes)
-    const others = sum(
-      claims.filter(claim => !isApart(claim)),
-      bytes,
-    )
-    return apart / (more.isApart ? APART_SHARE : 1) + others
   }
 
   /** Why nothing more is admitted now, as a sentence; undefined when there is room. @throws StoreError io */
@@ -212,7 +214,22 @@ function wantedRoom(more: SpaceClaim, { freeBytes }: Shortage): WantedRoom {
   return wantedBytes === 0 ? { freeBytes } : { wantedBytes, freeBytes }
 }
 
+/** The same if nothing more came of it. */
+function arrived(claim: SpaceClaim): SpaceClaim {
+  const { isApart } = claim
+  const wholeBytes = () => Math.max(0, claim.wholeBytes() - claim.missingBytes())
+  return { isApart, missingBytes: () => 0, wholeBytes }
+}
+
 type Bytes = 'missingBytes' | 'wholeBytes'
+
+function needed(bytes: Bytes, more: SpaceClaim, others: readonly SpaceClaim[]): number {
+  const claims = [...others, more]
+  const isApart = (claim: SpaceClaim) => claim.isApart
+  const isShared = (claim: SpaceClaim) => !claim.isApart
+  const apartBytes = sum(claims.filter(isApart), bytes) / (more.isApart ? APART_SHARE : 1)
+  return apartBytes + sum(claims.filter(isShared), bytes)
+}
 
 function sum(claims: readonly SpaceClaim[], bytes: Bytes): number {
   return claims.reduce((total, claim) => total + claim[bytes](), 0)

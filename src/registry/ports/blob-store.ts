@@ -21,17 +21,20 @@ export class StoreError extends Error {
   readonly hint: string | undefined
   /** Of `full`, where it was found out before anything was written. */
   readonly room: WantedRoom | undefined
+  /** Of `full`: there is room but for what others have announced and not brought. */
+  readonly isPassing: boolean
 
   constructor(
     failure: StoreFailure,
     message: string,
-    options: { hint?: string; cause?: unknown; room?: WantedRoom } = {},
+    options: { hint?: string; cause?: unknown; room?: WantedRoom; isPassing?: boolean } = {},
   ) {
     super(message, { cause: options.cause })
     this.name = 'StoreError'
     this.failure = failure
     this.hint = options.hint
     this.room = options.room
+    this.isPassing = options.isPassing ?? false
   }
 }
 

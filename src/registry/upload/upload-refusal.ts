@@ -5,7 +5,7 @@ import { noteStorage } from '../best-effort.ts'
 import { StoreError } from '../ports/blob-store.ts'
 import type { NoteEvent } from '../ports/events.ts'
 
-/** Until the next one of many is done. */
+/** Until the next one of many is done, or has given up. */
 const RETRY_AFTER_BUSY_SECONDS = 5
 /** Somebody has to finish or cancel some first; clients wait no longer than this (R124). */
 const RETRY_AFTER_LONG_SECONDS = 60
@@ -53,7 +53,7 @@ export function stopping(): RegistryError {
 
 /** Will the same be taken later? Then what whoever asks again is to be told; undefined when not. */
 export function outageOf(error: unknown): RegistryError | StoreError | undefined {
-  if (error instanceof StoreError) return error.failure === 'full' ? fullDisk(error) : error
+  if (error instanceof StoreError) return error.failure === 'full' ? noRoom(error) : error
   return error instanceof RegistryError && error.code === 'UNAVAILABLE' ? error : undefined
 }
 
@@ -67,11 +67,19 @@ export async function tellingFull<Answer>(
   } catch (error) {
     if (!(error instanceof StoreError) || error.failure !== 'full') throw error
     noteStorage(note, error, true)
-    throw fullDisk(error)
+    throw noRoom(error)
   }
 }
 
-function fullDisk(cause: StoreError): RegistryError {
+function noRoom(cause: StoreError): RegistryError {
+  if (cause.isPassing) {
+    // Whoever announces a lot and brings nothing does not end the pushes of others.
+    const message = 'others are bringing as much as this edge has room for: push again in a moment'
+    return new RegistryError('UNAVAILABLE', message, {
+      retryAfterSeconds: RETRY_AFTER_BUSY_SECONDS,
+      cause,
+    })
+  }
   return new RegistryError(
     'UNAVAILABLE',
     `${NO_SPACE}: the disk of this edge is full, or storage.maxsize is used up; this cannot be pushed until its operator has made room`,

@@ -19,6 +19,7 @@ import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.t
 const app = localOf('team/app')
 const sha256 = { algorithm: 'sha256' } as const
 const FULL = { code: 'UNAVAILABLE', status: 507, message: /^no space left on device: .*full/ }
+const PASSING = { code: 'UNAVAILABLE', status: 503, retryAfterSeconds: 5, message: /others/ }
 const HOUR_MS = 3_600_000
 const WEEK_MS = 168 * HOUR_MS
 
@@ -147,8 +148,10 @@ for (const where of ['storage.maxsize', 'the disk'] as const)
     const body = heldBody({ lengthBytes: 600 })
     const coming = registry.appendUpload(app, one.id, body.chunk).catch(() => {})
     await body.bring('x')
-    const piece = () => chunkOf(Buffer.alloc(600), { lengthBytes: 600 })
-    await t.rejects(registry.appendUpload(app, other.id, piece()), FULL)
+    const piece = (bytes = 600) => chunkOf(Buffer.alloc(bytes), { lengthBytes: bytes })
+    // issue 17: by 507 a client ends its push for good, for what another had announced and never brought.
+    await t.rejects(registry.appendUpload(app, other.id, piece()), PASSING)
+    await t.rejects(registry.appendUpload(app, other.id, piece(1_000)), FULL, 'what came stays')
     body.breakOff(new Error('the client went away'))
     await coming
     t.equal((await registry.appendUpload(app, other.id, piece())).sizeBytes, 600)
