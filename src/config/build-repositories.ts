@@ -31,9 +31,11 @@ export function buildRepositories(
   // An upstream that was refused is one fault, and not a second one here.
   const any = known.anyUpstream === undefined ? 0 : 1
   const allHosts = known.upstreams.length + any === Object.keys(settings.upstreams).length
-  const written = settings.repositories.map((rule, index) => {
-    const path = ['repositories', index]
-    if (allHosts) checkHosts(judge, path, { rule, known })
+  const matching = settings.repositories.map((rule, index) =>
+    allHosts ? checkHosts(judge, ['repositories', index], { rule, known }) : true,
+  )
+  noteUnreached(judge, settings.repositories, matching)
+  const written = settings.repositories.map(rule => {
     return {
       match: rule.match,
       push: rule.push,
@@ -42,7 +44,6 @@ export function buildRepositories(
       onConflict: rule.onconflict,
     }
   })
-  noteUnreached(judge, settings.repositories)
   return [...written, ...builtInRules(deletable)]
 }
 
@@ -60,19 +61,20 @@ interface RuleParts {
   readonly known: KnownNames
 }
 
-function checkHosts(judge: Judge, path: Path, { rule, known }: RuleParts): void {
+/** Returns false, and tells, where the rule matches nothing. */
+function checkHosts(judge: Judge, path: Path, { rule, known }: RuleParts): boolean {
   const host = hostPattern(rule.match)
-  if (host === undefined) return
+  if (host === undefined) return true
   const at = [...path, 'match']
   const rest = rule.match.slice(host.length)
   const meant = PLAIN_HOST.test(host) ? otherSpelling(host as RegistryHost, known) : undefined
   if (meant !== undefined) {
     const message = `matches nothing: ${host} is ${meant} in the names of repositories`
     judge.note(at, { message, suggestion: `${meant}${rest}` })
-    return
+    return false
   }
   const hosts = hostsOf(host, known)
-  if (hosts === undefined) return
+  if (hosts === undefined) return true
   if (hosts.length === 0) {
     const near = closest(host, [LOCALHOST, ...known.upstreams.map(({ registry }) => registry)])
     const suggestion =
@@ -83,9 +85,10 @@ function checkHosts(judge: Judge, path: Path, { rule, known }: RuleParts): void 
         : `${near}${rest}`
     const message = `matches nothing: ${host} is neither localhost nor under upstreams`
     judge.note(at, { message, suggestion })
-    return
+    return false
   }
-  if (host === DOCKER_HUB && /^\/[^/]*$/.test(rest) && rest !== '/**') {
+  const matches = host !== DOCKER_HUB || rest === '/**' || !/^\/[^/]*$/.test(rest)
+  if (!matches) {
     const message = `matches nothing: names of ${DOCKER_HUB} have two components`
     judge.note(at, {
       severity: 'warning',
@@ -96,6 +99,7 @@ function checkHosts(judge: Judge, path: Path, { rule, known }: RuleParts): void 
   if (rule.push === 'forward' || rule.push === 'queue') {
     checkUpstreams(judge, [...path, 'push'], { mode: rule.push, hosts, known })
   }
+  return matches
 }
 
 /** The part of a pattern that is over the host; undefined when that cannot be told. */
@@ -152,10 +156,17 @@ function checkUpstreams(
   }
 }
 
-function noteUnreached(judge: Judge, rules: readonly RuleSettings[]): void {
+/** @param matching which of the rules match anything: of the others that was told, and they keep none from being reached */
+function noteUnreached(
+  judge: Judge,
+  rules: readonly RuleSettings[],
+  matching: readonly boolean[],
+): void {
   for (const [index, { match }] of rules.entries()) {
-    const earlier = rules.slice(0, index).findIndex(rule => covers(rule.match, match))
-    if (earlier === -1) continue
+    const earlier = rules
+      .slice(0, index)
+      .findIndex((rule, before) => matching[before] && covers(rule.match, match))
+    if (earlier === -1 || !matching[index]) continue
     judge.note(['repositories', index, 'match'], {
       severity: 'warning',
       message: `is never reached: repositories[${earlier}] matches all of it`,

@@ -195,59 +195,77 @@ function buildBasePath(judge: Judge, path: Path, text: string | undefined): stri
   return ''
 }
 
-function buildTagRules(judge: Judge, path: Path, keys: UpstreamSettings): readonly TagRule[] {
-  return keys.tags.map(({ match, ttl }, index) => {
-    const earlier = keys.tags
-      .slice(0, index)
-      .findIndex(
-        each =>
-          covers(each.match.repository, match.repository) && coversTag(each.match.tag, match.tag),
-      )
-    if (earlier !== -1) {
-      const message = `is never reached: tags[${earlier}] matches all of it`
-      judge.note([...path, 'tags', index, 'match'], { severity: 'warning', message })
-    }
-    checkGlobs(judge, [...path, 'tags', index, 'match'], [match.repository])
-    return { ...match, ttlMs: ttl }
-  })
+function buildTagRules(judge: Judge, path: Path, { tags }: UpstreamSettings): readonly TagRule[] {
+  const live: (TagRule | undefined)[] = []
+  for (const [index, { match, ttl }] of tags.entries()) {
+    const at = [...path, 'tags', index, 'match']
+    const earlier = live.findIndex(
+      each =>
+        each !== undefined &&
+        covers(each.repository, match.repository) &&
+        coversTag(each.tag, match.tag),
+    )
+    const matches = checkGlob(judge, at, { registry: path[1], glob: match.repository })
+    live.push(matches ? { ...match, ttlMs: ttl } : undefined)
+    if (earlier === -1 || !matches) continue
+    const message = `is never reached: tags[${earlier}] matches all of it`
+    judge.note(at, { severity: 'warning', message })
+  }
+  return tags.map(({ match, ttl }) => ({ ...match, ttlMs: ttl }))
 }
 
 function buildNames(judge: Judge, path: Path, keys: UpstreamSettings): NamePatterns {
   const { include, exclude } = keys
-  const lists = { include, exclude } as const
-  for (const [list, globs] of Object.entries(lists)) {
-    checkGlobs(judge, [...path, list], globs)
-    for (const [index, glob] of globs.entries()) {
-      const earlier = globs.slice(0, index).findIndex(each => covers(each, glob))
-      const excluding = list === 'include' ? exclude.findIndex(each => covers(each, glob)) : -1
-      const message =
-        excluding !== -1
-          ? `has no effect: exclude[${excluding}] keeps all of it out`
-          : `has no effect: ${list}[${earlier}] matches all of it`
-      if (earlier === -1 && excluding === -1) continue
-      judge.note([...path, list, index], { severity: 'warning', message })
-    }
-  }
-  return lists
+  const excluding = checkPatterns(judge, [...path, 'exclude'], { globs: exclude, excluding: [] })
+  checkPatterns(judge, [...path, 'include'], { globs: include, excluding })
+  return { include, exclude }
 }
 
-/** Patterns are over names inside the registry; with its host in front they would never match. */
-function checkGlobs(judge: Judge, path: Path, globs: readonly string[]): readonly string[] {
-  const registry = String(path[1])
+/** A pattern, or undefined for one that matches nothing, and so covers nothing. */
+type Checked = string | undefined
+
+/** At most one note of each pattern that was written; a default is nobody's slip. */
+function checkPatterns(
+  judge: Judge,
+  path: Path,
+  { globs, excluding }: { globs: readonly string[]; excluding: readonly Checked[] },
+): readonly Checked[] {
+  const checked: Checked[] = []
   for (const [index, glob] of globs.entries()) {
-    const at = path.at(-1) === 'match' ? path : [...path, index]
-    if (registry === DOCKER_HUB && !glob.includes('/') && glob !== '**') {
-      const message = `matches nothing: names inside ${registry} have two components`
-      judge.note(at, { severity: 'warning', message, suggestion: `library/${glob}` })
-    }
-    if (!glob.startsWith(`${registry}/`)) continue
-    const suggestion = glob.slice(registry.length + 1)
-    judge.note(at, {
-      message: `is matched against names inside ${registry}, without its host`,
-      suggestion,
-    })
+    const at = [...path, index]
+    const matches = checkGlob(judge, at, { registry: path[1], glob })
+    const excluder = firstCovering(excluding, glob)
+    const earlier = firstCovering(checked, glob)
+    checked.push(matches ? glob : undefined)
+    if (!matches || !judge.isWritten(at) || (excluder === -1 && earlier === -1)) continue
+    const message =
+      excluder === -1
+        ? `has no effect: ${path.at(-1)}[${earlier}] matches all of it`
+        : `has no effect: exclude[${excluder}] keeps all of it out`
+    judge.note(at, { severity: 'warning', message })
   }
-  return globs
+  return checked
+}
+
+function firstCovering(checked: readonly Checked[], glob: string): number {
+  return checked.findIndex(each => each !== undefined && covers(each, glob))
+}
+
+/** Patterns are over names inside the registry. Returns false, and tells, where one matches nothing. */
+function checkGlob(
+  judge: Judge,
+  at: Path,
+  { registry, glob }: { registry: string | number | undefined; glob: string },
+): boolean {
+  if (registry === DOCKER_HUB && !glob.includes('/') && glob !== '**') {
+    const message = `matches nothing: names inside ${registry} have two components`
+    judge.note(at, { severity: 'warning', message, suggestion: `library/${glob}` })
+    return false
+  }
+  if (!glob.startsWith(`${registry}/`)) return true
+  const message = `is matched against names inside ${registry}, without its host`
+  judge.note(at, { message, suggestion: glob.slice(`${registry}/`.length) })
+  return false
 }
 
 function proxyChoice(text: string | undefined): ProxyChoice {

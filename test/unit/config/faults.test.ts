@@ -228,6 +228,16 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     /warning: upstreams.docker.io.include\[0\]: has no effect: exclude\[0\] keeps all of it out/,
     /warning: upstreams.docker.io.exclude\[1\]: has no effect: exclude\[0\] matches all of it/,
   ],
+  // issue 17, 4: patterns that matched nothing were told twice, and said to match all of others.
+  'one name of Docker Hub without its library, twice': [
+    'upstreams: { docker.io: { include: [alpine], exclude: ["a*", alpine, alpine], tags: [{ match: "a:*", ttl: 1m }, { match: "a:b", ttl: 1m }] } }',
+    /include\[0\]: matches nothing/,
+    /exclude\[0\]: matches nothing/,
+    /exclude\[1\]: matches nothing/,
+    /exclude\[2\]: matches nothing/,
+    /tags\[0\].match: matches nothing/,
+    /tags\[1\].match: matches nothing/,
+  ],
   'what can be in no name, beside what can': [
     'upstreams: { docker.io: { exclude: ["_a/*", "a//*"], tags: [{ match: "a/-b/**:*", ttl: 1m }] } }',
     /exclude\[0\]: this matches nothing: _a is in no repository name/,
@@ -357,4 +367,10 @@ t.test('a key with a line break in it is told on one line', async t => {
       /^\S.*: (?:error|warning): ./.test(line),
     ),
   )
+})
+
+// issue 17, 4: the default of `include` was judged as if somebody had written it.
+t.test('all that may be excluded by itself is no fault', async t => {
+  for (const glob of ['**', '*'])
+    t.strictSame(complaints(`upstreams: { docker.io: {}, ghcr.io: { exclude: ["${glob}"] } }`), [])
 })

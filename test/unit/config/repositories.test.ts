@@ -197,6 +197,10 @@ t.test('what can never happen is warned about', async t => {
     /warning: repositories\[0\].match: matches nothing: .*did you mean docker.io\/library\/alpine\?/,
     /warning: repositories\[1\].match: matches nothing: .*did you mean docker.io\/\*\*\?/,
   ])
+  // issue 17, 4: what matches nothing was said to match all of another one.
+  const nothing = 'repositories: [{ match: docker.io/* }, { match: docker.io/alpine }]'
+  t.equal(complaints(nothing).length, 2, 'one for each')
+  for (const said of complaints(nothing)) t.match(said, /matches nothing/)
   t.match(complaints('repositories: [{ match: docker.io/_x/* }]'), [/error: .*_x is in no repo/])
 })
 
