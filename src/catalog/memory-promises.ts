@@ -24,9 +24,15 @@ export function promise(promises: Promises, { digest, acknowledgedAtMs: atMs }: 
   promises.set(digest, { times: (promises.get(digest)?.times ?? 0) + 1, atMs, owed: false })
 }
 
-/** One of each of what is listed. */
-export function redeem(promises: Promises, { manifest: { edges }, redeems }: RecordPush): void {
-  if (redeems !== true) return
+interface Redeeming {
+  readonly promised: Promises
+  readonly members: ReadonlyMap<Digest, { readonly mediaType: string | undefined }>
+}
+
+/** One of each of what is listed, before the manifest is recorded: a second tag, or a PUT that is repeated, sends no blob. */
+export function redeem({ promised: promises, members }: Redeeming, record: RecordPush): void {
+  const { digest: pushed, edges } = record.manifest
+  if (record.redeems !== true || members.get(pushed)?.mediaType !== undefined) return
   const listed = edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
   for (const digest of new Set(listed)) {
     const { times, atMs } = promises.get(digest) ?? { times: 0, atMs: 0 }

@@ -150,8 +150,8 @@ class MemoryCatalog implements Catalog {
     const all = this.#open()
     const state = all.open(record.repository)
     all.setPresent({ ...record.manifest, ...record })
+    redeem(state, record)
     all.addPushed(state, record.manifest, record.elsewhere ?? [])
-    redeem(state.promised, record)
     for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
     if (delivery !== undefined) this.#outbox.add(delivery)
   }

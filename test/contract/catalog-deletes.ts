@@ -200,12 +200,15 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     const manifest = manifestNamed('image', edges)
     await catalog.recordPush(pushOf('image', { manifest }))
     t.equal((await list(99)).length, 4, 'not by what is told again')
+    await catalog.removeMember(alpine, manifest.digest)
     await catalog.recordPush(pushOf('image', { manifest, redeems: true }))
     t.strictSame(
       await list(99),
       [promised('foreign', 12), promised('never listed', 13), promised('shared', 20)],
       'a manifest redeems one of each that it lists',
     )
+    await catalog.recordPush(pushOf('image', { manifest, redeems: true }))
+    t.equal((await list(99)).length, 3, 'and only as it comes, not by a second tag')
     await catalog.removeMember(alpine, manifest.digest)
     t.strictSame(await held(catalog, alpine), ['shared', 'foreign', 'never listed'])
     await catalog.endPromise(promised('shared', 19))

@@ -43,8 +43,10 @@ export function contentWrites(sql: WriteStatements) {
     const { repository, id } = setManifest(record)
     if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
+    // A second tag, or a PUT that is repeated, sends no blob: what is promised by then is promised to others.
+    const isNew = sql.isGiven.get(repository, id) === undefined
     sql.pushManifest.run(repository, id, manifest.mediaType)
-    if (redeems && sql.redeemPromises.run(repository, id).changes > 0)
+    if (redeems && isNew && sql.redeemPromises.run(repository, id).changes > 0)
       sql.dropRedeemed.run(repository)
     for (const member of elsewhere.map(contentId)) confirmMember(repository, member)
   }

@@ -168,6 +168,10 @@ export function prepareWrites(database: Database) {
       `SELECT 1 FROM repository_content m JOIN content c ON c.id = m.content
        WHERE m.repository = ? AND m.content = ? AND ${IS_LISTER('m', 'c')}`,
     ),
+    isGiven: one(
+      `SELECT 1 FROM repository_content m JOIN content c ON c.id = m.content
+       WHERE m.repository = ? AND m.content = ? AND ${IS_GIVEN('m', 'c')}`,
+    ),
     listAlone: row(
       LIST_ALONE(
         `SELECT DISTINCT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}`,

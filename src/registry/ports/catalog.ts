@@ -142,7 +142,7 @@ export interface RecordPush {
   readonly local: boolean
   /** What must also go elsewhere. */
   readonly delivery?: NewDelivery
-  /** A client has just sent it: it redeems one promise of each blob that it lists. Default it is told again. */
+  /** A client has just sent it: it redeems one promise of each blob that it lists, unless it is a manifest here already. Default it is told again. */
   readonly redeems?: boolean
   readonly atMs: number
 }
@@ -241,7 +241,7 @@ export interface Catalog {
    * forgotten, and the options have an effect.
    */
   removeMember(repository: Repository, digest: Digest, options?: DeleteOptions): Promise<void>
-  /** The oldest first. As often as a blob was acknowledged it is promised, until manifests redeem that, or the blob itself is deleted. */
+  /** The oldest first. As often as a blob was acknowledged it is promised, until new manifests redeem that, or the blob itself is deleted. */
   listPromises(page: PromisesPage): Promise<readonly PromisedBlob[]>
   /**
    * Whoever was told so has had its time. If a delete would have taken the blob along meanwhile it goes now, as it would have then, unless

@@ -50,9 +50,14 @@ async function mounted({ registry }: Pushing) {
   t.ok(await registry.mountBlob(app, { digest: shared, from: base, mayReadAny: anybody }))
 }
 
+async function secondTag({ registry }: Pushing) {
+  await pushDocument(registry, app, { document: other.manifest, reference: 'latest' })
+}
+
 const ORDERS: Record<string, readonly ((engine: Pushing) => Promise<unknown>)[]> = {
   'sent between push and delete of the other image': [otherImage, layer],
   'sent by both before either manifest': [layer, otherImage],
+  'sent by both, and the other image pushed by two tags': [layer, otherImage, secondTag],
   'mounted between push and delete': [otherImage, mounted],
 }
 
@@ -69,6 +74,18 @@ for (const [name, order] of Object.entries(ORDERS))
     await remove(engine, mine.manifest.digest)
     t.same(await held(engine), [], 'and promised to nobody any more')
   })
+
+t.test(
+  'R255, R296: an image that is pushed again after its delete ends its promises again',
+  async t => {
+    const engine = createEngine()
+    for (const _ of [1, 2]) {
+      await otherImage(engine)
+      await remove(engine, other.manifest.digest)
+      t.same(await held(engine), [])
+    }
+  },
+)
 
 t.test('R296: it stays also where the catalog was lost meanwhile', async t => {
   const engine = createEngine()
