@@ -1,6 +1,7 @@
 // The fills of what is fetched ahead: begun where there are places that nobody needs and room to spare, in the order of the table, and
 // given up with their image. Which images these are is decided in prefetch.ts.
 import type { Digest } from '../../oci/digest.ts'
+import { repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { filterFew } from '../few-at-once.ts'
 import type { Fill } from '../fill/fill.ts'
@@ -164,9 +165,15 @@ export class PrefetchFills {
     image.drop(digest)
     void fill.over.then(() => {
       if (image.isEnded || fill.progress.state !== 'failed') return
-      // The next would fail as well, and whoever asks is told why; unless its place was needed.
-      if (fill.isGivenUp) image.putBack(digest)
-      else image.pending = []
+      // The next would fail as well, and whoever asks is told why; unless its place was needed, or it is only elsewhere that it is not given.
+      const isOwn = repositoryKey(fill.task.repository) === repositoryKey(image.repository)
+      if (isOwn && !fill.isGivenUp) {
+        image.pending = []
+        return
+      }
+      image.putBack(digest)
+      // Its end was told before this image had anything to begin.
+      this.begin()
     })
   }
 
