@@ -117,12 +117,13 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
   /** A pause grows with what clients find, so that few of them wait for nothing; this finds out what none of them would for minutes. */
   async function keepAsking({ random, signal }: Watch): Promise<void> {
     isWatched = true
-    const isOpen = () => state === 'open'
+    // The question is the API's: while that is limited, nobody asks by itself.
+    const isAskable = () => state === 'open' && limitedMs('api') === 0
     try {
       while (state !== 'closed' && clock.monotonicMs() - wantedMs < WATCH_WANTED_MS) {
         await clock.sleep(WATCH_MS * (1 + WATCH_SPREAD * (2 * random() - 1)), signal)
         // What a client is finding out is left to it.
-        if (!isOpen() || !(await isThere()) || !isOpen()) continue
+        if (!isAskable() || !(await isThere()) || state !== 'open') continue
         lastFinding = 'good'
         close()
       }

@@ -288,6 +288,32 @@ t.test('R305: what a client is finding out is left to it', async t => {
   t.equal(breaker.state, 'closed')
 })
 
+// issue 17: a question each half minute of the hour that was named.
+t.test('R154, R305: whoever named a rate limit is asked by itself when that is over', async t => {
+  const { clock, asked, breaker } = setUpWatched([true])
+  void breaker.enter('api')(limited(600_000))
+  for (let at = 0; at < 5; at += 1) void breaker.enter('blob')(DOWN)
+  await clock.advance(599_000)
+  t.same(asked, [])
+  t.equal(breaker.state, 'open')
+  await clock.advance(30_000)
+  t.same(asked, [600_000])
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('R154, R305: a rate limit of blobs alone is none of the question', async t => {
+  const { clock, asked, breaker, fail } = setUpWatched([true])
+  void breaker.enter('blob')(limited(600_000))
+  fail()
+  await clock.advance(30_000)
+  t.same(asked, [30_000])
+  t.equal(
+    failureThrownBy(() => breaker.enter('blob')),
+    'rate-limited',
+    'it goes on',
+  )
+})
+
 t.test('R305: nobody asks for long about what nobody wants', async t => {
   const { clock, asked, breaker, fail } = setUpWatched([])
   fail()
