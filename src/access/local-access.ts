@@ -87,7 +87,7 @@ const OFF = {
   certificate:
     'and from these only with http.localpush: true, because its certificate is for names by which others come to it',
   'user namespace':
-    'and from these only with http.localpush: true, because it runs in a container whose root is another user outside, as whom a rootless container engine forwards whatever comes',
+    'and from these only with http.localpush: true, because it runs in a container whose root is another user outside (rootless, userns-remap, unprivileged LXC), where what is forwarded from outside can look like them',
   pod: 'and from these only with http.localpush: true, because it runs in a pod, where what another container forwards looks like them',
 } as const
 

@@ -54,7 +54,7 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
       description:
         'Programs on this machine may push and delete without an account. `false`: nobody may.',
       defaultText:
-        '`true`; `false` with `host`, with a certificate for other names than those of loopback, in a pod, and in a rootless container',
+        '`true`; `false` with `host`, with a certificate for other names than those of loopback, in a pod, and in a container whose root is another user outside (rootless, unprivileged LXC)',
       reload: true,
     }),
   ),
