@@ -258,10 +258,10 @@ function closedFor(
   const why = lastFailure === undefined ? '' : `; last: ${lastFailure}`
   return new UpstreamError(
     failure,
-    `${host} is not asked for another ${Math.ceil(forMs / 1000)} s${why}`,
+    `${host} is asked again in at most ${Math.ceil(forMs / 1000)} s${why}`,
     {
       retryAfterMs: forMs,
-      hint: 'it is asked again by itself; see the failure that is named',
+      hint: 'nothing needs to be done for that; see the failure that is named',
       cause: BREAKER_OPEN,
     },
   )

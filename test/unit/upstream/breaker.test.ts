@@ -72,6 +72,16 @@ t.test('R93: five failures in a row open it, four do not', async t => {
   t.same(changes, ['open'])
 })
 
+// issue 17, 9: it said that the registry is not asked for so long, and asked it by itself before that.
+t.test('R305: who is kept out is told by when it is asked again, not that it is not asked', t => {
+  const { breaker, times } = setUp()
+  times(5, DOWN)
+  t.throws(() => breaker.enter('api'), {
+    message: 'r.example is asked again in at most 30 s; last: down',
+  })
+  t.end()
+})
+
 t.test('R93: more than half of twenty within half a minute open it, half do not', async t => {
   const { breaker, times } = setUp()
   for (let at = 0; at < 10; at += 1) {
