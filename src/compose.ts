@@ -105,6 +105,21 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   engine.start()
 
   let current = config
+  async function take(next: Config) {
+    engine.replace(next)
+    const { changed } = compareConfigs(current, next)
+    current = next
+    // With what this process began with: what waited before waits on, and what was taken back does no more.
+    needsRestart = compareConfigs(config, next).needsRestart
+    refusedReload = undefined
+    const change = { changed, needsRestart }
+    logger.level = next.log.level
+    await dataPort.replace(next)
+    // Until here a thread may have remembered what the old configuration said.
+    epochs.bumpAll()
+    return change
+  }
+
   return {
     http,
     admin: addresses.admin,
@@ -112,21 +127,16 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     sending,
     logger,
     reload: async next => {
-      engine.replace(next)
-      const { changed } = compareConfigs(current, next)
-      current = next
-      // With what this process began with: what waited before waits on, and what was taken back does no more.
-      needsRestart = compareConfigs(config, next).needsRestart
-      refusedReload = undefined
-      const change = { changed, needsRestart }
-      logger.level = next.log.level
-      await dataPort.replace(next)
-      // Until here a thread may have remembered what the old configuration said.
-      epochs.bumpAll()
-      return change
+      try {
+        return await take(next)
+      } catch (error) {
+        const faults = ['it failed; the log says how']
+        refusedReload = { atMs: clock.nowMs(), faults, isInPart: true }
+        throw error
+      }
     },
     refuseReload: faults => {
-      refusedReload = { atMs: clock.nowMs(), faults }
+      refusedReload = { atMs: clock.nowMs(), faults, isInPart: false }
     },
     stop: async () => {
       draining = true

@@ -51,7 +51,7 @@ export interface RunningServer {
   readonly socket: string
   readonly sending: Sending
   readonly logger: Logger
-  /** Takes over what can change while running; says what only a restart brings. */
+  /** Takes over what can change while running; says what only a restart brings. Where it throws, part of it may be in force: `status` tells. */
   reload(config: Config): Promise<ConfigChange>
   /** What was to be loaded has these faults, a line each: `status` tells them until a reload is taken. */
   refuseReload(faults: readonly string[]): void

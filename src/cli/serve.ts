@@ -147,9 +147,10 @@ async function reload(
     const change = await server.reload(result.config)
     server.logger.info({ ...change }, 'configuration reloaded')
   } catch (error) {
-    const message = error instanceof CliError ? error.message : 'it failed; the log says how'
-    server.refuseReload([message])
-    server.logger.error({ err: error }, 'configuration not reloaded')
+    if (error instanceof CliError) {
+      server.refuseReload([error.message])
+      server.logger.error({ err: error }, 'configuration not reloaded')
+    } else server.logger.error({ err: error }, 'configuration reloaded in part')
   }
 }
 

@@ -75,10 +75,13 @@ function writeText(context: CliContext, status: Status): void {
 /** One fault is enough to go on by; `check` has them all. */
 function describeRefusal({ refusedReload, nowMs }: Status): (readonly string[])[] {
   if (refusedReload === undefined) return []
-  const { atMs, faults } = refusedReload
+  const { atMs, faults, isInPart } = refusedReload
   const [first = '', ...more] = faults
+  const inForce = isInPart
+    ? 'part of the new configuration may be in force; restart it to have one of them'
+    : 'the configuration of before is in force'
   return [
-    ['reload', `refused ${describeAge(nowMs - atMs)}: the configuration of before is in force`],
+    ['reload', `${isInPart ? 'failed' : 'refused'} ${describeAge(nowMs - atMs)}: ${inForce}`],
     ['', more.length === 0 ? first : `${first} (${more.length} more: "entrepot check" tells all)`],
   ]
 }

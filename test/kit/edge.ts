@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FileRead } from '../../src/config/judge.ts'
+import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { startServer } from '../../src/server.ts'
@@ -61,10 +62,11 @@ export interface TestEdge {
   settle<T>(work: Promise<T>, limitMs?: number): Promise<T>
   /** As SIGHUP does, with these upstreams, and with these keys in place of those of `config`. */
   reload(upstreams: TestEdgeOptions['upstreams'], config?: TestEdgeOptions['config']): void
-  /** The same; resolves when every thread goes by it. */
+  /** The same; resolves when every thread goes by it. `spoil` makes of the configuration what no file can say. */
   reloaded(
     upstreams: TestEdgeOptions['upstreams'],
     config?: TestEdgeOptions['config'],
+    spoil?: (config: Config) => Config,
   ): Promise<void>
   stop(): Promise<void>
 }
@@ -102,9 +104,13 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
   })
   const url = server.http.includes('://') ? server.http : `http://${server.http}`
-  const reloaded: TestEdge['reloaded'] = async (upstreams, config = options.config) => {
+  const reloaded: TestEdge['reloaded'] = async (
+    upstreams,
+    config = options.config,
+    spoil = whole => whole,
+  ) => {
     const next = { ...options, upstreams, ...(config === undefined ? {} : { config }) }
-    await server.reload(configOf(next, directory))
+    await server.reload(spoil(configOf(next, directory)))
   }
   return {
     url,

@@ -30,6 +30,8 @@ export interface RefusedReload {
   readonly atMs: number
   /** As `check` tells them; at least one. */
   readonly faults: readonly string[]
+  /** It was faultless, and failed in the middle of being taken: part of it may be in force. */
+  readonly isInPart: boolean
 }
 
 export type Status = Sending & StatusPage

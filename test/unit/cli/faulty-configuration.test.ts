@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { run as runServe } from '../../../src/cli/serve.ts'
+import type { Config } from '../../../src/config/config.ts'
 import type { Status } from '../../../src/registry/operator/status.ts'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
@@ -193,3 +194,21 @@ t.test('R304: status says that a reload was refused, when, why and what holds no
   t.equal(await until(refusal, each => each === undefined), undefined)
   t.notMatch((await status()).stdout, /refused/)
 })
+
+// issue 17, 10: what failed after it was taken in part was told as if the configuration of before were in force.
+t.test(
+  'R304: status does not say that a reload that failed in the middle changed nothing',
+  async t => {
+    const upstreams = { 'docker.io': { url: 'http://127.0.0.1:1', offline: true } }
+    const edge = await startTestEdge(t, { upstreams })
+    const status = async () => (await runCli(['status', '--socket', edge.socket])).stdout
+    // Only the logger finds out, and by then what is pulled goes by the new one.
+    const spoil = (config: Config) => ({ ...config, log: { level: 'no such level' as never } })
+    await t.rejects(edge.reloaded(upstreams, undefined, spoil))
+    const told = await status()
+    t.match(told, /^reload +failed .*: part of the new configuration may be in force/m)
+    t.notMatch(told, /configuration of before is in force/)
+    await edge.reloaded(upstreams)
+    t.notMatch(await status(), /^reload/m)
+  },
+)
