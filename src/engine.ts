@@ -97,7 +97,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     clock,
     note,
     store: content.store,
-    endPromises: () => registry.endPromises(),
+    endPromises: signal => registry.endPromises(signal),
   })
   undo.push(() => everyHour.stop())
   return {

@@ -88,8 +88,8 @@ export interface RunningRegistry extends Registry {
    * @throws StoreError
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
-  /** Ends what was promised to pushes that never ended; see upload/end-promises.ts. @throws StoreError */
-  endPromises(): Promise<void>
+  /** Ends what was promised to pushes that never ended, until `signal` is aborted; see upload/end-promises.ts. @throws StoreError */
+  endPromises(signal: AbortSignal): Promise<void>
   /** Why nothing more is kept now, and what to do about it, for people; undefined while there is room. @throws StoreError io */
   fullBecause(): Promise<string | undefined>
   /** What found no room since the start. */
@@ -192,7 +192,7 @@ export function createRegistry(given: RegistryDeps): RunningRegistry {
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,
     purgeUploads: options => purgeUploads(pushDeps, options),
-    endPromises: () => endPromises({ catalog, clock, turns }),
+    endPromises: signal => endPromises({ catalog, clock, turns }, signal),
     compareFacts: signal => compareFacts(manifestPushDeps, signal),
     stop: async () => {
       prefetch.stop()

@@ -14,8 +14,8 @@ export interface EveryHourDeps {
   readonly clock: Pick<Clock, 'sleep'>
   readonly note: NoteEvent
   readonly store: Pick<BlobStore, 'removeParts' | 'clearQuarantine'>
-  /** @throws StoreError */
-  readonly endPromises: () => Promise<void>
+  /** Resolves soon once `signal` is aborted. @throws StoreError */
+  readonly endPromises: (signal: AbortSignal) => Promise<void>
 }
 
 export class EveryHour {
@@ -46,7 +46,8 @@ export class EveryHour {
       if (signal.aborted) return
       // The next round tries again.
       const parts = () => store.removeParts(PART_AGE_LIMIT_MS)
-      for (const work of [parts, () => store.clearQuarantine(), endPromises])
+      const promises = () => endPromises(signal)
+      for (const work of [parts, () => store.clearQuarantine(), promises])
         await work().catch((error: unknown) => noteStorage(note, error))
     }
   }

@@ -10,8 +10,11 @@ import type { Turns } from '../turns.ts'
  * since their manifests redeem what was promised to them.
  */
 export const PUSH_MAX_MS = 24 * 60 * 60 * 1000
-/** Ended in one go, so that what is acknowledged meanwhile has not to wait for all of them. */
-const PAGE = 1_000
+/**
+ * The catalog commits them together: a day after a lost catalog was built again all that was kept is due at once. Few, so that neither a
+ * stop nor what is acknowledged meanwhile waits for many.
+ */
+export const ENDED_AT_ONCE = 100
 
 export interface PromisesDeps {
   readonly catalog: Catalog
@@ -19,15 +22,26 @@ export interface PromisesDeps {
   readonly turns: Turns
 }
 
-/** Also of what was acknowledged in the future: the clock was set back since. @throws StoreError */
-export async function endPromises({ catalog, clock, turns }: PromisesDeps): Promise<void> {
+/**
+ * Also of what was acknowledged in the future: the clock was set back since. Once `signal` is aborted no more of them begin to end; the rest
+ * is for another time. @throws StoreError
+ */
+export async function endPromises(
+  { catalog, clock, turns }: PromisesDeps,
+  signal: AbortSignal,
+): Promise<void> {
   const nowMs = clock.nowMs()
-  const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs: nowMs, limit: PAGE }
-  for (;;) {
+  const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs: nowMs, limit: ENDED_AT_ONCE }
+  while (!signal.aborted) {
     const ended = await catalog.listPromises(over)
+    const byRepository = Map.groupBy(ended, ({ repository }) => repositoryKey(repository))
     // Whoever pushes a manifest has just looked whether it is there.
-    for (const promised of ended)
-      await turns.take(repositoryKey(promised.repository), () => catalog.endPromise(promised))
-    if (ended.length < PAGE) return
+    const inTurns = [...byRepository].map(([key, promised]) =>
+      turns.take(key, async () => {
+        if (!signal.aborted) await Promise.all(promised.map(each => catalog.endPromise(each)))
+      }),
+    )
+    await Promise.all(inTurns)
+    if (ended.length < ENDED_AT_ONCE) return
   }
 }

@@ -2,7 +2,7 @@
 // does not outlive its delete for long. Method: the engine over in-memory twins; two images that share a layer, one of them deleted.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { PUSH_MAX_MS } from '../../../src/registry/upload/end-promises.ts'
+import { ENDED_AT_ONCE, PUSH_MAX_MS } from '../../../src/registry/upload/end-promises.ts'
 import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { isMemberOf } from '../../kit/membership.ts'
@@ -13,6 +13,7 @@ import { pushWhole } from '../../kit/upload-chunks.ts'
 const app = localOf('team/app')
 const base = localOf('team/base')
 const anybody = () => true
+const goesOn = new AbortController().signal
 
 const other = makeImage({ seed: 'image', layers: [10, 20] })
 const mine = makeImage({ seed: 'image', layers: [10] })
@@ -40,7 +41,7 @@ async function held({ catalog }: Pushing): Promise<string[]> {
 
 async function end({ registry, clock }: Pushing) {
   await clock.advance(PUSH_MAX_MS + 1)
-  await registry.endPromises()
+  await registry.endPromises(goesOn)
 }
 
 const otherImage = ({ registry }: Pushing) => pushImage(registry, app, other, 'other')
@@ -105,10 +106,10 @@ t.test('R255, R296: what no manifest comes for goes when a push must be over', a
   await layer(engine)
   await remove(engine, other.manifest.digest)
   await engine.clock.advance(PUSH_MAX_MS - 1)
-  await engine.registry.endPromises()
+  await engine.registry.endPromises(goesOn)
   t.same(await held(engine), ['shared'], 'not before')
   await engine.clock.advance(2)
-  await engine.registry.endPromises()
+  await engine.registry.endPromises(goesOn)
   t.same(await held(engine), [])
   await engine.registry.deleteBlob(app, shared)
   await t.rejects(engine.registry.deleteBlob(app, shared), { code: 'BLOB_UNKNOWN' }, 'as any other')
@@ -129,4 +130,34 @@ t.test('R118, R296: a blob that is deleted itself is gone at once', async t => {
   await layer(engine)
   await engine.registry.deleteBlob(app, shared)
   t.same(await held(engine), [])
+})
+
+// issue 17, 7
+t.test('R296: many end by few commits, and no more begin once the edge stops', async t => {
+  const stopping = new AbortController()
+  let inFlight = 0
+  let most = 0
+  let ends = 0
+  const engine = createEngine({
+    catalog: catalog => {
+      const endPromise = catalog.endPromise.bind(catalog)
+      return Object.assign(catalog, {
+        endPromise: async (...promised: Parameters<typeof endPromise>) => {
+          ends += 1
+          most = Math.max(most, ++inFlight)
+          await endPromise(...promised)
+          inFlight -= 1
+          if (ends === ENDED_AT_ONCE) stopping.abort()
+        },
+      })
+    },
+  })
+  const all = 2 * ENDED_AT_ONCE + 1
+  for (let index = 0; index < all; index += 1) await pushWhole(engine.registry, app, `${index}`)
+  await engine.clock.advance(PUSH_MAX_MS + 1)
+  await engine.registry.endPromises(stopping.signal)
+  t.equal(ends, ENDED_AT_ONCE)
+  t.equal(most, ENDED_AT_ONCE, 'which is what the catalog commits together')
+  await engine.registry.endPromises(goesOn)
+  t.equal(ends, all, 'the rest is for the next round')
 })

@@ -36,3 +36,26 @@ t.test(
     t.equal(ages.length, 3)
   },
 )
+
+// issue 17, 7
+t.test('R296: a stop waits for no more than what is under way', async t => {
+  const clock = createManualClock()
+  let swept = 0
+  const clearQuarantine = async () => {
+    swept += 1
+  }
+  const untilStopped = (signal: AbortSignal) =>
+    new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
+  const noted: unknown[] = []
+  const round = new EveryHour({
+    clock,
+    note: event => noted.push(event),
+    store: { removeParts: async () => {}, clearQuarantine },
+    endPromises: untilStopped,
+  })
+  round.start()
+  await clock.advance(ROUND_EVERY_MS)
+  t.equal(swept, 1)
+  await round.stop()
+  t.same(noted, [])
+})
