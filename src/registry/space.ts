@@ -70,8 +70,8 @@ export interface SpaceDeps {
 /** So many bytes are missing for what was promised, and why. */
 interface Shortage {
   readonly bytes: number
-  /** For so much there is room. */
-  readonly freeBytes: number
+  /** Of what was asked for, by the same measure. */
+  readonly room: WantedRoom
   readonly message: string
   readonly hint: string
 }
@@ -119,9 +119,9 @@ export class SpaceLedger {
     })
     if (shortage === undefined) return
     // Nobody else lacks room by that.
-    const { isPassing } = shortage
+    const { isPassing, room } = shortage
     const { message, hint } = more.isApart ? APART_USED_UP : isPassing ? PROMISED : shortage
-    throw new StoreError('full', message, { hint, room: wantedRoom(more, shortage), isPassing })
+    throw new StoreError('full', message, { hint, room, isPassing })
   }
 
   /** Between looking and counting nobody else counts. @throws StoreError io */
@@ -181,10 +181,9 @@ export class SpaceLedger {
     const allowed = needed('wholeBytes', more, others) - room.allowedBytes
     if (Math.max(onDisk, allowed) <= 0) return undefined
     const share = more.isApart ? APART_SHARE : 1
-    const free = (wantedBytes: number, bytes: number) => Math.max(0, wantedBytes - bytes * share)
     return onDisk >= allowed
-      ? { bytes: onDisk, freeBytes: free(more.missingBytes(), onDisk), ...DISK_FULL }
-      : { bytes: allowed, freeBytes: free(more.wholeBytes(), allowed), ...LIMIT_REACHED }
+      ? { bytes: onDisk, room: roomFor(more.missingBytes(), onDisk * share), ...DISK_FULL }
+      : { bytes: allowed, room: roomFor(more.wholeBytes(), allowed * share), ...LIMIT_REACHED }
   }
 
   /** Why nothing more is admitted now, as a sentence; undefined when there is room. @throws StoreError io */
@@ -209,8 +208,9 @@ export class SpaceLedger {
   }
 }
 
-function wantedRoom(more: SpaceClaim, { freeBytes }: Shortage): WantedRoom {
-  const wantedBytes = Math.max(more.missingBytes(), more.wholeBytes())
+/** A claim of nothing asks for what comes of unknown length. */
+function roomFor(wantedBytes: number, lackingBytes: number): WantedRoom {
+  const freeBytes = Math.max(0, wantedBytes - lackingBytes)
   return wantedBytes === 0 ? { freeBytes } : { wantedBytes, freeBytes }
 }
 

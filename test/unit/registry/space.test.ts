@@ -11,6 +11,7 @@ import {
   createEngine,
   type Engine,
   readAll,
+  rejection,
   repositoryOf,
   upstreamOf,
 } from '../../kit/engine.ts'
@@ -276,4 +277,32 @@ t.test('R301: what is in the quarantine counts in storage.maxsize', async t => {
   }
   t.equal(await cached(quarantined(400)), true, 'there is room for both')
   t.equal(await cached(quarantined(401)), false, 'passed on without being kept')
+})
+
+// issue 17, 28
+t.test('R295: what was wanted and what is free are told of one measure', async t => {
+  const MiB = 1024 * 1024
+  const ledgerOf = (freeBytes: number, maxBytes: number) =>
+    new SpaceLedger({
+      store: {
+        space: async () => ({ freeBytes, totalBytes: 10_000 * MiB }),
+        partsBytes: 0,
+        quarantineBytes: 0,
+        describeParts: async () => [],
+        removePart: async () => false,
+      },
+      maxBytes,
+      usedBytes: async () => 0,
+      isShared: () => true,
+    })
+  const resumed = { isApart: false, missingBytes: () => 10 * MiB, wholeBytes: () => 100 * MiB }
+  const reserveBytes = 64 * MiB
+  for (const [ledger, room] of [
+    [
+      ledgerOf(reserveBytes + 5 * MiB, Number.POSITIVE_INFINITY),
+      { wantedBytes: 10 * MiB, freeBytes: 5 * MiB },
+    ],
+    [ledgerOf(1_000 * MiB, 95 * MiB), { wantedBytes: 100 * MiB, freeBytes: 95 * MiB }],
+  ] as const)
+    t.match(await rejection(ledger.admit(resumed, () => {})), { failure: 'full', room })
 })
