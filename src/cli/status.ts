@@ -110,7 +110,7 @@ function describeRefused({ storage: { refused }, nowMs }: Status): readonly stri
   const free = last.freeBytes === undefined ? '' : ` ${describeBytes(last.freeBytes)} free`
   const sizes = wanted === '' && free === '' ? '' : `:${wanted}${free}`
   return [
-    ['no room', `refused pushes: ${pushes}; passed on and not kept: ${notKept}; since the start`],
+    ['no room', `refused requests of pushes: ${pushes}; not kept: ${notKept}; since the start`],
     ['', `the last ${describeAge(nowMs - last.atMs)}${sizes}`],
   ]
 }

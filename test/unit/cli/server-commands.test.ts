@@ -243,7 +243,7 @@ t.test('R295: status says what found no room, where smaller things find some', a
   await edge.get('/v2/library/large/manifests/v1')
   for (let times = 0; times < 2; times += 1)
     t.equal((await edge.get(`/v2/library/large/blobs/${layer}`)).status, 200)
-  t.match((await run('status')).stdout, /^no room +refused pushes: 0; passed on and not kept: 2; /m)
+  t.match((await run('status')).stdout, /^no room +refused requests of pushes: 0; not kept: 2; /m)
   await edge.clock.advance(5_000)
   t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(900_000))).status, 201)
   t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(300_000, 1))).status, 507)
@@ -251,7 +251,7 @@ t.test('R295: status says what found no room, where smaller things find some', a
   const { stdout } = await run('status')
   t.match(
     stdout,
-    /^no room +refused pushes: 1; .*: 2; .*\n +the last 2 min ago: 293 KiB wanted, 9\d\.\d KiB free$/m,
+    /^no room +refused requests of pushes: 1; not kept: 2; .*\n +the last 2 min ago: 293 KiB wanted, 9\d\.\d KiB free$/m,
   )
   t.notMatch(stdout, /keeping/, 'a byte would fit')
   const { storage } = JSON.parse((await run('status', '--json')).stdout) as Status
