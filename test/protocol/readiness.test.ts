@@ -2,13 +2,14 @@
 // it is stopping. Method: the whole edge, whose data directory goes away, whose threads hang or die, and which is stopped while a client
 // still reads.
 import { rename } from 'node:fs/promises'
-import { BroadcastChannel, type Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { READINESS_LIMIT_MS } from '../../src/observe/health.ts'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import type { TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
+import { openMortalChannel } from '../kit/mortal-channel.ts'
 import { get } from '../kit/raw-client.ts'
 import { createBarrier } from '../kit/stub-faults.ts'
 
@@ -105,14 +106,14 @@ t.test('R300: while an HTTP thread hangs an edge is not ready', async t => {
       threadEntry: new URL('../kit/mortal-thread.ts', import.meta.url),
     },
   })
-  const channel = new BroadcastChannel('mortal http threads')
+  const { channel, say } = openMortalChannel()
   t.teardown(() => channel.close())
   t.equal((await readyInTime(edge)).status, 200)
   const gate = new Int32Array(new SharedArrayBuffer(4))
   const hanging = new Promise(resolve => {
     channel.onmessage = resolve
   })
-  channel.postMessage(gate)
+  say(gate)
   await hanging
   const threads = { ok: false, reason: 'no answer in time' }
   t.match(await readyInTime(edge), { status: 503, checks: { catalog: { ok: true }, threads } })

@@ -3,7 +3,6 @@
 import { once } from 'node:events'
 import { readdir, readlink } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { BroadcastChannel } from 'node:worker_threads'
 import t from 'tap'
 import { KEPT_OPEN_MS } from '../../src/registry/kept-open.ts'
 import { RESTART_DELAY_MS } from '../../src/threads/http-threads.ts'
@@ -12,6 +11,7 @@ import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/streams-stalled.ts'
 import { runCli } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
+import { openMortalChannel } from '../kit/mortal-channel.ts'
 import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 
 t.setTimeout(180_000)
@@ -34,7 +34,7 @@ const edge = await startTestEdge(t, {
   config: CONFIG,
   threadEntry: new URL('../kit/mortal-thread.ts', import.meta.url),
 })
-const channel = new BroadcastChannel('mortal http threads')
+const { channel, say } = openMortalChannel()
 t.teardown(() => channel.close())
 let deaths = 0
 /** Whose requests have this id is the thread that never dies. */
@@ -42,7 +42,7 @@ let firstThread: string | undefined
 
 /** Resolves with the line that tells of it. */
 async function kill() {
-  channel.postMessage('die')
+  say('die')
   deaths += 1
   return await edge.untilLogged(DIED, deaths)
 }
@@ -224,7 +224,7 @@ t.test(
 /** Resolves when the clock of the further thread is so much later. */
 async function leap(ms: number): Promise<void> {
   const leapt = new Promise(resolve => (channel.onmessage = resolve))
-  channel.postMessage(ms)
+  say(ms)
   await leapt
 }
 
