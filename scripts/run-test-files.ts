@@ -98,7 +98,7 @@ function outputOf(
 
 const SOUND = 'exit code 0'
 
-/** `total` is undefined where the file said none. */
+/** `isTold` is false where the file said no sum. */
 function countOf(lines: readonly string[]): Total & { readonly isTold: boolean } {
   const sum = lines.findLast(line => line.startsWith('# { total: ')) ?? ''
   const count = (what: string) => Number(new RegExp(`${what}: (\\d+)`).exec(sum)?.[1] ?? 0)

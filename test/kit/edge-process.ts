@@ -69,8 +69,8 @@ export async function startEdge(options: EdgeOptions = {}) {
       configFile,
       JSON.stringify(configOf(options, directory, dataDirectory), null, 2),
     )
-    // The test runner puts its preloads into every child through NODE_OPTIONS, whatever `env` says; without them the product is
-    // what users run. `env` becomes the process that it starts, so the id stays.
+    // What whoever runs the tests lets node load is not for the product, which is to be what users run: `tap FILE` sets NODE_OPTIONS in
+    // every child, whatever `env` says. `env` becomes the process that it starts, so the id stays.
     const program = options.main === undefined ? await startArguments() : [options.main]
     const command = ['-u', 'NODE_OPTIONS', process.execPath, ...program, 'serve']
     const child = spawn('env', [...command, '--config', configFile], {

@@ -51,7 +51,7 @@ export async function startUnlogged(
   const words = [...program, 'serve', '--config', file]
   const [command, ...args] = options.around?.(words.join(' ')) ?? words
   const appeared = untilThere(directory, SOCKET)
-  // The test runner's preloads are for its own processes.
+  // What whoever runs the tests lets node load is not for the product.
   const { NODE_OPTIONS: _, ...env } = process.env
   const child = spawn(command as string, args, { cwd: PROJECT, stdio: options.stdio, env })
   t.teardown(() => child.kill('SIGKILL'))
