@@ -20,7 +20,7 @@ const MAX_PAYLOAD_BYTES = 64 * 1024
 /** Far above a repository's key, which is the longest that is in use. */
 const MAX_KEY_BYTES = 1024
 /** What fits on an operator's screen. */
-const MAX_REASON_LENGTH = 1000
+export const MAX_REASON_LENGTH = 1000
 
 /** @throws StoreError io when something of it is too long, or its id is none */
 export function assertBounded(delivery: NewDelivery): void {
@@ -41,8 +41,12 @@ export function boundedRests(options: DeleteOptions): DeleteOptions {
 /** With the reason cut where an operator would stop reading. @throws StoreError io for a payload that is too long */
 export function boundedChange(change: DeliveryChange): DeliveryChange {
   assertLength('payload', change.payload ?? '', MAX_PAYLOAD_BYTES)
-  if (change.reason === undefined) return change
-  return { ...change, reason: change.reason.slice(0, MAX_REASON_LENGTH) }
+  const { reason, alsoReason } = change
+  return {
+    ...change,
+    ...(reason === undefined ? {} : { reason: reason.slice(0, MAX_REASON_LENGTH) }),
+    ...(alsoReason === undefined ? {} : { alsoReason: alsoReason.slice(0, MAX_REASON_LENGTH) }),
+  }
 }
 
 function assertLength(name: string, text: string, maxBytes: number): void {

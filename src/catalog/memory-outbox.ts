@@ -8,7 +8,13 @@ import {
   type OutboxTotals,
 } from '../registry/ports/deliveries.ts'
 import type { DeleteOptions } from '../registry/ports/catalog.ts'
-import { boundedChange, byTime, MAX_DELIVERIES_OF_KEY, shareOf } from './bounds.ts'
+import {
+  boundedChange,
+  byTime,
+  MAX_DELIVERIES_OF_KEY,
+  MAX_REASON_LENGTH,
+  shareOf,
+} from './bounds.ts'
 
 export class MemoryOutbox {
   readonly #entries = new Map<number, Delivery>()
@@ -63,9 +69,13 @@ export class MemoryOutbox {
   }
 
   change(id: number, change: DeliveryChange): void {
-    const bounded = boundedChange(change)
+    const { alsoReason, ...given } = boundedChange(change)
     const entry = this.#entries.get(id)
-    if (entry !== undefined) this.#entries.set(id, { ...entry, ...bounded })
+    if (entry === undefined) return
+    const before = entry.reason === undefined ? '' : `${entry.reason}; `
+    const reason =
+      alsoReason === undefined ? entry.reason : `${before}${alsoReason}`.slice(0, MAX_REASON_LENGTH)
+    this.#entries.set(id, { ...entry, reason, ...given })
   }
 
   remove(id: number): void {

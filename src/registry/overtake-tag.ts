@@ -21,9 +21,9 @@ export async function takeTagFrom(
   repository: Repository,
   { tag, id }: { tag: Tag; id: number },
 ): Promise<void> {
-  await changeEntry(deps, repository, id, (delivery, entry) => ({
+  await changeEntry(deps, repository, id, delivery => ({
     delivery: { ...delivery, tags: delivery.tags.filter(each => each.tag !== tag) },
-    reason: overtakenReason(entry, tag),
+    alsoReason: `${tag} is left to a later push`,
   }))
 }
 
@@ -32,24 +32,19 @@ export async function changeEntry(
   { catalog, facts }: OvertakeDeps,
   repository: Repository,
   id: number,
-  change: (
-    delivery: ManifestDelivery,
-    entry: Delivery,
-  ) => { readonly delivery: ManifestDelivery; readonly reason?: string },
+  change: (delivery: ManifestDelivery) => {
+    readonly delivery: ManifestDelivery
+    readonly alsoReason?: string
+  },
 ): Promise<void> {
   // Read anew: it may have been dropped, or tried again.
   const entry = await catalog.findDelivery(id)
   const was = entry === undefined ? undefined : parseDelivery(entry.payload)
   if (entry === undefined || was === undefined) return
-  const { delivery, ...told } = change(was, entry)
+  const { delivery, ...told } = change(was)
   const rest = formatDelivery(repository, delivery, { id, atMs: entry.createdAtMs })
   // The fact first: a catalog that is built again from facts knows it as well.
   await facts.write([{ kind: 'delivery', ...rest }])
   // And nothing else: an attempt may have ended meanwhile, which is not in this turn.
   await catalog.changeDelivery(id, { ...told, payload: rest.payload })
-}
-
-function overtakenReason({ reason }: Delivery, tag: Tag): string {
-  const told = `${tag} is left to a later push`
-  return reason === undefined ? told : `${reason}; ${told}`
 }

@@ -133,6 +133,17 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await catalog.outboxTotals(), [none])
   })
 
+  t.test('what is told as well comes after the reason that is there', async t => {
+    const catalog = await makeCatalog(t)
+    await catalog.recordDelivery(deliveryNamed(1, alpine))
+    for (const alsoReason of ['one', 'two']) await catalog.changeDelivery(1, { alsoReason })
+    t.equal((await catalog.findDelivery(1))?.reason, 'one; two')
+    await catalog.changeDelivery(1, { attempts: 1, reason: 'anew', alsoReason: 'three' })
+    t.match(await catalog.findDelivery(1), { reason: 'anew', attempts: 1 })
+    await catalog.changeDelivery(1, { alsoReason: 'four', payload: 'less' })
+    t.match(await catalog.findDelivery(1), { reason: 'anew; four', payload: 'less' })
+  })
+
   t.test('what is too long is refused or cut', async t => {
     const catalog = await makeCatalog(t)
     const payload = 'x'.repeat(64 * 1024)
@@ -148,6 +159,11 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
     await t.rejects(catalog.changeDelivery(1, { ...WAITING, ...longer }), refused)
     await catalog.changeDelivery(1, { ...WAITING, reason: 'y'.repeat(5000) })
     t.equal((await catalog.findDelivery(1))?.reason, 'y'.repeat(1000))
+    await catalog.changeDelivery(1, { alsoReason: 'z'.repeat(5000) })
+    t.equal((await catalog.findDelivery(1))?.reason, 'y'.repeat(1000))
+    await catalog.changeDelivery(1, { reason: undefined })
+    await catalog.changeDelivery(1, { alsoReason: 'z'.repeat(5000) })
+    t.equal((await catalog.findDelivery(1))?.reason, 'z'.repeat(1000))
   })
 
   settlingContract(t, makeCatalog)

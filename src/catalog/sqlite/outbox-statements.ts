@@ -3,6 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import type { DeleteOptions } from '../../registry/ports/catalog.ts'
 import type { Delivery, DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'
+import { MAX_REASON_LENGTH } from '../bounds.ts'
 import { STATE_CODES } from './encoding.ts'
 
 export function prepareOutboxWrites(database: Database) {
@@ -13,7 +14,9 @@ export function prepareOutboxWrites(database: Database) {
   const update = database.prepare(
     `UPDATE outbox SET state = coalesce(@state, state), attempts = coalesce(@attempts, attempts),
        next_at = coalesce(@nextAtMs, next_at), in_doubt = coalesce(@inDoubt, in_doubt),
-       payload = coalesce(@payload, payload), reason = iif(@hasReason, @reason, reason) WHERE id = @id`,
+       payload = coalesce(@payload, payload),
+       reason = CASE WHEN @hasReason THEN @reason WHEN @alsoReason IS NULL THEN reason
+         ELSE substr(coalesce(reason || '; ', '') || @alsoReason, 1, ${MAX_REASON_LENGTH}) END WHERE id = @id`,
   )
   const remove = database.prepare('DELETE FROM outbox WHERE id = ?')
   const setPayload = database.prepare('UPDATE outbox SET payload = ? WHERE id = ?')
@@ -31,6 +34,7 @@ export function prepareOutboxWrites(database: Database) {
         nextAtMs,
         reason,
         hasReason: Number('reason' in change),
+        alsoReason: change.alsoReason ?? null,
         state: state === undefined ? null : STATE_CODES[state],
         inDoubt: inDoubt === undefined ? null : Number(inDoubt),
         payload: change.payload ?? null,

@@ -208,8 +208,10 @@ function rowsOf(operation: Operation): number {
     }
     case 'record delivery':
       return 1 + textRows(operation.delivery.payload)
-    case 'change delivery':
-      return 1 + textRows(operation.change.payload) + textRows(operation.change.reason)
+    case 'change delivery': {
+      const { payload, reason, alsoReason } = operation.change
+      return 1 + textRows(payload) + textRows(reason) + textRows(alsoReason)
+    }
     case 'delete tag':
     case 'remove member':
       return 1 + withdrawnRows(operation.options)

@@ -38,6 +38,8 @@ export interface DeliveryChange {
   readonly inDoubt?: boolean
   /** Given as undefined: none any more. */
   readonly reason?: string | undefined
+  /** Comes after whatever the reason is by then, where `reason` is not given. */
+  readonly alsoReason?: string
   /** What is left to do of an entry of which a later one has overtaken a part. At most 64 KiB. */
   readonly payload?: string
 }

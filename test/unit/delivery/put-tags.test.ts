@@ -4,6 +4,7 @@ import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../src/registry/deliveries.ts'
+import { takeTagFrom } from '../../../src/registry/overtake-tag.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createWorld } from '../../kit/delivery-world.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
@@ -138,6 +139,24 @@ t.test('R116: several pushes of one tag get there one after the other', async t 
   const digests = [first, second, first].map(({ manifest }) => manifest.digest)
   t.same(world.model.repository(NAME).histories.get('v1'), digests)
 })
+
+// issue 17: the reason was made from the entry as it was read, before a fact was written.
+t.test(
+  'R116: an attempt that ends while a tag is taken from its entry keeps its reason',
+  async t => {
+    const { catalog, facts, push, entries } = createWorld()
+    await push(first, { repository: app, tags: ['v1', 'old'] })
+    const [entry] = await entries()
+    const id = entry?.id ?? 0
+    const refused = { state: 'parked', attempts: 1, nextAtMs: 0, reason: 'refused' } as const
+    const write: typeof facts.write = async (...written) => {
+      await facts.write(...written)
+      await catalog.changeDelivery(id, refused)
+    }
+    await takeTagFrom({ catalog, facts: { ...facts, write } }, app, { tag: parseTag('v1'), id })
+    t.match(await entries(), [{ ...refused, reason: 'refused; v1 is left to a later push' }])
+  },
+)
 
 t.test(
   'R116: what was parked and is tried again puts no tag that a later push has put',
