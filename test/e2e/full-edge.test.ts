@@ -7,6 +7,7 @@ import { startEdge } from '../kit/edge-process.ts'
 import { layeredImage, push } from './images.ts'
 import { freshDirectory, runCommand } from './processes.ts'
 import { DOCKER, DOCKER_ON_CONTAINERD, startEngine } from './push/docker.ts'
+import { containersIn } from './push/podman.ts'
 import { packagedTool } from './tools.ts'
 import { UPSTREAM_SERVERS } from './upstream-servers.ts'
 
@@ -65,5 +66,15 @@ t.test('R295: skopeo stops at an edge that is full, and prints why', async t => 
     `docker://${target}/app:v1`,
   ]
   t.match(await runCommand(packagedTool('skopeo'), args).then(() => '', String), TOLD)
+  t.equal(await refused(), 1)
+})
+
+// issue 17, 28
+t.test('R295: podman stops at an edge that is full, and prints why', async t => {
+  const { target, refused } = await fullEdge(t)
+  const { podman, policy } = containersIn(freshDirectory('pm'))
+  const plain = ['--tls-verify=false', ...policy]
+  await podman('pull', ...plain, from)
+  t.match(await podman('push', ...plain, from, `${target}/app:v1`).then(() => '', String), TOLD)
   t.equal(await refused(), 1)
 })

@@ -6,7 +6,7 @@ import { freshDirectory, runCommand } from '../processes.ts'
 import { type PackagedTool, packagedTool } from '../tools.ts'
 import { publish, readWhole, type Scenario } from './scene.ts'
 
-function containersIn(directory: string) {
+export function containersIn(directory: string) {
   const env = {
     CONTAINERS_REGISTRIES_CONF: join(directory, 'registries.conf'),
     CONTAINERS_CONF: join(directory, 'containers.conf'),
