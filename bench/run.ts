@@ -1,7 +1,7 @@
 // `npm run bench [-- ROW…]` and `npm run bench:full [-- ROW…]`, with `--rounds N` and `--json FILE`: measures servers side by side and
-// prints their tables. The full form without rows is kept as bench/last-run.json, from which docs/performance.md is made; the short
-// one in bench/short-run.json, which is nobody's truth. Rows by name are only printed, or with --json put in place of the same rows of
-// that file. Ends with 1 when a row could not be measured.
+// prints their tables. With rows by name: `--beside DIR`, and `--only SERVER` as often as wanted. The full form without rows is kept as
+// bench/last-run.json, from which docs/performance.md is made; the short one in bench/short-run.json, which is nobody's truth. Rows by
+// name are only printed, or with --json put in place of the same rows of that file. Ends with 1 when a row could not be measured.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ import { startLoad } from './load.ts'
 import { watchOthers } from './processes.ts'
 import type { Row, RowContext } from './row.ts'
 import { ROWS } from './rows.ts'
+import { COLD_SERVERS, HOT_SERVERS, PUSHABLE, REGISTRIES } from './servers.ts'
 import { startUpstream } from './upstream.ts'
 
 const BUILD = new URL('../scripts/build.mjs', import.meta.url)
@@ -61,6 +62,16 @@ async function measure(
   }
 }
 
+/** @throws Error for a name that no server has: nobody would miss its rows */
+function checkServers(names: readonly string[]): void {
+  const known = new Set(
+    [REGISTRIES, PUSHABLE, HOT_SERVERS, COLD_SERVERS].flat().map(({ name }) => name),
+  )
+  const unknown = names.filter(name => !known.has(name))
+  if (unknown.length > 0)
+    throw new Error(`no such server: ${unknown.join('; ')}; there are ${[...known].join('; ')}`)
+}
+
 function chooseRows(ids: readonly string[], full: boolean): readonly Row[] {
   const unknown = ids.filter(id => !ROWS.some(row => row.id === id))
   if (unknown.length > 0) {
@@ -104,13 +115,14 @@ async function main(): Promise<void> {
       json: { type: 'string' },
       rounds: { type: 'string' },
       beside: { type: 'string' },
-      only: { type: 'string' },
+      // Names have commas.
+      only: { type: 'string', multiple: true },
     },
   })
-  const { full, beside } = values
-  const only = values.only?.split(',')
+  const { full, beside, only } = values
   if (positionals.length === 0 && (beside ?? only) !== undefined)
     throw new Error('--beside and --only need rows by name: what all rows yield is kept')
+  checkServers(only ?? [])
   const rows = chooseRows(positionals, full)
   for (const line of endLeftovers()) console.error(line)
   const build = spawnSync(process.execPath, [fileURLToPath(BUILD)], { stdio: 'inherit' })
