@@ -63,10 +63,14 @@ const builtinsAsTheyAre = {
 export function buildIfNeeded() {
   buildNative()
   if (isBuilt(DIST)) return
-  const { status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url)], {
+  const { status, signal, error } = spawnSync(process.execPath, [fileURLToPath(import.meta.url)], {
     stdio: 'inherit',
   })
-  if (status !== 0) process.exit(status ?? 1)
+  if (status === 0) return
+  // Else it has said itself what is wrong.
+  if (status === null)
+    console.error(`dist/ must be built anew, and the build ended: ${error?.message ?? signal}`)
+  process.exit(status ?? 1)
 }
 
 function isBuilt(dist) {

@@ -8,8 +8,8 @@ if (first === undefined || (first.startsWith('-') && !ofAll.includes(first)))
   process.argv.splice(2, 0, 'serve')
 if (process.argv[2] === 'serve' && isUnderDyingNpm()) {
   console.error(
-    'entrepot: standard output takes nothing, so that npm ends of what it says itself: not started, or the server would be left behind; ' +
-      'make room, or start it by "npm start --silent" or "entrepot serve", which go on without a log',
+    'entrepot: not started: standard output takes nothing, at which npm ends, and the server would be left behind; make room, or start it by ' +
+      `"npm start --silent -- ${process.argv.slice(2).join(' ')}" or "entrepot serve", which go on without a log`,
   )
   process.exit(1)
 }

@@ -1,7 +1,7 @@
 // Goal: what is built stands in one place as a whole, runs as a program, and carries the licenses of what it took in. Method: builds of this
 // source into a directory of the test's own, two of them at once.
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -35,4 +35,15 @@ t.test('two builds at once', async t => {
   t.ok(taken.length > 5)
   for (const name of taken) t.ok(licenses.includes(`== ${name} ${dependencies[name]}: `), name)
   t.match(licenses, /Permission is hereby granted, free of charge/)
+})
+
+// issue 17, 8
+t.test('a build that cannot be started says so', async t => {
+  const place = t.testdir({ 'package-lock.json': '', src: {}, native: {} })
+  cpSync('scripts', join(place, 'scripts'), { recursive: true })
+  symlinkSync(join(process.cwd(), 'node_modules'), join(place, 'node_modules'))
+  const start = `process.execPath = '/none'; (await import('./scripts/build.mjs')).buildIfNeeded()`
+  const args = ['--input-type=module', '--eval', start]
+  const ended = run(process.execPath, args, { cwd: place })
+  await t.rejects(ended, { code: 1, stderr: /dist\/ must be built anew, .*ENOENT/ })
 })
