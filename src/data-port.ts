@@ -1,7 +1,7 @@
 // The data port on all its threads: the first, which is this one, and those beside it. A part of the composition root: it says who gets
 // what. With one thread there is nothing but the app, on a port of its own.
 import { randomBytes } from 'node:crypto'
-import { createLocalAccess, whyLocalPushOff } from './access/local-access.ts'
+import { createLocalAccess, type SharedLoopback, whyLocalPushOff } from './access/local-access.ts'
 import { formatAddress, type ListenAddress } from './config/addresses.ts'
 import type { Config } from './config/config.ts'
 import { buildApp, type DataApp } from './http/app.ts'
@@ -34,6 +34,7 @@ import { createCountsMemory, sharedCounts } from './threads/shared-counts.ts'
 import type { ThreadSettings } from './threads/sides.ts'
 import { routeOptions } from './upstreams.ts'
 
+/** What Surroundings has as well is what it says there. */
 export interface DataPortDeps {
   readonly logger: Logger
   readonly logDestination: { write(lines: string): void }
@@ -42,12 +43,10 @@ export interface DataPortDeps {
   readonly epochs: Epochs
   readonly version: string
   readonly nodeVersion: string
-  /** What this process may have. */
   readonly memoryBytes: number
-  /** These: see Surroundings. */
   readonly cores: number
   readonly uid: number | undefined
-  readonly sharedLoopback?: 'user namespace' | 'pod' | undefined
+  readonly sharedLoopback?: SharedLoopback | undefined
   readonly native?: boolean | undefined
   /** See Coordinator. */
   readonly threadEntry?: URL

@@ -1,5 +1,6 @@
 // The composition root: builds each part once, in order, and takes them down in the reverse one. What is here is what the rest needs, and
 // what takes time by itself; the rest, compose.ts, is loaded meanwhile.
+import type { SharedLoopback } from './access/local-access.ts'
 import { openSqliteCatalog } from './catalog/sqlite/open.ts'
 import { Closing } from './closing.ts'
 import type { Config } from './config/config.ts'
@@ -27,7 +28,7 @@ export interface Surroundings {
   /** The user that this process runs as; undefined where systems have no such numbers. */
   readonly uid: number | undefined
   /** Why a program that calls from loopback may be what forwards others. Default: nothing says so. */
-  readonly sharedLoopback?: 'user namespace' | 'pod' | undefined
+  readonly sharedLoopback?: SharedLoopback | undefined
   /** What this machine calls itself. Default: nothing that anybody types. */
   readonly hostname?: string
   /** Changes with every start of the machine: tells a killed process from a power cut. */

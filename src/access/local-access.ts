@@ -15,13 +15,16 @@ export interface AccessRules {
   readonly hosts: readonly string[] | undefined
 }
 
+/** Why a program that calls from loopback may be what forwards others. */
+export type SharedLoopback = 'user namespace' | 'pod'
+
 /**
  * What `localPushOff` is when the configuration says `said`: `unsaid` is as the server's surroundings have it, where what forwards others may
  * call from loopback as clients do.
  */
 export function whyLocalPushOff(
   said: 'on' | 'unsaid' | keyof typeof OFF,
-  surroundings: keyof typeof OFF | undefined,
+  surroundings: SharedLoopback | undefined,
 ): AccessRules['localPushOff'] {
   if (said === 'unsaid') return surroundings
   return said === 'on' ? undefined : said
@@ -81,7 +84,7 @@ export function createLocalAccess(rules: () => AccessRules): Access {
 }
 
 const OFF = {
-  set: 'and not from these either, because http.localpush is false',
+  'set to false': 'and not from these either, because http.localpush is false',
   'public name':
     'and from these only with http.localpush: true, because http.host says that others come to it by another name, perhaps through a proxy on its machine',
   certificate:

@@ -1,9 +1,10 @@
 // Does this process have its loopback to itself? In some containers what forwards a port from outside runs as what is root in there, or as
 // a person, and calls from loopback: to this server it looks like a registry client that somebody runs beside it.
 import { readFileSync, statSync } from 'node:fs'
+import type { Surroundings } from '../server.ts'
 
 /** Where it does not; undefined where nothing says so. */
-export type SharedLoopback = 'user namespace' | 'pod' | undefined
+type Shared = Surroundings['sharedLoopback']
 
 interface Place {
   /** What the kernel says of this process's users: lines of first id in here, first id outside, how many. Undefined: no such file. */
@@ -17,7 +18,7 @@ interface Place {
 const IN_EVERY_POD = 'KUBERNETES_SERVICE_HOST'
 
 /** Here and now. Never throws. */
-export function readSharedLoopback(env: Place['env']): SharedLoopback {
+export function readSharedLoopback(env: Place['env']): Shared {
   try {
     const uidMap = readFileSync('/proc/self/uid_map', 'utf8')
     return sharedLoopback({ uidMap, procOwner: statSync('/proc').uid, env })
@@ -31,7 +32,7 @@ export function readSharedLoopback(env: Place['env']): SharedLoopback {
  * whoever reaches the machine comes through. The map alone would not tell it in a container within such a one: it counts from the namespace
  * around. systemd's PrivateUsers= leaves root what it is, or has no root.
  */
-export function sharedLoopback({ uidMap = '', procOwner, env }: Place): SharedLoopback {
+export function sharedLoopback({ uidMap = '', procOwner, env }: Place): Shared {
   const hasRoot = uidMap
     .split('\n')
     .map(row => row.trim().split(/\s+/))

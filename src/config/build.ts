@@ -63,7 +63,7 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
 
 /** Where others are meant to come there may be a proxy on this machine, whose clients would pass for programs of it. */
 function localPush({ http }: Settings, tls: TlsConfig | undefined): HttpConfig['localPush'] {
-  if (http.localpush !== undefined) return http.localpush ? 'on' : 'set'
+  if (http.localpush !== undefined) return http.localpush ? 'on' : 'set to false'
   if (http.host !== undefined) return 'public name'
   return tls === undefined || tls.isForLoopback ? 'unsaid' : 'certificate'
 }

@@ -46,9 +46,9 @@ export interface HttpConfig {
   readonly tls: TlsConfig | undefined
   /**
    * May programs of this machine write without an account? `on`: so it is set; `unsaid`: where they can be told from others; else why
-   * they may not: so it is set, or others come by these names.
+   * they may not.
    */
-  readonly localPush: 'on' | 'unsaid' | 'set' | 'public name' | 'certificate'
+  readonly localPush: 'on' | 'unsaid' | 'set to false' | 'public name' | 'certificate'
   /** Names that requests may call this edge by, beside loopback ones; in lower case, with a port where it counts. Undefined: any. */
   readonly hosts: readonly string[] | undefined
 }

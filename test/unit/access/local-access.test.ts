@@ -187,7 +187,7 @@ t.test('a push to a name that leads nowhere takes the same right', async t => {
 
 t.test('R244: where local pushes are off nobody writes, and is told why', async t => {
   for (const [localPushOff, why] of [
-    ['set', /http\.localpush is false/],
+    ['set to false', /http\.localpush is false/],
     ['public name', /http\.localpush: true, because http\.host/],
     ['certificate', /certificate/],
     // issue 17: who runs an unprivileged container of LXC does not know it by the word of container engines.
@@ -212,7 +212,7 @@ t.test('whom a connection belongs to is asked when all else agrees, and only the
   })
   await access.meet(counted(STRANGER))
   await access.meet(counted({ ...LOCAL, host: 'edge' }))
-  await createLocalAccess(() => ({ ...RULES, localPushOff: 'set' })).meet(counted(LOCAL))
+  await createLocalAccess(() => ({ ...RULES, localPushOff: 'set to false' })).meet(counted(LOCAL))
   t.equal(asked, 0)
   await access.meet(counted(LOCAL))
   t.equal(asked, 1)

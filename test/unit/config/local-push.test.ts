@@ -18,8 +18,8 @@ t.test('R244: pushes from the machine are off by themselves where others come', 
   t.equal(pushOf('names: [edge.example.com]'), 'unsaid', 'a name alone says nothing of who comes')
   t.equal(pushOf('host: https://edge.example.com'), 'public name')
   t.equal(pushOf('host: https://edge.example.com, localpush: true'), 'on')
-  t.equal(pushOf('localpush: false'), 'set')
-  t.equal(pushOf('host: https://edge.example.com, localpush: false'), 'set')
+  t.equal(pushOf('localpush: false'), 'set to false')
+  t.equal(pushOf('host: https://edge.example.com, localpush: false'), 'set to false')
 })
 
 t.test('R244: a certificate says who comes by its names', async t => {
