@@ -83,7 +83,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     store: async () => void (await store.space()),
     catalog: async () => {
       await catalog.totals()
-      await (await opening).writer.settled()
+      await (await opening).settled()
     },
     threads: () => dataPort.ping(),
   }

@@ -1,4 +1,5 @@
-// The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the calls. Holds uses alone until written.
+// The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the calls. It holds nothing until that is
+// written but uses of content.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
@@ -34,12 +35,13 @@ export interface SqliteCatalogParts {
 export class SqliteCatalog implements Catalog {
   /** Where a damaged predecessor was moved; undefined once markRecovered was called in this or an earlier process. */
   readonly damagedPredecessor: string | undefined
+  /** The catalog that was here did not hold together, so this one began empty: what is on disk is to be taken stock of. */
+  readonly damaged: boolean
   /** The process before this one has said by `markCompared` that the facts say what is in here. */
   readonly compared: boolean
   readonly identity: string
   readonly #reader: Reader
-  /** For who asks whether it is well. */
-  readonly writer: Writer
+  readonly #writer: Writer
   readonly #lock: { release(): void }
   readonly #clock: Clock
   readonly #uses: Uses
@@ -52,10 +54,10 @@ export class SqliteCatalog implements Catalog {
 
   constructor({ reader, writer, lock, clock }: SqliteCatalogParts) {
     this.#reader = reader
-    this.writer = writer
+    this.#writer = writer
     this.#lock = lock
     this.#clock = clock
-    this.#uses = new Uses(clock, () => void this.#writeUses())
+    this.#uses = new Uses(clock, uses => writer.write({ kind: 'note uses', uses }))
     this.#sequence = new Sequence(reader.reservedSequence(), end =>
       this.#write({ kind: 'reserve sequence', end }),
     )
@@ -63,15 +65,11 @@ export class SqliteCatalog implements Catalog {
     this.#rebuilt = reader.isRebuilt()
     this.compared = reader.isCompared()
     this.damagedPredecessor = reader.damagedPredecessor()
+    this.damaged = this.damagedPredecessor !== undefined
   }
 
   get rebuilt(): boolean {
     return this.#rebuilt
-  }
-
-  /** The catalog that was here did not hold together, so this one began empty: what is on disk is to be taken stock of. */
-  get damaged(): boolean {
-    return this.damagedPredecessor !== undefined
   }
 
   async findManifest(repository: Repository, digest: Digest) {
@@ -255,16 +253,22 @@ export class SqliteCatalog implements Catalog {
     if (!this.#hasFailed) await this.#write({ kind: 'mark compared', end: this.#sequence.stop() })
   }
 
+  /** Whether it is well. Resolves and throws as the writer's. */
+  settled(): Promise<void> {
+    return this.#writer.settled()
+  }
+
   /** `inOrder`: everything went well, so the next start need not look at all of the file. Default false. */
   close({ inOrder = false } = {}): Promise<void> {
-    return (this.#closing ??= this.#close(inOrder))
+    this.#closing ??= this.#close(inOrder)
+    return this.#closing
   }
 
   async #close(inOrder: boolean): Promise<void> {
     this.#uses.stop()
-    const noted = this.#writeUses()
+    const noted = this.#uses.flush()
     this.#reader.close()
-    await this.writer.close(inOrder && !this.#isSuspect ? this.#clock.nowMs() : undefined)
+    await this.#writer.close(inOrder && !this.#isSuspect ? this.#clock.nowMs() : undefined)
     await noted
     this.#lock.release()
   }
@@ -282,19 +286,12 @@ export class SqliteCatalog implements Catalog {
 
   async #write(operation: Operation): Promise<void> {
     // What was noted goes along with the next commit, and before it: the order of the calls holds for uses too.
-    if (this.#closing === undefined) void this.#writeUses()
+    if (this.#closing === undefined) void this.#uses.flush()
     try {
-      await this.writer.write(operation)
+      await this.#writer.write(operation)
     } catch (error) {
       this.#hasFailed = true
       throw error
     }
-  }
-
-  async #writeUses(): Promise<void> {
-    const uses = this.#uses.take()
-    if (uses.length === 0) return
-    // A use may be lost; that the catalog fails is told by the writes that somebody waits for.
-    await this.writer.write({ kind: 'note uses', uses }).catch(() => {})
   }
 }

@@ -8,31 +8,33 @@ const FLUSH_AFTER_MS = 5000
 /** Digests that may wait; 4,000 updates are some 20 ms of the writer thread. */
 const MAX_WAITING = 4000
 
+type Taken = readonly (readonly [Digest, number])[]
+
 export class Uses {
   readonly #clock: Clock
-  readonly #flush: () => void
+  readonly #write: (uses: Taken) => Promise<void>
   readonly #stop = new AbortController()
   #waiting = new Map<Digest, number>()
   #timed = false
 
-  /** `flush` is called when it is time; it is to call take(). */
-  constructor(clock: Clock, flush: () => void) {
+  constructor(clock: Clock, write: (uses: Taken) => Promise<void>) {
     this.#clock = clock
-    this.#flush = flush
+    this.#write = write
   }
 
   note(digest: Digest, atMs: number): void {
     if (this.#stop.signal.aborted) return
     this.#waiting.set(digest, Math.max(atMs, this.#waiting.get(digest) ?? atMs))
-    if (this.#waiting.size >= MAX_WAITING) this.#flush()
+    if (this.#waiting.size >= MAX_WAITING) void this.flush()
     else if (!this.#timed) void this.#flushLater()
   }
 
-  /** All that waits, which from here on is the caller's. */
-  take(): (readonly [Digest, number])[] {
+  /** Hands on all that waits, before it returns. Resolves when that is written, or lost: that the catalog fails is told by other writes. */
+  async flush(): Promise<void> {
+    if (this.#waiting.size === 0) return
     const taken = [...this.#waiting]
     this.#waiting = new Map()
-    return taken
+    await this.#write(taken).catch(() => {})
   }
 
   /** Later notes have no effect. */
@@ -45,11 +47,11 @@ export class Uses {
     try {
       await this.#clock.sleep(FLUSH_AFTER_MS, this.#stop.signal)
     } catch {
-      // Stopped: whoever stops takes what is left.
+      // Stopped: whoever stops flushes what is left.
       return
     } finally {
       this.#timed = false
     }
-    if (this.#waiting.size > 0) this.#flush()
+    await this.flush()
   }
 }
