@@ -7,6 +7,7 @@ import { type LoadResult, loadConfig } from '../config/load.ts'
 import { isLocalDirectory, readLocalFile, whyUnreadable } from '../config/local-file.ts'
 import { systemClock } from '../system-clock.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
+import { describeFaults } from './output.ts'
 
 const USUAL_FILE = '/etc/entrepot/config.yaml'
 
@@ -67,7 +68,8 @@ export function findSocket(
     return result.config.admin.socket
   }
   const { findings, socket } = result
-  const fault = `${firstFault(findings, path)}\n`
+  const faults = findings.filter(({ severity }) => severity === 'error')
+  const fault = `${describeFaults(faults.map(each => formatFindings([each], path).trimEnd()))}\n`
   if (socket.isSure) {
     tell(fault)
     return socket.path
@@ -79,13 +81,6 @@ export function findSocket(
   }
   tell(`${what}: it is asked at ${socket.path}; --socket PATH says where else\n`)
   return socket.path
-}
-
-/** One is enough to go on by; `check` has them all. */
-function firstFault(findings: readonly Finding[], path: string | undefined): string {
-  const faults = findings.filter(({ severity }) => severity === 'error')
-  const more = faults.length === 1 ? '' : ` (${faults.length - 1} more: "entrepot check" tells all)`
-  return `${formatFindings(faults.slice(0, 1), path).trimEnd()}${more}`
 }
 
 export function invalidConfiguration(

@@ -56,6 +56,11 @@ export function writeFailure(context: CliContext, { exitCode, message }: Failure
   context.stderr.write(`${JSON.stringify({ error: { exitCode, message } })}\n`)
 }
 
+/** The first of the faults of a configuration, which is enough to go on by: `check` has them all. */
+export function describeFaults([first = '', ...more]: readonly string[]): string {
+  return more.length === 0 ? first : `${first} (${more.length} more: "entrepot check" tells all)`
+}
+
 /** Columns as wide as their widest cell, two spaces between; the first row is the heading. */
 export function writeTable(context: CliContext, rows: readonly (readonly string[])[]): void {
   const widths: number[] = []

@@ -3,7 +3,14 @@ import type { PlainBecause, Sending, Status } from '../registry/operator/status.
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeAge, describeBytes, describeCount, writeJson, writeTable } from './output.ts'
+import {
+  describeAge,
+  describeBytes,
+  describeCount,
+  describeFaults,
+  writeJson,
+  writeTable,
+} from './output.ts'
 
 export const help = `entrepot status [--json]
 
@@ -38,7 +45,7 @@ function writeText(context: CliContext, status: Status): void {
     ...(status.needsRestart.length === 0
       ? []
       : [['restart', `is waited for by ${status.needsRestart.join(', ')}`]]),
-    ...describeRefusal(status),
+    ...describeReload(status),
     ['threads', describeThreads(status)],
     ['sending', describeSending(status)],
     [
@@ -50,7 +57,7 @@ function writeText(context: CliContext, status: Status): void {
       `${describeCount(content.tags, 'tag')}, ${describeCount(content.manifests, 'manifest')} and ${describeCount(content.blobs, 'blob')} in ${describeCount(content.repositories, 'repository')}`,
     ],
     ...(storage.full === undefined ? [] : [['keeping', `nothing: ${storage.full}`]]),
-    ...describeRefused(status),
+    ...describeNoRoom(status),
     [
       'sent',
       `${describeBytes(traffic.sentBytes)} in ${describeCount(traffic.requests, 'request')} since the start`,
@@ -72,17 +79,15 @@ function writeText(context: CliContext, status: Status): void {
   ])
 }
 
-/** One fault is enough to go on by; `check` has them all. */
-function describeRefusal({ refusedReload, nowMs }: Status): (readonly string[])[] {
+function describeReload({ refusedReload, nowMs }: Status): (readonly string[])[] {
   if (refusedReload === undefined) return []
   const { atMs, faults, isInPart } = refusedReload
-  const [first = '', ...more] = faults
   const inForce = isInPart
     ? 'part of the new configuration may be in force; restart it to have one of them'
     : 'the configuration of before is in force'
   return [
     ['reload', `${isInPart ? 'failed' : 'refused'} ${describeAge(nowMs - atMs)}: ${inForce}`],
-    ['', more.length === 0 ? first : `${first} (${more.length} more: "entrepot check" tells all)`],
+    ['', describeFaults(faults)],
   ]
 }
 
@@ -103,7 +108,7 @@ function describeThreads({ threads: { configured, listening, deaths } }: Status)
   return `${listening} of ${configured} listen; ${died} since the start`
 }
 
-function describeRefused({ storage: { refused }, nowMs }: Status): readonly string[][] {
+function describeNoRoom({ storage: { refused }, nowMs }: Status): readonly string[][] {
   const { pushes, notKept, last } = refused
   if (last === undefined) return []
   const wanted = last.wantedBytes === undefined ? '' : ` ${describeBytes(last.wantedBytes)} wanted,`

@@ -32,7 +32,7 @@ export interface Entry {
 
 export type ParsedDocument =
   | { readonly kind: 'tree'; readonly root: Node; readonly findings: readonly Finding[] }
-  /** The text is no YAML: what it would mean is anybody's guess, so no fault of `root` is told. Nothing may be built on it. */
+  /** The text is no YAML: what it would mean is anybody's guess, so no fault of `root` is told, and what is read in it is a guess. */
   | { readonly kind: 'broken'; readonly root: Node; readonly findings: readonly Finding[] }
 
 /** Aliases can make a small text an enormous tree; no real configuration comes near this. */

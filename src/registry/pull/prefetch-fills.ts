@@ -67,7 +67,7 @@ export class PrefetchFills {
       if (this.#used.has(fill) || this.#left.has(fill) || fill.unasked === undefined) continue
       const heir = this.#deps.table.wanting(digest)
       if (heir !== undefined) {
-        this.#count(heir, digest, fill)
+        this.#countOn(heir, digest, fill)
         continue
       }
       this.#left.add(fill)
@@ -112,7 +112,7 @@ export class PrefetchFills {
       const running = fills.find(edge.child)
       // It comes again once this one is over.
       if (running?.isGivenUp) return
-      if (running?.unasked !== undefined) this.#count(image, edge.child, running)
+      if (running?.unasked !== undefined) this.#countOn(image, edge.child, running)
       // It may be here by now: the end of a fill begins this anew.
       if (running === undefined && fills.hasEndedSince(edge.child, lookedAt)) return
       if (running === undefined) {
@@ -124,7 +124,7 @@ export class PrefetchFills {
           declaredBytes: edge.sizeBytes,
         })
         if (fill === undefined) return
-        this.#count(image, edge.child, fill)
+        this.#countOn(image, edge.child, fill)
         this.#note(image, 'started', fill)
       }
       image.drop(edge.child)
@@ -159,7 +159,7 @@ export class PrefetchFills {
   }
 
   /** The image counts on this fill, which it or another one has begun. */
-  #count(image: ImagePrefetch, digest: Digest, fill: Fill): void {
+  #countOn(image: ImagePrefetch, digest: Digest, fill: Fill): void {
     if (image.begun.get(digest) === fill) return
     image.begun.set(digest, fill)
     image.drop(digest)

@@ -197,7 +197,7 @@ t.test('R154: of 429s that name no time the second is believed', async t => {
 
 // issue 17, 31
 t.test(
-  'who knows better has it asked at once, whatever limit it named and for whatever',
+  'a registry is asked at once when somebody says so, in spite of a rate limit or a pause',
   async t => {
     const { breaker, times } = setUp()
     for (const lane of ['api', 'blob'] as const) void breaker.enter(lane)(limited(120_000))
