@@ -100,12 +100,13 @@ export async function requireElsewhere(
   throw notThere(repository, lacking, mayBeThere)
 }
 
-/** @throws RegistryError MANIFEST_BLOB_UNKNOWN when more is missing than a repository may keep a manifest without */
-export function assertFewMissing(repository: Repository, { length }: readonly Listed[]): void {
+/** `missing`: what costs a synced file. @throws RegistryError MANIFEST_BLOB_UNKNOWN when that is more than a manifest may be kept without */
+export function assertFewMissing(repository: Repository, missing: readonly Digest[]): void {
+  const { length } = missing
   if (length <= SPARSE_MISSING_MAX) return
   throw new RegistryError(
     'MANIFEST_BLOB_UNKNOWN',
-    `the manifest lists ${length} parts that are not in ${repositoryKey(repository)}; it is taken without ${SPARSE_MISSING_MAX} at most: push some of them first`,
+    `the manifest lists ${length} parts that are not in ${repositoryKey(repository)} and that no manifest there has listed before; it is taken without ${SPARSE_MISSING_MAX} at most: push some of them first`,
   )
 }
 

@@ -16,6 +16,7 @@ import {
   listedBy,
   notThere,
   requireElsewhere,
+  SPARSE_MISSING_MAX,
 } from './check-references.ts'
 import { manifestFact } from '../edges.ts'
 import { forwardManifest } from './forward-manifest.ts'
@@ -25,7 +26,7 @@ import { classOf } from '../rebuild/lost-content.ts'
 import { announceTags, type OvertakeDeliveriesDeps, takeTags } from './overtake-deliveries.ts'
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
 import { newDelivery } from './queue-delivery.ts'
-import { recordPushed, type RecordPushDeps } from './record-push.ts'
+import { recordPushed, type RecordPushDeps, withoutFact } from './record-push.ts'
 import type { Referrer } from '../pull/referrers-list.ts'
 import { showAtUpstream, type ShowDeps } from './show-at-upstream.ts'
 import type { Turns } from '../turns.ts'
@@ -122,10 +123,21 @@ async function checkListed(
   const isForwarded = way.mode === 'forward'
   if (way.policy.sparse && isForwarded) return new Set()
   const missing = await findMissing(deps, repository, listed)
-  if (way.policy.sparse) assertFewMissing(repository, missing)
+  if (way.policy.sparse) await requireFewMissing(deps, repository, missing)
   if (way.policy.sparse || missing.length === 0) return new Set()
   const isPatient = !isForwarded
   return tellingPush(repository, () => requireElsewhere(deps, repository, { missing, isPatient }))
+}
+
+/** What is known to be missing costs nothing more: a manifest that was taken can be tagged again. @throws RegistryError MANIFEST_BLOB_UNKNOWN */
+async function requireFewMissing(
+  deps: PushManifestDeps,
+  repository: Repository,
+  missing: readonly Listed[],
+): Promise<void> {
+  if (missing.length <= SPARSE_MISSING_MAX) return
+  const digests = missing.map(({ digest }) => digest).filter(digest => digest !== undefined)
+  assertFewMissing(repository, await withoutFact(deps, repository, digests))
 }
 
 /** In the repository's turn. Returns the subject of which it is listed as a referrer from now on, by whoever is to list it. */

@@ -50,18 +50,21 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   await presence.affirm(push.repository, listed)
 }
 
-/** What is no member and has a fact was pushed, and lost with its bytes: a tombstone would take it away should they come back. */
-function withoutFact(
-  { facts }: RecordPushDeps,
+/**
+ * Those of `absent` that cost a tombstone. One that is there says the same, so that to tag a manifest once more costs none; and what has a
+ * manifest's fact was pushed, and lost with its bytes: a tombstone would take it away should they come back. @throws StoreError io
+ */
+export function withoutFact(
+  { facts }: Pick<RecordPushDeps, 'facts'>,
   repository: Repository,
   absent: readonly Digest[],
 ): Promise<readonly Digest[]> {
   const key = repositoryKey(repository)
-  return filterFew(
-    absent,
-    LOOKS_AT_ONCE,
-    async digest => !(await facts.has({ kind: 'manifest', repository: key, digest })),
-  )
+  return filterFew(absent, LOOKS_AT_ONCE, async digest => {
+    for (const kind of ['deleted', 'manifest'] as const)
+      if (await facts.has({ kind, repository: key, digest })) return false
+    return true
+  })
 }
 
 /** By the manifest, and by those that get a fact with it: whoever reads the facts later has nothing but what they list. */

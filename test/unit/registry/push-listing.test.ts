@@ -5,11 +5,12 @@ import type { Digest } from '../../../src/oci/digest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
 import { LOCALHOST, type Repository, repositoryKey } from '../../../src/oci/reference.ts'
 import { isComplete } from '../../../src/registry/completeness.ts'
+import { SPARSE_MISSING_MAX } from '../../../src/registry/push/check-references.ts'
 import { FOREIGN_NAMED_MAX } from '../../../src/registry/ports/facts.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { type Document, document, makeImage, makeIndex } from '../../kit/image.ts'
-import { digested, pushDocument, pushImage, pushParts } from '../../kit/push-image.ts'
+import { digested, pushDocument, tagged, pushImage, pushParts } from '../../kit/push-image.ts'
 import { rebuilt } from '../../kit/rebuilt.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
 import { isMemberOf } from '../../kit/membership.ts'
@@ -115,6 +116,41 @@ t.test('R113, R179: what a sparse repository lists opens no other repository', a
     await pushDocument(engine.registry, secret, { document: manifest, reference: 'v2' })
     await throughLoss(engine, each => assertClosed(t, each, repository, digests.slice(1)))
   }
+})
+
+// issue 17: what had been taken before there was a bound could be tagged no more.
+t.test('R274: a sparse manifest that is here is tagged again, whatever it lacks', async t => {
+  const { registry, facts } = createEngine({ policies: rules })
+  const manifests = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, at) => {
+      const { digest, bytes } = document('x', { at: from + at })
+      return described({ digest, sizeBytes: bytes.length })
+    })
+  const index = (from: number, to: number) =>
+    document(OCI_INDEX, { schemaVersion: 2, manifests: manifests(from, to) })
+  const push = (pushed: Document, reference: string) =>
+    pushDocument(registry, sparse, { document: pushed, reference })
+  const whole = index(0, SPARSE_MISSING_MAX + 1)
+  const refused = { code: 'MANIFEST_BLOB_UNKNOWN' }
+  await t.rejects(push(whole, 'v1'), refused)
+  await push(index(0, 1), 'part')
+  await push(whole, 'v1')
+  const written = (await factsOf(facts, 'deleted')).length
+  t.equal(written, SPARSE_MISSING_MAX + 1)
+  await push(whole, 'v2')
+  t.match(await registry.pullManifest(sparse, tagged('v2')), { digest: whole.digest })
+  await t.rejects(push(index(2_000, 3_001), 'v3'), refused, 'others count')
+})
+
+t.test('R274: to tag a manifest once more writes no tombstone again', async t => {
+  const { registry, facts, clock } = createEngine({ policies: rules })
+  const { manifest: index } = makeIndex([image])
+  await pushDocument(registry, sparse, { document: index, reference: 'v1' })
+  const before = await factsOf(facts, 'deleted')
+  t.equal(before.length, 1)
+  await clock.advance(1_000)
+  await pushDocument(registry, sparse, { document: index, reference: 'v2' })
+  t.same(await factsOf(facts, 'deleted'), before)
 })
 
 // issue 17, 25
