@@ -9,7 +9,7 @@ import type {
   RecordPush,
 } from '../registry/ports/catalog.ts'
 
-export type Promises = Map<Digest, Promised>
+export type PromisedBlobs = Map<Digest, Promised>
 
 interface Promised {
   /** Without a manifest that lists it since. */
@@ -19,13 +19,16 @@ interface Promised {
   readonly owed: boolean
 }
 
-export function promise(promises: Promises, { digest, acknowledgedAtMs: atMs }: RecordBlob): void {
+export function addPromised(
+  promised: PromisedBlobs,
+  { digest, acknowledgedAtMs: atMs }: RecordBlob,
+): void {
   if (atMs === undefined) return
-  promises.set(digest, { times: (promises.get(digest)?.times ?? 0) + 1, atMs, owed: false })
+  promised.set(digest, { times: (promised.get(digest)?.times ?? 0) + 1, atMs, owed: false })
 }
 
 interface Redeeming {
-  readonly promised: Promises
+  readonly promised: PromisedBlobs
   readonly members: ReadonlyMap<Digest, { readonly mediaType: string | undefined }>
 }
 
@@ -43,7 +46,7 @@ export function redeem({ promised: promises, members }: Redeeming, record: Recor
 
 /** In the order of the port. */
 export function listPromises(
-  states: readonly [RepositoryKey, { readonly promised: Promises }][],
+  states: readonly [RepositoryKey, { readonly promised: PromisedBlobs }][],
   { beforeMs, afterMs, limit }: PromisesPage,
 ): PromisedBlob[] {
   return states

@@ -10,7 +10,7 @@ import {
   repositoryKey,
   type Tag,
 } from '../oci/reference.ts'
-import type { Promises } from './memory-promises.ts'
+import type { PromisedBlobs } from './memory-promises.ts'
 import type {
   CatalogTotals,
   ContentFact,
@@ -38,7 +38,7 @@ export interface RepositoryState {
   readonly lists: Map<string, ListFact>
   /** What deleted manifests took along, and whether its bytes had come under this repository. */
   readonly taken: Map<Digest, boolean>
-  readonly promised: Promises
+  readonly promised: PromisedBlobs
   /** Was a manifest ever pushed to it? */
   pushed: boolean
 }

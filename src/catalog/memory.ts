@@ -30,7 +30,7 @@ import type {
 } from '../registry/ports/deliveries.ts'
 import { assertBounded, boundedRests, MAX_DELIVERERS, MAX_REFERRERS } from './bounds.ts'
 import { MemoryOutbox } from './memory-outbox.ts'
-import { listPromises, promise, redeem } from './memory-promises.ts'
+import { addPromised, listPromises, redeem } from './memory-promises.ts'
 import { endPromise, removeMember } from './memory-removal.ts'
 import {
   dropTag,
@@ -160,7 +160,7 @@ class MemoryCatalog implements Catalog {
     const state = this.#open().open(record.repository)
     this.#repositories.addMember(state, record.digest, true)
     this.#repositories.setPresent({ ...record, mediaType: undefined })
-    promise(state.promised, record)
+    addPromised(state.promised, record)
   }
 
   async recordMember(repository: Repository, digest: Digest): Promise<void> {
