@@ -28,7 +28,7 @@ Pushes that were acknowledged here and wait to be delivered to their upstream (p
 
 ${COMMON_HELP}
 
-Exit codes: 0 done, 1 no such entry, 69 the server is not running
+Exit codes: 0 done, 1 no such entry, 69 the server is not running, 78 a faulty configuration may hide where it is
 
 Examples
   entrepot queue ls
