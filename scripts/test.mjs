@@ -66,7 +66,9 @@ function runSuite(name) {
   const kept = join(root, '.tap', `${name}.tap`)
   mkdirSync(dirname(kept), { recursive: true })
   writeFileSync(kept, '')
-  return runTestFiles(testFiles(join(root, 'test')).filter(files), {
+  const chosen = testFiles(join(root, 'test')).filter(files)
+  if (chosen.length === 0) throw new Error(`suite ${name} has no files`)
+  return runTestFiles(chosen, {
     directory: root,
     env,
     atOnce,

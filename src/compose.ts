@@ -114,9 +114,12 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     refusedReload = undefined
     const change = { changed, needsRestart }
     logger.level = next.log.level
-    await dataPort.replace(next)
-    // Until here a thread may have remembered what the old configuration said.
-    epochs.bumpAll()
+    try {
+      await dataPort.replace(next)
+    } finally {
+      // Until here a thread may have remembered what the old configuration said.
+      epochs.bumpAll()
+    }
     return change
   }
 

@@ -203,7 +203,8 @@ export class SpaceLedger {
       sum(claims, 'missingBytes') -
       Math.max(reserveOf(space), space.totalBytes * SPARE_SHARE)
     if (maxBytes === Number.POSITIVE_INFINITY) return onDisk
-    const allowed = maxBytes * (1 - SPARE_SHARE) - sum(claims, 'wholeBytes') - (await usedBytes())
+    const usable = maxBytes * (1 - SPARE_SHARE) - store.quarantineBytes
+    const allowed = usable - sum(claims, 'wholeBytes') - (await usedBytes())
     return Math.min(onDisk, allowed)
   }
 }

@@ -67,6 +67,8 @@ t.test('R299: npm start whose output takes nothing leaves no server behind', asy
   const full = openSync('/dev/full', 'w')
   const npm = spawn('npm', ['start', '--', 'serve', '--config', file], {
     cwd: PROJECT,
+    // Whoever runs this by `npm run --silent` does not run that silently.
+    env: { ...process.env, npm_config_loglevel: undefined },
     stdio: ['ignore', full, 'pipe'],
     detached: true,
   })

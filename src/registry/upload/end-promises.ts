@@ -30,9 +30,10 @@ export async function endPromises(
   { catalog, clock, turns }: PromisesDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  const nowMs = clock.nowMs()
-  const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs: nowMs, limit: ENDED_AT_ONCE }
   while (!signal.aborted) {
+    // Anew each time: what is acknowledged while others end is not of the future.
+    const nowMs = clock.nowMs()
+    const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs: nowMs, limit: ENDED_AT_ONCE }
     const ended = await catalog.listPromises(over)
     const byRepository = Map.groupBy(ended, ({ repository }) => repositoryKey(repository))
     // Whoever pushes a manifest has just looked whether it is there.

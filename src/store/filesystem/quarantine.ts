@@ -6,7 +6,7 @@ import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
 import type { FindKnown, IsForgone } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk, removeFile } from './disk.ts'
-import { errnoOf } from './disk-error.ts'
+import { errnoOf, ignoreMissing } from './disk-error.ts'
 import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
 import type { FileIdentity } from './read-handle.ts'
@@ -99,7 +99,10 @@ export class Quarantine {
       ...others.reverse(),
     ]) {
       const path = join(directory, name)
-      const { size } = await lstat(path)
+      // The operator may have taken it away.
+      const stats = await lstat(path).catch(ignoreMissing)
+      if (!stats) continue
+      const { size } = stats
       if ((await this.#mustStay(name)) || bound.holds(size)) leftBytes += size
       else await removeFile(path)
     }
@@ -109,8 +112,8 @@ export class Quarantine {
 
   /** Alone it may take all that there is. */
   async #hasRoom(name: string): Promise<boolean> {
-    const { size } = await lstat(join(this.#disk.layout.quarantine, name))
-    return size <= QUARANTINE_BYTES || (await this.#mustStay(name))
+    const stats = await lstat(join(this.#disk.layout.quarantine, name)).catch(ignoreMissing)
+    return !stats || stats.size <= QUARANTINE_BYTES || (await this.#mustStay(name))
   }
 
   /** Every file of it must, while there is none that is better: which of them can be mended is for the operator to see. */

@@ -39,5 +39,6 @@ t.test('R290: the edge is known by its names, and by this machine’s with its p
   }
   for (const [text, own] of Object.entries(cases)) t.equal(ownNameIn(text, names, 5000), own, text)
   t.equal(ownNameIn('edge.corp.example/a/b', names, 443), 'edge.corp.example')
+  t.equal(ownNameIn('edge/a/b', names, 443), undefined, 'a client asks for the repository edge/a/b')
   t.equal(ownNameIn('localhost:5000/a/b', names, undefined), undefined, 'before it listens')
 })

@@ -161,3 +161,29 @@ t.test('R296: many end by few commits, and no more begin once the edge stops', a
   await engine.registry.endPromises(goesOn)
   t.equal(ends, all, 'the rest is for the next round')
 })
+
+t.test('R296: what is acknowledged while others end is none of them', async t => {
+  let late: Digest | undefined
+  const engine = createEngine({
+    catalog: catalog => {
+      const endPromise = catalog.endPromise.bind(catalog)
+      return Object.assign(catalog, {
+        endPromise: async (...promised: Parameters<typeof endPromise>) => {
+          await endPromise(...promised)
+          if (late !== undefined) return
+          late = shared
+          await engine.clock.advance(1)
+          await layer(engine)
+        },
+      })
+    },
+  })
+  for (let index = 0; index < ENDED_AT_ONCE; index += 1)
+    await pushWhole(engine.registry, base, `${index}`)
+  await engine.clock.advance(PUSH_MAX_MS + 1)
+  await engine.registry.endPromises(goesOn)
+  t.equal(late, shared)
+  await otherImage(engine)
+  await remove(engine, other.manifest.digest)
+  t.same(await held(engine), ['shared'], 'its manifest may still come')
+})

@@ -138,13 +138,13 @@ t.test('what nobody has asked for has no room that was promised', async t => {
   const store = {
     space: async () => ({ freeBytes: 1_000, totalBytes: 1_000 }),
     partsBytes: 0,
-    quarantineBytes: 0,
+    quarantineBytes: 100,
     describeParts: async () => [],
     removePart: async () => false,
   }
   for (const [maxBytes, spareBytes] of [
     [Number.POSITIVE_INFINITY, 600],
-    [1_000, 550],
+    [1_000, 450],
   ] as const) {
     const usedBytes = async () => 50
     const ledger = new SpaceLedger({ store, maxBytes, usedBytes, isShared: () => true })

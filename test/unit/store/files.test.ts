@@ -1,6 +1,6 @@
 // Goal: what lies on disk is what docs/storage-format.md says: names, modes, nothing left over, nothing followed out of the data
 // directory. Method: the store over a directory, its files looked at and replaced by hand.
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rmdir, symlink, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import t from 'tap'
@@ -367,6 +367,24 @@ t.test('R301: a last copy is bounded as any other once nobody has it any more', 
   t.same(await names(), laid.slice(1), 'the oldest went')
   t.equal(store.quarantineBytes, 2 * half)
   t.equal((await directory.open()).quarantineBytes, 2 * half, 'a start counts it as well')
+})
+
+// issue 17, 17
+t.test('R271: what the operator takes out of the quarantine ends no start', async t => {
+  const directory = await emptyDirectory()
+  const store = await directory.open()
+  const digests = ['first', 'second'].map(text => digestBy('sha256', text))
+  const laid = digests.map((digest, at) => `2020010${at}T000000.000Z-${digest.replace(':', '-')}`)
+  for (const name of laid) await laySparse(directory, directory.path('quarantine', name), 5)
+  const [oldest = ''] = laid
+  // The newest is looked at first.
+  directory.known.get = () => {
+    rmSync(directory.path('quarantine', oldest), { force: true })
+    return undefined
+  }
+  await store.clearQuarantine()
+  t.same(await readdir(directory.path('quarantine')), laid.slice(1))
+  t.equal(store.quarantineBytes, 5)
 })
 
 // issue 17, 17
