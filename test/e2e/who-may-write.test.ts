@@ -185,7 +185,7 @@ await t.test('R308: in a rootless container who comes in as its root does not pu
     '--net',
     'sh',
     '-c',
-    'echo there; exec sleep 300',
+    'echo there; exec tail -f /dev/null',
   ])
   t.teardown(() => holder.stop())
   await holder.line(line => line === 'there')

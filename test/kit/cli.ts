@@ -8,18 +8,14 @@ export interface CommandResult {
   readonly stderr: string
 }
 
-export async function runCli(
-  argv: readonly string[],
-  options: { env?: Readonly<Record<string, string>>; isTerminal?: boolean } = {},
-): Promise<CommandResult> {
-  let stdout = ''
-  let stderr = ''
-  const context: CliContext = {
-    env: options.env ?? {},
-    stdout: { write: text => (stdout += text), columns: 100 },
-    stderr: { write: text => (stderr += text) },
-    isTerminal: options.isTerminal ?? false,
-    hasTerminal: options.isTerminal ?? false,
+/** Of a process that writes nowhere, gets no signals and may not end itself; `own` over that. */
+export function contextOf(own: Partial<CliContext> = {}): CliContext {
+  return {
+    env: {},
+    stdout: { write: () => {} },
+    stderr: { write: () => {} },
+    isTerminal: false,
+    hasTerminal: false,
     nodeVersion: process.versions.node,
     pid: process.pid,
     memoryBytes: 2 ** 33,
@@ -32,7 +28,24 @@ export async function runCli(
     exit: code => {
       throw new Error(`the command ended the process with ${code}`)
     },
+    ...own,
   }
+}
+
+export async function runCli(
+  argv: readonly string[],
+  options: { env?: Readonly<Record<string, string>>; isTerminal?: boolean } = {},
+): Promise<CommandResult> {
+  let stdout = ''
+  let stderr = ''
+  const { env = {}, isTerminal = false } = options
+  const context = contextOf({
+    env,
+    stdout: { write: text => (stdout += text), columns: 100 },
+    stderr: { write: text => (stderr += text) },
+    isTerminal,
+    hasTerminal: isTerminal,
+  })
   const { exitCode } = await runCommand(argv, context)
   return { exitCode, stdout, stderr }
 }

@@ -4,11 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import type { CliContext } from '../../../src/cli/context.ts'
 import { run as runServe } from '../../../src/cli/serve.ts'
 import type { Config } from '../../../src/config/config.ts'
 import type { Status } from '../../../src/registry/operator/status.ts'
-import { runCli } from '../../kit/cli.ts'
+import { contextOf, runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 
 async function directory(t: { teardown(fn: () => unknown): unknown }): Promise<string> {
@@ -131,25 +130,7 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
     )
   await write()
   const acts = new Map<string, () => void>()
-  const context: CliContext = {
-    env: {},
-    stdout: { write: () => {} },
-    stderr: { write: () => {} },
-    isTerminal: false,
-    hasTerminal: false,
-    nodeVersion: 'test',
-    pid: process.pid,
-    memoryBytes: 2 ** 33,
-    cores: 1,
-    uid: process.geteuid?.(),
-    native: true,
-    onExit: () => {},
-    outliveStreams: () => {},
-    onSignal: (signal, act) => acts.set(signal, act),
-    exit: code => {
-      throw new Error(`the command ended the process with ${code}`)
-    },
-  }
+  const context = contextOf({ onSignal: (signal, act) => acts.set(signal, act) })
   const ended = runServe(['--config', file], context)
   t.teardown(async () => {
     acts.get('SIGTERM')?.()

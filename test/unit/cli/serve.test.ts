@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { CliContext } from '../../../src/cli/context.ts'
 import { listenForSignals, run, SAME_SIGNAL_MS } from '../../../src/cli/serve.ts'
+import { contextOf } from '../../kit/cli.ts'
 
 type Signal = Parameters<CliContext['onSignal']>[0]
 
@@ -33,25 +34,7 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
       },
     },
   )
-  const context: CliContext = {
-    env,
-    stdout: { write: () => {} },
-    stderr: { write: () => {} },
-    isTerminal: false,
-    hasTerminal: false,
-    nodeVersion: 'test',
-    pid: process.pid,
-    memoryBytes: 2 ** 33,
-    cores: 1,
-    uid: process.geteuid?.(),
-    native: true,
-    onExit: () => {},
-    outliveStreams: () => {},
-    onSignal: (signal, act) => acts.set(signal, act),
-    exit: code => {
-      throw new Error(`the command ended the process with ${code}`)
-    },
-  }
+  const context = contextOf({ env, onSignal: (signal, act) => acts.set(signal, act) })
   const ended = run([], context)
   const signal = (name: Signal) => acts.get(name)?.()
   return { ended, loads, signal, acts }
