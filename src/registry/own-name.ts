@@ -43,7 +43,7 @@ export function ownNameIn(
   const isPort = itsPort !== undefined && Number(itsPort) === port
   const isLeftOut = itsPort === undefined && port !== undefined && PORTS_LEFT_OUT.has(port)
   const isHere = isPort && LOOPBACK.test(host)
-  // No client takes a name without a dot or port for a host: `team/app` is a repository, whatever the machine is called.
+  // Clients take a name without a dot or port for no host: `team/app` is a repository, whatever the machine is called.
   const isHost = isPort || (isLeftOut && host.includes('.'))
   const isMachine = isHost && machineNames.has(host)
   return isNamed || isHere || isMachine ? authority : undefined

@@ -95,7 +95,7 @@ export async function appendChunk(
   const expectedBytes = checkPlace(upload.state, chunk)
   try {
     // Before a byte is read, so that a client that waits for `100 Continue` need not send what there is no room for (R126).
-    if (expectedBytes !== 0) await reserve(deps, upload, expectedBytes ?? 0)
+    if (expectedBytes !== 0) await reserve(deps.space, upload, expectedBytes ?? 0)
     await received(deps, open, { body: chunk.body, expectedBytes })
   } finally {
     upload.missingBytes = 0
@@ -104,24 +104,11 @@ export async function appendChunk(
   }
 }
 
-/** Whoever has announced much and brings next to nothing makes room first. @throws StoreError full */
-async function reserve(
-  { space, uploads }: AppendDeps,
-  upload: OpenUpload['upload'],
-  bytes: number,
-): Promise<void> {
+function reserve(space: SpaceLedger, upload: OpenUpload['upload'], bytes: number): Promise<void> {
   const more = { isApart: false, missingBytes: () => bytes, wholeBytes: () => bytes }
-  const admit = () =>
-    space.admit(more, () => {
-      upload.missingBytes += bytes
-    })
-  try {
-    await admit()
-  } catch (error) {
-    const isPassing = error instanceof StoreError && error.isPassing
-    if (!isPassing || !(await uploads.endSlow())) throw error
-    await admit()
-  }
+  return space.admit(more, () => {
+    upload.missingBytes += bytes
+  })
 }
 
 interface Coming {
@@ -133,18 +120,16 @@ async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Pro
   try {
     await receive(deps, open, coming).finally(() => open.file.flush())
   } catch (error) {
-    // What others announced stands in its way for a moment: it goes on where it was.
-    if (error instanceof StoreError && !error.isPassing) await deps.uploads.end(open.upload, error)
+    if (error instanceof StoreError) await deps.uploads.end(open.upload, error)
     throw error
   }
 }
 
 async function receive(
-  deps: AppendDeps,
+  { space, clock }: AppendDeps,
   { upload, file, signal }: OpenUpload,
   { body, expectedBytes }: Coming,
 ): Promise<void> {
-  const { clock } = deps
   const limitBytes = expectedBytes ?? Number.POSITIVE_INFINITY
   let cameBytes = 0
   let lookedAtBytes = 0
@@ -163,7 +148,7 @@ async function receive(
     if (isTooMuch) throw otherSize(limitBytes, 'more')
     if (expectedBytes === undefined && cameBytes - lookedAtBytes >= LOOK_AGAIN_BYTES) {
       lookedAtBytes = cameBytes
-      await reserve(deps, upload, 0)
+      await reserve(space, upload, 0)
     }
     upload.pace.wait(clock.monotonicMs())
   }

@@ -53,6 +53,8 @@ export function stopping(): RegistryError {
 
 /** Will the same be taken later? Then what whoever asks again is to be told; undefined when not. */
 export function outageOf(error: unknown): RegistryError | StoreError | undefined {
+  // Room that is only announced is free in a moment: a new upload may find it.
+  if (error instanceof StoreError && error.isPassing) return undefined
   if (error instanceof StoreError) return error.failure === 'full' ? noRoom(error) : error
   return error instanceof RegistryError && error.code === 'UNAVAILABLE' ? error : undefined
 }

@@ -140,16 +140,6 @@ export class Uploads {
     await file?.discard().catch((error: unknown) => noteStorage(this.#deps.note, error))
   }
 
-  /** Whose clients bring next to nothing of what they have announced; what came of it stays. False when there was none. */
-  async endSlow(): Promise<boolean> {
-    const nowMs = this.#deps.clock.monotonicMs()
-    const slow = [...this.#open].filter(each => each.missingBytes > 0 && each.pace.isSlow(nowMs))
-    for (const upload of slow) upload.interrupt(tooSlow())
-    // Until they have given it back.
-    await Promise.all(slow.map(upload => upload.inTurn(async () => {})))
-    return slow.length > 0
-  }
-
   /** Removes an upload that nobody has touched for so long; false when somebody did, or does now. @throws StoreError */
   async removeAbandoned(left: LeftUpload, olderThanMs: number): Promise<boolean> {
     await this.#ready()
