@@ -4,7 +4,9 @@
 export interface Room {
   /** Rooms, folders or files of src/ that it may import besides itself. */
   readonly imports: readonly string[]
-  /** Built-in modules that it may not import, or the only ones it may. */
+  /** Folders or files inside those that it may not import all the same. */
+  readonly never?: readonly string[]
+  /** Built-in modules that it may not import, or the only ones it may; else the outer room's. */
   readonly builtins?: { readonly never: readonly string[] } | { readonly only: readonly string[] }
 }
 
@@ -25,6 +27,10 @@ const AN_IMPLEMENTATION: Room = { imports: ['oci', PORTS] }
 const BY_PORTS: Room = { imports: ['oci', 'registry'] }
 const A_SURFACE: Room = { imports: ['oci', 'registry', 'access', 'observe'] }
 
+/**
+ * By room, or by folder or file inside a room: the longest key says all that its files may import, and an outer one nothing more of
+ * them. `{ imports: ['http'], never: ['http/endpoints'] }` is for a folder that may not reach the one beside it.
+ */
 export const ROOMS: Readonly<Record<string, Room>> = {
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
   registry: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },

@@ -1,7 +1,7 @@
 // The rules of the house that can be checked on text, one function each: source files in, violations out, as lines for people. What a
 // rule allows stands in rooms.ts. The rules are tried on small bad samples in test/unit/kit, and on the tree in test/tidy.test.ts.
 import { posix } from 'node:path'
-import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, ROOT_FILES } from './rooms.ts'
+import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, type Room, ROOT_FILES } from './rooms.ts'
 import { commentLines, importsOf, type SourceFile } from './source-text.ts'
 
 export type Violations = readonly string[]
@@ -14,7 +14,6 @@ const COMMENT_COLUMNS_MAX = 150
 const OPENING_COMMENT = /^(?:#![^\n]*\n)?(?:\/\/|\/\*)/
 
 const withinSrc = (path: string) => path.slice('src/'.length)
-const roomOf = (path: string) => withinSrc(path).split('/')[0] ?? ''
 const isInside = (path: string, place: string) => path === place || path.startsWith(`${place}/`)
 const isOurs = (specifier: string) => specifier.startsWith('.')
 
@@ -30,23 +29,37 @@ function findLines(path: string, text: string, pattern: RegExp): Violations {
   })
 }
 
-/** Rules 1–7 between the rooms: who may import whom, types included. */
-export function misplacedImports(source: SourceFile): Violations {
-  const path = withinSrc(source.path)
-  const room = roomOf(source.path)
-  if (!(path in ROOT_FILES) && !(room in ROOMS)) return [`${source.path} stands in no room`]
-  const allowed = ROOT_FILES[path] ?? [room, ...(ROOMS[room]?.imports ?? [])]
+type Rooms = Readonly<Record<string, Room>>
+
+/** The rows about a file, the innermost first: keys are rooms, and folders or files inside them. */
+function rowsFor(source: SourceFile, rooms: Rooms): readonly (readonly [string, Room])[] {
+  return Object.entries(rooms)
+    .filter(([place]) => isInside(withinSrc(source.path), place))
+    .toSorted(([one], [other]) => other.length - one.length)
+}
+
+/** Rules 1–7 between the rooms and inside them: who may import whom, types included. */
+export function misplacedImports(source: SourceFile, rooms: Rooms = ROOMS): Violations {
+  const rootFile = ROOT_FILES[withinSrc(source.path)]
+  const [innermost] = rowsFor(source, rooms)
+  if (rootFile === undefined && innermost === undefined) {
+    return [`${source.path} stands in no room`]
+  }
+  const [place, room] = innermost ?? []
+  const allowed = rootFile ?? [place, ...(room?.imports ?? [])]
   return importsOf(source).flatMap(({ specifier }) => {
     if (!isOurs(specifier)) return []
     const target = withinSrc(resolveImport(source, specifier))
-    if (allowed.some(place => place === '*' || isInside(target, place))) return []
+    const isIn = (each: string | undefined) => each === '*' || (each && isInside(target, each))
+    if (allowed.some(isIn) && !room?.never?.some(isIn)) return []
     return [`${source.path} imports ${target}, which is not for this room`]
   })
 }
 
 /** Rules 1 and 2: what is pure, and what decides, does no input or output of its own. */
-export function misplacedBuiltins(source: SourceFile): Violations {
-  const rule = ROOMS[roomOf(source.path)]?.builtins ?? { never: [] }
+export function misplacedBuiltins(source: SourceFile, rooms: Rooms = ROOMS): Violations {
+  const rows = rowsFor(source, rooms).map(([, room]) => room.builtins)
+  const rule = rows.find(builtins => builtins !== undefined) ?? { never: [] }
   return importsOf(source).flatMap(({ specifier }) => {
     if (!specifier.startsWith('node:')) return []
     const allowed = 'only' in rule ? rule.only.includes(specifier) : !rule.never.includes(specifier)

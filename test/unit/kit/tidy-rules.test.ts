@@ -73,6 +73,28 @@ t.test('rooms: what an import may reach', async t => {
   t.same(rules.misplacedImports(source('src/server.ts', "import './store/memory.ts'")), [])
 })
 
+t.test('rooms inside rooms: the longest key says what an import may reach', async t => {
+  const rooms = {
+    http: { imports: ['oci'], builtins: { never: ['node:fs'] } },
+    'http/memory': { imports: ['http'], never: ['http/endpoints', 'http/app.ts'] },
+    'http/tls': { imports: [], builtins: { never: [] } },
+  }
+  const misplaced = (path: string, specifier: string) =>
+    rules.misplacedImports(source(path, `import '${specifier}'`), rooms).length
+  t.equal(misplaced('src/http/memory/a.ts', './b.ts'), 0)
+  t.equal(misplaced('src/http/memory/a.ts', '../serve.ts'), 0)
+  t.equal(misplaced('src/http/memory/a.ts', '../endpoints/blob.ts'), 1)
+  t.equal(misplaced('src/http/memory/a.ts', '../app.ts'), 1)
+  t.equal(misplaced('src/http/memory/a.ts', '../../oci/digest.ts'), 1)
+  t.equal(misplaced('src/http/memory-a.ts', './endpoints/blob.ts'), 0)
+  t.equal(misplaced('src/http/tls/a.ts', '../serve.ts'), 1)
+  t.equal(misplaced('src/http/endpoints/a.ts', '../memory/b.ts'), 0)
+  const builtins = (path: string) =>
+    rules.misplacedBuiltins(source(path, "import 'node:fs'"), rooms).length
+  t.equal(builtins('src/http/memory/a.ts'), 1)
+  t.equal(builtins('src/http/tls/a.ts'), 0)
+})
+
 t.test('rooms: built-in modules and libraries', async t => {
   t.same(rules.misplacedBuiltins(inOci("import { createHash } from 'node:crypto'")), [])
   t.equal(rules.misplacedBuiltins(inOci("import { join } from 'node:path'")).length, 1)
