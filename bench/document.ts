@@ -4,6 +4,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Box, RowResult, Run } from './figures.ts'
 import { GOALS } from './goals.ts'
+import { parseRun } from './kept-run.ts'
 import type { Row } from './row.ts'
 import { ROWS } from './rows.ts'
 import { formatNumber } from './statistics.ts'
@@ -59,7 +60,7 @@ export function renderPerformanceDoc({ rows }: Run, whereTheTimeGoes: string): s
 
 /** For the list of generated documents. */
 export async function renderLastRun(): Promise<string> {
-  const run = JSON.parse(await readFile(LAST_RUN, 'utf8')) as Run
+  const run = parseRun(await readFile(LAST_RUN, 'utf8'))
   return renderPerformanceDoc(run, await readFile(WHERE_THE_TIME_GOES, 'utf8'))
 }
 

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { describeBox } from './box.ts'
 import { LAST_RUN, renderRow, writeDocument } from './document.ts'
 import type { RowResult, Run } from './figures.ts'
+import { formatRun, parseRun } from './kept-run.ts'
 import { endLeftovers, openRunDirectory } from './ledger.ts'
 import { startLoad } from './load.ts'
 import { watchOthers } from './processes.ts'
@@ -101,7 +102,7 @@ function destination(json: string | undefined, { full, all }: { full: boolean; a
 
 function readRun(file: string): Run {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Run
+    return parseRun(readFileSync(file, 'utf8'))
   } catch {
     return { rows: [] }
   }
@@ -138,8 +139,7 @@ async function main(): Promise<void> {
     results.push(result)
     console.log(`${renderRow(row, result)}\n`)
     if (kept === undefined) continue
-    const text = JSON.stringify(merge(kept.before, results), null, 1)
-    writeFileSync(kept.file, `${text}\n`)
+    writeFileSync(kept.file, formatRun(merge(kept.before, results)))
   }
   const failed = results.filter(result => result.failed !== undefined).map(({ row }) => row)
   if (failed.length > 0) throw new Error(`not measured: ${failed.join(', ')}`)

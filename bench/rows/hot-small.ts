@@ -75,16 +75,26 @@ export const hotSmall: Row = {
           for (const { kind, server } of running) {
             await upstream.clearCounts()
             const before = cpuSeconds(server.pid)
-            const { requests, ...seen } = await runWrk(`${server.url}${path}`, {
-              clients: CLIENTS,
-              seconds: SECONDS,
-              accept: mediaType,
-            })
+            const { requests, requestsPerSecond, p99Ms, failures } = await runWrk(
+              `${server.url}${path}`,
+              {
+                clients: CLIENTS,
+                seconds: SECONDS,
+                accept: mediaType,
+              },
+            )
             const cpu = cpuSeconds(server.pid) - before
             const upstreamRequests = kind.isStatic
               ? Number.NaN
               : (await upstream.count({})).requests
-            const measures = { ...seen, cpuMicroseconds: (cpu * 1e6) / requests, upstreamRequests }
+            const cpuMicroseconds = (cpu * 1e6) / requests
+            const measures = {
+              requestsPerSecond,
+              cpuMicroseconds,
+              p99Ms,
+              upstreamRequests,
+              failures,
+            }
             add({ table: 'hot-small', line, server: kind.name, round, measures })
           }
         }
