@@ -1,6 +1,6 @@
 // One blob that no server has seen, asked for by some clients at once: from the upstream itself, or through a server.
 import { setTimeout as wait } from 'node:timers/promises'
-import { cpuSeconds, residentBytes } from './processes.ts'
+import { residentBytes, watchCpu } from './processes.ts'
 import type { RowContext, Started } from './row.ts'
 
 export interface Cold {
@@ -23,7 +23,7 @@ const MEBIBYTE = 1024 * 1024
 /** How often memory is looked at. */
 const LOOK_MS = 200
 
-/** Through the upstream itself when nothing was started. CPU and memory are then NaN. */
+/** Through the upstream itself when nothing was started. Its CPU and memory are then NaN. */
 export async function coldPull(
   { upstream, load }: Pick<RowContext, 'upstream' | 'load'>,
   started: Started | undefined,
@@ -36,15 +36,15 @@ export async function coldPull(
   const blob = `/v2/${repository}/blobs/${layers[0]}`
   const manifest = `/v2/${repository}/manifests/cold`
   const paths = started?.kind.wantsManifestFirst ? [manifest, blob] : [blob]
-  const before = started === undefined ? Number.NaN : cpuSeconds(started.server.pid)
+  const cpu = watchCpu(started?.server.pid)
   const memory = watchMemory(started?.server.pid)
   const pulled = await load.pull(url, paths, { clients, firstByteOnly })
   await wait(SETTLE_MS)
   const residentMiB = memory()
-  const cpu = started === undefined ? Number.NaN : cpuSeconds(started.server.pid) - before
+  const { cpuSeconds, boxSeconds } = cpu()
   const counts = await upstream.count({ kind: 'blob', method: 'GET', reference: layers[0] ?? '' })
   await upstream.forget(repository, layers)
-  return { clients: pulled, counts, cpu, residentMiB }
+  return { clients: pulled, counts, cpuSeconds, boxSeconds, residentMiB }
 }
 
 /** The first requests of a process are those of its compiler, and no service has seen only one. */

@@ -29,7 +29,9 @@ document; \`npm run bench -- ROW…\` prints single rows.
 * Every server runs with the configuration of its documentation for a pull-through cache, and with its request log on.
 * Servers take turns within a round. A cell is the median of the rounds, and in parentheses the least and the most.
 * CPU is user and system time of the server with all its processes and threads, so a busy neighbour changes it little; times and
-  rates it does change. How many cores others used during a row, and how many the host of a virtual machine took, is told with it.
+  rates it does change. *Whole box* is that of the whole machine meanwhile, clients and upstream included: over loopback the kernel
+  does some of a server's work while a client has the processor. How many cores others used during a row, and how many the host of
+  a virtual machine took, is told with it.
 * A goal is held against the median of the rounds, in each of its lines; one failed answer behind a figure and it is missed. "Missed
   by" is how far the worst line is beyond the limit.
 `

@@ -1,5 +1,5 @@
-// What the kernel tells about processes: CPU time and memory of a server with all its children, and how much of the machine
-// others used meanwhile. Linux only.
+// What the kernel tells about processes: CPU time and memory of a server with all its children, what the whole machine computed, and
+// how much of it others used meanwhile. Linux only.
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** Of /proc/PID/stat and /proc/stat: USER_HZ, which is 100 on every architecture that Node runs on. */
@@ -14,9 +14,28 @@ interface Stat {
   readonly childTicks: number
 }
 
-/** CPU seconds, user and system, of `pid` and everything below it. */
-export function cpuSeconds(pid: number): number {
-  return sumTicks(processTree(pid)) / TICKS_PER_SECOND
+/** Seconds of processor time, user and system. */
+export interface CpuTime {
+  /** Of one process and everything below it; NaN where none was named. */
+  readonly cpuSeconds: number
+  /** Of the whole machine, which is that of the server, its clients, the kernel between them, and whatever else runs. */
+  readonly boxSeconds: number
+}
+
+/** Starts to watch what `pid` and the machine compute. The result tells what they computed since. */
+export function watchCpu(pid: number | undefined): () => CpuTime {
+  const ticksNow = () => ({
+    own: pid === undefined ? Number.NaN : sumTicks(processTree(pid)),
+    box: readMachine().busy,
+  })
+  const before = ticksNow()
+  return () => {
+    const after = ticksNow()
+    return {
+      cpuSeconds: (after.own - before.own) / TICKS_PER_SECOND,
+      boxSeconds: (after.box - before.box) / TICKS_PER_SECOND,
+    }
+  }
 }
 
 /** Resident memory of `pid` and everything below it, in bytes. Pages that they share count once for each. */
@@ -50,13 +69,22 @@ export function watchOthers(ownPid: number): () => Others {
 }
 
 function machineTicks(ownPid: number): { readonly foreign: number; readonly stolen: number } {
-  const [first = ''] = readFileSync('/proc/stat', 'utf8').split('\n')
+  const { busy, stolen } = readMachine()
+  return { foreign: busy - sumTicks(processTree(ownPid)), stolen }
+}
+
+function readMachine() {
+  return parseMachine(readFileSync('/proc/stat', 'utf8'))
+}
+
+/** Of /proc/stat, in ticks: what was computed here, which is all but idling and waiting for disks, and what the host gave to others. */
+export function parseMachine(text: string): { readonly busy: number; readonly stolen: number } {
+  const [first = ''] = text.split('\n')
   const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0, stolen = 0] = first
     .split(/\s+/)
     .slice(1)
     .map(Number)
-  const foreign = user + nice + system + irq + softIrq - sumTicks(processTree(ownPid))
-  return { foreign, stolen }
+  return { busy: user + nice + system + irq + softIrq, stolen }
 }
 
 function sumTicks(tree: readonly Stat[]): number {

@@ -50,6 +50,7 @@ export const cold: Row = {
         { measure: 'lastClientSeconds', heading: 'last client done, s', digits: 2 },
         { measure: 'toLone', heading: '× lone direct client', digits: 2 },
         { measure: 'cpuSeconds', heading: 'CPU, s', digits: 2 },
+        { measure: 'boxSeconds', heading: 'whole box, s', digits: 2 },
         { measure: 'residentMiB', heading: 'most memory, MiB' },
         { measure: 'failures', heading: 'clients without a whole blob' },
       ],
@@ -183,7 +184,8 @@ function named(line: string, server: string, round: number) {
   return { table: 'cold', line, server, round }
 }
 
-function measuresOf({ clients, counts, cpu, residentMiB }: Pulls, direct: Pulls | undefined) {
+function measuresOf(pulled: Pulls, direct: Pulls | undefined) {
+  const { clients, counts, cpuSeconds, boxSeconds, residentMiB } = pulled
   const firstBytes = clients.map(({ firstByteMs }) => firstByteMs)
   const reference = direct?.clients.map(({ firstByteMs }) => firstByteMs)
   const compares = reference !== undefined && direct?.clients !== clients
@@ -193,7 +195,8 @@ function measuresOf({ clients, counts, cpu, residentMiB }: Pulls, direct: Pulls 
     firstByteMs: median(firstBytes),
     laterMs: compares ? worstDelay(firstBytes, reference) : Number.NaN,
     lastClientSeconds: Math.max(...clients.map(({ lastByteMs }) => lastByteMs)) / 1000,
-    cpuSeconds: cpu,
+    cpuSeconds,
+    boxSeconds,
     residentMiB,
     failures: clients.filter(({ complete, status }) => !complete || status !== 200).length,
   }

@@ -1,5 +1,5 @@
 // Row: a blob of 100 MB that is here, downloaded again and again: what a gigabyte costs the server, and how many it sends.
-import { createLoopMeasure } from '../loop-measure.ts'
+import { measureBlob } from '../hot-measures.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'
 import { HOT_SERVERS } from '../servers.ts'
 import { bytesContent, patternBlob } from '../../test/kit/content.ts'
@@ -27,6 +27,7 @@ export const hotBlob: Row = {
       lineHeading: 'clients',
       columns: [
         { measure: 'cpuSecondsPerGB', heading: 'CPU, s per GB', digits: 3 },
+        { measure: 'boxSecondsPerGB', heading: 'whole box, s per GB', digits: 3 },
         { measure: 'megabytesPerSecond', heading: 'MB/s' },
         { measure: 'failures', heading: 'failed answers' },
       ],
@@ -42,18 +43,21 @@ export const hotBlob: Row = {
     const files = { [path]: bytesContent(patternBlob('hot/0', BLOB_BYTES).bytes()) }
     const { running, absences, stop } = await startServers(context, HOT_SERVERS, { files })
     try {
-      const measureLoop = createLoopMeasure(load)
       for (const { kind, server } of running) {
         const manifest = `/v2/${REPOSITORY}/manifests/v1`
         await load.pull(server.url, kind.isStatic ? [path] : [manifest, path])
-        await measureLoop(server, path, { clients: WARM_CLIENTS, seconds: WARM_SECONDS })
+        await measureBlob({ load, server }, path, {
+          clients: WARM_CLIENTS,
+          seconds: WARM_SECONDS,
+        })
       }
       for (let round = 1; round <= context.rounds; round += 1) {
         for (const clients of CLIENTS) {
           context.tell(`${clients} clients, round ${round}`)
           const named = { line: String(clients), size: clients, round }
           for (const { kind, server } of running) {
-            const measures = await measureLoop(server, path, { clients, seconds: SECONDS })
+            const options = { clients, seconds: SECONDS }
+            const measures = await measureBlob({ load, server }, path, options)
             add({ table: 'hot-blob', ...named, server: kind.name, measures })
           }
         }

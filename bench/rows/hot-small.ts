@@ -1,6 +1,6 @@
 // Row: what is small and here: a blob of 4 KiB, a manifest by digest, the same by tag. Requests by wrk, which also counts them.
+import { measureSmall } from '../hot-measures.ts'
 import { runWrk } from '../wrk.ts'
-import { cpuSeconds } from '../processes.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'
 import { HOT_SERVERS } from '../servers.ts'
 import { bytesContent, patternBlob } from '../../test/kit/content.ts'
@@ -29,6 +29,7 @@ export const hotSmall: Row = {
       columns: [
         { measure: 'requestsPerSecond', heading: 'requests/s' },
         { measure: 'cpuMicroseconds', heading: 'CPU, µs per request', digits: 1 },
+        { measure: 'boxMicroseconds', heading: 'whole box, µs per request', digits: 1 },
         { measure: 'p99Ms', heading: 'p99, ms', digits: 2 },
         { measure: 'upstreamRequests', heading: 'requests upstream' },
         { measure: 'failures', heading: 'failed answers' },
@@ -74,27 +75,12 @@ export const hotSmall: Row = {
           context.tell(`${line}, round ${round}`)
           for (const { kind, server } of running) {
             await upstream.clearCounts()
-            const before = cpuSeconds(server.pid)
-            const { requests, requestsPerSecond, p99Ms, failures } = await runWrk(
-              `${server.url}${path}`,
-              {
-                clients: CLIENTS,
-                seconds: SECONDS,
-                accept: mediaType,
-              },
-            )
-            const cpu = cpuSeconds(server.pid) - before
+            const options = { clients: CLIENTS, seconds: SECONDS, accept: mediaType }
+            const seen = await measureSmall(server, path, options)
             const upstreamRequests = kind.isStatic
               ? Number.NaN
               : (await upstream.count({})).requests
-            const cpuMicroseconds = (cpu * 1e6) / requests
-            const measures = {
-              requestsPerSecond,
-              cpuMicroseconds,
-              p99Ms,
-              upstreamRequests,
-              failures,
-            }
+            const measures = { ...seen, upstreamRequests }
             add({ table: 'hot-small', line, server: kind.name, round, measures })
           }
         }

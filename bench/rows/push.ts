@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { cpuSeconds } from '../processes.ts'
+import { watchCpu } from '../processes.ts'
 import { type Blobs, MEBIBYTE, openPushFile, type PushFile } from '../pushing.ts'
 import { collectSamples, type Row, type RowContext, type Started, startServers } from '../row.ts'
 import { PUSHABLE } from '../servers.ts'
@@ -50,6 +50,7 @@ export const push: Row = {
       columns: [
         { measure: 'seconds', heading: 'all acknowledged, s', digits: 2 },
         { measure: 'cpuSeconds', heading: 'CPU, s', digits: 2 },
+        { measure: 'boxSeconds', heading: 'whole box, s', digits: 2 },
         { measure: 'failures', heading: 'failures' },
       ],
       growth: [
@@ -98,9 +99,9 @@ export const push: Row = {
 }
 
 async function pushTo({ server }: Started, file: PushFile, blobs: Blobs) {
-  const before = cpuSeconds(server.pid)
+  const cpu = watchCpu(server.pid)
   const { seconds, failures } = await file.push(server.url, REPOSITORY, blobs)
-  return { seconds, cpuSeconds: cpuSeconds(server.pid) - before, failures: failures.length }
+  return { seconds, ...cpu(), failures: failures.length }
 }
 
 async function countSyncs(context: RowContext, started: Started, file: PushFile): Promise<number> {

@@ -1,11 +1,10 @@
 // Row: the blob of 100 MB that is here, over TLS 1.3: what a gigabyte costs the server when it must encrypt it.
 import type { Absence } from '../figures.ts'
-import { cpuSeconds } from '../processes.ts'
+import { measureBlobByWrk } from '../hot-measures.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'
 import { ENTREPOT, entrepot, isBuilt } from '../servers/entrepot.ts'
 import type { ServerKind, ServerOptions } from '../servers/kind.ts'
 import { HOT_SERVERS } from '../servers.ts'
-import { runWrk } from '../wrk.ts'
 import { makeCertificate } from '../../test/kit/certificate.ts'
 import { bytesContent, patternBlob } from '../../test/kit/content.ts'
 
@@ -13,8 +12,6 @@ const BLOB_BYTES = 100_000_000
 const CLIENTS = [4, 16, 32]
 const SECONDS = 2
 const REPOSITORY = 'bench/tls'
-const GIGABYTE = 1e9
-const MEGABYTE = 1e6
 
 export const ONE_THREAD = 'Entrepot, 1 thread'
 
@@ -33,6 +30,7 @@ export const tls: Row = {
       lineHeading: 'clients',
       columns: [
         { measure: 'cpuSecondsPerGB', heading: 'CPU, s per GB', digits: 3 },
+        { measure: 'boxSecondsPerGB', heading: 'whole box, s per GB', digits: 3 },
         { measure: 'megabytesPerSecond', heading: 'MB/s' },
         { measure: 'failures', heading: 'failed answers' },
       ],
@@ -60,13 +58,7 @@ export const tls: Row = {
           context.tell(`${clients} clients, round ${round}`)
           const named = { table: 'tls', line: String(clients), size: clients, round }
           for (const { kind, server } of running) {
-            const before = cpuSeconds(server.pid)
-            const seen = await runWrk(`${server.url}${path}`, { clients, seconds: SECONDS })
-            const measures = {
-              cpuSecondsPerGB: (cpuSeconds(server.pid) - before) / (seen.bytes / GIGABYTE),
-              megabytesPerSecond: seen.bytes / MEGABYTE / SECONDS,
-              failures: seen.failures,
-            }
+            const measures = await measureBlobByWrk(server, path, { clients, seconds: SECONDS })
             add({ ...named, server: kind.name, measures })
           }
         }

@@ -1,6 +1,6 @@
 // Goal: what other programs and the kernel print is read right. Method: their texts, as they were seen.
 import t from 'tap'
-import { parseStat } from '../../../bench/processes.ts'
+import { parseMachine, parseStat } from '../../../bench/processes.ts'
 import { parseLedger } from '../../../bench/ledger.ts'
 import { readMetric } from '../../../bench/prometheus.ts'
 import { sumSocketMemory } from '../../../bench/sockets.ts'
@@ -58,6 +58,11 @@ t.test(
     t.equal(sumSocketMemory(''), 0)
   },
 )
+
+t.test('of a machine, neither idling nor waiting for disks is computing', async t => {
+  const text = 'cpu  1 20 300 4000 50000 600000 7000000 80000000 0 0\ncpu0 9 9 9 9 9 9 9 9 0 0\n'
+  t.same(parseMachine(text), { busy: 7_600_321, stolen: 80_000_000 })
+})
 
 t.test('a metric is read by its whole name; of several series the largest counts', async t => {
   const page = '# HELP lag x\nlag_max 9\nlag 0.012\n'
