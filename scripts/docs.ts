@@ -2,8 +2,8 @@
 // decided where its table lives; this is the list of them.
 import { readFile, writeFile } from 'node:fs/promises'
 import { renderLastRun } from '../bench/document.ts'
-import { renderConfigurationDoc } from '../src/config/docs.ts'
-import { renderMetricsDoc } from '../src/observe/metrics-doc.ts'
+import { renderConfigurationDoc } from './docs/configuration.ts'
+import { renderMetricsDoc } from './docs/metrics.ts'
 import { renderProtocolDoc } from '../test/kit/protocol-table.ts'
 
 export interface GeneratedDocument {

@@ -2,7 +2,7 @@
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { KnownContent } from '../../src/registry/ports/blob-store.ts'
-import { createMemoryDisk, createMemoryStore } from '../../src/store/memory.ts'
+import { createMemoryDisk, createMemoryStore } from '../kit/memory/store.ts'
 import { blobStoreContract } from './blob-store.ts'
 
 blobStoreContract(t, async () => {

@@ -1,6 +1,6 @@
 // Goal: a catalog with epochs keeps the port's contract. Method: the shared suite.
 import t from 'tap'
-import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../kit/memory/catalog.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { withEpochs } from '../../src/registry/with-epochs.ts'
 import { catalogContract } from './catalog.ts'

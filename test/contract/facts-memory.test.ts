@@ -2,8 +2,8 @@
 import t from 'tap'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { factName } from '../../src/store/fact-text.ts'
-import { createMemoryDisk } from '../../src/store/memory.ts'
-import { createMemoryFacts } from '../../src/store/memory-facts.ts'
+import { createMemoryDisk } from '../kit/memory/store.ts'
+import { createMemoryFacts } from '../kit/memory/facts.ts'
 import { factsContract } from './facts.ts'
 
 factsContract(t, async () => {

@@ -1,6 +1,6 @@
 // What deliveries are made from and what they are made to: a disk and a catalog that outlive processes, a registry as a model, a clock that
 // a test moves; and pushes as registry/ records them. For the outbox's unit tests and for the simulation of its life.
-import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import { createMemoryCatalog } from './memory/catalog.ts'
 import { createDeliveries, type Deliveries } from '../../src/delivery/deliveries.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
@@ -12,8 +12,8 @@ import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import { Turns } from '../../src/registry/turns.ts'
-import { createMemoryDisk, createMemoryStore } from '../../src/store/memory.ts'
-import { createMemoryFacts } from '../../src/store/memory-facts.ts'
+import { createMemoryDisk, createMemoryStore } from './memory/store.ts'
+import { createMemoryFacts } from './memory/facts.ts'
 import { DOCKER_IO } from './engine.ts'
 import type { Image } from './image.ts'
 import { createManualClock } from './manual-clock.ts'

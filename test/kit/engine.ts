@@ -2,7 +2,7 @@
 // functions. For races and failures that real sockets and disks cannot be made to show on order.
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../src/oci/digest.ts'
-import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import { createMemoryCatalog } from './memory/catalog.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
@@ -19,9 +19,9 @@ import {
 import { createRoute } from '../../src/registry/route.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
 import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'
-import type { MemoryDisk } from '../../src/store/memory-disk.ts'
-import { createMemoryFacts } from '../../src/store/memory-facts.ts'
-import { createMemoryDisk, createMemoryStore } from '../../src/store/memory.ts'
+import type { MemoryDisk } from './memory/disk.ts'
+import { createMemoryFacts } from './memory/facts.ts'
+import { createMemoryDisk, createMemoryStore } from './memory/store.ts'
 import { withEpochs } from '../../src/registry/with-epochs.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 

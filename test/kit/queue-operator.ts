@@ -1,6 +1,6 @@
 // The operator's questions about the queue, over an in-memory catalog that a test fills: for the use cases and the commands before
 // them. Whatever else an operator may ask throws.
-import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import { createMemoryCatalog } from './memory/catalog.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import {
   parseRepositoryKey,
@@ -21,7 +21,7 @@ import type { Fact } from '../../src/registry/ports/facts.ts'
 import type { Namespaces } from '../../src/registry/namespaces.ts'
 import type { PushMode } from '../../src/registry/repository-policy.ts'
 import { Turns } from '../../src/registry/turns.ts'
-import { createMemoryFacts } from '../../src/store/memory-facts.ts'
+import { createMemoryFacts } from './memory/facts.ts'
 import { createManualClock } from './manual-clock.ts'
 
 export const QUEUED_REPOSITORY = parseRepositoryKey('registry.example.com/team/app')

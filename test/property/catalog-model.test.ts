@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../kit/memory/catalog.ts'
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { LOCALHOST, repositoryKey } from '../../src/oci/reference.ts'

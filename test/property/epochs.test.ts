@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { createMemoryCatalog } from '../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../kit/memory/catalog.ts'
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import { repositoryKey } from '../../src/oci/reference.ts'
 import { createEpochs, type Epochs } from '../../src/registry/epochs.ts'

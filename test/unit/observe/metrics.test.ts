@@ -5,7 +5,7 @@ import t from 'tap'
 import { ENDPOINTS } from '../../../src/oci/endpoint.ts'
 import { SOURCES } from '../../../src/registry/answers.ts'
 import { createMetrics, UPSTREAM_LABELS_MAX } from '../../../src/observe/metrics.ts'
-import { renderMetricsDoc } from '../../../src/observe/metrics-doc.ts'
+import { renderMetricsDoc } from '../../../scripts/docs/metrics.ts'
 import { METRICS } from '../../../src/observe/metrics-table.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 

@@ -1,12 +1,12 @@
 // Goal: a fill that fails at its beginning gives back what it took for itself: its line to the upstream, its room on the disk.
 // Method: the engine over in-memory twins, with a store that fails in the moment that matters.
 import t from 'tap'
-import { createMemoryCatalog } from '../../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { Fills } from '../../../src/registry/fill/fills.ts'
 import { type BlobStore, type Space, StoreError } from '../../../src/registry/ports/blob-store.ts'
 import { SpaceLedger } from '../../../src/registry/space.ts'
-import { createMemoryStore } from '../../../src/store/memory.ts'
+import { createMemoryStore } from '../../kit/memory/store.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 

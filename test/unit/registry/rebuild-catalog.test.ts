@@ -1,7 +1,7 @@
 // Goal: a lost catalog costs nothing that a client was told: no push, no delivery, and nothing that was deleted comes back. Method: the
 // engine over in-memory twins, whose catalog is thrown away and built again from its facts.
 import t from 'tap'
-import { createMemoryCatalog } from '../../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../src/registry/deliveries.ts'

@@ -1,7 +1,7 @@
 // Goal: facts are recorded in a catalog that is not empty, and in one that cannot take them all at once. Method: the engine over in-memory
 // twins, whose facts are recorded in another catalog.
 import t from 'tap'
-import { createMemoryCatalog } from '../../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'

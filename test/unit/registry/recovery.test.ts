@@ -1,13 +1,13 @@
 // Goal: rows and files agree after recovery, and nothing is invented. Method: the in-memory twins of both ports; files are taken away,
 // shortened and added behind the catalog's back.
 import t from 'tap'
-import { createMemoryCatalog } from '../../../src/catalog/memory.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import type { ContentClass } from '../../../src/registry/ports/blob-store.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'
 import { recover } from '../../../src/registry/rebuild/recovery.ts'
-import { createMemoryDisk, createMemoryStore } from '../../../src/store/memory.ts'
+import { createMemoryDisk, createMemoryStore } from '../../kit/memory/store.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { isMemberOf } from '../../kit/membership.ts'
 

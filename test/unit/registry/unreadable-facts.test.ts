@@ -23,7 +23,7 @@ import { isMemberOf } from '../../kit/membership.ts'
 import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
 import { everywhere, type Left, rebuilt } from '../../kit/rebuilt.ts'
 import { factName } from '../../../src/store/fact-text.ts'
-import type { MemoryDisk } from '../../../src/store/memory-disk.ts'
+import type { MemoryDisk } from '../../kit/memory/disk.ts'
 
 const ongoing = new AbortController().signal
 const KINDS = ['manifest', 'tag', 'delivery'] as const

@@ -1,13 +1,13 @@
 // What clients were told is kept in a repository of the catalog in memory, and no manifest came for so far (R296). What a delete makes of it
 // is memory-removal.ts.
-import type { Digest } from '../oci/digest.ts'
-import { parseRepositoryKey, type RepositoryKey } from '../oci/reference.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { parseRepositoryKey, type RepositoryKey } from '../../../src/oci/reference.ts'
 import type {
   PromisedBlob,
   PromisesPage,
   RecordBlob,
   RecordPush,
-} from '../registry/ports/catalog.ts'
+} from '../../../src/registry/ports/catalog.ts'
 
 export type PromisedBlobs = Map<Digest, Promised>
 

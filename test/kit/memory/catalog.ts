@@ -1,9 +1,9 @@
 // The catalog in memory: the twin that tests use and the model that the SQLite catalog is compared with. It says the same by
 // the plainest means, keeps nothing, and is bounded by nothing but the test that uses it.
 import { randomUUID } from 'node:crypto'
-import type { Digest } from '../oci/digest.ts'
-import type { RegistryHost, Repository, RepositoryKey, Tag } from '../oci/reference.ts'
-import { StoreError } from '../registry/ports/blob-store.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
+import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../../src/oci/reference.ts'
+import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import type {
   Catalog,
   CatalogTotals,
@@ -20,18 +20,23 @@ import type {
   RecordPush,
   TagCheck,
   TagFact,
-} from '../registry/ports/catalog.ts'
+} from '../../../src/registry/ports/catalog.ts'
 import type {
   Carrier,
   Delivery,
   DeliveryChange,
   NewDelivery,
   OutboxTotals,
-} from '../registry/ports/deliveries.ts'
-import { assertBounded, boundedRests, MAX_DELIVERERS, MAX_REFERRERS } from './bounds.ts'
-import { MemoryOutbox } from './memory-outbox.ts'
-import { addPromised, listPromises, redeem } from './memory-promises.ts'
-import { endPromise, removeMember } from './memory-removal.ts'
+} from '../../../src/registry/ports/deliveries.ts'
+import {
+  assertBounded,
+  boundedRests,
+  MAX_DELIVERERS,
+  MAX_REFERRERS,
+} from '../../../src/catalog/bounds.ts'
+import { MemoryOutbox } from './catalog-outbox.ts'
+import { addPromised, listPromises, redeem } from './catalog-promises.ts'
+import { endPromise, removeMember } from './catalog-removal.ts'
 import {
   dropTag,
   MemoryRepositories,
@@ -39,7 +44,7 @@ import {
   pushTag,
   settleTags,
   type RepositoryState,
-} from './memory-repositories.ts'
+} from './catalog-repositories.ts'
 
 export function createMemoryCatalog(): Catalog {
   return new MemoryCatalog()

@@ -2,7 +2,7 @@
 // the contract allows: who counts on more finds out here.
 import type { Hash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../oci/digest.ts'
+import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../../src/oci/digest.ts'
 import {
   type ContentClass,
   type FillExpectation,
@@ -10,7 +10,7 @@ import {
   type ReadHandle,
   StoreError,
   type StoredBlob,
-} from '../registry/ports/blob-store.ts'
+} from '../../../src/registry/ports/blob-store.ts'
 import {
   aheadBytes,
   extended,
@@ -19,7 +19,7 @@ import {
   type MemoryDisk,
   type MemoryPart,
   readFrom,
-} from './memory-disk.ts'
+} from './disk.ts'
 
 export interface MemoryFillContext {
   readonly nowMs: () => number

@@ -6,15 +6,15 @@ import {
   type DeliveryChange,
   type NewDelivery,
   type OutboxTotals,
-} from '../registry/ports/deliveries.ts'
-import type { DeleteOptions } from '../registry/ports/catalog.ts'
+} from '../../../src/registry/ports/deliveries.ts'
+import type { DeleteOptions } from '../../../src/registry/ports/catalog.ts'
 import {
   boundedChange,
   byTime,
   MAX_DELIVERIES_OF_KEY,
   MAX_REASON_LENGTH,
   shareOf,
-} from './bounds.ts'
+} from '../../../src/catalog/bounds.ts'
 
 export class MemoryOutbox {
   readonly #entries = new Map<number, Delivery>()

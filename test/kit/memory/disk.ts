@@ -1,6 +1,10 @@
 // What the in-memory twins of the store write to, and the few steps that more than one of them takes. Making one is memory.ts.
-import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
-import { type FillExpectation, type ReadHandle, StoreError } from '../registry/ports/blob-store.ts'
+import type { Digest, DigestAlgorithm } from '../../../src/oci/digest.ts'
+import {
+  type FillExpectation,
+  type ReadHandle,
+  StoreError,
+} from '../../../src/registry/ports/blob-store.ts'
 
 /** What outlives a store, as files outlive a process; tests may damage it, and give it to a second store. */
 export interface MemoryDisk {

@@ -1,5 +1,5 @@
 // docs/metrics.md, written from the metrics table.
-import { type LabelValues, METRICS, type MetricRow } from './metrics-table.ts'
+import { type LabelValues, METRICS, type MetricRow } from '../../src/observe/metrics-table.ts'
 
 /** What prom-client adds by itself and what people look for there. */
 const PROCESS_METRICS = [

@@ -1,9 +1,9 @@
 // The in-memory twin of the facts on disk: the same contract and the same texts, no files.
-import type { NoteEvent } from '../registry/ports/events.ts'
-import type { FactStore, ListedFact } from '../registry/ports/facts.ts'
-import { factName, formatFact, parseFact } from './fact-text.ts'
-import { createMemoryDisk } from './memory.ts'
-import { freeBytes, full, type MemoryDisk } from './memory-disk.ts'
+import type { NoteEvent } from '../../../src/registry/ports/events.ts'
+import type { FactStore, ListedFact } from '../../../src/registry/ports/facts.ts'
+import { factName, formatFact, parseFact } from '../../../src/store/fact-text.ts'
+import { createMemoryDisk } from './store.ts'
+import { freeBytes, full, type MemoryDisk } from './disk.ts'
 
 export interface MemoryFactsOptions {
   readonly note?: NoteEvent

@@ -1,13 +1,19 @@
 // An upload of the in-memory twin: bytes that grow in memory and become a blob.
 import type { Hash } from 'node:crypto'
-import { type Digest, digestAlgorithm, digestOf, finishDigest, startDigest } from '../oci/digest.ts'
+import {
+  type Digest,
+  digestAlgorithm,
+  digestOf,
+  finishDigest,
+  startDigest,
+} from '../../../src/oci/digest.ts'
 import {
   type ContentClass,
   type ReadHandle,
   StoreError,
   type StoredBlob,
   type UploadFile,
-} from '../registry/ports/blob-store.ts'
+} from '../../../src/registry/ports/blob-store.ts'
 import {
   extended,
   freeBytes,
@@ -15,7 +21,7 @@ import {
   type MemoryDisk,
   type MemoryLeftUpload,
   readFrom,
-} from './memory-disk.ts'
+} from './disk.ts'
 
 export interface MemoryUploadContext {
   readonly disk: MemoryDisk

@@ -1,8 +1,8 @@
 // docs/configuration.md, rendered from the schema: the table of keys is never written by hand.
-import { DOCKER_HUB_ALIASES, WELL_KNOWN_HOSTS } from './built-in.ts'
-import { variableOf } from './environment.ts'
-import { ANY_KEY, type KeySchema, listKeys } from './keys.ts'
-import { KEY_SCHEMA, LATER_KEYS } from './schema.ts'
+import { DOCKER_HUB_ALIASES, WELL_KNOWN_HOSTS } from '../../src/config/built-in.ts'
+import { variableOf } from '../../src/config/environment.ts'
+import { ANY_KEY, type KeySchema, listKeys } from '../../src/config/keys.ts'
+import { KEY_SCHEMA, LATER_KEYS } from '../../src/config/schema.ts'
 
 /** Markdown, with a newline at its end. The same for the same schema. */
 export function renderConfigurationDoc(): string {

@@ -1,6 +1,11 @@
 // The in-memory twin of the file-system store: the same contract, no disk. For tests of whoever uses the port; what is
 // particular to disks (modes, crash states, syncing) it does not have.
-import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../oci/digest.ts'
+import {
+  type Digest,
+  type DigestAlgorithm,
+  digestAlgorithm,
+  digestOf,
+} from '../../../src/oci/digest.ts'
 import {
   type BlobStore,
   type ContentClass,
@@ -13,12 +18,12 @@ import {
   StoreError,
   type StoredBlob,
   type UploadFile,
-} from '../registry/ports/blob-store.ts'
-import type { Clock } from '../registry/ports/clock.ts'
-import { freeBytes, full, type MemoryDisk, readFrom } from './memory-disk.ts'
-import { MemoryFill } from './memory-fill.ts'
-import { MemoryUpload } from './memory-upload.ts'
-import { newUploadId } from './upload-id.ts'
+} from '../../../src/registry/ports/blob-store.ts'
+import type { Clock } from '../../../src/registry/ports/clock.ts'
+import { freeBytes, full, type MemoryDisk, readFrom } from './disk.ts'
+import { MemoryFill } from './fill.ts'
+import { MemoryUpload } from './upload.ts'
+import { newUploadId } from '../../../src/store/upload-id.ts'
 
 /** Room for any test unless told otherwise. */
 export const MEMORY_CAPACITY_BYTES = 1024 * 1024 * 1024

@@ -1,7 +1,7 @@
 // What the catalog in memory knows: content, what manifests list, and what each repository holds; and how membership and tags follow
 // from what is recorded. The port's promises are made in memory.ts.
 import { isDeepStrictEqual } from 'node:util'
-import type { Digest } from '../oci/digest.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
 import {
   parseRepositoryKey,
   type RegistryHost,
@@ -9,8 +9,8 @@ import {
   type RepositoryKey,
   repositoryKey,
   type Tag,
-} from '../oci/reference.ts'
-import type { PromisedBlobs } from './memory-promises.ts'
+} from '../../../src/oci/reference.ts'
+import type { PromisedBlobs } from './catalog-promises.ts'
 import type {
   CatalogTotals,
   ContentFact,
@@ -19,7 +19,7 @@ import type {
   ManifestFact,
   TagCheck,
   TagFact,
-} from '../registry/ports/catalog.ts'
+} from '../../../src/registry/ports/catalog.ts'
 
 export interface Member {
   /** Recorded as a manifest of the repository's upstream, or listed by one: what it lists is here, too. */
