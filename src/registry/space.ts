@@ -1,7 +1,7 @@
 // May this much more be written? Asked before a fill or an upload writes its first byte, so that a full disk is a decision and not a
 // surprise in the middle of a client's download or push.
 import { type BlobStore, type Space, StoreError, type WantedRoom } from './ports/blob-store.ts'
-import { Turns } from './turns.ts'
+import { Turns } from '../async/turns.ts'
 
 /** Left free for the catalog, the log and whatever must still be written when the cache may not grow. */
 const RESERVE_BYTES = 64 * 1024 * 1024

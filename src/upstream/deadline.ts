@@ -82,20 +82,3 @@ function outOfTime(limitMs: number): UpstreamError {
     hint: 'the upstream or the way to it is too slow; see the failures before this one',
   })
 }
-
-/** `promise`, or a rejection with the signal's reason as soon as it aborts. The promise itself goes on. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    const settled = <A>(tell: (argument: A) => void) => {
-      return (argument: A): void => {
-        signal.removeEventListener('abort', onAbort)
-        tell(argument)
-      }
-    }
-    promise.then(settled(resolve), settled(reject))
-  })
-}

@@ -6,7 +6,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent, UpstreamCall } from '../registry/ports/events.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import { type AnswerBody, answerBody } from './answer-body.ts'
-import { orAborted } from './deadline.ts'
+import { unlessAborted } from '../async/aborting.ts'
 import type { Dispatchers, Lane } from './dispatcher.ts'
 import { connectionError } from './errors.ts'
 import { type RequestBody, type Sending, startSending } from './request-body.ts'
@@ -117,7 +117,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
       responseHeaders: 'raw',
     })
     // The library ends a request that waits for a connection only when that is free.
-    const response = await orAborted(coming, sendSignal)
+    const response = await unlessAborted(coming, sendSignal)
     const isSentWhole = sending?.isWhole ?? true
     sending?.hold()
     const body = answerBody(response.body, {

@@ -1,7 +1,7 @@
 // The first request ever to a host tells whether it asks for tokens. What is sent to the same host meanwhile waits for that: ten blobs
 // at once after a restart would be refused ten times otherwise.
 import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
-import { orAborted } from './deadline.ts'
+import { unlessAborted } from '../async/aborting.ts'
 import { createRemembered } from './remembered.ts'
 
 /** Longer than any round trip; a host that takes longer for its first answer is not waited for. */
@@ -29,7 +29,7 @@ export function createFirstRequests(clock: Clock): FirstRequests {
       const limit = new AbortController()
       const late = clock.sleep(LONGEST_WAIT_MS, limit.signal).catch(() => {})
       try {
-        await orAborted(Promise.race([first.promise, late]), signal)
+        await unlessAborted(Promise.race([first.promise, late]), signal)
       } finally {
         limit.abort(NOT_NEEDED)
       }

@@ -4,7 +4,7 @@
 import type { Clock } from '../registry/ports/clock.ts'
 import { NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { Address, LookupAll } from './connector.ts'
-import { orAborted } from './deadline.ts'
+import { unlessAborted } from '../async/aborting.ts'
 import { createRemembered } from './remembered.ts'
 
 /** Before the time limit of a connection, so that its reason is told. Name servers that answer at all need a tenth of it. */
@@ -61,7 +61,7 @@ function inTime(look: Look, clock: Clock): LookupAll {
     // It may end after nobody waits for it any more.
     looked.catch(() => {})
     try {
-      return await orAborted(looked, late.signal)
+      return await unlessAborted(looked, late.signal)
     } finally {
       done.abort(NOT_NEEDED)
     }
@@ -115,7 +115,7 @@ function createNamed(system: LookupAll, clock: Clock): LookupAll {
     if (waiting.size >= NAMED_WAITING_MAX) throw silent()
     const { promise, resolve } = Promise.withResolvers<void>()
     waiting.add(resolve)
-    await orAborted(promise, signal).finally(() => waiting.delete(resolve))
+    await unlessAborted(promise, signal).finally(() => waiting.delete(resolve))
     return take(hostname, signal)
   }
 

@@ -2,7 +2,8 @@
 // before they end (R142).
 import type { Clock } from '../registry/ports/clock.ts'
 import { ANONYMOUS, type Credential } from './credentials.ts'
-import { orAborted, startDeadline } from './deadline.ts'
+import { unlessAborted } from '../async/aborting.ts'
+import { startDeadline } from './deadline.ts'
 import type { Exchange } from './exchange.ts'
 import { createRemembered } from './remembered.ts'
 import { requestToken } from './token-request.ts'
@@ -73,7 +74,7 @@ export function createTokens({ exchange, clock, method, limitMs }: TokensOptions
         // Everybody who waits may have left.
         flight.catch(() => {})
       }
-      return orAborted(flight, signal)
+      return unlessAborted(flight, signal)
     },
     discard: value => {
       for (const [key, token] of kept.entries()) {

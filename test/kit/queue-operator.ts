@@ -20,7 +20,7 @@ import type { DeliveryChange } from '../../src/registry/ports/deliveries.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import type { Namespaces } from '../../src/registry/namespaces.ts'
 import type { PushMode } from '../../src/registry/repository-policy.ts'
-import { Turns } from '../../src/registry/turns.ts'
+import { Turns } from '../../src/async/turns.ts'
 import { createMemoryFacts } from './memory/facts.ts'
 import { createManualClock } from './manual-clock.ts'
 

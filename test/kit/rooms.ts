@@ -23,9 +23,9 @@ const NO_INPUT_OUTPUT = {
     'node:child_process',
   ],
 }
-const AN_IMPLEMENTATION: Room = { imports: ['oci', PORTS] }
-const BY_PORTS: Room = { imports: ['oci', 'registry'] }
-const A_SURFACE: Room = { imports: ['oci', 'registry', 'access', 'observe'] }
+const AN_IMPLEMENTATION: Room = { imports: ['async', 'oci', PORTS] }
+const BY_PORTS: Room = { imports: ['async', 'oci', 'registry'] }
+const A_SURFACE: Room = { imports: ['async', 'oci', 'registry', 'access', 'observe'] }
 
 /**
  * By room, or by folder or file inside a room: the longest key says all that its files may import, and an outer one nothing more of
@@ -33,7 +33,9 @@ const A_SURFACE: Room = { imports: ['oci', 'registry', 'access', 'observe'] }
  */
 export const ROOMS: Readonly<Record<string, Room>> = {
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
-  registry: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
+  // Waiting, joining and taking turns, whatever for.
+  async: { imports: [], builtins: { only: [] } },
+  registry: { imports: ['async', 'oci'], builtins: NO_INPUT_OUTPUT },
   access: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
   admission: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
   http: A_SURFACE,
@@ -49,7 +51,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // The events that it turns into metrics and log lines are a type of the engine.
   observe: { imports: ['oci', `${PORTS}/events.ts`] },
   // Carries the registry to threads that serve, and their log and counts to the one that coordinates.
-  threads: { imports: ['oci', 'registry', 'access', 'observe'] },
+  threads: { imports: ['async', 'oci', 'registry', 'access', 'observe'] },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
     imports: ['oci', 'config', 'registry', 'admin', 'server.ts', 'upstreams.ts', 'system-clock.ts'],

@@ -6,7 +6,7 @@ import { referrersTag } from '../../src/oci/referrers-tag.ts'
 import { formatReference, type Reference, type RepositoryName } from '../../src/oci/reference.ts'
 import type { BlobSource, ManifestSource, Upstream } from '../../src/registry/ports/upstream.ts'
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
-import { unlessAborted } from '../../src/registry/unless-aborted.ts'
+import { unlessAborted } from '../../src/async/aborting.ts'
 import { DOCKER_IO } from './engine.ts'
 
 export interface ModelCall {

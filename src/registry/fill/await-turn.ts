@@ -10,7 +10,7 @@ import type { NoteEvent } from '../ports/events.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { Readers } from './readers.ts'
 import { QueueError } from './slots.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import { unlessAborted } from '../../async/aborting.ts'
 import { tellingEach } from '../upstream-failure.ts'
 
 /** Clients give up on an answer's head after 30 s; before that they are told to come back. The fill keeps its place meanwhile. */

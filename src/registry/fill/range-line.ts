@@ -7,7 +7,7 @@ import type { FillProgress } from './fill-progress.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import { type BlobRequest, type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
 import { RangeSink } from './range-sink.ts'
-import { untilAborted } from '../unless-aborted.ts'
+import { untilAborted } from '../../async/aborting.ts'
 import type { Width } from './width.ts'
 
 /** The next question goes out half as long again before the end as an answer takes to begin, and a little for a busy machine. */

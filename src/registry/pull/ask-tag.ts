@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
-import { Flights } from '../flights.ts'
+import { Flights } from '../../async/flights.ts'
 import type { ManifestContents } from './manifest-content.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'

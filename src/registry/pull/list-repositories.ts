@@ -7,7 +7,7 @@ import { LOCALHOST, type RepositoryKey, repositoryKey } from '../../oci/referenc
 import type { ListPage, RepositoriesAnswer } from '../answers.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Route } from '../route.ts'
-import type { Turns } from '../turns.ts'
+import type { Turns } from '../../async/turns.ts'
 
 export interface ListRepositoriesDeps {
   readonly catalog: Catalog

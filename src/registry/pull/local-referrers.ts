@@ -3,8 +3,8 @@
 import type { Digest } from '../../oci/digest.ts'
 import { parseManifest, type ReferrerDescriptor, referrerDescriptor } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { mapFew } from '../few-at-once.ts'
-import { Turns } from '../turns.ts'
+import { mapFew } from '../../async/few-at-once.ts'
+import { Turns } from '../../async/turns.ts'
 import type { ManifestContent, ManifestContents } from './manifest-content.ts'
 
 /** Each is an open file, and up to 4 MiB. */

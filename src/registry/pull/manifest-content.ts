@@ -7,7 +7,7 @@ import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts
 import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { manifestFact } from '../edges.ts'
-import { Flights } from '../flights.ts'
+import { Flights } from '../../async/flights.ts'
 import { classOf, noteMissed } from '../rebuild/lost-content.ts'
 import type { Namespace } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'

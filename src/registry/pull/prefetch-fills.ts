@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
-import { filterFew } from '../few-at-once.ts'
+import { filterFew } from '../../async/few-at-once.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Fills } from '../fill/fills.ts'
 import { type BlobStore, StoreError } from '../ports/blob-store.ts'

@@ -3,7 +3,7 @@
 import { type Digest, digestOf } from '../../oci/digest.ts'
 import type { Repository, RepositoryName, Tag } from '../../oci/reference.ts'
 import { authority } from './check-references.ts'
-import { mapFew } from '../few-at-once.ts'
+import { mapFew } from '../../async/few-at-once.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'

@@ -29,7 +29,7 @@ import { newDelivery } from './queue-delivery.ts'
 import { recordPushed, type RecordPushDeps, withoutFact } from './record-push.ts'
 import type { Referrer } from '../pull/referrers-list.ts'
 import { showAtUpstream, type ShowDeps } from './show-at-upstream.ts'
-import type { Turns } from '../turns.ts'
+import type { Turns } from '../../async/turns.ts'
 import { tellingFull } from '../upload/upload-refusal.ts'
 import { tellingPush } from '../upstream-failure.ts'
 

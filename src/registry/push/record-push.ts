@@ -4,7 +4,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { isListed } from '../edges.ts'
-import { filterFew } from '../few-at-once.ts'
+import { filterFew } from '../../async/few-at-once.ts'
 import type { BlobPresence } from '../upload/blob-presence.ts'
 import type { BecameKept } from './keep-listed.ts'
 import { manifestKey, type NegativeCache } from '../negative-cache.ts'

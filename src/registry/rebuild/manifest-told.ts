@@ -2,7 +2,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { isListed } from '../edges.ts'
-import { filterFew } from '../few-at-once.ts'
+import { filterFew } from '../../async/few-at-once.ts'
 import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
 import { type Fact, FOREIGN_NAMED_MAX } from '../ports/facts.ts'
 

@@ -2,7 +2,7 @@
 // repository, where tags point, what was deleted, and what is still to be delivered. So a lost database loses no push and no delivery,
 // and brings nothing back that was deleted. What was only cached is not in the facts: it is fetched again.
 import { parseRepositoryKey } from '../../oci/reference.ts'
-import { eachFew } from '../few-at-once.ts'
+import { eachFew } from '../../async/few-at-once.ts'
 import { type BlobStore, StoreError } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'

@@ -3,7 +3,7 @@
 import { repositoryKey } from '../../oci/reference.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Turns } from '../turns.ts'
+import type { Turns } from '../../async/turns.ts'
 
 /**
  * The longest time between the first blob of a push and its manifest: half a terabyte at 50 Mbit/s. It costs nothing where pushes end in order,

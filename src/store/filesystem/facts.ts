@@ -8,7 +8,7 @@ import { attempt, type Disk } from './disk.ts'
 import { diskError, errnoOf, ignoreMissing } from './disk-error.ts'
 import { factPath, WHOLE_MODE } from './layout.ts'
 import { readSmallFile, replaceFile } from './small-file.ts'
-import { Turns } from './turns.ts'
+import { Turns } from '../../async/turns.ts'
 
 /** Facts whose names begin alike wait for each other, which bounds the files that are open at once to sixteen. */
 const LANE_LENGTH = 1

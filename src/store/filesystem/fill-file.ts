@@ -17,7 +17,7 @@ import { GrowingFile } from './growing-file.ts'
 import { GrowthRecord } from './growth-record.ts'
 import { partPath, sidecarPath } from './layout.ts'
 import { formatSidecar } from './sidecar.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from '../../async/turns.ts'
 import { FOLLOWED } from './write-buffer.ts'
 
 const NOTHING_SAID: FillExpectation = { sizeBytes: undefined, validator: undefined }

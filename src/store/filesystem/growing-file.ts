@@ -15,7 +15,7 @@ import { attempt, type Disk, readFully, removeFile, writeSome } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { publish } from './publish.ts'
 import { openOwnFile, readHandle } from './read-handle.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from '../../async/turns.ts'
 import { WriteBuffer, type WriteBufferOptions } from './write-buffer.ts'
 
 /** Per read of what was written ahead: about a millisecond of hashing. */

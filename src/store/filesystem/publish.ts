@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type ContentClass, StoreError, type StoredBlob } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk, removeFile, syncDirectory } from './disk.ts'
 import { blobDirectory, blobPath, WHOLE_MODE } from './layout.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from '../../async/turns.ts'
 
 export interface Publication {
   readonly digest: Digest

@@ -10,7 +10,7 @@ import { errnoOf, ignoreMissing } from './disk-error.ts'
 import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
 import type { FileIdentity } from './read-handle.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from '../../async/turns.ts'
 
 /** Enough to see a pattern; a disk that rots faster than that must not be filled with evidence. The oldest go first. */
 const QUARANTINE_FILES = 100

@@ -36,7 +36,7 @@ import { readIfRight } from './read-whole.ts'
 import { describeParts, isOlder, listParts, measureParts, removePart } from './parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncLanes } from './sync-lanes.ts'
-import { Turns } from './turns.ts'
+import { Turns } from '../../async/turns.ts'
 import { FilesystemUploads } from './uploads.ts'
 
 export interface FilesystemStoreOptions {

@@ -1,6 +1,6 @@
 // A sync holds one of the threads that do everything else on the disk, too, and for as long as a slow disk likes. What can be fetched
 // again has no hurry: its syncs leave threads for the reads of clients and the writes of downloads.
-import { Turns } from './turns.ts'
+import { Turns } from '../../async/turns.ts'
 
 /** Half of the sixteen threads that main.ts asks for. */
 const LANES = 8

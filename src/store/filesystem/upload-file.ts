@@ -22,7 +22,7 @@ import { GrowingFile } from './growing-file.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { hashBytes } from './hash-file.ts'
 import { uploadPath } from './layout.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from '../../async/turns.ts'
 import { GATHERED } from './write-buffer.ts'
 
 /** In messages no upload has its id: whoever knows that may go on with it. */

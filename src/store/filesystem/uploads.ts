@@ -7,7 +7,7 @@ import { attempt, type Disk, inLanes, removeFile } from './disk.ts'
 import { ignoreMissing } from './disk-error.ts'
 import { uploadEntry, uploadPath, uploadSidecarPath } from './layout.ts'
 import { createUploadFiles, openLeftUpload } from './open-upload.ts'
-import type { Turns } from './turns.ts'
+import type { Turns } from '../../async/turns.ts'
 import { AN_UPLOAD, FilesystemUpload, type UploadContext } from './upload-file.ts'
 import { believedBytes, readUploadSidecar } from './upload-sidecar.ts'
 

@@ -7,7 +7,7 @@ import t from 'tap'
 import { layoutUnder } from '../../../src/store/filesystem/layout.ts'
 import { Quarantine, QUARANTINE_BYTES } from '../../../src/store/filesystem/quarantine.ts'
 import { SyncLanes } from '../../../src/store/filesystem/sync-lanes.ts'
-import { Turns } from '../../../src/store/filesystem/turns.ts'
+import { Turns } from '../../../src/async/turns.ts'
 import {
   digestBy,
   type StoreDirectory,

@@ -1,7 +1,7 @@
 // Goal: a time limit ends what it is for, the caller's signal too, and neither leaves anything behind. Method: virtual time.
 import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { orAborted, startDeadline } from '../../../src/upstream/deadline.ts'
+import { startDeadline } from '../../../src/upstream/deadline.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 t.test('R149: at its limit it aborts with an outage', async t => {
@@ -63,16 +63,4 @@ t.test('R117: paused it stands still, and goes on where it was', async t => {
   deadline.end()
   deadline.resume()
   t.equal(clock.sleepers, 0, 'ended, it does not go on')
-})
-
-t.test('whoever waits is let go at once, and leaves no listener', async t => {
-  const leaving = new AbortController()
-  const never = new Promise<void>(() => {})
-  const waiting = orAborted(never, leaving.signal)
-  leaving.abort(new Error('left'))
-  await t.rejects(waiting, { message: 'left' })
-  await t.rejects(orAborted(never, leaving.signal), { message: 'left' })
-  const staying = new AbortController()
-  t.equal(await orAborted(Promise.resolve(5), staying.signal), 5)
-  t.equal(getEventListeners(staying.signal, 'abort').length, 0)
 })

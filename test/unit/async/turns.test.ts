@@ -1,6 +1,6 @@
 // Goal: what is renamed under one digest is renamed one after another, and nobody else waits. Method: steps that end when told.
 import t from 'tap'
-import { Turns } from '../../../src/store/filesystem/turns.ts'
+import { Turns } from '../../../src/async/turns.ts'
 import { digestBy } from '../../kit/store-directory.ts'
 
 const DIGEST = digestBy('sha256', 'one')

@@ -1,7 +1,14 @@
 // A wait that an abort ends. One listener per wait, taken away afterwards: a signal that outlives many waits keeps none of them.
 
-/** The same promise; rejects with the signal's reason as soon as that aborts. Whatever the promise does then is nobody's. */
-export function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+/**
+ * The same promise; rejects with the signal's reason as soon as that aborts. Whatever the promise
+ * does then is nobody's: it goes on, and its failure is not told.
+ */
+export function unlessAborted<Value>(
+  promise: Promise<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value> {
+  if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
     if (signal.aborted) {

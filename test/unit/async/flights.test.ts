@@ -1,7 +1,7 @@
 // Goal: who asks while something is under way shares its answer, and nobody shares one that is old news. Method: promises that the test
 // settles by hand.
 import t from 'tap'
-import { Flights } from '../../../src/registry/flights.ts'
+import { Flights } from '../../../src/async/flights.ts'
 
 t.test(
   'what is closed is joined by nobody, and its end takes nothing from its successor',
