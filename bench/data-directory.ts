@@ -7,7 +7,7 @@ import type { SqliteCatalog } from '../src/catalog/sqlite/catalog.ts'
 import { type Digest, digestOf } from '../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../src/oci/reference.ts'
 import type { Edge } from '../src/registry/ports/catalog.ts'
-import { systemClock } from '../src/system-clock.ts'
+import { systemClock } from '../src/server/clock.ts'
 import { document, MEDIA_TYPES } from '../test/kit/image.ts'
 
 /** A config and layers; with their manifest ten blobs. */

@@ -25,7 +25,7 @@ const inputs = ['tsconfig.json', 'scripts/build.mjs', 'scripts/licenses.mjs', 's
 /** Each is started by its name: the program, and what its threads run. */
 const entries = {
   main: 'src/main.ts',
-  'http-thread': 'src/http-thread.ts',
+  'http-thread': 'src/server/http-thread.ts',
   'writer-thread': 'src/catalog/sqlite/writer-thread.ts',
 }
 

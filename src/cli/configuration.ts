@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
 import { isLocalDirectory, readLocalFile, whyUnreadable } from '../config/local-file.ts'
-import { systemClock } from '../system-clock.ts'
+import { systemClock } from '../server/clock.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 import { describeFaults } from './output.ts'
 

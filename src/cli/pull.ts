@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import type { FailedEvent } from '../admin/api.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
-import { commandClock } from '../system-clock.ts'
+import { commandClock } from '../server/clock.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'

@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util'
 import { formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import type { RunningServer } from '../server.ts'
-import { systemClock } from '../system-clock.ts'
+import type { RunningServer } from '../server/start.ts'
+import { systemClock } from '../server/clock.ts'
 import { loadConfiguration, requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
@@ -98,7 +98,7 @@ export function listenForSignals(
 
 async function start(config: Config, context: CliContext): Promise<RunningServer> {
   // Loading it is half of the start: by then signals are listened for.
-  const { startServer } = await import('../server.ts')
+  const { startServer } = await import('../server/start.ts')
   try {
     return await startServer(config, {
       clock: systemClock,

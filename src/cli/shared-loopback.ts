@@ -1,7 +1,7 @@
 // Does this process have its loopback to itself? In some containers what forwards a port from outside runs as what is root in there, or as
 // a person, and calls from loopback: to this server it looks like a registry client that somebody runs beside it.
 import { readFileSync, statSync } from 'node:fs'
-import type { Surroundings } from '../server.ts'
+import type { Surroundings } from '../server/start.ts'
 
 /** Where it does not; undefined where nothing says so. */
 type Shared = Surroundings['sharedLoopback']

@@ -26,17 +26,17 @@ import {
   MEMORY_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
-import { createHotAnswers } from './hot-answers.ts'
-import { createMemoryBudget } from './memory-budget.ts'
+import { createHotAnswers } from './memory/hot-answers.ts'
+import { createMemoryBudget } from './body/memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
-import type { Sendfile } from './sendfile.ts'
-import { createOpenKept, type SendKeptDeps } from './send-kept.ts'
+import type { Sendfile } from './send/sendfile.ts'
+import { createOpenKept, type SendKeptDeps } from './send/send-kept.ts'
 import { createServe, type Serve } from './serve.ts'
-import { createHot, type Hot } from './serve-hot.ts'
-import type { Streams } from './streams.ts'
-import { createStalledSendings } from './stalled-sendings.ts'
-import { createTakePlace, createTakePlaceNow } from './streams-place.ts'
-import { createStalledReaders } from './streams-stalled.ts'
+import { createHot, type Hot } from './memory/serve-hot.ts'
+import type { Streams } from './places/streams.ts'
+import { createStalledSendings } from './send/stalled-sendings.ts'
+import { createTakePlace, createTakePlaceNow } from './places/streams-place.ts'
+import { createStalledReaders } from './places/streams-stalled.ts'
 
 export interface HttpOptions {
   /** Requests at once in this process. Default REQUESTS_MAX. */

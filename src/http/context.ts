@@ -5,8 +5,8 @@ import type { Repository } from '../oci/reference.ts'
 import type { Registry, Routed } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
-import type { MemoryBudget } from './memory-budget.ts'
-import type { TakePlace } from './streams-place.ts'
+import type { MemoryBudget } from './body/memory-budget.ts'
+import type { TakePlace } from './places/streams-place.ts'
 
 export interface Context {
   readonly exchange: Exchange

@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
-import { isDelivered } from './end-answer.ts'
+import { isDelivered } from './send/end-answer.ts'
 import { isPrintable } from './header-text.ts'
-import type { HotQuestion } from './hot-answers.ts'
+import type { HotQuestion } from './memory/hot-answers.ts'
 
 /** What becomes known while a request is answered; written by whoever knows it, read once at the end. */
 export interface RequestRecord {

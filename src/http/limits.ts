@@ -1,7 +1,7 @@
 // Every bound of the data port, beside its reason. Bounds of names, ranges and pages are in oci/, where they are parsed.
 // Reaching one has a defined answer, named here.
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
-import type { MemoryBounds } from './memory-budget.ts'
+import type { MemoryBounds } from './body/memory-budget.ts'
 
 /** A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for the other headers. Beyond: 431. */
 export const HEADER_MAX_BYTES = 96 * 1024

@@ -4,22 +4,22 @@ import type { IncomingMessage } from 'node:http'
 import type { Action } from '../access/access.ts'
 import type { Endpoint, Target } from '../oci/endpoint.ts'
 import type { Answer } from './answer.ts'
-import { answerBlob } from './blob.ts'
+import { answerBlob } from './endpoints/blob.ts'
 import type { NamedContext } from './context.ts'
-import { answerDelete } from './delete.ts'
-import { answerManifest } from './manifest.ts'
-import { answerPutManifest, parsePushTags } from './put-manifest.ts'
-import { answerReferrers } from './referrers.ts'
-import { answerStart, parseUploadStart } from './start-upload.ts'
-import { answerTags } from './tags.ts'
+import { answerDelete } from './endpoints/delete.ts'
+import { answerManifest } from './endpoints/manifest.ts'
+import { answerPutManifest, parsePushTags } from './endpoints/put-manifest.ts'
+import { answerReferrers } from './endpoints/referrers.ts'
+import { answerStart, parseUploadStart } from './endpoints/start-upload.ts'
+import { answerTags } from './endpoints/tags.ts'
 import {
   answerAppend,
   answerCancel,
   answerFinish,
   answerUploadState,
   parseUploadDigest,
-} from './upload.ts'
-import { parseChunkHead } from './upload-chunk.ts'
+} from './endpoints/upload.ts'
+import { parseChunkHead } from './endpoints/upload-chunk.ts'
 
 export interface Plan {
   readonly action: Exclude<Action, 'list'>

@@ -1,7 +1,7 @@
 // What an upstream is made from: its slice of the configuration, values only. Files, environment and defaults of the
 // well-known registries are resolved before (config/, profiles.ts).
 import type { RegistryHost } from '../oci/reference.ts'
-import type { HelperEnvironment } from './credential-helper.ts'
+import type { HelperEnvironment } from './auth/credential-helper.ts'
 
 /**
  * Who the edge is towards this registry. Secrets are functions, so that they are read when needed, can change while the

@@ -24,7 +24,7 @@ const MEMORY_MAX_BYTES = 250 * MiB
  * limit, 4 MiB for each, is what bounds those without it.
  */
 const UNSENT_MAX_BYTES = 100 * MiB
-/** A mebibyte for the first ones down to some 300 KiB for the last (http/unsent-limit.ts), and what is under way. */
+/** A mebibyte for the first ones down to some 300 KiB for the last (http/send/unsent-limit.ts), and what is under way. */
 const UNSENT_OVER_TLS_MAX_BYTES = 200 * MiB
 
 const image = makeImage({ seed: 'stalled', layers: [64 * MiB] })

@@ -4,7 +4,7 @@
 // whole process, with pushes and deletes.
 import t from 'tap'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
-import { type Sendfile, SendfileError } from '../../src/http/sendfile.ts'
+import { type Sendfile, SendfileError } from '../../src/http/send/sendfile.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { bytesOnDisk } from '../kit/bytes-on-disk.ts'
 import { patternBlob } from '../kit/content.ts'

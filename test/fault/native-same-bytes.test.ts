@@ -4,7 +4,7 @@
 // as far as both came.
 import t from 'tap'
 import { KEPT_OPEN_LEAST_BYTES } from '../../src/registry/kept-open.ts'
-import { systemClock } from '../../src/system-clock.ts'
+import { systemClock } from '../../src/server/clock.ts'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'

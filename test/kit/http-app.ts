@@ -11,12 +11,12 @@ import {
   type ConnectionOwners,
   createConnectionOwners,
 } from '../../src/http/connection-owners.ts'
-import type { Sendfile } from '../../src/http/sendfile.ts'
+import type { Sendfile } from '../../src/http/send/sendfile.ts'
 import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
-import { createStreams } from '../../src/http/streams.ts'
-import { noteStreams } from '../../src/http/streams-notes.ts'
-import { createTlsTransport, type TlsDeps } from '../../src/http/tls.ts'
-import { TICKET_KEYS_BYTES } from '../../src/http/tls-tickets.ts'
+import { createStreams } from '../../src/http/places/streams.ts'
+import { noteStreams } from '../../src/http/places/streams-notes.ts'
+import { createTlsTransport, type TlsDeps } from '../../src/http/tls/tls.ts'
+import { TICKET_KEYS_BYTES } from '../../src/http/tls/tickets.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
 import type { Epochs } from '../../src/registry/epochs.ts'

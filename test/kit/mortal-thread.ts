@@ -1,6 +1,6 @@
 // An HTTP thread that dies when a test says so, by an error that nobody catches, hangs, or whose clock leaps. What it serves until then is the
 // real thing.
-import '../../src/http-thread.ts'
+import '../../src/server/http-thread.ts'
 import { type MortalWord, openMortalChannel } from './mortal-channel.ts'
 
 const { channel, say } = openMortalChannel()

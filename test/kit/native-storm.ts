@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isMainThread, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
 import { type Addon, descriptorOf, loadAddon } from '../../src/http/addon.ts'
-import { loadSendfile } from '../../src/http/sendfile.ts'
+import { loadSendfile } from '../../src/http/send/sendfile.ts'
 import { createRandom, type Random } from './seeded.ts'
 
 interface Storm {

@@ -1,7 +1,7 @@
 // A thread that begins to send and says so; it is ended from outside while the client reads nothing.
 import type { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { loadSendfile } from '../../src/http/sendfile.ts'
+import { loadSendfile } from '../../src/http/send/sendfile.ts'
 
 const { socket, file, lengthBytes } = workerData as {
   socket: number

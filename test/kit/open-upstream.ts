@@ -3,7 +3,7 @@ import { parseHost, parseName, parseReference } from '../../src/oci/reference.ts
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
-import type { LookupAll } from '../../src/upstream/connector.ts'
+import type { LookupAll } from '../../src/upstream/connect/connector.ts'
 import type { UpstreamOptions } from '../../src/upstream/options.ts'
 import { createUpstream } from '../../src/upstream/upstream.ts'
 import { createManualClock } from './manual-clock.ts'

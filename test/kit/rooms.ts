@@ -26,6 +26,11 @@ const NO_INPUT_OUTPUT = {
 const AN_IMPLEMENTATION: Room = { imports: ['async', 'oci', PORTS] }
 const BY_PORTS: Room = { imports: ['async', 'oci', 'registry'] }
 const A_SURFACE: Room = { imports: ['async', 'oci', 'registry', 'access', 'observe'] }
+/** A folder of `name` that may import what the room may, and of the room itself all but these folders. */
+const insideOf = (name: string, room: Room, ...never: readonly string[]): Room => ({
+  imports: [...room.imports, name],
+  never: never.map(folder => `${name}/${folder}`),
+})
 
 /**
  * By room, or by folder or file inside a room: the longest key says all that its files may import, and an outer one nothing more of
@@ -39,8 +44,20 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   access: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
   admission: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
   http: A_SURFACE,
+  // What is in memory is answered before anybody routes, plans or handles.
+  'http/memory': insideOf('http', A_SURFACE, 'endpoints'),
+  // What sends does not know what is sent.
+  'http/send': insideOf('http', A_SURFACE, 'endpoints'),
+  'http/places': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'send', 'tls', 'body'),
+  'http/body': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'send', 'tls', 'places'),
   admin: A_SURFACE,
   upstream: AN_IMPLEMENTATION,
+  // From the socket to the question: each may know those before it.
+  'upstream/connect': insideOf('upstream', AN_IMPLEMENTATION, 'auth', 'read', 'write'),
+  'upstream/auth': insideOf('upstream', AN_IMPLEMENTATION, 'endpoint', 'read', 'write'),
+  'upstream/endpoint': insideOf('upstream', AN_IMPLEMENTATION, 'read', 'write'),
+  'upstream/read': insideOf('upstream', AN_IMPLEMENTATION, 'write'),
+  'upstream/write': insideOf('upstream', AN_IMPLEMENTATION, 'read'),
   store: AN_IMPLEMENTATION,
   catalog: AN_IMPLEMENTATION,
   peers: AN_IMPLEMENTATION,
@@ -54,32 +71,42 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   threads: { imports: ['async', 'oci', 'registry', 'access', 'observe'] },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
-    imports: ['oci', 'config', 'registry', 'admin', 'server.ts', 'upstreams.ts', 'system-clock.ts'],
+    imports: [
+      'oci',
+      'config',
+      'registry',
+      'admin',
+      'server/start.ts',
+      'server/upstreams.ts',
+      'server/clock.ts',
+    ],
   },
+  // The composition root imports across, nothing else does. Files of it that need not are held to less.
+  server: { imports: ['*'] },
+  // Builds one upstream for each that is configured.
+  'server/upstreams.ts': { imports: ['oci', 'config', 'registry', 'upstream'] },
+  // What one directory holds.
+  'server/content.ts': {
+    imports: ['server/closing.ts', 'config', 'observe', 'registry', 'store', 'catalog'],
+  },
+  // What metrics and status read.
+  'server/readings.ts': { imports: ['server/content.ts', 'observe', 'registry', 'threads'] },
+  // A further HTTP thread loads what it runs and nothing else.
+  'server/http-thread.ts': {
+    imports: ['server/clock.ts', 'access', 'http', 'observe', 'registry', 'threads'],
+  },
+  'server/start-http-thread.ts': {
+    imports: ['server/http-thread.ts', 'http', 'observe', 'registry', 'threads'],
+  },
+  'server/closing.ts': { imports: [] },
+  'server/listening.ts': { imports: [] },
+  'server/data-directory.ts': { imports: [`${PORTS}/blob-store.ts`] },
+  'server/clock.ts': { imports: [PORTS] },
 }
 
-/** Files beside the rooms, with what they may import: the composition root imports across, nothing else does. */
+/** Files beside the rooms, with what they may import. */
 export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
-  'server.ts': ['*'],
-  'compose.ts': ['*'],
-  // Builds one upstream for each that is configured: a part of the composition root.
-  'upstreams.ts': ['oci', 'config', 'registry', 'upstream'],
-  // What is behind the listeners; what one directory holds; what is read of both for metrics and status: parts of the composition root.
-  'engine.ts': ['*'],
-  'content.ts': ['closing.ts', 'config', 'observe', 'registry', 'store', 'catalog'],
-  'readings.ts': ['content.ts', 'observe', 'registry', 'threads'],
-  // The data port on all its threads; one such thread, and its start: parts of the composition root.
-  'data-port.ts': ['*'],
-  'http-thread.ts': ['system-clock.ts', 'access', 'http', 'observe', 'registry', 'threads'],
-  'start-http-thread.ts': ['http-thread.ts', 'http', 'observe', 'registry', 'threads'],
-  // What a stop closes, and why an address cannot be listened on: parts of the composition root.
-  'closing.ts': [],
-  'listening.ts': [],
-  // The directory of all that is kept.
-  'data-directory.ts': ['registry/ports/blob-store.ts'],
-  // The clock that is no test's.
-  'system-clock.ts': [PORTS],
 }
 
 /** Where a library lives: folders or files of src/. Whatever is not in here has no home yet. */
@@ -93,7 +120,7 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   tldts: ['upstream'],
   'ipaddr.js': ['upstream', 'access', 'config', 'http/socket-table.ts'],
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
-  'lru-cache': ['registry', 'upstream', 'http', 'access', 'catalog', 'upstreams.ts'],
+  'lru-cache': ['registry', 'upstream', 'http', 'access', 'catalog', 'server/upstreams.ts'],
   picomatch: ['config', 'registry', 'upstream', 'access'],
 }
 

@@ -1,7 +1,7 @@
 // A TLS server in a thread of its own, with the options that it was started with: tells its port, and answers nothing.
 import type { AddressInfo } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { createTlsTransport, type TlsOptions } from '../../src/http/tls.ts'
+import { createTlsTransport, type TlsOptions } from '../../src/http/tls/tls.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { createManualClock } from './manual-clock.ts'
 

@@ -8,12 +8,12 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { LINGER_MS } from '../../src/http/limits.ts'
-import type { TlsOptions } from '../../src/http/tls.ts'
+import type { TlsOptions } from '../../src/http/tls/tls.ts'
 import {
   rotateTicketKeys,
   TICKET_KEYS_BYTES,
   TICKET_KEYS_MAX_AGE_MS,
-} from '../../src/http/tls-tickets.ts'
+} from '../../src/http/tls/tickets.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { testCertificate } from '../kit/over-tls.ts'

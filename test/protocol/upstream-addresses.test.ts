@@ -1,7 +1,7 @@
 // Goal: nothing that a registry or a client says makes this edge connect into its own network (R188).
 // Method: servers on loopback that lead elsewhere; names resolve by a table of the test.
 import t from 'tap'
-import { createConnector, type LookupAll } from '../../src/upstream/connector.ts'
+import { createConnector, type LookupAll } from '../../src/upstream/connect/connector.ts'
 import { bytesContent } from '../kit/content.ts'
 import { failureOf, LATEST, NAME, openUpstream } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST, startScript } from '../kit/scripted-server.ts'

@@ -8,7 +8,7 @@ import {
   type HotAnswer,
   type HotContent,
   type HotQuestion,
-} from '../../../src/http/hot-answers.ts'
+} from '../../../src/http/memory/hot-answers.ts'
 import { createEpochs } from '../../../src/registry/epochs.ts'
 
 const REPOSITORY = 'docker.io/library/app' as RepositoryKey

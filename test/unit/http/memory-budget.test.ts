@@ -4,7 +4,7 @@ import {
   createMemoryBudget,
   type Held,
   type MemoryBounds,
-} from '../../../src/http/memory-budget.ts'
+} from '../../../src/http/body/memory-budget.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 
 /** Where no body is large. */

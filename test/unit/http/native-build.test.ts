@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { buildNative } from '../../../scripts/build-native.mjs'
-import { loadSendfile } from '../../../src/http/sendfile.ts'
+import { loadSendfile } from '../../../src/http/send/sendfile.ts'
 
 const run = promisify(execFile)
 const SCRIPT = join(import.meta.dirname, '../../../scripts/build-native.mjs')

@@ -5,8 +5,8 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
-import { KeptSending } from '../../../src/http/send-kept.ts'
-import type { FileSending } from '../../../src/http/sendfile.ts'
+import { KeptSending } from '../../../src/http/send/send-kept.ts'
+import type { FileSending } from '../../../src/http/send/sendfile.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
 
 t.test('R269: nothing is sent before the answer has its connection', async t => {

@@ -8,8 +8,8 @@ import {
   type StreamPlace,
   type StreamRefusal,
   STREAMS_WAITING_MAX,
-} from '../../../src/http/streams.ts'
-import { streamsFor } from '../../../src/http/streams-limit.ts'
+} from '../../../src/http/places/streams.ts'
+import { streamsFor } from '../../../src/http/places/streams-limit.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createRandom, seedOf } from '../../kit/seeded.ts'

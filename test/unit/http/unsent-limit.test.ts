@@ -2,7 +2,7 @@
 // Method: the shares by number, and the sum of those that came one after the other. What the kernel makes of it is looked at in
 // test/fault/heavy-stalled-readers.test.ts.
 import t from 'tap'
-import { unsentBytes } from '../../../src/http/unsent-limit.ts'
+import { unsentBytes } from '../../../src/http/send/unsent-limit.ts'
 
 const MiB = 1024 * 1024
 

@@ -1,6 +1,6 @@
 // Goal: a stop gives back everything, whatever fails on the way. Method: steps that note themselves and may throw.
 import t from 'tap'
-import { Closing } from '../../../src/closing.ts'
+import { Closing } from '../../../src/server/closing.ts'
 
 t.test('everything is closed, newest first, and the first failure told at the end', async t => {
   const closing = new Closing()

@@ -3,7 +3,7 @@
 import { mkdirSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { makeDataDirectory } from '../../../src/data-directory.ts'
+import { makeDataDirectory } from '../../../src/server/data-directory.ts'
 
 t.test('what is missing of its path is made, for nobody else to read', async t => {
   const path = join(t.testdir({}), 'a', 'b', 'data')

@@ -2,7 +2,7 @@
 // that the machine refuses; what a test cannot bring about on every machine is thrown as the system throws it.
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
-import { listening } from '../../../src/listening.ts'
+import { listening } from '../../../src/server/listening.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 
 async function takenPort(test: { teardown(fn: () => unknown): unknown }): Promise<number> {

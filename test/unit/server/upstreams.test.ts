@@ -13,7 +13,7 @@ import {
   type RegistryHost,
 } from '../../../src/oci/reference.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
-import { Upstreams } from '../../../src/upstreams.ts'
+import { Upstreams } from '../../../src/server/upstreams.ts'
 import { configOf } from '../../kit/load-text.ts'
 import { startScript } from '../../kit/scripted-server.ts'
 import { digestOf } from '../../../src/oci/digest.ts'

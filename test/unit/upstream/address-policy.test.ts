@@ -2,7 +2,10 @@
 // can be written, against the policy alone; that connections obey it is in test/protocol/upstream-addresses.test.ts.
 import t from 'tap'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
-import { createAddressPolicy, nonPublicRange } from '../../../src/upstream/address-policy.ts'
+import {
+  createAddressPolicy,
+  nonPublicRange,
+} from '../../../src/upstream/connect/address-policy.ts'
 
 const policy = createAddressPolicy({
   endpoints: [new URL('http://10.0.0.1:5000'), new URL('https://registry.corp.example')],

@@ -2,7 +2,7 @@
 // with virtual time.
 import t from 'tap'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createBreaker } from '../../../src/upstream/breaker.ts'
+import { createBreaker } from '../../../src/upstream/endpoint/breaker.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 

@@ -1,7 +1,7 @@
 // Goal: a time limit ends what it is for, the caller's signal too, and neither leaves anything behind. Method: virtual time.
 import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { startDeadline } from '../../../src/upstream/deadline.ts'
+import { startDeadline } from '../../../src/upstream/connect/deadline.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 t.test('R149: at its limit it aborts with an outage', async t => {

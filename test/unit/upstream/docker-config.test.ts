@@ -1,7 +1,7 @@
 // Goal: whoever logged in with docker or podman need not do it again. Method: config files as those write them.
 import t from 'tap'
 import { parseHost } from '../../../src/oci/reference.ts'
-import { credentialHosts, dockerConfigEntries } from '../../../src/upstream/docker-config.ts'
+import { credentialHosts, dockerConfigEntries } from '../../../src/upstream/auth/docker-config.ts'
 
 const HUB = credentialHosts(parseHost('docker.io'), new URL('https://registry-1.docker.io'), [
   'index.docker.io',

@@ -1,7 +1,7 @@
 // Goal: registries behind a path are asked at that path, and their links followed. Method: URLs of each kind of base.
 import t from 'tap'
 import { parseHost, parseName } from '../../../src/oci/reference.ts'
-import { endpointUrls } from '../../../src/upstream/endpoint-url.ts'
+import { endpointUrls } from '../../../src/upstream/endpoint/endpoint-url.ts'
 
 const NAME = parseName('library/alpine')
 

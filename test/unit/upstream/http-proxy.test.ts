@@ -1,6 +1,6 @@
 // Goal: NO_PROXY means here what it means to curl and Go's clients. Method: a table of rules and URLs.
 import t from 'tap'
-import { proxyFor } from '../../../src/upstream/http-proxy.ts'
+import { proxyFor } from '../../../src/upstream/connect/http-proxy.ts'
 
 const isProxied = (url: string, noProxy: string): boolean =>
   proxyFor(new URL(url), { url: 'http://proxy:3128', noProxy }) !== undefined

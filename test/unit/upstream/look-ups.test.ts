@@ -3,9 +3,9 @@
 import t from 'tap'
 import { loadConfig } from '../../../src/config/load.ts'
 import { parseHost } from '../../../src/oci/reference.ts'
-import type { LookupAll } from '../../../src/upstream/connector.ts'
-import { createLookUps } from '../../../src/upstream/look-ups.ts'
-import { Upstreams } from '../../../src/upstreams.ts'
+import type { LookupAll } from '../../../src/upstream/connect/connector.ts'
+import { createLookUps } from '../../../src/upstream/connect/look-ups.ts'
+import { Upstreams } from '../../../src/server/upstreams.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { failureOf, LATEST, NAME } from '../../kit/open-upstream.ts'
 

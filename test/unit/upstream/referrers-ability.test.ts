@@ -2,7 +2,7 @@
 // alone, at times that the test gives.
 import t from 'tap'
 import type { RepositoryName } from '../../../src/oci/reference.ts'
-import { createReferrersAbility } from '../../../src/upstream/referrers-ability.ts'
+import { createReferrersAbility } from '../../../src/upstream/endpoint/referrers-ability.ts'
 
 const name = 'team/app' as RepositoryName
 const HOUR_MS = 3_600_000

@@ -2,7 +2,7 @@
 // time; the test is the connection.
 import t from 'tap'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { type RequestBody, startSending } from '../../../src/upstream/request-body.ts'
+import { type RequestBody, startSending } from '../../../src/upstream/connect/request-body.ts'
 
 const KIB = 1024
 

@@ -1,6 +1,6 @@
 // Goal: no header of an answer gets lost or is taken for another. Method: raw lists, as they come from the wire.
 import t from 'tap'
-import { contentLength, responseHeaders } from '../../../src/upstream/response-headers.ts'
+import { contentLength, responseHeaders } from '../../../src/upstream/connect/response-headers.ts'
 
 t.test('R230: headers are found in any case, each of several, in order', async t => {
   const headers = responseHeaders([

@@ -2,9 +2,9 @@
 // under virtual time; the sum of waits is read from the clock.
 import t from 'tap'
 import { UpstreamError, type UpstreamFailure } from '../../../src/registry/ports/upstream.ts'
-import { startDeadline } from '../../../src/upstream/deadline.ts'
-import { retryAfterMs } from '../../../src/upstream/retry-after.ts'
-import { withRetries } from '../../../src/upstream/retry.ts'
+import { startDeadline } from '../../../src/upstream/connect/deadline.ts'
+import { retryAfterMs } from '../../../src/upstream/connect/retry-after.ts'
+import { withRetries } from '../../../src/upstream/endpoint/retry.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 interface Scripted {

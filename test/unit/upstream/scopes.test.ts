@@ -1,6 +1,6 @@
 // Goal: a token is asked for what a request needs, whatever the challenge says (R117, R143). Method: challenges and targets, as a table.
 import t from 'tap'
-import { pullScope, pushScope, scopesFor } from '../../../src/upstream/scopes.ts'
+import { pullScope, pushScope, scopesFor } from '../../../src/upstream/auth/scopes.ts'
 
 t.test('scopes of a pull, a push and a mount', async t => {
   t.equal(pullScope('a/b'), 'repository:a/b:pull')

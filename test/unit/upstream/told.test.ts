@@ -2,7 +2,7 @@
 // and random text around secrets.
 import fc from 'fast-check'
 import t from 'tap'
-import { toldBy } from '../../../src/upstream/told.ts'
+import { toldBy } from '../../../src/upstream/write/told.ts'
 import { assertProperty } from '../../kit/arbitraries.ts'
 
 t.test('words, digests and repositories stay', async t => {

@@ -1,0 +1,168 @@
+// The body of a request as the engine reads it: pulled piece by piece, so that a client is read no faster than the engine takes it
+// (R193). 100 Continue goes out with the first pull and not before (R15). A client that brings nothing for a while, breaks HTTP or
+// leaves ends it with an error; how long the whole takes is nobody's business (R228), unless memory is held for it.
+import type { IncomingMessage } from 'node:http'
+import { RegistryError } from '../../oci/errors.ts'
+import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+import { type Exchange, hasBody } from '../exchange.ts'
+import { BODY_IDLE_MS, HELD_BODY_GRACE_MS, HELD_BODY_LEAST_BYTES_PER_SECOND } from '../limits.ts'
+
+const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
+
+/** Does the sender hold its body back until it is told to go on? */
+export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '')
+}
+
+/**
+ * Nothing is read before the first pull. Can be left at any time, also while a piece is waited for; what remains then stays on
+ * the connection, which ends with the answer. To be iterated once. Its iterator throws when the client left, and then nobody is there
+ * to be answered; RegistryError UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke off.
+ */
+export function readBody(exchange: Exchange, clock: Clock): AsyncIterable<Uint8Array> {
+  if (!hasBody(exchange.request)) return NOTHING
+  return { [Symbol.asyncIterator]: () => iterate(exchange, clock) }
+}
+
+const NOTHING: AsyncIterable<Uint8Array> = {
+  [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }),
+}
+
+/** What came after the head is no HTTP. No effect when the body has come whole; what came of it before can still be read. */
+export function breakBody(exchange: Exchange): void {
+  if (exchange.request.complete) return
+  const message = 'the body ended before the length it announced'
+  giveUpBody(exchange, new RegistryError('SIZE_INVALID', message))
+}
+
+/** Whoever reads it is told so, once what came of it before is read. */
+export function giveUpBody({ body }: Exchange, error: RegistryError): void {
+  body.failure ??= error
+  body.wake?.()
+}
+
+/**
+ * Gives a body of at most `mostBytes` up that is held whole while it comes, unless it comes at a least rate. @returns says that it has
+ * come, or is not wanted any more
+ */
+export function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): () => void {
+  const over = new AbortController()
+  const limitMs = HELD_BODY_GRACE_MS + (mostBytes / HELD_BODY_LEAST_BYTES_PER_SECOND) * 1_000
+  const fail = () => {
+    const message = 'the manifest came too slowly to be held; send it again'
+    giveUpBody(exchange, new RegistryError('UNSUPPORTED', message, { status: 408 }))
+  }
+  clock.sleep(limitMs, over.signal).then(fail, ignore)
+  return () => over.abort(NOT_NEEDED)
+}
+
+/** By hand and not a generator, which could be left only at a piece: a newer request may end one whose client has gone quiet. */
+function iterate(exchange: Exchange, clock: Clock): AsyncIterator<Uint8Array, undefined> {
+  const { request, record, body } = exchange
+  let wait: Wait | undefined
+  let isOver = false
+
+  function leave(): { done: true; value: undefined } {
+    isOver = true
+    wait?.release()
+    return { done: true, value: undefined }
+  }
+
+  return {
+    async next() {
+      wait ??= begin(exchange, clock)
+      while (!isOver) {
+        const piece = request.read() as Uint8Array | null
+        if (piece !== null) {
+          record.receivedBytes += piece.length
+          return { done: false, value: piece }
+        }
+        if (request.readableEnded) {
+          body.read = 'whole'
+          return leave()
+        }
+        if (body.failure !== undefined) {
+          leave()
+          throw body.failure
+        }
+        await wait.forMore()
+      }
+      return leave()
+    },
+    return: async () => leave(),
+  }
+}
+
+function begin(exchange: Exchange, clock: Clock): Wait {
+  const { request, response, body } = exchange
+  if (body.read !== 'nothing') throw new TypeError('the body of a request is read once')
+  body.read = 'part'
+  if (awaitsContinue(request) && !response.destroyed) response.writeContinue()
+  return createWait(exchange, clock)
+}
+
+interface Wait {
+  /** Resolves when there is more, the end, or a failure. */
+  forMore(): Promise<void>
+  /** Takes listeners and timer away, and ends the wait. */
+  release(): void
+}
+
+function createWait({ request, body }: Exchange, clock: Clock): Wait {
+  const over = new AbortController()
+  let sinceMs: number | undefined
+  let watched = false
+  const wake = () => body.wake?.()
+  const fail = (error: Error) => {
+    body.failure ??= error
+    wake()
+  }
+  const onClose = () => {
+    if (!request.readableEnded) fail(new Error('the client left in the middle of the body'))
+  }
+  request.on('readable', wake)
+  request.on('end', wake)
+  request.on('close', onClose)
+  // Node tells of a broken connection by an error, and always by `close` as well.
+  request.on('error', ignore)
+  if (request.destroyed) onClose()
+
+  /** One timer for the whole body: it runs again for as long as is left since the wait began. */
+  async function watch(): Promise<void> {
+    for (let leftMs = BODY_IDLE_MS; leftMs > 0; ) {
+      await clock.sleep(leftMs, over.signal)
+      leftMs = BODY_IDLE_MS - (sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs)
+    }
+    fail(tooSlow())
+  }
+
+  return {
+    async forMore() {
+      sinceMs = clock.monotonicMs()
+      if (!watched) {
+        watched = true
+        watch().catch(ignore)
+      }
+      await new Promise<void>(resolve => {
+        body.wake = resolve
+      })
+      sinceMs = undefined
+    },
+    release() {
+      over.abort()
+      wake()
+      body.wake = undefined
+      request.off('readable', wake)
+      request.off('end', wake)
+      request.off('close', onClose)
+    },
+  }
+}
+
+function ignore(): void {}
+
+function tooSlow(): RegistryError {
+  const seconds = BODY_IDLE_MS / 1_000
+  const message = `no byte of the body came for ${seconds} seconds; what came before may be resumed`
+  return new RegistryError('UNSUPPORTED', message, { status: 408 })
+}

@@ -1,0 +1,34 @@
+// The headers that say what an answer's content is and where it came from (R5, R8–R11, R13, R32): the same for GET and HEAD,
+// and for 200, 206 and 304.
+import { etagOf } from '../../oci/conditional.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { formatWarnings } from '../../oci/warning.ts'
+import type { Source } from '../../registry/answers.ts'
+import type { AnswerHeaders } from '../answer.ts'
+
+/** Of content that has a digest. */
+export function contentHeaders(digest: Digest, source: Source): AnswerHeaders {
+  return {
+    'Docker-Content-Digest': digest,
+    ETag: etagOf(digest),
+    'X-Entrepot-Source': source,
+  }
+}
+
+/** What was asked for by digest never changes; `anonymously`: it may be read without credentials, so a shared cache may keep it. */
+export function cacheByDigest(anonymously: boolean): string {
+  return anonymously ? 'max-age=31536000, immutable' : 'private, max-age=31536000, immutable'
+}
+
+/** For what may be different the next time: tags, lists, referrers. */
+export const REVALIDATE = 'no-cache'
+
+/** One header line per warning; undefined when there is none. */
+export function warningLines(texts: readonly string[]): readonly string[] | undefined {
+  return texts.length === 0 ? undefined : formatWarnings(texts)
+}
+
+/** `Age` in whole seconds; undefined when the answer has no age. */
+export function ageSeconds(ageMs: number | undefined): string | undefined {
+  return ageMs === undefined ? undefined : String(Math.max(0, Math.floor(ageMs / 1000)))
+}

@@ -1,0 +1,172 @@
+// Answers that were given before and are still right, in memory, with the head made and the body beside it. In front of the registry:
+// who is answered from here costs no look at disk or catalog. Nothing in here asks anybody.
+//
+// Right means: the same request in every part that answers depend on (hot-request.ts), by somebody of the same class, while the stamp
+// that was read before the question is the repository's still (registry/epochs.ts), and while time leaves the answer as it is.
+import { LRUCache } from 'lru-cache'
+import type { Repository, RepositoryKey } from '../../oci/reference.ts'
+import type { Digest } from '../../oci/digest.ts'
+import type { NoteHit } from '../../observe/note-hit.ts'
+import type { Repeatable } from '../../registry/answers.ts'
+import type { Epochs } from '../../registry/epochs.ts'
+import { HOT_BODY_MAX_BYTES, HOT_GRACE_ASKED_MS, HOT_QUESTIONS_MAX } from '../limits.ts'
+
+/** What goes out again; everything that differs from request to request is left open. */
+export interface HotContent {
+  readonly status: number
+  /** As writeHead takes it. Whoever sends it sets the id, and the age where there is one, in place. */
+  readonly head: string[]
+  /** Where in `head` the values of X-Request-Id and Age stand; -1 for an answer without age. */
+  readonly idAt: number
+  readonly ageAt: number
+  /** Undefined for HEAD and 304. MUST NOT be changed by anybody. */
+  readonly body: Uint8Array | undefined
+  /** Of a large blob, whose bytes are no memory's: which one. It is sent as long as it is open (send-kept.ts). */
+  readonly kept: KeptBlob | undefined
+  readonly digest: Digest
+  readonly repeatable: Repeatable
+  /** Of a manifest that begins a pull: where its client will ask for what it lists. */
+  readonly pulledFrom: Repository | undefined
+  readonly note: NoteHit
+}
+
+export interface KeptBlob {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly sizeBytes: number
+}
+
+export interface HotAnswer extends HotContent {
+  readonly slot: number
+  readonly stamp: number
+  /** Somebody is out to ask the question again, for all. */
+  isAsked: boolean
+  /** Wall clock: in its grace nobody asks before. */
+  readonly quietUntilMs: number
+  /** Wall clock: when its use was last noted. */
+  notedAtMs: number
+  /** Wall clock: when somebody was last said to be pulling by it, or reading it. */
+  pulledAtMs: number
+}
+
+/** A request that memory had no answer for. MUST be ended by `end`, whatever comes of it. */
+export interface HotQuestion {
+  readonly key: string
+  /** It came before: what is answered now is to be kept. */
+  readonly isWanted: boolean
+  /** Its answer is known to fit in here: of a blob whole bytes are wanted. */
+  readonly isSmall: boolean
+  /** To be told before the registry is asked, and after its route. Without, nothing is kept. */
+  about(repository: RepositoryKey): void
+  /** To be told of a body that is not in memory, which is never kept. */
+  noteLength(bodyBytes: number): void
+  /** Remembers the answer, if it was asked for before and nothing has changed since `about`. */
+  keep(content: HotContent): void
+  end(): void
+}
+
+export interface HotAnswers {
+  find(key: string, nowMs: number): HotAnswer | HotQuestion
+}
+
+export interface HotAnswersOptions {
+  /** What answers may take in all, bodies, heads and keys; at least 1. What does not fit is not kept. */
+  readonly maxBytes: number
+  readonly epochs: Epochs
+}
+
+/** What an entry costs beside its texts: objects, the cache's own tables. */
+const ENTRY_BYTES = 1_024
+/** Strings of one byte for each character, as those of headers are, and two for those that were put together. */
+const CHARACTER_BYTES = 2
+
+export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAnswers {
+  const answers = new LRUCache<string, HotAnswer>({ maxSize: maxBytes, sizeCalculation })
+  const asked = new LRUCache<string, Asked>({ max: HOT_QUESTIONS_MAX })
+
+  return {
+    find(key, nowMs) {
+      const known = answers.get(key)
+      if (known === undefined) {
+        const before = asked.get(key)
+        if (before === undefined) asked.set(key, 'once')
+        return new Question(key, before, { answers, asked, epochs, known, nowMs })
+      }
+      const { repeatable } = known
+      if (known.stamp !== epochs.stampOf(known.slot)) {
+        answers.delete(key)
+        const before = known.kept === undefined ? 'small' : 'once'
+        return new Question(key, before, { answers, asked, epochs, known: undefined, nowMs })
+      }
+      if (nowMs >= repeatable.sinceMs) {
+        if (nowMs < repeatable.untilMs) return known
+        const isQuiet = known.isAsked || nowMs < known.quietUntilMs
+        if (nowMs < repeatable.graceUntilMs && isQuiet) return known
+      }
+      known.isAsked = true
+      return new Question(key, 'small', { answers, asked, epochs, known, nowMs })
+    },
+  }
+}
+
+/** A question that came before; `small`: it is answered by what fits in here. */
+type Asked = 'once' | 'small'
+
+interface Memory {
+  readonly answers: LRUCache<string, HotAnswer>
+  readonly asked: LRUCache<string, Asked>
+  readonly epochs: Epochs
+  /** What is asked for anew. */
+  readonly known: HotAnswer | undefined
+  /** Wall clock, at the question. */
+  readonly nowMs: number
+}
+
+class Question implements HotQuestion {
+  readonly key: string
+  readonly isWanted: boolean
+  readonly isSmall: boolean
+  readonly #memory: Memory
+  #slot = 0
+  #stamp: number | undefined
+
+  constructor(key: string, before: Asked | undefined, memory: Memory) {
+    this.key = key
+    this.isWanted = before !== undefined
+    this.isSmall = before === 'small'
+    this.#memory = memory
+  }
+
+  about(repository: RepositoryKey): void {
+    const { epochs } = this.#memory
+    this.#slot = epochs.slotOf(repository)
+    this.#stamp = epochs.stampOf(this.#slot)
+  }
+
+  noteLength(bodyBytes: number): void {
+    if (bodyBytes <= HOT_BODY_MAX_BYTES) this.#memory.asked.set(this.key, 'small')
+  }
+
+  keep(content: HotContent): void {
+    const { answers, epochs, nowMs } = this.#memory
+    const stamp = this.#stamp
+    if (!this.isWanted || stamp === undefined) return
+    if ((content.body?.length ?? 0) > HOT_BODY_MAX_BYTES) return
+    if (epochs.stampOf(this.#slot) !== stamp) return
+    // In its grace already: the upstream was asked, by this question at the latest, and has not answered yet.
+    const isAwaited = nowMs >= content.repeatable.untilMs
+    const quietUntilMs = isAwaited ? nowMs + HOT_GRACE_ASKED_MS : 0
+    const uses = { isAsked: false, quietUntilMs, notedAtMs: 0, pulledAtMs: 0 }
+    answers.set(this.key, { ...content, slot: this.#slot, stamp, ...uses })
+  }
+
+  end(): void {
+    const { known } = this.#memory
+    if (known !== undefined) known.isAsked = false
+  }
+}
+
+function sizeCalculation({ head, body }: HotAnswer, key: string): number {
+  const characters = head.reduce((sum, line) => sum + line.length, key.length)
+  return ENTRY_BYTES + characters * CHARACTER_BYTES + (body?.length ?? 0)
+}

@@ -1,0 +1,144 @@
+// Opens what one data directory holds, in the order in which it may be opened, and sees that rows and files agree before anybody asks:
+// a part of the composition root. What is done with it is compose.ts's.
+import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
+import type { Closing } from './closing.ts'
+import type { StorageConfig } from '../config/config.ts'
+import type { Logger } from '../observe/log.ts'
+import type { BlobStore } from '../registry/ports/blob-store.ts'
+import type { Epochs } from '../registry/epochs.ts'
+import type { Catalog } from '../registry/ports/catalog.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { NoteEvent } from '../registry/ports/events.ts'
+import type { FactStore } from '../registry/ports/facts.ts'
+import type { ComparedFacts } from '../registry/rebuild/compare-facts.ts'
+import { rebuildCatalog, type RebuildReport } from '../registry/rebuild/rebuild-catalog.ts'
+import { recover } from '../registry/rebuild/recovery.ts'
+import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import { withEpochs } from '../registry/with-epochs.ts'
+import { openFilesystemStore } from '../store/filesystem/store.ts'
+
+export interface Content {
+  readonly catalog: Catalog
+  readonly store: BlobStore
+  readonly facts: FactStore
+  /** Compares facts with the catalog, beside the traffic, when the process before has not ended in order. Call it once, when serving. */
+  compareFacts(compare: (signal: AbortSignal) => Promise<ComparedFacts>): void
+}
+
+export interface ContentDeps {
+  readonly clock: Clock
+  readonly bootId: string
+  readonly note: NoteEvent
+  readonly logger: Logger
+  readonly policies: RepositoryPolicies
+  /** Bumped by every write to the catalog that changes an answer. */
+  readonly epochs: Epochs
+  /** The catalog of the same directory; closed by whoever opened it, after everything here. */
+  readonly opening: Promise<SqliteCatalog>
+  /** Is given what has to be closed. */
+  readonly undo: Closing
+}
+
+/** Catalog first: its lock makes sure that nobody else works in the directory while the store sweeps it. @throws StoreError */
+export async function openContent(storage: StorageConfig, deps: ContentDeps): Promise<Content> {
+  const directory = storage.rootDirectory
+  const { clock, bootId, note, logger, undo } = deps
+  const opened = await deps.opening
+  const catalog = withEpochs(opened, deps.epochs)
+  const { blobs: store, facts } = await openFilesystemStore({
+    directory,
+    note,
+    clock,
+    bootId,
+    known: digest => opened.findContent(digest),
+    isForgone: async digest =>
+      (await opened.findContent(digest)) !== undefined &&
+      (await opened.listRepositoriesOf(digest, 1)).length === 0,
+    isKnowing: () => opened.rebuilt,
+    catalog: catalog.identity,
+  })
+  const parts = { store, catalog, clock, note }
+  const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
+  // What is still lost is looked for at each start, until its bytes are back.
+  let isCompared = opened.compared || built?.lost === 0
+  // Nothing changes facts any more by then.
+  undo.push(async () => {
+    if (isCompared && !facts.hasFailed) await opened.markCompared()
+  })
+  const report = await recover(parts, { full: false })
+  logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
+  // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
+  if (opened.damaged || report.suspicious) {
+    const stopping = new AbortController()
+    const recovered = recoverWhole(parts, { opened, logger, signal: stopping.signal })
+    undo.push(() => {
+      stopping.abort(new Error('this edge is stopping'))
+      return recovered
+    })
+  }
+  const compareFacts: Content['compareFacts'] = compare => {
+    if (isCompared) return
+    const stopping = new AbortController()
+    const compared = comparing(() => compare(stopping.signal), { logger, signal: stopping.signal })
+    undo.push(async () => {
+      stopping.abort(new Error('this edge is stopping'))
+      isCompared = await compared
+    })
+  }
+  return { catalog, store, facts, compareFacts }
+}
+
+/** Before anybody asks: what was pushed must not be missing for a moment, nor what was deleted be back for one. */
+async function rebuild(
+  parts: Parameters<typeof rebuildCatalog>[0],
+  logger: Logger,
+): Promise<Pick<RebuildReport, 'lost'> | undefined> {
+  const { isDone, ...report } = await rebuildCatalog(parts)
+  if (!isDone) return undefined
+  const { manifests, tags, deletes, deliveries, lost } = report
+  const isNew = manifests + tags + deletes + deliveries + lost === 0
+  const level = isNew ? 'debug' : 'warn'
+  logger[level](report, 'the catalog was built from what is kept beside the content')
+  return report
+}
+
+/** Resolves to whether it came to its end, and found all that it looked for. */
+async function comparing(
+  compare: () => Promise<ComparedFacts>,
+  { logger, signal }: { logger: Logger; signal: AbortSignal },
+): Promise<boolean> {
+  try {
+    const report = await compare()
+    const level = report.mended + report.lost > 0 ? 'warn' : 'debug'
+    logger[level]({ ...report }, 'what is kept beside the content was compared with the catalog')
+    return report.lost === 0
+  } catch (error) {
+    // Unfinished, it begins again at the next start.
+    const hint = 'look for what the disk or the catalog said before; the next start compares again'
+    if (!signal.aborted)
+      logger.error({ err: error, hint }, 'facts and catalog could not be compared')
+    return false
+  }
+}
+
+async function recoverWhole(
+  parts: Parameters<typeof recover>[0],
+  { opened, logger, signal }: { opened: SqliteCatalog; logger: Logger; signal: AbortSignal },
+): Promise<void> {
+  try {
+    const report = await recover(parts, { full: true, signal })
+    await opened.markRecovered()
+    logger.warn({ ...report }, 'catalog and content were reconciled')
+  } catch (error) {
+    // Unfinished, it begins again at the next start.
+    if (!signal.aborted) logger.error({ err: error }, 'catalog and content could not be reconciled')
+  }
+}
+
+/** Most that content may take, in bytes: a share is one of the file system that holds it. */
+export async function maxContentBytes(storage: StorageConfig, store: BlobStore): Promise<number> {
+  const { maxSize } = storage
+  if (maxSize.kind === 'bytes') return maxSize.bytes
+  const { totalBytes } = await store.space()
+  return Math.floor(totalBytes * maxSize.share)
+}

@@ -1,0 +1,295 @@
+// The data port on all its threads: the first, which is this one, and those beside it. A part of the composition root: it says who gets
+// what. With one thread there is nothing but the app, on a port of its own.
+import { randomBytes } from 'node:crypto'
+import { createLocalAccess, type SharedLoopback, whyLocalPushOff } from '../access/local-access.ts'
+import { formatAddress, type ListenAddress } from '../config/addresses.ts'
+import type { Config } from '../config/config.ts'
+import { buildApp, type DataApp } from '../http/app.ts'
+import { loadReadCached } from '../http/send/cached-reads.ts'
+import { drain } from '../http/drain.ts'
+import { loadSendfile, type Sendfile } from '../http/send/sendfile.ts'
+import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
+import { type AllStreams, createStreams } from '../http/places/streams.ts'
+import { streamsFor } from '../http/places/streams-limit.ts'
+import { noteStreams } from '../http/places/streams-notes.ts'
+import { createStreamsRoom } from '../http/places/streams-room.ts'
+import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
+import { rotateTicketKeys, TICKET_KEYS_BYTES } from '../http/tls/tickets.ts'
+import { listening, mustBeFree } from './listening.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Registry } from '../registry/answers.ts'
+import type { ReadCached } from '../registry/fill/readers.ts'
+import type { Epochs } from '../registry/epochs.ts'
+import type { Sending, ServingThreads } from '../registry/operator/status.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { startHttpThread } from './start-http-thread.ts'
+import {
+  HttpThreads,
+  type ThreadDeath,
+  threadsFor,
+  type ThreadState,
+} from '../threads/http-threads.ts'
+import { createCountsMemory, sharedCounts } from '../threads/shared-counts.ts'
+import type { ThreadSettings } from '../threads/sides.ts'
+import { routeOptions } from './upstreams.ts'
+
+/** What Surroundings has as well is what it says there. */
+export interface DataPortDeps {
+  readonly logger: Logger
+  readonly logDestination: { write(lines: string): void }
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly epochs: Epochs
+  readonly version: string
+  readonly nodeVersion: string
+  readonly memoryBytes: number
+  readonly cores: number
+  readonly uid: number | undefined
+  readonly sharedLoopback?: SharedLoopback | undefined
+  readonly native?: boolean | undefined
+  /** See Coordinator. */
+  readonly threadEntry?: URL
+}
+
+/** Its threads begin to start when it is made, so that they are there by the time there is something to serve. */
+export class DataPort {
+  readonly #deps: DataPortDeps
+  readonly #http: Config['http']
+  readonly #threads: number
+  readonly #counts: SharedArrayBuffer
+  /** For answers in memory, of each thread. */
+  readonly #memoryBytes: number
+  readonly #further: HttpThreads | undefined
+  readonly #streamsMax: number
+  readonly #streams: AllStreams
+  readonly #sendfile: Sendfile | undefined
+  readonly #stopping = new AbortController()
+  #tls: TlsOptions | undefined
+  #transport: TlsTransport | undefined
+  #settings: ThreadSettings
+  #registry: Registry | undefined
+  #app: DataApp | undefined
+
+  constructor(config: Config, deps: DataPortDeps) {
+    this.#deps = deps
+    this.#http = config.http
+    this.#threads = config.http.threads ?? threadsFor(deps.cores)
+    this.#counts = createCountsMemory(this.#threads)
+    this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
+    this.#settings = this.#settingsOf(config)
+    this.#streamsMax = config.http.streams ?? streamsFor(deps.memoryBytes)
+    this.#streams = createStreams({
+      limit: this.#streamsMax,
+      room: createStreamsRoom({
+        limit: this.#streamsMax,
+        ...sharedCounts(this.#counts, 0),
+      }),
+      clock: deps.clock,
+      note: noteStreams(deps.metrics, waiting => this.#othersWait(waiting)),
+    })
+    this.#tls = this.#openTls()
+    // Only what goes out as it lies on disk can be sent from there.
+    this.#sendfile = this.#mayLoad && this.#tls === undefined ? loadSendfile() : undefined
+    const further = Array.from({ length: this.#threads - 1 }, (_, at) => at + 1)
+    if (further.length === 0) return
+    this.#further = new HttpThreads(further, {
+      start: thread => this.#start(thread),
+      clock: deps.clock,
+      died: death => this.#noteDeath(death),
+    })
+  }
+
+  get #mayLoad(): boolean {
+    return this.#deps.native !== false
+  }
+
+  /** For the blobs that this process writes itself. */
+  get readCached(): ReadCached | undefined {
+    return this.#mayLoad && this.#tls !== undefined ? loadReadCached() : undefined
+  }
+
+  /** How large blobs go out, on every thread. */
+  get sending(): Sending {
+    if (this.#tls !== undefined) return { sending: 'plain', plainBecause: 'tls' }
+    if (this.#sendfile !== undefined) return { sending: 'sendfile' }
+    const plainBecause = this.#mayLoad ? 'not built' : 'switched off'
+    return { sending: 'plain', plainBecause }
+  }
+
+  /** For after `listen`: the first thread then listens as long as anybody can ask. */
+  get serving(): ServingThreads {
+    const { states } = this
+    return {
+      configured: this.#threads,
+      listening: 1 + states.filter(({ state }) => state === 'listening').length,
+      deaths: states.reduce((sum, { deaths }) => sum + deaths, 0),
+    }
+  }
+
+  /** How the threads are, the first one left out: what tells of it runs on it. */
+  get states(): readonly ThreadState[] {
+    return this.#further?.states ?? []
+  }
+
+  /** Takes connections on every thread from now on. @returns the address as it is. @throws a listen error, for the operator */
+  async listen(registry: Registry): Promise<string> {
+    const { metrics, logger, clock, epochs } = this.#deps
+    this.#registry = registry
+    const threads = this.#threads
+    const limitUnsent = this.#mayLoad ? loadLimitUnsent({ threads }) : undefined
+    const transport = this.#tls && createTlsTransport(this.#tls, { clock, metrics, limitUnsent })
+    this.#transport = transport
+    const app = buildApp({
+      registry,
+      access: createLocalAccess(() => this.#settings.access),
+      logger,
+      metrics,
+      clock,
+      streams: this.#streams,
+      sendfile: this.#sendfile,
+      epochs,
+      options: {
+        threads: this.#threads,
+        shared: sharedCounts(this.#counts, 0),
+        memoryBytes: this.#memoryBytes,
+      },
+      ...(transport && { transport }),
+    })
+    this.#app = app
+    const { addr } = this.#http
+    const host = addr.host ?? '::'
+    await listening(
+      { key: 'http.addr', address: formatAddress(addr), port: addr.port },
+      async () => {
+        const reusePort = this.#further !== undefined
+        // A shared port can also be shared with another process, which would take half of the connections.
+        if (reusePort) await mustBeFree(host, addr.port)
+        await app.listen({ host, port: addr.port, reusePort })
+      },
+    )
+    const port = portOf(app, addr)
+    await this.#further?.listen({ host, port })
+    const address = formatAddress({ host: addr.host, port })
+    return transport === undefined ? address : `https://${address}`
+  }
+
+  /** Resolves when every thread goes by this configuration. What is under way goes on by what it began with. */
+  async replace(config: Config): Promise<void> {
+    this.#settings = this.#settingsOf(config)
+    await this.#further?.replace(this.#settings)
+  }
+
+  /** Rejects or does not resolve when a thread is not there to answer. */
+  async ping(): Promise<void> {
+    await this.#further?.ping()
+  }
+
+  /** Brings the metrics of this thread up to date with what the others have counted. */
+  async count(): Promise<void> {
+    const { merged } = this.#deps.metrics
+    this.#streams.recount()
+    await this.#further?.count((thread, counted) => merged.update(thread, counted))
+  }
+
+  /** Stops without cutting anybody short, on all threads at once. For after `listen`; not to be called twice. */
+  async drain(): Promise<void> {
+    const timeoutMs = this.#http.drainTimeoutMs
+    const own = this.#app && drain(this.#app, { timeoutMs, clock: this.#deps.clock })
+    await Promise.all([own, this.#further?.drain(timeoutMs)])
+  }
+
+  /** Ends the further threads at once. No effect when they have ended. */
+  async end(): Promise<void> {
+    this.#stopping.abort()
+    await this.#further?.end()
+  }
+
+  #settingsOf(config: Config): ThreadSettings {
+    const { localPush, hosts } = config.http
+    const localPushOff = whyLocalPushOff(localPush, this.#deps.sharedLoopback)
+    return {
+      route: routeOptions(config),
+      repositories: config.repositories,
+      access: { serverUid: this.#deps.uid, localPushOff, hosts },
+      logLevel: config.log.level,
+    }
+  }
+
+  #start(thread: number) {
+    const { logger, metrics, logDestination, threadEntry, version, nodeVersion, epochs } =
+      this.#deps
+    return startHttpThread(
+      {
+        thread,
+        threads: this.#threads,
+        counts: this.#counts,
+        streams: this.#streamsMax,
+        epochs: epochs.memory,
+        memoryBytes: this.#memoryBytes,
+        settings: this.#settings,
+        tls: this.#tls,
+        native: this.#mayLoad,
+        version,
+        nodeVersion,
+      },
+      {
+        streams: this.#streams,
+        registry: () => this.#askedRegistry(),
+        logger,
+        metrics,
+        logDestination,
+        ...(threadEntry === undefined ? {} : { entry: threadEntry }),
+      },
+    )
+  }
+
+  /** The keys of session tickets are the same on all threads, and change for as long as the process runs. */
+  #openTls(): TlsOptions | undefined {
+    const { tls } = this.#http
+    if (tls === undefined) return undefined
+    const { clock, metrics } = this.#deps
+    const { certificate, minimumVersion, expiresAtMs } = tls
+    metrics.set('tlsCertificateExpires', {}, expiresAtMs / 1000)
+    const options = { certificate, key: tls.key.reveal(), minimumVersion }
+    void rotateTicketKeys({
+      clock,
+      randomBytes,
+      use: ticketKeys => {
+        this.#tls = { ...options, ticketKeys }
+        this.#transport?.setTicketKeys(ticketKeys)
+        this.#further?.useTicketKeys(ticketKeys)
+      },
+      signal: this.#stopping.signal,
+    })
+    return { ...options, ticketKeys: randomBytes(TICKET_KEYS_BYTES) }
+  }
+
+  #askedRegistry(): Registry {
+    if (this.#registry === undefined) throw new Error('nothing is served yet')
+    return this.#registry
+  }
+
+  /** Each thread knows its own readers; together they cut about as many as wait. */
+  #othersWait(waiting: number): void {
+    const share = Math.ceil(waiting / this.#threads)
+    this.#app?.othersWait(share)
+    this.#further?.othersWait(share)
+  }
+
+  #noteDeath({ thread, error, deaths, delayMs }: ThreadDeath): void {
+    const { logger, metrics } = this.#deps
+    metrics.count('httpThreadDeaths', {})
+    const hint =
+      'its clients were cut off, and the other threads go on; please report this with its trace'
+    logger.error(
+      { thread, err: error, deaths, restartMs: delayMs, hint },
+      'an http thread died and is started again',
+    )
+  }
+}
+
+function portOf(app: DataApp, wanted: ListenAddress): number {
+  const address = app.server.address()
+  return typeof address === 'object' && address !== null ? address.port : wanted.port
+}

@@ -1,0 +1,180 @@
+// One further HTTP thread: the data port over a registry that the coordinating thread has. Started by start-http-thread.ts only; no
+// store, catalog or upstream is loaded here. Part of the composition root.
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { createLocalAccess } from '../access/local-access.ts'
+import { buildApp } from '../http/app.ts'
+import { loadReadCached } from '../http/send/cached-reads.ts'
+import { drain } from '../http/drain.ts'
+import { loadSendfile } from '../http/send/sendfile.ts'
+import { createStreamsRoom } from '../http/places/streams-room.ts'
+import { createTlsTransport, type TlsOptions } from '../http/tls/tls.ts'
+import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
+import { createLogger } from '../observe/log.ts'
+import { createMetrics } from '../observe/metrics.ts'
+import { createEpochs } from '../registry/epochs.ts'
+import { createPolicies } from '../registry/repository-policies.ts'
+import { KeptOpen } from '../registry/kept-open.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { createRoute } from '../registry/route.ts'
+import { systemClock } from './clock.ts'
+import type { Port } from '../threads/messages.ts'
+import { Peer } from '../threads/peer.ts'
+import { borrowPlaces } from '../threads/borrowed-places.ts'
+import { borrowRegistry, type Rules } from '../threads/borrowed-registry.ts'
+import { sharedCounts } from '../threads/shared-counts.ts'
+import type { CoordinatorSide, HttpThreadSide, ThreadSettings } from '../threads/sides.ts'
+
+/** What a thread is started with: values, and memory that it shares with the others. */
+export interface HttpThreadStart {
+  /** Its number: its place in `counts`. */
+  readonly thread: number
+  /** Threads that serve, the first one included. */
+  readonly threads: number
+  readonly counts: SharedArrayBuffer
+  /** Bodies sent at once, by all threads. */
+  readonly streams: number
+  /** Of Epochs. */
+  readonly epochs: SharedArrayBuffer
+  /** For answers in memory, of this thread. */
+  readonly memoryBytes: number
+  readonly settings: ThreadSettings
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsOptions | undefined
+  /** native/sender.c may be loaded, where it was built. */
+  readonly native: boolean
+  readonly version: string
+  readonly nodeVersion: string
+}
+
+/** What a thread counted is lost with it but for what it told before; so often it tells by itself. */
+const COUNTED_EVERY_MS = 5_000
+
+/** @param port leads to the coordinating thread */
+export function runHttpThread(port: Port, start: HttpThreadStart): void {
+  const { thread, threads, settings } = start
+  const clock = systemClock
+  const log = createBatches(lines => peer.tell('log', lines), clock)
+  const logger = createLogger({ level: settings.logLevel, destination: log })
+  const metrics = createMetrics({
+    version: start.version,
+    nodeVersion: start.nodeVersion,
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    process: false,
+  })
+  const epochs = createEpochs(start.epochs)
+  let rules = rulesOf(settings)
+  let accessRules = settings.access
+  const readCached = start.native && start.tls !== undefined ? loadReadCached() : undefined
+  const keptOpen = new KeptOpen({
+    clock,
+    epochs,
+    failed: err => logger.error({ err }, 'a blob could not be closed'),
+  })
+  const borrowed = borrowRegistry({
+    peer: () => peer,
+    rules: () => rules,
+    clock,
+    keptOpen,
+    readCached,
+  })
+  const limitUnsent = start.native ? loadLimitUnsent({ threads }) : undefined
+  const transport = start.tls && createTlsTransport(start.tls, { clock, metrics, limitUnsent })
+  const shared = sharedCounts(start.counts, thread)
+  const places = borrowPlaces(() => peer, createStreamsRoom({ limit: start.streams, ...shared }))
+  const app = buildApp({
+    registry: borrowed.registry,
+    access: createLocalAccess(() => accessRules),
+    logger,
+    metrics,
+    clock,
+    streams: places,
+    sendfile: start.native && start.tls === undefined ? loadSendfile() : undefined,
+    epochs,
+    options: {
+      threads,
+      shared,
+      memoryBytes: start.memoryBytes,
+    },
+    ...(transport && { transport }),
+  })
+  const peer: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port, {
+    services: {
+      ...borrowed.services,
+      listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
+      async replace(next) {
+        rules = rulesOf(next)
+        accessRules = next.access
+        // What was answered by the old ones since the coordinator went by the new ones.
+        epochs.bumpAll()
+        logger.level = next.logLevel
+        return undefined
+      },
+      async drain({ timeoutMs }) {
+        await drain(app, { timeoutMs, clock })
+        keptOpen.stop()
+        log.flush()
+        return undefined
+      },
+      ping: async () => undefined,
+      count: () => metrics.snapshot(),
+    },
+    notes: {
+      othersWait(waiting) {
+        app.othersWait(waiting)
+        places.tellHeld()
+      },
+      ticketKeys: keys => transport?.setTicketKeys(keys),
+    },
+  })
+  void tellCounted()
+
+  async function tellCounted(): Promise<never> {
+    for (;;) {
+      await clock.sleep(COUNTED_EVERY_MS)
+      peer.tell('counted', await metrics.snapshot())
+    }
+  }
+}
+
+function rulesOf({ route, repositories }: ThreadSettings): Rules {
+  return { route: createRoute(route), policies: createPolicies(repositories) }
+}
+
+function nothing(): undefined {
+  return undefined
+}
+
+/** Each message wakes the coordinating thread, which waits for twice as long before it writes a line to where it goes. */
+const LOG_EVERY_MS = 50
+/** Or so much of it: a second of small answers is some megabytes. */
+const LOG_MOST_CHARACTERS = 64 * 1024
+const EVERYDAY = '{"level":"info"'
+
+/** Everyday lines go together, now and then; others at once, since this thread may be about to die of what they tell. */
+function createBatches(
+  send: (lines: string) => void,
+  clock: Pick<Clock, 'sleep'>,
+): {
+  write(line: string): void
+  flush(): void
+} {
+  let waiting = ''
+  const flush = () => {
+    const lines = waiting
+    waiting = ''
+    if (lines !== '') send(lines)
+  }
+  return {
+    write(line) {
+      const isFirst = waiting === ''
+      waiting += line
+      if (!line.startsWith(EVERYDAY) || waiting.length > LOG_MOST_CHARACTERS) flush()
+      else if (isFirst) void clock.sleep(LOG_EVERY_MS).then(flush)
+    },
+    flush,
+  }
+}
+
+if (!isMainThread && parentPort !== null) {
+  runHttpThread(parentPort as Port, workerData as HttpThreadStart)
+}

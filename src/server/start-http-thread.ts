@@ -1,0 +1,103 @@
+// Starts one further HTTP thread and is the coordinator towards it: lends it the registry, writes its log lines, keeps its counts.
+// Part of the composition root.
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { HttpThreadStart } from './http-thread.ts'
+import type { AllStreams } from '../http/places/streams.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Registry } from '../registry/answers.ts'
+import type { RunningThread } from '../threads/http-threads.ts'
+import { lendPlaces } from '../threads/lend-places.ts'
+import { lendRegistry } from '../threads/lend-registry.ts'
+import type { Port } from '../threads/messages.ts'
+import { GoneError, Peer } from '../threads/peer.ts'
+import { forgetCounts } from '../threads/shared-counts.ts'
+import type { CoordinatorSide, HttpThreadSide } from '../threads/sides.ts'
+
+export interface Coordinator {
+  /** Asked for at each question; there are none before a thread listens. */
+  readonly registry: () => Registry
+  /** Places for blobs that are sent, for all threads. */
+  readonly streams: AllStreams
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Where whole log lines go. */
+  readonly logDestination: { write(lines: string): void }
+  /** The thread's own file. Default: http-thread beside this one. */
+  readonly entry?: URL
+}
+
+/** What comes young and dies young in a thread that serves: requests and their answers. V8 would set aside three times as much. */
+const YOUNG_GENERATION_MIB = 16
+
+/** Never throws: a thread that cannot be started is one that died. */
+export function startHttpThread(start: HttpThreadStart, coordinator: Coordinator): RunningThread {
+  // The thread's file lies beside this one under the same extension, as source and as compiled.
+  const beside = new URL(`./http-thread${extname(import.meta.url)}`, import.meta.url)
+  try {
+    const worker = new Worker(coordinator.entry ?? beside, {
+      workerData: start,
+      name: `http ${start.thread}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+    })
+    return attend(worker, start, coordinator)
+  } catch (error) {
+    return stillborn(error instanceof Error ? error : new Error(String(error)))
+  }
+}
+
+function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator): RunningThread {
+  const { registry, streams, logger, metrics, logDestination } = coordinator
+  const places = lendPlaces(streams)
+  const lent = lendRegistry({
+    registry,
+    peer: () => peer,
+    failed: err => logger.error({ err }, 'a blob could not be closed'),
+  })
+  const peer: Peer<HttpThreadSide, CoordinatorSide> = new Peer(worker as Port, {
+    services: { ...lent.duties.services, ...places.services },
+    notes: {
+      ...lent.duties.notes,
+      ...places.notes,
+      log: lines => logDestination.write(lines),
+      counted: snapshot => metrics.merged.update(start.thread, snapshot),
+    },
+  })
+  let isWanted = false
+  let why = new Error('it ended by itself')
+  const ended = new Promise<Error | undefined>(resolve => {
+    worker.on('error', error => {
+      why = error instanceof Error ? error : new Error(String(error))
+    })
+    // What cannot be read is lost, and somebody would wait for it for ever.
+    worker.on('messageerror', error => {
+      why = error
+      void worker.terminate()
+    })
+    worker.on('exit', () => {
+      peer.end()
+      lent.end()
+      forgetCounts(start.counts, start.thread)
+      places.end()
+      metrics.merged.retire(start.thread)
+      resolve(isWanted ? undefined : why)
+    })
+  })
+  return {
+    peer,
+    ended,
+    async end() {
+      isWanted = true
+      await worker.terminate()
+    },
+  }
+}
+
+function stillborn(error: Error): RunningThread {
+  return {
+    peer: { ask: () => Promise.reject(new GoneError()), tell: () => {} },
+    ended: Promise.resolve(error),
+    end: async () => {},
+  }
+}

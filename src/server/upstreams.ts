@@ -1,0 +1,299 @@
+// The namespaces of the running process, made from the configuration and remade on a reload: part of the composition, beside
+// server.ts, because it joins config/, upstream/ and registry/.
+import { readFile } from 'node:fs/promises'
+import { LRUCache } from 'lru-cache'
+import { DOCKER_HUB_ALIASES, DOCKER_HUB } from '../config/built-in.ts'
+import type { Config, ProxyEnvironment, UpstreamConfig, UpstreamPolicy } from '../config/config.ts'
+import type { Target } from '../oci/endpoint.ts'
+import type { NamePatterns } from '../oci/name-glob.ts'
+import { LOCALHOST, parseName, parseTag, type RegistryHost } from '../oci/reference.ts'
+import type { Routed } from '../registry/answers.ts'
+import type { Namespace, Namespaces } from '../registry/namespaces.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { NoteEvent } from '../registry/ports/events.ts'
+import { type Upstream, UpstreamError, type UpstreamHealth } from '../registry/ports/upstream.ts'
+import { namesOfMachine, type OwnAddress, ownNameIn } from '../registry/own-name.ts'
+import { createRoute, type Route, type RouteOptions } from '../registry/route.ts'
+import { type LookupAll, lookupAll } from '../upstream/connect/connector.ts'
+import { createLookUps, type LookUps } from '../upstream/connect/look-ups.ts'
+import type { CredentialSource, UpstreamOptions } from '../upstream/options.ts'
+import { createUpstream } from '../upstream/upstream.ts'
+
+/** Upstreams made because a client named them (`"*"`), at once: each costs connections and a breaker. */
+const NAMED_BY_CLIENTS_MAX = 256
+
+export interface UpstreamsDeps {
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly random: () => number
+  readonly version: string
+  /** Default: the system's resolver. */
+  readonly lookup?: LookupAll
+}
+
+interface OpenNamespace extends Namespace {
+  close(): Promise<void>
+}
+
+export class Upstreams implements Namespaces {
+  readonly #deps: UpstreamsDeps
+  /** The same after a reload: the threads are. */
+  readonly #lookUps: LookUps
+  #config: Config
+  #configured: ReadonlyMap<RegistryHost, OpenNamespace> = new Map()
+  #route: Route
+  readonly #named = new LRUCache<RegistryHost, OpenNamespace>({ max: NAMED_BY_CLIENTS_MAX })
+
+  constructor(config: Config, deps: UpstreamsDeps) {
+    this.#deps = deps
+    this.#lookUps = createLookUps(deps.lookup ?? lookupAll, deps.clock)
+    this.#config = config
+    this.#route = createRoute(routeOptions(config))
+    this.#configured = this.#openAll(config)
+  }
+
+  find(registry: RegistryHost): Namespace | undefined {
+    return this.#configured.get(registry) ?? this.#named.get(registry) ?? this.#openNamed(registry)
+  }
+
+  get allShare(): boolean {
+    const { anyUpstream, upstreams } = this.#config
+    return anyUpstream === undefined && upstreams.every(each => !each.private)
+  }
+
+  list(): readonly Namespace[] {
+    return [...this.#configured.values(), ...this.#named.values()]
+  }
+
+  route(target: Target, host: string | undefined): Routed {
+    return this.#route(target, host)
+  }
+
+  /** See registry/own-name.ts. */
+  ownNameIn(text: string, { port, hostname }: OwnAddress): string | undefined {
+    const machineNames = namesOfMachine(hostname, this.#config.http.tls?.names)
+    return ownNameIn(text, { ...routeOptions(this.#config), machineNames }, port)
+  }
+
+  /**
+   * Requests and downloads under way go on with the upstreams that they began with. Those are not closed but let go, like the ones
+   * that clients name and that fall out of the table: their connections end when nobody has used them for a while.
+   */
+  replace(config: Config): void {
+    const configured = this.#openAll(config)
+    this.#config = config
+    this.#configured = configured
+    this.#route = createRoute(routeOptions(config))
+    this.#named.clear()
+  }
+
+  /** Cuts what is under way at the upstreams of now. */
+  async close(): Promise<void> {
+    const open = [...this.#configured.values(), ...this.#named.values()]
+    this.#named.clear()
+    await Promise.all(open.map(namespace => namespace.close()))
+  }
+
+  #openAll(config: Config): ReadonlyMap<RegistryHost, OpenNamespace> {
+    const { proxyEnvironment } = config
+    return new Map(
+      config.upstreams.map(each => {
+        const opened = this.#open(each, proxyEnvironment)
+        const before = this.#sameBefore(each)
+        return [each.registry, before === undefined ? opened : remembering(opened, before)]
+      }),
+    )
+  }
+
+  /** How the upstream was until a reload, if it is at the same address still. */
+  #sameBefore({ registry, url }: UpstreamConfig): UpstreamHealth | undefined {
+    const before = this.#config.upstreams.find(each => each.registry === registry)
+    return before?.url === url ? this.#configured.get(registry)?.upstream.health() : undefined
+  }
+
+  #openNamed(registry: RegistryHost): Namespace | undefined {
+    const policy = this.#config.anyUpstream
+    if (policy === undefined || registry === LOCALHOST) return undefined
+    const config = {
+      ...policy,
+      namedByClient: true,
+      registry,
+      url: `https://${registry}`,
+      plainHttp: false,
+      basePath: '',
+      mirrors: [],
+      client: undefined,
+      virtualHosts: [],
+    } as const
+    const namespace = this.#open(config, this.#config.proxyEnvironment)
+    this.#named.set(registry, namespace)
+    return namespace
+  }
+
+  #open(
+    config: UpstreamConfig & { readonly namedByClient?: true },
+    proxyEnvironment: ProxyEnvironment,
+  ): OpenNamespace {
+    const options = {
+      ...upstreamOptions(config, proxyEnvironment, this.#deps.version),
+      // Its address is checked like any foreign one: nobody but a client has named it.
+      namedByClient: config.namedByClient === true,
+    }
+    const { configured, named } = this.#lookUps
+    const lookup = options.namedByClient ? named : configured
+    const upstream = createUpstream(options, { ...this.#deps, lookup })
+    const { ttlMs, tagRules, maxStaleMs, offline } = config
+    return {
+      upstream,
+      policy: { ttlMs, tagRules, maxStaleMs, offline },
+      fillsAtOnce: config.fills,
+      prefetch: config.prefetch,
+      namedByClient: options.namedByClient,
+      shares: config.namedByClient !== true && !config.private,
+      connections: config.connections,
+      close: () => upstream.close(),
+    }
+  }
+}
+
+/** Until somebody has asked it anew, the last that is known of an upstream is what was known before the reload. It is asked as if new. */
+function remembering(namespace: OpenNamespace, before: UpstreamHealth): OpenNamespace {
+  const { upstream } = namespace
+  const health = (): UpstreamHealth => {
+    const now = upstream.health()
+    if (now.lastFinding !== undefined) return now
+    const { lastFinding, lastFailure, rateLimitRemaining } = before
+    return { ...now, lastFinding, lastFailure, rateLimitRemaining }
+  }
+  return { ...namespace, upstream: { ...upstream, health } }
+}
+
+/** What the route of names is made of. */
+export function routeOptions(config: Config): RouteOptions {
+  return {
+    defaultRegistry: config.defaultRegistry,
+    upstreams: new Set(config.upstreams.map(each => each.registry)),
+    aliases: new Map(DOCKER_HUB_ALIASES.map(alias => [alias, DOCKER_HUB] as const)),
+    ownNames: new Set<string>(config.http.names),
+    virtualHosts: new Map(
+      config.upstreams.flatMap(each =>
+        each.virtualHosts.map(host => [host as string, each.registry] as const),
+      ),
+    ),
+    anyUpstream: config.anyUpstream !== undefined,
+    names: {
+      byRegistry: new Map(config.upstreams.map(each => [each.registry, patternsOf(each)] as const)),
+      any: config.anyUpstream && patternsOf(config.anyUpstream),
+    },
+  }
+}
+
+/** Plain values alone: they go to other threads. */
+function patternsOf({ include, exclude }: UpstreamPolicy): NamePatterns {
+  return { include, exclude }
+}
+
+function upstreamOptions(
+  config: UpstreamConfig,
+  environment: ProxyEnvironment,
+  version: string,
+): UpstreamOptions {
+  const { ca, client } = config
+  return {
+    registry: config.registry,
+    url: new URL(config.basePath === '' ? config.url : `${config.url}/v2/${config.basePath}`),
+    mirrors: config.mirrors.map(mirror => new URL(mirror)),
+    credentials: credentialSource(config),
+    realms: config.realms,
+    privateAddresses: config.privateAddresses,
+    plainHttp: config.plainHttp,
+    ...(ca === undefined ? {} : { caPem: ca }),
+    ...(client === undefined
+      ? {}
+      : { client: { certificatePem: client.certificate, keyPem: client.key.reveal() } }),
+    ...proxyOptions(config, environment),
+    connections: config.connections,
+    include: config.include,
+    exclude: config.exclude,
+    userAgent: `entrepot/${version}`,
+  }
+}
+
+function credentialSource({ credentials }: UpstreamConfig): CredentialSource {
+  switch (credentials.kind) {
+    case 'anonymous':
+      return { kind: 'anonymous' }
+    case 'password':
+      return {
+        kind: 'basic',
+        username: credentials.username,
+        password: () => credentials.password.reveal(),
+      }
+    case 'docker config':
+      return {
+        kind: 'docker-config',
+        readText: () => readFile(credentials.path, 'utf8'),
+        environment: credentials.environment,
+      }
+    case 'helper':
+      return { kind: 'helper', name: credentials.name, environment: credentials.environment }
+  }
+}
+
+/** HTTPS_PROXY for https upstreams, HTTP_PROXY for the others, as every client reads them. */
+function proxyOptions(
+  config: UpstreamPolicy & { url: string },
+  environment: ProxyEnvironment,
+): Pick<UpstreamOptions, 'proxy'> {
+  const { proxy } = config
+  if (proxy.kind === 'none') return {}
+  if (proxy.kind === 'url') return { proxy: { url: proxy.url } }
+  const secret = config.url.startsWith('https:') ? environment.httpsProxy : environment.httpProxy
+  return secret === undefined
+    ? {}
+    : { proxy: { url: secret.reveal(), noProxy: environment.noProxy } }
+}
+
+export interface Probe {
+  readonly registry: RegistryHost
+  readonly answers: boolean
+  readonly detail: string
+}
+
+/** A name that no registry has: a HEAD on it costs nothing, and the refusal shows that a registry answered. */
+const PROBE_NAME = parseName('entrepot/probe')
+const PROBE_REFERENCE = { kind: 'tag', tag: parseTag('probe') } as const
+
+/** Asks every configured upstream once, all at the same time. Never rejects. */
+export async function probeUpstreams(
+  config: Config,
+  deps: UpstreamsDeps,
+): Promise<readonly Probe[]> {
+  const upstreams = new Upstreams(config, deps)
+  try {
+    return await Promise.all(upstreams.list().map(({ upstream }) => probe(upstream)))
+  } finally {
+    await upstreams.close()
+  }
+}
+
+async function probe(upstream: Upstream): Promise<Probe> {
+  const { registry } = upstream
+  try {
+    await upstream.headManifest(PROBE_NAME, PROBE_REFERENCE)
+    return { registry, answers: true, detail: 'answers' }
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error
+    if (error.failure === 'not-found' || error.failure === 'unsupported')
+      return { registry, answers: true, detail: 'answers' }
+    if (error.failure === 'denied') {
+      return {
+        registry,
+        answers: true,
+        detail: 'answers; shows nothing of what it does not have to whoever asks like this',
+      }
+    }
+    const hint = error.hint === undefined ? '' : `; ${error.hint}`
+    return { registry, answers: false, detail: `${error.message}${hint}` }
+  }
+}

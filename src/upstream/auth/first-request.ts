@@ -1,0 +1,43 @@
+// The first request ever to a host tells whether it asks for tokens. What is sent to the same host meanwhile waits for that: ten blobs
+// at once after a restart would be refused ten times otherwise.
+import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+import { unlessAborted } from '../../async/aborting.ts'
+import { createRemembered } from '../connect/remembered.ts'
+
+/** Longer than any round trip; a host that takes longer for its first answer is not waited for. */
+const LONGEST_WAIT_MS = 1_000
+/** An endpoint has one; a client's redirects add some. */
+const HOSTS_MAX = 256
+
+export interface FirstRequests {
+  /** Resolves at once for the first request to this origin, and for all after its answer. @throws the signal's reason */
+  untilAnswered(origin: string, signal: AbortSignal): Promise<void>
+  /** A request was answered, or failed. No effect after the first time. */
+  answered(origin: string): void
+}
+
+export function createFirstRequests(clock: Clock): FirstRequests {
+  const firsts = createRemembered<'answered' | PromiseWithResolvers<void>>(HOSTS_MAX)
+  return {
+    untilAnswered: async (origin, signal) => {
+      const first = firsts.get(origin)
+      if (first === undefined) {
+        firsts.set(origin, Promise.withResolvers())
+        return
+      }
+      if (first === 'answered') return
+      const limit = new AbortController()
+      const late = clock.sleep(LONGEST_WAIT_MS, limit.signal).catch(() => {})
+      try {
+        await unlessAborted(Promise.race([first.promise, late]), signal)
+      } finally {
+        limit.abort(NOT_NEEDED)
+      }
+    },
+    answered: origin => {
+      const first = firsts.get(origin)
+      firsts.set(origin, 'answered')
+      if (first !== 'answered') first?.resolve()
+    },
+  }
+}

@@ -1,0 +1,41 @@
+// Tells a peer that has gone silent from a reader that is slow: time counts only while a piece is being asked for. One timer for
+// the whole body, since a timer for each piece would cost more than the piece.
+import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+
+export interface StallWatchdog {
+  /** A piece is wanted from now on. */
+  asking(): void
+  /** It came. */
+  arrived(): void
+  stop(): void
+}
+
+/** Calls `onStall` once when a piece was asked for and did not come for `idleMs`. */
+export function startStallWatchdog(
+  clock: Clock,
+  idleMs: number,
+  onStall: () => void,
+): StallWatchdog {
+  const stopped = new AbortController()
+  let askedAtMs: number | undefined
+
+  async function watch(): Promise<void> {
+    for (;;) {
+      const silentMs = askedAtMs === undefined ? 0 : clock.monotonicMs() - askedAtMs
+      if (silentMs >= idleMs) return onStall()
+      await clock.sleep(idleMs - silentMs, stopped.signal)
+    }
+  }
+  // The sleep rejects when stopped, and only then.
+  watch().catch(() => {})
+
+  return {
+    asking: () => {
+      askedAtMs = clock.monotonicMs()
+    },
+    arrived: () => {
+      askedAtMs = undefined
+    },
+    stop: () => stopped.abort(NOT_NEEDED),
+  }
+}

@@ -1,0 +1,115 @@
+// One endpoint of a namespace, put together: its URLs, its breaker, and who the edge is towards it and towards hosts that it leads to.
+import type { RegistryHost } from '../../oci/reference.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
+import type { NoteEvent } from '../../registry/ports/events.ts'
+import { type Authorizer, createAuthorizer } from '../auth/authorizer.ts'
+import { createBreaker, type Watch } from './breaker.ts'
+import { createCredentials } from '../auth/credentials.ts'
+import { startDeadline } from '../connect/deadline.ts'
+import { credentialHosts } from '../auth/docker-config.ts'
+import { endpointUrls } from './endpoint-url.ts'
+import type { Endpoint } from './endpoints.ts'
+import type { Exchange } from '../connect/exchange.ts'
+import { createFirstRequests, type FirstRequests } from '../auth/first-request.ts'
+import type { CredentialSource, TimeLimits, UpstreamOptions } from '../options.ts'
+import type { Profile } from '../profiles.ts'
+import { createReferrersAbility } from './referrers-ability.ts'
+import { createSession } from './session.ts'
+import { isRegistryThere } from '../connect/stranger.ts'
+import { createTokens } from '../auth/tokens.ts'
+
+/** `/v2/` has nothing to look for. Whoever failed just now waits for this. */
+const THERE_MS = 5_000
+
+/** What all endpoints of a namespace share. */
+export interface EndpointParts {
+  readonly registry: RegistryHost
+  readonly exchange: Exchange
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly limits: TimeLimits
+  readonly profile: Omit<Profile, 'apiUrl'>
+  readonly options: UpstreamOptions
+  readonly onBlobRedirect: (target: URL) => void
+  readonly watch: Watch
+}
+
+/** Connects to nothing. */
+export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts): Endpoint {
+  const { registry, exchange, clock, note } = parts
+  const urls = endpointUrls(url, isMirror ? registry : undefined)
+  const source = isMirror ? mirrorCredentials(parts.options.credentials) : parts.options.credentials
+  const hosts = isMirror ? [url.host] : credentialHosts(registry, url, parts.profile.aliases)
+  const firsts = createFirstRequests(clock)
+  const own = authorizer(parts, { source, hosts, ping: urls.ping, firsts })
+  const anonymous = { source: { kind: 'anonymous' }, hosts: [] } as const
+  const foreign = authorizer(parts, { ...anonymous, ping: undefined, firsts: undefined })
+  const send = createSession({ exchange, own, foreign, onBlobRedirect: parts.onBlobRedirect })
+  const breaker = createBreaker({
+    clock,
+    host: url.host,
+    onChange: change => note({ kind: 'upstream breaker', registry, ...change }),
+    isThere: () => isThereInTime({ send, urls }, clock),
+    // Nobody is asked again and again because a client made up its name.
+    watch: parts.options.namedByClient === true ? undefined : parts.watch,
+  })
+  return {
+    url,
+    urls,
+    isMirror,
+    send,
+    breaker,
+    abilities: { referrers: createReferrersAbility(), headBlobRefusedUntilMs: 0 },
+  }
+}
+
+/** Never rejects. */
+async function isThereInTime(
+  endpoint: Pick<Endpoint, 'send' | 'urls'>,
+  clock: Clock,
+): Promise<boolean> {
+  const deadline = startDeadline(clock, THERE_MS)
+  try {
+    return await isRegistryThere(endpoint, deadline.signal)
+  } catch {
+    return false
+  } finally {
+    deadline.end()
+  }
+}
+
+/** A docker config names its hosts, so it may know a mirror's; other credentials are the registry's alone. */
+function mirrorCredentials(source: CredentialSource): CredentialSource {
+  return source.kind === 'docker-config' ? source : { kind: 'anonymous' }
+}
+
+function authorizer(
+  { exchange, clock, limits, profile, options }: EndpointParts,
+  who: {
+    source: CredentialSource
+    hosts: readonly string[]
+    ping: URL | undefined
+    firsts: FirstRequests | undefined
+  },
+): Authorizer {
+  const limitMs = limits.connectMs + limits.headersMs
+  return createAuthorizer({
+    firsts: who.firsts,
+    credentials: createCredentials({ source: who.source, hosts: who.hosts, clock }),
+    tokens: createTokens({ exchange, clock, method: profile.tokenMethod, limitMs }),
+    realms: [...options.realms, ...profile.realmHosts],
+    ping: async signal => {
+      if (who.ping === undefined) return []
+      const answer = await exchange({
+        call: 'ping',
+        lane: 'api',
+        method: 'GET',
+        url: who.ping,
+        headers: {},
+        signal,
+      })
+      await answer.body.drain()
+      return answer.status === 401 ? answer.headers.all('www-authenticate') : []
+    },
+  })
+}
