@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// argv → command. The only reader of `process`: arguments, environment, signals, streams and exit codes pass through here.
-// It looks at Node's version before anything is loaded that would crash on an old one.
+// argv → command. The only reader of `process`: arguments, environment, signals, streams and exit
+// codes pass through here. It looks at Node's version before anything is loaded that would crash on
+// an old one.
 import { availableParallelism, totalmem } from 'node:os'
 import { isatty } from 'node:tty'
 import { setFlagsFromString } from 'node:v8'
@@ -20,16 +21,18 @@ if (isTooOld(process.versions.node)) {
   process.exit(78)
 }
 
-// Disk and DNS run on these threads, four by default: a few pushes that sync would hold every pull. Their number is read when the first
-// of them is needed, which is not before this line; what the environment says stays.
+// Disk and DNS run on these threads, four by default: a few pushes that sync would hold every pull.
+// Their number is read when the first of them is needed, which is not before this line; what the
+// environment says stays.
 process.env['UV_THREADPOOL_SIZE'] ??= '16'
 
-// How large the heap may be before V8 looks for garbage is said for this thread, which fills (systemd/entrepot.service). The others need
-// less, and would let as much lie about.
+// How large the heap may be before V8 looks for garbage is said for this thread, which fills
+// (systemd/entrepot.service). The others need less, and would let as much lie about.
 setFlagsFromString('--initial-heap-size=0')
 setFlagsFromString('--min-semi-space-size=0')
 
-// What a command prints is its result: without it, it has failed. A reader that has seen enough (`entrepot ls | head`) is no error.
+// What a command prints is its result: without it, it has failed. A reader that has seen enough
+// (`entrepot ls | head`) is no error.
 let outlivesStreams = false
 for (const [name, stream] of Object.entries({ output: process.stdout, error: process.stderr })) {
   stream.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,5 +1,6 @@
-// The rules of a registry without accounts. Everybody may pull and list, but not by way of a web page. Credentials are refused where a
-// login would try them, lest they be taken for good. Pushes and deletes are for programs of this machine (local-program.ts), unless that is off.
+// The rules of a registry without accounts. Everybody may pull and list, but not by way of a web
+// page. Credentials are refused where a login would try them, lest they be taken for good. Pushes
+// and deletes are for programs of this machine (local-program.ts), unless that is off.
 import type { Access, Decision, Owner, Principal } from './access.ts'
 import { browserMark, hasCredentials } from './marks.ts'
 import { isLoopbackName } from './loopback.ts'
@@ -9,9 +10,15 @@ import { whyNoLocalProgram, whyNotOwner } from './local-program.ts'
 export interface AccessRules {
   /** The user that this server runs as; undefined where systems have no such numbers. */
   readonly serverUid: number | undefined
-  /** Why no program of this machine may write, by `http.localpush` or by what it goes by when it is not set; undefined: they may. */
+  /**
+   * Why no program of this machine may write, by `http.localpush` or by what it goes by when it is
+   * not set; undefined: they may.
+   */
   readonly localPushOff: keyof typeof OFF | undefined
-  /** Host names, with or without a port, in lower case, by which this registry may be called beside loopback names. Undefined: by any. */
+  /**
+   * Host names, with or without a port, in lower case, by which this registry may be called beside
+   * loopback names. Undefined: by any.
+   */
   readonly hosts: readonly string[] | undefined
 }
 
@@ -19,8 +26,8 @@ export interface AccessRules {
 export type SharedLoopback = 'user namespace' | 'pod'
 
 /**
- * What `localPushOff` is when the configuration says `said`: `unsaid` is as the server's surroundings have it, where what forwards others may
- * call from loopback as clients do.
+ * What `localPushOff` is when the configuration says `said`: `unsaid` is as the server's
+ * surroundings have it, where what forwards others may call from loopback as clients do.
  */
 export function whyLocalPushOff(
   said: 'on' | 'unsaid' | keyof typeof OFF,

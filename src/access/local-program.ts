@@ -1,6 +1,8 @@
-// Is this a registry client on this machine, that somebody runs there? A loopback address alone says little: behind a proxy or a forwarder
-// everybody has one, and a web page can aim a browser at it, also under a name of its own (DNS rebinding). So all signs must agree, and
-// a refusal names the first that did not. A forwarder that root or a person runs cannot be told from a client; SECURITY.md says so.
+// Is this a registry client on this machine, that somebody runs there? A loopback address alone
+// says little: behind a proxy or a forwarder everybody has one, and a web page can aim a browser at
+// it, also under a name of its own (DNS rebinding). So all signs must agree, and a refusal names
+// the first that did not. A forwarder that root or a person runs cannot be told from a client;
+// SECURITY.md says so.
 import type { Owner, Principal } from './access.ts'
 import { unusualHeader } from './client-headers.ts'
 import { isLoopback, isLoopbackName } from './loopback.ts'
@@ -8,7 +10,10 @@ import { isLoopback, isLoopbackName } from './loopback.ts'
 /** Whoever calls by another way: what to do instead. */
 const CALL_DIRECTLY = 'call the registry itself, on localhost and its own port'
 
-/** Undefined when all that the request tells agrees; else what spoke against it, and what to do, for the client to read. */
+/**
+ * Undefined when all that the request tells agrees; else what spoke against it, and what to do, for
+ * the client to read.
+ */
 export function whyNoLocalProgram(principal: Principal): string | undefined {
   const { address, host, isHttp10, rawHeaders } = principal
   if (address === undefined || !isLoopback(address)) {
@@ -28,9 +33,15 @@ export function whyNoLocalProgram(principal: Principal): string | undefined {
   return undefined
 }
 
-/** Where Debian, Red Hat and systemd let persons begin; below are the users of the system and of its daemons. */
+/**
+ * Where Debian, Red Hat and systemd let persons begin; below are the users of the system and of its
+ * daemons.
+ */
 const FIRST_PERSON = 1_000
-/** What systemd gives to services while they run, up to `nobody` and the number that means none; not persons', though above 1000. */
+/**
+ * What systemd gives to services while they run, up to `nobody` and the number that means none; not
+ * persons', though above 1000.
+ */
 const SERVICES = { first: 61_184, last: 65_535 } as const
 
 const NOBODY = 65_534

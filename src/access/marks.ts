@@ -1,6 +1,7 @@
-// What in a request's headers says that a browser made it, or that somebody wants to be known by name. A page can aim the browser of
-// whoever reads it at addresses that it could not reach itself. It may choose the values of some of these headers, `User-Agent` and
-// `Accept-Language` in some browsers, and takes none of them away.
+// What in a request's headers says that a browser made it, or that somebody wants to be known by
+// name. A page can aim the browser of whoever reads it at addresses that it could not reach itself.
+// It may choose the values of some of these headers, `User-Agent` and `Accept-Language` in some
+// browsers, and takes none of them away.
 
 /** Browsers alone send them. */
 const BROWSERS: ReadonlySet<string> = new Set([
@@ -20,8 +21,9 @@ const BROWSERS_AGENT = 'Mozilla/'
 const NO_BROWSERS_AGENT = 'PowerShell'
 
 /**
- * The name of the first header that a browser sent. Node's own fetch sends two of theirs as none of them does, a `Sec-Fetch-Mode` without
- * its companions and beside it a wish for any language, and is a program. No page can imitate that: it sets no header of this kind.
+ * The name of the first header that a browser sent. Node's own fetch sends two of theirs as none of
+ * them does, a `Sec-Fetch-Mode` without its companions and beside it a wish for any language, and
+ * is a program. No page can imitate that: it sets no header of this kind.
  */
 export function browserMark(rawHeaders: readonly string[]): string | undefined {
   const isByNode = hasLoneMode(rawHeaders)
@@ -57,7 +59,10 @@ export function hasCredentials(rawHeaders: readonly string[]): boolean {
 
 const CREDENTIALS = 'authorization'
 
-/** Could this header be one that these functions look for? For those who look at most requests without looking closely. */
+/**
+ * Could this header be one that these functions look for? For those who look at most requests
+ * without looking closely.
+ */
 export function mayBeMark(name: string): boolean {
   const lower = name.toLowerCase()
   return (

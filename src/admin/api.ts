@@ -1,5 +1,5 @@
-// /api/v1: what the command line and the console ask for. JSON in and out, except for `pull`, whose progress is one JSON object per
-// line. On the Unix socket alone, whose directory decides who may.
+// /api/v1: what the command line and the console ask for. JSON in and out, except for `pull`, whose
+// progress is one JSON object per line. On the Unix socket alone, whose directory decides who may.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from '../observe/log.ts'

@@ -1,5 +1,6 @@
-// The admin listeners, apart from the data port (R196): health and metrics on a TCP address, whoever reaches it, and the operator's API
-// beside them on a Unix socket, whose directory decides who may.
+// The admin listeners, apart from the data port (R196): health and metrics on a TCP address,
+// whoever reaches it, and the operator's API beside them on a Unix socket, whose directory decides
+// who may.
 import { fastify, type FastifyInstance } from 'fastify'
 import { checkReadiness, type ReadinessOptions } from '../observe/health.ts'
 import type { Logger } from '../observe/log.ts'
@@ -17,7 +18,10 @@ export interface AdminDeps {
 }
 
 export interface AdminApp {
-  /** @returns where it listens, with the port that the system chose. @throws when the address is taken */
+  /**
+   * @returns where it listens, with the port that the system chose.
+   * @throws when the address is taken
+   */
   listen(addr: { readonly host: string | undefined; readonly port: number }): Promise<string>
   /** On the Unix socket of this path. @throws as openSocket */
   listenSocket(path: string): Promise<void>
@@ -47,7 +51,8 @@ export function buildAdminApp(deps: AdminDeps): AdminApp {
 }
 
 function buildListener({ metrics, readiness }: AdminDeps): FastifyInstance {
-  // Requests of probes and scrapes are not worth a line each; errors are logged where they are handled.
+  // Requests of probes and scrapes are not worth a line each; errors are logged where they are
+  // handled.
   const app = fastify({ logger: false, forceCloseConnections: true, trustProxy: false })
   app.get('/livez', async (_request, reply) => reply.type('text/plain').send('ok'))
   app.get('/readyz', async (_request, reply) => {

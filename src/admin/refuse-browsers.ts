@@ -1,5 +1,5 @@
-// No web page has business with the operator's API. A browser reaches no Unix socket by itself; a proxy that an operator put in front of
-// one would bring it there.
+// No web page has business with the operator's API. A browser reaches no Unix socket by itself; a
+// proxy that an operator put in front of one would bring it there.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { browserMark } from '../access/marks.ts'
 

@@ -1,5 +1,5 @@
-// Listening on the Unix socket: takes over what a killed process left, never what a living one uses, and removes nothing that is
-// no socket.
+// Listening on the Unix socket: takes over what a killed process left, never what a living one
+// uses, and removes nothing that is no socket.
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
@@ -7,12 +7,16 @@ import type { FastifyInstance } from 'fastify'
 
 /** The server's user and its group; the directory may narrow it further. */
 const SOCKET_MODE = 0o660
-/** `sun_path` of unix(7), 108 bytes with the zero at its end. Of a longer path the system would silently take the beginning. */
+/**
+ * `sun_path` of unix(7), 108 bytes with the zero at its end. Of a longer path the system would
+ * silently take the beginning.
+ */
 const PATH_MAX_BYTES = 107
 
 /**
  * Makes its directory, and takes away what a killed process left.
- * @throws Error with `hint` when the path is taken or too long; whatever the system says when its directory cannot be used
+ * @throws Error with `hint` when the path is taken or too long; whatever the system says when its
+ * directory cannot be used
  */
 export async function prepareSocket(path: string): Promise<void> {
   assertFits(path)
@@ -55,7 +59,10 @@ async function removeStale(path: string): Promise<void> {
   rmSync(path, { force: true })
 }
 
-/** Only a refused connection shows that nobody listens any more: a full queue or missing rights do not. */
+/**
+ * Only a refused connection shows that nobody listens any more: a full queue or missing rights do
+ * not.
+ */
 function tryConnect(path: string): Promise<{ kind: 'living' | 'stale'; detail: string }> {
   return new Promise(resolve => {
     const probe = connect(path)

@@ -1,4 +1,5 @@
-// A wait that an abort ends. One listener per wait, taken away afterwards: a signal that outlives many waits keeps none of them.
+// A wait that an abort ends. One listener per wait, taken away afterwards: a signal that outlives
+// many waits keeps none of them.
 
 /**
  * The same promise; rejects with the signal's reason as soon as that aborts. Whatever the promise
@@ -22,8 +23,9 @@ export function unlessAborted<Value>(
 }
 
 /**
- * The pieces of `pieces` until the signal aborts, whose reason is thrown then, also while a piece is waited for that may never come.
- * What is left of `pieces` is told that nobody reads on, and not waited for.
+ * The pieces of `pieces` until the signal aborts, whose reason is thrown then, also while a piece
+ * is waited for that may never come. What is left of `pieces` is told that nobody reads on, and not
+ * waited for.
  */
 export async function* untilAborted<Piece>(
   pieces: AsyncIterable<Piece>,

@@ -1,6 +1,10 @@
-// Work on many things, a few at a time: each look at the disk is an open file, each question to an upstream a connection.
+// Work on many things, a few at a time: each look at the disk is an open file, each question to an
+// upstream a connection.
 
-/** What `work` makes of each item, in their order. The first failure is thrown, and nothing further is begun. */
+/**
+ * What `work` makes of each item, in their order. The first failure is thrown, and nothing further
+ * is begun.
+ */
 export async function mapFew<Item, Result>(
   items: readonly Item[],
   atOnce: number,
@@ -22,7 +26,10 @@ export async function filterFew<Item>(
   return items.filter((_, at) => passed[at])
 }
 
-/** `work` on each item as it comes: the next is begun as soon as any has ended. The first failure is thrown once all have. */
+/**
+ * `work` on each item as it comes: the next is begun as soon as any has ended. The first failure is
+ * thrown once all have.
+ */
 export async function eachFew<Item>(
   items: AsyncIterable<Item>,
   atOnce: number,

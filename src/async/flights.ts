@@ -1,5 +1,6 @@
-// Shared work: whoever asks for the same thing while it is being fetched gets the same promise. The work belongs to
-// nobody in particular, so no client's going away ends it, and its error reaches every waiter.
+// Shared work: whoever asks for the same thing while it is being fetched gets the same promise. The
+// work belongs to nobody in particular, so no client's going away ends it, and its error reaches
+// every waiter.
 
 export class Flights<Value> {
   readonly #running = new Map<string, Promise<Value>>()
@@ -15,7 +16,10 @@ export class Flights<Value> {
     return { promise, joined: false }
   }
 
-  /** Nobody joins what runs under `key` any more: its answer is old news to whoever asks from now on. */
+  /**
+   * Nobody joins what runs under `key` any more: its answer is old news to whoever asks from now
+   * on.
+   */
   close(key: string): void {
     this.#running.delete(key)
   }

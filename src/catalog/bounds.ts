@@ -4,8 +4,8 @@ import type { DeleteOptions } from '../registry/ports/catalog.ts'
 import type { Delivery, DeliveryChange, NewDelivery } from '../registry/ports/deliveries.ts'
 
 /**
- * Referrers that one answer may hold: an image index of 4 MiB lists no more, and a reader of one list must not keep the
- * thread busy for longer than a few milliseconds.
+ * Referrers that one answer may hold: an image index of 4 MiB lists no more, and a reader of one
+ * list must not keep the thread busy for longer than a few milliseconds.
  */
 export const MAX_REFERRERS = 10_000
 
@@ -15,7 +15,10 @@ export const MAX_DELIVERERS = 1_000
 /** Entries of one key that one answer may hold, for the same reason. */
 export const MAX_DELIVERIES_OF_KEY = 10_000
 
-/** A payload names a manifest and its tags; 10^5 entries of this size would still fit on a small disk. */
+/**
+ * A payload names a manifest and its tags; 10^5 entries of this size would still fit on a small
+ * disk.
+ */
 const MAX_PAYLOAD_BYTES = 64 * 1024
 /** Far above a repository's key, which is the longest that is in use. */
 const MAX_KEY_BYTES = 1024
@@ -38,7 +41,10 @@ export function boundedRests(options: DeleteOptions): DeleteOptions {
   return options
 }
 
-/** With the reason cut where an operator would stop reading. @throws StoreError io for a payload that is too long */
+/**
+ * With the reason cut where an operator would stop reading.
+ * @throws StoreError io for a payload that is too long
+ */
 export function boundedChange(change: DeliveryChange): DeliveryChange {
   assertLength('payload', change.payload ?? '', MAX_PAYLOAD_BYTES)
   const { reason, alsoReason } = change

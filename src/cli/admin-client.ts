@@ -1,5 +1,5 @@
-// The command line's side of the admin API: one request over the running server's Unix socket, so that no password is needed on
-// the machine itself.
+// The command line's side of the admin API: one request over the running server's Unix socket, so
+// that no password is needed on the machine itself.
 import { type IncomingMessage, request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { CliError, EXIT_CODES } from './context.ts'

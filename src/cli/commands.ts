@@ -1,5 +1,5 @@
-// The table of commands: what each is called, what it does in a line, and where it lives. A command's code is loaded when it
-// is asked for, so that `schema` does not load a web server.
+// The table of commands: what each is called, what it does in a line, and where it lives. A
+// command's code is loaded when it is asked for, so that `schema` does not load a web server.
 import { closest } from '../config/suggest.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { type Failure, writeFailure } from './output.ts'
@@ -43,7 +43,10 @@ export const COMMANDS = {
   pull: { summary: 'bring images into the cache', load: () => import('./pull.ts') },
 } as const satisfies Record<string, Command>
 
-/** Runs what the arguments ask for; every failure is a line on standard error, with --json an object, and an exit code. */
+/**
+ * Runs what the arguments ask for; every failure is a line on standard error, with --json an
+ * object, and an exit code.
+ */
 export async function runCommand(
   argv: readonly string[],
   context: CliContext,
@@ -90,7 +93,8 @@ function load(name: string): Promise<CommandModule> {
 /** @throws `error` itself when it is nobody's fault but ours */
 function failureOf(error: unknown, command: string): Failure {
   if (error instanceof CliError) return error
-  // util.parseArgs says in its message which option is wrong, and goes on about what no command here takes.
+  // util.parseArgs says in its message which option is wrong, and goes on about what no command
+  // here takes.
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (!code.startsWith('ERR_PARSE_ARGS')) throw error
   const [what = ''] = (error as Error).message.split(/\.\s/, 1)

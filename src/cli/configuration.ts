@@ -1,5 +1,5 @@
-// The configuration as every command finds it: --config, else ENTREPOT_CONFIG, else /etc/entrepot/config.yaml when it is there,
-// else none at all.
+// The configuration as every command finds it: --config, else ENTREPOT_CONFIG, else
+// /etc/entrepot/config.yaml when it is there, else none at all.
 import { readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
@@ -52,9 +52,11 @@ export interface SocketUse {
 }
 
 /**
- * Where the running server is asked. It goes by what it has loaded, so a file that is faulty now is told on standard error, and keeps
- * nobody from asking, unless a fault may hide where that server is: another one may be where it is sought.
- * @throws CliError when the file that was named cannot be read, or the socket would be a guess and `use` allows none
+ * Where the running server is asked. It goes by what it has loaded, so a file that is faulty now is
+ * told on standard error, and keeps nobody from asking, unless a fault may hide where that server
+ * is: another one may be where it is sought.
+ * @throws CliError when the file that was named cannot be read, or the socket would be a guess and
+ * `use` allows none
  */
 export function findSocket(
   context: CliContext,

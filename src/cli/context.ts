@@ -12,7 +12,10 @@ export interface CliContext {
   readonly stderr: OutputStream
   /** Standard output is a terminal. */
   readonly isTerminal: boolean
-  /** Standard input, output or error is a terminal: whoever runs this sits before it, and closing it ends what runs there. */
+  /**
+   * Standard input, output or error is a terminal: whoever runs this sits before it, and closing it
+   * ends what runs there.
+   */
   readonly hasTerminal: boolean
   readonly nodeVersion: string
   /** Of this process. */
@@ -29,7 +32,10 @@ export interface CliContext {
   onSignal(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP', act: () => void): void
   /** Calls `act` when the process ends, with nothing left that could wait. */
   onExit(act: () => void): void
-  /** From now on the process outlives its standard output and error; without, one that cannot be written ends it. */
+  /**
+   * From now on the process outlives its standard output and error; without, one that cannot be
+   * written ends it.
+   */
   outliveStreams(): void
   /** Ends the process at once: only for a second SIGTERM or SIGINT while draining. */
   exit(code: number): never

@@ -14,7 +14,10 @@ export const COMMON_HELP = `  --json         print JSON, failures as {"error": {
   --socket PATH  of the running server; default: admin.socket of the configuration
   --config FILE  the configuration that the server runs with`
 
-/** @throws CliError usage when there are fewer or more arguments than `takes` allows, and as findSocket */
+/**
+ * @throws CliError usage when there are fewer or more arguments than `takes` allows, and as
+ * findSocket
+ */
 export function readCommon(
   args: readonly string[],
   context: CliContext,
@@ -38,7 +41,8 @@ export function readCommon(
   if (positionals.length < takes.least || positionals.length > takes.most) {
     throw new CliError(EXIT_CODES.usage, `usage: ${takes.usage}`)
   }
-  // With --json, standard error has failures and nothing else; warnings are for `serve` and `check` to tell.
+  // With --json, standard error has failures and nothing else; warnings are for `serve` and `check`
+  // to tell.
   const use = { mayGuess: takes.changes !== true, quiet: values.json }
   return {
     json: values.json,

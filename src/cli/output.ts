@@ -56,7 +56,9 @@ export function writeFailure(context: CliContext, { exitCode, message }: Failure
   context.stderr.write(`${JSON.stringify({ error: { exitCode, message } })}\n`)
 }
 
-/** The first of the faults of a configuration, which is enough to go on by: `check` has them all. */
+/**
+ * The first of the faults of a configuration, which is enough to go on by: `check` has them all.
+ */
 export function describeFaults([first = '', ...more]: readonly string[]): string {
   return more.length === 0 ? first : `${first} (${more.length} more: "entrepot check" tells all)`
 }

@@ -1,5 +1,5 @@
-// The progress of one blob after the other on a terminal: how much is here, how fast it comes and how long that will take. Drawn over
-// itself; what is not a terminal gets lines instead (pull.ts).
+// The progress of one blob after the other on a terminal: how much is here, how fast it comes and
+// how long that will take. Drawn over itself; what is not a terminal gets lines instead (pull.ts).
 import type { CliContext } from './context.ts'
 import { describeBytes, describeSpan } from './output.ts'
 
@@ -18,7 +18,10 @@ export interface BlobProgress {
   readonly totalBytes: number
 }
 
-/** @returns a function that draws; the last state of a blob is always drawn, and ends the line. `nowMs` is monotonic. */
+/**
+ * @returns a function that draws; the last state of a blob is always drawn, and ends the line.
+ * `nowMs` is monotonic.
+ */
 export function createProgressBar(
   { stdout }: Pick<CliContext, 'stdout'>,
   nowMs: () => number,
@@ -47,7 +50,9 @@ function columnsOf({ columns = 0 }: CliContext['stdout']): number {
   return columns > 0 ? columns : COLUMNS_UNKNOWN
 }
 
-/** `sha256:0123456789ab  [=====>    ]  12.0 MiB of 31.2 MiB  3.1 MiB/s  6 s left`, in less than `columns`. */
+/**
+ * `sha256:0123456789ab [=====> ] 12.0 MiB of 31.2 MiB 3.1 MiB/s 6 s left`, in less than `columns`.
+ */
 function progressLine(
   { label, doneBytes, totalBytes }: BlobProgress,
   { bytesPerMs, columns }: { bytesPerMs: number | undefined; columns: number },
@@ -57,7 +62,8 @@ function progressLine(
   const isOpen = bytesPerMs !== undefined && bytesPerMs > 0 && doneBytes < totalBytes
   const rest = isOpen ? `  ${describeSpan((totalBytes - doneBytes) / bytesPerMs)} left` : ''
   const numbers = `${describeBytes(doneBytes)} of ${describeBytes(totalBytes)}${rate}${rest}`
-  // The last column stays free: a full line breaks on some terminals, and then the next one is drawn below it.
+  // The last column stays free: a full line breaks on some terminals, and then the next one is
+  // drawn below it.
   const room = columns - 1 - label.length - numbers.length - '  []  '.length
   const bar = room < BAR_WIDTH_MIN ? '' : `[${barOf(doneBytes / totalBytes, room)}]  `
   return `${label}  ${bar}${numbers}`.slice(0, columns - 1)

@@ -48,7 +48,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
         failed ||= event.kind === 'failed'
       }
     } catch (error) {
-      // One image that cannot be had does not keep the others away; a server that is not there does.
+      // One image that cannot be had does not keep the others away; a server that is not there
+      // does.
       if (!(error instanceof CliError) || error.exitCode !== EXIT_CODES.failed) throw error
       const message = `${name}: ${error.message}`
       if (json) writeFailure(context, { exitCode: error.exitCode, message })
@@ -64,7 +65,10 @@ interface PullOptions {
   readonly allPlatforms: boolean
 }
 
-/** Takes this command's own options out; what is left is for readCommon. @throws CliError usage for what is no platform */
+/**
+ * Takes this command's own options out; what is left is for readCommon.
+ * @throws CliError usage for what is no platform
+ */
 function splitOptions(args: readonly string[]): { own: PullOptions; rest: readonly string[] } {
   const { values, tokens } = parseArgs({
     args: [...args],

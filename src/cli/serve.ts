@@ -57,15 +57,18 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 interface Signals {
   /**
-   * Resolves at the first SIGTERM or SIGINT, or when the terminal is closed; one that comes later than SAME_SIGNAL_MS after it ends the
-   * process at once.
+   * Resolves at the first SIGTERM or SIGINT, or when the terminal is closed; one that comes later
+   * than SAME_SIGNAL_MS after it ends the process at once.
    */
   readonly stop: Promise<void>
   /** Calls `act` at every SIGHUP that asks for it from now on, and now when one came earlier. */
   onReload(act: () => void): void
 }
 
-/** What a terminal or a supervisor sends to all processes of a group npm passes on to its child as well. */
+/**
+ * What a terminal or a supervisor sends to all processes of a group npm passes on to its child as
+ * well.
+ */
 export const SAME_SIGNAL_MS = 1_000
 
 export function listenForSignals(
@@ -85,7 +88,8 @@ export function listenForSignals(
   let act = () => {
     early = true
   }
-  // The kernel says it so when a terminal goes away, and whoever supervises a service when it shall read its configuration.
+  // The kernel says it so when a terminal goes away, and whoever supervises a service when it shall
+  // read its configuration.
   context.onSignal('SIGHUP', context.hasTerminal ? end : () => act())
   return {
     stop: stop.promise,
@@ -120,7 +124,10 @@ async function start(config: Config, context: CliContext): Promise<RunningServer
   }
 }
 
-/** Faults of the machine get a sentence and no stack trace; anything else is a bug and keeps its trace. */
+/**
+ * Faults of the machine get a sentence and no stack trace; anything else is a bug and keeps its
+ * trace.
+ */
 function startError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code, hint } = error as Error & { code?: unknown; hint?: unknown }
@@ -154,7 +161,10 @@ async function reload(
   }
 }
 
-/** Where the kernel tells none, every start counts as a new boot: parts are believed only as far as they were synced. */
+/**
+ * Where the kernel tells none, every start counts as a new boot: parts are believed only as far as
+ * they were synced.
+ */
 function readBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()

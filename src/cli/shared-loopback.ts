@@ -1,5 +1,6 @@
-// Does this process have its loopback to itself? In some containers what forwards a port from outside runs as what is root in there, or as
-// a person, and calls from loopback: to this server it looks like a registry client that somebody runs beside it.
+// Does this process have its loopback to itself? In some containers what forwards a port from
+// outside runs as what is root in there, or as a person, and calls from loopback: to this server it
+// looks like a registry client that somebody runs beside it.
 import { readFileSync, statSync } from 'node:fs'
 import type { Surroundings } from '../server/start.ts'
 
@@ -7,9 +8,15 @@ import type { Surroundings } from '../server/start.ts'
 type Shared = Surroundings['sharedLoopback']
 
 interface Place {
-  /** What the kernel says of this process's users: lines of first id in here, first id outside, how many. Undefined: no such file. */
+  /**
+   * What the kernel says of this process's users: lines of first id in here, first id outside, how
+   * many. Undefined: no such file.
+   */
   readonly uidMap: string | undefined
-  /** Whose `/proc` is, in here: it is the machine's root's, who is nobody wherever this namespace has no number for it. */
+  /**
+   * Whose `/proc` is, in here: it is the machine's root's, who is nobody wherever this namespace
+   * has no number for it.
+   */
   readonly procOwner: number | undefined
   readonly env: Readonly<Record<string, string | undefined>>
 }
@@ -28,8 +35,9 @@ export function readSharedLoopback(env: Place['env']): Shared {
 }
 
 /**
- * Where root in here is not the machine's, programs of another user come in as root: the port forwarders of rootless container engines, which
- * whoever reaches the machine comes through. The map alone would not tell it in a container within such a one: it counts from the namespace
+ * Where root in here is not the machine's, programs of another user come in as root: the port
+ * forwarders of rootless container engines, which whoever reaches the machine comes through. The
+ * map alone would not tell it in a container within such a one: it counts from the namespace
  * around. systemd's PrivateUsers= leaves root what it is, or has no root.
  */
 export function sharedLoopback({ uidMap = '', procOwner, env }: Place): Shared {

@@ -1,7 +1,9 @@
 // Listening addresses and URLs as the configuration writes them.
 import type { Parsed } from './units.ts'
 
-/** Where to listen. `host` undefined: on every address of the machine. Port 0: the system chooses. */
+/**
+ * Where to listen. `host` undefined: on every address of the machine. Port 0: the system chooses.
+ */
 export interface ListenAddress {
   readonly host: string | undefined
   readonly port: number
@@ -49,8 +51,8 @@ export function isLoopback({ host }: ListenAddress): boolean {
 }
 
 /**
- * An http or https URL, without a slash at its end. Secrets have no place in it, and what stands behind the user name
- * is never repeated in a message.
+ * An http or https URL, without a slash at its end. Secrets have no place in it, and what stands
+ * behind the user name is never repeated in a message.
  */
 export function parseUrl(text: string): Parsed<string> {
   if (/^[a-z0-9.-]+(?::\d+)?(?:\/|$)/i.test(text))

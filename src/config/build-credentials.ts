@@ -1,4 +1,5 @@
-// Who the edge is towards an upstream: passwords from files, environment or systemd, certificates, other programs.
+// Who the edge is towards an upstream: passwords from files, environment or systemd, certificates,
+// other programs.
 import type { UpstreamConfig, UpstreamCredentials } from './config.ts'
 import type { Path } from './findings.ts'
 import { helperEnvironment } from './helper-environment.ts'

@@ -1,5 +1,6 @@
-// The operator's `repositories` list → rules with the built-in ones at the end. What a pattern can lead to is judged by its first
-// component, the host; what it does match is decided in registry/repository-policies.ts.
+// The operator's `repositories` list → rules with the built-in ones at the end. What a pattern can
+// lead to is judged by its first component, the host; what it does match is decided in
+// registry/repository-policies.ts.
 import picomatch from 'picomatch'
 import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
 import type { BuiltUpstreams } from './build-upstreams.ts'
@@ -156,7 +157,10 @@ function checkUpstreams(
   }
 }
 
-/** @param matching which of the rules match anything: of the others that was told, and they keep none from being reached */
+/**
+ * @param matching which of the rules match anything: of the others that was told, and they keep
+ * none from being reached
+ */
 function noteUnreached(
   judge: Judge,
   rules: readonly RuleSettings[],

@@ -1,5 +1,6 @@
-// The certificate that clients are shown, judged while an operator reads the answer: at the start, on a reload, in `check`. What a
-// client would stumble over later, in words of its own, is told here.
+// The certificate that clients are shown, judged while an operator reads the answer: at the start,
+// on a reload, in `check`. What a client would stumble over later, in words of its own, is told
+// here.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
@@ -11,7 +12,10 @@ import type { Settings } from './schema.ts'
 import { Secret } from './secret.ts'
 
 const DAY_MS = 86_400_000
-/** Time for a person to notice and to renew; of a certificate that lives shorter, a third of its life. */
+/**
+ * Time for a person to notice and to renew; of a certificate that lives shorter, a third of its
+ * life.
+ */
 const EXPIRES_SOON_MS = 14 * DAY_MS
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 /** PKCS #8 and the older form. */
@@ -119,7 +123,8 @@ function judgeTime(judge: Judge, certificate: X509Certificate, file: string): vo
   const day = (ms: number) => new Date(ms).toISOString().slice(0, 10)
   const soonMs = Math.min(EXPIRES_SOON_MS, (toMs - fromMs) / 3)
   if (toMs <= nowMs) {
-    // An edge that stays down helps nobody: clients that check say so themselves, and it may be the clock that is wrong.
+    // An edge that stays down helps nobody: clients that check say so themselves, and it may be the
+    // clock that is wrong.
     const message = `the certificate in ${file} expired on ${day(toMs)}, so clients refuse it: renew it, and restart; by the clock of this machine it is ${day(nowMs)}`
     judge.note(AT_CERTIFICATE, { severity: 'warning', message })
   } else if (toMs - nowMs < soonMs) {

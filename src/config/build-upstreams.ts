@@ -1,4 +1,5 @@
-// The operator's `upstreams` map → one list of canonical, complete upstreams, and the policy for "*".
+// The operator's `upstreams` map → one list of canonical, complete upstreams, and the policy for
+// "*".
 import type { NamePatterns } from '../oci/name-glob.ts'
 import { nameFrom, type RegistryHost } from '../oci/reference.ts'
 import { buildAuthorities, buildClient, buildCredentials } from './build-credentials.ts'
@@ -20,7 +21,9 @@ import { editDistance } from './suggest.ts'
 
 /** The key that opens every registry that a client names. */
 const ANY_UPSTREAM = '*'
-/** They say where one registry is and who the edge is there, which makes no sense for all of them. */
+/**
+ * They say where one registry is and who the edge is there, which makes no sense for all of them.
+ */
 const NOT_FOR_ANY = [
   'url',
   'basepath',
@@ -251,7 +254,9 @@ function firstCovering(checked: readonly Checked[], glob: string): number {
   return checked.findIndex(each => each !== undefined && covers(each, glob))
 }
 
-/** Patterns are over names inside the registry. Returns false, and tells, where one matches nothing. */
+/**
+ * Patterns are over names inside the registry. Returns false, and tells, where one matches nothing.
+ */
 function checkGlob(
   judge: Judge,
   at: Path,

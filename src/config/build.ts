@@ -1,5 +1,6 @@
-// Settings → Config: what follows from several keys together, and from the machine. Faults are noted, never thrown; a
-// configuration with errors is built all the same, so that all of them are found at once.
+// Settings → Config: what follows from several keys together, and from the machine. Faults are
+// noted, never thrown; a configuration with errors is built all the same, so that all of them are
+// found at once.
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
 import { buildRepositories } from './build-repositories.ts'
@@ -61,7 +62,10 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
   }
 }
 
-/** Where others are meant to come there may be a proxy on this machine, whose clients would pass for programs of it. */
+/**
+ * Where others are meant to come there may be a proxy on this machine, whose clients would pass for
+ * programs of it.
+ */
 function localPush({ http }: Settings, tls: TlsConfig | undefined): HttpConfig['localPush'] {
   if (http.localpush !== undefined) return http.localpush ? 'on' : 'set to false'
   if (http.host !== undefined) return 'public name'
@@ -162,7 +166,9 @@ function buildDefault(judge: Judge, settings: Settings, built: BuiltUpstreams): 
   return chosen
 }
 
-/** Lower case wins, as in curl; HTTP_PROXY in capitals counts, too, since this is no CGI program. */
+/**
+ * Lower case wins, as in curl; HTTP_PROXY in capitals counts, too, since this is no CGI program.
+ */
 function buildProxyEnvironment(env: Judge['surroundings']['env']): ProxyEnvironment {
   const first = (...names: string[]) =>
     names.map(name => env[name]).find(value => value !== undefined && value !== '')

@@ -1,4 +1,5 @@
-// What holds without any configuration: the well-known registries and where they are, and other names of Docker Hub.
+// What holds without any configuration: the well-known registries and where they are, and other
+// names of Docker Hub.
 import { hostFrom, type RegistryHost } from '../oci/reference.ts'
 
 export const DOCKER_HUB = 'docker.io' as RegistryHost
@@ -31,7 +32,9 @@ export function canonicalHost(host: RegistryHost): RegistryHost {
   return DOCKER_HUB_ALIASES.includes(host) ? DOCKER_HUB : host
 }
 
-/** Is this a name for what is kept here, `localhost` with or without a port? It can be no upstream. */
+/**
+ * Is this a name for what is kept here, `localhost` with or without a port? It can be no upstream.
+ */
 export function isLocalhost(host: RegistryHost): boolean {
   return host === 'localhost' || host.startsWith('localhost:')
 }

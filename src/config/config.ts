@@ -1,5 +1,5 @@
-// The configuration as the parts of the program receive it: frozen, parsed, every default filled in. Made by loadConfig
-// only. Each part gets its slice, never the whole.
+// The configuration as the parts of the program receive it: frozen, parsed, every default filled
+// in. Made by loadConfig only. Each part gets its slice, never the whole.
 import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
 import type { ConflictChoice, LogLevel, PushMode } from './word-formats.ts'
@@ -45,11 +45,14 @@ export interface HttpConfig {
   /** Undefined: plain HTTP. */
   readonly tls: TlsConfig | undefined
   /**
-   * May programs of this machine write without an account? `on`: so it is set; `unsaid`: where they can be told from others; else why
-   * they may not.
+   * May programs of this machine write without an account? `on`: so it is set; `unsaid`: where they
+   * can be told from others; else why they may not.
    */
   readonly localPush: 'on' | 'unsaid' | 'set to false' | 'public name' | 'certificate'
-  /** Names that requests may call this edge by, beside loopback ones; in lower case, with a port where it counts. Undefined: any. */
+  /**
+   * Names that requests may call this edge by, beside loopback ones; in lower case, with a port
+   * where it counts. Undefined: any.
+   */
   readonly hosts: readonly string[] | undefined
 }
 
@@ -136,7 +139,9 @@ export interface UpstreamConfig extends UpstreamPolicy {
   readonly url: string
   /** `url` is http. */
   readonly plainHttp: boolean
-  /** Comes after `/v2/`, before the repository's name; without slashes at its ends. Empty: nothing. */
+  /**
+   * Comes after `/v2/`, before the repository's name; without slashes at its ends. Empty: nothing.
+   */
   readonly basePath: string
   /** URLs, tried in this order before `url`, without the credentials. */
   readonly mirrors: readonly string[]

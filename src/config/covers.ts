@@ -1,5 +1,6 @@
-// Does one pattern match all that another one matches? Asked of rules of which the first that matches holds, so that those that can never
-// hold are told. Only what is sure is said: a pattern with choices covers itself alone.
+// Does one pattern match all that another one matches? Asked of rules of which the first that
+// matches holds, so that those that can never hold are told. Only what is sure is said: a pattern
+// with choices covers itself alone.
 
 const EVERYTHING = '**'
 /** Whatever stands for more than itself. */

@@ -1,6 +1,10 @@
-// Where a secret that systemd handed over lies: LoadCredential= puts what it names into a directory of its own.
+// Where a secret that systemd handed over lies: LoadCredential= puts what it names into a directory
+// of its own.
 
-/** Of the unit that is shipped, while it runs: so that root can check on a command line what the server reads. */
+/**
+ * Of the unit that is shipped, while it runs: so that root can check on a command line what the
+ * server reads.
+ */
 export const UNIT_CREDENTIALS = '/run/credentials/entrepot.service'
 
 export interface CredentialPlaces {
@@ -9,8 +13,8 @@ export interface CredentialPlaces {
 }
 
 /**
- * A name without a slash is one of a credential, when this process was given any, or when the unit runs and this is a command beside it;
- * else it is the path that it looks like.
+ * A name without a slash is one of a credential, when this process was given any, or when the unit
+ * runs and this is a command beside it; else it is the path that it looks like.
  */
 export function credentialPath(name: string, { env, isDirectory }: CredentialPlaces): string {
   if (name.includes('/')) return name

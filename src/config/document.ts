@@ -1,5 +1,5 @@
-// YAML 1.2 text as a small tree that remembers where everything stands. The only reader of YAML; which keys
-// there are and what values mean is not known here.
+// YAML 1.2 text as a small tree that remembers where everything stands. The only reader of YAML;
+// which keys there are and what values mean is not known here.
 import {
   type Document,
   isAlias,
@@ -12,7 +12,10 @@ import {
 } from 'yaml'
 import { type Finding, findingAt, type Path, type Place } from './findings.ts'
 
-/** A value as it was written. `text` is the source text, so that `0123` stays what it was; `quoted` says it is no number or boolean. */
+/**
+ * A value as it was written. `text` is the source text, so that `0123` stays what it was; `quoted`
+ * says it is no number or boolean.
+ */
 export type Node =
   | { readonly kind: 'empty'; readonly place: Place }
   | {
@@ -32,7 +35,10 @@ export interface Entry {
 
 export type ParsedDocument =
   | { readonly kind: 'tree'; readonly root: Node; readonly findings: readonly Finding[] }
-  /** The text is no YAML: what it would mean is anybody's guess, so no fault of `root` is told, and what is read in it is a guess. */
+  /**
+   * The text is no YAML: what it would mean is anybody's guess, so no fault of `root` is told, and
+   * what is read in it is a guess.
+   */
   | { readonly kind: 'broken'; readonly root: Node; readonly findings: readonly Finding[] }
 
 /** Aliases can make a small text an enormous tree; no real configuration comes near this. */
@@ -63,7 +69,10 @@ export function parseYaml(text: string): ParsedDocument {
   return { kind: 'tree', root, findings: [...findings, ...reader.findings] }
 }
 
-/** One value as an environment variable holds it: `[a, b]` and `{a: 1}` are YAML, too. Undefined when it is broken. */
+/**
+ * One value as an environment variable holds it: `[a, b]` and `{a: 1}` are YAML, too. Undefined
+ * when it is broken.
+ */
 export function parseYamlValue(text: string, place: Place): Node | undefined {
   const parsed = parseYaml(text)
   return parsed.kind === 'broken' || parsed.findings.length > 0
@@ -82,7 +91,10 @@ function moved(node: Node, place: Place): Node {
   return { kind: 'map', entries: new Map(entries), place }
 }
 
-/** The parser reports follow-up errors for every token after the first one on a line: only the first is told. */
+/**
+ * The parser reports follow-up errors for every token after the first one on a line: only the first
+ * is told.
+ */
 function syntaxFindings(document: Document, lines: LineCounter): Finding[] {
   const findings: Finding[] = []
   for (const error of document.errors) {

@@ -1,16 +1,22 @@
-// Environment variables over the file: ENTREPOT_ and the key's path in capitals, every other character as _ . Lists and
-// maps are written as YAML; a list of plain values also with commas.
+// Environment variables over the file: ENTREPOT_ and the key's path in capitals, every other
+// character as _ . Lists and maps are written as YAML; a list of plain values also with commas.
 import { parseYamlValue, type Entry, type Node } from './document.ts'
 import { type Finding, findingAt, formatPath, type Place } from './findings.ts'
 import { ANY_KEY, type KeySchema, listKeys } from './keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from './schema.ts'
 import { closest } from './suggest.ts'
 
-/** No keys: the first names the configuration file, the second says whether compiled code may be loaded. Read elsewhere. */
+/**
+ * No keys: the first names the configuration file, the second says whether compiled code may be
+ * loaded. Read elsewhere.
+ */
 const NO_KEYS = ['ENTREPOT_CONFIG', 'ENTREPOT_NATIVE']
 const PREFIX = 'ENTREPOT_'
 
-/** Variables of the distribution registry, by its top-level keys; others begin with REGISTRY_ for reasons of their own. */
+/**
+ * Variables of the distribution registry, by its top-level keys; others begin with REGISTRY_ for
+ * reasons of their own.
+ */
 const OF_DISTRIBUTION =
   /^REGISTRY_(?:VERSION|LOG|LOGLEVEL|STORAGE|AUTH|MIDDLEWARE|REPORTING|HTTP|NOTIFICATIONS|REDIS|HEALTH|PROXY|COMPATIBILITY|VALIDATION|POLICY|CATALOG)(?:_|$)/
 /** Where containers' tools find credentials. */
@@ -31,8 +37,8 @@ function variablePart(text: string): string {
 }
 
 /**
- * Lays every ENTREPOT_ variable over `root`. An empty one counts as not set. Maps come before what is in them, so that an
- * upstream that one variable adds can be completed by the next.
+ * Lays every ENTREPOT_ variable over `root`. An empty one counts as not set. Maps come before what
+ * is in them, so that an upstream that one variable adds can be completed by the next.
  * @param knownHosts upstreams that variables may name although nobody listed them
  */
 export function overrideFromEnvironment(

@@ -1,4 +1,5 @@
-// What was found wrong or doubtful in a configuration, and how it is printed. A finding never holds a secret value.
+// What was found wrong or doubtful in a configuration, and how it is printed. A finding never holds
+// a secret value.
 
 /** Where a value was written. `built in`: nobody wrote it. Lines and columns count from 1. */
 export type Place =
@@ -19,7 +20,10 @@ export interface Finding {
   /** The environment variable that holds the value, if one does. */
   readonly variable: string | undefined
   readonly message: string
-  /** What to write instead, probably: as it stands in a file, with the quotes that YAML needs; plain for an environment variable. */
+  /**
+   * What to write instead, probably: as it stands in a file, with the quotes that YAML needs; plain
+   * for an environment variable.
+   */
   readonly suggestion?: string
 }
 
@@ -34,7 +38,10 @@ export function formatPath(path: Path): string {
   }, '')
 }
 
-/** One key per path, for maps: unlike formatPath's, it never takes a host name with dots for two steps. */
+/**
+ * One key per path, for maps: unlike formatPath's, it never takes a host name with dots for two
+ * steps.
+ */
 export function pathKey(path: Path): string {
   return path.join('\0')
 }
@@ -45,7 +52,8 @@ export interface FindingText {
   readonly suggestion?: string | undefined
 }
 
-// What begins otherwise than a plain scalar may, ends it, begins a comment, or cuts a list in one line.
+// What begins otherwise than a plain scalar may, ends it, begins a comment, or cuts a list in one
+// line.
 const NEEDS_QUOTES =
   /^[-?:](?:\s|$)|^[,[\]{}#&*!|>'"%@`\s]|:(?:\s|$)|\s#|[,[\]{}]|\s$|^(?:~|null)?$/
 
@@ -82,7 +90,8 @@ export function sortFindings(findings: readonly Finding[]): readonly Finding[] {
 }
 
 /**
- * One line per finding, as compilers write them: `config.yaml:3:5: error: upstreams.docker.io.ttl: message (did you mean 5m?)`.
+ * One line per finding, as compilers write them: `config.yaml:3:5: error: upstreams.docker.io.ttl:
+ * message (did you mean 5m?)`.
  * @param file shown in front of what has a line; default `configuration`
  */
 export function formatFindings(findings: readonly Finding[], file = 'configuration'): string {

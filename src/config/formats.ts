@@ -1,5 +1,5 @@
-// The kinds of values that keys have: how each is read from what was written, how it is written again, and what JSON
-// Schema says about it. One table entry per kind; the keys are in schema.ts.
+// The kinds of values that keys have: how each is read from what was written, how it is written
+// again, and what JSON Schema says about it. One table entry per kind; the keys are in schema.ts.
 import { hostFrom, type RegistryHost } from '../oci/reference.ts'
 import { readNameGlob, readRepositoryGlob, readTagPattern, type TagPattern } from './globs.ts'
 import { Secret } from './secret.ts'
@@ -211,7 +211,10 @@ export const TAG_PATTERN: Format<TagPattern> = {
   format: ({ repository, tag }) => `${repository}:${tag}`,
 }
 
-/** The program's name is docker-credential- and this; a path here would let the configuration start any program. */
+/**
+ * The program's name is docker-credential- and this; a path here would let the configuration start
+ * any program.
+ */
 export const HELPER: Format<string> = {
   name: 'name',
   json: { type: 'string', examples: ['ecr-login'] },

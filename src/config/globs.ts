@@ -1,5 +1,6 @@
-// Patterns over repository names and tags, as far as they can be judged without a name to match: nothing is matched here,
-// and they are compiled as they are where they run. `*` stays inside one component of a name, `**` crosses slashes; alone, `*` means everything, too.
+// Patterns over repository names and tags, as far as they can be judged without a name to match:
+// nothing is matched here, and they are compiled as they are where they run. `*` stays inside one
+// component of a name, `**` crosses slashes; alone, `*` means everything, too.
 import picomatch, { type PicomatchOptions } from 'picomatch'
 import { NAME_GLOB } from '../oci/name-glob.ts'
 import { nameFrom } from '../oci/reference.ts'
@@ -55,7 +56,10 @@ function inNoName(components: readonly string[]): Parsed<never> | undefined {
   )
 }
 
-/** A glob over canonical repositories, `host/name`: `registry.example.com/team/**`. A lone `*` comes back as `**`. */
+/**
+ * A glob over canonical repositories, `host/name`: `registry.example.com/team/**`. A lone `*` comes
+ * back as `**`.
+ */
 export function readRepositoryGlob(text: string): Parsed<string> {
   if (text === '*' || text === '**') return { kind: 'ok', value: '**' }
   if (/[A-Z]/.test(text))

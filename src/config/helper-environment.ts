@@ -1,5 +1,6 @@
-// What of this process's environment a credential helper is given: what programs need to run, and what those of the clouds read. Not what
-// configures this server, nor anything else that is secret here and is no business of theirs.
+// What of this process's environment a credential helper is given: what programs need to run, and
+// what those of the clouds read. Not what configures this server, nor anything else that is secret
+// here and is no business of theirs.
 
 const NAMES = new Set([
   'PATH',
@@ -22,7 +23,10 @@ const NAMES = new Set([
   'https_proxy',
   'no_proxy',
 ])
-/** Of the helpers for ECR, Google's registries, Azure's, and `pass`; and of the directories that programs keep their things in. */
+/**
+ * Of the helpers for ECR, Google's registries, Azure's, and `pass`; and of the directories that
+ * programs keep their things in.
+ */
 const PREFIXES = [
   'LC_',
   'XDG_',

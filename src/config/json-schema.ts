@@ -2,7 +2,10 @@
 import type { KeySchema } from './keys.ts'
 import { KEY_SCHEMA } from './schema.ts'
 
-/** Plain JSON. It knows names, kinds of values and their units; bounds, files and what belongs together are checked by `entrepot check`. */
+/**
+ * Plain JSON. It knows names, kinds of values and their units; bounds, files and what belongs
+ * together are checked by `entrepot check`.
+ */
 export function renderJsonSchema(): Readonly<Record<string, unknown>> {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -34,7 +37,10 @@ function render(schema: KeySchema): Record<string, unknown> {
   }
 }
 
-/** The schema calls everything required that is never undefined; for the writer only what has no default is. */
+/**
+ * The schema calls everything required that is never undefined; for the writer only what has no
+ * default is.
+ */
 function requiredKeys(schema: KeySchema): { readonly required?: readonly string[] } {
   const required = (schema.required ?? []).filter(key => {
     const child = schema.properties?.[key]

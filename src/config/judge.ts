@@ -1,5 +1,5 @@
-// Collects what is wrong between keys, each finding at the place where its key was written, and reads the files that keys
-// name through the reader that the caller gave.
+// Collects what is wrong between keys, each finding at the place where its key was written, and
+// reads the files that keys name through the reader that the caller gave.
 import { credentialHint, credentialPath } from './credential-path.ts'
 import {
   type Finding,
@@ -10,7 +10,10 @@ import {
   type Place,
 } from './findings.ts'
 
-/** What a file holds, or why it cannot be read. `mode` is that of stat; undefined where there is none. */
+/**
+ * What a file holds, or why it cannot be read. `mode` is that of stat; undefined where there is
+ * none.
+ */
 export type FileRead =
   | { readonly kind: 'file'; readonly text: string; readonly mode: number | undefined }
   | { readonly kind: 'failed'; readonly reason: string }
@@ -67,7 +70,10 @@ export class Judge {
     return path
   }
 
-  /** The text of the file that the key at `path` names; undefined when it is unusable, which is then noted. */
+  /**
+   * The text of the file that the key at `path` names; undefined when it is unusable, which is then
+   * noted.
+   */
   readFile(path: Path, file: string, what: 'public' | 'secret'): string | undefined {
     const read = this.surroundings.readFile(file)
     if (read.kind === 'failed') {

@@ -1,11 +1,14 @@
-// How the schema is written down: each key with its kind of value, default, what a reload does, and one sentence. A node is plain
-// data; what a value under it is, TypeScript knows from the format. The `x-` members are ours.
+// How the schema is written down: each key with its kind of value, default, what a reload does, and
+// one sentence. A node is plain data; what a value under it is, TypeScript knows from the format.
+// The `x-` members are ours.
 import type { Format } from './formats.ts'
 
 export interface KeyText {
   /** One or two sentences for the documentation and for editors. */
   readonly description: string
-  /** As people write it. A key without one may be left out and is then undefined, or is required. */
+  /**
+   * As people write it. A key without one may be left out and is then undefined, or is required.
+   */
   readonly default?: string | readonly string[]
   /** What the documentation shows where the default is not a plain value. */
   readonly defaultText?: string
@@ -16,7 +19,10 @@ export interface KeyText {
   readonly atMost?: number
 }
 
-/** What hangs on a schema node beside JSON Schema. Plain members, so that the walker and the documentation can read them. */
+/**
+ * What hangs on a schema node beside JSON Schema. Plain members, so that the walker and the
+ * documentation can read them.
+ */
 interface KeyMarks {
   readonly 'x-format'?: Format<unknown>
   readonly 'x-reload'?: boolean
@@ -110,7 +116,10 @@ export function childSchema(schema: KeySchema, key: string): KeySchema | undefin
   )
 }
 
-/** Every key of the schema in its order, groups before what is in them; items of lists are not entered. */
+/**
+ * Every key of the schema in its order, groups before what is in them; items of lists are not
+ * entered.
+ */
 export function* listKeys(
   schema: KeySchema,
   path: readonly string[] = [],

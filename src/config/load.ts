@@ -1,5 +1,5 @@
-// From what the operator wrote, file and environment, to one frozen Config or to every fault at once. Pure: files are read
-// through the function that is given.
+// From what the operator wrote, file and environment, to one frozen Config or to every fault at
+// once. Pure: files are read through the function that is given.
 import { buildConfig } from './build.ts'
 import { WELL_KNOWN_HOSTS } from './built-in.ts'
 import type { Config } from './config.ts'
@@ -35,7 +35,10 @@ export type LoadResult =
 /** `admin.socket` of a faulty configuration: the server that runs can be asked all the same. */
 export interface ToldSocket {
   readonly path: string
-  /** It is where the configuration says. If not, a fault may hide what it says, and the path may be another server's. */
+  /**
+   * It is where the configuration says. If not, a fault may hide what it says, and the path may be
+   * another server's.
+   */
   readonly isSure: boolean
 }
 
@@ -68,10 +71,16 @@ function readTree(
 }
 
 const SOCKET_PATH = ['admin', 'socket']
-/** Where a fault hides the socket that was written, or the directory that it is in by default. Empty: the file, or a variable that is none. */
+/**
+ * Where a fault hides the socket that was written, or the directory that it is in by default.
+ * Empty: the file, or a variable that is none.
+ */
 const HIDING_SOCKET = new Set(['', 'admin', 'storage', 'storage.rootdirectory'])
 
-/** @param isClear the text is YAML in which every key stands once, so that what was read in it is what it says */
+/**
+ * @param isClear the text is YAML in which every key stands once, so that what was read in it is
+ * what it says
+ */
 function isSureSocket(read: ReadSettings, isClear: boolean): boolean {
   const errors = read.findings.filter(({ severity }) => severity === 'error')
   if (errors.some(({ path }) => path === SOCKET_PATH.join('.'))) return false
@@ -80,7 +89,10 @@ function isSureSocket(read: ReadSettings, isClear: boolean): boolean {
   return isClear && !read.hasUnknownKeys && !errors.some(({ path }) => HIDING_SOCKET.has(path))
 }
 
-/** distribution's own file begins with `version: 0.1`; its keys would give thirty errors that help nobody. */
+/**
+ * distribution's own file begins with `version: 0.1`; its keys would give thirty errors that help
+ * nobody.
+ */
 function foreignFormat(root: Node): Finding | undefined {
   const version = root.kind === 'map' ? root.entries.get('version') : undefined
   if (version?.value.kind !== 'scalar' || version.value.text !== '0.1') return undefined
@@ -90,7 +102,10 @@ function foreignFormat(root: Node): Finding | undefined {
   })
 }
 
-/** Is the key what it should be? If not, that is one fault and not a reason to miss docker.io as well. */
+/**
+ * Is the key what it should be? If not, that is one fault and not a reason to miss docker.io as
+ * well.
+ */
 function hasUpstreams(root: Node): boolean {
   return root.kind === 'map' && root.entries.get('upstreams')?.value.kind === 'map'
 }
@@ -100,7 +115,10 @@ function withWellKnown(settings: Settings): Settings {
   return { ...settings, upstreams: readSettings(withUpstreams(nothing)).settings.upstreams }
 }
 
-/** Without the key, or with nothing under it, the well-known registries; with it, exactly those listed. */
+/**
+ * Without the key, or with nothing under it, the well-known registries; with it, exactly those
+ * listed.
+ */
 function withUpstreams(root: Node): Node {
   if (root.kind === 'scalar' || root.kind === 'list') return root
   const before = root.kind === 'map' ? root.entries : new Map<string, Entry>()

@@ -1,8 +1,11 @@
-// The real reader for loadConfig: the local file system. Synchronous, because it runs at start and on a reload only.
+// The real reader for loadConfig: the local file system. Synchronous, because it runs at start and
+// on a reload only.
 import { readFileSync, statSync } from 'node:fs'
 import type { FileRead } from './judge.ts'
 
-/** No password, certificate or configuration is larger; a device or a log file given by mistake is. */
+/**
+ * No password, certificate or configuration is larger; a device or a log file given by mistake is.
+ */
 const LARGEST_FILE_BYTES = 4 * 2 ** 20
 
 /** What the operator is told, in place of the system's own words. */
@@ -15,7 +18,9 @@ const REASONS: Readonly<Record<string, string>> = {
   ELOOP: 'its symbolic links lead in a circle',
 }
 
-/** Never throws. Only regular files are read, so that a pipe or a device cannot hold up the start. */
+/**
+ * Never throws. Only regular files are read, so that a pipe or a device cannot hold up the start.
+ */
 export function readLocalFile(path: string): FileRead {
   try {
     const stat = statSync(path)

@@ -9,7 +9,10 @@ export interface PemFile {
   readonly what: 'public' | 'secret'
 }
 
-/** The file's whole text; undefined when it cannot be read or holds no PEM of that label, which is then noted at `path`. */
+/**
+ * The file's whole text; undefined when it cannot be read or holds no PEM of that label, which is
+ * then noted at `path`.
+ */
 export function readPem(
   judge: Judge,
   path: Path,

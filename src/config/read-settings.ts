@@ -1,5 +1,5 @@
-// Walks what was written along the schema: every value parsed, every default filled in, every fault noted with its place.
-// What follows from several keys together is judged in build.ts.
+// Walks what was written along the schema: every value parsed, every default filled in, every fault
+// noted with its place. What follows from several keys together is judged in build.ts.
 import type { Node } from './document.ts'
 import { type Finding, findingAt, formatPath, type Path, pathKey, type Place } from './findings.ts'
 import type { Format, Written } from './formats.ts'

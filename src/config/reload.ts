@@ -1,4 +1,5 @@
-// What a new configuration changes, by key: what takes effect at once and what only a restart brings.
+// What a new configuration changes, by key: what takes effect at once and what only a restart
+// brings.
 import type { Config, Setting } from './config.ts'
 import { formatPath, pathKey } from './findings.ts'
 

@@ -1,5 +1,5 @@
-// Every configuration key that this version knows, and those of later versions by name. The types, the validation, the
-// JSON Schema and docs/configuration.md all come from this table.
+// Every configuration key that this version knows, and those of later versions by name. The types,
+// the validation, the JSON Schema and docs/configuration.md all come from this table.
 import {
   ADDRESS,
   BOOLEAN,
@@ -21,7 +21,10 @@ const HOUR_MS = 3_600_000
 /** A client that is slow between two pieces of one upload is no client that went away. */
 const SHORTEST_PURGE_MS = 60_000
 
-/** Fewer, and reads would be so large that a slow client could not be told from one that stands still. */
+/**
+ * Fewer, and reads would be so large that a slow client could not be told from one that stands
+ * still.
+ */
 const FEWEST_STREAMS = 64
 /** As many connections as the listener takes. */
 const MOST_STREAMS = 16_384
@@ -227,11 +230,17 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
 /** The same for those who walk it. */
 export const KEY_SCHEMA: KeySchema = SCHEMA
 
-/** What the walker makes of a configuration: keys as they are written, values parsed, defaults filled in. */
+/**
+ * What the walker makes of a configuration: keys as they are written, values parsed, defaults
+ * filled in.
+ */
 export type Settings = Static<typeof SCHEMA>
 export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
 
-/** Keys that are planned and do nothing yet. They are refused: a key without effect would be a promise broken silently. */
+/**
+ * Keys that are planned and do nothing yet. They are refused: a key without effect would be a
+ * promise broken silently.
+ */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
   'http.tls.clientcas',
   'storage.s3',

@@ -1,4 +1,5 @@
-// A value that must not be seen: it goes to whoever asks for it by name and into nothing that prints (R195).
+// A value that must not be seen: it goes to whoever asks for it by name and into nothing that
+// prints (R195).
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 const SHOWN = '[secret]'

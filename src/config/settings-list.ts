@@ -1,4 +1,5 @@
-// The effective configuration as a flat list, in the schema's order: for comparing two of them and for showing one.
+// The effective configuration as a flat list, in the schema's order: for comparing two of them and
+// for showing one.
 import type { Setting } from './config.ts'
 import { pathKey } from './findings.ts'
 import { childSchema, type KeySchema } from './keys.ts'
@@ -6,7 +7,8 @@ import { KEY_SCHEMA, type Settings } from './schema.ts'
 import { Secret } from './secret.ts'
 
 /**
- * Every key that has a value, and every upstream by itself (with the text `{}`), so that one without further keys shows.
+ * Every key that has a value, and every upstream by itself (with the text `{}`), so that one
+ * without further keys shows.
  * @param fileTexts what the files that keys name hold, by pathKey of the key
  */
 export function listSettings(

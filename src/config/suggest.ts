@@ -26,7 +26,10 @@ export function closest<Word extends string>(
   return best
 }
 
-/** Letters to insert, delete, replace or swap with their neighbour to turn `a` into `b` (optimal string alignment). */
+/**
+ * Letters to insert, delete, replace or swap with their neighbour to turn `a` into `b` (optimal
+ * string alignment).
+ */
 export function editDistance(a: string, b: string): number {
   if (a.length > LONGEST_WORD || b.length > LONGEST_WORD) return Number.POSITIVE_INFINITY
   let beforeLast: number[] = []

@@ -1,7 +1,11 @@
-// Durations and sizes as people write them, and back. Each format function is the inverse of its parse function:
-// parsing what was formatted gives the same number. Nothing here knows a configuration key.
+// Durations and sizes as people write them, and back. Each format function is the inverse of its
+// parse function: parsing what was formatted gives the same number. Nothing here knows a
+// configuration key.
 
-/** What a parser says: a value, or a sentence for a person, with the spelling that was probably meant. */
+/**
+ * What a parser says: a value, or a sentence for a person, with the spelling that was probably
+ * meant.
+ */
 export type Parsed<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'fault'; readonly message: string; readonly suggestion?: string }
@@ -14,7 +18,10 @@ export type Size =
 const DURATION_UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const
 const DURATION = /^(?:\d+(?:\.\d+)?(?:ms|[smhd]))+$/
 const DURATION_PART = /(\d+(?:\.\d+)?)(ms|[smhd])/g
-/** What parseDuration takes, but for texts of more digits than a number has: a regular expression for JSON Schema. */
+/**
+ * What parseDuration takes, but for texts of more digits than a number has: a regular expression
+ * for JSON Schema.
+ */
 export const DURATION_PATTERN = `^(?:0|forever|(?:${DURATION.source.slice(1, -1)}))$`
 
 /**
@@ -96,14 +103,20 @@ const SIZE_UNIT_BY_LOWER_CASE = new Map<string, number>([
 ])
 const SIZE = /^(\d+(?:\.\d+)?) ?([a-z]*|%)$/i
 
-/** What parseSize takes of these kinds, but for numbers out of range: a regular expression for JSON Schema, which knows no ignoring of case. */
+/**
+ * What parseSize takes of these kinds, but for numbers out of range: a regular expression for JSON
+ * Schema, which knows no ignoring of case.
+ */
 export function sizePattern(kind: 'bytes' | 'share' | 'bytes or share'): string {
   const bytes = '(?:[kKmMgGtT][iI]?)?[bB]|'
   const units = { bytes, share: '%', 'bytes or share': `%|${bytes}` }[kind]
   return `^[0-9]+(?:\\.[0-9]+)? ?(?:${units})$`
 }
 
-/** `20GiB` (1024), `200GB` (1000), `1048576` or `1048576B`; with `%`, a share above 0 and up to 100 %. Case does not matter. */
+/**
+ * `20GiB` (1024), `200GB` (1000), `1048576` or `1048576B`; with `%`, a share above 0 and up to 100
+ * %. Case does not matter.
+ */
 export function parseSize(text: string): Parsed<Size> {
   const [, amount = '', unit = ''] = SIZE.exec(text) ?? []
   if (amount === '') return sizeFault(text)
@@ -136,7 +149,8 @@ function sizeFault(text: string, amount = '', unit = ''): Parsed<never> {
 }
 
 export function formatSize(size: Size): string {
-  // Percent have at most 12 significant digits here, which hides what division by 100 did to the last bit.
+  // Percent have at most 12 significant digits here, which hides what division by 100 did to the
+  // last bit.
   if (size.kind === 'share') return `${Number((size.share * 100).toPrecision(12))}%`
   // Of the units that divide it, the one with the smallest number: 200GB, not 195312500KiB.
   const [unit, unitBytes] = Object.entries(SIZE_UNITS)

@@ -110,7 +110,8 @@ const CONNECTION_KEYS = {
   }),
   connections: value(COUNT, {
     description: 'Connections at once, for manifests and for blobs each.',
-    // For the ranges of large blobs are three quarters, of which as many are used as pay: a few for each client of a small site.
+    // For the ranges of large blobs are three quarters, of which as many are used as pay: a few for
+    // each client of a small site.
     default: '24',
     atLeast: 1,
     atMost: MOST_CONNECTIONS,

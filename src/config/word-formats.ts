@@ -1,4 +1,5 @@
-// Values that are one word of a closed set, with what people write for them elsewhere. One table entry per set, as in formats.ts.
+// Values that are one word of a closed set, with what people write for them elsewhere. One table
+// entry per set, as in formats.ts.
 import type { Format } from './formats.ts'
 import { closest } from './suggest.ts'
 

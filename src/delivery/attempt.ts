@@ -1,4 +1,5 @@
-// One attempt to carry one entry: what it puts in doubt is durable before it is sent, and what it throws becomes an outcome.
+// One attempt to carry one entry: what it puts in doubt is durable before it is sent, and what it
+// throws becomes an outcome.
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/deliveries.ts'
@@ -16,7 +17,10 @@ export interface AttemptParts {
 /** What the attempt carries is not to be delivered any more, or not all of it. */
 class Withdrawn extends Error {}
 
-/** Undefined when `signal` ended it, or the entry was withdrawn meanwhile: then nothing is to be recorded. Never rejects. */
+/**
+ * Undefined when `signal` ended it, or the entry was withdrawn meanwhile: then nothing is to be
+ * recorded. Never rejects.
+ */
 export async function attemptOnce(
   parts: AttemptParts,
   entry: Delivery,
@@ -41,7 +45,10 @@ function startAttempt(
     await catalog.changeDelivery(entry.id, { inDoubt: true })
     isMarked = true
   }
-  /** In the turn of its key: who drops or changes an entry has that as well, and none does so once it is marked. */
+  /**
+   * In the turn of its key: who drops or changes an entry has that as well, and none does so once
+   * it is marked.
+   */
   const requireStill = async (): Promise<void> => {
     const now = await catalog.findDelivery(entry.id)
     if (now?.payload !== entry.payload) throw new Withdrawn('the entry was dropped, or changed')
@@ -68,7 +75,10 @@ function startAttempt(
   return attempt
 }
 
-/** What no carrier foresaw may pass: a disk that fails, most of all. It shows in the queue and in the log. */
+/**
+ * What no carrier foresaw may pass: a disk that fails, most of all. It shows in the queue and in
+ * the log.
+ */
 function unexpected(error: unknown): Outcome {
   if (error instanceof StoreError)
     return { kind: 'retry', reason: `the disk here failed: ${error.message}`, hint: error.hint }

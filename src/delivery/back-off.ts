@@ -2,7 +2,10 @@
 
 /** Longer than a restart behind a load balancer takes; the first failures are mostly that. */
 const FIRST_MS = 1_000
-/** A link that comes back is used within this, and a thousand repositories that wait ask three times a second. */
+/**
+ * A link that comes back is used within this, and a thousand repositories that wait ask three times
+ * a second.
+ */
 const LONGEST_MS = 5 * 60_000
 /** Doubling further changes nothing any more. */
 const DOUBLINGS_MAX = 16
@@ -17,7 +20,10 @@ export interface BackOff {
   readonly random: number
 }
 
-/** Whole milliseconds. What failed together does not come back together: it is the half to the whole of the nominal time. */
+/**
+ * Whole milliseconds. What failed together does not come back together: it is the half to the whole
+ * of the nominal time.
+ */
 export function backOffMs({ attempts, retryAfterMs = 0, random }: BackOff): number {
   const nominalMs = FIRST_MS * 2 ** Math.min(attempts - 1, DOUBLINGS_MAX)
   const ownMs = Math.min(nominalMs, LONGEST_MS) * (0.5 + random / 2)

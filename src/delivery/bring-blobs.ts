@@ -1,5 +1,5 @@
-// Brings blobs to an upstream's repository (R117): what is there already costs a HEAD, what another repository there holds a mount, and
-// the rest is sent whole from the file here.
+// Brings blobs to an upstream's repository (R117): what is there already costs a HEAD, what another
+// repository there holds a mount, and the rest is sent whole from the file here.
 import type { Digest } from '../oci/digest.ts'
 import { parseRepositoryKey, repositoryKey } from '../oci/reference.ts'
 import { type ReadHandle, StoreError } from '../registry/ports/blob-store.ts'
@@ -9,19 +9,30 @@ import { mayGive } from '../registry/sharing.ts'
 import { isThere, type Trip } from './trip.ts'
 import { Undeliverable } from './undeliverable.ts'
 
-/** The next one's questions are asked while a large one is under way; more would only share the same link. */
+/**
+ * The next one's questions are asked while a large one is under way; more would only share the same
+ * link.
+ */
 const AT_ONCE = 3
-/** Repositories here that are asked for a mount, each of which costs a request: what is here need not be there yet. */
+/**
+ * Repositories here that are asked for a mount, each of which costs a request: what is here need
+ * not be there yet.
+ */
 const MOUNTS_TRIED_MAX = 2
 /** One of those found is the blob's own repository, mostly. */
 const HOLDERS_LISTED = MOUNTS_TRIED_MAX + 1
-/** Large enough for a fast disk, small enough for `AT_ONCE` of them in each of the outbox's places. */
+/**
+ * Large enough for a fast disk, small enough for `AT_ONCE` of them in each of the outbox's places.
+ */
 const READ_BYTES = 256 * 1024
 
 /** Those that say nothing about the blob itself, but that nothing else will succeed either. */
 const ENDS_A_MOUNT: readonly UpstreamFailure[] = ['unavailable', 'rate-limited']
 
-/** @throws UpstreamError, Undeliverable, StoreError, or the signal's reason; of several the first, once all have ended */
+/**
+ * @throws UpstreamError, Undeliverable, StoreError, or the signal's reason; of several the first,
+ * once all have ended
+ */
 export async function bringBlobs(trip: Trip, digests: readonly Digest[]): Promise<void> {
   const rest = [...new Set(digests)].values()
   const failures: unknown[] = []
@@ -45,7 +56,8 @@ async function bringBlob(trip: Trip, digest: Digest): Promise<void> {
 
 /** False where the manifest may do without it. */
 async function bringAbsent(trip: Trip, digest: Digest): Promise<boolean> {
-  // Listing is no right to the bytes: what is not in this repository is not taken from another one for it (R179, R252).
+  // Listing is no right to the bytes: what is not in this repository is not taken from another one
+  // for it (R179, R252).
   if (await mayGive(trip, trip.repository, { digest }))
     return (await mount(trip, digest)) || send(trip, digest)
   return goWithout(trip, digest)
@@ -83,13 +95,19 @@ async function send(trip: Trip, digest: Digest): Promise<boolean> {
   }
 }
 
-/** Where it was acknowledged without, it is for the upstream to say whether it takes it so. @throws Undeliverable */
+/**
+ * Where it was acknowledged without, it is for the upstream to say whether it takes it so.
+ * @throws Undeliverable
+ */
 function goWithout(trip: Trip, digest: Digest): false {
   if (trip.policy.sparse) return false
   throw missing(trip, `the blob ${digest}`)
 }
 
-/** Fresh buffers: whoever sends them may hold on to each for as long as the other side does not take it. */
+/**
+ * Fresh buffers: whoever sends them may hold on to each for as long as the other side does not take
+ * it.
+ */
 async function* readWhole(handle: ReadHandle, sizeBytes: number): AsyncGenerator<Uint8Array> {
   for (let position = 0; position < sizeBytes; ) {
     const buffer = createReadBuffer(Math.min(READ_BYTES, sizeBytes - position))

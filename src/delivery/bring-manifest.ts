@@ -1,5 +1,5 @@
-// Brings a manifest to an upstream's repository by its digest, with everything that it lists (R116): blobs, then children, then itself.
-// Bytes go as they are here; tags are put-tags.ts.
+// Brings a manifest to an upstream's repository by its digest, with everything that it lists
+// (R116): blobs, then children, then itself. Bytes go as they are here; tags are put-tags.ts.
 import type { Digest } from '../oci/digest.ts'
 import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -9,7 +9,10 @@ import { bringBlobs, missing } from './bring-blobs.ts'
 import { isThere, type Trip } from './trip.ts'
 import { Undeliverable } from './undeliverable.ts'
 
-/** Indexes inside indexes, counted from the outermost; nobody makes deeper ones, and a client cannot make this recurse for long. */
+/**
+ * Indexes inside indexes, counted from the outermost; nobody makes deeper ones, and a client cannot
+ * make this recurse for long.
+ */
 const MAX_DEPTH = 4
 
 export interface Listed {
@@ -18,7 +21,8 @@ export interface Listed {
 }
 
 /**
- * Resolves to its bytes when the upstream has it. Asks first: a manifest that is there has everything that it lists.
+ * Resolves to its bytes when the upstream has it. Asks first: a manifest that is there has
+ * everything that it lists.
  * @throws UpstreamError, Undeliverable, StoreError, or the signal's reason
  */
 export async function bringManifest(trip: Trip, manifest: Listed): Promise<Uint8Array> {
@@ -73,7 +77,9 @@ async function bringChild(trip: Trip, child: Listed, depth: number): Promise<voi
   there.add(child.digest)
 }
 
-/** Listing is no right to the bytes (R179): undefined as well for what is not in this repository. */
+/**
+ * Listing is no right to the bytes (R179): undefined as well for what is not in this repository.
+ */
 async function readChild(
   { catalog, store, repository }: Trip,
   { digest }: Listed,
@@ -82,7 +88,10 @@ async function readChild(
   return isGiven ? store.readVerified(digest) : undefined
 }
 
-/** What has to be there before the manifest: not what is fetched from elsewhere (R64), and no subject, which may come later or never. */
+/**
+ * What has to be there before the manifest: not what is fetched from elsewhere (R64), and no
+ * subject, which may come later or never.
+ */
 function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest: Digest })[] {
   const all = [...manifests, ...(config === undefined ? [] : [config]), ...layers]
   return all.filter(
@@ -91,7 +100,10 @@ function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest
   )
 }
 
-/** Caches of builds are indexes that list blobs: a child is a manifest when its type says so, or when it was pushed as one. */
+/**
+ * Caches of builds are indexes that list blobs: a child is a manifest when its type says so, or
+ * when it was pushed as one.
+ */
 async function asManifest(
   { catalog, repository }: Trip,
   parent: Manifest,

@@ -1,5 +1,6 @@
-// Writes down how an attempt ended: the entry goes, waits for its next time, or is parked. An entry of which a request may still
-// arrive neither goes nor is parked before it cannot any more, so that nothing overtakes it (docs/adr/0012-outbox.md).
+// Writes down how an attempt ended: the entry goes, waits for its next time, or is parked. An entry
+// of which a request may still arrive neither goes nor is parked before it cannot any more, so that
+// nothing overtakes it (docs/adr/0012-outbox.md).
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/deliveries.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -22,7 +23,10 @@ export interface ConcludeParts {
 const SETTLING =
   'delivered; the entry stays until an earlier request, whose answer was never seen, can no longer arrive'
 
-/** `entry`: as the attempt began with it. @throws StoreError when the end could not be recorded; then it is as if it had not ended */
+/**
+ * `entry`: as the attempt began with it.
+ * @throws StoreError when the end could not be recorded; then it is as if it had not ended
+ */
 export async function conclude(
   parts: ConcludeParts,
   entry: Delivery,

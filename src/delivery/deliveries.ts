@@ -1,5 +1,5 @@
-// Everything that goes elsewhere by itself: the outbox with its carriers. One carrier so far; a replica or a notification will be another
-// function beside it.
+// Everything that goes elsewhere by itself: the outbox with its carriers. One carrier so far; a
+// replica or a notification will be another function beside it.
 import { hostFrom, type RegistryHost } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
@@ -25,11 +25,20 @@ export interface DeliveriesParts {
   readonly note: NoteEvent
   /** In [0, 1); for jitter. */
   readonly random: () => number
-  /** Those that pushes and deletes take, by the repository's key: taking an entry out runs alone among them. */
+  /**
+   * Those that pushes and deletes take, by the repository's key: taking an entry out runs alone
+   * among them.
+   */
   readonly turns: Pick<Turns, 'take'>
-  /** Told of each delivered push, in its repository's turn and before its tags are settled: as RunningRegistry.delivered wants it. */
+  /**
+   * Told of each delivered push, in its repository's turn and before its tags are settled: as
+   * RunningRegistry.delivered wants it.
+   */
   readonly delivered?: RunningRegistry['delivered']
-  /** How long a request whose answer was never seen may still arrive, in milliseconds. Default three minutes. */
+  /**
+   * How long a request whose answer was never seen may still arrive, in milliseconds. Default three
+   * minutes.
+   */
   readonly settlingMs?: number
 }
 
@@ -37,15 +46,21 @@ export interface Deliveries {
   /** Goes on with what waits. No effect the second time. */
   start(): void
   /**
-   * Something was queued or changed. With a registry: it answers, and what found it silent is tried now. MUST be called after the
-   * catalog has it; does nothing but wake.
+   * Something was queued or changed. With a registry: it answers, and what found it silent is tried
+   * now. MUST be called after the catalog has it; does nothing but wake.
    */
   nudge(registry?: RegistryHost): void
-  /** For how long a request of this repository that ended without an answer may still arrive at its upstream, in milliseconds. */
+  /**
+   * For how long a request of this repository that ended without an answer may still arrive at its
+   * upstream, in milliseconds.
+   */
   unsettledMs(key: string): number
   /** Its configuration changed: all that waits for it is tried now, also what was refused. */
   anew(registry: RegistryHost): void
-  /** Begins nothing new; cuts after a moment what is under way, which the next process does again. Before catalog and store close. */
+  /**
+   * Begins nothing new; cuts after a moment what is under way, which the next process does again.
+   * Before catalog and store close.
+   */
   stop(): Promise<void>
 }
 

@@ -1,13 +1,15 @@
-// What a failure of the `forward` carrier means for its entry: tried again, tried again for some time, or parked. What may pass by itself,
-// or when the operator mends it, is tried again; what is wrong with this one entry is parked, so that it holds nothing up.
+// What a failure of the `forward` carrier means for its entry: tried again, tried again for some
+// time, or parked. What may pass by itself, or when the operator mends it, is tried again; what is
+// wrong with this one entry is parked, so that it holds nothing up.
 import type { Repository } from '../oci/reference.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import type { Outcome } from './outcome.ts'
 import { Undeliverable } from './undeliverable.ts'
 
 /**
- * How long the outbox goes on when an upstream refuses: a password that ran out, a registry in maintenance or a login page in the way look
- * like this, and pass. But a tag that may not be replaced does so too, and its repository waits behind it.
+ * How long the outbox goes on when an upstream refuses: a password that ran out, a registry in
+ * maintenance or a login page in the way look like this, and pass. But a tag that may not be
+ * replaced does so too, and its repository waits behind it.
  */
 const PATIENCE_MS = 6 * 60 * 60_000
 const REASON_MAX_LENGTH = 500

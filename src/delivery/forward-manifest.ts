@@ -1,6 +1,7 @@
-// The `forward` carrier (R116, R117): brings one pushed manifest to its repository's upstream: blobs, children, itself, then its tags and,
-// where the upstream does not do so, its line in the list of referrers.
-// Whatever is there already is not sent again, so it may be done any number of times.
+// The `forward` carrier (R116, R117): brings one pushed manifest to its repository's upstream:
+// blobs, children, itself, then its tags and, where the upstream does not do so, its line in the
+// list of referrers. Whatever is there already is not sent again, so it may be done any number of
+// times.
 import { RegistryError } from '../oci/errors.ts'
 import { parseRepositoryKey, type Repository } from '../oci/reference.ts'
 import { type ManifestDelivery, parseDelivery } from '../registry/deliveries.ts'

@@ -1,5 +1,6 @@
-// What one process remembers of the keys of the outbox beside what is durable: requests that may still arrive, what waits for an
-// upstream to answer again, and since when something is refused. Losing it costs time, never order: docs/adr/0012-outbox.md.
+// What one process remembers of the keys of the outbox beside what is durable: requests that may
+// still arrive, what waits for an upstream to answer again, and since when something is refused.
+// Losing it costs time, never order: docs/adr/0012-outbox.md.
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Delivery } from '../registry/ports/deliveries.ts'
 
@@ -46,7 +47,10 @@ export class KeyMemory {
     return this.#leftMs(untilMs)
   }
 
-  /** Until this entry may be tried: nothing of another one may be under way, even if that is out of the outbox by now. */
+  /**
+   * Until this entry may be tried: nothing of another one may be under way, even if that is out of
+   * the outbox by now.
+   */
   barredMs({ key, id }: Delivery): number {
     const state = this.#keys.get(key)
     if (state === undefined) return 0
@@ -55,7 +59,9 @@ export class KeyMemory {
     return Math.max(doubtMs, this.#leftMs(heldUntilMs))
   }
 
-  /** Until no request of this key that ended without an answer in this process can arrive any more. */
+  /**
+   * Until no request of this key that ended without an answer in this process can arrive any more.
+   */
   unsettledMs(key: string): number {
     return this.#leftMs(this.#keys.get(key)?.doubt?.untilMs ?? 0)
   }
@@ -79,7 +85,10 @@ export class KeyMemory {
     }
   }
 
-  /** The lane was configured anew: whatever was wrong there may be mended, so all that was tried before is tried now. */
+  /**
+   * The lane was configured anew: whatever was wrong there may be mended, so all that was tried
+   * before is tried now.
+   */
   anew(lane: string): void {
     this.#anewMs.set(lane, this.#clock.monotonicMs())
   }

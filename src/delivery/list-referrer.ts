@@ -1,5 +1,5 @@
-// What refers to another manifest is listed as such at the upstream (R77, R115): by itself where that has the referrers API, else by this
-// edge, whose client was told that it need not see to it.
+// What refers to another manifest is listed as such at the upstream (R77, R115): by itself where
+// that has the referrers API, else by this edge, whose client was told that it need not see to it.
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
 import { keepReferrersList, type PutList } from '../registry/pull/referrers-list.ts'
@@ -14,7 +14,8 @@ export interface Delivered {
 }
 
 /**
- * With the manifest at the upstream. The list is put as a tag is: one that arrived late would take back what was listed since.
+ * With the manifest at the upstream. The list is put as a tag is: one that arrived late would take
+ * back what was listed since.
  * @throws UpstreamError, StoreError
  */
 export async function listReferrer(

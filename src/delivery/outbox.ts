@@ -1,6 +1,7 @@
-// The outbox's runner (R116): what is due is carried, in the order of ids within a key and beside each other over keys, within bounds.
-// It knows neither what entries say nor who is on the other side: that is a carrier's. Durable is only what the catalog holds, so a
-// process may end at any point; docs/adr/0012-outbox.md says why nothing is lost or overtaken then.
+// The outbox's runner (R116): what is due is carried, in the order of ids within a key and beside
+// each other over keys, within bounds. It knows neither what entries say nor who is on the other
+// side: that is a carrier's. Durable is only what the catalog holds, so a process may end at any
+// point; docs/adr/0012-outbox.md says why nothing is lost or overtaken then.
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Carrier, Delivery } from '../registry/ports/deliveries.ts'
 import { noteStorage } from '../registry/best-effort.ts'
@@ -10,11 +11,17 @@ import { conclude, type ConcludeParts, waitFor } from './conclude.ts'
 import { KeyMemory } from './key-memory.ts'
 import type { Carry } from './outcome.ts'
 
-/** As many as keep a link busy with small things while a large blob is on its way; the rest of the edge needs sockets and memory too. */
+/**
+ * As many as keep a link busy with small things while a large blob is on its way; the rest of the
+ * edge needs sockets and memory too.
+ */
 const AT_ONCE = 16
 /** A registry that is slow to answer leaves places for the others. */
 const AT_ONCE_PER_LANE = 4
-/** Keys that one look sees, of each lane as many: more than there are places, so that what is under way hides nothing. */
+/**
+ * Keys that one look sees, of each lane as many: more than there are places, so that what is under
+ * way hides nothing.
+ */
 const LOOK_AHEAD = 256
 /** The configuration changes by a person's hand; whoever changes it may nudge. */
 const CLOSED_LOOK_MS = 5 * 60_000
@@ -23,8 +30,9 @@ const DISK_PAUSE_MS = 10_000
 /** Longer than a small request takes. A large blob does not get through in what a stop can wait. */
 const STOP_GRACE_MS = 2_000
 /**
- * How long a request whose answer was never seen may still take to arrive. The system goes on sending for a process that ended, up to
- * 100 s when the line is bad; and a proxy before a registry waits another minute for it, mostly.
+ * How long a request whose answer was never seen may still take to arrive. The system goes on
+ * sending for a process that ended, up to 100 s when the line is bad; and a proxy before a registry
+ * waits another minute for it, mostly.
  */
 const SETTLING_MS = 3 * 60_000
 
@@ -66,7 +74,10 @@ export class Outbox {
   #isNudged = false
   #wake: () => void = () => {}
 
-  /** Make it when the process starts, once the catalog is this process's alone: from then on the time of earlier requests counts. */
+  /**
+   * Make it when the process starts, once the catalog is this process's alone: from then on the
+   * time of earlier requests counts.
+   */
   constructor(parts: OutboxParts) {
     this.#parts = parts
     this.#memory = new KeyMemory(parts.clock, parts.settlingMs ?? SETTLING_MS)
@@ -84,18 +95,26 @@ export class Outbox {
     this.#wake()
   }
 
-  /** For how long a request of this key that has ended without an answer may still arrive, in milliseconds. */
+  /**
+   * For how long a request of this key that has ended without an answer may still arrive, in
+   * milliseconds.
+   */
   unsettledMs(key: string): number {
     return this.#memory.unsettledMs(key)
   }
 
-  /** The lane was configured anew, so that all that waits for it is tried now, whatever was wrong. */
+  /**
+   * The lane was configured anew, so that all that waits for it is tried now, whatever was wrong.
+   */
   anew(lane: string): void {
     this.#memory.anew(lane)
     this.nudge(lane)
   }
 
-  /** Begins nothing new, gives what is under way a moment and then cuts it. Never rejects; nothing is written after it has resolved. */
+  /**
+   * Begins nothing new, gives what is under way a moment and then cuts it. Never rejects; nothing
+   * is written after it has resolved.
+   */
   async stop(): Promise<void> {
     this.#isStopping = true
     this.nudge()
@@ -133,7 +152,10 @@ export class Outbox {
     this.#wake = () => {}
   }
 
-  /** Begins what can be begun. Resolves to the time until the next look, in milliseconds. @throws StoreError */
+  /**
+   * Begins what can be begun. Resolves to the time until the next look, in milliseconds.
+   * @throws StoreError
+   */
   async #look(): Promise<number | undefined> {
     const { catalog, carrier, laneOf } = this.#parts
     const entries = await catalog.listDue({ carrier, limit: LOOK_AHEAD })
@@ -151,7 +173,9 @@ export class Outbox {
     return Number.isFinite(nextMs) ? nextMs : undefined
   }
 
-  /** As long as there are places: of the lane in which the fewest are under way what is due first. */
+  /**
+   * As long as there are places: of the lane in which the fewest are under way what is due first.
+   */
   #beginDue(due: readonly Due[]): void {
     const lanes = Map.groupBy(due, ({ lane }) => lane.name)
     while (lanes.size > 0 && this.#running.size < AT_ONCE) {

@@ -1,4 +1,5 @@
-// What the outbox and a carrier say to each other: how an attempt to carry one entry is made, and how it may end.
+// What the outbox and a carrier say to each other: how an attempt to carry one entry is made, and
+// how it may end.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/reference.ts'
 import type { Delivery } from '../registry/ports/deliveries.ts'
@@ -14,7 +15,10 @@ export interface Settled {
   readonly left: readonly LeftTag[]
 }
 
-/** `reason` and `hint` are for the operator and the log: they may name hosts, and hold nothing secret. */
+/**
+ * `reason` and `hint` are for the operator and the log: they may name hosts, and hold nothing
+ * secret.
+ */
 export type Outcome =
   | {
       readonly kind: 'delivered'
@@ -29,7 +33,10 @@ export type Outcome =
       readonly retryAfterMs?: number | undefined
       /** Nobody answered: it is tried at once when somebody there answers again. */
       readonly isUnreachable?: boolean
-      /** Parks it when it has failed like this for so long in this process. Not given: it is tried for ever. */
+      /**
+       * Parks it when it has failed like this for so long in this process. Not given: it is tried
+       * for ever.
+       */
       readonly patienceMs?: number
     }
   | { readonly kind: 'park'; readonly reason: string; readonly hint: string | undefined }
@@ -39,16 +46,18 @@ export interface Attempt {
   /** Aborts when the process stops. What is under way then counts as not done. */
   readonly signal: AbortSignal
   /**
-   * Runs a request that would do harm if it arrived after a later entry's. That it is under way is durable before it is sent, so that
-   * nothing overtakes it, in this process or the next, before it can no longer arrive. `isAnswer`: does this error show that the other
-   * side is done with the request? Sends nothing, and ends the attempt, when the entry was dropped or changed since it began.
+   * Runs a request that would do harm if it arrived after a later entry's. That it is under way is
+   * durable before it is sent, so that nothing overtakes it, in this process or the next, before it
+   * can no longer arrive. `isAnswer`: does this error show that the other side is done with the
+   * request? Sends nothing, and ends the attempt, when the entry was dropped or changed since it
+   * began.
    * @throws what `request` throws; StoreError, and then nothing was sent
    */
   send<T>(request: () => Promise<T>, isAnswer: (error: unknown) => boolean): Promise<T>
 }
 
 /**
- * Carries one entry. MUST be idempotent: it is called again after any failure and after a crash at any point. What it throws counts as
- * a failure that may pass.
+ * Carries one entry. MUST be idempotent: it is called again after any failure and after a crash at
+ * any point. What it throws counts as a failure that may pass.
  */
 export type Carry = (delivery: Delivery, attempt: Attempt) => Promise<Outcome>

@@ -1,5 +1,6 @@
-// Right before an entry may put a tag, the tag is taken out of the earlier entries: those were parked, and whatever the operator tries again
-// later, the tag does not go back (docs/adr/0012-outbox.md).
+// Right before an entry may put a tag, the tag is taken out of the earlier entries: those were
+// parked, and whatever the operator tries again later, the tag does not go back
+// (docs/adr/0012-outbox.md).
 import { repositoryKey, type Repository, type Tag } from '../oci/reference.ts'
 import { carriesTag, type OvertakeDeps, takeTagFrom } from '../registry/overtake-tag.ts'
 import type { Delivery } from '../registry/ports/deliveries.ts'
@@ -9,7 +10,11 @@ export interface OvertakeParts extends OvertakeDeps {
   readonly turns: Pick<Turns, 'take'>
 }
 
-/** Takes a tag from every entry of the repository that is older than `before`. Durable when it resolves. @throws StoreError */
+/**
+ * Takes a tag from every entry of the repository that is older than `before`. Durable when it
+ * resolves.
+ * @throws StoreError
+ */
 export function createOvertake(
   parts: OvertakeParts,
   repository: Repository,

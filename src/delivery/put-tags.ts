@@ -1,5 +1,6 @@
-// Points an upstream's tags at a manifest that is there (R116), last of all, and only where that takes nothing back: not what somebody
-// else put there meanwhile, and not what a later push of this edge put there. docs/adr/0012-outbox.md has the rules and why they suffice.
+// Points an upstream's tags at a manifest that is there (R116), last of all, and only where that
+// takes nothing back: not what somebody else put there meanwhile, and not what a later push of this
+// edge put there. docs/adr/0012-outbox.md has the rules and why they suffice.
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { repositoryKey, type Tag } from '../oci/reference.ts'
 import type { DeliveredTag } from '../registry/deliveries.ts'
@@ -18,7 +19,10 @@ export interface TagsToPut {
 
 export interface PutTagsParts {
   readonly attempt: Attempt
-  /** Takes `tag` from every earlier entry of the same key, durably: none of them puts it from now on. */
+  /**
+   * Takes `tag` from every earlier entry of the same key, durably: none of them puts it from now
+   * on.
+   */
   readonly overtake: (tag: Tag) => Promise<void>
 }
 
@@ -29,7 +33,8 @@ export interface LeftTag {
 }
 
 /**
- * Tags that conflict are left alone; the others are put all the same. Returns those that are a later push's already.
+ * Tags that conflict are left alone; the others are put all the same. Returns those that are a
+ * later push's already.
  * @throws UpstreamError, Undeliverable, StoreError
  */
 export async function putTags(
@@ -63,7 +68,10 @@ export async function putTags(
   return left
 }
 
-/** Where the upstream's tag points now; `digest` of the manifest when to the same bytes by another algorithm. */
+/**
+ * Where the upstream's tag points now; `digest` of the manifest when to the same bytes by another
+ * algorithm.
+ */
 async function findTag(
   { upstream, repository, signal }: Trip,
   tag: Tag,

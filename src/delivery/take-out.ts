@@ -1,5 +1,5 @@
-// Takes a delivered entry out of the outbox, and with it the facts that were kept on disk for its sake: what the upstream has now would
-// be learned from there again, should the catalog be lost.
+// Takes a delivered entry out of the outbox, and with it the facts that were kept on disk for its
+// sake: what the upstream has now would be learned from there again, should the catalog be lost.
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { parseDelivery } from '../registry/deliveries.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
@@ -14,12 +14,15 @@ export interface TakeOutParts {
   readonly facts: FactStore
   readonly policies: RepositoryPolicies
   readonly clock: Clock
-  /** Told before the tags are settled: what is kept of the upstream's lists has them from now on. */
+  /**
+   * Told before the tags are settled: what is kept of the upstream's lists has them from now on.
+   */
   readonly delivered?: (repository: Repository, what: Settled) => Promise<void>
 }
 
 /**
- * MUST run in the repository's turn: a push that is under way has written its facts, and not yet its row, by which it is known here.
+ * MUST run in the repository's turn: a push that is under way has written its facts, and not yet
+ * its row, by which it is known here.
  * @throws StoreError; then the entry is still there
  */
 export async function takeOut(
@@ -29,7 +32,8 @@ export async function takeOut(
 ): Promise<void> {
   const { catalog, facts, clock } = parts
   const { id } = entry
-  // The facts first: what is left of them after a crash would be delivered once more when a catalog is built from them, long after.
+  // The facts first: what is left of them after a crash would be delivered once more when a catalog
+  // is built from them, long after.
   await facts.remove([{ kind: 'delivery', id }])
   // Not together: an entry that is left without its manifest would be told as lost.
   await facts.remove(await unneeded(parts, entry, settled))
@@ -38,7 +42,10 @@ export async function takeOut(
   if (settled !== undefined) await pointLeft(parts, settled)
 }
 
-/** Tags that a later push has at the upstream point there here as well, unless something else was learned of them meanwhile. */
+/**
+ * Tags that a later push has at the upstream point there here as well, unless something else was
+ * learned of them meanwhile.
+ */
 async function pointLeft(
   { catalog, clock }: TakeOutParts,
   { repository, digest, left }: Settled,

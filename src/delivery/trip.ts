@@ -1,4 +1,5 @@
-// One entry on its way to its upstream: what the parts of the `forward` carrier share while they bring it there.
+// One entry on its way to its upstream: what the parts of the `forward` carrier share while they
+// bring it there.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
@@ -21,12 +22,15 @@ export interface Trip {
 }
 
 /**
- * Failures of a question that leave it to the write to find out. `denied`: some registries deny what does not exist yet, to whoever may
- * create it.
+ * Failures of a question that leave it to the write to find out. `denied`: some registries deny
+ * what does not exist yet, to whoever may create it.
  */
 const NOT_KNOWN_THERE: readonly UpstreamFailure[] = ['not-found', 'unsupported', 'denied']
 
-/** Is it there, as far as the upstream says? `ask` is a HEAD. @throws UpstreamError of an upstream that can't be asked */
+/**
+ * Is it there, as far as the upstream says? `ask` is a HEAD.
+ * @throws UpstreamError of an upstream that can't be asked
+ */
 export async function isThere(ask: () => Promise<unknown>): Promise<boolean> {
   try {
     await ask()

@@ -1,4 +1,5 @@
-// Why an entry cannot be delivered as things are, found out here and not told by an upstream: it is parked.
+// Why an entry cannot be delivered as things are, found out here and not told by an upstream: it is
+// parked.
 
 export class Undeliverable extends Error {
   /** What the operator can do. */

@@ -1,5 +1,5 @@
-// The native addon, native/sender.c, as one JavaScript environment sees it. Where it was not built there is none, which costs speed and
-// nothing else.
+// The native addon, native/sender.c, as one JavaScript environment sees it. Where it was not built
+// there is none, which costs speed and nothing else.
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 
@@ -27,7 +27,10 @@ export function loadAddon(built = ADDON_BUILT): Addon | undefined {
   }
 }
 
-/** Node tells the descriptor of a socket by no name of its own. A socket over TLS, or of a test without a network, has none. */
+/**
+ * Node tells the descriptor of a socket by no name of its own. A socket over TLS, or of a test
+ * without a network, has none.
+ */
 export function descriptorOf(socket: Socket): number | undefined {
   if (socket.destroyed || 'encrypted' in socket) return undefined
   const handle = (socket as { _handle?: { fd?: unknown } | null })._handle

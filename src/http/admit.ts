@@ -1,10 +1,11 @@
-// What is wrong with a request before anybody looks at its target: HTTP syntax that node lets pass, and bounds (R192; step 1 of
-// the order of error precedence).
+// What is wrong with a request before anybody looks at its target: HTTP syntax that node lets pass,
+// and bounds (R192; step 1 of the order of error precedence).
 import type { IncomingMessage } from 'node:http'
 import { RegistryError } from '../oci/errors.ts'
 import { QUERY_PARAMETERS_MAX } from './limits.ts'
 
-// A DNS name as resolvers take it (also with the underscores of container networks), an IPv4 address or a bracketed IPv6 one.
+// A DNS name as resolvers take it (also with the underscores of container networks), an IPv4
+// address or a bracketed IPv6 one.
 const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/
 
 /** @throws RegistryError UNSUPPORTED with status 400, or 414 for too many query parameters */

@@ -1,5 +1,6 @@
-// What a handler gives back: status, headers and where the body comes from. Values only; send-answer.ts alone writes to
-// a connection, so that headers of a success never linger on an error.
+// What a handler gives back: status, headers and where the body comes from. Values only;
+// send-answer.ts alone writes to a connection, so that headers of a success never linger on an
+// error.
 import type { ByteRange } from '../oci/range.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
@@ -8,7 +9,9 @@ import type { BlobAnswer, Repeatable } from '../registry/answers.ts'
 /** By name as it is sent; several lines of one header as a list; undefined ones are left out. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** A piece of a streamed body: bytes of the blob, or what stands between them in a multipart answer. */
+/**
+ * A piece of a streamed body: bytes of the blob, or what stands between them in a multipart answer.
+ */
 export type Segment = { readonly range: ByteRange } | { readonly bytes: Uint8Array }
 
 export type AnswerBody =
@@ -27,7 +30,10 @@ export type AnswerBody =
 
 export interface Answer {
   readonly status: number
-  /** What stands behind the status in the first line; default: what belongs to the status. Printable ASCII. */
+  /**
+   * What stands behind the status in the first line; default: what belongs to the status. Printable
+   * ASCII.
+   */
   readonly reason?: string
   readonly headers: AnswerHeaders
   readonly body: AnswerBody
@@ -51,7 +57,9 @@ export function emptyAnswer(status: number, headers: AnswerHeaders): Answer {
   return { status, headers, body: { kind: 'bytes', bytes: NO_BYTES } }
 }
 
-/** JSON as it goes out: a buffer, for a string would get a charset that clients do not expect (R9). */
+/**
+ * JSON as it goes out: a buffer, for a string would get a charset that clients do not expect (R9).
+ */
 export function jsonAnswer(value: unknown, headers: AnswerHeaders = {}): Answer {
   return {
     status: 200,

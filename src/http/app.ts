@@ -1,5 +1,6 @@
-// The data port: node's HTTP server over createServe, which routes and parses by itself, because names are parsed from the raw
-// target and bodies are read by those who want them. Nobody listens here: server.ts does.
+// The data port: node's HTTP server over createServe, which routes and parses by itself, because
+// names are parsed from the raw target and bodies are read by those who want them. Nobody listens
+// here: server.ts does.
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
@@ -41,11 +42,16 @@ import { createStalledReaders } from './places/streams-stalled.ts'
 export interface HttpOptions {
   /** Requests at once in this process. Default REQUESTS_MAX. */
   readonly requestsMax?: number
-  /** Threads that serve beside each other, this one included. Default 1. Connections are divided among them, as the kernel does. */
+  /**
+   * Threads that serve beside each other, this one included. Default 1. Connections are divided
+   * among them, as the kernel does.
+   */
   readonly threads?: number
   /** What they count together. Default: what this one does alone. */
   readonly shared?: { readonly requests: Count }
-  /** What answers in memory may take, in this thread. Default MEMORY_BYTES; 0: none are remembered. */
+  /**
+   * What answers in memory may take, in this thread. Default MEMORY_BYTES; 0: none are remembered.
+   */
   readonly memoryBytes?: number
 }
 
@@ -55,9 +61,14 @@ export interface Transport {
   readonly createServer: (options: ServerOptions) => Server | HttpsServer
   /** The event that tells of a connection over which requests come. */
   readonly connected: 'connection' | 'secureConnection'
-  /** Ends connections that have said nothing yet, and of which `connected` has not told therefore. */
+  /**
+   * Ends connections that have said nothing yet, and of which `connected` has not told therefore.
+   */
   readonly closeUnready?: () => void
-  /** Ends all that are open, those of which `connected` has not told among them. Absent where it tells of each at once. */
+  /**
+   * Ends all that are open, those of which `connected` has not told among them. Absent where it
+   * tells of each at once.
+   */
   readonly closeAll?: () => void
 }
 
@@ -85,7 +96,10 @@ export interface ListenOptions {
   readonly host: string
   /** 0: one that is free. */
   readonly port: number
-  /** Lets other sockets of this user listen on the same port; the kernel spreads connections among them. Default false. */
+  /**
+   * Lets other sockets of this user listen on the same port; the kernel spreads connections among
+   * them. Default false.
+   */
   readonly reusePort?: boolean
 }
 
@@ -94,13 +108,16 @@ export interface DataApp {
   /** To be called once. @throws the system's error, with its code */
   listen(options: ListenOptions): Promise<void>
   /**
-   * Takes no more connections and ends idle ones; resolves when the others have ended by themselves, each with the answer under way.
-   * May be called again, and before `listen`.
+   * Takes no more connections and ends idle ones; resolves when the others have ended by
+   * themselves, each with the answer under way. May be called again, and before `listen`.
    */
   close(): Promise<void>
   /** Ends all connections, whatever is being answered on them: what `close` still waits for. */
   cut(): void
-  /** So many requests wait for a place of `streams`: whoever takes nothing gives theirs up. To be told once a second while any do. */
+  /**
+   * So many requests wait for a place of `streams`: whoever takes nothing gives theirs up. To be
+   * told once a second while any do.
+   */
   othersWait(waiting: number): void
 }
 
@@ -162,7 +179,8 @@ export function buildApp(deps: AppDeps): DataApp {
     close: () =>
       new Promise(resolve => {
         draining = true
-        // Its one error says that nothing listens, which is what is wanted. Node calls before the last connection has told of its end.
+        // Its one error says that nothing listens, which is what is wanted. Node calls before the
+        // last connection has told of its end.
         server.close(() => void connections.allClosed().then(resolve))
         connections.closeIdle()
         transport.closeUnready?.()
@@ -195,13 +213,16 @@ function createHotOf(
   })
 }
 
-/** What carries an `Expect` goes the same way as other requests: whoever reads the body sends the 100 (R15, R229). */
+/**
+ * What carries an `Expect` goes the same way as other requests: whoever reads the body sends the
+ * 100 (R15, R229).
+ */
 function createDataServer(transport: Transport, serve: Serve): Server | HttpsServer {
   const server = transport.createServer({
     maxHeaderSize: HEADER_MAX_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
-    // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of their own (request-body.ts), and
-    // those that nobody wants end the connection.
+    // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of
+    // their own (request-body.ts), and those that nobody wants end the connection.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
@@ -211,7 +232,8 @@ function createDataServer(transport: Transport, serve: Serve): Server | HttpsSer
     // Most requests have no body, and what reads none needs no stream for it.
     optimizeEmptyRequests: true,
   })
-  // Who has ended its side may wait for its answers all the same; connections.ts sees to how long. Node's types do not tell of it.
+  // Who has ended its side may wait for its answers all the same; connections.ts sees to how long.
+  // Node's types do not tell of it.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.on('request', serve)
   server.on('checkContinue', serve)

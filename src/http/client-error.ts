@@ -1,6 +1,6 @@
-// What node gives no response object for: bytes that are no HTTP request, or one that came too slowly (`clientError`), and CONNECT.
-// The answer is written by hand, in JSON as everywhere (R121, R229), unless another answer is under way on that connection; that
-// one is the last.
+// What node gives no response object for: bytes that are no HTTP request, or one that came too
+// slowly (`clientError`), and CONNECT. The answer is written by hand, in JSON as everywhere (R121,
+// R229), unless another answer is under way on that connection; that one is the last.
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
@@ -41,9 +41,11 @@ export interface ClientErrorDeps {
 export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorDeps) {
   const answered = new WeakSet<Socket>()
   return (error: Error & { code?: string }, socket: Socket): void => {
-    // The rest of what was refused: read and dropped, because closing with unread bytes may overtake the answer.
+    // The rest of what was refused: read and dropped, because closing with unread bytes may
+    // overtake the answer.
     if (answered.has(socket) && error.code !== 'ECONNRESET') return
-    // A reset is a client that left; a connection opened in reserve and never used is nobody's error.
+    // A reset is a client that left; a connection opened in reserve and never used is nobody's
+    // error.
     const unused = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0
     if (error.code === 'ECONNRESET' || unused || !socket.writable) {
       socket.destroy()
@@ -58,13 +60,17 @@ export function createClientErrorHandler({ metrics, endAfterTurn }: ClientErrorD
   }
 }
 
-/** The listener for `connect`: this is no proxy. Node lets go of the connection: errors, timers and room for more are ours to hear of. */
+/**
+ * The listener for `connect`: this is no proxy. Node lets go of the connection: errors, timers and
+ * room for more are ours to hear of.
+ */
 export function createConnectHandler({ metrics, endAfterTurn }: ClientErrorDeps) {
   return ({ socket }: IncomingMessage, stream: Duplex): void => {
     const end = () => socket.destroy()
     stream.on('error', end)
     if (endAfterTurn(socket)) {
-      // The answer under way hears of no timer any more. This one does not see what the kernel sends, which nobody minds who does so.
+      // The answer under way hears of no timer any more. This one does not see what the kernel
+      // sends, which nobody minds who does so.
       socket.setTimeout(STALLED_READER_MS, end)
       return
     }

@@ -1,11 +1,15 @@
-// Whom the program at the other end of a connection belongs to, when that program is on this machine: as Linux lists its sockets
-// (/proc/net/tcp and tcp6; proc_pid_net(5)). Read only when somebody has to know, once for each connection, and once for all who wait. A
-// program in another network namespace, such as a container's, is not in this list.
+// Whom the program at the other end of a connection belongs to, when that program is on this
+// machine: as Linux lists its sockets (/proc/net/tcp and tcp6; proc_pid_net(5)). Read only when
+// somebody has to know, once for each connection, and once for all who wait. A program in another
+// network namespace, such as a container's, is not in this list.
 import { open } from 'node:fs/promises'
 import type { Owner } from '../access/access.ts'
 import { SocketTable, type Wanted } from './socket-table.ts'
 
-/** The four that tell a connection from all others, as node's sockets have them; undefined when it is gone. */
+/**
+ * The four that tell a connection from all others, as node's sockets have them; undefined when it
+ * is gone.
+ */
 export interface Connection {
   readonly localAddress?: string | undefined
   readonly localPort?: number | undefined
@@ -20,7 +24,9 @@ export interface ConnectionOwners {
   find(connection: Connection): Promise<Owner>
 }
 
-/** Programs of this machine that hold more connections than fit in here leave no room for a push. */
+/**
+ * Programs of this machine that hold more connections than fit in here leave no room for a push.
+ */
 const TABLE_MAX_BYTES = 32 * 1024 * 1024
 const PIECE_BYTES = 64 * 1024
 /** A line that moves while the list is read may be missed. */

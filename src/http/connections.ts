@@ -1,14 +1,15 @@
-// Which requests of a connection are being answered. One at a time: node hands over pipelined requests all at once, and each
-// would hold a chunk in memory until those before it are done.
+// Which requests of a connection are being answered. One at a time: node hands over pipelined
+// requests all at once, and each would hold a chunk in memory until those before it are done.
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../registry/ports/clock.ts'
 import { ENDED_WAIT_MS, PIPELINED_MAX } from './limits.ts'
 
 /**
- * What is done with a request in turn. `start` is called at most once; `abandon` when the connection ends before its turn; `broken` in
- * its turn, when what follows on the connection is no HTTP: the rest of its body, if that is not here whole. `awaited`: while
- * anything but the client is waited for, how far its answer has come.
+ * What is done with a request in turn. `start` is called at most once; `abandon` when the
+ * connection ends before its turn; `broken` in its turn, when what follows on the connection is no
+ * HTTP: the rest of its body, if that is not here whole. `awaited`: while anything but the client
+ * is waited for, how far its answer has come.
  */
 export interface Turn {
   readonly start: () => void
@@ -21,23 +22,29 @@ export interface Connections {
   /** To be told of every connection that is opened. */
   opened(socket: Socket): void
   /**
-   * Closes those on which nothing is being answered, also the ones that were never used: Node 24 does not count those as idle. What is
-   * opened from now on is closed at once.
+   * Closes those on which nothing is being answered, also the ones that were never used: Node 24
+   * does not count those as idle. What is opened from now on is closed at once.
    */
   closeIdle(): void
   /** Closes all, whatever is being answered on them. */
   closeAll(): void
-  /** Resolves when none is open and the ends of all have been heard, by whoever listens for them too. For when no more are taken. */
+  /**
+   * Resolves when none is open and the ends of all have been heard, by whoever listens for them
+   * too. For when no more are taken.
+   */
   allClosed(): Promise<void>
   /** Is nothing of this connection being answered, so that a turn would start at once? */
   isFree(socket: Socket): boolean
-  /** Starts `turn` now or after those before it. `full` when too many wait already; then nothing is kept of it. */
+  /**
+   * Starts `turn` now or after those before it. `full` when too many wait already; then nothing is
+   * kept of it.
+   */
   enter(socket: Socket, turn: Turn): 'entered' | 'full'
   /** The request in turn is over; the next one starts. */
   leave(socket: Socket): void
   /**
-   * What came after the request in turn is no HTTP: its answer still goes out, then the connection ends. False when no request is
-   * being answered.
+   * What came after the request in turn is no HTTP: its answer still goes out, then the connection
+   * ends. False when no request is being answered.
    */
   endAfterTurn(socket: Socket): boolean
 }
@@ -84,7 +91,8 @@ export function createConnections(clock: Pick<Clock, 'sleep'>): Connections {
       if (bytes !== undefined && seen?.turn === turn && seen.bytes === bytes) break
       seen = { turn, bytes }
       await clock.sleep(ENDED_WAIT_MS)
-      // Timers are heard before what came meanwhile, which a thread that was held up has yet to take.
+      // Timers are heard before what came meanwhile, which a thread that was held up has yet to
+      // take.
       await nextTurn()
     }
     socket.destroy()

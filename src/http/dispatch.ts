@@ -1,5 +1,6 @@
-// From a request to the handler of its endpoint, in the order of error precedence that the protocol page fixes: syntax, route and
-// method, grammar, access, namespace, policy; what follows is the handlers'.
+// From a request to the handler of its endpoint, in the order of error precedence that the protocol
+// page fixes: syntax, route and method, grammar, access, namespace, policy; what follows is the
+// handlers'.
 import type { Access, Action, AccessRequest, Principal, Refusal } from '../access/access.ts'
 import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -53,7 +54,8 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   const { endpoint } = target
   noteEndpoint(record, endpoint)
   if (!methodsOf(endpoint.kind).includes(method)) return refuseMethod(method, endpoint.kind)
-  // Some clients send what a login has left to whatever they read as well (crane): that is nobody's login, and costs them nothing.
+  // Some clients send what a login has left to whatever they read as well (crane): that is nobody's
+  // login, and costs them nothing.
   const isRead = headOnly || method === 'GET'
   const wrongLogin =
     isRead && endpoint.kind !== 'ping' ? undefined : deps.access.judgeCredentials(principal)
@@ -83,8 +85,9 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
 }
 
 /**
- * What can be no tag is told to who wants to push it. Whoever asks for it asks for a manifest that is not here: so the released
- * conformance suites want it, and a client that probes takes 404 for an answer and 400 for its own mistake (R284).
+ * What can be no tag is told to who wants to push it. Whoever asks for it asks for a manifest that
+ * is not here: so the released conformance suites want it, and a client that probes takes 404 for
+ * an answer and 400 for its own mistake (R284).
  */
 function targetOf(url: string, method: string): Target {
   try {

@@ -1,4 +1,5 @@
-// Stopping without cutting anybody short (R236): no new connections, answers under way get their time, idle connections end.
+// Stopping without cutting anybody short (R236): no new connections, answers under way get their
+// time, idle connections end.
 import type { Clock } from '../registry/ports/clock.ts'
 import type { DataApp } from './app.ts'
 
@@ -8,7 +9,10 @@ export interface DrainOptions {
   readonly clock: Clock
 }
 
-/** @returns `finished` when every answer ended by itself, `cut` when the rest was cut at the limit. Not to be called twice. */
+/**
+ * @returns `finished` when every answer ended by itself, `cut` when the rest was cut at the limit.
+ * Not to be called twice.
+ */
 export async function drain(
   app: DataApp,
   { timeoutMs, clock }: DrainOptions,

@@ -1,5 +1,6 @@
-// The one place where errors become answers (R121–R124, R126). A RegistryError may be shown; of anything else a client gets no
-// text (R123): a StoreError becomes 503, what remains, upstream errors among it, 500 with the request's id.
+// The one place where errors become answers (R121–R124, R126). A RegistryError may be shown; of
+// anything else a client gets no text (R123): a StoreError becomes 503, what remains, upstream
+// errors among it, 500 with the request's id.
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type { Answer, AnswerHeaders } from './answer.ts'

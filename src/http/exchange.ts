@@ -1,4 +1,5 @@
-// One request and its answer, as a value that is passed along: node's two objects, the id, and what the log line will say.
+// One request and its answer, as a value that is passed along: node's two objects, the id, and what
+// the log line will say.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
@@ -6,7 +7,10 @@ import { isDelivered } from './send/end-answer.ts'
 import { isPrintable } from './header-text.ts'
 import type { HotQuestion } from './memory/hot-answers.ts'
 
-/** What becomes known while a request is answered; written by whoever knows it, read once at the end. */
+/**
+ * What becomes known while a request is answered; written by whoever knows it, read once at the
+ * end.
+ */
 export interface RequestRecord {
   endpoint: EndpointLabel
   repository: string | undefined
@@ -15,7 +19,10 @@ export interface RequestRecord {
   namespace: string | undefined
   source: SourceLabel
   sentBytes: number
-  /** Where the kernel sends the body from its file: how much the client has taken, or undefined while it has nothing to send. */
+  /**
+   * Where the kernel sends the body from its file: how much the client has taken, or undefined
+   * while it has nothing to send.
+   */
   takenBytes: (() => number | undefined) | undefined
   /** Body bytes of the request that were taken in. */
   receivedBytes: number
@@ -80,7 +87,8 @@ export function hasBody(request: IncomingMessage): boolean {
 
 /** While the client is waited for: how much of the body it has taken. */
 export function takenBytes({ response, record }: Exchange): number | undefined {
-  // One answer goes out both ways, by turns; what node has must be taken before the kernel sends on.
+  // One answer goes out both ways, by turns; what node has must be taken before the kernel sends
+  // on.
   const byKernel = record.takenBytes?.()
   if (byKernel !== undefined) return byKernel
   const waits = response.writableEnded

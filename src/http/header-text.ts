@@ -1,4 +1,5 @@
-// What may stand in a header's value (R190): node refuses CR and LF by itself but lets Latin-1 and what looks like it pass.
+// What may stand in a header's value (R190): node refuses CR and LF by itself but lets Latin-1 and
+// what looks like it pass.
 
 const PRINTABLE = /^[\t\x20-\x7e]*$/
 

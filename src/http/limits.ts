@@ -1,9 +1,12 @@
-// Every bound of the data port, beside its reason. Bounds of names, ranges and pages are in oci/, where they are parsed.
-// Reaching one has a defined answer, named here.
+// Every bound of the data port, beside its reason. Bounds of names, ranges and pages are in oci/,
+// where they are parsed. Reaching one has a defined answer, named here.
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import type { MemoryBounds } from './body/memory-budget.ts'
 
-/** A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for the other headers. Beyond: 431. */
+/**
+ * A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for
+ * the other headers. Beyond: 431.
+ */
 export const HEADER_MAX_BYTES = 96 * 1024
 
 /** `artifactType` and `tag` may come many times, everything else once. Beyond: 414. */
@@ -13,63 +16,91 @@ export const QUERY_PARAMETERS_MAX = 64
 export const HEADERS_TIMEOUT_MS = 10_000
 export const CONNECTIONS_CHECK_INTERVAL_MS = 5_000
 
-/** Longer than clients keep idle connections (Go: 90 s), so that it is they who close and never meet a reset (R228). */
+/**
+ * Longer than clients keep idle connections (Go: 90 s), so that it is they who close and never meet
+ * a reset (R228).
+ */
 export const KEEP_ALIVE_TIMEOUT_MS = 120_000
 
-/** A client that takes no bytes for so long while some wait for it is cut; CRI gives up a pull without progress after as long. */
+/**
+ * A client that takes no bytes for so long while some wait for it is cut; CRI gives up a pull
+ * without progress after as long.
+ */
 export const STALLED_READER_MS = 5 * 60_000
 
 /**
- * What a client waits for that has ended its side may stand still for so long: what is here goes out within milliseconds, and nobody can
- * tell such a client from one that has left, for which nothing is to be held (R52).
+ * What a client waits for that has ended its side may stand still for so long: what is here goes
+ * out within milliseconds, and nobody can tell such a client from one that has left, for which
+ * nothing is to be held (R52).
  */
 export const ENDED_WAIT_MS = 1_000
 
-/** A body of which nothing comes for so long is given up with 408 (R193): as long as clients wait for a byte themselves (R150). */
+/**
+ * A body of which nothing comes for so long is given up with 408 (R193): as long as clients wait
+ * for a byte themselves (R150).
+ */
 export const BODY_IDLE_MS = 60_000
 
 /**
- * What must be held whole is given up with 408 unless it comes at this rate, after a while that any line may need to begin: a byte a
- * minute would hold its memory for years. 8 KiB/s is what a modem does.
+ * What must be held whole is given up with 408 unless it comes at this rate, after a while that any
+ * line may need to begin: a byte a minute would hold its memory for years. 8 KiB/s is what a modem
+ * does.
  */
 export const HELD_BODY_GRACE_MS = 30_000
 export const HELD_BODY_LEAST_BYTES_PER_SECOND = 8 * 1024
 
 /**
- * Connections at once, divided among the threads: far beyond any real site, and what there are descriptors for. Beyond: taken and closed
- * without a word, because an answer would need what there is too little of.
+ * Connections at once, divided among the threads: far beyond any real site, and what there are
+ * descriptors for. Beyond: taken and closed without a word, because an answer would need what there
+ * is too little of.
  */
 export const CONNECTIONS_MAX = 16_384
 
-/** Requests of one connection that wait for the one before them; no client of registries pipelines. Beyond: 503 and closed. */
+/**
+ * Requests of one connection that wait for the one before them; no client of registries pipelines.
+ * Beyond: 503 and closed.
+ */
 export const PIPELINED_MAX = 16
 
 /**
- * Requests being answered at once in this process, those that wait for their turn with a blob (streams.ts) among them: half of it is for
- * everything else. Beyond: 503 with Retry-After.
+ * Requests being answered at once in this process, those that wait for their turn with a blob
+ * (streams.ts) among them: half of it is for everything else. Beyond: 503 with Retry-After.
  */
 export const REQUESTS_MAX = 8_192
 
 /** When the process is full, the next second may do; clients add their own back-off. */
 export const BUSY_RETRY_AFTER_SECONDS = 1
 
-/** An answer whose first bytes are not here yet keeps its head back for so long: until then a failure can still be told as one. */
+/**
+ * An answer whose first bytes are not here yet keeps its head back for so long: until then a
+ * failure can still be told as one.
+ */
 export const HEAD_HELD_BACK_MS = 1_000
 
-/** Of a blob at least so much is sent by the kernel; below, reading and writing it costs less than handing it over. */
+/**
+ * Of a blob at least so much is sent by the kernel; below, reading and writing it costs less than
+ * handing it over.
+ */
 export const SENDFILE_MIN_BYTES = 256 * 1024
 
-/** A body that nobody wants is read and dropped for so long, that its sender gets to read the answer before the connection ends. */
+/**
+ * A body that nobody wants is read and dropped for so long, that its sender gets to read the answer
+ * before the connection ends.
+ */
 export const LINGER_MS = 1_000
 
 /**
- * Bodies of manifests that are in memory at once, in bytes: tens of thousands of ordinary ones, a dozen of the largest. What is made of
- * a body on its way takes some three times as much again. Beyond: the largest that still comes is 503 with Retry-After.
+ * Bodies of manifests that are in memory at once, in bytes: tens of thousands of ordinary ones, a
+ * dozen of the largest. What is made of a body on its way takes some three times as much again.
+ * Beyond: the largest that still comes is 503 with Retry-After.
  */
 const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
 /** An ordinary manifest is no larger, not one of 127 layers with annotations either. */
 const MANIFEST_SMALL_BYTES = 64 * 1024
-/** The rest is left to small ones: large ones that wait for a silent upstream would otherwise keep everybody from pushing. */
+/**
+ * The rest is left to small ones: large ones that wait for a silent upstream would otherwise keep
+ * everybody from pushing.
+ */
 const MANIFEST_LARGE_SHARE = 0.75
 
 /** Of each thread. One of the largest always fits. */
@@ -80,29 +111,45 @@ export function manifestBodiesBounds(threads: number): MemoryBounds {
   return { maxBytes, smallBytes: MANIFEST_SMALL_BYTES, largeMaxBytes }
 }
 
-/** For answers in memory when nothing else is configured: some ten thousand manifests and configurations. */
+/**
+ * For answers in memory when nothing else is configured: some ten thousand manifests and
+ * configurations.
+ */
 export const MEMORY_BYTES = 64 * 1024 * 1024
 
-/** What an answer from memory may hold: configurations, manifests and small layers. Larger ones are sent from their file as cheaply. */
+/**
+ * What an answer from memory may hold: configurations, manifests and small layers. Larger ones are
+ * sent from their file as cheaply.
+ */
 export const HOT_BODY_MAX_BYTES = 256 * 1024
 
-/** Requests of which it is remembered that they came once: an answer is kept in memory from the second time on, a blob once its length is known. */
+/**
+ * Requests of which it is remembered that they came once: an answer is kept in memory from the
+ * second time on, a blob once its length is known.
+ */
 export const HOT_QUESTIONS_MAX = 4_096
 
 /**
- * In the grace of an answer it is asked for anew so often at most, on each thread. What the upstream said comes at the next of these
- * times, or at once where it changed anything. Each asking holds up the thread, and all clients behind it, for a millisecond: at 50 ms
- * that was one answer in a hundred, and without a pause one client in thirty went the long way itself.
+ * In the grace of an answer it is asked for anew so often at most, on each thread. What the
+ * upstream said comes at the next of these times, or at once where it changed anything. Each asking
+ * holds up the thread, and all clients behind it, for a millisecond: at 50 ms that was one answer
+ * in a hundred, and without a pause one client in thirty went the long way itself.
  */
 export const HOT_GRACE_ASKED_MS = 250
 
 /** The use of what is given from memory is noted so often: eviction thinks in hours. */
 export const HOT_USE_NOTED_MS = 60_000
 
-/** A manifest from memory is told to fetching ahead so often, which then expects a pull for at least as long. */
+/**
+ * A manifest from memory is told to fetching ahead so often, which then expects a pull for at least
+ * as long.
+ */
 export const HOT_PULL_NOTED_MS = 5_000
 
-/** That a large blob is read which is open already is told to fetching ahead so often: it gives an image up after five. */
+/**
+ * That a large blob is read which is open already is told to fetching ahead so often: it gives an
+ * image up after five.
+ */
 export const HOT_READ_NOTED_MS = 1_000
 
 /** Clients read a bounded part of an error's body (R121). */

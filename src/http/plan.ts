@@ -1,5 +1,6 @@
-// What a request is about to do, found before anybody asks whether it may: the right that it takes, and the handler, with what the
-// request's query and headers say already parsed, so that faults of grammar are told first.
+// What a request is about to do, found before anybody asks whether it may: the right that it takes,
+// and the handler, with what the request's query and headers say already parsed, so that faults of
+// grammar are told first.
 import type { IncomingMessage } from 'node:http'
 import type { Action } from '../access/access.ts'
 import type { Endpoint, Target } from '../oci/endpoint.ts'

@@ -1,5 +1,5 @@
-// Who sent a request, as far as the request and this system tell. Nothing is looked at before somebody asks: most requests are pulls,
-// which everybody may make.
+// Who sent a request, as far as the request and this system tell. Nothing is looked at before
+// somebody asks: most requests are pulls, which everybody may make.
 import type { IncomingMessage } from 'node:http'
 import type { Owner, Principal } from '../access/access.ts'
 import type { ConnectionOwners } from './connection-owners.ts'

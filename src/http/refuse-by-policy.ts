@@ -1,5 +1,6 @@
-// What the operator's rules for repositories say to a write, whoever asks (R116, R118): told before the body is read, and before
-// anybody looks whether something exists. The engine holds to the same rules.
+// What the operator's rules for repositories say to a write, whoever asks (R116, R118): told before
+// the body is read, and before anybody looks whether something exists. The engine holds to the same
+// rules.
 import { undeletable } from '../registry/delete/delete-refusal.ts'
 import { pushDenied } from '../registry/push/push-refusal.ts'
 import type { Answer } from './answer.ts'

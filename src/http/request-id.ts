@@ -1,5 +1,5 @@
-// The id of a request, in its answer and its log line. Ours, unless the client or a proxy in front sent one that is plainly an
-// id: what it sends goes into the log and back into a header.
+// The id of a request, in its answer and its log line. Ours, unless the client or a proxy in front
+// sent one that is plainly an id: what it sends goes into the log and back into a header.
 const CLIENT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/
 
 /** `sent`: the value of X-Request-Id. */

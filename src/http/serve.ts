@@ -1,4 +1,5 @@
-// The life of one request on the data port: its turn on the connection, dispatch, answer, and what is noted when it is over.
+// The life of one request on the data port: its turn on the connection, dispatch, answer, and what
+// is noted when it is over.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Access } from '../access/access.ts'
@@ -76,7 +77,8 @@ export function createServe(deps: ServeDeps): Serve {
 
   function start(exchange: Exchange): void {
     begin()
-    // Both are heard, and the first counts: `finish` is the usual end, `close` without it a connection that broke.
+    // Both are heard, and the first counts: `finish` is the usual end, `close` without it a
+    // connection that broke.
     let over = false
     const end = () => {
       if (over) return
@@ -89,7 +91,10 @@ export function createServe(deps: ServeDeps): Serve {
     void answerExchange(exchange, deps, checkCapacity)
   }
 
-  /** Not when there is too much to do, nor when answers end their connections: those are told so by the other way. */
+  /**
+   * Not when there is too much to do, nor when answers end their connections: those are told so by
+   * the other way.
+   */
   function findHot(request: IncomingMessage) {
     const { hot } = deps
     if (hot === undefined || running.add(0) >= deps.requestsMax || deps.draining()) return undefined
@@ -144,7 +149,10 @@ async function answerExchange(
   }
 }
 
-/** While `send` runs, a client that reads what another one's fill brings is among the joined readers. */
+/**
+ * While `send` runs, a client that reads what another one's fill brings is among the joined
+ * readers.
+ */
 async function counting(
   { body }: Answer,
   metrics: Metrics,

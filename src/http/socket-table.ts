@@ -1,5 +1,6 @@
-// The list of TCP sockets as Linux writes it, line by line (Documentation/networking/proc_net_tcp.rst): addresses and ports in
-// hexadecimal, and the user that a socket belongs to.
+// The list of TCP sockets as Linux writes it, line by line
+// (Documentation/networking/proc_net_tcp.rst): addresses and ports in hexadecimal, and the user
+// that a socket belongs to.
 import { endianness } from 'node:os'
 import ipaddr from 'ipaddr.js'
 
@@ -15,7 +16,9 @@ export interface Wanted {
   readonly other: End
 }
 
-/** `  12: 0100007F:953E 0100007F:B3EB 01 00000000:00000000 00:00000000 00000000  1000        0 71593 …` */
+/**
+ * ` 12: 0100007F:953E 0100007F:B3EB 01 00000000:00000000 00:00000000 00000000 1000 0 71593 …`
+ */
 const LINE =
   /^ *\d+: [0-9A-F]{8,32}:[0-9A-F]{4} [0-9A-F]{8,32}:[0-9A-F]{4} [0-9A-F]{2} \S+ \S+ \S+ +(?<uid>\d+) +\d+ (?<inode>\d+) /
 
@@ -44,7 +47,10 @@ export class SocketTable {
     for (const line of lines) this.#read(line)
   }
 
-  /** Most kernels list a socket that no program has any more as root's, without an inode: it says nothing of who had it. */
+  /**
+   * Most kernels list a socket that no program has any more as root's, without an inode: it says
+   * nothing of who had it.
+   */
   #read(line: string): void {
     const at = line.indexOf(': ') + 2
     const wanted = this.#wanted.get(line.slice(at, line.indexOf(' ', line.indexOf(' ', at) + 1)))

@@ -1,6 +1,7 @@
-// How late the event loop is: how much later than it was due a timer of 20 ms went off. Under the names that prom-client gives it, but looked
-// at half as often, since each look wakes the process, which was most of what an idle one cost; and without the interval of the looks,
-// which prom-client takes for delay.
+// How late the event loop is: how much later than it was due a timer of 20 ms went off. Under the
+// names that prom-client gives it, but looked at half as often, since each look wakes the process,
+// which was most of what an idle one cost; and without the interval of the looks, which prom-client
+// takes for delay.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Gauge, type Registry } from 'prom-client'
 
@@ -22,7 +23,10 @@ const READ: Readonly<Record<string, (delays: Delays) => number>> = {
   p99: delays => delays.percentile(99),
 }
 
-/** In place of what prom-client has put into `registry`. Runs until the process ends, and keeps it from nothing. */
+/**
+ * In place of what prom-client has put into `registry`. Runs until the process ends, and keeps it
+ * from nothing.
+ */
 export function watchEventLoop(registry: Registry): void {
   const delays = monitorEventLoopDelay({ resolution: LOOK_MS })
   delays.enable()

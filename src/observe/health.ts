@@ -1,5 +1,6 @@
-// Liveness and readiness. Liveness says that this process answers, and asks nothing; readiness says whether traffic should come
-// here. An unreachable upstream makes nobody unready: serving without it is the purpose.
+// Liveness and readiness. Liveness says that this process answers, and asks nothing; readiness says
+// whether traffic should come here. An unreachable upstream makes nobody unready: serving without
+// it is the purpose.
 
 /** A disk that hangs must show within five seconds; this leaves room for the rest. */
 export const READINESS_LIMIT_MS = 4_000

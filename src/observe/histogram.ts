@@ -1,5 +1,6 @@
-// A histogram whose series are held by who observes: one look-up for each set of labels, and a few additions for each value. Read as
-// prom-client reads its own. That one looks its labels up, and checks them, at every value.
+// A histogram whose series are held by who observes: one look-up for each set of labels, and a few
+// additions for each value. Read as prom-client reads its own. That one looks its labels up, and
+// checks them, at every value.
 
 /** One set of labels. Values are counted in the first bucket that they fit into. */
 export interface HistogramSeries {

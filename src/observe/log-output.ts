@@ -1,18 +1,28 @@
-// Where log lines go: standard output, which may be slow, full, or gone. Nothing waits for it and nothing fails by it: what it does not
-// take is dropped and counted, and the next lines are tried again. Not pino's own destination: that one throws away its whole process
-// when a write fails, and waits for ever at the end for a reader that does not read.
+// Where log lines go: standard output, which may be slow, full, or gone. Nothing waits for it and
+// nothing fails by it: what it does not take is dropped and counted, and the next lines are tried
+// again. Not pino's own destination: that one throws away its whole process when a write fails, and
+// waits for ever at the end for a reader that does not read.
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 
-/** A write of its own for each line costs a request from memory as much as its answer: lines are gathered, though not for long. */
+/**
+ * A write of its own for each line costs a request from memory as much as its answer: lines are
+ * gathered, though not for long.
+ */
 const GATHERED_BYTES = 16 * 1024
 const GATHERED_MS = 100
-/** What waits for a slow reader: some thousand lines. More are dropped, since they would be held in memory. */
+/**
+ * What waits for a slow reader: some thousand lines. More are dropped, since they would be held in
+ * memory.
+ */
 export const WAITING_MAX_BYTES = 1024 * 1024
 /** At the end of the process a reader that is slow gets so long for the last lines. */
 const END_MS = 500
 const END_STEP_MS = 10
 
-/** `failed`: the write failed, as on a full disk or a closed terminal; `slow`: more lines waited than are kept. */
+/**
+ * `failed`: the write failed, as on a full disk or a closed terminal; `slow`: more lines waited
+ * than are kept.
+ */
 export const DROP_REASONS = ['failed', 'slow'] as const
 export type DropReason = (typeof DROP_REASONS)[number]
 
@@ -21,7 +31,10 @@ export interface LogOutputOptions {
   readonly fd: number
   /** Lines that will never be written. */
   readonly dropped: (reason: DropReason, lines: number) => void
-  /** It takes lines again: so many were dropped before, the last for `code`, where a write had failed. */
+  /**
+   * It takes lines again: so many were dropped before, the last for `code`, where a write had
+   * failed.
+   */
   readonly resumed: (lines: number, code: string | undefined) => void
 }
 
@@ -58,7 +71,10 @@ export class LogOutput {
     else this.#writeSoon()
   }
 
-  /** At the end of the process: writes what waits, here and now, as far as it is taken within END_MS. */
+  /**
+   * At the end of the process: writes what waits, here and now, as far as it is taken within
+   * END_MS.
+   */
   end(): void {
     // One that is under way is not written twice.
     let left = this.#isWriting ? this.#take() : Buffer.concat([this.#writing, this.#take()])
@@ -141,8 +157,9 @@ function isBusy(error: unknown): boolean {
 }
 
 /**
- * The same terminal or pipe, opened once more in a way that a write never waits for a reader: one that waits holds a thread, which the
- * end of the process waits for. A file never waits, and of a socket node has seen to it, as for all that is `process.stdout`.
+ * The same terminal or pipe, opened once more in a way that a write never waits for a reader: one
+ * that waits holds a thread, which the end of the process waits for. A file never waits, and of a
+ * socket node has seen to it, as for all that is `process.stdout`.
  */
 function openWithoutWaiting(fd: number): number {
   const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants

@@ -1,5 +1,5 @@
-// The logger: pino, one JSON object per line, secrets taken out by name. Messages are constant lower-case text; what differs is
-// in fields. Nobody makes a child logger from what a client sent.
+// The logger: pino, one JSON object per line, secrets taken out by name. Messages are constant
+// lower-case text; what differs is in fields. Nobody makes a child logger from what a client sent.
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino'
 import { redactText } from './redact.ts'
 
@@ -9,8 +9,8 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] a
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /**
- * Exact paths: where headers or an option object may be logged. No wildcards: pino would copy the object of every line for them,
- * which makes a line five times as dear.
+ * Exact paths: where headers or an option object may be logged. No wildcards: pino would copy the
+ * object of every line for them, which makes a line five times as dear.
  */
 const REDACTED = [
   'authorization',

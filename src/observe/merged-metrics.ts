@@ -1,5 +1,5 @@
-// What other threads of this process have counted, merged into what one of them shows: sums, also of threads that are no more, so that
-// no counter ever falls.
+// What other threads of this process have counted, merged into what one of them shows: sums, also
+// of threads that are no more, so that no counter ever falls.
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
 
 /** Plain values: one entry per metric, as prom-client tells of it. */

@@ -1,11 +1,15 @@
-// The one table of metrics: name, type, help, labels as closed sets, buckets. The prom-client registry (metrics.ts), the
-// types of what may be counted and docs/metrics.md all derive from it. Labels are never a repository, tag or digest.
+// The one table of metrics: name, type, help, labels as closed sets, buckets. The prom-client
+// registry (metrics.ts), the types of what may be counted and docs/metrics.md all derive from it.
+// Labels are never a repository, tag or digest.
 
 import { DROP_REASONS } from './log-output.ts'
 import { PUSH_METRICS } from './push-metrics.ts'
 import { STREAM_METRICS } from './stream-metrics.ts'
 
-/** Sources of an answer as in `X-Entrepot-Source`, and `none` for answers that carry no content (errors, pings). */
+/**
+ * Sources of an answer as in `X-Entrepot-Source`, and `none` for answers that carry no content
+ * (errors, pings).
+ */
 const SOURCE = ['hit', 'joined', 'miss', 'peer', 'stale', 'local', 'none'] as const
 
 /** Endpoints of the data port by name; `none` is a request that parsed as none of them. */
@@ -24,13 +28,18 @@ export const ENDPOINT_LABELS = [
 ] as const
 
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'other'] as const
-/** `aborted`: the client left; `failed`: cut by us after the head had gone out, or an answer of 5xx. */
+/**
+ * `aborted`: the client left; `failed`: cut by us after the head had gone out, or an answer of 5xx.
+ */
 const OUTCOME = ['completed', 'aborted', 'failed'] as const
 const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push', 'ping'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
 const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
 const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
-/** `connections`: a connection too many, closed before it said anything; `plain`: HTTP without TLS on a port that speaks TLS. */
+/**
+ * `connections`: a connection too many, closed before it said anything; `plain`: HTTP without TLS
+ * on a port that speaks TLS.
+ */
 const REFUSAL = ['busy', 'connections', 'malformed', 'plain'] as const
 
 /** A label whose values are given by words, where listing them would help nobody. */
@@ -39,7 +48,8 @@ export type LabelValues = readonly string[] | { readonly words: string }
 const UPSTREAM = { words: 'a registry host; the first 64 seen by name, then `other`' } as const
 const STATUS = { words: 'HTTP status' } as const
 
-// A manifest from memory takes under a millisecond, a blob of gigabytes over a slow line many minutes.
+// A manifest from memory takes under a millisecond, a blob of gigabytes over a slow line many
+// minutes.
 const LATENCY_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900,
 ] as const

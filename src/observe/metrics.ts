@@ -1,5 +1,5 @@
-// The metrics table brought to life in a prom-client registry of its own. Typed by the table, so that a label outside its
-// closed set does not compile.
+// The metrics table brought to life in a prom-client registry of its own. Typed by the table, so
+// that a label outside its closed set does not compile.
 import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client'
 import { HARDLY_EVER_MS, watchEventLoop } from './event-loop-delay.ts'
 import { BucketHistogram } from './histogram.ts'
@@ -18,7 +18,9 @@ import {
   SAVED_SOURCES,
 } from './request-series.ts'
 
-/** Upstreams that get a label value of their own; with the `"*"` upstream, clients choose the hosts. */
+/**
+ * Upstreams that get a label value of their own; with the `"*"` upstream, clients choose the hosts.
+ */
 export const UPSTREAM_LABELS_MAX = 64
 
 /** A scrape waits so long for the disk and the catalog; after that it shows what they said last. */
@@ -57,7 +59,10 @@ type WatchedKey =
 export interface Metrics {
   /** Adds to a counter; 1 unless told. No effect if `amount` is 0. */
   count<K extends KeyOf<'counter'>>(key: K, labels: LabelsOf<K>, amount?: number): void
-  /** Where requests of these labels are added: number, duration, bytes sent and saved. To be kept by whoever has many alike. */
+  /**
+   * Where requests of these labels are added: number, duration, bytes sent and saved. To be kept by
+   * whoever has many alike.
+   */
   requestSeries(labels: RequestLabels): RequestSeries
   observe<K extends KeyOf<'histogram'>>(key: K, labels: LabelsOf<K>, value: number): void
   set<K extends KeyOf<'gauge'>>(key: K, labels: LabelsOf<K>, value: number): void
@@ -65,7 +70,10 @@ export interface Metrics {
   move(key: 'requestsInFlight' | 'joinedReaders' | 'fillsInFlight', by: 1 | -1): void
   /** What a counter has come to since the start, over all series whose labels include `labels`. */
   total<K extends KeyOf<'counter'>>(key: K, labels?: Partial<LabelsOf<K>>): Promise<number>
-  /** `read` runs at each scrape, one at a time; when it fails or is slow the gauges keep their last values. */
+  /**
+   * `read` runs at each scrape, one at a time; when it fails or is slow the gauges keep their last
+   * values.
+   */
   watch(read: () => Promise<WatchedGauges>): void
   /** What this thread has counted, for the `merged` of another. */
   snapshot(): Promise<MetricsSnapshot>
@@ -92,7 +100,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
 
   const boundLabels = boundUpstreams()
   const requests = new RequestSeriesTable(instruments.get('requestDuration') as BucketHistogram)
-  /** Gauges without labels, some of which change with every request: prom-client has them at a scrape. */
+  /**
+   * Gauges without labels, some of which change with every request: prom-client has them at a
+   * scrape.
+   */
   const plain = new Map<MetricKey, number>()
   const watched: (() => Promise<void>)[] = []
   const gauge = (key: MetricKey) => instruments.get(key) as Gauge
@@ -179,7 +190,10 @@ function createInstrument(row: MetricRow, registry: Registry): Instrument {
   }
 }
 
-/** Puts `other` for upstreams beyond the first UPSTREAM_LABELS_MAX, so that clients cannot grow the series without end. */
+/**
+ * Puts `other` for upstreams beyond the first UPSTREAM_LABELS_MAX, so that clients cannot grow the
+ * series without end.
+ */
 function boundUpstreams(): (labels: Readonly<Record<string, string>>) => Record<string, string> {
   const seen = new Set<string>()
   return labels => {
@@ -191,7 +205,10 @@ function boundUpstreams(): (labels: Readonly<Record<string, string>>) => Record<
   }
 }
 
-/** Runs `read` unless it is still running, and hands on what it gave; a failure leaves things as they were. */
+/**
+ * Runs `read` unless it is still running, and hands on what it gave; a failure leaves things as
+ * they were.
+ */
 function singly<T>(read: () => Promise<T>, use: (value: T) => void): () => Promise<void> {
   let running: Promise<void> | undefined
   return () => {

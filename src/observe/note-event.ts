@@ -1,5 +1,6 @@
-// What the engine tells about itself, turned into metrics and log lines: one case per event. The levels: an operator should act
-// on `warn` and `error`; what belongs to ordinary days is `info` or lower.
+// What the engine tells about itself, turned into metrics and log lines: one case per event. The
+// levels: an operator should act on `warn` and `error`; what belongs to ordinary days is `info` or
+// lower.
 import type { EngineEvent, NoteEvent } from '../registry/ports/events.ts'
 import { repositoryKey } from '../oci/reference.ts'
 import type { Logger } from './log.ts'
@@ -19,7 +20,10 @@ type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
 
 const BREAKER_VALUE = { closed: 0, 'half-open': 1, open: 2 } as const
 
-/** Statuses of upstreams that tell something by themselves; the others are counted by class, to keep the label closed. */
+/**
+ * Statuses of upstreams that tell something by themselves; the others are counted by class, to keep
+ * the label closed.
+ */
 const TELLING_STATUSES = new Set([
   200, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 406, 416, 429, 500, 502, 503, 504,
 ])

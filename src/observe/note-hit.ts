@@ -1,5 +1,5 @@
-// The "request completed" line and the metrics of an answer that is given many times: what is the same every time is made once. The line
-// is the one that note-request.ts writes, byte for byte.
+// The "request completed" line and the metrics of an answer that is given many times: what is the
+// same every time is made once. The line is the one that note-request.ts writes, byte for byte.
 import { type Logger, lineWriter } from './log.ts'
 import type { OutcomeLabel } from './metrics-table.ts'
 import type { Metrics } from './metrics.ts'

@@ -1,4 +1,5 @@
-// What the engine tells about pushes, their delivery and abandoned uploads, as metrics and log lines: the rest of note-event.ts.
+// What the engine tells about pushes, their delivery and abandoned uploads, as metrics and log
+// lines: the rest of note-event.ts.
 import { repositoryKey } from '../oci/reference.ts'
 import type { EngineEvent } from '../registry/ports/events.ts'
 import type { Logger } from './log.ts'
@@ -23,7 +24,10 @@ export function notePushed(event: Event<'pushed'>, { logger, metrics }: Notebook
   logger.debug({ repository, what, mode, sizeBytes }, 'push acknowledged')
 }
 
-/** One line for each that was delivered or parked; what is tried again fails like everything that goes to the same registry. */
+/**
+ * One line for each that was delivered or parked; what is tried again fails like everything that
+ * goes to the same registry.
+ */
 export function noteDelivery(
   event: Event<'delivery'>,
   { logger, metrics, due }: Notebook & { readonly due: OnceAMinute },

@@ -15,7 +15,10 @@ export interface RequestSummary {
   readonly requestId: string
   readonly method: string
   readonly endpoint: EndpointLabel
-  /** Canonical where it was routed, else as the client wrote it; undefined when the endpoint has none. */
+  /**
+   * Canonical where it was routed, else as the client wrote it; undefined when the endpoint has
+   * none.
+   */
   readonly repository: string | undefined
   readonly reference: string | undefined
   /** The path without its query, only for what parsed as no endpoint. */
@@ -81,8 +84,9 @@ function levelOf(summary: RequestSummary): 'debug' | 'info' | 'warn' | 'error' {
 }
 
 /**
- * A push that the upstream does not take from this edge, for credentials, a repository that has to be made first, a limit: for the
- * operator to mend. A pull of a name that nobody has looks alike and is nobody's business.
+ * A push that the upstream does not take from this edge, for credentials, a repository that has to
+ * be made first, a limit: for the operator to mend. A pull of a name that nobody has looks alike
+ * and is nobody's business.
  */
 function isRefusedUpstream({ method, status, error }: RequestSummary): boolean {
   const isWrite = method !== 'GET' && method !== 'HEAD'

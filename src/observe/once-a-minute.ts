@@ -1,5 +1,5 @@
-// Keeps one lasting cause from filling the log: the first line of each key passes, then one a minute, which says how many
-// were held back.
+// Keeps one lasting cause from filling the log: the first line of each key passes, then one a
+// minute, which says how many were held back.
 
 /** How long a key is quiet after a line. */
 export const QUIET_MS = 60_000

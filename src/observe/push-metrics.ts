@@ -1,10 +1,11 @@
-// The rows of the metrics table about what clients push, what waits to be delivered, and uploads that are under way.
+// The rows of the metrics table about what clients push, what waits to be delivered, and uploads
+// that are under way.
 import type { MetricRow } from './metrics-table.ts'
 
 const MODE = ['store', 'forward', 'queue'] as const
 /**
- * Who carries entries of the outbox away, as operators know it: by the push mode that makes the entries. Inside and on disk the one of
- * `queue` is `forward`, after what it does.
+ * Who carries entries of the outbox away, as operators know it: by the push mode that makes the
+ * entries. Inside and on disk the one of `queue` is `forward`, after what it does.
  */
 export const CARRIER_NAMES = { forward: 'queue' } as const
 const CARRIERS = Object.values(CARRIER_NAMES)

@@ -1,11 +1,12 @@
-// Takes secrets out of text on its way to the log (R195): user-info and signed queries of URLs. Fields whose very name is a
-// secret are pino's redaction, in log.ts.
+// Takes secrets out of text on its way to the log (R195): user-info and signed queries of URLs.
+// Fields whose very name is a secret are pino's redaction, in log.ts.
 
 /** Text fields of the log are cut here; a client decides how long its User-Agent is. */
 export const LOG_TEXT_MAX_LENGTH = 512
 
 const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)[^/@\s"']+@/gi
-// From the question mark to the end of the URL: which parameters sign it differs by store, and none of them helps to understand a failure.
+// From the question mark to the end of the URL: which parameters sign it differs by store, and none
+// of them helps to understand a failure.
 const QUERY = /(\bhttps?:\/\/[^\s"'?]+)\?[^\s"']+/gi
 const BEARER = /\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}/gi
 
@@ -22,7 +23,9 @@ export function shorten(text: string): string {
   return text.length <= LOG_TEXT_MAX_LENGTH ? text : `${text.slice(0, LOG_TEXT_MAX_LENGTH)}…`
 }
 
-/** `reason` and `hint` of an event as fields of a log line, redacted: they may quote an upstream. */
+/**
+ * `reason` and `hint` of an event as fields of a log line, redacted: they may quote an upstream.
+ */
 export function redactTold(event: {
   readonly reason: string | undefined
   readonly hint: string | undefined

@@ -1,5 +1,6 @@
-// The metrics of clients' requests as plain numbers, one set for each combination of labels that occurred: a request adds to them, a
-// scrape carries them over. Labels are closed sets, so there are few.
+// The metrics of clients' requests as plain numbers, one set for each combination of labels that
+// occurred: a request adds to them, a scrape carries them over. Labels are closed sets, so there
+// are few.
 import type { BucketHistogram, HistogramSeries } from './histogram.ts'
 import type { LabelsOf, SourceLabel } from './metrics-table.ts'
 

@@ -1,4 +1,5 @@
-// The rows of the metrics table about bodies of blobs that are being sent, and requests that wait to be.
+// The rows of the metrics table about bodies of blobs that are being sent, and requests that wait
+// to be.
 import type { MetricRow } from './metrics-table.ts'
 
 /** `full`: the waiting room was; `late`: no turn came in time. */

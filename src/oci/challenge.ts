@@ -1,5 +1,6 @@
-// Challenges (RFC 9110 §11.6.1; R129, R140), read as liberally as real registries write them. The parser takes the raw list of
-// header values, since joining them with commas is what makes challenges ambiguous. Scopes are in scope.ts.
+// Challenges (RFC 9110 §11.6.1; R129, R140), read as liberally as real registries write them. The
+// parser takes the raw list of header values, since joining them with commas is what makes
+// challenges ambiguous. Scopes are in scope.ts.
 import { quote } from './header-list.ts'
 
 export interface Challenge {
@@ -20,7 +21,10 @@ const QUOTED = /"((?:[^"\\]|\\.)*)(?:"|$)/y
 const UNQUOTED = /[^\s",]*/y
 const JUNK = /[^,]*/y
 
-/** Every challenge of every `WWW-Authenticate` header, in order; what makes no sense is left out. Never throws. */
+/**
+ * Every challenge of every `WWW-Authenticate` header, in order; what makes no sense is left out.
+ * Never throws.
+ */
 export function parseChallenges(headerValues: readonly string[]): readonly Challenge[] {
   return headerValues.flatMap(parseHeader)
 }
@@ -52,7 +56,8 @@ function parseHeader(header: string): Challenge[] {
       const value = take(QUOTED)?.[1]?.replace(/\\(.)/g, '$1') ?? take(UNQUOTED)?.[0] ?? ''
       addParameter(challenges.at(-1), word.toLowerCase(), value)
     } else if (afterComma) {
-      // Only a gap separates a scheme from its token68; after a comma a new challenge or parameter begins.
+      // Only a gap separates a scheme from its token68; after a comma a new challenge or parameter
+      // begins.
       const isAlone = skipGap() || at >= header.length
       const token68 = isAlone ? undefined : take(TOKEN_68)?.[0]
       challenges.push({ scheme: word.toLowerCase(), parameters: new Map(), token68 })
@@ -72,8 +77,8 @@ function addParameter(challenge: OpenChallenge | undefined, name: string, value:
 }
 
 /**
- * One challenge for one header line, its parameters quoted: `Bearer realm="https://…",service="…"`. Characters that may not
- * stand in a header become `?` (R190).
+ * One challenge for one header line, its parameters quoted: `Bearer realm="https://…",service="…"`.
+ * Characters that may not stand in a header become `?` (R190).
  */
 export function formatChallenge(
   scheme: string,

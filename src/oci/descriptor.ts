@@ -1,5 +1,5 @@
-// Descriptors (image-spec descriptor.md): what a manifest says about other content. Data from a stranger (R187):
-// checked for shape, believed for nothing until the content itself was verified.
+// Descriptors (image-spec descriptor.md): what a manifest says about other content. Data from a
+// stranger (R187): checked for shape, believed for nothing until the content itself was verified.
 import { type Digest, digestFrom, isDigestText } from './digest.ts'
 import { RegistryError } from './errors.ts'
 import { foldCase } from './json-text.ts'
@@ -21,7 +21,10 @@ export interface Descriptor {
   readonly data: unknown
 }
 
-/** Longer than any digest or media type there is (sha512: 135); what is longer is no honest descriptor. */
+/**
+ * Longer than any digest or media type there is (sha512: 135); what is longer is no honest
+ * descriptor.
+ */
 const TEXT_MAX_LENGTH = 1_024
 const PLATFORM_PART = /^[A-Za-z0-9._+-]{1,64}$/
 
@@ -58,8 +61,8 @@ export function parseDescriptor(value: unknown, where: string): Descriptor {
 }
 
 /**
- * Is this content to be had from the registry? Layers with foreign URLs are not (R64): their absence does not make an image
- * incomplete.
+ * Is this content to be had from the registry? Layers with foreign URLs are not (R64): their
+ * absence does not make an image incomplete.
  */
 export function isDistributable(descriptor: Descriptor): boolean {
   return (
@@ -75,7 +78,10 @@ export function requireObject(value: unknown, where: string): JsonObject {
   throw invalid(`${where} is not an object`)
 }
 
-/** Undefined when missing, null or empty. @throws RegistryError MANIFEST_INVALID when not a short text. */
+/**
+ * Undefined when missing, null or empty.
+ * @throws RegistryError MANIFEST_INVALID when not a short text.
+ */
 export function readText(object: JsonObject, member: string, where: string): string | undefined {
   const value = object[member]
   if (value === undefined || value === null || value === '') return undefined
@@ -83,7 +89,10 @@ export function readText(object: JsonObject, member: string, where: string): str
   throw invalid(`${where} has no valid ${member}`)
 }
 
-/** Empty when missing or null, which is how Go writes an empty list. @throws RegistryError MANIFEST_INVALID */
+/**
+ * Empty when missing or null, which is how Go writes an empty list.
+ * @throws RegistryError MANIFEST_INVALID
+ */
 export function readList(object: JsonObject, member: string, where: string): readonly unknown[] {
   const value = object[member]
   if (value === undefined || value === null) return []
@@ -91,7 +100,9 @@ export function readList(object: JsonObject, member: string, where: string): rea
   throw invalid(`${member} of ${where} is not a list`)
 }
 
-/** @throws RegistryError MANIFEST_INVALID when a value is not a text: Go clients can not read those. */
+/**
+ * @throws RegistryError MANIFEST_INVALID when a value is not a text: Go clients can not read those.
+ */
 export function readAnnotations(
   object: JsonObject,
   where: string,
@@ -104,8 +115,8 @@ export function readAnnotations(
 }
 
 /**
- * Refuses `Layers` where `layers` is meant: Go clients would read it, this code would not, and content that clients want would
- * belong to nothing (R185).
+ * Refuses `Layers` where `layers` is meant: Go clients would read it, this code would not, and
+ * content that clients want would belong to nothing (R185).
  * @throws RegistryError MANIFEST_INVALID
  */
 export function refuseOtherCase(
@@ -122,7 +133,10 @@ export function refuseOtherCase(
   }
 }
 
-/** Undefined when it is not the plain words that platforms are made of: it goes into logs and commands. */
+/**
+ * Undefined when it is not the plain words that platforms are made of: it goes into logs and
+ * commands.
+ */
 function readPlatform(object: JsonObject): string | undefined {
   const { platform } = object
   if (typeof platform !== 'object' || platform === null) return undefined

@@ -1,5 +1,6 @@
-// Digests (image-spec descriptor.md, "Digests"; R23). A Digest has been parsed: its algorithm is one that
-// this registry computes and its hex part has the right length, so it may become a file name or a key.
+// Digests (image-spec descriptor.md, "Digests"; R23). A Digest has been parsed: its algorithm is
+// one that this registry computes and its hex part has the right length, so it may become a file
+// name or a key.
 import { createHash, type Hash } from 'node:crypto'
 import { RegistryError } from './errors.ts'
 
@@ -15,7 +16,9 @@ export type DigestAlgorithm = keyof typeof HEX_LENGTH
 const GRAMMAR = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/
 const LOWER_HEX = /^[0-9a-f]+$/
 
-/** Is `text` a digest by the general grammar, whatever its algorithm? Manifests may name such (R23). */
+/**
+ * Is `text` a digest by the general grammar, whatever its algorithm? Manifests may name such (R23).
+ */
 export function isDigestText(text: string): boolean {
   return GRAMMAR.test(text)
 }
@@ -29,7 +32,10 @@ export function digestFrom(text: string): Digest | undefined {
   return hex.length === HEX_LENGTH[algorithm] && LOWER_HEX.test(hex) ? (text as Digest) : undefined
 }
 
-/** @throws RegistryError DIGEST_INVALID when `text` is not a digest or its algorithm is unknown here. */
+/**
+ * @throws RegistryError DIGEST_INVALID when `text` is not a digest or its algorithm is unknown
+ * here.
+ */
 export function parseDigest(text: string): Digest {
   const digest = digestFrom(text)
   if (digest !== undefined) return digest

@@ -1,7 +1,9 @@
-// Content that a descriptor carries in itself (image-spec descriptor.md, `data`), looked at when a client pushes it (R114, R289). Nobody
-// here ever reads it, and whoever does must compare it with size and digest first; so what is stale in it, as `regctl image mod` leaves
-// it behind in an index, is no reason to refuse a push that every other registry takes: the pusher is warned. What is no base64 at all
-// makes the whole document unreadable to clients, and is refused. What an upstream sends is passed on as it is.
+// Content that a descriptor carries in itself (image-spec descriptor.md, `data`), looked at when a
+// client pushes it (R114, R289). Nobody here ever reads it, and whoever does must compare it with
+// size and digest first; so what is stale in it, as `regctl image mod` leaves it behind in an
+// index, is no reason to refuse a push that every other registry takes: the pusher is warned. What
+// is no base64 at all makes the whole document unreadable to clients, and is refused. What an
+// upstream sends is passed on as it is.
 import { type Descriptor, invalid } from './descriptor.ts'
 import { digestAlgorithm, digestOf } from './digest.ts'
 import type { Manifest } from './manifest.ts'

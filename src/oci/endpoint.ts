@@ -1,6 +1,7 @@
-// Endpoints: end-1 … end-14 of the distribution specification, parsed from the raw request target, from the right
-// (R21–R25, R29, R30, R234). No URL parser is involved: those collapse `..` and decode `%2f` before anyone can object.
-// Where a name leads is decided in registry/route; whether a method is allowed, in http/.
+// Endpoints: end-1 … end-14 of the distribution specification, parsed from the raw request target,
+// from the right (R21–R25, R29, R30, R234). No URL parser is involved: those collapse `..` and
+// decode `%2f` before anyone can object. Where a name leads is decided in registry/route; whether a
+// method is allowed, in http/.
 import { type Digest, parseDigest } from './digest.ts'
 import { RegistryError } from './errors.ts'
 import { hostFrom, nameFrom, type Reference, parseReference } from './reference.ts'
@@ -8,8 +9,9 @@ import { REPOSITORY_KEY_MAX_LENGTH } from './reference.ts'
 
 declare const pathBrand: unique symbol
 /**
- * A repository as it stands in a URL: a name that may begin with a registry's host and port, `library/alpine` or
- * `10.0.0.1:5000/team/app`. Valid by the grammar, at most 255 characters, not yet resolved.
+ * A repository as it stands in a URL: a name that may begin with a registry's host and port,
+ * `library/alpine` or `10.0.0.1:5000/team/app`. Valid by the grammar, at most 255 characters, not
+ * yet resolved.
  */
 export type NamePath = string & { readonly [pathBrand]: true }
 
@@ -26,7 +28,10 @@ export type Endpoint =
 
 export type EndpointKind = Endpoint['kind']
 
-/** Per endpoint: its ids in the specification, how it is written, and the methods that the specification knows. */
+/**
+ * Per endpoint: its ids in the specification, how it is written, and the methods that the
+ * specification knows.
+ */
 export const ENDPOINTS = {
   ping: { ids: ['end-1'], route: '/v2/', methods: ['GET', 'HEAD'] },
   catalog: { ids: [], route: '/v2/_catalog', methods: ['GET', 'HEAD'] },
@@ -62,14 +67,18 @@ export const ENDPOINTS = {
 export interface Target {
   readonly endpoint: Endpoint
   /**
-   * What stands before `/v2`, without slashes around it, when a client was given a URL with a path (R29 b): `docker.io`,
-   * `10.0.0.1:5000`, `quay.io/team`. Grammar as for NamePath, except that a host may stand alone.
+   * What stands before `/v2`, without slashes around it, when a client was given a URL with a path
+   * (R29 b): `docker.io`, `10.0.0.1:5000`, `quay.io/team`. Grammar as for NamePath, except that a
+   * host may stand alone.
    */
   readonly leading: string | undefined
   readonly query: URLSearchParams
 }
 
-/** Two names of 255, a sha512 digest and a handful of query parameters come to under 2 KiB; tags in a query to a few more. */
+/**
+ * Two names of 255, a sha512 digest and a handful of query parameters come to under 2 KiB; tags in
+ * a query to a few more.
+ */
 export const TARGET_MAX_LENGTH = 8_192
 
 const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
@@ -78,9 +87,10 @@ const UPLOAD_ID = /^[A-Za-z0-9_-]{1,128}$/
 const PRINTABLE = /^[\x21-\x7e]*$/
 
 /**
- * @throws RegistryError NAME_INVALID (400; 414 when the target is too long), TAG_INVALID, DIGEST_INVALID, BLOB_UPLOAD_UNKNOWN
- * for an id that was never given out, and UNSUPPORTED with status 404 for what is no route of a registry: NAME_UNKNOWN would
- * tell clients that a repository is missing.
+ * @throws RegistryError NAME_INVALID (400; 414 when the target is too long), TAG_INVALID,
+ * DIGEST_INVALID, BLOB_UPLOAD_UNKNOWN for an id that was never given out, and UNSUPPORTED with
+ * status 404 for what is no route of a registry: NAME_UNKNOWN would tell clients that a repository
+ * is missing.
  */
 export function parseTarget(rawTarget: string): Target {
   if (rawTarget.length > TARGET_MAX_LENGTH) {
@@ -107,7 +117,10 @@ export function parseTarget(rawTarget: string): Target {
   }
 }
 
-/** The last segments decide, so that a repository may have components named `manifests`, `blobs` or `tags` (R24). */
+/**
+ * The last segments decide, so that a repository may have components named `manifests`, `blobs` or
+ * `tags` (R24).
+ */
 function parseEndpoint(segments: readonly string[]): Endpoint {
   const last = segments.at(-1) ?? ''
   const word = segments.at(-2)
@@ -191,7 +204,10 @@ function parseUploadId(text: string): string {
   throw new RegistryError('BLOB_UPLOAD_UNKNOWN')
 }
 
-/** Decoded once (R25); what comes out is checked by its own grammar, which knows neither slashes nor `%`. */
+/**
+ * Decoded once (R25); what comes out is checked by its own grammar, which knows neither slashes nor
+ * `%`.
+ */
 function decode(segment: string): string {
   try {
     return decodeURIComponent(segment)

@@ -1,6 +1,7 @@
-// The error codes of the distribution specification ("Error Codes") and the two that every registry adds.
-// One table: HTTP status, standard message. Everything a client may be told is a RegistryError;
-// failures of upstreams and of the disk are other classes and are mapped before they reach a client.
+// The error codes of the distribution specification ("Error Codes") and the two that every registry
+// adds. One table: HTTP status, standard message. Everything a client may be told is a
+// RegistryError; failures of upstreams and of the disk are other classes and are mapped before they
+// reach a client.
 
 /** Status and standard message per code (R122). The keys are what stands in `errors[].code`. */
 export const ERROR_CODES = {
@@ -33,9 +34,15 @@ export type ErrorCode = keyof typeof ERROR_CODES
 export interface RegistryErrorOptions {
   /** Shown to the client as `detail`; plain JSON, nothing secret. */
   detail?: unknown
-  /** What else is wrong in the same way: entries of the same code that follow this one, each with what it is about. */
+  /**
+   * What else is wrong in the same way: entries of the same code that follow this one, each with
+   * what it is about.
+   */
   further?: readonly FurtherError[]
-  /** Overrides the table's status where the specification allows several (413 for a manifest too large). */
+  /**
+   * Overrides the table's status where the specification allows several (413 for a manifest too
+   * large).
+   */
   status?: number
   /** Becomes `Retry-After`, in whole seconds, at least 1 (R124). */
   retryAfterSeconds?: number

@@ -1,5 +1,6 @@
-// How people write an image: `alpine`, `docker.io/library/alpine:3.20`, `10.0.0.1:5000/team/app@sha256:…`. The name is left as it
-// was written; where it leads is decided in registry/route, for people as for clients.
+// How people write an image: `alpine`, `docker.io/library/alpine:3.20`,
+// `10.0.0.1:5000/team/app@sha256:…`. The name is left as it was written; where it leads is decided
+// in registry/route, for people as for clients.
 import { type NamePath, parseTarget, type Target } from './endpoint.ts'
 import { RegistryError } from './errors.ts'
 import type { Reference } from './reference.ts'

@@ -1,9 +1,12 @@
-// JSON text that every parser reads alike (R185, R186): no member named twice in one object, not even in another case,
-// because Go clients match names without case and JavaScript does not; and no deep nesting. Run before JSON.parse,
-// which keeps the last of two members and says nothing.
+// JSON text that every parser reads alike (R185, R186): no member named twice in one object, not
+// even in another case, because Go clients match names without case and JavaScript does not; and no
+// deep nesting. Run before JSON.parse, which keeps the last of two members and says nothing.
 import { RegistryError } from './errors.ts'
 
-/** Manifests nest six deep; members that tools add of their own may nest further, attacks by the thousand. */
+/**
+ * Manifests nest six deep; members that tools add of their own may nest further, attacks by the
+ * thousand.
+ */
 export const JSON_DEPTH_MAX = 64
 
 /** Its members are names that somebody chose, which Go too keeps apart by case. */
@@ -18,8 +21,8 @@ interface OpenObject {
 }
 
 /**
- * @throws RegistryError MANIFEST_INVALID when nesting or member names are not as above, or the text is not JSON. Returns what
- * JSON.parse returns.
+ * @throws RegistryError MANIFEST_INVALID when nesting or member names are not as above, or the text
+ * is not JSON. Returns what JSON.parse returns.
  */
 export function parsePlainJson(text: string): unknown {
   checkNames(text)
@@ -97,7 +100,9 @@ function readString(literal: string): string {
   }
 }
 
-/** Go folds by Unicode, `ſ` to `s` and the Kelvin sign to `k`: by way of upper case both are caught. */
+/**
+ * Go folds by Unicode, `ſ` to `s` and the Kelvin sign to `k`: by way of upper case both are caught.
+ */
 export function foldCase(name: string): string {
   return name.toUpperCase().toLowerCase()
 }

@@ -1,5 +1,6 @@
-// Manifests (image-spec manifest.md, image-index.md; Docker's schema 2 and list): what a cache needs to know of one. The bytes are
-// never written again from what is parsed here (R35); members that are not understood are left alone.
+// Manifests (image-spec manifest.md, image-index.md; Docker's schema 2 and list): what a cache
+// needs to know of one. The bytes are never written again from what is parsed here (R35); members
+// that are not understood are left alone.
 import {
   type Descriptor,
   invalid,
@@ -16,10 +17,16 @@ import { RegistryError } from './errors.ts'
 import { parsePlainJson } from './json-text.ts'
 import { type ManifestKind, manifestKind, parseMediaType, SCHEMA_1_TYPES } from './media-type.ts'
 
-/** What containerd, container-libs and oras read at most; the conformance suite pushes one of 3.9 MB (R42). */
+/**
+ * What containerd, container-libs and oras read at most; the conformance suite pushes one of 3.9 MB
+ * (R42).
+ */
 export const MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
 
-/** The largest image known has some hundred layers, signatures of one image up to 1,000; ten times that (R186). */
+/**
+ * The largest image known has some hundred layers, signatures of one image up to 1,000; ten times
+ * that (R186).
+ */
 export const DESCRIPTORS_MAX = 10_000
 
 export interface Manifest {
@@ -60,9 +67,10 @@ const MEMBERS = [
 ]
 
 /**
- * `mediaType` is the Content-Type that came with the bytes. Bounded by MANIFEST_LIMIT_BYTES, JSON_DEPTH_MAX and DESCRIPTORS_MAX.
- * @throws RegistryError MANIFEST_INVALID for what is no manifest, or could be read as two different ones (R185);
- * MANIFEST_UNKNOWN for Docker schema 1, whose digest is not that of its bytes (R41)
+ * `mediaType` is the Content-Type that came with the bytes. Bounded by MANIFEST_LIMIT_BYTES,
+ * JSON_DEPTH_MAX and DESCRIPTORS_MAX.
+ * @throws RegistryError MANIFEST_INVALID for what is no manifest, or could be read as two different
+ * ones (R185); MANIFEST_UNKNOWN for Docker schema 1, whose digest is not that of its bytes (R41)
  */
 export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest {
   if (bytes.length > MANIFEST_LIMIT_BYTES) {
@@ -101,8 +109,8 @@ function readManifest(document: JsonObject, mediaType: string, kind: ManifestKin
 }
 
 /**
- * One document, one reading: not an index for one client and an image for another (R185). So what it lists follows from its bytes alone,
- * whatever Content-Type somebody gives them (R251).
+ * One document, one reading: not an index for one client and an image for another (R185). So what
+ * it lists follows from its bytes alone, whatever Content-Type somebody gives them (R251).
  */
 function checkType(document: JsonObject, mediaType: string, kind: ManifestKind): void {
   if (document['schemaVersion'] === 1) throw schema1()
@@ -125,7 +133,10 @@ function checkType(document: JsonObject, mediaType: string, kind: ManifestKind):
   if (versioned && document['schemaVersion'] !== 2) throw invalid('the schemaVersion is not 2')
 }
 
-/** What makes a document without a `mediaType` of its own another one, for whoever goes by its members. */
+/**
+ * What makes a document without a `mediaType` of its own another one, for whoever goes by its
+ * members.
+ */
 const LISTING: Readonly<Record<ManifestKind, readonly string[]>> = {
   image: ['blobs'],
   index: ['blobs'],

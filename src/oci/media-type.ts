@@ -1,10 +1,10 @@
-// The media types of manifests (image-spec media-types.md; R37), and what a client's Accept headers say about them
-// (R12, R39). Whether a document is what its type claims is decided in manifest.ts.
+// The media types of manifests (image-spec media-types.md; R37), and what a client's Accept headers
+// say about them (R12, R39). Whether a document is what its type claims is decided in manifest.ts.
 import { splitQuoted } from './header-list.ts'
 
 /**
- * What a manifest is to a cache: `image` has a config and blobs, `index` has manifests, `artifact` has blobs alone, `opaque` is
- * kept and served without being understood.
+ * What a manifest is to a cache: `image` has a config and blobs, `index` has manifests, `artifact`
+ * has blobs alone, `opaque` is kept and served without being understood.
  */
 export type ManifestKind = 'image' | 'index' | 'artifact' | 'opaque'
 
@@ -14,7 +14,9 @@ export const OCI_ARTIFACT = 'application/vnd.oci.artifact.manifest.v1+json'
 export const DOCKER_LIST = 'application/vnd.docker.distribution.manifest.list.v2+json'
 export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json'
 
-/** Every manifest type that is understood, in the order in which they are asked for upstream (R38). */
+/**
+ * Every manifest type that is understood, in the order in which they are asked for upstream (R38).
+ */
 export const MANIFEST_TYPES = {
   [OCI_INDEX]: 'index',
   [DOCKER_LIST]: 'index',
@@ -42,7 +44,10 @@ export function manifestKind(mediaType: string): ManifestKind {
     : 'opaque'
 }
 
-/** A `Content-Type` without its parameters, lower-case (R9); undefined when it is missing or malformed (R190). */
+/**
+ * A `Content-Type` without its parameters, lower-case (R9); undefined when it is missing or
+ * malformed (R190).
+ */
 export function parseMediaType(header: string | undefined): string | undefined {
   if (header === undefined || !PRINTABLE.test(header)) return undefined
   const [type = ''] = header.split(';', 1)
@@ -51,8 +56,9 @@ export function parseMediaType(header: string | undefined): string | undefined {
 }
 
 /**
- * Do these `Accept` values, in any number of headers, allow `mediaType`? No header allows everything. The most specific
- * range that matches decides, and `q=0` forbids (RFC 9110 §12.5.1); other weights do not matter here.
+ * Do these `Accept` values, in any number of headers, allow `mediaType`? No header allows
+ * everything. The most specific range that matches decides, and `q=0` forbids (RFC 9110 §12.5.1);
+ * other weights do not matter here.
  */
 export function accepts(acceptHeaders: readonly string[], mediaType: string): boolean {
   const ranges = acceptHeaders.flatMap(header => splitQuoted(header, ','))
@@ -70,7 +76,10 @@ export function accepts(acceptHeaders: readonly string[], mediaType: string): bo
   return allowed
 }
 
-/** Could this client make anything of an index? Older ones list only the types of single manifests (R39). */
+/**
+ * Could this client make anything of an index? Older ones list only the types of single manifests
+ * (R39).
+ */
 export function acceptsIndex(acceptHeaders: readonly string[]): boolean {
   return accepts(acceptHeaders, OCI_INDEX) || accepts(acceptHeaders, DOCKER_LIST)
 }

@@ -1,5 +1,6 @@
-// Paging of lists (distribution-spec "Listing tags"; R66–R68): `n` and `last` of a client, the Link to its next page, and the
-// Link headers of an upstream (RFC 8288), whose targets are to be followed and never guessed.
+// Paging of lists (distribution-spec "Listing tags"; R66–R68): `n` and `last` of a client, the Link
+// to its next page, and the Link headers of an upstream (RFC 8288), whose targets are to be
+// followed and never guessed.
 import { RegistryError } from './errors.ts'
 import { splitQuoted, unquote } from './header-list.ts'
 
@@ -30,8 +31,9 @@ export function parsePaging(query: URLSearchParams, limits: PagingLimits): Pagin
 }
 
 /**
- * The `Link` header that leads to the page after `last`: a path without scheme and host, because a proxy in front may have changed
- * those and clients refuse others (R67). Of the client's own `query` only `ns` is kept. `urlPath` must be a valid path already.
+ * The `Link` header that leads to the page after `last`: a path without scheme and host, because a
+ * proxy in front may have changed those and clients refuse others (R67). Of the client's own
+ * `query` only `ns` is kept. `urlPath` must be a valid path already.
  */
 export function formatNextLink(
   urlPath: string,
@@ -51,7 +53,10 @@ export interface Link {
   readonly relations: readonly string[]
 }
 
-/** Every link of every `Link` header, several of which may stand in one; what is malformed is left out. Never throws. */
+/**
+ * Every link of every `Link` header, several of which may stand in one; what is malformed is left
+ * out. Never throws.
+ */
 export function parseLinks(headerValues: readonly string[]): readonly Link[] {
   return headerValues.flatMap(splitLinks).flatMap(member => {
     const end = member.indexOf('>')

@@ -1,5 +1,6 @@
-// Byte ranges of blobs, both ways: what a client asks for (RFC 9110 §14; R48–R59) and what an upstream says it sent.
-// Every range in here is inclusive and lies inside its blob. Conditions (If-Range) are in conditional.ts.
+// Byte ranges of blobs, both ways: what a client asks for (RFC 9110 §14; R48–R59) and what an
+// upstream says it sent. Every range in here is inclusive and lies inside its blob. Conditions
+// (If-Range) are in conditional.ts.
 
 /** Inclusive on both ends: `{ first: 0, last: 0 }` is one byte. */
 export interface ByteRange {
@@ -8,9 +9,9 @@ export interface ByteRange {
 }
 
 /**
- * What a `Range` header asks of a blob. `whole`: answer 200 as if there were no header. `ranges`: answer 206 with exactly these,
- * in this order; one range is never answered as multipart (R55). `unsatisfiable`: 416. `too-many`: 400, which makes
- * clients ask for fewer (R57).
+ * What a `Range` header asks of a blob. `whole`: answer 200 as if there were no header. `ranges`:
+ * answer 206 with exactly these, in this order; one range is never answered as multipart (R55).
+ * `unsatisfiable`: 416. `too-many`: 400, which makes clients ask for fewer (R57).
  */
 export type RequestedRange =
   | { readonly kind: 'whole' }
@@ -18,7 +19,10 @@ export type RequestedRange =
   | { readonly kind: 'unsatisfiable' }
   | { readonly kind: 'too-many' }
 
-/** A partial pull of podman asks for up to 1,024 ranges at once (R56); twice that is room for others, and a bound. */
+/**
+ * A partial pull of podman asks for up to 1,024 ranges at once (R56); twice that is room for
+ * others, and a bound.
+ */
 export const RANGES_MAX = 2_048
 
 const UNIT = /^bytes[ \t]*=/i
@@ -26,8 +30,9 @@ const SPEC = /^([0-9]*)-([0-9]*)$/
 const CONTENT_RANGE = /^bytes[ \t]+([0-9]+)-([0-9]+)\/([0-9]+|\*)$/i
 
 /**
- * By R48–R60: a last byte past the end is clamped, members that cannot be satisfied are left out as long as another can, and
- * ranges that together are longer than the blob are answered with the whole of it. Malformed headers ask for nothing. Never throws.
+ * By R48–R60: a last byte past the end is clamped, members that cannot be satisfied are left out as
+ * long as another can, and ranges that together are longer than the blob are answered with the
+ * whole of it. Malformed headers ask for nothing. Never throws.
  */
 export function parseRange(header: string | undefined, sizeBytes: number): RequestedRange {
   if (header === undefined) return { kind: 'whole' }
@@ -81,7 +86,10 @@ export function formatUnsatisfiedRange(sizeBytes: number): string {
   return `bytes */${sizeBytes}`
 }
 
-/** What an upstream's `Content-Range` says; `sizeBytes` is undefined when it does not know the whole. */
+/**
+ * What an upstream's `Content-Range` says; `sizeBytes` is undefined when it does not know the
+ * whole.
+ */
 export interface ContentRange extends ByteRange {
   readonly sizeBytes: number | undefined
 }

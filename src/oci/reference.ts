@@ -1,5 +1,6 @@
-// Names: registry host, repository name, tag, and the canonical repository that all of them resolve to
-// (distribution-spec "Pulling manifests"; R21, R22). Nothing here decides where a name leads: see registry/route.
+// Names: registry host, repository name, tag, and the canonical repository that all of them resolve
+// to (distribution-spec "Pulling manifests"; R21, R22). Nothing here decides where a name leads:
+// see registry/route.
 import { type Digest, parseDigest } from './digest.ts'
 import { RegistryError } from './errors.ts'
 
@@ -8,7 +9,10 @@ declare const nameBrand: unique symbol
 declare const tagBrand: unique symbol
 declare const keyBrand: unique symbol
 
-/** A registry's host, lower-case, with a port when it is not the default one: `docker.io`, `10.0.0.1:5000`. */
+/**
+ * A registry's host, lower-case, with a port when it is not the default one: `docker.io`,
+ * `10.0.0.1:5000`.
+ */
 export type RegistryHost = string & { readonly [hostBrand]: true }
 /** A repository's name inside its registry: `library/alpine`. */
 export type RepositoryName = string & { readonly [nameBrand]: true }
@@ -83,7 +87,10 @@ export function parseTag(text: string): Tag {
   )
 }
 
-/** A reference that contains a colon is a digest, never a tag (R22). @throws DIGEST_INVALID, TAG_INVALID */
+/**
+ * A reference that contains a colon is a digest, never a tag (R22).
+ * @throws DIGEST_INVALID, TAG_INVALID
+ */
 export function parseReference(text: string): Reference {
   return text.includes(':')
     ? { kind: 'digest', digest: parseDigest(text) }
@@ -109,7 +116,10 @@ export function parseRepositoryKey(text: string): Repository {
   return repository
 }
 
-/** @throws RegistryError NAME_INVALID when host and name together are longer than the specification allows. */
+/**
+ * @throws RegistryError NAME_INVALID when host and name together are longer than the specification
+ * allows.
+ */
 export function assertKeyLength(repository: Repository): void {
   const length = repository.registry.length + 1 + repository.name.length
   if (length <= REPOSITORY_KEY_MAX_LENGTH) return

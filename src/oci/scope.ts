@@ -1,5 +1,5 @@
-// Scopes of bearer tokens (R133, R134): `repository:library/alpine:pull,push`. Names are those the client believes in, which
-// may begin with a host and port; what they lead to is decided elsewhere.
+// Scopes of bearer tokens (R133, R134): `repository:library/alpine:pull,push`. Names are those the
+// client believes in, which may begin with a host and port; what they lead to is decided elsewhere.
 
 export interface Scope {
   /** `repository`, `registry`. */
@@ -15,7 +15,10 @@ export interface Scope {
 const SCOPE =
   /^([a-z0-9]+)(?:\(([a-z0-9]+)\))?:([\x21\x23-\x5b\x5d-\x7e]+):((?:[a-z]+|\*)(?:,(?:[a-z]+|\*))*)?$/
 
-/** A token names at most a few repositories; what is longer than three names of 255 characters is none of ours. */
+/**
+ * A token names at most a few repositories; what is longer than three names of 255 characters is
+ * none of ours.
+ */
 const SCOPE_MAX_LENGTH = 1_024
 
 /** Undefined when `text` is not one scope. */

@@ -1,4 +1,5 @@
-// What the use cases of this room give to whoever speaks to clients: values, and readers of bytes. No HTTP in here.
+// What the use cases of this room give to whoever speaks to clients: values, and readers of bytes.
+// No HTTP in here.
 import type { Digest, DigestAlgorithm } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -7,22 +8,26 @@ import type { Reference, Repository, Tag } from '../oci/reference.ts'
 import type { RepositoryPolicy } from './repository-policy.ts'
 
 /**
- * Where an answer came from (`X-Entrepot-Source`): `hit` memory or disk; `joined` a fill that was running already; `miss` the
- * upstream, for this request; `peer`; `stale` past its freshness because the upstream failed; `local` kept here.
+ * Where an answer came from (`X-Entrepot-Source`): `hit` memory or disk; `joined` a fill that was
+ * running already; `miss` the upstream, for this request; `peer`; `stale` past its freshness
+ * because the upstream failed; `local` kept here.
  */
 export const SOURCES = ['hit', 'joined', 'miss', 'peer', 'stale', 'local'] as const
 export type Source = (typeof SOURCES)[number]
 
 /**
- * How long the same question has the same answer, as long as the stamp of its repository is the same too (epochs.ts). Wall clock, in
- * milliseconds: a clock that stands before `sinceMs` was set back, and then the question is to be asked again.
+ * How long the same question has the same answer, as long as the stamp of its repository is the
+ * same too (epochs.ts). Wall clock, in milliseconds: a clock that stands before `sinceMs` was set
+ * back, and then the question is to be asked again.
  */
 export interface Repeatable {
   /** For tags when the upstream last confirmed it: what `ageMs` counts from. */
   readonly sinceMs: number
   /** Before this the answer is as good as a new one. Infinity where only the stamp can end it. */
   readonly untilMs: number
-  /** From `untilMs` to this it may be given at once, if somebody asks the question again meanwhile. */
+  /**
+   * From `untilMs` to this it may be given at once, if somebody asks the question again meanwhile.
+   */
   readonly graceUntilMs: number
 }
 
@@ -54,27 +59,44 @@ export interface BlobRead extends BlobHead {
   readonly bytes: Uint8Array
 }
 
-/** The next bytes: in the file, up to a position; these, which the file has not yet, and which MUST NOT be changed; not soon. */
+/**
+ * The next bytes: in the file, up to a position; these, which the file has not yet, and which MUST
+ * NOT be changed; not soon.
+ */
 export type Sendable = number | Uint8Array | undefined
 
 /**
- * The file behind a blob, whole or growing, for whoever sends it without a stream between: every byte that `until` has told of is right
- * to send from it. Valid until the answer is closed. All of it is plain enough to be spoken to from another thread of this process.
+ * The file behind a blob, whole or growing, for whoever sends it without a stream between: every
+ * byte that `until` has told of is right to send from it. Valid until the answer is closed. All of
+ * it is plain enough to be spoken to from another thread of this process.
  */
 export interface BlobFile {
-  /** Open for reading, by position only. Never to be closed, and to be duplicated by who may outlive the answer. */
+  /**
+   * Open for reading, by position only. Never to be closed, and to be duplicated by who may outlive
+   * the answer.
+   */
   readonly descriptor: number
-  /** So many bytes from 0 could be sent when it was opened: all of a whole file, which another thread need not ask for then. */
+  /**
+   * So many bytes from 0 could be sent when it was opened: all of a whole file, which another
+   * thread need not ask for then.
+   */
   readonly readyBytes: number
-  /** It was written or read there a moment ago, everywhere if no position is given: need not be tried first. Absent: nowhere. */
+  /**
+   * It was written or read there a moment ago, everywhere if no position is given: need not be
+   * tried first. Absent: nowhere.
+   */
   isProven?(position?: number): boolean
   /**
-   * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of them, at most `last + 1`, or to bytes
-   * that go no further. Undefined when they will not come by this file, or not soon: then `BlobAnswer.read` goes on from `position` to
-   * the end of the range. Throws what `read` throws. `position` and `last` must lie inside the blob.
+   * Resolves as soon as bytes from `position` on may be sent: to the position behind the last of
+   * them, at most `last + 1`, or to bytes that go no further. Undefined when they will not come by
+   * this file, or not soon: then `BlobAnswer.read` goes on from `position` to the end of the range.
+   * Throws what `read` throws. `position` and `last` must lie inside the blob.
    */
   until(position: number, last: number, signal: AbortSignal): Promise<Sendable>
-  /** Fills `buffer` from `position` on; returns how many bytes were there. Below what `until` told it is full. */
+  /**
+   * Fills `buffer` from `position` on; returns how many bytes were there. Below what `until` told
+   * it is full.
+   */
   read(buffer: Uint8Array, position: number): Promise<number>
 }
 
@@ -82,16 +104,23 @@ export interface BlobFile {
 export interface BlobAnswer extends BlobHead {
   /** Undefined when the bytes are in no file, or nobody knows yet whether they will be. */
   readonly file: BlobFile | undefined
-  /** It lies here whole, and nothing depends on who reads it: who asks next may be given the same opening. Default false. */
+  /**
+   * It lies here whole, and nothing depends on who reads it: who asks next may be given the same
+   * opening. Default false.
+   */
   readonly isShareable?: boolean
   /**
-   * The bytes of `range`, which must lie inside the blob, from `from` on (default: its beginning) if the client has those before it
-   * already. A chunk's memory is lent for as long as the chunk itself is held: a part of it (`subarray`) MUST NOT outlive it. Follows a
-   * running fill and withholds the blob's last bytes until its digest was right; throws when the fill failed, and then MUST NOT be
-   * ended normally towards the client (R85, R231).
+   * The bytes of `range`, which must lie inside the blob, from `from` on (default: its beginning)
+   * if the client has those before it already. A chunk's memory is lent for as long as the chunk
+   * itself is held: a part of it (`subarray`) MUST NOT outlive it. Follows a running fill and
+   * withholds the blob's last bytes until its digest was right; throws when the fill failed, and
+   * then MUST NOT be ended normally towards the client (R85, R231).
    */
   read(range: ByteRange, signal: AbortSignal, from?: number): AsyncIterable<Uint8Array>
-  /** Takes the memory of a chunk back from who neither reads it nor has handed it to anybody who does. What is not given back is collected. */
+  /**
+   * Takes the memory of a chunk back from who neither reads it nor has handed it to anybody who
+   * does. What is not given back is collected.
+   */
   giveBack?(chunk: Uint8Array): void
   /** Its file did not hold what it was said to: nobody else is given this opening. */
   spoiled?(): void
@@ -129,7 +158,10 @@ export interface UploadState {
 
 /** A piece of an upload as a request brings it. */
 export interface UploadChunk {
-  /** The request's body. Read to its end, or left when the piece is refused before. Chunks are fresh buffers that the reader owns. */
+  /**
+   * The request's body. Read to its end, or left when the piece is refused before. Chunks are fresh
+   * buffers that the reader owns.
+   */
   readonly body: AsyncIterable<Uint8Array>
   /** `Content-Range` of the request (R102); undefined: it goes where the last one ended. */
   readonly range: ByteRange | undefined
@@ -143,8 +175,9 @@ export interface BlobPushed {
 }
 
 /**
- * Tags that one push of a manifest may set (R112). The specification wants ten at least. An entry of the outbox has room for these, with a
- * few digests that each may have upstream. Beyond: 414, and the client sends them one by one.
+ * Tags that one push of a manifest may set (R112). The specification wants ten at least. An entry
+ * of the outbox has room for these, with a few digests that each may have upstream. Beyond: 414,
+ * and the client sends them one by one.
  */
 export const PUSH_TAGS_MAX = 50
 
@@ -159,7 +192,10 @@ export interface ManifestPush {
 
 export interface ManifestPushed {
   readonly digest: Digest
-  /** For `OCI-Subject` (R111): what it is listed as a referrer of. In `forward` mode at the upstream, by that or by this edge. */
+  /**
+   * For `OCI-Subject` (R111): what it is listed as a referrer of. In `forward` mode at the
+   * upstream, by that or by this edge.
+   */
   readonly subject: Digest | undefined
   /** For `OCI-Tag`: the tags of the query that point to it now (R112). */
   readonly tags: readonly Tag[]
@@ -167,7 +203,10 @@ export interface ManifestPushed {
   readonly warnings: readonly string[]
 }
 
-/** An upload whose pieces do not fit together (R102, R106): 416 with `Location` and `Range` of `state`. The upload goes on. */
+/**
+ * An upload whose pieces do not fit together (R102, R106): 416 with `Location` and `Range` of
+ * `state`. The upload goes on.
+ */
 export class UploadOrderError extends RegistryError {
   readonly state: UploadState
 
@@ -182,22 +221,29 @@ export interface Routed {
   readonly repository: Repository
   /** The name as the client wrote it: goes into `name` of tag lists. */
   readonly spelled: string
-  /** What stands before `/v2` and after it in this client's URLs: `/docker.io/v2/library/alpine`. For Location and Link (R29). */
+  /**
+   * What stands before `/v2` and after it in this client's URLs: `/docker.io/v2/library/alpine`.
+   * For Location and Link (R29).
+   */
   readonly urlPrefix: string
   /** The value for `OCI-Namespace`, when `ns` chose the upstream (R32). */
   readonly namespace: string | undefined
 }
 
-/** The registry as one thing, for http/. Every method throws RegistryError for what the client may know, and nothing is changed by a failed read. */
+/**
+ * The registry as one thing, for http/. Every method throws RegistryError for what the client may
+ * know, and nothing is changed by a failed read.
+ */
 export interface Registry {
   /** @throws RegistryError NAME_UNKNOWN, NAME_INVALID. Pure: asks nothing and nobody. */
   route(target: Target, host: string | undefined): Routed
   headManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   pullManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   /**
-   * `mayPush`: the caller may push here, and does not send what this says is there. In a `queue` repository a blob that is not here
-   * is then 404 while the upstream cannot be asked; for others it is 503, since a 404 would be a lie. In a `forward` repository the
-   * upstream is asked also for what is here.
+   * `mayPush`: the caller may push here, and does not send what this says is there. In a `queue`
+   * repository a blob that is not here is then 404 while the upstream cannot be asked; for others
+   * it is 503, since a 404 would be a lie. In a `forward` repository the upstream is asked also for
+   * what is here.
    */
   headBlob(
     repository: Repository,
@@ -206,22 +252,34 @@ export interface Registry {
   ): Promise<BlobHead>
   /** Resolves when size and source are known, long before the bytes are. */
   pullBlob(repository: Repository, digest: Digest): Promise<BlobAnswer>
-  /** As `pullBlob`, where it is still open for somebody who asked a moment ago; undefined otherwise. Asks and tells nobody. */
+  /**
+   * As `pullBlob`, where it is still open for somebody who asked a moment ago; undefined otherwise.
+   * Asks and tells nobody.
+   */
   findKept(repository: Repository, digest: Digest): BlobAnswer | undefined
-  /** The whole blob at once, to be kept in memory. Undefined when it is not here for this repository, not right, or too large. Asks nobody. */
+  /**
+   * The whole blob at once, to be kept in memory. Undefined when it is not here for this
+   * repository, not right, or too large. Asks nobody.
+   */
   readWholeBlob(
     repository: Repository,
     digest: Digest,
     options: { readonly maxBytes: number },
   ): Promise<BlobRead | undefined>
-  /** Somebody was given this content from a memory of answers, and nothing here was asked. Cheap, and never throws. */
+  /**
+   * Somebody was given this content from a memory of answers, and nothing here was asked. Cheap,
+   * and never throws.
+   */
   noteUse(digest: Digest): void
   /**
-   * `client`, as in `pullManifest`, was given this manifest from a memory of answers. What it lists may be asked for next, and need not be
-   * here any more. Cheap where it is known to be here, and never throws.
+   * `client`, as in `pullManifest`, was given this manifest from a memory of answers. What it lists
+   * may be asked for next, and need not be here any more. Cheap where it is known to be here, and
+   * never throws.
    */
   notePull(repository: Repository, digest: Digest, client: string): void
-  /** Somebody reads this blob by an opening that another one had asked for. Cheap, and never throws. */
+  /**
+   * Somebody reads this blob by an opening that another one had asked for. Cheap, and never throws.
+   */
   noteRead(repository: Repository, digest: Digest): void
   listTags(repository: Repository, page: ListPage): Promise<TagsAnswer>
   listReferrers(
@@ -233,18 +291,25 @@ export interface Registry {
 
   /** Pure: what the configuration says about this repository. */
   policyOf(repository: Repository): RepositoryPolicy
-  /** Where `from` leads, written as `target` writes its own name (R109): same prefix, same `ns`. Undefined when it leads nowhere. */
+  /**
+   * Where `from` leads, written as `target` writes its own name (R109): same prefix, same `ns`.
+   * Undefined when it leads nowhere.
+   */
   routeFrom(target: Target, from: string, host: string | undefined): Repository | undefined
-  /** @throws RegistryError DENIED, TOOMANYREQUESTS when too many uploads are open, UNAVAILABLE when the disk is full */
+  /**
+   * @throws RegistryError DENIED, TOOMANYREQUESTS when too many uploads are open, UNAVAILABLE when
+   * the disk is full
+   */
   startUpload(
     repository: Repository,
     options: { readonly algorithm: DigestAlgorithm; readonly client?: string | undefined },
   ): Promise<UploadState>
   /**
-   * Makes `digest` a member of `repository` without its bytes being sent. `from`: another repository of the same registry that the
-   * caller may read; undefined: any repository under `localhost` that it may read, only for targets under `localhost`. `mayReadAny` tells
-   * whether the caller may read at least one of these; asked once at most.
-   * Undefined when that cannot be: the caller then begins an upload.
+   * Makes `digest` a member of `repository` without its bytes being sent. `from`: another
+   * repository of the same registry that the caller may read; undefined: any repository under
+   * `localhost` that it may read, only for targets under `localhost`. `mayReadAny` tells whether
+   * the caller may read at least one of these; asked once at most. Undefined when that cannot be:
+   * the caller then begins an upload.
    */
   mountBlob(
     repository: Repository,
@@ -257,13 +322,16 @@ export interface Registry {
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, also for an upload of another repository */
   uploadState(repository: Repository, id: string): Promise<UploadState>
   /**
-   * What arrived before a client went away counts (R110). A newer request for the same upload ends an older one.
-   * @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, UNAVAILABLE; what `body` throws
+   * What arrived before a client went away counts (R110). A newer request for the same upload ends
+   * an older one.
+   * @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, UNAVAILABLE; what
+   * `body` throws
    */
   appendUpload(repository: Repository, id: string, chunk: UploadChunk): Promise<UploadState>
   /**
-   * Appends the last piece and turns the upload into a blob: durable, recorded and (forward mode) accepted by the upstream when this
-   * resolves. A wrong digest ends the upload. @throws as appendUpload; DIGEST_INVALID; DENIED when the upstream refused
+   * Appends the last piece and turns the upload into a blob: durable, recorded and (forward mode)
+   * accepted by the upstream when this resolves. A wrong digest ends the upload. @throws as
+   * appendUpload; DIGEST_INVALID; DENIED when the upstream refused
    */
   finishUpload(
     repository: Repository,
@@ -272,9 +340,15 @@ export interface Registry {
   ): Promise<BlobPushed>
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN */
   cancelUpload(repository: Repository, id: string): Promise<void>
-  /** Durable, and with its outbox entry, when this resolves. @throws RegistryError, in the order of the protocol's appendix C */
+  /**
+   * Durable, and with its outbox entry, when this resolves.
+   * @throws RegistryError, in the order of the protocol's appendix C
+   */
   pushManifest(repository: Repository, push: ManifestPush): Promise<ManifestPushed>
-  /** A tag alone, or a manifest with all its tags (R118). Never reaches an upstream (R119). @throws RegistryError MANIFEST_UNKNOWN, UNSUPPORTED */
+  /**
+   * A tag alone, or a manifest with all its tags (R118). Never reaches an upstream (R119).
+   * @throws RegistryError MANIFEST_UNKNOWN, UNSUPPORTED
+   */
   deleteManifest(repository: Repository, reference: Reference): Promise<void>
   /** Out of this repository. @throws RegistryError BLOB_UNKNOWN, UNSUPPORTED */
   deleteBlob(repository: Repository, digest: Digest): Promise<void>
@@ -293,8 +367,9 @@ export interface ManifestRequest {
   /** Of HEAD, as for `headBlob`. Default false. */
   readonly mayPush?: boolean
   /**
-   * Who asks, as far as it tells clients apart. Of GET: what they will most likely ask for next is fetched ahead; of HEAD: the manifest,
-   * should it not be here. Not given: nothing is, as for who has the manifest already.
+   * Who asks, as far as it tells clients apart. Of GET: what they will most likely ask for next is
+   * fetched ahead; of HEAD: the manifest, should it not be here. Not given: nothing is, as for who
+   * has the manifest already.
    */
   readonly client?: string
 }

@@ -1,9 +1,12 @@
-// Writing down what was learned from an upstream. When the disk is full or failing that costs the caching, never the client's
-// answer (R126). Not for anything that was acknowledged as kept.
+// Writing down what was learned from an upstream. When the disk is full or failing that costs the
+// caching, never the client's answer (R126). Not for anything that was acknowledged as kept.
 import { StoreError } from './ports/blob-store.ts'
 import type { NoteEvent } from './ports/events.ts'
 
-/** Resolves to false, after one event, when the disk did not take it. @throws whatever else `work` throws */
+/**
+ * Resolves to false, after one event, when the disk did not take it.
+ * @throws whatever else `work` throws
+ */
 export async function bestEffort(note: NoteEvent, work: () => Promise<unknown>): Promise<boolean> {
   try {
     await work()
@@ -15,7 +18,10 @@ export async function bestEffort(note: NoteEvent, work: () => Promise<unknown>):
   }
 }
 
-/** Tells of a failure of the disk, whatever kind of error it came as. `isPush`: a push is refused for it. */
+/**
+ * Tells of a failure of the disk, whatever kind of error it came as. `isPush`: a push is refused
+ * for it.
+ */
 export function noteStorage(note: NoteEvent, error: unknown, isPush = false): void {
   const { failure, message, hint, room } =
     error instanceof StoreError ? error : new StoreError('io', String(error))

@@ -1,5 +1,6 @@
-// Can this edge deliver everything that a manifest names, without asking anybody? Asked before a manifest is given while its
-// upstream cannot be (R91): container tools choose a mirror by the manifest and then take every blob from it.
+// Can this edge deliver everything that a manifest names, without asking anybody? Asked before a
+// manifest is given while its upstream cannot be (R91): container tools choose a mirror by the
+// manifest and then take every blob from it.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import { isListed } from './edges.ts'

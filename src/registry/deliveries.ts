@@ -1,5 +1,5 @@
-// What the outbox's `forward` entries say: a pushed manifest, to be brought to its repository's upstream with everything that it
-// needs. Written by a push, read by delivery/.
+// What the outbox's `forward` entries say: a pushed manifest, to be brought to its repository's
+// upstream with everything that it needs. Written by a push, read by delivery/.
 import { type Digest, digestFrom } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag, tagFrom } from '../oci/reference.ts'
 import type { NewDelivery } from './ports/deliveries.ts'
@@ -14,17 +14,24 @@ export interface ManifestDelivery {
 export interface DeliveredTag {
   readonly tag: Tag
   /**
-   * Digests that the upstream's tag may have when this is delivered, beside the delivered one and none at all: what this edge knew
-   * it to be at the push, and what earlier entries make of it. Empty: the upstream had none, or could not be asked.
+   * Digests that the upstream's tag may have when this is delivered, beside the delivered one and
+   * none at all: what this edge knew it to be at the push, and what earlier entries make of it.
+   * Empty: the upstream had none, or could not be asked.
    */
   readonly expected: readonly Digest[]
   readonly overtaking?: Overtaking
 }
 
-/** A later push, which did not go through the outbox, was about to point the tag to `by`. Found there, the tag is left alone. */
+/**
+ * A later push, which did not go through the outbox, was about to point the tag to `by`. Found
+ * there, the tag is left alone.
+ */
 export interface Overtaking {
   readonly by: Digest
-  /** Where the tag was before, or may come to be by an earlier entry; undefined: nowhere. The same as `by`, it tells nothing. */
+  /**
+   * Where the tag was before, or may come to be by an earlier entry; undefined: nowhere. The same
+   * as `by`, it tells nothing.
+   */
   readonly from: Digest | undefined
   /** From `sequence()`: no push leaves an entry as an attempt has seen it. */
   readonly mark: number

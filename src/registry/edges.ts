@@ -1,10 +1,14 @@
-// A parsed manifest as the facts that the catalog keeps: which digests it names, as what, and how large they say they are.
+// A parsed manifest as the facts that the catalog keeps: which digests it names, as what, and how
+// large they say they are.
 import type { Digest } from '../oci/digest.ts'
 import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
 import type { Manifest } from '../oci/manifest.ts'
 import type { Edge, EdgeKind, ManifestFact } from './ports/catalog.ts'
 
-/** Children whose digest algorithm is not computed here are left out: they can't be fetched by it either (R23). */
+/**
+ * Children whose digest algorithm is not computed here are left out: they can't be fetched by it
+ * either (R23).
+ */
 export function manifestFact(manifest: Manifest, digest: Digest, sizeBytes: number): ManifestFact {
   const edges = [
     ...manifest.manifests.map(child => edge(child, 'manifest')),
@@ -20,7 +24,10 @@ export function manifestFact(manifest: Manifest, digest: Digest, sizeBytes: numb
   }
 }
 
-/** Does the manifest say that it is in its repository? Neither a subject is by that (R179), nor what is to be had from elsewhere (R250). */
+/**
+ * Does the manifest say that it is in its repository? Neither a subject is by that (R179), nor what
+ * is to be had from elsewhere (R250).
+ */
 export function isListed({ kind, distributable }: Edge): boolean {
   return kind !== 'subject' && distributable
 }

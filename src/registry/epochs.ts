@@ -1,8 +1,12 @@
-// Counters that say whether what was answered may have changed: one for each repository, in memory that all threads see. Whoever
-// remembers an answer remembers the stamp that it read before it asked; while the stamp is the same, so is the answer, but for time.
+// Counters that say whether what was answered may have changed: one for each repository, in memory
+// that all threads see. Whoever remembers an answer remembers the stamp that it read before it
+// asked; while the stamp is the same, so is the answer, but for time.
 import type { RepositoryKey } from '../oci/reference.ts'
 
-/** Two repositories that share a slot only forget answers that were still good. 16 KiB; slot 0 stands for all of them. */
+/**
+ * Two repositories that share a slot only forget answers that were still good. 16 KiB; slot 0
+ * stands for all of them.
+ */
 const SLOTS = 4_096
 const ALL = 0
 
@@ -15,11 +19,14 @@ export interface Epochs {
   readonly memory: SharedArrayBuffer
   /** To be kept by whoever asks for stamps of the same repository often. */
   slotOf(key: RepositoryKey): number
-  /** MUST be read before the question is asked whose answer is to be remembered. Any later bump gives another one. */
+  /**
+   * MUST be read before the question is asked whose answer is to be remembered. Any later bump
+   * gives another one.
+   */
   stampOf(slot: number): number
   /**
-   * What was answered about this repository may be wrong now. MUST be called after the change can be read, and before anybody is told that
-   * it was made.
+   * What was answered about this repository may be wrong now. MUST be called after the change can
+   * be read, and before anybody is told that it was made.
    */
   bump(key: RepositoryKey): void
   /** The same for every repository: configuration, and what no repository is known of. */

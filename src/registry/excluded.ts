@@ -1,4 +1,5 @@
-// Names that the operator keeps out (`include`, `exclude`): they lead nowhere, whoever asks for what, and whatever of them is here (R254).
+// Names that the operator keeps out (`include`, `exclude`): they lead nowhere, whoever asks for
+// what, and whatever of them is here (R254).
 import picomatch from 'picomatch'
 import { NAME_GLOB, type NamePatterns } from '../oci/name-glob.ts'
 import type { RegistryHost, RepositoryName } from '../oci/reference.ts'

@@ -1,11 +1,13 @@
-// Whether a request that failed is over: only then may what it would have done be taken for not done.
+// Whether a request that failed is over: only then may what it would have done be taken for not
+// done.
 import { UpstreamError } from './ports/upstream.ts'
 
 /** The server says so itself: the request came too slowly, and may be carried out all the same. */
 const REQUEST_TIMEOUT = 408
 
 /**
- * A server's own word, or nothing was sent. Not so a 5xx: it may come from a proxy, behind which the registry goes on.
+ * A server's own word, or nothing was sent. Not so a 5xx: it may come from a proxy, behind which
+ * the registry goes on.
  */
 export function isAnswer(error: unknown): boolean {
   if (!(error instanceof UpstreamError)) return false

@@ -1,7 +1,8 @@
-// Large blobs that lie here whole stay open for some seconds after somebody asked for one: who asks next costs neither the catalog nor the
-// disk a look, nor another thread a question, and all of them one descriptor. As what is answered from memory in front of the registry, it
-// is given until a write changes anything about the repository (epochs.ts), and for a moment at most: five seconds, and as long again
-// in a further thread that asked at the end of them.
+// Large blobs that lie here whole stay open for some seconds after somebody asked for one: who asks
+// next costs neither the catalog nor the disk a look, nor another thread a question, and all of
+// them one descriptor. As what is answered from memory in front of the registry, it is given until
+// a write changes anything about the repository (epochs.ts), and for a moment at most: five
+// seconds, and as long again in a further thread that asked at the end of them.
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
@@ -10,11 +11,14 @@ import type { BlobAnswer, BlobFile, Repeatable } from './answers.ts'
 import type { Epochs } from './epochs.ts'
 import { type Clock, NOT_NEEDED } from './ports/clock.ts'
 
-/** A crowd that asks for the same blob comes within moments; a file that was removed takes its space for so long. */
+/**
+ * A crowd that asks for the same blob comes within moments; a file that was removed takes its space
+ * for so long.
+ */
 export const KEPT_OPEN_MS = 5_000
 /**
- * What is smaller may be a manifest, or be kept in memory, and is hashed on its way there: what is found wrong then must not be given from
- * here. A larger one costs what it takes to send it.
+ * What is smaller may be a manifest, or be kept in memory, and is hashed on its way there: what is
+ * found wrong then must not be given from here. A larger one costs what it takes to send it.
  */
 export const KEPT_OPEN_LEAST_BYTES = MANIFEST_LIMIT_BYTES + 1
 /** Of each thread, beside what its readers have open. */

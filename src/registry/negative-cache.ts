@@ -1,6 +1,6 @@
-// What an upstream said it does not have, remembered briefly (R94): long enough to spare it a herd, short enough that a
-// signature pushed a minute after its image is seen (R81). A push through this edge is seen at once, also by the questions that were
-// under way (R115).
+// What an upstream said it does not have, remembered briefly (R94): long enough to spare it a herd,
+// short enough that a signature pushed a minute after its image is seen (R81). A push through this
+// edge is seen at once, also by the questions that were under way (R115).
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import {
@@ -19,7 +19,10 @@ const MAX_ENTRIES = 10_000
 
 /** One question to an upstream. */
 export interface Question {
-  /** False once a push made the answer to it old news: it may be given to who asked, and MUST NOT be written down. */
+  /**
+   * False once a push made the answer to it old news: it may be given to who asked, and MUST NOT be
+   * written down.
+   */
   readonly isCurrent: boolean
 }
 
@@ -39,7 +42,8 @@ export class NegativeCache {
   }
 
   /**
-   * Asks, unless the upstream said not-found to the same less than half a minute ago; a plain 404 is remembered, and no other failure.
+   * Asks, unless the upstream said not-found to the same less than half a minute ago; a plain 404
+   * is remembered, and no other failure.
    * @throws UpstreamError; what else `ask` throws
    */
   async ask<Answer>(key: string, ask: (question: Question) => Promise<Answer>): Promise<Answer> {

@@ -1,5 +1,6 @@
-// A later push of a tag overtakes the earlier ones that are still in the outbox: no earlier entry carries the tag any more, in its fact and
-// in its row. So whenever it is delivered, the tag does not go back (docs/adr/0012-outbox.md).
+// A later push of a tag overtakes the earlier ones that are still in the outbox: no earlier entry
+// carries the tag any more, in its fact and in its row. So whenever it is delivered, the tag does
+// not go back (docs/adr/0012-outbox.md).
 import type { Repository, Tag } from '../oci/reference.ts'
 import { formatDelivery, type ManifestDelivery, parseDelivery } from './deliveries.ts'
 import type { Catalog } from './ports/catalog.ts'
@@ -15,7 +16,10 @@ export function carriesTag({ payload }: Pick<Delivery, 'payload'>, tag: Tag): bo
   return parseDelivery(payload)?.tags.some(each => each.tag === tag) ?? false
 }
 
-/** Takes the tag out of one entry. MUST run in the repository's turn. Durable when it resolves. @throws StoreError */
+/**
+ * Takes the tag out of one entry. MUST run in the repository's turn. Durable when it resolves.
+ * @throws StoreError
+ */
 export async function takeTagFrom(
   deps: OvertakeDeps,
   repository: Repository,
@@ -27,7 +31,10 @@ export async function takeTagFrom(
   }))
 }
 
-/** Rewrites what one entry carries, unless it is gone. MUST run in the repository's turn. @throws StoreError */
+/**
+ * Rewrites what one entry carries, unless it is gone. MUST run in the repository's turn.
+ * @throws StoreError
+ */
 export async function changeEntry(
   { catalog, facts }: OvertakeDeps,
   repository: Repository,

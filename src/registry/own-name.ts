@@ -1,12 +1,19 @@
-// How people write this edge itself in front of an image, as they type it to a client: `localhost:5000/library/alpine`. A client takes
-// that part for whom it asks, so it is no part of the repository's name. Pure.
+// How people write this edge itself in front of an image, as they type it to a client:
+// `localhost:5000/library/alpine`. A client takes that part for whom it asks, so it is no part of
+// the repository's name. Pure.
 import type { RouteOptions } from './route.ts'
 
-/** Names of this machine for itself, with which a port has to say that this very edge is meant: bare `localhost` is a namespace. */
+/**
+ * Names of this machine for itself, with which a port has to say that this very edge is meant: bare
+ * `localhost` is a namespace.
+ */
 const LOOPBACK = /^(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])$/
 
 export interface EdgeNames extends Pick<RouteOptions, 'ownNames' | 'virtualHosts'> {
-  /** What this machine is called, by itself and by its certificate; with a port they mean this edge when it is its own. */
+  /**
+   * What this machine is called, by itself and by its certificate; with a port they mean this edge
+   * when it is its own.
+   */
   readonly machineNames: ReadonlySet<string>
 }
 
@@ -29,7 +36,10 @@ export function namesOfMachine(
 /** Clients leave these out. */
 const PORTS_LEFT_OUT = new Set([80, 443])
 
-/** The edge that `text` begins with, as a client would send it in `Host`; undefined when it begins with none. `port`: where clients are heard. */
+/**
+ * The edge that `text` begins with, as a client would send it in `Host`; undefined when it begins
+ * with none. `port`: where clients are heard.
+ */
 export function ownNameIn(
   text: string,
   { ownNames, virtualHosts, machineNames }: EdgeNames,
@@ -43,7 +53,8 @@ export function ownNameIn(
   const isPort = itsPort !== undefined && Number(itsPort) === port
   const isLeftOut = itsPort === undefined && port !== undefined && PORTS_LEFT_OUT.has(port)
   const isHere = isPort && LOOPBACK.test(host)
-  // Clients take a name without a dot or port for no host: `team/app` is a repository, whatever the machine is called.
+  // Clients take a name without a dot or port for no host: `team/app` is a repository, whatever the
+  // machine is called.
   const isHost = isPort || (isLeftOut && host.includes('.'))
   const isMachine = isHost && machineNames.has(host)
   return isNamed || isHere || isMachine ? authority : undefined

@@ -1,4 +1,5 @@
-// The registry as one thing: every use case of this room, wired over the ports. No HTTP, no disk, no database in here.
+// The registry as one thing: every use case of this room, wired over the ports. No HTTP, no disk,
+// no database in here.
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { BlobAnswer, Registry } from './answers.ts'
@@ -75,28 +76,49 @@ export interface RegistryDeps {
 
 export interface RunningRegistry extends Registry {
   /**
-   * A queued push is at its upstream. To be called in the repository's turn, before its entry goes, so that lists have its tags all the
-   * time. Throws nothing that disk or catalog brought about.
+   * A queued push is at its upstream. To be called in the repository's turn, before its entry goes,
+   * so that lists have its tags all the time. Throws nothing that disk or catalog brought about.
    */
   delivered(repository: Repository, what: { digest: Digest; tags: readonly Tag[] }): Promise<void>
-  /** Those that pushes and deletes take, by the repository's key, for whoever writes down something of the same kind. */
+  /**
+   * Those that pushes and deletes take, by the repository's key, for whoever writes down something
+   * of the same kind.
+   */
   readonly turns: Turns
-  /** Resolves when no fill of this blob runs any more; at once when none does. Readers are done before the disk is. */
+  /**
+   * Resolves when no fill of this blob runs any more; at once when none does. Readers are done
+   * before the disk is.
+   */
   settled(digest: Digest): Promise<void>
   /**
-   * Removes uploads that nobody has gone on with for so long; with `dryRun` only counts them. Tells of it by one event.
+   * Removes uploads that nobody has gone on with for so long; with `dryRun` only counts them. Tells
+   * of it by one event.
    * @throws StoreError
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
-  /** Ends what was promised to pushes that never ended, until `signal` is aborted; see upload/end-promises.ts. @throws StoreError */
+  /**
+   * Ends what was promised to pushes that never ended, until `signal` is aborted; see
+   * upload/end-promises.ts.
+   * @throws StoreError
+   */
   endPromises(signal: AbortSignal): Promise<void>
-  /** Why nothing more is kept now, and what to do about it, for people; undefined while there is room. @throws StoreError io */
+  /**
+   * Why nothing more is kept now, and what to do about it, for people; undefined while there is
+   * room.
+   * @throws StoreError io
+   */
   fullBecause(): Promise<string | undefined>
   /** What found no room since the start. */
   refusedForSpace(): Refused
-  /** See rebuild/compare-facts.ts; to be run once after a start. @throws StoreError; the signal's reason */
+  /**
+   * See rebuild/compare-facts.ts; to be run once after a start.
+   * @throws StoreError; the signal's reason
+   */
   compareFacts(signal: AbortSignal): Promise<ComparedFacts>
-  /** Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks any more. */
+  /**
+   * Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks
+   * any more.
+   */
   stop(): Promise<void>
 }
 

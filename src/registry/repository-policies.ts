@@ -1,5 +1,5 @@
-// Which rule holds for a repository: patterns compiled once, answers remembered. What the rules say is the operator's; who may make
-// use of them is for access/.
+// Which rule holds for a repository: patterns compiled once, answers remembered. What the rules say
+// is the operator's; who may make use of them is for access/.
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { LOCALHOST, type Repository, repositoryKey, type RepositoryKey } from '../oci/reference.ts'
@@ -15,7 +15,10 @@ export interface RepositoryRule {
   readonly onConflict: RepositoryPolicy['onConflict']
 }
 
-/** Clients choose the names. So many are remembered; matching one anew costs some microseconds a rule. */
+/**
+ * Clients choose the names. So many are remembered; matching one anew costs some microseconds a
+ * rule.
+ */
 const REMEMBERED_MAX = 4_096
 
 const DENIED: RepositoryPolicy = {
@@ -26,8 +29,8 @@ const DENIED: RepositoryPolicy = {
 }
 
 /**
- * First match wins; what no rule matches is denied. Where a rule that is wide enough matches `localhost`, which has no upstream, `forward`
- * and `queue` mean `store` there.
+ * First match wins; what no rule matches is denied. Where a rule that is wide enough matches
+ * `localhost`, which has no upstream, `forward` and `queue` mean `store` there.
  */
 export function createPolicies(rules: readonly RepositoryRule[]): RepositoryPolicies {
   const compiled = rules.map(rule => ({ rule, matches: compile(rule.match) }))

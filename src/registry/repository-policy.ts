@@ -1,5 +1,5 @@
-// What the operator lets clients do with a repository beyond pulling: the first rule of `repositories` whose pattern fits its
-// canonical name. Who may do it is for access/.
+// What the operator lets clients do with a repository beyond pulling: the first rule of
+// `repositories` whose pattern fits its canonical name. Who may do it is for access/.
 import type { Repository } from '../oci/reference.ts'
 
 /**

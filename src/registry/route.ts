@@ -1,5 +1,5 @@
-// Where a request's name leads: host header, path prefix and `ns` become one canonical repository (R26–R34).
-// Pure. From here on nothing depends on how the client spelled the name.
+// Where a request's name leads: host header, path prefix and `ns` become one canonical repository
+// (R26–R34). Pure. From here on nothing depends on how the client spelled the name.
 import type { NamePath, Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import {
@@ -21,7 +21,9 @@ export interface RouteOptions {
   readonly upstreams: ReadonlySet<RegistryHost>
   /** Other spellings: `index.docker.io` → `docker.io`. */
   readonly aliases: ReadonlyMap<string, RegistryHost>
-  /** Host names, with or without port, under which clients know this edge: they mean `localhost`. */
+  /**
+   * Host names, with or without port, under which clients know this edge: they mean `localhost`.
+   */
   readonly ownNames: ReadonlySet<string>
   /** `Host` header values that stand for an upstream. */
   readonly virtualHosts: ReadonlyMap<string, RegistryHost>
@@ -33,7 +35,9 @@ export interface RouteOptions {
 
 export type Route = (target: Target, host: string | undefined) => Routed
 
-/** @returns a function that throws RegistryError NAME_UNKNOWN or NAME_INVALID and touches nothing. */
+/**
+ * @returns a function that throws RegistryError NAME_UNKNOWN or NAME_INVALID and touches nothing.
+ */
 export function createRoute(options: RouteOptions): Route {
   const isExcluded = options.names === undefined ? () => false : compileExcluded(options.names)
   return (target, host) => route({ ...options, isExcluded }, target, host)
@@ -80,7 +84,8 @@ function resolve(
   const prefix = splitPrefix(path)
   if (namespace !== undefined) {
     const registry = known(options, namespace)
-    // A prefix that means the same upstream is only another way to say it; any other is part of the name (R28).
+    // A prefix that means the same upstream is only another way to say it; any other is part of the
+    // name (R28).
     const same = prefix !== undefined && canonical(options, prefix.host) === registry
     return named(registry, same ? prefix.rest : path)
   }
@@ -90,7 +95,8 @@ function resolve(
   }
   const virtual = host === undefined ? undefined : options.virtualHosts.get(host.toLowerCase())
   if (virtual !== undefined) return named(virtual, path)
-  // Mirror clients always write `library/`, so one bare component was never meant for the default upstream.
+  // Mirror clients always write `library/`, so one bare component was never meant for the default
+  // upstream.
   return path.includes('/')
     ? { registry: options.defaultRegistry, name: path }
     : { registry: LOCALHOST, name: path }
@@ -109,12 +115,17 @@ function splitPrefix(path: string): { host: string; rest: string } | undefined {
   return slash === -1 ? undefined : { host: path.slice(0, slash), rest: path.slice(slash + 1) }
 }
 
-/** As every client's reference grammar has it: a first component with a dot or a port, or `localhost`, is a host. */
+/**
+ * As every client's reference grammar has it: a first component with a dot or a port, or
+ * `localhost`, is a host.
+ */
 function isHostLike(options: RouteOptions, component: string): boolean {
   return /[.:]/.test(component) || canonical(options, component) !== undefined
 }
 
-/** @throws RegistryError NAME_UNKNOWN: an upstream that nobody configured is never dialled (R26). */
+/**
+ * @throws RegistryError NAME_UNKNOWN: an upstream that nobody configured is never dialled (R26).
+ */
 function known(options: RouteOptions, host: string): RegistryHost {
   const registry = canonical(options, host)
   if (registry !== undefined) return registry

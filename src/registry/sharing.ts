@@ -1,6 +1,7 @@
-// May bytes that are here be given under a repository that is known to hold them (R252)? Who delivered them may. For others the word of
-// their own upstream, in a manifest or by a HEAD, is enough only among registries that the operator named and has not called private:
-// what answers to a name that a client made up can say what it likes.
+// May bytes that are here be given under a repository that is known to hold them (R252)? Who
+// delivered them may. For others the word of their own upstream, in a manifest or by a HEAD, is
+// enough only among registries that the operator named and has not called private: what answers to
+// a name that a client made up can say what it likes.
 import type { Digest } from '../oci/digest.ts'
 import type { RegistryHost, Repository } from '../oci/reference.ts'
 import { hostFrom, LOCALHOST } from '../oci/reference.ts'
@@ -14,7 +15,8 @@ export interface SharingDeps {
 }
 
 /**
- * False also for what is no member, unless `isHeld`: the upstream has just said that it is, and the catalog could not take it.
+ * False also for what is no member, unless `isHeld`: the upstream has just said that it is, and the
+ * catalog could not take it.
  * @throws StoreError
  */
 export async function mayGive(
@@ -28,7 +30,10 @@ export async function mayGive(
   return isShared(deps, repository.registry, digest)
 }
 
-/** May bytes that are here be given in this registry once it says that it has them? @throws StoreError */
+/**
+ * May bytes that are here be given in this registry once it says that it has them?
+ * @throws StoreError
+ */
 export async function isShared(
   { catalog, namespaces }: SharingDeps,
   registry: RegistryHost,
@@ -45,7 +50,10 @@ export function shareWith(namespaces: Namespaces, a: RegistryHost, b: RegistryHo
   return a === b || (shares(namespaces, a) && shares(namespaces, b))
 }
 
-/** May what is in the file be gone on with for `registry`? Its beginning would be delivered by its end alone. */
+/**
+ * May what is in the file be gone on with for `registry`? Its beginning would be delivered by its
+ * end alone.
+ */
 export function mayGoOn(
   namespaces: Namespaces,
   { contiguousBytes, expected }: Pick<FillFile, 'contiguousBytes' | 'expected'>,
@@ -56,13 +64,19 @@ export function mayGoOn(
   return host === undefined ? namespaces.allShare : shareWith(namespaces, host, registry)
 }
 
-/** Did a registry begin this part that shares? `source`: its host, as a fill has noted it. Where nobody did, nobody knows. */
+/**
+ * Did a registry begin this part that shares? `source`: its host, as a fill has noted it. Where
+ * nobody did, nobody knows.
+ */
 export function isSharedSource(namespaces: Namespaces, source: string | undefined): boolean {
   const registry = hostFrom(source ?? '')
   return registry === undefined ? namespaces.allShare : shares(namespaces, registry)
 }
 
-/** What clients bring to this edge alone is shared with who says that it has it; a registry that is no upstream any more shares nothing. */
+/**
+ * What clients bring to this edge alone is shared with who says that it has it; a registry that is
+ * no upstream any more shares nothing.
+ */
 function shares(namespaces: Namespaces, registry: RegistryHost): boolean {
   return registry === LOCALHOST || namespaces.find(registry)?.shares === true
 }

@@ -1,15 +1,24 @@
-// May this much more be written? Asked before a fill or an upload writes its first byte, so that a full disk is a decision and not a
-// surprise in the middle of a client's download or push.
+// May this much more be written? Asked before a fill or an upload writes its first byte, so that a
+// full disk is a decision and not a surprise in the middle of a client's download or push.
 import { type BlobStore, type Space, StoreError, type WantedRoom } from './ports/blob-store.ts'
 import { Turns } from '../async/turns.ts'
 
-/** Left free for the catalog, the log and whatever must still be written when the cache may not grow. */
+/**
+ * Left free for the catalog, the log and whatever must still be written when the cache may not
+ * grow.
+ */
 const RESERVE_BYTES = 64 * 1024 * 1024
 /** The reserve never takes more than this share of a small disk. */
 const RESERVE_SHARE = 0.1
-/** Of the limit and of the disk: left to what clients ask for and push, by what nobody has asked for yet. */
+/**
+ * Of the limit and of the disk: left to what clients ask for and push, by what nobody has asked for
+ * yet.
+ */
 const SPARE_SHARE = 0.1
-/** Of the room that the others leave: to what registries announce that do not share. Who answers to a made-up name can announce anything. */
+/**
+ * Of the room that the others leave: to what registries announce that do not share. Who answers to
+ * a made-up name can announce anything.
+ */
 const APART_SHARE = 0.5
 const DISK_FULL = {
   message: 'the disk has no room for this blob',
@@ -32,14 +41,23 @@ function reserveOf({ totalBytes }: Space): number {
   return Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
 }
 
-/** Most that content can come to where `usedBytes` of it are here: what is configured, or what the disk still gives, if that is less. */
+/**
+ * Most that content can come to where `usedBytes` of it are here: what is configured, or what the
+ * disk still gives, if that is less.
+ */
 export function reachableBytes(maxBytes: number, usedBytes: number, space: Space): number {
   return Math.min(maxBytes, usedBytes + Math.max(0, space.freeBytes - reserveOf(space)))
 }
 
-/** What one fill or the uploads need, now: what it has written is missing from the free space by itself. */
+/**
+ * What one fill or the uploads need, now: what it has written is missing from the free space by
+ * itself.
+ */
 export interface SpaceClaim {
-  /** Of a registry that does not share (R252): such claims together get no more than a share of the room. */
+  /**
+   * Of a registry that does not share (R252): such claims together get no more than a share of the
+   * room.
+   */
   readonly isApart: boolean
   /** Not on disk yet. */
   missingBytes(): number
@@ -63,7 +81,10 @@ export interface SpaceDeps {
   readonly maxBytes: number
   /** How much content is recorded now. */
   readonly usedBytes: () => Promise<number>
-  /** Did a registry begin this part that shares with others? `source`: its host, as FillExpectation has it. */
+  /**
+   * Did a registry begin this part that shares with others? `source`: its host, as FillExpectation
+   * has it.
+   */
   readonly isShared: (source: string | undefined) => boolean
 }
 
@@ -91,7 +112,10 @@ export class SpaceLedger {
     this.#deps = deps
   }
 
-  /** Counts a claim from now on, without asking whether there is room for it. Returns what gives it back. */
+  /**
+   * Counts a claim from now on, without asking whether there is room for it. Returns what gives it
+   * back.
+   */
   count(claim: SpaceClaim): () => void {
     this.#claims.add(claim)
     return () => void this.#claims.delete(claim)
@@ -103,9 +127,10 @@ export class SpaceLedger {
   }
 
   /**
-   * Is there room for `more` beside all that was promised, or, when it is apart, in the share of those? Then `count` has to make it count,
-   * at once. Before, it counts for nobody: anybody can announce anything. What is left of downloads that failed makes room where there is
-   * none. `seen`: what `look` told a moment ago. @throws StoreError full
+   * Is there room for `more` beside all that was promised, or, when it is apart, in the share of
+   * those? Then `count` has to make it count, at once. Before, it counts for nobody: anybody can
+   * announce anything. What is left of downloads that failed makes room where there is none.
+   * `seen`: what `look` told a moment ago. @throws StoreError full
    */
   async admit(more: SpaceClaim, count: () => void, seen?: Space): Promise<void> {
     if ((await this.#take(more, count, seen)) === undefined) return
@@ -141,8 +166,9 @@ export class SpaceLedger {
   }
 
   /**
-   * Removes parts: those that registries began which do not share, then the oldest; no more than is missing, and none where all of them
-   * would not do. For a claim that is apart none of those that share. False when nothing was removed; what others leave meanwhile says nothing.
+   * Removes parts: those that registries began which do not share, then the oldest; no more than is
+   * missing, and none where all of them would not do. For a claim that is apart none of those that
+   * share. False when nothing was removed; what others leave meanwhile says nothing.
    */
   async #makeRoom(bytes: number, isApart: boolean): Promise<boolean> {
     const { store, isShared } = this.#deps
@@ -165,7 +191,8 @@ export class SpaceLedger {
     const { store, maxBytes, usedBytes } = this.#deps
     const isLimited = maxBytes !== Number.POSITIVE_INFINITY
     const space = seen ?? (await store.space())
-    // Last: a blob that is recorded after this and given back before the claims are summed would count for nobody.
+    // Last: a blob that is recorded after this and given back before the claims are summed would
+    // count for nobody.
     const recordedBytes = isLimited ? await usedBytes() : 0
     return {
       diskBytes: space.freeBytes - reserveOf(space),
@@ -186,14 +213,21 @@ export class SpaceLedger {
       : { bytes: allowed, room: roomFor(more.wholeBytes(), allowed * share), ...LIMIT_REACHED }
   }
 
-  /** Why nothing more is admitted now, as a sentence; undefined when there is room. @throws StoreError io */
+  /**
+   * Why nothing more is admitted now, as a sentence; undefined when there is room.
+   * @throws StoreError io
+   */
   async fullBecause(): Promise<string | undefined> {
     const found = this.#shortage(await this.#room(), NOTHING_MORE)
     if (found === undefined || found.bytes <= this.#deps.store.partsBytes) return undefined
     return `${found.message}: ${found.hint}`
   }
 
-  /** How much could still be promised to what nobody has asked for; nothing when this is not above 0. @throws StoreError */
+  /**
+   * How much could still be promised to what nobody has asked for; nothing when this is not above
+   * 0.
+   * @throws StoreError
+   */
   async spareBytes(): Promise<number> {
     const { store, maxBytes, usedBytes } = this.#deps
     const space = await store.space()

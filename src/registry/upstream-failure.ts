@@ -1,13 +1,14 @@
-// What a client is told when the upstream failed (R92): chosen by what each status makes real clients do next.
-// Never 401, which would make clients hand their own credentials to this edge; never 404 for a rate limit or an outage.
+// What a client is told when the upstream failed (R92): chosen by what each status makes real
+// clients do next. Never 401, which would make clients hand their own credentials to this edge;
+// never 404 for a rate limit or an outage.
 import { type ErrorCode, RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { UpstreamError, type UpstreamFailure } from './ports/upstream.ts'
 import { QueueError } from './fill/slots.ts'
 
 /**
- * Above this the client is sent away with 503 rather than 429: containerd repeats a 429 five times at once and does not read
- * Retry-After, while 503 makes it try its next host (R92).
+ * Above this the client is sent away with 503 rather than 429: containerd repeats a 429 five times
+ * at once and does not read Retry-After, while 503 makes it try its next host (R92).
  */
 const LONGEST_PASSED_ON_429_MS = 10_000
 /** Clients wait no longer than this for a Retry-After (R124). */
@@ -15,7 +16,10 @@ const LONGEST_RETRY_AFTER_SECONDS = 60
 /** When the upstream named no time. */
 const DEFAULT_RETRY_AFTER_SECONDS = 5
 
-/** Failures that say nothing about the content: what is known here may be served past its freshness (R89). */
+/**
+ * Failures that say nothing about the content: what is known here may be served past its freshness
+ * (R89).
+ */
 const MAY_SERVE_STALE: Record<UpstreamFailure, boolean> = {
   unavailable: true,
   'rate-limited': true,
@@ -36,7 +40,10 @@ export function mayServeStale(error: unknown): boolean {
 /** The `404` code for what was asked: a manifest, a blob, or a list of a repository. */
 export type MissingCode = Extract<ErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN' | 'NAME_UNKNOWN'>
 
-/** Runs `work`; an UpstreamError or QueueError of it becomes what the client is told. @throws RegistryError, or what else `work` throws */
+/**
+ * Runs `work`; an UpstreamError or QueueError of it becomes what the client is told.
+ * @throws RegistryError, or what else `work` throws
+ */
 export async function telling<Answer>(
   repository: Repository,
   missing: MissingCode,
@@ -62,7 +69,10 @@ export async function* tellingEach<Piece>(
   }
 }
 
-/** Turns an UpstreamError or a QueueError into what the client is told; any other error comes back as it is. */
+/**
+ * Turns an UpstreamError or a QueueError into what the client is told; any other error comes back
+ * as it is.
+ */
 function clientError(error: unknown, repository: Repository, missing: MissingCode): unknown {
   const where = repositoryKey(repository)
   const { registry } = repository
@@ -126,7 +136,10 @@ function clientError(error: unknown, repository: Repository, missing: MissingCod
   }
 }
 
-/** Runs the part of a push that goes to the upstream; its verdict becomes the client's. @throws RegistryError, or what else `work` throws */
+/**
+ * Runs the part of a push that goes to the upstream; its verdict becomes the client's.
+ * @throws RegistryError, or what else `work` throws
+ */
 export async function tellingPush<Answer>(
   repository: Repository,
   work: () => Promise<Answer>,
@@ -138,7 +151,10 @@ export async function tellingPush<Answer>(
   }
 }
 
-/** Codes of an upstream that mean the same to this edge's client: what is wrong is what it pushes, or where. */
+/**
+ * Codes of an upstream that mean the same to this edge's client: what is wrong is what it pushes,
+ * or where.
+ */
 const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
   'BLOB_UNKNOWN',
   'DENIED',
@@ -152,7 +168,10 @@ const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
   'UNSUPPORTED',
 ])
 
-/** As above for a push; its 401 is a 403 here, or clients would hand this edge the credentials that are meant for the upstream. */
+/**
+ * As above for a push; its 401 is a 403 here, or clients would hand this edge the credentials that
+ * are meant for the upstream.
+ */
 function pushError(error: UpstreamError, { registry, name }: Repository): RegistryError {
   const told = error.told === undefined ? '' : `: ${error.told}`
   const later = { retryAfterSeconds: retryAfterSeconds(error), cause: error }

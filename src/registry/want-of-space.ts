@@ -1,12 +1,16 @@
-// What found no room since the start: what was refused of pushes, and what was not kept. Said to the operator, who
-// otherwise sees a disk with room and an image that is fetched again and again: what is wanted may be larger than what is free.
+// What found no room since the start: what was refused of pushes, and what was not kept. Said to
+// the operator, who otherwise sees a disk with room and an image that is fetched again and again:
+// what is wanted may be larger than what is free.
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 
 export interface Refused {
   /** Requests of pushes: a client sends several for an image, at once or again. */
   readonly pushes: number
-  /** Blobs, manifests and lists, whoever wanted them: clients, which they are passed on to, a prefetch or `entrepot pull`. */
+  /**
+   * Blobs, manifests and lists, whoever wanted them: clients, which they are passed on to, a
+   * prefetch or `entrepot pull`.
+   */
   readonly notKept: number
   /** Absent when there was none. */
   readonly last?: {

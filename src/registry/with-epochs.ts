@@ -1,16 +1,20 @@
-// The catalog with a bump of the epochs at every write that changes what a client is answered by tag or digest: after the write is
-// durable, and before whoever made it hears so. What only adds (a member, a list, a new blob) changes no answer that could be remembered.
+// The catalog with a bump of the epochs at every write that changes what a client is answered by
+// tag or digest: after the write is durable, and before whoever made it hears so. What only adds (a
+// member, a list, a new blob) changes no answer that could be remembered.
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, type RepositoryKey, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Epochs } from './epochs.ts'
 import type { Catalog, RecordBlob, RecordManifest, TagCheck } from './ports/catalog.ts'
 
-/** Bumped one by one: as many hashes of a key take tens of microseconds. What more repositories hold is rare, and bumps all of them. */
+/**
+ * Bumped one by one: as many hashes of a key take tens of microseconds. What more repositories hold
+ * is rare, and bumps all of them.
+ */
 const BUMPED_MAX = 100
 
 /**
- * Reads and all other writes go to `catalog` as they are, in the order of the calls; writes of somebody who has `catalog` itself are not
- * seen.
+ * Reads and all other writes go to `catalog` as they are, in the order of the calls; writes of
+ * somebody who has `catalog` itself are not seen.
  */
 export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
   const changes = new Running<RepositoryKey>()
@@ -44,8 +48,9 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
   }
 
   /**
-   * Confirmed where it points already, as most tags are, it changes nothing but its time, which whoever remembers answers knows. What it
-   * pointed to is read before the write is begun and not awaited before: a push must not get in between.
+   * Confirmed where it points already, as most tags are, it changes nothing but its time, which
+   * whoever remembers answers knows. What it pointed to is read before the write is begun and not
+   * awaited before: a push must not get in between.
    */
   async function recordTag(repository: Repository, tag: Tag, digest: Digest, check: TagCheck) {
     const key = repositoryKey(repository)
@@ -61,8 +66,9 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
   }
 
   /**
-   * What can be remembered is about members of its own repository, also where it took children to be here. Memberships outlive the content,
-   * so they can be read after the write, and then they are those of everybody who was answered before it: who loses one meanwhile bumps.
+   * What can be remembered is about members of its own repository, also where it took children to
+   * be here. Memberships outlive the content, so they can be read after the write, and then they
+   * are those of everybody who was answered before it: who loses one meanwhile bumps.
    */
   async function forgetContent(digest: Digest): Promise<void> {
     try {
@@ -72,7 +78,10 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
     }
   }
 
-  /** What comes a second time may lie in another file now, and the first one is still open somewhere (kept-open.ts). */
+  /**
+   * What comes a second time may lie in another file now, and the first one is still open somewhere
+   * (kept-open.ts).
+   */
   async function recordBlob(record: RecordBlob): Promise<void> {
     const known = catalog.findContent(record.digest).catch(() => undefined)
     try {
@@ -117,7 +126,10 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
   }
 }
 
-/** Writes under way, by what they change: what is read meanwhile says nothing of what they will leave. */
+/**
+ * Writes under way, by what they change: what is read meanwhile says nothing of what they will
+ * leave.
+ */
 class Running<Key> {
   readonly #counts = new Map<Key, number>()
 

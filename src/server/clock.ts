@@ -8,7 +8,8 @@ function createClock(sleepKeepsAlive: boolean): Clock {
   return {
     nowMs: () => Date.now(),
     monotonicMs: () => performance.now(),
-    // Not by node's promise, whose AbortError and its stack cost more than most waits: nearly all are ended before their time.
+    // Not by node's promise, whose AbortError and its stack cost more than most waits: nearly all
+    // are ended before their time.
     sleep: (ms, signal) =>
       new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason)
@@ -29,7 +30,9 @@ function createClock(sleepKeepsAlive: boolean): Clock {
   }
 }
 
-/** For the server, which its listeners keep alive: no time limit holds up the end of the process. */
+/**
+ * For the server, which its listeners keep alive: no time limit holds up the end of the process.
+ */
 export const systemClock = createClock(false)
 
 /** For a command that has nothing but its own waiting to keep it alive. */

@@ -8,7 +8,11 @@ export class Closing {
     this.#steps.push(step)
   }
 
-  /** Runs every step, also after one that failed: what it held may be all that the next start waits for. @throws the first failure */
+  /**
+   * Runs every step, also after one that failed: what it held may be all that the next start waits
+   * for.
+   * @throws the first failure
+   */
   async run(): Promise<void> {
     const failures: unknown[] = []
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {

@@ -1,6 +1,7 @@
-// The second half of the composition root, with nearly all of the code behind it: builds each part once, in order, over a catalog that
-// is being opened meanwhile. With engine.ts, content.ts, readings.ts and upstreams.ts beside it the only files that import across the
-// rooms; it decides nothing but who gets what.
+// The second half of the composition root, with nearly all of the code behind it: builds each part
+// once, in order, over a catalog that is being opened meanwhile. With engine.ts, content.ts,
+// readings.ts and upstreams.ts beside it the only files that import across the rooms; it decides
+// nothing but who gets what.
 import type { AdminApp } from '../admin/app.ts'
 import { prepareSocket } from '../admin/socket.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
@@ -96,7 +97,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const http = await dataPort.listen(registry)
   clientPort = Number(/:([0-9]+)$/.exec(http)?.[1])
   undo.push(() => dataPort.drain())
-  // Its web server is a third of all code there is, and nobody who pulls needs to wait until it is loaded.
+  // Its web server is a third of all code there is, and nobody who pulls needs to wait until it is
+  // loaded.
   const { buildAdminApp } = await import('../admin/app.ts')
   const readiness = { checks, draining: () => draining, sleep: base.sleep }
   admin = buildAdminApp({ metrics, operator, logger, readiness })
@@ -109,7 +111,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     engine.replace(next)
     const { changed } = compareConfigs(current, next)
     current = next
-    // With what this process began with: what waited before waits on, and what was taken back does no more.
+    // With what this process began with: what waited before waits on, and what was taken back does
+    // no more.
     needsRestart = compareConfigs(config, next).needsRestart
     refusedReload = undefined
     const change = { changed, needsRestart }

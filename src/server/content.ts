@@ -1,5 +1,6 @@
-// Opens what one data directory holds, in the order in which it may be opened, and sees that rows and files agree before anybody asks:
-// a part of the composition root. What is done with it is compose.ts's.
+// Opens what one data directory holds, in the order in which it may be opened, and sees that rows
+// and files agree before anybody asks: a part of the composition root. What is done with it is
+// compose.ts's.
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import type { StorageConfig } from '../config/config.ts'
@@ -21,7 +22,10 @@ export interface Content {
   readonly catalog: Catalog
   readonly store: BlobStore
   readonly facts: FactStore
-  /** Compares facts with the catalog, beside the traffic, when the process before has not ended in order. Call it once, when serving. */
+  /**
+   * Compares facts with the catalog, beside the traffic, when the process before has not ended in
+   * order. Call it once, when serving.
+   */
   compareFacts(compare: (signal: AbortSignal) => Promise<ComparedFacts>): void
 }
 
@@ -39,7 +43,11 @@ export interface ContentDeps {
   readonly undo: Closing
 }
 
-/** Catalog first: its lock makes sure that nobody else works in the directory while the store sweeps it. @throws StoreError */
+/**
+ * Catalog first: its lock makes sure that nobody else works in the directory while the store sweeps
+ * it.
+ * @throws StoreError
+ */
 export async function openContent(storage: StorageConfig, deps: ContentDeps): Promise<Content> {
   const directory = storage.rootDirectory
   const { clock, bootId, note, logger, undo } = deps
@@ -67,7 +75,8 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   })
   const report = await recover(parts, { full: false })
   logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
-  // The long form runs beside the traffic: whatever it has not reached yet is found out when somebody asks for it.
+  // The long form runs beside the traffic: whatever it has not reached yet is found out when
+  // somebody asks for it.
   if (opened.damaged || report.suspicious) {
     const stopping = new AbortController()
     const recovered = recoverWhole(parts, { opened, logger, signal: stopping.signal })
@@ -88,7 +97,10 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   return { catalog, store, facts, compareFacts }
 }
 
-/** Before anybody asks: what was pushed must not be missing for a moment, nor what was deleted be back for one. */
+/**
+ * Before anybody asks: what was pushed must not be missing for a moment, nor what was deleted be
+ * back for one.
+ */
 async function rebuild(
   parts: Parameters<typeof rebuildCatalog>[0],
   logger: Logger,

@@ -18,7 +18,8 @@ const WHY: Readonly<Record<string, string>> = {
 /** @throws StoreError io, with a hint, when it is no directory and cannot be made */
 export function makeDataDirectory(path: string): void {
   try {
-    // One by one: asked to make them all, node tries for ever where a parent takes none, as /proc does.
+    // One by one: asked to make them all, node tries for ever where a parent takes none, as /proc
+    // does.
     for (const directory of missing(resolve(path))) make(directory)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
@@ -54,7 +55,10 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
-/** So that the names in it outlast a power cut, as what is kept below them does. Not where they may be made and not read. */
+/**
+ * So that the names in it outlast a power cut, as what is kept below them does. Not where they may
+ * be made and not read.
+ */
 function sync(directory: string): void {
   if (!isReadable(directory)) return
   const descriptor = openSync(directory, 'r')

@@ -1,5 +1,6 @@
-// The data port on all its threads: the first, which is this one, and those beside it. A part of the composition root: it says who gets
-// what. With one thread there is nothing but the app, on a port of its own.
+// The data port on all its threads: the first, which is this one, and those beside it. A part of
+// the composition root: it says who gets what. With one thread there is nothing but the app, on a
+// port of its own.
 import { randomBytes } from 'node:crypto'
 import { createLocalAccess, type SharedLoopback, whyLocalPushOff } from '../access/local-access.ts'
 import { formatAddress, type ListenAddress } from '../config/addresses.ts'
@@ -52,7 +53,10 @@ export interface DataPortDeps {
   readonly threadEntry?: URL
 }
 
-/** Its threads begin to start when it is made, so that they are there by the time there is something to serve. */
+/**
+ * Its threads begin to start when it is made, so that they are there by the time there is something
+ * to serve.
+ */
 export class DataPort {
   readonly #deps: DataPortDeps
   readonly #http: Config['http']
@@ -132,7 +136,11 @@ export class DataPort {
     return this.#further?.states ?? []
   }
 
-  /** Takes connections on every thread from now on. @returns the address as it is. @throws a listen error, for the operator */
+  /**
+   * Takes connections on every thread from now on.
+   * @returns the address as it is.
+   * @throws a listen error, for the operator
+   */
   async listen(registry: Registry): Promise<string> {
     const { metrics, logger, clock, epochs } = this.#deps
     this.#registry = registry
@@ -163,7 +171,8 @@ export class DataPort {
       { key: 'http.addr', address: formatAddress(addr), port: addr.port },
       async () => {
         const reusePort = this.#further !== undefined
-        // A shared port can also be shared with another process, which would take half of the connections.
+        // A shared port can also be shared with another process, which would take half of the
+        // connections.
         if (reusePort) await mustBeFree(host, addr.port)
         await app.listen({ host, port: addr.port, reusePort })
       },
@@ -174,7 +183,10 @@ export class DataPort {
     return transport === undefined ? address : `https://${address}`
   }
 
-  /** Resolves when every thread goes by this configuration. What is under way goes on by what it began with. */
+  /**
+   * Resolves when every thread goes by this configuration. What is under way goes on by what it
+   * began with.
+   */
   async replace(config: Config): Promise<void> {
     this.#settings = this.#settingsOf(config)
     await this.#further?.replace(this.#settings)
@@ -192,7 +204,10 @@ export class DataPort {
     await this.#further?.count((thread, counted) => merged.update(thread, counted))
   }
 
-  /** Stops without cutting anybody short, on all threads at once. For after `listen`; not to be called twice. */
+  /**
+   * Stops without cutting anybody short, on all threads at once. For after `listen`; not to be
+   * called twice.
+   */
   async drain(): Promise<void> {
     const timeoutMs = this.#http.drainTimeoutMs
     const own = this.#app && drain(this.#app, { timeoutMs, clock: this.#deps.clock })
@@ -244,7 +259,10 @@ export class DataPort {
     )
   }
 
-  /** The keys of session tickets are the same on all threads, and change for as long as the process runs. */
+  /**
+   * The keys of session tickets are the same on all threads, and change for as long as the process
+   * runs.
+   */
   #openTls(): TlsOptions | undefined {
     const { tls } = this.#http
     if (tls === undefined) return undefined

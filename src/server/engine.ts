@@ -1,5 +1,6 @@
-// Everything behind the listeners: content, upstreams, the registry over them, and what works by itself beside it. A part of the
-// composition root: it says who gets what, and decides nothing. Listeners, log and metrics are of compose.ts and server.ts.
+// Everything behind the listeners: content, upstreams, the registry over them, and what works by
+// itself beside it. A part of the composition root: it says who gets what, and decides nothing.
+// Listeners, log and metrics are of compose.ts and server.ts.
 import { randomBytes } from 'node:crypto'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
@@ -118,7 +119,8 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       rules = createPolicies(next.repositories)
       purge.replace(next.storage.uploadPurging)
       epochs.bumpAll()
-      // New credentials, another address, online again: any of them may be what something waits for.
+      // New credentials, another address, online again: any of them may be what something waits
+      // for.
       for (const { registry: host } of next.upstreams) deliveries.anew(host)
     },
   }

@@ -1,5 +1,6 @@
-// One further HTTP thread: the data port over a registry that the coordinating thread has. Started by start-http-thread.ts only; no
-// store, catalog or upstream is loaded here. Part of the composition root.
+// One further HTTP thread: the data port over a registry that the coordinating thread has. Started
+// by start-http-thread.ts only; no store, catalog or upstream is loaded here. Part of the
+// composition root.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { createLocalAccess } from '../access/local-access.ts'
 import { buildApp } from '../http/app.ts'
@@ -46,7 +47,9 @@ export interface HttpThreadStart {
   readonly nodeVersion: string
 }
 
-/** What a thread counted is lost with it but for what it told before; so often it tells by itself. */
+/**
+ * What a thread counted is lost with it but for what it told before; so often it tells by itself.
+ */
 const COUNTED_EVERY_MS = 5_000
 
 /** @param port leads to the coordinating thread */
@@ -144,13 +147,19 @@ function nothing(): undefined {
   return undefined
 }
 
-/** Each message wakes the coordinating thread, which waits for twice as long before it writes a line to where it goes. */
+/**
+ * Each message wakes the coordinating thread, which waits for twice as long before it writes a line
+ * to where it goes.
+ */
 const LOG_EVERY_MS = 50
 /** Or so much of it: a second of small answers is some megabytes. */
 const LOG_MOST_CHARACTERS = 64 * 1024
 const EVERYDAY = '{"level":"info"'
 
-/** Everyday lines go together, now and then; others at once, since this thread may be about to die of what they tell. */
+/**
+ * Everyday lines go together, now and then; others at once, since this thread may be about to die
+ * of what they tell.
+ */
 function createBatches(
   send: (lines: string) => void,
   clock: Pick<Clock, 'sleep'>,

@@ -1,4 +1,5 @@
-// Why an address of the configuration cannot be listened on, in words that name its key. Who listens is compose.ts's.
+// Why an address of the configuration cannot be listened on, in words that name its key. Who
+// listens is compose.ts's.
 import { createServer } from 'node:net'
 
 /** Below it, listening is a privilege on most systems. */
@@ -13,7 +14,10 @@ export interface Listening {
   readonly port?: number
 }
 
-/** @throws Error with `hint` for a fault of the machine that the operator can mend; what has a hint already, as it is */
+/**
+ * @throws Error with `hint` for a fault of the machine that the operator can mend; what has a hint
+ * already, as it is
+ */
 export async function listening<T>(wanted: Listening, listen: () => Promise<T>): Promise<T> {
   try {
     return await listen()

@@ -1,4 +1,5 @@
-// What a scrape of the metrics and the status page read of the running parts: a part of the composition root.
+// What a scrape of the metrics and the status page read of the running parts: a part of the
+// composition root.
 import type { Content } from './content.ts'
 import type { Metrics, WatchedGauges } from '../observe/metrics.ts'
 import { CARRIER_NAMES } from '../observe/push-metrics.ts'

@@ -1,5 +1,5 @@
-// Starts one further HTTP thread and is the coordinator towards it: lends it the registry, writes its log lines, keeps its counts.
-// Part of the composition root.
+// Starts one further HTTP thread and is the coordinator towards it: lends it the registry, writes
+// its log lines, keeps its counts. Part of the composition root.
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { HttpThreadStart } from './http-thread.ts'
@@ -28,7 +28,10 @@ export interface Coordinator {
   readonly entry?: URL
 }
 
-/** What comes young and dies young in a thread that serves: requests and their answers. V8 would set aside three times as much. */
+/**
+ * What comes young and dies young in a thread that serves: requests and their answers. V8 would set
+ * aside three times as much.
+ */
 const YOUNG_GENERATION_MIB = 16
 
 /** Never throws: a thread that cannot be started is one that died. */

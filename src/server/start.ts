@@ -1,5 +1,6 @@
-// The composition root: builds each part once, in order, and takes them down in the reverse one. What is here is what the rest needs, and
-// what takes time by itself; the rest, compose.ts, is loaded meanwhile.
+// The composition root: builds each part once, in order, and takes them down in the reverse one.
+// What is here is what the rest needs, and what takes time by itself; the rest, compose.ts, is
+// loaded meanwhile.
 import type { SharedLoopback } from '../access/local-access.ts'
 import { openSqliteCatalog } from '../catalog/sqlite/open.ts'
 import { Closing } from './closing.ts'
@@ -23,17 +24,25 @@ export interface Surroundings {
   readonly pid: number
   /** What this process may have of the machine's memory. */
   readonly memoryBytes: number
-  /** Processor cores that this process may use at the same time: so many threads serve where the configuration names no number. */
+  /**
+   * Processor cores that this process may use at the same time: so many threads serve where the
+   * configuration names no number.
+   */
   readonly cores: number
   /** The user that this process runs as; undefined where systems have no such numbers. */
   readonly uid: number | undefined
-  /** Why a program that calls from loopback may be what forwards others. Default: nothing says so. */
+  /**
+   * Why a program that calls from loopback may be what forwards others. Default: nothing says so.
+   */
   readonly sharedLoopback?: SharedLoopback | undefined
   /** What this machine calls itself. Default: nothing that anybody types. */
   readonly hostname?: string
   /** Changes with every start of the machine: tells a killed process from a power cut. */
   readonly bootId: string
-  /** How long a request to an upstream whose answer was never seen may still arrive there. Default three minutes. */
+  /**
+   * How long a request to an upstream whose answer was never seen may still arrive there. Default
+   * three minutes.
+   */
   readonly settlingMs?: number
   /** May blobs be sent by native/sender.c where it was built? Default true. */
   readonly native?: boolean | undefined
@@ -46,21 +55,35 @@ export interface Surroundings {
 }
 
 export interface RunningServer {
-  /** As they really are: with the port that the system chose; with `https://` where TLS is spoken. */
+  /**
+   * As they really are: with the port that the system chose; with `https://` where TLS is spoken.
+   */
   readonly http: string
   readonly admin: string
   readonly socket: string
   readonly sending: Sending
   readonly logger: Logger
-  /** Takes over what can change while running; says what only a restart brings. Where it throws, part of it may be in force: `status` tells. */
+  /**
+   * Takes over what can change while running; says what only a restart brings. Where it throws,
+   * part of it may be in force: `status` tells.
+   */
   reload(config: Config): Promise<ConfigChange>
-  /** What was to be loaded has these faults, a line each: `status` tells them until a reload is taken. */
+  /**
+   * What was to be loaded has these faults, a line each: `status` tells them until a reload is
+   * taken.
+   */
   refuseReload(faults: readonly string[]): void
-  /** Drains for at most http.draintimeout, parks what is unfinished, closes everything. Not to be called twice. */
+  /**
+   * Drains for at most http.draintimeout, parks what is unfinished, closes everything. Not to be
+   * called twice.
+   */
   stop(): Promise<void>
 }
 
-/** @throws StoreError or a listen error, with a message for the operator; what was opened before is closed again */
+/**
+ * @throws StoreError or a listen error, with a message for the operator; what was opened before is
+ * closed again
+ */
 export async function startServer(
   config: Config,
   surroundings: Surroundings,

@@ -1,5 +1,5 @@
-// The namespaces of the running process, made from the configuration and remade on a reload: part of the composition, beside
-// server.ts, because it joins config/, upstream/ and registry/.
+// The namespaces of the running process, made from the configuration and remade on a reload: part
+// of the composition, beside server.ts, because it joins config/, upstream/ and registry/.
 import { readFile } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import { DOCKER_HUB_ALIASES, DOCKER_HUB } from '../config/built-in.ts'
@@ -19,7 +19,10 @@ import { createLookUps, type LookUps } from '../upstream/connect/look-ups.ts'
 import type { CredentialSource, UpstreamOptions } from '../upstream/options.ts'
 import { createUpstream } from '../upstream/upstream.ts'
 
-/** Upstreams made because a client named them (`"*"`), at once: each costs connections and a breaker. */
+/**
+ * Upstreams made because a client named them (`"*"`), at once: each costs connections and a
+ * breaker.
+ */
 const NAMED_BY_CLIENTS_MAX = 256
 
 export interface UpstreamsDeps {
@@ -76,8 +79,9 @@ export class Upstreams implements Namespaces {
   }
 
   /**
-   * Requests and downloads under way go on with the upstreams that they began with. Those are not closed but let go, like the ones
-   * that clients name and that fall out of the table: their connections end when nobody has used them for a while.
+   * Requests and downloads under way go on with the upstreams that they began with. Those are not
+   * closed but let go, like the ones that clients name and that fall out of the table: their
+   * connections end when nobody has used them for a while.
    */
   replace(config: Config): void {
     const configured = this.#openAll(config)
@@ -156,7 +160,10 @@ export class Upstreams implements Namespaces {
   }
 }
 
-/** Until somebody has asked it anew, the last that is known of an upstream is what was known before the reload. It is asked as if new. */
+/**
+ * Until somebody has asked it anew, the last that is known of an upstream is what was known before
+ * the reload. It is asked as if new.
+ */
 function remembering(namespace: OpenNamespace, before: UpstreamHealth): OpenNamespace {
   const { upstream } = namespace
   const health = (): UpstreamHealth => {
@@ -260,7 +267,10 @@ export interface Probe {
   readonly detail: string
 }
 
-/** A name that no registry has: a HEAD on it costs nothing, and the refusal shows that a registry answered. */
+/**
+ * A name that no registry has: a HEAD on it costs nothing, and the refusal shows that a registry
+ * answered.
+ */
 const PROBE_NAME = parseName('entrepot/probe')
 const PROBE_REFERENCE = { kind: 'tag', tag: parseTag('probe') } as const
 

@@ -1,4 +1,5 @@
-// Kept facts as text: the JSON of one fact, and the name that says which fact it is (docs/storage-format.md, "Facts"). Knows no disk.
+// Kept facts as text: the JSON of one fact, and the name that says which fact it is
+// (docs/storage-format.md, "Facts"). Knows no disk.
 import { createHash } from 'node:crypto'
 import { type Digest, digestFrom } from '../oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey, repositoryKey, tagFrom } from '../oci/reference.ts'
@@ -12,10 +13,16 @@ import { jsonFields } from './json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
-/** With `foreign`: whoever knows nothing of it must not take the manifest for one that has all that it lists. */
+/**
+ * With `foreign`: whoever knows nothing of it must not take the manifest for one that has all that
+ * it lists.
+ */
 const FOREIGN_VERSION = 2
 
-/** Bytes of one fact: an outbox entry of 64 KiB whose quotes are all written twice. Nothing longer is written or read. */
+/**
+ * Bytes of one fact: an outbox entry of 64 KiB whose quotes are all written twice. Nothing longer
+ * is written or read.
+ */
 export const FACT_LIMIT_BYTES = 128 * 1024
 
 const NAME = /^[0-9a-f]{64}$/
@@ -42,14 +49,20 @@ function identityText(identity: FactIdentity): string {
   }
 }
 
-/** `catalog`: the identity of the one under which it is told. @throws Error when it is longer than FACT_LIMIT_BYTES: it could not be read again */
+/**
+ * `catalog`: the identity of the one under which it is told.
+ * @throws Error when it is longer than FACT_LIMIT_BYTES: it could not be read again
+ */
 export function formatFact(fact: Fact, catalog: string): string {
   const text = JSON.stringify({ version: versionOf(fact), catalog, ...fact })
   if (Buffer.byteLength(text) <= FACT_LIMIT_BYTES) return text
   throw new Error(`a fact of kind ${fact.kind} is longer than ${FACT_LIMIT_BYTES} bytes`)
 }
 
-/** The fact whose name is `name`, as `catalog` is to see it; undefined for anything that formatFact does not write. */
+/**
+ * The fact whose name is `name`, as `catalog` is to see it; undefined for anything that formatFact
+ * does not write.
+ */
 export function parseFact(name: string, text: string, catalog: string): ListedFact | undefined {
   if (Buffer.byteLength(text) > FACT_LIMIT_BYTES) return undefined
   const fields = jsonFields(text)

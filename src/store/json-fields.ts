@@ -1,4 +1,5 @@
-// The small files beside content (sidecars, facts) are one JSON object each. What its fields may be is for whoever reads them.
+// The small files beside content (sidecars, facts) are one JSON object each. What its fields may be
+// is for whoever reads them.
 
 /** The fields of the object that `text` is; undefined for whatever else it is. */
 export function jsonFields(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -1,5 +1,5 @@
-// What of a part lies ahead of its contiguous beginning: stretches that do not touch, by where they begin. Numbers only; the bytes are
-// in the file.
+// What of a part lies ahead of its contiguous beginning: stretches that do not touch, by where they
+// begin. Numbers only; the bytes are in the file.
 
 export class Stretches {
   /** From the first byte of each to the byte behind its last. */

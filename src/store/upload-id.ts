@@ -1,5 +1,6 @@
-// What an upload may be called and how long its note may be: the same for every store. The id comes back in a client's URL, and becomes
-// a file name only after this grammar has let it pass (R191). It stands in no message: whoever knows it may go on with the upload.
+// What an upload may be called and how long its note may be: the same for every store. The id comes
+// back in a client's URL, and becomes a file name only after this grammar has let it pass (R191).
+// It stands in no message: whoever knows it may go on with the upload.
 
 declare const uploadIdBrand: unique symbol
 export type UploadId = string & { readonly [uploadIdBrand]: true }

@@ -1,5 +1,6 @@
-// A blob that the coordinator holds open for this HTTP thread. Its bytes do not cross: the file is read here, by the descriptor that
-// is open over there. Only what is in no file, or not soon, comes as a stream.
+// A blob that the coordinator holds open for this HTTP thread. Its bytes do not cross: the file is
+// read here, by the descriptor that is open over there. Only what is in no file, or not soon, comes
+// as a stream.
 import { read } from 'node:fs'
 import type { ByteRange } from '../oci/range.ts'
 import type { BlobAnswer, BlobFile } from '../registry/answers.ts'

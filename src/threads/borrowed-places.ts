@@ -1,5 +1,5 @@
-// Places among the bodies that are sent, for an HTTP thread: what is free it takes by itself, for the rest it asks the coordinating
-// thread, which has the waiting room.
+// Places among the bodies that are sent, for an HTTP thread: what is free it takes by itself, for
+// the rest it asks the coordinating thread, which has the waiting room.
 import type { Peer } from './peer.ts'
 import type { CoordinatorSide, HttpThreadSide } from './sides.ts'
 

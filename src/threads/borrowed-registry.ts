@@ -1,5 +1,5 @@
-// The registry as an HTTP thread has it: what is pure is done here, for everything else the coordinator is asked. To http/ it is a
-// Registry like any other.
+// The registry as an HTTP thread has it: what is pure is done here, for everything else the
+// coordinator is asked. To http/ it is a Registry like any other.
 import type { Digest } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
@@ -107,7 +107,10 @@ async function withBody<Value>(
   }
 }
 
-/** Answers from memory are noted once a second and not one by one: only that content was used, and about when, is of interest. */
+/**
+ * Answers from memory are noted once a second and not one by one: only that content was used, and
+ * about when, is of interest.
+ */
 const USES_EVERY_MS = 1_000
 
 class Uses {

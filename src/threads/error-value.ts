@@ -1,5 +1,6 @@
-// Errors as they cross between threads: whole, so that what http/ makes of one and what the log says of it is the same on every
-// thread. The clone that a MessagePort makes of an error keeps neither class nor fields.
+// Errors as they cross between threads: whole, so that what http/ makes of one and what the log
+// says of it is the same on every thread. The clone that a MessagePort makes of an error keeps
+// neither class nor fields.
 import { type ErrorCode, type FurtherError, RegistryError } from '../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../registry/answers.ts'
 import { type StoreFailure, StoreError } from '../registry/ports/blob-store.ts'

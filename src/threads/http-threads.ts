@@ -1,5 +1,6 @@
-// The HTTP threads beside the first one: started, told what to do all at once, and started again when one dies. A death costs that
-// thread's clients; the others go on, and the process does, however often it happens.
+// The HTTP threads beside the first one: started, told what to do all at once, and started again
+// when one dies. A death costs that thread's clients; the others go on, and the process does,
+// however often it happens.
 import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { GoneError, type Peer } from './peer.ts'
@@ -8,7 +9,10 @@ import type { CoordinatorSide, HttpThreadSide, ThreadAddress, ThreadSettings } f
 /** One that runs, or comes up. */
 export interface RunningThread {
   readonly peer: Pick<Peer<HttpThreadSide, CoordinatorSide>, 'ask' | 'tell'>
-  /** Resolves once it is no more, and nothing of it is under way: with what it died of, or undefined when `end` ended it. */
+  /**
+   * Resolves once it is no more, and nothing of it is under way: with what it died of, or undefined
+   * when `end` ended it.
+   */
   readonly ended: Promise<Error | undefined>
   /** Ends it at once. */
   end(): Promise<void>
@@ -48,10 +52,16 @@ export const HUNG_AFTER_MS = 2_000
 /** Whoever lived so long did not die of its start. */
 export const SOUND_AFTER_MS = 60_000
 
-/** All of them ask the one that coordinates, and each takes memory: from here on one more has to be somebody's decision. */
+/**
+ * All of them ask the one that coordinates, and each takes memory: from here on one more has to be
+ * somebody's decision.
+ */
 const CHOSEN_THREADS_MAX = 4
 
-/** How many threads serve, the first one included, where nobody says so: as many as can run at the same time, at most four. */
+/**
+ * How many threads serve, the first one included, where nobody says so: as many as can run at the
+ * same time, at most four.
+ */
 export function threadsFor(cores: number): number {
   return Math.min(cores, CHOSEN_THREADS_MAX)
 }
@@ -89,7 +99,10 @@ export class HttpThreads {
     return this.#slots.map(({ thread, state, deaths }) => ({ thread, state, deaths }))
   }
 
-  /** Lets them take connections there. Resolves when each does, or has died of its start. To be called once. */
+  /**
+   * Lets them take connections there. Resolves when each does, or has died of its start. To be
+   * called once.
+   */
   async listen(address: ThreadAddress): Promise<void> {
     this.#address.resolve(address)
     await Promise.all(this.#slots.map(({ up }) => up.promise))

@@ -1,5 +1,5 @@
-// The places among the bodies that are sent, as one HTTP thread has them of the waiting room: free again when that thread says so or is
-// gone.
+// The places among the bodies that are sent, as one HTTP thread has them of the waiting room: free
+// again when that thread says so or is gone.
 import type { Duties } from './peer.ts'
 import type { PlacesSide } from './sides.ts'
 

@@ -1,4 +1,5 @@
-// The coordinator's end of the registry as an HTTP thread has it: does what that thread asks for, and holds what it has open.
+// The coordinator's end of the registry as an HTTP thread has it: does what that thread asks for,
+// and holds what it has open.
 import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
 import { LentBlobs } from './lent-blobs.ts'
 import { ownBytes } from './own-bytes.ts'

@@ -1,5 +1,6 @@
-// The blobs that one HTTP thread has open. Their files are open in this thread and are sent from in that one, by number: a number that
-// was closed too early would be another file's. So each is closed when that thread says so, or once that thread is no more.
+// The blobs that one HTTP thread has open. Their files are open in this thread and are sent from in
+// that one, by number: a number that was closed too early would be another file's. So each is
+// closed when that thread says so, or once that thread is no more.
 import type { BlobAnswer } from '../registry/answers.ts'
 import type { Offer } from './peer.ts'
 
@@ -40,7 +41,10 @@ export class LentBlobs {
     return this.#find(lease).blob
   }
 
-  /** Ends with the lease, if not before. @throws for a lease that is over; `offer` is not called then */
+  /**
+   * Ends with the lease, if not before.
+   * @throws for a lease that is over; `offer` is not called then
+   */
   offer(lease: number, offer: (blob: BlobAnswer) => Offer): number {
     const { blob, offers } = this.#find(lease)
     const one = offer(blob)

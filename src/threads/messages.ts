@@ -1,11 +1,13 @@
-// What two threads say to each other. Both sides say the same things: either may ask, and either may offer a stream of bytes.
-// Values only: what arrives is a copy, or memory that the sender gave up.
+// What two threads say to each other. Both sides say the same things: either may ask, and either
+// may offer a stream of bytes. Values only: what arrives is a copy, or memory that the sender gave
+// up.
 import type { ErrorValue } from './error-value.ts'
 
 /**
- * An `ask` is settled by one `answer` or `refuse` with its id, unless an `abort` took it back; a `note` is not answered. A stream belongs
- * to the side that offers it: no piece comes before the other side's `grant`, nor more than was granted but for one piece, and nothing
- * after `end`, `break` or `leave`. Messages arrive in the order in which they were sent.
+ * An `ask` is settled by one `answer` or `refuse` with its id, unless an `abort` took it back; a
+ * `note` is not answered. A stream belongs to the side that offers it: no piece comes before the
+ * other side's `grant`, nor more than was granted but for one piece, and nothing after `end`,
+ * `break` or `leave`. Messages arrive in the order in which they were sent.
  */
 export type Message =
   | {
@@ -25,8 +27,8 @@ export type Message =
   | { readonly kind: 'break'; readonly stream: number; readonly error: ErrorValue }
 
 /**
- * The part of a MessagePort or Worker that is used: in order, and nothing lost while both sides live. Several messages cross as one: each
- * crossing wakes a thread.
+ * The part of a MessagePort or Worker that is used: in order, and nothing lost while both sides
+ * live. Several messages cross as one: each crossing wakes a thread.
  */
 export interface Port {
   /** @throws when a message holds what cannot cross; then nothing was sent */

@@ -1,5 +1,6 @@
-// What one thread says to another in one turn of the event loop crosses at once: waking the other thread costs more than a message, and
-// a crowd that is told of the same event would do it once for each client.
+// What one thread says to another in one turn of the event loop crosses at once: waking the other
+// thread costs more than a message, and a crowd that is told of the same event would do it once for
+// each client.
 import type { Message, Port } from './messages.ts'
 
 export class Outbox {
@@ -16,7 +17,10 @@ export class Outbox {
     this.#failed = failed
   }
 
-  /** Sent in the next tick, at the end of what runs now: until then neither `message` nor its memory is to be changed. */
+  /**
+   * Sent in the next tick, at the end of what runs now: until then neither `message` nor its memory
+   * is to be changed.
+   */
   put(message: Message, transfer: readonly ArrayBuffer[] = []): void {
     this.#messages.push(message)
     this.#transfer.push(...transfer)

@@ -1,11 +1,15 @@
-// The other thread, to ask and to be asked: questions with one answer each, notes without, and streams of bytes. What is asked and what
-// it means is whoever makes one; the rules of the messages are messages.ts.
+// The other thread, to ask and to be asked: questions with one answer each, notes without, and
+// streams of bytes. What is asked and what it means is whoever makes one; the rules of the messages
+// are messages.ts.
 import { decodeError, encodeError } from './error-value.ts'
 import type { Message, Port } from './messages.ts'
 import { Outbox } from './outbox.ts'
 import { Incoming, Outgoing } from './streams.ts'
 
-/** What one side can be asked and told: by method what it is given and what it gives, by name what it is told. Values only. */
+/**
+ * What one side can be asked and told: by method what it is given and what it gives, by name what
+ * it is told. Values only.
+ */
 export interface Side {
   readonly services: Readonly<
     Record<string, { readonly request: unknown; readonly answer: unknown }>
@@ -68,7 +72,10 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     port.on('message', messages => this.#receive(messages))
   }
 
-  /** Rejects with what the other side threw, with the signal's reason as soon as that aborts, and when the other side is gone. */
+  /**
+   * Rejects with what the other side threw, with the signal's reason as soon as that aborts, and
+   * when the other side is gone.
+   */
   ask<Method extends keyof Theirs['services'] & string>(
     method: Method,
     request: Request<Theirs, Method>,
@@ -136,7 +143,10 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     return this.#incoming.size + this.#outgoing.size
   }
 
-  /** The other side is no more: ends whatever is under way with it by a GoneError. Nothing is sent any more. Idempotent. */
+  /**
+   * The other side is no more: ends whatever is under way with it by a GoneError. Nothing is sent
+   * any more. Idempotent.
+   */
   end(): void {
     if (this.#ended !== undefined) return
     // A thread's last words arrive in one callback with its end.
@@ -160,7 +170,10 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     this.#takeNext()
   }
 
-  /** What a message sets going by promises comes to rest before the next one is looked at, as if each had come alone. */
+  /**
+   * What a message sets going by promises comes to rest before the next one is looked at, as if
+   * each had come alone.
+   */
   #takeNext(): void {
     const message = this.#inbox.shift()
     if (message === undefined) {

@@ -1,12 +1,16 @@
-// Numbers that all threads count together, so that a bound of the process stays one bound however many threads serve: each thread has
-// a place of its own for each number, and what counts is the sum. What a dead thread had counted is taken back with its place.
+// Numbers that all threads count together, so that a bound of the process stays one bound however
+// many threads serve: each thread has a place of its own for each number, and what counts is the
+// sum. What a dead thread had counted is taken back with its place.
 
 /** Numbers of whole requests that are bounded far below two thousand millions. */
 const COUNTED = ['requests', 'streams', 'streamsWaiting'] as const
 type Counted = (typeof COUNTED)[number]
 
 export interface SharedCount {
-  /** Adds to this thread's part, and returns the sum of all. Of two threads at once, at least one sees both. */
+  /**
+   * Adds to this thread's part, and returns the sum of all. Of two threads at once, at least one
+   * sees both.
+   */
   add(by: number): number
 }
 

@@ -1,4 +1,5 @@
-// What the coordinating thread and an HTTP thread can ask and tell each other: the two sides of threads/peer.ts.
+// What the coordinating thread and an HTTP thread can ask and tell each other: the two sides of
+// threads/peer.ts.
 import type { AccessRules } from '../access/local-access.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
@@ -41,11 +42,16 @@ type ValueServices = {
   }
 }
 
-/** A blob that the coordinator holds open for an HTTP thread, until `closeBlob` or that thread's end. */
+/**
+ * A blob that the coordinator holds open for an HTTP thread, until `closeBlob` or that thread's
+ * end.
+ */
 export interface LentBlob extends BlobHead {
   readonly isShareable: boolean
   readonly lease: number
-  /** Of its file; undefined when it has none. Valid in every thread for as long as the blob is held. */
+  /**
+   * Of its file; undefined when it has none. Valid in every thread for as long as the blob is held.
+   */
   readonly descriptor: number | undefined
   /** As BlobFile.readyBytes; 0 when it has no file. */
   readonly readyBytes: number

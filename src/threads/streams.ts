@@ -1,16 +1,23 @@
-// A stream of bytes from one thread to another, no faster than it is read there: the reader grants bytes, the sender sends pieces
-// whose memory it gives up. At most one window and a piece wait between the two, whatever the body's length.
+// A stream of bytes from one thread to another, no faster than it is read there: the reader grants
+// bytes, the sender sends pieces whose memory it gives up. At most one window and a piece wait
+// between the two, whatever the body's length.
 import { decodeError, encodeError, type ErrorValue } from './error-value.ts'
 import type { Message } from './messages.ts'
 import { ownBytes } from './own-bytes.ts'
 
-/** Some pieces of a request's body, which come in 64 KiB: enough to hide one trip to the other thread and back. */
+/**
+ * Some pieces of a request's body, which come in 64 KiB: enough to hide one trip to the other
+ * thread and back.
+ */
 export const WINDOW_BYTES = 256 * 1024
 
 type Post = (message: Message, transfer?: readonly ArrayBuffer[]) => void
 
 export interface OutgoingSource {
-  /** Its pieces are the sender's to give away, or are copied where they are no memory of their own; who yielded one does not touch it. */
+  /**
+   * Its pieces are the sender's to give away, or are copied where they are no memory of their own;
+   * who yielded one does not touch it.
+   */
   readonly pieces: AsyncIterable<Uint8Array>
   /** Told of each piece that was sent as a copy, and is nobody's now. */
   copied?(piece: Uint8Array): void
@@ -89,8 +96,8 @@ export interface IncomingEnds {
 }
 
 /**
- * The reading end: an iterator by hand, which can be left at any time, also while a piece is waited for. What came before a failure is
- * given before that is thrown.
+ * The reading end: an iterator by hand, which can be left at any time, also while a piece is waited
+ * for. What came before a failure is given before that is thrown.
  */
 export class Incoming implements AsyncIterableIterator<Uint8Array> {
   readonly #ends: IncomingEnds

@@ -1,12 +1,16 @@
-// Does what is due now and then, again and again while the process runs: removes what is left of downloads that failed and that nobody goes
-// on with, and what is in the quarantine for nobody any more, and ends what was promised to pushes that never ended. What that is, is the
-// store's part and the registry's; this is when.
+// Does what is due now and then, again and again while the process runs: removes what is left of
+// downloads that failed and that nobody goes on with, and what is in the quarantine for nobody any
+// more, and ends what was promised to pushes that never ended. What that is, is the store's part
+// and the registry's; this is when.
 import { noteStorage } from '../registry/best-effort.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 
-/** As at a start (store/filesystem/sweep.ts): what nobody asked for in this time is not worth its space. */
+/**
+ * As at a start (store/filesystem/sweep.ts): what nobody asked for in this time is not worth its
+ * space.
+ */
 const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
 export const ROUND_EVERY_MS = 60 * 60 * 1000
 

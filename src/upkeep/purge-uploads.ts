@@ -1,5 +1,6 @@
-// Removes uploads that clients began and never finished, again and again while the process runs (R110). Which ones those are, and that
-// nobody who is still sending loses anything, is the registry's part; this is when.
+// Removes uploads that clients began and never finished, again and again while the process runs
+// (R110). Which ones those are, and that nobody who is still sending loses anything, is the
+// registry's part; this is when.
 import { noteStorage } from '../registry/best-effort.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'

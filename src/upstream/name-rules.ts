@@ -1,4 +1,5 @@
-// Which repositories of an upstream may be pulled through and pushed to: the operator's include and exclude globs.
+// Which repositories of an upstream may be pulled through and pushed to: the operator's include and
+// exclude globs.
 import picomatch from 'picomatch'
 import { NAME_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryName } from '../oci/reference.ts'
@@ -10,7 +11,10 @@ export interface NameRules {
   readonly assertAllowed: (name: RepositoryName) => void
 }
 
-/** As NamePatterns says. Clients are refused before (registry/excluded.ts); this is for what goes on by itself. */
+/**
+ * As NamePatterns says. Clients are refused before (registry/excluded.ts); this is for what goes on
+ * by itself.
+ */
 export function createNameRules(include: readonly string[], exclude: readonly string[]): NameRules {
   const isIncluded = include.length === 0 ? () => true : picomatch([...include], NAME_GLOB)
   const isExcluded = exclude.length === 0 ? () => false : picomatch([...exclude], NAME_GLOB)

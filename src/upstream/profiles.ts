@@ -1,5 +1,6 @@
-// The well-known registries as data (R154–R165): where they are, what they lack, where they lead. What is not said here is found
-// out from their answers. Used for defaults in the configuration, and by this room.
+// The well-known registries as data (R154–R165): where they are, what they lack, where they lead.
+// What is not said here is found out from their answers. Used for defaults in the configuration,
+// and by this room.
 import type { RegistryHost } from '../oci/reference.ts'
 
 export interface Profile {
@@ -12,7 +13,10 @@ export interface Profile {
   readonly realmHosts: readonly string[]
   /** How the token server is asked first (R142). */
   readonly tokenMethod: 'GET' | 'POST'
-  /** Hosts that blobs are usually redirected to, `*.` for sub-domains; for documentation and firewalls. Signed, so without credentials. */
+  /**
+   * Hosts that blobs are usually redirected to, `*.` for sub-domains; for documentation and
+   * firewalls. Signed, so without credentials.
+   */
   readonly redirectHosts: readonly string[]
   /** False: HEAD of a blob is refused, so it is not tried (R62). */
   readonly headBlob: boolean
@@ -94,7 +98,10 @@ export const PROFILES = {
   },
 } as const satisfies Record<string, Profile>
 
-/** The profile of a registry by its canonical name; GENERIC_PROFILE for those that are not well known. */
+/**
+ * The profile of a registry by its canonical name; GENERIC_PROFILE for those that are not well
+ * known.
+ */
 export function profileOf(registry: RegistryHost): Omit<Profile, 'apiUrl'> {
   return Object.hasOwn(PROFILES, registry)
     ? PROFILES[registry as string as keyof typeof PROFILES]

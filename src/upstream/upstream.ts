@@ -1,5 +1,6 @@
-// One upstream namespace as the Upstream port: puts the parts of this room together. Where a request goes, with which
-// credentials and how often is decided below; what is asked is in reads.ts, what is sent in writes.ts.
+// One upstream namespace as the Upstream port: puts the parts of this room together. Where a
+// request goes, with which credentials and how often is decided below; what is asked is in
+// reads.ts, what is sent in writes.ts.
 import type { RegistryHost } from '../oci/reference.ts'
 import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -28,10 +29,16 @@ export interface UpstreamDeps {
   readonly lookup?: LookupAll
 }
 
-/** For the config and the first layer: the others have time for a connection of their own while these come. */
+/**
+ * For the config and the first layer: the others have time for a connection of their own while
+ * these come.
+ */
 const CONNECTIONS_AHEAD = 2
 
-/** Connects to nothing until it is asked for something. @throws TypeError when `url` is http and plainHttp is false */
+/**
+ * Connects to nothing until it is asked for something.
+ * @throws TypeError when `url` is http and plainHttp is false
+ */
 export function createUpstream(
   options: UpstreamOptions,
   deps: UpstreamDeps,

@@ -1,5 +1,6 @@
-// Group commit: whatever waits is one transaction, so that many writes share one fsync. One bad operation costs the
-// others nothing: the batch is then carried out again, each operation on its own.
+// Group commit: whatever waits is one transaction, so that many writes share one fsync. One bad
+// operation costs the others nothing: the batch is then carried out again, each operation on its
+// own.
 import type { Database } from 'better-sqlite3'
 import { type Fault, faultOf, isOperationFault } from './faults.ts'
 import { type Operation, prepareOperations } from './operations.ts'
@@ -19,7 +20,8 @@ export function prepareBatches(database: Database): (operations: readonly Operat
       commit.immediate(operations)
       return operations.map(() => undefined)
     } catch (error) {
-      // A disk that failed or is full is not asked again: a failed fsync must never be retried as if it could succeed.
+      // A disk that failed or is full is not asked again: a failed fsync must never be retried as
+      // if it could succeed.
       if (!isOperationFault(error)) return operations.map(() => faultOf(error))
       if (operations.length === 1) return [faultOf(error)]
     }

@@ -1,5 +1,5 @@
-// The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the calls. It holds nothing until that is
-// written but uses of content.
+// The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the
+// calls. It holds nothing until that is written but uses of content.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
@@ -33,9 +33,15 @@ export interface SqliteCatalogParts {
 }
 
 export class SqliteCatalog implements Catalog {
-  /** Where a damaged predecessor was moved; undefined once markRecovered was called in this or an earlier process. */
+  /**
+   * Where a damaged predecessor was moved; undefined once markRecovered was called in this or an
+   * earlier process.
+   */
   readonly damagedPredecessor: string | undefined
-  /** The catalog that was here did not hold together, so this one began empty: what is on disk is to be taken stock of. */
+  /**
+   * The catalog that was here did not hold together, so this one began empty: what is on disk is to
+   * be taken stock of.
+   */
   readonly damaged: boolean
   /** The process before this one has said by `markCompared` that the facts say what is in here. */
   readonly compared: boolean
@@ -48,7 +54,10 @@ export class SqliteCatalog implements Catalog {
   readonly #sequence: Sequence
   #rebuilt: boolean
   #hasFailed = false
-  /** A read failed, and not because somebody else was in the way: the next start is to look at all of the file. */
+  /**
+   * A read failed, and not because somebody else was in the way: the next start is to look at all
+   * of the file.
+   */
   #isSuspect = false
   #closing: Promise<void> | undefined
 
@@ -161,7 +170,10 @@ export class SqliteCatalog implements Catalog {
     return this.#sequence.next()
   }
 
-  /** Reserves numbers for `sequence`. A full disk is no reason not to open: what needs a number fails then, and says why. */
+  /**
+   * Reserves numbers for `sequence`. A full disk is no reason not to open: what needs a number
+   * fails then, and says why.
+   */
   reserveSequence(): Promise<void> {
     return this.#sequence.extend()
   }
@@ -243,12 +255,18 @@ export class SqliteCatalog implements Catalog {
     this.#rebuilt = true
   }
 
-  /** What was on disk when the catalog was lost has been taken stock of: `damaged` is false from the next start on. */
+  /**
+   * What was on disk when the catalog was lost has been taken stock of: `damaged` is false from the
+   * next start on.
+   */
   markRecovered() {
     return this.#write({ kind: 'mark recovered' })
   }
 
-  /** For the end: facts change no more, and no number is taken. No effect after a write that failed: whoever began it may have left facts. */
+  /**
+   * For the end: facts change no more, and no number is taken. No effect after a write that failed:
+   * whoever began it may have left facts.
+   */
   async markCompared(): Promise<void> {
     if (!this.#hasFailed) await this.#write({ kind: 'mark compared', end: this.#sequence.stop() })
   }
@@ -258,7 +276,10 @@ export class SqliteCatalog implements Catalog {
     return this.#writer.settled()
   }
 
-  /** `inOrder`: everything went well, so the next start need not look at all of the file. Default false. */
+  /**
+   * `inOrder`: everything went well, so the next start need not look at all of the file. Default
+   * false.
+   */
   close({ inOrder = false } = {}): Promise<void> {
     this.#closing ??= this.#close(inOrder)
     return this.#closing
@@ -285,7 +306,8 @@ export class SqliteCatalog implements Catalog {
   }
 
   async #write(operation: Operation): Promise<void> {
-    // What was noted goes along with the next commit, and before it: the order of the calls holds for uses too.
+    // What was noted goes along with the next commit, and before it: the order of the calls holds
+    // for uses too.
     if (this.#closing === undefined) void this.#uses.flush()
     try {
       await this.#writer.write(operation)

@@ -1,5 +1,6 @@
-// Opening catalog.db: the writer's connection with its pragmas, the check at start, and what happens to a damaged
-// file; and the reader's connection. Which statements run on them is not decided here.
+// Opening catalog.db: the writer's connection with its pragmas, the check at start, and what
+// happens to a damaged file; and the reader's connection. Which statements run on them is not
+// decided here.
 import { existsSync, renameSync } from 'node:fs'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
@@ -23,8 +24,9 @@ export interface WritableCatalog {
 }
 
 /**
- * Opens, checks and migrates. What was closed in order and is as it was left then is not read to check it. A file that does not hold
- * together is kept under a dated name and a new one begun. `atMs` names it.
+ * Opens, checks and migrates. What was closed in order and is as it was left then is not read to
+ * check it. A file that does not hold together is kept under a dated name and a new one begun.
+ * `atMs` names it.
  *
  * @throws StoreError for a file of another major version; SqliteError for what the disk refuses.
  */
@@ -41,7 +43,9 @@ export function openForWriting(file: string, atMs: number): WritableCatalog {
   return { database, evidence }
 }
 
-/** One connection for reads; it sees every commit that was acknowledged before a statement begins. */
+/**
+ * One connection for reads; it sees every commit that was acknowledged before a statement begins.
+ */
 export function openForReading(file: string): Database {
   const database = new Sqlite(file, {
     readonly: true,
@@ -77,7 +81,11 @@ function openChecked(file: string, atMs: number): Database {
   }
 }
 
-/** Reads every page. @throws StoreError corrupt; SqliteError, which a damaged page makes the pragma throw rather than answer */
+/**
+ * Reads every page.
+ * @throws StoreError corrupt; SqliteError, which a damaged page makes the pragma throw rather than
+ * answer
+ */
 function assertWhole(database: Database): void {
   const verdict = database.pragma('quick_check(1)', { simple: true })
   if (verdict === 'ok') return
@@ -92,8 +100,9 @@ function setGuards(database: Database): void {
 }
 
 /**
- * The library is built to fall back to NORMAL once it finds the file in WAL mode, which loses acknowledged commits in a
- * power cut: so this looks after the first statements have run, not before.
+ * The library is built to fall back to NORMAL once it finds the file in WAL mode, which loses
+ * acknowledged commits in a power cut: so this looks after the first statements have run, not
+ * before.
  */
 function assertDurable(database: Database): void {
   const level = database.pragma('synchronous', { simple: true })

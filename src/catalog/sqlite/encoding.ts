@@ -14,7 +14,10 @@ export const EDGE_CODES = {
   subject: 3,
 } as const satisfies Record<EdgeKind, number>
 
-/** By `listed` and `manifest` what a manifest lists belongs to the repository as well; not by `confirmed`. */
+/**
+ * By `listed` and `manifest` what a manifest lists belongs to the repository as well; not by
+ * `confirmed`.
+ */
 export const REASON_CODES = {
   listed: 0,
   confirmed: 1,
@@ -33,7 +36,10 @@ const SHA256 = { prefix: '01', keyBytes: 33 }
 const SHA512 = { prefix: '02', keyBytes: 65 }
 const SHA512_BYTE = 2
 
-/** One byte for the algorithm, then the raw digest: 33 or 65 bytes. @throws TypeError for what is no digest. */
+/**
+ * One byte for the algorithm, then the raw digest: 33 or 65 bytes.
+ * @throws TypeError for what is no digest.
+ */
 export function digestBytes(digest: Digest): Buffer {
   const { prefix, keyBytes } = digestAlgorithm(digest) === 'sha512' ? SHA512 : SHA256
   const key = Buffer.from(prefix + digestHex(digest), 'hex')

@@ -1,4 +1,5 @@
-// What SQLite and the file system report, as StoreErrors with a hint; also as plain values, to cross threads.
+// What SQLite and the file system report, as StoreErrors with a hint; also as plain values, to
+// cross threads.
 import { statSync } from 'node:fs'
 import { StoreError, type StoreFailure } from '../../registry/ports/blob-store.ts'
 
@@ -15,7 +16,10 @@ const FORBIDDEN =
   /^(?:SQLITE_CANTOPEN|SQLITE_READONLY|SQLITE_PERM|EACCES|EPERM|EROFS|ENOTDIR|EEXIST)/
 const OPERATION = /^SQLITE_(?:CONSTRAINT|MISMATCH|TOOBIG|RANGE)/
 
-/** What SQLite says of a directory does not tell which. @throws StoreError io when there is something at `file` and it is no file */
+/**
+ * What SQLite says of a directory does not tell which.
+ * @throws StoreError io when there is something at `file` and it is no file
+ */
 export function assertFile(file: string, hint: string): void {
   const isOther = statSync(file, { throwIfNoEntry: false })?.isFile() === false
   if (isOther) throw new StoreError('io', `${file} is not a file`, { hint })

@@ -1,5 +1,5 @@
-// One process per data directory: an exclusive lock on lock.db, which the kernel lets go when the process dies.
-// It is held by an open transaction; nothing is ever written to the file.
+// One process per data directory: an exclusive lock on lock.db, which the kernel lets go when the
+// process dies. It is held by an open transaction; nothing is ever written to the file.
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
@@ -9,8 +9,8 @@ import { closeToOthers } from './file-mode.ts'
 const HARMLESS = 'nothing is kept in it'
 
 /**
- * @throws StoreError, with a hint: busy when another process (or this one) has the directory already; io when lock.db is nothing
- * that can be locked
+ * @throws StoreError, with a hint: busy when another process (or this one) has the directory
+ * already; io when lock.db is nothing that can be locked
  */
 export function lockDirectory(directory: string): { release(): void } {
   const file = join(directory, 'lock.db')

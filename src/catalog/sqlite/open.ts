@@ -1,5 +1,5 @@
-// Opening the SQLite catalog of a data directory: lock, writer thread, reader, in this order; whatever was taken is given
-// back when a later step fails.
+// Opening the SQLite catalog of a data directory: lock, writer thread, reader, in this order;
+// whatever was taken is given back when a later step fails.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -19,11 +19,12 @@ export interface SqliteCatalogOptions {
 }
 
 /**
- * The catalog of `directory`, checked and migrated. Its `damaged` is true when the file that was there did not hold together:
- * that one is kept under a dated name, this one is empty, and recovery is due.
+ * The catalog of `directory`, checked and migrated. Its `damaged` is true when the file that was
+ * there did not hold together: that one is kept under a dated name, this one is empty, and recovery
+ * is due.
  *
- * @throws StoreError, with a hint: busy when another process has the directory; io when it cannot be used, or was written by
- * another major version; full.
+ * @throws StoreError, with a hint: busy when another process has the directory; io when it cannot
+ * be used, or was written by another major version; full.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<SqliteCatalog> {
   const { directory, note, clock } = options

@@ -1,5 +1,6 @@
-// The writes of the catalog port as plain values, and what each does to the tables. Runs on the writer thread, inside
-// a transaction that someone else begins and commits; nothing is remembered between operations, so a rollback is complete.
+// The writes of the catalog port as plain values, and what each does to the tables. Runs on the
+// writer thread, inside a transaction that someone else begins and commits; nothing is remembered
+// between operations, so a rollback is complete.
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'

@@ -1,5 +1,5 @@
-// The reads of the outbox, on the calling thread as those of reader.ts: each is a look-up by key or the beginning of an index, however
-// many entries wait.
+// The reads of the outbox, on the calling thread as those of reader.ts: each is a look-up by key or
+// the beginning of an index, however many entries wait.
 import type { Database } from 'better-sqlite3'
 import {
   CARRIERS,

@@ -1,5 +1,5 @@
-// The SQL of writes to the outbox, prepared once per connection. Which entry of a key is the first, and how many there are, is kept by
-// triggers.
+// The SQL of writes to the outbox, prepared once per connection. Which entry of a key is the first,
+// and how many there are, is kept by triggers.
 import type { Database } from 'better-sqlite3'
 import type { DeleteOptions } from '../../registry/ports/catalog.ts'
 import type { Delivery, DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'

@@ -1,11 +1,14 @@
-// The SQL of the reads, prepared once per connection: each a few look-ups by key. What they are for is told in reader.ts.
+// The SQL of the reads, prepared once per connection: each a few look-ups by key. What they are for
+// is told in reader.ts.
 import type { Database } from 'better-sqlite3'
 import { MAX_DELIVERERS, MAX_REFERRERS } from '../bounds.ts'
 import { EDGE_CODES, REASON_CODES } from './encoding.ts'
 
 // Nothing that is written today expires; a file that a later version wrote may hold what does.
 const UNEXPIRED = '(m.expires IS NULL OR m.expires > ?)'
-/** Takes repository key, digest, now. Scalar look-ups instead of a join: 4 µs against 11, measured. */
+/**
+ * Takes repository key, digest, now. Scalar look-ups instead of a join: 4 µs against 11, measured.
+ */
 const MEMBER = `
 FROM repository_content m
 WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
@@ -18,8 +21,8 @@ const CONTENT_COLUMNS =
 const LISTERS_ASKED = 64
 
 /**
- * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows that an older minor added have none of
- * their own (schema-trust.ts).
+ * As which manifest the member `m` with the content `c` was given here; NULL when it was not. Rows
+ * that an older minor added have none of their own (schema-trust.ts).
  */
 const READING = `nullif(coalesce(m.media_type, c.media_type), '')`
 const TAG_COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,
@@ -66,7 +69,8 @@ export function prepareReads(database: Database) {
       `SELECT m.repository, m.delivered, c.id, c.size FROM (SELECT m.repository, m.content, m.delivered ${MEMBER}) m
        CROSS JOIN content c ON c.id = m.content`,
     ),
-    // What its upstream's manifests say, two when they do not agree; what clients have pushed says nothing here (R253).
+    // What its upstream's manifests say, two when they do not agree; what clients have pushed says
+    // nothing here (R253).
     listedSizes: one(
       `SELECT DISTINCT size FROM (
          SELECT e.size FROM edge e

@@ -1,5 +1,6 @@
-// The reads of the catalog port, on the calling thread: one read-only connection, statements prepared once, each a few
-// look-ups by key. Synchronous on purpose; the port's promises are made in catalog.ts.
+// The reads of the catalog port, on the calling thread: one read-only connection, statements
+// prepared once, each a few look-ups by key. Synchronous on purpose; the port's promises are made
+// in catalog.ts.
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import {

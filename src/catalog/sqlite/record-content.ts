@@ -1,5 +1,5 @@
-// What recording content does to the tables: presence, edges, and membership with all that lies below. Runs on the writer thread inside
-// somebody else's transaction, as operations.ts says.
+// What recording content does to the tables: presence, edges, and membership with all that lies
+// below. Runs on the writer thread inside somebody else's transaction, as operations.ts says.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Edge, RecordBlob, RecordManifest, RecordPush } from '../../registry/ports/catalog.ts'
@@ -25,7 +25,10 @@ export function contentWrites(sql: WriteStatements) {
     return (sql.findContent.get(bytes) ?? sql.insertContent.get(bytes)) as number
   }
 
-  /** As an upstream says: what the manifest lists is a member, too, and so wherever an upstream lists the manifest (R179). */
+  /**
+   * As an upstream says: what the manifest lists is a member, too, and so wherever an upstream
+   * lists the manifest (R179).
+   */
   function recordManifest(record: ManifestContent): void {
     const { repository, id } = setManifest(record)
     const edgesChanged = replaceEdges(id, record.manifest.edges)
@@ -33,7 +36,8 @@ export function contentWrites(sql: WriteStatements) {
     const reason = sql.findReason.get(repository, id)
     sql.insertManifest.run(repository, id, record.manifest.mediaType)
     if (reason === undefined || reason === REASON_CODES.confirmed) addBelow(repository, id)
-    // Another repository may have listed this manifest before its bytes, and so its children, were known.
+    // Another repository may have listed this manifest before its bytes, and so its children, were
+    // known.
     if (isNews) for (const lister of sql.findListers.all(id)) addBelow(lister as number, id)
   }
 
@@ -43,7 +47,8 @@ export function contentWrites(sql: WriteStatements) {
     const { repository, id } = setManifest(record)
     if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
-    // A second tag, or a PUT that is repeated, sends no blob: what is promised by then is promised to others.
+    // A second tag, or a PUT that is repeated, sends no blob: what is promised by then is promised
+    // to others.
     const isNew = sql.isGiven.get(repository, id) === undefined
     sql.pushManifest.run(repository, id, manifest.mediaType)
     if (redeems && isNew && sql.redeemPromises.run(repository, id).changes > 0)
@@ -77,7 +82,10 @@ export function contentWrites(sql: WriteStatements) {
     sql.insertBelow.run(parent, repository)
   }
 
-  /** True when they are not what was there. Edges follow from the bytes, so a second recording rarely changes any. */
+  /**
+   * True when they are not what was there. Edges follow from the bytes, so a second recording
+   * rarely changes any.
+   */
   function replaceEdges(parent: number, edges: readonly Edge[]): boolean {
     const before = sql.listEdges.all(parent) as EdgeRow[]
     if (before.length === edges.length && before.every((row, at) => isSameEdge(row, edges[at])))

@@ -1,5 +1,6 @@
-// What points a tag, settles it or removes it. Tags that are `local` are guarded by triggers of the tables: an upstream's word passes
-// them by without effect; what a client says takes `local` from them first.
+// What points a tag, settles it or removes it. Tags that are `local` are guarded by triggers of the
+// tables: an upstream's word passes them by without effect; what a client says takes `local` from
+// them first.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { RecordPush, TagCheck } from '../../registry/ports/catalog.ts'

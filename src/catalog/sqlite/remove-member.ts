@@ -1,6 +1,7 @@
-// What a delete takes out of a repository: the content itself, the tags that point to it, and, if it was a manifest there, what nothing
-// else there lists (R255); what is promised to a push that may be under way once that is over (R296). Runs on the writer thread inside
-// somebody else's transaction, as operations.ts says.
+// What a delete takes out of a repository: the content itself, the tags that point to it, and, if
+// it was a manifest there, what nothing else there lists (R255); what is promised to a push that
+// may be under way once that is over (R296). Runs on the writer thread inside somebody else's
+// transaction, as operations.ts says.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { PromisedBlob } from '../../registry/ports/catalog.ts'

@@ -1,11 +1,12 @@
-// The step to version 1001: what pushes need. Tags that only this edge knows, and the outbox.
-// An older minor runs on such a file and knows nothing of it; so what must hold whoever writes is held by triggers.
+// The step to version 1001: what pushes need. Tags that only this edge knows, and the outbox. An
+// older minor runs on such a file and knows nothing of it; so what must hold whoever writes is held
+// by triggers.
 import { STATE_CODES } from './encoding.ts'
 
 const WAITING = STATE_CODES.waiting
 
-// An older minor moves and forgets tags by what upstreams answer. So does this one, by the same statements: who means the tag itself
-// (a push, a delete) first takes `local` from it.
+// An older minor moves and forgets tags by what upstreams answer. So does this one, by the same
+// statements: who means the tag itself (a push, a delete) first takes `local` from it.
 const LOCAL_TAGS = `
 ALTER TABLE tag ADD COLUMN local INTEGER NOT NULL DEFAULT 0 CHECK (local IN (0, 1));
 ALTER TABLE tag ADD COLUMN delivery INTEGER;
@@ -16,7 +17,8 @@ CREATE TRIGGER tag_local_deleted BEFORE DELETE ON tag WHEN OLD.local = 1
 BEGIN SELECT RAISE(IGNORE); END;
 `
 
-// Nothing says which carriers and states there are: a later minor may add some. Carriers are text for that reason too.
+// Nothing says which carriers and states there are: a later minor may add some. Carriers are text
+// for that reason too.
 const OUTBOX = `
 CREATE TABLE outbox (
   id         INTEGER PRIMARY KEY,
@@ -44,8 +46,8 @@ CREATE TABLE outbox_totals (
 ) STRICT, WITHOUT ROWID;
 `
 
-// Looking for the first entry of each key among 10^5 would take the thread that serves as long as a hundred requests; so each row
-// says whether it is the first one that waits.
+// Looking for the first entry of each key among 10^5 would take the thread that serves as long as a
+// hundred requests; so each row says whether it is the first one that waits.
 const choosesFirst = (row: string) => {
   const first = `(SELECT id FROM outbox WHERE carrier = ${row}.carrier AND key = ${row}.key AND state = ${WAITING}
     ORDER BY id LIMIT 1)`
@@ -76,5 +78,6 @@ BEGIN
 END;
 `
 
-// A file of version 1000 is to be rebuilt as any other: it may be what that version began after it had lost one of this version.
+// A file of version 1000 is to be rebuilt as any other: it may be what that version began after it
+// had lost one of this version.
 export const PUSHES = LOCAL_TAGS + OUTBOX + OUTBOX_TRIGGERS

@@ -1,14 +1,18 @@
-// The step to version 1003: a membership says how far its word goes. Whether the bytes came under this repository (R252), and as which
-// manifest they were given to it (R251); what a manifest lists as to be had from elsewhere gives none (R250). Beside it what was pushed to
-// is known when it is empty (R285), what a deleted manifest took along is remembered (R255), the file has an identity, and the queue is looked
-// at registry by registry.
-// An older minor runs on such a file and knows nothing of it. What it adds must open nothing: it counts as not delivered, and triggers see
-// to the rest. `repository_content.size` stays for its statements; nothing else reads or writes it.
+// The step to version 1003: a membership says how far its word goes. Whether the bytes came under
+// this repository (R252), and as which manifest they were given to it (R251); what a manifest lists
+// as to be had from elsewhere gives none (R250). Beside it what was pushed to is known when it is
+// empty (R285), what a deleted manifest took along is remembered (R255), the file has an identity,
+// and the queue is looked at registry by registry. An older minor runs on such a file and knows
+// nothing of it. What it adds must open nothing: it counts as not delivered, and triggers see to
+// the rest. `repository_content.size` stays for its statements; nothing else reads or writes it.
 import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
 
 const { listed, confirmed } = REASON_CODES
 
-/** Of a row of `outbox`, the part of its key that names the other side: all before its repository, with the `/` that ends it. */
+/**
+ * Of a row of `outbox`, the part of its key that names the other side: all before its repository,
+ * with the `/` that ends it.
+ */
 export const LANE = `substr(key, 1, instr(key, '/'))`
 
 /** Whatever is under localhost, clients brought there: no upstream of it could give a word. */
@@ -21,11 +25,12 @@ const IS_FOREIGN = (row: string) => `(
     WHERE e.child = ${row}.content AND e.distributable = 1
       AND e.kind <> ${EDGE_CODES.subject} AND p.reason <> ${confirmed}))`
 
-// What nobody has by another way was delivered to one of those that list it, and stays theirs; any other is confirmed by its upstream at
-// the next question. An older minor adds no more of them.
-// Who is foreign is worked out once for all and not row by row: whoever listed a layer under thousands of made-up names would else keep the
-// edge from starting (test/unit/catalog/migration-work.test.ts). In tables of the file, dropped at the end, and not in temporary ones: those
-// need a directory for temporary files, which a container may not have.
+// What nobody has by another way was delivered to one of those that list it, and stays theirs; any
+// other is confirmed by its upstream at the next question. An older minor adds no more of them. Who
+// is foreign is worked out once for all and not row by row: whoever listed a layer under thousands
+// of made-up names would else keep the edge from starting
+// (test/unit/catalog/migration-work.test.ts). In tables of the file, dropped at the end, and not in
+// temporary ones: those need a directory for temporary files, which a container may not have.
 const FOREIGN = `
 CREATE TABLE foreign_content (content INTEGER PRIMARY KEY, present INTEGER NOT NULL);
 INSERT INTO foreign_content
@@ -54,12 +59,13 @@ WHEN NEW.media_type IS NULL AND NEW.reason = ${listed} AND ${IS_FOREIGN('NEW')}
 BEGIN SELECT RAISE(IGNORE); END;
 `
 
-// Version 1002 gave what is here to whoever was known to hold it, and did not write down who delivered it. That stays theirs: without it
-// an upgrade without a line would take away every image that shares a layer with another registry's (docs/adr/0004-membership.md).
+// Version 1002 gave what is here to whoever was known to hold it, and did not write down who
+// delivered it. That stays theirs: without it an upgrade without a line would take away every image
+// that shares a layer with another registry's (docs/adr/0004-membership.md).
 const IS_DELIVERED = '(SELECT present FROM content WHERE id = repository_content.content)'
 
-// A media type of NULL is from now on of rows that an older minor adds, which has one for all repositories, in `content`. Empty: not given
-// here as a manifest.
+// A media type of NULL is from now on of rows that an older minor adds, which has one for all
+// repositories, in `content`. Empty: not given here as a manifest.
 const MEMBERS = `
 ALTER TABLE repository_content ADD COLUMN media_type TEXT;
 ALTER TABLE repository_content ADD COLUMN delivered INTEGER NOT NULL DEFAULT 0 CHECK (delivered IN (0, 1));
@@ -85,8 +91,8 @@ CREATE INDEX repository_listed ON repository (key) WHERE held > 0 OR pushed = 1;
 DROP INDEX repository_held;
 `
 
-// What a deleted manifest took along is no member any more. Whoever deletes it by itself afterwards is told that it is gone, once; and its
-// bytes did come under that repository.
+// What a deleted manifest took along is no member any more. Whoever deletes it by itself afterwards
+// is told that it is gone, once; and its bytes did come under that repository.
 const TAKEN = `
 CREATE TABLE taken (
   content    INTEGER NOT NULL REFERENCES content,

@@ -1,5 +1,6 @@
-// The tables of catalog.db as numbered steps, and how a file of an older or newer version is met. Steps are additive
-// within a major version: an older minor of the same major still runs on the file (docs/storage-format.md, "Catalog").
+// The tables of catalog.db as numbered steps, and how a file of an older or newer version is met.
+// Steps are additive within a major version: an older minor of the same major still runs on the
+// file (docs/storage-format.md, "Catalog").
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
@@ -19,7 +20,8 @@ const VERSIONS_PER_MAJOR = 1000
 
 const IS_MANIFEST = (row: string) => `(${row}.present = 1 AND ${row}.media_type IS NOT NULL)`
 
-// Integers stand for digests and repositories in every relation: they are what makes 10^6 memberships small.
+// Integers stand for digests and repositories in every relation: they are what makes 10^6
+// memberships small.
 const TABLES = `
 CREATE TABLE content (
   id           INTEGER PRIMARY KEY,
@@ -98,8 +100,8 @@ CREATE TABLE totals (
 INSERT INTO totals (only) VALUES (1);
 `
 
-// Counting 10^6 rows takes a tenth of a second on the thread that serves; so the counts are kept, and by triggers, so that
-// no later writer of these tables, of whatever version, can forget to.
+// Counting 10^6 rows takes a tenth of a second on the thread that serves; so the counts are kept,
+// and by triggers, so that no later writer of these tables, of whatever version, can forget to.
 const TRIGGERS = `
 CREATE TRIGGER content_changed AFTER UPDATE OF present, media_type, size ON content
 WHEN (NEW.present, NEW.media_type IS NULL, NEW.size) IS NOT (OLD.present, OLD.media_type IS NULL, OLD.size)
@@ -143,7 +145,10 @@ WHEN (NEW.held > 0) <> (OLD.held > 0)
 BEGIN UPDATE totals SET repositories = repositories + (NEW.held > 0) - (OLD.held > 0); END;
 `
 
-/** Every step there ever was, in order. A step that was released is never changed: a correction is a new step. */
+/**
+ * Every step there ever was, in order. A step that was released is never changed: a correction is a
+ * new step.
+ */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1000, sql: TABLES + TRIGGERS },
   { version: 1001, sql: PUSHES },
@@ -153,8 +158,8 @@ export const MIGRATIONS: readonly Migration[] = [
 ]
 
 /**
- * Brings the file to the newest version known here, all steps in one transaction. A newer minor of the same major is left
- * as it is. Returns the version that the file has now.
+ * Brings the file to the newest version known here, all steps in one transaction. A newer minor of
+ * the same major is left as it is. Returns the version that the file has now.
  *
  * @throws StoreError io, with a hint, when the file is of another major version.
  */

@@ -1,10 +1,14 @@
-// Numbers that never come twice, whatever the clock does and however the process ends: a range is reserved durably before any of it
-// is given out. What is left of it at an orderly stop is given back, so that the next start counts on; at any other it is never given.
+// Numbers that never come twice, whatever the clock does and however the process ends: a range is
+// reserved durably before any of it is given out. What is left of it at an orderly stop is given
+// back, so that the next start counts on; at any other it is never given.
 import { StoreError } from '../../registry/ports/blob-store.ts'
 
 /** One commit for so many numbers, and what a person sees numbers leap by after a crash. */
 const RANGE = 2 ** 16
-/** When fewer are left, the next range is reserved: four times as many as can be asked for by all requests that run at once. */
+/**
+ * When fewer are left, the next range is reserved: four times as many as can be asked for by all
+ * requests that run at once.
+ */
 const LOW = RANGE / 2
 const HIGHEST = Number.MAX_SAFE_INTEGER - RANGE
 
@@ -18,8 +22,8 @@ export class Sequence {
   #failure: unknown
 
   /**
-   * `reserved`: the end of the last range, 0 when there was none. `reserve` writes the end of a new one and resolves when it is
-   * durable; it MUST NOT take a greater one back.
+   * `reserved`: the end of the last range, 0 when there was none. `reserve` writes the end of a new
+   * one and resolves when it is durable; it MUST NOT take a greater one back.
    */
   constructor(reserved: number, reserve: (end: number) => Promise<void>) {
     this.#next = Math.max(1, reserved)
@@ -51,13 +55,19 @@ export class Sequence {
     }
   }
 
-  /** No number is given any more. @returns the first one that never was, which may take the place of the reserved end */
+  /**
+   * No number is given any more.
+   * @returns the first one that never was, which may take the place of the reserved end
+   */
   stop(): number {
     this.#isOver = true
     return this.#next
   }
 
-  /** Afterwards only numbers above `floor` are given, and at least `spare` are reserved. @throws StoreError */
+  /**
+   * Afterwards only numbers above `floor` are given, and at least `spare` are reserved.
+   * @throws StoreError
+   */
   async raise(floor: number, spare = 1): Promise<void> {
     if (!Number.isSafeInteger(floor) || floor > HIGHEST)
       throw new StoreError('io', `no numbers are left above ${floor}`)

@@ -1,5 +1,5 @@
-// Uses of content, coalesced by digest and handed on a few at a time: a hit must never cost a commit.
-// What waits here is lost in a crash; it only tells eviction what was served lately.
+// Uses of content, coalesced by digest and handed on a few at a time: a hit must never cost a
+// commit. What waits here is lost in a crash; it only tells eviction what was served lately.
 import type { Digest } from '../../oci/digest.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 
@@ -29,7 +29,10 @@ export class Uses {
     else if (!this.#timed) void this.#flushLater()
   }
 
-  /** Hands on all that waits, before it returns. Resolves when that is written, or lost: that the catalog fails is told by other writes. */
+  /**
+   * Hands on all that waits, before it returns. Resolves when that is written, or lost: that the
+   * catalog fails is told by other writes.
+   */
   async flush(): Promise<void> {
     if (this.#waiting.size === 0) return
     const taken = [...this.#waiting]

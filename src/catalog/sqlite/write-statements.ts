@@ -1,10 +1,11 @@
-// The SQL of the writes, prepared once per connection. What they mean together is told in record-content.ts and record-tags.ts.
+// The SQL of the writes, prepared once per connection. What they mean together is told in
+// record-content.ts and record-tags.ts.
 import type { Database } from 'better-sqlite3'
 import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
 
 /**
- * Content below one manifest that is made a member at once. Only a graph made to hurt has more; what is left out is
- * asked for at the upstream again.
+ * Content below one manifest that is made a member at once. Only a graph made to hurt has more;
+ * what is left out is asked for at the upstream again.
  */
 const MAX_BELOW = 100_000
 
@@ -20,7 +21,10 @@ export interface EdgeRow {
 /** In the place of a media type: as a manifest it was not given to this repository. */
 const NOT_GIVEN = `''`
 
-/** id, size, media type, class, time. The first media type stays: it says that this is a manifest for somebody, and which to older versions. */
+/**
+ * id, size, media type, class, time. The first media type stays: it says that this is a manifest
+ * for somebody, and which to older versions.
+ */
 const SET_PRESENT = `
 UPDATE content SET
   size = new.size,
@@ -32,15 +36,16 @@ UPDATE content SET
 FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
 WHERE content.id = new.id`
 
-// What was pushed and belongs to somebody is never forgotten: its bytes may come back, and nothing else here says what they were.
+// What was pushed and belongs to somebody is never forgotten: its bytes may come back, and nothing
+// else here says what they were.
 const FORGET_CONTENT = `
 UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL
 WHERE digest = ? AND present = 1
   AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))`
 
-// parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not thereby gain its subject (R179). Nor
-// is what is to be had from elsewhere (R250): an author may list any digest as that. It does not go on below what only a client has
-// described.
+// parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not
+// thereby gain its subject (R179). Nor is what is to be had from elsewhere (R250): an author may
+// list any digest as that. It does not go on below what only a client has described.
 const INSERT_BELOW = `
 WITH RECURSIVE below (id) AS (
   SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject} AND distributable = 1
@@ -54,14 +59,21 @@ INSERT INTO repository_content (repository, content, reason, media_type, deliver
 SELECT ?, id, ${REASON_CODES.listed}, ${NOT_GIVEN}, 0 FROM below WHERE true
 ON CONFLICT DO UPDATE SET reason = excluded.reason WHERE reason = ${REASON_CODES.confirmed}`
 
-/** Was the member `m` with the content `c` given here as a manifest? Rows that an older minor added have no media type of their own. */
+/**
+ * Was the member `m` with the content `c` given here as a manifest? Rows that an older minor added
+ * have no media type of their own.
+ */
 const IS_GIVEN = (m: string, c: string) => `coalesce(${m}.media_type, ${c}.media_type, '') <> ''`
-/** Does what it lists belong here through it, or did a client list it? A blob lists nothing, whatever it is elsewhere. */
+/**
+ * Does what it lists belong here through it, or did a client list it? A blob lists nothing,
+ * whatever it is elsewhere.
+ */
 const IS_LISTER = (m: string, c: string) =>
   `(${m}.reason <> ${REASON_CODES.confirmed} OR ${IS_GIVEN(m, c)})`
 
-// What `children` takes, repository: members among them that are no manifests here, and that no member lists any more. What is to be had
-// from elsewhere counts as listed: a client may have brought it.
+// What `children` takes, repository: members among them that are no manifests here, and that no
+// member lists any more. What is to be had from elsewhere counts as listed: a client may have
+// brought it.
 const LIST_ALONE = (children: string) => `
 SELECT m.content, m.reason <> ${REASON_CODES.confirmed} AS lists
 FROM (${children}) e
@@ -96,7 +108,8 @@ ON CONFLICT DO UPDATE SET
   previous = NULL,
   previous_checked_at = NULL`
 
-// now, repository's key, tag, digest, entry of the outbox. Entries are carried in order, so a later push of the tag is still to come.
+// now, repository's key, tag, digest, entry of the outbox. Entries are carried in order, so a later
+// push of the tag is still to come.
 const SETTLE_TAG = `
 UPDATE tag SET local = 0, checked_at = ?
 WHERE repository = (SELECT id FROM repository WHERE key = ?) AND name = ?
@@ -209,7 +222,8 @@ export function prepareWrites(database: Database) {
     ),
     giveBackSequence: row(`UPDATE meta SET value = CAST(? AS INTEGER) WHERE key = 'sequence'`),
     markRebuilt: row(`INSERT INTO meta (key, value) VALUES ('rebuilt', 1) ON CONFLICT DO NOTHING`),
-    // By the range of numbers that every start goes beyond: so no start, of whichever version, has to take the mark away.
+    // By the range of numbers that every start goes beyond: so no start, of whichever version, has
+    // to take the mark away.
     markCompared: row(
       `INSERT INTO meta (key, value) SELECT 'facts compared', value FROM meta WHERE key = 'sequence'
        ON CONFLICT DO UPDATE SET value = excluded.value`,

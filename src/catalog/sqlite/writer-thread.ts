@@ -1,5 +1,6 @@
-// The one thread that writes the catalog, so that no fsync blocks the thread that serves. Started by writer.ts only.
-// Speaks in plain values: opened or refused once, then one answer per batch, in order.
+// The one thread that writes the catalog, so that no fsync blocks the thread that serves. Started
+// by writer.ts only. Speaks in plain values: opened or refused once, then one answer per batch, in
+// order.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Database } from 'better-sqlite3'
 import { type Outcomes, prepareBatches } from './batch.ts'

@@ -1,5 +1,6 @@
-// The calling thread's end of the writer thread: a bounded queue of which one batch is on its way at a time. A write
-// is settled when its batch was, and every write is settled: also when the thread dies.
+// The calling thread's end of the writer thread: a bounded queue of which one batch is on its way
+// at a time. A write is settled when its batch was, and every write is settled: also when the
+// thread dies.
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError } from '../../registry/ports/blob-store.ts'
@@ -19,7 +20,10 @@ interface Waiting {
 /** Rows that may wait for the disk, about 50 MB of them; a hundred of the largest manifests. */
 const MAX_WAITING_ROWS = 250_000
 const BYTES_PER_ROW = 200
-/** Rows in one transaction: some 50 ms of work, so that a single write never waits long behind a crowd. */
+/**
+ * Rows in one transaction: some 50 ms of work, so that a single write never waits long behind a
+ * crowd.
+ */
 const MAX_BATCH_ROWS = 5000
 /** Enough for the objects of a batch. */
 const YOUNG_GENERATION_MIB = 8
@@ -58,7 +62,10 @@ export class Writer {
     })
   }
 
-  /** Resolves when `operation` is durable. @throws StoreError busy when too much waits; full, io, corrupt */
+  /**
+   * Resolves when `operation` is durable.
+   * @throws StoreError busy when too much waits; full, io, corrupt
+   */
   write(operation: Operation): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     const rows = rowsOf(operation)
@@ -72,7 +79,8 @@ export class Writer {
   }
 
   /**
-   * Resolves when what the thread writes now is written or refused; at once when it writes nothing. A disk that hangs holds it up.
+   * Resolves when what the thread writes now is written or refused; at once when it writes nothing.
+   * A disk that hangs holds it up.
    * @throws StoreError when no write can succeed any more
    */
   async settled(): Promise<void> {
@@ -81,8 +89,9 @@ export class Writer {
   }
 
   /**
-   * Waits for every write so far, then for a checkpoint and the thread's end. Later writes reject. With `inOrderAtMs`, wall clock, the
-   * file is marked as one that holds together, unless a write failed for more than want of room.
+   * Waits for every write so far, then for a checkpoint and the thread's end. Later writes reject.
+   * With `inOrderAtMs`, wall clock, the file is marked as one that holds together, unless a write
+   * failed for more than want of room.
    */
   async close(inOrderAtMs?: number): Promise<void> {
     if (this.#ended === undefined) {

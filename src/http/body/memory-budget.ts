@@ -1,18 +1,27 @@
-// A bound on the memory that bodies take together which must be held whole. It is counted as they come and not as they are announced,
-// and where it is used up the largest that is still coming makes room: who is slow or many holds up nobody who brings little. What has
-// come whole can wait long for an upstream or for its turn, and makes no room: so large bodies have only a share of the memory.
+// A bound on the memory that bodies take together which must be held whole. It is counted as they
+// come and not as they are announced, and where it is used up the largest that is still coming
+// makes room: who is slow or many holds up nobody who brings little. What has come whole can wait
+// long for an upstream or for its turn, and makes no room: so large bodies have only a share of the
+// memory.
 import { RegistryError } from '../../oci/errors.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from '../limits.ts'
 
 export interface Held {
-  /** So much more of the body is in memory. @throws RegistryError UNAVAILABLE when it makes room for others, now or before */
+  /**
+   * So much more of the body is in memory.
+   * @throws RegistryError UNAVAILABLE when it makes room for others, now or before
+   */
   add(bytes: number): void
   /** All of it is here: it makes no room any more. */
   whole(): void
 }
 
 export interface MemoryBudget {
-  /** Counts a body for as long as `work` runs. `giveUp` is called, once at most, when it makes room for another. @throws what `work` throws */
+  /**
+   * Counts a body for as long as `work` runs. `giveUp` is called, once at most, when it makes room
+   * for another.
+   * @throws what `work` throws
+   */
   hold<T>(giveUp: (error: RegistryError) => void, work: (held: Held) => Promise<T>): Promise<T>
 }
 

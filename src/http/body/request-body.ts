@@ -1,6 +1,7 @@
-// The body of a request as the engine reads it: pulled piece by piece, so that a client is read no faster than the engine takes it
-// (R193). 100 Continue goes out with the first pull and not before (R15). A client that brings nothing for a while, breaks HTTP or
-// leaves ends it with an error; how long the whole takes is nobody's business (R228), unless memory is held for it.
+// The body of a request as the engine reads it: pulled piece by piece, so that a client is read no
+// faster than the engine takes it (R193). 100 Continue goes out with the first pull and not before
+// (R15). A client that brings nothing for a while, breaks HTTP or leaves ends it with an error; how
+// long the whole takes is nobody's business (R228), unless memory is held for it.
 import type { IncomingMessage } from 'node:http'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
@@ -15,9 +16,11 @@ export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boole
 }
 
 /**
- * Nothing is read before the first pull. Can be left at any time, also while a piece is waited for; what remains then stays on
- * the connection, which ends with the answer. To be iterated once. Its iterator throws when the client left, and then nobody is there
- * to be answered; RegistryError UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke off.
+ * Nothing is read before the first pull. Can be left at any time, also while a piece is waited for;
+ * what remains then stays on the connection, which ends with the answer. To be iterated once. Its
+ * iterator throws when the client left, and then nobody is there to be answered; RegistryError
+ * UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke
+ * off.
  */
 export function readBody(exchange: Exchange, clock: Clock): AsyncIterable<Uint8Array> {
   if (!hasBody(exchange.request)) return NOTHING
@@ -28,7 +31,10 @@ const NOTHING: AsyncIterable<Uint8Array> = {
   [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) }),
 }
 
-/** What came after the head is no HTTP. No effect when the body has come whole; what came of it before can still be read. */
+/**
+ * What came after the head is no HTTP. No effect when the body has come whole; what came of it
+ * before can still be read.
+ */
 export function breakBody(exchange: Exchange): void {
   if (exchange.request.complete) return
   const message = 'the body ended before the length it announced'
@@ -42,8 +48,8 @@ export function giveUpBody({ body }: Exchange, error: RegistryError): void {
 }
 
 /**
- * Gives a body of at most `mostBytes` up that is held whole while it comes, unless it comes at a least rate. @returns says that it has
- * come, or is not wanted any more
+ * Gives a body of at most `mostBytes` up that is held whole while it comes, unless it comes at a
+ * least rate. @returns says that it has come, or is not wanted any more
  */
 export function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): () => void {
   const over = new AbortController()
@@ -56,7 +62,10 @@ export function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): 
   return () => over.abort(NOT_NEEDED)
 }
 
-/** By hand and not a generator, which could be left only at a piece: a newer request may end one whose client has gone quiet. */
+/**
+ * By hand and not a generator, which could be left only at a piece: a newer request may end one
+ * whose client has gone quiet.
+ */
 function iterate(exchange: Exchange, clock: Clock): AsyncIterator<Uint8Array, undefined> {
   const { request, record, body } = exchange
   let wait: Wait | undefined

@@ -1,5 +1,5 @@
-// GET and HEAD of a blob (end-2; R46–R63): whole, one range, many ranges. What is decided here is decided before the first byte;
-// the bytes themselves are send-blob.ts.
+// GET and HEAD of a blob (end-2; R46–R63): whole, one range, many ranges. What is decided here is
+// decided before the first byte; the bytes themselves are send-blob.ts.
 import { randomBytes } from 'node:crypto'
 import { matchesIfNoneMatch, matchesIfRange } from '../../oci/conditional.ts'
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
@@ -37,8 +37,8 @@ export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint
   const range = !headOnly && sameContent ? headers.range : undefined
   if (parseRange(range, Number.MAX_SAFE_INTEGER).kind === 'too-many') throw tooManyRanges()
 
-  // A download is not begun for what can be said without one: 304, 416, a HEAD. A range that may lie
-  // behind the end needs the size first.
+  // A download is not begun for what can be said without one: 304, 416, a HEAD. A range that may
+  // lie behind the end needs the size first.
   const conditional = headers['if-none-match'] !== undefined
   if (headOnly || conditional || (range !== undefined && !FROM_THE_START.test(range))) {
     const options = headOnly ? { mayPush: mayPush(context) } : undefined
@@ -64,7 +64,10 @@ function answerHead(head: BlobHead, anonymously: boolean): Answer {
   }
 }
 
-/** Of a small blob that was given before: in memory, to be kept there. Undefined when it is not here. */
+/**
+ * Of a small blob that was given before: in memory, to be kept there. Undefined when it is not
+ * here.
+ */
 async function answerWhole(
   { exchange, registry, routed, anonymously }: NamedContext,
   digest: Digest,
@@ -169,7 +172,10 @@ function tooManyRanges(): RegistryError {
   })
 }
 
-/** Of an empty answer no byte is read, so nobody downstream would notice that the content was not empty. */
+/**
+ * Of an empty answer no byte is read, so nobody downstream would notice that the content was not
+ * empty.
+ */
 function refuseFalseEmptiness({ digest, sizeBytes }: BlobHead): void {
   if (sizeBytes > 0 || digest === digestOf(new Uint8Array(), digestAlgorithm(digest))) return
   throw new RegistryError(

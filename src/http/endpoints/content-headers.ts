@@ -1,5 +1,5 @@
-// The headers that say what an answer's content is and where it came from (R5, R8–R11, R13, R32): the same for GET and HEAD,
-// and for 200, 206 and 304.
+// The headers that say what an answer's content is and where it came from (R5, R8–R11, R13, R32):
+// the same for GET and HEAD, and for 200, 206 and 304.
 import { etagOf } from '../../oci/conditional.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { formatWarnings } from '../../oci/warning.ts'
@@ -15,7 +15,10 @@ export function contentHeaders(digest: Digest, source: Source): AnswerHeaders {
   }
 }
 
-/** What was asked for by digest never changes; `anonymously`: it may be read without credentials, so a shared cache may keep it. */
+/**
+ * What was asked for by digest never changes; `anonymously`: it may be read without credentials, so
+ * a shared cache may keep it.
+ */
 export function cacheByDigest(anonymously: boolean): string {
   return anonymously ? 'max-age=31536000, immutable' : 'private, max-age=31536000, immutable'
 }

@@ -1,4 +1,5 @@
-// The URLs that answers to a push give out: paths in the form that the client used, prefix and `ns` included (R29, R99).
+// The URLs that answers to a push give out: paths in the form that the client used, prefix and `ns`
+// included (R29, R99).
 import type { Digest } from '../../oci/digest.ts'
 import type { UploadState } from '../../registry/answers.ts'
 import type { AnswerHeaders } from '../answer.ts'
@@ -12,7 +13,10 @@ export function manifestLocation(context: NamedContext, digest: Digest): string 
   return locate(context, `manifests/${digest}`)
 }
 
-/** Where an upload goes on and how far it has come. An empty one is `0-0`, which is also one of a single byte (R106). */
+/**
+ * Where an upload goes on and how far it has come. An empty one is `0-0`, which is also one of a
+ * single byte (R106).
+ */
 export function uploadHeaders(
   context: NamedContext,
   { id, sizeBytes }: UploadState,

@@ -1,4 +1,5 @@
-// GET and HEAD of a manifest, by tag or digest (end-3; R5, R8–R12). Its bytes go out as they came in.
+// GET and HEAD of a manifest, by tag or digest (end-3; R5, R8–R12). Its bytes go out as they came
+// in.
 import type { Endpoint } from '../../oci/endpoint.ts'
 import { matchesIfNoneMatch } from '../../oci/conditional.ts'
 import type { ManifestAnswer } from '../../registry/answers.ts'

@@ -1,5 +1,5 @@
-// `multipart/byteranges` (RFC 9110 §14.6; R54, R58): one part per range, in the order asked for, with its length known before
-// the first byte is read.
+// `multipart/byteranges` (RFC 9110 §14.6; R54, R58): one part per range, in the order asked for,
+// with its length known before the first byte is read.
 import { type ByteRange, formatContentRange, rangeLength } from '../../oci/range.ts'
 import type { Segment } from '../answer.ts'
 

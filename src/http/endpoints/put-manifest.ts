@@ -14,7 +14,8 @@ import { giveUpBody, limitBody, readBody } from '../body/request-body.ts'
 type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
 
 /**
- * Tags that the query asks for, each once; a query belongs to a digest, beside a tag it means nothing (R19).
+ * Tags that the query asks for, each once; a query belongs to a digest, beside a tag it means
+ * nothing (R19).
  * @throws RegistryError TAG_INVALID, with status 414 for too many
  */
 export function parsePushTags({ reference }: ManifestEndpoint, query: URLSearchParams): Tag[] {

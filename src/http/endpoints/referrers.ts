@@ -1,4 +1,5 @@
-// The manifests that refer to a digest (end-12; R73–R76): always an image index, empty when there are none.
+// The manifests that refer to a digest (end-12; R73–R76): always an image index, empty when there
+// are none.
 import type { Endpoint } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { OCI_INDEX } from '../../oci/media-type.ts'
@@ -50,7 +51,10 @@ interface ReferrersPage {
   readonly last: string | undefined
 }
 
-/** As many descriptors as fit; where they do not all fit, in the order of their digests, which stays the same between pages. */
+/**
+ * As many descriptors as fit; where they do not all fit, in the order of their digests, which stays
+ * the same between pages.
+ */
 function pageOf(manifests: readonly unknown[], after: string | undefined): ReferrersPage {
   const members = manifests.map(manifest => ({
     key: digestText(manifest),

@@ -1,4 +1,5 @@
-// POST on uploads (end-4, end-11): a new upload; a whole blob in one request (R100); a blob that another repository has (R109).
+// POST on uploads (end-4, end-11): a new upload; a whole blob in one request (R100); a blob that
+// another repository has (R109).
 import {
   type Digest,
   type DigestAlgorithm,
@@ -63,12 +64,18 @@ export async function answerStart(
   return finishAtOnce(context, upload.id, { digest: start.digest, head })
 }
 
-/** Who pushes is on this machine and has the address of all who do: what tells them apart is whose the connection is. */
+/**
+ * Who pushes is on this machine and has the address of all who do: what tells them apart is whose
+ * the connection is.
+ */
 function clientOf({ principal: { owner, address } }: NamedContext): string | undefined {
   return owner?.kind === 'user' ? `uid ${owner.uid}` : address
 }
 
-/** Undefined for whatever speaks against it: the client then sends the blob, and learns nothing of `from` (R182). */
+/**
+ * Undefined for whatever speaks against it: the client then sends the blob, and learns nothing of
+ * `from` (R182).
+ */
 async function mount(context: NamedContext, start: UploadStart): Promise<BlobPushed | undefined> {
   const { registry, routed, target, exchange } = context
   if (start.mount === undefined) return undefined
@@ -83,7 +90,10 @@ async function mount(context: NamedContext, start: UploadStart): Promise<BlobPus
   })
 }
 
-/** A client may name the digest and send the content later; only the empty blob has come with no body. */
+/**
+ * A client may name the digest and send the content later; only the empty blob has come with no
+ * body.
+ */
 function bringsContent(digest: Digest, { lengthBytes }: ChunkHead): boolean {
   return lengthBytes !== 0 || digest === digestOf(new Uint8Array(), digestAlgorithm(digest))
 }
@@ -102,7 +112,8 @@ async function finishAtOnce(
     )
   } catch (error) {
     if (error instanceof UploadOrderError) return refuseOutOfOrder(context, error)
-    // Nobody was told of this upload, so nobody can go on with it. What fails here is left to the purge of old uploads.
+    // Nobody was told of this upload, so nobody can go on with it. What fails here is left to the
+    // purge of old uploads.
     await registry.cancelUpload(routed.repository, id).catch(() => {})
     throw error
   }

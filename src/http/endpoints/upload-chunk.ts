@@ -1,4 +1,5 @@
-// What the head of a request says about the piece of an upload that it brings (R102, R103): where it goes, and how long it is.
+// What the head of a request says about the piece of an upload that it brings (R102, R103): where
+// it goes, and how long it is.
 import type { IncomingMessage } from 'node:http'
 import { RegistryError } from '../../oci/errors.ts'
 import type { ByteRange } from '../../oci/range.ts'
@@ -10,7 +11,10 @@ const RANGE = /^([0-9]+)-([0-9]+)$/
 
 export type ChunkHead = Omit<UploadChunk, 'body'>
 
-/** @throws RegistryError RANGE_INVALID (416) for a `Content-Range` that is none; whether it fits is the engine's to say. */
+/**
+ * @throws RegistryError RANGE_INVALID (416) for a `Content-Range` that is none; whether it fits is
+ * the engine's to say.
+ */
 export function parseChunkHead(request: IncomingMessage): ChunkHead {
   return {
     range: parseUploadRange(request.headers['content-range']),

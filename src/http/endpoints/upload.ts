@@ -1,5 +1,5 @@
-// An upload that has begun: its state, further pieces, its end as a blob, its end without one (end-5, end-6, end-13, end-14;
-// R101–R107).
+// An upload that has begun: its state, further pieces, its end as a blob, its end without one
+// (end-5, end-6, end-13, end-14; R101–R107).
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import type { Endpoint } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -63,7 +63,10 @@ export async function answerCancel(context: NamedContext, { id }: UploadEndpoint
   return { status: 204, headers: {}, body: { kind: 'none' } }
 }
 
-/** The digest that an upload ends with. @throws RegistryError DIGEST_INVALID, also when there is none */
+/**
+ * The digest that an upload ends with.
+ * @throws RegistryError DIGEST_INVALID, also when there is none
+ */
 export function parseUploadDigest(query: URLSearchParams): Digest {
   const digest = query.get('digest')
   if (digest !== null) return parseDigest(digest)

@@ -1,8 +1,10 @@
-// Answers that were given before and are still right, in memory, with the head made and the body beside it. In front of the registry:
-// who is answered from here costs no look at disk or catalog. Nothing in here asks anybody.
+// Answers that were given before and are still right, in memory, with the head made and the body
+// beside it. In front of the registry: who is answered from here costs no look at disk or catalog.
+// Nothing in here asks anybody.
 //
-// Right means: the same request in every part that answers depend on (hot-request.ts), by somebody of the same class, while the stamp
-// that was read before the question is the repository's still (registry/epochs.ts), and while time leaves the answer as it is.
+// Right means: the same request in every part that answers depend on (hot-request.ts), by somebody
+// of the same class, while the stamp that was read before the question is the repository's still
+// (registry/epochs.ts), and while time leaves the answer as it is.
 import { LRUCache } from 'lru-cache'
 import type { Repository, RepositoryKey } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
@@ -14,14 +16,19 @@ import { HOT_BODY_MAX_BYTES, HOT_GRACE_ASKED_MS, HOT_QUESTIONS_MAX } from '../li
 /** What goes out again; everything that differs from request to request is left open. */
 export interface HotContent {
   readonly status: number
-  /** As writeHead takes it. Whoever sends it sets the id, and the age where there is one, in place. */
+  /**
+   * As writeHead takes it. Whoever sends it sets the id, and the age where there is one, in place.
+   */
   readonly head: string[]
   /** Where in `head` the values of X-Request-Id and Age stand; -1 for an answer without age. */
   readonly idAt: number
   readonly ageAt: number
   /** Undefined for HEAD and 304. MUST NOT be changed by anybody. */
   readonly body: Uint8Array | undefined
-  /** Of a large blob, whose bytes are no memory's: which one. It is sent as long as it is open (send-kept.ts). */
+  /**
+   * Of a large blob, whose bytes are no memory's: which one. It is sent as long as it is open
+   * (send-kept.ts).
+   */
   readonly kept: KeptBlob | undefined
   readonly digest: Digest
   readonly repeatable: Repeatable
@@ -70,14 +77,20 @@ export interface HotAnswers {
 }
 
 export interface HotAnswersOptions {
-  /** What answers may take in all, bodies, heads and keys; at least 1. What does not fit is not kept. */
+  /**
+   * What answers may take in all, bodies, heads and keys; at least 1. What does not fit is not
+   * kept.
+   */
   readonly maxBytes: number
   readonly epochs: Epochs
 }
 
 /** What an entry costs beside its texts: objects, the cache's own tables. */
 const ENTRY_BYTES = 1_024
-/** Strings of one byte for each character, as those of headers are, and two for those that were put together. */
+/**
+ * Strings of one byte for each character, as those of headers are, and two for those that were put
+ * together.
+ */
 const CHARACTER_BYTES = 2
 
 export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAnswers {
@@ -153,7 +166,8 @@ class Question implements HotQuestion {
     if (!this.isWanted || stamp === undefined) return
     if ((content.body?.length ?? 0) > HOT_BODY_MAX_BYTES) return
     if (epochs.stampOf(this.#slot) !== stamp) return
-    // In its grace already: the upstream was asked, by this question at the latest, and has not answered yet.
+    // In its grace already: the upstream was asked, by this question at the latest, and has not
+    // answered yet.
     const isAwaited = nowMs >= content.repeatable.untilMs
     const quietUntilMs = isAwaited ? nowMs + HOT_GRACE_ASKED_MS : 0
     const uses = { isAsked: false, quietUntilMs, notedAtMs: 0, pulledAtMs: 0 }

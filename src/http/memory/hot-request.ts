@@ -1,5 +1,6 @@
-// What an answer from memory depends on, read from the raw headers alone: node makes its other ones when somebody asks for them, and for
-// these requests nobody does. What is unusual in any way goes the way on which everything is looked at.
+// What an answer from memory depends on, read from the raw headers alone: node makes its other ones
+// when somebody asks for them, and for these requests nobody does. What is unusual in any way goes
+// the way on which everything is looked at.
 import type { IncomingMessage } from 'node:http'
 import type { Access } from '../../access/access.ts'
 import { isBrowsersAgent, mayBeMark } from '../../access/marks.ts'
@@ -25,8 +26,8 @@ export interface WhoAsks {
 }
 
 /**
- * Undefined for what is not to be answered from memory: other methods and versions of HTTP, bodies, ranges, headers that came twice
- * where one was expected, and what `Access.admit` may refuse.
+ * Undefined for what is not to be answered from memory: other methods and versions of HTTP, bodies,
+ * ranges, headers that came twice where one was expected, and what `Access.admit` may refuse.
  */
 export function readHotRequest(
   request: IncomingMessage,

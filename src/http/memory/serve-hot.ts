@@ -1,5 +1,5 @@
-// A request whose answer is in memory, from its head to the line about it: no promise, no timer, and of node's two objects only what
-// the answer needs.
+// A request whose answer is in memory, from its head to the line about it: no promise, no timer,
+// and of node's two objects only what the answer needs.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Access } from '../../access/access.ts'
 import type { CreateNoteHit } from '../../observe/note-hit.ts'
@@ -34,7 +34,10 @@ export interface FoundHot {
 }
 
 export interface Hot {
-  /** An answer to give now; or what to ask and then to `offer` an answer for; undefined for requests that memory is not for. */
+  /**
+   * An answer to give now; or what to ask and then to `offer` an answer for; undefined for requests
+   * that memory is not for.
+   */
   find(request: IncomingMessage): FoundHot | HotQuestion | undefined
   /** Writes it whole. `over` is called once, with how it ended and everything written down. */
   send(response: ServerResponse, found: FoundHot, more: SendHot): void

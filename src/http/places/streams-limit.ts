@@ -1,9 +1,12 @@
-// How many blob bodies are sent at once when nobody configured it: what the machine's memory carries.
+// How many blob bodies are sent at once when nobody configured it: what the machine's memory
+// carries.
 
 /**
- * A client that reads slowly costs some 64–128 KiB here and, of many, 128–512 KiB in the kernel (native/sender.c, unsent-limit.ts): with so
- * many to the GiB, all of them together stay within a seventh of the memory; what took some and then stops may hold more. Without the
- * addon the kernel's own limit, 4 MiB for each on Linux, is all that bounds them, and they may come to as much as there is.
+ * A client that reads slowly costs some 64–128 KiB here and, of many, 128–512 KiB in the kernel
+ * (native/sender.c, unsent-limit.ts): with so many to the GiB, all of them together stay within a
+ * seventh of the memory; what took some and then stops may hold more. Without the addon the
+ * kernel's own limit, 4 MiB for each on Linux, is all that bounds them, and they may come to as
+ * much as there is.
  */
 const STREAMS_PER_GIB = 256
 /** Below it, a site of a few nodes would wait on a machine that has nothing else to do. */
@@ -13,7 +16,10 @@ const STREAMS_MAX = 2_048
 
 const GIB = 2 ** 30
 
-/** `memoryBytes` is what this process may have: that of the machine, or of its control group. 64 at least, 2,048 at most. */
+/**
+ * `memoryBytes` is what this process may have: that of the machine, or of its control group. 64 at
+ * least, 2,048 at most.
+ */
 export function streamsFor(memoryBytes: number): number {
   const streams = Math.floor((memoryBytes / GIB) * STREAMS_PER_GIB)
   return Math.min(Math.max(streams, STREAMS_MIN), STREAMS_MAX)

@@ -1,14 +1,20 @@
-// One request's place among the bodies that are sent: waited for before anything of the blob is opened or asked for, given back when the
-// answer is over, however it ends.
+// One request's place among the bodies that are sent: waited for before anything of the blob is
+// opened or asked for, given back when the answer is over, however it ends.
 import { NOT_NEEDED } from '../../registry/ports/clock.ts'
 import { type Exchange, takenBytes } from '../exchange.ts'
 import type { Streams } from './streams.ts'
 import type { Reader, StalledReaders } from './streams-stalled.ts'
 
-/** `gone`: the client left while it waited, and nothing is to be sent. @throws RegistryError UNAVAILABLE when no place came */
+/**
+ * `gone`: the client left while it waited, and nothing is to be sent.
+ * @throws RegistryError UNAVAILABLE when no place came
+ */
 export type TakePlace = (exchange: Exchange) => Promise<'taken' | 'gone'>
 
-/** For whoever sends by itself. @returns gives the place back; undefined when none can be had at once */
+/**
+ * For whoever sends by itself.
+ * @returns gives the place back; undefined when none can be had at once
+ */
 export type TakePlaceNow = (client: string | undefined, reader: Reader) => (() => void) | undefined
 
 /** Of connections that ended before anybody asked for their address. */

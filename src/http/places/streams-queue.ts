@@ -1,5 +1,5 @@
-// Who of those that wait for a place comes next: clients in turn, and within one client in the order of coming. Neither time nor
-// counts are kept here; streams.ts has both.
+// Who of those that wait for a place comes next: clients in turn, and within one client in the
+// order of coming. Neither time nor counts are kept here; streams.ts has both.
 
 export interface FairQueue<Entry> {
   readonly size: number
@@ -8,13 +8,14 @@ export interface FairQueue<Entry> {
   /** No effect when it is not in the queue. */
   remove(client: string, entry: Entry): void
   /**
-   * Takes the next one out: the first of the next client in the round. With more than one client waiting, those of whom `isFull` says
-   * that they have their share already are passed over, unless it says so of all. Undefined when nobody waits.
+   * Takes the next one out: the first of the next client in the round. With more than one client
+   * waiting, those of whom `isFull` says that they have their share already are passed over, unless
+   * it says so of all. Undefined when nobody waits.
    */
   next(isFull: (client: string) => boolean): Entry | undefined
   /**
-   * Takes out the one that came last of the client with the most, if that has more than one more than `client`: who has little in here is
-   * not kept out by who has much.
+   * Takes out the one that came last of the client with the most, if that has more than one more
+   * than `client`: who has little in here is not kept out by who has much.
    */
   displace(client: string): Entry | undefined
   /** All of them, in the order of clients, not of coming. */

@@ -1,5 +1,6 @@
-// How many bodies are sent at once, as a number that all threads count together: who finds a free place takes it, and asks nobody. Who
-// finds none goes to the waiting room (streams.ts), which is in one thread.
+// How many bodies are sent at once, as a number that all threads count together: who finds a free
+// place takes it, and asks nobody. Who finds none goes to the waiting room (streams.ts), which is
+// in one thread.
 import { type Count, createCount } from '../count.ts'
 
 export interface StreamsRoom {
@@ -7,7 +8,10 @@ export interface StreamsRoom {
   readonly taken: number
   /** Somebody waits for a place: who comes now goes behind. */
   readonly isWaitedFor: boolean
-  /** False where none is free. It may say so for a moment too many while another thread is told the same: ask the waiting room then. */
+  /**
+   * False where none is free. It may say so for a moment too many while another thread is told the
+   * same: ask the waiting room then.
+   */
   take(): boolean
   /** MUST be followed by a word to the waiting room where it is waited for. */
   give(): void

@@ -1,13 +1,15 @@
-// Readers that take next to nothing while others wait for a place: after a while theirs is given away, and their connection ends.
-// Clients go on where they were with a range. While nobody waits, nobody is cut for this: memory for all places is there.
+// Readers that take next to nothing while others wait for a place: after a while theirs is given
+// away, and their connection ends. Clients go on where they were with a range. While nobody waits,
+// nobody is cut for this: memory for all places is there.
 
 /**
- * So much a reader must take in the time below, while others wait: whoever takes less holds a place, and a slow modem takes more.
+ * So much a reader must take in the time below, while others wait: whoever takes less holds a
+ * place, and a slow modem takes more.
  */
 export const LEAST_WHILE_OTHERS_WAIT_BYTES = 64 * 1024
 /**
- * How long a reader may take less than that while others wait. A client that writes to a slow disk pauses for less; and half of the time that
- * others wait at most, so that they still get the place.
+ * How long a reader may take less than that while others wait. A client that writes to a slow disk
+ * pauses for less; and half of the time that others wait at most, so that they still get the place.
  */
 export const STALLED_WHILE_OTHERS_WAIT_MS = 10_000
 

@@ -1,19 +1,26 @@
-// Places for blob bodies that are being sent, bounded for the whole process, and the waiting room before them. Who waits holds nothing
-// but its connection. One of these per process: other threads take free places by themselves, and ask the one that has it for others.
+// Places for blob bodies that are being sent, bounded for the whole process, and the waiting room
+// before them. Who waits holds nothing but its connection. One of these per process: other threads
+// take free places by themselves, and ask the one that has it for others.
 import { RegistryError } from '../../oci/errors.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { createFairQueue } from './streams-queue.ts'
 import { createStreamsRoom, type StreamsRoom } from './streams-room.ts'
 
 /**
- * Requests that wait for a place; each is a connection and little else. Beyond: 503 at once, for the client that has most of them there.
+ * Requests that wait for a place; each is a connection and little else. Beyond: 503 at once, for
+ * the client that has most of them there.
  */
 export const STREAMS_WAITING_MAX = 2_000
-/** Clients wait thirty seconds for a head (R18); what is left of it is for the answer. Beyond: 503. */
+/**
+ * Clients wait thirty seconds for a head (R18); what is left of it is for the answer. Beyond: 503.
+ */
 export const STREAM_WAIT_MAX_MS = 20_000
 /** How often it is looked at who waited too long; nobody is looked at while nobody waits. */
 export const STREAM_TICK_MS = 1_000
-/** What one client may have of all places while others wait: a quarter, but so many at least, as one pull has a few layers at once. */
+/**
+ * What one client may have of all places while others wait: a quarter, but so many at least, as one
+ * pull has a few layers at once.
+ */
 const CLIENT_SHARE = 0.25
 const CLIENT_STREAMS_MIN = 32
 /** Told in turn to those that are refused, so that they do not all come back at once. */
@@ -28,8 +35,9 @@ export interface StreamPlace {
 
 export interface Streams {
   /**
-   * Resolves with a place, at once when one is free. `client` is who shares fairly with others: an address. MUST be released once the
-   * body is over. @throws RegistryError UNAVAILABLE with `retryAfterSeconds`; the signal's reason, when it aborts first
+   * Resolves with a place, at once when one is free. `client` is who shares fairly with others: an
+   * address. MUST be released once the body is over. @throws RegistryError UNAVAILABLE with
+   * `retryAfterSeconds`; the signal's reason, when it aborts first
    */
   take(client: string, signal: AbortSignal): Promise<StreamPlace>
   /** A place, if there is one to be had without asking anybody and waiting. As for `take`. */
@@ -40,7 +48,10 @@ export interface Streams {
 export interface AllStreams extends Streams {
   /** Another thread has given a place back, or is no more. */
   freed(): void
-  /** What a thread holds of places that it took by itself, by client: for as long as others wait, so that shares are fair. */
+  /**
+   * What a thread holds of places that it took by itself, by client: for as long as others wait, so
+   * that shares are fair.
+   */
   othersHold(thread: unknown, held: ReadonlyMap<string, number>): void
   /** Tells `counts` how it is now: what other threads take and give back is not told of. */
   recount(): void
@@ -149,7 +160,8 @@ export function createStreams({
         reject(signal.reason)
       }
       signal.addEventListener('abort', giveUp, { once: true })
-      // What others held when somebody waited the last time may be given back since; they tell anew while this one waits.
+      // What others held when somebody waited the last time may be given back since; they tell anew
+      // while this one waits.
       if (queue.size === 0) heldBy.clear()
       queue.add(client, entry)
       room.setWaitedFor(true)

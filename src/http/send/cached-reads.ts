@@ -1,5 +1,6 @@
-// Reads of files that the system has in memory, without a trip through the thread pool: where node writes every byte itself, that trip costs
-// a tenth of the whole, and the bytes have left this processor's cache when they come.
+// Reads of files that the system has in memory, without a trip through the thread pool: where node
+// writes every byte itself, that trip costs a tenth of the whole, and the bytes have left this
+// processor's cache when they come.
 import type { ReadCached } from '../../registry/fill/readers.ts'
 import { ADDON_BUILT, loadAddon } from '../addon.ts'
 

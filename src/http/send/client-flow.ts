@@ -1,4 +1,5 @@
-// How fast a client takes what it is sent, and whether it is still there: one set of listeners per streamed answer, none per chunk.
+// How fast a client takes what it is sent, and whether it is still there: one set of listeners per
+// streamed answer, none per chunk.
 import type { ServerResponse } from 'node:http'
 import { STALLED_READER_MS } from '../limits.ts'
 
@@ -6,7 +7,10 @@ export interface ClientFlow {
   /** Aborts when the connection ends before the answer. */
   readonly signal: AbortSignal
   readonly gone: boolean
-  /** Resolves when the connection's buffer has room again; rejects when the client left, or took nothing for STALLED_READER_MS. */
+  /**
+   * Resolves when the connection's buffer has room again; rejects when the client left, or took
+   * nothing for STALLED_READER_MS.
+   */
   drained(): Promise<void>
   /** Resolves when the kernel has all that node was given; rejects as `drained`. */
   flushed(): Promise<void>
@@ -27,13 +31,15 @@ export function createClientFlow(response: ServerResponse): ClientFlow {
     leaving.abort(reason)
     waiting?.reject(reason)
   }
-  // The timer runs out when nothing moved on the connection; that is the client's doing only while bytes wait for it. Otherwise it
-  // begins anew: bytes may come to wait behind others, without a write that would set it going.
+  // The timer runs out when nothing moved on the connection; that is the client's doing only while
+  // bytes wait for it. Otherwise it begins anew: bytes may come to wait behind others, without a
+  // write that would set it going.
   const onTimeout = () => {
     if (waiting === undefined) response.setTimeout(STALLED_READER_MS)
     else response.destroy()
   }
-  // Heard of by the connection itself: node tells the response no more of it once a CONNECT came behind the request.
+  // Heard of by the connection itself: node tells the response no more of it once a CONNECT came
+  // behind the request.
   const connection = response.socket ?? response
   connection.on('drain', tellDrained)
   response.on('close', onClose)

@@ -1,4 +1,5 @@
-// Writes an Answer to its connection: the only place that does. Headers that every answer carries are added here.
+// Writes an Answer to its connection: the only place that does. Headers that every answer carries
+// are added here.
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Answer, AnswerHeaders } from '../answer.ts'
 import { endAnswer } from './end-answer.ts'
@@ -19,8 +20,8 @@ export interface SendDeps {
 }
 
 /**
- * Resolves when everything was handed to the connection, or when that is gone. @throws whatever kept the answer from being begun:
- * until then another answer can take its place.
+ * Resolves when everything was handed to the connection, or when that is gone. @throws whatever
+ * kept the answer from being begun: until then another answer can take its place.
  */
 export async function sendAnswer(
   exchange: Exchange,
@@ -57,7 +58,10 @@ export const ID_AT = 3
 /** The one header that time alone changes. */
 export const AGE = 'Age'
 
-/** Name and value in turn, as node takes them with the least work. @throws TypeError for a value that is no header text */
+/**
+ * Name and value in turn, as node takes them with the least work.
+ * @throws TypeError for a value that is no header text
+ */
 export function headLines(exchange: Exchange, answer: Answer, close: boolean): string[] {
   const lines = [
     'Docker-Distribution-API-Version',

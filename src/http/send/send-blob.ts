@@ -1,6 +1,6 @@
-// Sends a blob, by the kernel where that can be (sendfile-blob.ts), else chunk by chunk as its reader gives them: no faster than the
-// client takes it, and never as if it were whole when it is not (R231). The client leaving ends the reading at once and the fill
-// never (R52).
+// Sends a blob, by the kernel where that can be (sendfile-blob.ts), else chunk by chunk as its
+// reader gives them: no faster than the client takes it, and never as if it were whole when it is
+// not (R231). The client leaving ends the reading at once and the fill never (R52).
 import { type ByteRange, rangeLength } from '../../oci/range.ts'
 import type { BlobAnswer } from '../../registry/answers.ts'
 import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
@@ -92,7 +92,10 @@ async function sendRange(
   await writeRange(sending, flow, { range, from })
 }
 
-/** The head goes out, unless it has, and the client is there. @throws what kept `first` from coming, if that was told in time */
+/**
+ * The head goes out, unless it has, and the client is there.
+ * @throws what kept `first` from coming, if that was told in time
+ */
 async function beginAnswer(
   { exchange, body, writeHead, clock }: BlobSending,
   flow: ClientFlow,
@@ -106,7 +109,10 @@ async function beginAnswer(
   if (held === 'no longer') exchange.response.flushHeaders()
 }
 
-/** The iterator is driven by hand because the head goes out between the first request for bytes and their coming. */
+/**
+ * The iterator is driven by hand because the head goes out between the first request for bytes and
+ * their coming.
+ */
 async function writeRange(
   sending: BlobSending,
   flow: ClientFlow,
@@ -127,8 +133,8 @@ async function writeRange(
 }
 
 /**
- * Waits for the first bytes, though not for long: a client has its own limit for the head. A failure that comes in time is thrown,
- * and becomes an error answer instead of a cut connection.
+ * Waits for the first bytes, though not for long: a client has its own limit for the head. A
+ * failure that comes in time is thrown, and becomes an error answer instead of a cut connection.
  */
 async function holdHead(
   first: Promise<unknown>,
@@ -149,7 +155,10 @@ async function holdHead(
   return held
 }
 
-/** Counts a chunk when the client has taken it as far as the connection's buffer, and gives it back once the kernel has it. */
+/**
+ * Counts a chunk when the client has taken it as far as the connection's buffer, and gives it back
+ * once the kernel has it.
+ */
 async function writeChunk(
   { response, record }: Exchange,
   flow: ClientFlow,

@@ -1,5 +1,6 @@
-// A large blob that is still open from who asked for it before, whole, to who asks now: by the kernel, and with nothing made for it but
-// what that takes. Whatever is out of the ordinary before its head leaves the request to the usual way (send-blob.ts).
+// A large blob that is still open from who asked for it before, whole, to who asks now: by the
+// kernel, and with nothing made for it but what that takes. Whatever is out of the ordinary before
+// its head leaves the request to the usual way (send-blob.ts).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { BlobAnswer, Registry } from '../../registry/answers.ts'
@@ -28,7 +29,8 @@ export function createOpenKept(deps: SendKeptDeps): OpenKept {
     const blob = registry.findKept(repository, digest)
     if (blob === undefined) return undefined
     const { file, sizeBytes } = blob
-    // Where nobody has read, the disk may fail, which can be told as an error before the head alone.
+    // Where nobody has read, the disk may fail, which can be told as an error before the head
+    // alone.
     const isReady = file?.readyBytes === sizeBytes && file.isProven?.(0) === true
     const sending = isReady ? sendfile.open(socket, file.descriptor) : undefined
     if (sending !== undefined) {
@@ -75,7 +77,8 @@ export class KeptSending implements Reader {
     this.#response = response
     response.flushHeaders()
     const { socket } = response
-    // An answer before this one has the connection: nothing goes to it past that. The head goes out in the turn after this event.
+    // An answer before this one has the connection: nothing goes to it past that. The head goes out
+    // in the turn after this event.
     if (socket === null)
       response.once('socket', next => queueMicrotask(() => this.#afterHead(response, next)))
     else this.#afterHead(response, socket)
@@ -83,7 +86,8 @@ export class KeptSending implements Reader {
 
   #afterHead(response: ServerResponse, socket: Socket): void {
     if (socket.writableLength === 0) return this.#send(response)
-    // Node's timer goes by what the kernel takes of node's, and says nothing of what it takes from the file.
+    // Node's timer goes by what the kernel takes of node's, and says nothing of what it takes from
+    // the file.
     response.setTimeout(STALLED_READER_MS, () => response.destroy())
     socket.write('', error => {
       // Of an error its `close` tells.

@@ -1,5 +1,6 @@
-// A range of a blob by sendfile: as far as its file may be sent, again and again, until the range has ended or its bytes come another
-// way. The connection is node's before and after; in between nothing of node's may be under way on it.
+// A range of a blob by sendfile: as far as its file may be sent, again and again, until the range
+// has ended or its bytes come another way. The connection is node's before and after; in between
+// nothing of node's may be under way on it.
 import type { ByteRange } from '../../oci/range.ts'
 import type { BlobAnswer, BlobFile, Sendable } from '../../registry/answers.ts'
 import type { ClientFlow } from './client-flow.ts'
@@ -9,12 +10,16 @@ import type { StalledSendings } from './stalled-sendings.ts'
 
 /** The file of one answer on its connection. MUST be closed once. */
 export interface FileWire {
-  /** Resolves once bytes of `range` can be sent, and its file be read: what fails until then can still be told as an error. */
+  /**
+   * Resolves once bytes of `range` can be sent, and its file be read: what fails until then can
+   * still be told as an error.
+   */
   ready(range: ByteRange): Promise<unknown>
   /**
-   * The head must be written; it goes out with the first bytes, if there are any. Resolves to the first position that is not sent: behind
-   * the range, or where `BlobAnswer.read` has to go on.
-   * @throws what the blob's reader throws; SendfileError `file`, and `client` when the connection is gone and was ended
+   * The head must be written; it goes out with the first bytes, if there are any. Resolves to the
+   * first position that is not sent: behind the range, or where `BlobAnswer.read` has to go on.
+   * @throws what the blob's reader throws; SendfileError `file`, and `client` when the connection
+   * is gone and was ended
    */
   send(range: ByteRange): Promise<number>
   close(): void

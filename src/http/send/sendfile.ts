@@ -1,33 +1,41 @@
-// Parts of files to plain connections without their bytes passing through this process: the native sender (native/sender.c) as one
-// JavaScript environment sees it. Where it was not built there is none, which costs speed and nothing else.
+// Parts of files to plain connections without their bytes passing through this process: the native
+// sender (native/sender.c) as one JavaScript environment sees it. Where it was not built there is
+// none, which costs speed and nothing else.
 import type { Socket } from 'node:net'
 import { getSystemErrorMap } from 'node:util'
 import { type Addon, ADDON_BUILT, descriptorOf, loadAddon } from '../addon.ts'
 
 export interface Sendfile {
   /**
-   * Begins to send from `descriptor` to `socket`; both are duplicated, and may be closed while bytes are sent. Undefined when that
-   * cannot be done: the socket is none of the kernel's own or is gone, or there are no descriptors left.
+   * Begins to send from `descriptor` to `socket`; both are duplicated, and may be closed while
+   * bytes are sent. Undefined when that cannot be done: the socket is none of the kernel's own or
+   * is gone, or there are no descriptors left.
    */
   open(socket: Socket, descriptor: number): FileSending | undefined
 }
 
-/** One connection and one file. MUST be closed once. Nothing else may write to the connection while something is sent. */
+/**
+ * One connection and one file. MUST be closed once. Nothing else may write to the connection while
+ * something is sent.
+ */
 export interface FileSending {
   /** Given to the kernel so far, by all sends. */
   readonly sentBytes: number
   /** Something is being sent. */
   readonly isBusy: boolean
   /**
-   * Resolves when the kernel has all bytes; they must be in the file. One at a time. @throws SendfileError; Error when it is closed
-   * meanwhile
+   * Resolves when the kernel has all bytes; they must be in the file. One at a time. @throws
+   * SendfileError; Error when it is closed meanwhile
    */
   send(position: number, lengthBytes: number): Promise<void>
   /** No more bytes are sent: at once where they wait for the client, and soon in any case. */
   close(): void
 }
 
-/** `client`: the connection broke; `unsupported`: files of this file system cannot be sent this way; `file`: reading it failed. */
+/**
+ * `client`: the connection broke; `unsupported`: files of this file system cannot be sent this way;
+ * `file`: reading it failed.
+ */
 export type SendfileFailure = 'client' | 'unsupported' | 'file'
 
 export class SendfileError extends Error {
@@ -59,8 +67,8 @@ const FAILURES: Readonly<Record<string, SendfileFailure>> = {
 let loaded: Sendfile | undefined
 
 /**
- * The same one for each call in one thread; undefined where it was not built or cannot be loaded. `built`: another build of it, for the
- * first call.
+ * The same one for each call in one thread; undefined where it was not built or cannot be loaded.
+ * `built`: another build of it, for the first call.
  */
 export function loadSendfile(built = ADDON_BUILT): Sendfile | undefined {
   if (loaded !== undefined) return loaded

@@ -1,5 +1,5 @@
-// Clients that take nothing of what the kernel sends: node's own timer does not see that. One look now and then at all of them, and none
-// while nothing is sent.
+// Clients that take nothing of what the kernel sends: node's own timer does not see that. One look
+// now and then at all of them, and none while nothing is sent.
 import type { Clock } from '../../registry/ports/clock.ts'
 import { STALLED_READER_MS } from '../limits.ts'
 import type { FileSending } from './sendfile.ts'
@@ -8,7 +8,10 @@ import type { FileSending } from './sendfile.ts'
 const STALL_LOOKS = 5
 
 export interface StalledSendings {
-  /** `cut` is called once, when the client took nothing for STALLED_READER_MS. @returns ends the watching */
+  /**
+   * `cut` is called once, when the client took nothing for STALLED_READER_MS.
+   * @returns ends the watching
+   */
   watch(sending: FileSending, cut: () => void): () => void
 }
 

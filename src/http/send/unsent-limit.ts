@@ -1,11 +1,13 @@
-// How much may wait in the kernel for a client of which node writes every byte: a reader that stands still costs the kernel's own limit
-// otherwise, four megabytes mostly. What native/sender.c sends has limits of its own.
+// How much may wait in the kernel for a client of which node writes every byte: a reader that
+// stands still costs the kernel's own limit otherwise, four megabytes mostly. What native/sender.c
+// sends has limits of its own.
 import type { Socket } from 'node:net'
 import { ADDON_BUILT, descriptorOf, loadAddon } from '../addon.ts'
 
 /**
- * A share of a sum, within bounds: from a mebibyte on, a wake-up takes as much as is read at once; with less than the least, waking up
- * is most of what sending costs. A thousand connections come to some 260 MiB, because the first ones have more.
+ * A share of a sum, within bounds: from a mebibyte on, a wake-up takes as much as is read at once;
+ * with less than the least, waking up is most of what sending costs. A thousand connections come to
+ * some 260 MiB, because the first ones have more.
  */
 const UNSENT_SUM_BYTES = 64 * 1024 * 1024
 const UNSENT_MOST_BYTES = 1024 * 1024

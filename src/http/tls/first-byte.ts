@@ -1,5 +1,6 @@
-// What comes to a port that speaks TLS and is none: a client that was told `http://` gets an answer that says so, where TLS alone would
-// end the connection without a word. One look at the first byte of each connection; what it was, TLS reads again.
+// What comes to a port that speaks TLS and is none: a client that was told `http://` gets an answer
+// that says so, where TLS alone would end the connection without a word. One look at the first byte
+// of each connection; what it was, TLS reads again.
 import type { Server } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Metrics } from '../../observe/metrics.ts'
@@ -66,7 +67,10 @@ function isLetter(byte = 0): boolean {
   return byte >= FIRST_LETTER && byte <= LAST_LETTER
 }
 
-/** What else comes is dropped for a moment: unread, it would reset the connection before the answer is read. */
+/**
+ * What else comes is dropped for a moment: unread, it would reset the connection before the answer
+ * is read.
+ */
 function refuse(socket: Socket, { clock, metrics }: FirstByteDeps): void {
   metrics.count('requestsRefused', { reason: 'plain' })
   const over = new AbortController()

@@ -1,5 +1,6 @@
-// The keys that session tickets are sealed with: who holds them can read what was sent under a resumed session, so they are random, in
-// memory only, and replaced. All threads have the same ones.
+// The keys that session tickets are sealed with: who holds them can read what was sent under a
+// resumed session, so they are random, in memory only, and replaced. All threads have the same
+// ones.
 import type { Clock } from '../../registry/ports/clock.ts'
 
 /** What OpenSSL takes: a name, a key for the digest and one for the cipher, sixteen bytes each. */

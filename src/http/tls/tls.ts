@@ -1,5 +1,6 @@
-// HTTP through TLS: node's https server with what this port asks of TLS, the same handler behind it. Plain HTTP that comes here is told
-// so (tls-first-byte.ts). Whether the certificate is any good was judged with the configuration.
+// HTTP through TLS: node's https server with what this port asks of TLS, the same handler behind
+// it. Plain HTTP that comes here is told so (tls-first-byte.ts). Whether the certificate is any
+// good was judged with the configuration.
 import { constants } from 'node:crypto'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { Metrics } from '../../observe/metrics.ts'
@@ -15,12 +16,16 @@ export const HANDSHAKE_MAX_MS = 10_000
 /** A client that has ended its side and takes nothing more of its answer for so long is gone. */
 const ENDED_MAX_MS = 30_000
 
-/** A session goes on where this is the same. Node's own is made from the arguments of the process, which are others in each further thread. */
+/**
+ * A session goes on where this is the same. Node's own is made from the arguments of the process,
+ * which are others in each further thread.
+ */
 const SESSION_CONTEXT = 'entrepot'
 
 /**
- * Forward secrecy throughout. AES-128 first: it costs a third less than AES-256, which would guard nothing more here. ChaCha20 is chosen
- * where a client wants it first, as small machines without AES do.
+ * Forward secrecy throughout. AES-128 first: it costs a third less than AES-256, which would guard
+ * nothing more here. ChaCha20 is chosen where a client wants it first, as small machines without
+ * AES do.
  */
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
@@ -41,7 +46,10 @@ export interface TlsOptions {
   /** PEM. */
   readonly key: string
   readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
-  /** TICKET_KEYS_BYTES, the same in all threads, so that a session goes on whichever of them takes the connection. */
+  /**
+   * TICKET_KEYS_BYTES, the same in all threads, so that a session goes on whichever of them takes
+   * the connection.
+   */
   readonly ticketKeys: Uint8Array
 }
 
@@ -87,7 +95,8 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
         socket.destroy()
       })
       server.on('secureConnection', socket => {
-        // A write that broke before the end was read leaves a half-open connection that nobody would hear of again.
+        // A write that broke before the end was read leaves a half-open connection that nobody
+        // would hear of again.
         socket.once('end', () => socket.setTimeout(ENDED_MAX_MS, () => socket.destroy()))
       })
       first = expectTls(server, { ...deps, limitMs: HANDSHAKE_MAX_MS })

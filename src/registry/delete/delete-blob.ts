@@ -1,4 +1,5 @@
-// end-10: a blob is taken out of one repository (R118). Its bytes stay for whoever else holds it; the upstream is never told (R119).
+// end-10: a blob is taken out of one repository (R118). Its bytes stay for whoever else holds it;
+// the upstream is never told (R119).
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository } from '../../oci/reference.ts'
@@ -20,7 +21,8 @@ export async function deleteBlob(
   digest: Digest,
 ): Promise<void> {
   requireDeletable(policies, repository)
-  // What a manifest took along is gone, but clients delete an image piece by piece, and want to hear that each piece was there.
+  // What a manifest took along is gone, but clients delete an image piece by piece, and want to
+  // hear that each piece was there.
   const member = await catalog.findMember(repository, digest)
   if (member === undefined && !(await catalog.wasTaken(repository, digest))) {
     throw new RegistryError('BLOB_UNKNOWN', 'this repository has no such blob')

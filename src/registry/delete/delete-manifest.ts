@@ -1,6 +1,7 @@
-// end-9: a tag goes, and its manifest stays; or a manifest goes, with every tag that points to it, at once (R118). Out of this repository
-// only, and never at the upstream (R119): what was not delivered yet is not delivered any more. The facts come first: what a client
-// was told is gone must not come back with a catalog that is built from them.
+// end-9: a tag goes, and its manifest stays; or a manifest goes, with every tag that points to it,
+// at once (R118). Out of this repository only, and never at the upstream (R119): what was not
+// delivered yet is not delivered any more. The facts come first: what a client was told is gone
+// must not come back with a catalog that is built from them.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import {

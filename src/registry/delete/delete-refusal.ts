@@ -1,4 +1,5 @@
-// Whether anything may be deleted from a repository at all (R118): the operator's switch, which holds for tags, manifests and blobs alike.
+// Whether anything may be deleted from a repository at all (R118): the operator's switch, which
+// holds for tags, manifests and blobs alike.
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'

@@ -1,4 +1,5 @@
-// What deleting tags and manifests means for the outbox: what was deleted here before it was delivered is not delivered any more.
+// What deleting tags and manifests means for the outbox: what was deleted here before it was
+// delivered is not delivered any more.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { formatDelivery, parseDelivery } from '../deliveries.ts'
@@ -18,7 +19,11 @@ export interface Withdrawn {
   readonly rests: readonly NewDelivery[]
 }
 
-/** For the delete's own transaction: until that, they are what was acknowledged. MUST run in the repository's turn. @throws StoreError */
+/**
+ * For the delete's own transaction: until that, they are what was acknowledged. MUST run in the
+ * repository's turn.
+ * @throws StoreError
+ */
 export async function withdrawDeliveries(
   catalog: Catalog,
   repository: Repository,

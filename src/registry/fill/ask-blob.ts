@@ -1,13 +1,15 @@
-// Asks an upstream for a blob of which something is known already. A mirror that says another length may be wrong, and so may a manifest: so
-// the registry itself says which, within the same question, and nobody is accused before a digest is wrong (R260, R253).
+// Asks an upstream for a blob of which something is known already. A mirror that says another
+// length may be wrong, and so may a manifest: so the registry itself says which, within the same
+// question, and nobody is accused before a digest is wrong (R260, R253).
 import { type BlobRequest, type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
 import type { FillTask } from './fill-task.ts'
 
 export type AskedFor = Pick<FillTask, 'namespace' | 'repository' | 'digest'>
 
 /**
- * As Upstream.getBlob, but what a mirror says is taken only when its length is `expectedBytes`, where both are told, or when the registry
- * gives nothing: then the digest judges. @throws UpstreamError; the signal's reason
+ * As Upstream.getBlob, but what a mirror says is taken only when its length is `expectedBytes`,
+ * where both are told, or when the registry gives nothing: then the digest judges. @throws
+ * UpstreamError; the signal's reason
  */
 export async function askBlob(
   { namespace, repository, digest }: AskedFor,
@@ -34,8 +36,8 @@ export async function askBlob(
 }
 
 /**
- * How long the blob is, of an answer that does not say so. Not from a mirror, whose answer it may be. Undefined: nobody says it, or nobody is
- * there. @throws the signal's reason
+ * How long the blob is, of an answer that does not say so. Not from a mirror, whose answer it may
+ * be. Undefined: nobody says it, or nobody is there. @throws the signal's reason
  */
 export async function askLength(
   { namespace, repository, digest }: AskedFor,

@@ -1,6 +1,7 @@
-// A client's wait for a fill that has no place yet. Where a verified manifest told the length, the answer's head goes out and the
-// body follows in its turn: clients give up on a head after half a minute and on a quiet body much later. Where nobody knows
-// the length there is no head to send, and the client is told to come back.
+// A client's wait for a fill that has no place yet. Where a verified manifest told the length, the
+// answer's head goes out and the body follows in its turn: clients give up on a head after half a
+// minute and on a quiet body much later. Where nobody knows the length there is no head to send,
+// and the client is told to come back.
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobHead } from '../answers.ts'
 import { noteStorage } from '../best-effort.ts'
@@ -13,10 +14,16 @@ import { QueueError } from './slots.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { tellingEach } from '../upstream-failure.ts'
 
-/** Clients give up on an answer's head after 30 s; before that they are told to come back. The fill keeps its place meanwhile. */
+/**
+ * Clients give up on an answer's head after 30 s; before that they are told to come back. The fill
+ * keeps its place meanwhile.
+ */
 const LONGEST_WAIT_FOR_HEAD_MS = 25_000
 
-/** The blob's length, or undefined when the fill failed before anybody knew it. @throws QueueError when its turn did not come in time */
+/**
+ * The blob's length, or undefined when the fill failed before anybody knew it.
+ * @throws QueueError when its turn did not come in time
+ */
 export async function sizedInTime(fill: Fill, clock: Clock): Promise<number | undefined> {
   const sized = fill.sized.catch(() => undefined)
   if (!fill.isQueued) return sized
@@ -41,7 +48,10 @@ export interface InTurn {
   readonly note: NoteEvent
 }
 
-/** The answer whose head is known before its body may be asked for. Reading it throws what `coming` rejects with. */
+/**
+ * The answer whose head is known before its body may be asked for. Reading it throws what `coming`
+ * rejects with.
+ */
 export function answerInTurn({ repository, head, coming, readers, note }: InTurn): BlobAnswer {
   let answer: BlobAnswer | undefined
   let isClosed = false

@@ -1,5 +1,6 @@
-// Brings what a fill's file lacks, resuming as often as the upstream makes progress: a large blob by ranges, where the upstream answers
-// with them, anything else by one request that is resumed. What the bytes are worth is for the caller to verify.
+// Brings what a fill's file lacks, resuming as often as the upstream makes progress: a large blob
+// by ranges, where the upstream answers with them, anything else by one request that is resumed.
+// What the bytes are worth is for the caller to verify.
 import { askBlob, askLength, leave } from './ask-blob.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { agree, type ReceiveContext, receive } from './fill-receive.ts'
@@ -20,7 +21,10 @@ import { mayBeOfRange } from './range-line.ts'
 import { RangedDownload, rangeBytes } from './ranged-download.ts'
 import type { SharedHandle } from './shared-handle.ts'
 
-/** What lacks less than this comes by one request: there is too little to find out about, and nothing to gain. */
+/**
+ * What lacks less than this comes by one request: there is too little to find out about, and
+ * nothing to gain.
+ */
 const RANGED_FROM_BYTES = 8 * 1024 * 1024
 const NOTHING_CAME = 'the upstream gives no part of the blob'
 
@@ -67,7 +71,10 @@ export class Download {
     }
   }
 
-  /** Asks while the file is still being opened, which nothing is in. MUST be followed by run or drop. */
+  /**
+   * Asks while the file is still being opened, which nothing is in. MUST be followed by run or
+   * drop.
+   */
   begin(): void {
     this.#early = this.#firstAnswer()
     // Told to whoever runs.
@@ -80,7 +87,10 @@ export class Download {
     this.#early?.then(leave, leave)
   }
 
-  /** Returns the blob's length once all of it is on disk. @throws UpstreamError; StoreError; the signal's reason */
+  /**
+   * Returns the blob's length once all of it is on disk.
+   * @throws UpstreamError; StoreError; the signal's reason
+   */
   async run(file: FillFile): Promise<number> {
     this.#file = file
     for (;;) {
@@ -88,7 +98,8 @@ export class Download {
       try {
         const sizeBytes = await this.#attempt(file)
         if (sizeBytes !== undefined) return sizeBytes
-        // By another request, at once where this one brought anything: counted, so that there is an end to it.
+        // By another request, at once where this one brought anything: counted, so that there is an
+        // end to it.
         if (file.contiguousBytes === before) throw new UpstreamError('unavailable', NOTHING_CAME)
       } catch (error) {
         // The upstream client has retried already; before a first byte its word is final.
@@ -144,7 +155,10 @@ export class Download {
     throw refused
   }
 
-  /** To be tried one after the other where a range is refused: the first range, all that is missing, and once all there is. */
+  /**
+   * To be tried one after the other where a range is refused: the first range, all that is missing,
+   * and once all there is.
+   */
   #requests(): readonly [BlobRequest, ...BlobRequest[]] {
     const first = this.#firstRequest()
     const others = first.lastByte === undefined ? [] : [this.#openRequest()]
@@ -180,8 +194,9 @@ export class Download {
   }
 
   /**
-   * A manifest's word alone is not taken for the length as long as there is anybody to ask; and where nobody answers it is believed now, but
-   * not written down as `toldBytes`, which a later download holds an upstream to.
+   * A manifest's word alone is not taken for the length as long as there is anybody to ask; and
+   * where nobody answers it is believed now, but not written down as `toldBytes`, which a later
+   * download holds an upstream to.
    */
   async #agree(
     file: FillFile,
@@ -265,7 +280,10 @@ export class Download {
     return answer
   }
 
-  /** A process that died between the last byte and the rename left everything: only the right to it is asked for. */
+  /**
+   * A process that died between the last byte and the rename left everything: only the right to it
+   * is asked for.
+   */
   async #alreadyWhole(file: FillFile): Promise<number | undefined> {
     const { task, progress, sized, signal } = this.#context
     const { namespace, repository, digest, declaredBytes } = task

@@ -2,7 +2,10 @@
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 
-/** A fill ends by this plus what its size takes at SLOWEST_BYTES_PER_SECOND: slow links are served, dead ones do not pile up. */
+/**
+ * A fill ends by this plus what its size takes at SLOWEST_BYTES_PER_SECOND: slow links are served,
+ * dead ones do not pile up.
+ */
 const DEADLINE_BASE_MS = 15 * 60_000
 export const SLOWEST_BYTES_PER_SECOND = 16 * 1024
 
@@ -12,8 +15,9 @@ export function deadlineMs(sizeBytes: number): number {
 }
 
 /**
- * Resolves to why the fill is to end, once it takes far longer than its size explains. `sizeBytes` is what is believed now: it is asked
- * again and again, since what was said first may be wrong. Rejects with the signal's reason.
+ * Resolves to why the fill is to end, once it takes far longer than its size explains. `sizeBytes`
+ * is what is believed now: it is asked again and again, since what was said first may be wrong.
+ * Rejects with the signal's reason.
  */
 export async function overdue(
   sizeBytes: () => number,

@@ -1,22 +1,24 @@
-// How far a fill has come, as plain as it can be: a few numbers and a wake-up, so that it can cross threads later.
-// Followers read the file; this tells them how much of it they may read.
+// How far a fill has come, as plain as it can be: a few numbers and a wake-up, so that it can cross
+// threads later. Followers read the file; this tells them how much of it they may read.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /**
- * The blob's last bytes stay here until length and digest are right, so that no client ever receives a whole wrong blob (R85).
- * One read of most clients: small enough to cost nothing, large enough that a small blob is held back whole.
+ * The blob's last bytes stay here until length and digest are right, so that no client ever
+ * receives a whole wrong blob (R85). One read of most clients: small enough to cost nothing, large
+ * enough that a small blob is held back whole.
  */
 export const HOLD_BACK_BYTES = 64 * 1024
 
 /**
- * So much of a blob's first bytes is in memory until the file has them: who has waited for the upstream need not wait for the disk, too.
- * Enough to be worth a packet's trip, little enough to be copied for each of a crowd.
+ * So much of a blob's first bytes is in memory until the file has them: who has waited for the
+ * upstream need not wait for the disk, too. Enough to be worth a packet's trip, little enough to be
+ * copied for each of a crowd.
  */
 const BEGINNING_MAX_BYTES = 16 * 1024
 
 /**
- * `verified`: every byte may be read. `uncached`: the disk is full, so whoever still reads must go to the upstream itself.
- * `failed`: what was read so far must not be taken for the blob.
+ * `verified`: every byte may be read. `uncached`: the disk is full, so whoever still reads must go
+ * to the upstream itself. `failed`: what was read so far must not be taken for the blob.
  */
 export type FillState = 'running' | 'verified' | 'uncached' | 'failed'
 
@@ -41,7 +43,9 @@ export class FillProgress {
     return this.#contiguousBytes
   }
 
-  /** All that the upstream has sent, in whatever order, also what was here already; it never falls. */
+  /**
+   * All that the upstream has sent, in whatever order, also what was here already; it never falls.
+   */
   get receivedBytes(): number {
     return this.#receivedBytes
   }
@@ -62,22 +66,25 @@ export class FillProgress {
   }
 
   /**
-   * The first bytes, for as long as the file has them not, and for good when it never gets them. Whoever reads them leaves them as they
-   * are, to others.
+   * The first bytes, for as long as the file has them not, and for good when it never gets them.
+   * Whoever reads them leaves them as they are, to others.
    */
   get beginning(): Uint8Array | undefined {
     return this.#beginning
   }
 
-  /** The part of the beginning that a follower may hand to its client; empty when the file has it. */
+  /**
+   * The part of the beginning that a follower may hand to its client; empty when the file has it.
+   */
   get readableBeginning(): Uint8Array {
     const bytes = this.#beginning
     return bytes === undefined ? NOTHING : bytes.subarray(0, this.#readable(bytes.length))
   }
 
   /**
-   * `chunk` is what the blob begins with, and on its way into the file. A part of it is kept, as a copy. Resolves a turn later: who waits
-   * for it, here or in another thread, is on the way before the rest is hashed on the same processors.
+   * `chunk` is what the blob begins with, and on its way into the file. A part of it is kept, as a
+   * copy. Resolves a turn later: who waits for it, here or in another thread, is on the way before
+   * the rest is hashed on the same processors.
    */
   async begin(chunk: Uint8Array): Promise<void> {
     if (this.#contiguousBytes > 0) return
@@ -115,8 +122,9 @@ export class FillProgress {
   }
 
   /**
-   * Resolves when there are more changes than the `seen` that the caller read before it looked at anything else, so that what happens
-   * between its look and its wait is not missed. Rejects with the signal's reason.
+   * Resolves when there are more changes than the `seen` that the caller read before it looked at
+   * anything else, so that what happens between its look and its wait is not missed. Rejects with
+   * the signal's reason.
    */
   changed(seen: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -144,7 +152,8 @@ export class FillProgress {
 
   #wake(): void {
     this.#changes += 1
-    // Each waiter removes itself; those that come back do so in a later turn, and wait for the next change.
+    // Each waiter removes itself; those that come back do so in a later turn, and wait for the next
+    // change.
     for (const wake of this.#waiters) wake()
   }
 }

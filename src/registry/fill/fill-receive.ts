@@ -1,5 +1,6 @@
-// One answer of the upstream into a fill's file: agrees on the length, skips what is on disk already after comparing it,
-// and never lets the file grow past the length. The digest is checked by the caller when all is there.
+// One answer of the upstream into a fill's file: agrees on the length, skips what is on disk
+// already after comparing it, and never lets the file grow past the length. The digest is checked
+// by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
 import type { FillTask } from './fill-task.ts'
 import { letGo } from '../let-go.ts'
@@ -7,13 +8,19 @@ import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import { type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
 import type { SharedHandle } from './shared-handle.ts'
 
-/** While nobody knows how long a blob is, room for more is looked for after so many bytes: the reserve on the disk is larger. */
+/**
+ * While nobody knows how long a blob is, room for more is looked for after so many bytes: the
+ * reserve on the disk is larger.
+ */
 const LOOK_AGAIN_BYTES = 16 * 1024 * 1024
 
 export interface ReceiveContext {
   readonly task: FillTask
   readonly progress: FillProgress
-  /** Makes sure of room: for a blob of this length, or, when nobody knows it, for a little more. @throws StoreError full */
+  /**
+   * Makes sure of room: for a blob of this length, or, when nobody knows it, for a little more.
+   * @throws StoreError full
+   */
   readonly reserve: (sizeBytes: number | undefined) => Promise<void>
   readonly handle: () => SharedHandle | undefined
   readonly signal: AbortSignal
@@ -22,8 +29,10 @@ export interface ReceiveContext {
 }
 
 /**
- * Agrees on the blob's length with an answer, tells the readers, and makes sure of room. Undefined: nobody has said it.
- * @throws UpstreamError invalid when the answer contradicts the manifest, an earlier answer or what was asked; StoreError full, io
+ * Agrees on the blob's length with an answer, tells the readers, and makes sure of room. Undefined:
+ * nobody has said it.
+ * @throws UpstreamError invalid when the answer contradicts the manifest, an earlier answer or what
+ * was asked; StoreError full, io
  */
 export async function agree(
   file: FillFile,
@@ -48,7 +57,8 @@ export async function agree(
 
 /**
  * Appends the answer's body, after agree. Returns the blob's length when all of it is on disk.
- * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the manifest or is not of this blob;
+ * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the
+ * manifest or is not of this blob;
  *   StoreError corrupt when a whole answer differs from what is on disk; full, io
  */
 export async function receive(
@@ -79,8 +89,8 @@ export async function receive(
 }
 
 /**
- * What the upstream says; a manifest's word only where it says nothing, since its digest proves the one and not the other (R253). A part
- * longer than that belongs to some other story.
+ * What the upstream says; a manifest's word only where it says nothing, since its digest proves the
+ * one and not the other (R253). A part longer than that belongs to some other story.
  */
 function agreedSize(
   file: FillFile,
@@ -89,7 +99,8 @@ function agreedSize(
 ): number | undefined {
   const { declaredBytes } = context.task
   const { totalBytes } = answer
-  // Clients have been promised the first length; one that changes is wrong the one time or the other.
+  // Clients have been promised the first length; one that changes is wrong the one time or the
+  // other.
   const promisedBytes = context.progress.sizeBytes ?? saidBefore(file, declaredBytes)
   const sizeBytes = totalBytes ?? promisedBytes ?? declaredBytes
   if (promisedBytes !== undefined && sizeBytes !== undefined && promisedBytes !== sizeBytes) {
@@ -107,7 +118,10 @@ function agreedSize(
   return sizeBytes
 }
 
-/** What an upstream said of a part's blob in an earlier download, and a manifest says as well, is no less sure than what it says now. */
+/**
+ * What an upstream said of a part's blob in an earlier download, and a manifest says as well, is no
+ * less sure than what it says now.
+ */
 function saidBefore(
   { contiguousBytes, expected }: FillFile,
   declaredBytes: number | undefined,
@@ -121,8 +135,9 @@ async function append(
   context: ReceiveContext & { limitBytes: number },
 ): Promise<void> {
   const { progress } = context
-  // The upstream sent everything although asked for the rest: what is here is compared, not replaced, because readers have
-  // had it already and a mixture of two different beginnings must never reach one client.
+  // The upstream sent everything although asked for the rest: what is here is compared, not
+  // replaced, because readers have had it already and a mixture of two different beginnings must
+  // never reach one client.
   let knownBytes = answer.offset === 0 ? file.contiguousBytes : 0
   let isLike = true
   let position = answer.offset
@@ -169,8 +184,8 @@ async function isSame(
 }
 
 /**
- * Of two whole answers one is wrong, and nobody knows which. What is shorter than the blob, and longer than that it cannot get, is none of
- * its answers: somebody else stood in the way.
+ * Of two whole answers one is wrong, and nobody knows which. What is shorter than the blob, and
+ * longer than that it cannot get, is none of its answers: somebody else stood in the way.
  */
 function notLike(lengthBytes: number, limitBytes: number): Error {
   const message = 'the upstream sent other bytes than in its first, broken answer'

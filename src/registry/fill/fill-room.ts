@@ -1,5 +1,6 @@
-// A fill's room on the disk: looked for while the upstream is asked, promised for the whole blob, and given back when the fill is over.
-// How much room there is, and who else was promised some, is the ledger's business (space.ts).
+// A fill's room on the disk: looked for while the upstream is asked, promised for the whole blob,
+// and given back when the fill is over. How much room there is, and who else was promised some, is
+// the ledger's business (space.ts).
 import type { Space } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { SpaceClaim, SpaceLedger } from '../space.ts'
@@ -47,7 +48,11 @@ export class FillRoom {
     this.#seen = { space, atMs: this.#clock.monotonicMs() }
   }
 
-  /** Room for the whole blob, once its length is known; before that, for what comes next. MUST NOT overlap. @throws StoreError full */
+  /**
+   * Room for the whole blob, once its length is known; before that, for what comes next. MUST NOT
+   * overlap.
+   * @throws StoreError full
+   */
   async reserve(sizeBytes: number | undefined): Promise<void> {
     const isFirst = this.#giveBack === undefined
     if (!isFirst && sizeBytes !== undefined && sizeBytes === this.#sizeBytes) return

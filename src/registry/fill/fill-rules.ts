@@ -1,5 +1,5 @@
-// What to do when a download breaks: which failures are worth another attempt, after what pause, and what happens to the part
-// on disk.
+// What to do when a download breaks: which failures are worth another attempt, after what pause,
+// and what happens to the part on disk.
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
@@ -11,8 +11,9 @@ const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 8_000
 
 /**
- * Wrong bytes go; a part that may be right is left for the next attempt, or the next process. What an answer says of itself makes no byte
- * wrong: anybody may stand in the way and say something else for a while.
+ * Wrong bytes go; a part that may be right is left for the next attempt, or the next process. What
+ * an answer says of itself makes no byte wrong: anybody may stand in the way and say something else
+ * for a while.
  */
 export async function setAside(file: FillFile, error: unknown): Promise<void> {
   const useless = isWrong(error) || (error instanceof StoreError && error.failure === 'full')
@@ -64,7 +65,8 @@ export class Attempts {
   }
 
   /**
-   * Pauses before the next attempt, after one that brought `gainedBytes` and then failed with `error`.
+   * Pauses before the next attempt, after one that brought `gainedBytes` and then failed with
+   * `error`.
    * @throws `error` when there were enough of them; the signal's reason
    */
   async pauseAfter(error: unknown, gainedBytes: number, signal: AbortSignal): Promise<void> {
@@ -75,8 +77,9 @@ export class Attempts {
 }
 
 /**
- * May another attempt mend it? `isBegun`: the upstream has sent some of the blob, so that whatever it says then in place of the rest is no
- * word on the blob. `hasPart`: somebody did, perhaps another process; the upstream may still refuse it, but not make it another one.
+ * May another attempt mend it? `isBegun`: the upstream has sent some of the blob, so that whatever
+ * it says then in place of the rest is no word on the blob. `hasPart`: somebody did, perhaps
+ * another process; the upstream may still refuse it, but not make it another one.
  */
 export function mayTryAgain(
   error: unknown,

@@ -1,4 +1,5 @@
-// What the fills of one upstream share: places, lines, and what is known of how many lines are worth having.
+// What the fills of one upstream share: places, lines, and what is known of how many lines are
+// worth having.
 import type { Namespace } from '../namespaces.ts'
 import type { Clock } from '../ports/clock.ts'
 import { Lines } from './lines.ts'
@@ -6,8 +7,8 @@ import { Slots } from './slots.ts'
 import { Width } from './width.ts'
 
 /**
- * Of the lines, this part is not for reading ranges: from it come the questions that are asked while a range still runs, and the first
- * requests of other blobs.
+ * Of the lines, this part is not for reading ranges: from it come the questions that are asked
+ * while a range still runs, and the first requests of other blobs.
  */
 const SPARE_SHARE = 1 / 4
 
@@ -15,7 +16,10 @@ export interface FillShare {
   readonly slots: Slots
   readonly lines: Lines
   readonly width: Width
-  /** Told by a fill that has all of its blob: its place is free, long before the disk has the blob for good. */
+  /**
+   * Told by a fill that has all of its blob: its place is free, long before the disk has the blob
+   * for good.
+   */
   readonly freed: () => void
   /** How many fills have a place, of whatever upstream: they have the edge's line between them. */
   readonly underWay: () => number

@@ -1,5 +1,5 @@
-// What has no file: the end of a fill that found no room on the disk. That is no failure: the blob's length is found out, and each reader goes to
-// the upstream by itself (pass-on.ts).
+// What has no file: the end of a fill that found no room on the disk. That is no failure: the
+// blob's length is found out, and each reader goes to the upstream by itself (pass-on.ts).
 import { FillProgress } from './fill-progress.ts'
 import type { FillTask } from './fill-task.ts'
 import type { Followed } from './fill.ts'
@@ -12,7 +12,10 @@ export interface UncachedContext {
   readonly signal: AbortSignal
 }
 
-/** Asks the upstream only for a length that nobody has told yet. Never throws: what went wrong is told to the readers. */
+/**
+ * Asks the upstream only for a length that nobody has told yet. Never throws: what went wrong is
+ * told to the readers.
+ */
 export async function leaveUncached(
   full: StoreError,
   { task, progress, sized, signal }: UncachedContext,
@@ -35,7 +38,10 @@ export async function leaveUncached(
   }
 }
 
-/** In place of a fill that this repository may not join, and that has the blob's one file: its reader goes to the upstream by itself. */
+/**
+ * In place of a fill that this repository may not join, and that has the blob's one file: its
+ * reader goes to the upstream by itself.
+ */
 export function withoutFile(task: FillTask, sizeBytes: number): Followed {
   const progress = new FillProgress()
   progress.sized(sizeBytes)

@@ -1,6 +1,7 @@
-// A fill: one download of one blob into one growing file, for all clients that want it. It belongs to the cache: it goes on
-// when its first client leaves, resumes after the upstream cut it and after a restart, and ends by its deadline.
-// What it is not: it decides nothing about rights, and it never talks to a client.
+// A fill: one download of one blob into one growing file, for all clients that want it. It belongs
+// to the cache: it goes on when its first client leaves, resumes after the upstream cut it and
+// after a restart, and ends by its deadline. What it is not: it decides nothing about rights, and
+// it never talks to a client.
 import { repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
@@ -64,7 +65,10 @@ export class Fill {
     this.#sized.promise.catch(() => {})
   }
 
-  /** The blob's length, once the upstream agreed to send it. Rejects with what went wrong before that. */
+  /**
+   * The blob's length, once the upstream agreed to send it. Rejects with what went wrong before
+   * that.
+   */
   get sized(): Promise<number> {
     return this.#sized.promise
   }
@@ -74,7 +78,10 @@ export class Fill {
     return this.#isQueued
   }
 
-  /** It ends before its time, and nobody is to join it: whoever comes waits until it is over and begins anew. */
+  /**
+   * It ends before its time, and nobody is to join it: whoever comes waits until it is over and
+   * begins anew.
+   */
   get isGivenUp(): boolean {
     return this.unasked?.isGivenUp === true || this.#verdict === 'unread'
   }
@@ -95,7 +102,10 @@ export class Fill {
     return elapsedMs <= 0 ? 0 : (this.progress.contiguousBytes - this.#resumedBytes) / elapsedMs
   }
 
-  /** The growing file, held for the caller, who releases it. Undefined when there is none (the disk is full). */
+  /**
+   * The growing file, held for the caller, who releases it. Undefined when there is none (the disk
+   * is full).
+   */
   hold(): SharedHandle | undefined {
     return this.#handle?.hold() ? this.#handle : undefined
   }
@@ -106,8 +116,8 @@ export class Fill {
   }
 
   /**
-   * Waits for a place in the upstream's share, then runs to the end. Never throws: the outcome is in the return value, in progress, and in
-   * one event.
+   * Waits for a place in the upstream's share, then runs to the end. Never throws: the outcome is
+   * in the return value, in progress, and in one event.
    */
   async run(share: FillShare): Promise<FillOutcome> {
     const { slots } = share
@@ -163,7 +173,8 @@ export class Fill {
       // Readers are told as the disk takes the bytes, which is later than the network gives them.
       const open = () => store.openFill(digest, () => this.progress.advance(file.contiguousBytes))
       file = await open()
-      // A part that somebody else began, and does not share, would be delivered by its end alone (R252).
+      // A part that somebody else began, and does not share, would be delivered by its end alone
+      // (R252).
       if (!mayGoOn(this.#deps.namespaces, file, this.task.repository.registry)) {
         await file.discard()
         file = await open()
@@ -180,7 +191,8 @@ export class Fill {
       const sizeBytes = await download.run(file)
       file.verify(sizeBytes)
     } catch (error) {
-      // No effect once it runs; before that it may have asked already, by a line that nobody else gives back.
+      // No effect once it runs; before that it may have asked already, by a line that nobody else
+      // gives back.
       download.drop()
       // A part that cannot be set aside costs its being resumed.
       await setAside(file, error).catch((failed: unknown) => noteStorage(this.#deps.note, failed))
@@ -220,7 +232,10 @@ export class Fill {
     }
   }
 
-  /** Ends the download when it takes far longer than its size explains, or holds for itself what others need. No effect after the first call. */
+  /**
+   * Ends the download when it takes far longer than its size explains, or holds for itself what
+   * others need. No effect after the first call.
+   */
   #watch({ underWay }: FillShare): void {
     if (this.#isWatched) return
     this.#isWatched = true
@@ -244,7 +259,9 @@ export class Fill {
     }, unlessEnded)
   }
 
-  /** A full disk is no failure: the size is found out, and readers go to the upstream themselves. */
+  /**
+   * A full disk is no failure: the size is found out, and readers go to the upstream themselves.
+   */
   async #outcomeOf(error: unknown): Promise<FillOutcome> {
     const { signal } = this.#stop
     if (signal.aborted) {

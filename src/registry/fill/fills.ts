@@ -1,4 +1,5 @@
-// The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them ended on a stop.
+// The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them
+// ended on a stop.
 import type { Digest } from '../../oci/digest.ts'
 import type { FillTask } from './fill-task.ts'
 import { Fill, type FillDeps } from './fill.ts'
@@ -8,12 +9,16 @@ import type { Namespace } from '../namespaces.ts'
 import { Slots } from './slots.ts'
 import { unaskedIn } from './unasked.ts'
 
-/** More than end during one look at a disk that answers within seconds. Each costs a string that others hold, too. */
+/**
+ * More than end during one look at a disk that answers within seconds. Each costs a string that
+ * others hold, too.
+ */
 const ENDS_REMEMBERED = 4096
 
 /**
- * Of all registries together that only clients named: somebody who has a domain has names without end, and each fill takes descriptors and
- * connections. More than people pull at once from registries that nobody has listed.
+ * Of all registries together that only clients named: somebody who has a domain has names without
+ * end, and each fill takes descriptors and connections. More than people pull at once from
+ * registries that nobody has listed.
  */
 const NAMED_FILLS_MAX = 64
 
@@ -52,15 +57,18 @@ export class Fills {
     return this.#endsSoFar
   }
 
-  /** Has a fill of this digest ended? Then the disk may have what a look that began at that moment did not find. */
+  /**
+   * Has a fill of this digest ended? Then the disk may have what a look that began at that moment
+   * did not find.
+   */
   hasEndedSince(digest: Digest, moment: number): boolean {
     const isForgotten = this.#endsSoFar - moment > ENDS_REMEMBERED
     return isForgotten || (this.#ends.get(digest) ?? 0) > moment
   }
 
   /**
-   * Joins the fill of this digest or starts one. The caller has made sure that the repository may read it. A fill that is given up
-   * comes back as well, to be waited for.
+   * Joins the fill of this digest or starts one. The caller has made sure that the repository may
+   * read it. A fill that is given up comes back as well, to be waited for.
    */
   start(task: FillTask): { fill: Fill; joined: boolean } {
     const running = this.find(task.digest)
@@ -77,8 +85,9 @@ export class Fills {
   }
 
   /**
-   * Starts a fill that nobody has asked for yet, in a place that nobody needs; see Unasked. It gives way to whoever waits for a place,
-   * and is like any other once somebody asks by `start`. Undefined when the blob is on its way already, or there is no place.
+   * Starts a fill that nobody has asked for yet, in a place that nobody needs; see Unasked. It
+   * gives way to whoever waits for a place, and is like any other once somebody asks by `start`.
+   * Undefined when the blob is on its way already, or there is no place.
    */
   startUnasked(task: FillTask): Fill | undefined {
     if (this.#stopped !== undefined || this.find(task.digest) !== undefined) return undefined
@@ -100,8 +109,8 @@ export class Fills {
   }
 
   /**
-   * `listener` is told when a fill has given its place back, which is before its blob is safe on the disk, and again when it is over; of
-   * one that failed only then. The last one given counts.
+   * `listener` is told when a fill has given its place back, which is before its blob is safe on
+   * the disk, and again when it is over; of one that failed only then. The last one given counts.
    */
   whenPlace(listener: () => void): void {
     this.#whenPlace = listener

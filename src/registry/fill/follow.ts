@@ -1,5 +1,6 @@
-// Reading a blob's bytes for one client: from a whole file, behind a growing one, or, where neither helps, from the upstream.
-// Each client reads at its own speed by position; nothing is buffered for the slow ones.
+// Reading a blob's bytes for one client: from a whole file, behind a growing one, or, where neither
+// helps, from the upstream. Each client reads at its own speed by position; nothing is buffered for
+// the slow ones.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Sendable } from '../answers.ts'
 import type { Followed } from './fill.ts'
@@ -64,7 +65,10 @@ type Coming =
   /** There will be no file. */
   | { readonly kind: 'uncached' }
 
-/** Waits until it is known how the next bytes come. @throws what the fill failed with; the signal's reason */
+/**
+ * Waits until it is known how the next bytes come.
+ * @throws what the fill failed with; the signal's reason
+ */
 async function nextBytes(
   position: number,
   range: ByteRange,
@@ -99,8 +103,8 @@ export async function sendableUntil(
 }
 
 /**
- * The bytes of `range` behind a fill, from `from` on. Throws what the fill failed with; the bytes yielded so far must then not be taken
- * for the blob.
+ * The bytes of `range` behind a fill, from `from` on. Throws what the fill failed with; the bytes
+ * yielded so far must then not be taken for the blob.
  */
 export async function* follow(
   range: ByteRange,
@@ -149,7 +153,8 @@ async function isFarAhead(
   context: Pick<FollowContext, 'fill' | 'clock' | 'signal'>,
 ): Promise<boolean> {
   const { fill, clock, signal } = context
-  // The blob's end waits for the digest, not for the download; and whoever reads from the start follows.
+  // The blob's end waits for the digest, not for the download; and whoever reads from the start
+  // follows.
   if (!isAhead(position, fill.progress) || range.first === 0) return false
   if (fill.bytesPerMs === 0) await clock.sleep(LONGEST_WAIT_FOR_FILL_MS / 4, signal)
   if (!isAhead(position, fill.progress)) return false
@@ -161,7 +166,10 @@ function isAhead(position: number, progress: FillProgress): boolean {
   return progress.state === 'running' && position - progress.contiguousBytes > FAR_AHEAD_BYTES
 }
 
-/** `lengthBytes` from `position`, whole: the memory is lent, and a part of it would outlive the loan. */
+/**
+ * `lengthBytes` from `position`, whole: the memory is lent, and a part of it would outlive the
+ * loan.
+ */
 async function readChunk(
   handle: PositionalReader,
   readers: Readers,

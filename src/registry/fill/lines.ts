@@ -1,7 +1,11 @@
-// The requests for blobs that may run at one upstream at once, shared by all its fills. Each fill has one for itself as long as it
-// downloads; what is left goes to those that can use more than one, and comes back as soon as a fill without any waits.
+// The requests for blobs that may run at one upstream at once, shared by all its fills. Each fill
+// has one for itself as long as it downloads; what is left goes to those that can use more than
+// one, and comes back as soon as a fill without any waits.
 
-/** Left free by those that have one already, where there are this many at least: the first request of a small blob does not wait. */
+/**
+ * Left free by those that have one already, where there are this many at least: the first request
+ * of a small blob does not wait.
+ */
 const KEPT_FREE = 1
 const KEPT_FREE_FROM = 4
 
@@ -46,7 +50,10 @@ export class Lines {
     return this.#held.size
   }
 
-  /** Waits for the first line of a fill. MUST be given back by `leave`. @throws the signal's reason */
+  /**
+   * Waits for the first line of a fill. MUST be given back by `leave`.
+   * @throws the signal's reason
+   */
   async enter(claim: Claim, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     if (this.#free === 0) await this.#turnOf(claim, signal)
@@ -54,7 +61,10 @@ export class Lines {
     this.#held.set(claim, 1)
   }
 
-  /** One more for a fill that has some; false when there is none to spare, and `wake` is called later. */
+  /**
+   * One more for a fill that has some; false when there is none to spare, and `wake` is called
+   * later.
+   */
   more(claim: Claim): boolean {
     const keptFree = this.#most >= KEPT_FREE_FROM ? KEPT_FREE : 0
     const held = this.#held.get(claim) ?? 0

@@ -1,6 +1,7 @@
-// Bytes straight from the upstream to one client, nothing kept: when the disk is full, when a reader is far ahead of the fill,
-// or when the blob is on its way for somebody who does not share it.
-// A whole blob is still hashed and its end held back; a part of a blob can be checked by its length alone.
+// Bytes straight from the upstream to one client, nothing kept: when the disk is full, when a
+// reader is far ahead of the fill, or when the blob is on its way for somebody who does not share
+// it. A whole blob is still hashed and its end held back; a part of a blob can be checked by its
+// length alone.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { ByteRange } from '../../oci/range.ts'
 import type { Followed } from './fill.ts'
@@ -42,8 +43,9 @@ export async function* passOn(
 }
 
 /**
- * Goes on where the upstream cut it, by the rules of a fill: whatever the answers were that its pieces came from, the digest is taken over
- * all of them. Of a part nothing could be checked that way.
+ * Goes on where the upstream cut it, by the rules of a fill: whatever the answers were that its
+ * pieces came from, the digest is taken over all of them. Of a part nothing could be checked that
+ * way.
  */
 async function* fetchWhole(range: ByteRange, context: PassOnContext): AsyncGenerator<Uint8Array> {
   const { clock, signal } = context
@@ -100,7 +102,8 @@ async function startedHash(digest: Digest, context: PassOnContext): Promise<Chec
   for (let at = 0; at < context.position; ) {
     const wanted = Math.min(buffer.length, context.position - at)
     const into = buffer.subarray(0, wanted)
-    // Memory first: where the file lacks the beginning, it may have a hole there, with what came ahead behind it.
+    // Memory first: where the file lacks the beginning, it may have a hole there, with what came
+    // ahead behind it.
     const early = takeFrom(context.fill.progress.beginning, into, at)
     const count = early > 0 ? early : ((await context.handle?.read(into, at)) ?? 0)
     if (count === 0) throw new UpstreamError('unavailable', 'the beginning of the blob is gone')
@@ -113,7 +116,10 @@ async function startedHash(digest: Digest, context: PassOnContext): Promise<Chec
   }
 }
 
-/** The beginning that the file never got; returns how many bytes of it, from `at` on, are in the buffer now. */
+/**
+ * The beginning that the file never got; returns how many bytes of it, from `at` on, are in the
+ * buffer now.
+ */
 function takeFrom(bytes: Uint8Array | undefined, buffer: Uint8Array, at: number): number {
   const rest = bytes?.subarray(at, at + buffer.length)
   if (rest !== undefined) buffer.set(rest)
@@ -125,7 +131,10 @@ interface Check {
   isRight(): boolean
 }
 
-/** Passes chunks through, always holding back the last HOLD_BACK_BYTES until the digest was right (R85). */
+/**
+ * Passes chunks through, always holding back the last HOLD_BACK_BYTES until the digest was right
+ * (R85).
+ */
 async function* verified(
   chunks: AsyncIterable<Uint8Array>,
   check: Check,

@@ -1,5 +1,6 @@
-// One range of a blob on its way: the question, the answer's head compared with it, the body into the file. Whether it is asked for, and
-// what becomes of what did not come, is for ranged-download.ts.
+// One range of a blob on its way: the question, the answer's head compared with it, the body into
+// the file. Whether it is asked for, and what becomes of what did not come, is for
+// ranged-download.ts.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Clock } from '../ports/clock.ts'
 import { leave } from './ask-blob.ts'
@@ -10,7 +11,10 @@ import { RangeSink } from './range-sink.ts'
 import { untilAborted } from '../../async/aborting.ts'
 import type { Width } from './width.ts'
 
-/** The next question goes out half as long again before the end as an answer takes to begin, and a little for a busy machine. */
+/**
+ * The next question goes out half as long again before the end as an answer takes to begin, and a
+ * little for a busy machine.
+ */
 const LEAD_FACTOR = 1.5
 const LEAD_MS = 20
 /** Before that the speed of a line is not known. */
@@ -25,7 +29,10 @@ export class NotARange extends Error {
   }
 }
 
-/** A 416, a 400, a 501, or a 206 for another part than was asked for: some upstreams have no other word for ranges that they do not know. */
+/**
+ * A 416, a 400, a 501, or a 206 for another part than was asked for: some upstreams have no other
+ * word for ranges that they do not know.
+ */
 export function mayBeOfRange(error: unknown): boolean {
   return (
     error instanceof UpstreamError &&
@@ -59,7 +66,10 @@ export class RangeLine {
   readonly #first: number
   readonly #context: RangeLineContext
   readonly #own = new AbortController()
-  /** Monotonic: since when it reads, and when the upstream was asked, or the last piece was with the file. */
+  /**
+   * Monotonic: since when it reads, and when the upstream was asked, or the last piece was with the
+   * file.
+   */
   #startedMs: number | undefined
   #lastMs: number
   #isAsking = true
@@ -83,7 +93,9 @@ export class RangeLine {
     return this.isFlowing && this.leftBytes <= this.#leadBytes()
   }
 
-  /** How much longer it takes where the upstream goes on as it did; Infinity when nothing has come. */
+  /**
+   * How much longer it takes where the upstream goes on as it did; Infinity when nothing has come.
+   */
   leftMs(nowMs: number): number {
     const comeBytes = this.position - this.#first
     return (this.leftBytes * Math.max(1, this.readMs(nowMs))) / comeBytes
@@ -94,7 +106,10 @@ export class RangeLine {
     return this.#ageMs(nowMs) - this.#writtenMs - (nowMs - (this.#writingSinceMs ?? nowMs))
   }
 
-  /** For how long nothing has come although it was asked for or is read; 0 while it waits until it may be, and while the disk takes its time. */
+  /**
+   * For how long nothing has come although it was asked for or is read; 0 while it waits until it
+   * may be, and while the disk takes its time.
+   */
   silentMs(nowMs: number): number {
     if (this.#writingSinceMs !== undefined) return 0
     if (this.#isAsking) return nowMs - this.#lastMs
@@ -103,13 +118,15 @@ export class RangeLine {
 
   /** Ends this line alone: its connection is slower than the others. */
   abandon(): void {
-    // No UpstreamError: that would count against the upstream for everybody, and it is only this one that does not wait any longer.
+    // No UpstreamError: that would count against the upstream for everybody, and it is only this
+    // one that does not wait any longer.
     this.#own.abort(new Error('the range came too slowly'))
   }
 
   /**
-   * Resolves when the range, or as much of it as the upstream sends at once, is with the file: `position` says how far. `answer` is what
-   * came already, to a question that this line cannot end.
+   * Resolves when the range, or as much of it as the upstream sends at once, is with the file:
+   * `position` says how far. `answer` is what came already, to a question that this line cannot
+   * end.
    * @throws NotARange; UpstreamError; StoreError; the signal's reason
    */
   async run(answer?: UpstreamBlob): Promise<void> {

@@ -1,5 +1,6 @@
-// Which parts of a blob are still to be asked for. Every byte is given out once, and again only when whoever had it gives it back; so
-// what is asked of the upstream adds up to the blob, without overlaps. Numbers only.
+// Which parts of a blob are still to be asked for. Every byte is given out once, and again only
+// when whoever had it gives it back; so what is asked of the upstream adds up to the blob, without
+// overlaps. Numbers only.
 import type { ByteRange } from '../../oci/range.ts'
 
 export class RangePlan {

@@ -1,12 +1,14 @@
-// Where the bytes of one range go: behind what is there when it is their turn, ahead of it otherwise. Small pieces that go ahead are
-// written together, since each write is a trip through the thread pool.
+// Where the bytes of one range go: behind what is there when it is their turn, ahead of it
+// otherwise. Small pieces that go ahead are written together, since each write is a trip through
+// the thread pool.
 import type { FillProgress } from './fill-progress.ts'
 import { letGo } from '../let-go.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 
 /**
- * Written ahead at once, and as far as a multiple of it in the blob, so that the kernel keeps it in large pieces (write-buffer.ts). One
- * for each line that is read: eighteen of them are five megabytes.
+ * Written ahead at once, and as far as a multiple of it in the blob, so that the kernel keeps it in
+ * large pieces (write-buffer.ts). One for each line that is read: eighteen of them are five
+ * megabytes.
  */
 const GATHERED_BYTES = 256 * 1024
 

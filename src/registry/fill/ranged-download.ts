@@ -1,5 +1,6 @@
-// One blob by several ranges: a window that moves over it in order, some ranges of it on their way, the first among them being read in
-// turn and the others ahead of it (docs/adr/0020). Where its bytes come from otherwise, and when it is tried at all, is download.ts.
+// One blob by several ranges: a window that moves over it in order, some ranges of it on their way,
+// the first among them being read in turn and the others ahead of it (docs/adr/0020). Where its
+// bytes come from otherwise, and when it is tried at all, is download.ts.
 import type { ByteRange } from '../../oci/range.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -12,21 +13,33 @@ import { RangePlan } from './range-plan.ts'
 import type { Width } from './width.ts'
 
 const MIB = 1024 * 1024
-/** How far ahead of the first gap anything is asked for: what a crash may cost, and what a reader at the gap waits for at worst. */
+/**
+ * How far ahead of the first gap anything is asked for: what a crash may cost, and what a reader at
+ * the gap waits for at worst.
+ */
 const WINDOW_BYTES = 64 * MIB
 /** The first range, before anything is known. */
 const FIRST_BYTES = 4 * MIB
-/** A range takes about so long: short ones keep the gap small, long ones cost fewer requests. Alone there is no gap. */
+/**
+ * A range takes about so long: short ones keep the gap small, long ones cost fewer requests. Alone
+ * there is no gap.
+ */
 const RANGE_MS = 400
 const RANGE_ALONE_MS = 1_000
 const RANGE_MIN_BYTES = MIB
 const RANGE_MAX_BYTES = 8 * MIB
 /** At the end of the blob ranges are shorter, so that all lines end at about the same time. */
 const LAST_MIN_BYTES = 512 * 1024
-/** A line is given up when what it lacks would take it this long, and so much longer than another one. */
+/**
+ * A line is given up when what it lacks would take it this long, and so much longer than another
+ * one.
+ */
 const SLOW_MS = 2_000
 const SLOW_FACTOR = 4
-/** One that brings nothing at all is given up after this even where nothing else moves, and the next one after twice as long, and so on. */
+/**
+ * One that brings nothing at all is given up after this even where nothing else moves, and the next
+ * one after twice as long, and so on.
+ */
 const SILENT_MS = 5_000
 /** Each costs a connection: more of them would mean that the upstream is slow, and not a line. */
 const ABANDONED_MAX = 16
@@ -60,7 +73,8 @@ export function rangeBytes(
   if (lines === 1) return bounded
   if (fills === 1)
     return Math.min(bounded, Math.max(LAST_MIN_BYTES, Math.ceil(leftBytes / (2 * lines))))
-  // Beside others nothing is lost when its lines end one after another, what becomes free is theirs; and each question has its price.
+  // Beside others nothing is lost when its lines end one after another, what becomes free is
+  // theirs; and each question has its price.
   const part = Math.min(bounded, Math.max(RANGE_MIN_BYTES, Math.ceil(leftBytes / lines)))
   return leftBytes - part < LAST_MIN_BYTES ? leftBytes : part
 }
@@ -98,8 +112,9 @@ export class RangedDownload {
   }
 
   /**
-   * Resolves with true when the whole blob is with the file, and with false when the upstream does not keep to ranges: what is there
-   * without a gap may be gone on with then, and nothing lies ahead of it. No line runs any more, however it ends. `first` is a part.
+   * Resolves with true when the whole blob is with the file, and with false when the upstream does
+   * not keep to ranges: what is there without a gap may be gone on with then, and nothing lies
+   * ahead of it. No line runs any more, however it ends. `first` is a part.
    * @throws UpstreamError; StoreError; the signal's reason
    */
   async run(first: UpstreamBlob): Promise<boolean> {
@@ -120,7 +135,8 @@ export class RangedDownload {
     }
     const { error } = this.#failed
     if (!(error instanceof NotARange)) throw error
-    // A part that was refused may be no more than that: whether ranges are is found out by the next request.
+    // A part that was refused may be no more than that: whether ranges are is found out by the next
+    // request.
     if (error.cause === undefined) width.refused()
     await file.forgetAhead()
     return false
@@ -143,7 +159,10 @@ export class RangedDownload {
     }
   }
 
-  /** All of the window has come, and its beginning is still being hashed: it moves on as far as that is done. */
+  /**
+   * All of the window has come, and its beginning is still being hashed: it moves on as far as that
+   * is done.
+   */
   async #takeIn(): Promise<void> {
     const { file } = this.#context
     const beforeBytes = file.appendedBytes
@@ -212,7 +231,10 @@ export class RangedDownload {
     this.#woken.resolve()
   }
 
-  /** One that follows from the same cause as another counts once: nothing is asked for until the pause after that is over. */
+  /**
+   * One that follows from the same cause as another counts once: nothing is asked for until the
+   * pause after that is over.
+   */
   #onFailure(failed: { readonly error: unknown }): void {
     if (this.#failed !== undefined) return
     const state = { isBegun: true, hasPart: brought(this.#context.file) > 0 }
@@ -257,7 +279,10 @@ export class RangedDownload {
     return line.isFlowing
   }
 
-  /** A connection that died without a word: another one may live. Where none does, the limits of the upstream's client end it. */
+  /**
+   * A connection that died without a word: another one may live. Where none does, the limits of the
+   * upstream's client end it.
+   */
   #giveUpSilent(): void {
     const nowMs = this.#context.clock.monotonicMs()
     const silent = [...this.#running.keys()].filter(line => {
@@ -273,7 +298,10 @@ export class RangedDownload {
     line.abandon()
   }
 
-  /** Where there is nothing else to do for a line: what a much slower one still lacks is asked for anew, by another connection. */
+  /**
+   * Where there is nothing else to do for a line: what a much slower one still lacks is asked for
+   * anew, by another connection.
+   */
   #giveUpSlow(): void {
     if (!this.#isIdle || this.#abandoned.size >= ABANDONED_MAX) return
     const { clock, width } = this.#context

@@ -1,11 +1,13 @@
-// The memory that blobs are read into on their way to clients. It goes round: a fresh buffer for every read costs more than the
-// read, and leaves the allocator with holes that it does not give back.
+// The memory that blobs are read into on their way to clients. It goes round: a fresh buffer for
+// every read costs more than the read, and leaves the allocator with holes that it does not give
+// back.
 import { createReadBuffer } from '../ports/read-buffer.ts'
 
 /**
- * How much is read at once, and how many buffers of that size there are: large reads cost less, and each is as large as one that is left.
- * A buffer is out until the client's kernel has all of it, so those who read on share a few, and a crowd that stands still gets down to
- * the smallest. Over TLS what was made of a chunk lies beside it as long. Largest first.
+ * How much is read at once, and how many buffers of that size there are: large reads cost less, and
+ * each is as large as one that is left. A buffer is out until the client's kernel has all of it, so
+ * those who read on share a few, and a crowd that stands still gets down to the smallest. Over TLS
+ * what was made of a chunk lies beside it as long. Largest first.
  */
 const SIZES = [
   { bytes: 1024 * 1024, kept: 2 },
@@ -20,12 +22,16 @@ const SMALLEST_BYTES = 32 * 1024
 const SLAB_BYTES = 2 * 1024 * 1024
 
 /**
- * So much is read from the system's memory in one turn of the event loop, and encrypted and written, which takes some ten milliseconds;
- * what is asked for beyond goes to the thread pool, so that everything else has its turn, however fast clients are.
+ * So much is read from the system's memory in one turn of the event loop, and encrypted and
+ * written, which takes some ten milliseconds; what is asked for beyond goes to the thread pool, so
+ * that everything else has its turn, however fast clients are.
  */
 const TURN_MAX_BYTES = 8 * 1024 * 1024
 
-/** Fills the buffer, or the first part of it, with what the system has of the file in memory, at once. 0 when that is nothing. */
+/**
+ * Fills the buffer, or the first part of it, with what the system has of the file in memory, at
+ * once. 0 when that is nothing.
+ */
 export type ReadCached = (descriptor: number, buffer: Buffer, position: number) => number
 
 /** Where a kept buffer lies. */
@@ -43,7 +49,10 @@ class Shelf {
   readonly #out = new WeakSet<Uint8Array>()
   /** The kept buffer behind each shorter chunk, which keeps it alive. */
   readonly #behind = new WeakMap<Uint8Array, Buffer>()
-  /** A buffer that nobody gave back, because its client left while the kernel had it, is made again when nobody holds it any more. */
+  /**
+   * A buffer that nobody gave back, because its client left while the kernel had it, is made again
+   * when nobody holds it any more.
+   */
   readonly #forgotten = new FinalizationRegistry<Place>(place => this.#free.push(this.#make(place)))
   #made = 0
 
@@ -105,8 +114,9 @@ export class Readers {
   }
 
   /**
-   * Memory for one read; what is in it is anybody's. When all of its size is lent, new memory. It comes back by giveBack of this very
-   * object, or when nobody holds this object any more: a part of it must not outlive it.
+   * Memory for one read; what is in it is anybody's. When all of its size is lent, new memory. It
+   * comes back by giveBack of this very object, or when nobody holds this object any more: a part
+   * of it must not outlive it.
    */
   lend(lengthBytes: number): Buffer {
     const shelf = this.#shelves.findLast(({ sizeBytes }) => sizeBytes >= lengthBytes)
@@ -127,7 +137,10 @@ export class Readers {
     return bytes
   }
 
-  /** Takes memory back that nobody reads or writes any more. No effect for what was not lent, or came back already. */
+  /**
+   * Takes memory back that nobody reads or writes any more. No effect for what was not lent, or
+   * came back already.
+   */
   giveBack(chunk: Uint8Array): void {
     if (!Buffer.isBuffer(chunk)) return
     for (const shelf of this.#shelves) shelf.putBack(chunk)

@@ -1,4 +1,5 @@
-// One open file for all who read a blob while it is filled: a descriptor per blob instead of one per client.
+// One open file for all who read a blob while it is filled: a descriptor per blob instead of one
+// per client.
 import type { ReadHandle } from '../ports/blob-store.ts'
 
 export class SharedHandle {

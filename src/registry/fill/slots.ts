@@ -1,19 +1,24 @@
-// A bounded number of places for work on one upstream, and a bounded queue before them: the smallest goes first, so that
-// configs and small blobs never wait behind a gigabyte, and who has waited long has a turn of its own. Places that nobody needs are
-// lent to work that nobody waits for, and called back as soon as somebody does. Some upstreams' places are among a number that they have
-// together.
+// A bounded number of places for work on one upstream, and a bounded queue before them: the
+// smallest goes first, so that configs and small blobs never wait behind a gigabyte, and who has
+// waited long has a turn of its own. Places that nobody needs are lent to work that nobody waits
+// for, and called back as soon as somebody does. Some upstreams' places are among a number that
+// they have together.
 import type { Clock } from '../ports/clock.ts'
 
 /** Beyond this a site asks for more than its link can bring; the client is told to come back. */
 const MAX_QUEUED = 2_000
 /**
- * From this age on size does not count against an entry: a config or a small blob is through in less, so what has waited longer
- * was passed by others, and under small blobs without end it would be passed for ever.
+ * From this age on size does not count against an entry: a config or a small blob is through in
+ * less, so what has waited longer was passed by others, and under small blobs without end it would
+ * be passed for ever.
  */
 const PATIENCE_MS = 5_000
 const RETRY_AFTER_MS = 5_000
 
-/** Downloads wait for each other at this edge; the upstream is not to blame. Not safe to show to clients. */
+/**
+ * Downloads wait for each other at this edge; the upstream is not to blame. Not safe to show to
+ * clients.
+ */
 export class QueueError extends Error {
   readonly retryAfterMs = RETRY_AFTER_MS
   /** For the log. */
@@ -34,7 +39,10 @@ interface Waiting {
 
 /** A place that is lent. */
 export interface Loan {
-  /** Somebody waits for the work now, or it has ended: it is not called back any more. No effect the second time. */
+  /**
+   * Somebody waits for the work now, or it has ended: it is not called back any more. No effect the
+   * second time.
+   */
   keep(): void
 }
 
@@ -66,9 +74,10 @@ export class Slots {
   }
 
   /**
-   * Waits for a place, as long as it takes: every place comes back, as whoever has one is bounded in time. `sizeBytes` orders the
-   * queue; equal sizes keep their order. Calls back the youngest place that is lent, but none of the same `group`: whoever pulls an image
-   * needs what is fetched ahead of it as well, and to begin that again would cost more than its place brings.
+   * Waits for a place, as long as it takes: every place comes back, as whoever has one is bounded
+   * in time. `sizeBytes` orders the queue; equal sizes keep their order. Calls back the youngest
+   * place that is lent, but none of the same `group`: whoever pulls an image needs what is fetched
+   * ahead of it as well, and to begin that again would cost more than its place brings.
    * @throws QueueError when too many wait; the signal's reason
    */
   async take(sizeBytes: number, signal: AbortSignal, group?: string): Promise<void> {
@@ -105,8 +114,9 @@ export class Slots {
   }
 
   /**
-   * A place that nobody needs now; undefined when there is none. `giveBack` is called when somebody waits for it: the
-   * work MUST then end soon, and give the place back by `give` as ever. Without it the place is not called back.
+   * A place that nobody needs now; undefined when there is none. `giveBack` is called when somebody
+   * waits for it: the work MUST then end soon, and give the place back by `give` as ever. Without
+   * it the place is not called back.
    */
   borrow(giveBack: (() => void) | undefined, group?: string): Loan | undefined {
     if (this.areTaken) return undefined
@@ -145,8 +155,8 @@ export class Slots {
   }
 
   /**
-   * Every second place goes to the oldest, if that has waited beyond all patience; the others to the smallest. Not every place, or a
-   * queue that has grown old would let no config pass.
+   * Every second place goes to the oldest, if that has waited beyond all patience; the others to
+   * the smallest. Not every place, or a queue that has grown old would let no config pass.
    */
   #next(): Waiting | undefined {
     const [oldest] = this.#queue

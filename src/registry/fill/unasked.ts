@@ -1,16 +1,24 @@
-// What is different about a fill that nobody has asked for yet: it runs in a place that nobody else needs, and it can be given up.
+// What is different about a fill that nobody has asked for yet: it runs in a place that nobody else
+// needs, and it can be given up.
 import type { Slots } from './slots.ts'
 
 /**
- * Up to this a blob comes in about the time that another request takes to begin: cut, it would cost the upstream a second question and
- * bring nobody anything sooner. As many as there are places are some seconds of a slow line.
+ * Up to this a blob comes in about the time that another request takes to begin: cut, it would cost
+ * the upstream a second question and bring nobody anything sooner. As many as there are places are
+ * some seconds of a slow line.
  */
 const SHORT_BYTES = 64 * 1024
 
 export interface Unasked {
-  /** The fill ends before its time: it is not to be joined. Whoever comes waits until it is over and begins anew. */
+  /**
+   * The fill ends before its time: it is not to be joined. Whoever comes waits until it is over and
+   * begins anew.
+   */
   readonly isGivenUp: boolean
-  /** Ends the fill, and leaves its part for who asks later. Returns false for a short one, which ends by itself. */
+  /**
+   * Ends the fill, and leaves its part for who asks later. Returns false for a short one, which
+   * ends by itself.
+   */
   giveUp(reason: Error): boolean
   /** The place is the fill's own from now on. No effect the second time. */
   keep(): void

@@ -1,18 +1,36 @@
-// How many ranges are worth fetching from one upstream at once: found out by trying. More lines stay as long as they raise what all of
-// them bring together; what was found is remembered, so that the next blob begins with it (docs/adr/0020).
+// How many ranges are worth fetching from one upstream at once: found out by trying. More lines
+// stay as long as they raise what all of them bring together; what was found is remembered, so that
+// the next blob begins with it (docs/adr/0020).
 import type { Clock } from '../ports/clock.ts'
 
-/** Long enough that some dozens of pieces come in it, short enough that a blob of some seconds is worth the trying. */
+/**
+ * Long enough that some dozens of pieces come in it, short enough that a blob of some seconds is
+ * worth the trying.
+ */
 const TICK_MS = 150
-/** Twice as many lines must bring this much more, or they are not worth having; other steps in proportion. */
+/**
+ * Twice as many lines must bring this much more, or they are not worth having; other steps in
+ * proportion.
+ */
 const GAIN = 0.2
-/** A tick tells something about so many lines when they were read for this share of it: at the ends of blobs they have nothing to do. */
+/**
+ * A tick tells something about so many lines when they were read for this share of it: at the ends
+ * of blobs they have nothing to do.
+ */
 const USED_SHARE = 0.7
-/** Ticks in which more lines may begin to pay: new connections are slow at first, and slower on a long way. */
+/**
+ * Ticks in which more lines may begin to pay: new connections are slow at first, and slower on a
+ * long way.
+ */
 const TRIAL_TICKS = 4
-/** A trial goes on with the next blob when that comes so soon: a client that hashes one before it asks for the next. */
+/**
+ * A trial goes on with the next blob when that comes so soon: a client that hashes one before it
+ * asks for the next.
+ */
 const TRIAL_KEPT_MS = 1_000
-/** After a trial in vain, and twice as long after each that follows: the first may have been chance. */
+/**
+ * After a trial in vain, and twice as long after each that follows: the first may have been chance.
+ */
 const HOLD_MS = 1_000
 const HOLD_MAX_MS = 16_000
 /** After a failure: what an upstream cannot bear it does not bear a moment later either. */
@@ -76,7 +94,9 @@ export class Width {
     return this.#clock.monotonicMs() >= this.#wholeUntilMs
   }
 
-  /** `wake` is called whenever it is worth looking again. Returns what ends that, to be called once. */
+  /**
+   * `wake` is called whenever it is worth looking again. Returns what ends that, to be called once.
+   */
   join(wake: () => void): () => void {
     this.#users.add(wake)
     if (this.#users.size === 1) this.#start()
@@ -134,7 +154,8 @@ export class Width {
     this.#ticking = ticking
     this.#tickStartedMs = undefined
     this.#tickBytes = 0
-    // What a trial is compared with was of another time. Blobs that come one after another are there too soon for a trial each.
+    // What a trial is compared with was of another time. Blobs that come one after another are
+    // there too soon for a trial each.
     if (this.#clock.monotonicMs() - this.#stoppedMs > TRIAL_KEPT_MS) {
       if (this.#trial !== undefined) this.#lines = this.#trial.lines
       this.#trial = undefined

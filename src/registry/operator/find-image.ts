@@ -29,7 +29,8 @@ export interface FoundImage extends NamedImage {
 }
 
 /**
- * As a client that is given this text would name it: this edge's own name in front, with its port, says whom to ask and no more.
+ * As a client that is given this text would name it: this edge's own name in front, with its port,
+ * says whom to ask and no more.
  * @throws RegistryError NAME_INVALID, TAG_INVALID, DIGEST_INVALID, NAME_UNKNOWN
  */
 export function nameImage(
@@ -42,7 +43,10 @@ export function nameImage(
   return { repository: registry.route(target, own).repository, reference }
 }
 
-/** What is left of an image, or of a pattern of images, once it does not say any more whom a client asks, and how. */
+/**
+ * What is left of an image, or of a pattern of images, once it does not say any more whom a client
+ * asks, and how.
+ */
 export function withoutEdge({ ownNameIn }: Pick<OperatorDeps, 'ownNameIn'>, text: string): string {
   const plain = text.replace(SCHEME, '')
   const own = ownNameIn(plain)

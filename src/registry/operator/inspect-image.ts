@@ -1,4 +1,5 @@
-// `inspect`: one image as it is here: its platforms, what each is made of, and how much of it is on disk.
+// `inspect`: one image as it is here: its platforms, what each is made of, and how much of it is on
+// disk.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { Edge, ManifestFact } from '../ports/catalog.ts'

@@ -29,7 +29,10 @@ export interface ListedImage {
   readonly checkedAtMs: number
   /** It was pushed here, and no upstream is asked. */
   readonly local: boolean
-  /** Its name leads nowhere: the operator excludes it, or its registry is no upstream any more. What is here is given to nobody. */
+  /**
+   * Its name leads nowhere: the operator excludes it, or its registry is no upstream any more. What
+   * is here is given to nobody.
+   */
   readonly keptOut: boolean
 }
 
@@ -58,8 +61,8 @@ export async function listImages(
 }
 
 /**
- * Repository and tag apart, since `**` crosses slashes but no tag has one. The colon of a port is no tag's: a tag comes after the
- * last slash.
+ * Repository and tag apart, since `**` crosses slashes but no tag has one. The colon of a port is
+ * no tag's: a tag comes after the last slash.
  */
 function imageMatcher(pattern: string): (key: string, tag: string) => boolean {
   const colon = pattern.indexOf(':', pattern.lastIndexOf('/') + 1)
@@ -69,7 +72,8 @@ function imageMatcher(pattern: string): (key: string, tag: string) => boolean {
   const tags = compile(colon === -1 ? '*' : pattern.slice(colon + 1), pattern)
   const isOneComponent = !name.includes('/')
   return (key, tag) =>
-    // `library/*` is what people type for `docker.io/library/*`, and `*alpine*` for what has it anywhere.
+    // `library/*` is what people type for `docker.io/library/*`, and `*alpine*` for what has it
+    // anywhere.
     (names.test(key) ||
       names.test(key.slice(key.indexOf('/') + 1)) ||
       (isOneComponent && key.split('/').some(component => names.test(component)))) &&

@@ -1,5 +1,6 @@
-// What an operator asks of the running registry: what is here, where it came from, what would happen now, and to warm the
-// cache. Values as they are shown and sent as JSON; people's text is made by the command line.
+// What an operator asks of the running registry: what is here, where it came from, what would
+// happen now, and to warm the cache. Values as they are shown and sent as JSON; people's text is
+// made by the command line.
 import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -36,7 +37,10 @@ export interface OperatorDeps {
   readonly namespaces: Namespaces
   readonly policies: RepositoryPolicies
   readonly clock: Clock
-  /** What a text begins with when that is this edge itself, as people type it to clients; see registry/own-name.ts. */
+  /**
+   * What a text begins with when that is this edge itself, as people type it to clients; see
+   * registry/own-name.ts.
+   */
   readonly ownNameIn: (text: string) => string | undefined
   /** Tells whoever carries the queue away that there is something new to try. MUST NOT throw. */
   readonly nudgeDeliveries: () => void

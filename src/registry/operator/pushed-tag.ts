@@ -1,4 +1,5 @@
-// What becomes of a tag that was pushed here under an upstream's name and is not there yet, for people.
+// What becomes of a tag that was pushed here under an upstream's name and is not there yet, for
+// people.
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'

@@ -1,4 +1,5 @@
-// `queue`: what waits to be delivered, trying it now, and giving it up. Carrying entries away is delivery/'s.
+// `queue`: what waits to be delivered, trying it now, and giving it up. Carrying entries away is
+// delivery/'s.
 import { RegistryError } from '../../oci/errors.ts'
 import { hostFrom, parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
@@ -59,7 +60,10 @@ export async function listQueue({ catalog, clock }: QueueDeps): Promise<ListedQu
   return { entries, truncated: false, nowMs }
 }
 
-/** Parked or not, it is tried as soon as what stands before it is done. @throws RegistryError when there is no such entry */
+/**
+ * Parked or not, it is tried as soon as what stands before it is done.
+ * @throws RegistryError when there is no such entry
+ */
 export async function retryQueued(deps: QueueDeps, id: number): Promise<RetriedQueue> {
   const entry = await requireEntry(deps, id)
   await wakeEntry(deps, entry)
@@ -79,7 +83,10 @@ export async function retryAllQueued(deps: QueueDeps): Promise<RetriedQueue> {
   return { retried }
 }
 
-/** Who tries again by hand knows that the upstream is well, or is about to find out: no breaker is to tell instead of it. */
+/**
+ * Who tries again by hand knows that the upstream is well, or is about to find out: no breaker is
+ * to tell instead of it.
+ */
 function askAnew({ namespaces, nudgeDeliveries }: QueueDeps, keys: readonly string[]): void {
   const registries = new Set(keys.map(key => hostFrom(key.slice(0, key.indexOf('/')))))
   for (const registry of registries) {
@@ -90,9 +97,9 @@ function askAnew({ namespaces, nudgeDeliveries }: QueueDeps, keys: readonly stri
 }
 
 /**
- * The entry is never delivered. What was pushed stays here, but the upstream has the word on its tags again: one that the upstream
- * does not have is gone at the next look. @returns what was given up. @throws RegistryError when there is no such entry, or it may be
- * on its way to the upstream
+ * The entry is never delivered. What was pushed stays here, but the upstream has the word on its
+ * tags again: one that the upstream does not have is gone at the next look. @returns what was given
+ * up. @throws RegistryError when there is no such entry, or it may be on its way to the upstream
  */
 export async function dropQueued(deps: QueueDeps, id: number): Promise<QueuedPush> {
   const { key } = await requireEntry(deps, id)
@@ -106,11 +113,13 @@ export async function dropQueued(deps: QueueDeps, id: number): Promise<QueuedPus
 async function dropInTurn(deps: QueueDeps, id: number): Promise<Delivery> {
   const { catalog, facts } = deps
   const entry = await requireEntry(deps, id)
-  // What comes after it waits until it can no longer arrive; that is known as long as it is in the queue.
+  // What comes after it waits until it can no longer arrive; that is known as long as it is in the
+  // queue.
   if (entry.inDoubt) throw stillUnderWay(entry)
   const freed = await freedTags(deps, entry)
   const identities = freed?.tags.map(tag => ({ kind: 'tag', repository: freed.key, tag }) as const)
-  // The facts first: after a crash in between the entry is still there, and never comes back once it is gone.
+  // The facts first: after a crash in between the entry is still there, and never comes back once
+  // it is gone.
   await facts.remove([{ kind: 'delivery', id }, ...(identities ?? [])])
   // Checked at no time: whoever asks for the tag next makes the edge ask the upstream.
   await catalog.removeDelivery(id, freed && { ...freed, atMs: 0 })
@@ -130,7 +139,8 @@ async function freedTags({ catalog, policies }: QueueDeps, { id, key, payload }:
   for (const { tag } of delivery.tags) {
     const isCarried = later.some(other => other?.tags.some(each => each.tag === tag))
     const known = await catalog.findTag(repository, tag)
-    // Not local: its fact is of this entry, and waits for bytes that were gone when the catalog was built.
+    // Not local: its fact is of this entry, and waits for bytes that were gone when the catalog was
+    // built.
     if (!isCarried && (known?.local !== true || known.digest === delivery.digest)) tags.push(tag)
   }
   return { repository, key: repositoryKey(repository), digest: delivery.digest, tags }

@@ -1,5 +1,5 @@
-// How large an image is with all its platforms, and which of them are here whole. What tells is what is here: of a platform whose
-// manifest is not, nothing is known but that it is there.
+// How large an image is with all its platforms, and which of them are here whole. What tells is
+// what is here: of a platform whose manifest is not, nothing is known but that it is there.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'

@@ -6,14 +6,17 @@ import { reachableBytes } from '../space.ts'
 import type { Refused } from '../want-of-space.ts'
 import type { OperatorDeps, Traffic } from './operator.ts'
 
-/** How large blobs go to clients: by the kernel, straight from their file, or through this process, which has a reason. */
+/**
+ * How large blobs go to clients: by the kernel, straight from their file, or through this process,
+ * which has a reason.
+ */
 export type Sending =
   | { readonly sending: 'sendfile' }
   | { readonly sending: 'plain'; readonly plainBecause: PlainBecause }
 
 /**
- * `tls`: what is encrypted here cannot be sent from a file; `switched off`: by the environment; `not built`: the native sender is not
- * there, or cannot be loaded.
+ * `tls`: what is encrypted here cannot be sent from a file; `switched off`: by the environment;
+ * `not built`: the native sender is not there, or cannot be loaded.
  */
 export type PlainBecause = 'tls' | 'switched off' | 'not built'
 
@@ -49,9 +52,14 @@ interface StatusPage {
   readonly storage: {
     readonly freeBytes: number
     readonly totalBytes: number
-    /** Most that content can come to: `storage.maxsize`, or what the disk can give if that is less. */
+    /**
+     * Most that content can come to: `storage.maxsize`, or what the disk can give if that is less.
+     */
     readonly maxBytes: number
-    /** Why nothing that comes from an upstream is kept now, and what to do; absent while there is room. */
+    /**
+     * Why nothing that comes from an upstream is kept now, and what to do; absent while there is
+     * room.
+     */
     readonly full?: string
     /** For want of room, since the start. */
     readonly refused: Refused

@@ -1,4 +1,5 @@
-// `pull`: brings an image into the cache by the same way that clients take, telling of its progress.
+// `pull`: brings an image into the cache by the same way that clients take, telling of its
+// progress.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
@@ -14,7 +15,10 @@ const MAX_DEPTH = 4
 
 export interface WarmRequest {
   readonly image: string
-  /** `linux/amd64`, or with a variant `linux/arm64/v8`; empty means all. Ignored for what is no index. */
+  /**
+   * `linux/amd64`, or with a variant `linux/arm64/v8`; empty means all. Ignored for what is no
+   * index.
+   */
   readonly platforms: readonly string[]
 }
 
@@ -81,7 +85,10 @@ interface Wanted {
   readonly platforms: readonly string[]
 }
 
-/** The manifest and, of an index, the wanted children. @throws RegistryError when no child is wanted */
+/**
+ * The manifest and, of an index, the wanted children.
+ * @throws RegistryError when no child is wanted
+ */
 async function* pullManifests(
   deps: OperatorDeps,
   wanted: Wanted,

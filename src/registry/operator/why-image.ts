@@ -1,4 +1,5 @@
-// `why`: where an image's answer comes from, when it was checked, and what a pull would do at this moment.
+// `why`: where an image's answer comes from, when it was checked, and what a pull would do at this
+// moment.
 import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../pull/freshness.ts'
 import { isComplete } from '../completeness.ts'
 import type { Namespace } from '../namespaces.ts'
@@ -15,7 +16,10 @@ export interface Explanation {
   readonly upstream: string | undefined
   readonly offline: boolean
   readonly digest: string | undefined
-  /** When the upstream last confirmed the tag (undefined for one that was pushed here), and when the tag last moved. */
+  /**
+   * When the upstream last confirmed the tag (undefined for one that was pushed here), and when the
+   * tag last moved.
+   */
   readonly checkedAtMs: number | undefined
   readonly changedAtMs: number | undefined
   readonly ttlMs: number | undefined

@@ -1,10 +1,11 @@
-// The port to content on disk, by digest: whole verified blobs, and the growing files that become blobs.
-// Names, tags and rights are the catalog's; this port knows digests only.
+// The port to content on disk, by digest: whole verified blobs, and the growing files that become
+// blobs. Names, tags and rights are the catalog's; this port knows digests only.
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 
 /**
- * - `full`: no space or no inodes left; `io`: the disk failed; `corrupt`: bytes do not hash to their digest or have the
- *   wrong length; `busy`: another fill of this digest is open, the data directory is another process's, or too many catalog writes wait.
+ * - `full`: no space or no inodes left; `io`: the disk failed; `corrupt`: bytes do not hash to
+ *   their digest or have the wrong length; `busy`: another fill of this digest is open, the data
+ *   directory is another process's, or too many catalog writes wait.
  */
 export type StoreFailure = 'full' | 'io' | 'corrupt' | 'busy'
 
@@ -39,8 +40,9 @@ export class StoreError extends Error {
 }
 
 /**
- * `cached`: can be fetched again; may vanish in a power cut, must never be wrong. `kept`: acknowledged means durable, so the
- * directory is synced too (reliability rules: file fsync, rename, directory fsync).
+ * `cached`: can be fetched again; may vanish in a power cut, must never be wrong. `kept`:
+ * acknowledged means durable, so the directory is synced too (reliability rules: file fsync,
+ * rename, directory fsync).
  */
 export type ContentClass = 'cached' | 'kept'
 
@@ -63,30 +65,36 @@ export interface KnownContent {
 /** An open file that is read by position; many readers may share it. MUST be closed once. */
 export interface ReadHandle {
   /**
-   * The file's descriptor, for whoever can send a file without reading it: valid until `close`, in every thread of this process.
-   * Only for reading by position, and never to be closed. Undefined when the bytes are not in a file.
+   * The file's descriptor, for whoever can send a file without reading it: valid until `close`, in
+   * every thread of this process. Only for reading by position, and never to be closed. Undefined
+   * when the bytes are not in a file.
    */
   readonly descriptor: number | undefined
-  /** Fills `buffer` from `position` on; returns how many bytes were there, fewer only at the end. @throws StoreError io */
+  /**
+   * Fills `buffer` from `position` on; returns how many bytes were there, fewer only at the end.
+   * @throws StoreError io
+   */
   read(buffer: Uint8Array, position: number): Promise<number>
   close(): Promise<void>
 }
 
 /**
- * A blob on its way in: one file that grows, hashed as it grows. One writer; any number of readers below `contiguousBytes`. Calls of
- * the writer MUST NOT overlap, but for those that say so: writeAhead may run beside others of its kind and beside append. After commit,
- * park or discard only `read` handles live on.
+ * A blob on its way in: one file that grows, hashed as it grows. One writer; any number of readers
+ * below `contiguousBytes`. Calls of the writer MUST NOT overlap, but for those that say so:
+ * writeAhead may run beside others of its kind and beside append. After commit, park or discard
+ * only `read` handles live on.
  */
 export interface FillFile {
   readonly digest: Digest
   /**
-   * Bytes on disk from 0 without a gap, and hashed; readers may read up to here. When opened over a part that an earlier
-   * process left, this is the length of that part, already hashed again.
+   * Bytes on disk from 0 without a gap, and hashed; readers may read up to here. When opened over a
+   * part that an earlier process left, this is the length of that part, already hashed again.
    */
   readonly contiguousBytes: number
   /**
-   * Where append puts its chunk: at least `contiguousBytes`. Also rises by itself, in a later turn of the event loop, while what was
-   * written ahead is hashed, but never to a place that a writer still has bytes for.
+   * Where append puts its chunk: at least `contiguousBytes`. Also rises by itself, in a later turn
+   * of the event loop, while what was written ahead is hashed, but never to a place that a writer
+   * still has bytes for.
    */
   readonly appendedBytes: number
   /** On disk beyond `appendedBytes`, in one piece or several. */
@@ -94,52 +102,67 @@ export interface FillFile {
   /** What the sidecar of an earlier attempt said, else undefined. */
   readonly expected: FillExpectation | undefined
   /**
-   * Writes down what the upstream said, so that a later process can resume; a disk that cannot costs that, not the fill. May run beside
-   * append and writeAhead.
+   * Writes down what the upstream said, so that a later process can resume; a disk that cannot
+   * costs that, not the fill. May run beside append and writeAhead.
    */
   expect(expectation: FillExpectation): Promise<void>
   /**
-   * Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept once this has resolved. For a fill
-   * that was opened with `grown` it resolves as soon as the chunk is hashed and has room in a bounded buffer, and a write that
-   * fails later is thrown by the next call; otherwise it resolves when the chunk is on disk. After a failure only park and
-   * discard are of use. @throws StoreError full, io
+   * Appends all of `chunk` (short writes are continued). The chunk is not changed and not kept once
+   * this has resolved. For a fill that was opened with `grown` it resolves as soon as the chunk is
+   * hashed and has room in a bounded buffer, and a write that fails later is thrown by the next
+   * call; otherwise it resolves when the chunk is on disk. After a failure only park and discard
+   * are of use. @throws StoreError full, io
    */
   append(chunk: Uint8Array): Promise<void>
   /**
-   * Writes `chunks`, one behind the other, from `position` on, at or beyond `appendedBytes` and where nothing was written yet.
-   * Resolves when they are on disk; they are not changed and not kept. Once everything before them is there they are hashed and count
-   * as appended, and `grown` is called as ever. A part that is opened again begins with at most what was contiguous.
+   * Writes `chunks`, one behind the other, from `position` on, at or beyond `appendedBytes` and
+   * where nothing was written yet. Resolves when they are on disk; they are not changed and not
+   * kept. Once everything before them is there they are hashed and count as appended, and `grown`
+   * is called as ever. A part that is opened again begins with at most what was contiguous.
    * @throws StoreError full, io, also of an earlier write
    */
   writeAhead(position: number, chunks: readonly Uint8Array[]): Promise<void>
-  /** Forgets what lies ahead, so that append may bring it again. MUST NOT overlap with writeAhead. @throws StoreError full, io */
+  /**
+   * Forgets what lies ahead, so that append may bring it again. MUST NOT overlap with writeAhead.
+   * @throws StoreError full, io
+   */
   forgetAhead(): Promise<void>
   /**
-   * Resolves when everything appended is on disk, and hashed as far as it goes without a gap: `contiguousBytes` is then all there is
-   * without one. @throws StoreError full, io
+   * Resolves when everything appended is on disk, and hashed as far as it goes without a gap:
+   * `contiguousBytes` is then all there is without one. @throws StoreError full, io
    */
   flush(): Promise<void>
-  /** Compares length and digest of all that was appended; what follows is only flush and publication. @throws StoreError corrupt */
+  /**
+   * Compares length and digest of all that was appended; what follows is only flush and
+   * publication.
+   * @throws StoreError corrupt
+   */
   verify(sizeBytes: number): void
   /**
-   * After verify: flush, fsync, close, rename to the blob's name (and sync the directory when `kept`). Never retries an fsync.
-   * When the blob is there already, the new verified file replaces it. A failed commit discards. @throws StoreError full, io
+   * After verify: flush, fsync, close, rename to the blob's name (and sync the directory when
+   * `kept`). Never retries an fsync. When the blob is there already, the new verified file replaces
+   * it. A failed commit discards. @throws StoreError full, io
    */
   commit(contentClass: ContentClass): Promise<StoredBlob>
   /**
-   * Closes and leaves what is contiguous on disk for a later openFill, made durable; an empty part is removed. No effect when the fill has
-   * ended. @throws StoreError io, full; the part is removed then
+   * Closes and leaves what is contiguous on disk for a later openFill, made durable; an empty part
+   * is removed. No effect when the fill has ended. @throws StoreError io, full; the part is removed
+   * then
    */
   park(): Promise<void>
-  /** Closes and removes the part: its bytes were wrong or nobody wants them. No effect when the fill has ended. */
+  /**
+   * Closes and removes the part: its bytes were wrong or nobody wants them. No effect when the fill
+   * has ended.
+   */
   discard(): Promise<void>
   /** A handle on the growing file; stays valid through commit and discard. */
   openRead(): Promise<ReadHandle>
 }
 
 /**
- * Bytes that a client sends before anybody knows their digest for certain: one file that only grows, hashed as it grows (R99–R105).
- * Calls of the writer MUST NOT overlap. What was flushed survives the end of the process; what the system had synced, a power cut.
+ * Bytes that a client sends before anybody knows their digest for certain: one file that only
+ * grows, hashed as it grows (R99–R105). Calls of the writer MUST NOT overlap. What was flushed
+ * survives the end of the process; what the system had synced, a power cut.
  */
 export interface UploadFile {
   readonly id: string
@@ -148,27 +171,36 @@ export interface UploadFile {
   /** All that was appended, in this process and earlier ones. */
   readonly sizeBytes: number
   /**
-   * Appends all of `chunk`, which is not changed and not kept once this has resolved: by then it is hashed and has room in a bounded
-   * buffer. A write that fails later is thrown by the next call. @throws StoreError full, io
+   * Appends all of `chunk`, which is not changed and not kept once this has resolved: by then it is
+   * hashed and has room in a bounded buffer. A write that fails later is thrown by the next call.
+   * @throws StoreError full, io
    */
   append(chunk: Uint8Array): Promise<void>
   /** Resolves when everything appended is in the file. @throws StoreError full, io */
   flush(): Promise<void>
   /**
-   * Compares everything that was appended with `digest`; reads the file once more when it was hashed by the other algorithm (R105).
-   * What follows is only commit, or more bytes. @throws StoreError corrupt when it differs; full, io
+   * Compares everything that was appended with `digest`; reads the file once more when it was
+   * hashed by the other algorithm (R105). What follows is only commit, or more bytes. @throws
+   * StoreError corrupt when it differs; full, io
    */
   verify(digest: Digest): Promise<StoredBlob>
   /**
-   * After verify: flush, fsync, close, rename to the blob's name, and for `kept` fsync of the directory. Never retries an fsync.
-   * A blob that is there already is replaced. A failed commit discards. @throws StoreError full, io
+   * After verify: flush, fsync, close, rename to the blob's name, and for `kept` fsync of the
+   * directory. Never retries an fsync. A blob that is there already is replaced. A failed commit
+   * discards. @throws StoreError full, io
    */
   commit(contentClass: ContentClass): Promise<StoredBlob>
-  /** Closes the file and leaves it for a later openUpload. No effect when it has ended. @throws StoreError io, full */
+  /**
+   * Closes the file and leaves it for a later openUpload. No effect when it has ended.
+   * @throws StoreError io, full
+   */
   park(): Promise<void>
   /** Closes and removes it. No effect when it has ended. */
   discard(): Promise<void>
-  /** A handle on the growing file, below `sizeBytes` once flushed; stays valid through commit and discard. */
+  /**
+   * A handle on the growing file, below `sizeBytes` once flushed; stays valid through commit and
+   * discard.
+   */
   openRead(): Promise<ReadHandle>
 }
 
@@ -185,7 +217,10 @@ export interface FillExpectation {
   readonly sizeBytes: number | undefined
   /** ETag of the upstream's answer. */
   readonly validator: string | undefined
-  /** Who sends it, as a note for whoever resumes; nothing is made of it in here. At most 300 characters. */
+  /**
+   * Who sends it, as a note for whoever resumes; nothing is made of it in here. At most 300
+   * characters.
+   */
   readonly source?: string | undefined
 }
 
@@ -206,31 +241,46 @@ export interface Space {
 }
 
 /**
- * A store is told what is known of content (`FindKnown`), and MUST NOT take what has another length for it: such content is hashed, and
- * moved out of the way (quarantined) and reported as undefined unless its bytes are right, in which case what was known is wrong. Where
- * nothing is known, that holds for the length that the caller of find or openRead was told (`declaredBytes`).
+ * A store is told what is known of content (`FindKnown`), and MUST NOT take what has another length
+ * for it: such content is hashed, and moved out of the way (quarantined) and reported as undefined
+ * unless its bytes are right, in which case what was known is wrong. Where nothing is known, that
+ * holds for the length that the caller of find or openRead was told (`declaredBytes`).
  */
 export interface BlobStore {
-  /** Is the whole blob here? MUST look at the disk, not at a memory of it, and MUST NOT answer for a part. */
+  /**
+   * Is the whole blob here? MUST look at the disk, not at a memory of it, and MUST NOT answer for a
+   * part.
+   */
   find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined>
-  /** Opens the whole blob; undefined when it is not here. The handle stays readable when the blob is removed meanwhile. */
+  /**
+   * Opens the whole blob; undefined when it is not here. The handle stays readable when the blob is
+   * removed meanwhile.
+   */
   openRead(
     digest: Digest,
     declaredBytes?: number,
   ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined>
   /**
-   * The whole content, hashed again on this read (R184); undefined when it is not here. Content that no longer hashes to its
-   * digest MUST be quarantined and reported as undefined, so that it is fetched anew.
+   * The whole content, hashed again on this read (R184); undefined when it is not here. Content
+   * that no longer hashes to its digest MUST be quarantined and reported as undefined, so that it
+   * is fetched anew.
    */
   readVerified(digest: Digest): Promise<Uint8Array | undefined>
-  /** Stores small content whole, by the same write protocol as a fill. Idempotent. @throws StoreError full, io, corrupt */
+  /**
+   * Stores small content whole, by the same write protocol as a fill. Idempotent.
+   * @throws StoreError full, io, corrupt
+   */
   put(digest: Digest, bytes: Uint8Array, contentClass: ContentClass): Promise<StoredBlob>
   /**
-   * Opens or resumes the one fill of `digest`. With `grown`, small chunks are gathered into larger writes, and `grown` is called
-   * each time `contiguousBytes` has risen; it MUST NOT throw. @throws StoreError busy while another is open; full, io
+   * Opens or resumes the one fill of `digest`. With `grown`, small chunks are gathered into larger
+   * writes, and `grown` is called each time `contiguousBytes` has risen; it MUST NOT throw. @throws
+   * StoreError busy while another is open; full, io
    */
   openFill(digest: Digest, grown?: () => void): Promise<FillFile>
-  /** Is there anything that openFill would resume? Known without looking at the disk; true when in doubt. */
+  /**
+   * Is there anything that openFill would resume? Known without looking at the disk; true when in
+   * doubt.
+   */
   mayResume(digest: Digest): boolean
   /** Parts that are not open: what may be resumed. */
   listParts(): Promise<readonly Digest[]>
@@ -244,30 +294,41 @@ export interface BlobStore {
   removeParts(olderThanMs: number): Promise<void>
   /** What was moved out of the way takes so much on disk. Known without looking there. */
   readonly quarantineBytes: number
-  /** Removes of it what is beyond its bounds and was pushed by nobody, or is nobody's any more. @throws StoreError io */
+  /**
+   * Removes of it what is beyond its bounds and was pushed by nobody, or is nobody's any more.
+   * @throws StoreError io
+   */
   clearQuarantine(): Promise<void>
   /**
-   * Makes what is here durable as `kept` content is: fsync of the file and of its directory. Undefined when the blob is not here.
-   * Idempotent. @throws StoreError io
+   * Makes what is here durable as `kept` content is: fsync of the file and of its directory.
+   * Undefined when the blob is not here. Idempotent. @throws StoreError io
    */
   keep(digest: Digest): Promise<StoredBlob | undefined>
   /**
-   * Begins an upload under an id that the caller made (at least 128 random bits, of letters, digits, `-` and `_`). `note` is the
-   * caller's, at most 1 KiB of text, and comes back from openUpload and listUploads, also in a later process. `algorithm`: by which
-   * it is hashed as it grows. @throws StoreError full, io; busy when the id is taken
+   * Begins an upload under an id that the caller made (at least 128 random bits, of letters,
+   * digits, `-` and `_`). `note` is the caller's, at most 1 KiB of text, and comes back from
+   * openUpload and listUploads, also in a later process. `algorithm`: by which it is hashed as it
+   * grows. @throws StoreError full, io; busy when the id is taken
    */
   createUpload(id: string, note: string, algorithm: DigestAlgorithm): Promise<UploadFile>
   /**
-   * An upload that was parked, or left by an earlier process: hashed again up to what is durable. Undefined when there is none, or its
-   * beginning can't be read. @throws StoreError busy while it is open; full, io
+   * An upload that was parked, or left by an earlier process: hashed again up to what is durable.
+   * Undefined when there is none, or its beginning can't be read. @throws StoreError busy while it
+   * is open; full, io
    */
   openUpload(id: string): Promise<UploadFile | undefined>
   listUploads(): Promise<readonly LeftUpload[]>
-  /** Removes one that is not open. No effect when it is not here. @throws StoreError busy while it is open; io */
+  /**
+   * Removes one that is not open. No effect when it is not here.
+   * @throws StoreError busy while it is open; io
+   */
   removeUpload(id: string): Promise<void>
   /** No effect when the blob is not here. */
   remove(digest: Digest): Promise<void>
-  /** Every whole blob, in no order; for recovery. Entries that appear or vanish meanwhile may be missed or reported. */
+  /**
+   * Every whole blob, in no order; for recovery. Entries that appear or vanish meanwhile may be
+   * missed or reported.
+   */
   list(): AsyncIterable<StoredBlob>
   space(): Promise<Space>
 }

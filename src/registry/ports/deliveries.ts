@@ -1,4 +1,5 @@
-// The entries of the outbox, as the catalog keeps them (catalog.ts): what is still to be taken elsewhere, and how far that has come.
+// The entries of the outbox, as the catalog keeps them (catalog.ts): what is still to be taken
+// elsewhere, and how far that has come.
 
 /** Who carries an entry of the outbox away; a closed set, and a label of metrics. */
 export const CARRIERS = ['forward'] as const
@@ -11,7 +12,10 @@ export interface NewDelivery {
   readonly carrier: Carrier
   /** What order is kept in; for `forward` the repository's key. */
   readonly key: string
-  /** The carrier's own text; see registry/deliveries.ts. At most 64 KiB as UTF-8; what is longer is refused. */
+  /**
+   * The carrier's own text; see registry/deliveries.ts. At most 64 KiB as UTF-8; what is longer is
+   * refused.
+   */
   readonly payload: string
   readonly createdAtMs: number
 }
@@ -23,13 +27,19 @@ export interface Delivery extends NewDelivery {
   readonly attempts: number
   /** Wall clock: not tried before. */
   readonly nextAtMs: number
-  /** An attempt was begun and its end was never recorded: it may have reached the other side, or still be on its way there. */
+  /**
+   * An attempt was begun and its end was never recorded: it may have reached the other side, or
+   * still be on its way there.
+   */
   readonly inDoubt: boolean
   /** Why the last attempt failed, for people; nothing secret. Cut after 1,000 characters. */
   readonly reason: string | undefined
 }
 
-/** What is not given stays as it is. Whoever changes a part MUST leave out the rest: attempts end while pushes and operators change entries. */
+/**
+ * What is not given stays as it is. Whoever changes a part MUST leave out the rest: attempts end
+ * while pushes and operators change entries.
+ */
 export interface DeliveryChange {
   readonly state?: Delivery['state']
   readonly attempts?: number

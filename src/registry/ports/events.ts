@@ -1,5 +1,6 @@
-// What the engine tells about itself while it works: one closed union that observe/ turns into metrics and log lines.
-// Events carry values only; nothing secret, no client input that was not parsed.
+// What the engine tells about itself while it works: one closed union that observe/ turns into
+// metrics and log lines. Events carry values only; nothing secret, no client input that was not
+// parsed.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import type { StoreFailure, WantedRoom } from './blob-store.ts'
@@ -10,7 +11,9 @@ import type { UpstreamFailure } from './upstream.ts'
 /** `ping`: of `/v2/`. */
 export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' | 'push' | 'ping'
 
-/** How a fill ended. `uncached`: passed on to its readers but not kept, because the disk was full. */
+/**
+ * How a fill ended. `uncached`: passed on to its readers but not kept, because the disk was full.
+ */
 export type FillOutcome = 'stored' | 'uncached' | 'corrupt' | 'failed' | 'abandoned'
 
 export type EngineEvent =
@@ -55,8 +58,8 @@ export type EngineEvent =
     }
   | {
       /**
-       * Of a blob that is fetched before anybody asks for it. `started`; `used`: the client came; `cancelled`: nobody came while it was on
-       * its way; `unused`: nor after it was here.
+       * Of a blob that is fetched before anybody asks for it. `started`; `used`: the client came;
+       * `cancelled`: nobody came while it was on its way; `unused`: nor after it was here.
        */
       readonly kind: 'prefetch'
       readonly repository: Repository

@@ -1,6 +1,7 @@
-// The port to kept facts: what clients were told is kept, written beside the content so that a lost catalog loses none of it
-// (which tag points where, which manifest belongs to which repository, what is still to be delivered, what was deleted).
-// The catalog is right while it lives; this is what it is built from again when it does not, and is compared with it after a start.
+// The port to kept facts: what clients were told is kept, written beside the content so that a lost
+// catalog loses none of it (which tag points where, which manifest belongs to which repository,
+// what is still to be delivered, what was deleted). The catalog is right while it lives; this is
+// what it is built from again when it does not, and is compared with it after a start.
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { NewDelivery } from './deliveries.ts'
@@ -13,7 +14,10 @@ export type FactIdentity =
       readonly digest: Digest
     }
   | { readonly kind: 'tag'; readonly repository: RepositoryKey; readonly tag: Tag }
-  /** Content that is not in a repository although a manifest there may list it: it was taken out, or only listed by who pushed that. */
+  /**
+   * Content that is not in a repository although a manifest there may list it: it was taken out, or
+   * only listed by who pushed that.
+   */
   | { readonly kind: 'deleted'; readonly repository: RepositoryKey; readonly digest: Digest }
   | { readonly kind: 'delivery'; readonly id: number }
 
@@ -25,8 +29,9 @@ export type Fact =
       readonly mediaType: string
       readonly atMs: number
       /**
-       * Of what it lists as to be had from elsewhere, this was in the repository when the fact was written: FOREIGN_NAMED_MAX at most. Not there
-       * when it lists nothing such, and in facts of earlier versions, which have a tombstone for each that was not.
+       * Of what it lists as to be had from elsewhere, this was in the repository when the fact was
+       * written: FOREIGN_NAMED_MAX at most. Not there when it lists nothing such, and in facts of
+       * earlier versions, which have a tombstone for each that was not.
        */
       readonly foreign?: readonly Digest[]
     }
@@ -45,29 +50,48 @@ export type Fact =
     }
   | ({ readonly kind: 'delivery' } & NewDelivery)
 
-/** Four times the layers that container tools allow; as long as any digest is, they fit into a fact. */
+/**
+ * Four times the layers that container tools allow; as long as any digest is, they fit into a fact.
+ */
 export const FOREIGN_NAMED_MAX = 500
 
 /** As it lies there. */
 export type ListedFact = Fact & {
-  /** It was told under a catalog that is lost by now, or nobody knows under which: this one may never have learned of it. */
+  /**
+   * It was told under a catalog that is lost by now, or nobody knows under which: this one may
+   * never have learned of it.
+   */
   readonly isEarlier?: true
 }
 
 /** Of one catalog, whose identity is written into each fact. */
 export interface FactStore {
   /**
-   * Writes all of them; each takes the place of the one with its identity, whole or not at all. Durable when it resolves: file fsync,
-   * rename, fsync of the directory. Never retries an fsync. Calls that overlap MUST leave, for each identity, the fact of the call
-   * that was made last. @throws StoreError full, io: then any of them may or may not be written
+   * Writes all of them; each takes the place of the one with its identity, whole or not at all.
+   * Durable when it resolves: file fsync, rename, fsync of the directory. Never retries an fsync.
+   * Calls that overlap MUST leave, for each identity, the fact of the call that was made last.
+   * @throws StoreError full, io: then any of them may or may not be written
    */
   write(facts: readonly Fact[]): Promise<void>
-  /** Removes them, durably. No effect for those that are not there. Ordered with `write` as that is. @throws StoreError io */
+  /**
+   * Removes them, durably. No effect for those that are not there. Ordered with `write` as that is.
+   * @throws StoreError io
+   */
   remove(identities: readonly FactIdentity[]): Promise<void>
-  /** Whether there is one, whatever it says and whether or not it can be read. @throws StoreError io */
+  /**
+   * Whether there is one, whatever it says and whether or not it can be read.
+   * @throws StoreError io
+   */
   has(identity: FactIdentity): Promise<boolean>
-  /** What it says; `unreadable` when it is there and says nothing that can be understood, which `list` tells. @throws StoreError io */
+  /**
+   * What it says; `unreadable` when it is there and says nothing that can be understood, which
+   * `list` tells.
+   * @throws StoreError io
+   */
   find(identity: FactIdentity): Promise<ListedFact | 'unreadable' | undefined>
-  /** Every fact that can be read, in no order. What cannot be read is told by an event and left. @throws StoreError io */
+  /**
+   * Every fact that can be read, in no order. What cannot be read is told by an event and left.
+   * @throws StoreError io
+   */
   list(): AsyncIterable<ListedFact>
 }

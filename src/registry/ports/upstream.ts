@@ -1,20 +1,24 @@
-// The port to one upstream namespace: the client side of the distribution protocol. What comes back is what
-// the upstream said, unverified except where a MUST says so; the callers in registry/ verify and keep it.
+// The port to one upstream namespace: the client side of the distribution protocol. What comes back
+// is what the upstream said, unverified except where a MUST says so; the callers in registry/
+// verify and keep it.
 import type { Digest } from '../../oci/digest.ts'
 import type { ErrorCode } from '../../oci/errors.ts'
 import type { Reference, RegistryHost, RepositoryName, Tag } from '../../oci/reference.ts'
 
 /**
- * Why an upstream gave no answer, as a closed set; it decides the client's status and whether stale content may be served:
- * - `not-found`: 404 in the registry's own words, or a name that the operator's include/exclude rules keep out
+ * Why an upstream gave no answer, as a closed set; it decides the client's status and whether stale
+ * content may be served:
+ * - `not-found`: 404 in the registry's own words, or a name that the operator's include/exclude
+ *   rules keep out
  * - `denied`: 401 or 403 after authentication was tried; never served stale (R89)
  * - `rate-limited`: 429, with retryAfterMs
- * - `unavailable`: connection, TLS, time limit, stall, 5xx, breaker open, something else that answered in the registry's place; with
- *   retryAfterMs when known
+ * - `unavailable`: connection, TLS, time limit, stall, 5xx, breaker open, something else that
+ *   answered in the registry's place; with retryAfterMs when known
  * - `invalid`: an answer that breaks the protocol or lies about a digest or length
  * - `refused`: our own policy forbade the connection (address, redirect, realm)
  * - `unsupported`: 405, 406 or an endpoint that this upstream lacks
- * - `rejected`: any other 4xx to a write: the registry does not take this content; `code` and `told` say why
+ * - `rejected`: any other 4xx to a write: the registry does not take this content; `code` and
+ *   `told` say why
  */
 export type UpstreamFailure =
   | 'not-found'
@@ -37,11 +41,17 @@ export interface UpstreamErrorOptions {
   repositoryUnknown?: boolean
   /** The code in the upstream's error body, when it is one of the specification's. */
   code?: ErrorCode
-  /** What the upstream's error body said, cut to 200 printable characters, without anything that looks like a URL or a credential (R123). */
+  /**
+   * What the upstream's error body said, cut to 200 printable characters, without anything that
+   * looks like a URL or a credential (R123).
+   */
   told?: string
 }
 
-/** Not safe to show to clients: its message may name hosts. Its text MUST NOT contain credentials or signed URLs (R195). */
+/**
+ * Not safe to show to clients: its message may name hosts. Its text MUST NOT contain credentials or
+ * signed URLs (R195).
+ */
 export class UpstreamError extends Error {
   readonly failure: UpstreamFailure
   readonly hint: string | undefined
@@ -88,36 +98,52 @@ export interface UpstreamBlobHead {
 export interface BlobRequest {
   /** First byte wanted. With 0 no Range is sent. */
   readonly offset: number
-  /** Last byte wanted, inclusive; only together with an offset or a deliberate part. Default: to the end. */
+  /**
+   * Last byte wanted, inclusive; only together with an offset or a deliberate part. Default: to the
+   * end.
+   */
   readonly lastByte?: number
   /** ETag of the answer that gave the first part; sent as If-Range. */
   readonly validator?: string
   /**
-   * Where an earlier answer for this blob came from: asked at once, without the way through the registry. What refuses or fails there MUST
-   * be asked of the registry, within this call (R146).
+   * Where an earlier answer for this blob came from: asked at once, without the way through the
+   * registry. What refuses or fails there MUST be asked of the registry, within this call (R146).
    */
   readonly place?: BlobPlace
 }
 
-/** A host that the registry led to, for more of the same blob. The URL, which may be signed, stays with the upstream (R195). */
+/**
+ * A host that the registry led to, for more of the same blob. The URL, which may be signed, stays
+ * with the upstream (R195).
+ */
 export interface BlobPlace {
   readonly host: string
 }
 
 export interface UpstreamBlob {
-  /** Where `body` begins. MUST be the offset asked for, or 0 when the upstream sent the whole blob instead. */
+  /**
+   * Where `body` begins. MUST be the offset asked for, or 0 when the upstream sent the whole blob
+   * instead.
+   */
   readonly offset: number
-  /** Length of the whole blob, from Content-Length or Content-Range; undefined when the upstream did not say. */
+  /**
+   * Length of the whole blob, from Content-Length or Content-Range; undefined when the upstream did
+   * not say.
+   */
   readonly totalBytes: number | undefined
-  /** The last byte that `body` gives, when the upstream answered with a part: at most the one asked for. Undefined: it is the whole. */
+  /**
+   * The last byte that `body` gives, when the upstream answered with a part: at most the one asked
+   * for. Undefined: it is the whole.
+   */
   readonly lastByte?: number
   readonly validator: string | undefined
   /** Where it came from, when that was not the registry's own host. */
   readonly place?: BlobPlace
   /**
-   * The bytes from `offset`, in fresh buffers that the reader owns. MUST be read to its end or destroyed by breaking out of the loop,
-   * which closes the connection. Throws UpstreamError: `unavailable` when cut or stalled. MUST end normally only when as many bytes came
-   * as Content-Length promised.
+   * The bytes from `offset`, in fresh buffers that the reader owns. MUST be read to its end or
+   * destroyed by breaking out of the loop, which closes the connection. Throws UpstreamError:
+   * `unavailable` when cut or stalled. MUST end normally only when as many bytes came as
+   * Content-Length promised.
    */
   readonly body: AsyncIterable<Uint8Array>
 }
@@ -130,11 +156,17 @@ export interface TagList {
 export interface ReferrersAnswer {
   /** The descriptors of the upstream's image index, unverified JSON objects. */
   readonly manifests: readonly unknown[]
-  /** The registry has no referrers API: this is what is listed under the tag, nothing where there is none. Default false. */
+  /**
+   * The registry has no referrers API: this is what is listed under the tag, nothing where there is
+   * none. Default false.
+   */
   readonly byTag?: boolean
 }
 
-/** A blob that is on this disk, for sending it; `read` gives it from the start each time it is called. */
+/**
+ * A blob that is on this disk, for sending it; `read` gives it from the start each time it is
+ * called.
+ */
 export interface BlobSource {
   readonly digest: Digest
   readonly sizeBytes: number
@@ -152,11 +184,17 @@ export interface ManifestSource {
 
 /** What an upstream said when it accepted a manifest. */
 export interface ManifestTaken {
-  /** Its `OCI-Subject`: it lists the manifest among the referrers of this by itself. Undefined when it said nothing of the kind. */
+  /**
+   * Its `OCI-Subject`: it lists the manifest among the referrers of this by itself. Undefined when
+   * it said nothing of the kind.
+   */
   readonly subject: Digest | undefined
 }
 
-/** A blob whose bytes were sent before its digest was known. MUST be ended by finish or cancel, once. */
+/**
+ * A blob whose bytes were sent before its digest was known. MUST be ended by finish or cancel,
+ * once.
+ */
 export interface UpstreamStream {
   /** Tells the digest; resolves when the upstream has accepted the blob. @throws UpstreamError */
   finish(digest: Digest): Promise<void>
@@ -183,28 +221,33 @@ export interface UpstreamHealth {
 /**
  * One upstream namespace, with its mirrors, credentials, tokens, retries and breaker behind it.
  *
- * Every method MUST throw UpstreamError and nothing else, except the signal's own reason when `signal` aborts;
- * MUST bound what it reads into memory; MUST have a deadline before the first byte (R149: 25 s in all);
- * MUST send nothing when its policy forbids the address (R188). `signal` ends this call, never one shared with others.
+ * Every method MUST throw UpstreamError and nothing else, except the signal's own reason when
+ * `signal` aborts; MUST bound what it reads into memory; MUST have a deadline before the first byte
+ * (R149: 25 s in all); MUST send nothing when its policy forbids the address (R188). `signal` ends
+ * this call, never one shared with others.
  */
 export interface Upstream {
   readonly registry: RegistryHost
   /**
-   * The same without its mirrors, which may lag behind the registry or hold what it lacks: for what is asked before a write. Not given
-   * where there are no mirrors.
+   * The same without its mirrors, which may lag behind the registry or hold what it lacks: for what
+   * is asked before a write. Not given where there are no mirrors.
    */
   readonly withoutMirrors?: Upstream
   /**
-   * The same reads for a caller who has another answer to give: one that nobody answers is not tried again. What is answered with a failure
-   * is. Default: as ever.
+   * The same reads for a caller who has another answer to give: one that nobody answers is not
+   * tried again. What is answered with a failure is. Default: as ever.
    */
   readonly inHaste?: Pick<Upstream, 'headManifest' | 'headBlob' | 'listTags' | 'listReferrers'>
   /**
-   * What came for this is not taken. True when a mirror had given it: asking again asks the registry itself. After other bytes than the
-   * digest says the mirror is left out for a while. Not given where there are no mirrors.
+   * What came for this is not taken. True when a mirror had given it: asking again asks the
+   * registry itself. After other bytes than the digest says the mirror is left out for a while. Not
+   * given where there are no mirrors.
    */
   readonly distrust?: (name: RepositoryName, reference: Reference, why: Distrust) => boolean
-  /** The operator has the registry itself asked at the next request, whatever was found before; that one finds out. Default: it always is. */
+  /**
+   * The operator has the registry itself asked at the next request, whatever was found before; that
+   * one finds out. Default: it always is.
+   */
   readonly askAnew?: () => void
   headManifest(
     name: RepositoryName,
@@ -219,7 +262,9 @@ export interface Upstream {
   ): Promise<UpstreamManifest>
   /** MUST NOT download the blob, also where HEAD is refused (R62). */
   headBlob(name: RepositoryName, digest: Digest, signal?: AbortSignal): Promise<UpstreamBlobHead>
-  /** One attempt chain up to the answer's head; the caller resumes a broken body with a new call. */
+  /**
+   * One attempt chain up to the answer's head; the caller resumes a broken body with a new call.
+   */
   getBlob(
     name: RepositoryName,
     digest: Digest,
@@ -227,18 +272,23 @@ export interface Upstream {
     signal?: AbortSignal,
   ): Promise<UpstreamBlob>
   listTags(name: RepositoryName, signal?: AbortSignal): Promise<TagList>
-  /** MUST fall back to the referrers tag where the API is missing (R77); MUST NOT turn a failure into an empty list (R78). */
+  /**
+   * MUST fall back to the referrers tag where the API is missing (R77); MUST NOT turn a failure
+   * into an empty list (R78).
+   */
   listReferrers(
     name: RepositoryName,
     digest: Digest,
     signal?: AbortSignal,
   ): Promise<ReferrersAnswer>
   /**
-   * Writes go to the authoritative endpoint only, never to a mirror, with `pull,push` as scope; its answers' Location is followed as
-   * R117 says. Each has the deadline of reads for every answer it waits for; a body may take as long as it moves.
+   * Writes go to the authoritative endpoint only, never to a mirror, with `pull,push` as scope; its
+   * answers' Location is followed as R117 says. Each has the deadline of reads for every answer it
+   * waits for; a body may take as long as it moves.
    *
-   * True when the upstream has the blob in `name` now, taken from `from`, which the edge's credentials must be able to read; false when
-   * it rather wants the bytes. Leaves no session open. @throws UpstreamError
+   * True when the upstream has the blob in `name` now, taken from `from`, which the edge's
+   * credentials must be able to read; false when it rather wants the bytes. Leaves no session open.
+   * @throws UpstreamError
    */
   mountBlob(
     name: RepositoryName,
@@ -247,14 +297,15 @@ export interface Upstream {
     signal?: AbortSignal,
   ): Promise<boolean>
   /**
-   * Sends a blob whole: POST, then one PUT with Content-Length, which every registry takes. Tried again as reads are, from the
-   * start. The caller has asked by headBlob before. @throws UpstreamError
+   * Sends a blob whole: POST, then one PUT with Content-Length, which every registry takes. Tried
+   * again as reads are, from the start. The caller has asked by headBlob before. @throws
+   * UpstreamError
    */
   pushBlob(name: RepositoryName, source: BlobSource, signal?: AbortSignal): Promise<void>
   /**
-   * Sends `body` while it comes (POST, then one PATCH) and resolves when the upstream has taken all of it. Pulls on `body` only as
-   * fast as the upstream takes it. Never tried again: the caller has the bytes on disk and can use pushBlob. @throws UpstreamError,
-   * or what `body` throws
+   * Sends `body` while it comes (POST, then one PATCH) and resolves when the upstream has taken all
+   * of it. Pulls on `body` only as fast as the upstream takes it. Never tried again: the caller has
+   * the bytes on disk and can use pushBlob. @throws UpstreamError, or what `body` throws
    */
   streamBlob(
     name: RepositoryName,
@@ -262,9 +313,10 @@ export interface Upstream {
     signal?: AbortSignal,
   ): Promise<UpstreamStream>
   /**
-   * Resolves when the upstream has accepted it. MUST throw `invalid` when the upstream answers with another digest than `digest`
-   * (R116). Idempotent, so tried again as reads are, unless `once`: then it is sent a single time, so that whoever keeps the order of
-   * tags knows of every request that may arrive late. @throws UpstreamError
+   * Resolves when the upstream has accepted it. MUST throw `invalid` when the upstream answers with
+   * another digest than `digest` (R116). Idempotent, so tried again as reads are, unless `once`:
+   * then it is sent a single time, so that whoever keeps the order of tags knows of every request
+   * that may arrive late. @throws UpstreamError
    */
   putManifest(
     name: RepositoryName,

@@ -1,5 +1,6 @@
-// Where does a tag point, says the upstream: one question for all who ask now, and what was learned is written down, unless a client
-// pushed the tag meanwhile (R115). When it is asked at all is decided in resolve-tag.ts.
+// Where does a tag point, says the upstream: one question for all who ask now, and what was learned
+// is written down, unless a client pushed the tag meanwhile (R115). When it is asked at all is
+// decided in resolve-tag.ts.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
@@ -40,7 +41,10 @@ export class TagQuestions {
     this.#deps = deps
   }
 
-  /** By HEAD, or by GET when nothing is known and the document is wanted as well. @throws UpstreamError */
+  /**
+   * By HEAD, or by GET when nothing is known and the document is wanted as well.
+   * @throws UpstreamError
+   */
   async ask(
     repository: Repository,
     tag: Tag,
@@ -104,7 +108,10 @@ export class TagQuestions {
       note({ kind: 'tag moved', repository, tag, from, to: digest })
   }
 
-  /** The tag was pushed through this edge: what was asked about it before is old news to whoever asks from now on. */
+  /**
+   * The tag was pushed through this edge: what was asked about it before is old news to whoever
+   * asks from now on.
+   */
   pushed(repository: Repository, tag: Tag): void {
     const { negative, contents } = this.#deps
     negative.forget(manifestKey(repository, { kind: 'tag', tag }))

@@ -1,13 +1,20 @@
-// When may a tag's known answer be given? The rule of docs/configuration.md, as a function of time alone.
+// When may a tag's known answer be given? The rule of docs/configuration.md, as a function of time
+// alone.
 import picomatch, { type PicomatchOptions } from 'picomatch'
 import { NAME_GLOB } from '../../oci/name-glob.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { Repeatable } from '../answers.ts'
 
-/** After its freshness an answer is still given at once, while one HEAD runs, for as long again but at most this. */
+/**
+ * After its freshness an answer is still given at once, while one HEAD runs, for as long again but
+ * at most this.
+ */
 const LONGEST_GRACE_MS = 60_000
 
-/** Whether all of an image is here is looked at again so often where nobody can be asked for the rest: files may go by any hand. */
+/**
+ * Whether all of an image is here is looked at again so often where nobody can be asked for the
+ * rest: files may go by any hand.
+ */
 const LOOKED_AT_MS = 60_000
 
 export interface TagRule {
@@ -24,7 +31,10 @@ export interface FreshnessPolicy {
   readonly ttlMs: number
   /** First match wins. */
   readonly tagRules: readonly TagRule[]
-  /** How long after its last confirmation a tag may still be served when the upstream fails; Infinity is allowed. */
+  /**
+   * How long after its last confirmation a tag may still be served when the upstream fails;
+   * Infinity is allowed.
+   */
   readonly maxStaleMs: number
   /** Never ask the upstream. */
   readonly offline: boolean

@@ -1,5 +1,6 @@
-// HEAD of a blob: from here, from what a manifest says of it, or from the upstream's own HEAD; never by a download (R62). For who is about
-// to push, from where the push goes (head-before-push.ts).
+// HEAD of a blob: from here, from what a manifest says of it, or from the upstream's own HEAD;
+// never by a download (R62). For who is about to push, from where the push goes
+// (head-before-push.ts).
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobHead } from '../answers.ts'
@@ -70,7 +71,10 @@ async function headHere(
   }
 }
 
-/** A manifest of this repository says how large it is: whoever reads it next is given it from the upstream. */
+/**
+ * A manifest of this repository says how large it is: whoever reads it next is given it from the
+ * upstream.
+ */
 async function headListed(
   { catalog }: PullBlobDeps,
   repository: Repository,

@@ -1,4 +1,5 @@
-// HEAD of a manifest, by tag or digest: as its GET without the bytes; a cold one costs one HEAD at the upstream (R44).
+// HEAD of a manifest, by tag or digest: as its GET without the bytes; a cold one costs one HEAD at
+// the upstream (R44).
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { ManifestAnswer, ManifestRequest } from '../answers.ts'
@@ -41,7 +42,10 @@ export async function headManifest(
     : head
 }
 
-/** Of what is here for sure nothing is to be fetched; of what an upstream that failed has said before, nothing can be. */
+/**
+ * Of what is here for sure nothing is to be fetched; of what an upstream that failed has said
+ * before, nothing can be.
+ */
 function noteHeaded(
   { namespaces, prefetch }: ManifestDeps,
   repository: Repository,
@@ -100,7 +104,8 @@ async function headByTag(
     if (isAccepted(request, head.mediaType)) return head
     return withoutBytes(await pullTagged(context, repository, request))
   }
-  // Where nothing may be pushed, who asks for a tag that was pulled before is about to pull it again, and hears of the outage.
+  // Where nothing may be pushed, who asks for a tag that was pulled before is about to pull it
+  // again, and hears of the outage.
   const isKnown = (await context.catalog.findTag(repository, tag)) !== undefined
   if (isKnown && !mustAsk) return ask()
   const { namespace } = context

@@ -1,7 +1,8 @@
-// What a HEAD told a client of and this edge does not have. A client that holds the image already, under another registry's name even,
-// asks no more than that; the next one, while the upstream is away, would find nothing under that name. So the manifest is fetched when
-// nobody waits for it, and with an index the child that this client runs, and those whose bytes are here under another name (R291). Blobs
-// are not: whoever has no use for the manifest has none for them.
+// What a HEAD told a client of and this edge does not have. A client that holds the image already,
+// under another registry's name even, asks no more than that; the next one, while the upstream is
+// away, would find nothing under that name. So the manifest is fetched when nobody waits for it,
+// and with an index the child that this client runs, and those whose bytes are here under another
+// name (R291). Blobs are not: whoever has no use for the manifest has none for them.
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
@@ -14,7 +15,10 @@ import { imageKey } from './prefetch-image.ts'
 import { mayFetchHeaded } from './prefetch-rules.ts'
 import { isShared } from '../sharing.ts'
 
-/** Manifests of one client in a row: as many images as a machine runs. A scanner that asks for ten thousand tags costs no more. */
+/**
+ * Manifests of one client in a row: as many images as a machine runs. A scanner that asks for ten
+ * thousand tags costs no more.
+ */
 const CLIENT_MANIFESTS_MAX = 50
 /** And one more each time this has passed. */
 const CLIENT_AGAIN_MS = 60_000
@@ -24,7 +28,10 @@ const CLIENTS_MAX = 10_000
 const AT_ONCE = 2
 /** More are left: the next HEAD tells of them again. */
 const WAITING_MAX = 256
-/** Children of one index that are looked for on disk, and brought because they are there: as many platforms as one site runs. */
+/**
+ * Children of one index that are looked for on disk, and brought because they are there: as many
+ * platforms as one site runs.
+ */
 const LOOKED_FOR_MAX = 32
 const KNOWN_CHILDREN_MAX = 4
 
@@ -58,7 +65,10 @@ export class HeadedManifests {
     this.#deps = deps
   }
 
-  /** Returns at once and never throws. No effect for what is on its way, and where nothing may be fetched that nobody waits for. */
+  /**
+   * Returns at once and never throws. No effect for what is on its way, and where nothing may be
+   * fetched that nobody waits for.
+   */
   add(headed: Headed): void {
     const key = imageKey(headed.repository, headed.digest)
     if (this.#waiting.has(key) || this.#running.has(key)) return
@@ -96,8 +106,9 @@ export class HeadedManifests {
   }
 
   /**
-   * Children whose bytes came under another name: somebody here runs them, and only this repository's word for them is missing. Not by way
-   * of registries that do not share (R252): who is asked for such a child learns that it is here.
+   * Children whose bytes came under another name: somebody here runs them, and only this
+   * repository's word for them is missing. Not by way of registries that do not share (R252): who
+   * is asked for such a child learns that it is here.
    */
   async #knownElsewhere(
     { repository: { registry } }: Headed,

@@ -1,6 +1,7 @@
-// end-12: what refers to a digest. Proxied lists are kept briefly, since a signature usually follows its image by a minute
-// (R81); a failure is never an empty list (R78); the filter is applied here whatever the upstream did (R75). What was pushed here and is
-// not there yet is in every list (R115).
+// end-12: what refers to a digest. Proxied lists are kept briefly, since a signature usually
+// follows its image by a minute (R81); a failure is never an empty list (R78); the filter is
+// applied here whatever the upstream did (R75). What was pushed here and is not there yet is in
+// every list (R115).
 import type { Digest } from '../../oci/digest.ts'
 import { isDigestText } from '../../oci/digest.ts'
 import type { ReferrerDescriptor } from '../../oci/manifest.ts'
@@ -99,8 +100,8 @@ async function atUpstream(
     const list = await deps.lists.get(source)
     return { ...list, manifests: JSON.parse(list.body) as unknown[] }
   } catch (error) {
-    // The upstream knows neither the digest nor the repository: that has no referrers, and 404 would make clients believe
-    // that there is no such endpoint here (R73).
+    // The upstream knows neither the digest nor the repository: that has no referrers, and 404
+    // would make clients believe that there is no such endpoint here (R73).
     if (error instanceof UpstreamError && error.failure === 'not-found') {
       return { manifests: [], source: 'miss', warnings: [] }
     }
@@ -145,7 +146,10 @@ const DESCRIPTOR_MEMBERS = [
   'platform',
 ]
 
-/** Only what is a descriptor is kept and passed on: the rest of an upstream's list is its own affair. */
+/**
+ * Only what is a descriptor is kept and passed on: the rest of an upstream's list is its own
+ * affair.
+ */
 function asText(manifests: readonly unknown[]): string {
   const members = (each: unknown) =>
     Object.fromEntries(DESCRIPTOR_MEMBERS.map(name => [name, memberOf(each, name)]))

@@ -1,5 +1,6 @@
-// `_catalog`: the repositories that are here, by the names that their clients use (R71, R286). Under `localhost` these are what a
-// pusher writes, and not the canonical key, wherever the one leads to the other.
+// `_catalog`: the repositories that are here, by the names that their clients use (R71, R286).
+// Under `localhost` these are what a pusher writes, and not the canonical key, wherever the one
+// leads to the other.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type NamePath, parseNamePath, type Target } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -17,14 +18,20 @@ export interface ListRepositoriesDeps {
 }
 
 /**
- * Rows that are read and looked at in one go, however few or many are shown: a few milliseconds of the thread, mostly for those that the
- * operator keeps out.
+ * Rows that are read and looked at in one go, however few or many are shown: a few milliseconds of
+ * the thread, mostly for those that the operator keeps out.
  */
 const ROWS_AT_ONCE = 100
-/** All lists have one turn: however many are asked for, each round of the event loop does one step of one of them. */
+/**
+ * All lists have one turn: however many are asked for, each round of the event loop does one step
+ * of one of them.
+ */
 const ONE_FOR_ALL = ''
 
-/** In the order of their canonical names, which is that of pages too: `after` is a name as it was listed, and need not exist. */
+/**
+ * In the order of their canonical names, which is that of pages too: `after` is a name as it was
+ * listed, and need not exist.
+ */
 export async function listRepositories(
   { catalog, route, listTurns }: ListRepositoriesDeps,
   { after, limit }: ListPage,
@@ -49,7 +56,10 @@ export async function listRepositories(
   }
 }
 
-/** Both forms stay pullable (docs/adr/0006); the shorter one is what was typed, but by who typed `localhost/` although it may be left out. */
+/**
+ * Both forms stay pullable (docs/adr/0006); the shorter one is what was typed, but by who typed
+ * `localhost/` although it may be left out.
+ */
 function nameOf(route: Route, key: RepositoryKey): string {
   const bare = key.slice(LOCALHOST.length + 1)
   return key.startsWith(`${LOCALHOST}/`) && keyOf(route, bare) === key ? bare : key

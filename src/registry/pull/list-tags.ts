@@ -1,5 +1,6 @@
-// end-8: the tags of a repository. The upstream's list is kept for a moment and given stale, with a warning, when the upstream
-// fails; offline, what is known here is the list (R65–R70). What was pushed here and is not there yet is in every list (R115).
+// end-8: the tags of a repository. The upstream's list is kept for a moment and given stale, with a
+// warning, when the upstream fails; offline, what is known here is the list (R65–R70). What was
+// pushed here and is not there yet is in every list (R115).
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { ListPage, Source, TagsAnswer } from '../answers.ts'
@@ -23,7 +24,8 @@ export interface ListTagsDeps {
 }
 
 /**
- * Of what is listed here no more is read than the page shows, however many tags there are; the list of an upstream is one text.
+ * Of what is listed here no more is read than the page shows, however many tags there are; the list
+ * of an upstream is one text.
  *
  * @throws RegistryError NAME_UNKNOWN for a repository that nobody knows
  */
@@ -109,7 +111,9 @@ async function isAny(read: ReadPage): Promise<boolean> {
   return (await read({ limit: 1 })).length > 0
 }
 
-/** What stays here is at no upstream; so one that does not know the repository says nothing of it. */
+/**
+ * What stays here is at no upstream; so one that does not know the repository says nothing of it.
+ */
 async function isKeptHere(
   { catalog, policies }: ListTagsDeps,
   repository: Repository,

@@ -1,5 +1,6 @@
-// The referrers of which the manifests are here, as descriptors: read from disk a few at a time, one list of a repository after the other,
-// and no manifest is held longer than it takes to describe it. A list may have thousands.
+// The referrers of which the manifests are here, as descriptors: read from disk a few at a time,
+// one list of a repository after the other, and no manifest is held longer than it takes to
+// describe it. A list may have thousands.
 import type { Digest } from '../../oci/digest.ts'
 import { parseManifest, type ReferrerDescriptor, referrerDescriptor } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
@@ -9,7 +10,9 @@ import type { ManifestContent, ManifestContents } from './manifest-content.ts'
 
 /** Each is an open file, and up to 4 MiB. */
 const READ_AT_ONCE = 4
-/** Of one list. What comes beyond is listed without its annotations, which its manifest has as well. */
+/**
+ * Of one list. What comes beyond is listed without its annotations, which its manifest has as well.
+ */
 export const LOCAL_LIST_BYTES = 4 * 1024 * 1024
 
 export class LocalReferrers {

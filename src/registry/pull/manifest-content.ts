@@ -1,5 +1,5 @@
-// A manifest's bytes by digest: from disk, hashed again on every read, or from the upstream, verified before anybody
-// sees them, kept, and written down with everything they name.
+// A manifest's bytes by digest: from disk, hashed again on every read, or from the upstream,
+// verified before anybody sees them, kept, and written down with everything they name.
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
@@ -59,8 +59,9 @@ export class ManifestContents {
   }
 
   /**
-   * The manifest with this digest, fetched when it was not given to this repository, also where its bytes are here through another one:
-   * it is small, and only what its upstream delivers says what it is there (R96, R251). @throws UpstreamError
+   * The manifest with this digest, fetched when it was not given to this repository, also where its
+   * bytes are here through another one: it is small, and only what its upstream delivers says what
+   * it is there (R96, R251). @throws UpstreamError
    */
   async get(
     repository: Repository,
@@ -76,7 +77,8 @@ export class ManifestContents {
   }
 
   /**
-   * Fetches whatever the tag points to at the upstream now, and points the tag there; `previous` is remembered should that be a move.
+   * Fetches whatever the tag points to at the upstream now, and points the tag there; `previous` is
+   * remembered should that be a move.
    * @throws UpstreamError
    */
   async getTagged(
@@ -107,7 +109,8 @@ export class ManifestContents {
           return await this.#keep(repository, { ...answer, digest, ...tagged })
         } catch (error) {
           if (!(error instanceof UpstreamError) || error.failure !== 'invalid') throw error
-          // Whoever can publish there chooses what is odd; bytes that miss their digest are nobody's but the mirror's.
+          // Whoever can publish there chooses what is odd; bytes that miss their digest are
+          // nobody's but the mirror's.
           const why = error.cause instanceof RegistryError ? 'odd content' : 'other bytes'
           // What a mirror gave is asked for once more, of the registry itself (R260).
           if (upstream.distrust?.(repository.name, reference, why) !== true) throw error
@@ -116,7 +119,10 @@ export class ManifestContents {
     })
   }
 
-  /** The digest of what came, when it is the one that was asked for and the one that the upstream claims (R36). */
+  /**
+   * The digest of what came, when it is the one that was asked for and the one that the upstream
+   * claims (R36).
+   */
   #verified(repository: Repository, answer: UpstreamManifest, wanted: Digest | undefined): Digest {
     const claimed = wanted ?? answer.declaredDigest
     const digest = digestOf(

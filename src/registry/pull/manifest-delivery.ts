@@ -1,5 +1,6 @@
-// What GET and HEAD of a manifest share: where its tag or digest leads, who may be asked for it, whether it can be delivered whole, and
-// what the answer says of itself. What each of them gives is in pull-manifest.ts and head-manifest.ts.
+// What GET and HEAD of a manifest share: where its tag or digest leads, who may be asked for it,
+// whether it can be delivered whole, and what the answer says of itself. What each of them gives is
+// in pull-manifest.ts and head-manifest.ts.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
@@ -34,8 +35,9 @@ export interface ManifestDeps {
 export type ManifestContext = ManifestDeps & { readonly namespace: Namespace }
 
 /**
- * Finds out where the tag points and gives that to `use`. What was only known here may be gone upstream before its document came: then
- * the upstream is asked where the tag points now. Where nobody can tell or give it, what was whole before stands in (R91).
+ * Finds out where the tag points and gives that to `use`. What was only known here may be gone
+ * upstream before its document came: then the upstream is asked where the tag points now. Where
+ * nobody can tell or give it, what was whole before stands in (R91).
  */
 export async function resolving(
   context: ManifestContext,
@@ -97,8 +99,8 @@ export async function get(
 }
 
 /**
- * Refuses what could not be delivered whole because nobody can be asked for the rest (R91): `failure` says why not, or the namespace
- * is offline. @throws UpstreamError, RegistryError
+ * Refuses what could not be delivered whole because nobody can be asked for the rest (R91):
+ * `failure` says why not, or the namespace is offline. @throws UpstreamError, RegistryError
  */
 export async function assertDeliverable(
   context: ManifestContext,
@@ -125,7 +127,10 @@ export function answer({ fact, bytes, warnings }: ManifestContent, source: Sourc
   return { digest, mediaType, sizeBytes, bytes, source, ageMs: undefined, warnings }
 }
 
-/** For how long what is here by digest is given without a look: for ever, but where all of an image has to be here as well. */
+/**
+ * For how long what is here by digest is given without a look: for ever, but where all of an image
+ * has to be here as well.
+ */
 export function repeatableHere({ namespace, clock }: ManifestContext): Repeatable {
   return namespace.policy.offline ? whileWholeFrom(0, clock.nowMs()) : alwaysFrom()
 }

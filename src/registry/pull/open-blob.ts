@@ -55,7 +55,10 @@ export async function openBlob(
   }
 }
 
-/** Content that lost its row with a damaged catalog gets one again, so that it is counted and can be evicted; a wrong one is mended. */
+/**
+ * Content that lost its row with a damaged catalog gets one again, so that it is counted and can be
+ * evicted; a wrong one is mended.
+ */
 export async function noteUse(
   deps: OpenBlobDeps,
   repository: Repository,

@@ -1,4 +1,5 @@
-// A client that reads a blob of an image that may be fetched ahead: while it reads, the rest of the image is wanted.
+// A client that reads a blob of an image that may be fetched ahead: while it reads, the rest of the
+// image is wanted.
 import type { BlobAnswer } from '../answers.ts'
 
 export interface Asked {
@@ -8,7 +9,10 @@ export interface Asked {
   left(): void
 }
 
-/** What `pull` brings, and `asked` told of the end of its reading. @throws what `pull` rejects with */
+/**
+ * What `pull` brings, and `asked` told of the end of its reading.
+ * @throws what `pull` rejects with
+ */
 export async function whileReading(
   asked: Asked | undefined,
   pull: () => Promise<BlobAnswer>,

@@ -1,5 +1,6 @@
-// Which of an index's children is asked for next? Whoever pulled for a platform pulls for it again: a client always, a repository and
-// an edge mostly. In memory alone; what is forgotten costs a round trip.
+// Which of an index's children is asked for next? Whoever pulled for a platform pulls for it again:
+// a client always, a repository and an edge mostly. In memory alone; what is forgotten costs a
+// round trip.
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
@@ -10,7 +11,10 @@ import { imageKey } from './prefetch-image.ts'
 const CHILDREN_MAX = 4_000
 /** Clients and repositories; an entry is some hundred bytes. */
 const CHOICES_MAX = 10_000
-/** So many clients in a row must have chosen the same before it is expected of one that nobody knows. */
+/**
+ * So many clients in a row must have chosen the same before it is expected of one that nobody
+ * knows.
+ */
 const SAME_IN_A_ROW = 3
 
 export interface KnownChild {
@@ -57,7 +61,10 @@ export class PlatformChoices {
   }
 }
 
-/** Indexes do not agree on whether they write a variant: `linux/arm64` stands for the only one of its kind. */
+/**
+ * Indexes do not agree on whether they write a variant: `linux/arm64` stands for the only one of
+ * its kind.
+ */
 function childFor(platform: string, edges: readonly Edge[]): Edge | undefined {
   const children = edges.filter(edge => edge.kind === 'manifest' && edge.platform !== undefined)
   const exact = children.find(edge => edge.platform === platform)

@@ -1,5 +1,6 @@
-// The fills of what is fetched ahead: begun where there are places that nobody needs and room to spare, in the order of the table, and
-// given up with their image. Which images these are is decided in prefetch.ts.
+// The fills of what is fetched ahead: begun where there are places that nobody needs and room to
+// spare, in the order of the table, and given up with their image. Which images these are is
+// decided in prefetch.ts.
 import type { Digest } from '../../oci/digest.ts'
 import { repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
@@ -51,7 +52,9 @@ export class PrefetchFills {
     if (!this.#isBeginning) void this.#beginAll()
   }
 
-  /** Somebody asks for this blob. Returns whether it was fetched ahead and nobody had asked before. */
+  /**
+   * Somebody asks for this blob. Returns whether it was fetched ahead and nobody had asked before.
+   */
   use(image: ImagePrefetch, digest: Digest): boolean {
     const fill = image.begun.get(digest)
     if (fill === undefined || this.#used.has(fill)) return false
@@ -100,7 +103,8 @@ export class PrefetchFills {
 
   async #beginImage(image: ImagePrefetch): Promise<void> {
     const { fills } = this.#deps
-    // A place that comes back begins this anew; until then a look at the disk would be in the way of who reads from it.
+    // A place that comes back begins this anew; until then a look at the disk would be in the way
+    // of who reads from it.
     if (!fills.hasPlace(image.namespace)) return
     const lookedAt = fills.moment
     await this.#look(image)
@@ -133,8 +137,9 @@ export class PrefetchFills {
   }
 
   /**
-   * Leaves of what is pending only what is of this repository and not here, and as much of that as there is room to spare. What only a
-   * client's push lists is no member by that, and is not asked for in its name. @throws StoreError
+   * Leaves of what is pending only what is of this repository and not here, and as much of that as
+   * there is room to spare. What only a client's push lists is no member by that, and is not asked
+   * for in its name. @throws StoreError
    */
   async #look(image: ImagePrefetch): Promise<void> {
     const { catalog, store, space } = this.#deps
@@ -165,7 +170,8 @@ export class PrefetchFills {
     image.drop(digest)
     void fill.over.then(() => {
       if (image.isEnded || fill.progress.state !== 'failed') return
-      // The next would fail as well, and whoever asks is told why; unless its place was needed, or it is only elsewhere that it is not given.
+      // The next would fail as well, and whoever asks is told why; unless its place was needed, or
+      // it is only elsewhere that it is not given.
       const isOwn = repositoryKey(fill.task.repository) === repositoryKey(image.repository)
       if (isOwn && !fill.isGivenUp) {
         image.pending = []

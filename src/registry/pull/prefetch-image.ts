@@ -1,5 +1,5 @@
-// One image whose manifest was given to somebody: what of it is still to be fetched ahead, what was begun, and what became of it.
-// It begins nothing by itself; prefetch.ts does.
+// One image whose manifest was given to somebody: what of it is still to be fetched ahead, what was
+// begun, and what became of it. It begins nothing by itself; prefetch.ts does.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Fill } from '../fill/fill.ts'
@@ -8,9 +8,14 @@ import type { Edge, ManifestFact } from '../ports/catalog.ts'
 
 /** Of one image: more layers than any builder makes, and few enough for the memory. */
 const BLOBS_MAX = 256
-/** More than this do not come for one image in the time of a pull; who is not remembered only counts as nobody's sibling. */
+/**
+ * More than this do not come for one image in the time of a pull; who is not remembered only counts
+ * as nobody's sibling.
+ */
 const CLIENTS_MAX = 1_000
-/** Configs and layers up to this come first: they are there before a large one has shown its speed. */
+/**
+ * Configs and layers up to this come first: they are there before a large one has shown its speed.
+ */
 const SMALL_BYTES = 1024 * 1024
 
 export interface ImageServed {

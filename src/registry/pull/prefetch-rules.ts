@@ -1,12 +1,17 @@
-// When nothing is fetched ahead: where the operator says so, and where an upstream or the disk has no more to spare than what clients
-// ask for themselves.
+// When nothing is fetched ahead: where the operator says so, and where an upstream or the disk has
+// no more to spare than what clients ask for themselves.
 import { LRUCache } from 'lru-cache'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Namespace } from '../namespaces.ts'
 
-/** An upstream that counts and allows fewer than so many requests: those are for what clients ask for. */
+/**
+ * An upstream that counts and allows fewer than so many requests: those are for what clients ask
+ * for.
+ */
 const REQUESTS_LEFT_MIN = 10
-/** And for what nobody may ever ask for, half of what Docker Hub gives to whoever has no account. */
+/**
+ * And for what nobody may ever ask for, half of what Docker Hub gives to whoever has no account.
+ */
 const REQUESTS_LEFT_MIN_HEADED = 50
 /** Clients and repositories that are remembered for having been fetched for in vain. */
 const VAIN_MAX = 10_000
@@ -28,8 +33,9 @@ function hasToSpare({ prefetch, policy, upstream }: Namespace, requests: number)
 }
 
 /**
- * Who reads manifests and takes no blobs, and of which repositories manifests alone are read: for these, fetching begins with the
- * first blob that is asked for. It costs such a client a round trip should it pull after all.
+ * Who reads manifests and takes no blobs, and of which repositories manifests alone are read: for
+ * these, fetching begins with the first blob that is asked for. It costs such a client a round trip
+ * should it pull after all.
  */
 export class VainReaders {
   readonly #vain = new LRUCache<string, true>({ max: VAIN_MAX })

@@ -1,9 +1,13 @@
-// The images that are fetched ahead now, by themselves and by their blobs. Bounded: what does not fit is not fetched ahead.
+// The images that are fetched ahead now, by themselves and by their blobs. Bounded: what does not
+// fit is not fetched ahead.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { ImagePrefetch } from './prefetch-image.ts'
 
-/** At once; with their blobs some MiB at the very most. A site that pulls more than this at once has no places to spare. */
+/**
+ * At once; with their blobs some MiB at the very most. A site that pulls more than this at once has
+ * no places to spare.
+ */
 const IMAGES_MAX = 256
 
 export class PrefetchTable {
@@ -26,7 +30,10 @@ export class PrefetchTable {
     return true
   }
 
-  /** The one that has been here the longest of those that nothing is begun of before somebody asks for a blob. */
+  /**
+   * The one that has been here the longest of those that nothing is begun of before somebody asks
+   * for a blob.
+   */
   oldestIdle(): ImagePrefetch | undefined {
     return [...this.#images.values()].find(image => !image.isStarted)
   }
@@ -48,7 +55,10 @@ export class PrefetchTable {
     return ofRepository.length === 0 ? undefined : ofRepository
   }
 
-  /** An image that counts on this blob being fetched, in whatever repository: the bytes are the same. */
+  /**
+   * An image that counts on this blob being fetched, in whatever repository: the bytes are the
+   * same.
+   */
   wanting(digest: Digest): ImagePrefetch | undefined {
     return [...(this.#byBlob.get(digest) ?? [])].find(image => image.isStarted)
   }
@@ -65,7 +75,10 @@ export class PrefetchTable {
     )
   }
 
-  /** Those with something still to be begun: the ones that are pulled before those that may be, each in the order of their coming. */
+  /**
+   * Those with something still to be begun: the ones that are pulled before those that may be, each
+   * in the order of their coming.
+   */
   inOrder(): readonly ImagePrefetch[] {
     const unfinished = [...this.#images.values()].filter(image => image.pending.length > 0)
     return [

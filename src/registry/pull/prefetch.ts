@@ -1,6 +1,7 @@
-// Fetches ahead what a client is about to ask for: with an image's manifest its config and layers, with an index the child that
-// was asked for before. Clients ask for a few blobs at a time; upstreams bound each connection, so that all at once are there sooner.
-// It uses only what nobody needs, places, room and upstreams that are well, and it stops when nobody comes (ADR 0021).
+// Fetches ahead what a client is about to ask for: with an image's manifest its config and layers,
+// with an index the child that was asked for before. Clients ask for a few blobs at a time;
+// upstreams bound each connection, so that all at once are there sooner. It uses only what nobody
+// needs, places, room and upstreams that are well, and it stops when nobody comes (ADR 0021).
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
@@ -21,13 +22,17 @@ import { PrefetchTable } from './prefetch-table.ts'
 import type { SpaceLedger } from '../space.ts'
 
 /**
- * Without a sign of a pull for so long, nobody comes. Clients ask for the first blob within a round trip of the manifest, and for the next
- * one as soon as another has ended; what takes them longer, a slow disk or a policy that looks at a signature in between, takes seconds.
+ * Without a sign of a pull for so long, nobody comes. Clients ask for the first blob within a round
+ * trip of the manifest, and for the next one as soon as another has ended; what takes them longer,
+ * a slow disk or a policy that looks at a signature in between, takes seconds.
  */
 const PATIENCE_MS = 5_000
 /** How long an image is remembered whose blobs are begun only with the first that is asked for. */
 const REMEMBERED_MS = 60_000
-/** An image of which everything was here is not looked at again for so long: its manifest may be asked for all the time. */
+/**
+ * An image of which everything was here is not looked at again for so long: its manifest may be
+ * asked for all the time.
+ */
 const WHOLE_MS = 60_000
 const WHOLE_MAX = 10_000
 
@@ -100,7 +105,10 @@ export class Prefetch {
     })
   }
 
-  /** A client was told of this manifest, and may ask for nothing more. Returns at once and never throws. */
+  /**
+   * A client was told of this manifest, and may ask for nothing more. Returns at once and never
+   * throws.
+   */
   headed(headed: Headed): void {
     this.#headed.add(headed)
   }
@@ -119,7 +127,10 @@ export class Prefetch {
     this.#expectBlobs(served)
   }
 
-  /** As `served`. The catalog is asked only where what the manifest lists is not known to be here or on its way. */
+  /**
+   * As `served`. The catalog is asked only where what the manifest lists is not known to be here or
+   * on its way.
+   */
   servedAgain({ digest, ...served }: DigestServed): void {
     const { repository, namespace, client } = served
     if (this.#stop.signal.aborted || !mayPrefetch(namespace)) return
@@ -167,7 +178,10 @@ export class Prefetch {
     this.#stop.abort(new Error('this edge is stopping'))
   }
 
-  /** Its first blob was asked for: the others are needed soon, and those of its siblings in the index are not. */
+  /**
+   * Its first blob was asked for: the others are needed soon, and those of its siblings in the
+   * index are not.
+   */
   #pull(image: ImagePrefetch): void {
     image.isPulled = true
     this.#vain.delete(image.repository, image.clients)
@@ -189,7 +203,8 @@ export class Prefetch {
     const served = { repository, namespace, manifest, index: child?.index }
     const image = new ImagePrefetch(served, this.#clock.monotonicMs())
     image.givenTo(client)
-    // Whoever reads several children of an index, or what is beside its images, does not mean to pull them all.
+    // Whoever reads several children of an index, or what is beside its images, does not mean to
+    // pull them all.
     const isOneOfMany =
       child !== undefined &&
       (child.platform === undefined || this.#table.siblings(image).length > 0)

@@ -1,5 +1,6 @@
-// The image that a tag pointed to before it moved on. A HEAD finds out about a move long before the newer manifest and its blobs
-// are here; until they are, an outage is answered with what is whole (R91).
+// The image that a tag pointed to before it moved on. A HEAD finds out about a move long before the
+// newer manifest and its blobs are here; until they are, an outage is answered with what is whole
+// (R91).
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
@@ -8,8 +9,9 @@ import type { Namespace } from '../namespaces.ts'
 import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
 
 /**
- * What to remember should the tag turn out to have moved: where it points as far as is known here, when that is whole. Undefined keeps
- * what was remembered before, so that the second of two moves without a pull between does not lose the image that is here.
+ * What to remember should the tag turn out to have moved: where it points as far as is known here,
+ * when that is whole. Undefined keeps what was remembered before, so that the second of two moves
+ * without a pull between does not lose the image that is here.
  */
 export async function previousOf(
   deps: CompletenessDeps,
@@ -22,8 +24,9 @@ export async function previousOf(
 }
 
 /**
- * The previous image, when it alone can be delivered without asking anybody: it is whole, the tag's own is not, and it is not older
- * than stale answers may be. A namespace that is offline knows no age limit.
+ * The previous image, when it alone can be delivered without asking anybody: it is whole, the tag's
+ * own is not, and it is not older than stale answers may be. A namespace that is offline knows no
+ * age limit.
  */
 export async function findStandIn(
   deps: CompletenessDeps,

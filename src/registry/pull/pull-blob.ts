@@ -1,5 +1,6 @@
-// end-2: a blob by digest: sent when it is here and belongs to the repository, followed when it is on its way, fetched when it
-// is neither. Knowing a digest is no right to it: the repository must hold it, or its upstream must say so (R96, R179).
+// end-2: a blob by digest: sent when it is here and belongs to the repository, followed when it is
+// on its way, fetched when it is neither. Knowing a digest is no right to it: the repository must
+// hold it, or its upstream must say so (R96, R179).
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { ByteRange } from '../../oci/range.ts'
@@ -56,7 +57,8 @@ async function pull(
     if (kept !== undefined) return kept
     const lookedAt = deps.fills.moment
     const running = deps.fills.find(digest)
-    // On its way for this repository: it is neither on disk nor to be asked about, and a crowd would do so one by one.
+    // On its way for this repository: it is neither on disk nor to be asked about, and a crowd
+    // would do so one by one.
     const isComing = running !== undefined && !isForeign(running, repository)
     const isOurs = isComing || (await mayGive(deps, repository, { digest }))
     if (isOurs && !isComing) {
@@ -73,7 +75,8 @@ async function pull(
       return fill(deps, repository, {
         digest,
         namespace: upstream,
-        // That it is coming says nothing about the repository once it has ended: the upstream may have refused.
+        // That it is coming says nothing about the repository once it has ended: the upstream may
+        // have refused.
         mayJoin: (isOurs && !isComing) || confirmed,
         lookedAt: isComing || confirmed ? undefined : lookedAt,
         isHeadOut: false,
@@ -92,7 +95,10 @@ export function requireUpstream(
   throw new RegistryError('BLOB_UNKNOWN', `the blob is not here and ${repository.registry} ${why}`)
 }
 
-/** Do bytes exist here, whole or on their way, that the word of this repository's upstream is enough for? */
+/**
+ * Do bytes exist here, whole or on their way, that the word of this repository's upstream is enough
+ * for?
+ */
 async function isSharedHere(
   deps: PullBlobDeps,
   repository: Repository,
@@ -101,7 +107,8 @@ async function isSharedHere(
   const running = deps.fills.find(digest)
   if (running !== undefined)
     return isForeign(running, repository) && isJoinable(deps, repository, running)
-  // A file without a row would only be fetched once more; a crowd for a cold blob looks at the disk for nothing.
+  // A file without a row would only be fetched once more; a crowd for a cold blob looks at the disk
+  // for nothing.
   if ((await deps.catalog.findContent(digest)) === undefined) return false
   if ((await deps.store.find(digest)) === undefined) return false
   return isShared(deps, repository.registry, digest)
@@ -111,7 +118,10 @@ function isJoinable(deps: PullBlobDeps, { registry }: Repository, running: Fill)
   return shareWith(deps.namespaces, running.task.repository.registry, registry)
 }
 
-/** Asks the upstream whether this repository has the blob; once for all who want to know at the same time. */
+/**
+ * Asks the upstream whether this repository has the blob; once for all who want to know at the same
+ * time.
+ */
 export function confirm(
   deps: PullBlobDeps,
   repository: Repository,
@@ -128,9 +138,15 @@ export function confirm(
 interface Wanted {
   readonly digest: Digest
   readonly namespace: Namespace
-  /** The repository is known to hold the blob; else a fill that runs for another one is no right to it (R84). */
+  /**
+   * The repository is known to hold the blob; else a fill that runs for another one is no right to
+   * it (R84).
+   */
   readonly mayJoin: boolean
-  /** When a look at the disk, or at the catalog, had found nothing to send; see Fills. Undefined where none was made. */
+  /**
+   * When a look at the disk, or at the catalog, had found nothing to send; see Fills. Undefined
+   * where none was made.
+   */
   readonly lookedAt: number | undefined
   /** The client has its answer's head, and waits for as long as it takes. */
   readonly isHeadOut: boolean
@@ -146,7 +162,8 @@ async function fill(
   let { mayJoin, lookedAt } = wanted
   let declared: { readonly bytes: number | undefined } | undefined
   for (;;) {
-    // A fill may have ended since the disk was looked at; without another look the blob would be fetched twice.
+    // A fill may have ended since the disk was looked at; without another look the blob would be
+    // fetched twice.
     if (
       deps.fills.find(digest) === undefined &&
       (lookedAt === undefined || deps.fills.hasEndedSince(digest, lookedAt))
@@ -157,16 +174,19 @@ async function fill(
       if (here !== undefined) return here
       continue
     }
-    // Not for a crowd that joins what is on its way: whoever began it has asked, and the upstream tells.
+    // Not for a crowd that joins what is on its way: whoever began it has asked, and the upstream
+    // tells.
     if (declared === undefined && deps.fills.find(digest)?.isQueued !== false) {
       declared = { bytes: await deps.catalog.sizeOf(repository, digest) }
       continue
     }
-    // From here to the start nothing is awaited: another repository's fill must not slip in between.
+    // From here to the start nothing is awaited: another repository's fill must not slip in
+    // between.
     const others = deps.fills.find(digest)
     const foreign = isForeign(others, repository)
     if (foreign && others !== undefined && !isJoinable(deps, repository, others)) {
-      // What it brings is not given here, two cannot write the same file, and nobody waits for what another's upstream sends.
+      // What it brings is not given here, two cannot write the same file, and nobody waits for what
+      // another's upstream sends.
       return passedOn(deps, repository, { digest, namespace })
     }
     if (foreign && !mayJoin) {
@@ -204,7 +224,10 @@ function isForeign(running: Fill | undefined, repository: Repository): boolean {
   )
 }
 
-/** The head at once, and the body by the same way as ever: whether the upstream gives it is found out when its turn comes. */
+/**
+ * The head at once, and the body by the same way as ever: whether the upstream gives it is found
+ * out when its turn comes.
+ */
 function inTurn(
   deps: PullBlobDeps,
   repository: Repository,
@@ -232,7 +255,10 @@ async function follower(
   return following(deps, repository, { digest, sizeBytes, source, running, handle })
 }
 
-/** Straight from the upstream, which says first that the repository has it, and how long it is. @throws UpstreamError */
+/**
+ * Straight from the upstream, which says first that the repository has it, and how long it is.
+ * @throws UpstreamError
+ */
 async function passedOn(
   deps: PullBlobDeps,
   repository: Repository,

@@ -1,5 +1,6 @@
-// GET of a manifest, by tag or digest. Decides what may be given; the bytes were verified by whoever brought them
-// (manifest-content.ts), where a tag points is found by resolve-tag.ts, and HEAD is in head-manifest.ts.
+// GET of a manifest, by tag or digest. Decides what may be given; the bytes were verified by
+// whoever brought them (manifest-content.ts), where a tag points is found by resolve-tag.ts, and
+// HEAD is in head-manifest.ts.
 import { RegistryError } from '../../oci/errors.ts'
 import { accepts, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST } from '../../oci/media-type.ts'
 import { formatReference, type Repository, type Tag } from '../../oci/reference.ts'
@@ -42,7 +43,10 @@ export async function pullManifest(
   })
 }
 
-/** What the tag points to, as far as the client can read it. @throws UpstreamError, RegistryError */
+/**
+ * What the tag points to, as far as the client can read it.
+ * @throws UpstreamError, RegistryError
+ */
 export async function pullTagged(
   context: ManifestContext,
   repository: Repository,
@@ -98,7 +102,10 @@ function notKeptHere(repository: Repository, reference: string): RegistryError {
   )
 }
 
-/** The stored document, or what distribution gives to a client that cannot read it (R39). @throws RegistryError */
+/**
+ * The stored document, or what distribution gives to a client that cannot read it (R39).
+ * @throws RegistryError
+ */
 async function negotiate(
   context: ManifestContext,
   repository: Repository,

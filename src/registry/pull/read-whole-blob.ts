@@ -1,4 +1,5 @@
-// A small blob that is here, whole and hashed, for a memory of answers. open-blob.ts is for everything else.
+// A small blob that is here, whole and hashed, for a memory of answers. open-blob.ts is for
+// everything else.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobRead } from '../answers.ts'

@@ -1,5 +1,6 @@
-// The list of referrers at a registry that has no referrers API (R77): an index under a tag, which whoever pushes a referrer has to
-// keep. Clients look for the API to know whether they have to; they find this edge's, which answers. So the edge keeps the list.
+// The list of referrers at a registry that has no referrers API (R77): an index under a tag, which
+// whoever pushes a referrer has to keep. Clients look for the API to know whether they have to;
+// they find this edge's, which answers. So the edge keeps the list.
 import { type Digest, digestOf } from '../../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES, type ReferrerDescriptor } from '../../oci/manifest.ts'
 import { OCI_INDEX } from '../../oci/media-type.ts'
@@ -17,9 +18,11 @@ export interface Referrer {
 export type PutList = (reference: Reference, list: ManifestSource) => Promise<unknown>
 
 /**
- * With the referrer at the upstream: makes sure that it is listed, and tells whether it is. A registry with the API lists it by itself.
- * What somebody else adds at the same moment may be lost, as between any two clients: the protocol has no way around it.
- * @throws UpstreamError unavailable or rate-limited when the list could not be seen; what `put` throws; the signal's reason
+ * With the referrer at the upstream: makes sure that it is listed, and tells whether it is. A
+ * registry with the API lists it by itself. What somebody else adds at the same moment may be lost,
+ * as between any two clients: the protocol has no way around it.
+ * @throws UpstreamError unavailable or rate-limited when the list could not be seen; what `put`
+ * throws; the signal's reason
  */
 export async function keepReferrersList(
   upstream: Upstream,
@@ -40,7 +43,10 @@ export async function keepReferrersList(
   return true
 }
 
-/** Undefined when the upstream answers something else than a list: what is under the tag is then not this edge's to replace. */
+/**
+ * Undefined when the upstream answers something else than a list: what is under the tag is then not
+ * this edge's to replace.
+ */
 async function find(ask: () => Promise<ReferrersAnswer>): Promise<ReferrersAnswer | undefined> {
   try {
     return await ask()

@@ -1,6 +1,7 @@
-// Where does a tag point? From what is known here while it is fresh, from one shared HEAD at the upstream when it is not,
-// and from what was known, with a warning, when the upstream fails (R88–R91; docs/configuration.md "Freshness"). For a tag that was
-// pushed here and is not upstream yet, nobody is asked.
+// Where does a tag point? From what is known here while it is fresh, from one shared HEAD at the
+// upstream when it is not, and from what was known, with a warning, when the upstream fails
+// (R88–R91; docs/configuration.md "Freshness"). For a tag that was pushed here and is not upstream
+// yet, nobody is asked.
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import { type AskTagDeps, TagQuestions } from './ask-tag.ts'
@@ -33,9 +34,10 @@ export class TagResolver {
   }
 
   /**
-   * `wantsBytes`: the document will be asked for next, so that a cold tag costs one GET and no HEAD before it. `mustAsk`: what is known
-   * here is not fresh enough, however fresh it is.
-   * @throws RegistryError offline; UpstreamError when the upstream says no, or fails and nothing servable is known
+   * `wantsBytes`: the document will be asked for next, so that a cold tag costs one GET and no HEAD
+   * before it. `mustAsk`: what is known here is not fresh enough, however fresh it is.
+   * @throws RegistryError offline; UpstreamError when the upstream says no, or fails and nothing
+   * servable is known
    */
   async resolve(
     repository: Repository,
@@ -78,7 +80,10 @@ export class TagResolver {
     return this.#questions.fetch(repository, tag, namespace)
   }
 
-  /** The tag was pushed through this edge: what was asked about it before is old news to whoever asks from now on. */
+  /**
+   * The tag was pushed through this edge: what was asked about it before is old news to whoever
+   * asks from now on.
+   */
   pushed(repository: Repository, tag: Tag): void {
     this.#questions.pushed(repository, tag)
   }
@@ -123,8 +128,9 @@ export class TagResolver {
   }
 
   /**
-   * What the tag pointed to before, with a warning, when an upstream that failed or may not be asked leaves nothing else to give (R91).
-   * For a caller who could not get the document of what was resolved. Undefined: there is nothing better than `error`.
+   * What the tag pointed to before, with a warning, when an upstream that failed or may not be
+   * asked leaves nothing else to give (R91). For a caller who could not get the document of what
+   * was resolved. Undefined: there is nothing better than `error`.
    */
   async standIn(
     repository: Repository,

@@ -1,4 +1,5 @@
-// Where a tag points, as a value: who said so, and when. How that is found out is in resolve-tag.ts and ask-tag.ts.
+// Where a tag points, as a value: who said so, and when. How that is found out is in resolve-tag.ts
+// and ask-tag.ts.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repeatable, Source } from '../answers.ts'
 import type { ManifestContent } from './manifest-content.ts'

@@ -1,5 +1,6 @@
-// Lists that an upstream answers with, kept as text for a moment: fresh from the catalog, else asked for once for all who
-// wait, else stale with a warning when the upstream fails (R70, R78). An empty list is never made from a failure.
+// Lists that an upstream answers with, kept as text for a moment: fresh from the catalog, else
+// asked for once for all who wait, else stale with a warning when the upstream fails (R70, R78). An
+// empty list is never made from a failure.
 import { LRUCache } from 'lru-cache'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
@@ -19,7 +20,9 @@ export interface ListSource {
   readonly key: string
   readonly ttlMs: number
   readonly maxStaleMs: number
-  /** Asks the upstream, in haste where an older list can be given instead; the text that is kept. */
+  /**
+   * Asks the upstream, in haste where an older list can be given instead; the text that is kept.
+   */
   readonly ask: (upstream: Pick<Upstream, 'listTags' | 'listReferrers'>) => Promise<string>
   readonly upstream: Upstream
 }
@@ -39,7 +42,10 @@ export interface UpstreamListsDeps {
   readonly negative: NegativeCache
 }
 
-/** What a list without anything is kept as. There are as many of these as anybody makes questions up, so they get no row. */
+/**
+ * What a list without anything is kept as. There are as many of these as anybody makes questions
+ * up, so they get no row.
+ */
 const EMPTY = '[]'
 /** Empty lists that are remembered, in memory. */
 const EMPTY_MAX = 10_000
@@ -114,8 +120,9 @@ export class UpstreamLists {
   }
 
   /**
-   * A push changed what the upstream's list says: `edit` makes the same change to the one that is kept, and what is under way neither
-   * replaces it nor is given to who asks from now on. Not twice at a time for one list.
+   * A push changed what the upstream's list says: `edit` makes the same change to the one that is
+   * kept, and what is under way neither replaces it nor is given to who asks from now on. Not twice
+   * at a time for one list.
    */
   async change(of: ListName, edit: (body: string) => string): Promise<void> {
     const flight = flightOf(of.repository, of.key)
@@ -126,7 +133,10 @@ export class UpstreamLists {
   }
 }
 
-/** "list" and a space: no tag is called like this, and what is remembered of tags must not speak for lists. */
+/**
+ * "list" and a space: no tag is called like this, and what is remembered of tags must not speak for
+ * lists.
+ */
 function flightOf(repository: Repository, key: string): string {
   return `${repositoryKey(repository)} list ${key}`
 }

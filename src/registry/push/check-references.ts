@@ -1,5 +1,6 @@
-// Is what a pushed manifest lists really there (R113)? It must be in this repository, or its upstream must say that it is there, which
-// is asked by HEAD: nothing is downloaded for it. A subject may be missing, and so may what is fetched from elsewhere (R64).
+// Is what a pushed manifest lists really there (R113)? It must be in this repository, or its
+// upstream must say that it is there, which is asked by HEAD: nothing is downloaded for it. A
+// subject may be missing, and so may what is fetched from elsewhere (R64).
 import { type Descriptor, isDistributable } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -34,14 +35,20 @@ export interface Listed {
 const LOOKS_AT_ONCE = 16
 /** Questions to one upstream at a time, beside those of its pulls. */
 const ASKED_AT_ONCE = 8
-/** For all questions together: clients wait half a minute for the answer to a push (R18), and the push itself comes after this. */
+/**
+ * For all questions together: clients wait half a minute for the answer to a push (R18), and the
+ * push itself comes after this.
+ */
 const ASKING_TIMEOUT_MS = 15_000
 /**
- * Where manifests come without their parts, each that is not here costs a synced file, before the answer and until it comes. Ten times the
- * layers that container tools allow. Others who push wait for as many syncs.
+ * Where manifests come without their parts, each that is not here costs a synced file, before the
+ * answer and until it comes. Ten times the layers that container tools allow. Others who push wait
+ * for as many syncs.
  */
 export const SPARSE_MISSING_MAX = 1_000
-/** An error's body holds so many entries (R121: 64 KiB); the others turn up when these are mended. */
+/**
+ * An error's body holds so many entries (R121: 64 KiB); the others turn up when these are mended.
+ */
 const TOLD_MAX = 100
 
 /** Each once. */
@@ -80,8 +87,9 @@ export function findMissing(
 }
 
 /**
- * Those of `missing` that the repository's upstream has. `isPatient`: what it gives no answer about counts as missing; otherwise its
- * failure is thrown, for pushes that need it anyway. @throws UpstreamError; RegistryError MANIFEST_BLOB_UNKNOWN
+ * Those of `missing` that the repository's upstream has. `isPatient`: what it gives no answer about
+ * counts as missing; otherwise its failure is thrown, for pushes that need it anyway. @throws
+ * UpstreamError; RegistryError MANIFEST_BLOB_UNKNOWN
  */
 export async function requireElsewhere(
   deps: CheckDeps,
@@ -100,7 +108,10 @@ export async function requireElsewhere(
   throw notThere(repository, lacking, mayBeThere)
 }
 
-/** `missing`: what costs a synced file. @throws RegistryError MANIFEST_BLOB_UNKNOWN when that is more than a manifest may be kept without */
+/**
+ * `missing`: what costs a synced file.
+ * @throws RegistryError MANIFEST_BLOB_UNKNOWN when that is more than a manifest may be kept without
+ */
 export function assertFewMissing(repository: Repository, missing: readonly Digest[]): void {
   const { length } = missing
   if (length <= SPARSE_MISSING_MAX) return
@@ -144,7 +155,10 @@ interface Asking {
   readonly signal: AbortSignal
 }
 
-/** The first question without an answer is the last one: whoever does not answer one is not asked the next. */
+/**
+ * The first question without an answer is the last one: whoever does not answer one is not asked
+ * the next.
+ */
 async function askUpstream(
   { clock }: CheckDeps,
   { name }: Repository,

@@ -1,5 +1,6 @@
-// A manifest goes to the upstream while its client waits (R116): by its digest, or by its tag; with further tags first by the digest, so
-// that no tag is seen before everything is there. What the upstream says is the client's answer. The list of referrers comes last.
+// A manifest goes to the upstream while its client waits (R116): by its digest, or by its tag; with
+// further tags first by the digest, so that no tag is seen before everything is there. What the
+// upstream says is the client's answer. The list of referrers comes last.
 import {
   formatReference,
   type Reference,
@@ -25,12 +26,21 @@ export interface ForwardedManifest {
   readonly once: boolean
 }
 
-/** `accepted`: the tags that point to it at the upstream now; with `failure` not all that were asked for. */
+/**
+ * `accepted`: the tags that point to it at the upstream now; with `failure` not all that were asked
+ * for.
+ */
 export interface Forwarded {
   readonly accepted: readonly Tag[]
-  /** Whether it points there nobody knows. Neither here nor in `accepted`: it was refused, or not sent. */
+  /**
+   * Whether it points there nobody knows. Neither here nor in `accepted`: it was refused, or not
+   * sent.
+   */
   readonly unknown: Tag | undefined
-  /** It is listed among the referrers of this at the upstream; undefined when it is not, or has none. */
+  /**
+   * It is listed among the referrers of this at the upstream; undefined when it is not, or has
+   * none.
+   */
   readonly subject: Digest | undefined
   readonly failure: unknown
 }

@@ -1,6 +1,7 @@
-// HEAD by somebody who may be about to push: clients ask what they need not send, and give up on anything but 200 and 404. So they are
-// told what is at the place that the push goes to, and not what this edge happens to have. Pulls of who may push ask as well, so what is
-// here is given while the upstream gives no answer.
+// HEAD by somebody who may be about to push: clients ask what they need not send, and give up on
+// anything but 200 and 404. So they are told what is at the place that the push goes to, and not
+// what this edge happens to have. Pulls of who may push ask as well, so what is here is given while
+// the upstream gives no answer.
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type RepositoryName } from '../../oci/reference.ts'
 import type { Namespace } from '../namespaces.ts'
@@ -16,7 +17,9 @@ export interface Asker {
   readonly mayPush: boolean | undefined
 }
 
-/** Is what is asked for here the beginning of a push? Then only what is really there may be told of. */
+/**
+ * Is what is asked for here the beginning of a push? Then only what is really there may be told of.
+ */
 export function isPushing(
   { policies, mayPush = false }: Pick<Asker, 'policies' | 'mayPush'>,
   repository: Repository,
@@ -24,7 +27,9 @@ export function isPushing(
   return mayPush && policies.find(repository).push !== 'deny'
 }
 
-/** And of one that goes to the upstream at once: what is here need not be there any more, or yet. */
+/**
+ * And of one that goes to the upstream at once: what is here need not be there any more, or yet.
+ */
 export function isForwarding(asker: Asker, repository: Repository): boolean {
   return isPushing(asker, repository) && asker.policies.find(repository).push === 'forward'
 }
@@ -33,7 +38,8 @@ export function isForwarding(asker: Asker, repository: Repository): boolean {
 const hasty = new WeakMap<Namespace, Namespace>()
 
 /**
- * Whom to ask: who pushes is not told what a mirror has. Who may push has another answer when nobody is there, and gets it at once.
+ * Whom to ask: who pushes is not told what a mirror has. Who may push has another answer when
+ * nobody is there, and gets it at once.
  */
 export function askedFor(asker: Asker, repository: Repository, namespace: Namespace): Namespace {
   if (asker.mayPush !== true) return namespace
@@ -60,15 +66,21 @@ function authorityOf(namespace: Namespace, upstream: Upstream): Namespace {
 
 /** Longer than an old answer waits for a new one, which is the better one to give. */
 const LONGEST_WAIT_MS = 6_000
-/** A push asks about each of its layers, one after another: where one got no answer a moment ago, the others do not wait as long. */
+/**
+ * A push asks about each of its layers, one after another: where one got no answer a moment ago,
+ * the others do not wait as long.
+ */
 const WAIT_AGAIN_MS = 1_000
 const SILENT_FOR_MS = 30_000
-/** Of one namespace: more than are pushed to within half a minute. Where one is forgotten its push waits longer. */
+/**
+ * Of one namespace: more than are pushed to within half a minute. Where one is forgotten its push
+ * waits longer.
+ */
 const SILENT_MAX = 256
 
 /**
- * Since when (monotonic) a push waits in vain for those that are asked in haste, the oldest first. Each repository by itself: one name that
- * hangs says nothing of the others.
+ * Since when (monotonic) a push waits in vain for those that are asked in haste, the oldest first.
+ * Each repository by itself: one name that hangs says nothing of the others.
  */
 const silentSinceMs = new WeakMap<Namespace, Map<RepositoryName, number>>()
 
@@ -84,9 +96,10 @@ export interface AbsentState<Answer> {
 }
 
 /**
- * Runs `ask`. When the upstream gave no answer: `here`, where there is that; else, for whoever may push, that nothing is there, so that the
- * push itself is begun and says how it stands: that it is denied, and what to do; that it cannot go on to its upstream; or that it waits
- * here until it can. For who cannot push a 404 would be a lie. @throws RegistryError; what `ask` throws
+ * Runs `ask`. When the upstream gave no answer: `here`, where there is that; else, for whoever may
+ * push, that nothing is there, so that the push itself is begun and says how it stands: that it is
+ * denied, and what to do; that it cannot go on to its upstream; or that it waits here until it can.
+ * For who cannot push a 404 would be a lie. @throws RegistryError; what `ask` throws
  */
 export async function orAbsent<Answer>(
   asker: Asker,
@@ -111,7 +124,10 @@ export async function orAbsent<Answer>(
   }
 }
 
-/** @throws UpstreamError unavailable after LONGEST_WAIT_MS, or sooner; what `ask` throws. What was asked goes on */
+/**
+ * @throws UpstreamError unavailable after LONGEST_WAIT_MS, or sooner; what `ask` throws. What was
+ * asked goes on
+ */
 async function inTime<Answer>(
   asker: Asker,
   state: AbsentState<Answer>,

@@ -1,5 +1,6 @@
-// What a kept manifest lists is kept too, down to the last blob: content that was only cached becomes durable before the push is
-// acknowledged, and of manifests it is written down that they belong here.
+// What a kept manifest lists is kept too, down to the last blob: content that was only cached
+// becomes durable before the push is acknowledged, and of manifests it is written down that they
+// belong here.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { type Listed, notThere } from './check-references.ts'
@@ -25,8 +26,9 @@ export interface KeepListedDeps extends SharingDeps {
 }
 
 /**
- * Of what is listed, and of what that lists in turn, and in this repository with its bytes here: what was not kept before. What is below a
- * manifest is kept before it, so that one that is kept here has nothing below it that is not.
+ * Of what is listed, and of what that lists in turn, and in this repository with its bytes here:
+ * what was not kept before. What is below a manifest is kept before it, so that one that is kept
+ * here has nothing below it that is not.
  * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what vanished meanwhile
  */
 export async function keepListed(
@@ -60,8 +62,8 @@ async function keepAll(keeping: Keeping, listed: readonly Listed[]): Promise<Bec
 }
 
 /**
- * What a manifest lists; undefined for what is no manifest here. Also of one that is kept: by way of a repository that takes manifests
- * without what they list, it says nothing of that.
+ * What a manifest lists; undefined for what is no manifest here. Also of one that is kept: by way
+ * of a repository that takes manifests without what they list, it says nothing of that.
  */
 async function listedBelow(
   { catalog, repository }: Keeping,

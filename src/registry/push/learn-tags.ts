@@ -1,5 +1,6 @@
-// Where the upstream's tags point that a queued push is to move there, and of which this edge knows nothing: asked for while its client
-// waits, and not for long. What is not learned was not known, so that at the delivery anything else there is somebody else's.
+// Where the upstream's tags point that a queued push is to move there, and of which this edge knows
+// nothing: asked for while its client waits, and not for long. What is not learned was not known,
+// so that at the delivery anything else there is somebody else's.
 import { type Digest, digestOf } from '../../oci/digest.ts'
 import type { Repository, RepositoryName, Tag } from '../../oci/reference.ts'
 import { authority } from './check-references.ts'
@@ -9,7 +10,10 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Upstream, UpstreamError } from '../ports/upstream.ts'
 
-/** A push into a queue is to be quick, whatever the line does; a line that works answers within this. */
+/**
+ * A push into a queue is to be quick, whatever the line does; a line that works answers within
+ * this.
+ */
 const LEARNING_TIMEOUT_MS = 2_000
 const ASKED_AT_ONCE = 8
 
@@ -19,7 +23,11 @@ export interface LearnTagsDeps {
   readonly clock: Clock
 }
 
-/** Those that are not known here and that the upstream has. Throws nothing that the upstream brought about. @throws StoreError */
+/**
+ * Those that are not known here and that the upstream has. Throws nothing that the upstream brought
+ * about.
+ * @throws StoreError
+ */
 export async function learnTags(
   { catalog, namespaces, clock }: LearnTagsDeps,
   repository: Repository,

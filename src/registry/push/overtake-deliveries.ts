@@ -1,7 +1,9 @@
-// A push that goes to the upstream at once, into a repository whose earlier pushes were queued and are not all delivered: its tags are its
-// own from now on, and no earlier entry may put them where they were (docs/adr/0012-outbox.md). Before anything is sent the entries are
-// told what overtakes them, and where the tag was until then; when it is there, its tags are taken out of them. When it was refused they
-// are told so, and whatever became of it, only a tag that it has moved is left to it.
+// A push that goes to the upstream at once, into a repository whose earlier pushes were queued and
+// are not all delivered: its tags are its own from now on, and no earlier entry may put them where
+// they were (docs/adr/0012-outbox.md). Before anything is sent the entries are told what overtakes
+// them, and where the tag was until then; when it is there, its tags are taken out of them. When it
+// was refused they are told so, and whatever became of it, only a tag that it has moved is left to
+// it.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
@@ -9,13 +11,16 @@ import { type DeliveredTag, type Overtaking, parseDelivery } from '../deliveries
 import type { Delivery } from '../ports/deliveries.ts'
 import { carriesTag, changeEntry, type OvertakeDeps, takeTagFrom } from '../overtake-tag.ts'
 
-/** As long as a request whose answer was never seen may take is minutes; clients come back by themselves within this. */
+/**
+ * As long as a request whose answer was never seen may take is minutes; clients come back by
+ * themselves within this.
+ */
 const RETRY_AFTER_SECONDS = 60
 
 export interface OvertakeDeliveriesDeps extends OvertakeDeps {
   /**
-   * For how long a request of a delivery of this repository that is in the outbox no more may still arrive at the upstream, in milliseconds.
-   * Default: there is none.
+   * For how long a request of a delivery of this repository that is in the outbox no more may still
+   * arrive at the upstream, in milliseconds. Default: there is none.
    */
   readonly unsettledMs?: ((key: string) => number) | undefined
 }
@@ -25,8 +30,8 @@ export interface Announced {
   /** False: no entry carries any of the tags. */
   readonly any: boolean
   /**
-   * Nothing pointed these tags to `digest`. Of `unknown` nobody knows whether something did: an attempt that saw where it is looks again.
-   * MUST run in the same turn. @throws StoreError
+   * Nothing pointed these tags to `digest`. Of `unknown` nobody knows whether something did: an
+   * attempt that saw where it is looks again. MUST run in the same turn. @throws StoreError
    */
   failed(tags: readonly Tag[], unknown: Tag | undefined): Promise<void>
 }
@@ -39,9 +44,10 @@ export interface Announcement {
 }
 
 /**
- * From here on no attempt puts one of the tags where `digest` has been put. MUST run in the repository's turn, before anything is sent.
- * Durable when it resolves. @throws RegistryError UNAVAILABLE while a request for one of the tags may still arrive; StoreError; what
- * `whereIs` throws
+ * From here on no attempt puts one of the tags where `digest` has been put. MUST run in the
+ * repository's turn, before anything is sent. Durable when it resolves. @throws RegistryError
+ * UNAVAILABLE while a request for one of the tags may still arrive; StoreError; what `whereIs`
+ * throws
  */
 export async function announceTags(
   deps: OvertakeDeliveriesDeps,
@@ -53,7 +59,8 @@ export async function announceTags(
   if (tags.length > 0 && unsettledMs(key) > 0) throw inDoubt(repository)
   const entries = tags.length === 0 ? [] : await catalog.listDeliveriesOf(key)
   const carrying = entries.filter(entry => tags.some(tag => carriesTag(entry, tag)))
-  // Before any is told. An attempt puts its entry in doubt in this turn as well, and sees first whether the entry has changed.
+  // Before any is told. An attempt puts its entry in doubt in this turn as well, and sees first
+  // whether the entry has changed.
   if (carrying.some(entry => entry.inDoubt)) throw inDoubt(repository)
   /** Of each tag so far: where it is, or may come to be before the entry in hand is carried. */
   const from = new Map<Tag, Digest | undefined>()
@@ -106,7 +113,10 @@ async function changeTags(
   }))
 }
 
-/** They are at the upstream. MUST run in the repository's turn, with the push recorded. @throws StoreError */
+/**
+ * They are at the upstream. MUST run in the repository's turn, with the push recorded.
+ * @throws StoreError
+ */
 export async function takeTags(
   deps: OvertakeDeps,
   repository: Repository,

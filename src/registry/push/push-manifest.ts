@@ -1,6 +1,7 @@
-// end-7: a client pushes a manifest (R111–R116). In the order of the protocol's appendix C: what the operator's rules say, whether the
-// bytes are what they are called, whether they are a manifest, whether what it lists is there. Then, one push of a repository at a
-// time: bytes, upstream, facts, catalog; and only then the answer.
+// end-7: a client pushes a manifest (R111–R116). In the order of the protocol's appendix C: what
+// the operator's rules say, whether the bytes are what they are called, whether they are a
+// manifest, whether what it lists is there. Then, one push of a repository at a time: bytes,
+// upstream, facts, catalog; and only then the answer.
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import { staleData } from '../../oci/embedded-data.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -114,7 +115,10 @@ function parsePushed({ bytes, mediaType }: ManifestPush): Manifest {
   }
 }
 
-/** @throws RegistryError MANIFEST_BLOB_UNKNOWN, or why the upstream that takes the push gave no answer */
+/**
+ * @throws RegistryError MANIFEST_BLOB_UNKNOWN, or why the upstream that takes the push gave no
+ * answer
+ */
 async function checkListed(
   deps: PushManifestDeps,
   repository: Repository,
@@ -129,7 +133,10 @@ async function checkListed(
   return tellingPush(repository, () => requireElsewhere(deps, repository, { missing, isPatient }))
 }
 
-/** What is known to be missing costs nothing more: a manifest that was taken can be tagged again. @throws RegistryError MANIFEST_BLOB_UNKNOWN */
+/**
+ * What is known to be missing costs nothing more: a manifest that was taken can be tagged again.
+ * @throws RegistryError MANIFEST_BLOB_UNKNOWN
+ */
 async function requireFewMissing(
   deps: PushManifestDeps,
   repository: Repository,
@@ -140,7 +147,10 @@ async function requireFewMissing(
   assertFewMissing(repository, await withoutFact(deps, repository, digests))
 }
 
-/** In the repository's turn. Returns the subject of which it is listed as a referrer from now on, by whoever is to list it. */
+/**
+ * In the repository's turn. Returns the subject of which it is listed as a referrer from now on, by
+ * whoever is to list it.
+ */
 async function accept(
   deps: PushManifestDeps,
   way: PushWay,

@@ -1,5 +1,6 @@
-// What a client is told whose push the operator's `repositories` rules do not let through (403 DENIED): what to configure, or which name
-// to write instead. Who may push at all is for access/; what an upstream says of a push, for upstream-failure.ts.
+// What a client is told whose push the operator's `repositories` rules do not let through (403
+// DENIED): what to configure, or which name to write instead. Who may push at all is for access/;
+// what an upstream says of a push, for upstream-failure.ts.
 import { RegistryError } from '../../oci/errors.ts'
 import { LOCALHOST, type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
@@ -15,7 +16,10 @@ export interface PushRules {
   readonly namespaces: Namespaces
 }
 
-/** @throws RegistryError DENIED; UNAVAILABLE where the upstream would have to be asked and the configuration forbids it */
+/**
+ * @throws RegistryError DENIED; UNAVAILABLE where the upstream would have to be asked and the
+ * configuration forbids it
+ */
 export function requirePush(rules: PushRules, repository: Repository): PushWay {
   const policy = rules.policies.find(repository)
   switch (policy.push) {

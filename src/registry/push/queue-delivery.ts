@@ -1,5 +1,6 @@
-// The outbox entry of a push into a queue: what is to be brought to the upstream, and what its tags may have been there before. Bounded:
-// a full outbox refuses pushes rather than let the disk run full of what nobody fetches.
+// The outbox entry of a push into a queue: what is to be brought to the upstream, and what its tags
+// may have been there before. Bounded: a full outbox refuses pushes rather than let the disk run
+// full of what nobody fetches.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
@@ -20,7 +21,10 @@ export const OUTBOX_MAX = 100_000
 export const OUTBOX_REPOSITORY_MAX = 10_000
 /** Of the 64 KiB that an entry may take, what its tags may. */
 const TAGS_BYTES = 56 * 1024
-/** One tag of 128 characters with its names and quotes, and what may overtake it from where; and one sha512 digest with its quotes. */
+/**
+ * One tag of 128 characters with its names and quotes, and what may overtake it from where; and one
+ * sha512 digest with its quotes.
+ */
 const TAG_BYTES = 512
 const DIGEST_BYTES = 140
 /** An upstream has to come back first, or an operator: clients wait no longer than this (R124). */
@@ -39,7 +43,10 @@ export interface Queued {
   readonly atMs: number
 }
 
-/** MUST run in the repository's turn, right before the entry is recorded. @throws RegistryError UNAVAILABLE when the outbox is full; StoreError */
+/**
+ * MUST run in the repository's turn, right before the entry is recorded.
+ * @throws RegistryError UNAVAILABLE when the outbox is full; StoreError
+ */
 export async function newDelivery(
   { catalog, facts }: { readonly catalog: Catalog; readonly facts: FactStore },
   repository: Repository,
@@ -61,7 +68,10 @@ export async function newDelivery(
   return formatDelivery(repository, { ...manifest, tags }, { id, atMs })
 }
 
-/** An entry from before the catalog was lost, whose fact could not be read when this one was built, may have any number, and keeps it. */
+/**
+ * An entry from before the catalog was lost, whose fact could not be read when this one was built,
+ * may have any number, and keeps it.
+ */
 async function unusedId({ catalog, facts }: Parameters<typeof newDelivery>[0]): Promise<number> {
   for (;;) {
     const id = catalog.sequence()
@@ -101,7 +111,8 @@ function expectedOf(
     const carried = tags.find(each => each.tag === tag)
     return carried === undefined ? [] : [...carried.expected, digest]
   })
-  // Kept here alone so far: should the upstream have something else under this tag, nobody here has seen it.
+  // Kept here alone so far: should the upstream have something else under this tag, nobody here has
+  // seen it.
   const expected = earlier.length === 0 ? [known.digest] : earlier
   return [...new Set(expected)]
 }

@@ -1,6 +1,6 @@
-// A pushed manifest becomes true: the facts beside the content, then the catalog's transaction, in which it is seen by everybody. When
-// the catalog refuses, the facts say again what the catalog says, so that a catalog built from them later knows no push that nobody
-// was told of.
+// A pushed manifest becomes true: the facts beside the content, then the catalog's transaction, in
+// which it is seen by everybody. When the catalog refuses, the facts say again what the catalog
+// says, so that a catalog built from them later knows no push that nobody was told of.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { isListed } from '../edges.ts'
@@ -34,7 +34,10 @@ export interface PushToRecord extends Omit<RecordPush, 'elsewhere' | 'redeems'> 
   readonly elsewhere: ReadonlySet<Digest>
 }
 
-/** Durable when it resolves. MUST run in the repository's turn, with the bytes stored. @throws StoreError */
+/**
+ * Durable when it resolves. MUST run in the repository's turn, with the bytes stored.
+ * @throws StoreError
+ */
 export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Promise<void> {
   if (push.contentClass !== 'kept') return record(deps, push, [{ remove: tagsOf(push) }])
   const { catalog, presence } = deps
@@ -51,8 +54,9 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
 }
 
 /**
- * Those of `absent` that cost a tombstone. One that is there says the same, so that to tag a manifest once more costs none; and what has a
- * manifest's fact was pushed, and lost with its bytes: a tombstone would take it away should they come back. @throws StoreError io
+ * Those of `absent` that cost a tombstone. One that is there says the same, so that to tag a
+ * manifest once more costs none; and what has a manifest's fact was pushed, and lost with its
+ * bytes: a tombstone would take it away should they come back. @throws StoreError io
  */
 export function withoutFact(
   { facts }: Pick<RecordPushDeps, 'facts'>,
@@ -67,7 +71,10 @@ export function withoutFact(
   })
 }
 
-/** By the manifest, and by those that get a fact with it: whoever reads the facts later has nothing but what they list. */
+/**
+ * By the manifest, and by those that get a fact with it: whoever reads the facts later has nothing
+ * but what they list.
+ */
 async function listedBy(
   catalog: Catalog,
   { repository, manifest, alsoKept }: PushToRecord,
@@ -116,10 +123,12 @@ async function record(
 }
 
 /**
- * Before the row, in this order. A tag's fact takes the place of what was acknowledged, so it comes last, when all is durable that it leads
- * to; and the tombstone of that has gone, which would take the tag along.
+ * Before the row, in this order. A tag's fact takes the place of what was acknowledged, so it comes
+ * last, when all is durable that it leads to; and the tombstone of that has gone, which would take
+ * the tag along.
  *
- * @param absent listed as being here, and no member. A tombstone tells a catalog that is built from the facts that they prove nothing of it (R179)
+ * @param absent listed as being here, and no member. A tombstone tells a catalog that is built from
+ * the facts that they prove nothing of it (R179)
  */
 function changesOf(
   push: PushToRecord,

@@ -1,4 +1,5 @@
-// What was brought to an upstream a moment ago is in its lists from now on, also in those that are kept here for a while (R70, R81, R115).
+// What was brought to an upstream a moment ago is in its lists from now on, also in those that are
+// kept here for a while (R70, R81, R115).
 import type { Digest } from '../../oci/digest.ts'
 import { parseManifest, referrerDescriptor } from '../../oci/manifest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
@@ -16,8 +17,9 @@ export interface ShowDeps {
 }
 
 /**
- * MUST run in the repository's turn, with the manifest recorded, and of a delivery before its tags are settled: so they are in the list
- * all the time. A disk that fails costs a list that is as old as lists may be.
+ * MUST run in the repository's turn, with the manifest recorded, and of a delivery before its tags
+ * are settled: so they are in the list all the time. A disk that fails costs a list that is as old
+ * as lists may be.
  */
 export async function showAtUpstream(
   { lists, contents, note }: ShowDeps,

@@ -1,5 +1,6 @@
-// A fact from before the catalog was lost that the one which was built then does not know: its bytes were gone, or it could not be read
-// itself. A client was told of it, so it stays until they are back, and is learned then as the rebuild would have learned it.
+// A fact from before the catalog was lost that the one which was built then does not know: its
+// bytes were gone, or it could not be read itself. A client was told of it, so it stays until they
+// are back, and is learned then as the rebuild would have learned it.
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
 import type { Delivery } from '../ports/deliveries.ts'
@@ -20,7 +21,10 @@ export interface AdoptDeps extends RebuildManifestParts {
 type TagFact = Extract<Fact, { kind: 'tag' }>
 type DeletedFact = Extract<Fact, { kind: 'deleted' }>
 
-/** From an earlier catalog, which is the only witness of what it says: whatever the living one does not know, it may have missed. */
+/**
+ * From an earlier catalog, which is the only witness of what it says: whatever the living one does
+ * not know, it may have missed.
+ */
 export type Adoptable = ListedFact & { readonly isEarlier: true }
 
 export function isAdoptable(fact: ListedFact): fact is Adoptable {
@@ -30,10 +34,12 @@ export function isAdoptable(fact: ListedFact): fact is Adoptable {
 /**
  * - `adopted`: the catalog has it now
  * - `superseded`: what came after it took it away
- * - `lost`: its bytes are still not here, which an event tells, or a fact that belongs to it cannot be read
+ * - `lost`: its bytes are still not here, which an event tells, or a fact that belongs to it cannot
+ *   be read
  * - `waiting`: its upstream has the word, unless an entry turns up that is to carry it there
  *
- * MUST run in the repository's turn, for what the catalog does not know. Manifests before tags. @throws StoreError
+ * MUST run in the repository's turn, for what the catalog does not know. Manifests before tags.
+ * @throws StoreError
  */
 export async function adopt(
   deps: AdoptDeps,

@@ -1,6 +1,7 @@
-// Facts beside a catalog that lives: what a process was doing when it ended may have changed facts and no row, and a catalog that is built from
-// them weeks later would believe it. The catalog is right, for nobody was told of anything else; but for what was told before it was built,
-// and could not be read then (adopt-fact.ts). Runs beside the traffic, after a start.
+// Facts beside a catalog that lives: what a process was doing when it ended may have changed facts
+// and no row, and a catalog that is built from them weeks later would believe it. The catalog is
+// right, for nobody was told of anything else; but for what was told before it was built, and could
+// not be read then (adopt-fact.ts). Runs beside the traffic, after a start.
 import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../deliveries.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
@@ -23,7 +24,10 @@ export interface ComparedFacts {
   readonly compared: number
   /** Of these, where a fact was missing, too many, or said something else than the catalog. */
   readonly mended: number
-  /** What the catalog does not know because bytes are still gone, or a fact beside it cannot be read; it stays. */
+  /**
+   * What the catalog does not know because bytes are still gone, or a fact beside it cannot be
+   * read; it stays.
+   */
   readonly lost: number
   readonly durationMs: number
 }
@@ -32,7 +36,10 @@ const PAGE_ROWS = 256
 /** Some milliseconds of work; then whoever pulls has the thread for about as long. */
 const AT_ONCE = 64
 const PAUSE_MS = 5
-/** What waits for the end of a pass: as many as were under way when a process ended are a few. With more, another pass follows. */
+/**
+ * What waits for the end of a pass: as many as were under way when a process ended are a few. With
+ * more, another pass follows.
+ */
 const LATER_MAX = 1_000
 
 /** What is to be put back together, in which turn. */
@@ -41,15 +48,18 @@ interface Wrong {
   readonly identities: readonly FactIdentity[]
   /** To be learned from, and not only put right. */
   readonly adoptable?: Adoptable
-  /** Right, and told under a catalog that is lost: told anew it need not be looked through at each start. */
+  /**
+   * Right, and told under a catalog that is lost: told anew it need not be looked through at each
+   * start.
+   */
   readonly isOld?: true
 }
 
 type Mend = (wrong: Wrong | undefined) => Promise<void>
 
 /**
- * Missing facts first, then tags that point elsewhere, then the rest: what was acknowledged is durable before that goes which stood in its place.
- * Idempotent, in constant memory.
+ * Missing facts first, then tags that point elsewhere, then the rest: what was acknowledged is
+ * durable before that goes which stood in its place. Idempotent, in constant memory.
  *
  * @throws StoreError when disk or catalog fail; the signal's reason when `signal` aborts
  */
@@ -103,7 +113,10 @@ async function compareAll(deps: CompareFactsDeps, mend: Mend): Promise<boolean> 
   return isWhole
 }
 
-/** Of what only its own row tells: a manifest is not taken out without a tombstone, which is looked at. */
+/**
+ * Of what only its own row tells: a manifest is not taken out without a tombstone, which is looked
+ * at.
+ */
 async function missingTag(
   { facts }: CompareFactsDeps,
   repository: RepositoryKey,
@@ -149,7 +162,10 @@ function concernedBy(fact: Fact): Wrong {
   return { turn: repository, identities: [manifest, { kind: 'deleted', repository, digest }] }
 }
 
-/** In its turn: no push is in the middle of it there, and what it was is found out anew. What is not `mended` is left as it is. */
+/**
+ * In its turn: no push is in the middle of it there, and what it was is found out anew. What is not
+ * `mended` is left as it is.
+ */
 async function mendOne(
   deps: CompareFactsDeps,
   wrong: Wrong,
@@ -186,8 +202,8 @@ async function readable(
 }
 
 /**
- * When a manifest was pushed or deleted is of no consequence, and what was here of it then was so whatever came after. When a tag was, its
- * delivery is known by.
+ * When a manifest was pushed or deleted is of no consequence, and what was here of it then was so
+ * whatever came after. When a tag was, its delivery is known by.
  */
 function saysTheSame(fact: Fact, right: Fact | undefined): boolean {
   if (right === undefined) return false

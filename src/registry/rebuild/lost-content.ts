@@ -1,5 +1,6 @@
-// Kept content whose file is gone: nobody else has it, so the operator is told, whoever finds out. Its row stays, and with it what the
-// bytes were: they are served again once they are back, from a backup or a push.
+// Kept content whose file is gone: nobody else has it, so the operator is told, whoever finds out.
+// Its row stays, and with it what the bytes were: they are served again once they are back, from a
+// backup or a push.
 import type { Digest } from '../../oci/digest.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { BlobStore, ContentClass } from '../ports/blob-store.ts'
@@ -13,8 +14,9 @@ interface MissedDeps {
 }
 
 /**
- * The catalog says that the bytes are here, and the disk says no: the disk is right. Tells of what was pushed; what can be fetched again
- * is forgotten. Returns whether it was kept. @throws StoreError
+ * The catalog says that the bytes are here, and the disk says no: the disk is right. Tells of what
+ * was pushed; what can be fetched again is forgotten. Returns whether it was kept. @throws
+ * StoreError
  */
 export async function noteGone(
   { catalog, note }: { readonly catalog: Catalog; readonly note: NoteEvent },
@@ -32,7 +34,10 @@ export async function noteGone(
   return true
 }
 
-/** The same for who has somebody to answer and found no file. Throws nothing that the disk or the catalog brought about. */
+/**
+ * The same for who has somebody to answer and found no file. Throws nothing that the disk or the
+ * catalog brought about.
+ */
 export async function noteMissed(deps: MissedDeps, digest: Digest): Promise<void> {
   const { store, catalog, note } = deps
   await bestEffort(note, async () => {
@@ -43,8 +48,8 @@ export async function noteMissed(deps: MissedDeps, digest: Digest): Promise<void
 }
 
 /**
- * How content that an upstream has, too, is to be written: what was pushed stays durable, also when its file was gone. Where the catalog
- * cannot be asked it will not record anything either.
+ * How content that an upstream has, too, is to be written: what was pushed stays durable, also when
+ * its file was gone. Where the catalog cannot be asked it will not record anything either.
  */
 export async function classOf(catalog: Catalog, digest: Digest): Promise<ContentClass> {
   const content = await catalog.findContent(digest).catch(() => undefined)

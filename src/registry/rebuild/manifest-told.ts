@@ -1,4 +1,5 @@
-// What the fact of a kept manifest says of what the manifest lists: whoever builds a catalog from it has the bytes and this, and nothing else.
+// What the fact of a kept manifest says of what the manifest lists: whoever builds a catalog from
+// it has the bytes and this, and nothing else.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { isListed } from '../edges.ts'
@@ -11,7 +12,10 @@ const LOOKS_AT_ONCE = 16
 
 export type ManifestTold = Extract<Fact, { kind: 'manifest' }>
 
-/** Names of the layers from elsewhere those that clients have sent here by now (R250). @throws StoreError */
+/**
+ * Names of the layers from elsewhere those that clients have sent here by now (R250).
+ * @throws StoreError
+ */
 export async function tellManifest(
   catalog: Catalog,
   repository: Repository,

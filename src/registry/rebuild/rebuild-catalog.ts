@@ -1,6 +1,7 @@
-// A catalog that was begun anew is told what the facts beside the content say, before anybody asks: which manifest belongs to which
-// repository, where tags point, what was deleted, and what is still to be delivered. So a lost database loses no push and no delivery,
-// and brings nothing back that was deleted. What was only cached is not in the facts: it is fetched again.
+// A catalog that was begun anew is told what the facts beside the content say, before anybody asks:
+// which manifest belongs to which repository, where tags point, what was deleted, and what is still
+// to be delivered. So a lost database loses no push and no delivery, and brings nothing back that
+// was deleted. What was only cached is not in the facts: it is fetched again.
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import { type BlobStore, StoreError } from '../ports/blob-store.ts'
@@ -32,11 +33,13 @@ export interface RebuildReport {
   readonly deletes: number
   readonly deliveries: number
   /**
-   * Manifests whose bytes are gone or wrong, and tags kept here alone that point to them; an event tells of each manifest. And entries of
-   * which a tag cannot be read.
+   * Manifests whose bytes are gone or wrong, and tags kept here alone that point to them; an event
+   * tells of each manifest. And entries of which a tag cannot be read.
    */
   readonly lost: number
-  /** Entries whose manifest was deleted since, or was never acknowledged: their facts were removed. */
+  /**
+   * Entries whose manifest was deleted since, or was never acknowledged: their facts were removed.
+   */
   readonly droppedDeliveries: number
   readonly durationMs: number
 }
@@ -48,8 +51,9 @@ const BUSY_PAUSE_MS = 50
 type Counts = { -readonly [Each in keyof RebuildReport]: RebuildReport[Each] }
 
 /**
- * No effect on a catalog that is `rebuilt`. Idempotent: one that was cut off begins again. Reads the facts up to four times, in memory
- * that grows with undelivered entries alone. MUST end before anybody asks, pushes or delivers. @throws StoreError
+ * No effect on a catalog that is `rebuilt`. Idempotent: one that was cut off begins again. Reads
+ * the facts up to four times, in memory that grows with undelivered entries alone. MUST end before
+ * anybody asks, pushes or delivers. @throws StoreError
  */
 export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport> {
   const { catalog, clock } = parts
@@ -136,7 +140,10 @@ async function eachFact(
   await eachFew(facts.list(), FACTS_AT_ONCE, fact => patiently(clock, () => work(fact)))
 }
 
-/** Large manifests together may be more than the catalog takes at once. Whatever is done here may be done twice. */
+/**
+ * Large manifests together may be more than the catalog takes at once. Whatever is done here may be
+ * done twice.
+ */
 async function patiently(clock: Clock, work: () => Promise<void>): Promise<void> {
   for (;;) {
     try {

@@ -1,6 +1,8 @@
-// An undelivered push, as a catalog begun anew has to know it. A fact may be left of an entry that nobody was told of, that was deleted, or
-// that a later push of the same tag has overtaken: carried as it is, it could take a tag back. So of its tags only those are believed
-// whose own fact was written by the same push; and while one of those cannot be read, nobody can tell, and the entry stays a fact.
+// An undelivered push, as a catalog begun anew has to know it. A fact may be left of an entry that
+// nobody was told of, that was deleted, or that a later push of the same tag has overtaken: carried
+// as it is, it could take a tag back. So of its tags only those are believed whose own fact was
+// written by the same push; and while one of those cannot be read, nobody can tell, and the entry
+// stays a fact.
 import type { Digest } from '../../oci/digest.ts'
 import {
   parseRepositoryKey,
@@ -16,7 +18,9 @@ import type { Fact, FactStore } from '../ports/facts.ts'
 export type DeliveryFact = Extract<Fact, { kind: 'delivery' }>
 type TagFact = Extract<Fact, { kind: 'tag' }>
 
-/** Which pushes of tags the facts of undelivered entries name; in memory, as large as the outbox. */
+/**
+ * Which pushes of tags the facts of undelivered entries name; in memory, as large as the outbox.
+ */
 export class Undelivered {
   readonly #pushes = new Set<string>()
 

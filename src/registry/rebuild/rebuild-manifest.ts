@@ -1,4 +1,5 @@
-// A kept manifest that a catalog begun anew does not know yet: recorded from its own bytes, with the blobs of it that are on disk.
+// A kept manifest that a catalog begun anew does not know yet: recorded from its own bytes, with
+// the blobs of it that are on disk.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
@@ -23,11 +24,16 @@ const LOOKS_AT_ONCE = 4
 export interface RebuildManifestOptions {
   /** Of what it lists, this was taken out. Default nothing was. */
   readonly isGone?: (child: Digest) => Promise<boolean>
-  /** Its blobs count as acknowledged then, for a push that may be under way. Default they do not. */
+  /**
+   * Its blobs count as acknowledged then, for a push that may be under way. Default they do not.
+   */
   readonly acknowledgedAtMs?: number
 }
 
-/** How many of its blobs are here; undefined, after an event, when it is lost. @throws StoreError */
+/**
+ * How many of its blobs are here; undefined, after an event, when it is lost.
+ * @throws StoreError
+ */
 export async function rebuildManifest(
   parts: RebuildManifestParts,
   fact: ManifestTold,
@@ -38,7 +44,8 @@ export async function rebuildManifest(
   const repository = parseRepositoryKey(fact.repository)
   const manifest = await readManifest(parts, fact)
   if (manifest === undefined) return undefined
-  // What the fact tells of was a member, or has a tombstone. What is below that has facts of its own.
+  // What the fact tells of was a member, or has a tombstone. What is below that has facts of its
+  // own.
   const listed = toldBy(fact, manifest.edges).map(({ child }) => child)
   const elsewhere = await filterFew(
     [...new Set(listed)],

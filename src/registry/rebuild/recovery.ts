@@ -1,6 +1,7 @@
-// Reconciling rows with files, when one of them was lost: the store is right about bytes, the catalog about names. It mends
-// rows and never makes one: which repository some bytes belonged to cannot be told from bytes (R179), so content without a
-// row waits on disk until somebody pulls what names it, and is then served without a download.
+// Reconciling rows with files, when one of them was lost: the store is right about bytes, the
+// catalog about names. It mends rows and never makes one: which repository some bytes belonged to
+// cannot be told from bytes (R179), so content without a row waits on disk until somebody pulls
+// what names it, and is then served without a download.
 import { noteGone } from './lost-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, ContentFact } from '../ports/catalog.ts'
@@ -18,29 +19,38 @@ export interface RecoveryReport {
   readonly full: boolean
   /** Rows that were compared with the disk. */
   readonly rows: number
-  /** Of these, content whose file was gone or of another length: unless it is kept the row was forgotten; edges and memberships stay. */
+  /**
+   * Of these, content whose file was gone or of another length: unless it is kept the row was
+   * forgotten; edges and memberships stay.
+   */
   readonly missing: number
   /** Of the missing, what was pushed here and some repository holds: told, and left. */
   readonly lost: number
   /** Files that no row knows, and their bytes; counted in the full form only. */
   readonly unnamed: number
   readonly unnamedBytes: number
-  /** The quick form saw so much missing that the full one should follow. Never true of the full form. */
+  /**
+   * The quick form saw so much missing that the full one should follow. Never true of the full
+   * form.
+   */
   readonly suspicious: boolean
   readonly durationMs: number
 }
 
 /** Digests are random, so the first rows by key are a fair sample; 256 look-ups are some 10 ms. */
 const QUICK_ROWS = 256
-/** A few rows may be behind after a power cut, as cached files need not have reached the directory; a quarter never is. */
+/**
+ * A few rows may be behind after a power cut, as cached files need not have reached the directory;
+ * a quarter never is.
+ */
 const SUSPICIOUS_SHARE = 0.25
 const PAGE_ROWS = 512
 /** Look-ups at once: enough to keep a disk busy, few enough to leave it to those who pull. */
 const LOOKUPS = 8
 
 /**
- * Quick, at every start: looks at a sample, in time that does not grow with the cache. Full, after damage or on demand, while serving:
- * looks at every row and every file, in constant memory.
+ * Quick, at every start: looks at a sample, in time that does not grow with the cache. Full, after
+ * damage or on demand, while serving: looks at every row and every file, in constant memory.
  *
  * @throws StoreError when disk or catalog fail; the signal's reason when `signal` aborts.
  */
@@ -78,7 +88,10 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
   return counts
 }
 
-/** What is to be counted. A file of another length than its row says is none: the store has put it out of the way, and told of it. */
+/**
+ * What is to be counted. A file of another length than its row says is none: the store has put it
+ * out of the way, and told of it.
+ */
 async function checkRow(
   { store, catalog, note }: RecoveryParts,
   { digest }: ContentFact,

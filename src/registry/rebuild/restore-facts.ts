@@ -1,5 +1,6 @@
-// Facts that were written or removed for something that then did not happen are put back to what the catalog says, which is right while
-// it lives. Here by whoever failed; what a process that ended could not put back is found by compare-facts.ts.
+// Facts that were written or removed for something that then did not happen are put back to what
+// the catalog says, which is right while it lives. Here by whoever failed; what a process that
+// ended could not put back is found by compare-facts.ts.
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -19,7 +20,10 @@ export interface Restore {
   readonly atMs: number
 }
 
-/** MUST run in the repository's turn. Throws nothing that the disk or the catalog brought about, which are what failed. */
+/**
+ * MUST run in the repository's turn. Throws nothing that the disk or the catalog brought about,
+ * which are what failed.
+ */
 export async function restoreFacts(deps: RestoreDeps, restore: Restore): Promise<void> {
   await bestEffort(deps.note, () => putBack(deps, restore))
 }
@@ -38,7 +42,10 @@ export async function putBack(
   if (superfluous.length > 0) await facts.remove(superfluous)
 }
 
-/** What the fact with this identity has to say; undefined when there is to be none. @throws StoreError */
+/**
+ * What the fact with this identity has to say; undefined when there is to be none.
+ * @throws StoreError
+ */
 export async function asRecorded(
   catalog: Catalog,
   { identity, atMs }: { identity: FactIdentity; atMs: number },

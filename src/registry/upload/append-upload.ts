@@ -1,6 +1,6 @@
-// end-5 and the body of end-6: a piece of an upload, appended where the last one ended (R102–R104). What arrived before a client went
-// away counts (R110), and so does what came before a piece turned out longer or shorter than announced: it is at its place, and
-// the digest has the last word.
+// end-5 and the body of end-6: a piece of an upload, appended where the last one ended (R102–R104).
+// What arrived before a client went away counts (R110), and so does what came before a piece turned
+// out longer or shorter than announced: it is at its place, and the digest has the last word.
 import { RegistryError } from '../../oci/errors.ts'
 import { rangeLength } from '../../oci/range.ts'
 import type { Repository } from '../../oci/reference.ts'
@@ -24,10 +24,16 @@ export interface AppendDeps extends PushRules {
   readonly space: SpaceLedger
 }
 
-/** While nobody knows how long a piece is, room for more is looked for after so many bytes: the reserve on the disk is larger. */
+/**
+ * While nobody knows how long a piece is, room for more is looked for after so many bytes: the
+ * reserve on the disk is larger.
+ */
 const LOOK_AGAIN_BYTES = 16 * 1024 * 1024
 
-/** @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, DENIED, UNAVAILABLE; what the body throws */
+/**
+ * @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, DENIED, UNAVAILABLE;
+ * what the body throws
+ */
 export async function appendUpload(
   deps: AppendDeps,
   repository: Repository,
@@ -44,7 +50,10 @@ export async function appendUpload(
   )
 }
 
-/** How many bytes the piece brings, if it says so. @throws UploadOrderError; RegistryError SIZE_INVALID */
+/**
+ * How many bytes the piece brings, if it says so.
+ * @throws UploadOrderError; RegistryError SIZE_INVALID
+ */
 export function checkPlace(
   state: UploadState,
   { range, lengthBytes }: UploadChunk,
@@ -66,8 +75,8 @@ export function checkPlace(
 }
 
 /**
- * The upload's way up to the upstream, undefined where it stays here. One that would begin in the middle takes nothing: its blob is
- * sent from disk at the end.
+ * The upload's way up to the upstream, undefined where it stays here. One that would begin in the
+ * middle takes nothing: its blob is sent from disk at the end.
  */
 export function streamOf(
   { upload }: OpenUpload,
@@ -82,8 +91,9 @@ export function streamOf(
 }
 
 /**
- * Appends all of the piece; it is in the file when this resolves, or as much of it as came when this rejects. After a failure of
- * the disk the upload is gone: what such a file holds is anybody's guess, and on a full disk it would hold the room that others need.
+ * Appends all of the piece; it is in the file when this resolves, or as much of it as came when
+ * this rejects. After a failure of the disk the upload is gone: what such a file holds is anybody's
+ * guess, and on a full disk it would hold the room that others need.
  * @throws as appendUpload; StoreError
  */
 export async function appendChunk(
@@ -94,7 +104,8 @@ export async function appendChunk(
   const { upload } = open
   const expectedBytes = checkPlace(upload.state, chunk)
   try {
-    // Before a byte is read, so that a client that waits for `100 Continue` need not send what there is no room for (R126).
+    // Before a byte is read, so that a client that waits for `100 Continue` need not send what
+    // there is no room for (R126).
     if (expectedBytes !== 0) await reserve(deps.space, upload, expectedBytes ?? 0)
     await received(deps, open, { body: chunk.body, expectedBytes })
   } finally {

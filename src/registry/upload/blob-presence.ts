@@ -1,5 +1,6 @@
-// Writing down that a blob was pushed or mounted, and that one was deleted or never there: the row in the catalog and the tombstone beside
-// the content agree about the last of them, also after the catalog was lost.
+// Writing down that a blob was pushed or mounted, and that one was deleted or never there: the row
+// in the catalog and the tombstone beside the content agree about the last of them, also after the
+// catalog was lost.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { filterFew } from '../../async/few-at-once.ts'
@@ -31,7 +32,10 @@ export class BlobPresence {
     this.#deps = deps
   }
 
-  /** Durable when it resolves, and promised to the push that brought it. The bytes are here. @throws StoreError */
+  /**
+   * Durable when it resolves, and promised to the push that brought it. The bytes are here.
+   * @throws StoreError
+   */
   async record(repository: Repository, blob: PresentBlob): Promise<void> {
     await this.#present(repository, blob.digest, atMs =>
       this.#deps.catalog.recordBlob({ repository, ...blob, atMs, acknowledgedAtMs: atMs }),
@@ -45,7 +49,11 @@ export class BlobPresence {
     )
   }
 
-  /** Durable when it resolves. The tombstone comes first: what was told to be gone must not come back. @throws StoreError */
+  /**
+   * Durable when it resolves. The tombstone comes first: what was told to be gone must not come
+   * back.
+   * @throws StoreError
+   */
   async remove(repository: Repository, digest: Digest): Promise<void> {
     const { facts, catalog, clock } = this.#deps
     await this.#turns.take(turnOf(repository, digest), async () => {
@@ -63,8 +71,9 @@ export class BlobPresence {
   }
 
   /**
-   * Runs `work` with those of `digests` that are no members of the repository: until it has ended none of them is recorded as pushed or
-   * mounted, so that what it writes about their absence is not written after they came. MUST run in the repository's turn.
+   * Runs `work` with those of `digests` that are no members of the repository: until it has ended
+   * none of them is recorded as pushed or mounted, so that what it writes about their absence is
+   * not written after they came. MUST run in the repository's turn.
    */
   async whileAbsent(
     repository: Repository,
@@ -80,8 +89,9 @@ export class BlobPresence {
   }
 
   /**
-   * A client was told that all of `digests` are here, or is about to be: a tombstone of what is here could not be read when the catalog
-   * was built, and must not take it away when it can be. Durable when it resolves. @throws StoreError
+   * A client was told that all of `digests` are here, or is about to be: a tombstone of what is
+   * here could not be read when the catalog was built, and must not take it away when it can be.
+   * Durable when it resolves. @throws StoreError
    */
   async affirm(repository: Repository, digests: readonly Digest[]): Promise<void> {
     const { facts, catalog } = this.#deps
@@ -96,7 +106,10 @@ export class BlobPresence {
       })
   }
 
-  /** Runs `work` while nothing is recorded or removed of this content. MUST run in the repository's turn. */
+  /**
+   * Runs `work` while nothing is recorded or removed of this content. MUST run in the repository's
+   * turn.
+   */
   alone<Result>(
     repository: Repository,
     digest: Digest,

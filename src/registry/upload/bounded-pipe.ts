@@ -1,4 +1,5 @@
-// Pieces handed from one who writes to one who reads, a bounded number of bytes apart: whoever is faster waits for the other.
+// Pieces handed from one who writes to one who reads, a bounded number of bytes apart: whoever is
+// faster waits for the other.
 
 export class BoundedPipe {
   readonly #limitBytes: number
@@ -14,8 +15,8 @@ export class BoundedPipe {
   }
 
   /**
-   * The piece is the reader's from now on. Resolves when there is room for another; at once, with nothing kept, when nobody reads on
-   * or the pipe was ended.
+   * The piece is the reader's from now on. Resolves when there is room for another; at once, with
+   * nothing kept, when nobody reads on or the pipe was ended.
    */
   async write(piece: Uint8Array): Promise<void> {
     if (this.#state !== 'open') return

@@ -1,18 +1,20 @@
-// A blob whose push was acknowledged is promised to the manifest that is to come for it (R296): until then no delete of somebody else's manifest
-// takes it along. This is the end of the promises for which none came; what a delete would have taken goes then. When it runs is for upkeep/.
+// A blob whose push was acknowledged is promised to the manifest that is to come for it (R296):
+// until then no delete of somebody else's manifest takes it along. This is the end of the promises
+// for which none came; what a delete would have taken goes then. When it runs is for upkeep/.
 import { repositoryKey } from '../../oci/reference.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Turns } from '../../async/turns.ts'
 
 /**
- * The longest time between the first blob of a push and its manifest: half a terabyte at 50 Mbit/s. It costs nothing where pushes end in order,
- * since their manifests redeem what was promised to them.
+ * The longest time between the first blob of a push and its manifest: half a terabyte at 50 Mbit/s.
+ * It costs nothing where pushes end in order, since their manifests redeem what was promised to
+ * them.
  */
 export const PUSH_MAX_MS = 24 * 60 * 60 * 1000
 /**
- * The catalog commits them together: a day after a lost catalog was built again all that was kept is due at once. Few, so that neither a
- * stop nor what is acknowledged meanwhile waits for many.
+ * The catalog commits them together: a day after a lost catalog was built again all that was kept
+ * is due at once. Few, so that neither a stop nor what is acknowledged meanwhile waits for many.
  */
 export const ENDED_AT_ONCE = 100
 
@@ -23,8 +25,8 @@ export interface PromisesDeps {
 }
 
 /**
- * Also of what was acknowledged in the future: the clock was set back since. Once `signal` is aborted no more of them begin to end; the rest
- * is for another time. @throws StoreError
+ * Also of what was acknowledged in the future: the clock was set back since. Once `signal` is
+ * aborted no more of them begin to end; the rest is for another time. @throws StoreError
  */
 export async function endPromises(
   { catalog, clock, turns }: PromisesDeps,

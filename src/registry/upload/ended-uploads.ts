@@ -1,5 +1,6 @@
-// Uploads that an outage ended, of this edge's disk or of the upstream: clients that repeat their last request are told the same again, and
-// not that there never was such an upload. For as long as they repeat it: whoever comes later is to begin a new one.
+// Uploads that an outage ended, of this edge's disk or of the upstream: clients that repeat their
+// last request are told the same again, and not that there never was such an upload. For as long as
+// they repeat it: whoever comes later is to begin a new one.
 import { LRUCache } from 'lru-cache'
 import type { RegistryError } from '../../oci/errors.ts'
 import type { RepositoryKey } from '../../oci/reference.ts'

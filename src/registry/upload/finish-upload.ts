@@ -1,6 +1,7 @@
-// end-6: an upload becomes a blob (R101, R104, R105). Acknowledged means: its bytes hash to the digest, are durable and recorded, and in
-// `forward` mode the upstream has them too. However it ends once all its bytes are here, the upload is over: clients begin a push
-// anew, and nobody would come back for what is left of it.
+// end-6: an upload becomes a blob (R101, R104, R105). Acknowledged means: its bytes hash to the
+// digest, are durable and recorded, and in `forward` mode the upstream has them too. However it
+// ends once all its bytes are here, the upload is over: clients begin a push anew, and nobody would
+// come back for what is left of it.
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository } from '../../oci/reference.ts'
@@ -24,10 +25,16 @@ export interface FinishDeps extends AppendDeps {
   readonly presence: BlobPresence
 }
 
-/** Read from disk at once for an upstream: what a few requests on a fast line ask for, and little memory. */
+/**
+ * Read from disk at once for an upstream: what a few requests on a fast line ask for, and little
+ * memory.
+ */
 const SOURCE_CHUNK_BYTES = 256 * 1024
 
-/** @throws as appendUpload; RegistryError DIGEST_INVALID, and what the upstream said in `forward` mode; StoreError */
+/**
+ * @throws as appendUpload; RegistryError DIGEST_INVALID, and what the upstream said in `forward`
+ * mode; StoreError
+ */
 export async function finishUpload(
   deps: FinishDeps,
   repository: Repository,

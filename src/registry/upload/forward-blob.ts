@@ -1,6 +1,7 @@
-// A blob's way up to the upstream in `forward` mode (R117): streamed while the client's bytes come, paced by whichever side is slower,
-// so that the client's answer need not wait for a second transfer. When that breaks nobody is disturbed: the bytes are on disk,
-// and are sent from there at the end. What the upstream says then is the client's answer.
+// A blob's way up to the upstream in `forward` mode (R117): streamed while the client's bytes come,
+// paced by whichever side is slower, so that the client's answer need not wait for a second
+// transfer. When that breaks nobody is disturbed: the bytes are on disk, and are sent from there at
+// the end. What the upstream says then is the client's answer.
 import type { Digest } from '../../oci/digest.ts'
 import type { ErrorCode } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
@@ -14,12 +15,14 @@ import {
   type UpstreamStream,
 } from '../ports/upstream.ts'
 
-/** Held in memory between the client and a slower upstream: what both keep moving with, and no more. */
+/**
+ * Held in memory between the client and a slower upstream: what both keep moving with, and no more.
+ */
 const PIPE_BYTES = 1024 * 1024
 
 /**
- * Between two pieces: clients that are still there send the next one at once. Whoever left is not waited for with a request that is open,
- * of which there are only so many to one upstream.
+ * Between two pieces: clients that are still there send the next one at once. Whoever left is not
+ * waited for with a request that is open, of which there are only so many to one upstream.
  */
 const PAUSE_MAX_MS = 60_000
 
@@ -51,13 +54,17 @@ export class BlobStream {
     this.#name = name
   }
 
-  /** Asks whether the upstream has it already: then nothing is sent. Before the first `send`, when the digest is known by then. */
+  /**
+   * Asks whether the upstream has it already: then nothing is sent. Before the first `send`, when
+   * the digest is known by then.
+   */
   async ask(digest: Digest): Promise<void> {
     try {
       await this.#upstream.headBlob(this.#name, digest, this.#cancelled.signal)
       this.#there = digest
     } catch (error) {
-      // No registry owes an answer to this question. Whoever really cannot be reached says so when it is sent.
+      // No registry owes an answer to this question. Whoever really cannot be reached says so when
+      // it is sent.
       if (!(error instanceof UpstreamError)) throw error
     }
   }
@@ -70,7 +77,10 @@ export class BlobStream {
     await this.#pipe.write(piece)
   }
 
-  /** The client's request has ended. When no other comes in time the way up is given back, and at the end the bytes go from disk. */
+  /**
+   * The client's request has ended. When no other comes in time the way up is given back, and at
+   * the end the bytes go from disk.
+   */
   pause({ sleep }: Pick<Clock, 'sleep'>): void {
     this.#goOn()
     if (this.#stream === undefined) return
@@ -82,7 +92,10 @@ export class BlobStream {
     )
   }
 
-  /** Resolves when the upstream has the blob, all of which was sent or can be read from `source`. @throws UpstreamError */
+  /**
+   * Resolves when the upstream has the blob, all of which was sent or can be read from `source`.
+   * @throws UpstreamError
+   */
   async finish(source: BlobSource): Promise<void> {
     this.#goOn()
     const { digest } = source
@@ -93,7 +106,10 @@ export class BlobStream {
     await this.#upstream.pushBlob(this.#name, source, this.#cancelled.signal)
   }
 
-  /** Ends what is under way, whose caller is told `reason`. No effect on what the upstream has accepted. */
+  /**
+   * Ends what is under way, whose caller is told `reason`. No effect on what the upstream has
+   * accepted.
+   */
   cancel(reason: Error): void {
     this.#goOn()
     this.#pipe.fail(reason)

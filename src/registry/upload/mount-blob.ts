@@ -1,5 +1,6 @@
-// end-11: a blob of one repository becomes a member of another without being sent (R109). Whatever stands in the way is no error and
-// looks the same to the client, which is told to send the blob: what it may not read does not exist for it (R182, R183).
+// end-11: a blob of one repository becomes a member of another without being sent (R109). Whatever
+// stands in the way is no error and looks the same to the client, which is told to send the blob:
+// what it may not read does not exist for it (R182, R183).
 import type { Digest } from '../../oci/digest.ts'
 import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/reference.ts'
 import type { BlobPushed } from '../answers.ts'
@@ -26,7 +27,10 @@ export interface Mount {
   readonly mayReadAny: (repositories: readonly Repository[]) => boolean | Promise<boolean>
 }
 
-/** A base image is in hundreds of repositories at most; one that may be read is found among so many, or the blob is sent. */
+/**
+ * A base image is in hundreds of repositories at most; one that may be read is found among so many,
+ * or the blob is sent.
+ */
 const HOLDERS_MAX = 1_000
 
 /** Undefined when the blob has to be sent. @throws RegistryError DENIED, UNAVAILABLE */
@@ -82,7 +86,10 @@ async function keep(
   return content?.contentClass === 'kept' ? store.find(digest) : store.keep(digest)
 }
 
-/** By the upstream's own mount, if it can: a refusal of any kind says that it rather wants the bytes. */
+/**
+ * By the upstream's own mount, if it can: a refusal of any kind says that it rather wants the
+ * bytes.
+ */
 async function mountUpstream(
   deps: MountDeps,
   repository: Repository,

@@ -1,5 +1,5 @@
-// Removing uploads that nobody goes on with (R110): clients that broke off never say so. When it runs, and how old is too old, is for
-// upkeep/ and the operator.
+// Removing uploads that nobody goes on with (R110): clients that broke off never say so. When it
+// runs, and how old is too old, is for upkeep/ and the operator.
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { Uploads } from './uploads.ts'
@@ -16,8 +16,9 @@ export interface Purged {
 }
 
 /**
- * Removes what did not grow, and was not asked about by this process, for `olderThanMs`; never what a request is about now. With
- * `dryRun` it only counts. One event. @throws StoreError; what was removed before that stays so
+ * Removes what did not grow, and was not asked about by this process, for `olderThanMs`; never what
+ * a request is about now. With `dryRun` it only counts. One event. @throws StoreError; what was
+ * removed before that stays so
  */
 export async function purgeUploads(
   { store, note, uploads }: PurgeDeps,

@@ -1,4 +1,5 @@
-// end-4: an upload begins (R99), when the operator's rules let it and there is room for more than nothing.
+// end-4: an upload begins (R99), when the operator's rules let it and there is room for more than
+// nothing.
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'

@@ -1,12 +1,22 @@
-// How many uploads may be begun and not finished, in all and by one client, and when one that was begun in vain may go for another (R274).
+// How many uploads may be begun and not finished, in all and by one client, and when one that was
+// begun in vain may go for another (R274).
 import type { Upload } from './upload.ts'
 
-/** Each is two files that are read at every start. Far more than push at once: beyond this clients begin and never finish. */
+/**
+ * Each is two files that are read at every start. Far more than push at once: beyond this clients
+ * begin and never finish.
+ */
 export const UPLOADS_MAX = 10_000
-/** Of one client: a quarter, so that nobody who begins and never finishes keeps the others from pushing. */
+/**
+ * Of one client: a quarter, so that nobody who begins and never finishes keeps the others from
+ * pushing.
+ */
 export const UPLOADS_CLIENT_MAX = 2_500
 
-/** Where there are too many, one that has no byte after this time goes for another: clients send the first within seconds. */
+/**
+ * Where there are too many, one that has no byte after this time goes for another: clients send the
+ * first within seconds.
+ */
 export const VAIN_AFTER_MS = 600_000
 
 export interface Crowd {
@@ -15,7 +25,10 @@ export interface Crowd {
   readonly limit: number
 }
 
-/** Those of which one must go before another begins; undefined when there is place. `client` as in the note. */
+/**
+ * Those of which one must go before another begins; undefined when there is place. `client` as in
+ * the note.
+ */
 export function crowdBefore(
   uploads: readonly Upload[],
   client: string | undefined,

@@ -1,4 +1,5 @@
-// What an upload's file says about itself, so that a later process knows whose it is: written by this edge alone, read with care.
+// What an upload's file says about itself, so that a later process knows whose it is: written by
+// this edge alone, read with care.
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 
@@ -22,7 +23,10 @@ export function formatUploadNote({
   return JSON.stringify({ repository, algorithm, startedAtMs, client })
 }
 
-/** Undefined when another version, or a damaged disk, wrote something else: then nobody can go on with the upload. */
+/**
+ * Undefined when another version, or a damaged disk, wrote something else: then nobody can go on
+ * with the upload.
+ */
 export function parseUploadNote(text: string): UploadNote | undefined {
   let value: unknown
   try {

@@ -1,5 +1,5 @@
-// Why an upload cannot be begun or gone on with, in words for the client. Pieces that do not fit are append-upload.ts; what the
-// operator's rules forbid is push-refusal.ts.
+// Why an upload cannot be begun or gone on with, in words for the client. Pieces that do not fit
+// are append-upload.ts; what the operator's rules forbid is push-refusal.ts.
 import { RegistryError } from '../../oci/errors.ts'
 import { noteStorage } from '../best-effort.ts'
 import { StoreError } from '../ports/blob-store.ts'
@@ -10,10 +10,16 @@ const RETRY_AFTER_BUSY_SECONDS = 5
 /** Somebody has to finish or cancel some first; clients wait no longer than this (R124). */
 const RETRY_AFTER_LONG_SECONDS = 60
 const RETRY_AFTER_STOP_SECONDS = 1
-/** By these words dockerd knows that trying again is of no use; it repeats any other 5xx five times, for a minute. */
+/**
+ * By these words dockerd knows that trying again is of no use; it repeats any other 5xx five times,
+ * for a minute.
+ */
 const NO_SPACE = 'no space left on device'
 
-/** The same for what was never there and for another repository's: an id is all that a client holds (R178). */
+/**
+ * The same for what was never there and for another repository's: an id is all that a client holds
+ * (R178).
+ */
 export function unknownUpload(): RegistryError {
   return new RegistryError(
     'BLOB_UPLOAD_UNKNOWN',
@@ -59,7 +65,10 @@ export function outageOf(error: unknown): RegistryError | StoreError | undefined
   return error instanceof RegistryError && error.code === 'UNAVAILABLE' ? error : undefined
 }
 
-/** Runs a part of a push; a full disk becomes what the client is told, after one event. @throws what `work` throws */
+/**
+ * Runs a part of a push; a full disk becomes what the client is told, after one event.
+ * @throws what `work` throws
+ */
 export async function tellingFull<Answer>(
   note: NoteEvent,
   work: () => Promise<Answer>,

@@ -1,5 +1,6 @@
-// One upload session: whose it is, who works on it now, and its file while that is open. Requests for it have their turns; a newer one
-// that writes ends an older one, whose client broke off and came back before this side had noticed (R110).
+// One upload session: whose it is, who works on it now, and its file while that is open. Requests
+// for it have their turns; a newer one that writes ends an older one, whose client broke off and
+// came back before this side had noticed (R110).
 import type { RegistryError } from '../../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../answers.ts'
 import { ClientPace } from './client-pace.ts'
@@ -11,7 +12,10 @@ import type { UploadNote } from './upload-note.ts'
 export interface OpenUpload {
   readonly upload: Upload
   readonly file: UploadFile
-  /** Aborts when a newer request writes to it, or this edge stops: what comes from the client is left then. */
+  /**
+   * Aborts when a newer request writes to it, or this edge stops: what comes from the client is
+   * left then.
+   */
   readonly signal: AbortSignal
 }
 
@@ -67,7 +71,8 @@ export class Upload {
   }
 
   /**
-   * The same, and the steps of earlier writers are told to end: by `reason`, else because a newer request goes on with the upload.
+   * The same, and the steps of earlier writers are told to end: by `reason`, else because a newer
+   * request goes on with the upload.
    * @throws UploadOrderError when a later writer came; the reason that it gave
    */
   async asWriter<Value>(

@@ -1,5 +1,6 @@
-// The uploads that are under way (R99, R106, R107, R110): whose they are, which of them have an open file, how many there may be and
-// how much room they take. What a piece may be and how it ends as a blob is append-upload.ts and finish-upload.ts.
+// The uploads that are under way (R99, R106, R107, R110): whose they are, which of them have an
+// open file, how many there may be and how much room they take. What a piece may be and how it ends
+// as a blob is append-upload.ts and finish-upload.ts.
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { RegistryError } from '../../oci/errors.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
@@ -52,7 +53,10 @@ export class Uploads {
     this.#load().catch(() => {})
   }
 
-  /** A new upload, empty; `client` as in its note. @throws RegistryError TOOMANYREQUESTS, UNAVAILABLE; StoreError */
+  /**
+   * A new upload, empty; `client` as in its note.
+   * @throws RegistryError TOOMANYREQUESTS, UNAVAILABLE; StoreError
+   */
   async begin(
     repository: Repository,
     { algorithm, client }: { algorithm: DigestAlgorithm; client?: string | undefined },
@@ -78,7 +82,10 @@ export class Uploads {
     return upload.state
   }
 
-  /** Makes place for one more. @throws RegistryError TOOMANYREQUESTS where nothing was begun in vain; StoreError */
+  /**
+   * Makes place for one more.
+   * @throws RegistryError TOOMANYREQUESTS where nothing was begun in vain; StoreError
+   */
   async #removeVain({ uploads, limit }: Crowd): Promise<void> {
     const vain = uploads.find(({ id, note, sizeBytes }) => {
       const left = { id, changedAtMs: note?.startedAtMs ?? 0 }
@@ -98,8 +105,10 @@ export class Uploads {
   }
 
   /**
-   * Gives the upload to `step` alone, once older requests that write to it have ended; they are told to.
-   * @throws RegistryError BLOB_UPLOAD_UNKNOWN, UNAVAILABLE; UploadOrderError when a newer request took it over; StoreError
+   * Gives the upload to `step` alone, once older requests that write to it have ended; they are
+   * told to.
+   * @throws RegistryError BLOB_UPLOAD_UNKNOWN, UNAVAILABLE; UploadOrderError when a newer request
+   * took it over; StoreError
    */
   async write<Value>(
     repository: Repository,
@@ -118,7 +127,10 @@ export class Uploads {
     })
   }
 
-  /** Ends whoever writes to it, and removes it. @throws RegistryError BLOB_UPLOAD_UNKNOWN; StoreError */
+  /**
+   * Ends whoever writes to it, and removes it.
+   * @throws RegistryError BLOB_UPLOAD_UNKNOWN; StoreError
+   */
   async cancel(repository: Repository, id: string): Promise<void> {
     const upload = await this.#find(repository, id)
     // Whoever writes to it has nothing to go on with.
@@ -129,8 +141,9 @@ export class Uploads {
   }
 
   /**
-   * It is a blob now, or failed: what is left of it goes. For whoever has its turn and its open file. `error`: why it failed. Clients that
-   * repeat what an outage refused are told the same again, and not that there never was such an upload.
+   * It is a blob now, or failed: what is left of it goes. For whoever has its turn and its open
+   * file. `error`: why it failed. Clients that repeat what an outage refused are told the same
+   * again, and not that there never was such an upload.
    */
   async end(upload: Upload, error?: unknown): Promise<void> {
     const { id, file, note } = upload
@@ -140,7 +153,10 @@ export class Uploads {
     await file?.discard().catch((error: unknown) => noteStorage(this.#deps.note, error))
   }
 
-  /** Removes an upload that nobody has touched for so long; false when somebody did, or does now. @throws StoreError */
+  /**
+   * Removes an upload that nobody has touched for so long; false when somebody did, or does now.
+   * @throws StoreError
+   */
   async removeAbandoned(left: LeftUpload, olderThanMs: number): Promise<boolean> {
     await this.#ready()
     if (!this.isAbandoned(left, olderThanMs)) return false
@@ -237,7 +253,8 @@ export class Uploads {
   }
 
   /**
-   * Closes the file that was not used for longest, else that of a client that brings it too slowly while others wait.
+   * Closes the file that was not used for longest, else that of a client that brings it too slowly
+   * while others wait.
    * @throws RegistryError UNAVAILABLE when there is none
    */
   async #makeRoom(): Promise<void> {

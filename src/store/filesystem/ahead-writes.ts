@@ -1,11 +1,15 @@
-// Writes into a part beyond its contiguous beginning, which leave holes. A part with holes is longer than what may be believed of it, so
-// its sidecar says how much that is before the first such write, and again as the beginning grows (docs/storage-format.md, "Sidecars").
+// Writes into a part beyond its contiguous beginning, which leave holes. A part with holes is
+// longer than what may be believed of it, so its sidecar says how much that is before the first
+// such write, and again as the beginning grows (docs/storage-format.md, "Sidecars").
 import type { FileHandle } from 'node:fs/promises'
 import { attempt, type Disk, writevFully } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { Stretches } from '../stretches.ts'
 
-/** How much of the beginning a killed process may lose: a second of a fast link, for one small file written in that time. */
+/**
+ * How much of the beginning a killed process may lose: a second of a fast link, for one small file
+ * written in that time.
+ */
 const RECORD_STEP_BYTES = 8 * 1024 * 1024
 
 export interface AheadFile {

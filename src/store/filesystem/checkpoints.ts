@@ -1,12 +1,13 @@
-// Syncing of a growing file, on the way and at its end. A sync that failed is never tried again: from then on the file is broken, for
-// the kernel may have dropped what it could not write.
+// Syncing of a growing file, on the way and at its end. A sync that failed is never tried again:
+// from then on the file is broken, for the kernel may have dropped what it could not write.
 import type { FileHandle } from 'node:fs/promises'
 import { attempt, type Disk } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 
 /**
- * How much may be lost in a power cut. Syncing on the way also keeps the fsync before the rename short. Often enough
- * for a link of 10 Mbit/s to lose less than a minute, rare enough not to be felt.
+ * How much may be lost in a power cut. Syncing on the way also keeps the fsync before the rename
+ * short. Often enough for a link of 10 Mbit/s to lose less than a minute, rare enough not to be
+ * felt.
  */
 const CHECKPOINT_BYTES = 64 * 1024 * 1024
 
@@ -36,7 +37,10 @@ export class Checkpoints {
     if (this.#broken !== undefined) throw this.#broken.error
   }
 
-  /** The file has this many bytes now: begins a checkpoint beside the writes when it is time for one. */
+  /**
+   * The file has this many bytes now: begins a checkpoint beside the writes when it is time for
+   * one.
+   */
   reach(lengthBytes: number): void {
     if (lengthBytes - this.#synced.record.syncedBytes < CHECKPOINT_BYTES || this.isBroken) return
     this.#running ??= this.#make(lengthBytes).finally(() => {
@@ -44,7 +48,10 @@ export class Checkpoints {
     })
   }
 
-  /** Makes the first `lengthBytes` durable and says so beside the file. @throws StoreError io, full; the file is broken then */
+  /**
+   * Makes the first `lengthBytes` durable and says so beside the file.
+   * @throws StoreError io, full; the file is broken then
+   */
   async syncAll(lengthBytes: number): Promise<void> {
     const { disk, file, what, record } = this.#synced
     try {

@@ -1,5 +1,5 @@
-// One fsync of a directory for everybody who waits for one: a sync covers what was renamed before it began, so whoever comes while one is
-// running shares the next.
+// One fsync of a directory for everybody who waits for one: a sync covers what was renamed before
+// it began, so whoever comes while one is running shares the next.
 import { syncDirectory } from './disk.ts'
 
 export class DirectorySync {
@@ -8,7 +8,10 @@ export class DirectorySync {
   #last: Promise<void> = Promise.resolve()
   /** Asked for, not begun. */
   #waiting: Promise<void> | undefined
-  /** Whether names may not be durable: at first they are not, for an earlier process may have been killed before its sync. */
+  /**
+   * Whether names may not be durable: at first they are not, for an earlier process may have been
+   * killed before its sync.
+   */
   #isDirty = true
 
   constructor(directory: string, sync: (directory: string) => Promise<void> = syncDirectory) {
@@ -22,8 +25,8 @@ export class DirectorySync {
   }
 
   /**
-   * Resolves when every change that was told before this call is durable. A sync that failed is not run again for those who
-   * shared it. @throws the system's error
+   * Resolves when every change that was told before this call is durable. A sync that failed is not
+   * run again for those who shared it. @throws the system's error
    */
   async settle(): Promise<void> {
     if (this.#waiting === undefined) {

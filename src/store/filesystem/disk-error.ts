@@ -1,5 +1,5 @@
-// What the operating system said → StoreError, with what the operator can do. One place, so that the same fault always
-// reads the same in the log.
+// What the operating system said → StoreError, with what the operator can do. One place, so that
+// the same fault always reads the same in the log.
 import { StoreError, type StoreFailure } from '../../registry/ports/blob-store.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
@@ -26,7 +26,10 @@ export interface Doing {
   readonly root: string
 }
 
-/** A StoreError for a system error; anything else (a fault in this program, a StoreError) comes back unchanged. */
+/**
+ * A StoreError for a system error; anything else (a fault in this program, a StoreError) comes back
+ * unchanged.
+ */
 export function diskError(error: unknown, { doing, root }: Doing): unknown {
   const errno = errnoOf(error)
   if (errno === undefined) return error
@@ -58,7 +61,9 @@ function hintFor(errno: string, root: string): string {
   }
 }
 
-/** Swallows the one error that means "nothing there"; for steps whose aim is that a file is gone. */
+/**
+ * Swallows the one error that means "nothing there"; for steps whose aim is that a file is gone.
+ */
 export function ignoreMissing(error: unknown): void {
   if (errnoOf(error) !== 'ENOENT') throw error
 }

@@ -1,4 +1,5 @@
-// What every part of this store needs to know about the disk it works on, and the steps that more than one of them takes.
+// What every part of this store needs to know about the disk it works on, and the steps that more
+// than one of them takes.
 import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -9,7 +10,10 @@ import type { SyncLanes } from './sync-lanes.ts'
 
 export interface Disk {
   readonly layout: Layout
-  /** Changes with every boot of the machine: says whether the page cache that held an unsynced part is still the same. */
+  /**
+   * Changes with every boot of the machine: says whether the page cache that held an unsynced part
+   * is still the same.
+   */
   readonly bootId: string
   readonly clock: Clock
   readonly note: NoteEvent
@@ -40,8 +44,8 @@ export interface Writable {
 }
 
 /**
- * One write, which may be short: the caller goes on from there. @throws the system's error, also when nothing was written
- * without one (then EIO): going on would never end.
+ * One write, which may be short: the caller goes on from there. @throws the system's error, also
+ * when nothing was written without one (then EIO): going on would never end.
  */
 export async function writeSome(
   file: Writable,
@@ -60,7 +64,10 @@ export async function writeFully(file: Writable, bytes: Uint8Array, position = 0
   }
 }
 
-/** Writes all of `chunks`, one behind the other, from `position` on, in one call where the system takes them whole. */
+/**
+ * Writes all of `chunks`, one behind the other, from `position` on, in one call where the system
+ * takes them whole.
+ */
 export async function writevFully(
   file: FileHandle,
   chunks: readonly Uint8Array[],
@@ -108,7 +115,10 @@ export async function attempt<T>(disk: Disk, doing: string, step: () => Promise<
 /** When many files are gone through: keeps the thread pool busy with a few descriptors. */
 const LANES = 16
 
-/** `step` on each, a few at a time, in no order. The first failure is thrown once the steps that run have ended. */
+/**
+ * `step` on each, a few at a time, in no order. The first failure is thrown once the steps that run
+ * have ended.
+ */
 export async function inLanes<T>(
   items: readonly T[],
   step: (item: T) => Promise<void>,

@@ -1,6 +1,7 @@
-// Blobs of another length than is known: the bytes decide. A file that was cut or has grown since it was verified is no blob, and is moved
-// out of the way; when they are right, what was written down is wrong. What is given is the file that was judged, and no other one. Asked
-// by a look at the length that everybody makes anyway, so that what is in order costs no read.
+// Blobs of another length than is known: the bytes decide. A file that was cut or has grown since
+// it was verified is no blob, and is moved out of the way; when they are right, what was written
+// down is wrong. What is given is the file that was judged, and no other one. Asked by a look at
+// the length that everybody makes anyway, so that what is in order costs no read.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { FindKnown, StoredBlob } from '../../registry/ports/blob-store.ts'
 import { attempt, type Disk } from './disk.ts'
@@ -16,7 +17,10 @@ export interface DoubtParts {
   readonly known: FindKnown
 }
 
-/** At a file whose length is in doubt: a pull or a push may have put another one in its place meanwhile, and again. */
+/**
+ * At a file whose length is in doubt: a pull or a push may have put another one in its place
+ * meanwhile, and again.
+ */
 const LOOKS_MAX = 3
 
 /** The file whose bytes were right; it may be another one than that which was asked about. */
@@ -31,7 +35,10 @@ export class Doubt {
     this.#parts = parts
   }
 
-  /** The blob as it lies there. `declaredBytes` counts where nothing is known of its length. @throws StoreError io */
+  /**
+   * The blob as it lies there. `declaredBytes` counts where nothing is known of its length.
+   * @throws StoreError io
+   */
   async find(digest: Digest, declaredBytes: number | undefined): Promise<StoredBlob | undefined> {
     const { disk } = this.#parts
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
@@ -72,8 +79,9 @@ export class Doubt {
   }
 
   /**
-   * Is a file of this length the blob, as far as that says, or else which file is, by its bytes? Undefined: none was there, or one that is
-   * wrong and has been moved away; there may be another one by now.
+   * Is a file of this length the blob, as far as that says, or else which file is, by its bytes?
+   * Undefined: none was there, or one that is wrong and has been moved away; there may be another
+   * one by now.
    */
   async #judge(
     { digest, sizeBytes }: StoredBlob,

@@ -1,5 +1,6 @@
-// Kept facts on disk: one file per identity in `facts/`, replaced by rename (docs/storage-format.md, "Facts"). What a fact says is
-// fact-text.ts; which is written when is the registry's.
+// Kept facts on disk: one file per identity in `facts/`, replaced by rename
+// (docs/storage-format.md, "Facts"). What a fact says is fact-text.ts; which is written when is the
+// registry's.
 import { lstat, opendir, unlink } from 'node:fs/promises'
 import type { Fact, FactIdentity, FactStore, ListedFact } from '../../registry/ports/facts.ts'
 import { FACT_LIMIT_BYTES, factName, formatFact, isFactName, parseFact } from '../fact-text.ts'
@@ -10,7 +11,10 @@ import { factPath, WHOLE_MODE } from './layout.ts'
 import { readSmallFile, replaceFile } from './small-file.ts'
 import { Turns } from '../../async/turns.ts'
 
-/** Facts whose names begin alike wait for each other, which bounds the files that are open at once to sixteen. */
+/**
+ * Facts whose names begin alike wait for each other, which bounds the files that are open at once
+ * to sixteen.
+ */
 const LANE_LENGTH = 1
 
 /** When they are listed: keeps the thread pool busy; a fact is small. */
@@ -36,7 +40,10 @@ export class FilesystemFacts implements FactStore {
     this.#directory = new DirectorySync(disk.layout.facts)
   }
 
-  /** Facts and catalog may say different things: a change could not be carried out, or a fact could not be read. */
+  /**
+   * Facts and catalog may say different things: a change could not be carried out, or a fact could
+   * not be read.
+   */
   get hasFailed(): boolean {
     return this.#hasFailed
   }
@@ -94,7 +101,10 @@ export class FilesystemFacts implements FactStore {
     }
   }
 
-  /** Turns are taken before anything is waited for: of two calls the later one comes later for every name. */
+  /**
+   * Turns are taken before anything is waited for: of two calls the later one comes later for every
+   * name.
+   */
   async #change(
     doing: string,
     names: readonly string[],

@@ -1,5 +1,6 @@
-// A blob on its way to disk from an upstream: a growing file, hashed as it grows, whose digest is known from the start. Opening and
-// resuming a part is open-fill.ts. Who reads it, and from which upstream the bytes come, is not known here.
+// A blob on its way to disk from an upstream: a growing file, hashed as it grows, whose digest is
+// known from the start. Opening and resuming a part is open-fill.ts. Who reads it, and from which
+// upstream the bytes come, is not known here.
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { type Digest, digestAlgorithm, finishDigest } from '../../oci/digest.ts'
@@ -37,7 +38,10 @@ export interface FillContext {
   readonly disk: Disk
   readonly turns: Turns
   readonly grown: (() => void) | undefined
-  /** Called once, when the part is closed: the next fill of this digest may be opened, and resumes it when it is left. */
+  /**
+   * Called once, when the part is closed: the next fill of this digest may be opened, and resumes
+   * it when it is left.
+   */
   readonly ended: (isLeft: boolean) => void
 }
 

@@ -1,6 +1,7 @@
-// A file that one writer makes longer and anybody may read meanwhile, until it becomes a blob, is left for later or goes: what fills and
-// uploads have in common. Whether the bytes are the right ones is for its owner to know. When it is synced on the way is checkpoints.ts;
-// the last steps of publication are publish.ts.
+// A file that one writer makes longer and anybody may read meanwhile, until it becomes a blob, is
+// left for later or goes: what fills and uploads have in common. Whether the bytes are the right
+// ones is for its owner to know. When it is synced on the way is checkpoints.ts; the last steps of
+// publication are publish.ts.
 import type { FileHandle } from 'node:fs/promises'
 import {
   type ContentClass,
@@ -36,7 +37,10 @@ export interface Growth {
   readonly ahead?: AheadWrites
   /** Called each time `contiguousBytes` has risen. */
   readonly grown: (() => void) | undefined
-  /** Called once, when the file is closed: the next writer may open it, and finds something there, or not. */
+  /**
+   * Called once, when the file is closed: the next writer may open it, and finds something there,
+   * or not.
+   */
   readonly ended: (isLeft: boolean) => void
 }
 
@@ -72,7 +76,10 @@ export class GrowingFile {
     if (!this.#open) throw new Error(`${this.#growth.what} has ended`)
   }
 
-  /** Resolves when `chunk` has room in the buffer. @throws StoreError full, io, also of an earlier write */
+  /**
+   * Resolves when `chunk` has room in the buffer.
+   * @throws StoreError full, io, also of an earlier write
+   */
   async add(chunk: Uint8Array): Promise<void> {
     this.mustBeUsable()
     await this.#buffer.add(chunk)
@@ -92,7 +99,8 @@ export class GrowingFile {
   }
 
   /**
-   * What was written ahead up to `endBytes` is contiguous from now on: feeds it to `step`, and counts it. Stops early when the file ends.
+   * What was written ahead up to `endBytes` is contiguous from now on: feeds it to `step`, and
+   * counts it. Stops early when the file ends.
    * @throws StoreError full, io
    */
   async takeIn(endBytes: number, step: (bytes: Uint8Array) => void): Promise<void> {
@@ -121,14 +129,20 @@ export class GrowingFile {
     await this.#growth.ahead?.cut(this.#contiguousBytes)
   }
 
-  /** Feeds all that is on disk to `step`, which must not outlive this call. @throws StoreError full, io */
+  /**
+   * Feeds all that is on disk to `step`, which must not outlive this call.
+   * @throws StoreError full, io
+   */
   async reread(step: (file: FileHandle, lengthBytes: number) => Promise<void>): Promise<void> {
     await this.flush()
     const { disk, what, file } = this.#growth
     await attempt(disk, `read ${what}`, () => step(file, this.#contiguousBytes))
   }
 
-  /** Flushes and publishes it as `blob`, which its owner has verified. It is gone when that fails. @throws StoreError full, io */
+  /**
+   * Flushes and publishes it as `blob`, which its owner has verified. It is gone when that fails.
+   * @throws StoreError full, io
+   */
   async commit(blob: StoredBlob, contentClass: ContentClass): Promise<StoredBlob> {
     this.mustBeOpen()
     this.#open = false
@@ -150,11 +164,15 @@ export class GrowingFile {
     }
   }
 
-  /** Durable and closed, for a later writer; gone when it is empty and may go then. @throws StoreError io, full; it is gone then, too */
+  /**
+   * Durable and closed, for a later writer; gone when it is empty and may go then.
+   * @throws StoreError io, full; it is gone then, too
+   */
   async park({ evenEmpty }: { readonly evenEmpty: boolean }): Promise<void> {
     if (!this.#open) return
     this.#open = false
-    // A write that failed (the disk is full) leaves a prefix that is right; only a failed sync takes its worth from it.
+    // A write that failed (the disk is full) leaves a prefix that is right; only a failed sync
+    // takes its worth from it.
     await this.#quiesce()
     const isWorthless = this.#contiguousBytes === 0 && !evenEmpty
     if (isWorthless || this.#checkpoints.isBroken) return await this.#remove()
@@ -233,13 +251,17 @@ export class GrowingFile {
   async #remove(): Promise<void> {
     const { file, path, record, ended } = this.#growth
     await file.close().catch(() => {})
-    // What cannot be removed is swept at the next start; a disk in that state shows itself elsewhere.
+    // What cannot be removed is swept at the next start; a disk in that state shows itself
+    // elsewhere.
     await removeFile(path).catch(() => {})
     ended(!(await isRemoved(record)))
   }
 }
 
-/** A sidecar that stays behind is swept at the next start, or taken away by the next writer, who is told to look. */
+/**
+ * A sidecar that stays behind is swept at the next start, or taken away by the next writer, who is
+ * told to look.
+ */
 async function isRemoved(record: GrowthRecord): Promise<boolean> {
   try {
     await record.remove()

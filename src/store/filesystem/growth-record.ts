@@ -1,5 +1,6 @@
-// What is written down beside a growing file as it grows: its sidecar, kept up to date. What the sidecar says beside the length is
-// its owner's: sidecar.ts for fills, upload-sidecar.ts for uploads.
+// What is written down beside a growing file as it grows: its sidecar, kept up to date. What the
+// sidecar says beside the length is its owner's: sidecar.ts for fills, upload-sidecar.ts for
+// uploads.
 import { dirname } from 'node:path'
 import { type Disk, removeFile, syncDirectory } from './disk.ts'
 import { replaceFile } from './small-file.ts'
@@ -12,7 +13,9 @@ export interface GrowthRecordOptions {
 }
 
 export class GrowthRecord {
-  /** This many bytes of the file are durable. Only ever raised after the sync that makes it true. */
+  /**
+   * This many bytes of the file are durable. Only ever raised after the sync that makes it true.
+   */
   syncedBytes: number
   readonly #disk: Disk
   readonly #options: GrowthRecordOptions
@@ -25,14 +28,18 @@ export class GrowthRecord {
   }
 
   /**
-   * One write after another; `durable` also syncs the sidecar and the names beside it, the growing file's own among them. Without it a
-   * power cut may leave an empty sidecar. That one fails costs a resume after a restart, so it fails nothing: never rejects.
+   * One write after another; `durable` also syncs the sidecar and the names beside it, the growing
+   * file's own among them. Without it a power cut may leave an empty sidecar. That one fails costs
+   * a resume after a restart, so it fails nothing: never rejects.
    */
   async write(durable: boolean): Promise<void> {
     await this.#write(durable).catch(() => {})
   }
 
-  /** As write, not durable, for what must not happen unless it is written down. @throws the system's error */
+  /**
+   * As write, not durable, for what must not happen unless it is written down.
+   * @throws the system's error
+   */
   async mustWrite(): Promise<void> {
     await this.#write(false)
   }

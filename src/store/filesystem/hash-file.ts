@@ -4,7 +4,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { createReadBuffer } from '../../registry/ports/read-buffer.ts'
 import { readFully } from './disk.ts'
 
-/** Per read and per update of the hash: about a millisecond of the event loop on a small machine, and few system calls. */
+/**
+ * Per read and per update of the hash: about a millisecond of the event loop on a small machine,
+ * and few system calls.
+ */
 const STEP_BYTES = 1024 * 1024
 
 /** Feeds the first `lengthBytes` of `file` to `hash`. @throws EIO when the file is shorter */

@@ -1,5 +1,5 @@
-// Makes cached content kept: its file and its name are synced once more, for a client that is told that they are (docs/storage-format.md,
-// "Write order").
+// Makes cached content kept: its file and its name are synced once more, for a client that is told
+// that they are (docs/storage-format.md, "Write order").
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { StoreError, type StoredBlob } from '../../registry/ports/blob-store.ts'
@@ -9,7 +9,10 @@ import { type FileIdentity, openRegularFile } from './read-handle.ts'
 
 export class BlobKeeper {
   readonly #disk: Disk
-  /** Files whose sync failed: one more would succeed without anything having been written, until new bytes take their place. */
+  /**
+   * Files whose sync failed: one more would succeed without anything having been written, until new
+   * bytes take their place.
+   */
   readonly #failed = new Map<Digest, FileIdentity>()
 
   constructor(disk: Disk) {

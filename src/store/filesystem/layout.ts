@@ -1,6 +1,7 @@
-// Where things lie under the root directory, and nothing else decides it. A path is made only from a Digest, from an id that its grammar
-// has let pass or that was generated here, or from the name of a fact, which is a hash (R191): never from a repository, a tag or
-// anything else that a client or an upstream wrote.
+// Where things lie under the root directory, and nothing else decides it. A path is made only from
+// a Digest, from an id that its grammar has let pass or that was generated here, or from the name
+// of a fact, which is a hash (R191): never from a repository, a tag or anything else that a client
+// or an upstream wrote.
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import {
@@ -44,7 +45,10 @@ export function layoutUnder(root: string): Layout {
   }
 }
 
-/** The 256 directories `00` … `ff` of one algorithm: few enough to make at once, enough for ten million blobs. */
+/**
+ * The 256 directories `00` … `ff` of one algorithm: few enough to make at once, enough for ten
+ * million blobs.
+ */
 export function prefixNames(): string[] {
   return Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 }
@@ -103,7 +107,10 @@ export function quarantinePath(
   return join(layout.quarantine, isKept ? `${name}${KEPT_MARK}` : name)
 }
 
-/** Whose content a file in `quarantine/` was, and whether it was pushed, as far as its name tells; undefined for a name that is not ours. */
+/**
+ * Whose content a file in `quarantine/` was, and whether it was pushed, as far as its name tells;
+ * undefined for a name that is not ours.
+ */
 export function parseQuarantineName(
   name: string,
 ): { readonly digest: Digest; readonly isKept: boolean } | undefined {
@@ -113,7 +120,10 @@ export function parseQuarantineName(
   return digest && { digest, isKept }
 }
 
-/** The digest that a file in `blobs/<algorithm>/<prefix>/` stands for; undefined for a name that is not ours. */
+/**
+ * The digest that a file in `blobs/<algorithm>/<prefix>/` stands for; undefined for a name that is
+ * not ours.
+ */
 export function digestOfBlobName(
   algorithm: DigestAlgorithm,
   prefix: string,

@@ -1,4 +1,5 @@
-// Walks everything that is stored. For recovery and for jobs: its cost grows with the number of blobs, its memory does not.
+// Walks everything that is stored. For recovery and for jobs: its cost grows with the number of
+// blobs, its memory does not.
 import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'

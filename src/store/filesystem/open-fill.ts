@@ -9,7 +9,8 @@ import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 
 /**
- * `isLeft`: an earlier fill may have left something. Otherwise a new file is all there is to do, while clients wait for its first bytes.
+ * `isLeft`: an earlier fill may have left something. Otherwise a new file is all there is to do,
+ * while clients wait for its first bytes.
  * @throws StoreError full, io. The caller sees to it that there is one at a time per digest.
  */
 export async function openPart(disk: Disk, digest: Digest, isLeft: boolean): Promise<OpenedPart> {

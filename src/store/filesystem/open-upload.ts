@@ -1,4 +1,5 @@
-// Makes the two files of an upload, and opens what was parked or what an earlier process left, cut back to what may be believed.
+// Makes the two files of an upload, and opens what was parked or what an earlier process left, cut
+// back to what may be believed.
 import { type DigestAlgorithm, startDigest } from '../../oci/digest.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
 import type { UploadId } from '../upload-id.ts'
@@ -18,7 +19,10 @@ import {
 
 type Kind = Pick<UploadSidecar, 'note' | 'algorithm'>
 
-/** Not synced: an upload without bytes may go in a power cut. @throws StoreError busy when the id is taken; full, io */
+/**
+ * Not synced: an upload without bytes may go in a power cut.
+ * @throws StoreError busy when the id is taken; full, io
+ */
 export async function createUploadFiles(
   disk: Disk,
   id: UploadId,
@@ -46,7 +50,10 @@ export async function createUploadFiles(
   })
 }
 
-/** Undefined when there is none. @throws StoreError full, io. The caller sees to it that each is opened once at a time. */
+/**
+ * Undefined when there is none.
+ * @throws StoreError full, io. The caller sees to it that each is opened once at a time.
+ */
 export async function openLeftUpload(disk: Disk, id: UploadId): Promise<OpenedUpload | undefined> {
   return await attempt(disk, `open ${AN_UPLOAD}`, async () => {
     const sidecar = await readUploadSidecar(disk, id)
@@ -59,8 +66,8 @@ export async function openLeftUpload(disk: Disk, id: UploadId): Promise<OpenedUp
       const hash = await cutAndHash(file, lengthBytes, algorithm)
       const syncedBytes = Math.min(sidecar.syncedBytes, lengthBytes)
       const record = recordOf(disk, id, { note, algorithm, syncedBytes })
-      // From now on it is this boot that writes, and what it writes survives its process. Synced, because it takes the place of one that
-      // was.
+      // From now on it is this boot that writes, and what it writes survives its process. Synced,
+      // because it takes the place of one that was.
       if (sidecar.bootId !== disk.bootId) await record.write(true)
       return { id, note, algorithm, file, hash, lengthBytes, record }
     } catch (error) {

@@ -1,5 +1,5 @@
-// What happens first at every start: the directories are there, on one file system and none of them a link. What lies in them is
-// looked at by sweep.ts.
+// What happens first at every start: the directories are there, on one file system and none of them
+// a link. What lies in them is looked at by sweep.ts.
 import { lstat, mkdir, readdir, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
@@ -21,7 +21,9 @@ export async function prepareRoot(directory: string): Promise<string> {
   return await realpath(directory)
 }
 
-/** @throws StoreError io when a directory is a link, a file, or on another file system than the rest */
+/**
+ * @throws StoreError io when a directory is a link, a file, or on another file system than the rest
+ */
 export async function prepareDirectories(layout: Layout): Promise<void> {
   const { root, blobs, fills, uploads, facts, temporary, quarantine } = layout
   const algorithms = ALGORITHMS.map(algorithm => algorithmDirectory(layout, algorithm))
@@ -63,7 +65,10 @@ function notADirectory(path: string): StoreError {
   return new StoreError('io', `${path} is a file or a link, not a directory`, { hint })
 }
 
-/** One sync for all of them, so that publishing a blob never has to make a directory and sync its parent. */
+/**
+ * One sync for all of them, so that publishing a blob never has to make a directory and sync its
+ * parent.
+ */
 async function makePrefixes(layout: Layout, algorithm: DigestAlgorithm): Promise<void> {
   const parent = algorithmDirectory(layout, algorithm)
   const present = new Map<string, boolean>()

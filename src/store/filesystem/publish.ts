@@ -1,5 +1,6 @@
-// The last steps of the write protocol, for fills and for small content alike (docs/storage-format.md, "Write order"):
-// size on disk → mode → fsync → close → rename → fsync of the directory when the content is to be kept.
+// The last steps of the write protocol, for fills and for small content alike
+// (docs/storage-format.md, "Write order"): size on disk → mode → fsync → close → rename → fsync of
+// the directory when the content is to be kept.
 import { rename } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
@@ -10,7 +11,10 @@ import type { Turns } from '../../async/turns.ts'
 
 export interface Publication {
   readonly digest: Digest
-  /** Open for writing; closed here, whatever happens. Its length and hash have been compared by the caller. */
+  /**
+   * Open for writing; closed here, whatever happens. Its length and hash have been compared by the
+   * caller.
+   */
   readonly file: FileHandle
   /** Where it is now; belongs to this writer alone, and is gone afterwards, whatever happens. */
   readonly path: string
@@ -18,7 +22,9 @@ export interface Publication {
   readonly contentClass: ContentClass
 }
 
-/** @throws StoreError io, full (a file system may find out at fsync that it has no room), corrupt */
+/**
+ * @throws StoreError io, full (a file system may find out at fsync that it has no room), corrupt
+ */
 export async function publish(
   disk: Disk,
   turns: Turns,
@@ -31,7 +37,8 @@ export async function publish(
       turns.take(digest, () => rename(path, blobPath(disk.layout, digest))),
     )
   } catch (error) {
-    // The file is ours alone and of no use any more; that it cannot be removed says nothing that `error` does not.
+    // The file is ours alone and of no use any more; that it cannot be removed says nothing that
+    // `error` does not.
     await removeFile(path).catch(() => {})
     throw error
   }
@@ -51,9 +58,11 @@ async function makeWhole(disk: Disk, publication: Publication): Promise<void> {
     if (size !== sizeBytes) {
       throw new StoreError('io', `${digest}: ${sizeBytes} bytes written, ${size} on disk`)
     }
-    // Before the fsync, so that it is made durable by it; by descriptor, so that it cannot hit another file.
+    // Before the fsync, so that it is made durable by it; by descriptor, so that it cannot hit
+    // another file.
     await attempt(disk, `seal ${digest}`, () => file.chmod(WHOLE_MODE))
-    // Never tried again when it fails: the kernel may have dropped the pages, and would then report success.
+    // Never tried again when it fails: the kernel may have dropped the pages, and would then report
+    // success.
     await (contentClass === 'kept' ? sync() : disk.lanes.take(sync))
   } catch (error) {
     await file.close().catch(() => {})

@@ -1,6 +1,7 @@
-// Moves content that is not what its digest says out of the way, so that it is fetched anew and the operator can look at what the disk made
-// of it. What is too long for that is removed, which the log says; never what may be the last copy of something that was pushed here, as long
-// as a repository has it.
+// Moves content that is not what its digest says out of the way, so that it is fetched anew and the
+// operator can look at what the disk made of it. What is too long for that is removed, which the
+// log says; never what may be the last copy of something that was pushed here, as long as a
+// repository has it.
 import { lstat, readdir, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
@@ -12,7 +13,10 @@ import { findBlob } from './list-blobs.ts'
 import type { FileIdentity } from './read-handle.ts'
 import type { Turns } from '../../async/turns.ts'
 
-/** Enough to see a pattern; a disk that rots faster than that must not be filled with evidence. The oldest go first. */
+/**
+ * Enough to see a pattern; a disk that rots faster than that must not be filled with evidence. The
+ * oldest go first.
+ */
 const QUARANTINE_FILES = 100
 /** In the place of a digest, for the turn in which the directory is looked through. */
 const CLEARING = 'quarantine'
@@ -44,8 +48,8 @@ export class Quarantine {
   }
 
   /**
-   * Moves the blob's file if it is still the one that was found to be wrong: somebody may have put good content in its place
-   * meanwhile. @throws StoreError io
+   * Moves the blob's file if it is still the one that was found to be wrong: somebody may have put
+   * good content in its place meanwhile. @throws StoreError io
    */
   async take(digest: Digest, identity: FileIdentity): Promise<void> {
     const disk = this.#disk
@@ -78,8 +82,8 @@ export class Quarantine {
   }
 
   /**
-   * The newest stay, within both bounds, and whatever else is the last copy of what was pushed. `moved` came last, whatever the clock said
-   * before; true when it went. @throws StoreError io
+   * The newest stay, within both bounds, and whatever else is the last copy of what was pushed.
+   * `moved` came last, whatever the clock said before; true when it went. @throws StoreError io
    */
   async clear(moved?: string): Promise<boolean> {
     return await attempt(this.#disk, 'clear the quarantine', () =>
@@ -116,12 +120,16 @@ export class Quarantine {
     return !stats || stats.size <= QUARANTINE_BYTES || (await this.#mustStay(name))
   }
 
-  /** Every file of it must, while there is none that is better: which of them can be mended is for the operator to see. */
+  /**
+   * Every file of it must, while there is none that is better: which of them can be mended is for
+   * the operator to see.
+   */
   async #mustStay(name: string): Promise<boolean> {
     const parsed = parseQuarantineName(name)
     if (parsed === undefined) return false
     const { digest, isKept } = parsed
-    // The catalog may be another one than when it was moved, and has no row for a blob that was not here when it was built.
+    // The catalog may be another one than when it was moved, and has no row for a blob that was not
+    // here when it was built.
     if (isKept ? await this.#isForgone(digest) : !(await this.#isKept(digest))) return false
     return (await findBlob(this.#disk.layout, digest)) === undefined
   }

@@ -1,5 +1,5 @@
-// Opening a file to read it by position. Every reader has its own descriptor, so what it reads cannot be taken away from
-// it by a rename or an unlink.
+// Opening a file to read it by position. Every reader has its own descriptor, so what it reads
+// cannot be taken away from it by a rename or an unlink.
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ReadHandle } from '../../registry/ports/blob-store.ts'
@@ -7,8 +7,8 @@ import { attempt, type Disk, readFully } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
-// A symbolic link (ELOOP), a socket or a device in place of a blob is not a blob; nor is a path below something that is
-// not a directory.
+// A symbolic link (ELOOP), a socket or a device in place of a blob is not a blob; nor is a path
+// below something that is not a directory.
 const NOT_A_FILE = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'ENODEV', 'ENOTDIR', 'EISDIR'])
 
 /** Which file this is, whatever it is called by now. */
@@ -24,8 +24,9 @@ export interface OpenedFile {
 }
 
 /**
- * Opens a regular file; undefined when there is none under this path. O_NONBLOCK, because opening a pipe that somebody
- * put there would otherwise hold one of the few threads that serve all disk operations for ever.
+ * Opens a regular file; undefined when there is none under this path. O_NONBLOCK, because opening a
+ * pipe that somebody put there would otherwise hold one of the few threads that serve all disk
+ * operations for ever.
  */
 export async function openRegularFile(path: string): Promise<OpenedFile | undefined> {
   let file: FileHandle
@@ -47,7 +48,10 @@ export async function openRegularFile(path: string): Promise<OpenedFile | undefi
   return undefined
 }
 
-/** Opens what this process has made, and still writes. @throws the system's error; ENOENT when somebody took it away */
+/**
+ * Opens what this process has made, and still writes.
+ * @throws the system's error; ENOENT when somebody took it away
+ */
 export async function openOwnFile(path: string): Promise<FileHandle> {
   return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
 }

@@ -14,7 +14,10 @@ import type { OpenedFile } from './read-handle.ts'
 /** Of one readVerified. Manifests are at most 4 MiB; whoever wants more reads by position. */
 const READ_WHOLE_LIMIT_BYTES = 64 * 1024 * 1024
 
-/** All bytes, or undefined when they are not those of `digest`. What is larger than any content read whole is only hashed. */
+/**
+ * All bytes, or undefined when they are not those of `digest`. What is larger than any content read
+ * whole is only hashed.
+ */
 export async function readIfRight(
   opened: OpenedFile,
   digest: Digest,

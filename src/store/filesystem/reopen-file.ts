@@ -1,5 +1,5 @@
-// Opens for writing a growing file that an earlier writer left, and cuts it back to what may be believed; the bytes are hashed again, for
-// a running hash cannot be stored (R232).
+// Opens for writing a growing file that an earlier writer left, and cuts it back to what may be
+// believed; the bytes are hashed again, for a running hash cannot be stored (R232).
 import type { Hash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
@@ -18,7 +18,10 @@ export async function createGrowingFile(path: string): Promise<FileHandle> {
   return await open(path, NEW, WRITING_MODE)
 }
 
-/** The file if there is one; what else may stand under its name (a link, a pipe) is taken away. @throws the system's error */
+/**
+ * The file if there is one; what else may stand under its name (a link, a pipe) is taken away.
+ * @throws the system's error
+ */
 export async function reopenFile(path: string): Promise<FileHandle | undefined> {
   let file: FileHandle
   try {
@@ -42,7 +45,10 @@ export async function reopenFile(path: string): Promise<FileHandle | undefined> 
   return undefined
 }
 
-/** Cuts `file` back to `lengthBytes`; a hash that has been fed with them. @throws the system's error */
+/**
+ * Cuts `file` back to `lengthBytes`; a hash that has been fed with them.
+ * @throws the system's error
+ */
 export async function cutAndHash(
   file: FileHandle,
   lengthBytes: number,

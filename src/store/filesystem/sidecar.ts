@@ -1,6 +1,6 @@
-// The sidecar of a part, `fills/<alg>-<hex>.json`: what the upstream said about the blob, and how much of the part may be
-// believed after which kind of stop. A sidecar that cannot be read makes its part worthless, never wrong: the
-// bytes are hashed whatever it says.
+// The sidecar of a part, `fills/<alg>-<hex>.json`: what the upstream said about the blob, and how
+// much of the part may be believed after which kind of stop. A sidecar that cannot be read makes
+// its part worthless, never wrong: the bytes are hashed whatever it says.
 import type { Digest } from '../../oci/digest.ts'
 import type { FillExpectation } from '../../registry/ports/blob-store.ts'
 import type { Disk } from './disk.ts'
@@ -10,9 +10,15 @@ import { jsonFields } from '../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1
-/** Of a part with holes. What reads version 1 alone believes its length, so it must not take this one for its own. */
+/**
+ * Of a part with holes. What reads version 1 alone believes its length, so it must not take this
+ * one for its own.
+ */
 const SPARSE_VERSION = 2
-/** Longer than any upstream's ETag; a longer one is not written down, and the fill then resumes without If-Range. */
+/**
+ * Longer than any upstream's ETag; a longer one is not written down, and the fill then resumes
+ * without If-Range.
+ */
 const VALIDATOR_LIMIT = 512
 /** Four times the largest sidecar that is written here; anything above it is not ours. */
 const SIDECAR_LIMIT_BYTES = 4096

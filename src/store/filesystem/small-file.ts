@@ -1,10 +1,14 @@
-// Files that are read and written whole: sidecars and facts. What they say, and whether their directory is synced, their owners know.
+// Files that are read and written whole: sidecars and facts. What they say, and whether their
+// directory is synced, their owners know.
 import { open, rename } from 'node:fs/promises'
 import { type Disk, readFully, removeFile, writeFully } from './disk.ts'
 import { temporaryPath, WRITING_MODE } from './layout.ts'
 import { openRegularFile } from './read-handle.ts'
 
-/** Undefined when there is no regular file under `path`, or one longer than `limitBytes`. @throws the system's error */
+/**
+ * Undefined when there is no regular file under `path`, or one longer than `limitBytes`.
+ * @throws the system's error
+ */
 export async function readSmallFile(path: string, limitBytes: number): Promise<string | undefined> {
   const opened = await openRegularFile(path)
   if (opened === undefined) return undefined
@@ -27,8 +31,9 @@ export interface Replacement {
 }
 
 /**
- * Puts a new file in the place of what is under `path`, in one step: a killed process leaves the old one or the new one. Its name
- * is not synced. @throws the system's error; nothing is left over then
+ * Puts a new file in the place of what is under `path`, in one step: a killed process leaves the
+ * old one or the new one. Its name is not synced. @throws the system's error; nothing is left over
+ * then
  */
 export async function replaceFile(
   disk: Disk,

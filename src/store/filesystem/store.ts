@@ -1,5 +1,6 @@
-// BlobStore and FactStore on one local file system; docs/storage-format.md says what lies where and in which order it is written.
-// Puts the pieces of this folder together and knows which fills are open.
+// BlobStore and FactStore on one local file system; docs/storage-format.md says what lies where and
+// in which order it is written. Puts the pieces of this folder together and knows which fills are
+// open.
 import { open, statfs } from 'node:fs/promises'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import {
@@ -40,7 +41,10 @@ import { Turns } from '../../async/turns.ts'
 import { FilesystemUploads } from './uploads.ts'
 
 export interface FilesystemStoreOptions {
-  /** `storage.rootdirectory`; made when it is not there. Only one process may use it: the caller holds the lock. */
+  /**
+   * `storage.rootdirectory`; made when it is not there. Only one process may use it: the caller
+   * holds the lock.
+   */
   readonly directory: string
   readonly note: NoteEvent
   /** Of this boot of the machine, from `/proc/sys/kernel/random/boot_id`. */
@@ -49,7 +53,10 @@ export interface FilesystemStoreOptions {
   readonly known: FindKnown
   /** Default: nothing is. */
   readonly isForgone?: IsForgone
-  /** False while the catalog is being built, which has no rows yet for what was pushed. Default: it never is. */
+  /**
+   * False while the catalog is being built, which has no rows yet for what was pushed. Default: it
+   * never is.
+   */
   readonly isKnowing?: () => boolean
   /** The identity of the catalog that is told what facts say. */
   readonly catalog: string

@@ -1,5 +1,6 @@
-// What happens at every start once the directories are there: `tmp/` is emptied, and what in `fills/` and `uploads/` cannot be gone on
-// with is removed. Blobs and facts are not looked at: their number must not decide how long a start takes.
+// What happens at every start once the directories are there: `tmp/` is emptied, and what in
+// `fills/` and `uploads/` cannot be gone on with is removed. Blobs and facts are not looked at:
+// their number must not decide how long a start takes.
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { UploadId } from '../upload-id.ts'
@@ -43,7 +44,10 @@ async function isPartOfUse(disk: Disk, name: string): Promise<boolean> {
   return usableBytes(disk, sidecar, part.size) > 0
 }
 
-/** Also one without bytes: a client may have its id. How long it stays is for whoever asks listUploads. `known`: by id. */
+/**
+ * Also one without bytes: a client may have its id. How long it stays is for whoever asks
+ * listUploads. `known`: by id.
+ */
 async function isUploadOfUse(
   disk: Disk,
   name: string,

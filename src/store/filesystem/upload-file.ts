@@ -1,5 +1,6 @@
-// An upload: a growing file, hashed as it grows, whose digest is told at its end (R101, R105). Opening one, new or left, is
-// open-upload.ts. Which repository it is for is in the note, which is not read here.
+// An upload: a growing file, hashed as it grows, whose digest is told at its end (R101, R105).
+// Opening one, new or left, is open-upload.ts. Which repository it is for is in the note, which is
+// not read here.
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import {

@@ -1,4 +1,5 @@
-// The sidecar of an upload, `uploads/<id>.json`: the caller's note, and how much of the file may be believed after which kind of stop.
+// The sidecar of an upload, `uploads/<id>.json`: the caller's note, and how much of the file may be
+// believed after which kind of stop.
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { Disk } from './disk.ts'
 import { uploadSidecarPath } from './layout.ts'

@@ -1,22 +1,30 @@
-// Between the network and the disk: gathers small chunks into larger writes. TLS delivers 16 KiB at a time, and each write
-// costs a trip through the thread pool however small it is. Knows nothing of hashes, names or files.
+// Between the network and the disk: gathers small chunks into larger writes. TLS delivers 16 KiB at
+// a time, and each write costs a trip through the thread pool however small it is. Knows nothing of
+// hashes, names or files.
 
 export interface WriteBufferOptions {
-  /** Two of this size: one takes chunks while the other is being written. Allocated when the first small chunk comes. */
+  /**
+   * Two of this size: one takes chunks while the other is being written. Allocated when the first
+   * small chunk comes.
+   */
   readonly bufferBytes: number
-  /** After so long it is written, full or not; undefined: nobody reads what is written, and waits for it. */
+  /**
+   * After so long it is written, full or not; undefined: nobody reads what is written, and waits
+   * for it.
+   */
   readonly followedMs: number | undefined
 }
 
 /**
- * For a fill. Larger buffers made no difference that could be measured; at the default limits all fills together stay below 40 MiB. A write
- * wakes a thread and then each reader, which costs far more than the bytes: twenty milliseconds of a line of 10 MB/s are one write, not four.
+ * For a fill. Larger buffers made no difference that could be measured; at the default limits all
+ * fills together stay below 40 MiB. A write wakes a thread and then each reader, which costs far
+ * more than the bytes: twenty milliseconds of a line of 10 MB/s are one write, not four.
  */
 export const FOLLOWED: WriteBufferOptions = { bufferBytes: 256 * 1024, followedMs: 20 }
 
 /**
- * For an upload, which nobody reads before it is flushed. Twice the size of a fill's saved processor time on a large upload; twice that
- * again saved none.
+ * For an upload, which nobody reads before it is flushed. Twice the size of a fill's saved
+ * processor time on a large upload; twice that again saved none.
  */
 export const GATHERED: WriteBufferOptions = { bufferBytes: 512 * 1024, followedMs: undefined }
 
@@ -24,9 +32,10 @@ export const GATHERED: WriteBufferOptions = { bufferBytes: 512 * 1024, followedM
 export type WriteNext = (bytes: Uint8Array) => Promise<number>
 
 /**
- * What is in the buffer goes to disk as soon as the buffer is full or flushed. When it is followed, the first bytes go at once, because a
- * crowd may wait for them, and later ones no more than followedMs after they came: readers never wait long for a chunk that has arrived,
- * however long the next one takes, and chunks that arrive together are written together.
+ * What is in the buffer goes to disk as soon as the buffer is full or flushed. When it is followed,
+ * the first bytes go at once, because a crowd may wait for them, and later ones no more than
+ * followedMs after they came: readers never wait long for a chunk that has arrived, however long
+ * the next one takes, and chunks that arrive together are written together.
  */
 export class WriteBuffer {
   readonly #writeNext: WriteNext
@@ -52,7 +61,10 @@ export class WriteBuffer {
     this.#position = position
   }
 
-  /** Resolves when `chunk` is in the buffer or written. It is copied, or written before this resolves. */
+  /**
+   * Resolves when `chunk` is in the buffer or written. It is copied, or written before this
+   * resolves.
+   */
   async add(chunk: Uint8Array): Promise<void> {
     const { bufferBytes } = this.#options
     if (chunk.length >= bufferBytes) return await this.write(chunk)
@@ -90,7 +102,10 @@ export class WriteBuffer {
     this.#throwFailure()
   }
 
-  /** What is added next goes so much further on in the file, since what lies between came another way. For when it is flushed. */
+  /**
+   * What is added next goes so much further on in the file, since what lies between came another
+   * way. For when it is flushed.
+   */
   moveOn(lengthBytes: number): void {
     this.#position += lengthBytes
   }
@@ -101,8 +116,9 @@ export class WriteBuffer {
   }
 
   /**
-   * As far as the next multiple of its size in the file: the kernel keeps in memory what was written at once in pieces as large as their
-   * place allows, and the fewer there are, the less it costs to send them.
+   * As far as the next multiple of its size in the file: the kernel keeps in memory what was
+   * written at once in pieces as large as their place allows, and the fewer there are, the less it
+   * costs to send them.
    */
   get #isFull(): boolean {
     return this.#filledBytes > 0 && this.#beyond === 0

@@ -1,5 +1,6 @@
-// What goes into `Authorization` towards one endpoint (R140–R144): which challenge applies, and the credential or token that
-// answers it. Nothing is sent to a host before it challenged, so no token is fetched that nobody asked for.
+// What goes into `Authorization` towards one endpoint (R140–R144): which challenge applies, and the
+// credential or token that answers it. Nothing is sent to a host before it challenged, so no token
+// is fetched that nobody asked for.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { basicAuthorization, type Credential, type Credentials } from './credentials.ts'
 import { chooseDemand, createDemands, type Demand } from './demands.ts'
@@ -23,12 +24,17 @@ export interface Authorization {
 }
 
 export interface Authorizer {
-  /** What to send at once, when the host's challenges told already what it will want; else undefined. @throws UpstreamError */
+  /**
+   * What to send at once, when the host's challenges told already what it will want; else
+   * undefined.
+   * @throws UpstreamError
+   */
   current(target: AuthorizationTarget): Promise<Authorization | undefined>
   /**
-   * After a 401: what to send next, or undefined when nothing better can be had. `challenges` are the values of
-   * WWW-Authenticate, `sent` what the refused request carried.
-   * @throws UpstreamError denied when the token server refuses, refused for a realm that may not see credentials
+   * After a 401: what to send next, or undefined when nothing better can be had. `challenges` are
+   * the values of WWW-Authenticate, `sent` what the refused request carried.
+   * @throws UpstreamError denied when the token server refuses, refused for a realm that may not
+   * see credentials
    */
   afterRefusal(
     target: AuthorizationTarget,

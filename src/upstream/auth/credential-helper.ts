@@ -1,5 +1,6 @@
-// Docker's credential-helper protocol: run `docker-credential-<name> get` with the server's name on stdin, read
-// `{"Username","Secret"}` from stdout. What it prints never goes into a log: it may be the secret.
+// Docker's credential-helper protocol: run `docker-credential-<name> get` with the server's name on
+// stdin, read `{"Username","Secret"}` from stdout. What it prints never goes into a log: it may be
+// the secret.
 import { execFile } from 'node:child_process'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 

@@ -1,5 +1,5 @@
-// Who the edge is towards one endpoint: looked up when first needed, kept in memory only (R195), looked up again when they may
-// have changed or the registry refused them.
+// Who the edge is towards one endpoint: looked up when first needed, kept in memory only (R195),
+// looked up again when they may have changed or the registry refused them.
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
@@ -9,7 +9,10 @@ import type { CredentialSource } from '../options.ts'
 
 /** Helpers give passwords that live 12 h (ECR, R157); half of that is safe. */
 const REFRESH_MS = 6 * 60 * 60 * 1000
-/** Credentials younger than this were refused as they are: asking for them again would give the same. */
+/**
+ * Credentials younger than this were refused as they are: asking for them again would give the
+ * same.
+ */
 const REFUSED_MIN_AGE_MS = 10_000
 
 export interface Credential {

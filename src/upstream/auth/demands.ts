@@ -1,5 +1,6 @@
-// What the hosts of one endpoint want to see in Authorization, as their challenges told (R140, R144). What one repository was challenged
-// with tells what another on the same host will be: its token is asked for ahead, and the request that would only be refused is spared.
+// What the hosts of one endpoint want to see in Authorization, as their challenges told (R140,
+// R144). What one repository was challenged with tells what another on the same host will be: its
+// token is asked for ahead, and the request that would only be refused is spared.
 import { parseChallenges } from '../../oci/challenge.ts'
 import { createRemembered } from '../connect/remembered.ts'
 
@@ -60,7 +61,10 @@ export function createDemands(): Demands {
   }
 }
 
-/** The same with the one repository in place of the other; undefined when the demand named further ones. */
+/**
+ * The same with the one repository in place of the other; undefined when the demand named further
+ * ones.
+ */
 function alikeFor(
   { scope, demand }: { scope: string; demand: Demand },
   wanted: string,
@@ -71,7 +75,10 @@ function alikeFor(
   return isAlike ? { ...demand, scopes: scopes.sort() } : undefined
 }
 
-/** Bearer before Basic (R140): a token is worth less to a thief than a password. Undefined: neither is asked for. */
+/**
+ * Bearer before Basic (R140): a token is worth less to a thief than a password. Undefined: neither
+ * is asked for.
+ */
 export function chooseDemand(headerValues: readonly string[]): Demand | undefined {
   const challenges = parseChallenges(headerValues)
   const bearer = challenges.find(

@@ -1,5 +1,6 @@
-// Docker's config.json: which credentials it has, or which helper is to be asked, for one registry. Written by `docker login` and
-// podman; keys are hosts, but Docker Hub's is a URL, and older files have URLs throughout.
+// Docker's config.json: which credentials it has, or which helper is to be asked, for one registry.
+// Written by `docker login` and podman; keys are hosts, but Docker Hub's is a URL, and older files
+// have URLs throughout.
 import type { RegistryHost } from '../../oci/reference.ts'
 import { isObject } from '../connect/answer-errors.ts'
 
@@ -13,8 +14,8 @@ export type DockerConfigEntry =
   | { readonly kind: 'helper'; readonly name: string; readonly server: string }
 
 /**
- * What is tried in this order: the host's own helper, the file's default helper, the file itself. Empty when nothing is there.
- * `hosts` are the names under which the registry may be filed.
+ * What is tried in this order: the host's own helper, the file's default helper, the file itself.
+ * Empty when nothing is there. `hosts` are the names under which the registry may be filed.
  * @throws SyntaxError when the text is not JSON
  */
 export function dockerConfigEntries(text: string, hosts: readonly string[]): DockerConfigEntry[] {
@@ -33,7 +34,9 @@ export function dockerConfigEntries(text: string, hosts: readonly string[]): Doc
   return entry === undefined ? entries : [...entries, entry]
 }
 
-/** Under which names the registry that `endpoint` belongs to may be filed; the canonical name first. */
+/**
+ * Under which names the registry that `endpoint` belongs to may be filed; the canonical name first.
+ */
 export function credentialHosts(
   registry: RegistryHost,
   endpoint: URL,

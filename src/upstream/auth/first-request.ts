@@ -1,5 +1,5 @@
-// The first request ever to a host tells whether it asks for tokens. What is sent to the same host meanwhile waits for that: ten blobs
-// at once after a restart would be refused ten times otherwise.
+// The first request ever to a host tells whether it asks for tokens. What is sent to the same host
+// meanwhile waits for that: ten blobs at once after a restart would be refused ten times otherwise.
 import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { createRemembered } from '../connect/remembered.ts'
@@ -10,7 +10,10 @@ const LONGEST_WAIT_MS = 1_000
 const HOSTS_MAX = 256
 
 export interface FirstRequests {
-  /** Resolves at once for the first request to this origin, and for all after its answer. @throws the signal's reason */
+  /**
+   * Resolves at once for the first request to this origin, and for all after its answer.
+   * @throws the signal's reason
+   */
   untilAnswered(origin: string, signal: AbortSignal): Promise<void>
   /** A request was answered, or failed. No effect after the first time. */
   answered(origin: string): void

@@ -1,5 +1,5 @@
-// May this token server see credentials (R141)? A registry names its token server itself, so a hijacked or hostile one would
-// name one that collects them.
+// May this token server see credentials (R141)? A registry names its token server itself, so a
+// hijacked or hostile one would name one that collects them.
 import ipaddr from 'ipaddr.js'
 import { getDomain } from 'tldts'
 import { unbracketed } from '../connect/address-policy.ts'
@@ -21,7 +21,10 @@ export function parseRealm(text: string, registry: URL): URL {
   return realm
 }
 
-/** The same host, the same registrable domain, or on the list; for addresses and `localhost` the same host or on the list. */
+/**
+ * The same host, the same registrable domain, or on the list; for addresses and `localhost` the
+ * same host or on the list.
+ */
 export function mayCarryCredentials(realm: URL, registry: URL, listed: readonly string[]): boolean {
   if (realm.hostname === registry.hostname) return true
   if (
@@ -50,7 +53,8 @@ export function assertMayCarryCredentials(
 function registrableDomain(url: URL): string | undefined {
   const hostname = unbracketed(url.hostname)
   if (ipaddr.isValid(hostname)) return undefined
-  // Private suffixes (github.io, azurewebsites.net) separate customers of one provider from each other.
+  // Private suffixes (github.io, azurewebsites.net) separate customers of one provider from each
+  // other.
   return getDomain(hostname, { allowPrivateDomains: true }) ?? undefined
 }
 

@@ -1,4 +1,5 @@
-// Scopes of tokens (distribution's token specification): `repository:<name>:<action>,<action>`, several with spaces between.
+// Scopes of tokens (distribution's token specification): `repository:<name>:<action>,<action>`,
+// several with spaces between.
 
 const PULL = 'pull'
 const PUSH = 'pull,push'
@@ -14,8 +15,9 @@ export function pushScope(name: string, from?: string): string {
 }
 
 /**
- * What to ask a token for. A challenge says what the refused request lacks, so it is enough for reading. For a push both are asked for:
- * some registries challenge with `pull` alone, and a token for that would be refused again.
+ * What to ask a token for. A challenge says what the refused request lacks, so it is enough for
+ * reading. For a push both are asked for: some registries challenge with `pull` alone, and a token
+ * for that would be refused again.
  */
 export function scopesFor(challenged: readonly string[], target: string): readonly string[] {
   const own = target.split(' ').filter(scope => scope !== '')
@@ -25,7 +27,10 @@ export function scopesFor(challenged: readonly string[], target: string): readon
     : challenged
 }
 
-/** One scope for each resource, with the actions of all; sorted, so that the same scopes are the same token. */
+/**
+ * One scope for each resource, with the actions of all; sorted, so that the same scopes are the
+ * same token.
+ */
 function merged(scopes: readonly string[]): readonly string[] {
   const actions = new Map<string, Set<string>>()
   for (const scope of scopes) {

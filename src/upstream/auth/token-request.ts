@@ -1,5 +1,5 @@
-// One request to a token server (distribution's token specification; R142), and what real ones make of it: POST refused in four
-// ways, expiry as a string or absent, any content type.
+// One request to a token server (distribution's token specification; R142), and what real ones make
+// of it: POST refused in four ways, expiry as a string or absent, any content type.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { answerError, isObject } from '../connect/answer-errors.ts'
 import { basicAuthorization, type Credential } from './credentials.ts'
@@ -97,7 +97,10 @@ async function readToken(
   return token
 }
 
-/** What a token server lacks is no statement about what was asked of the registry: its 404 is not the manifest's. */
+/**
+ * What a token server lacks is no statement about what was asked of the registry: its 404 is not
+ * the manifest's.
+ */
 async function tokenError(
   answer: Answer,
   credential: Credential | undefined,

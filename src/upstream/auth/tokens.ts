@@ -1,5 +1,5 @@
-// Bearer tokens of one endpoint: cached by everything that makes them differ (R143), fetched once for all who wait, renewed
-// before they end (R142).
+// Bearer tokens of one endpoint: cached by everything that makes them differ (R143), fetched once
+// for all who wait, renewed before they end (R142).
 import type { Clock } from '../../registry/ports/clock.ts'
 import { ANONYMOUS, type Credential } from './credentials.ts'
 import { unlessAborted } from '../../async/aborting.ts'
@@ -24,7 +24,10 @@ export interface TokenWanted {
 }
 
 export interface Tokens {
-  /** A token with at least a fifth of its life left. `signal` ends this wait, not the request. @throws UpstreamError */
+  /**
+   * A token with at least a fifth of its life left. `signal` ends this wait, not the request.
+   * @throws UpstreamError
+   */
   get(wanted: TokenWanted, signal: AbortSignal): Promise<string>
   /** The registry refused this token. */
   discard(value: string): void

@@ -1,22 +1,28 @@
-// Which addresses may be connected to (R188). What a registry's answers name — realms, redirects, next pages — must not lead
-// into the network that this edge stands in, unless the operator named that host.
+// Which addresses may be connected to (R188). What a registry's answers name — realms, redirects,
+// next pages — must not lead into the network that this edge stands in, unless the operator named
+// that host.
 import ipaddr from 'ipaddr.js'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 
 /**
- * How far a host is trusted. `endpoint`: configured as url or mirror, any address, gets the client certificate. `listed`:
- * named under realms, any address. `foreign`: named by somebody else's answer, public addresses only.
+ * How far a host is trusted. `endpoint`: configured as url or mirror, any address, gets the client
+ * certificate. `listed`: named under realms, any address. `foreign`: named by somebody else's
+ * answer, public addresses only.
  */
 export type HostTrust = 'endpoint' | 'listed' | 'foreign'
 
 export interface AddressPolicy {
   trustOf(url: URL): HostTrust
   /**
-   * What can be said before any look-up: addresses written as such, in whatever form, and names that never are public.
+   * What can be said before any look-up: addresses written as such, in whatever form, and names
+   * that never are public.
    * @throws UpstreamError refused
    */
   checkHost(url: URL): void
-  /** All addresses that a foreign host resolved to, as one: a single private one spoils the name. @throws UpstreamError refused */
+  /**
+   * All addresses that a foreign host resolved to, as one: a single private one spoils the name.
+   * @throws UpstreamError refused
+   */
   checkAddresses(hostname: string, addresses: readonly string[]): void
 }
 
@@ -28,7 +34,10 @@ export interface AddressPolicyOptions {
   readonly privateAddresses: boolean
 }
 
-/** Names that are private by convention, for the case that a proxy resolves them where we cannot look. */
+/**
+ * Names that are private by convention, for the case that a proxy resolves them where we cannot
+ * look.
+ */
 const PRIVATE_NAME =
   /(?:^|\.)(?:localhost|localdomain|local|internal|intranet|lan|home\.arpa|metadata)\.?$/
 
@@ -75,8 +84,9 @@ function refused(hostname: string, what: string): UpstreamError {
 }
 
 /**
- * What makes an address one that the public internet does not route, or undefined for a public one. Addresses that carry
- * another inside (mapped, 6to4, NAT64) are judged by it; every range that is not plain unicast is refused.
+ * What makes an address one that the public internet does not route, or undefined for a public one.
+ * Addresses that carry another inside (mapped, 6to4, NAT64) are judged by it; every range that is
+ * not plain unicast is refused.
  */
 export function nonPublicRange(address: string): string | undefined {
   if (!ipaddr.isValid(address)) return 'no address'
@@ -100,7 +110,8 @@ function embeddedIPv4(address: ipaddr.IPv6): string | undefined {
       return bytes.slice(2, 6).join('.')
     case 'rfc6052':
     case 'rfc6145':
-      // 64:ff9b:1::/48 has its own layouts; it is for use inside a network only, so it is refused as a range.
+      // 64:ff9b:1::/48 has its own layouts; it is for use inside a network only, so it is refused
+      // as a range.
       return address.parts[2] === 1 ? undefined : bytes.slice(12).join('.')
     default:
       return undefined

@@ -1,5 +1,5 @@
-// The body of one answer. Every path must read it to its end or destroy it: an unread body keeps its connection from being used
-// again, and everybody who waits for one (idioms, undici trap 1).
+// The body of one answer. Every path must read it to its end or destroy it: an unread body keeps
+// its connection from being used again, and everybody who waits for one (idioms, undici trap 1).
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
@@ -8,19 +8,30 @@ import { startStallWatchdog } from './stall-watchdog.ts'
 
 /** Above this, ending the connection is cheaper than reading a body that nobody wants. */
 const DRAIN_BYTES_MAX = 64 * 1024
-/** Bytes are reported in batches: a report for each piece of 64 KiB would be most of the events there are. */
+/**
+ * Bytes are reported in batches: a report for each piece of 64 KiB would be most of the events
+ * there are.
+ */
 const REPORT_BYTES = 1024 * 1024
 
 export interface AnswerBody {
-  /** Bytes as they come. Ends normally only after `lengthBytes`, when that is known. @throws UpstreamError unavailable, invalid */
+  /**
+   * Bytes as they come. Ends normally only after `lengthBytes`, when that is known.
+   * @throws UpstreamError unavailable, invalid
+   */
   read(lengthBytes: number | undefined): AsyncGenerator<Uint8Array, void>
-  /** Everything, at most `limitBytes`. @throws UpstreamError invalid when there is more, and ends the connection */
+  /**
+   * Everything, at most `limitBytes`.
+   * @throws UpstreamError invalid when there is more, and ends the connection
+   */
   readAll(limitBytes: number): Promise<Uint8Array>
   /** Reads and forgets a small body, ends the connection of a large one. Never rejects. */
   drain(): Promise<void>
   /** Ends the connection. */
   destroy(): void
-  /** `listener` is called when the body was read, drained or destroyed; at once when it was already. */
+  /**
+   * `listener` is called when the body was read, drained or destroyed; at once when it was already.
+   */
   onClose(listener: () => void): void
 }
 

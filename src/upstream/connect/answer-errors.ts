@@ -1,5 +1,6 @@
-// Answers that are no success, as UpstreamError (R92). The upstream's own words are read only for their error code: bodies may
-// be anything, HTML included, and none of their text is passed on (R123).
+// Answers that are no success, as UpstreamError (R92). The upstream's own words are read only for
+// their error code: bodies may be anything, HTML included, and none of their text is passed on
+// (R123).
 import { ERROR_CODES, type ErrorCode } from '../../oci/errors.ts'
 import {
   UpstreamError,
@@ -13,7 +14,10 @@ import { isOwnRefusal, strangerError } from './stranger.ts'
 /** Enough for an error envelope; the rest of a longer body is not read. */
 const ERROR_BODY_BYTES = 64 * 1024
 
-/** What a status means whatever was asked; of the others, 5xx is an outage. 404 and 410 only in the registry's own words. */
+/**
+ * What a status means whatever was asked; of the others, 5xx is an outage. 404 and 410 only in the
+ * registry's own words.
+ */
 export const FAILURES: Readonly<Record<number, UpstreamFailure>> = {
   401: 'denied',
   402: 'denied',
@@ -34,7 +38,10 @@ export interface AnswerContext {
   readonly what: string
   /** Wall clock, for Retry-After dates. */
   readonly nowMs: number
-  /** The answer came from a host that the registry redirected to: its 401 and 403 are no verdict of the registry. */
+  /**
+   * The answer came from a host that the registry redirected to: its 401 and 403 are no verdict of
+   * the registry.
+   */
   readonly redirected: boolean
   readonly hint?: string
 }
@@ -72,7 +79,10 @@ export interface ToldError {
   readonly message: string
 }
 
-/** What an error envelope says, or the lone `message` that some registries send; empty when the body is something else. Consumes it. */
+/**
+ * What an error envelope says, or the lone `message` that some registries send; empty when the body
+ * is something else. Consumes it.
+ */
 export async function readErrors(answer: Answer): Promise<readonly ToldError[]> {
   let envelope: unknown
   try {

@@ -1,5 +1,6 @@
-// Opens the connection of one request to an address that was checked before (R188). Name and address cannot come apart: the
-// addresses that were checked are the ones that are connected to, so a name that changes its mind in between gains nothing.
+// Opens the connection of one request to an address that was checked before (R188). Name and
+// address cannot come apart: the addresses that were checked are the ones that are connected to, so
+// a name that changes its mind in between gains nothing.
 import { lookup as systemLookup } from 'node:dns/promises'
 import type { LookupFunction } from 'node:net'
 import { getCACertificates } from 'node:tls'
@@ -11,7 +12,10 @@ export interface Address {
   readonly family: 4 | 6
 }
 
-/** All addresses of a name, in the order in which they are to be tried. Rejects as `dns.lookup` does. */
+/**
+ * All addresses of a name, in the order in which they are to be tried. Rejects as `dns.lookup`
+ * does.
+ */
 export type LookupAll = (hostname: string) => Promise<readonly Address[]>
 
 export const lookupAll: LookupAll = async hostname => {
@@ -21,7 +25,10 @@ export const lookupAll: LookupAll = async hostname => {
 
 /** The head start of one address before the next is tried at the same time (RFC 8305; R153). */
 const NEXT_ADDRESS_MS = 250
-/** Resumed TLS sessions, for each trust class; one is enough for each host that an upstream leads to. */
+/**
+ * Resumed TLS sessions, for each trust class; one is enough for each host that an upstream leads
+ * to.
+ */
 const TLS_SESSIONS = 32
 
 export interface TlsTrust {
@@ -38,7 +45,10 @@ export interface ConnectorOptions {
   readonly connectMs: number
 }
 
-/** Speaks HTTP/1.1 only: one connection for each blob, so that one slow download cannot hold up the others. */
+/**
+ * Speaks HTTP/1.1 only: one connection for each blob, so that one slow download cannot hold up the
+ * others.
+ */
 export function createConnector(options: ConnectorOptions): buildConnector.connector {
   const { policy, trust } = options
   const connect = buildConnector({

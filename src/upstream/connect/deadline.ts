@@ -1,5 +1,6 @@
-// The time limit over a whole chain of attempts, and the caller's own signal, as one signal for each attempt. The limit ends with
-// the first byte; the caller's signal goes on as long as the body does.
+// The time limit over a whole chain of attempts, and the caller's own signal, as one signal for
+// each attempt. The limit ends with the first byte; the caller's signal goes on as long as the body
+// does.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
 
@@ -8,10 +9,16 @@ export interface Deadline {
   leftMs(): number
   /** Aborts with an UpstreamError at the limit, or with the caller's reason. */
   readonly signal: AbortSignal
-  /** The limit stands still, and goes on where it was: for bodies, which may take as long as they move. No effect the second time. */
+  /**
+   * The limit stands still, and goes on where it was: for bodies, which may take as long as they
+   * move. No effect the second time.
+   */
   pause(): void
   resume(): void
-  /** The limit no longer counts; the caller's signal still does, until `end`. For bodies that outlive the call. */
+  /**
+   * The limit no longer counts; the caller's signal still does, until `end`. For bodies that
+   * outlive the call.
+   */
   lift(): void
   readonly isLifted: boolean
   /** Nothing counts any more: listeners and timers go. No effect the second time. */

@@ -1,5 +1,6 @@
-// The connection pools of one upstream: for each kind of request, for each trust class of hosts, direct or through
-// the proxy. Made when first needed; every option is written out, because the library's defaults are for browsers.
+// The connection pools of one upstream: for each kind of request, for each trust class of hosts,
+// direct or through the proxy. Made when first needed; every option is written out, because the
+// library's defaults are for browsers.
 import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type AddressPolicy, type HostTrust } from './address-policy.ts'
@@ -9,20 +10,27 @@ import type { TimeLimits } from '../options.ts'
 import { createWarmSockets, type WarmSockets } from './warm-sockets.ts'
 
 /**
- * `blob`: downloads, which may take hours; `push`: bodies on their way up, which may, too; `api`: small answers, which must never wait
- * behind either; `ping`: whether a registry is there, which must not wait behind names that hang.
+ * `blob`: downloads, which may take hours; `push`: bodies on their way up, which may, too; `api`:
+ * small answers, which must never wait behind either; `ping`: whether a registry is there, which
+ * must not wait behind names that hang.
  */
 export type Lane = 'api' | 'blob' | 'push' | 'ping'
 
-/** How long an idle connection is kept; load balancers close after 30 s and more, and a race with them costs a retry. */
+/**
+ * How long an idle connection is kept; load balancers close after 30 s and more, and a race with
+ * them costs a retry.
+ */
 const KEEP_ALIVE_MS = 10_000
 /** The longest that a server's Keep-Alive header may ask for, for the same reason. */
 const KEEP_ALIVE_MAX_MS = 25_000
-/** Hosts with open pools at once: url, mirrors, realms, and the storage hosts that redirects lead to. */
+/**
+ * Hosts with open pools at once: url, mirrors, realms, and the storage hosts that redirects lead
+ * to.
+ */
 const HOSTS_MAX = 256
 /**
- * Pushes at once to each host. Not those of `connections`: a client that pushes slowly must not keep others from pulling, and how many
- * push at once is bounded where they come in.
+ * Pushes at once to each host. Not those of `connections`: a client that pushes slowly must not
+ * keep others from pulling, and how many push at once is bounded where they come in.
  */
 const PUSH_CONNECTIONS = 256
 /** A breaker asks one question at a time; who lists referrers may ask as well. */
@@ -31,9 +39,15 @@ const PING_CONNECTIONS = 4
 const HEADER_BYTES_MAX = 32 * 1024
 
 export interface Dispatchers {
-  /** The pool for `url`. @throws UpstreamError refused, when the address policy forbids it without any look-up */
+  /**
+   * The pool for `url`.
+   * @throws UpstreamError refused, when the address policy forbids it without any look-up
+   */
   for(url: URL, lane: Lane): Dispatcher
-  /** Opens so many connections to the host of `url` if it has fewer. Not through proxies. Never throws. */
+  /**
+   * Opens so many connections to the host of `url` if it has fewer. Not through proxies. Never
+   * throws.
+   */
   warm(url: URL, lane: Lane, count: number): void
   /** Ends idle connections and destroys the others. */
   close(): Promise<void>

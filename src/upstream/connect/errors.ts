@@ -1,8 +1,11 @@
-// Failures without an answer — DNS, TCP, TLS, time limits, broken HTTP — as UpstreamError. Failures that the upstream
-// answered with a status are in answer-errors.ts.
+// Failures without an answer — DNS, TCP, TLS, time limits, broken HTTP — as UpstreamError. Failures
+// that the upstream answered with a status are in answer-errors.ts.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 
-/** The peer closed a connection that it had kept open, just as we reused it; a new one will do (undici#3141). */
+/**
+ * The peer closed a connection that it had kept open, just as we reused it; a new one will do
+ * (undici#3141).
+ */
 const STALE_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
 /** Trying again gives the same answer, and the operator has to do something. */
@@ -57,8 +60,8 @@ const BROKEN_HTTP = new Set([
 ])
 
 /**
- * `error` as an UpstreamError; one that is so already comes back as it is. `host` is named in the text; nothing of the
- * error's own text is, because that may quote URLs.
+ * `error` as an UpstreamError; one that is so already comes back as it is. `host` is named in the
+ * text; nothing of the error's own text is, because that may quote URLs.
  */
 export function connectionError(error: unknown, host: string): UpstreamError {
   if (error instanceof UpstreamError) return error
@@ -80,12 +83,18 @@ export function connectionError(error: unknown, host: string): UpstreamError {
   })
 }
 
-/** Did the error come from a connection that the peer had given up already? One more try costs it nothing. */
+/**
+ * Did the error come from a connection that the peer had given up already? One more try costs it
+ * nothing.
+ */
 export function isStaleConnection(error: UpstreamError): boolean {
   return STALE_CONNECTION.has(errorCode(error.cause) ?? '')
 }
 
-/** Did it fail before there was a connection? A time limit over more than that does not tell, and counts as reached. */
+/**
+ * Did it fail before there was a connection? A time limit over more than that does not tell, and
+ * counts as reached.
+ */
 export function isUnreached(error: UpstreamError): boolean {
   return UNREACHED.has(errorCode(error.cause) ?? '')
 }
@@ -95,7 +104,10 @@ export function isCertificateFault(error: UpstreamError): boolean {
   return Object.hasOwn(CERTIFICATE, errorCode(error.cause) ?? '')
 }
 
-/** Looks into the members of an AggregateError, which is what several failed addresses of one name give. */
+/**
+ * Looks into the members of an AggregateError, which is what several failed addresses of one name
+ * give.
+ */
 function errorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   if ('code' in error && typeof error.code === 'string') return error.code

@@ -1,5 +1,6 @@
-// One HTTP request and its answer's head: no redirects, no authentication, no second try. The only place that hands something
-// to undici, so that each attempt is reported once and each failure is classified once.
+// One HTTP request and its answer's head: no redirects, no authentication, no second try. The only
+// place that hands something to undici, so that each attempt is reported once and each failure is
+// classified once.
 import type { Readable } from 'node:stream'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -109,7 +110,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
         ...lengthOf(request),
         ...request.headers,
       },
-      // Async iterables are pulled as fast as the socket takes them; the library's types do not know them.
+      // Async iterables are pulled as fast as the socket takes them; the library's types do not
+      // know them.
       body: (sending?.pieces as unknown as Readable | undefined) ?? formOf(request),
       signal: sendSignal,
       // The library's limit takes a body that moves slowly for an answer that does not come.

@@ -1,16 +1,23 @@
-// Does a request go through the HTTP proxy? The grammar of NO_PROXY as curl and Go read it (R152). A proxy resolves names
-// itself, so behind one only literal addresses and lists of names can be checked.
+// Does a request go through the HTTP proxy? The grammar of NO_PROXY as curl and Go read it (R152).
+// A proxy resolves names itself, so behind one only literal addresses and lists of names can be
+// checked.
 import ipaddr from 'ipaddr.js'
 import { hostAndPort, nonPublicRange, unbracketed } from './address-policy.ts'
 
 export interface ProxyOptions {
   /** `http://[user:password@]host:port`; undefined or empty means none. */
   readonly url?: string
-  /** Names (with their sub-domains), `.sub-domains`, `host:port`, addresses, CIDR blocks, `*`; commas or spaces between. */
+  /**
+   * Names (with their sub-domains), `.sub-domains`, `host:port`, addresses, CIDR blocks, `*`;
+   * commas or spaces between.
+   */
   readonly noProxy?: string
 }
 
-/** The proxy for `url`, or undefined for a direct connection. Loopback is always direct, as with Go's clients. */
+/**
+ * The proxy for `url`, or undefined for a direct connection. Loopback is always direct, as with
+ * Go's clients.
+ */
 export function proxyFor(url: URL, options: ProxyOptions | undefined): string | undefined {
   if (options?.url === undefined || options.url === '') return undefined
   const hostname = unbracketed(url.hostname)

@@ -1,19 +1,25 @@
-// Who may look up names, and how many at once. The system's look-ups hold a thread each until they end, and there are few: half of libuv's
-// pool, eight of sixteen (main.ts). A name server that stays silent holds one for ten seconds and more. So each name is looked up once for all
-// who ask, and names that clients made up have two threads at most (docs/adr/0029-look-ups.md).
+// Who may look up names, and how many at once. The system's look-ups hold a thread each until they
+// end, and there are few: half of libuv's pool, eight of sixteen (main.ts). A name server that
+// stays silent holds one for ten seconds and more. So each name is looked up once for all who ask,
+// and names that clients made up have two threads at most (docs/adr/0029-look-ups.md).
 import type { Clock } from '../../registry/ports/clock.ts'
 import { NOT_NEEDED } from '../../registry/ports/clock.ts'
 import type { Address, LookupAll } from './connector.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { createRemembered } from './remembered.ts'
 
-/** Before the time limit of a connection, so that its reason is told. Name servers that answer at all need a tenth of it. */
+/**
+ * Before the time limit of a connection, so that its reason is told. Name servers that answer at
+ * all need a tenth of it.
+ */
 const LOOK_UP_MS = 4_000
 /** Of the eight; the others are for configured upstreams. */
 const NAMED_AT_ONCE = 2
 /** Each waits no longer than LOOK_UP_MS; more could only fail. */
 const NAMED_WAITING_MAX = 64
-/** A name that was looked up before is not waited for longer, when its addresses of then are here. */
+/**
+ * A name that was looked up before is not waited for longer, when its addresses of then are here.
+ */
 const KNOWN_MS = 1_000
 /** Names of upstreams, realms and storage; an address is some bytes. */
 const KNOWN_MAX = 256

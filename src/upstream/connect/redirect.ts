@@ -1,5 +1,6 @@
-// Redirects, followed by hand (R145): each hop is checked, and credentials stay behind when the host changes. Targets are never
-// remembered: signed ones are bound to a method and a few minutes (R146).
+// Redirects, followed by hand (R145): each hop is checked, and credentials stay behind when the
+// host changes. Targets are never remembered: signed ones are bound to a method and a few minutes
+// (R146).
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Answer } from './exchange.ts'
 import { redactUrl } from './redact.ts'
@@ -10,8 +11,10 @@ export const REDIRECTS_MAX = 5
 const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308])
 
 /**
- * Where `answer` leads, or undefined when it is no redirect. The address itself is checked when it is connected to.
- * @throws UpstreamError invalid for a missing or malformed Location; refused for one that leaves https
+ * Where `answer` leads, or undefined when it is no redirect. The address itself is checked when it
+ * is connected to.
+ * @throws UpstreamError invalid for a missing or malformed Location; refused for one that leaves
+ * https
  */
 export function redirectTarget(answer: Answer): URL | undefined {
   if (!REDIRECT_STATUS.has(answer.status)) return undefined
@@ -25,8 +28,8 @@ export function redirectTarget(answer: Answer): URL | undefined {
 }
 
 /**
- * `target` without its fragment, when it may be followed from `from`; undefined stands for one that is malformed. `leads` is for the
- * message: what the answer does.
+ * `target` without its fragment, when it may be followed from `from`; undefined stands for one that
+ * is malformed. `leads` is for the message: what the answer does.
  * @throws UpstreamError as redirectTarget
  */
 export function followable(target: URL | undefined, from: URL, leads: string): URL {

@@ -1,12 +1,18 @@
-// A body on its way up: given out in small pieces, no faster than the connection takes them, and watched for a registry that takes
-// nothing or does not answer in the end. Whether it may be sent a second time is for session.ts.
+// A body on its way up: given out in small pieces, no faster than the connection takes them, and
+// watched for a registry that takes nothing or does not answer in the end. Whether it may be sent a
+// second time is for session.ts.
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { startStallWatchdog } from './stall-watchdog.ts'
 
-/** Small, so that a slow line that moves is told from one that stands: it takes one within the time limit at 1 KiB/s. */
+/**
+ * Small, so that a slow line that moves is told from one that stands: it takes one within the time
+ * limit at 1 KiB/s.
+ */
 const PIECE_BYTES = 64 * 1024
-/** No piece was taken for so long: storage behind a registry pauses for seconds, not for a minute. */
+/**
+ * No piece was taken for so long: storage behind a registry pauses for seconds, not for a minute.
+ */
 const STALL_MS = 60_000
 
 export interface RequestBody {
@@ -18,7 +24,10 @@ export interface RequestBody {
   readonly once?: boolean
   /** From the last byte to the answer's head. Default: only the request's signal limits it. */
   readonly answerMs?: number
-  /** A connection was found and asks for the first piece: time limits for answers do not count any more. */
+  /**
+   * A connection was found and asks for the first piece: time limits for answers do not count any
+   * more.
+   */
   readonly onFirst?: () => void
   /** The connection took the last piece. */
   readonly onLast?: () => void
@@ -26,7 +35,10 @@ export interface RequestBody {
 
 export interface Sending {
   readonly pieces: AsyncIterable<Uint8Array>
-  /** Gives out no more and lets the connection wait: an answer came, and must be read before the connection may break. */
+  /**
+   * Gives out no more and lets the connection wait: an answer came, and must be read before the
+   * connection may break.
+   */
   hold(): void
   /** Gives the source back, and fails whoever waits for a piece. No effect the second time. */
   stop(): void

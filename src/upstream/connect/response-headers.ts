@@ -1,5 +1,6 @@
-// The headers of an answer as a list, in the order they came. Fields like WWW-Authenticate, Link and Warning may come several
-// times, and joining or keeping the first would lose some (R140, R230).
+// The headers of an answer as a list, in the order they came. Fields like WWW-Authenticate, Link
+// and Warning may come several times, and joining or keeping the first would lose some (R140,
+// R230).
 
 export interface ResponseHeaders {
   /** The first field of that name, which MUST be lower-case. */

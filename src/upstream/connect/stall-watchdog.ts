@@ -1,5 +1,6 @@
-// Tells a peer that has gone silent from a reader that is slow: time counts only while a piece is being asked for. One timer for
-// the whole body, since a timer for each piece would cost more than the piece.
+// Tells a peer that has gone silent from a reader that is slow: time counts only while a piece is
+// being asked for. One timer for the whole body, since a timer for each piece would cost more than
+// the piece.
 import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
 
 export interface StallWatchdog {

@@ -1,5 +1,6 @@
-// What answers in a registry's place without being one: an ingress that has no backend, a captive portal, a gateway. Its word is an outage
-// and no verdict about content, whatever its status is (docs/adr/0024-whose-answer-it-is.md).
+// What answers in a registry's place without being one: an ingress that has no backend, a captive
+// portal, a gateway. Its word is an outage and no verdict about content, whatever its status is
+// (docs/adr/0024-whose-answer-it-is.md).
 import { ERROR_CODES } from '../../oci/errors.ts'
 import { parseMediaType } from '../../oci/media-type.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
@@ -13,7 +14,10 @@ const HINT =
 
 /** Besides those of the specification: what Harbor says of everything that it does not have. */
 const OTHER_CODES = new Set(['NOT_FOUND'])
-/** Distribution and most of its relatives put it on whatever they answer, also where they give no code. */
+/**
+ * Distribution and most of its relatives put it on whatever they answer, also where they give no
+ * code.
+ */
 const VERSION_HEADER = 'docker-distribution-api-version'
 /** `prettyjws`: of Docker's schema 1, which has an answer of its own (R41). */
 const JSON_TYPE = /^application\/(?:.+[+])?(?:json|prettyjws)$/
@@ -23,7 +27,10 @@ export function strangerError(message: string, status: number): UpstreamError {
   return new UpstreamError('unavailable', message, { status, hint: HINT, cause: STRANGER })
 }
 
-/** Then asking at once again is in vain: what stands before the registry answers as fast as it is asked. */
+/**
+ * Then asking at once again is in vain: what stands before the registry answers as fast as it is
+ * asked.
+ */
 export function isStranger(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && error.cause === STRANGER
 }
@@ -38,7 +45,10 @@ export function hasOwnMark(headers: ResponseHeaders): boolean {
   return hasVersion(headers) || headers.first('docker-content-digest') !== undefined
 }
 
-/** For a success that is a page for people, and so nobody's content; else undefined. The body is left as it is. */
+/**
+ * For a success that is a page for people, and so nobody's content; else undefined. The body is
+ * left as it is.
+ */
 export function pageError({ status, headers, url }: Answer): UpstreamError | undefined {
   if (status < 200 || status > 299 || hasOwnMark(headers)) return undefined
   const mediaType = parseMediaType(headers.first('content-type'))
@@ -46,7 +56,11 @@ export function pageError({ status, headers, url }: Answer): UpstreamError | und
   return strangerError(`${url.host} answered ${status} with a page (${mediaType})`, status)
 }
 
-/** Every registry names a type of JSON for `what`; something that answers 200 to everything does not. @throws UpstreamError */
+/**
+ * Every registry names a type of JSON for `what`; something that answers 200 to everything does
+ * not.
+ * @throws UpstreamError
+ */
 export function assertJson({ status, headers, url }: Answer, what: string): void {
   const mediaType = parseMediaType(headers.first('content-type'))
   if (mediaType === undefined || JSON_TYPE.test(mediaType) || hasOwnMark(headers)) return

@@ -1,9 +1,13 @@
-// Connections that are opened before a request needs one: a blob's first byte then does not wait for TCP and TLS. They are given to
-// the pool when it asks for a connection, and closed when it does not ask soon.
+// Connections that are opened before a request needs one: a blob's first byte then does not wait
+// for TCP and TLS. They are given to the pool when it asks for a connection, and closed when it
+// does not ask soon.
 import type { Socket } from 'node:net'
 import type { buildConnector } from 'undici'
 
-/** Servers close a connection without a request after ten seconds and more; what comes after a manifest comes sooner. */
+/**
+ * Servers close a connection without a request after ten seconds and more; what comes after a
+ * manifest comes sooner.
+ */
 const KEPT_MS = 5_000
 /** To all hosts together; what is over that is not opened. */
 const SOCKETS_MAX = 32
@@ -11,7 +15,10 @@ const SOCKETS_MAX = 32
 export interface WarmSockets {
   /** In place of the connector that it was made with. */
   readonly connect: buildConnector.connector
-  /** Sees to it that so many connections to this origin are open or on their way. Never throws; what fails is tried by the request. */
+  /**
+   * Sees to it that so many connections to this origin are open or on their way. Never throws; what
+   * fails is tried by the request.
+   */
   warm(url: URL, count: number): void
   close(): void
 }

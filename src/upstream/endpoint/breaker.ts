@@ -1,8 +1,9 @@
-// The breaker of one endpoint (R93): after enough failures nobody waits for it any more, and one request at a time finds out
-// whether it is back; beside them `/v2/` is asked now and then (R305). Rate limits (R154) open it for the time the upstream names, for
-// manifests and blobs apart, since a registry that limits pulls goes on giving the blobs of those that were counted already. Where
-// somebody was reached, one thing may be broken or hang and the rest be well: then `/v2/` is asked before everything is cut off
-// (docs/adr/0028-one-broken-blob.md).
+// The breaker of one endpoint (R93): after enough failures nobody waits for it any more, and one
+// request at a time finds out whether it is back; beside them `/v2/` is asked now and then (R305).
+// Rate limits (R154) open it for the time the upstream names, for manifests and blobs apart, since
+// a registry that limits pulls goes on giving the blobs of those that were counted already. Where
+// somebody was reached, one thing may be broken or hang and the rest be well: then `/v2/` is asked
+// before everything is cut off (docs/adr/0028-one-broken-blob.md).
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { EngineEvent } from '../../registry/ports/events.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
@@ -10,13 +11,19 @@ import type { Lane } from '../connect/dispatcher.ts'
 
 /** Fewer may be chance; more keep clients waiting for nothing. */
 const FAILURES_IN_A_ROW = 5
-/** For upstreams that fail often but not always: more than half of at least so many within the window. */
+/**
+ * For upstreams that fail often but not always: more than half of at least so many within the
+ * window.
+ */
 const WINDOW_MS = 30_000
 const WINDOW_MIN = 20
 const WINDOW_FAILED_SHARE = 0.5
 const OPEN_MS = 30_000
 const OPEN_MAX_MS = 5 * 60_000
-/** Between two questions that nobody has asked for. The same wherever edges lost a registry together, but for WATCH_SPREAD. */
+/**
+ * Between two questions that nobody has asked for. The same wherever edges lost a registry
+ * together, but for WATCH_SPREAD.
+ */
 const WATCH_MS = 30_000
 /** Of that time, how much chance adds or takes: they do not come back together. */
 const WATCH_SPREAD = 0.1
@@ -38,7 +45,10 @@ export function isBreakerError(error: UpstreamError): boolean {
 
 export type BreakerState = 'closed' | 'half-open' | 'open'
 
-/** What a request that was let through found. `none`: nothing that speaks about the endpoint, for example the caller left. */
+/**
+ * What a request that was let through found. `none`: nothing that speaks about the endpoint, for
+ * example the caller left.
+ */
 export type Finding =
   | { readonly kind: 'good' }
   | { readonly kind: 'none' }
@@ -51,14 +61,21 @@ export type Finding =
 
 export interface Breaker {
   /**
-   * Lets a request through; what it found MUST be told by calling the answer, once. Resolves, and never rejects, when it is known whether
-   * that opens the breaker: a question of a few seconds now and then.
+   * Lets a request through; what it found MUST be told by calling the answer, once. Resolves, and
+   * never rejects, when it is known whether that opens the breaker: a question of a few seconds now
+   * and then.
    * @throws UpstreamError unavailable or rate-limited, with retryAfterMs, when it is open
    */
   enter(lane: Lane): (finding: Finding) => Promise<void>
-  /** Somebody who knows better has it asked now: the next request finds out, whatever was found, and whatever limit was named. */
+  /**
+   * Somebody who knows better has it asked now: the next request finds out, whatever was found, and
+   * whatever limit was named.
+   */
   askAnew(): void
-  /** A body broke after its head was good, or on its way up after it was let through. Default lane `blob`. */
+  /**
+   * A body broke after its head was good, or on its way up after it was let through. Default lane
+   * `blob`.
+   */
   bodyFailed(error: UpstreamError, lane?: Lane): void
   readonly state: BreakerState
   /** Until a request would be let through, in any lane; undefined when it is not open. */
@@ -74,9 +91,14 @@ export interface BreakerOptions {
   readonly clock: Clock
   readonly host: string
   readonly onChange: (change: BreakerChange) => void
-  /** Does the endpoint answer as such, whatever it says of single contents? Bounded in time; never rejects. */
+  /**
+   * Does the endpoint answer as such, whatever it says of single contents? Bounded in time; never
+   * rejects.
+   */
   readonly isThere: () => Promise<boolean>
-  /** Whether it is back is asked without a request, too, until `signal` aborts. Default: it is not. */
+  /**
+   * Whether it is back is asked without a request, too, until `signal` aborts. Default: it is not.
+   */
   readonly watch?: Watch | undefined
 }
 
@@ -114,7 +136,10 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
     if (watch !== undefined && !isWatched) void keepAsking(watch)
   }
 
-  /** A pause grows with what clients find, so that few of them wait for nothing; this finds out what none of them would for minutes. */
+  /**
+   * A pause grows with what clients find, so that few of them wait for nothing; this finds out what
+   * none of them would for minutes.
+   */
   async function keepAsking({ random, signal }: Watch): Promise<void> {
     isWatched = true
     // The question is the API's: while that is limited, nobody asks by itself.
@@ -146,7 +171,9 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
     return asking
   }
 
-  /** A first 429 that names no time is worth the retry that follows it; a second one is believed. */
+  /**
+   * A first 429 that names no time is worth the retry that follows it; a second one is believed.
+   */
   function limit(lane: Lane, error: UpstreamError): void {
     const before = limited.get(lane)
     const isHint = error.retryAfterMs === undefined && before === undefined

@@ -1,4 +1,5 @@
-// One endpoint of a namespace, put together: its URLs, its breaker, and who the edge is towards it and towards hosts that it leads to.
+// One endpoint of a namespace, put together: its URLs, its breaker, and who the edge is towards it
+// and towards hosts that it leads to.
 import type { RegistryHost } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
@@ -78,7 +79,10 @@ async function isThereInTime(
   }
 }
 
-/** A docker config names its hosts, so it may know a mirror's; other credentials are the registry's alone. */
+/**
+ * A docker config names its hosts, so it may know a mirror's; other credentials are the registry's
+ * alone.
+ */
 function mirrorCredentials(source: CredentialSource): CredentialSource {
   return source.kind === 'docker-config' ? source : { kind: 'anonymous' }
 }

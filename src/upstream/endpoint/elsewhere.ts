@@ -1,5 +1,5 @@
-// Failures of another host that the registry has led to: the storage of its blobs. They say nothing about the registry, which has just
-// answered, so they do not count against it (breaker.ts).
+// Failures of another host that the registry has led to: the storage of its blobs. They say nothing
+// about the registry, which has just answered, so they do not count against it (breaker.ts).
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 
 const elsewhere = new WeakSet<UpstreamError>()

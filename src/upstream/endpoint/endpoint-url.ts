@@ -1,5 +1,6 @@
-// URLs of one endpoint. Its configured path goes before `/v2/`, and what it has after `/v2/` before the repository's name, since
-// some registries keep each proxied registry under a path of its own (R164).
+// URLs of one endpoint. Its configured path goes before `/v2/`, and what it has after `/v2/` before
+// the repository's name, since some registries keep each proxied registry under a path of its own
+// (R164).
 import type { RegistryHost, RepositoryName } from '../../oci/reference.ts'
 
 export interface EndpointUrls {
@@ -9,9 +10,9 @@ export interface EndpointUrls {
   /** What the registry itself calls this repository: in scopes, and in `from`. */
   nameOf(name: RepositoryName): string
   /**
-   * The URL that `target` of a Link or Location leads to from `answered`, or undefined when it is malformed. A path on the endpoint
-   * itself that leaves out the configured path is completed: registries behind a path do not know it. Whether it stays on the host is
-   * the caller's to check.
+   * The URL that `target` of a Link or Location leads to from `answered`, or undefined when it is
+   * malformed. A path on the endpoint itself that leaves out the configured path is completed:
+   * registries behind a path do not know it. Whether it stays on the host is the caller's to check.
    */
   leadsTo(target: string, answered: URL): URL | undefined
 }

@@ -1,6 +1,6 @@
-// The endpoints of one namespace and the order in which they are asked (R151): mirrors first, each once, then the authoritative
-// one, with retries. Each has its breaker. What a mirror lacks or refuses is asked of the authoritative endpoint, and what it has wrong as well
-// (mirror-trust.ts).
+// The endpoints of one namespace and the order in which they are asked (R151): mirrors first, each
+// once, then the authoritative one, with retries. Each has its breaker. What a mirror lacks or
+// refuses is asked of the authoritative endpoint, and what it has wrong as well (mirror-trust.ts).
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
@@ -16,7 +16,10 @@ import { withRetries } from './retry.ts'
 import { pullScope } from '../auth/scopes.ts'
 import type { Send } from './session.ts'
 
-/** A mirror gets a third of the chain's time: enough for a slow one, and leaves the rest enough for a retry. */
+/**
+ * A mirror gets a third of the chain's time: enough for a slow one, and leaves the rest enough for
+ * a retry.
+ */
 const MIRROR_SHARE = 1 / 3
 
 export interface Endpoint {
@@ -28,7 +31,10 @@ export interface Endpoint {
   readonly abilities: Abilities
 }
 
-/** What an endpoint was found to lack, until a monotonic time (in ms) at which it is tried again. Changed by whoever finds out. */
+/**
+ * What an endpoint was found to lack, until a monotonic time (in ms) at which it is tried again.
+ * Changed by whoever finds out.
+ */
 export interface Abilities {
   readonly referrers: ReferrersAbility
   /** R62. */
@@ -38,7 +44,10 @@ export interface Abilities {
 /** How long a lack is remembered: an upgrade of the registry is noticed within the hour. */
 export const LACK_MS = 60 * 60 * 1000
 
-/** One attempt at one endpoint. `deadline.signal` ends it; a body that goes on afterwards lifts the deadline. */
+/**
+ * One attempt at one endpoint. `deadline.signal` ends it; a body that goes on afterwards lifts the
+ * deadline.
+ */
 export type Work<T> = (endpoint: Endpoint, deadline: Deadline) => Promise<T>
 
 export interface AskOptions<T> {
@@ -46,7 +55,10 @@ export interface AskOptions<T> {
   readonly signal: AbortSignal | undefined
   /** What of this content is asked for; none for lists. */
   readonly key?: ContentKey
-  /** Is this answer of a mirror enough, or is the authoritative endpoint to be asked as well? Default: it is. */
+  /**
+   * Is this answer of a mirror enough, or is the authoritative endpoint to be asked as well?
+   * Default: it is.
+   */
   readonly suffices?: (value: T) => boolean
 }
 
@@ -103,7 +115,10 @@ export function createAsk(options: EndpointsOptions): Ask {
   }
 }
 
-/** No answer: but a connection that was kept open, and that the other side had given up, is replaced once. */
+/**
+ * No answer: but a connection that was kept open, and that the other side had given up, is replaced
+ * once.
+ */
 function createNobodyThere(): (failure: UpstreamError) => boolean {
   let hasReconnected = false
   return failure => {
@@ -119,7 +134,10 @@ interface Attempt {
   readonly deadline: Deadline
 }
 
-/** One attempt through the breaker, which is told what it found. @throws UpstreamError, also when the breaker is open */
+/**
+ * One attempt through the breaker, which is told what it found.
+ * @throws UpstreamError, also when the breaker is open
+ */
 export async function once<T>(
   endpoint: Endpoint,
   work: Work<T>,

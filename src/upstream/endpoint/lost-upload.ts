@@ -1,5 +1,6 @@
-// Uploads that cannot go on although nothing is wrong with the registry or with what is pushed: it forgot them, or a token ended in
-// the middle of a body that cannot be sent a second time. The way out is a new upload.
+// Uploads that cannot go on although nothing is wrong with the registry or with what is pushed: it
+// forgot them, or a token ended in the middle of a body that cannot be sent a second time. The way
+// out is a new upload.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 
 const LOST = { code: 'UPLOAD_LOST' }

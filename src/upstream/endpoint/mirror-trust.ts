@@ -1,13 +1,17 @@
-// Which mirrors are asked, and for what: not for content that the caller refuses, and for a while not at all one that gave other bytes than
-// a digest says (R260). Bytes that are refused for what they say may be what the registry has, and whoever can publish there chose them: a
-// mirror is not left out for those. Who verifies is the caller; what a mirror answered is remembered here until then.
+// Which mirrors are asked, and for what: not for content that the caller refuses, and for a while
+// not at all one that gave other bytes than a digest says (R260). Bytes that are refused for what
+// they say may be what the registry has, and whoever can publish there chose them: a mirror is not
+// left out for those. Who verifies is the caller; what a mirror answered is remembered here until
+// then.
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Endpoint } from './endpoints.ts'
 import { createRemembered } from '../connect/remembered.ts'
 
 /** A bad file in a cache stays until somebody mends it, and the registry can carry one content. */
 const ALONE_MS = 60 * 60 * 1000
-/** Long enough that clients hardly notice, short enough that a mirror that was mended is used again. */
+/**
+ * Long enough that clients hardly notice, short enough that a mirror that was mended is used again.
+ */
 const LEFT_OUT_MS = 10 * 60 * 1000
 /** Contents whose mirrors are known: more than are on their way at once. */
 const CONTENTS_MAX = 2_000
@@ -19,7 +23,10 @@ export interface MirrorTrust {
   /** Those to ask, in order; without a key it is no content that is asked for. */
   mirrorsFor(key: ContentKey | undefined): readonly Endpoint[]
   answered(key: ContentKey, mirror: Endpoint): void
-  /** Gives the mirrors that had given it, which are not asked for it from now on; none: it was not theirs. */
+  /**
+   * Gives the mirrors that had given it, which are not asked for it from now on; none: it was not
+   * theirs.
+   */
   refuse(key: ContentKey): readonly Endpoint[]
   /** It gave other bytes: it is left out from now on. */
   leaveOut(mirror: Endpoint): void

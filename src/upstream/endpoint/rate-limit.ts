@@ -1,4 +1,5 @@
-// How many pulls a registry still allows, from the headers of its answers (R154): Docker Hub's `ratelimit-remaining: 76;w=21600`.
+// How many pulls a registry still allows, from the headers of its answers (R154): Docker Hub's
+// `ratelimit-remaining: 76;w=21600`.
 import type { ResponseHeaders } from '../connect/response-headers.ts'
 
 export interface RateLimit {

@@ -1,6 +1,7 @@
-// Which repositories of an endpoint lack the referrers API (R77). A repository that answered otherwise than by the API says so of itself
-// alone: registries may differ by repository, and who asks about one must not take the signatures of all away. What may not be the
-// registry's own word is believed for minutes only, and not before it has lasted (docs/adr/0024-whose-answer-it-is.md).
+// Which repositories of an endpoint lack the referrers API (R77). A repository that answered
+// otherwise than by the API says so of itself alone: registries may differ by repository, and who
+// asks about one must not take the signatures of all away. What may not be the registry's own word
+// is believed for minutes only, and not before it has lasted (docs/adr/0024-whose-answer-it-is.md).
 import type { RepositoryName } from '../../oci/reference.ts'
 import { LACK_MS } from './endpoints.ts'
 import { createRemembered } from '../connect/remembered.ts'
@@ -11,16 +12,24 @@ const REPOSITORIES_MAX = 1_000
 const LASTING_MS = 60_000
 /** Of what may have been somebody else: a backend may be broken for longer than that. */
 const DOUBTFUL_LACK_MS = 5 * 60_000
-/** Of an answer of longer ago nothing is left that could have lasted: it is asked about anew after DOUBTFUL_LACK_MS. */
+/**
+ * Of an answer of longer ago nothing is left that could have lasted: it is asked about anew after
+ * DOUBTFUL_LACK_MS.
+ */
 const FORGOTTEN_MS = 2 * DOUBTFUL_LACK_MS
 
-/** Who said that there is no API: the registry by its code or header, or something that has neither. */
+/**
+ * Who said that there is no API: the registry by its code or header, or something that has neither.
+ */
 export type LackSaidBy = 'registry' | 'anybody'
 
 export interface ReferrersAbility {
   /** False for as long as `lacks` remembers, unless the API has answered for any repository. */
   mayHave(name: RepositoryName, nowMs: number): boolean
-  /** An answer that is none of the API's came: is it the same for a minute, with none of the API in between? */
+  /**
+   * An answer that is none of the API's came: is it the same for a minute, with none of the API in
+   * between?
+   */
   isLasting(name: RepositoryName, nowMs: number): boolean
   /** It has the manifest that was asked about, and answers otherwise than by the API. */
   lacks(name: RepositoryName, by: LackSaidBy, nowMs: number): void

@@ -1,5 +1,6 @@
-// Which failures are worth another try, and after how long (R149). Only what is harmless when it is done twice comes here: reads, and
-// pushes of content under its digest, or of a tag that the caller wants there.
+// Which failures are worth another try, and after how long (R149). Only what is harmless when it is
+// done twice comes here: reads, and pushes of content under its digest, or of a tag that the caller
+// wants there.
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { isBreakerError } from './breaker.ts'
@@ -7,7 +8,10 @@ import type { Deadline } from '../connect/deadline.ts'
 import { isCertificateFault, isStaleConnection } from '../connect/errors.ts'
 import { isStranger } from '../connect/stranger.ts'
 
-/** Waits of about 1, 2 and 4 s: long enough for a restart behind a load balancer, and within the chain's limit. */
+/**
+ * Waits of about 1, 2 and 4 s: long enough for a restart behind a load balancer, and within the
+ * chain's limit.
+ */
 const BACK_OFF_MS = [1_000, 2_000, 4_000]
 /** A longer Retry-After is for the breaker and the client: nobody waits here for it. */
 const RETRY_AFTER_WAIT_MAX_MS = 10_000
@@ -23,7 +27,9 @@ export interface RetryOptions {
   readonly isFinal?: ((failure: UpstreamError) => boolean) | undefined
 }
 
-/** Runs `attempt` until it succeeds, or fails in a way or at a time that another try cannot mend. */
+/**
+ * Runs `attempt` until it succeeds, or fails in a way or at a time that another try cannot mend.
+ */
 export async function withRetries<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { clock, deadline, random, isFinal = () => false } = options
   let reconnected = false

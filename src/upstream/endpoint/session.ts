@@ -1,5 +1,5 @@
-// One request to one endpoint up to its final answer: the challenge answered, redirects followed. Whether the answer is good is for
-// the caller; whether to try again, for retry.ts.
+// One request to one endpoint up to its final answer: the challenge answered, redirects followed.
+// Whether the answer is good is for the caller; whether to try again, for retry.ts.
 import type { UpstreamCall } from '../../registry/ports/events.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Authorization, Authorizer } from '../auth/authorizer.ts'
@@ -11,7 +11,10 @@ import { isSameOrigin, REDIRECTS_MAX, redirectTarget } from '../connect/redirect
 import type { RequestBody } from '../connect/request-body.ts'
 import { pageError } from '../connect/stranger.ts'
 
-/** A cached token that is refused is replaced once, and what replaces it once more: for a larger scope (R144). */
+/**
+ * A cached token that is refused is replaced once, and what replaces it once more: for a larger
+ * scope (R144).
+ */
 const AUTHORIZATIONS_MAX = 2
 
 export interface RegistryRequest {
@@ -24,7 +27,10 @@ export interface RegistryRequest {
   readonly headers: Readonly<Record<string, string>>
   /** Sent again after a challenge, unless it can be read once only. */
   readonly body?: RequestBody
-  /** Another host chose `url`: no credentials go there, not even when it is on the endpoint itself. Default false. */
+  /**
+   * Another host chose `url`: no credentials go there, not even when it is on the endpoint itself.
+   * Default false.
+   */
   readonly isForeign?: boolean
 }
 
@@ -33,7 +39,10 @@ export interface FinalAnswer extends Answer {
   readonly redirected: boolean
 }
 
-/** The body of the answer MUST be read, drained or destroyed, and is no page for people. @throws UpstreamError, or the signal's reason */
+/**
+ * The body of the answer MUST be read, drained or destroyed, and is no page for people.
+ * @throws UpstreamError, or the signal's reason
+ */
 export type Send = (request: RegistryRequest, signal: AbortSignal) => Promise<FinalAnswer>
 
 export interface SessionOptions {
@@ -98,7 +107,8 @@ export function createSession(options: SessionOptions): Send {
       }
       if (!isSameOrigin(url, target)) {
         if (request.lane === 'blob') onBlobRedirect(target)
-        // For good: a host that was redirected to must not send our credentials back to a URL of its choice.
+        // For good: a host that was redirected to must not send our credentials back to a URL of
+        // its choice.
         authorizer = foreign
         // Manifests are redirected to registries, which are part of the one that was asked.
         way.isElsewhere = request.lane === 'blob' || request.call === 'blob'

@@ -1,5 +1,6 @@
-// Where redirects led for blobs, for whoever asks for more of one: the ranges of a download go there at once instead of through the
-// registry each. Held by the download, so that a place lasts no longer than that; any refusal sends it back to the registry (R146).
+// Where redirects led for blobs, for whoever asks for more of one: the ranges of a download go
+// there at once instead of through the registry each. Held by the download, so that a place lasts
+// no longer than that; any refusal sends it back to the registry (R146).
 import type { Digest } from '../../oci/digest.ts'
 import { type BlobPlace, UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Endpoint } from '../endpoint/endpoints.ts'
@@ -17,8 +18,8 @@ export interface BlobPlaces {
   /** `url` answered a GET for the blob, without credentials. */
   remember(found: Found): BlobPlace
   /**
-   * The answer of the place when it has the blob, else undefined: it is of no use any more, or another blob's or endpoint's. No credentials go
-   * there. @throws the signal's reason
+   * The answer of the place when it has the blob, else undefined: it is of no use any more, or
+   * another blob's or endpoint's. No credentials go there. @throws the signal's reason
    */
   ask(
     place: BlobPlace | undefined,

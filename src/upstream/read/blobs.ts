@@ -1,6 +1,7 @@
-// Blobs: their size without their bytes, and their bytes from an offset on. One request each; a body that breaks is resumed by the
-// caller with a new one. Signed targets do not last, so that one goes through the registry again, unless it is told of a place that has
-// just answered (R87, R146; blob-places.ts).
+// Blobs: their size without their bytes, and their bytes from an offset on. One request each; a
+// body that breaks is resumed by the caller with a new one. Signed targets do not last, so that one
+// goes through the registry again, unless it is told of a place that has just answered (R87, R146;
+// blob-places.ts).
 import type { Digest } from '../../oci/digest.ts'
 import { parseContentRange, rangeLength } from '../../oci/range.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
@@ -18,10 +19,16 @@ import { type Endpoint, LACK_MS, requestAt, type Work } from '../endpoint/endpoi
 import { contentLength, isEncoded } from '../connect/response-headers.ts'
 import type { FinalAnswer, RegistryRequest } from '../endpoint/session.ts'
 
-/** HEAD of a blob is refused in these ways where GET works: 401 by ECR Public, 403 by signed storage (R62). */
+/**
+ * HEAD of a blob is refused in these ways where GET works: 401 by ECR Public, 403 by signed storage
+ * (R62).
+ */
 const HEAD_REFUSED = new Set([400, 401, 403, 405, 501])
 
-/** Nothing is there, says a HEAD, which has no room for the words that would show who says so: a GET has to tell. */
+/**
+ * Nothing is there, says a HEAD, which has no room for the words that would show who says so: a GET
+ * has to tell.
+ */
 const MISSING = new Set([404, 410])
 
 export interface BlobWanted {
@@ -55,7 +62,8 @@ export function headBlob(
       const error = await failure(answer, clock)
       if (!isAnswered && !HEAD_REFUSED.has(answer.status)) throw error
     }
-    // The first byte instead of none: whoever answers 206 names the size, and the connection stays good.
+    // The first byte instead of none: whoever answers 206 names the size, and the connection stays
+    // good.
     const headers = { range: 'bytes=0-0' }
     const how = { method: 'GET', lane: 'api', headers, signal } as const
     const head = await sizeFrom(await sendBlob(endpoint, wanted, how), clock)
@@ -114,7 +122,8 @@ function rangeHeaders({ offset, lastByte, validator }: BlobRequest): Record<stri
   if (offset === 0 && lastByte === undefined) return {}
   return {
     range: `bytes=${offset}-${lastByte ?? ''}`,
-    // A weak validator may not stand in If-Range (RFC 9110 §13.1.5); the digest guards the result anyway.
+    // A weak validator may not stand in If-Range (RFC 9110 §13.1.5); the digest guards the result
+    // anyway.
     ...(validator?.startsWith('"') ? { 'if-range': validator } : {}),
   }
 }
@@ -148,7 +157,10 @@ function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
   }
 }
 
-/** Breaking out of the loop ends the connection, also before the first piece; so does `return` while a piece is waited for. */
+/**
+ * Breaking out of the loop ends the connection, also before the first piece; so does `return` while
+ * a piece is waited for.
+ */
 function bodyOf(
   { body, headers, redirected }: FinalAnswer,
   { breaker }: Endpoint,

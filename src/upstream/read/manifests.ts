@@ -1,5 +1,5 @@
-// Manifests by tag and digest: the head for revalidation, the bytes for keeping. Bytes come back as they were sent; that they hash
-// to their digest is for the caller to see.
+// Manifests by tag and digest: the head for revalidation, the bytes for keeping. Bytes come back as
+// they were sent; that they hash to their digest is for the caller to see.
 import { gunzip } from 'node:zlib'
 import { promisify } from 'node:util'
 import { digestFrom } from '../../oci/digest.ts'
@@ -21,7 +21,10 @@ import { assertJson } from '../connect/stranger.ts'
 
 const gunzipBounded = promisify(gunzip)
 
-/** Nothing is there, says a HEAD, which has no room for the words that would show who says so: a GET has to tell. */
+/**
+ * Nothing is there, says a HEAD, which has no room for the words that would show who says so: a GET
+ * has to tell.
+ */
 const MISSING = new Set([404, 410])
 /** HEAD is refused in these ways by registries whose GET works (R88, R162). */
 const HEAD_REFUSED = new Set([400, 403, 405, 501])
@@ -105,7 +108,10 @@ async function boundedBytes(answer: FinalAnswer): Promise<Uint8Array> {
   return answer.body.readAll(MANIFEST_LIMIT_BYTES)
 }
 
-/** Some registries compress manifests unasked (R147); what comes out is still compared with its digest by the caller. */
+/**
+ * Some registries compress manifests unasked (R147); what comes out is still compared with its
+ * digest by the caller.
+ */
 async function decoded(answer: FinalAnswer, bytes: Uint8Array): Promise<Uint8Array> {
   if (!isEncoded(answer.headers)) return bytes
   const encoding = answer.headers.first('content-encoding')?.toLowerCase()

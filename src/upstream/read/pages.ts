@@ -1,5 +1,5 @@
-// Lists of several pages, followed by the upstream's own Link headers and never by guessing (R68): what `last` means differs, and some
-// registries use a cursor of their own.
+// Lists of several pages, followed by the upstream's own Link headers and never by guessing (R68):
+// what `last` means differs, and some registries use a cursor of their own.
 import { parseLinks } from '../../oci/paging.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { isObject } from '../connect/answer-errors.ts'
@@ -8,7 +8,10 @@ import { isSameOrigin } from '../connect/redirect.ts'
 import type { FinalAnswer, RegistryRequest } from '../endpoint/session.ts'
 import { assertJson } from '../connect/stranger.ts'
 
-/** With 1,000 entries on each, more than any repository that was seen; every page costs the client's time. */
+/**
+ * With 1,000 entries on each, more than any repository that was seen; every page costs the client's
+ * time.
+ */
 const PAGES_MAX = 100
 /** One page. Registries that do not page send everything at once: 8 MiB is some 100,000 tags. */
 const PAGE_BYTES_MAX = 8 * 1024 * 1024
@@ -19,8 +22,10 @@ export interface Page {
 }
 
 /**
- * The pages, from `first` on, whose answer was 200 already. Later pages that are not 200 go through `failure`.
- * @throws UpstreamError invalid for what is no JSON object, loops or does not end; refused for a page on another host
+ * The pages, from `first` on, whose answer was 200 already. Later pages that are not 200 go through
+ * `failure`.
+ * @throws UpstreamError invalid for what is no JSON object, loops or does not end; refused for a
+ * page on another host
  */
 export async function* readPages(
   endpoint: Endpoint,

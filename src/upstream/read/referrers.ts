@@ -1,6 +1,8 @@
-// Who refers to a manifest: by the referrers API, or by the fallback tag where a registry has none (R77). "Nobody" is an answer of
-// the registry only: whatever else goes wrong is an error, or clients would take it for "no signature" (R78). That the API does not answer
-// is true of the question at hand, and of a repository only after it was asked about a manifest that it has: anybody can name a digest.
+// Who refers to a manifest: by the referrers API, or by the fallback tag where a registry has none
+// (R77). "Nobody" is an answer of the registry only: whatever else goes wrong is an error, or
+// clients would take it for "no signature" (R78). That the API does not answer is true of the
+// question at hand, and of a repository only after it was asked about a manifest that it has:
+// anybody can name a digest.
 import type { Digest } from '../../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts'
 import { OCI_INDEX, parseMediaType } from '../../oci/media-type.ts'
@@ -18,10 +20,16 @@ import { isRegistryThere, isStranger, strangerError } from '../connect/stranger.
 
 /** As many as the descriptors of an index (R186). */
 const REFERRERS_MAX = 10_000
-/** Of all pages of one list, which is held whole: 10,000 descriptors with some annotations, or fewer with many. */
+/**
+ * Of all pages of one list, which is held whole: 10,000 descriptors with some annotations, or fewer
+ * with many.
+ */
 const REFERRERS_MAX_BYTES = 8 * 1024 * 1024
 
-/** A backend that is broken is left out, or another one asked, within this; and a client waits for it. */
+/**
+ * A backend that is broken is left out, or another one asked, within this; and a client waits for
+ * it.
+ */
 const ASK_AGAIN_MS = 500
 
 export interface ReferrersWanted {
@@ -62,8 +70,9 @@ interface Lack {
 }
 
 /**
- * What anything may answer is believed when it has lasted, or a moment later is the same: one broken backend of an ingress is to hide
- * nothing. Not where the API is known to be. @throws UpstreamError
+ * What anything may answer is believed when it has lasted, or a moment later is the same: one
+ * broken backend of an ingress is to hide nothing. Not where the API is known to be. @throws
+ * UpstreamError
  */
 async function askApi(
   endpoint: Endpoint,
@@ -98,7 +107,10 @@ function isSubjectThere({ name, digest }: ReferrersWanted, clock: Clock): Work<b
   }
 }
 
-/** An error: what many registries without the API answer, and everything else as well. @throws UpstreamError */
+/**
+ * An error: what many registries without the API answer, and everything else as well.
+ * @throws UpstreamError
+ */
 async function fromApi(
   endpoint: Endpoint,
   { name, digest }: ReferrersWanted,

@@ -1,4 +1,5 @@
-// The tag list of a repository, whole: sorted and without duplicates, since upstreams promise neither (R68).
+// The tag list of a repository, whole: sorted and without duplicates, since upstreams promise
+// neither (R68).
 import { type RepositoryName, type Tag, tagFrom } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { type TagList, UpstreamError } from '../../registry/ports/upstream.ts'
@@ -40,7 +41,8 @@ export function listTags(name: RepositoryName, clock: Clock, pageMax: number): W
 }
 
 /**
- * `null` is how some write an empty list, or leave it out beside the name; entries that are no tags cannot be asked for anyway.
+ * `null` is how some write an empty list, or leave it out beside the name; entries that are no tags
+ * cannot be asked for anyway.
  * @throws UpstreamError invalid for an object that is no list of tags
  */
 function tagsIn({ name, tags }: Record<string, unknown>, { url }: FinalAnswer): Tag[] {

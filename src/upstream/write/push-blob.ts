@@ -1,5 +1,6 @@
-// A blob that is on this disk goes to the registry: mounted from another repository there, or sent whole with one PUT, which every
-// registry takes (R117). What is lost on the way begins again with a new upload.
+// A blob that is on this disk goes to the registry: mounted from another repository there, or sent
+// whole with one PUT, which every registry takes (R117). What is lost on the way begins again with
+// a new upload.
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -26,8 +27,8 @@ export interface Mount {
 }
 
 /**
- * An attempt: whether the registry has the blob in `name` now. Every refusal is false, since it may be about `from` alone: what is wrong
- * with `name` shows when the bytes are sent.
+ * An attempt: whether the registry has the blob in `name` now. Every refusal is false, since it may
+ * be about `from` alone: what is wrong with `name` shows when the bytes are sent.
  */
 export function mountBlob(mount: Mount, clock: Clock) {
   return ({ begin }: Attempt): Promise<boolean> =>

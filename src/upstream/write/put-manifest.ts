@@ -1,4 +1,5 @@
-// A manifest goes to the registry, byte for byte, under its digest or a tag (R116, R117). What it names went before.
+// A manifest goes to the registry, byte for byte, under its digest or a tag (R116, R117). What it
+// names went before.
 import { type Digest, digestAlgorithm, digestFrom, digestOf } from '../../oci/digest.ts'
 import { formatReference, type Reference, type RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -43,7 +44,10 @@ export function putManifest(put: ManifestPut, clock: Clock) {
     })
 }
 
-/** Only while it moves it is not counted: who waits for the answer has no more time than for any other. */
+/**
+ * Only while it moves it is not counted: who waits for the answer has no more time than for any
+ * other.
+ */
 function bodyOf(bytes: Uint8Array, deadline: Deadline) {
   return {
     sizeBytes: bytes.length,

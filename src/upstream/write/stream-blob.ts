@@ -1,5 +1,6 @@
-// A blob that is still arriving here goes up at the same time: POST, then one PATCH in chunked coding, and a PUT with the digest once that
-// is known (R103, R117). Nothing of the bytes is kept, so nothing of them is sent a second time.
+// A blob that is still arriving here goes up at the same time: POST, then one PATCH in chunked
+// coding, and a PUT with the digest once that is known (R103, R117). Nothing of the bytes is kept,
+// so nothing of them is sent a second time.
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { UpstreamStream } from '../../registry/ports/upstream.ts'

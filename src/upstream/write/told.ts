@@ -1,5 +1,6 @@
-// What may be repeated of an upstream's error message (R123): the words that help a person who pushed, and nothing that is an address or
-// a secret. What remains is text of a stranger: for reading, never for parsing.
+// What may be repeated of an upstream's error message (R123): the words that help a person who
+// pushed, and nothing that is an address or a secret. What remains is text of a stranger: for
+// reading, never for parsing.
 
 /** A sentence or two; what registries add after that is a stack trace or a page. */
 const TOLD_CHARACTERS = 200
@@ -12,7 +13,8 @@ const LEFT_OUT: readonly RegExp[] = [
   /\S*[?&][\w.-]+=\S*/gu,
   // Files and paths from the root.
   /(?<![\w/])\/[\w.-]+\/\S*/gu,
-  // Hosts with a port, which a short number after a name without dots is not: `node:26`. And addresses.
+  // Hosts with a port, which a short number after a name without dots is not: `node:26`. And
+  // addresses.
   /(?<![\w.:-])[\w-]+(?:\.[\w-]+)+:\d{2,5}\b/gu,
   /(?<![\w.:-])[\w-]+:\d{4,5}\b/gu,
   /\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?/gu,

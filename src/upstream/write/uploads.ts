@@ -1,5 +1,5 @@
-// Uploads at a registry: begun with POST, addressed by the Location of each answer (R117), given back when they are not wanted. What is
-// sent into them is in push-blob.ts and stream-blob.ts.
+// Uploads at a registry: begun with POST, addressed by the Location of each answer (R117), given
+// back when they are not wanted. What is sent into them is in push-blob.ts and stream-blob.ts.
 import { type Digest, digestAlgorithm, digestFrom } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -14,9 +14,15 @@ import { writeError } from './write-errors.ts'
 
 /** What registries answer to a step of a push that they took: 201 to PATCH is ECR. */
 const TAKEN = new Set([200, 201, 202, 204])
-/** Nobody waits longer than this for an upload to be given back: registries forget them by themselves. */
+/**
+ * Nobody waits longer than this for an upload to be given back: registries forget them by
+ * themselves.
+ */
 const CANCEL_MS = 5_000
-/** From a blob's last byte to the answer: object stores copy what came in parts, at some hundred MiB/s. */
+/**
+ * From a blob's last byte to the answer: object stores copy what came in parts, at some hundred
+ * MiB/s.
+ */
 const BLOB_ANSWER_MS = 120_000
 
 export interface Upload {
@@ -41,7 +47,8 @@ export function startUpload(name: RepositoryName, clock: Clock): Work<Upload> {
 
 /**
  * The upload that `answer` leads to.
- * @throws UpstreamError invalid for a missing or malformed Location; refused for one that leaves https
+ * @throws UpstreamError invalid for a missing or malformed Location; refused for one that leaves
+ * https
  */
 export function uploadAt(
   answer: FinalAnswer,
@@ -67,7 +74,10 @@ export type Piece = Pick<RequestBody, 'sizeBytes' | 'read' | 'once'>
 
 const NOTHING: Piece = { sizeBytes: 0, read: async function* () {} }
 
-/** Sends a piece into the upload; resolves with where it goes on. @throws UpstreamError; what reading the piece throws */
+/**
+ * Sends a piece into the upload; resolves with where it goes on.
+ * @throws UpstreamError; what reading the piece throws
+ */
 export function patchUpload(upload: Upload, piece: Piece, clock: Clock): Work<Upload> {
   return async (endpoint, deadline) => {
     const answer = await send(requestTo(upload, 'PATCH'), piece, { endpoint, deadline })
@@ -83,7 +93,10 @@ export function patchUpload(upload: Upload, piece: Piece, clock: Clock): Work<Up
   }
 }
 
-/** Ends the upload with its digest; `piece` is its last or only one, default none. @throws as patchUpload; invalid for another digest */
+/**
+ * Ends the upload with its digest; `piece` is its last or only one, default none.
+ * @throws as patchUpload; invalid for another digest
+ */
 export function endUpload(
   upload: Upload,
   { digest, piece = NOTHING, clock }: { digest: Digest; piece?: Piece; clock: Clock },
@@ -102,7 +115,10 @@ export function endUpload(
   }
 }
 
-/** The limit for answers stands still from the first byte on: a body has its own, and so has the answer to a blob. */
+/**
+ * The limit for answers stands still from the first byte on: a body has its own, and so has the
+ * answer to a blob.
+ */
 async function send(
   request: RegistryRequest,
   piece: Piece,

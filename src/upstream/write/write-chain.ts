@@ -1,4 +1,5 @@
-// Writes of one namespace: to the authoritative endpoint only, never to a mirror (R151), behind its breaker, tried again like reads.
+// Writes of one namespace: to the authoritative endpoint only, never to a mirror (R151), behind its
+// breaker, tried again like reads.
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type Deadline, startDeadline } from '../connect/deadline.ts'
@@ -10,7 +11,10 @@ import { withRetries } from '../endpoint/retry.ts'
 /** One attempt, in steps. */
 export interface Attempt {
   readonly endpoint: Endpoint
-  /** A step that the breaker lets through, or not. Short: a breaker that probes lets nobody else through meanwhile. */
+  /**
+   * A step that the breaker lets through, or not. Short: a breaker that probes lets nobody else
+   * through meanwhile.
+   */
   readonly begin: <T>(lane: Lane, work: Work<T>) => Promise<T>
   /** A step of what was let through before; may take hours. */
   readonly goOn: <T>(work: Work<T>) => Promise<T>
@@ -22,7 +26,10 @@ export interface WriteOptions {
   readonly isFinal?: (failure: UpstreamError) => boolean
 }
 
-/** The limit of reads is over all attempts; bodies stop it while they move. @throws UpstreamError, the signal's reason, what a body throws */
+/**
+ * The limit of reads is over all attempts; bodies stop it while they move.
+ * @throws UpstreamError, the signal's reason, what a body throws
+ */
 export type Write = <T>(
   attempt: (steps: Attempt) => Promise<T>,
   options: WriteOptions,

@@ -1,5 +1,5 @@
-// Answers to what writes that are no success, as UpstreamError. Other than for reads, the registry's own words count: whoever pushed
-// has to know what it does not take (R117, R123).
+// Answers to what writes that are no success, as UpstreamError. Other than for reads, the
+// registry's own words count: whoever pushed has to know what it does not take (R117, R123).
 import type { ErrorCode } from '../../oci/errors.ts'
 import {
   UpstreamError,

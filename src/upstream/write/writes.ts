@@ -1,4 +1,5 @@
-// What is sent to a namespace, as the Upstream port has it. Names that are kept out are kept out here as well.
+// What is sent to a namespace, as the Upstream port has it. Names that are kept out are kept out
+// here as well.
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Upstream } from '../../registry/ports/upstream.ts'
 import type { NameRules } from '../name-rules.ts'
