@@ -1,5 +1,6 @@
-// An image that real clients unpack: layers that are archives of incompressible files, wrapped as gzip but not compressed, so that making
-// and unpacking a hundred megabytes costs next to nothing beside their download.
+// An image that real clients unpack: layers that are archives of incompressible files, wrapped as
+// gzip but not compressed, so that making and unpacking a hundred megabytes costs next to nothing
+// beside their download.
 import { gzipSync } from 'node:zlib'
 import { digestOf } from '../src/oci/digest.ts'
 import { bytesContent, patternBlob } from '../test/kit/content.ts'

@@ -1,6 +1,7 @@
-// How fast the SQLite catalog is: manifests recorded by many clients at once, look-ups of membership one after another, pushes and
-// the outbox that they leave while a line is down, and the start before and after. usage: node bench/catalog.ts [MANIFESTS
-// [DIRECTORY]]; as many pushes as manifests; 100000 need 1 GB and some minutes.
+// How fast the SQLite catalog is: manifests recorded by many clients at once, look-ups of
+// membership one after another, pushes and the outbox that they leave while a line is down, and the
+// start before and after. usage: node bench/catalog.ts [MANIFESTS [DIRECTORY]]; as many pushes as
+// manifests; 100000 need 1 GB and some minutes.
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,7 +50,10 @@ function recordOf(n: number): RecordManifest {
   }
 }
 
-/** A push that waits for its upstream; its payload is as long as one with a tag that was pushed a few times. */
+/**
+ * A push that waits for its upstream; its payload is as long as one with a tag that was pushed a
+ * few times.
+ */
 function pushOf(n: number, id: number): RecordPush {
   const { repository, manifest, tag, atMs } = recordOf(n)
   const delivery = {

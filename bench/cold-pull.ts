@@ -1,4 +1,5 @@
-// One blob that no server has seen, asked for by some clients at once: from the upstream itself, or through a server.
+// One blob that no server has seen, asked for by some clients at once: from the upstream itself, or
+// through a server.
 import { setTimeout as wait } from 'node:timers/promises'
 import { residentBytes, watchCpu } from './processes.ts'
 import type { RowContext, Started } from './row.ts'

@@ -1,5 +1,6 @@
-// A data directory of Entrepot with many small blobs in it, made without asking the server for each: files under their digests, and rows
-// through the catalog's own port, as pushes leave them. The layout is that of docs/storage-format.md, through the code that defines it.
+// A data directory of Entrepot with many small blobs in it, made without asking the server for
+// each: files under their digests, and rows through the catalog's own port, as pushes leave them.
+// The layout is that of docs/storage-format.md, through the code that defines it.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { layoutUnder, blobPath, prefixNames, WHOLE_MODE } from '../src/store/filesystem/layout.ts'
 import { openSqliteCatalog } from '../src/catalog/sqlite/open.ts'

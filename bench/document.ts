@@ -1,5 +1,6 @@
-// docs/performance.md from the last run: what must be reached and whether it is, how it was measured, the tables, and where the time
-// goes. No figure stands here or in the document that is not made from bench/last-run.json; what people found out in profiles is
+// docs/performance.md from the last run: what must be reached and whether it is, how it was
+// measured, the tables, and where the time goes. No figure stands here or in the document that is
+// not made from bench/last-run.json; what people found out in profiles is
 // bench/where-the-time-goes.md, kept by hand.
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Box, RowResult, Run } from './figures.ts'

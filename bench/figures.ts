@@ -1,5 +1,5 @@
-// What a row of the bench yields: one sample for each server, case and round. Nothing is averaged here: medians, spreads and
-// verdicts are made from these when a table is printed.
+// What a row of the bench yields: one sample for each server, case and round. Nothing is averaged
+// here: medians, spreads and verdicts are made from these when a table is printed.
 
 /** A number, or for the table of faults a few words. */
 export type Measure = number | string
@@ -29,7 +29,10 @@ export interface Absence {
 export interface Box {
   readonly cores: number
   readonly processor: string
-  /** How SHA-256 is computed, which is a third of a fill's cost where it is by software. Missing in older results. */
+  /**
+   * How SHA-256 is computed, which is a third of a fill's cost where it is by software. Missing in
+   * older results.
+   */
   readonly hashes?: 'by the processor' | 'by software'
   readonly memoryGiB: number
   readonly kernel: string
@@ -45,11 +48,19 @@ export interface RowResult {
   readonly startedAt: string
   readonly seconds: number
   readonly rounds: number
-  /** Measured with everything that takes long. Missing in results of a time when there was one form only. */
+  /**
+   * Measured with everything that takes long. Missing in results of a time when there was one form
+   * only.
+   */
   readonly full?: boolean
-  /** CPU seconds per second that processes outside this bench used meanwhile: 0 is a quiet machine. */
+  /**
+   * CPU seconds per second that processes outside this bench used meanwhile: 0 is a quiet machine.
+   */
   readonly foreignCores: number
-  /** CPU seconds per second that the host of a virtual machine gave to others. Missing in older results. */
+  /**
+   * CPU seconds per second that the host of a virtual machine gave to others. Missing in older
+   * results.
+   */
   readonly stolenCores?: number
   readonly box: Box
   readonly absences: readonly Absence[]
@@ -71,7 +82,9 @@ export interface Column {
   readonly digits?: number
 }
 
-/** One table of a row: a line for each `line` and server, in the order in which they were measured. */
+/**
+ * One table of a row: a line for each `line` and server, in the order in which they were measured.
+ */
 export interface Table {
   readonly table: string
   readonly title: string

@@ -1,5 +1,5 @@
-// What downloading one thing that is here, again and again, costs a server and the whole machine: for each gigabyte of a large blob, plain
-// or over TLS, and for each answer of a small one.
+// What downloading one thing that is here, again and again, costs a server and the whole machine:
+// for each gigabyte of a large blob, plain or over TLS, and for each answer of a small one.
 import type { Load, LoopOptions } from './load.ts'
 import { watchCpu } from './processes.ts'
 import type { RunningServer } from './server-process.ts'

@@ -1,11 +1,18 @@
-// A run as it is kept, bench/last-run.json: what the document is made from and no more. One line for each server and case, its rounds
-// side by side, so that the file is small and a difference between two runs can be read.
+// A run as it is kept, bench/last-run.json: what the document is made from and no more. One line
+// for each server and case, its rounds side by side, so that the file is small and a difference
+// between two runs can be read.
 import type { Measure, RowResult, Run, Sample } from './figures.ts'
 
-/** More than any table shows, and fewer than a double has: the rest is chance. Whole numbers are kept whole. */
+/**
+ * More than any table shows, and fewer than a double has: the rest is chance. Whole numbers are
+ * kept whole.
+ */
 const SIGNIFICANT_DIGITS = 7
 
-/** The samples of one server and case: each measure is a list beside `rounds`, with null where a round has no figure. */
+/**
+ * The samples of one server and case: each measure is a list beside `rounds`, with null where a
+ * round has no figure.
+ */
 interface Series extends Omit<Sample, 'round' | 'measures'> {
   readonly rounds: readonly number[]
   readonly measures: Readonly<Record<string, readonly (Measure | null)[]>>

@@ -1,5 +1,6 @@
-// What a run has started, written down as it starts, so that the next run can end what an aborted one left: processes by id and start
-// time, and network namespaces by name. A run that ends by itself has ended all of it before.
+// What a run has started, written down as it starts, so that the next run can end what an aborted
+// one left: processes by id and start time, and network namespaces by name. A run that ends by
+// itself has ended all of it before.
 import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
@@ -24,7 +25,10 @@ interface Entry {
 
 let ledger: string | undefined
 
-/** A directory of this run with the ledger in it; removed when the process ends. Whatever was started before is not written down. */
+/**
+ * A directory of this run with the ledger in it; removed when the process ends. Whatever was
+ * started before is not written down.
+ */
 export function openRunDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), `${RUN_PREFIX}${process.pid}-`))
   ledger = join(directory, LEDGER)
@@ -41,7 +45,10 @@ export function noteProcess(pid: number): void {
   appendFileSync(ledger, `${pid} ${startTicks}\n`)
 }
 
-/** Ends and removes what runs left whose own process is gone. Returns what it found, as lines for people. */
+/**
+ * Ends and removes what runs left whose own process is gone. Returns what it found, as lines for
+ * people.
+ */
 export function endLeftovers(): readonly string[] {
   const directories = readdirSync(tmpdir()).filter(name => name.startsWith(RUN_PREFIX))
   const found = directories.flatMap(name => {

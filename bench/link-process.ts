@@ -1,15 +1,20 @@
-// A stretch of network in front of an upstream, in a process of its own: takes connections and passes bytes on with a delay. usage:
-// forked by link.ts, with the address to listen on and the port to pass on to, on loopback.
+// A stretch of network in front of an upstream, in a process of its own: takes connections and
+// passes bytes on with a delay. usage: forked by link.ts, with the address to listen on and the
+// port to pass on to, on loopback.
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 export interface LinkSettings {
-  /** There and back. The first bytes of a connection wait once more, for its handshake. Default 0. */
+  /**
+   * There and back. The first bytes of a connection wait once more, for its handshake. Default 0.
+   */
   readonly roundTripMs?: number | undefined
 }
 
 export type LinkCall = { readonly call: 'set'; readonly settings: LinkSettings }
 
-/** More than a delay of 40 ms at 50 MB/s holds; beyond it the sender waits, as behind a full window. */
+/**
+ * More than a delay of 40 ms at 50 MB/s holds; beyond it the sender waits, as behind a full window.
+ */
 const QUEUED_BYTES_MAX = 8 * 1024 * 1024
 
 let settings: LinkSettings = {}

@@ -1,4 +1,5 @@
-// Upstreams that are slow: at the far end of a shaped network, behind the link process, or limited on each connection by themselves.
+// Upstreams that are slow: at the far end of a shaped network, behind the link process, or limited
+// on each connection by themselves.
 import type { LinkCall, LinkSettings } from './link-process.ts'
 import { type Network, openNetwork } from './network.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
@@ -59,7 +60,10 @@ export async function startShapedUpstream(): Promise<ShapedUpstream> {
   }
 }
 
-/** `upstream` as one that gives each connection so much for blobs. Stopping it leaves `upstream` as it was. */
+/**
+ * `upstream` as one that gives each connection so much for blobs. Stopping it leaves `upstream` as
+ * it was.
+ */
 export async function limitConnections(
   upstream: Upstream,
   bytesPerSecond: number,

@@ -1,5 +1,6 @@
-// One connection of the load client: GET requests one after another, answers parsed by hand. It knows Content-Length and the end of
-// the connection; of a chunked body, which only errors have here, it looks for the end and leaves the coding in.
+// One connection of the load client: GET requests one after another, answers parsed by hand. It
+// knows Content-Length and the end of the connection; of a chunked body, which only errors have
+// here, it looks for the end and leaves the coding in.
 import { connect as connectPlain } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
@@ -13,7 +14,10 @@ export interface Response {
 }
 
 export interface Connection {
-  /** Never rejects. `onBody` gets a view that is good for the call only; when it returns false, nothing more is read. */
+  /**
+   * Never rejects. `onBody` gets a view that is good for the call only; when it returns false,
+   * nothing more is read.
+   */
   get(path: string, onBody: (bytes: Uint8Array) => boolean | void): Promise<Response>
   close(): void
 }
@@ -86,7 +90,8 @@ export function connect(options: ConnectOptions): Connection {
     authority === undefined
       ? connectPlain({ host, port, noDelay: true, onread, ...from(localAddress) })
       : connectTls({ host, port, ca: authority, minVersion: 'TLSv1.3' })
-  // Of a TLS socket every piece is a buffer of its own, which is well enough: wrk is the client there when it matters.
+  // Of a TLS socket every piece is a buffer of its own, which is well enough: wrk is the client
+  // there when it matters.
   if (authority !== undefined) {
     socket.on('data', (bytes: Buffer) => {
       if (!onBytes(bytes)) socket.pause()

@@ -1,5 +1,6 @@
-// The load client in a process of its own: HTTP/1.1 over sockets that read into one buffer each, so that it costs little next to the
-// server. Bodies need a Content-Length, as blobs and manifests have it. usage: forked by load.ts
+// The load client in a process of its own: HTTP/1.1 over sockets that read into one buffer each, so
+// that it costs little next to the server. Bodies need a Content-Length, as blobs and manifests
+// have it. usage: forked by load.ts
 import { createHash, type Hash } from 'node:crypto'
 import { type Connection, connect, type Response } from './load-connection.ts'
 import { type HoldCall, holdReaders, releaseReaders, type Held } from './load-stall.ts'
@@ -134,7 +135,10 @@ async function ask({ target, clients }: Extract<LoadCall, { call: 'ask' }>): Pro
   return { waitsMs, failures }
 }
 
-/** Every client asks again and again; bytes of an answer that is under way at the end count as far as they came. */
+/**
+ * Every client asks again and again; bytes of an answer that is under way at the end count as far
+ * as they came.
+ */
 async function loop({
   target,
   clients,

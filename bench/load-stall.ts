@@ -1,5 +1,6 @@
-// Readers that ask for something large, take its beginning, and read no more: laptops that were closed, links that broke. Part of the
-// load process, so that they stay while another call measures.
+// Readers that ask for something large, take its beginning, and read no more: laptops that were
+// closed, links that broke. Part of the load process, so that they stay while another call
+// measures.
 import { type Connection, connect } from './load-connection.ts'
 import type { Target } from './load-process.ts'
 
@@ -26,7 +27,10 @@ const READ_BYTES = 4096
 
 const held = new Set<Connection>()
 
-/** Resolves when all have begun or were refused, or after five seconds. They are held until released. */
+/**
+ * Resolves when all have begun or were refused, or after five seconds. They are held until
+ * released.
+ */
 export async function holdReaders({
   target,
   clients,

@@ -4,13 +4,19 @@ import type { Asked, LoadCall, Looped, Pulled, Target } from './load-process.ts'
 import type { Held } from './load-stall.ts'
 
 export interface Load {
-  /** `clients` connections set off at once, each asking for `paths` one after another; what each saw of the last. */
+  /**
+   * `clients` connections set off at once, each asking for `paths` one after another; what each saw
+   * of the last.
+   */
   pull(url: string, paths: readonly string[], options?: PullOptions): Promise<readonly Pulled[]>
   /** `clients` connections asking for `path` again and again. */
   loop(url: string, path: string, options: LoopOptions): Promise<Looped>
   /** All of `paths`, each once, by `clients` connections. */
   ask(url: string, paths: readonly string[], clients: number): Promise<Asked>
-  /** `clients` connections, from many addresses, that ask for `path` and read its beginning only; until `release`. */
+  /**
+   * `clients` connections, from many addresses, that ask for `path` and read its beginning only;
+   * until `release`.
+   */
   hold(url: string, path: string, clients: number): Promise<Held>
   release(): Promise<void>
   stop(): Promise<void>

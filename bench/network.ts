@@ -1,5 +1,6 @@
-// A network namespace of its own for an upstream, joined to this one by a pair of virtual cards whose rate the kernel holds down (tc tbf).
-// Needs root. The kernel here has no delay of its own (netem), so that is the link process's (link-process.ts).
+// A network namespace of its own for an upstream, joined to this one by a pair of virtual cards
+// whose rate the kernel holds down (tc tbf). Needs root. The kernel here has no delay of its own
+// (netem), so that is the link process's (link-process.ts).
 import { spawnSync } from 'node:child_process'
 import { RUN_PREFIX } from './ledger.ts'
 
@@ -13,7 +14,10 @@ export interface Network {
   remove(): void
 }
 
-/** Enough for a few of the largest packets that the kernel hands over at once, far less than a second's worth. */
+/**
+ * Enough for a few of the largest packets that the kernel hands over at once, far less than a
+ * second's worth.
+ */
 const BURST = '256kb'
 /** What waits for longer is dropped, as a router does; TCP sends it again. */
 const QUEUE = '50ms'

@@ -1,8 +1,10 @@
-// What the kernel tells about processes: CPU time and memory of a server with all its children, what the whole machine computed, and
-// how much of it others used meanwhile. Linux only.
+// What the kernel tells about processes: CPU time and memory of a server with all its children,
+// what the whole machine computed, and how much of it others used meanwhile. Linux only.
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Of /proc/PID/stat and /proc/stat: USER_HZ, which is 100 on every architecture that Node runs on. */
+/**
+ * Of /proc/PID/stat and /proc/stat: USER_HZ, which is 100 on every architecture that Node runs on.
+ */
 const TICKS_PER_SECOND = 100
 
 interface Stat {
@@ -18,11 +20,16 @@ interface Stat {
 export interface CpuTime {
   /** Of one process and everything below it; NaN where none was named. */
   readonly cpuSeconds: number
-  /** Of the whole machine, which is that of the server, its clients, the kernel between them, and whatever else runs. */
+  /**
+   * Of the whole machine, which is that of the server, its clients, the kernel between them, and
+   * whatever else runs.
+   */
   readonly boxSeconds: number
 }
 
-/** Starts to watch what `pid` and the machine compute. The result tells what they computed since. */
+/**
+ * Starts to watch what `pid` and the machine compute. The result tells what they computed since.
+ */
 export function watchCpu(pid: number | undefined): () => CpuTime {
   const ticksNow = () => ({
     own: pid === undefined ? Number.NaN : sumTicks(processTree(pid)),
@@ -38,7 +45,10 @@ export function watchCpu(pid: number | undefined): () => CpuTime {
   }
 }
 
-/** Resident memory of `pid` and everything below it, in bytes. Pages that they share count once for each. */
+/**
+ * Resident memory of `pid` and everything below it, in bytes. Pages that they share count once for
+ * each.
+ */
 export function residentBytes(pid: number): number {
   return processTree(pid).reduce((sum, stat) => {
     const status = readIfThere(`/proc/${stat.pid}/status`)
@@ -77,7 +87,10 @@ function readMachine() {
   return parseMachine(readFileSync('/proc/stat', 'utf8'))
 }
 
-/** Of /proc/stat, in ticks: what was computed here, which is all but idling and waiting for disks, and what the host gave to others. */
+/**
+ * Of /proc/stat, in ticks: what was computed here, which is all but idling and waiting for disks,
+ * and what the host gave to others.
+ */
 export function parseMachine(text: string): { readonly busy: number; readonly stolen: number } {
   const [first = ''] = text.split('\n')
   const [user = 0, nice = 0, system = 0, , , irq = 0, softIrq = 0, stolen = 0] = first
@@ -101,7 +114,9 @@ function processTree(pid: number): readonly Stat[] {
   return [...all.filter(stat => stat.pid === pid), ...below(pid)]
 }
 
-/** The name in the second field may hold anything, so counting starts behind its last parenthesis. */
+/**
+ * The name in the second field may hold anything, so counting starts behind its last parenthesis.
+ */
 export function parseStat(text: string): Stat[] {
   const end = text.lastIndexOf(')')
   if (end === -1) return []

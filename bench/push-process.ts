@@ -1,5 +1,6 @@
-// A process that pushes blobs as fast as the server takes them: `node push-process.ts URL REPOSITORY FILE SIZE AT_ONCE`. The file is
-// cut into blobs of SIZE bytes; their digests are computed before the clock starts. Prints one line of JSON.
+// A process that pushes blobs as fast as the server takes them: `node push-process.ts URL
+// REPOSITORY FILE SIZE AT_ONCE`. The file is cut into blobs of SIZE bytes; their digests are
+// computed before the clock starts. Prints one line of JSON.
 import { createHash } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'

@@ -1,4 +1,5 @@
-// Pushes by a process of their own, from a file in memory, so that no server is measured by the disk that the client reads from.
+// Pushes by a process of their own, from a file in memory, so that no server is measured by the
+// disk that the client reads from.
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +9,9 @@ import { noteProcess } from './ledger.ts'
 import type { PushResult } from './push-process.ts'
 
 export const MEBIBYTE = 1024 * 1024
-/** The file is this pattern again and again, marked in every mebibyte, which is the smallest blob. */
+/**
+ * The file is this pattern again and again, marked in every mebibyte, which is the smallest blob.
+ */
 const CHUNK_BYTES = 16 * MEBIBYTE
 const PROCESS = fileURLToPath(new URL('push-process.ts', import.meta.url))
 

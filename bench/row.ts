@@ -50,8 +50,9 @@ export interface StartedServers {
 }
 
 /**
- * Starts one server of each kind, each in a directory of its own below `directory`; those that do not start are absences, but Entrepot:
- * without it there is nothing to measure. @throws Error when that does not start
+ * Starts one server of each kind, each in a directory of its own below `directory`; those that do
+ * not start are absences, but Entrepot: without it there is nothing to measure. @throws Error when
+ * that does not start
  */
 export async function startServers(
   {
@@ -107,7 +108,10 @@ export function collectSamples(): { samples: Sample[]; add: (sample: Sample) => 
   return { samples, add: sample => void samples.push(sample) }
 }
 
-/** In the short form others than Entrepot are measured once where that takes long; the direct pull, which has no kind, is half of a pair. */
+/**
+ * In the short form others than Entrepot are measured once where that takes long; the direct pull,
+ * which has no kind, is half of a pair.
+ */
 export function isLeftOut(
   { full }: Pick<RowContext, 'full'>,
   kind: ServerKind | undefined,

@@ -1,7 +1,9 @@
-// `npm run bench [-- ROW…]` and `npm run bench:full [-- ROW…]`, with `--rounds N` and `--json FILE`: measures servers side by side and
-// prints their tables. With rows by name: `--beside DIR`, and `--only SERVER` as often as wanted. The full form without rows is kept as
-// bench/last-run.json, from which docs/performance.md is made; the short one in bench/short-run.json, which is nobody's truth. Rows by
-// name are only printed, or with --json put in place of the same rows of that file. Ends with 1 when a row could not be measured.
+// `npm run bench [-- ROW…]` and `npm run bench:full [-- ROW…]`, with `--rounds N` and `--json
+// FILE`: measures servers side by side and prints their tables. With rows by name: `--beside DIR`,
+// and `--only SERVER` as often as wanted. The full form without rows is kept as
+// bench/last-run.json, from which docs/performance.md is made; the short one in
+// bench/short-run.json, which is nobody's truth. Rows by name are only printed, or with --json put
+// in place of the same rows of that file. Ends with 1 when a row could not be measured.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

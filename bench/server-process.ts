@@ -1,5 +1,6 @@
-// One server under measurement as a process group of its own: output into a file, as a service has it, so that nobody here spends
-// time on reading it. Started when it answers, ended by process id; whatever is forgotten ends with this process.
+// One server under measurement as a process group of its own: output into a file, as a service has
+// it, so that nobody here spends time on reading it. Started when it answers, ended by process id;
+// whatever is forgotten ends with this process.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { get as getPlain } from 'node:http'
@@ -42,7 +43,10 @@ process.once('exit', () => {
 })
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(1))
 
-/** Resolves when the server answers. @throws Error with the last line that it wrote, when it ends or stays silent */
+/**
+ * Resolves when the server answers.
+ * @throws Error with the last line that it wrote, when it ends or stays silent
+ */
 export async function startServer(command: Command): Promise<RunningServer> {
   const { program, args, directory, port, authority } = command
   const log = join(directory, 'output.log')

@@ -1,5 +1,6 @@
-// The servers that are measured, each with the configuration that its own documentation gives for a pull-through cache, and its
-// request log on, as it is by default. One that cannot be had is an absence with a reason, never a gap.
+// The servers that are measured, each with the configuration that its own documentation gives for a
+// pull-through cache, and its request log on, as it is by default. One that cannot be had is an
+// absence with a reason, never a gap.
 import { goTool, packagedTool } from '../test/e2e/tools.ts'
 import type { Absence } from './figures.ts'
 import { distributionKind } from './servers/distribution.ts'
@@ -23,7 +24,10 @@ export const REGISTRIES: readonly ServerKind[] = [
   zot,
 ]
 
-/** Those that take pushes, each over its own disk: as `registry:2` is run when it is pushed to, without a proxy. */
+/**
+ * Those that take pushes, each over its own disk: as `registry:2` is run when it is pushed to,
+ * without a proxy.
+ */
 export const PUSHABLE: readonly ServerKind[] = [
   entrepot,
   distributionKind(V2, debian, 'stores'),
@@ -34,7 +38,9 @@ export const PUSHABLE: readonly ServerKind[] = [
 /** The same, and what serves files as cheaply as it can be done. */
 export const HOT_SERVERS: readonly ServerKind[] = [...REGISTRIES, nginx]
 
-/** Every registry, and what is put in front of one when nothing that knows registries is at hand. */
+/**
+ * Every registry, and what is put in front of one when nothing that knows registries is at hand.
+ */
 export const COLD_SERVERS: readonly ServerKind[] = [...REGISTRIES, nginxProxy]
 
 /** For a table: why `name` is not in it. Paths of this machine are left out. */

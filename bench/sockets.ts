@@ -1,7 +1,11 @@
-// What the kernel holds for the sockets of a server: bytes that it has written and nobody has taken yet, and their book-keeping.
+// What the kernel holds for the sockets of a server: bytes that it has written and nobody has taken
+// yet, and their book-keeping.
 import { spawnSync } from 'node:child_process'
 
-/** Bytes of kernel memory behind all connections that were made to `port`. @throws Error without the ss program */
+/**
+ * Bytes of kernel memory behind all connections that were made to `port`.
+ * @throws Error without the ss program
+ */
 export function socketBytes(port: number): number {
   const args = ['--tcp', '--memory', '--numeric', '--no-header', 'sport', '=', `:${port}`]
   const { stdout, error } = spawnSync('ss', args, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
@@ -9,7 +13,10 @@ export function socketBytes(port: number): number {
   return sumSocketMemory(stdout)
 }
 
-/** Of each `skmem:(r…,rb…,t…,tb…,f…,w…,o…,bl…,d…)`: received, forward-allocated, queued to be sent, options, backlog. */
+/**
+ * Of each `skmem:(r…,rb…,t…,tb…,f…,w…,o…,bl…,d…)`: received, forward-allocated, queued to be sent,
+ * options, backlog.
+ */
 export function sumSocketMemory(text: string): number {
   return [...text.matchAll(/skmem:\(([^)]*)\)/g)].reduce((sum, [, fields = '']) => {
     const of = (name: string) => Number(new RegExp(`(?:^|,)${name}(\\d+)`).exec(fields)?.[1] ?? 0)

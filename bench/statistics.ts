@@ -1,4 +1,5 @@
-// The arithmetic of the bench: medians and spreads of a few rounds, and numbers as people read them.
+// The arithmetic of the bench: medians and spreads of a few rounds, and numbers as people read
+// them.
 
 /** The middle value; of an even count the mean of the two in the middle; NaN of none. */
 export function median(values: readonly number[]): number {
@@ -29,7 +30,8 @@ export function formatSpread(values: readonly number[], digits = 0): string {
 }
 
 /**
- * How much later clients were served than others: each list sorted, the k-th against the k-th, the largest difference.
+ * How much later clients were served than others: each list sorted, the k-th against the k-th, the
+ * largest difference.
  * @throws RangeError when the lists differ in length
  */
 export function worstDelay(times: readonly number[], reference: readonly number[]): number {
@@ -46,8 +48,8 @@ export interface Point {
 }
 
 /**
- * The k of "cost grows as size^k", by least squares over the logarithms: 0 is flat, 1 is linear. NaN of fewer than three sizes, and of
- * what has no logarithm.
+ * The k of "cost grows as size^k", by least squares over the logarithms: 0 is flat, 1 is linear.
+ * NaN of fewer than three sizes, and of what has no logarithm.
  */
 export function growthExponent(points: readonly Point[]): number {
   if (new Set(points.map(({ size }) => size)).size < 3) return Number.NaN

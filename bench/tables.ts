@@ -1,11 +1,15 @@
-// Samples as tables, in Markdown whose columns are aligned, so that the same text serves a terminal and a document.
+// Samples as tables, in Markdown whose columns are aligned, so that the same text serves a terminal
+// and a document.
 import type { Column, Measure, RowResult, Sample, Table } from './figures.ts'
 import { formatNumber, formatSpread, growthExponent, median, type Point } from './statistics.ts'
 
 /** Digits of an exponent that a few rounds can tell apart. */
 const EXPONENT_DIGITS = 2
 
-/** One table of `result`, with a line for each server that is absent. Empty when there is nothing to show. */
+/**
+ * One table of `result`, with a line for each server that is absent. Empty when there is nothing to
+ * show.
+ */
 export function renderTable(table: Table, result: RowResult): string {
   const samples = result.samples.filter(sample => sample.table === table.table)
   const lines = [...new Set(samples.map(({ line }) => line))]
@@ -28,7 +32,10 @@ export function renderTable(table: Table, result: RowResult): string {
   return alignTable([head, ...body, ...absent])
 }
 
-/** How the measures that the table names grow with size. Empty where no server was measured at three sizes. */
+/**
+ * How the measures that the table names grow with size. Empty where no server was measured at three
+ * sizes.
+ */
 export function renderGrowth(table: Table, result: RowResult): string {
   const servers = [...new Set(result.samples.map(({ server }) => server))]
   const body = (table.growth ?? []).flatMap(({ measure, what }) =>
@@ -61,7 +68,8 @@ export function growthPoints(
 
 function cell({ measure, digits }: Column, samples: readonly Sample[]): string {
   const values = samples.flatMap(({ measures }) => {
-    // JSON has null for what is no number. A round that does not have the figure says nothing about those that have.
+    // JSON has null for what is no number. A round that does not have the figure says nothing about
+    // those that have.
     const value: Measure | null | undefined = measures[measure]
     return value === undefined || value === null || Number.isNaN(value) ? [] : [value]
   })

@@ -1,5 +1,6 @@
-// How Entrepot is judged: by ratios to other servers in the same round, by its own counts, by how cost grows, or by what a client saw.
-// The list of what it must reach stands in goals.ts. A figure with failed answers behind it reaches nothing.
+// How Entrepot is judged: by ratios to other servers in the same round, by its own counts, by how
+// cost grows, or by what a client saw. The list of what it must reach stands in goals.ts. A figure
+// with failed answers behind it reaches nothing.
 import type { RowResult, Sample } from './figures.ts'
 import { ENTREPOT } from './servers/entrepot.ts'
 import { formatNumber, formatSpread, growthExponent, median } from './statistics.ts'
@@ -42,7 +43,10 @@ export function ratioTo(server: string, aim: Aim): Target {
   )
 }
 
-/** The same against the best of `servers` in each round, as far as they are there: the least where less is better, else the most. */
+/**
+ * The same against the best of `servers` in each round, as far as they are there: the least where
+ * less is better, else the most.
+ */
 export function ratioToBest(servers: readonly string[], aim: Aim): Target {
   return target(aim, { unit: ' × the best other', digits: 2 }, (result, line) =>
     ratios(result, servers, { ...aim, line }),
@@ -181,7 +185,8 @@ function find(
   const own = (sample: Sample) => sample.server === server && sample.line === line
   return samples.filter(own).flatMap(({ round, measures }) => {
     const value = measures[measure]
-    // JSON has null for what is no number: before and after it was written down, there is nothing here.
+    // JSON has null for what is no number: before and after it was written down, there is nothing
+    // here.
     return typeof value === 'number' && !Number.isNaN(value) ? [{ round, value }] : []
   })
 }

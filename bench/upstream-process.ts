@@ -1,5 +1,6 @@
-// The upstream of the bench in a process of its own: the stub registry of the test kit, told by messages what to hold, what to do
-// wrong and what to count. usage: forked by upstream.ts, with the port as its argument.
+// The upstream of the bench in a process of its own: the stub registry of the test kit, told by
+// messages what to hold, what to do wrong and what to count. usage: forked by upstream.ts, with the
+// port as its argument.
 import { archiveImage } from './archive-image.ts'
 import { bytesContent, patternBlob } from '../test/kit/content.ts'
 import { type Image, makeImage } from '../test/kit/image.ts'

@@ -1,5 +1,5 @@
-// A Node process that answers calls: the upstream and the load clients run apart from the bench and from each other, so that none
-// takes another's time on the same thread.
+// A Node process that answers calls: the upstream and the load clients run apart from the bench and
+// from each other, so that none takes another's time on the same thread.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { noteProcess } from './ledger.ts'
@@ -13,8 +13,8 @@ export interface Worker {
 }
 
 /**
- * `file` is relative to this directory. It sends `{ id: 0, result }` when ready, and `{ id, result }` for each call. `enter` stands in
- * front of the program and becomes it, as `ip netns exec` does.
+ * `file` is relative to this directory. It sends `{ id: 0, result }` when ready, and `{ id, result
+ * }` for each call. `enter` stands in front of the program and becomes it, as `ip netns exec` does.
  */
 export function forkWorker(
   file: string,

@@ -42,7 +42,9 @@ export async function runWrk(url: string, options: WrkOptions): Promise<WrkRepor
   return parseWrk(stdout)
 }
 
-/** What wrk 4 prints. A number that is not there is NaN, or 0 where wrk tells only what happened. */
+/**
+ * What wrk 4 prints. A number that is not there is NaN, or 0 where wrk tells only what happened.
+ */
 export function parseWrk(text: string): WrkReport {
   const number = (pattern: RegExp, missing: number) => Number(pattern.exec(text)?.[1] ?? missing)
   const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)

@@ -1,5 +1,5 @@
-// Writes the documents that are generated from tables, or with --check says which of them are stale. What stands in a document is
-// decided where its table lives; this is the list of them.
+// Writes the documents that are generated from tables, or with --check says which of them are
+// stale. What stands in a document is decided where its table lives; this is the list of them.
 import { readFile, writeFile } from 'node:fs/promises'
 import { renderLastRun } from '../bench/document.ts'
 import { renderConfigurationDoc } from './docs/configuration.ts'

@@ -1,5 +1,6 @@
-// Runs test files, each in a node of its own that prints its results itself, and adds up what they print. Not by tap's own runner: that
-// loads itself into every node and every thread that a test starts, which took longer than what most tests do.
+// Runs test files, each in a node of its own that prints its results itself, and adds up what they
+// print. Not by tap's own runner: that loads itself into every node and every thread that a test
+// starts, which took longer than what most tests do.
 import { spawn } from 'node:child_process'
 import { delimiter, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -19,11 +20,17 @@ export interface RunOptions {
   readonly atOnce: number
   /** What one file may take, if it does not say itself that it needs longer. */
   readonly timeoutSeconds: number
-  /** Gets a file's lines when it has ended, so that those of two never mix: all of them, and those that somebody wants to see. */
+  /**
+   * Gets a file's lines when it has ended, so that those of two never mix: all of them, and those
+   * that somebody wants to see.
+   */
   readonly ended: (lines: { readonly all: readonly string[]; readonly shown: string[] }) => void
 }
 
-/** A file ends itself after its time; one that runs in a circle and does not look at the clock is ended after so many times that. */
+/**
+ * A file ends itself after its time; one that runs in a circle and does not look at the clock is
+ * ended after so many times that.
+ */
 const DEAF_FACTOR = 2
 
 /** Never rejects: a file that cannot be run, or that says no sum, has failed. */
@@ -119,7 +126,10 @@ function whyFailed(
   return passed + skipped === 0 ? 'it tests nothing' : undefined
 }
 
-/** Lets through what failed, with its details, and what tests print on purpose: matrices, histograms. */
+/**
+ * Lets through what failed, with its details, and what tests print on purpose: matrices,
+ * histograms.
+ */
 function createFilter(): (line: string) => boolean {
   let failing = false
   return line => {

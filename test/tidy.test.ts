@@ -1,6 +1,7 @@
-// Goal: what the house style says of the tree is true of it. Method: every file of src/ and test/ is read as text and held against the
-// rules of kit/tidy-rules.ts; generated documents are written again and compared. Each violation is printed; there are no
-// exceptions but the rows of kit/rooms.ts.
+// Goal: what the house style says of the tree is true of it. Method: every file of src/ and test/
+// is read as text and held against the rules of kit/tidy-rules.ts; generated documents are written
+// again and compared. Each violation is printed; there are no exceptions but the rows of
+// kit/rooms.ts.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'

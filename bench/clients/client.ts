@@ -1,7 +1,11 @@
-// A real client that pulls whole images into a store of its own, which starts empty of them: every pull is of an image that is new.
+// A real client that pulls whole images into a store of its own, which starts empty of them: every
+// pull is of an image that is new.
 export interface PullClient {
   readonly name: string
-  /** In a directory of its own with a short name. @throws Error when it is not installed or does not start */
+  /**
+   * In a directory of its own with a short name.
+   * @throws Error when it is not installed or does not start
+   */
   start(directory: string): Promise<RunningClient>
 }
 

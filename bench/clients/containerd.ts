@@ -1,4 +1,5 @@
-// containerd 2 with `ctr images pull`: its transfer service takes three blobs at a time and unpacks layers as they are there.
+// containerd 2 with `ctr images pull`: its transfer service takes three blobs at a time and unpacks
+// layers as they are there.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { daemonConfig } from '../../test/e2e/clients/containerd.ts'

@@ -1,5 +1,5 @@
-// When a client that keeps its blobs in containerd's content store has downloaded them: a blob's file stands there under its digest once
-// containerd has verified it.
+// When a client that keeps its blobs in containerd's content store has downloaded them: a blob's
+// file stands there under its digest once containerd has verified it.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'

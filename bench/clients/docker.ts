@@ -1,6 +1,7 @@
-// dockerd, over its API: `POST /images/create` streams what happens to each layer. A download is over with the last "Download complete",
-// which the one with containerd's store looks for ten times a second, so that its store is looked at instead. What comes after is
-// unpacking, which goes on layer by layer while others are still downloaded.
+// dockerd, over its API: `POST /images/create` streams what happens to each layer. A download is
+// over with the last "Download complete", which the one with containerd's store looks for ten times
+// a second, so that its store is looked at instead. What comes after is unpacking, which goes on
+// layer by layer while others are still downloaded.
 import { request } from 'node:http'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -24,7 +25,10 @@ interface Daemon {
   readonly program: () => string
   /** It starts the first containerd that it finds here. */
   readonly path: string
-  /** Where blobs are kept, seen from the daemon's directory. Default: nowhere, only what was unpacked is. */
+  /**
+   * Where blobs are kept, seen from the daemon's directory. Default: nowhere, only what was
+   * unpacked is.
+   */
   readonly content?: string
 }
 

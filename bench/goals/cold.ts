@@ -1,4 +1,5 @@
-// Goals of what is not here yet: P5 many clients on one blob, P6 one client, P7 real clients; and what clients see of faults.
+// Goals of what is not here yet: P5 many clients on one blob, P6 one client, P7 real clients; and
+// what clients see of faults.
 import { FOUND_OUT_BY_TRYING, STEPS_OF_A_FILL } from './reasons.ts'
 import { SHAPED as ALONE_SHAPED, UNSHAPED } from '../rows/alone.ts'
 import { CROWDS, SHAPED, TWENTY } from '../rows/cold.ts'

@@ -1,4 +1,5 @@
-// Goals of what is here already: P1 large blobs, P2 the same over TLS, P3 small objects, P4 tags whose freshness runs out.
+// Goals of what is here already: P1 large blobs, P2 the same over TLS, P3 small objects, P4 tags
+// whose freshness runs out.
 import { ENCRYPTED_HERE, HTTP_IN_NODE, SENT_BY_THE_KERNEL } from './reasons.ts'
 import { EXPIRING, UPSTREAM_MS } from '../rows/freshness.ts'
 import { ONE_THREAD } from '../rows/tls.ts'
@@ -11,7 +12,9 @@ const EVERYBODY = [NGINX, V2, V3, ZOT]
 const CLIENTS = ['4', '64']
 const TLS_CLIENTS = ['4', '32']
 const SMALL = ['blob of 4 KiB', 'manifest by digest', 'manifest by tag']
-/** Length of a run of the row and one: a tag that is fresh for a second may be asked for so often. */
+/**
+ * Length of a run of the row and one: a tag that is fresh for a second may be asked for so often.
+ */
 const SECONDS_AND_ONE = 3
 
 const hotBlob = {

@@ -1,5 +1,6 @@
-// Why a goal is missed, as far as it is known. Kept by hand from profiles, and printed only where the goal is missed: look at these
-// again when a verdict changes. bench/where-the-time-goes.md has the profiles.
+// Why a goal is missed, as far as it is known. Kept by hand from profiles, and printed only where
+// the goal is missed: look at these again when a verdict changes. bench/where-the-time-goes.md has
+// the profiles.
 
 export const SENT_BY_THE_KERNEL =
   'the kernel takes the bytes from the file to the connection, and its work for each segment is nearly all there is: it is the same for ' +

@@ -1,4 +1,5 @@
-// Goals of pushes (P8), of many readers (P9) and much content (P10), of background work (P11), of the start (P13) and of the mixed load.
+// Goals of pushes (P8), of many readers (P9) and much content (P10), of background work (P11), of
+// the start (P13) and of the mixed load.
 import { LOOKED_AT_AT_START, LOADING, MANY_STEPS, MEMORY_OF_READERS, SWINGS } from './reasons.ts'
 import { FOUR_FILLS } from '../rows/event-loop.ts'
 import { MIXED } from '../rows/mixed.ts'

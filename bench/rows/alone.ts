@@ -1,5 +1,5 @@
-// Row: one client and one blob that is not here yet, against the same client at the upstream itself: over loopback, at three sizes, and
-// over a network of 50 MB/s and 40 ms.
+// Row: one client and one blob that is not here yet, against the same client at the upstream
+// itself: over loopback, at three sizes, and over a network of 50 MB/s and 40 ms.
 import {
   collectSamples,
   isLeftOut,

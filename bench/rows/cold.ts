@@ -1,5 +1,6 @@
-// Row: many clients at once ask for a blob that is not here yet. What the upstream is asked for, when each client has its first byte,
-// when the last client is done and what memory it takes, next to clients that ask the upstream themselves.
+// Row: many clients at once ask for a blob that is not here yet. What the upstream is asked for,
+// when each client has its first byte, when the last client is done and what memory it takes, next
+// to clients that ask the upstream themselves.
 import { type Cold, coldPull, warmUp } from '../cold-pull.ts'
 import type { Absence, Sample } from '../figures.ts'
 import { limitConnections, type ShapedUpstream, startShapedUpstream } from '../link.ts'
@@ -9,11 +10,17 @@ import { ENTREPOT } from '../servers/entrepot.ts'
 import { median, worstDelay } from '../statistics.ts'
 
 const CLIENTS = 20
-/** Numbers of clients at which counts and memory are looked at; only the middle one is measured against others in the short form. */
+/**
+ * Numbers of clients at which counts and memory are looked at; only the middle one is measured
+ * against others in the short form.
+ */
 const HERDS = { short: [5, CLIENTS, 80], full: [CLIENTS, 200, 1000] }
 const BLOB_BYTES = 100_000_000
 const REPOSITORY = 'bench/cold'
-/** Of others than Entrepot, for which a round takes long. Entrepot's first bytes need more: they differ by more than the goal from round to round. */
+/**
+ * Of others than Entrepot, for which a round takes long. Entrepot's first bytes need more: they
+ * differ by more than the goal from round to round.
+ */
 const ROUNDS_OF_OTHERS = 5
 const PER_CONNECTION = 10_000_000
 const NETWORK = { totalBytesPerSecond: 50_000_000 }
@@ -136,7 +143,10 @@ async function measureLimited(context: RowContext): Promise<readonly Sample[]> {
   }
 }
 
-/** Stops the upstream, too. Others than Entrepot would take a blob for each client through the same narrow place. */
+/**
+ * Stops the upstream, too. Others than Entrepot would take a blob for each client through the same
+ * narrow place.
+ */
 async function measureShaped(
   context: RowContext & { readonly upstream: ShapedUpstream },
 ): Promise<readonly Sample[]> {

@@ -1,4 +1,5 @@
-// Row: how long the event loop is held up while everything that works in the background works as fast as it can.
+// Row: how long the event loop is held up while everything that works in the background works as
+// fast as it can.
 import { readMetric } from '../prometheus.ts'
 import { startProbe } from '../probe.ts'
 import { MEBIBYTE, openPushFile, type PushFile } from '../pushing.ts'

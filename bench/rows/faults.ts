@@ -1,4 +1,5 @@
-// Row: what a client sees when the upstream misbehaves. Words and counts, not times; each server meets each fault once.
+// Row: what a client sees when the upstream misbehaves. Words and counts, not times; each server
+// meets each fault once.
 import { rmSync } from 'node:fs'
 import { collectSamples, directoryOf, type Row, type RowContext } from '../row.ts'
 import type { Load } from '../load.ts'

@@ -1,5 +1,5 @@
-// Row: a manifest by tag under load while its freshness runs out every second and the upstream takes its time: what the upstream is
-// asked, and whether any client waits for it.
+// Row: a manifest by tag under load while its freshness runs out every second and the upstream
+// takes its time: what the upstream is asked, and whether any client waits for it.
 import { collectSamples, isLeftOut, type Row, type RowContext, startServers } from '../row.ts'
 import type { RunningServer } from '../server-process.ts'
 import { REGISTRIES } from '../servers.ts'
@@ -87,7 +87,8 @@ export const freshness: Row = {
 function createMeasure({ upstream, load, full }: RowContext, path: string, accept: string) {
   const seconds = full ? SECONDS.full : SECONDS.short
   return async (server: RunningServer) => {
-    // Nobody asked while the others were measured: whoever comes first then has to wait, and that is not what is measured here.
+    // Nobody asked while the others were measured: whoever comes first then has to wait, and that
+    // is not what is measured here.
     await load.pull(server.url, [path])
     await upstream.clearCounts()
     const seen = await runWrk(server.url + path, { clients: CLIENTS, seconds, accept })

@@ -1,4 +1,5 @@
-// Row: a blob of 100 MB that is here, downloaded again and again: what a gigabyte costs the server, and how many it sends.
+// Row: a blob of 100 MB that is here, downloaded again and again: what a gigabyte costs the server,
+// and how many it sends.
 import { measureBlob } from '../hot-measures.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'
 import { HOT_SERVERS } from '../servers.ts'

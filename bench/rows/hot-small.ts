@@ -1,4 +1,5 @@
-// Row: what is small and here: a blob of 4 KiB, a manifest by digest, the same by tag. Requests by wrk, which also counts them.
+// Row: what is small and here: a blob of 4 KiB, a manifest by digest, the same by tag. Requests by
+// wrk, which also counts them.
 import { measureSmall } from '../hot-measures.ts'
 import { runWrk } from '../wrk.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'
@@ -10,7 +11,10 @@ const SECONDS = 2
 const WARM_SECONDS = 1
 const BLOB_BYTES = 4096
 const REPOSITORY = 'bench/small'
-/** So that the upstream has something to be asked during a run: once a second and tag, however many ask. */
+/**
+ * So that the upstream has something to be asked during a run: once a second and tag, however many
+ * ask.
+ */
 const TTL = '1s'
 
 export const hotSmall: Row = {

@@ -1,5 +1,5 @@
-// Row: what grows with the number of blobs that are here: the start, memory, a list of tags, and a pull of something that nobody asked
-// for lately.
+// Row: what grows with the number of blobs that are here: the start, memory, a list of tags, and a
+// pull of something that nobody asked for lately.
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -16,7 +16,9 @@ const CLIENTS = 8
 const PULLS = 2_000
 const PAGES = 50
 const PAGE = 10
-/** Steps through all blobs without an order that a cache could guess; a prime that divides no size. */
+/**
+ * Steps through all blobs without an order that a cache could guess; a prime that divides no size.
+ */
 const STRIDE = 7_919
 
 const blobsLine = (blobs: number) => `${formatNumber(blobs)} blobs`

@@ -1,4 +1,5 @@
-// Row: everything at once for ten minutes. What is looked for is not speed: no errors, memory that does not grow, health that answers.
+// Row: everything at once for ten minutes. What is looked for is not speed: no errors, memory that
+// does not grow, health that answers.
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Load, startLoad } from '../load.ts'
 import { startProbe } from '../probe.ts'
@@ -21,7 +22,10 @@ const SMALL_BATCH = 200
 const COLD_CLIENTS = 4
 const PUSH = { sizeBytes: MEBIBYTE, blobs: 4, atOnce: 2 } as const
 const STALLED = 50
-/** Between two turns of what takes a core by itself: a machine that has no time left says nothing of the server on it. */
+/**
+ * Between two turns of what takes a core by itself: a machine that has no time left says nothing of
+ * the server on it.
+ */
 const HOT_PAUSE_MS = 500
 const SMALL_PAUSE_MS = 20
 /** Between two turns of what would fill the disk: cold pulls, pushes, readers that leave. */

@@ -1,4 +1,5 @@
-// Row: real clients pull a cold image of ten layers from an upstream that gives each connection 10 MB/s, through a server and directly.
+// Row: real clients pull a cold image of ten layers from an upstream that gives each connection 10
+// MB/s, through a server and directly.
 import { removeDirectory } from '../../test/e2e/processes.ts'
 import type { PullClient, RunningClient } from '../clients/client.ts'
 import { containerd, CTR } from '../clients/containerd.ts'
@@ -23,7 +24,10 @@ import { absenceOf, absentEverywhere, DIRECT, REGISTRIES } from '../servers.ts'
 
 const LAYERS = 10
 const LAYER_BYTES = 9_800_000
-/** Of each server, before anything is counted: its first pull is that of a compiler, and no service has seen only one. */
+/**
+ * Of each server, before anything is counted: its first pull is that of a compiler, and no service
+ * has seen only one.
+ */
 const WARM_IMAGES = 2
 /** For the first pull of a client, which is not counted. */
 const WARM_BYTES = 10_000
@@ -35,7 +39,10 @@ export const limited = (client: string) => `${client}, 10 MB/s each`
 export const LIMITED_SKOPEO = limited(SKOPEO)
 export const LIMITED_DAEMONS = [CTR, DOCKERD_GRAPH, DOCKERD_CONTAINERD].map(limited)
 const UNLIMITED_SKOPEO = `${SKOPEO}, not limited`
-/** What all connections have together, at the far end of a network namespace. Neither dockerd takes plain HTTP from beyond loopback. */
+/**
+ * What all connections have together, at the far end of a network namespace. Neither dockerd takes
+ * plain HTTP from beyond loopback.
+ */
 const FAR = { totalBytesPerSecond: 50_000_000, roundTripMs: 40 }
 const FAR_CLIENTS = [skopeo, containerd]
 const far = (client: string) => `${client}, 50 MB/s in all and 40 ms`

@@ -1,4 +1,5 @@
-// Row: pushes of one large blob and of many small ones, and what each server makes durable before it says 201.
+// Row: pushes of one large blob and of many small ones, and what each server makes durable before
+// it says 201.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'

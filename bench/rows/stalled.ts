@@ -1,4 +1,5 @@
-// Row: readers that stopped reading, beside readers that go on: what the stalled ones cost in memory, and what they take from the others.
+// Row: readers that stopped reading, beside readers that go on: what the stalled ones cost in
+// memory, and what they take from the others.
 import { setTimeout as wait } from 'node:timers/promises'
 import { bytesContent, patternBlob } from '../../test/kit/content.ts'
 import { residentBytes } from '../processes.ts'

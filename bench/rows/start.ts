@@ -1,4 +1,5 @@
-// Row: from the start of the process to its first answer, and the memory that it takes when nothing is asked of it.
+// Row: from the start of the process to its first answer, and the memory that it takes when nothing
+// is asked of it.
 import { setTimeout as wait } from 'node:timers/promises'
 import { residentBytes } from '../processes.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'

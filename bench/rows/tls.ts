@@ -1,4 +1,5 @@
-// Row: the blob of 100 MB that is here, over TLS 1.3: what a gigabyte costs the server when it must encrypt it.
+// Row: the blob of 100 MB that is here, over TLS 1.3: what a gigabyte costs the server when it must
+// encrypt it.
 import type { Absence } from '../figures.ts'
 import { measureBlobByWrk } from '../hot-measures.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'

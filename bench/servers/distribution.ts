@@ -1,4 +1,5 @@
-// distribution, in Debian's package and as a Go module, as a pull-through cache or as a registry that is pushed to.
+// distribution, in Debian's package and as a Go module, as a pull-through cache or as a registry
+// that is pushed to.
 import { join } from 'node:path'
 import { launch, type ServerKind, writeCertificate } from './kind.ts'
 

@@ -1,5 +1,5 @@
-// Entrepot as the service unit starts it, this version or a built checkout of another one. Keys that this version does not have are an
-// absence with a reason.
+// Entrepot as the service unit starts it, this version or a built checkout of another one. Keys
+// that this version does not have are an absence with a reason.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,7 +19,10 @@ export function isBuilt(key: string): boolean {
 
 export const entrepot: ServerKind = { name: ENTREPOT, start: options => start(CHECKOUT, options) }
 
-/** Another version, measured in the same run: "before and after" need one machine at one time. @throws Error where `checkout` is not built */
+/**
+ * Another version, measured in the same run: "before and after" need one machine at one time.
+ * @throws Error where `checkout` is not built
+ */
 export function entrepotBeside(checkout: string): ServerKind {
   if (!existsSync(join(checkout, 'dist', 'main.js')))
     throw new Error(`--beside ${checkout}: not built; run "npm ci && npm run build" there`)

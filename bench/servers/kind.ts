@@ -1,4 +1,5 @@
-// What a server of the bench is, what it is started with, and how its configuration is written and the program started.
+// What a server of the bench is, what it is started with, and how its configuration is written and
+// the program started.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Content } from '../../test/kit/content.ts'
@@ -35,7 +36,10 @@ interface Launch extends Omit<Command, 'args' | 'directory' | 'port' | 'authorit
   readonly config: (port: number) => string
 }
 
-/** Writes the configuration into the server's directory and waits for its first answer. @throws Error as startServer */
+/**
+ * Writes the configuration into the server's directory and waits for its first answer.
+ * @throws Error as startServer
+ */
 export async function launch(
   { directory, certificate }: ServerOptions,
   { config, args, fileName, ...command }: Launch,
@@ -48,7 +52,10 @@ export async function launch(
   return startServer({ ...command, ...authority, args: args(file), directory, port })
 }
 
-/** Paths of certificate and key, written into the server's directory; undefined for one that speaks plain HTTP. */
+/**
+ * Paths of certificate and key, written into the server's directory; undefined for one that speaks
+ * plain HTTP.
+ */
 export function writeCertificate({ directory, certificate }: ServerOptions) {
   if (certificate === undefined) return undefined
   mkdirSync(directory, { recursive: true })

@@ -1,4 +1,5 @@
-// nginx: files sent by the kernel, as cheaply as it can be done; and as a cache in front of a registry, one request for what many ask.
+// nginx: files sent by the kernel, as cheaply as it can be done; and as a cache in front of a
+// registry, one request for what many ask.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { launch, type ServerKind, type ServerOptions, writeCertificate } from './kind.ts'

@@ -1,5 +1,5 @@
-// The part of the BlobStore contract that is about bytes which come before those in front of them: written ahead, taken in when the gap
-// is closed, never believed before.
+// The part of the BlobStore contract that is about bytes which come before those in front of them:
+// written ahead, taken in when the gap is closed, never believed before.
 import type { Test } from 'tap'
 import {
   BYTES,

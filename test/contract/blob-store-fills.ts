@@ -1,4 +1,5 @@
-// The part of the BlobStore contract that is about fills: growing, being read meanwhile, ending, being resumed.
+// The part of the BlobStore contract that is about fills: growing, being read meanwhile, ending,
+// being resumed.
 import type { Test } from 'tap'
 import {
   BYTES,

@@ -1,5 +1,5 @@
-// The part of the BlobStore contract that is about uploads that nobody has open: parked, left by a process or a boot, listed, removed;
-// and about who may have one open.
+// The part of the BlobStore contract that is about uploads that nobody has open: parked, left by a
+// process or a boot, listed, removed; and about who may have one open.
 import type { Test } from 'tap'
 import {
   BYTES,

@@ -1,4 +1,5 @@
-// Goal: the in-memory twin keeps the BlobStore contract, so that tests built on it mean something. Method: the suite.
+// Goal: the in-memory twin keeps the BlobStore contract, so that tests built on it mean something.
+// Method: the suite.
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { KnownContent } from '../../src/registry/ports/blob-store.ts'

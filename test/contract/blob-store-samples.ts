@@ -1,4 +1,5 @@
-// What the BlobStore contract's tests are made of: a blob, what a test may do beside the port, and how to look at an answer.
+// What the BlobStore contract's tests are made of: a blob, what a test may do beside the port, and
+// how to look at an answer.
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Digest, DigestAlgorithm } from '../../src/oci/digest.ts'
@@ -14,7 +15,10 @@ import {
 
 export interface StoreUnderTest {
   readonly store: BlobStore
-  /** A store over the same content, as the next process would open it while nothing of the first had been closed. */
+  /**
+   * A store over the same content, as the next process would open it while nothing of the first had
+   * been closed.
+   */
   readonly reopen: () => Promise<BlobStore>
   /** The same after a power cut: what nothing had synced may be gone. */
   readonly reboot: () => Promise<BlobStore>

@@ -1,4 +1,5 @@
-// The part of the BlobStore contract that is about uploads while they are open: growing, being read meanwhile, verified, ending.
+// The part of the BlobStore contract that is about uploads while they are open: growing, being read
+// meanwhile, verified, ending.
 import type { Test } from 'tap'
 import { StoreError, type UploadFile } from '../../src/registry/ports/blob-store.ts'
 import {

@@ -1,6 +1,7 @@
-// Goal: every implementation of the BlobStore port keeps what the port promises. Method: one suite over the port alone, with
-// two things that a test needs beside it: a second store over the same content (the next process), and bytes that
-// rot. What only a file system has is in test/unit/store.
+// Goal: every implementation of the BlobStore port keeps what the port promises. Method: one suite
+// over the port alone, with two things that a test needs beside it: a second store over the same
+// content (the next process), and bytes that rot. What only a file system has is in
+// test/unit/store.
 import { readFileSync } from 'node:fs'
 import type { Test } from 'tap'
 import {

@@ -1,5 +1,5 @@
-// The part of the catalog contract about what clients delete (R118).
-// Method: only the port is used; everything is asked for in the repository that it was deleted from and in one that keeps it.
+// The part of the catalog contract about what clients delete (R118). Method: only the port is used;
+// everything is asked for in the repository that it was deleted from and in one that keeps it.
 import type { Test } from 'tap'
 import { parseTag, type Repository } from '../../src/oci/reference.ts'
 import type { Catalog, ManifestFact } from '../../src/registry/ports/catalog.ts'

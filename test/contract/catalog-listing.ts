@@ -1,5 +1,6 @@
-// The part of the catalog contract about who may say what a manifest lists (R179): an upstream of its own repository, and no client.
-// Method: only the port is used; the same manifests are pushed and pulled in every order, in one repository and in two.
+// The part of the catalog contract about who may say what a manifest lists (R179): an upstream of
+// its own repository, and no client. Method: only the port is used; the same manifests are pushed
+// and pulled in every order, in one repository and in two.
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { Repository } from '../../src/oci/reference.ts'

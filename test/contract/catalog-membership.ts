@@ -1,5 +1,6 @@
-// The part of the catalog contract about what belongs to which repository (R96, R179).
-// Method: only the port is used; everything is asked for in a repository that must have it and in one that must not.
+// The part of the catalog contract about what belongs to which repository (R96, R179). Method: only
+// the port is used; everything is asked for in a repository that must have it and in one that must
+// not.
 import type { Test } from 'tap'
 import { parseRepositoryKey, repositoryKey } from '../../src/oci/reference.ts'
 import {
@@ -46,7 +47,8 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       ]
       for (const order of orders) {
         const catalog = await makeCatalog(t)
-        // Only the outermost is recorded in `alpine`; the bytes of the others came by way of another repository.
+        // Only the outermost is recorded in `alpine`; the bytes of the others came by way of
+        // another repository.
         for (const manifest of order)
           await catalog.recordManifest({
             repository: manifest === outer ? alpine : secret,

@@ -1,5 +1,5 @@
-// The part of the catalog contract about the outbox: what waits, in which order, and what becomes of tags when it is delivered.
-// Method: only the port is used; times are made up.
+// The part of the catalog contract about the outbox: what waits, in which order, and what becomes
+// of tags when it is delivered. Method: only the port is used; times are made up.
 import type { Test } from 'tap'
 import { parseTag } from '../../src/oci/reference.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'

@@ -1,5 +1,5 @@
-// The part of the catalog contract about what clients push, and about numbers that never come twice.
-// Method: only the port is used; times are made up.
+// The part of the catalog contract about what clients push, and about numbers that never come
+// twice. Method: only the port is used; times are made up.
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { LOCALHOST, parseRepositoryKey, parseTag, type Tag } from '../../src/oci/reference.ts'

@@ -1,4 +1,5 @@
-// Goal: the SQLite catalog keeps the port's contract. Method: the shared suite, each test in a directory of its own.
+// Goal: the SQLite catalog keeps the port's contract. Method: the shared suite, each test in a
+// directory of its own.
 import t from 'tap'
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import { createManualClock } from '../kit/manual-clock.ts'

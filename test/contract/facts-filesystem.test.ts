@@ -1,4 +1,5 @@
-// Goal: facts on a file system keep the FactStore contract. Method: the suite, over a directory that tap removes.
+// Goal: facts on a file system keep the FactStore contract. Method: the suite, over a directory
+// that tap removes.
 import t from 'tap'
 import { factName } from '../../src/store/fact-text.ts'
 import { sharedStoreDirectory } from '../kit/store-directory.ts'

@@ -1,4 +1,5 @@
-// Goal: the in-memory twin keeps the FactStore contract, so that tests built on it mean something. Method: the suite.
+// Goal: the in-memory twin keeps the FactStore contract, so that tests built on it mean something.
+// Method: the suite.
 import t from 'tap'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { factName } from '../../src/store/fact-text.ts'

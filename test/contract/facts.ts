@@ -1,5 +1,6 @@
-// Goal: every implementation of the FactStore port keeps what the port promises. Method: one suite over the port alone, with two
-// things beside it: a second instance over the same facts (the next process), and a fact that is spoiled behind its back.
+// Goal: every implementation of the FactStore port keeps what the port promises. Method: one suite
+// over the port alone, with two things beside it: a second instance over the same facts (the next
+// process), and a fact that is spoiled behind its back.
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
@@ -9,7 +10,10 @@ import type { Fact, FactIdentity, FactStore, ListedFact } from '../../src/regist
 
 export interface FactsUnderTest {
   readonly facts: FactStore
-  /** Over the same facts, as the next process would open them while nothing of the first had been closed. */
+  /**
+   * Over the same facts, as the next process would open them while nothing of the first had been
+   * closed.
+   */
   /** `catalog`: the identity of another catalog; default the same. */
   readonly reopen: (catalog?: string) => Promise<FactStore>
   /** Replaces what is written for this identity. */

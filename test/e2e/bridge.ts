@@ -1,5 +1,5 @@
-// A container's network as container engines make it, without an engine: a bridge of this machine, and a network namespace that is
-// joined to it by a pair of virtual cards. Needs root.
+// A container's network as container engines make it, without an engine: a bridge of this machine,
+// and a network namespace that is joined to it by a pair of virtual cards. Needs root.
 import { spawnSync } from 'node:child_process'
 import { runCommand } from './processes.ts'
 

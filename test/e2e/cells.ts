@@ -1,5 +1,6 @@
-// The columns of the matrix: what every client must get from an edge, through a pull, a dead upstream, a moved tag and two kinds
-// of sudden death. Each cell makes its own image, so nothing is warm by chance; the gate in front of the upstream is the witness.
+// The columns of the matrix: what every client must get from an edge, through a pull, a dead
+// upstream, a moved tag and two kinds of sudden death. Each cell makes its own image, so nothing is
+// warm by chance; the gate in front of the upstream is the witness.
 import type { Test } from 'tap'
 import type { Image } from '../kit/image.ts'
 import type { ClientDriver, Pulled, PullRequest } from './client-driver.ts'
@@ -21,13 +22,19 @@ export interface Row {
 type Cell = (t: Test, row: Row) => Promise<void>
 
 const SMALL_LAYERS = [20_000, 30_000]
-/** The second layer is stopped at the barrier: after some of it can be on disk and before most of it is. */
+/**
+ * The second layer is stopped at the barrier: after some of it can be on disk and before most of it
+ * is.
+ */
 const STOPPED_LAYERS = [20_000, 8 * 1024 * 1024]
 const BARRIER_BYTES = 3 * 1024 * 1024
 /** What of this must come to disk while nothing more arrives: the rest may be in buffers. */
 const ON_DISK_BYTES = 1024 * 1024
 
-/** In the order in which a row runs them: a breaker that opened for the stopped upstream harms no other cell. */
+/**
+ * In the order in which a row runs them: a breaker that opened for the stopped upstream harms no
+ * other cell.
+ */
 export const CELLS = {
   'by tag': byTag,
   'by digest': byDigest,
@@ -180,7 +187,10 @@ async function pullTwice(t: Test, row: Row, wanted: Wanted): Promise<void> {
   await pullWarm(t, row, wanted)
 }
 
-/** From an empty client; the edge's log shows that the blobs came from it, the gate that it asked nobody. */
+/**
+ * From an empty client; the edge's log shows that the blobs came from it, the gate that it asked
+ * nobody.
+ */
 async function pullWarm(t: Test, row: Row, { image, request }: Wanted): Promise<void> {
   const { architecture } = request
   await row.driver.emptyStore()
@@ -203,7 +213,10 @@ function checkOnce(t: Test, row: Row, image: Image): void {
   }
 }
 
-/** The client names the right digest, and holds the config, the manifest or all layers of the platform. */
+/**
+ * The client names the right digest, and holds the config, the manifest or all layers of the
+ * platform.
+ */
 function checkPulled(
   t: Test,
   { resolved, holds }: Pulled,

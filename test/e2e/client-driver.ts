@@ -1,12 +1,19 @@
-// What the matrix wants of a client: pull through an edge, say what it got, forget it, and be killed in the middle.
+// What the matrix wants of a client: pull through an edge, say what it got, forget it, and be
+// killed in the middle.
 
 /** Where the edge listens, and how this run spells names at it. */
 export interface EdgeAddress {
   /** `127.0.0.1:PORT` */
   readonly authority: string
-  /** `plain`: the edge stands in for Docker Hub, names carry no namespace. `path`: the namespace is in the path. */
+  /**
+   * `plain`: the edge stands in for Docker Hub, names carry no namespace. `path`: the namespace is
+   * in the path.
+   */
   readonly shape: Shape
-  /** A directory whose `ca.crt` has signed the certificate of the edge; undefined: the edge speaks plain HTTP. */
+  /**
+   * A directory whose `ca.crt` has signed the certificate of the edge; undefined: the edge speaks
+   * plain HTTP.
+   */
   readonly certificates?: string
 }
 
@@ -27,9 +34,15 @@ export interface PullRequest {
 }
 
 export interface Pulled {
-  /** What the client says the reference stood for: of an index, and of the manifest below it, if it tells both. */
+  /**
+   * What the client says the reference stood for: of an index, and of the manifest below it, if it
+   * tells both.
+   */
   readonly resolved: readonly string[]
-  /** Digests of configs, layers and manifests that the client holds after the pull; as many as it lets one see. */
+  /**
+   * Digests of configs, layers and manifests that the client holds after the pull; as many as it
+   * lets one see.
+   */
   readonly holds: ReadonlySet<string>
 }
 

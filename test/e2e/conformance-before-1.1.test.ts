@@ -1,13 +1,17 @@
-// Goal: the edge passes the conformance suite as it was around release 1.1.0 too, which hosters run as it is and which asks other
-// questions than today's (R284). Method: one revision of shortly before that release, pinned, built as a test program,
-// against the process that `npm start` starts, in both orders of deletion. Its reports stay in .tap/conformance/.
+// Goal: the edge passes the conformance suite as it was around release 1.1.0 too, which hosters run
+// as it is and which asks other questions than today's (R284). Method: one revision of shortly
+// before that release, pinned, built as a test program, against the process that `npm start`
+// starts, in both orders of deletion. Its reports stay in .tap/conformance/.
 import { join } from 'node:path'
 import t from 'tap'
 import { startEdge } from '../kit/edge-process.ts'
 import { runEarlierSuite } from './conformance-suite.ts'
 
 const REPORTS = new URL('../../.tap/conformance/', import.meta.url).pathname
-/** By the end of their names: cases that answer for another kind of registry, or for a run that may not push. */
+/**
+ * By the end of their names: cases that answer for another kind of registry, or for a run that may
+ * not push.
+ */
 const SKIPPED_BECAUSE: Readonly<Record<string, string>> = {
   'Get tag name from environment': 'for runs that do not push',
   'Populate registry with test tags (no push)': 'for runs that do not push',

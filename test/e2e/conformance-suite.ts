@@ -1,5 +1,5 @@
-// The official conformance suites of the distribution specification as child processes, and their reports as numbers: today's, and
-// the one before it, which is another program with other switches.
+// The official conformance suites of the distribution specification as child processes, and their
+// reports as numbers: today's, and the one before it, which is another program with other switches.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { finished, startProcess } from './processes.ts'
@@ -40,7 +40,10 @@ function lastOf(name: string): string {
 /** A thousand small requests on loopback; longer is a hang. */
 const TIMEOUT_MS = 180_000
 
-/** The suite exits with 1 when a case failed; that is for the caller to judge. @throws Error when there is no report */
+/**
+ * The suite exits with 1 when a case failed; that is for the caller to judge.
+ * @throws Error when there is no report
+ */
 export async function runConformance(run: SuiteRun): Promise<SuiteReport> {
   rmSync(run.reportDirectory, { recursive: true, force: true })
   mkdirSync(run.reportDirectory, { recursive: true })
@@ -78,13 +81,18 @@ export interface EarlierRun {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
   readonly repositories: readonly [string, string]
-  /** Manifests go before blobs at the end of a workflow, or the other way round; both are allowed. */
+  /**
+   * Manifests go before blobs at the end of a workflow, or the other way round; both are allowed.
+   */
   readonly manifestsFirst: boolean
   /** Where `junit.xml` and `report.html` are kept; emptied before. */
   readonly reportDirectory: string
 }
 
-/** The suite as it was before 1.1.0, with all its workflows. @throws Error when there is no report */
+/**
+ * The suite as it was before 1.1.0, with all its workflows.
+ * @throws Error when there is no report
+ */
 export async function runEarlierSuite(run: EarlierRun): Promise<Omit<SuiteReport, 'disabled'>> {
   rmSync(run.reportDirectory, { recursive: true, force: true })
   mkdirSync(run.reportDirectory, { recursive: true })

@@ -1,6 +1,7 @@
-// Goal: the edge is a registry by the specification's own suite (R237, R238), as it starts with no configuration.
-// Method: the official conformance suite, built from its module, against the process that `npm start` starts: repositories under
-// `localhost/`, from loopback, the suite's default APIs and data sets. Its reports stay in .tap/conformance/.
+// Goal: the edge is a registry by the specification's own suite (R237, R238), as it starts with no
+// configuration. Method: the official conformance suite, built from its module, against the process
+// that `npm start` starts: repositories under `localhost/`, from loopback, the suite's default APIs
+// and data sets. Its reports stay in .tap/conformance/.
 import { join } from 'node:path'
 import t from 'tap'
 import { startEdge } from '../kit/edge-process.ts'

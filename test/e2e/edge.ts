@@ -1,5 +1,5 @@
-// The edge as the matrix uses it: two upstreams behind gates, an address that survives a restart, and a look at its log and its
-// data directory for the moments that a client does not show.
+// The edge as the matrix uses it: two upstreams behind gates, an address that survives a restart,
+// and a look at its log and its data directory for the moments that a client does not show.
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -23,8 +23,8 @@ export interface TestEdge {
   /** Resolves when a client has asked for this blob, whose fill the edge may have begun before. */
   askedFor(digest: string, from: number): Promise<void>
   /**
-   * Bytes of a blob that is not whole yet, as they are on disk and are believed after a kill: of a part with holes, what its sidecar says
-   * (docs/storage-format.md).
+   * Bytes of a blob that is not whole yet, as they are on disk and are believed after a kill: of a
+   * part with holes, what its sidecar says (docs/storage-format.md).
    */
   believedBytes(digest: string): number
   /** Resolves when so many bytes of a blob that is not whole yet are on disk. */
@@ -40,7 +40,9 @@ process.once('exit', () => {
   for (const edge of started) if (edge.alive) process.kill(edge.pid, 'SIGKILL')
 })
 
-/** Tags are asked for every time, except `held`, which stays fresh for longer than any run takes. */
+/**
+ * Tags are asked for every time, except `held`, which stays fresh for longer than any run takes.
+ */
 export async function startTestEdge(
   upstreams: Readonly<Record<string, string>>,
 ): Promise<TestEdge> {

@@ -1,5 +1,6 @@
-// Goal: a push into a namespace with an upstream gets there, while the client waits or when the line is back, and a refusal says why.
-// Method: a real client, the edge as `npm start` starts it, Debian's docker-registry as the upstream, open and with a password.
+// Goal: a push into a namespace with an upstream gets there, while the client waits or when the
+// line is back, and a refusal says why. Method: a real client, the edge as `npm start` starts it,
+// Debian's docker-registry as the upstream, open and with a password.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -16,7 +17,8 @@ const LAYERS = [40_000, 3 * 1024 * 1024]
 const HTPASSWD = 'edge:$2y$05$abcdefghijklmnopqrstuu8xaCxxL82bnl.UY74PMksDxIJShppPC\n'
 
 t.setTimeout(300_000)
-// Some wait a minute for what a daemon or the edge tries again, and none needs what another one has.
+// Some wait a minute for what a daemon or the edge tries again, and none needs what another one
+// has.
 t.jobs = 3
 
 function skopeo() {

@@ -1,5 +1,6 @@
-// What stands in front of an edge on its own machine: web servers, balancers and TCP forwarders, each as it is set up when nobody thinks
-// of who may push, and each run as the daemon's user that its package gives it.
+// What stands in front of an edge on its own machine: web servers, balancers and TCP forwarders,
+// each as it is set up when nobody thinks of who may push, and each run as the daemon's user that
+// its package gives it.
 import { chmodSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
@@ -122,7 +123,8 @@ export function socat(user: string, uid: number): Forwarder {
 
 export const FORWARDERS: readonly Forwarder[] = [
   nginx('nginx with the defaults of 1.22', []),
-  // What 1.29.7 made the defaults, written out for the 1.22 that Debian has: HTTP/1.1, connections that are used again, Host as it came.
+  // What 1.29.7 made the defaults, written out for the 1.22 that Debian has: HTTP/1.1, connections
+  // that are used again, Host as it came.
   nginx('nginx with the defaults of 1.30', [
     'proxy_http_version 1.1;',
     'proxy_set_header Host $http_host;',

@@ -1,5 +1,6 @@
-// Goal: a push that cannot fit ends at once, and its client prints why. Method: real clients push an image that is larger than the edge
-// may keep, which they find out in the middle of a layer; what they sent is counted in the log of the edge.
+// Goal: a push that cannot fit ends at once, and its client prints why. Method: real clients push
+// an image that is larger than the edge may keep, which they find out in the middle of a layer;
+// what they sent is counted in the log of the edge.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'

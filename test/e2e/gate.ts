@@ -1,5 +1,6 @@
-// A pass-through HTTP proxy between the edge and an upstream: counts what is asked for, stops a blob's body half-way until it
-// is released, and can be closed like a server that went away. It changes no byte and no header.
+// A pass-through HTTP proxy between the edge and an upstream: counts what is asked for, stops a
+// blob's body half-way until it is released, and can be closed like a server that went away. It
+// changes no byte and no header.
 import {
   createServer,
   type IncomingMessage,
@@ -37,7 +38,10 @@ export interface Gate {
   /** Every request since the last `forget`. */
   passed(): readonly Passed[]
   forget(): void
-  /** Stops the body of the next GET of this blob after `afterBytes`, until released. One hold per digest. */
+  /**
+   * Stops the body of the next GET of this blob after `afterBytes`, until released. One hold per
+   * digest.
+   */
   hold(digest: string, afterBytes: number): Hold
   /** Resolves when some GET of this blob was handed on to its last byte. */
   delivered(digest: string): Promise<void>

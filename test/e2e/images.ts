@@ -1,5 +1,5 @@
-// Images that real clients unpack, made on the spot, and their push to an upstream by the plain upload protocol.
-// Contents differ with every run, so that nothing is found in a store by chance.
+// Images that real clients unpack, made on the spot, and their push to an upstream by the plain
+// upload protocol. Contents differ with every run, so that nothing is found in a store by chance.
 import { randomBytes } from 'node:crypto'
 import { digestOf } from '../../src/oci/digest.ts'
 import { bytesContent, type Content, patternBlob } from '../kit/content.ts'
@@ -66,7 +66,10 @@ export function blobsOf(image: Image): readonly Content[] {
   return [image.config, ...image.layers]
 }
 
-/** Uploads everything below `image` and puts its manifest under `tag`. @throws Error for any answer that is no success. */
+/**
+ * Uploads everything below `image` and puts its manifest under `tag`.
+ * @throws Error for any answer that is no success.
+ */
 export async function push(
   upstreamUrl: string,
   image: Image,

@@ -1,6 +1,6 @@
-// Goal: what the README promises to someone with Node and npm: clone, `npm ci && npm start`, pull; then what operations.md says of a
-// service.
-// Method: a fresh clone of what is committed, the machine's own node and npm, nothing of this work tree within reach.
+// Goal: what the README promises to someone with Node and npm: clone, `npm ci && npm start`, pull;
+// then what operations.md says of a service. Method: a fresh clone of what is committed, the
+// machine's own node and npm, nothing of this work tree within reach.
 import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
@@ -17,9 +17,14 @@ import { UPSTREAM_SERVERS } from './upstream-servers.ts'
 const PROJECT = new URL('../..', import.meta.url).pathname
 /** Installing takes about twenty seconds on a good day, compiling some more. */
 const TIMEOUT_MS = 5 * 60_000
-/** What of npm's own variables says how to reach a registry; all others belong to the script that runs this. */
+/**
+ * What of npm's own variables says how to reach a registry; all others belong to the script that
+ * runs this.
+ */
 const NPM_NETWORK = /^npm_config_(registry|cafile|cache|userconfig|https?_proxy|noproxy)$/i
-/** tap gives every child of a test a NODE_OPTIONS that loads it there too; this takes it away again. */
+/**
+ * tap gives every child of a test a NODE_OPTIONS that loads it there too; this takes it away again.
+ */
 const BARE = ['-u', 'NODE_OPTIONS']
 /** Where to listen, so that a registry on port 5000 is not in the way. */
 const ANYWHERE = { ENTREPOT_HTTP_ADDR: '127.0.0.1:0', ENTREPOT_ADMIN_ADDR: '127.0.0.1:0' }

@@ -1,6 +1,7 @@
 // Goal: every client that people use gets what it should from an edge, whatever dies in between.
-// Method: real clients, real upstream registries, the edge as `npm start` starts it, and a gate between edge and upstream that
-// counts every byte. One test for each cell of client × situation; the table at the end has no empty cell.
+// Method: real clients, real upstream registries, the edge as `npm start` starts it, and a gate
+// between edge and upstream that counts every byte. One test for each cell of client × situation;
+// the table at the end has no empty cell.
 import t from 'tap'
 import type { ClientDriver, Shape } from './client-driver.ts'
 import { CELLS, type CellName, type Row } from './cells.ts'

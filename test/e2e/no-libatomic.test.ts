@@ -1,5 +1,6 @@
-// Goal: on a machine without libatomic.so.1, as minimal systems are, whoever starts anything of this is told the one command that helps.
-// Method: the Node of this install and the real loader, in a mount namespace of its own where an overlay hides the library.
+// Goal: on a machine without libatomic.so.1, as minimal systems are, whoever starts anything of
+// this is told the one command that helps. Method: the Node of this install and the real loader, in
+// a mount namespace of its own where an overlay hides the library.
 import { execFile, execFileSync } from 'node:child_process'
 import { realpathSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,6 +1,7 @@
-// Goal: what a real client is about to pull is fetched once and before it asks, where that is wanted; and a manifest that is only looked
-// at costs a bounded part of its blobs, of which nothing is fetched again. Method: skopeo, which with `inspect --raw` takes a manifest and
-// no blob, a real registry as the upstream, and the gate before it, which sees and stops what the edge asks for.
+// Goal: what a real client is about to pull is fetched once and before it asks, where that is
+// wanted; and a manifest that is only looked at costs a bounded part of its blobs, of which nothing
+// is fetched again. Method: skopeo, which with `inspect --raw` takes a manifest and no blob, a real
+// registry as the upstream, and the gate before it, which sees and stops what the edge asks for.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'

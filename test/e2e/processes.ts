@@ -1,5 +1,5 @@
-// Real programs as child processes: started in fresh directories, watched by their output, ended by process id.
-// Whatever a test forgets is ended, unmounted and removed when this process ends.
+// Real programs as child processes: started in fresh directories, watched by their output, ended by
+// process id. Whatever a test forgets is ended, unmounted and removed when this process ends.
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 
 /** A daemon of the slowest kind (dockerd) is ready within seconds; a minute is a hang. */
 const READY_TIMEOUT_MS = 60_000
-/** The longest single command is a pull that waits for a retry of its own (dockerd: 5 s, then 10 s). */
+/**
+ * The longest single command is a pull that waits for a retry of its own (dockerd: 5 s, then 10 s).
+ */
 const COMMAND_TIMEOUT_MS = 90_000
 /** After SIGTERM; daemons that take longer are killed. */
 const STOP_TIMEOUT_MS = 10_000
@@ -16,16 +18,25 @@ const STOP_TIMEOUT_MS = 10_000
 /** Between two looks at something that tells of no change. */
 const LOOK_AGAIN_MS = 20
 
-/** Nothing but loopback can be reached: whoever falls back to an upstream of their own fails at once instead of hanging. */
+/**
+ * Nothing but loopback can be reached: whoever falls back to an upstream of their own fails at once
+ * instead of hanging.
+ */
 const NO_WAY_OUT = 'http://127.0.0.1:9'
 /** Reserved for measuring (RFC 2544): the benchmark's own network namespaces. */
 const BENCH_NETWORKS = '198.18.0.0/15'
 
 export interface ProcessOptions {
   readonly cwd?: string
-  /** Added to a small environment: PATH, HOME (a directory of this run) and proxies that lead nowhere. */
+  /**
+   * Added to a small environment: PATH, HOME (a directory of this run) and proxies that lead
+   * nowhere.
+   */
   readonly env?: Readonly<Record<string, string>>
-  /** `env` is all of the environment: for programs that must reach a network as whoever runs the tests does. */
+  /**
+   * `env` is all of the environment: for programs that must reach a network as whoever runs the
+   * tests does.
+   */
   readonly network?: boolean
   /** Of a command that is run to its end. Default 90 s. */
   readonly timeoutMs?: number
@@ -37,7 +48,10 @@ export interface Process {
   output(): string
   /** Of these, what went to the standard output. */
   stdout(): string
-  /** The first line, past or future, that `accepts`. Rejects when the process ends or a minute has passed before. */
+  /**
+   * The first line, past or future, that `accepts`. Rejects when the process ends or a minute has
+   * passed before.
+   */
   line(accepts: (line: string) => boolean): Promise<string>
   /** Exit code or signal. */
   readonly exited: Promise<number | string>
@@ -115,7 +129,10 @@ export function startProcess(
   }
 }
 
-/** Runs `command` to its end and returns its standard output. @throws Error with what it wrote when it does not exit with 0. */
+/**
+ * Runs `command` to its end and returns its standard output.
+ * @throws Error with what it wrote when it does not exit with 0.
+ */
 export async function runCommand(
   command: string,
   args: readonly string[],
@@ -126,7 +143,10 @@ export async function runCommand(
   return running.stdout()
 }
 
-/** Waits for the end of `running`. @throws Error with what it wrote when that is not exit code 0. */
+/**
+ * Waits for the end of `running`.
+ * @throws Error with what it wrote when that is not exit code 0.
+ */
 export async function finished(
   running: Process,
   what: string,
@@ -149,12 +169,17 @@ export async function killProcess(pid: number): Promise<void> {
   }
 }
 
-/** A killed process stays in the table until its parent has looked. @throws Error when it is not there at all. */
+/**
+ * A killed process stays in the table until its parent has looked.
+ * @throws Error when it is not there at all.
+ */
 function isRunning(pid: number): boolean {
   return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
 }
 
-/** `promise`, or a rejection that names `what` after `timeoutMs`: a bound on a hang, not a measure. */
+/**
+ * `promise`, or a rejection that names `what` after `timeoutMs`: a bound on a hang, not a measure.
+ */
 export async function within<T>(timeoutMs: number, what: string, promise: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {

@@ -1,6 +1,7 @@
-// Goal: whatever people push with, an edge takes it and gives back the same bytes.
-// Method: real clients push images, indexes and artifacts of a real registry (and ones that they make themselves) to the edge as it
-// starts with no configuration; all that arrived is read over the plain protocol and hashed; the client pulls it back.
+// Goal: whatever people push with, an edge takes it and gives back the same bytes. Method: real
+// clients push images, indexes and artifacts of a real registry (and ones that they make
+// themselves) to the edge as it starts with no configuration; all that arrived is read over the
+// plain protocol and hashed; the client pulls it back.
 import t from 'tap'
 import { type LogLine, startEdge } from '../kit/edge-process.ts'
 import { cosignPushes, helmPushes, orasPushes, regctlPushes } from './push/artifacts.ts'
@@ -38,7 +39,10 @@ const SCENARIOS: readonly Scenario[] = [
 ]
 
 const SCENARIO_TIMEOUT_MS = 120_000
-/** `E2E_ONLY=podman` runs those with this in their name; `PUSH_TARGET=127.0.0.1:5000` another registry than the edge. */
+/**
+ * `E2E_ONLY=podman` runs those with this in their name; `PUSH_TARGET=127.0.0.1:5000` another
+ * registry than the edge.
+ */
 const only = process.env['E2E_ONLY'] ?? ''
 const otherTarget = process.env['PUSH_TARGET']
 /** `RECORD_HEADERS=test/kit/recorded-headers.json` adds what the clients send to that file. */
@@ -57,7 +61,10 @@ const registry = otherTarget ?? new URL(edge?.url ?? '').host
 const recorder = recordIn === undefined ? undefined : await startRecorder(registry)
 const target = recorder?.authority ?? registry
 
-/** Uploads in a repository that ended at once with 201 and no body: blobs that were mounted. The log may be a moment late. */
+/**
+ * Uploads in a repository that ended at once with 201 and no body: blobs that were mounted. The log
+ * may be a moment late.
+ */
 async function mounted(repository: string, count: number): Promise<void> {
   if (edge === undefined) return
   const isMount = (line: LogLine) =>

@@ -6,7 +6,10 @@ import type { Process } from './processes.ts'
 const PATIENCE_MS = 20_000
 const LOOK_AGAIN_MS = 20
 
-/** Resolves when something takes connections on this port of loopback. @throws Error with what the program wrote when it does not */
+/**
+ * Resolves when something takes connections on this port of loopback.
+ * @throws Error with what the program wrote when it does not
+ */
 export async function reached(running: Process, port: number): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS
   while (!(await takes(port))) {

@@ -1,5 +1,5 @@
-// Goal: the unit that is shipped is one that systemd takes, and is as closed as it says. Method: systemd-analyze, without a running
-// systemd, on a copy whose program exists on this machine.
+// Goal: the unit that is shipped is one that systemd takes, and is as closed as it says. Method:
+// systemd-analyze, without a running systemd, on a copy whose program exists on this machine.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,5 @@
-// The printed matrix: clients down, cells across. A cell that was not run is empty and counts as a failure.
+// The printed matrix: clients down, cells across. A cell that was not run is empty and counts as a
+// failure.
 
 export type Verdict = 'ok' | 'FAILED'
 

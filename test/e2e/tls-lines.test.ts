@@ -1,5 +1,6 @@
-// Goal: the lines of docs/clients.md on TLS do what they say, also where a client refuses or goes another way than one would think.
-// Method: the process that `npm start` starts, with a certificate for localhost made for the run, and each client on this machine.
+// Goal: the lines of docs/clients.md on TLS do what they say, also where a client refuses or goes
+// another way than one would think. Method: the process that `npm start` starts, with a certificate
+// for localhost made for the run, and each client on this machine.
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,6 +1,6 @@
-// Goal: clients that trust the edge's authority, each in its own way, pull and push through TLS, and those that do not are not let
-// through. Method: the process that `npm start` starts, with two HTTP threads and a certificate made for the run; a real registry as
-// the upstream.
+// Goal: clients that trust the edge's authority, each in its own way, pull and push through TLS,
+// and those that do not are not let through. Method: the process that `npm start` starts, with two
+// HTTP threads and a certificate made for the run; a real registry as the upstream.
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -23,7 +23,10 @@ t.setTimeout(600_000)
 
 /** More than one read of the disk, and more than one record of TLS. */
 const LAYERS = [30_000, 5 * 1024 * 1024]
-/** `strict`: it refuses an edge on loopback whose authority it does not know; dockerd takes any there. */
+/**
+ * `strict`: it refuses an edge on loopback whose authority it does not know; dockerd takes any
+ * there.
+ */
 const CLIENTS: readonly { make(): ClientDriver; strict: boolean }[] = [
   { make: skopeo, strict: true },
   { make: crane, strict: true },

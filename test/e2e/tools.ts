@@ -1,4 +1,5 @@
-// Where the programs under test are. A missing one is an error that says how to get it, never a reason to skip.
+// Where the programs under test are. A missing one is an error that says how to get it, never a
+// reason to skip.
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -38,7 +39,10 @@ export function goTool(name: GoTool): string {
   return present([join(GO_TOOLS_DIRECTORY, name)], name)
 }
 
-/** The path of the distribution's own program, never of a newer one elsewhere in PATH. @throws Error when it is not there. */
+/**
+ * The path of the distribution's own program, never of a newer one elsewhere in PATH.
+ * @throws Error when it is not there.
+ */
 export function packagedTool(name: PackagedTool): string {
   return present([`/usr/bin/${name}`, `/usr/sbin/${name}`], name)
 }

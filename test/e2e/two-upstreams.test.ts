@@ -1,5 +1,6 @@
-// Goal: one `_default` in containerd's hosts directory is all that it takes to pull from any number of registries through an edge.
-// Method: two upstreams of different make, each behind a gate of its own that shows who was asked.
+// Goal: one `_default` in containerd's hosts directory is all that it takes to pull from any number
+// of registries through an edge. Method: two upstreams of different make, each behind a gate of its
+// own that shows who was asked.
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { containerd } from './clients/containerd.ts'

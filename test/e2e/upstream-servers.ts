@@ -1,4 +1,5 @@
-// Real registries that play the upstream: Debian's docker-registry and distribution v3, each over a directory of its own.
+// Real registries that play the upstream: Debian's docker-registry and distribution v3, each over a
+// directory of its own.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freshDirectory, type Process, startProcess } from './processes.ts'

@@ -1,8 +1,8 @@
-// Goal: a web page, a foreign name, a password and whoever reaches the admin address get nothing that is not theirs, on every thread and
-// after a reload.
-// Method: the process that `npm start` starts, with two HTTP threads and its admin address beyond loopback; curl from this machine and
-// from a network namespace behind a bridge; each request several times on connections of its own, which the kernel spreads over the
-// threads; SIGHUP with another configuration.
+// Goal: a web page, a foreign name, a password and whoever reaches the admin address get nothing
+// that is not theirs, on every thread and after a reload. Method: the process that `npm start`
+// starts, with two HTTP threads and its admin address beyond loopback; curl from this machine and
+// from a network namespace behind a bridge; each request several times on connections of its own,
+// which the kernel spreads over the threads; SIGHUP with another configuration.
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'

@@ -1,8 +1,9 @@
-// Goal: nothing that a stranger can cause writes to an edge, whatever stands in front of it on its machine; programs that root, its own
-// user or a person runs there do write.
-// Method: the process that `npm start` starts, with two HTTP threads; real proxies and forwarders as their daemons' users; curl as each
-// kind of user; a network namespace behind a bridge for a container. What is refused is refused by a 403 that says why, and the same
-// way is seen to read, so that a forwarder that does not work proves nothing.
+// Goal: nothing that a stranger can cause writes to an edge, whatever stands in front of it on its
+// machine; programs that root, its own user or a person runs there do write. Method: the process
+// that `npm start` starts, with two HTTP threads; real proxies and forwarders as their daemons'
+// users; curl as each kind of user; a network namespace behind a bridge for a container. What is
+// refused is refused by a 403 that says why, and the same way is seen to read, so that a forwarder
+// that does not work proves nothing.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -109,8 +110,9 @@ await t.test('root and persons push, users of daemons do not', async t => {
 })
 
 await t.test('who closes at once what a daemon sent is not taken for root', async t => {
-  // Most kernels give a socket that no program holds any more to root; test/unit/http/connection-owners has what they write then.
-  // A program of the system's: this clone may lie where a daemon may not look.
+  // Most kernels give a socket that no program holds any more to root;
+  // test/unit/http/connection-owners has what they write then. A program of the system's: this
+  // clone may lie where a daemon may not look.
   const head = `POST ${UPLOADS} HTTP/1.1\\r\\nHost: localhost\\r\\nUser-Agent: closes/1.0\\r\\n\\r\\n`
   const program = `exec 3<>/dev/tcp/127.0.0.1/${port} && printf '${head}' >&3`
   // It has closed before the edge can look.
@@ -176,7 +178,8 @@ await t.test('R308: in a pod nobody pushes through a sidecar', async t => {
 })
 
 await t.test('R308: in a rootless container who comes in as its root does not push', async t => {
-  // Root of the namespace is uid 1234 outside, as whom a container engine forwards; the server is another user of it.
+  // Root of the namespace is uid 1234 outside, as whom a container engine forwards; the server is
+  // another user of it.
   const holder = startProcess('/usr/bin/unshare', [
     '--user',
     '--net',

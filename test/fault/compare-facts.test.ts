@@ -1,6 +1,6 @@
-// Goal: a fact that a killed process has left of what it never acknowledged does not come true when the catalog is lost much later; and after a
-// stop in order no start looks for such facts. Method: the real process; while it is down a tag's fact is changed as a push that is cut
-// off does it.
+// Goal: a fact that a killed process has left of what it never acknowledged does not come true when
+// the catalog is lost much later; and after a stop in order no start looks for such facts. Method:
+// the real process; while it is down a tag's fact is changed as a push that is cut off does it.
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,6 @@
-// Goal: many pushes that wait for the disk at once leave threads over for those who read (section 3.2 of the programme). Method: the
-// threads of a process that was started as users start it are counted, by the name that libuv gives to its own.
+// Goal: many pushes that wait for the disk at once leave threads over for those who read (section
+// 3.2 of the programme). Method: the threads of a process that was started as users start it are
+// counted, by the name that libuv gives to its own.
 import { readdir, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'

@@ -1,5 +1,6 @@
-// Goal: a certificate that has expired, or a clock that says so, does not keep the edge from starting; the operator is told, and it is the
-// clients that refuse (R23 of the programme). Method: the real process with a certificate whose time is over.
+// Goal: a certificate that has expired, or a clock that says so, does not keep the edge from
+// starting; the operator is told, and it is the clients that refuse (R23 of the programme). Method:
+// the real process with a certificate whose time is over.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { get as tlsGet } from 'node:https'
 import { tmpdir } from 'node:os'

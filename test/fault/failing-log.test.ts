@@ -1,6 +1,7 @@
-// Goal: whatever becomes of where the log goes, clients are served and a stop stops; what could not be written is counted. Method: the
-// process that `npm start` starts, with standard output and error on a full device, on a pipe that nobody reads or that was closed, and
-// on a terminal that goes away.
+// Goal: whatever becomes of where the log goes, clients are served and a stop stops; what could not
+// be written is counted. Method: the process that `npm start` starts, with standard output and
+// error on a full device, on a pipe that nobody reads or that was closed, and on a terminal that
+// goes away.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
@@ -21,7 +22,10 @@ import {
 
 t.setTimeout(120_000)
 
-/** Each is a log line of some 300 bytes: several times what is gathered before a write, and what a pipe holds. */
+/**
+ * Each is a log line of some 300 bytes: several times what is gathered before a write, and what a
+ * pipe holds.
+ */
 const REQUESTS = 1_000
 /** Whoever sits before a terminal holds its output with it. */
 const CTRL_S = '\u0013'

@@ -1,6 +1,7 @@
-// Goal: the power cuts of this suite are sharp enough to see a missing directory fsync. In the whole product they are not: the
-// catalog's own commit on the same file system carries most renames along, so the order of its system calls is asserted elsewhere.
-// Method: a writer of plain files under the same cuts, with the directory fsync and without it.
+// Goal: the power cuts of this suite are sharp enough to see a missing directory fsync. In the
+// whole product they are not: the catalog's own commit on the same file system carries most renames
+// along, so the order of its system calls is asserted elsewhere. Method: a writer of plain files
+// under the same cuts, with the directory fsync and without it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -13,9 +14,14 @@ import { createRandom, seedOf } from '../kit/seeded.ts'
 const WRITER = new URL('../kit/bare-writer.ts', import.meta.url).pathname
 const DISK_MIB = 400
 const CUTS = 10
-/** Every third cut or so loses something: this many without a loss have a chance of one in a hundred thousand. */
+/**
+ * Every third cut or so loses something: this many without a loss have a chance of one in a hundred
+ * thousand.
+ */
 const CONTROL_CUTS_MAX = 40
-/** Enough for some journal commits, so that there is something to lose and something that is safe. */
+/**
+ * Enough for some journal commits, so that there is something to lose and something that is safe.
+ */
 const ACKNOWLEDGED = [20, 400] as const
 
 t.setTimeout(300_000)

@@ -1,5 +1,6 @@
-// Goal: a disk that is full under the log costs log lines and nothing else; once there is room the log goes on, and says what is missing.
-// Method: the process that `npm start` starts, its output in a file on a tmpfs that is filled and relieved; every request is counted.
+// Goal: a disk that is full under the log costs log lines and nothing else; once there is room the
+// log goes on, and says what is missing. Method: the process that `npm start` starts, its output in
+// a file on a tmpfs that is filled and relieved; every request is counted.
 import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,7 @@
-// Goal: a disk that is full for a while costs pushes that are refused, and nothing that was acknowledged; with room again pushes are
-// taken without a restart (R07 of the programme). Method: the data directory is a small tmpfs, filled up under clients that push and
-// delete, and relieved; in between the process is started once while nothing fits.
+// Goal: a disk that is full for a while costs pushes that are refused, and nothing that was
+// acknowledged; with room again pushes are taken without a restart (R07 of the programme). Method:
+// the data directory is a small tmpfs, filled up under clients that push and delete, and relieved;
+// in between the process is started once while nothing fits.
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,5 +1,6 @@
-// Goal: a full disk costs the cache, never a pull (R07 of the programme). Method: the data directory is a tmpfs of 10 MiB; a blob that
-// can't fit is pulled, then the disk is filled up while a blob that would have fitted is half-way, then room is made again.
+// Goal: a full disk costs the cache, never a pull (R07 of the programme). Method: the data
+// directory is a tmpfs of 10 MiB; a blob that can't fit is pulled, then the disk is filled up while
+// a blob that would have fitted is half-way, then room is made again.
 import { join } from 'node:path'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'

@@ -1,5 +1,5 @@
-// Goal: as herd.test.ts, at the sizes that are promised, within the memory that is promised. Method: the same; peak memory is the
-// kernel's VmHWM of the process, read after each herd.
+// Goal: as herd.test.ts, at the sizes that are promised, within the memory that is promised.
+// Method: the same; peak memory is the kernel's VmHWM of the process, read after each herd.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'
@@ -67,14 +67,16 @@ t.test('200 clients on a cold blob that comes by parts: each byte is asked for o
   stub.addImage('library/heavy', 'v1', image)
   // It tells how long the blob is, without which it is asked for as a whole.
   await fetch(`${edge.url}/v2/library/heavy/manifests/v1`)
-  // Most of it comes once all clients are there; one connection alone is slow, which makes more of them pay.
+  // Most of it comes once all clients are there; one connection alone is slow, which makes more of
+  // them pay.
   const barrier = createBarrier(MIB / 2)
   stub.fault(
     { kind: 'blob', method: 'GET', digest: blob.digest },
     { barrier, bytesPerSecond: 8 * MIB },
   )
   const url = `${edge.url}/v2/library/heavy/blobs/${blob.digest}`
-  // Two hundred that read as fast as they can would keep the stub from sending, and a part that stands still is asked for anew.
+  // Two hundred that read as fast as they can would keep the stub from sending, and a part that
+  // stands still is asked for anew.
   const filled = edge.untilLogged(
     ({ msg, digest }) => msg === 'fill ended' && digest === blob.digest,
   )

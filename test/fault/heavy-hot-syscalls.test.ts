@@ -1,6 +1,7 @@
-// Goal: a small object that is asked for again and again costs the few system calls of its connection and nothing else: no look at disk
-// or catalog, no sync, no thread woken for it. Method: the real process with one HTTP thread, 500 requests one after the other over a
-// kept connection, and strace, which counts what all of its threads asked of the kernel meanwhile.
+// Goal: a small object that is asked for again and again costs the few system calls of its
+// connection and nothing else: no look at disk or catalog, no sync, no thread woken for it. Method:
+// the real process with one HTTP thread, 500 requests one after the other over a kept connection,
+// and strace, which counts what all of its threads asked of the kernel meanwhile.
 import t from 'tap'
 import { startEdge } from '../kit/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
@@ -14,14 +15,21 @@ const REQUESTS = 500
 /** Answers come from memory, their use is noted, and the code that gives them is compiled. */
 const WARM_UP = 1_000
 /**
- * One read, one write of head and body, one or two waits, and a share of the log's writes and of what the collector of garbage does: 2.7
- * to 4 were seen. One trip through the thread pool is ten more, an answer from disk forty.
+ * One read, one write of head and body, one or two waits, and a share of the log's writes and of
+ * what the collector of garbage does: 2.7 to 4 were seen. One trip through the thread pool is ten
+ * more, an answer from disk forty.
  */
 const CALLS_PER_REQUEST_MAX = 5
-/** All that connections, the log, memory and threads take. What is left is files: of the content, and of the catalog. */
+/**
+ * All that connections, the log, memory and threads take. What is left is files: of the content,
+ * and of the catalog.
+ */
 const WITHOUT_FILES =
   /^(read|write|writev|epoll_p?wait|futex|getpid|brk|mmap|munmap|mprotect|madvise|sched_\w+|rt_sig\w+|restart_syscall|clock_\w+)$/
-/** For all requests together: the catalog writes down in one go what was used. One statement for each request would be 2,000. */
+/**
+ * For all requests together: the catalog writes down in one go what was used. One statement for
+ * each request would be 2,000.
+ */
 const FILE_CALLS_MAX = 50
 
 const image = makeImage({ seed: 'hot', layers: [4_096] })

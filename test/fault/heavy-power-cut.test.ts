@@ -1,8 +1,10 @@
-// Goal: what was acknowledged survives a power cut (R02), also one that takes the catalog along (R35): no pushed manifest, blob, tag or
-// queue entry is lost, nothing that was deleted comes back, no wrong byte is kept.
-// Method: the data directory lies on an ext4 image that the kernel shuts down under the stopped process after a seeded number of
-// acknowledgements, with pushes under way; then the process is killed, the image mounted again and the process started on it.
-// Every acknowledgement so far is asked for. The same under `eatmydata`, where fsync does nothing, must lose some.
+// Goal: what was acknowledged survives a power cut (R02), also one that takes the catalog along
+// (R35): no pushed manifest, blob, tag or queue entry is lost, nothing that was deleted comes back,
+// no wrong byte is kept. Method: the data directory lies on an ext4 image that the kernel shuts
+// down under the stopped process after a seeded number of acknowledgements, with pushes under way;
+// then the process is killed, the image mounted again and the process started on it. Every
+// acknowledgement so far is asked for. The same under `eatmydata`, where fsync does nothing, must
+// lose some.
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +18,10 @@ import { createRandom, seedOf } from '../kit/seeded.ts'
 
 /** `npm run test:fault -- --cuts 200` for a longer run. */
 const CUTS = Number(process.env['CUTS'] ?? '20')
-/** Without fsync nearly every cut loses something; this many that lose nothing would be a broken control. */
+/**
+ * Without fsync nearly every cut loses something; this many that lose nothing would be a broken
+ * control.
+ */
 const CONTROL_CUTS_MAX = 5
 const WRITERS = 4
 /** How often a run looks at everything. */
@@ -89,7 +94,10 @@ interface CutOptions {
   readonly losesCatalog?: boolean
 }
 
-/** After every cut of a short run. In a longer one not after each: what is lost stays lost, and everything is asked for every time. */
+/**
+ * After every cut of a short run. In a longer one not after each: what is lost stays lost, and
+ * everything is asked for every time.
+ */
 function isLookedAt(cut: number, cuts: number): boolean {
   return (cut + 1) % Math.ceil(cuts / LOOKS) === 0 || cut + 1 === cuts
 }

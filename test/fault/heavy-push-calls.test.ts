@@ -1,7 +1,8 @@
-// Goal: a process that dies before any one change of its disk during a push, or whose disk refuses any one of them, never says 201
-// for what is not durable, leaves no temporary file, and takes the same push afterwards (R03, R04).
-// Method: the changes that one push makes are counted over all threads by a preloaded shim; then the push is done once for each of
-// them, killed before it or with it failing. After each the process is looked at from outside.
+// Goal: a process that dies before any one change of its disk during a push, or whose disk refuses
+// any one of them, never says 201 for what is not durable, leaves no temporary file, and takes the
+// same push afterwards (R03, R04). Method: the changes that one push makes are counted over all
+// threads by a preloaded shim; then the push is done once for each of them, killed before it or
+// with it failing. After each the process is looked at from outside.
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +13,10 @@ import { compileNthCall, type NthMode } from '../kit/nth-call.ts'
 import { judge } from '../kit/oracle.ts'
 import { createPushClient, manifestOver, type SmallManifest } from '../kit/push-client.ts'
 
-/** Under `localhost` a push is kept; for the other it is also put into the queue, whose upstream is never there. */
+/**
+ * Under `localhost` a push is kept; for the other it is also put into the queue, whose upstream is
+ * never there.
+ */
 const REPOSITORIES = ['localhost/calls/app', 'registry.test/calls/app'] as const
 const LAYER_BYTES = 70_000
 const CALLS_EXPECTED_MIN = 20
@@ -35,7 +39,10 @@ function imageNamed(seed: string): Pushed {
   return { layer, config, manifest: manifestOver(config, [layer]) }
 }
 
-/** Until something is refused. Resolves with what was acknowledged: paths that must be there from now on. Never rejects. */
+/**
+ * Until something is refused. Resolves with what was acknowledged: paths that must be there from
+ * now on. Never rejects.
+ */
 async function push(url: string, repository: string, image: Pushed) {
   const client = createPushClient(url)
   const acknowledged: string[] = []
@@ -93,7 +100,10 @@ async function openDirectory(t: Test) {
   return { nth, edge, temporary: join(dataDirectory, 'tmp') }
 }
 
-/** How many calls one push makes when nothing happens; the first one of a process makes some more, and is not counted. */
+/**
+ * How many calls one push makes when nothing happens; the first one of a process makes some more,
+ * and is not counted.
+ */
 async function countCalls(
   { nth, edge }: Awaited<ReturnType<typeof openDirectory>>,
   repository: string,

@@ -1,9 +1,11 @@
-// Goal: a push that was acknowledged into the queue gets to the upstream, whenever the process is killed: nothing is lost, order is kept
-// per repository, and no tag goes back, also when a request of a killed process arrives late (R02, R116).
-// Method: eight clients push through the real process, whose line to the upstream comes and goes. It is killed with SIGKILL at each of the
-// named moments of test/kit/crash-points.ts, in an order drawn from the seed; the clock leaps where the product waits for minutes. What
-// was acknowledged is held against all that the upstream was ever sent. The same with a request that arrives later than the product
-// reckons with must show a tag going back.
+// Goal: a push that was acknowledged into the queue gets to the upstream, whenever the process is
+// killed: nothing is lost, order is kept per repository, and no tag goes back, also when a request
+// of a killed process arrives late (R02, R116). Method: eight clients push through the real
+// process, whose line to the upstream comes and goes. It is killed with SIGKILL at each of the
+// named moments of test/kit/crash-points.ts, in an order drawn from the seed; the clock leaps where
+// the product waits for minutes. What was acknowledged is held against all that the upstream was
+// ever sent. The same with a request that arrives later than the product reckons with must show a
+// tag going back.
 import t from 'tap'
 import { CRASH_POINTS, type CrashPoint, LATE_TAG, needsUpstream } from '../kit/crash-points.ts'
 import { type CrashWorld, openCrashWorld, REGISTRY } from '../kit/crash-world.ts'
@@ -57,7 +59,8 @@ t.test(`R116: killed at ${CRASH_POINTS.length} named points, the queue loses not
   const names = clients.map(({ name }) => name)
   t.same([...world.stub.repositories.keys()].sort(), names.sort(), 'in its repositories')
   t.same(judge(world, clients), [], 'the upstream has what was acknowledged, in order')
-  // Some of the kills left facts of pushes that nobody was told of: without the catalog they are all that is known.
+  // Some of the kills left facts of pushes that nobody was told of: without the catalog they are
+  // all that is known.
   await world.loseCatalog()
   t.same(await world.drain(), [], 'what the facts bring into the queue is delivered')
   t.same(judge(world, clients), [], 'and takes nothing back')

@@ -1,6 +1,7 @@
-// Goal: readers that stop reading cost a bounded part of their blob each, in this process and in the kernel, and hold up nobody else:
-// manifests and further readers are served meanwhile. Method: the real process, 200 connections that read the first bytes of an answer
-// of 64 MiB and no more; what waits for them is what /proc/net/tcp says of the server's sockets.
+// Goal: readers that stop reading cost a bounded part of their blob each, in this process and in
+// the kernel, and hold up nobody else: manifests and further readers are served meanwhile. Method:
+// the real process, 200 connections that read the first bytes of an answer of 64 MiB and no more;
+// what waits for them is what /proc/net/tcp says of the server's sockets.
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
@@ -17,14 +18,20 @@ requireSendfile()
 
 const MiB = 1024 * 1024
 const STALLED = 200
-/** As promised for 200 clients on one blob (heavy-herd.test.ts): some hundred KiB for each beside what the process takes anyway. */
+/**
+ * As promised for 200 clients on one blob (heavy-herd.test.ts): some hundred KiB for each beside
+ * what the process takes anyway.
+ */
 const MEMORY_MAX_BYTES = 250 * MiB
 /**
- * 128 KiB for each, and up to 4 MiB for those that began when there were few (native/sender.c), 79 MiB in all. The kernel's own
- * limit, 4 MiB for each, is what bounds those without it.
+ * 128 KiB for each, and up to 4 MiB for those that began when there were few (native/sender.c), 79
+ * MiB in all. The kernel's own limit, 4 MiB for each, is what bounds those without it.
  */
 const UNSENT_MAX_BYTES = 100 * MiB
-/** A mebibyte for the first ones down to some 300 KiB for the last (http/send/unsent-limit.ts), and what is under way. */
+/**
+ * A mebibyte for the first ones down to some 300 KiB for the last (http/send/unsent-limit.ts), and
+ * what is under way.
+ */
 const UNSENT_OVER_TLS_MAX_BYTES = 200 * MiB
 
 const image = makeImage({ seed: 'stalled', layers: [64 * MiB] })
@@ -64,7 +71,8 @@ for (const { way, options, unsentMaxBytes } of WAYS) {
     const edge = await startEdge({
       upstreams: { 'docker.io': { url: stub.url, http: true, ttl: '1h' } },
       ...options,
-      // Nobody waits for a place, so that nobody is cut for one; and the limit means the same on every machine.
+      // Nobody waits for a place, so that nobody is cut for one; and the limit means the same on
+      // every machine.
       config: { http: { streams: 2 * STALLED, threads: 1 } },
     })
     t.teardown(() => edge.stop())

@@ -1,5 +1,6 @@
-// Goal: however many clients want the same cold content, each of its bytes is asked for once upstream (R88, R24 of the programme).
-// Method: the stub stops half-way until all clients hold their first bytes, so that they are there at the same time for certain.
+// Goal: however many clients want the same cold content, each of its bytes is asked for once
+// upstream (R88, R24 of the programme). Method: the stub stops half-way until all clients hold
+// their first bytes, so that they are there at the same time for certain.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'

@@ -1,5 +1,6 @@
-// Goal: an edge that nobody asks anything leaves the machine alone: no write, and few wakings. Method: the real process after its start,
-// and strace, which counts what all of its threads ask of the kernel in three seconds.
+// Goal: an edge that nobody asks anything leaves the machine alone: no write, and few wakings.
+// Method: the real process after its start, and strace, which counts what all of its threads ask of
+// the kernel in three seconds.
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { startEdge } from '../kit/edge-process.ts'
@@ -8,7 +9,10 @@ import { straceProcess } from '../kit/strace-process.ts'
 t.setTimeout(300_000)
 
 const SECONDS = 3
-/** Fifty looks a second at how late the event loop is, of two waits each, and room for some timers. Ten more wakings a second show. */
+/**
+ * Fifty looks a second at how late the event loop is, of two waits each, and room for some timers.
+ * Ten more wakings a second show.
+ */
 const WAITS_MAX = 120 * SECONDS
 
 t.test(

@@ -1,6 +1,7 @@
-// Goal: a download that was cut by kill -9 goes on where the disk has it (R86, R92). Method: the stub holds the answer at a barrier
-// in the middle; the process is killed once its client has got a part; what lies on the disk then is measured from outside, and
-// nothing of that may be asked for again.
+// Goal: a download that was cut by kill -9 goes on where the disk has it (R86, R92). Method: the
+// stub holds the answer at a barrier in the middle; the process is killed once its client has got a
+// part; what lies on the disk then is measured from outside, and nothing of that may be asked for
+// again.
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'

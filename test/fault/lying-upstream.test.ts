@@ -1,6 +1,7 @@
-// Goal: whatever an upstream sends, nothing wrong is kept and no client gets a complete wrong answer (R85, R231). Method: FAULTS
-// lies drawn from SEED are told to the process that `npm start` starts; a client hashes what it gets, the oracle what is on the
-// disk. Control: the same lies, told to a cache that does not verify, are found.
+// Goal: whatever an upstream sends, nothing wrong is kept and no client gets a complete wrong
+// answer (R85, R231). Method: FAULTS lies drawn from SEED are told to the process that `npm start`
+// starts; a client hashes what it gets, the oracle what is on the disk. Control: the same lies,
+// told to a cache that does not verify, are found.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,8 +17,8 @@ import { startStubRegistry } from '../kit/stub-registry.ts'
 const FAULTS = Number(process.env['FAULTS'] ?? 60)
 const SEED = seedOf(process.env)
 /**
- * Liars, each with its own lies one after the other. More than one, because faults come together; each an upstream of its own,
- * because one that fails five times in a row is not asked any more.
+ * Liars, each with its own lies one after the other. More than one, because faults come together;
+ * each an upstream of its own, because one that fails five times in a row is not asked any more.
  */
 const UPSTREAMS = 10
 

@@ -1,6 +1,7 @@
-// Goal: no request, however mangled, ends the process or gets a 5xx that was not meant (S07 of the programme, R242). Method: MUTATIONS
-// messages mutated from recorded pulls and pushes of clients, drawn from SEED, go over raw sockets to the process that `npm start` starts, and
-// to a bare node:http server, which says how many of them are still HTTP.
+// Goal: no request, however mangled, ends the process or gets a 5xx that was not meant (S07 of the
+// programme, R242). Method: MUTATIONS messages mutated from recorded pulls and pushes of clients,
+// drawn from SEED, go over raw sockets to the process that `npm start` starts, and to a bare
+// node:http server, which says how many of them are still HTTP.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'

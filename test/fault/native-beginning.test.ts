@@ -1,6 +1,7 @@
-// Goal: an answer whose bytes come partly from memory, partly from its file, and partly neither way is one answer: the right bytes, the
-// right count, and a head that does not wait for what may take long. Method: the data port on a loopback socket over a real file, with
-// the native sender; what may be sent from the file is told by the test.
+// Goal: an answer whose bytes come partly from memory, partly from its file, and partly neither way
+// is one answer: the right bytes, the right count, and a head that does not wait for what may take
+// long. Method: the data port on a loopback socket over a real file, with the native sender; what
+// may be sent from the file is told by the test.
 import t from 'tap'
 import type { BlobFile } from '../../src/registry/answers.ts'
 import { bytesOnDisk } from '../kit/bytes-on-disk.ts'

@@ -1,5 +1,6 @@
-// Goal: over TLS a blob that the system has in memory costs no trip through the thread pool, and what it does not have, or will not give,
-// comes the usual way and right. Method: the real process under strace, which counts reads, and lets the ones of the addon fail.
+// Goal: over TLS a blob that the system has in memory costs no trip through the thread pool, and
+// what it does not have, or will not give, comes the usual way and right. Method: the real process
+// under strace, which counts reads, and lets the ones of the addon fail.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS } from '../kit/edge-over-stub.ts'

@@ -1,5 +1,6 @@
-// Goal: a stop treats what the kernel sends like every other answer: it ends by itself in its time, and is cut after that. Method: the
-// real process, SIGTERM while clients are half-way, who all read on or all do not.
+// Goal: a stop treats what the kernel sends like every other answer: it ends by itself in its time,
+// and is cut after that. Method: the real process, SIGTERM while clients are half-way, who all read
+// on or all do not.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS } from '../kit/edge-over-stub.ts'

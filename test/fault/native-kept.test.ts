@@ -1,7 +1,8 @@
-// Goal: a large blob that is open already goes out as it went out the first time, to the last header and the line in the log, with nobody
-// asked for it; and what goes wrong on this way is told, cut or made good as on the other. Method: the data port on a loopback socket over
-// a real file, and the real sender but where the kernel is to refuse; the clock stands still unless a test moves it. At the end the
-// whole process, with pushes and deletes.
+// Goal: a large blob that is open already goes out as it went out the first time, to the last
+// header and the line in the log, with nobody asked for it; and what goes wrong on this way is
+// told, cut or made good as on the other. Method: the data port on a loopback socket over a real
+// file, and the real sender but where the kernel is to refuse; the clock stands still unless a test
+// moves it. At the end the whole process, with pushes and deletes.
 import t from 'tap'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
 import { type Sendfile, SendfileError } from '../../src/http/send/sendfile.ts'

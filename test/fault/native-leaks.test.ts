@@ -1,5 +1,6 @@
-// Goal: transfers that clients break off leave nothing behind: no descriptor, no thread, no memory. Method: the real process, ABORTS
-// downloads by 16 clients that are cut after a seeded number of bytes, counted in /proc before and after.
+// Goal: transfers that clients break off leave nothing behind: no descriptor, no thread, no memory.
+// Method: the real process, ABORTS downloads by 16 clients that are cut after a seeded number of
+// bytes, counted in /proc before and after.
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
@@ -14,7 +15,10 @@ t.setTimeout(900_000)
 const ABORTS = Number(process.env['ABORTS'] ?? '2000')
 const CLIENTS = 16
 const MiB = 1024 * 1024
-/** What a process may grow by for other reasons: caches of compiled code, heaps that are cleared later. */
+/**
+ * What a process may grow by for other reasons: caches of compiled code, heaps that are cleared
+ * later.
+ */
 const GROWTH_MAX_BYTES = 48 * MiB
 
 interface Held {

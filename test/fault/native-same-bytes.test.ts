@@ -1,7 +1,8 @@
-// Goal: what the kernel sends is what this process would have sent, byte for byte and header for header, whatever clients do.
-// Method: two edges over one stub, one of them without the native sender; the same seeded requests to both, RUNS of them, pipelined,
-// ranged, slow, half-closed and broken off, for blobs that are here, that are kept open and that are new. A broken-off stream is compared
-// as far as both came.
+// Goal: what the kernel sends is what this process would have sent, byte for byte and header for
+// header, whatever clients do. Method: two edges over one stub, one of them without the native
+// sender; the same seeded requests to both, RUNS of them, pipelined, ranged, slow, half-closed and
+// broken off, for blobs that are here, that are kept open and that are new. A broken-off stream is
+// compared as far as both came.
 import t from 'tap'
 import { KEPT_OPEN_LEAST_BYTES } from '../../src/registry/kept-open.ts'
 import { systemClock } from '../../src/server/clock.ts'

@@ -1,5 +1,6 @@
-// Goal: the native sender touches no memory that is not its own, whatever happens to its connections and threads. Method: a build with
-// the address and undefined-behaviour sanitizers under a program that does its worst (test/kit/native-storm.ts).
+// Goal: the native sender touches no memory that is not its own, whatever happens to its
+// connections and threads. Method: a build with the address and undefined-behaviour sanitizers
+// under a program that does its worst (test/kit/native-storm.ts).
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

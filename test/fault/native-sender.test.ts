@@ -1,5 +1,6 @@
-// Goal: the native sender keeps its promises at its edges: connections that go, files that shrink, stalled readers, other threads.
-// Method: the sender itself over loopback sockets and a file, and the data port over it where node's part of the connection matters.
+// Goal: the native sender keeps its promises at its edges: connections that go, files that shrink,
+// stalled readers, other threads. Method: the sender itself over loopback sockets and a file, and
+// the data port over it where node's part of the connection matters.
 import {
   closeSync,
   mkdtempSync,

@@ -1,6 +1,8 @@
-// Goal: of one answer the kernel and node send parts by turns, and a client that takes nothing is found out whichever of them waits for
-// it. Method: the data port on a loopback socket over a real file. What the kernel takes for the connection is filled up beneath node
-// before the request is whole, so that the head of the answer is what waits in node; the clock stands still unless a test moves it.
+// Goal: of one answer the kernel and node send parts by turns, and a client that takes nothing is
+// found out whichever of them waits for it. Method: the data port on a loopback socket over a real
+// file. What the kernel takes for the connection is filled up beneath node before the request is
+// whole, so that the head of the answer is what waits in node; the clock stands still unless a test
+// moves it.
 import { writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import t from 'tap'
@@ -19,7 +21,9 @@ const BYTES = Buffer.alloc(1024 * 1024, 'stalled')
 const FILLER = Buffer.alloc(256 * 1024, 'filler')
 const descriptor = bytesOnDisk(t, BYTES)
 
-/** Gives the kernel as much for `connection` as it takes, until it has taken nothing for many turns. */
+/**
+ * Gives the kernel as much for `connection` as it takes, until it has taken nothing for many turns.
+ */
 async function fill(connection: Socket): Promise<void> {
   const TURNS = 20
   const socket = descriptorOf(connection)
@@ -55,7 +59,8 @@ async function stall(test: Parameters<typeof createTestApp>[0]) {
   const client = await openConnection(url)
   test.teardown(() => client.destroy())
   const connection = await connected
-  // The kernel may take more with each byte that comes from the client, until it has come to the most that it ever takes.
+  // The kernel may take more with each byte that comes from the client, until it has come to the
+  // most that it ever takes.
   client.setNoDelay(true)
   for (const each of `GET /v2/a/b/blobs/${digest} HTTP/1.1\r\nHost: x\r\n\r`) {
     client.write(each)

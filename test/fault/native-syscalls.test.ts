@@ -1,5 +1,6 @@
-// Goal: large blobs really go out by sendfile, and by nothing else of this process; without the native sender, and where sendfile cannot
-// or fails, they go out right or not whole. Method: the real process under strace, which also lets calls fail.
+// Goal: large blobs really go out by sendfile, and by nothing else of this process; without the
+// native sender, and where sendfile cannot or fails, they go out right or not whole. Method: the
+// real process under strace, which also lets calls fail.
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

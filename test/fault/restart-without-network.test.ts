@@ -1,5 +1,6 @@
-// Goal: what was pulled once is served without any network, by a process that starts without one (R23 of the programme). Method:
-// after a pull the upstream's port is taken by a black hole that counts who connects and never answers.
+// Goal: what was pulled once is served without any network, by a process that starts without one
+// (R23 of the programme). Method: after a pull the upstream's port is taken by a black hole that
+// counts who connects and never answers.
 import { createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'

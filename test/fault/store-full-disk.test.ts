@@ -1,5 +1,6 @@
-// Goal: a disk without room or without inodes fails a writer with the right hint, harms nothing that is stored, and is of use again as
-// soon as there is room (R07 and R08 of the programme). Method: the store on a tmpfs of a few megabytes, filled up and relieved.
+// Goal: a disk without room or without inodes fails a writer with the right hint, harms nothing
+// that is stored, and is of use again as soon as there is room (R07 and R08 of the programme).
+// Method: the store on a tmpfs of a few megabytes, filled up and relieved.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -48,7 +49,8 @@ t.test('R07: a fill that finds no room says so, and leaves what is stored alone'
       t.ok(start.equals(LARGE.subarray(0, MIB)), 'what readers had stays readable')
       t.same(await store.readVerified(SMALL_DIGEST), SMALL)
       await reader.close()
-      // Where there is no room for a sidecar, the part ends without one; both endings leave a clean directory.
+      // Where there is no room for a sidecar, the part ends without one; both endings leave a clean
+      // directory.
       await fill[end]().catch((error: unknown) => t.match(error, { failure: 'full' }))
       await disk.relieve()
       await (await store.openFill(LARGE_DIGEST)).discard()

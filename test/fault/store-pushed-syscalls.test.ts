@@ -1,5 +1,6 @@
-// Goal: what a client is told is kept was synced before, content and facts alike, in the order that docs/storage-format.md gives; and a
-// sync that failed acknowledges nothing (R04 of the programme). Method: one writer under strace, which injects the faults.
+// Goal: what a client is told is kept was synced before, content and facts alike, in the order that
+// docs/storage-format.md gives; and a sync that failed acknowledges nothing (R04 of the programme).
+// Method: one writer under strace, which injects the faults.
 import t from 'tap'
 import { sharedStoreDirectory } from '../kit/store-directory.ts'
 import { count, traceContent, type TracedTask } from '../kit/store-traced.ts'

@@ -1,5 +1,6 @@
-// Goal: the write protocol is what the store asks of the operating system, in that order, and a disk that fails or lies leads to an
-// error and nothing left over (R03, R04 and R06 of the programme). Method: one writer under strace, which injects the faults.
+// Goal: the write protocol is what the store asks of the operating system, in that order, and a
+// disk that fails or lies leads to an error and nothing left over (R03, R04 and R06 of the
+// programme). Method: one writer under strace, which injects the faults.
 import t, { type Test } from 'tap'
 import { sharedStoreDirectory } from '../kit/store-directory.ts'
 import { count, type StoreTask, traceContent, type TracedTask } from '../kit/store-traced.ts'

@@ -1,6 +1,6 @@
-// Goal: however many threads serve, they are one registry: each byte is fetched once, a push is seen by the next request wherever it
-// comes, an upload goes on at any of them, and stop and reload reach all. Method: the real process with 1, 2 and 4 threads, and a
-// client on each of them.
+// Goal: however many threads serve, they are one registry: each byte is fetched once, a push is
+// seen by the next request wherever it comes, an upload goes on at any of them, and stop and reload
+// reach all. Method: the real process with 1, 2 and 4 threads, and a client on each of them.
 import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import t from 'tap'

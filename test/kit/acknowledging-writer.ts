@@ -1,5 +1,6 @@
-// A process that records blobs and pushes without end and prints each once it was acknowledged: a digest, and for a push the number of
-// its entry in the outbox. test/unit/catalog/durability.test.ts kills it.
+// A process that records blobs and pushes without end and prints each once it was acknowledged: a
+// digest, and for a push the number of its entry in the outbox.
+// test/unit/catalog/durability.test.ts kills it.
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { alpine, deliveryNamed, digestNamed, manifestNamed } from '../contract/catalog-samples.ts'

@@ -1,11 +1,13 @@
-// What the property tests draw their values from, and how they run: with a seed that the environment may fix and a failure prints.
+// What the property tests draw their values from, and how they run: with a seed that the
+// environment may fix and a failure prints.
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import { type Digest, parseDigest } from '../../src/oci/digest.ts'
 
 /**
- * Runs a property whose predicate throws when it does not hold; then so does this, with the seed and the shrunk
- * counterexample. Always the same values unless `PROPERTY_SEED` says otherwise: a number, or `random` for new ones.
+ * Runs a property whose predicate throws when it does not hold; then so does this, with the seed
+ * and the shrunk counterexample. Always the same values unless `PROPERTY_SEED` says otherwise: a
+ * number, or `random` for new ones.
  */
 export function assertProperty<Values>(
   t: Test,

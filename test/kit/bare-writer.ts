@@ -1,5 +1,6 @@
-// A process that writes files as the store does, and nothing else: temporary file, fsync, rename, and fsync of the directory only when
-// it is told to. Prints each name once it would have acknowledged it. usage: bare-writer DIRECTORY synced|unsynced
+// A process that writes files as the store does, and nothing else: temporary file, fsync, rename,
+// and fsync of the directory only when it is told to. Prints each name once it would have
+// acknowledged it. usage: bare-writer DIRECTORY synced|unsynced
 import { createHash, randomBytes } from 'node:crypto'
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'

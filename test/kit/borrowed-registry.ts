@@ -1,5 +1,5 @@
-// A registry as an HTTP thread has it: lent by one side and reached through the other, over a real MessageChannel, in one thread. The
-// route and the rules are the registry's own.
+// A registry as an HTTP thread has it: lent by one side and reached through the other, over a real
+// MessageChannel, in one thread. The route and the rules are the registry's own.
 import { MessageChannel } from 'node:worker_threads'
 import type { Registry } from '../../src/registry/answers.ts'
 import type { Epochs } from '../../src/registry/epochs.ts'

@@ -1,5 +1,6 @@
-// Ports whose writes break at the k-th call: the disk or the catalog refuses it, or does it and cannot say so, or the process ends there.
-// For walking through every point at which something can be cut off.
+// Ports whose writes break at the k-th call: the disk or the catalog refuses it, or does it and
+// cannot say so, or the process ends there. For walking through every point at which something can
+// be cut off.
 import { type BlobStore, StoreError } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
@@ -7,8 +8,10 @@ import type { FactStore } from '../../src/registry/ports/facts.ts'
 /**
  * - `refused`: the call has no effect and throws; what comes after goes on
  * - `unheard`: the call takes effect and throws
- * - `ended`: the call has no effect and throws, and so does every later one, as nothing is done any more by a process that ended
- * - `torn`: as `ended`, but of a call about several facts one has become durable, whichever; each of them counts as a call
+ * - `ended`: the call has no effect and throws, and so does every later one, as nothing is done any
+ *   more by a process that ended
+ * - `torn`: as `ended`, but of a call about several facts one has become durable, whichever; each
+ *   of them counts as a call
  */
 export const BREAKS = ['refused', 'unheard', 'ended', 'torn'] as const
 export type Break = (typeof BREAKS)[number]

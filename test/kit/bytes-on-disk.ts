@@ -1,4 +1,5 @@
-// A file with given bytes, open for reading until the tests are over: what a blob's file is to whoever sends from it by number.
+// A file with given bytes, open for reading until the tests are over: what a blob's file is to
+// whoever sends from it by number.
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// Random histories of a catalog: calls of the port as data, over so few repositories, digests, tags and ids that they meet.
+// Random histories of a catalog: calls of the port as data, over so few repositories, digests, tags
+// and ids that they meet.
 import fc from 'fast-check'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag, repositoryKey } from '../../src/oci/reference.ts'
@@ -12,7 +13,9 @@ export const digests: Digest[] = Array.from({ length: 9 }, (_, n) =>
 )
 export const tags = ['latest', 'V1', '_', '1.0'].map(parseTag)
 export const keys = ['tags', 'referrers']
-/** Few, so that entries meet: the same one again, one that is gone, one that came before another. */
+/**
+ * Few, so that entries meet: the same one again, one that is gone, one that came before another.
+ */
 export const ids: readonly number[] = [1, 2, 3, 4, 5, 6]
 
 /** A call of the port as data, so that a failure prints what was done. */
@@ -44,7 +47,8 @@ const check = fc.record(
   { requiredKeys: ['checkedAtMs'], noNullPrototype: true },
 )
 const contentClass = fc.constantFrom('cached', 'kept')
-// Nothing here keeps the graph free of cycles or the sizes in agreement: untrusted descriptors need not be either.
+// Nothing here keeps the graph free of cycles or the sizes in agreement: untrusted descriptors need
+// not be either.
 const edge = plain({
   child: digest,
   kind: fc.constantFrom('manifest', 'config', 'layer', 'subject'),

@@ -1,5 +1,6 @@
-// Certificates made in memory for TLS stubs: an authority of its own and one server certificate under it (RFC 5280). Just as much
-// DER as that takes; no key lies in the repository and nothing expires while nobody looks.
+// Certificates made in memory for TLS stubs: an authority of its own and one server certificate
+// under it (RFC 5280). Just as much DER as that takes; no key lies in the repository and nothing
+// expires while nobody looks.
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { isIP } from 'node:net'
 

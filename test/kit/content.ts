@@ -1,5 +1,6 @@
-// Bytes with a digest, as stubs and tests hand them around. A pattern blob has no bytes in memory: they are AES-CTR
-// key stream, so that any part of a gigabyte can be made again from its seed and offset.
+// Bytes with a digest, as stubs and tests hand them around. A pattern blob has no bytes in memory:
+// they are AES-CTR key stream, so that any part of a gigabyte can be made again from its seed and
+// offset.
 import { createCipheriv, createHash } from 'node:crypto'
 import { type Digest, type DigestAlgorithm, digestOf } from '../../src/oci/digest.ts'
 
@@ -30,7 +31,10 @@ export function bytesContent(bytes: Buffer, algorithm: DigestAlgorithm = 'sha256
   }
 }
 
-/** Incompressible content of any size that needs no memory; the same seed and size are the same bytes for ever. */
+/**
+ * Incompressible content of any size that needs no memory; the same seed and size are the same
+ * bytes for ever.
+ */
 export function patternBlob(seed: string | number, sizeBytes: number): Content {
   const key = createHash('sha256').update(`pattern:${seed}`).digest()
   const read = (offset: number, lengthBytes: number) => keyStream(key, offset, lengthBytes)

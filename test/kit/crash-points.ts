@@ -1,5 +1,6 @@
-// Moments of a push into a queue and of its delivery, by name, at which a test kills the process. All of them are seen from outside: at
-// the client, in the data directory, on the line to the upstream. Which request of a line is which is upstream-line.ts.
+// Moments of a push into a queue and of its delivery, by name, at which a test kills the process.
+// All of them are seen from outside: at the client, in the data directory, on the line to the
+// upstream. Which request of a line is which is upstream-line.ts.
 import type { ClientStep } from './push-in-halves.ts'
 import type { DirectoryChange } from './watch-changes.ts'
 import type { LinePhase, LineRequest } from './upstream-line.ts'

@@ -1,5 +1,5 @@
-// An edge that queues pushes for an upstream behind a line, with a trap that kills it at a named moment: everything around the process
-// in one place. What happens in which order is the test's.
+// An edge that queues pushes for an upstream behind a line, with a trap that kills it at a named
+// moment: everything around the process in one place. What happens in which order is the test's.
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -16,13 +16,19 @@ import { watchChanges } from './watch-changes.ts'
 export const REGISTRY = 'registry.test'
 
 /**
- * Longer than a request of an earlier process may take to arrive, than a pause between two attempts, and than an upstream that failed is
- * spared: what waits for any of these goes on.
+ * Longer than a request of an earlier process may take to arrive, than a pause between two
+ * attempts, and than an upstream that failed is spared: what waits for any of these goes on.
  */
 const LEAP_MS = 6 * 60_000
-/** Of the machine's clock: when nothing has passed the line for so long, everything waits for its time. */
+/**
+ * Of the machine's clock: when nothing has passed the line for so long, everything waits for its
+ * time.
+ */
 const QUIET_MS = 3_000
-/** What is under way when the clock leaps runs out of time, and waits for the next leap; after some failures the upstream is spared. */
+/**
+ * What is under way when the clock leaps runs out of time, and waits for the next leap; after some
+ * failures the upstream is spared.
+ */
 const LEAPS_MAX = 20
 
 export type CrashWorld = Awaited<ReturnType<typeof openCrashWorld>>
@@ -60,14 +66,17 @@ export async function openCrashWorld(t: Pick<Test, 'teardown'>) {
   /** What waits for nothing but time is tried now. */
   async function leap(): Promise<void> {
     clock.leap(LEAP_MS)
-    // Whoever sleeps finds out when it wakes: the thread that delivers is the one that answers here, whichever others serve.
-    // It may be killed meanwhile.
+    // Whoever sleeps finds out when it wakes: the thread that delivers is the one that answers
+    // here, whichever others serve. It may be killed meanwhile.
     await fetch(`${edge.adminUrl}/livez`).catch(() => {})
   }
 
   const untilQuiet = (): Promise<void> => line.untilQuiet(QUIET_MS)
 
-  /** Resolves with what is left in the queue, one line for each: nothing, or what was parked or not delivered in time. */
+  /**
+   * Resolves with what is left in the queue, one line for each: nothing, or what was parked or not
+   * delivered in time.
+   */
   async function drain(): Promise<readonly string[]> {
     line.up()
     let left = await queue()
@@ -79,7 +88,10 @@ export async function openCrashWorld(t: Pick<Test, 'teardown'>) {
     return left.map(({ repository, state, reason }) => `${repository} is ${state}: ${reason}`)
   }
 
-  /** Resolves to whether the trap was sprung, and then once the process is gone and the line is down. */
+  /**
+   * Resolves to whether the trap was sprung, and then once the process is gone and the line is
+   * down.
+   */
   async function spring(
     sprung: Promise<void>,
     { beforeLeap }: { beforeLeap?: () => Promise<void> } = {},
@@ -120,7 +132,10 @@ export async function openCrashWorld(t: Pick<Test, 'teardown'>) {
     },
     push: (client: QueueClient): Promise<boolean> =>
       client.push(edge.url, step => trap.pass(`client: ${step}`)),
-    /** One sentence for each acknowledged image that neither the queue nor the upstream has, or that can't be read while it waits. */
+    /**
+     * One sentence for each acknowledged image that neither the queue nor the upstream has, or that
+     * can't be read while it waits.
+     */
     findLost: async (clients: readonly QueueClient[]): Promise<readonly string[]> => {
       const waiting = new Set((await queue()).map(each => `${each.repository}@${each.digest}`))
       const isWaiting = ({ repository, images }: QueueClient) =>
@@ -135,7 +150,10 @@ export async function openCrashWorld(t: Pick<Test, 'teardown'>) {
       }
       return lost
     },
-    /** One sentence for each acknowledged image that the edge does not give out, and for each tag that it has elsewhere. */
+    /**
+     * One sentence for each acknowledged image that the edge does not give out, and for each tag
+     * that it has elsewhere.
+     */
     findUnreadable: (clients: readonly QueueClient[]) => findUnreadable(edge.url, clients),
   }
 }

@@ -1,5 +1,6 @@
-// An ext4 file system whose power can be cut: an image in memory behind a loop device, shut down by the kernel as it stands, without
-// its journal being written. What was not synced is gone; what was, is there after the next mount. Takes root and Linux.
+// An ext4 file system whose power can be cut: an image in memory behind a loop device, shut down by
+// the kernel as it stands, without its journal being written. What was not synced is gone; what
+// was, is there after the next mount. Takes root and Linux.
 import { execFile } from 'node:child_process'
 import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,12 +19,18 @@ export interface CutDisk {
   readonly path: string
   /** From now on every write fails; nothing more reaches the image. */
   cut(): Promise<void>
-  /** As after the power came back: unmounted, and mounted with its journal replayed. Nobody may have files open. */
+  /**
+   * As after the power came back: unmounted, and mounted with its journal replayed. Nobody may have
+   * files open.
+   */
   comeBack(): Promise<void>
   unmount(): Promise<void>
 }
 
-/** @throws with what is missing when it cannot be mounted: a suite that needs it fails rather than skips. */
+/**
+ * @throws with what is missing when it cannot be mounted: a suite that needs it fails rather than
+ * skips.
+ */
 export async function mountCutDisk(sizeMiB: number): Promise<CutDisk> {
   const path = await mkdtemp(join(tmpdir(), 'entrepot-cut-'))
   const image = await mkdtemp('/dev/shm/entrepot-cut-')
@@ -42,7 +49,8 @@ export async function mountCutDisk(sizeMiB: number): Promise<CutDisk> {
     path,
     cut: async () => void (await run('perl', ['-e', SHUT_DOWN, path])),
     comeBack: async () => {
-      // A copy: the kernel mounts an image as it was shut down while a namespace of somebody else still has it mounted.
+      // A copy: the kernel mounts an image as it was shut down while a namespace of somebody else
+      // still has it mounted.
       const next = join(image, 'next')
       await run('cp', ['--sparse=always', file, next])
       await run('umount', [path])

@@ -1,5 +1,5 @@
-// Pushes and deletes that a test cuts off, with where they begin and where they may end: one repository whose tag `v1` points to an older
-// image, and an index that is to take its place.
+// Pushes and deletes that a test cuts off, with where they begin and where they may end: one
+// repository whose tag `v1` points to an older image, and an index that is to take its place.
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import type { Registry } from '../../src/registry/answers.ts'

@@ -1,4 +1,5 @@
-// What must be true of deliveries once everything was delivered that can be: what was acknowledged is at the upstream, in its order.
+// What must be true of deliveries once everything was delivered that can be: what was acknowledged
+// is at the upstream, in its order.
 import assert from 'node:assert/strict'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { RepositoryName } from '../../src/oci/reference.ts'
@@ -42,7 +43,10 @@ function checkContent(model: UpstreamModel, { name, image }: Acknowledged): void
     assert.ok(blobs.has(blob.digest), `${name} has the blob ${blob.digest}`)
 }
 
-/** Every tag went only forward: where it pointed, in turn, is where it was pushed, in turn, with gaps. */
+/**
+ * Every tag went only forward: where it pointed, in turn, is where it was pushed, in turn, with
+ * gaps.
+ */
 export function checkForward(model: UpstreamModel, pushes: readonly Acknowledged[]): void {
   for (const name of new Set(pushes.map(push => push.name))) {
     for (const [tag, history] of model.repository(name).histories) {

@@ -1,5 +1,5 @@
-// Whether an upstream got what an edge acknowledged: all of it, in its order, and no tag ever taken back. It looks at what the upstream
-// has and was sent, and knows nothing of how that came about.
+// Whether an upstream got what an edge acknowledged: all of it, in its order, and no tag ever taken
+// back. It looks at what the upstream has and was sent, and knows nothing of how that came about.
 import type { StubRepository } from './stub-content.ts'
 
 export interface PushedImage {
@@ -9,7 +9,10 @@ export interface PushedImage {
   isAcknowledged: boolean
 }
 
-/** One tag of one repository, to which images were pushed one after the other; one that was not acknowledged may have taken effect. */
+/**
+ * One tag of one repository, to which images were pushed one after the other; one that was not
+ * acknowledged may have taken effect.
+ */
 export interface PushedRepository {
   /** As the upstream knows it. */
   readonly name: string

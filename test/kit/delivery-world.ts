@@ -1,5 +1,6 @@
-// What deliveries are made from and what they are made to: a disk and a catalog that outlive processes, a registry as a model, a clock that
-// a test moves; and pushes as registry/ records them. For the outbox's unit tests and for the simulation of its life.
+// What deliveries are made from and what they are made to: a disk and a catalog that outlive
+// processes, a registry as a model, a clock that a test moves; and pushes as registry/ records
+// them. For the outbox's unit tests and for the simulation of its life.
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { createDeliveries, type Deliveries } from '../../src/delivery/deliveries.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -116,13 +117,19 @@ function startProcess(world: World, { settlingMs, random = () => 0.5 }: WorldOpt
 export interface Push {
   readonly repository: Repository
   readonly tags?: readonly string[]
-  /** What the edge knew the upstream's tags to be. Default: what the catalog and the outbox say, as registry/ does. */
+  /**
+   * What the edge knew the upstream's tags to be. Default: what the catalog and the outbox say, as
+   * registry/ does.
+   */
   readonly expected?: readonly Image[]
   /** What is pushed without being here. Default nothing. */
   readonly without?: readonly string[]
 }
 
-/** Content, facts and entry as a push in a `queue` repository leaves them. Resolves to the entry's id when it was acknowledged. */
+/**
+ * Content, facts and entry as a push in a `queue` repository leaves them. Resolves to the entry's
+ * id when it was acknowledged.
+ */
 async function recordPush(world: World, image: Image, push: Push): Promise<number> {
   const { catalog, facts, clock } = world
   const { repository, tags: names = [], expected, without = [] } = push

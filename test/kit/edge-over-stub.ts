@@ -1,4 +1,5 @@
-// The usual pair of protocol tests: a counting stub registry with one repository, and the whole edge before it.
+// The usual pair of protocol tests: a counting stub registry with one repository, and the whole
+// edge before it.
 import { startTestEdge, type TestEdge, type TestEdgeOptions } from './edge.ts'
 import type { Image } from './image.ts'
 import { startStubRegistry, type StubOptions, type StubRegistry } from './stub-registry.ts'

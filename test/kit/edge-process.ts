@@ -1,5 +1,6 @@
-// The real product as a child process, started as `npm start` starts it, on ports that the kernel chooses and in a directory of
-// its own. Tests reach it as clients and operators do: over HTTP, by signals, through its log. Nothing of src/ is loaded here.
+// The real product as a child process, started as `npm start` starts it, on ports that the kernel
+// chooses and in a directory of its own. Tests reach it as clients and operators do: over HTTP, by
+// signals, through its log. Nothing of src/ is loaded here.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -13,9 +14,14 @@ import { type RawAnswer, send, type SentRequest } from './raw-client.ts'
 export interface EdgeOptions {
   /** `upstreams:` of the configuration: `{ 'docker.io': { url: stub.url, http: true } }`. */
   readonly upstreams?: Readonly<Record<string, unknown>>
-  /** Further top-level keys; they win over what stands here, and those of `storage` are added to it. */
+  /**
+   * Further top-level keys; they win over what stands here, and those of `storage` are added to it.
+   */
   readonly config?: Readonly<Record<string, unknown>>
-  /** Speaks TLS with a certificate of testCertificate, whose authority is then in the file `ca.crt` of `directory`. */
+  /**
+   * Speaks TLS with a certificate of testCertificate, whose authority is then in the file `ca.crt`
+   * of `directory`.
+   */
   readonly tls?: true
   readonly env?: Readonly<Record<string, string>>
   /** Data and configuration go here instead of a fresh directory, and stay after stop(). */
@@ -52,7 +58,10 @@ export const PROJECT = new URL('../..', import.meta.url).pathname
 /** Compiling on a busy machine takes most of it; afterwards starting takes a second. */
 const READY_TIMEOUT_MS = 50_000
 
-/** Resolves when the process says that it serves. @throws with its output when it ends or says nothing first. */
+/**
+ * Resolves when the process says that it serves.
+ * @throws with its output when it ends or says nothing first.
+ */
 export async function startEdge(options: EdgeOptions = {}) {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'entrepot-test-')))
   const dataDirectory = options.dataDirectory ?? join(directory, 'data')
@@ -69,8 +78,9 @@ export async function startEdge(options: EdgeOptions = {}) {
       configFile,
       JSON.stringify(configOf(options, directory, dataDirectory), null, 2),
     )
-    // What whoever runs the tests lets node load is not for the product, which is to be what users run: `tap FILE` sets NODE_OPTIONS in
-    // every child, whatever `env` says. `env` becomes the process that it starts, so the id stays.
+    // What whoever runs the tests lets node load is not for the product, which is to be what users
+    // run: `tap FILE` sets NODE_OPTIONS in every child, whatever `env` says. `env` becomes the
+    // process that it starts, so the id stays.
     const program = options.main === undefined ? await startArguments() : [options.main]
     const command = ['-u', 'NODE_OPTIONS', process.execPath, ...program, 'serve']
     const child = spawn('env', [...command, '--config', configFile], {
@@ -108,7 +118,10 @@ export async function startEdge(options: EdgeOptions = {}) {
     get pid(): number {
       return running.child.pid ?? 0
     },
-    /** Any request on the data port; `path` may be a Location. As a client on this machine sends it, so that it may push. */
+    /**
+     * Any request on the data port; `path` may be a Location. As a client on this machine sends it,
+     * so that it may push.
+     */
     send: (method: string, path: string, request?: SentRequest): Promise<RawAnswer> =>
       send(new URL(path, running.url).href, method, request),
     /** Whether the process is still there. */
@@ -134,8 +147,8 @@ export async function startEdge(options: EdgeOptions = {}) {
     },
     peakMemoryBytes: (): Promise<number> => peakMemoryBytes(running.child.pid ?? 0),
     /**
-     * Resolves with the first line that satisfies `wanted`, past or future, from line `from` of `logs` on. @throws when the process
-     * ends before.
+     * Resolves with the first line that satisfies `wanted`, past or future, from line `from` of
+     * `logs` on. @throws when the process ends before.
      */
     untilLogged: (wanted: (line: LogLine) => boolean, from = 0): Promise<LogLine> =>
       running.untilLogged(wanted, from),

@@ -1,4 +1,5 @@
-// Pushes to the whole edge: the steps that most protocol tests of pushes begin with, and a look at what is on disk then.
+// Pushes to the whole edge: the steps that most protocol tests of pushes begin with, and a look at
+// what is on disk then.
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -16,7 +17,10 @@ export async function beginUpload(edge: TestEdge, repository: string): Promise<s
   return locationOf(answer)
 }
 
-/** POST and one PUT with everything; the answer to the second. @throws when the first was refused */
+/**
+ * POST and one PUT with everything; the answer to the second.
+ * @throws when the first was refused
+ */
 export async function pushBlob(
   edge: TestEdge,
   repository: string,

@@ -1,5 +1,6 @@
-// The whole edge in the test's own process: real store, real catalog, real upstream client, real HTTP on loopback, against stub
-// registries; only time is the test's. For what needs a process of its own (kill, memory, npm start) see edge-process.ts.
+// The whole edge in the test's own process: real store, real catalog, real upstream client, real
+// HTTP on loopback, against stub registries; only time is the test's. For what needs a process of
+// its own (kill, memory, npm start) see edge-process.ts.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +24,10 @@ export interface TestEdgeOptions {
   readonly clock?: Clock
   /** Default: a fresh one, removed at the end. Give one to start a second edge on the same data. */
   readonly directory?: string
-  /** Another one than the edge before on the same data had is another boot of the machine: a power cut. */
+  /**
+   * Another one than the edge before on the same data had is another boot of the machine: a power
+   * cut.
+   */
   readonly bootId?: string
   /** What a further HTTP thread runs; only with `http.threads` in `config`. */
   readonly threadEntry?: URL
@@ -43,26 +47,32 @@ export interface TestEdge {
   /** GET of a path on the data port. */
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<RawAnswer>
   /**
-   * Any request on the data port, from 127.0.0.1 and with that as Host. `path` may be a Location. A `body` goes with its
-   * Content-Length; without one, what is no GET or HEAD says that it has none.
+   * Any request on the data port, from 127.0.0.1 and with that as Host. `path` may be a Location. A
+   * `body` goes with its Content-Length; without one, what is no GET or HEAD says that it has none.
    */
   send(method: string, path: string, request?: SentRequest): Promise<RawAnswer>
   /** Every log line so far. */
   lines(): readonly LogLine[]
-  /** Resolves with the `count`-th line, past or future, whose `msg` and `fields` are these; default the first, with any. */
+  /**
+   * Resolves with the `count`-th line, past or future, whose `msg` and `fields` are these; default
+   * the first, with any.
+   */
   untilLogged(
     msg: string,
     count?: number,
     fields?: Readonly<Record<string, unknown>>,
   ): Promise<LogLine>
   /**
-   * Moves the manual clock on in small steps until `work` has settled: for answers that come only after retries, back-off or time
-   * limits. At most `limitMs` of the clock's time.
+   * Moves the manual clock on in small steps until `work` has settled: for answers that come only
+   * after retries, back-off or time limits. At most `limitMs` of the clock's time.
    */
   settle<T>(work: Promise<T>, limitMs?: number): Promise<T>
   /** As SIGHUP does, with these upstreams, and with these keys in place of those of `config`. */
   reload(upstreams: TestEdgeOptions['upstreams'], config?: TestEdgeOptions['config']): void
-  /** The same; resolves when every thread goes by it. `spoil` makes of the configuration what no file can say. */
+  /**
+   * The same; resolves when every thread goes by it. `spoil` makes of the configuration what no
+   * file can say.
+   */
   reloaded(
     upstreams: TestEdgeOptions['upstreams'],
     config?: TestEdgeOptions['config'],
@@ -87,7 +97,8 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     nodeVersion: 'test',
     pid: process.pid,
     memoryBytes: 2 ** 33,
-    // One thread, which goes by the test's clock, where `http.threads` asks for no more: those beside it go by the machine's.
+    // One thread, which goes by the test's clock, where `http.threads` asks for no more: those
+    // beside it go by the machine's.
     cores: 1,
     uid: process.geteuid?.(),
     bootId: options.bootId ?? 'test-boot',
@@ -97,7 +108,8 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     ...(options.threadEntry === undefined ? {} : { threadEntry: options.threadEntry }),
   })
   let stopped: Promise<void> | undefined
-  // A drain waits on the clock only for requests that never end; tests that leave such cut them first.
+  // A drain waits on the clock only for requests that never end; tests that leave such cut them
+  // first.
   const stop = () => (stopped ??= server.stop())
   t.teardown(async () => {
     await stop()

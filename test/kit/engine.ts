@@ -1,5 +1,6 @@
-// The registry room alone: the real engine over the in-memory twins of store and catalog, with an upstream that a test writes as
-// functions. For races and failures that real sockets and disks cannot be made to show on order.
+// The registry room alone: the real engine over the in-memory twins of store and catalog, with an
+// upstream that a test writes as functions. For races and failures that real sockets and disks
+// cannot be made to show on order.
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../src/oci/digest.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
@@ -41,9 +42,15 @@ export interface EngineOptions {
   readonly maxStorageBytes?: number
   /** Further registries; what is not given of one is as for docker.io. */
   readonly beside?: readonly (Partial<Namespace> & Pick<Namespace, 'upstream'>)[]
-  /** Before the built-in rules: kept and deletable under `localhost`, denied elsewhere. What is not given of a rule is its default. */
+  /**
+   * Before the built-in rules: kept and deletable under `localhost`, denied elsewhere. What is not
+   * given of a rule is its default.
+   */
   readonly policies?: readonly (Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>)[]
-  /** An engine that was stopped or forgotten: this one begins with what it left behind, as the next process does. */
+  /**
+   * An engine that was stopped or forgotten: this one begins with what it left behind, as the next
+   * process does.
+   */
   readonly after?: LeftBehind
   /** Put between the engine and its store, catalog or facts. */
   readonly store?: (store: BlobStore) => BlobStore

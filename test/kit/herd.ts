@@ -1,4 +1,5 @@
-// Many clients at once on one cold image or blob, each at its own speed, each counting and (some) hashing what it gets.
+// Many clients at once on one cold image or blob, each at its own speed, each counting and (some)
+// hashing what it gets.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
@@ -22,7 +23,9 @@ export interface Download {
   readonly onFirstBytes?: () => void
   /** Of the body only the first bytes are taken before this; not with `agent`. */
   readonly goOn?: Promise<unknown>
-  /** Connections to use again, as container engines do; default one connection for each download. */
+  /**
+   * Connections to use again, as container engines do; default one connection for each download.
+   */
   readonly agent?: Agent
 }
 
@@ -61,8 +64,8 @@ async function getThrough(
 }
 
 /**
- * `clients` downloads of one blob at once; `allStarted` resolves when every one of them holds its first bytes, and more than these they
- * take after `goOn`.
+ * `clients` downloads of one blob at once; `allStarted` resolves when every one of them holds its
+ * first bytes, and more than these they take after `goOn`.
  */
 export function stampede(
   url: string,
@@ -91,7 +94,10 @@ export function stampede(
   return { allStarted: allStarted.promise, all }
 }
 
-/** As a container engine pulls: the manifest by tag and by digest, then the blobs, `atOnce` at a time over connections that it keeps. */
+/**
+ * As a container engine pulls: the manifest by tag and by digest, then the blobs, `atOnce` at a
+ * time over connections that it keeps.
+ */
 export async function pullImage(
   base: string,
   { tag, image, hash, atOnce }: { tag: string; image: Image; hash: boolean; atOnce: number },

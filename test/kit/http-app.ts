@@ -1,4 +1,5 @@
-// The data port over a registry double, as tests need it: in process or on a loopback socket, with the log lines it wrote.
+// The data port over a registry double, as tests need it: in process or on a loopback socket, with
+// the log lines it wrote.
 import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
@@ -41,9 +42,15 @@ export interface TestApp {
   lines(): readonly LogLine[]
   /** Resolves with the "request completed" lines as soon as there are `count`. */
   untilCompleted(count: number): Promise<readonly LogLine[]>
-  /** `go` makes a client leave; resolves when that was heard, and as much time has passed as such a client is waited for. */
+  /**
+   * `go` makes a client leave; resolves when that was heard, and as much time has passed as such a
+   * client is waited for.
+   */
   leave(go: () => void): Promise<void>
-  /** Listens on a loopback port; returns `http://127.0.0.1:port`, or the same for another loopback `host`. */
+  /**
+   * Listens on a loopback port; returns `http://127.0.0.1:port`, or the same for another loopback
+   * `host`.
+   */
   listen(host?: string): Promise<string>
 }
 
@@ -179,7 +186,10 @@ function injectable(app: DataApp): InjectableApp {
 /** Of what came, in the error of whoever waits for something else. */
 const TOLD_CHARACTERS = 200
 
-/** A connected socket to `url` that collects what comes; errors end it. `until` rejects when it ends without that text. */
+/**
+ * A connected socket to `url` that collects what comes; errors end it. `until` rejects when it ends
+ * without that text.
+ */
 export async function openSocket(url: string): Promise<{
   socket: Socket
   received: () => string

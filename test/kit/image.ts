@@ -1,5 +1,6 @@
-// Images, indexes and artifacts made in memory from a seed: the same seed is the same digests on every machine.
-// Nothing is written to disk and nothing is checked: a test may make documents that are wrong on purpose.
+// Images, indexes and artifacts made in memory from a seed: the same seed is the same digests on
+// every machine. Nothing is written to disk and nothing is checked: a test may make documents that
+// are wrong on purpose.
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { bytesContent, type Content, patternBlob } from './content.ts'
 import { gzipOf, tarOf } from './tar-archive.ts'
@@ -38,7 +39,10 @@ export interface Image {
 
 export interface ImageOptions {
   readonly seed: string | number
-  /** A number: so many small tar.gz that real clients unpack. Sizes in bytes: pattern blobs of exactly these sizes. Default 2. */
+  /**
+   * A number: so many small tar.gz that real clients unpack. Sizes in bytes: pattern blobs of
+   * exactly these sizes. Default 2.
+   */
   readonly layers?: number | readonly number[]
   readonly mediaTypes?: MediaTypes
   /** Default linux/amd64. */
@@ -69,7 +73,10 @@ export const MEDIA_TYPES = {
 
 const EMPTY = { mediaType: 'application/vnd.oci.empty.v1+json', bytes: Buffer.from('{}') } as const
 
-/** A manifest with a config and layers. The config differs with seed and platform, so that no two images share one. */
+/**
+ * A manifest with a config and layers. The config differs with seed and platform, so that no two
+ * images share one.
+ */
 export function makeImage(options: ImageOptions): Image {
   const types = MEDIA_TYPES[options.mediaTypes ?? 'oci']
   const platform = options.platform ?? { architecture: 'amd64', os: 'linux' }

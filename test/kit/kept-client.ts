@@ -1,4 +1,5 @@
-// A client that keeps its connection, as clients that ask for the same things all the time do, and sees the answer's head as it was sent.
+// A client that keeps its connection, as clients that ask for the same things all the time do, and
+// sees the answer's head as it was sent.
 import { once } from 'node:events'
 import { Agent, type AgentOptions, type IncomingMessage, request } from 'node:http'
 import { Agent as TlsAgent, request as requestOverTls } from 'node:https'
@@ -41,7 +42,10 @@ export function createKeptClient(url: string, connections = 1): KeptClient {
   }
 }
 
-/** Tests call servers by addresses that no certificate is for; that the right authority signed is checked all the same. */
+/**
+ * Tests call servers by addresses that no certificate is for; that the right authority signed is
+ * checked all the same.
+ */
 function createAgent(isTls: boolean, options: AgentOptions): Agent {
   if (!isTls) return new Agent(options)
   return new TlsAgent({

@@ -1,4 +1,5 @@
-// A tag on its way to the upstream that is held back on the line, until whoever sent it is long gone: one at a time.
+// A tag on its way to the upstream that is held back on the line, until whoever sent it is long
+// gone: one at a time.
 import type { LineFate, LineMoment } from './upstream-line.ts'
 
 export interface LateTag {

@@ -1,5 +1,6 @@
-// Lets the clocks of a process leap forward while it runs, as after a machine was suspended: leaping-clock.c, compiled on the spot and
-// preloaded. What waits for minutes in the product is then seen in seconds, with the product's own figures. Takes a C compiler and Linux.
+// Lets the clocks of a process leap forward while it runs, as after a machine was suspended:
+// leaping-clock.c, compiled on the spot and preloaded. What waits for minutes in the product is
+// then seen in seconds, with the product's own figures. Takes a C compiler and Linux.
 import { execFile } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -15,8 +16,8 @@ export interface LeapingClock {
   /** For the process whose clock it is. */
   readonly env: Readonly<Record<string, string>>
   /**
-   * The process, and those after it, are `ms` further from now on. Timers that are due by that ring when the process next wakes for
-   * anything: send it a request.
+   * The process, and those after it, are `ms` further from now on. Timers that are due by that ring
+   * when the process next wakes for anything: send it a request.
    */
   leap(ms: number): void
   remove(): Promise<void>

@@ -1,5 +1,6 @@
-// Upstream lies drawn from a seed, and one client that is told them: what was asked, what was wrong, and whether the answer that
-// came was a complete wrong one. Used against the product and against the careless cache that must be caught.
+// Upstream lies drawn from a seed, and one client that is told them: what was asked, what was
+// wrong, and whether the answer that came was a complete wrong one. Used against the product and
+// against the careless cache that must be caught.
 import { createHash } from 'node:crypto'
 import { type Content, patternBlob } from './content.ts'
 import { type Image, makeImage } from './image.ts'
@@ -34,7 +35,10 @@ export interface Lie {
 /** Sizes at which implementations change their minds: around 64 KiB and 1 MiB; mostly small. */
 const SMALL_SIZES = [16, 100, 4096, 65_535, 65_536, 65_537, 300_000, 1_048_576, 1_048_577] as const
 const LARGE_SIZES = [5_000_000, 16_777_216, 67_108_864] as const
-/** Nothing and one byte, by the lie's number: once each, since there are too few such blobs for every lie to have its own. */
+/**
+ * Nothing and one byte, by the lie's number: once each, since there are too few such blobs for
+ * every lie to have its own.
+ */
 const TINY_SIZES: Readonly<Record<number, number>> = { 0: 1, 2: 0 }
 /** Large enough to be asked for by parts, at any speed, once a manifest has told the length. */
 const PARTED_SIZES = [12_000_000, 17_000_001] as const
@@ -167,7 +171,10 @@ export async function tellLie({ stub, url, recovered }: Listener, lie: Lie): Pro
   return { struck: handle.hits, answers, wrong: answers.filter(answer => answer.wrong).length }
 }
 
-/** An answer that never ends would hang the suite instead of failing it. Longer than all retries towards an upstream together. */
+/**
+ * An answer that never ends would hang the suite instead of failing it. Longer than all retries
+ * towards an upstream together.
+ */
 const ANSWER_MAX_MS = 60_000
 
 async function ask(url: string, digest: string) {

@@ -1,13 +1,17 @@
-// A clock that moves only when a test says so. Not a mock of anything: it is the Clock port, with time as data.
+// A clock that moves only when a test says so. Not a mock of anything: it is the Clock port, with
+// time as data.
 import type { Clock } from '../../src/registry/ports/clock.ts'
 
 export interface ManualClock extends Clock {
   /**
-   * Moves both times on by `ms` and wakes whoever is due, in the order of their times; between two wake-ups everything
-   * that is ready in the event loop runs, so a sleeper that sleeps again is woken again when that is due as well.
+   * Moves both times on by `ms` and wakes whoever is due, in the order of their times; between two
+   * wake-ups everything that is ready in the event loop runs, so a sleeper that sleeps again is
+   * woken again when that is due as well.
    */
   advance(ms: number): Promise<void>
-  /** Resolves as soon as somebody sleeps who is due within `ms`; at once when somebody does already. */
+  /**
+   * Resolves as soon as somebody sleeps who is due within `ms`; at once when somebody does already.
+   */
   untilSleeping(ms: number): Promise<void>
   /** Moves the wall clock alone, as an operator or NTP does. */
   jump(ms: number): void
@@ -20,7 +24,10 @@ interface Sleeper {
   readonly wake: () => void
 }
 
-/** `startMs` is the wall clock's start, default 2026-01-01T00:00:00Z; the monotonic time starts at 0. */
+/**
+ * `startMs` is the wall clock's start, default 2026-01-01T00:00:00Z; the monotonic time starts at
+ * 0.
+ */
 export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   let elapsedMs = 0
   let wallOffsetMs = startMs

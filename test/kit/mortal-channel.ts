@@ -1,9 +1,11 @@
-// How a test speaks to its mortal HTTP threads (mortal-thread.ts), which no test can import: that would begin to serve.
+// How a test speaks to its mortal HTTP threads (mortal-thread.ts), which no test can import: that
+// would begin to serve.
 import { BroadcastChannel } from 'node:worker_threads'
 
 /**
- * A number lets the clocks of all such threads of the process leap by as many milliseconds; each says `leapt`. Shared numbers let them say
- * `hanging` and hang until the first is no 0 any more. `die` kills them. They hear each other, and pass over anything else.
+ * A number lets the clocks of all such threads of the process leap by as many milliseconds; each
+ * says `leapt`. Shared numbers let them say `hanging` and hang until the first is no 0 any more.
+ * `die` kills them. They hear each other, and pass over anything else.
  */
 export type MortalWord = number | Int32Array | 'die' | 'leapt' | 'hanging'
 

@@ -1,5 +1,5 @@
-// An HTTP thread that dies when a test says so, by an error that nobody catches, hangs, or whose clock leaps. What it serves until then is the
-// real thing.
+// An HTTP thread that dies when a test says so, by an error that nobody catches, hangs, or whose
+// clock leaps. What it serves until then is the real thing.
 import '../../src/server/http-thread.ts'
 import { type MortalWord, openMortalChannel } from './mortal-channel.ts'
 

@@ -1,5 +1,6 @@
-// A process that can be killed at any await: what is called through a mortal port has no effect and never answers once its life is over.
-// So whatever code was doing stops where it was, as it does when a process is killed, while what lies behind the ports goes on.
+// A process that can be killed at any await: what is called through a mortal port has no effect and
+// never answers once its life is over. So whatever code was doing stops where it was, as it does
+// when a process is killed, while what lies behind the ports goes on.
 
 export interface Life {
   readonly isOver: boolean

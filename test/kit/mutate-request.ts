@@ -1,5 +1,6 @@
-// Changes a recorded request as a broken or hostile client would: bytes of the whole message, parts of its target, its headers. Most
-// changes keep it HTTP, so that they get past the parser and into the product.
+// Changes a recorded request as a broken or hostile client would: bytes of the whole message, parts
+// of its target, its headers. Most changes keep it HTTP, so that they get past the parser and into
+// the product.
 import type { RecordedRequest } from './recorded-sessions.ts'
 import { requestBytes } from './recorded-sessions.ts'
 import type { Random } from './seeded.ts'

@@ -1,5 +1,6 @@
-// A caching proxy that does what a careless one does: it passes on what comes and keeps it under the digest that was asked for,
-// without looking. The negative control of the fault suites: whoever does not find it wrong is not looking either.
+// A caching proxy that does what a careless one does: it passes on what comes and keeps it under
+// the digest that was asked for, without looking. The negative control of the fault suites: whoever
+// does not find it wrong is not looking either.
 import { createServer } from 'node:http'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
@@ -11,7 +12,10 @@ export interface NaiveCache {
   stop(): Promise<void>
 }
 
-/** Keeps blobs and manifests as `<directory>/blobs/sha256/<2 hex>/<hex>`, as the oracle expects them. */
+/**
+ * Keeps blobs and manifests as `<directory>/blobs/sha256/<2 hex>/<hex>`, as the oracle expects
+ * them.
+ */
 export async function startNaiveCache(upstream: string, directory: string): Promise<NaiveCache> {
   const server = createServer((request, response) => {
     void answer(request.url ?? '').then(({ status, body }) => {

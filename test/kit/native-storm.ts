@@ -1,6 +1,7 @@
-// A program that uses the native sender as badly as it can be used, for a build with sanitizers: connections and threads end at any moment,
-// sendings are closed while they send, what is sent is compared. Arguments: the built sender, a seed, how many connections. Prints
-// `done` and how much was whole.
+// A program that uses the native sender as badly as it can be used, for a build with sanitizers:
+// connections and threads end at any moment, sendings are closed while they send, what is sent is
+// compared. Arguments: the built sender, a seed, how many connections. Prints `done` and how much
+// was whole.
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -97,7 +98,10 @@ async function readOne(port: number, random: Random): Promise<boolean> {
   return bytes < limit
 }
 
-/** Part of the file and of nothing else, from anywhere, into a buffer of any size; and from what is no file. */
+/**
+ * Part of the file and of nothing else, from anywhere, into a buffer of any size; and from what is
+ * no file.
+ */
 function readSome(addon: Addon | undefined, { file, random }: { file: number; random: Random }) {
   const buffer = Buffer.alloc(random.oneIn(4) ? random.below(3) : random.below(FILE_BYTES / 10))
   const position = random.below(FILE_BYTES + 10_000)

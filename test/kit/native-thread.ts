@@ -1,4 +1,5 @@
-// A thread that begins to send and says so; it is ended from outside while the client reads nothing.
+// A thread that begins to send and says so; it is ended from outside while the client reads
+// nothing.
 import type { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadSendfile } from '../../src/http/send/sendfile.ts'

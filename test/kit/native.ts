@@ -1,4 +1,5 @@
-// The native sender, where a test is about it: built when it is missing, and a clear failure where it cannot be.
+// The native sender, where a test is about it: built when it is missing, and a clear failure where
+// it cannot be.
 import { buildNative } from '../../scripts/build-native.mjs'
 import { loadSendfile, type Sendfile } from '../../src/http/send/sendfile.ts'
 

@@ -1,5 +1,5 @@
-// Lets a process die before its n-th change to a directory, or that change fail, whichever of its threads makes it: nth-call.c,
-// compiled on the spot and preloaded. Takes a C compiler and Linux.
+// Lets a process die before its n-th change to a directory, or that change fail, whichever of its
+// threads makes it: nth-call.c, compiled on the spot and preloaded. Takes a C compiler and Linux.
 import { execFile } from 'node:child_process'
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'

@@ -1,4 +1,5 @@
-// Opens SQLite catalogs for tests in a directory that is theirs, and looks into the file from beside.
+// Opens SQLite catalogs for tests in a directory that is theirs, and looks into the file from
+// beside.
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import type { Test } from 'tap'
@@ -19,7 +20,9 @@ export async function openCatalog(t: Test, directory: string) {
   return { catalog, clock, events }
 }
 
-/** Runs one query on the catalog's file by a connection of its own; the first column of all rows. */
+/**
+ * Runs one query on the catalog's file by a connection of its own; the first column of all rows.
+ */
 export function queryBeside(directory: string, sql: string): unknown[] {
   const database = new Sqlite(join(directory, 'catalog.db'), { readonly: true })
   try {

@@ -1,4 +1,5 @@
-// An upload that has begun over the data port, and a raw connection to go on with it: for tests of what happens to bodies.
+// An upload that has begun over the data port, and a raw connection to go on with it: for tests of
+// what happens to bodies.
 import { parseRepositoryKey } from '../../src/oci/reference.ts'
 import { createTestApp, openSocket, type TestApp } from './http-app.ts'
 
@@ -8,7 +9,9 @@ export const UPLOADS = '/v2/localhost/app/blobs/uploads/'
 export interface OpenUpload extends TestApp, Awaited<ReturnType<typeof openSocket>> {
   readonly url: string
   readonly id: string
-  /** The head of a request for the upload, its last empty line included. `method`: default PATCH. */
+  /**
+   * The head of a request for the upload, its last empty line included. `method`: default PATCH.
+   */
   head(lines: readonly string[], method?: string, query?: string): string
 }
 

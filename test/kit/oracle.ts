@@ -1,5 +1,5 @@
-// Judges a data directory from outside: every blob's file is hashed again and compared with its name. Uses node:crypto and
-// nothing of the product, whose own hashing is what is being judged.
+// Judges a data directory from outside: every blob's file is hashed again and compared with its
+// name. Uses node:crypto and nothing of the product, whose own hashing is what is being judged.
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
@@ -15,7 +15,10 @@ export interface Verdict {
 
 const HEX_LENGTH: Readonly<Record<string, number>> = { sha256: 64, sha512: 128 }
 
-/** Reads everything under `blobs/<algorithm>/<2 hex>/<hex>`. A directory without `blobs/` has nothing wrong in it. */
+/**
+ * Reads everything under `blobs/<algorithm>/<2 hex>/<hex>`. A directory without `blobs/` has
+ * nothing wrong in it.
+ */
 export async function judge(rootDirectory: string): Promise<Verdict> {
   const blobs = join(rootDirectory, 'blobs')
   const right: string[] = []

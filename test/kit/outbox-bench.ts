@@ -1,4 +1,5 @@
-// The outbox's runner alone: a catalog in memory, a clock that a test moves, and a carrier that a test writes as a function.
+// The outbox's runner alone: a catalog in memory, a clock that a test moves, and a carrier that a
+// test writes as a function.
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { Outbox, type Lane } from '../../src/delivery/outbox.ts'
 import type { Attempt, Outcome } from '../../src/delivery/outcome.ts'

@@ -1,5 +1,5 @@
-// The switch that runs tests of the data port over TLS: with OVER_TLS=1 what they start speaks TLS and what they ask with trusts it. The
-// tests themselves do not know.
+// The switch that runs tests of the data port over TLS: with OVER_TLS=1 what they start speaks TLS
+// and what they ask with trusts it. The tests themselves do not know.
 import { once } from 'node:events'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -19,18 +19,23 @@ export function testCertificate(): Certificate {
   return certificate
 }
 
-/** Connected to host and port of `url`, and for `https` through TLS, to a server of testCertificate. @throws when there is none */
+/**
+ * Connected to host and port of `url`, and for `https` through TLS, to a server of testCertificate.
+ * @throws when there is none
+ */
 export async function openConnection(url: string): Promise<Socket> {
   const { hostname, port, protocol } = new URL(url)
   const host = hostname.replace(/^\[|\]$/g, '')
   const plain = connectPlain({ host, port: Number(port), noDelay: true })
   await opened(plain, 'connect')
   if (protocol !== 'https:') return plain
-  // Tests call it by addresses that no certificate is for; that the right authority signed is checked all the same.
+  // Tests call it by addresses that no certificate is for; that the right authority signed is
+  // checked all the same.
   const { ca } = testCertificate()
   const socket = connectTls({ socket: plain, ca, checkServerIdentity: () => undefined })
   carriers.set(socket, plain)
-  // The server writes once more after its handshake; a test that breaks the connection is not to meet that.
+  // The server writes once more after its handshake; a test that breaks the connection is not to
+  // meet that.
   const settled = once(socket, 'session')
   await opened(socket, 'secureConnect')
   await settled

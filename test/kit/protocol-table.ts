@@ -1,5 +1,6 @@
-// Which tests prove which requirement: read from the names of the tests, which begin with R numbers, and written as docs/protocol.md.
-// A name counts where it is written, so a test that is listed is a test that runs.
+// Which tests prove which requirement: read from the names of the tests, which begin with R
+// numbers, and written as docs/protocol.md. A name counts where it is written, so a test that is
+// listed is a test that runs.
 import { fileURLToPath } from 'node:url'
 import { REQUIREMENTS, type Requirement, type Side } from './requirements.ts'
 import { readSources } from './source-text.ts'
@@ -14,7 +15,8 @@ export interface NamedTest {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
-// A leading zero (R07) is another numbering, that of faults. 'R48: a sentence', 'R48, R54: a sentence', 'R29 (b): a sentence', in any quotes.
+// A leading zero (R07) is another numbering, that of faults. 'R48: a sentence', 'R48, R54: a
+// sentence', 'R29 (b): a sentence', in any quotes.
 const NAME =
   /(['"`])(R[1-9]\d*(?:(?:, | and |–)R?[1-9]\d*| ?\([a-z]\))*): ((?:(?!\1)[^\\\n]|\\.)+)\1/g
 

@@ -1,5 +1,5 @@
-// The plain upload protocol as small calls, for tests that push much and want to know of each answer. A connection that breaks is a
-// rejection; any answer comes back.
+// The plain upload protocol as small calls, for tests that push much and want to know of each
+// answer. A connection that breaks is a rejection; any answer comes back.
 import { Agent, request } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 import { once } from 'node:events'

@@ -1,4 +1,5 @@
-// Pushes one image as a client does, each body in two halves, and says at every step how far it is. It neither retries nor asks first.
+// Pushes one image as a client does, each body in two halves, and says at every step how far it is.
+// It neither retries nor asks first.
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Content } from './content.ts'
@@ -106,13 +107,17 @@ interface Answer {
   readonly text: string
 }
 
-/** The kernel has taken the half, and the whole, when that is told. @throws when the connection breaks */
+/**
+ * The kernel has taken the half, and the whole, when that is told.
+ * @throws when the connection breaks
+ */
 async function send(agent: Agent, sent: Sent): Promise<Answer> {
   const { method, url, body = Buffer.of(), mediaType = 'application/octet-stream' } = sent
   const headers = { 'content-length': body.length, 'content-type': mediaType }
   const outgoing = request(url, { method, agent, headers })
   const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>
-  // It is waited for below, after what is written: a connection that breaks meanwhile is not unheard of.
+  // It is waited for below, after what is written: a connection that breaks meanwhile is not
+  // unheard of.
   answered.catch(() => {})
   const middle = Math.ceil(body.length / 2)
   outgoing.write(body.subarray(0, middle), error => {

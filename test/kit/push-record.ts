@@ -1,4 +1,5 @@
-// Pushing without end, and what was acknowledged meanwhile: the judge of whether a crash lost any of it.
+// Pushing without end, and what was acknowledged meanwhile: the judge of whether a crash lost any
+// of it.
 import { randomFillSync } from 'node:crypto'
 import { digestOf } from '../../src/oci/digest.ts'
 import {
@@ -36,7 +37,9 @@ interface TagState {
 export class PushRecord {
   /** Paths that must be there: blobs and manifests by digest. */
   readonly #paths = new Set<string>()
-  /** Of these, blobs that no manifest lists which is there: only the catalog knows whose they are. */
+  /**
+   * Of these, blobs that no manifest lists which is there: only the catalog knows whose they are.
+   */
   readonly #unlisted = new Set<string>()
   /** Paths of blobs by the path of the manifest that lists them. */
   readonly #listed = new Map<string, readonly string[]>()
@@ -60,7 +63,10 @@ export class PushRecord {
       await new Promise<void>(resolve => this.#watchers.add(() => resolve()))
   }
 
-  /** From now on it may be there or not, also when it was deleted before. `tag`: none when it is pushed by its digest. */
+  /**
+   * From now on it may be there or not, also when it was deleted before. `tag`: none when it is
+   * pushed by its digest.
+   */
   begun(repository: string, tag: string | undefined, digest: string): void {
     if (tag !== undefined) this.#tag(repository, tag).doubtful.add(digest)
     this.#gone.delete(manifestPath(repository, digest))
@@ -114,7 +120,10 @@ export class PushRecord {
     this.#counted()
   }
 
-  /** One that was deleted here, in this or an earlier run; undefined while there is none. Not given twice until it is deleted again. */
+  /**
+   * One that was deleted here, in this or an earlier run; undefined while there is none. Not given
+   * twice until it is deleted again.
+   */
   takeDeleted(repository: string, random: Random): SmallImage | undefined {
     const deleted = this.#deleted.get(repository) ?? []
     const [taken] = deleted.splice(random.below(Math.max(1, deleted.length)), 1)
@@ -194,12 +203,18 @@ async function queuedAt(askAdmin: AskedEdge['askAdmin']): Promise<ReadonlySet<st
 
 export interface PushForever {
   readonly record: PushRecord
-  /** Each on a connection and in repositories of its own, one under `localhost` and one that is queued. */
+  /**
+   * Each on a connection and in repositories of its own, one under `localhost` and one that is
+   * queued.
+   */
   readonly writers: number
   readonly random: Random
 }
 
-/** Pushes until `stop` or until the edge does not answer; `stop` resolves when every writer has ended. */
+/**
+ * Pushes until `stop` or until the edge does not answer; `stop` resolves when every writer has
+ * ended.
+ */
 export function pushForever(url: string, options: PushForever): () => Promise<void> {
   let stopped = false
   const writers = Array.from({ length: options.writers }, async (_, writer) => {
@@ -222,7 +237,10 @@ export function pushForever(url: string, options: PushForever): () => Promise<vo
   }
 }
 
-/** A new image, or one that was deleted before; then perhaps a delete of what it is not. @throws as pushOne */
+/**
+ * A new image, or one that was deleted before; then perhaps a delete of what it is not.
+ * @throws as pushOne
+ */
 async function pushNext(
   client: PushClient,
   { repository, before }: { repository: string; before: Map<string, SmallImage> },

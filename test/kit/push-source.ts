@@ -21,7 +21,10 @@ const STEP_MS = 250
 /** Sockets need turns of the event loop between two steps of the clock. */
 const TURNS = 20
 
-/** Moves the clock on until `work` has settled, at most `limitMs` of its time: for pushes that are tried again or wait in vain. */
+/**
+ * Moves the clock on until `work` has settled, at most `limitMs` of its time: for pushes that are
+ * tried again or wait in vain.
+ */
 export async function settled<T>(
   clock: ManualClock,
   work: Promise<T>,

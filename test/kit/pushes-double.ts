@@ -1,5 +1,6 @@
-// The push half of the registry double: uploads, manifests and deletes over its shelves, honest about order, digests and absence, and
-// about nothing that a client cannot see. It reads bodies as the engine does: not before it must, and to their end.
+// The push half of the registry double: uploads, manifests and deletes over its shelves, honest
+// about order, digests and absence, and about nothing that a client cannot see. It reads bodies as
+// the engine does: not before it must, and to their end.
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.ts'
 import { parseNamePath } from '../../src/oci/endpoint.ts'
 import { RegistryError } from '../../src/oci/errors.ts'

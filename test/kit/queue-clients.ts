@@ -1,5 +1,5 @@
-// Clients that push one image after the other, each to one tag of a repository of its own, and remember what was acknowledged: an image
-// that was not is pushed again, as a person would.
+// Clients that push one image after the other, each to one tag of a repository of its own, and
+// remember what was acknowledged: an image that was not is pushed again, as a person would.
 import { digestOf } from '../../src/oci/digest.ts'
 import { bytesContent, patternBlob } from './content.ts'
 import type { PushedImage, PushedRepository } from './delivery-judge.ts'
@@ -7,7 +7,10 @@ import { manifestOver } from './push-client.ts'
 import { type ClientStep, type HalvableImage, pushInHalves } from './push-in-halves.ts'
 import type { Random } from './seeded.ts'
 
-/** Images of all clients share these, so that some blobs are mounted at the upstream, and some are there already. */
+/**
+ * Images of all clients share these, so that some blobs are mounted at the upstream, and some are
+ * there already.
+ */
 const BASES = ['base a', 'base b', 'base c'] as const
 const BASE_BYTES = 40_000
 /** The larger ones come in several pieces. */

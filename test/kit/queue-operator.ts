@@ -1,5 +1,5 @@
-// The operator's questions about the queue, over an in-memory catalog that a test fills: for the use cases and the commands before
-// them. Whatever else an operator may ask throws.
+// The operator's questions about the queue, over an in-memory catalog that a test fills: for the
+// use cases and the commands before them. Whatever else an operator may ask throws.
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import {

@@ -1,5 +1,6 @@
-// An upstream that answers ranges of one blob, each connection as fast as a test's clock and its limit say. What is asked, and how many
-// bodies are read at once, is written down; a test may put another answer in the place of any.
+// An upstream that answers ranges of one blob, each connection as fast as a test's clock and its
+// limit say. What is asked, and how many bodies are read at once, is written down; a test may put
+// another answer in the place of any.
 import type { BlobRequest, Upstream, UpstreamBlob } from '../../src/registry/ports/upstream.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 

@@ -1,5 +1,5 @@
-// One HTTP/1.1 answer, parsed as its bytes come; knows whether all that was promised has arrived. Lenient on purpose: what a
-// server sends is what a test is to see.
+// One HTTP/1.1 answer, parsed as its bytes come; knows whether all that was promised has arrived.
+// Lenient on purpose: what a server sends is what a test is to see.
 
 type Phase =
   | 'head'

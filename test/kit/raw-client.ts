@@ -1,5 +1,6 @@
-// A client that is less polite than undici: it sends exactly the bytes it is given over a socket, keeps the raw header list,
-// reads slowly or stops, and tells a complete answer from one that was cut. One request per connection.
+// A client that is less polite than undici: it sends exactly the bytes it is given over a socket,
+// keeps the raw header list, reads slowly or stops, and tells a complete answer from one that was
+// cut. One request per connection.
 import type { Socket } from 'node:net'
 import { openConnection } from './over-tls.ts'
 import { RawAnswerParser } from './raw-answer.ts'
@@ -22,9 +23,14 @@ export interface RawRequest {
   /** Default GET. For sendRaw it only tells whether a body is to be expected. */
   readonly method?: string
   readonly body?: Buffer | string
-  /** Takes the place of `body`: goes out as it is, and what tells its length is among the headers. */
+  /**
+   * Takes the place of `body`: goes out as it is, and what tells its length is among the headers.
+   */
   readonly coded?: Buffer
-  /** Ends its side when nothing was answered for so long: whoever waits for the rest of a body then knows that none comes. */
+  /**
+   * Ends its side when nothing was answered for so long: whoever waits for the rest of a body then
+   * knows that none comes.
+   */
   readonly halfCloseAfterMs?: number
   /** Sees each piece of the body, which is then not collected; a promise holds the reading back. */
   readonly onBytes?: (piece: Buffer, totalBytes: number) => void | Promise<void>
@@ -59,8 +65,8 @@ export interface SentRequest {
 }
 
 /**
- * One request of any method. A `body` goes with its Content-Length; without one, what is no GET or HEAD says that it has none, as
- * clients do. @throws as get
+ * One request of any method. A `body` goes with its Content-Length; without one, what is no GET or
+ * HEAD says that it has none, as clients do. @throws as get
  */
 export function send(
   url: string,
@@ -72,7 +78,10 @@ export function send(
   return get(url, headers, { method, ...(sent === undefined ? {} : { body: sent }) })
 }
 
-/** Sends exactly `bytes` to host and port of `url`, and reads one answer. @throws when no connection could be made. */
+/**
+ * Sends exactly `bytes` to host and port of `url`, and reads one answer.
+ * @throws when no connection could be made.
+ */
 export async function sendRaw(
   url: string,
   bytes: Buffer | string,

@@ -1,4 +1,5 @@
-// A catalog that was lost: a new one, built from what the store and the facts of an engine still say.
+// A catalog that was lost: a new one, built from what the store and the facts of an engine still
+// say.
 import { createMemoryCatalog } from './memory/catalog.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'

@@ -1,5 +1,6 @@
-// What the clients send when they pull through a mirror, and when they push, request by request, as recorded from the real ones
-// (docs/clients.md): which URLs in which order with which headers. Used as seeds for mutation; `HOST` in a header stands for the edge's address.
+// What the clients send when they pull through a mirror, and when they push, request by request, as
+// recorded from the real ones (docs/clients.md): which URLs in which order with which headers. Used
+// as seeds for mutation; `HOST` in a header stands for the edge's address.
 import type { Image } from './image.ts'
 
 export interface RecordedRequest {
@@ -191,8 +192,9 @@ function crane({ name, tag, index, manifest, blobs }: What): RecordedSession {
 }
 
 /**
- * How `image` is pushed to `name` (`localhost/app`): in one request, in pieces, by a mount, then its manifest under a tag and by digest,
- * and how it is deleted. Ids of uploads are made up, since what is sent does not depend on answers.
+ * How `image` is pushed to `name` (`localhost/app`): in one request, in pieces, by a mount, then
+ * its manifest under a tag and by digest, and how it is deleted. Ids of uploads are made up, since
+ * what is sent does not depend on answers.
  */
 export function recordedPushes(name: string, image: Image): RecordedSession {
   const headers = ['Host: HOST', 'User-Agent: containers/5.36.2']

@@ -1,5 +1,6 @@
-// A Registry over fixed content in memory, for tests of what speaks to clients. It keeps the contract of answers.ts, counts what
-// is opened and closed, and lets a test put itself between a reader and its bytes.
+// A Registry over fixed content in memory, for tests of what speaks to clients. It keeps the
+// contract of answers.ts, counts what is opened and closed, and lets a test put itself between a
+// reader and its bytes.
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
 import type { ByteRange } from '../../src/oci/range.ts'
@@ -25,7 +26,10 @@ import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import { createRoute } from '../../src/registry/route.ts'
 import { createPushes, type Pushes, type Shelf, type StoredManifest } from './pushes-double.ts'
 
-/** Takes the place of reading from memory: gets the range and the signal, yields what the client is to be sent. */
+/**
+ * Takes the place of reading from memory: gets the range and the signal, yields what the client is
+ * to be sent.
+ */
 export type ReadBlob = (
   bytes: Buffer,
   range: ByteRange,

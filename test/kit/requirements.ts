@@ -1,7 +1,11 @@
-// The requirements that this version answers for, in its own words: R numbers, how much hangs on each, and what must hold. Tests
-// carry these numbers in their names; docs/protocol.md is this table beside those tests. Numbers are never given twice.
+// The requirements that this version answers for, in its own words: R numbers, how much hangs on
+// each, and what must hold. Tests carry these numbers in their names; docs/protocol.md is this
+// table beside those tests. Numbers are never given twice.
 
-/** P0: a mainstream client breaks, or data or credentials leak. P1: a good product has it. P2: worth having. */
+/**
+ * P0: a mainstream client breaks, or data or credentials leak. P1: a good product has it. P2: worth
+ * having.
+ */
 export type Priority = 'P0' | 'P1' | 'P2'
 
 /** What a requirement is about; docs/protocol.md has a table for each. */

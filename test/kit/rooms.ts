@@ -1,5 +1,5 @@
-// The rooms of src/ and what each may reach (docs/ARCHITECTURE.md): the table behind the rules between the rooms. An exception is a
-// row with its reason, never a special case in the test.
+// The rooms of src/ and what each may reach (docs/ARCHITECTURE.md): the table behind the rules
+// between the rooms. An exception is a row with its reason, never a special case in the test.
 
 export interface Room {
   /** Rooms, folders or files of src/ that it may import besides itself. */
@@ -26,15 +26,19 @@ const NO_INPUT_OUTPUT = {
 const AN_IMPLEMENTATION: Room = { imports: ['async', 'oci', PORTS] }
 const BY_PORTS: Room = { imports: ['async', 'oci', 'registry'] }
 const A_SURFACE: Room = { imports: ['async', 'oci', 'registry', 'access', 'observe'] }
-/** A folder of `name` that may import what the room may, and of the room itself all but these folders. */
+/**
+ * A folder of `name` that may import what the room may, and of the room itself all but these
+ * folders.
+ */
 const insideOf = (name: string, room: Room, ...never: readonly string[]): Room => ({
   imports: [...room.imports, name],
   never: never.map(folder => `${name}/${folder}`),
 })
 
 /**
- * By room, or by folder or file inside a room: the longest key says all that its files may import, and an outer one nothing more of
- * them. `{ imports: ['http'], never: ['http/endpoints'] }` is for a folder that may not reach the one beside it.
+ * By room, or by folder or file inside a room: the longest key says all that its files may import,
+ * and an outer one nothing more of them. `{ imports: ['http'], never: ['http/endpoints'] }` is for
+ * a folder that may not reach the one beside it.
  */
 export const ROOMS: Readonly<Record<string, Room>> = {
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
@@ -67,7 +71,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { imports: ['oci'] },
   // The events that it turns into metrics and log lines are a type of the engine.
   observe: { imports: ['oci', `${PORTS}/events.ts`] },
-  // Carries the registry to threads that serve, and their log and counts to the one that coordinates.
+  // Carries the registry to threads that serve, and their log and counts to the one that
+  // coordinates.
   threads: { imports: ['async', 'oci', 'registry', 'access', 'observe'] },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
@@ -81,7 +86,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'server/clock.ts',
     ],
   },
-  // The composition root imports across, nothing else does. Files of it that need not are held to less.
+  // The composition root imports across, nothing else does. Files of it that need not are held to
+  // less.
   server: { imports: ['*'] },
   // Builds one upstream for each that is configured.
   'server/upstreams.ts': { imports: ['oci', 'config', 'registry', 'upstream'] },

@@ -3,7 +3,10 @@ import { closeSync, openSync, statSync, utimesSync, writeSync } from 'node:fs'
 
 const PAGE_BYTES = 4096
 
-/** Zeroes the second half of a database file, which holds rows alone once there are some thousand; its times stay. */
+/**
+ * Zeroes the second half of a database file, which holds rows alone once there are some thousand;
+ * its times stay.
+ */
 export function rot(file: string): void {
   const { size, atimeMs, mtimeMs } = statSync(file)
   const position = Math.floor(size / 2 / PAGE_BYTES) * PAGE_BYTES

@@ -1,4 +1,5 @@
-// An HTTP server whose every answer a test writes out: for what no registry does and no fault switch offers.
+// An HTTP server whose every answer a test writes out: for what no registry does and no fault
+// switch offers.
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Teardown } from './open-upstream.ts'

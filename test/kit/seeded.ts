@@ -1,4 +1,5 @@
-// Chance that can be repeated: everything random in the fault suites comes from one seed, which the suite prints.
+// Chance that can be repeated: everything random in the fault suites comes from one seed, which the
+// suite prints.
 
 export interface Random {
   /** From 0 up to, not including, `limit`. */

@@ -1,4 +1,5 @@
-// A file system of a few megabytes that a test may fill up: tmpfs, which takes root and Linux to mount.
+// A file system of a few megabytes that a test may fill up: tmpfs, which takes root and Linux to
+// mount.
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,10 @@ export interface SmallDisk {
   unmount(): Promise<void>
 }
 
-/** @throws with what is missing when it cannot be mounted: a suite that needs it fails rather than skips. */
+/**
+ * @throws with what is missing when it cannot be mounted: a suite that needs it fails rather than
+ * skips.
+ */
 export async function mountSmallDisk(sizeMiB: number): Promise<SmallDisk> {
   const path = await mkdtemp(join(tmpdir(), 'entrepot-disk-'))
   await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMiB}m`, 'tmpfs', path]).catch(

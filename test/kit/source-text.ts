@@ -1,5 +1,6 @@
-// Source files as the tidy test reads them: TypeScript with its comments, or its comments and literals, blanked out, so that rules
-// about code do not see words in prose. A lexer of its own, because TypeScript 7 has no API yet; it knows as much as rules need.
+// Source files as the tidy test reads them: TypeScript with its comments, or its comments and
+// literals, blanked out, so that rules about code do not see words in prose. A lexer of its own,
+// because TypeScript 7 has no API yet; it knows as much as rules need.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 
@@ -13,7 +14,10 @@ export interface SourceFile {
   readonly code: string
 }
 
-/** Every TypeScript file below `directory`, which is seen from the root of the repository; empty when it is not there. */
+/**
+ * Every TypeScript file below `directory`, which is seen from the root of the repository; empty
+ * when it is not there.
+ */
 export function readSources(root: string, directory: string): readonly SourceFile[] {
   return listFiles(join(root, directory))
     .filter(path => path.endsWith('.ts'))
@@ -58,7 +62,8 @@ const COMMENT = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|^#![^\n]*/y
 const STRING = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/y
 const REGEX = /\/(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/y
 const TEMPLATE_TEXT = /(?:[^`\\$]|\\[\s\S]|\$(?!\{))*/y
-// After one of these a slash begins a regular expression; after a name, a number or a bracket it divides.
+// After one of these a slash begins a regular expression; after a name, a number or a bracket it
+// divides.
 const BEFORE_REGEX = /(?:^|[-=(,:;[!&|?{}+*%~^<>]|\b(?:return|typeof|case|in|of|void|await))\s*$/
 
 /** Comments and the insides of literals, in order. */

@@ -1,4 +1,5 @@
-// A directory for the file-system store, with its files looked at and laid by hand: crash states are nothing but files.
+// A directory for the file-system store, with its files looked at and laid by hand: crash states
+// are nothing but files.
 import { createHash } from 'node:crypto'
 import { chmod, lstat, mkdir, readdir, readFile, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
@@ -82,8 +83,9 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
 }
 
 /**
- * One store directory for all tests of a file, emptied before each: making and removing its five hundred directories takes longer
- * than most tests. Call it once with the file's own `t`, then once in each test.
+ * One store directory for all tests of a file, emptied before each: making and removing its five
+ * hundred directories takes longer than most tests. Call it once with the file's own `t`, then once
+ * in each test.
  */
 export function sharedStoreDirectory(t: Test): () => Promise<StoreDirectory> {
   const root = t.testdir()

@@ -1,4 +1,5 @@
-// Runs the store's writer under strace and tells what it asked of the operating system, in order, in the store's own words.
+// Runs the store's writer under strace and tells what it asked of the operating system, in order,
+// in the store's own words.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -60,7 +61,8 @@ export async function traced({ root, inject, ...options }: TracedTask): Promise<
   const { task, sizeBytes, chunkBytes } = options
   const strace = ['-f', '-y', '-s', '0', '-o', log, '-e', `trace=${CALLS}`]
   if (inject !== undefined) strace.push('-e', `inject=${inject}`)
-  // strace counts for each thread on its own; with one thread for the disk, the second call is the second call.
+  // strace counts for each thread on its own; with one thread for the disk, the second call is the
+  // second call.
   const pool = inject?.includes('when=') === true ? { UV_THREADPOOL_SIZE: '1' } : {}
   const env = { ...process.env, ...pool }
   const writer = [process.execPath, WRITER, root, task, String(sizeBytes), String(chunkBytes)]
@@ -111,7 +113,10 @@ function fileOf(path: string, root: string): string {
   return top
 }
 
-/** As traced, in a directory whose own directories were made before: what is told is only the way of contents and facts. */
+/**
+ * As traced, in a directory whose own directories were made before: what is told is only the way of
+ * contents and facts.
+ */
 export async function traceContent(directory: StoreDirectory, options: Omit<TracedTask, 'root'>) {
   await directory.open()
   const { calls, outcome } = await traced({ root: directory.root, ...options })

@@ -1,5 +1,6 @@
-// A program of its own, to be run under strace: one store, one piece of content or one fact, one ending. Prints how it went as JSON.
-// Arguments: root directory, what to do, bytes, bytes per chunk.
+// A program of its own, to be run under strace: one store, one piece of content or one fact, one
+// ending. Prints how it went as JSON. Arguments: root directory, what to do, bytes, bytes per
+// chunk.
 import { FILE_SYSTEM_CLOCK, type StoreTask } from './store-traced.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../src/oci/reference.ts'

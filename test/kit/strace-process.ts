@@ -1,4 +1,5 @@
-// strace on a process that runs already, its threads too: which calls it made, and calls that fail on order.
+// strace on a process that runs already, its threads too: which calls it made, and calls that fail
+// on order.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -17,7 +18,11 @@ interface TraceOptions {
   readonly raw?: boolean
 }
 
-/** `calls` and `inject` as `-e trace=` and `-e inject=` take them; `raw`: arguments as numbers, addresses too. @throws when strace is missing or may not */
+/**
+ * `calls` and `inject` as `-e trace=` and `-e inject=` take them; `raw`: arguments as numbers,
+ * addresses too.
+ * @throws when strace is missing or may not
+ */
 export async function straceProcess(
   pid: number,
   { calls, inject, raw = false }: TraceOptions,

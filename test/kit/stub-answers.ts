@@ -1,5 +1,6 @@
-// What a stub registry answers to a request when nothing goes wrong: OCI end-1, 2, 3, 8, 12 over what it holds, with the habits
-// of its profile. Written against the specification, not with the product's parsers, which it is to check.
+// What a stub registry answers to a request when nothing goes wrong: OCI end-1, 2, 3, 8, 12 over
+// what it holds, with the habits of its profile. Written against the specification, not with the
+// product's parsers, which it is to check.
 import { gzipSync } from 'node:zlib'
 import type { Content } from './content.ts'
 import { MEDIA_TYPES } from './image.ts'

@@ -1,4 +1,5 @@
-// What a stub registry holds: repositories with manifests, tags and blobs, in memory. Knows nothing of HTTP.
+// What a stub registry holds: repositories with manifests, tags and blobs, in memory. Knows nothing
+// of HTTP.
 import type { Digest } from '../../src/oci/digest.ts'
 import type { Content } from './content.ts'
 import type { Descriptor, Document, Image } from './image.ts'
@@ -8,7 +9,10 @@ export interface StubRepository {
   /** In the order in which they were put. */
   readonly tags: Map<string, Digest>
   readonly blobs: Map<string, Content>
-  /** Every manifest that was put, again and again, in order; `tag` undefined for one put by its digest. */
+  /**
+   * Every manifest that was put, again and again, in order; `tag` undefined for one put by its
+   * digest.
+   */
   readonly puts: { readonly tag: string | undefined; readonly digest: Digest }[]
 }
 
@@ -27,7 +31,10 @@ export function createStubContent() {
     return found
   }
 
-  /** The image, what it names, and the manifests below it; `tag` may be undefined. An existing tag moves. */
+  /**
+   * The image, what it names, and the manifests below it; `tag` may be undefined. An existing tag
+   * moves.
+   */
   function addImage(name: string, tag: string | undefined, image: Image): void {
     const into = repository(name)
     for (const child of image.children) addImage(name, undefined, child)

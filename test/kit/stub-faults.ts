@@ -1,8 +1,12 @@
-// The fault switches of a stub registry: what may go wrong with one answer, for which requests, and how often. Plain data; what
-// each member does is in stub-sending.ts (how bytes go out) and stub-registry.ts (what the answer is).
+// The fault switches of a stub registry: what may go wrong with one answer, for which requests, and
+// how often. Plain data; what each member does is in stub-sending.ts (how bytes go out) and
+// stub-registry.ts (what the answer is).
 import { matches, type RequestMatch, type StubRequest } from './stub-requests.ts'
 
-/** Members combine. Offsets count bytes of this answer's body, except `flipAt` and `barrier`, which count bytes of the content. */
+/**
+ * Members combine. Offsets count bytes of this answer's body, except `flipAt` and `barrier`, which
+ * count bytes of the content.
+ */
 export interface Fault {
   // When bytes go out.
   /** Before the head of the answer. */
@@ -55,22 +59,28 @@ export interface Fault {
   readonly status?: number
   /** To a URL, or to `storage`: a signed URL on the second host. */
   readonly redirect?: string | Redirect
-  // What becomes of a push. Offsets count bytes of the request's body. With `status` it has no effect; with `dropConnection` and
-  // `stallHeaders` it has, but the client is not told.
+  // What becomes of a push. Offsets count bytes of the request's body. With `status` it has no
+  // effect; with `dropConnection` and `stallHeaders` it has, but the client is not told.
   /** With `status`: answers after so many bytes, and reads no more. Default: after all. */
   readonly answerAt?: number
   /** Ends the connection after so many bytes. */
   readonly takeCutAt?: number
   /** Reads no more after so many bytes; the connection stays open. */
   readonly takeStallAt?: number
-  /** Takes effect only when released, even if the client has left by then. `atBytes` does not matter. */
+  /**
+   * Takes effect only when released, even if the client has left by then. `atBytes` does not
+   * matter.
+   */
   readonly hold?: Barrier
   /** The upload is gone: 404 BLOB_UPLOAD_UNKNOWN. */
   readonly expireUpload?: true
 }
 
 export interface Redirect {
-  /** Default storage. `self`: the same host by another path; `loop`: the same URL again; a number: so many hops, then storage. */
+  /**
+   * Default storage. `self`: the same host by another path; `loop`: the same URL again; a number:
+   * so many hops, then storage.
+   */
   readonly to?: 'storage' | 'self' | 'loop' | number
   /** Default 307. */
   readonly status?: number
@@ -121,7 +131,10 @@ export function tooManyRequests(
   }
 }
 
-/** 401 whatever the client sends; `challenge` is the `WWW-Authenticate` value, and null means that there is none. */
+/**
+ * 401 whatever the client sends; `challenge` is the `WWW-Authenticate` value, and null means that
+ * there is none.
+ */
 export function unauthorized(challenge: string | null): Fault {
   return {
     status: 401,
@@ -163,7 +176,10 @@ const BODY_ONLY = new Set<string>([
   'endless',
 ])
 
-/** The first fault that matches and has times left is the one; HEAD does not use up a fault that only a body can show. */
+/**
+ * The first fault that matches and has times left is the one; HEAD does not use up a fault that
+ * only a body can show.
+ */
 export function createFaultList() {
   const active: Scripted[] = []
 

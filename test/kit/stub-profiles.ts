@@ -1,5 +1,6 @@
-// How the well-known registries behave, as data (section K of the requirements): one record per service, from which a stub
-// registry takes its answers. What a service does that is not a lasting habit (429, 5xx) is a fault, not a profile.
+// How the well-known registries behave, as data (section K of the requirements): one record per
+// service, from which a stub registry takes its answers. What a service does that is not a lasting
+// habit (429, 5xx) is a fault, not a profile.
 
 import { PLAIN_PUSH, type PushBehaviour } from './stub-push-profile.ts'
 
@@ -14,9 +15,15 @@ export interface AuthBehaviour {
   /** Without them everybody is let in, with any credentials or none. */
   readonly username?: string
   readonly password?: string
-  /** Repositories, by prefix, that need the user; the others give tokens to anybody. Default: all, when there is a user. */
+  /**
+   * Repositories, by prefix, that need the user; the others give tokens to anybody. Default: all,
+   * when there is a user.
+   */
   readonly privatePrefix?: string
-  /** Scopes of one action that nobody is given, `repository:a/b:push`: tokens leave them out without a word. */
+  /**
+   * Scopes of one action that nobody is given, `repository:a/b:push`: tokens leave them out without
+   * a word.
+   */
   readonly withheld?: readonly string[]
   readonly expiresInSeconds: number | string | undefined
   readonly tokenField: 'token' | 'access_token' | 'both'

@@ -1,14 +1,19 @@
-// How a registry takes pushes, as data: habits that last. What goes wrong with one push is a fault (stub-faults.ts).
+// How a registry takes pushes, as data: habits that last. What goes wrong with one push is a fault
+// (stub-faults.ts).
 
 export interface PushBehaviour {
   /**
-   * How the Location of an upload is written: `path` from the root, `relative` to the request, `absolute`, `schemeless` (`//host/…`),
-   * or `storage`: on the second host, which then takes the bytes.
+   * How the Location of an upload is written: `path` from the root, `relative` to the request,
+   * `absolute`, `schemeless` (`//host/…`), or `storage`: on the second host, which then takes the
+   * bytes.
    */
   readonly location: 'path' | 'relative' | 'absolute' | 'schemeless' | 'storage'
   /** Location has `?_state=…`, another one after each answer, and only the newest is taken. */
   readonly state: boolean
-  /** Status of a PATCH, of the PUT that ends an upload, of the PUT of a manifest; ECR answers 201 to a PATCH. */
+  /**
+   * Status of a PATCH, of the PUT that ends an upload, of the PUT of a manifest; ECR answers 201 to
+   * a PATCH.
+   */
   readonly patchStatus: number
   readonly blobStatus: number
   readonly manifestStatus: number

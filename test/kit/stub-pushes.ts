@@ -1,5 +1,6 @@
-// What a stub registry answers to what writes: OCI end-4 to 7, 11, 13 and 14, with the habits of its profile. Takes effect only when
-// the request came whole. Written against the specification, not with the product's parsers, which it is to check.
+// What a stub registry answers to what writes: OCI end-4 to 7, 11, 13 and 14, with the habits of
+// its profile. Takes effect only when the request came whole. Written against the specification,
+// not with the product's parsers, which it is to check.
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Digest } from '../../src/oci/digest.ts'

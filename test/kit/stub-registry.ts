@@ -1,5 +1,6 @@
-// A registry that a test fills, counts and makes fail: an upstream for the edge (R241). HTTP from node:http, on loopback, with a
-// second host for redirected blobs. What it may do wrong is in stub-faults.ts, whom it can be like in stub-profiles.ts.
+// A registry that a test fills, counts and makes fail: an upstream for the edge (R241). HTTP from
+// node:http, on loopback, with a second host for redirected blobs. What it may do wrong is in
+// stub-faults.ts, whom it can be like in stub-profiles.ts.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -22,7 +23,10 @@ import { createStorage } from './stub-storage.ts'
 import { createTokenService } from './stub-token.ts'
 import { createUploads } from './stub-uploads.ts'
 
-/** First byte of a client that tries TLS first. It goes on without when it is told so by an answer, and gives up when it is cut off. */
+/**
+ * First byte of a client that tries TLS first. It goes on without when it is told so by an answer,
+ * and gives up when it is cut off.
+ */
 const TLS_HANDSHAKE = 0x16
 const NO_TLS_HERE = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 

@@ -1,5 +1,5 @@
-// What a stub registry was asked, in order, and sums over it. Counting is the point of the stub: "each byte was asked for once"
-// is a statement about this list.
+// What a stub registry was asked, in order, and sums over it. Counting is the point of the stub:
+// "each byte was asked for once" is a statement about this list.
 import type { IncomingHttpHeaders } from 'node:http'
 
 export type RequestKind =
@@ -37,7 +37,10 @@ export interface StubRequest {
   bytesSent: number
   /** Bytes of the request's body that were read; only of what writes. */
   bytesReceived: number
-  /** First and last byte of the content that the answer was to carry; undefined for all but blobs that were found. */
+  /**
+   * First and last byte of the content that the answer was to carry; undefined for all but blobs
+   * that were found.
+   */
   range: readonly [first: number, last: number] | undefined
   /** Whether everything that was to be sent has been sent. */
   finished: boolean
@@ -80,12 +83,17 @@ export function createRequestLog() {
     },
     count: (match: RequestMatch = {}): number => select(match).length,
     select,
-    /** Bytes of contents sent, errors not counted: of one digest, or of all blobs; from both hosts. */
+    /**
+     * Bytes of contents sent, errors not counted: of one digest, or of all blobs; from both hosts.
+     */
     bytesSent: (digest?: string): number =>
       select(digest === undefined ? { kind: 'blob' } : { digest })
         .filter(({ kind, range }) => kind !== 'blob' || range !== undefined)
         .reduce((sum, { bytesSent }) => sum + bytesSent, 0),
-    /** For each GET of the blob that was answered with bytes: first and last byte that were asked for. */
+    /**
+     * For each GET of the blob that was answered with bytes: first and last byte that were asked
+     * for.
+     */
     rangesAsked: (digest: string): (readonly [number, number])[] =>
       select({ kind: 'blob', method: 'GET', digest }).flatMap(({ range }) =>
         range === undefined ? [] : [range],

@@ -1,4 +1,5 @@
-// Puts one answer of a stub on the wire, with its fault: when bytes go out, which, and how the connection ends.
+// Puts one answer of a stub on the wire, with its fault: when bytes go out, which, and how the
+// connection ends.
 import { gzipSync } from 'node:zlib'
 import type { ServerResponse } from 'node:http'
 import type { Fault } from './stub-faults.ts'
@@ -31,7 +32,10 @@ export function bufferBody(bytes: Buffer | string): Body {
 
 /** One write: large enough to be quick, small enough that a fault strikes close to its byte. */
 const PIECE_BYTES = 128 * 1024
-/** A connection with a rate of its own writes ten times a second, or oftener where that is more than a network hands over at once. */
+/**
+ * A connection with a rate of its own writes ten times a second, or oftener where that is more than
+ * a network hands over at once.
+ */
 const TRICKLE_MS = 100
 const TRICKLE_MAX_BYTES = 64 * 1024
 

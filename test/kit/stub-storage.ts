@@ -1,5 +1,6 @@
-// The second host of a stub: an object store to which a registry redirects, with signed URLs bound to a method and a life
-// (R145, R146). Also the redirects inside the registry itself: chains, loops, other paths.
+// The second host of a stub: an object store to which a registry redirects, with signed URLs bound
+// to a method and a life (R145, R146). Also the redirects inside the registry itself: chains,
+// loops, other paths.
 import { randomUUID } from 'node:crypto'
 import type { Redirect } from './stub-faults.ts'
 import type { StorageBehaviour } from './stub-profiles.ts'

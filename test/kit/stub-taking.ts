@@ -1,9 +1,13 @@
-// Reads the body of a request that came to a stub, with its fault: how much is taken, and how the connection ends.
+// Reads the body of a request that came to a stub, with its fault: how much is taken, and how the
+// connection ends.
 import type { IncomingMessage } from 'node:http'
 import type { Fault } from './stub-faults.ts'
 import type { StubRequest } from './stub-requests.ts'
 
-/** `whole`: all of it came; `partly`: an answer is due although more may follow; `gone`: there is nobody to answer. */
+/**
+ * `whole`: all of it came; `partly`: an answer is due although more may follow; `gone`: there is
+ * nobody to answer.
+ */
 export type Taken = 'whole' | 'partly' | 'gone'
 
 /** `keep` gets every piece that is taken, also when the rest never comes. */

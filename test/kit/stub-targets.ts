@@ -1,5 +1,6 @@
-// Reads a request that came to a stub: which endpoint, repository and reference. By the specification's URL table, and more
-// lenient than the product: a stub is to see everything that was asked.
+// Reads a request that came to a stub: which endpoint, repository and reference. By the
+// specification's URL table, and more lenient than the product: a stub is to see everything that
+// was asked.
 import type { IncomingMessage } from 'node:http'
 import type { Behaviour } from './stub-profiles.ts'
 import type { RequestKind, StubHost, StubRequest } from './stub-requests.ts'

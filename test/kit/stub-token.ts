@@ -1,5 +1,6 @@
-// The token service of a stub registry, and its judgement on the Authorization header of a request (distribution's token
-// specification; R140 to R144, R161). Tokens end when a test says so, never by the clock.
+// The token service of a stub registry, and its judgement on the Authorization header of a request
+// (distribution's token specification; R140 to R144, R161). Tokens end when a test says so, never
+// by the clock.
 import { randomUUID } from 'node:crypto'
 import { type Answer, bufferBody } from './stub-sending.ts'
 import type { AuthBehaviour } from './stub-profiles.ts'

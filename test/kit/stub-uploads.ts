@@ -1,4 +1,5 @@
-// The uploads of a stub registry: what came so far, and how they are addressed. Everything is held in memory.
+// The uploads of a stub registry: what came so far, and how they are addressed. Everything is held
+// in memory.
 import { randomUUID } from 'node:crypto'
 import type { Behaviour } from './stub-profiles.ts'
 import type { StubRequest } from './stub-requests.ts'

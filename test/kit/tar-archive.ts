@@ -1,9 +1,13 @@
-// A tar archive with one file in it, and its gzip: the smallest thing that a real client unpacks as part of an image.
+// A tar archive with one file in it, and its gzip: the smallest thing that a real client unpacks as
+// part of an image.
 import { gzipSync } from 'node:zlib'
 
 const RECORD_BYTES = 512
 
-/** A ustar archive that holds `bytes` as the regular file `name`; no times or owners, so the same input is the same archive. */
+/**
+ * A ustar archive that holds `bytes` as the regular file `name`; no times or owners, so the same
+ * input is the same archive.
+ */
 export function tarOf(name: string, bytes: Buffer): Buffer {
   const header = Buffer.alloc(RECORD_BYTES)
   header.write(name, 0, 100, 'utf8')

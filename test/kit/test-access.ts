@@ -1,5 +1,5 @@
-// The beginning of rules of a test's own: a data port that refuses nobody at its door and to which everybody is alike. What is left to say
-// is who may do what.
+// The beginning of rules of a test's own: a data port that refuses nobody at its door and to which
+// everybody is alike. What is left to say is who may do what.
 import type { Access } from '../../src/access/access.ts'
 
 export const ANYBODY: Omit<Access, 'decide'> = {

@@ -1,5 +1,6 @@
-// One client for each HTTP thread of an edge. The kernel decides which thread gets a connection; ids of requests begin alike when the
-// same thread gave them, so connections are made until there is one to each.
+// One client for each HTTP thread of an edge. The kernel decides which thread gets a connection;
+// ids of requests begin alike when the same thread gave them, so connections are made until there
+// is one to each.
 import { Agent, request } from 'node:http'
 import { once } from 'node:events'
 
@@ -12,7 +13,10 @@ export interface ThreadAnswer {
 export interface ThreadClient {
   /** What the ids of this thread's requests begin with. */
   readonly thread: string
-  /** On one connection, one at a time. `path` may be a Location. @throws when the connection breaks */
+  /**
+   * On one connection, one at a time. `path` may be a Location.
+   * @throws when the connection breaks
+   */
   send(
     method: string,
     path: string,

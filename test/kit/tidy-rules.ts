@@ -1,5 +1,6 @@
-// The rules of the house that can be checked on text, one function each: source files in, violations out, as lines for people. What a
-// rule allows stands in rooms.ts. The rules are tried on small bad samples in test/unit/kit, and on the tree in test/tidy.test.ts.
+// The rules of the house that can be checked on text, one function each: source files in,
+// violations out, as lines for people. What a rule allows stands in rooms.ts. The rules are tried
+// on small bad samples in test/unit/kit, and on the tree in test/tidy.test.ts.
 import { posix } from 'node:path'
 import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, type Room, ROOT_FILES } from './rooms.ts'
 import { commentLines, importsOf, type SourceFile } from './source-text.ts'
@@ -8,7 +9,10 @@ export type Violations = readonly string[]
 
 /** Past this, a file is two things. */
 const FILE_LINES_MAX = 400
-/** Code is held to 100 columns by the formatter, which leaves comments alone. A longer sentence is two. */
+/**
+ * Code is held to 100 columns by the formatter, which leaves comments alone. A longer sentence is
+ * two.
+ */
 const COMMENT_COLUMNS_MAX = 100
 
 const OPENING_COMMENT = /^(?:#![^\n]*\n)?(?:\/\/|\/\*)/
@@ -78,7 +82,10 @@ export function librariesFromHome(source: SourceFile): Violations {
   })
 }
 
-/** Rule 7: `process` is a parameter everywhere but in main.ts. Its `nextTick` is the event loop's, as queueMicrotask is. */
+/**
+ * Rule 7: `process` is a parameter everywhere but in main.ts. Its `nextTick` is the event loop's,
+ * as queueMicrotask is.
+ */
 export function touchesProcess(source: SourceFile): Violations {
   if (MAY_TOUCH_PROCESS.includes(source.path)) return []
   const use =
@@ -90,7 +97,10 @@ export function touchesProcess(source: SourceFile): Violations {
   ]
 }
 
-/** Rule 9: no cycles. An import of types alone is gone at run time, and may point back to who hands the values in. */
+/**
+ * Rule 9: no cycles. An import of types alone is gone at run time, and may point back to who hands
+ * the values in.
+ */
 export function cycles(sources: readonly SourceFile[]): Violations {
   const graph = new Map(
     sources.map(source => {

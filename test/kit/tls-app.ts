@@ -1,5 +1,5 @@
-// The data port over TLS with options of a test's own, for tests that look at TLS itself. Those that do not are run over TLS by the switch
-// in over-tls.ts.
+// The data port over TLS with options of a test's own, for tests that look at TLS itself. Those
+// that do not are run over TLS by the switch in over-tls.ts.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
@@ -18,7 +18,9 @@ interface Given {
   readonly ticketKeys?: Buffer
 }
 
-/** Listens at HOST with `certificate`. `own` and `tlsClock` are those of TLS, the others the port's. */
+/**
+ * Listens at HOST with `certificate`. `own` and `tlsClock` are those of TLS, the others the port's.
+ */
 export async function listenTls(test: Parameters<typeof createTestApp>[0], given: Given = {}) {
   const clock = createManualClock()
   const { sleep } = clock

@@ -1,4 +1,5 @@
-// A TLS server in a thread of its own, with the options that it was started with: tells its port, and answers nothing.
+// A TLS server in a thread of its own, with the options that it was started with: tells its port,
+// and answers nothing.
 import type { AddressInfo } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createTlsTransport, type TlsOptions } from '../../src/http/tls/tls.ts'

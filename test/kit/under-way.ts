@@ -1,5 +1,6 @@
-// What goes on in this process beside the event loop while a test's clock stands: the disk, names that are looked up, the thread that writes
-// the catalog, and requests to upstreams. Each takes a time of its own, in which the product's limits must not pass.
+// What goes on in this process beside the event loop while a test's clock stands: the disk, names
+// that are looked up, the thread that writes the catalog, and requests to upstreams. Each takes a
+// time of its own, in which the product's limits must not pass.
 import { subscribe } from 'node:diagnostics_channel'
 import type { Worker } from 'node:worker_threads'
 import type { WriterReply, WriterRequest } from '../../src/catalog/sqlite/writer-thread.ts'
@@ -53,7 +54,10 @@ function isBusy(): boolean {
   )
 }
 
-/** Lets turns of the event loop pass until nothing of it goes on, or `isEnough`. Requests that stand still are not waited for. */
+/**
+ * Lets turns of the event loop pass until nothing of it goes on, or `isEnough`. Requests that stand
+ * still are not waited for.
+ */
 export async function untilStill(isEnough: () => boolean): Promise<void> {
   let seen = moves
   for (let still = 0; !isEnough(); still += 1) {

@@ -1,5 +1,6 @@
-// The real product as `npm start` starts it, with standard output and error where a test wants them. Where its log cannot be read, what
-// it listens on is asked of the kernel, once its last socket appears in its directory.
+// The real product as `npm start` starts it, with standard output and error where a test wants
+// them. Where its log cannot be read, what it listens on is asked of the kernel, once its last
+// socket appears in its directory.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, readlinkSync, watch } from 'node:fs'
@@ -29,7 +30,10 @@ export interface UnloggedEdge {
 export interface StartOptions {
   /** Descriptors or kinds of the child's streams, as spawn takes them. */
   readonly stdio: NonNullable<Parameters<typeof spawn>[2]>['stdio']
-  /** The command around the server: gets what starts it as its last argument, one line for a shell. Default: none. */
+  /**
+   * The command around the server: gets what starts it as its last argument, one line for a shell.
+   * Default: none.
+   */
   readonly around?: (line: string) => readonly [string, ...string[]]
   /** `npm start` itself, not only what it starts. */
   readonly npm?: true

@@ -1,4 +1,5 @@
-// Pieces of uploads as requests bring them, for tests of the registry room: bodies that come, wait, or break off when the test says so.
+// Pieces of uploads as requests bring them, for tests of the registry room: bodies that come, wait,
+// or break off when the test says so.
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import type { ByteRange } from '../../src/oci/range.ts'
 import type { Repository } from '../../src/oci/reference.ts'

@@ -1,5 +1,6 @@
-// The line between an edge and its upstream: passes every request on, says how far each one is, and can be cut. A request that came whole
-// is carried out whatever becomes of whoever sent it, as on real lines.
+// The line between an edge and its upstream: passes every request on, says how far each one is, and
+// can be cut. A request that came whole is carried out whatever becomes of whoever sent it, as on
+// real lines.
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 
@@ -11,7 +12,10 @@ export type LineRequest =
   | 'PUT of a manifest'
   | 'PUT of a tag'
 
-/** `taken, not answered`: the upstream has answered, and the edge does not know yet. `answered`: the kernel has the answer. */
+/**
+ * `taken, not answered`: the upstream has answered, and the edge does not know yet. `answered`: the
+ * kernel has the answer.
+ */
 export type LinePhase = 'arrives' | 'half-way' | 'taken, not answered' | 'answered'
 
 export interface LineMoment {
@@ -22,7 +26,10 @@ export interface LineMoment {
   readonly repository: string
 }
 
-/** What becomes of a request that arrives: `lost` never gets to the upstream, a promise holds it back. No effect in other phases. */
+/**
+ * What becomes of a request that arrives: `lost` never gets to the upstream, a promise holds it
+ * back. No effect in other phases.
+ */
 export type LineFate = 'lost' | Promise<void> | undefined
 
 /** `see` is called in the middle of each moment. It is up at first. */

@@ -1,5 +1,6 @@
-// A registry as a model: what it holds, and what becomes of each request on its way. It takes only what fits together, as registries do,
-// and remembers where each tag pointed. For tests of whoever writes to upstreams; requests over sockets are the stub registry's.
+// A registry as a model: what it holds, and what becomes of each request on its way. It takes only
+// what fits together, as registries do, and remembers where each tag pointed. For tests of whoever
+// writes to upstreams; requests over sockets are the stub registry's.
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { referrersTag } from '../../src/oci/referrers-tag.ts'
@@ -29,8 +30,9 @@ export interface Fate {
   /** It is never carried out; this is the answer. */
   readonly error?: UpstreamError
   /**
-   * The caller is told that there was no answer: when it was carried out (`cut`), or when this resolves, if that is sooner. Or else what
-   * this rejects with, as a proxy before the registry may answer.
+   * The caller is told that there was no answer: when it was carried out (`cut`), or when this
+   * resolves, if that is sooner. Or else what this rejects with, as a proxy before the registry may
+   * answer.
    */
   readonly told?: 'cut' | Promise<unknown>
 }

@@ -1,4 +1,5 @@
-// Version 1002 of the catalog, as it was released: its tables, and what it wrote, with its statements word for word.
+// Version 1002 of the catalog, as it was released: its tables, and what it wrote, with its
+// statements word for word.
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { CLASS_CODES, digestBytes, EDGE_CODES } from '../../src/catalog/sqlite/encoding.ts'
@@ -36,7 +37,10 @@ WHERE size IS NULL OR reason = 1`
 
 export type Version1002 = ReturnType<typeof writesOf>
 
-/** Opens the catalog of `directory` as version 1002 would, for as long as `work` takes; begins one where none is. */
+/**
+ * Opens the catalog of `directory` as version 1002 would, for as long as `work` takes; begins one
+ * where none is.
+ */
 export function asVersion1002(directory: string, work: (old: Version1002) => void): void {
   const database = new Sqlite(join(directory, 'catalog.db'))
   if (database.pragma('user_version', { simple: true }) === 0) {

@@ -1,4 +1,5 @@
-// What changes in a data directory, told as it happens by the kernel: nothing of the product is asked. Linux only.
+// What changes in a data directory, told as it happens by the kernel: nothing of the product is
+// asked. Linux only.
 import { existsSync, watch } from 'node:fs'
 import { join } from 'node:path'
 
@@ -27,7 +28,10 @@ export function watchChanges(root: string, tell: (change: DirectoryChange) => vo
   }
 }
 
-/** A name that was never seen appears, however short its life; one that was seen goes when it is not there any more. */
+/**
+ * A name that was never seen appears, however short its life; one that was seen goes when it is not
+ * there any more.
+ */
 function watchNames(directory: string, on: { appears: () => void; goes?: () => void }) {
   const seen = new Set<string>()
   return watch(directory, (event, name) => {

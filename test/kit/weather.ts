@@ -1,13 +1,15 @@
-// What a line and the registry at its end do to requests, by the kind of day: for simulations, from one seed.
+// What a line and the registry at its end do to requests, by the kind of day: for simulations, from
+// one seed.
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
 import type { ManualClock } from './manual-clock.ts'
 import type { Random } from './seeded.ts'
 import type { Fate, ModelCall } from './upstream-model.ts'
 
 /**
- * `clear`; `down`: nothing connects; `flapping`: every third request is cut before or after it was carried out; `failing`: 5xx, some of them
- * from a proxy before a registry that carries it out, and late; `limited`: 429; `denied`: the password ran out; `slow`: requests take up to
- * LATE_MAX_MS, far longer than anybody waits for an answer.
+ * `clear`; `down`: nothing connects; `flapping`: every third request is cut before or after it was
+ * carried out; `failing`: 5xx, some of them from a proxy before a registry that carries it out, and
+ * late; `limited`: 429; `denied`: the password ran out; `slow`: requests take up to LATE_MAX_MS,
+ * far longer than anybody waits for an answer.
  */
 export const WEATHERS = [
   'clear',

@@ -1,5 +1,6 @@
-// Requests on one connection as a seeded client makes them: pipelined, ranged, read at some pace, broken off somewhere. The whole
-// stream of bytes that comes back is what two servers are compared by.
+// Requests on one connection as a seeded client makes them: pipelined, ranged, read at some pace,
+// broken off somewhere. The whole stream of bytes that comes back is what two servers are compared
+// by.
 import { connect } from 'node:net'
 import type { Random } from './seeded.ts'
 
@@ -10,7 +11,10 @@ export interface WireScript {
   readonly halfCloses: boolean
   /** Cuts the connection once so much has come; Infinity: reads to the end. */
   readonly abortAfterBytes: number
-  /** Lets this many turns of the event loop pass, with nothing read, each time so many bytes have come. */
+  /**
+   * Lets this many turns of the event loop pass, with nothing read, each time so many bytes have
+   * come.
+   */
   readonly pause: { readonly everyBytes: number; readonly turns: number } | undefined
 }
 
@@ -90,7 +94,10 @@ export async function play(url: string, script: WireScript): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
-/** What differs from one answer to the next whoever gives it: times, ids, boundaries, and whether a fill was over. Lengths stay. */
+/**
+ * What differs from one answer to the next whoever gives it: times, ids, boundaries, and whether a
+ * fill was over. Lengths stay.
+ */
 export function withoutChance(stream: Buffer): string {
   return stream
     .toString('latin1')

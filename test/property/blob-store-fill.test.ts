@@ -1,5 +1,6 @@
-// Goal: whatever a writer does and wherever its process dies, a fill's file holds exactly the bytes that were appended, and a blob
-// only ever appears whole and right. Method: random steps against the store and, beside it, a model that is one number.
+// Goal: whatever a writer does and wherever its process dies, a fill's file holds exactly the bytes
+// that were appended, and a blob only ever appears whole and right. Method: random steps against
+// the store and, beside it, a model that is one number.
 import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
@@ -199,7 +200,8 @@ t.test('R86: a fill resumes right bytes after any history, and ends in the right
 
   const histories = fc.array(step, { maxLength: STEPS })
   const holds = fc.asyncProperty(histories, fc.boolean(), history)
-  // The message of fast-check has the seed and the shortest history that fails. No time limit: it would leave a history running.
+  // The message of fast-check has the seed and the shortest history that fails. No time limit: it
+  // would leave a history running.
   await fc.assert(holds, { ...seeding(), numRuns: RUNS })
   t.pass(`${RUNS} histories`)
 })

@@ -1,6 +1,7 @@
-// Goal: whatever a client does and wherever the process or the machine dies, an upload holds a beginning of what was sent, never less
-// than was promised, and ends as the right blob. Method: random steps against the store and, beside it, a model of two numbers; after
-// a power cut, what nothing had synced is zeros.
+// Goal: whatever a client does and wherever the process or the machine dies, an upload holds a
+// beginning of what was sent, never less than was promised, and ends as the right blob. Method:
+// random steps against the store and, beside it, a model of two numbers; after a power cut, what
+// nothing had synced is zeros.
 import { open, readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
@@ -137,7 +138,8 @@ t.test('R99: an upload goes on after any history, and ends in the right blob', a
   }
 
   const holds = fc.asyncProperty(histories, history)
-  // The message of fast-check has the seed and the shortest history that fails. No time limit: it would leave a history running.
+  // The message of fast-check has the seed and the shortest history that fails. No time limit: it
+  // would leave a history running.
   await fc.assert(holds, { ...seeding(), numRuns: RUNS })
   t.pass(`${RUNS} histories`)
 })

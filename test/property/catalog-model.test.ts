@@ -1,5 +1,6 @@
-// Goal: the SQLite catalog gives the same answers as the plain one in memory. Method: random operations go to both, in bursts that
-// are awaited together, with a restart now and then; afterwards everything that can be asked is asked of both.
+// Goal: the SQLite catalog gives the same answers as the plain one in memory. Method: random
+// operations go to both, in bursts that are awaited together, with a restart now and then;
+// afterwards everything that can be asked is asked of both.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

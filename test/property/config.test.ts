@@ -1,5 +1,6 @@
-// Goal: units are inverses of each other, and no text, however broken, makes loading throw. Method: fast-check with numbers,
-// with arbitrary text, and with pieces of real configurations put together at random.
+// Goal: units are inverses of each other, and no text, however broken, makes loading throw. Method:
+// fast-check with numbers, with arbitrary text, and with pieces of real configurations put together
+// at random.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

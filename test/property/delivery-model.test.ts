@@ -1,6 +1,8 @@
-// Goal: whatever happens to the line, the registry and this process, what was acknowledged gets there, in order, and no tag goes back.
-// Method: random pushes, weather, kills at any await and restarts over a clock that is moved by hand; then it clears up, and what the
-// registry has is compared with what was acknowledged. The same without the time for requests that arrive late must show a tag going back.
+// Goal: whatever happens to the line, the registry and this process, what was acknowledged gets
+// there, in order, and no tag goes back. Method: random pushes, weather, kills at any await and
+// restarts over a clock that is moved by hand; then it clears up, and what the registry has is
+// compared with what was acknowledged. The same without the time for requests that arrive late must
+// show a tag going back.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
@@ -21,11 +23,16 @@ import { fateIn, type Weather, WEATHERS } from '../kit/weather.ts'
 
 const RUNS = 100
 const STEPS_MAX = 80
-/** Kills must hit a request that is late, and a push of the same tag follow: a few in a hundred lives. */
+/**
+ * Kills must hit a request that is late, and a push of the same tag follow: a few in a hundred
+ * lives.
+ */
 const CONTROL_RUNS = 500
 const SECOND_MS = 1_000
 const HOUR_MS = 60 * 60 * SECOND_MS
-/** Waits between attempts are minutes; the last entries of a long queue wait for those before them. */
+/**
+ * Waits between attempts are minutes; the last entries of a long queue wait for those before them.
+ */
 const CLEAR_HOURS_MAX = 24
 
 const repositories: readonly Repository[] = ['docker.io/team/app', 'docker.io/team/base'].map(
@@ -150,7 +157,10 @@ class Lived {
     }
   }
 
-  /** The line and the registry are well from now on, and the operator tries again what was parked and could go. */
+  /**
+   * The line and the registry are well from now on, and the operator tries again what was parked
+   * and could go.
+   */
   async clearUp(): Promise<void> {
     this.#weather = 'clear'
     if (this.#process.life.isOver) this.#process = this.#world.start()

@@ -1,6 +1,7 @@
-// Goal: who remembers an answer with the stamp that was read before the question never gives an outdated one while the stamp is the same.
-// Method: random writes in bursts; between any two of them questions are asked and their answers remembered; after each burst every
-// remembered answer whose stamp still holds is asked for again.
+// Goal: who remembers an answer with the stamp that was read before the question never gives an
+// outdated one while the stamp is the same. Method: random writes in bursts; between any two of
+// them questions are asked and their answers remembered; after each burst every remembered answer
+// whose stamp still holds is asked for again.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

@@ -1,5 +1,6 @@
-// Goal: no text from outside makes a parser of oci/ throw anything but a RegistryError, hang, or give back something that its own
-// formatter would write otherwise. Method: fast-check with arbitrary text and with shuffled pieces of real headers and manifests.
+// Goal: no text from outside makes a parser of oci/ throw anything but a RegistryError, hang, or
+// give back something that its own formatter would write otherwise. Method: fast-check with
+// arbitrary text and with shuffled pieces of real headers and manifests.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

@@ -1,5 +1,6 @@
-// Goal: a Range header selects the bytes that its text says, whatever it is made of. Method: a naive model marks bytes one by one in
-// small blobs; arbitrary text must never throw; Content-Range goes there and back.
+// Goal: a Range header selects the bytes that its text says, whatever it is made of. Method: a
+// naive model marks bytes one by one in small blobs; arbitrary text must never throw; Content-Range
+// goes there and back.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

@@ -1,6 +1,7 @@
-// Goal: request targets lead back to what they were written from, and arbitrary ones to an endpoint or a RegistryError, never to
-// anything else. Method: fast-check builds names by the grammar, with the words of the routes among the components, in every
-// URL form; then targets of arbitrary text and of shuffled pieces of real ones.
+// Goal: request targets lead back to what they were written from, and arbitrary ones to an endpoint
+// or a RegistryError, never to anything else. Method: fast-check builds names by the grammar, with
+// the words of the routes among the components, in every URL form; then targets of arbitrary text
+// and of shuffled pieces of real ones.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'

@@ -1,5 +1,6 @@
-// Goal: whatever clients pushed, mounted and deleted, and whatever was delivered meanwhile, a catalog built from the facts answers as the
-// lost one did. Method: random histories over the engine; afterwards the catalog is thrown away, and both are asked the same.
+// Goal: whatever clients pushed, mounted and deleted, and whatever was delivered meanwhile, a
+// catalog built from the facts answers as the lost one did. Method: random histories over the
+// engine; afterwards the catalog is thrown away, and both are asked the same.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
@@ -77,7 +78,10 @@ function everythingOf({ manifest, config, layers }: Image) {
   return [{ digest: manifest.digest, sizeBytes: manifest.bytes.length }, config, ...layers]
 }
 
-/** Lists everything that the image lists as what is fetched from elsewhere: taken, whatever is there. */
+/**
+ * Lists everything that the image lists as what is fetched from elsewhere: taken, whatever is
+ * there.
+ */
 function foreignTo(image: Image): Document {
   const mediaType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip'
   return document(OCI_MANIFEST, {
@@ -88,7 +92,9 @@ function foreignTo(image: Image): Document {
 
 const foreign = images.map(foreignTo)
 
-/** By repository and image, once it was listed as foreign: what of it was here, at the last time. */
+/**
+ * By repository and image, once it was listed as foreign: what of it was here, at the last time.
+ */
 type Told = Map<string, readonly Digest[]>
 
 async function carryOut(engine: Engine, step: Step, told: Told): Promise<void> {
@@ -157,7 +163,9 @@ async function deliver(engine: Engine, repository: Repository): Promise<void> {
   })
 }
 
-/** What clients were promised: everything that is kept here alone, and what waits to go elsewhere. */
+/**
+ * What clients were promised: everything that is kept here alone, and what waits to go elsewhere.
+ */
 async function promised(catalog: Catalog, repository: Repository): Promise<unknown> {
   const isLocal = repository.registry === LOCALHOST
   const local = await catalog.listLocalTags(repository, { limit: 99 })
@@ -185,7 +193,10 @@ async function promised(catalog: Catalog, repository: Repository): Promise<unkno
   }
 }
 
-/** Nothing that is not in the old catalog, and of that everything which a manifest lists that is left. */
+/**
+ * Nothing that is not in the old catalog, and of that everything which a manifest lists that is
+ * left.
+ */
 async function assertMembers(
   before: Catalog,
   after: Catalog,

@@ -1,6 +1,7 @@
-// Goal: one answer that cannot be of the blob, in the place of a resume, is a failed attempt: nobody is cut, nothing that is here is thrown
-// away, and it is tried again (R272). Method: a stub registry that breaks its first answer off and gives another one in place of the
-// second; the whole edge in process, a raw client, a manual clock.
+// Goal: one answer that cannot be of the blob, in the place of a resume, is a failed attempt:
+// nobody is cut, nothing that is here is thrown away, and it is tried again (R272). Method: a stub
+// registry that breaks its first answer off and gives another one in place of the second; the whole
+// edge in process, a raw client, a manual clock.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'

@@ -1,6 +1,7 @@
-// Goal: what one client makes up or holds costs no other client anything: lists of referrers are bounded and leave no rows, and memory for
-// manifests is shared and not held for ever (R273, R274). Method: the whole edge in process before a stub registry; its catalog is looked
-// into from beside, and crowds come from where everybody pushes from, 127.0.0.1.
+// Goal: what one client makes up or holds costs no other client anything: lists of referrers are
+// bounded and leave no rows, and memory for manifests is shared and not held for ever (R273, R274).
+// Method: the whole edge in process before a stub registry; its catalog is looked into from beside,
+// and crowds come from where everybody pushes from, 127.0.0.1.
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'

@@ -1,5 +1,6 @@
-// Goal: a blob that its registry or its storage cannot give costs that blob, and never the rest of the registry (R259). Method: an upstream
-// before a stub registry that fails for one blob, for everything but /v2/, or for everything; waits pass by the test's clock.
+// Goal: a blob that its registry or its storage cannot give costs that blob, and never the rest of
+// the registry (R259). Method: an upstream before a stub registry that fails for one blob, for
+// everything but /v2/, or for everything; waits pass by the test's clock.
 import t from 'tap'
 import { parseName } from '../../src/oci/reference.ts'
 import { patternBlob } from '../kit/content.ts'

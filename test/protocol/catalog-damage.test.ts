@@ -1,5 +1,6 @@
-// Goal: an edge starts on a catalog that its disk has harmed, also when it had no reason to look. Method: the whole edge on a data directory
-// whose catalog was closed in order and then harmed without a trace in the file's times.
+// Goal: an edge starts on a catalog that its disk has harmed, also when it had no reason to look.
+// Method: the whole edge on a data directory whose catalog was closed in order and then harmed
+// without a trace in the file's times.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

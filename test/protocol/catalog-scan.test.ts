@@ -1,6 +1,7 @@
-// Goal: names that are kept out of `_catalog` cost who asks for it, and hold up nobody else. Method: the whole edge in process over a
-// catalog with many names of a registry that is no upstream any more; what is counted is how many of the lists that were asked for first
-// are answered before something short.
+// Goal: names that are kept out of `_catalog` cost who asks for it, and hold up nobody else.
+// Method: the whole edge in process over a catalog with many names of a registry that is no
+// upstream any more; what is counted is how many of the lists that were asked for first are
+// answered before something short.
 import t from 'tap'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -36,7 +37,8 @@ t.test('R286: names that nobody sees hold up nobody while a list passes them', a
     listed += 1
     return body.toString()
   })
-  // Asked for on a connection of its own, and after them: all of them have begun once one that is asked for later is answered.
+  // Asked for on a connection of its own, and after them: all of them have begun once one that is
+  // asked for later is answered.
   t.equal((await edge.get('/v2/')).status, 200)
   t.equal((await edge.get('/v2/')).status, 200)
   t.equal(listed, 0, 'lists that were answered first')

@@ -1,5 +1,5 @@
-// Goal: no requirement is forgotten, and no test claims to prove one that does not exist. Method: the R numbers in the names of all
-// tests are held against the table of requirements.
+// Goal: no requirement is forgotten, and no test claims to prove one that does not exist. Method:
+// the R numbers in the names of all tests are held against the table of requirements.
 import t from 'tap'
 import { readNamedTests } from '../kit/protocol-table.ts'
 import { REQUIREMENTS, UNPROVEN } from '../kit/requirements.ts'

@@ -1,6 +1,7 @@
-// Goal: what something else answers in the registry's place — an ingress without a backend, a captive portal — is an outage: it empties no
-// list, forgets no tag, parks no push and delivers none (R257, R258). Method: the whole edge, and the upstream alone, before a registry
-// that such a thing stands before for a while.
+// Goal: what something else answers in the registry's place — an ingress without a backend, a
+// captive portal — is an outage: it empties no list, forgets no tag, parks no push and delivers
+// none (R257, R258). Method: the whole edge, and the upstream alone, before a registry that such a
+// thing stands before for a while.
 import t from 'tap'
 import type { Upstream } from '../../src/registry/ports/upstream.ts'
 import { patternBlob } from '../kit/content.ts'
@@ -132,7 +133,10 @@ for (const [name, fault] of Object.entries(FOREIGN))
 
 const UNKNOWN_SUBJECT = `sha256:${'0'.repeat(64)}`
 
-/** How registries say that one digest or one repository has no referrers, or that one repository lacks the API. */
+/**
+ * How registries say that one digest or one repository has no referrers, or that one repository
+ * lacks the API.
+ */
 const NO_REFERRERS: Readonly<Record<string, Fault>> = {
   'a 404 with MANIFEST_UNKNOWN': failure(404, 'MANIFEST_UNKNOWN'),
   "Harbor's 404": failure(404, 'NOT_FOUND'),

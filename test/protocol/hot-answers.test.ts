@@ -1,6 +1,7 @@
-// Goal: an answer from memory cannot be told from one that was looked up: not by its status, one of its headers, its body, its line in
-// the log or the metrics. Method: two data ports over registries with the same content, one without a memory, are asked the same random
-// things over kept connections; the seed is printed.
+// Goal: an answer from memory cannot be told from one that was looked up: not by its status, one of
+// its headers, its body, its line in the log or the metrics. Method: two data ports over registries
+// with the same content, one without a memory, are asked the same random things over kept
+// connections; the seed is printed.
 import t from 'tap'
 import type { Access, Principal } from '../../src/access/access.ts'
 import { RegistryError } from '../../src/oci/errors.ts'

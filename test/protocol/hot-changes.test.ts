@@ -1,5 +1,6 @@
-// Goal: whatever changes an answer, the very next request sees it, however often the old one was given from memory before.
-// Method: the whole edge in process over a counting stub; each answer is asked for until it comes from memory, then one thing changes.
+// Goal: whatever changes an answer, the very next request sees it, however often the old one was
+// given from memory before. Method: the whole edge in process over a counting stub; each answer is
+// asked for until it comes from memory, then one thing changes.
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -103,7 +104,8 @@ t.test('P4: a tag under load costs one question in each of its freshness periods
   for (let period = 1; period <= 4; period += 1) {
     await edge.clock.advance(60_000)
     for (const { status } of await many()) t.equal(status, 200)
-    // In its grace the old answer is given until somebody has asked after the upstream had answered.
+    // In its grace the old answer is given until somebody has asked after the upstream had
+    // answered.
     while ((await edge.get(tag)).headers['age'] !== '0') {
       await many()
       await edge.clock.advance(50)

@@ -1,5 +1,6 @@
-// Goal: whatever a client does with the body of its push, the port reads it no faster than the engine does, gives it up when it must,
-// and answers whoever still listens. Method: exact bytes over sockets on loopback; the clock stands still unless a test moves it.
+// Goal: whatever a client does with the body of its push, the port reads it no faster than the
+// engine does, gives it up when it must, and answers whoever still listens. Method: exact bytes
+// over sockets on loopback; the clock stands still unless a test moves it.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { RegistryError } from '../../src/oci/errors.ts'

@@ -1,5 +1,5 @@
-// Goal: what every answer of the data port has in common is what clients rely on. Method: requests in process against the real
-// port over a registry that holds fixed content.
+// Goal: what every answer of the data port has in common is what clients rely on. Method: requests
+// in process against the real port over a registry that holds fixed content.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createTestApp } from '../kit/http-app.ts'

@@ -1,5 +1,6 @@
-// Goal: what is deleted is gone at once, and where nothing may be deleted the answer says so for everything alike. Method: requests over
-// loopback sockets to the real port over a registry in memory.
+// Goal: what is deleted is gone at once, and where nothing may be deleted the answer says so for
+// everything alike. Method: requests over loopback sockets to the real port over a registry in
+// memory.
 import t from 'tap'
 import { createTestApp } from '../kit/http-app.ts'
 import { createSend, errorCodeOf } from '../kit/raw-push.ts'

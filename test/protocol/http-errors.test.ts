@@ -1,5 +1,6 @@
-// Goal: a client can act on every error, and learns nothing that is not its business. Method: requests in process; the engine is
-// made to throw what the real one may throw, with canary words in it.
+// Goal: a client can act on every error, and learns nothing that is not its business. Method:
+// requests in process; the engine is made to throw what the real one may throw, with canary words
+// in it.
 import t from 'tap'
 import { ERROR_CODES, type ErrorCode, RegistryError } from '../../src/oci/errors.ts'
 import { StoreError } from '../../src/registry/ports/blob-store.ts'

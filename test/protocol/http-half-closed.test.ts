@@ -1,5 +1,6 @@
-// Goal: a client that ends its side of the connection gets what it asked for, and holds nothing of what does not come. Method: the port on
-// a loopback socket; the reader of bytes is the test's own, and the clock stands still unless a test moves it.
+// Goal: a client that ends its side of the connection gets what it asked for, and holds nothing of
+// what does not come. Method: the port on a loopback socket; the reader of bytes is the test's own,
+// and the clock stands still unless a test moves it.
 import t from 'tap'
 import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
 import { createTestApp, openSocket } from '../kit/http-app.ts'

@@ -1,5 +1,6 @@
-// Goal: tag lists, referrers and the catalog have the form and the paging that clients follow. Method: requests in process over a
-// registry with fixed lists; Link headers are followed as a client would.
+// Goal: tag lists, referrers and the catalog have the form and the paging that clients follow.
+// Method: requests in process over a registry with fixed lists; Link headers are followed as a
+// client would.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createTestApp } from '../kit/http-app.ts'

@@ -1,5 +1,6 @@
-// Goal: a blob that another repository has need not be sent again, and nobody learns by it what they may not read. Method: requests
-// over loopback sockets to the real port over a registry in memory.
+// Goal: a blob that another repository has need not be sent again, and nobody learns by it what
+// they may not read. Method: requests over loopback sockets to the real port over a registry in
+// memory.
 import t from 'tap'
 import type { Access } from '../../src/access/access.ts'
 import { digestOf } from '../../src/oci/digest.ts'

@@ -1,5 +1,5 @@
-// Goal: each path and method leads where the protocol says, and nowhere else. Method: requests in process against the real port over a
-// registry that holds fixed content.
+// Goal: each path and method leads where the protocol says, and nowhere else. Method: requests in
+// process against the real port over a registry that holds fixed content.
 import t from 'tap'
 import { createTestApp } from '../kit/http-app.ts'
 

@@ -1,5 +1,6 @@
-// Goal: a write that is not allowed is refused by the first thing that speaks against it, says which that was, and reads nothing.
-// Method: requests over real sockets of every loopback address, with the headers that proxies and browsers add.
+// Goal: a write that is not allowed is refused by the first thing that speaks against it, says
+// which that was, and reads nothing. Method: requests over real sockets of every loopback address,
+// with the headers that proxies and browsers add.
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
@@ -16,7 +17,8 @@ const DIGEST = digestOf(Buffer.from('x'))
 
 t.test('who may push, over real sockets: the whole matrix', async t => {
   const { listen } = createTestApp(t)
-  // For both families on one port, as the product listens by default: IPv4 then comes as ::ffff:127.…
+  // For both families on one port, as the product listens by default: IPv4 then comes as
+  // ::ffff:127.…
   const { port } = new URL(await listen('::'))
   const addresses = [
     ['127.0.0.1', '127.0.0.1'],

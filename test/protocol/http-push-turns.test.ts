@@ -1,5 +1,6 @@
-// Goal: a push and what else is on its connection do not harm each other: whoever waits for 100 Continue, who sends what nobody wants,
-// who pipelines, and a process that stops. Method: exact bytes over sockets on loopback; the clock stands still unless a test moves it.
+// Goal: a push and what else is on its connection do not harm each other: whoever waits for 100
+// Continue, who sends what nobody wants, who pipelines, and a process that stops. Method: exact
+// bytes over sockets on loopback; the clock stands still unless a test moves it.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { drain } from '../../src/http/drain.ts'

@@ -1,5 +1,6 @@
-// Goal: manifests come in as they are, with all their tags, and who may not push learns why before anything is read. Method: requests
-// over loopback sockets to the real port over a registry in memory.
+// Goal: manifests come in as they are, with all their tags, and who may not push learns why before
+// anything is read. Method: requests over loopback sockets to the real port over a registry in
+// memory.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { manifestBodiesBounds } from '../../src/http/limits.ts'

@@ -1,5 +1,6 @@
-// Goal: every form of Range that clients are known to send gets the answer that they check for. Method: requests in process against
-// a blob whose every byte differs from its neighbours; multipart bodies are taken apart by a strict reader of this file's own.
+// Goal: every form of Range that clients are known to send gets the answer that they check for.
+// Method: requests in process against a blob whose every byte differs from its neighbours;
+// multipart bodies are taken apart by a strict reader of this file's own.
 import fc from 'fast-check'
 import t from 'tap'
 import { seeding } from '../kit/arbitraries.ts'

@@ -1,5 +1,6 @@
-// Goal: a streamed blob is whole or visibly cut, never goes faster than its client, and is let go of in every outcome. Method: the
-// port on a loopback socket; the reader of bytes is the test's own and stops, fails or waits where the test says.
+// Goal: a streamed blob is whole or visibly cut, never goes faster than its client, and is let go
+// of in every outcome. Method: the port on a loopback socket; the reader of bytes is the test's own
+// and stops, fails or waits where the test says.
 import type { Socket } from 'node:net'
 import t from 'tap'
 import type { ByteRange } from '../../src/oci/range.ts'

@@ -1,6 +1,6 @@
-// Goal: a stop, and a client that does not finish what it began, leave no connection of TLS open. Method: the data port with a certificate
-// made for the test; clients are node's TLS, bare sockets, and one whose handshake a relay holds up. The clock stands still unless a test
-// moves it.
+// Goal: a stop, and a client that does not finish what it began, leave no connection of TLS open.
+// Method: the data port with a certificate made for the test; clients are node's TLS, bare sockets,
+// and one whose handshake a relay holds up. The clock stands still unless a test moves it.
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { connect as connectPlain, createServer } from 'node:net'
@@ -84,7 +84,8 @@ t.test('R236: a handshake that is not done at the limit of a stop is cut', async
   let outcome = 'late'
   void drain(app, { timeoutMs: 1_000, clock }).then(how => (outcome = how))
   await clock.advance(1_000)
-  // A handshake has a limit of its own, of ten seconds that no clock of a test moves: far more than these.
+  // A handshake has a limit of its own, of ten seconds that no clock of a test moves: far more than
+  // these.
   const TURNS = 1_000
   for (let turn = 0; turn < TURNS && outcome === 'late'; turn += 1) {
     await new Promise(setImmediate)

@@ -1,5 +1,6 @@
-// Goal: TLS is spoken as clients expect it, a session goes on across threads, and whoever comes without TLS is told. Method: the data
-// port with a certificate made for the test; clients are node's TLS with each option that matters, and bare sockets.
+// Goal: TLS is spoken as clients expect it, a session goes on across threads, and whoever comes
+// without TLS is told. Method: the data port with a certificate made for the test; clients are
+// node's TLS with each option that matters, and bare sockets.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'

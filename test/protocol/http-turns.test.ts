@@ -1,5 +1,6 @@
-// Goal: requests have their turn and their bounds, and a stop cuts nobody short. Method: sockets on loopback; the engine waits where
-// a test says so, and the clock stands still unless a test moves it.
+// Goal: requests have their turn and their bounds, and a stop cuts nobody short. Method: sockets on
+// loopback; the engine waits where a test says so, and the clock stands still unless a test moves
+// it.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'

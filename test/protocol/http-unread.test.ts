@@ -1,6 +1,7 @@
-// Goal: an answer that was handed over whole and is never read holds its client's connection for minutes, not for ever, whatever it was
-// made from. Method: the port on a loopback socket and a client that reads nothing, who asks until the kernel takes no more; node's timer
-// is fired by hand.
+// Goal: an answer that was handed over whole and is never read holds its client's connection for
+// minutes, not for ever, whatever it was made from. Method: the port on a loopback socket and a
+// client that reads nothing, who asks until the kernel takes no more; node's timer is fired by
+// hand.
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
@@ -45,7 +46,10 @@ function completed(parts: TestApp): number {
   return parts.lines().filter(({ msg }) => msg === 'request completed').length
 }
 
-/** False as soon as so many requests are over; true when nothing of `connection` has moved for many turns. */
+/**
+ * False as soon as so many requests are over; true when nothing of `connection` has moved for many
+ * turns.
+ */
 async function isStuck(parts: TestApp, connection: Socket, count: number): Promise<boolean> {
   const TURNS = 200
   for (let still = 0, seen = -1; still < TURNS; ) {
@@ -87,7 +91,10 @@ for (const [what, { withMemory, add }] of Object.entries(KINDS)) {
   })
 }
 
-/** A client that asks for a large blob and for a tunnel behind it, and has read the head of the answer and little more. */
+/**
+ * A client that asks for a large blob and for a tunnel behind it, and has read the head of the
+ * answer and little more.
+ */
 async function askBehind(test: Parameters<typeof createTestApp>[0]) {
   const parts = createTestApp(test)
   const digest = parts.registry.addBlob('docker.io/a/b', LARGE)

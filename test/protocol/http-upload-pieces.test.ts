@@ -1,5 +1,5 @@
-// Goal: an upload in pieces cannot go wrong unnoticed, and after a fault the client knows where to go on. Method: requests over
-// loopback sockets to the real port over a registry in memory.
+// Goal: an upload in pieces cannot go wrong unnoticed, and after a fault the client knows where to
+// go on. Method: requests over loopback sockets to the real port over a registry in memory.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createTestApp, type TestAppOptions } from '../kit/http-app.ts'

@@ -1,5 +1,6 @@
-// Goal: blobs come in by every way that the specification has, and each answer lets a client go on. Method: requests over loopback
-// sockets to the real port over a registry in memory; every Location that is given out is used.
+// Goal: blobs come in by every way that the specification has, and each answer lets a client go on.
+// Method: requests over loopback sockets to the real port over a registry in memory; every Location
+// that is given out is used.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createTestApp } from '../kit/http-app.ts'

@@ -1,6 +1,7 @@
-// Goal: when as many blobs are being sent as may be, further ones wait their turn, nothing else does, and nobody holds a place without
-// using it. Method: the port on a loopback socket with one or two places; the test's own reader of bytes holds them, and the clock
-// stands still unless a test moves it.
+// Goal: when as many blobs are being sent as may be, further ones wait their turn, nothing else
+// does, and nobody holds a place without using it. Method: the port on a loopback socket with one
+// or two places; the test's own reader of bytes holds them, and the clock stands still unless a
+// test moves it.
 import { openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -210,7 +211,8 @@ t.test('waiting room: a slow reader that goes on taking keeps its place', async 
     large,
     {},
     {
-      // The kernel takes megabytes at a time: in between the client seems to stand still, and does not.
+      // The kernel takes megabytes at a time: in between the client seems to stand still, and does
+      // not.
       onBytes: async piece => {
         second ??= get(small)
         // A megabyte a second.

@@ -1,6 +1,6 @@
-// Goal: web pages, foreign names and credentials are refused at the door, also where the answer is in memory; and what a HEAD says to who
-// may push is never what somebody else was told. Method: the data port with a memory, over real sockets; whom a connection belongs to
-// is the test's.
+// Goal: web pages, foreign names and credentials are refused at the door, also where the answer is
+// in memory; and what a HEAD says to who may push is never what somebody else was told. Method: the
+// data port with a memory, over real sockets; whom a connection belongs to is the test's.
 import t from 'tap'
 import type { Owner } from '../../src/access/access.ts'
 import { createLocalAccess } from '../../src/access/local-access.ts'

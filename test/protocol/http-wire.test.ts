@@ -1,5 +1,6 @@
-// Goal: on the wire the port is strict: what is no proper HTTP gets JSON and the door, and a body that nobody wants harms nobody.
-// Method: exact bytes over sockets on loopback; the clock stands still unless a test moves it.
+// Goal: on the wire the port is strict: what is no proper HTTP gets JSON and the door, and a body
+// that nobody wants harms nobody. Method: exact bytes over sockets on loopback; the clock stands
+// still unless a test moves it.
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'

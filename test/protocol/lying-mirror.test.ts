@@ -1,5 +1,6 @@
-// Goal: a mirror that gives other bytes than it was asked for does not keep from clients what its registry has (R260). Method: the whole edge
-// before a mirror that lies and a registry that does not.
+// Goal: a mirror that gives other bytes than it was asked for does not keep from clients what its
+// registry has (R260). Method: the whole edge before a mirror that lies and a registry that does
+// not.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { BLOBS, MANIFESTS } from '../kit/edge-over-stub.ts'

@@ -1,5 +1,6 @@
-// Goal: blobs come once, verified, to everybody who may have them, at their own speed and from any offset (R46–R64, R82–R87, R179).
-// Method: a stub registry that counts and fails on order, the whole edge in process, a raw client.
+// Goal: blobs come once, verified, to everybody who may have them, at their own speed and from any
+// offset (R46–R64, R82–R87, R179). Method: a stub registry that counts and fails on order, the
+// whole edge in process, a raw client.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { bytesContent, patternBlob } from '../kit/content.ts'
@@ -29,7 +30,8 @@ async function pairWith(
   return { ...pair, fetch }
 }
 
-// The clock goes in small steps while an upstream fails; by plain node, and beside others, that is more than tap allows by itself.
+// The clock goes in small steps while an upstream fails; by plain node, and beside others, that is
+// more than tap allows by itself.
 t.setTimeout(120_000)
 
 t.test(

@@ -1,5 +1,6 @@
-// Goal: what the operator keeps out is not there for anybody, whatever of it is here (R254). Method: the whole edge in process, which has
-// an image whole and answers it from memory, reloaded with patterns that keep it out.
+// Goal: what the operator keeps out is not there for anybody, whatever of it is here (R254).
+// Method: the whole edge in process, which has an image whole and answers it from memory, reloaded
+// with patterns that keep it out.
 import t, { type Test } from 'tap'
 import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'

@@ -1,5 +1,6 @@
-// Goal: the main job in one breath: an image is pulled through, each byte fetched once, then served with the upstream gone.
-// Method: a stub registry that counts, the whole edge in process, a raw client.
+// Goal: the main job in one breath: an image is pulled through, each byte fetched once, then served
+// with the upstream gone. Method: a stub registry that counts, the whole edge in process, a raw
+// client.
 import t from 'tap'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'

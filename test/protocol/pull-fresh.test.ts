@@ -1,5 +1,6 @@
-// Goal: a tag is today's while its upstream answers, stale with a warning while it fails, and gone when it says so (R88–R95).
-// Method: the whole edge in process over a counting stub, with a clock that the test moves.
+// Goal: a tag is today's while its upstream answers, stale with a warning while it fails, and gone
+// when it says so (R88–R95). Method: the whole edge in process over a counting stub, with a clock
+// that the test moves.
 import t from 'tap'
 import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import type { TestEdge } from '../kit/edge.ts'

@@ -1,6 +1,7 @@
-// Goal: who finds by a HEAD that he has an image already asks for nothing more, and the next client, while the upstream is away, is
-// given it all the same when its bytes are here (R291). Method: the whole edge, restarted on the same data, before two stub registries
-// with the same image.
+// Goal: who finds by a HEAD that he has an image already asks for nothing more, and the next
+// client, while the upstream is away, is given it all the same when its bytes are here (R291).
+// Method: the whole edge, restarted on the same data, before two stub registries with the same
+// image.
 import t from 'tap'
 import { type PairOptions, startPair } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'

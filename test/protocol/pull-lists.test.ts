@@ -1,5 +1,6 @@
-// Goal: tag lists, referrers and the catalog through the whole edge: kept briefly, never invented, never another's (R65–R81).
-// Method: a counting stub registry, the edge in process, a clock that the test moves.
+// Goal: tag lists, referrers and the catalog through the whole edge: kept briefly, never invented,
+// never another's (R65–R81). Method: a counting stub registry, the edge in process, a clock that
+// the test moves.
 import t from 'tap'
 import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'

@@ -1,5 +1,6 @@
-// Goal: manifests by tag and digest come verified, from one question upstream, under the names they belong to (R33–R44, R96).
-// Method: stub registries that count, the whole edge in process, a raw client.
+// Goal: manifests by tag and digest come verified, from one question upstream, under the names they
+// belong to (R33–R44, R96). Method: stub registries that count, the whole edge in process, a raw
+// client.
 import { chmod, open } from 'node:fs/promises'
 import t from 'tap'
 import { get as rawGet } from '../kit/raw-client.ts'

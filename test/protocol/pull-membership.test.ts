@@ -1,5 +1,6 @@
-// Goal: naming a digest in a manifest is no right to its bytes (R179): what a manifest lists, and does not mean to be had from its own
-// registry, stays whose it is. Method: the whole edge in process before two stub registries; one's layer, asked for through the other.
+// Goal: naming a digest in a manifest is no right to its bytes (R179): what a manifest lists, and
+// does not mean to be had from its own registry, stays whose it is. Method: the whole edge in
+// process before two stub registries; one's layer, asked for through the other.
 import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'

@@ -1,5 +1,6 @@
-// Goal: a tag that moved upstream does not take with it the image that is here whole: until the newer one can be fetched, an outage is
-// answered with the older (R90, R91). Method: the whole edge in process over a counting stub, with a clock that the test moves.
+// Goal: a tag that moved upstream does not take with it the image that is here whole: until the
+// newer one can be fetched, an outage is answered with the older (R90, R91). Method: the whole edge
+// in process over a counting stub, with a clock that the test moves.
 import t, { type Test } from 'tap'
 import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
 import type { TestEdge } from '../kit/edge.ts'
@@ -23,7 +24,10 @@ async function startWhole(t: Test, entry: Record<string, unknown> = {}): Promise
   return pair
 }
 
-/** As a client does, so that the edge can deliver all of it later; `fills` is how many blobs came before. */
+/**
+ * As a client does, so that the edge can deliver all of it later; `fills` is how many blobs came
+ * before.
+ */
 async function pull(edge: TestEdge, image: Image, fills = 0): Promise<void> {
   await edge.get(TAG)
   const blobs = [image.config, ...image.layers]

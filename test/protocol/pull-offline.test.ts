@@ -1,5 +1,6 @@
-// Goal: what an edge announces while nobody can be asked, it can deliver: container tools choose a mirror by its manifest and then
-// take every blob from it. Method: one edge fetches an image whole and another one in part; a second edge, offline, on the same data.
+// Goal: what an edge announces while nobody can be asked, it can deliver: container tools choose a
+// mirror by its manifest and then take every blob from it. Method: one edge fetches an image whole
+// and another one in part; a second edge, offline, on the same data.
 import t from 'tap'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'

@@ -1,5 +1,6 @@
-// Goal: reading the configuration again changes what comes next and breaks nothing that is under way.
-// Method: the whole edge in process over a stub that holds a download at a barrier while the configuration is read again.
+// Goal: reading the configuration again changes what comes next and breaks nothing that is under
+// way. Method: the whole edge in process over a stub that holds a download at a barrier while the
+// configuration is read again.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
@@ -42,7 +43,8 @@ t.test('a reload changes how many blobs are downloaded at once', async t => {
   t.ok((await held).complete)
 })
 
-// issue 17: it counted the requests that find the threads, of which there are as many as chance will have.
+// issue 17: it counted the requests that find the threads, of which there are as many as chance
+// will have.
 t.test('a reload changes how much is told, on every thread', async t => {
   const { edge, stub } = await startPair(t, {
     edge: { config: { http: { addr: '127.0.0.1:0', threads: 2 } } },
@@ -54,7 +56,8 @@ t.test('a reload changes how much is told, on every thread', async t => {
   const upstreams = { 'docker.io': { url: stub.url } }
   await edge.reloaded(upstreams, { log: { level: 'error' } })
   await askAll('quiet')
-  // A request is told when its answer has gone out; once the next one on its connection is answered, it has been.
+  // A request is told when its answer has gone out; once the next one on its connection is
+  // answered, it has been.
   await askAll('after-it')
   await edge.reloaded(upstreams, { log: { level: 'info' } })
   await askAll('told')

@@ -1,5 +1,6 @@
-// Goal: a manifest that says a wrong size of a good blob costs nobody that blob, and makes no HEAD lie (R253). Method: the whole edge in
-// process over a counting stub, which has a good image and a manifest that tells otherwise of the same layer.
+// Goal: a manifest that says a wrong size of a good blob costs nobody that blob, and makes no HEAD
+// lie (R253). Method: the whole edge in process over a counting stub, which has a good image and a
+// manifest that tells otherwise of the same layer.
 import t, { type Test } from 'tap'
 import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
 import type { Content } from '../kit/content.ts'

@@ -1,5 +1,6 @@
-// Goal: nobody who pulled before an upgrade has to wait for the line after it. Method: an edge fetches images that share a layer; their
-// catalog is written again as version 1002 left it, and the edge of today starts on it while no registry can be reached.
+// Goal: nobody who pulled before an upgrade has to wait for the line after it. Method: an edge
+// fetches images that share a layer; their catalog is written again as version 1002 left it, and
+// the edge of today starts on it while no registry can be reached.
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'

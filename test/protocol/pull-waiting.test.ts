@@ -1,5 +1,6 @@
-// Goal: more blobs at once than an upstream has places for are a matter of waiting: no client is told that a healthy upstream is down, and
-// none takes a failure for a blob (R82–R85, R92). Method: a stub registry whose first blob is held back, one place, the whole edge.
+// Goal: more blobs at once than an upstream has places for are a matter of waiting: no client is
+// told that a healthy upstream is down, and none takes a failure for a blob (R82–R85, R92). Method:
+// a stub registry whose first blob is held back, one place, the whole edge.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
@@ -10,7 +11,10 @@ import { createBarrier } from '../kit/stub-faults.ts'
 const image = makeImage({ seed: 'queue', layers: [200_000, 300_000] })
 const [first, second] = image.layers as [(typeof image.layers)[0], (typeof image.layers)[0]]
 
-/** One place, and a download in it that goes on when it is released. Nothing is fetched ahead, which would be in that place. */
+/**
+ * One place, and a download in it that goes on when it is released. Nothing is fetched ahead, which
+ * would be in that place.
+ */
 async function busyPair(t: Parameters<typeof startPair>[0]) {
   const pair = await startPair(t, { images: { v1: image }, entry: { fills: 1, prefetch: false } })
   await pair.edge.get(`${MANIFESTS}/v1`)

@@ -1,5 +1,6 @@
-// Goal: blobs that clients push are kept, once, under the repositories that they were pushed to, whatever becomes of connections,
-// and processes meanwhile. Method: the whole edge in process over its real store and catalog, and a raw client.
+// Goal: blobs that clients push are kept, once, under the repositories that they were pushed to,
+// whatever becomes of connections, and processes meanwhile. Method: the whole edge in process over
+// its real store and catalog, and a raw client.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

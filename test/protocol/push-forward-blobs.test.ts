@@ -1,6 +1,6 @@
-// Goal: what is pushed in forward mode is at the upstream before its client is told so, sent once where all goes well, and what the
-// upstream says of it is the client's answer. Method: the whole edge in process, a raw client, and a stub registry that counts and
-// fails on order.
+// Goal: what is pushed in forward mode is at the upstream before its client is told so, sent once
+// where all goes well, and what the upstream says of it is the client's answer. Method: the whole
+// edge in process, a raw client, and a stub registry that counts and fails on order.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startPair } from '../kit/edge-over-stub.ts'

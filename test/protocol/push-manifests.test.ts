@@ -1,5 +1,6 @@
-// Goal: what a client pushes as a manifest is there, byte for byte and in every list, from its answer on; what is wrong with it is told
-// by the right code; and what is deleted is gone. Method: the whole edge in process over its real store and catalog, and a raw client.
+// Goal: what a client pushes as a manifest is there, byte for byte and in every list, from its
+// answer on; what is wrong with it is told by the right code; and what is deleted is gone. Method:
+// the whole edge in process over its real store and catalog, and a raw client.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-// Goal: naming a digest in a push is no right to its bytes, whatever way it is named, and stays none when the catalog is lost (R179).
-// Method: the whole edge in process over its real store and catalog; one repository's layer, asked for through others.
+// Goal: naming a digest in a push is no right to its bytes, whatever way it is named, and stays
+// none when the catalog is lost (R179). Method: the whole edge in process over its real store and
+// catalog; one repository's layer, asked for through others.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-// Goal: whoever runs an edge that queues pushes sees what waits and why, can mend it, and loses nothing that was acknowledged. Method: the
-// edge in process before a stub registry that fails, refuses or has moved on; its log, its metrics and its commands.
+// Goal: whoever runs an edge that queues pushes sees what waits and why, can mend it, and loses
+// nothing that was acknowledged. Method: the edge in process before a stub registry that fails,
+// refuses or has moved on; its log, its metrics and its commands.
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -52,11 +53,15 @@ async function digestOf(edge: TestEdge, name: string): Promise<string | undefine
   const [repository = '', tag = ''] = name.split(/[:@]/)
   const reference = name.includes('@') ? name.slice(repository.length + 1) : tag
   const path = `/v2/${repository}/manifests/${reference}`
-  // With the clock standing still: who may push waits for an upstream for seconds only, and a busy machine's sockets are slower than that.
+  // With the clock standing still: who may push waits for an upstream for seconds only, and a busy
+  // machine's sockets are slower than that.
   return (await edge.send('HEAD', path)).headers['docker-content-digest']
 }
 
-/** For what comes only after the back-off of the queue, or the time in which an earlier request may still arrive. */
+/**
+ * For what comes only after the back-off of the queue, or the time in which an earlier request may
+ * still arrive.
+ */
 function settleLong(edge: TestEdge, message: string): Promise<LogLine> {
   return edge.settle(edge.untilLogged(message), 1_200_000)
 }

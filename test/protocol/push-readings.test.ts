@@ -1,5 +1,6 @@
-// Goal: what a manifest is in one repository is not for another repository to say (R251): neither its media type nor its referrers.
-// Method: the whole edge in process; the same bytes are pushed to two repositories with different Content-Types.
+// Goal: what a manifest is in one repository is not for another repository to say (R251): neither
+// its media type nor its referrers. Method: the whole edge in process; the same bytes are pushed to
+// two repositories with different Content-Types.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-// Goal: what the operator configures about pushes holds in the running edge, from the start and after a reload, and abandoned uploads
-// go by themselves. Method: the edge in process, requests from loopback, its log, metrics and commands.
+// Goal: what the operator configures about pushes holds in the running edge, from the start and
+// after a reload, and abandoned uploads go by themselves. Method: the edge in process, requests
+// from loopback, its log, metrics and commands.
 import t from 'tap'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'

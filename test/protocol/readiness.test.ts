@@ -1,6 +1,6 @@
-// Goal: whoever asks whether this edge is ready is told of the parts that it really has: its disk, its catalog, its HTTP threads, and that
-// it is stopping. Method: the whole edge, whose data directory goes away, whose threads hang or die, and which is stopped while a client
-// still reads.
+// Goal: whoever asks whether this edge is ready is told of the parts that it really has: its disk,
+// its catalog, its HTTP threads, and that it is stopping. Method: the whole edge, whose data
+// directory goes away, whose threads hang or die, and which is stopped while a client still reads.
 import { rename } from 'node:fs/promises'
 import type { Worker } from 'node:worker_threads'
 import t from 'tap'

@@ -1,5 +1,6 @@
-// Goal: an HTTP thread that dies of an error takes only its own clients with it; what it had open is closed, what it was sent counts,
-// and another one takes its place. Method: the whole edge with two threads, of which the further one dies when the test says so.
+// Goal: an HTTP thread that dies of an error takes only its own clients with it; what it had open
+// is closed, what it was sent counts, and another one takes its place. Method: the whole edge with
+// two threads, of which the further one dies when the test says so.
 import { once } from 'node:events'
 import { readdir, readlink } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'

@@ -1,5 +1,5 @@
-// Goal: nothing that a registry or a client says makes this edge connect into its own network (R188).
-// Method: servers on loopback that lead elsewhere; names resolve by a table of the test.
+// Goal: nothing that a registry or a client says makes this edge connect into its own network
+// (R188). Method: servers on loopback that lead elsewhere; names resolve by a table of the test.
 import t from 'tap'
 import { createConnector, type LookupAll } from '../../src/upstream/connect/connector.ts'
 import { bytesContent } from '../kit/content.ts'

@@ -1,6 +1,7 @@
-// Goal: a pull costs its upstream as few round trips as can be: what one challenge told is not asked again, and the connections for
-// blobs are open before the manifest is there. Method: stub registries and a bare server on loopback that count; the upstream client
-// alone, and the whole edge.
+// Goal: a pull costs its upstream as few round trips as can be: what one challenge told is not
+// asked again, and the connections for blobs are open before the manifest is there. Method: stub
+// registries and a bare server on loopback that count; the upstream client alone, and the whole
+// edge.
 import { once } from 'node:events'
 import { readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'

@@ -1,5 +1,6 @@
-// Goal: the edge authenticates to every registry as that registry wants it, and its credentials reach nobody else (R140–R144, R155,
-// R157, R161). Method: stub registries on loopback with token services of each habit; requests are counted.
+// Goal: the edge authenticates to every registry as that registry wants it, and its credentials
+// reach nobody else (R140–R144, R155, R157, R161). Method: stub registries on loopback with token
+// services of each habit; requests are counted.
 import t from 'tap'
 import { makeImage } from '../kit/image.ts'
 import {

@@ -1,5 +1,6 @@
-// Goal: a blob comes whole, or says that it did not, from any offset, at any speed of its reader (R87, R148, R150). Method: stub
-// registries that cut, stall and shift, with waits by a clock that the test moves.
+// Goal: a blob comes whole, or says that it did not, from any offset, at any speed of its reader
+// (R87, R148, R150). Method: stub registries that cut, stall and shift, with waits by a clock that
+// the test moves.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'

@@ -1,5 +1,5 @@
-// Goal: a client certificate is shown to the registry that it is for, and to nobody that this registry leads to (R152). Method: two TLS
-// servers that ask for one.
+// Goal: a client certificate is shown to the registry that it is for, and to nobody that this
+// registry leads to (R152). Method: two TLS servers that ask for one.
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -13,7 +13,10 @@ import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
 
 const CERTIFICATE = makeCertificate()
 
-/** Redirects to `location`, or answers; notes for each connection whether it came with a certificate. */
+/**
+ * Redirects to `location`, or answers; notes for each connection whether it came with a
+ * certificate.
+ */
 async function start(t: Teardown, location?: string) {
   const shown: boolean[] = []
   const { key, cert } = CERTIFICATE

@@ -1,5 +1,5 @@
-// Goal: manifests and blobs come through the client as they are, bounded, and their heads without their bytes (R13, R38, R42, R62,
-// R147, R190). Method: stub registries of each habit.
+// Goal: manifests and blobs come through the client as they are, bounded, and their heads without
+// their bytes (R13, R38, R42, R62, R147, R190). Method: stub registries of each habit.
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { MANIFEST_LIMIT_BYTES } from '../../src/oci/manifest.ts'

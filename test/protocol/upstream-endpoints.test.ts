@@ -1,5 +1,6 @@
-// Goal: mirrors, proxies and TLS of an upstream work as configured, and a mirror never hides what the registry has (R151, R152, R153).
-// Method: two stub registries for one namespace; a CONNECT proxy and an authority of the test's own.
+// Goal: mirrors, proxies and TLS of an upstream work as configured, and a mirror never hides what
+// the registry has (R151, R152, R153). Method: two stub registries for one namespace; a CONNECT
+// proxy and an authority of the test's own.
 import { createServer, type Server } from 'node:http'
 import { connect as connectTcp, type AddressInfo } from 'node:net'
 import t from 'tap'
@@ -182,7 +183,10 @@ t.test('R145: a registry on https leads to no plain http', async t => {
 
 interface Proxy {
   readonly url: string
-  /** `host:port` of each CONNECT, and the absolute URL of each plain request, with its Proxy-Authorization. */
+  /**
+   * `host:port` of each CONNECT, and the absolute URL of each plain request, with its
+   * Proxy-Authorization.
+   */
   readonly asked: string[]
   readonly authorizations: (string | undefined)[]
 }

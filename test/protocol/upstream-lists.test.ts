@@ -1,5 +1,5 @@
-// Goal: tag lists and referrers are complete or an error, never quietly less (R68, R69, R77, R78). Method: stub registries that page,
-// shuffle, lack the API or fail.
+// Goal: tag lists and referrers are complete or an error, never quietly less (R68, R69, R77, R78).
+// Method: stub registries that page, shuffle, lack the API or fail.
 import t from 'tap'
 import { makeArtifact, makeImage, document as makeDocument, MEDIA_TYPES } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'

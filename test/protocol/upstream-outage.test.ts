@@ -1,5 +1,6 @@
-// Goal: an upstream that is slow, silent, failing or limiting costs clients bounded time and is described truly (R87, R92, R93,
-// R149, R150). Method: stub registries with faults; waits pass by a clock that the test moves.
+// Goal: an upstream that is slow, silent, failing or limiting costs clients bounded time and is
+// described truly (R87, R92, R93, R149, R150). Method: stub registries with faults; waits pass by a
+// clock that the test moves.
 import t from 'tap'
 import type { UpstreamFailure } from '../../src/registry/ports/upstream.ts'
 import { patternBlob } from '../kit/content.ts'
@@ -26,7 +27,10 @@ async function startStub(t: Teardown) {
   return stub
 }
 
-/** Between two tries; shorter than the limit of all tries together, which is not to pass while one is under way. */
+/**
+ * Between two tries; shorter than the limit of all tries together, which is not to pass while one
+ * is under way.
+ */
 const LONGEST_PAUSE_MS = 4_000
 
 /** Lets every wait for another try pass until `promise` settles. */

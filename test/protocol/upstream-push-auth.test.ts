@@ -1,5 +1,6 @@
-// Goal: a push has the token that it needs before bytes are on their way, a pull's token is not taken for it, and one that ends in
-// between is replaced (R117, R143, R144, R182). Method: stub registries with a token service; requests are counted.
+// Goal: a push has the token that it needs before bytes are on their way, a pull's token is not
+// taken for it, and one that ends in between is replaced (R117, R143, R144, R182). Method: stub
+// registries with a token service; requests are counted.
 import t from 'tap'
 import { parseName, parseReference } from '../../src/oci/reference.ts'
 import { patternBlob } from '../kit/content.ts'

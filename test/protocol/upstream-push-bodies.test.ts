@@ -1,5 +1,6 @@
-// Goal: a body goes up as fast as the registry takes it and no faster, ends when either side has enough, and has no limit but that it
-// moves (R103, R117, R150). Method: stub registries that take nothing, refuse early or never answer; bodies that count; virtual time.
+// Goal: a body goes up as fast as the registry takes it and no faster, ends when either side has
+// enough, and has no limit but that it moves (R103, R117, R150). Method: stub registries that take
+// nothing, refuse early or never answer; bodies that count; virtual time.
 import t from 'tap'
 import { setImmediate } from 'node:timers/promises'
 import { parseReference } from '../../src/oci/reference.ts'
@@ -126,7 +127,8 @@ t.test('R117: a yes that comes before all was sent is a yes to a whole blob only
 
 t.test('R150: the answer to a body has a limit of its own, not that of small answers', async t => {
   const stub = await startStub(t)
-  // The library looks at its limits once a second, and a busy machine takes its time for small answers.
+  // The library looks at its limits once a second, and a busy machine takes its time for small
+  // answers.
   stub.fault({ method: 'PATCH' }, { latencyMs: 2_600 })
   stub.fault({ kind: 'manifest' }, { latencyMs: 2_600 })
   const { upstream } = openUpstream(t, stub.url, { timeLimits: { headersMs: 1_000 } })

@@ -1,5 +1,6 @@
-// Goal: what an upstream says against a push is told as what it is, tried again only where that can help, and nothing of its words leads
-// anywhere (R92, R117, R123, R149). Method: stub registries that refuse with each status and code; requests are counted.
+// Goal: what an upstream says against a push is told as what it is, tried again only where that can
+// help, and nothing of its words leads anywhere (R92, R117, R123, R149). Method: stub registries
+// that refuse with each status and code; requests are counted.
 import t from 'tap'
 import { parseReference } from '../../src/oci/reference.ts'
 import type { Upstream } from '../../src/registry/ports/upstream.ts'

@@ -1,5 +1,6 @@
-// Goal: an upload goes where the upstream says that it goes on, as far as that is safe, and credentials reach nobody else (R117, R145,
-// R188, R195). Method: stub registries that write Location in every form, and a second host that takes the bytes.
+// Goal: an upload goes where the upstream says that it goes on, as far as that is safe, and
+// credentials reach nobody else (R117, R145, R188, R195). Method: stub registries that write
+// Location in every form, and a second host that takes the bytes.
 import t from 'tap'
 import { parseReference } from '../../src/oci/reference.ts'
 import { patternBlob } from '../kit/content.ts'

@@ -1,5 +1,5 @@
-// Goal: what is pushed reaches every kind of registry whole and with as few requests as it takes (R103, R109, R116, R117, R151).
-// Method: stub registries on loopback; requests are counted.
+// Goal: what is pushed reaches every kind of registry whole and with as few requests as it takes
+// (R103, R109, R116, R117, R151). Method: stub registries on loopback; requests are counted.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseName, parseReference, type Reference } from '../../src/oci/reference.ts'

@@ -1,5 +1,5 @@
-// Goal: redirects are followed as far as they are safe, and no credential goes along to another host (R145, R146, R159, R195).
-// Method: servers on loopback that lead to each other.
+// Goal: redirects are followed as far as they are safe, and no credential goes along to another
+// host (R145, R146, R159, R195). Method: servers on loopback that lead to each other.
 import t from 'tap'
 import { digestFrom } from '../../src/oci/digest.ts'
 import type { UpstreamError } from '../../src/registry/ports/upstream.ts'

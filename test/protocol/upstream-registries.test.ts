@@ -1,5 +1,6 @@
-// Goal: each well-known registry is pulled from as it is: its tokens, redirects, refusals and gaps (R154–R164). Method: for each,
-// a stub with its habits; a whole pull through the client, and what it cost there.
+// Goal: each well-known registry is pulled from as it is: its tokens, redirects, refusals and gaps
+// (R154–R164). Method: for each, a stub with its habits; a whole pull through the client, and what
+// it cost there.
 import t from 'tap'
 import type { ProfileName } from '../kit/stub-profiles.ts'
 import { patternBlob } from '../kit/content.ts'

@@ -1,5 +1,5 @@
-// Goal: the tokens of every token service are understood, and what it refuses is reported for what it is (R142, R155, R161). Method:
-// token services on loopback whose answers the test writes.
+// Goal: the tokens of every token service are understood, and what it refuses is reported for what
+// it is (R142, R155, R161). Method: token services on loopback whose answers the test writes.
 import t from 'tap'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'

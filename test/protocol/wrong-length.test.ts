@@ -1,6 +1,7 @@
-// Goal: a file whose length is not the blob's is no blob: nobody is given it as if it were whole, a pull fetches it again, and who pushes
-// is told that it is not there (R271). Method: the whole edge in process over a real directory, whose files are cut and lengthened behind
-// its back; a stub registry that counts.
+// Goal: a file whose length is not the blob's is no blob: nobody is given it as if it were whole, a
+// pull fetches it again, and who pushes is told that it is not there (R271). Method: the whole edge
+// in process over a real directory, whose files are cut and lengthened behind its back; a stub
+// registry that counts.
 import { appendFileSync, chmodSync, readdirSync, truncateSync, unlinkSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

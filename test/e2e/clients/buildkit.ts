@@ -1,11 +1,15 @@
-// BuildKit: `FROM docker.io/…` through its mirror; the build is written out, so that it must fetch every layer.
+// BuildKit: `FROM docker.io/…` through its mirror; the build is written out, so that it must fetch
+// every layer.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ClientDriver, referenceOf } from '../client-driver.ts'
 import { finished, freshDirectory, type Process, runCommand, startProcess } from '../processes.ts'
 import { goTool } from '../tools.ts'
 
-/** What a build resolved `FROM` to stands in its progress; what it fetched is in the output, layer by layer. */
+/**
+ * What a build resolved `FROM` to stands in its progress; what it fetched is in the output, layer
+ * by layer.
+ */
 export function buildkit(): ClientDriver {
   const directory = freshDirectory('bk')
   const address = `unix://${join(directory, 's')}`

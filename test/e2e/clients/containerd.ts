@@ -1,4 +1,5 @@
-// containerd 2 with ctr: one `_default` hosts.toml for every registry, `?ns=` tells the edge which one is meant.
+// containerd 2 with ctr: one `_default` hosts.toml for every registry, `?ns=` tells the edge which
+// one is meant.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ClientDriver, type EdgeAddress, edgeUrl, referenceOf } from '../client-driver.ts'
@@ -66,7 +67,8 @@ function canonical(reference: string): string {
 
 /** Of a daemon whose data, state and socket are in `directory`. */
 export function daemonConfig(directory: string, socket: string): string {
-  // The plug-ins that are left out want a network set-up (CRI) or kernel modules that a pull has no use for.
+  // The plug-ins that are left out want a network set-up (CRI) or kernel modules that a pull has no
+  // use for.
   return `version = 3
 root = "${join(directory, 'data')}"
 state = "${join(directory, 'state')}"

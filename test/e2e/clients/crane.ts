@@ -1,11 +1,15 @@
-// crane (go-containerregistry, as in kaniko, ko and cosign): the edge is named as the registry. Its store is an OCI layout.
+// crane (go-containerregistry, as in kaniko, ko and cosign): the edge is named as the registry. Its
+// store is an OCI layout.
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ClientDriver, referenceOf } from '../client-driver.ts'
 import { finished, freshDirectory, type Process, startProcess } from '../processes.ts'
 import { goTool } from '../tools.ts'
 
-/** Without a platform crane takes the whole index: that is how this driver pulls, whatever architecture is wanted. */
+/**
+ * Without a platform crane takes the whole index: that is how this driver pulls, whatever
+ * architecture is wanted.
+ */
 export function crane(): ClientDriver {
   const directory = freshDirectory('cr')
   const store = join(directory, 'o')

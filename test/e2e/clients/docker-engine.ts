@@ -1,5 +1,6 @@
-// Both dockerd drivers: a daemon of its own data root, spoken to over its socket as the docker command does. The API is used rather
-// than the command, because a packaged command is too old for a current daemon.
+// Both dockerd drivers: a daemon of its own data root, spoken to over its socket as the docker
+// command does. The API is used rather than the command, because a packaged command is too old for
+// a current daemon.
 import { request } from 'node:http'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -39,7 +40,10 @@ export interface Engine {
 
 /** Where dockerd looks for authorities, by registry; no option says otherwise. */
 const CERTIFICATES = '/etc/docker/certs.d'
-/** How long between two looks for the daemon's socket; it says nothing that could be waited for in both versions. */
+/**
+ * How long between two looks for the daemon's socket; it says nothing that could be waited for in
+ * both versions.
+ */
 const LOOK_AGAIN_MS = 100
 
 export function dockerDriver(options: DockerOptions): ClientDriver {
@@ -95,10 +99,12 @@ export function dockerDriver(options: DockerOptions): ClientDriver {
       if ((await names()).length > 0) throw new Error(`${options.name}: images are left`)
     },
     async kill() {
-      // dockerd starts its containerd in a session of its own, where a signal to the group does not reach it.
+      // dockerd starts its containerd in a session of its own, where a signal to the group does not
+      // reach it.
       const pidFile = join(directory, 'x/containerd/containerd.pid')
       await Promise.all([daemon?.kill(), killProcess(Number(readFileSync(pidFile, 'utf8')))])
-      // In a container without an init no one reaps it, and the next dockerd would wait for a dead containerd.
+      // In a container without an init no one reaps it, and the next dockerd would wait for a dead
+      // containerd.
       rmSync(pidFile, { force: true })
       daemon = undefined
     },

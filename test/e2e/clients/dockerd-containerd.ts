@@ -1,4 +1,5 @@
-// dockerd as installed today: moby v2 on the containerd store; `registry-mirrors` with `?ns=docker.io`.
+// dockerd as installed today: moby v2 on the containerd store; `registry-mirrors` with
+// `?ns=docker.io`.
 import type { ClientDriver } from '../client-driver.ts'
 import { GO_TOOLS_DIRECTORY, goTool } from '../tools.ts'
 import { dockerDriver } from './docker-engine.ts'

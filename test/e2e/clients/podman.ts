@@ -1,4 +1,5 @@
-// podman with the edge as a mirror in registries.conf; `location` with or without the namespace in its path.
+// podman with the edge as a mirror in registries.conf; `location` with or without the namespace in
+// its path.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ClientDriver, referenceOf } from '../client-driver.ts'

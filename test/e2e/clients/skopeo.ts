@@ -1,4 +1,5 @@
-// skopeo: no mirror configuration, the edge is named as the registry. Its store is the directory that it copies to.
+// skopeo: no mirror configuration, the edge is named as the registry. Its store is the directory
+// that it copies to.
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ClientDriver, referenceOf } from '../client-driver.ts'

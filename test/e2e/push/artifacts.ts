@@ -1,4 +1,5 @@
-// Artifacts: oras (attach, discover), regctl (copies with referrers), helm (charts by version range) and cosign (both forms).
+// Artifacts: oras (attach, discover), regctl (copies with referrers), helm (charts by version
+// range) and cosign (both forms).
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { layeredImage } from '../images.ts'

@@ -1,4 +1,5 @@
-// Clients whose connection breaks in the middle of a large blob, once: by themselves or when they are run again, the push ends whole.
+// Clients whose connection breaks in the middle of a large blob, once: by themselves or when they
+// are run again, the push ends whole.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { layeredImage } from '../images.ts'

@@ -1,4 +1,5 @@
-// BuildKit: a build pushed as an image, and a cache in the registry that another builder takes from.
+// BuildKit: a build pushed as an image, and a cache in the registry that another builder takes
+// from.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freshDirectory, type Process, runCommand, startProcess } from '../processes.ts'

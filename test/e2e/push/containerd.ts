@@ -1,4 +1,5 @@
-// containerd with ctr: `images push` of an index. It asks for no mount between two pushes of the same content, as dockerd does (docker.ts).
+// containerd with ctr: `images push` of an index. It asks for no mount between two pushes of the
+// same content, as dockerd does (docker.ts).
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { daemonConfig } from '../clients/containerd.ts'

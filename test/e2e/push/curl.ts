@@ -1,5 +1,5 @@
-// curl: the protocol by hand, as scripts speak it; a small blob at once, a large one by PATCH, so large that curl asks first whether it
-// may send it, and one of which it does not know the length.
+// curl: the protocol by hand, as scripts speak it; a small blob at once, a large one by PATCH, so
+// large that curl asks first whether it may send it, and one of which it does not know the length.
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

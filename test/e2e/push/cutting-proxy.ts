@@ -1,5 +1,5 @@
-// A TCP proxy between a client and the edge that breaks a connection once so many bytes of uploads went up: the link that fails in
-// the middle of a push. It changes no byte.
+// A TCP proxy between a client and the edge that breaks a connection once so many bytes of uploads
+// went up: the link that fails in the middle of a push. It changes no byte.
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 

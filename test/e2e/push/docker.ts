@@ -1,5 +1,6 @@
-// docker push, by both daemons that people run: the graph driver of older sites and the containerd store of today. The API is used
-// rather than the command, because a packaged command is too old for a current daemon.
+// docker push, by both daemons that people run: the graph driver of older sites and the containerd
+// store of today. The API is used rather than the command, because a packaged command is too old
+// for a current daemon.
 import { request } from 'node:http'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
@@ -10,7 +11,10 @@ import { freshDirectory, startProcess } from '../processes.ts'
 import { GO_TOOLS_DIRECTORY, goTool, packagedTool } from '../tools.ts'
 import { publish, readWhole, type Scenario } from './scene.ts'
 
-/** Between two looks for the daemon's socket; it says nothing that could be waited for in both versions. */
+/**
+ * Between two looks for the daemon's socket; it says nothing that could be waited for in both
+ * versions.
+ */
 const LOOK_AGAIN_MS = 100
 
 export interface Daemon {

@@ -1,5 +1,5 @@
-// Where a push is seen: a target that clients push to, a real registry that they take images from, and a look at what arrived,
-// byte for byte, over the plain protocol.
+// Where a push is seen: a target that clients push to, a real registry that they take images from,
+// and a look at what arrived, byte for byte, over the plain protocol.
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Image } from '../../kit/image.ts'
@@ -15,7 +15,10 @@ export interface Scene {
   mounted(repository: string, count: number): Promise<void>
 }
 
-/** One client's pushes, as a person would do them, and its pulls of what it pushed. @throws Error with what the client wrote */
+/**
+ * One client's pushes, as a person would do them, and its pulls of what it pushed.
+ * @throws Error with what the client wrote
+ */
 export interface Scenario {
   /** Client and version. */
   readonly name: string
@@ -70,7 +73,10 @@ interface Listed {
   readonly size: number
 }
 
-/** Reads everything that `reference` leads to and hashes it. @throws Error for the first thing that is missing or wrong */
+/**
+ * Reads everything that `reference` leads to and hashes it.
+ * @throws Error for the first thing that is missing or wrong
+ */
 export async function readWhole(
   authority: string,
   repository: string,

@@ -1,4 +1,5 @@
-// The outbox of the catalog in memory: entries by id. What their payloads say, and which tags depend on them, is not known here.
+// The outbox of the catalog in memory: entries by id. What their payloads say, and which tags
+// depend on them, is not known here.
 import {
   CARRIERS,
   type Carrier,

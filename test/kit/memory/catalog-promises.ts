@@ -1,5 +1,5 @@
-// What clients were told is kept in a repository of the catalog in memory, and no manifest came for so far (R296). What a delete makes of it
-// is memory-removal.ts.
+// What clients were told is kept in a repository of the catalog in memory, and no manifest came for
+// so far (R296). What a delete makes of it is memory-removal.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey } from '../../../src/oci/reference.ts'
 import type {
@@ -32,7 +32,10 @@ interface Redeeming {
   readonly members: ReadonlyMap<Digest, { readonly mediaType: string | undefined }>
 }
 
-/** One of each of what is listed, before the manifest is recorded: a second tag, or a PUT that is repeated, sends no blob. */
+/**
+ * One of each of what is listed, before the manifest is recorded: a second tag, or a PUT that is
+ * repeated, sends no blob.
+ */
 export function redeem({ promised: promises, members }: Redeeming, record: RecordPush): void {
   const { digest: pushed, edges } = record.manifest
   if (record.redeems !== true || members.get(pushed)?.mediaType !== undefined) return

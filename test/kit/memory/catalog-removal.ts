@@ -1,5 +1,6 @@
-// What a delete takes out of a repository of the catalog in memory: the content itself, the tags that point to it, and, if it was a manifest
-// there, what nothing else there lists (R255); what is promised once that is over (R296). The port's promises are made in memory.ts.
+// What a delete takes out of a repository of the catalog in memory: the content itself, the tags
+// that point to it, and, if it was a manifest there, what nothing else there lists (R255); what is
+// promised once that is over (R296). The port's promises are made in memory.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Edge } from '../../../src/registry/ports/catalog.ts'
 import { dropTag, type Member, type RepositoryState } from './catalog-repositories.ts'

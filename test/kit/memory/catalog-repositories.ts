@@ -1,5 +1,6 @@
-// What the catalog in memory knows: content, what manifests list, and what each repository holds; and how membership and tags follow
-// from what is recorded. The port's promises are made in memory.ts.
+// What the catalog in memory knows: content, what manifests list, and what each repository holds;
+// and how membership and tags follow from what is recorded. The port's promises are made in
+// memory.ts.
 import { isDeepStrictEqual } from 'node:util'
 import type { Digest } from '../../../src/oci/digest.ts'
 import {
@@ -22,7 +23,10 @@ import type {
 } from '../../../src/registry/ports/catalog.ts'
 
 export interface Member {
-  /** Recorded as a manifest of the repository's upstream, or listed by one: what it lists is here, too. */
+  /**
+   * Recorded as a manifest of the repository's upstream, or listed by one: what it lists is here,
+   * too.
+   */
   readonly lists: boolean
   /** As which manifest it was given here; undefined when it was not. */
   readonly mediaType: string | undefined
@@ -116,7 +120,8 @@ export class MemoryRepositories {
     if (member === undefined) return undefined
     const known = this.contents.get(digest)?.sizeBytes
     if (member.delivered && known !== undefined) return known
-    // What its upstream's manifests say, where they agree; what clients have pushed says nothing here (R253).
+    // What its upstream's manifests say, where they agree; what clients have pushed says nothing
+    // here (R253).
     const listers = [...members].filter(([, { lists }]) => lists).map(([lister]) => lister)
     const listed = listers
       .flatMap(each => this.#listed(each))
@@ -225,7 +230,10 @@ export class MemoryRepositories {
     return edges.some(({ kind, child }) => kind === 'subject' && child === subject)
   }
 
-  /** What a manifest lists, and what that lists in turn as far as an upstream said so, nearest first. */
+  /**
+   * What a manifest lists, and what that lists in turn as far as an upstream said so, nearest
+   * first.
+   */
   #addBelow(state: RepositoryState, digest: Digest): void {
     const queue: Edge[] = [...this.#listed(digest)]
     const seen = new Set<Digest>()
@@ -280,7 +288,10 @@ export function dropTag({ tags, carriedBy }: RepositoryState, tag: Tag): void {
   carriedBy.delete(tag)
 }
 
-/** What is at the upstream now is local no longer, unless `isToCome` says so of the entry of the tag's last push. */
+/**
+ * What is at the upstream now is local no longer, unless `isToCome` says so of the entry of the
+ * tag's last push.
+ */
 export function settleTags(
   { tags, carriedBy }: RepositoryState,
   settled: { digest: Digest; tags: readonly Tag[]; atMs: number },

@@ -1,5 +1,6 @@
-// The catalog in memory: the twin that tests use and the model that the SQLite catalog is compared with. It says the same by
-// the plainest means, keeps nothing, and is bounded by nothing but the test that uses it.
+// The catalog in memory: the twin that tests use and the model that the SQLite catalog is compared
+// with. It says the same by the plainest means, keeps nothing, and is bounded by nothing but the
+// test that uses it.
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../../src/oci/reference.ts'

@@ -1,4 +1,5 @@
-// What the in-memory twins of the store write to, and the few steps that more than one of them takes. Making one is memory.ts.
+// What the in-memory twins of the store write to, and the few steps that more than one of them
+// takes. Making one is memory.ts.
 import type { Digest, DigestAlgorithm } from '../../../src/oci/digest.ts'
 import {
   type FillExpectation,
@@ -6,7 +7,10 @@ import {
   StoreError,
 } from '../../../src/registry/ports/blob-store.ts'
 
-/** What outlives a store, as files outlive a process; tests may damage it, and give it to a second store. */
+/**
+ * What outlives a store, as files outlive a process; tests may damage it, and give it to a second
+ * store.
+ */
 export interface MemoryDisk {
   readonly blobs: Map<Digest, Uint8Array>
   readonly parts: Map<Digest, MemoryPart>
@@ -20,7 +24,10 @@ export interface MemoryDisk {
 
 export interface MemoryPart {
   bytes: Uint8Array
-  /** Written ahead of `bytes`, by where it begins; gone with the process, as what lies behind a hole is. */
+  /**
+   * Written ahead of `bytes`, by where it begins; gone with the process, as what lies behind a hole
+   * is.
+   */
   readonly ahead: Map<number, Uint8Array>
   expected: FillExpectation | undefined
   /** When it was begun or has grown last. */
@@ -49,7 +56,10 @@ export function aheadBytes({ ahead }: MemoryPart): number {
   return sum
 }
 
-/** `bytes` with `more` behind them; in the same memory when there is room, so that growing costs no more than its bytes. */
+/**
+ * `bytes` with `more` behind them; in the same memory when there is room, so that growing costs no
+ * more than its bytes.
+ */
 export function extended(bytes: Uint8Array, more: Uint8Array): Uint8Array {
   const length = bytes.length + more.length
   let grown = bytes

@@ -11,7 +11,10 @@ export interface MemoryFactsOptions {
   readonly catalog?: string
 }
 
-/** Facts on `disk`, which a second instance may be given later, as a second process finds the same files. */
+/**
+ * Facts on `disk`, which a second instance may be given later, as a second process finds the same
+ * files.
+ */
 export function createMemoryFacts(
   disk: MemoryDisk = createMemoryDisk(),
   { note = () => {}, catalog = 'the only one' }: MemoryFactsOptions = {},

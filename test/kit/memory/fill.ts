@@ -1,5 +1,5 @@
-// A fill of the in-memory twin: a part that grows in memory and becomes a blob. What was written ahead is taken in during a later turn, as
-// the contract allows: who counts on more finds out here.
+// A fill of the in-memory twin: a part that grows in memory and becomes a blob. What was written
+// ahead is taken in during a later turn, as the contract allows: who counts on more finds out here.
 import type { Hash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../../src/oci/digest.ts'

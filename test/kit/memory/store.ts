@@ -1,5 +1,5 @@
-// The in-memory twin of the file-system store: the same contract, no disk. For tests of whoever uses the port; what is
-// particular to disks (modes, crash states, syncing) it does not have.
+// The in-memory twin of the file-system store: the same contract, no disk. For tests of whoever
+// uses the port; what is particular to disks (modes, crash states, syncing) it does not have.
 import {
   type Digest,
   type DigestAlgorithm,

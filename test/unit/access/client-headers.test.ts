@@ -1,5 +1,6 @@
-// Goal: the headers that a write may have are those that clients were recorded to send, no fewer and no more. Method: the recordings of
-// the push matrix (test/e2e/push/recorder.ts), each client's against the one function.
+// Goal: the headers that a write may have are those that clients were recorded to send, no fewer
+// and no more. Method: the recordings of the push matrix (test/e2e/push/recorder.ts), each client's
+// against the one function.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { SENT_BY_CLIENTS, unusualHeader } from '../../../src/access/client-headers.ts'

@@ -1,6 +1,6 @@
-// Goal: until there are accounts, everybody may read but web pages and whoever wants to be known by name, and only who is plainly a
-// registry client of this machine may write; a refusal names its rule. Method: the one function, asked with every combination of the
-// signs that it looks at.
+// Goal: until there are accounts, everybody may read but web pages and whoever wants to be known by
+// name, and only who is plainly a registry client of this machine may write; a refusal names its
+// rule. Method: the one function, asked with every combination of the signs that it looks at.
 import t from 'tap'
 import type { Action, Owner, Principal } from '../../../src/access/access.ts'
 import { type AccessRules, createLocalAccess } from '../../../src/access/local-access.ts'
@@ -110,7 +110,10 @@ const HOSTS = {
     'example.com#localhost',
   ],
 }
-/** Of root, of the server, of persons here and from a directory service; of daemons, of systemd's services, of nobody. */
+/**
+ * Of root, of the server, of persons here and from a directory service; of daemons, of systemd's
+ * services, of nobody.
+ */
 const OWNERS = {
   good: [0, 998, 1_000, 60_513, 61_183, 65_536, 2_000_200_000].map(user),
   bad: [
@@ -190,7 +193,8 @@ t.test('R244: where local pushes are off nobody writes, and is told why', async 
     ['set to false', /http\.localpush is false/],
     ['public name', /http\.localpush: true, because http\.host/],
     ['certificate', /certificate/],
-    // issue 17: who runs an unprivileged container of LXC does not know it by the word of container engines.
+    // issue 17: who runs an unprivileged container of LXC does not know it by the word of container
+    // engines.
     ['user namespace', /http\.localpush: true, because it runs in a container .*rootless.*LXC/],
     ['pod', /http\.localpush: true, because it runs in a pod/],
   ] as const) {

@@ -1,5 +1,6 @@
-// Goal: load balancers, Prometheus and the command line get what they ask for, browsers do not. Method: the listener on a loopback
-// port and a socket of its own; readiness checks are the test's, and the clock moves by hand.
+// Goal: load balancers, Prometheus and the command line get what they ask for, browsers do not.
+// Method: the listener on a loopback port and a socket of its own; readiness checks are the test's,
+// and the clock moves by hand.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

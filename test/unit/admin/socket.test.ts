@@ -1,5 +1,6 @@
-// Goal: whatever admin.socket names, the server harms nothing that is not its own, and says what is wrong with it. Method: the
-// listener on paths where something else is, in a directory of the test's own.
+// Goal: whatever admin.socket names, the server harms nothing that is not its own, and says what is
+// wrong with it. Method: the listener on paths where something else is, in a directory of the
+// test's own.
 import { lstatSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'

@@ -1,5 +1,5 @@
-// Goal: who asks while something is under way shares its answer, and nobody shares one that is old news. Method: promises that the test
-// settles by hand.
+// Goal: who asks while something is under way shares its answer, and nobody shares one that is old
+// news. Method: promises that the test settles by hand.
 import t from 'tap'
 import { Flights } from '../../../src/async/flights.ts'
 

@@ -1,4 +1,5 @@
-// Goal: what is renamed under one digest is renamed one after another, and nobody else waits. Method: steps that end when told.
+// Goal: what is renamed under one digest is renamed one after another, and nobody else waits.
+// Method: steps that end when told.
 import t from 'tap'
 import { Turns } from '../../../src/async/turns.ts'
 import { digestBy } from '../../kit/store-directory.ts'

@@ -1,5 +1,5 @@
-// Goal: the document never says "reached" of what was missed, left out or failed. Method: the document is made from written results of a
-// real row, and its lines are read.
+// Goal: the document never says "reached" of what was missed, left out or failed. Method: the
+// document is made from written results of a real row, and its lines are read.
 import t from 'tap'
 import { renderPerformanceDoc, renderRow, renderSummary } from '../../../bench/document.ts'
 import type { RowResult, Sample } from '../../../bench/figures.ts'

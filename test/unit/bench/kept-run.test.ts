@@ -1,5 +1,5 @@
-// Goal: what is kept of a run is all that its document needs. Method: written results go through the text and back, and the tables that
-// are made from either are compared.
+// Goal: what is kept of a run is all that its document needs. Method: written results go through
+// the text and back, and the tables that are made from either are compared.
 import t from 'tap'
 import { renderRow } from '../../../bench/document.ts'
 import type { RowResult, Sample } from '../../../bench/figures.ts'

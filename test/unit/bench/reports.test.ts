@@ -1,4 +1,5 @@
-// Goal: what other programs and the kernel print is read right. Method: their texts, as they were seen.
+// Goal: what other programs and the kernel print is read right. Method: their texts, as they were
+// seen.
 import t from 'tap'
 import { parseMachine, parseStat } from '../../../bench/processes.ts'
 import { parseLedger } from '../../../bench/ledger.ts'

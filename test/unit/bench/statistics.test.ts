@@ -1,5 +1,5 @@
-// Goal: medians, spreads and delays of the bench are what the words say. Method: small lists with results known by hand, and random
-// lists held against a plain definition.
+// Goal: medians, spreads and delays of the bench are what the words say. Method: small lists with
+// results known by hand, and random lists held against a plain definition.
 import fc from 'fast-check'
 import t from 'tap'
 import { seeding } from '../../kit/arbitraries.ts'

@@ -1,5 +1,5 @@
-// Goal: a table of the bench leaves nothing out: each server and line has its row, a missing server says why. Method: samples are
-// written by hand and the rendered text is compared.
+// Goal: a table of the bench leaves nothing out: each server and line has its row, a missing server
+// says why. Method: samples are written by hand and the rendered text is compared.
 import t from 'tap'
 import type { RowResult, Sample, Table } from '../../../bench/figures.ts'
 import { alignTable, renderGrowth, renderTable } from '../../../bench/tables.ts'

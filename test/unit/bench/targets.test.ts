@@ -1,5 +1,6 @@
-// Goal: Entrepot is judged as the words say: against the other servers in the same round, at the median, in each line, and a miss is
-// never called anything else. Method: results with two or three samples for each server, and random ones against a plain definition.
+// Goal: Entrepot is judged as the words say: against the other servers in the same round, at the
+// median, in each line, and a miss is never called anything else. Method: results with two or three
+// samples for each server, and random ones against a plain definition.
 import fc from 'fast-check'
 import t from 'tap'
 import type { Measure, RowResult } from '../../../bench/figures.ts'

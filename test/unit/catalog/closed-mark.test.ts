@@ -1,5 +1,6 @@
-// Goal: a start reads all of the catalog unless the file is what a process left that ended in order. Method: pages that a check would
-// find are zeroed as a disk does it, without a trace in the file's times, so that a start that does not find them has not read them.
+// Goal: a start reads all of the catalog unless the file is what a process left that ended in
+// order. Method: pages that a check would find are zeroed as a disk does it, without a trace in the
+// file's times, so that a start that does not find them has not read them.
 import { cpSync, existsSync, mkdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
@@ -123,7 +124,8 @@ t.test('the mark of a close in order holds for one start', async t => {
   const { atimeMs, mtimeMs } = statSync(file)
   t.equal(mtimeMs % 1000, 0, 'a whole second')
   await openCatalog(t, directory)
-  // What was written since, the taking of the mark with it, is moved into the file, as a process that runs on does it.
+  // What was written since, the taking of the mark with it, is moved into the file, as a process
+  // that runs on does it.
   const beside = new Sqlite(file)
   beside.pragma('wal_checkpoint(TRUNCATE)')
   beside.close()

@@ -1,5 +1,6 @@
-// Goal: what was acknowledged is there afterwards, and one bad write harms no other. Method: a second connection looks into the
-// file the moment a promise resolves; a child process that acknowledges on stdout is killed with SIGKILL.
+// Goal: what was acknowledged is there afterwards, and one bad write harms no other. Method: a
+// second connection looks into the file the moment a promise resolves; a child process that
+// acknowledges on stdout is killed with SIGKILL.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'

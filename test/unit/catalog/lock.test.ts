@@ -1,5 +1,5 @@
-// Goal: something foreign where the files of the catalog belong is named, with what to do, and left alone. Method: it is put there
-// before the catalog is opened.
+// Goal: something foreign where the files of the catalog belong is named, with what to do, and left
+// alone. Method: it is put there before the catalog is opened.
 import {
   chmodSync,
   mkdirSync,

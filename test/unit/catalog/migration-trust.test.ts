@@ -1,5 +1,6 @@
-// Goal: a catalog of version 1002 is taken over whole, without a right that nobody gave; and what that version writes to the file afterwards
-// opens nothing either. Method: the tables and the statements of version 1002, as they were released.
+// Goal: a catalog of version 1002 is taken over whole, without a right that nobody gave; and what
+// that version writes to the file afterwards opens nothing either. Method: the tables and the
+// statements of version 1002, as they were released.
 import t from 'tap'
 import { parseRepositoryKey, type Repository } from '../../../src/oci/reference.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'

@@ -1,5 +1,6 @@
-// Goal: what an upgrade does grows with what is in the catalog, and no faster, however many repositories list the same layer.
-// Method: in place of the edges stands a view that counts how often one of them is looked at. The tables are those of version 1002.
+// Goal: what an upgrade does grows with what is in the catalog, and no faster, however many
+// repositories list the same layer. Method: in place of the edges stands a view that counts how
+// often one of them is looked at. The tables are those of version 1002.
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
@@ -9,10 +10,16 @@ import { digestNamed, layerEdge, manifestNamed } from '../../contract/catalog-sa
 import { asVersion1002 } from '../../kit/version-1002.ts'
 
 const REPOSITORIES = 40
-/** One look for each thing that the upgrade has to know of an edge: elsewhere or here, of which layer, listed by whom. */
+/**
+ * One look for each thing that the upgrade has to know of an edge: elsewhere or here, of which
+ * layer, listed by whom.
+ */
 const LOOKS_AT_EACH = 4
 
-/** So many repositories with an image each. All list the same Windows base, every other one by a second image that brings it. */
+/**
+ * So many repositories with an image each. All list the same Windows base, every other one by a
+ * second image that brings it.
+ */
 function leaveWindowsImages(t: Test): string {
   const directory = t.testdir({})
   asVersion1002(directory, old => {

@@ -1,5 +1,6 @@
-// Goal: a catalog of an earlier minor version is taken over whole, and that version can still run on the file afterwards without
-// harming what it does not know. Method: the tables and the statements of version 1000, as they were released.
+// Goal: a catalog of an earlier minor version is taken over whole, and that version can still run
+// on the file afterwards without harming what it does not know. Method: the tables and the
+// statements of version 1000, as they were released.
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'

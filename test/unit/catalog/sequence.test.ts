@@ -1,5 +1,6 @@
-// Goal: no number comes twice, whatever fails. Method: the class over a promise that the test keeps, and catalogs that are closed and
-// opened; for a process that is killed see durability.test.ts.
+// Goal: no number comes twice, whatever fails. Method: the class over a promise that the test
+// keeps, and catalogs that are closed and opened; for a process that is killed see
+// durability.test.ts.
 import t from 'tap'
 import { Sequence } from '../../../src/catalog/sqlite/sequence.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'

@@ -1,5 +1,6 @@
-// Goal: a catalog opens from whatever was left behind, or says what to do. Method: files are damaged byte by byte as disks do,
-// a second process asks for the same directory, and versions are written into the file.
+// Goal: a catalog opens from whatever was left behind, or says what to do. Method: files are
+// damaged byte by byte as disks do, a second process asks for the same directory, and versions are
+// written into the file.
 import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readdirSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-// Goal: every write is settled, whatever becomes of the writer thread; uses cost no commit each. Method: a real thread that ends by
-// itself when work arrives; data_version of a second connection, which counts the commits of others.
+// Goal: every write is settled, whatever becomes of the writer thread; uses cost no commit each.
+// Method: a real thread that ends by itself when work arrives; data_version of a second connection,
+// which counts the commits of others.
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'

@@ -1,5 +1,6 @@
-// Goal: while somebody edits the configuration, the server that runs by the one before can be asked as ever, and says that it runs by that.
-// Method: the edge in process and commands that are given a faulty file; `serve` in this process, told to reload one.
+// Goal: while somebody edits the configuration, the server that runs by the one before can be asked
+// as ever, and says that it runs by that. Method: the edge in process and commands that are given a
+// faulty file; `serve` in this process, told to reload one.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -69,7 +70,8 @@ const HIDING: Readonly<Record<string, string>> = {
   'another program’s file': 'version: 0.1',
 }
 
-// issue 17, 3: what was meant for the file's edge was done to the one that listened at the default address.
+// issue 17, 3: what was meant for the file's edge was done to the one that listened at the default
+// address.
 t.test('R304: where a fault may hide the socket, a guess changes nothing and is told', async t => {
   const file = join(await directory(t), 'entrepot.yaml')
   // Another edge than the file's: it listens where that one would if the file said nothing.
@@ -176,7 +178,8 @@ t.test('R304: status says that a reload was refused, when, why and what holds no
   t.notMatch((await status()).stdout, /refused/)
 })
 
-// issue 17, 10: what failed after it was taken in part was told as if the configuration of before were in force.
+// issue 17, 10: what failed after it was taken in part was told as if the configuration of before
+// were in force.
 t.test(
   'R304: status does not say that a reload that failed in the middle changed nothing',
   async t => {

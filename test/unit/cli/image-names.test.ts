@@ -1,5 +1,6 @@
-// Goal: commands take an image in the forms in which people have it at hand, and tell of what is here whether anybody is given it. Method: the
-// edge in process over a stub registry, commands through its Unix socket.
+// Goal: commands take an image in the forms in which people have it at hand, and tell of what is
+// here whether anybody is given it. Method: the edge in process over a stub registry, commands
+// through its Unix socket.
 import t from 'tap'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'

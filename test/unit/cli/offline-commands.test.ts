@@ -1,5 +1,6 @@
-// Goal: commands that need no server say what is right and wrong in words that a person can act on, with documented exit codes.
-// Method: each command is run as main.ts runs it, with streams of the test's own.
+// Goal: commands that need no server say what is right and wrong in words that a person can act on,
+// with documented exit codes. Method: each command is run as main.ts runs it, with streams of the
+// test's own.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

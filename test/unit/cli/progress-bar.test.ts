@@ -1,5 +1,5 @@
-// Goal: whoever watches a pull sees how fast it comes and how long it takes, and the terminal is not flooded. Method: progress at
-// times that the test sets; what is drawn is counted and read.
+// Goal: whoever watches a pull sees how fast it comes and how long it takes, and the terminal is
+// not flooded. Method: progress at times that the test sets; what is drawn is counted and read.
 import t from 'tap'
 import { createProgressBar } from '../../../src/cli/progress-bar.ts'
 

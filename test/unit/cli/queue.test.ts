@@ -1,5 +1,6 @@
-// Goal: the queue's commands print what an operator needs, for people and as JSON, and do nothing by a slip of the hand. Method: the
-// commands through a Unix socket, over the admin listener and a queue in memory.
+// Goal: the queue's commands print what an operator needs, for people and as JSON, and do nothing
+// by a slip of the hand. Method: the commands through a Unix socket, over the admin listener and a
+// queue in memory.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-// Goal: signals do what they say from the first moment on. Method: `serve` in this process, with signals that the test gives while
-// the start is under way; a reload shows in that the environment is asked once more for the configuration's path.
+// Goal: signals do what they say from the first moment on. Method: `serve` in this process, with
+// signals that the test gives while the start is under way; a reload shows in that the environment
+// is asked once more for the configuration's path.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-// Goal: where a forwarder can look like a client is told from what the kernel and Kubernetes say. Method: what they say, as text.
+// Goal: where a forwarder can look like a client is told from what the kernel and Kubernetes say.
+// Method: what they say, as text.
 import t from 'tap'
 import { sharedLoopback } from '../../../src/cli/shared-loopback.ts'
 

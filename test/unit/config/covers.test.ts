@@ -1,5 +1,5 @@
-// Goal: a rule is called unreachable only when it is. Method: pairs of patterns, and for those that cover, the matcher that runs on names
-// made from the narrower one.
+// Goal: a rule is called unreachable only when it is. Method: pairs of patterns, and for those that
+// cover, the matcher that runs on names made from the narrower one.
 import picomatch from 'picomatch'
 import t from 'tap'
 import { covers } from '../../../src/config/covers.ts'

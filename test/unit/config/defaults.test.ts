@@ -1,5 +1,5 @@
-// Goal: without a configuration, and with a small one, the edge does what the documentation says. Method: load and look at
-// the whole result.
+// Goal: without a configuration, and with a small one, the edge does what the documentation says.
+// Method: load and look at the whole result.
 import t from 'tap'
 import { configOf } from '../../kit/load-text.ts'
 

@@ -1,5 +1,6 @@
-// Goal: what is written about the configuration is true: the examples load, the documentation is what the schema renders, and
-// editors are told the same as the server checks. Method: the files of the repository themselves.
+// Goal: what is written about the configuration is true: the examples load, the documentation is
+// what the schema renders, and editors are told the same as the server checks. Method: the files of
+// the repository themselves.
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'

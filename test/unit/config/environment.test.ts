@@ -1,4 +1,5 @@
-// Goal: variables override the file, and hosts with dots and ports are found in them. Method: load with environments.
+// Goal: variables override the file, and hosts with dots and ports are found in them. Method: load
+// with environments.
 import t from 'tap'
 import { variableOf } from '../../../src/config/environment.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'

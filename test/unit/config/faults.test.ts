@@ -1,5 +1,6 @@
-// Goal: every fault of a configuration is told once, with its place and what was probably meant, and never as a stack
-// trace. Method: a table of faulty texts with the lines that the operator reads.
+// Goal: every fault of a configuration is told once, with its place and what was probably meant,
+// and never as a stack trace. Method: a table of faulty texts with the lines that the operator
+// reads.
 import t from 'tap'
 import { complaints, loadText } from '../../kit/load-text.ts'
 

@@ -1,4 +1,5 @@
-// Goal: files that keys name are read, or refused with a reason that a person understands. Method: a directory with each kind.
+// Goal: files that keys name are read, or refused with a reason that a person understands. Method:
+// a directory with each kind.
 import { chmodSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

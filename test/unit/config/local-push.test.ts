@@ -1,5 +1,6 @@
-// Goal: programs of the machine may push as long as nothing says that others come here, or the operator says so; and the list of allowed
-// names holds those that the configuration gives this edge elsewhere. Method: configurations as text, with certificates made for them.
+// Goal: programs of the machine may push as long as nothing says that others come here, or the
+// operator says so; and the list of allowed names holds those that the configuration gives this
+// edge elsewhere. Method: configurations as text, with certificates made for them.
 import t from 'tap'
 import { compareConfigs } from '../../../src/config/reload.ts'
 import { makeCertificate } from '../../kit/certificate.ts'

@@ -1,4 +1,5 @@
-// Goal: a reload can say what took effect and what waits for a restart. Method: pairs of configurations.
+// Goal: a reload can say what took effect and what waits for a restart. Method: pairs of
+// configurations.
 import t from 'tap'
 import { compareConfigs } from '../../../src/config/reload.ts'
 import { configOf } from '../../kit/load-text.ts'

@@ -1,5 +1,6 @@
-// Goal: what the operator writes under repositories, storage.delete and uploadpurging arrives as rules, and what can never do what it
-// says is told with what was probably meant. Method: texts loaded as files, and the lines that the operator reads.
+// Goal: what the operator writes under repositories, storage.delete and uploadpurging arrives as
+// rules, and what can never do what it says is told with what was probably meant. Method: texts
+// loaded as files, and the lines that the operator reads.
 import t from 'tap'
 import { PUSH_MODES } from '../../../src/config/word-formats.ts'
 import { PUSH_MODES as MODES_OF_THE_ENGINE } from '../../../src/registry/repository-policy.ts'

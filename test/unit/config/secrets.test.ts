@@ -1,5 +1,5 @@
-// Goal: passwords come from where they are safe, are read right, and show nowhere. Method: files as objects, and every way
-// in which JavaScript prints a value.
+// Goal: passwords come from where they are safe, are read right, and show nowhere. Method: files as
+// objects, and every way in which JavaScript prints a value.
 import { inspect } from 'node:util'
 import t from 'tap'
 import { UNIT_CREDENTIALS } from '../../../src/config/credential-path.ts'

@@ -1,5 +1,5 @@
-// Goal: whatever is wrong with a certificate or its key is told before anybody connects, with what to do. Method: certificates made for
-// each fault, and the lines that the operator reads.
+// Goal: whatever is wrong with a certificate or its key is told before anybody connects, with what
+// to do. Method: certificates made for each fault, and the lines that the operator reads.
 import { createPrivateKey } from 'node:crypto'
 import t from 'tap'
 import { compareConfigs } from '../../../src/config/reload.ts'

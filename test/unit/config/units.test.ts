@@ -1,4 +1,5 @@
-// Goal: sizes and durations are read as people mean them, and what could mean two things is refused. Method: tables.
+// Goal: sizes and durations are read as people mean them, and what could mean two things is
+// refused. Method: tables.
 import t from 'tap'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/config/units.ts'
 

@@ -1,5 +1,6 @@
-// Goal: a request whose answer was never seen may arrive late, also after the process that sent it; nothing overtakes it before it cannot
-// any more. Method: the runner with a carrier whose requests end as the test says, processes that end in the middle, a clock moved by hand.
+// Goal: a request whose answer was never seen may arrive late, also after the process that sent it;
+// nothing overtakes it before it cannot any more. Method: the runner with a carrier whose requests
+// end as the test says, processes that end in the middle, a clock moved by hand.
 import t from 'tap'
 import type { Attempt } from '../../../src/delivery/outcome.ts'
 import { createBench, DELIVERED, FAILED, PARKED } from '../../kit/outbox-bench.ts'

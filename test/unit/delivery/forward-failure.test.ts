@@ -1,5 +1,6 @@
-// Goal: what may pass by itself is tried again for ever, what looks as if it might for some hours, and what is wrong with one entry is
-// parked at once. Method: each failure of an upstream in turn, and what becomes of the entry after a day.
+// Goal: what may pass by itself is tried again for ever, what looks as if it might for some hours,
+// and what is wrong with one entry is parked at once. Method: each failure of an upstream in turn,
+// and what becomes of the entry after a day.
 import t from 'tap'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError, type UpstreamFailure } from '../../../src/registry/ports/upstream.ts'
@@ -11,7 +12,10 @@ const image = makeImage({ seed: 'app', layers: [10] })
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 
-/** What the entry is after a minute, after four hours and after a day in which the upstream fails like this at each write. */
+/**
+ * What the entry is after a minute, after four hours and after a day in which the upstream fails
+ * like this at each write.
+ */
 const FATES: Readonly<Record<UpstreamFailure, readonly [string, string, string]>> = {
   unavailable: ['waiting', 'waiting', 'waiting'],
   'rate-limited': ['waiting', 'waiting', 'waiting'],

@@ -1,5 +1,6 @@
-// Goal: a pushed manifest gets to its upstream with everything that it needs, in an order in which registries take it, and nothing is sent
-// that is there. Method: deliveries over in-memory store, catalog and facts, to a registry as a model that refuses what does not fit.
+// Goal: a pushed manifest gets to its upstream with everything that it needs, in an order in which
+// registries take it, and nothing is sent that is there. Method: deliveries over in-memory store,
+// catalog and facts, to a registry as a model that refuses what does not fit.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'

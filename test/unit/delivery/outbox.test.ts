@@ -1,5 +1,6 @@
-// Goal: what is queued is tried when it is due, in order within a key and beside each other over keys, and what cannot be delivered holds
-// up no more than it must. Method: the runner over a catalog in memory, a carrier that the test writes, and a clock moved by hand.
+// Goal: what is queued is tried when it is due, in order within a key and beside each other over
+// keys, and what cannot be delivered holds up no more than it must. Method: the runner over a
+// catalog in memory, a carrier that the test writes, and a clock moved by hand.
 import t from 'tap'
 import type { Outcome } from '../../../src/delivery/outcome.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'

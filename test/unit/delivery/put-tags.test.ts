@@ -1,5 +1,6 @@
-// Goal: a tag at the upstream is put where it was pushed, and never over what somebody else put there or a later push did.
-// Method: deliveries to a registry as a model, whose tags others move; entries are parked and tried again as an operator does.
+// Goal: a tag at the upstream is put where it was pushed, and never over what somebody else put
+// there or a later push did. Method: deliveries to a registry as a model, whose tags others move;
+// entries are parked and tried again as an operator does.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'

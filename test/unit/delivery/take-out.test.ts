@@ -1,5 +1,6 @@
-// Goal: what was kept on disk for a delivery's sake goes with it, and nothing that something else needs. Method: the facts that are left
-// after deliveries to a registry as a model, with other entries and other rules beside them.
+// Goal: what was kept on disk for a delivery's sake goes with it, and nothing that something else
+// needs. Method: the facts that are left after deliveries to a registry as a model, with other
+// entries and other rules beside them.
 import t from 'tap'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { createWorld } from '../../kit/delivery-world.ts'

@@ -1,5 +1,6 @@
-// Goal: whom the other end of a connection belongs to is read as Linux lists it, wherever the line stands, and whatever says nothing is
-// taken for nothing. Method: lists as kernels write them, in files of the test's own; and one connection of this very process.
+// Goal: whom the other end of a connection belongs to is read as Linux lists it, wherever the line
+// stands, and whatever says nothing is taken for nothing. Method: lists as kernels write them, in
+// files of the test's own; and one connection of this very process.
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
@@ -141,7 +142,10 @@ function heldList(path: string) {
   const make = () => execFileSync('mkfifo', [path])
   make()
   return {
-    /** Resolves once it is being read, and with what lets the reading end, with nothing in it. `isLast`: none is held after it. */
+    /**
+     * Resolves once it is being read, and with what lets the reading end, with nothing in it.
+     * `isLast`: none is held after it.
+     */
     async reading({ isLast = false } = {}): Promise<() => Promise<void>> {
       const held = await open(path, 'w')
       // The next reading is not to take this one's end for its own.

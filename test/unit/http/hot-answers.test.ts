@@ -1,5 +1,5 @@
-// Goal: who asks an upstream anew for all is one, and when that one comes to nothing it is the next. Method: the memory of answers alone, at
-// times that the test sets.
+// Goal: who asks an upstream anew for all is one, and when that one comes to nothing it is the
+// next. Method: the memory of answers alone, at times that the test sets.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { RepositoryKey } from '../../../src/oci/reference.ts'

@@ -1,4 +1,5 @@
-// Goal: the memory that bodies take is bounded, and who is slow or large keeps nobody else out. Method: bodies held open by the test.
+// Goal: the memory that bodies take is bounded, and who is slow or large keeps nobody else out.
+// Method: bodies held open by the test.
 import t from 'tap'
 import {
   createMemoryBudget,

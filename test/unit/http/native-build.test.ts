@@ -1,5 +1,6 @@
-// Goal: the native sender is there where it can be, loads in the node that runs this, and is missing without a word where it cannot be.
-// Method: the script that an installation runs, with and without a compiler.
+// Goal: the native sender is there where it can be, loads in the node that runs this, and is
+// missing without a word where it cannot be. Method: the script that an installation runs, with and
+// without a compiler.
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'

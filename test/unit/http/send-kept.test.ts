@@ -1,6 +1,6 @@
-// Goal: a large blob that the kernel sends never goes past the answer before it on the same connection. Method: an answer of node's own that
-// has no connection yet, and a sender that only counts.
-// issue 17, 23
+// Goal: a large blob that the kernel sends never goes past the answer before it on the same
+// connection. Method: an answer of node's own that has no connection yet, and a sender that only
+// counts. issue 17, 23
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'

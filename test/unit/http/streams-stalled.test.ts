@@ -1,5 +1,5 @@
-// Goal: a reader that takes nothing gives its place up when others wait for one, and only then. Method: readers whose counts the test
-// moves, on a clock that stands still.
+// Goal: a reader that takes nothing gives its place up when others wait for one, and only then.
+// Method: readers whose counts the test moves, on a clock that stands still.
 import t from 'tap'
 import {
   createStalledReaders,

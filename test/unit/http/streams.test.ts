@@ -1,5 +1,6 @@
-// Goal: the waiting room for blob bodies is bounded, fair and never forgets a place. Method: places are taken and given back by hand on
-// a clock that stands still; then at random, held against the rules at every step.
+// Goal: the waiting room for blob bodies is bounded, fair and never forgets a place. Method: places
+// are taken and given back by hand on a clock that stands still; then at random, held against the
+// rules at every step.
 import t from 'tap'
 import {
   createStreams,

@@ -1,5 +1,6 @@
-// Goal: what may wait unsent for a crowd of connections is bounded, whatever their number, and a few have as much as one wake-up takes.
-// Method: the shares by number, and the sum of those that came one after the other. What the kernel makes of it is looked at in
+// Goal: what may wait unsent for a crowd of connections is bounded, whatever their number, and a
+// few have as much as one wake-up takes. Method: the shares by number, and the sum of those that
+// came one after the other. What the kernel makes of it is looked at in
 // test/fault/heavy-stalled-readers.test.ts.
 import t from 'tap'
 import { unsentBytes } from '../../../src/http/send/unsent-limit.ts'

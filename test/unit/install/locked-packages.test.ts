@@ -1,4 +1,5 @@
-// Goal: an install is what the lock file says, and runs nothing of others. Method: the lock file, and what lies in node_modules.
+// Goal: an install is what the lock file says, and runs nothing of others. Method: the lock file,
+// and what lies in node_modules.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -44,7 +45,8 @@ t.test('R280: no package runs a script when it is installed', async t => {
   )
 })
 
-// Take the engines of such an entry out of the lock file when npm has written them: what runs it is the Node of the install.
+// Take the engines of such an entry out of the lock file when npm has written them: what runs it is
+// the Node of the install.
 t.test('R282: npm on an old Node leaves no package out', async t => {
   t.same(
     Object.keys(packages).filter(path => packages[path]?.optional && packages[path].engines),

@@ -1,5 +1,6 @@
-// Goal: npm's scripts run on the Node that the install brought, and where that does not start on the machine's own, or say what helps.
-// Method: scripts/node.sh in a tree of its own, whose Node is a program that fails as one does that lacks a library.
+// Goal: npm's scripts run on the Node that the install brought, and where that does not start on
+// the machine's own, or say what helps. Method: scripts/node.sh in a tree of its own, whose Node is
+// a program that fails as one does that lacks a library.
 import { execFile } from 'node:child_process'
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,7 +24,10 @@ interface Ran {
   readonly stderr: string
 }
 
-/** Runs `node.sh -p process.version` there, with the programs that a shell needs beside those of the machine. */
+/**
+ * Runs `node.sh -p process.version` there, with the programs that a shell needs beside those of the
+ * machine.
+ */
 async function launch(t: { teardown(fn: () => unknown): unknown }, tree: Tree): Promise<Ran> {
   const root = await mkdtemp(join(tmpdir(), 'entrepot-node-'))
   t.teardown(() => rm(root, { recursive: true }))

@@ -1,4 +1,5 @@
-// Goal: TLS stubs can be trusted by their authority, and only so. Method: Node's own TLS client connects to a stub.
+// Goal: TLS stubs can be trusted by their authority, and only so. Method: Node's own TLS client
+// connects to a stub.
 import { once } from 'node:events'
 import { request } from 'node:https'
 import type { IncomingMessage } from 'node:http'

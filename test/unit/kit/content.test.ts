@@ -1,4 +1,5 @@
-// Goal: what tests put into a stub is what they think it is. Method: contents are read in pieces and hashed by the oracle's hash.
+// Goal: what tests put into a stub is what they think it is. Method: contents are read in pieces
+// and hashed by the oracle's hash.
 import t from 'tap'
 import { patternBlob } from '../../kit/content.ts'
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'

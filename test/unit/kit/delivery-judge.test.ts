@@ -1,5 +1,6 @@
-// Goal: the judge of the queue's fault suite sees every way in which an upstream may have got something else than was acknowledged. Method:
-// what an upstream has is written down by hand, once as it must be and once with each fault.
+// Goal: the judge of the queue's fault suite sees every way in which an upstream may have got
+// something else than was acknowledged. Method: what an upstream has is written down by hand, once
+// as it must be and once with each fault.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { bytesContent } from '../../kit/content.ts'
@@ -21,7 +22,10 @@ function pushed(acknowledged: readonly number[] = [0, 1, 2]): PushedRepository {
   return { name: NAME, tag: 'latest', images }
 }
 
-/** An upstream to which the images of these numbers were put, each by its digest, and the tag for each of `tags`. */
+/**
+ * An upstream to which the images of these numbers were put, each by its digest, and the tag for
+ * each of `tags`.
+ */
 function upstream(order: readonly number[], tags: readonly number[]) {
   const content = createStubContent()
   content.addBlob(NAME, BLOB)

@@ -1,5 +1,5 @@
-// Goal: what the fault suites stand on is right: sums over ranges, drawn lies, mutated requests, the oracle. Method: small cases
-// whose answer is known.
+// Goal: what the fault suites stand on is right: sums over ranges, drawn lies, mutated requests,
+// the oracle. Method: small cases whose answer is known.
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// Goal: whatever becomes of a test file, the sum of its suite says so. Method: small programs that print what test files print, or end as
-// they should not.
+// Goal: whatever becomes of a test file, the sum of its suite says so. Method: small programs that
+// print what test files print, or end as they should not.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// Goal: each fault switch of the stub registry is seen from outside, as the fault it is named for (R241). Method: one fault, one
-// request by the raw client, and what the wire showed.
+// Goal: each fault switch of the stub registry is seen from outside, as the fault it is named for
+// (R241). Method: one fault, one request by the raw client, and what the wire showed.
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { patternBlob } from '../../kit/content.ts'

@@ -1,5 +1,5 @@
-// Goal: a stub with a profile behaves as the service does that it is named for (section K). Method: the raw client does by hand
-// what a registry client does, and sees each habit.
+// Goal: a stub with a profile behaves as the service does that it is named for (section K). Method:
+// the raw client does by hand what a registry client does, and sees each habit.
 import t from 'tap'
 import { makeImage } from '../../kit/image.ts'
 import { get } from '../../kit/raw-client.ts'

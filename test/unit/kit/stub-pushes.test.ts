@@ -1,5 +1,5 @@
-// Goal: a stub registry takes pushes as a registry does, counts them, and fails where it is told to. Method: it is asked by node's own
-// client, step by step.
+// Goal: a stub registry takes pushes as a registry does, counts them, and fails where it is told
+// to. Method: it is asked by node's own client, step by step.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { bytesContent } from '../../kit/content.ts'

@@ -1,4 +1,5 @@
-// Goal: a stub registry answers as a registry does and counts what it was asked. Method: it is asked by the raw client.
+// Goal: a stub registry answers as a registry does and counts what it was asked. Method: it is
+// asked by the raw client.
 import t from 'tap'
 import { patternBlob } from '../../kit/content.ts'
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'

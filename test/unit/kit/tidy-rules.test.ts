@@ -1,5 +1,5 @@
-// Goal: the rules of tidy.test.ts see what they are for, and only that. Method: small samples, good and bad, for the reader of source
-// text and for each rule.
+// Goal: the rules of tidy.test.ts see what they are for, and only that. Method: small samples, good
+// and bad, for the reader of source text and for each rule.
 import t from 'tap'
 import { commentLines, importsOf, readSource } from '../../kit/source-text.ts'
 import * as rules from '../../kit/tidy-rules.ts'

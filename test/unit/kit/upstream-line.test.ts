@@ -1,5 +1,6 @@
-// Goal: the line between edge and upstream passes requests on as they are, says how far each one is, and does with them what it is told.
-// Method: it stands before a stub registry, and node's own client asks.
+// Goal: the line between edge and upstream passes requests on as they are, says how far each one
+// is, and does with them what it is told. Method: it stands before a stub registry, and node's own
+// client asks.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { createLateTag } from '../../kit/late-tag.ts'

@@ -1,4 +1,5 @@
-// Goal: lines come out whole and in order, and the last ones of a process, too. Method: real files, read back.
+// Goal: lines come out whole and in order, and the last ones of a process, too. Method: real files,
+// read back.
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

@@ -1,4 +1,5 @@
-// Goal: no secret and no broken line in the log. Method: canary words in all the places where secrets may stand, lines read back.
+// Goal: no secret and no broken line in the log. Method: canary words in all the places where
+// secrets may stand, lines read back.
 import fc from 'fast-check'
 import t from 'tap'
 import { seeding } from '../../kit/arbitraries.ts'

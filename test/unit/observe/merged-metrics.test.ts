@@ -1,5 +1,6 @@
-// Goal: /metrics of one thread shows the sum of all, and no counter falls when one of them dies. Method: two sets of metrics, of which
-// one is told what the other has counted, as it crosses between threads.
+// Goal: /metrics of one thread shows the sum of all, and no counter falls when one of them dies.
+// Method: two sets of metrics, of which one is told what the other has counted, as it crosses
+// between threads.
 import t from 'tap'
 import { createMetrics } from '../../../src/observe/metrics.ts'
 

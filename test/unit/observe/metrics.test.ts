@@ -1,5 +1,5 @@
-// Goal: the metrics table is the whole truth about metrics. Method: the rendered text is read back and compared with the table and
-// with the vocabularies of other rooms.
+// Goal: the metrics table is the whole truth about metrics. Method: the rendered text is read back
+// and compared with the table and with the vocabularies of other rooms.
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { ENDPOINTS } from '../../../src/oci/endpoint.ts'

@@ -1,5 +1,6 @@
-// Goal: each event of the engine reaches its metric, and the log at the level at which somebody should look. Method: events in, the
-// rendered metrics and the lines read back; the clock moves by hand.
+// Goal: each event of the engine reaches its metric, and the log at the level at which somebody
+// should look. Method: events in, the rendered metrics and the lines read back; the clock moves by
+// hand.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'

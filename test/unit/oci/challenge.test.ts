@@ -1,5 +1,5 @@
-// Goal: the challenges of real registries are understood. Method: a table of header values of the kinds that are met, with what
-// they mean; the odd ones are seen at gateways and older products.
+// Goal: the challenges of real registries are understood. Method: a table of header values of the
+// kinds that are met, with what they mean; the odd ones are seen at gateways and older products.
 import t from 'tap'
 import { formatChallenge, parseChallenges } from '../../../src/oci/challenge.ts'
 import { formatScope, parseScope } from '../../../src/oci/scope.ts'

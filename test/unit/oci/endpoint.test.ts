@@ -1,5 +1,5 @@
-// Goal: a raw request target leads to the endpoint that the client meant, or to a clean refusal. Method: tables of targets; the
-// property test goes through generated names in every URL form.
+// Goal: a raw request target leads to the endpoint that the client meant, or to a clean refusal.
+// Method: tables of targets; the property test goes through generated names in every URL form.
 import t, { type Test } from 'tap'
 import { ENDPOINTS, parseTarget, TARGET_MAX_LENGTH } from '../../../src/oci/endpoint.ts'
 

@@ -1,5 +1,6 @@
-// Goal: error codes and statuses are those that clients were written against. Method: the table of the requirements, written
-// out here by hand, is compared with the one in the code; the envelope is read back as JSON.
+// Goal: error codes and statuses are those that clients were written against. Method: the table of
+// the requirements, written out here by hand, is compared with the one in the code; the envelope is
+// read back as JSON.
 import t from 'tap'
 import { ERROR_CODES, errorEnvelope, RegistryError } from '../../../src/oci/errors.ts'
 

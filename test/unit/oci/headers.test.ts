@@ -1,5 +1,5 @@
-// Goal: the smaller headers are read and written as their specifications say: conditions, warnings, the referrers tag.
-// Method: tables.
+// Goal: the smaller headers are read and written as their specifications say: conditions, warnings,
+// the referrers tag. Method: tables.
 import t from 'tap'
 import { etagOf, matchesIfNoneMatch, matchesIfRange } from '../../../src/oci/conditional.ts'
 import { parseDigest } from '../../../src/oci/digest.ts'

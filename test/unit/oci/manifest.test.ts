@@ -1,5 +1,6 @@
-// Goal: of a manifest everything is known that a cache needs, and no document is taken that two clients could read differently.
-// Method: documents written out here, each rule with one that keeps and one that breaks it.
+// Goal: of a manifest everything is known that a cache needs, and no document is taken that two
+// clients could read differently. Method: documents written out here, each rule with one that keeps
+// and one that breaks it.
 import t from 'tap'
 import { type Descriptor, isDistributable } from '../../../src/oci/descriptor.ts'
 import { digestOf } from '../../../src/oci/digest.ts'

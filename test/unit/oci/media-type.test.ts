@@ -1,5 +1,5 @@
-// Goal: Content-Type and Accept mean what clients mean by them. Method: tables, among them the headers that Docker and
-// containerd really send.
+// Goal: Content-Type and Accept mean what clients mean by them. Method: tables, among them the
+// headers that Docker and containerd really send.
 import t from 'tap'
 import {
   accepts,

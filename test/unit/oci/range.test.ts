@@ -1,5 +1,6 @@
-// Goal: a Range header asks for exactly what clients mean by it. Method: a table per rule; blobs of 1,000 bytes where nothing
-// else is said, as in the conformance suite's style. The property test compares with a byte-by-byte model.
+// Goal: a Range header asks for exactly what clients mean by it. Method: a table per rule; blobs of
+// 1,000 bytes where nothing else is said, as in the conformance suite's style. The property test
+// compares with a byte-by-byte model.
 import t from 'tap'
 import {
   formatContentRange,

@@ -1,5 +1,5 @@
-// Goal: names, tags and digests are taken apart as the specification writes them. Method: tables of texts that must be accepted
-// and of texts that must be refused with the right code.
+// Goal: names, tags and digests are taken apart as the specification writes them. Method: tables of
+// texts that must be accepted and of texts that must be refused with the right code.
 import t from 'tap'
 import { digestOf, parseDigest } from '../../../src/oci/digest.ts'
 import {

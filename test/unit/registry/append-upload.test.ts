@@ -1,5 +1,6 @@
-// Goal: pieces of an upload go where they belong, whatever the client and its connection do; what arrived counts and is told.
-// Method: the engine over in-memory twins, and bodies that come when the test says so.
+// Goal: pieces of an upload go where they belong, whatever the client and its connection do; what
+// arrived counts and is told. Method: the engine over in-memory twins, and bodies that come when
+// the test says so.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { UploadOrderError } from '../../../src/registry/answers.ts'

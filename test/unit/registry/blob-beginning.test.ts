@@ -1,6 +1,7 @@
-// Goal: who has waited for the upstream does not wait for the disk: the first bytes of a blob are given before the file has them, and
-// they are the right ones, or the client never gets a whole answer. Method: the engine over the in-memory store, whose first write waits
-// for the test or fails, and whose handles are given a descriptor.
+// Goal: who has waited for the upstream does not wait for the disk: the first bytes of a blob are
+// given before the file has them, and they are the right ones, or the client never gets a whole
+// answer. Method: the engine over the in-memory store, whose first write waits for the test or
+// fails, and whose handles are given a descriptor.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
@@ -23,7 +24,10 @@ const pieces = [0, 1, 2].map(n => bytes.subarray(n * PIECE_BYTES, (n + 1) * PIEC
 const whole = { first: 0, last: bytes.length - 1 }
 const { signal } = new AbortController()
 
-/** The store's fills come to `write` before they take a chunk, and are read by `handle` as far as that goes. */
+/**
+ * The store's fills come to `write` before they take a chunk, and are read by `handle` as far as
+ * that goes.
+ */
 function writingBy(write: () => Promise<void>, handle: Partial<ReadHandle>) {
   return (store: BlobStore): BlobStore => {
     const openFill = store.openFill.bind(store)

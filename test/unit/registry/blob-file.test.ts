@@ -1,5 +1,6 @@
-// Goal: who sends a blob from its file is told of right bytes only, and of the place from which it must ask another way.
-// Method: the engine over the in-memory store, whose handles are given a descriptor, and an upstream that gives pieces on order.
+// Goal: who sends a blob from its file is told of right bytes only, and of the place from which it
+// must ask another way. Method: the engine over the in-memory store, whose handles are given a
+// descriptor, and an upstream that gives pieces on order.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobFile } from '../../../src/registry/answers.ts'

@@ -1,5 +1,5 @@
-// Goal: a pipe holds no more than it may, gives everything in order, and leaves nobody waiting when one side is gone.
-// Method: writer and reader take steps by turns.
+// Goal: a pipe holds no more than it may, gives everything in order, and leaves nobody waiting when
+// one side is gone. Method: writer and reader take steps by turns.
 import t from 'tap'
 import { BoundedPipe } from '../../../src/registry/upload/bounded-pipe.ts'
 

@@ -1,4 +1,5 @@
-// Goal: what an upstream may make large costs this edge little. Method: the engine over in-memory twins that count what is asked of them.
+// Goal: what an upstream may make large costs this edge little. Method: the engine over in-memory
+// twins that count what is asked of them.
 import t from 'tap'
 import { type Digest, digestFrom, digestOf } from '../../../src/oci/digest.ts'
 import { isComplete } from '../../../src/registry/completeness.ts'

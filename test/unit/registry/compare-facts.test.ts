@@ -1,7 +1,8 @@
-// Goal: whatever a push or a delete that was cut off has left of its facts, once they were compared with the catalog that lives, one that is
-// built from them later says the same: what is acknowledged stays, and what nobody was told of never comes.
-// Method: as in push-crash.test.ts, for every place at which something can be cut off; and then for every place at which the comparison
-// can be.
+// Goal: whatever a push or a delete that was cut off has left of its facts, once they were compared
+// with the catalog that lives, one that is built from them later says the same: what is
+// acknowledged stays, and what nobody was told of never comes. Method: as in push-crash.test.ts,
+// for every place at which something can be cut off; and then for every place at which the
+// comparison can be.
 import t, { type Test } from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../../src/oci/reference.ts'

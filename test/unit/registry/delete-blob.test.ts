@@ -1,5 +1,5 @@
-// Goal: a blob goes out of one repository, for good, where the operator lets it; nowhere else and at no upstream.
-// Method: the engine over in-memory twins.
+// Goal: a blob goes out of one repository, for good, where the operator lets it; nowhere else and
+// at no upstream. Method: the engine over in-memory twins.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'

@@ -1,5 +1,6 @@
-// Goal: with an image goes what only it lists, wherever it could be read from, and nothing of anybody else's; a client that deletes the
-// pieces afterwards hears that each was there. Method: the engine over in-memory twins; the catalog is lost and built anew in the end.
+// Goal: with an image goes what only it lists, wherever it could be read from, and nothing of
+// anybody else's; a client that deletes the pieces afterwards hears that each was there. Method:
+// the engine over in-memory twins; the catalog is lost and built anew in the end.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'

@@ -1,5 +1,5 @@
-// Goal: what a client deletes is gone at once and stays gone, where the operator lets it; nowhere else, and never at an upstream. Method:
-// the engine over in-memory twins.
+// Goal: what a client deletes is gone at once and stays gone, where the operator lets it; nowhere
+// else, and never at an upstream. Method: the engine over in-memory twins.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'

@@ -1,5 +1,6 @@
-// Goal: a fill has the time that the blob's believed length takes, whatever the first answer said of that. Method: the engine over
-// in-memory twins, a manual clock, and an upstream that sends a piece when the test says so.
+// Goal: a fill has the time that the blob's believed length takes, whatever the first answer said
+// of that. Method: the engine over in-memory twins, a manual clock, and an upstream that sends a
+// piece when the test says so.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'

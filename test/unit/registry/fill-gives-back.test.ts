@@ -1,5 +1,6 @@
-// Goal: a fill that fails at its beginning gives back what it took for itself: its line to the upstream, its room on the disk.
-// Method: the engine over in-memory twins, with a store that fails in the moment that matters.
+// Goal: a fill that fails at its beginning gives back what it took for itself: its line to the
+// upstream, its room on the disk. Method: the engine over in-memory twins, with a store that fails
+// in the moment that matters.
 import t from 'tap'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'

@@ -1,5 +1,6 @@
-// Goal: a blob whose length only a later answer tells counts against the free disk, and is refused when it is too long.
-// Method: the engine over in-memory twins; an upstream whose first answer has no length and breaks, whose second has one.
+// Goal: a blob whose length only a later answer tells counts against the free disk, and is refused
+// when it is too long. Method: the engine over in-memory twins; an upstream whose first answer has
+// no length and breaks, whose second has one.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
@@ -9,7 +10,10 @@ import { blobAnswer, createEngine, type Engine, readAll, repositoryOf } from '..
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
 
-/** Breaks after a MiB without having told the length, which the second answer tells before it waits for `wait`. */
+/**
+ * Breaks after a MiB without having told the length, which the second answer tells before it waits
+ * for `wait`.
+ */
 function tellsLater(bytes: Uint8Array, { offset }: BlobRequest, wait: () => Promise<void>) {
   if (offset === 0) {
     const pieces = [bytes.subarray(0, MiB), new Uint8Array()]

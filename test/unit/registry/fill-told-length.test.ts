@@ -1,5 +1,6 @@
-// Goal: what a part remembers of its blob's length is what an upstream told, and no manifest's word (R253): else every right answer would be
-// held against it, as long as the part is here. Method: the engine over in-memory twins, with an upstream that is in trouble for one pull.
+// Goal: what a part remembers of its blob's length is what an upstream told, and no manifest's word
+// (R253): else every right answer would be held against it, as long as the part is here. Method:
+// the engine over in-memory twins, with an upstream that is in trouble for one pull.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'

@@ -1,5 +1,5 @@
-// Goal: fills wait, end and give back what they hold, whatever happens meanwhile.
-// Method: the engine over in-memory twins, a manual clock, and an upstream that goes on when the test says so.
+// Goal: fills wait, end and give back what they hold, whatever happens meanwhile. Method: the
+// engine over in-memory twins, a manual clock, and an upstream that goes on when the test says so.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'

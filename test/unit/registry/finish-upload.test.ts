@@ -1,5 +1,6 @@
-// Goal: an upload that was acknowledged is a blob of its repository, kept and recorded; one that was not has left nothing behind.
-// Method: the engine over in-memory twins, whose calls are watched and fail when the test says so.
+// Goal: an upload that was acknowledged is a blob of its repository, kept and recorded; one that
+// was not has left nothing behind. Method: the engine over in-memory twins, whose calls are watched
+// and fail when the test says so.
 import t from 'tap'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
 import { type ContentClass, StoreError } from '../../../src/registry/ports/blob-store.ts'

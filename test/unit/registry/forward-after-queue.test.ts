@@ -1,7 +1,8 @@
-// Goal: where a repository's rule went from `queue` to `forward` while pushes waited, no tag goes back at the upstream: a forwarded push has
-// its tags from then on, whatever is cut off, and one that fails takes nothing from those that wait. Method: the engine and the outbox over
-// one catalog and a registry as a model; the forwarded push is broken at each of its writes, and the line as a test says.
-// issue 17, 19
+// Goal: where a repository's rule went from `queue` to `forward` while pushes waited, no tag goes
+// back at the upstream: a forwarded push has its tags from then on, whatever is cut off, and one
+// that fails takes nothing from those that wait. Method: the engine and the outbox over one catalog
+// and a registry as a model; the forwarded push is broken at each of its writes, and the line as a
+// test says. issue 17, 19
 import t from 'tap'
 import { createDeliveries } from '../../../src/delivery/deliveries.ts'
 import { parseDelivery } from '../../../src/registry/deliveries.ts'

@@ -1,6 +1,6 @@
-// Goal: in forward mode the upstream has a blob before its client is told so; the client sends once, at the pace of the slower side, and
-// does not notice when the way up breaks. Method: the engine over in-memory twins, with an upstream that takes, stops and fails when
-// the test says so.
+// Goal: in forward mode the upstream has a blob before its client is told so; the client sends
+// once, at the pace of the slower side, and does not notice when the way up breaks. Method: the
+// engine over in-memory twins, with an upstream that takes, stops and fails when the test says so.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import type { ErrorCode } from '../../../src/oci/errors.ts'

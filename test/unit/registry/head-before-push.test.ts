@@ -1,6 +1,6 @@
-// Goal: who pushes while the upstream cannot be reached gets to the push, which says what to do, and does not wait; who only reads hears the
-// truth, and what is here is given to both. Method: the engine over in-memory twins, with an upstream that is written in the test.
-// issue 17, 30
+// Goal: who pushes while the upstream cannot be reached gets to the push, which says what to do,
+// and does not wait; who only reads hears the truth, and what is here is given to both. Method: the
+// engine over in-memory twins, with an upstream that is written in the test. issue 17, 30
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { formatReference } from '../../../src/oci/reference.ts'

@@ -1,5 +1,6 @@
-// Goal: what is fetched after a HEAD is bounded for each client and for all, and is left where the upstream has nothing to spare (R291).
-// Method: the engine over in-memory twins, a manual clock, and an upstream that has a small image for every tag.
+// Goal: what is fetched after a HEAD is bounded for each client and for all, and is left where the
+// upstream has nothing to spare (R291). Method: the engine over in-memory twins, a manual clock,
+// and an upstream that has a small image for every tag.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import {

@@ -1,6 +1,6 @@
-// Goal: what a pushed index needs is kept with it, whoever brought it here and wherever it was cut off. Method: the engine over in-memory twins;
-// images come from an upstream, then a client pushes an index of them.
-// issue 17, 21
+// Goal: what a pushed index needs is kept with it, whoever brought it here and wherever it was cut
+// off. Method: the engine over in-memory twins; images come from an upstream, then a client pushes
+// an index of them. issue 17, 21
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'

@@ -1,5 +1,6 @@
-// Goal: a large blob that was just asked for costs the next client neither the catalog nor the disk a look, and is given to nobody any longer
-// than it would be without. Method: the engine over in-memory twins that note what they are asked, a clock that the test moves.
+// Goal: a large blob that was just asked for costs the next client neither the catalog nor the disk
+// a look, and is given to nobody any longer than it would be without. Method: the engine over
+// in-memory twins that note what they are asked, a clock that the test moves.
 import t from 'tap'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
 import { createEpochs } from '../../../src/registry/epochs.ts'

@@ -1,4 +1,5 @@
-// Goal: requests at one upstream are bounded, every fill has one, and what is left is shared. Method: claims by hand.
+// Goal: requests at one upstream are bounded, every fill has one, and what is left is shared.
+// Method: claims by hand.
 import t from 'tap'
 import { type Claim, Lines } from '../../../src/registry/fill/lines.ts'
 

@@ -1,5 +1,6 @@
-// Goal: a page of tags costs what it shows, however many there are; pages lead through all of them, each once, wherever they come from.
-// Method: the engine over in-memory twins; its catalog notes how many tags were read from it.
+// Goal: a page of tags costs what it shows, however many there are; pages lead through all of them,
+// each once, wherever they come from. Method: the engine over in-memory twins; its catalog notes
+// how many tags were read from it.
 import t, { type Test } from 'tap'
 import { parseTag, type Repository, type Tag } from '../../../src/oci/reference.ts'
 import type { Catalog, Page, TagFact } from '../../../src/registry/ports/catalog.ts'

@@ -1,5 +1,6 @@
-// Goal: a list of thousands of referrers whose manifests are here costs a few reads at a time and a bounded answer. Method: the description
-// of a list over manifests that the test gives out one by one, and counts.
+// Goal: a list of thousands of referrers whose manifests are here costs a few reads at a time and a
+// bounded answer. Method: the description of a list over manifests that the test gives out one by
+// one, and counts.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'

@@ -1,5 +1,6 @@
-// Goal: pushed content whose file is gone is missed aloud, is not there for who pushes, and is served again once its bytes are back.
-// Method: the engine over in-memory twins; files are taken away behind its back.
+// Goal: pushed content whose file is gone is missed aloud, is not there for who pushes, and is
+// served again once its bytes are back. Method: the engine over in-memory twins; files are taken
+// away behind its back.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'

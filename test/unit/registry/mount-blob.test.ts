@@ -1,5 +1,6 @@
-// Goal: a blob that the caller may read elsewhere becomes a member of another repository without being sent; whatever stands in the
-// way is no error and tells nothing. Method: the engine over in-memory twins, with the upstream's mount as a function.
+// Goal: a blob that the caller may read elsewhere becomes a member of another repository without
+// being sent; whatever stands in the way is no error and tells nothing. Method: the engine over
+// in-memory twins, with the upstream's mount as a function.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'

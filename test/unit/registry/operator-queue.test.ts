@@ -1,5 +1,6 @@
-// Goal: an operator sees what waits to be delivered, can have it tried, and can give it up without anything that was promised being
-// wrong afterwards. Method: the use cases over an in-memory catalog whose queue the test fills.
+// Goal: an operator sees what waits to be delivered, can have it tried, and can give it up without
+// anything that was promised being wrong afterwards. Method: the use cases over an in-memory
+// catalog whose queue the test fills.
 import t from 'tap'
 import { parseRepositoryKey, type Tag } from '../../../src/oci/reference.ts'
 import { createQueueOperator, QUEUED_REPOSITORY } from '../../kit/queue-operator.ts'

@@ -1,5 +1,5 @@
-// Goal: an image that is typed with this edge in front is found under the name that a client asks by, and nothing else is taken for the
-// edge. Method: a table.
+// Goal: an image that is typed with this edge in front is found under the name that a client asks
+// by, and nothing else is taken for the edge. Method: a table.
 import t from 'tap'
 import { parseHost } from '../../../src/oci/reference.ts'
 import { ownNameIn } from '../../../src/registry/own-name.ts'

@@ -1,5 +1,6 @@
-// Goal: where the disk is full a blob costs one download per reader, survives a cut as a kept one does, and is right or broken.
-// Method: the engine over an in-memory disk without room, and an upstream that cuts its answers.
+// Goal: where the disk is full a blob costs one download per reader, survives a cut as a kept one
+// does, and is right or broken. Method: the engine over an in-memory disk without room, and an
+// upstream that cuts its answers.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import {
@@ -14,7 +15,10 @@ const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
 const bytes = Buffer.from(Array.from({ length: MiB }, (_, n) => (n * 7) % 251))
 const digest = digestOf(bytes)
-/** More than any of these downloads may take: who asks on and on is told, instead of being waited for. */
+/**
+ * More than any of these downloads may take: who asks on and on is told, instead of being waited
+ * for.
+ */
 const REQUESTS_MAX = 20
 
 async function fullEngine(getBlob: (request: BlobRequest) => ReturnType<Upstream['getBlob']>) {

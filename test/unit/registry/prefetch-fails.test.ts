@@ -1,5 +1,6 @@
-// Goal: what one repository's upstream does not give is no reason to fetch nothing ahead for another one, which counted on its fill: anybody
-// can list a blob where it is not. Method: the engine over in-memory twins, and an upstream that refuses one repository when the test says so.
+// Goal: what one repository's upstream does not give is no reason to fetch nothing ahead for
+// another one, which counted on its fill: anybody can list a blob where it is not. Method: the
+// engine over in-memory twins, and an upstream that refuses one repository when the test says so.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type Repository } from '../../../src/oci/reference.ts'

@@ -1,5 +1,6 @@
-// Goal: what had to give its place away is begun again, whatever is looked at meanwhile. Method: the fills of what is fetched ahead over
-// places that a test gives and takes, and a disk that answers when the test says so.
+// Goal: what had to give its place away is begun again, whatever is looked at meanwhile. Method:
+// the fills of what is fetched ahead over places that a test gives and takes, and a disk that
+// answers when the test says so.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { FillTask } from '../../../src/registry/fill/fill-task.ts'

@@ -1,6 +1,7 @@
-// Goal: an image's blobs are fetched as soon as a client has its manifest, each once, and never where nobody comes for them, where others
-// need the place, or where the upstream or the disk has nothing to spare.
-// Method: the engine over in-memory twins, a manual clock, and an upstream that gives a blob when the test says so.
+// Goal: an image's blobs are fetched as soon as a client has its manifest, each once, and never
+// where nobody comes for them, where others need the place, or where the upstream or the disk has
+// nothing to spare. Method: the engine over in-memory twins, a manual clock, and an upstream that
+// gives a blob when the test says so.
 import t from 'tap'
 import type { BlobStore, FillFile } from '../../../src/registry/ports/blob-store.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
@@ -35,12 +36,17 @@ interface Scene extends Omit<EngineOptions, 'upstream'> {
   readonly images: readonly Image[]
   /** Blobs of no image. */
   readonly others?: readonly Content[]
-  /** Blobs come at once; else each when `release` is called, or its download is cut. Default true. */
+  /**
+   * Blobs come at once; else each when `release` is called, or its download is cut. Default true.
+   */
   readonly atOnce?: boolean
   readonly health?: Partial<UpstreamHealth>
 }
 
-/** An engine before an upstream that holds `images`; `asked` are its blobs' digests in the order of their requests. */
+/**
+ * An engine before an upstream that holds `images`; `asked` are its blobs' digests in the order of
+ * their requests.
+ */
 function createScene({ images, others = [], atOnce = true, health = {}, ...options }: Scene) {
   const asked: Digest[] = []
   const cut: Digest[] = []

@@ -1,5 +1,6 @@
-// Goal: a blob whose push was acknowledged is there when its manifest comes, whatever is deleted meanwhile; and what no manifest comes for
-// does not outlive its delete for long. Method: the engine over in-memory twins; two images that share a layer, one of them deleted.
+// Goal: a blob whose push was acknowledged is there when its manifest comes, whatever is deleted
+// meanwhile; and what no manifest comes for does not outlive its delete for long. Method: the
+// engine over in-memory twins; two images that share a layer, one of them deleted.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { ENDED_AT_ONCE, PUSH_MAX_MS } from '../../../src/registry/upload/end-promises.ts'

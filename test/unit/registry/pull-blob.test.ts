@@ -1,5 +1,6 @@
-// Goal: who may have a blob, and what becomes of files and waiters when something fails, holds in every order of events.
-// Method: the engine over in-memory twins, with an upstream that answers when the test says so.
+// Goal: who may have a blob, and what becomes of files and waiters when something fails, holds in
+// every order of events. Method: the engine over in-memory twins, with an upstream that answers
+// when the test says so.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'

@@ -1,5 +1,5 @@
-// Goal: a manifest comes by whichever way is left when one is closed. Method: the engine over in-memory twins, with an upstream that
-// is written in the test.
+// Goal: a manifest comes by whichever way is left when one is closed. Method: the engine over
+// in-memory twins, with an upstream that is written in the test.
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { parseTag } from '../../../src/oci/reference.ts'

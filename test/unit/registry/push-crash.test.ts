@@ -1,6 +1,7 @@
-// Goal: wherever a push or a delete is cut off, it was not acknowledged, what was before or what was asked for holds, trying again works,
-// and a catalog built from the facts says the same. Method: the engine over in-memory twins whose writes break at call k, for every k
-// that there is and in each way of breaking.
+// Goal: wherever a push or a delete is cut off, it was not acknowledged, what was before or what
+// was asked for holds, trying again works, and a catalog built from the facts says the same.
+// Method: the engine over in-memory twins whose writes break at call k, for every k that there is
+// and in each way of breaking.
 import t, { type Test } from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { type Break, BREAKS } from '../../kit/breaking-ports.ts'

@@ -1,5 +1,6 @@
-// Goal: in `forward` mode the upstream's word is the client's, and from the answer on the edge says what the upstream says. Method: the
-// engine over in-memory twins, with an upstream that is written in the test.
+// Goal: in `forward` mode the upstream's word is the client's, and from the answer on the edge says
+// what the upstream says. Method: the engine over in-memory twins, with an upstream that is written
+// in the test.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { OCI_MANIFEST } from '../../../src/oci/media-type.ts'

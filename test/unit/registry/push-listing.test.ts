@@ -1,5 +1,6 @@
-// Goal: a client that pushes can list anything, and gains nothing by it: no bytes of another repository, nothing that was deleted, not
-// at this edge, not at the upstream, and not after the catalog was lost (R179). Method: the engine over in-memory twins.
+// Goal: a client that pushes can list anything, and gains nothing by it: no bytes of another
+// repository, nothing that was deleted, not at this edge, not at the upstream, and not after the
+// catalog was lost (R179). Method: the engine over in-memory twins.
 import t, { type Test } from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { OCI_INDEX, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
@@ -86,7 +87,8 @@ t.test('R64, R179: a layer to be fetched from elsewhere opens no other repositor
     t.same((await each.registry.pullManifest(app, digested(foreign.digest))).bytes, foreign.bytes)
     for (const digest of digests) t.match(await each.registry.headBlob(secret, digest), { digest })
   })
-  // Whoever has the bytes may bring them: then they are there, and stay once a manifest is pushed that lists them.
+  // Whoever has the bytes may bring them: then they are there, and stay once a manifest is pushed
+  // that lists them.
   const [layer] = image.layers
   const digest = layer?.digest as Digest
   await pushWhole(next.registry, app, layer?.bytes() ?? '')

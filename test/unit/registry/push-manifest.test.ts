@@ -1,5 +1,6 @@
-// Goal: a manifest is taken when it is what it is called and what it lists is there, in the order of refusals that clients rely on; and
-// is there for everybody from its answer on. Method: the engine over in-memory twins.
+// Goal: a manifest is taken when it is what it is called and what it lists is there, in the order
+// of refusals that clients rely on; and is there for everybody from its answer on. Method: the
+// engine over in-memory twins.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../../src/oci/manifest.ts'

@@ -1,5 +1,6 @@
-// Goal: in `queue` mode a push is acknowledged when it is durable here with its entry of the outbox, whatever the upstream does, and is
-// read here at once under the same name. Method: the engine over in-memory twins; deliveries are settled by hand.
+// Goal: in `queue` mode a push is acknowledged when it is durable here with its entry of the
+// outbox, whatever the upstream does, and is read here at once under the same name. Method: the
+// engine over in-memory twins; deliveries are settled by hand.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { OCI_MANIFEST } from '../../../src/oci/media-type.ts'

@@ -1,5 +1,6 @@
-// Goal: what becomes of a range that its download gives up, and what that says about the upstream. Method: RangeLine alone, over a stub
-// registry that falls silent, with the real client between them.
+// Goal: what becomes of a range that its download gives up, and what that says about the upstream.
+// Method: RangeLine alone, over a stub registry that falls silent, with the real client between
+// them.
 import t from 'tap'
 import { RangeLine } from '../../../src/registry/fill/range-line.ts'
 import { FillProgress } from '../../../src/registry/fill/fill-progress.ts'

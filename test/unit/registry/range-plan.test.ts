@@ -1,4 +1,5 @@
-// Goal: ranges add up to the blob, each byte once, whatever comes back. Method: random histories against a map of bytes.
+// Goal: ranges add up to the blob, each byte once, whatever comes back. Method: random histories
+// against a map of bytes.
 import fc from 'fast-check'
 import t from 'tap'
 import { RangePlan } from '../../../src/registry/fill/range-plan.ts'

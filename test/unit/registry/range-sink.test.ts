@@ -1,5 +1,6 @@
-// Goal: pieces that are written ahead of a blob's beginning end where the kernel can keep them large, and no byte is lost or moved by it.
-// Method: chunks of an odd size into a file that is an array.
+// Goal: pieces that are written ahead of a blob's beginning end where the kernel can keep them
+// large, and no byte is lost or moved by it. Method: chunks of an odd size into a file that is an
+// array.
 import t from 'tap'
 import { RangeSink } from '../../../src/registry/fill/range-sink.ts'
 import type { FillFile } from '../../../src/registry/ports/blob-store.ts'

@@ -1,5 +1,6 @@
-// Goal: a download by ranges that has filled its window goes on as soon as the disk has taken it in, and ends where it never does.
-// Method: RangedDownload alone, over a real directory, with an upstream whose bytes are there at once but for one that is held back.
+// Goal: a download by ranges that has filled its window goes on as soon as the disk has taken it
+// in, and ends where it never does. Method: RangedDownload alone, over a real directory, with an
+// upstream whose bytes are there at once but for one that is held back.
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'

@@ -1,5 +1,6 @@
-// Goal: a large blob comes by several ranges that add up to it, whatever the upstream does to any of them; and nothing wrong is kept.
-// Method: the engine over in-memory twins and a manual clock, and an upstream whose connections bring so many bytes in ten milliseconds.
+// Goal: a large blob comes by several ranges that add up to it, whatever the upstream does to any
+// of them; and nothing wrong is kept. Method: the engine over in-memory twins and a manual clock,
+// and an upstream whose connections bring so many bytes in ten milliseconds.
 import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
@@ -507,7 +508,10 @@ t.test('a range that is refused once is no reason to do without others', async t
   t.notOk(lastBytes(pulled.upstream).includes(undefined), 'all of it came by ranges')
 })
 
-/** An upstream that had given a part of the blob by ranges, and knows none any more; `answer` is what it says to the whole. */
+/**
+ * An upstream that had given a part of the blob by ranges, and knows none any more; `answer` is
+ * what it says to the whole.
+ */
 async function withoutRanges(
   answer: (whole: UpstreamBlob, body: MakeBody, hereBytes: number) => UpstreamBlob,
 ) {

@@ -1,5 +1,5 @@
-// Goal: buffers go round without ever being in two hands, and take bounded memory. Method: lend and give back, by hand and at random;
-// memory is told apart by its ArrayBuffer and its place in it.
+// Goal: buffers go round without ever being in two hands, and take bounded memory. Method: lend and
+// give back, by hand and at random; memory is told apart by its ArrayBuffer and its place in it.
 import fc from 'fast-check'
 import t from 'tap'
 import { Readers } from '../../../src/registry/fill/readers.ts'

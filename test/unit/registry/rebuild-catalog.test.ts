@@ -1,5 +1,6 @@
-// Goal: a lost catalog costs nothing that a client was told: no push, no delivery, and nothing that was deleted comes back. Method: the
-// engine over in-memory twins, whose catalog is thrown away and built again from its facts.
+// Goal: a lost catalog costs nothing that a client was told: no push, no delivery, and nothing that
+// was deleted comes back. Method: the engine over in-memory twins, whose catalog is thrown away and
+// built again from its facts.
 import t from 'tap'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import type { Digest } from '../../../src/oci/digest.ts'

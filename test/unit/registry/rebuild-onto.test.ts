@@ -1,5 +1,5 @@
-// Goal: facts are recorded in a catalog that is not empty, and in one that cannot take them all at once. Method: the engine over in-memory
-// twins, whose facts are recorded in another catalog.
+// Goal: facts are recorded in a catalog that is not empty, and in one that cannot take them all at
+// once. Method: the engine over in-memory twins, whose facts are recorded in another catalog.
 import t from 'tap'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
@@ -28,7 +28,8 @@ t.test(
       await engine.catalog.removeDelivery(id, settled)
       await engine.facts.remove([{ kind: 'delivery', id }])
     }
-    // As another version left it: pulled from the upstream since, beside facts that it does not know.
+    // As another version left it: pulled from the upstream since, beside facts that it does not
+    // know.
     const catalog = createMemoryCatalog()
     const atMs = engine.clock.nowMs() + 1
     await catalog.recordTag(proxied, v1.tag, other.manifest.digest, { checkedAtMs: atMs })

@@ -1,5 +1,5 @@
-// Goal: rows and files agree after recovery, and nothing is invented. Method: the in-memory twins of both ports; files are taken away,
-// shortened and added behind the catalog's back.
+// Goal: rows and files agree after recovery, and nothing is invented. Method: the in-memory twins
+// of both ports; files are taken away, shortened and added behind the catalog's back.
 import t from 'tap'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { digestOf } from '../../../src/oci/digest.ts'

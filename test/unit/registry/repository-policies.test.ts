@@ -1,5 +1,6 @@
-// Goal: the first rule that matches a repository decides, and what nobody allowed is refused. Method: rules in, policies out; the
-// rules come through the configuration where its patterns matter.
+// Goal: the first rule that matches a repository decides, and what nobody allowed is refused.
+// Method: rules in, policies out; the rules come through the configuration where its patterns
+// matter.
 import t from 'tap'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { createPolicies, type RepositoryRule } from '../../../src/registry/repository-policies.ts'

@@ -1,5 +1,6 @@
 // Goal: every spelling of R26–R31 leads to the same repository, and nothing else leads anywhere.
-// Method: tables of request targets against one set of options; route is pure, so no server is needed.
+// Method: tables of request targets against one set of options; route is pure, so no server is
+// needed.
 import t from 'tap'
 import { parseTarget } from '../../../src/oci/endpoint.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'

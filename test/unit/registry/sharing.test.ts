@@ -1,6 +1,7 @@
-// Goal: bytes that one registry delivered are given under another's names only on a word that can be trusted (R252). Method: the engine
-// over in-memory twins before several upstreams: one that the operator named, a private one, and one that only a client named and
-// that says of everything that it has it.
+// Goal: bytes that one registry delivered are given under another's names only on a word that can
+// be trusted (R252). Method: the engine over in-memory twins before several upstreams: one that the
+// operator named, a private one, and one that only a client named and that says of everything that
+// it has it.
 import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
@@ -26,7 +27,10 @@ const listing = document(MEDIA_TYPES.oci.manifest, {
   layers: [],
 })
 
-/** Says that it has every blob, lists them in its manifest, and gives those that `has` says; counts what it is asked to give. */
+/**
+ * Says that it has every blob, lists them in its manifest, and gives those that `has` says; counts
+ * what it is asked to give.
+ */
 interface Has {
   bytes: boolean
   /** Before that it gives nothing. */

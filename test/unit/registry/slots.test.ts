@@ -1,4 +1,5 @@
-// Goal: the queue before an upstream lets the small pass and starves nobody. Method: the queue alone, with a manual clock.
+// Goal: the queue before an upstream lets the small pass and starves nobody. Method: the queue
+// alone, with a manual clock.
 import t from 'tap'
 import { QueueError, Slots } from '../../../src/registry/fill/slots.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'

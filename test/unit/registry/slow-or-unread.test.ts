@@ -1,6 +1,7 @@
-// Goal: a fill of a registry that does not share holds a digest and room only while somebody reads it and it brings something (R276), and is
-// not ended for what may happen to any download: a stall, a break, a comparison, a line that many share. Method: the engine over in-memory
-// twins, a manual clock, and an upstream that sends a piece when the test says so.
+// Goal: a fill of a registry that does not share holds a digest and room only while somebody reads
+// it and it brings something (R276), and is not ended for what may happen to any download: a stall,
+// a break, a comparison, a line that many share. Method: the engine over in-memory twins, a manual
+// clock, and an upstream that sends a piece when the test says so.
 import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
@@ -24,7 +25,10 @@ const HALF_MS = LOOK_EVERY_MS / 2
 
 const CUT = Symbol('cut')
 type Piece = Uint8Array | typeof CUT
-/** What the upstream says to the question of this number, counted from 1: pieces, each but the first when the test says so. */
+/**
+ * What the upstream says to the question of this number, counted from 1: pieces, each but the first
+ * when the test says so.
+ */
 type Say = (whole: Buffer, asked: { readonly offset: number; readonly number: number }) => Piece[]
 
 const piecesOf = (whole: Uint8Array, pieceBytes: number): Piece[] =>

@@ -1,5 +1,6 @@
-// Goal: room on the disk is found without taking more than is needed, and who only says that a blob is large takes it from nobody.
-// Method: the engine over in-memory twins with parts that failed downloads left, before docker.io and a registry that does not share.
+// Goal: room on the disk is found without taking more than is needed, and who only says that a blob
+// is large takes it from nobody. Method: the engine over in-memory twins with parts that failed
+// downloads left, before docker.io and a registry that does not share.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'

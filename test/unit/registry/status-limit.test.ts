@@ -1,5 +1,5 @@
-// Goal: the limit that `status` names is one that can be reached: nothing is evicted to make room. Method: the operator's side of the
-// engine over in-memory twins, on disks of different sizes.
+// Goal: the limit that `status` names is one that can be reached: nothing is evicted to make room.
+// Method: the operator's side of the engine over in-memory twins, on disks of different sizes.
 import t from 'tap'
 import { createOperator } from '../../../src/registry/operator/operator.ts'
 import { digestOf } from '../../../src/oci/digest.ts'

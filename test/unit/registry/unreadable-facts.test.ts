@@ -1,6 +1,7 @@
-// Goal: a fact that could not be read while a lost catalog was built anew is neither taken away nor overwritten, and is believed once it can
-// be read: of every kind, alone and with others. Method: facts are spoiled before the rebuild and put back after it, as an operator does
-// who finds the files in a backup; then facts and catalog are compared, as the next start does.
+// Goal: a fact that could not be read while a lost catalog was built anew is neither taken away nor
+// overwritten, and is believed once it can be read: of every kind, alone and with others. Method:
+// facts are spoiled before the rebuild and put back after it, as an operator does who finds the
+// files in a backup; then facts and catalog are compared, as the next start does.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'

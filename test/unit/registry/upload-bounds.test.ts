@@ -1,5 +1,6 @@
-// Goal: uploads take no more room, files and memory than there is for them, and what nobody goes on with goes away.
-// Method: the engine over in-memory twins whose disk is small or becomes so, and a manual clock.
+// Goal: uploads take no more room, files and memory than there is for them, and what nobody goes on
+// with goes away. Method: the engine over in-memory twins whose disk is small or becomes so, and a
+// manual clock.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import {
@@ -149,7 +150,8 @@ for (const where of ['storage.maxsize', 'the disk'] as const)
     const coming = registry.appendUpload(app, one.id, body.chunk).catch(() => {})
     await body.bring('x')
     const piece = (bytes = 600) => chunkOf(Buffer.alloc(bytes), { lengthBytes: bytes })
-    // issue 17: by 507 a client ends its push for good, for what another had announced and never brought.
+    // issue 17: by 507 a client ends its push for good, for what another had announced and never
+    // brought.
     await t.rejects(registry.appendUpload(app, other.id, piece()), PASSING)
     await t.rejects(registry.appendUpload(app, other.id, piece(1_000)), FULL, 'what came stays')
     body.breakOff(new Error('the client went away'))

@@ -1,4 +1,5 @@
-// Goal: an upload's note comes back as it was written, and nothing else is taken for one. Method: round trip, and a table of damage.
+// Goal: an upload's note comes back as it was written, and nothing else is taken for one. Method:
+// round trip, and a table of damage.
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { formatUploadNote, parseUploadNote } from '../../../src/registry/upload/upload-note.ts'

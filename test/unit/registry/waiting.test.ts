@@ -1,5 +1,6 @@
-// Goal: blobs that wait for their turn are neither refused nor taken for granted: the head may come early, the bytes only when an
-// upstream gave them. Method: the engine over in-memory twins, a manual clock, and an upstream that answers when the test says so.
+// Goal: blobs that wait for their turn are neither refused nor taken for granted: the head may come
+// early, the bytes only when an upstream gave them. Method: the engine over in-memory twins, a
+// manual clock, and an upstream that answers when the test says so.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import type { Repository } from '../../../src/oci/reference.ts'
@@ -26,7 +27,10 @@ const [first, second] = blobs as [Blob, Blob]
 const bytesOf = (digest: Digest) => blobs.find(blob => blob.digest === digest)?.bytes as Buffer
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))
 
-/** An engine that knows the blobs' lengths by a manifest of each of `members`, and an upstream whose every blob waits for `release`. */
+/**
+ * An engine that knows the blobs' lengths by a manifest of each of `members`, and an upstream whose
+ * every blob waits for `release`.
+ */
 async function engineOf(
   members: readonly Repository[],
   options: EngineOptions & { getBlob?: Upstream['getBlob'] } = {},

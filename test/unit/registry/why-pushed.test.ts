@@ -1,5 +1,5 @@
-// Goal: an operator is told that a tag was pushed here and what becomes of it, without any upstream being asked. Method: the operator's
-// side of the engine over in-memory twins.
+// Goal: an operator is told that a tag was pushed here and what becomes of it, without any upstream
+// being asked. Method: the operator's side of the engine over in-memory twins.
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { explainImage } from '../../../src/registry/operator/why-image.ts'

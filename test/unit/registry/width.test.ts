@@ -1,12 +1,16 @@
-// Goal: as many lines as pay, found within a second or two, remembered, and fewer after failures. Method: the controller with a manual
-// clock, over an upstream that is two numbers: what one connection brings, and what all bring together.
+// Goal: as many lines as pay, found within a second or two, remembered, and fewer after failures.
+// Method: the controller with a manual clock, over an upstream that is two numbers: what one
+// connection brings, and what all bring together.
 import t from 'tap'
 import { Width } from '../../../src/registry/fill/width.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 const MOST = 12
 
-/** Lets `width` fetch for so long from an upstream with these limits, in bytes per millisecond; tells how many lines it used, by tick. */
+/**
+ * Lets `width` fetch for so long from an upstream with these limits, in bytes per millisecond;
+ * tells how many lines it used, by tick.
+ */
 async function fetching(
   { width, clock }: { width: Width; clock: ReturnType<typeof createManualClock> },
   { each, all, forMs }: { each: number; all: number; forMs: number },

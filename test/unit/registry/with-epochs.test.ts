@@ -1,5 +1,6 @@
-// Goal: the stamp of a repository moves when an answer may have changed, at no other time, and not before the change can be read.
-// Method: the catalog in memory, and one whose writes wait until the test lets them go on.
+// Goal: the stamp of a repository moves when an answer may have changed, at no other time, and not
+// before the change can be read. Method: the catalog in memory, and one whose writes wait until the
+// test lets them go on.
 import t from 'tap'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { parseRepositoryKey, repositoryKey } from '../../../src/oci/reference.ts'

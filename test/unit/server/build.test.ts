@@ -1,5 +1,6 @@
-// Goal: what is built stands in one place as a whole, runs as a program, and carries the licenses of what it took in. Method: builds of this
-// source into a directory of the test's own, two of them at once.
+// Goal: what is built stands in one place as a whole, runs as a program, and carries the licenses
+// of what it took in. Method: builds of this source into a directory of the test's own, two of them
+// at once.
 import { execFile } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'

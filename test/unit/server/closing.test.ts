@@ -1,4 +1,5 @@
-// Goal: a stop gives back everything, whatever fails on the way. Method: steps that note themselves and may throw.
+// Goal: a stop gives back everything, whatever fails on the way. Method: steps that note themselves
+// and may throw.
 import t from 'tap'
 import { Closing } from '../../../src/server/closing.ts'
 

@@ -1,5 +1,6 @@
-// Goal: the data directory is made where it is not there, and where it cannot be the operator is told which key to change. Method: paths
-// in a directory of the test's own, and one in /proc, where nothing can be made.
+// Goal: the data directory is made where it is not there, and where it cannot be the operator is
+// told which key to change. Method: paths in a directory of the test's own, and one in /proc, where
+// nothing can be made.
 import { mkdirSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

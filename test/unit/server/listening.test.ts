@@ -1,5 +1,6 @@
-// Goal: an address that cannot be listened on is told with its key and a way out. Method: the whole server is started on addresses
-// that the machine refuses; what a test cannot bring about on every machine is thrown as the system throws it.
+// Goal: an address that cannot be listened on is told with its key and a way out. Method: the whole
+// server is started on addresses that the machine refuses; what a test cannot bring about on every
+// machine is thrown as the system throws it.
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { listening } from '../../../src/server/listening.ts'

@@ -1,5 +1,6 @@
-// Goal: what the configuration says of upstreams reaches the part that it is for: every member of a list, each proxy for its own scheme, and
-// after a reload what holds then. Method: the namespaces of the process, made from text, and proxies on loopback that count.
+// Goal: what the configuration says of upstreams reaches the part that it is for: every member of a
+// list, each proxy for its own scheme, and after a reload what holds then. Method: the namespaces
+// of the process, made from text, and proxies on loopback that count.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

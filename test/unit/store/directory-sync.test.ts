@@ -1,5 +1,5 @@
-// Goal: one sync of a directory serves everybody whose change came before it, and nobody whose change came after it. Method: syncs that
-// end when told.
+// Goal: one sync of a directory serves everybody whose change came before it, and nobody whose
+// change came after it. Method: syncs that end when told.
 import t from 'tap'
 import { DirectorySync } from '../../../src/store/filesystem/directory-sync.ts'
 

@@ -1,5 +1,6 @@
-// Goal: whatever the disk says becomes one of the few failures that the engine knows, with a hint that an operator can follow; a
-// fault of this program stays one. Method: a table of errors, and one real one.
+// Goal: whatever the disk says becomes one of the few failures that the engine knows, with a hint
+// that an operator can follow; a fault of this program stays one. Method: a table of errors, and
+// one real one.
 import { open } from 'node:fs/promises'
 import t from 'tap'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'

@@ -1,5 +1,6 @@
-// Goal: facts lie on disk as docs/storage-format.md says, so that a later version, a backup and an operator find them; nothing is followed
-// out of the data directory. Method: the facts of a directory, its files looked at and laid by hand.
+// Goal: facts lie on disk as docs/storage-format.md says, so that a later version, a backup and an
+// operator find them; nothing is followed out of the data directory. Method: the facts of a
+// directory, its files looked at and laid by hand.
 import { createHash } from 'node:crypto'
 import { lstat, mkdir, symlink } from 'node:fs/promises'
 import t from 'tap'
@@ -64,7 +65,8 @@ t.test('each fact has one file, named by the hash of its identity', async t => {
       catalog: 'a catalog',
       ...all[index]?.[1],
     })
-    // Readable by a group that the operator lets in, as far as the umask goes; nobody writes into it.
+    // Readable by a group that the operator lets in, as far as the umask goes; nobody writes into
+    // it.
     t.equal((await directory.mode(directory.path(name))) & 0o737, 0o400)
   }
   await facts.write(all.map(([, fact]) => fact))

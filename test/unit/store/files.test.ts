@@ -1,5 +1,6 @@
-// Goal: what lies on disk is what docs/storage-format.md says: names, modes, nothing left over, nothing followed out of the data
-// directory. Method: the store over a directory, its files looked at and replaced by hand.
+// Goal: what lies on disk is what docs/storage-format.md says: names, modes, nothing left over,
+// nothing followed out of the data directory. Method: the store over a directory, its files looked
+// at and replaced by hand.
 import { existsSync, renameSync, rmSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rmdir, symlink, truncate, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'

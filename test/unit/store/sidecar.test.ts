@@ -1,5 +1,6 @@
-// Goal: a sidecar says after a restart what it said before, and whatever else is in such a file says nothing. Method: the format
-// and its inverse over generated values; texts that are nearly sidecars; names that are nearly digests.
+// Goal: a sidecar says after a restart what it said before, and whatever else is in such a file
+// says nothing. Method: the format and its inverse over generated values; texts that are nearly
+// sidecars; names that are nearly digests.
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'

@@ -1,5 +1,6 @@
-// Goal: whatever a killed process or a power cut left in the data directory, the next start is clean and loses nothing that
-// could be resumed. Method: crash states laid by hand as files, then a start, then a look at the files.
+// Goal: whatever a killed process or a power cut left in the data directory, the next start is
+// clean and loses nothing that could be resumed. Method: crash states laid by hand as files, then a
+// start, then a look at the files.
 import { lstat, readdir, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'

@@ -1,4 +1,5 @@
-// Goal: syncs of what can be fetched again leave threads for everything else, and none is forgotten. Method: syncs that end when told.
+// Goal: syncs of what can be fetched again leave threads for everything else, and none is
+// forgotten. Method: syncs that end when told.
 import t from 'tap'
 import { SyncLanes } from '../../../src/store/filesystem/sync-lanes.ts'
 

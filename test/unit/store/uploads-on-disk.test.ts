@@ -1,5 +1,6 @@
-// Goal: uploads lie on disk as docs/storage-format.md says, a start leaves those that can go on and nothing else, and nothing is followed
-// out of the data directory. Method: the store over a directory, its files looked at and laid by hand.
+// Goal: uploads lie on disk as docs/storage-format.md says, a start leaves those that can go on and
+// nothing else, and nothing is followed out of the data directory. Method: the store over a
+// directory, its files looked at and laid by hand.
 import { lstat, mkdir, symlink, utimes } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'

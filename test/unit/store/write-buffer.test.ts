@@ -1,5 +1,6 @@
-// Goal: small chunks cost few writes, none of their bytes is lost, doubled or late, and a failing disk is reported once it is known.
-// Method: a disk that is an array and finishes each write when the test says so.
+// Goal: small chunks cost few writes, none of their bytes is lost, doubled or late, and a failing
+// disk is reported once it is known. Method: a disk that is an array and finishes each write when
+// the test says so.
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { writeFully } from '../../../src/store/filesystem/disk.ts'

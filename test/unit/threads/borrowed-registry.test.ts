@@ -1,5 +1,6 @@
-// Goal: what an HTTP thread has open over there is closed when it says so, and when it is gone; bytes that lie in a file are read by its
-// descriptor and do not cross. Method: a registry double lent and reached over a MessageChannel; files are real.
+// Goal: what an HTTP thread has open over there is closed when it says so, and when it is gone;
+// bytes that lie in a file are read by its descriptor and do not cross. Method: a registry double
+// lent and reached over a MessageChannel; files are real.
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-// Goal: an error that crosses between threads is the same error on the other side, for whoever answers a client and for the log.
-// Method: each class of error through the clone that a MessagePort makes.
+// Goal: an error that crosses between threads is the same error on the other side, for whoever
+// answers a client and for the log. Method: each class of error through the clone that a
+// MessagePort makes.
 import { once } from 'node:events'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'

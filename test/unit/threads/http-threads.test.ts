@@ -1,5 +1,6 @@
-// Goal: a thread that dies is started again, after a while that grows when it dies at once, whatever the others do; a stop reaches all
-// of them and waits for none that hangs. Method: threads made of promises, on a clock that is the test's.
+// Goal: a thread that dies is started again, after a while that grows when it dies at once,
+// whatever the others do; a stop reaches all of them and waits for none that hangs. Method: threads
+// made of promises, on a clock that is the test's.
 import t from 'tap'
 import {
   HttpThreads,

@@ -1,5 +1,5 @@
-// Goal: what a thread says in one turn crosses at once, and means what it would have meant message by message.
-// Method: two peers over a MessageChannel in one thread, whose crossings are counted.
+// Goal: what a thread says in one turn crosses at once, and means what it would have meant message
+// by message. Method: two peers over a MessageChannel in one thread, whose crossings are counted.
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import t from 'tap'
 import type { Message, Port } from '../../../src/threads/messages.ts'

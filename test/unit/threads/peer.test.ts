@@ -1,5 +1,6 @@
-// Goal: two threads ask each other, take questions back, and stream bytes no faster than they are read, and the end of one ends what
-// the other had under way. Method: both sides over a MessageChannel in one thread; the messages are looked at on their way.
+// Goal: two threads ask each other, take questions back, and stream bytes no faster than they are
+// read, and the end of one ends what the other had under way. Method: both sides over a
+// MessageChannel in one thread; the messages are looked at on their way.
 import { setImmediate as turn } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import t from 'tap'

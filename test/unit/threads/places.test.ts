@@ -1,5 +1,6 @@
-// Goal: places that threads take, by themselves or of the waiting room, are counted together, and none is lost: not with an answer that
-// crosses a client's leaving, nor with a thread. Method: both ends over a MessageChannel, before the real waiting room.
+// Goal: places that threads take, by themselves or of the waiting room, are counted together, and
+// none is lost: not with an answer that crosses a client's leaving, nor with a thread. Method: both
+// ends over a MessageChannel, before the real waiting room.
 import { setImmediate as turn } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'

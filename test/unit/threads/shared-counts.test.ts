@@ -1,5 +1,5 @@
-// Goal: what threads count together is one sum, and what a dead one had counted is taken back. Method: two real threads count at the
-// same time; the rest in one.
+// Goal: what threads count together is one sum, and what a dead one had counted is taken back.
+// Method: two real threads count at the same time; the rest in one.
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'

@@ -1,4 +1,5 @@
-// Goal: what is due now and then is done while the process runs. Method: the loop over parts that count, on a manual clock.
+// Goal: what is due now and then is done while the process runs. Method: the loop over parts that
+// count, on a manual clock.
 import t from 'tap'
 import { EveryHour, ROUND_EVERY_MS } from '../../../src/upkeep/every-hour.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'

@@ -1,5 +1,6 @@
-// Goal: abandoned uploads are looked for soon after the start and at every interval, as the configuration of that moment says, and a
-// disk that fails ends nothing. Method: the job over a purge that writes down what it was asked, with a clock that moves by hand.
+// Goal: abandoned uploads are looked for soon after the start and at every interval, as the
+// configuration of that moment says, and a disk that fails ends nothing. Method: the job over a
+// purge that writes down what it was asked, with a clock that moves by hand.
 import t from 'tap'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'

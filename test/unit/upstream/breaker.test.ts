@@ -1,5 +1,5 @@
-// Goal: nobody waits for an upstream that is down, and one request at a time finds out whether it is back. Method: the breaker alone,
-// with virtual time.
+// Goal: nobody waits for an upstream that is down, and one request at a time finds out whether it
+// is back. Method: the breaker alone, with virtual time.
 import t from 'tap'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createBreaker } from '../../../src/upstream/endpoint/breaker.ts'
@@ -72,7 +72,8 @@ t.test('R93: five failures in a row open it, four do not', async t => {
   t.same(changes, ['open'])
 })
 
-// issue 17, 9: it said that the registry is not asked for so long, and asked it by itself before that.
+// issue 17, 9: it said that the registry is not asked for so long, and asked it by itself before
+// that.
 t.test('R305: who is kept out is told by when it is asked again, not that it is not asked', t => {
   const { breaker, times } = setUp()
   times(5, DOWN)

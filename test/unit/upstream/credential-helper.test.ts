@@ -1,5 +1,5 @@
-// Goal: credential helpers are asked as docker asks them, and nothing of theirs comes into an error. Method: helpers written as shell
-// scripts into a directory on the PATH.
+// Goal: credential helpers are asked as docker asks them, and nothing of theirs comes into an
+// error. Method: helpers written as shell scripts into a directory on the PATH.
 import { chmodSync, writeFileSync } from 'node:fs'
 import { delimiter } from 'node:path'
 import t from 'tap'

@@ -1,4 +1,5 @@
-// Goal: a time limit ends what it is for, the caller's signal too, and neither leaves anything behind. Method: virtual time.
+// Goal: a time limit ends what it is for, the caller's signal too, and neither leaves anything
+// behind. Method: virtual time.
 import { getEventListeners } from 'node:events'
 import t from 'tap'
 import { startDeadline } from '../../../src/upstream/connect/deadline.ts'

@@ -1,4 +1,5 @@
-// Goal: whoever logged in with docker or podman need not do it again. Method: config files as those write them.
+// Goal: whoever logged in with docker or podman need not do it again. Method: config files as those
+// write them.
 import t from 'tap'
 import { parseHost } from '../../../src/oci/reference.ts'
 import { credentialHosts, dockerConfigEntries } from '../../../src/upstream/auth/docker-config.ts'

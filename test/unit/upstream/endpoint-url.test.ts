@@ -1,4 +1,5 @@
-// Goal: registries behind a path are asked at that path, and their links followed. Method: URLs of each kind of base.
+// Goal: registries behind a path are asked at that path, and their links followed. Method: URLs of
+// each kind of base.
 import t from 'tap'
 import { parseHost, parseName } from '../../../src/oci/reference.ts'
 import { endpointUrls } from '../../../src/upstream/endpoint/endpoint-url.ts'

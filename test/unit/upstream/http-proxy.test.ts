@@ -1,4 +1,5 @@
-// Goal: NO_PROXY means here what it means to curl and Go's clients. Method: a table of rules and URLs.
+// Goal: NO_PROXY means here what it means to curl and Go's clients. Method: a table of rules and
+// URLs.
 import t from 'tap'
 import { proxyFor } from '../../../src/upstream/connect/http-proxy.ts'
 

@@ -1,5 +1,6 @@
-// Goal: what a name server does not answer holds up nobody who asks for another name, and names that clients made up hold up no configured
-// upstream (R263). Method: a resolver with eight threads, as the system's is; the whole of the namespaces over it, and the look-ups alone.
+// Goal: what a name server does not answer holds up nobody who asks for another name, and names
+// that clients made up hold up no configured upstream (R263). Method: a resolver with eight
+// threads, as the system's is; the whole of the namespaces over it, and the look-ups alone.
 import t from 'tap'
 import { loadConfig } from '../../../src/config/load.ts'
 import { parseHost } from '../../../src/oci/reference.ts'
@@ -12,7 +13,10 @@ import { failureOf, LATEST, NAME } from '../../kit/open-upstream.ts'
 const ADDRESSES = [{ address: '192.0.2.1', family: 4 }] as const
 const THREADS = 8
 
-/** Eight at a time, the others in turn; names under `silent.example` are not answered until `answer`. */
+/**
+ * Eight at a time, the others in turn; names under `silent.example` are not answered until
+ * `answer`.
+ */
 function createResolver() {
   const queue: (() => void)[] = []
   const held: (() => void)[] = []

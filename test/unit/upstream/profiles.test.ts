@@ -1,4 +1,5 @@
-// Goal: the table of well-known registries is complete and makes sense. Method: every profile against the rules of the table.
+// Goal: the table of well-known registries is complete and makes sense. Method: every profile
+// against the rules of the table.
 import t from 'tap'
 import { hostFrom, parseHost } from '../../../src/oci/reference.ts'
 import { GENERIC_PROFILE, PROFILES, profileOf } from '../../../src/upstream/profiles.ts'

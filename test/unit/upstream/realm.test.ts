@@ -1,4 +1,5 @@
-// Goal: credentials reach the token servers of their registry and no other. Method: pairs of registry and realm, as tables.
+// Goal: credentials reach the token servers of their registry and no other. Method: pairs of
+// registry and realm, as tables.
 import t from 'tap'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 import { mayCarryCredentials, parseRealm } from '../../../src/upstream/auth/realm.ts'

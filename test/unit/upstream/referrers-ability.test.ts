@@ -1,5 +1,5 @@
-// Goal: answers that are none of the referrers API's count as lasting only while they follow each other (R257). Method: the memory of them
-// alone, at times that the test gives.
+// Goal: answers that are none of the referrers API's count as lasting only while they follow each
+// other (R257). Method: the memory of them alone, at times that the test gives.
 import t from 'tap'
 import type { RepositoryName } from '../../../src/oci/reference.ts'
 import { createReferrersAbility } from '../../../src/upstream/endpoint/referrers-ability.ts'

@@ -1,5 +1,5 @@
-// Goal: a body is given out in small pieces, watched while the other side has one in hand, and ended once (R117, R150). Method: virtual
-// time; the test is the connection.
+// Goal: a body is given out in small pieces, watched while the other side has one in hand, and
+// ended once (R117, R150). Method: virtual time; the test is the connection.
 import t from 'tap'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { type RequestBody, startSending } from '../../../src/upstream/connect/request-body.ts'

@@ -1,4 +1,5 @@
-// Goal: no header of an answer gets lost or is taken for another. Method: raw lists, as they come from the wire.
+// Goal: no header of an answer gets lost or is taken for another. Method: raw lists, as they come
+// from the wire.
 import t from 'tap'
 import { contentLength, responseHeaders } from '../../../src/upstream/connect/response-headers.ts'
 

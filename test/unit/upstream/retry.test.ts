@@ -1,5 +1,5 @@
-// Goal: what may pass is tried again, a bounded number of times in bounded time, and nothing else is. Method: scripted failures
-// under virtual time; the sum of waits is read from the clock.
+// Goal: what may pass is tried again, a bounded number of times in bounded time, and nothing else
+// is. Method: scripted failures under virtual time; the sum of waits is read from the clock.
 import t from 'tap'
 import { UpstreamError, type UpstreamFailure } from '../../../src/registry/ports/upstream.ts'
 import { startDeadline } from '../../../src/upstream/connect/deadline.ts'
@@ -13,7 +13,10 @@ interface Scripted {
   readonly random?: number
 }
 
-/** Runs with all waits passing at once; gives the result, the number of tries, and the time they took. */
+/**
+ * Runs with all waits passing at once; gives the result, the number of tries, and the time they
+ * took.
+ */
 async function run({ errors, limitMs = 24_000, random = 0.5 }: Scripted) {
   const clock = createManualClock()
   const deadline = startDeadline(clock, limitMs)

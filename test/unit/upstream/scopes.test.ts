@@ -1,4 +1,5 @@
-// Goal: a token is asked for what a request needs, whatever the challenge says (R117, R143). Method: challenges and targets, as a table.
+// Goal: a token is asked for what a request needs, whatever the challenge says (R117, R143).
+// Method: challenges and targets, as a table.
 import t from 'tap'
 import { pullScope, pushScope, scopesFor } from '../../../src/upstream/auth/scopes.ts'
 

@@ -1,4 +1,5 @@
-// Goal: a silent peer is noticed and a slow reader is not blamed for it. Method: the watchdog alone, with virtual time.
+// Goal: a silent peer is noticed and a slow reader is not blamed for it. Method: the watchdog
+// alone, with virtual time.
 import t from 'tap'
 import { startStallWatchdog } from '../../../src/upstream/connect/stall-watchdog.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'

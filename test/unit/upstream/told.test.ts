@@ -1,5 +1,5 @@
-// Goal: an upstream's error message is repeated as far as it helps and harms nobody (R123). Method: messages as registries write them,
-// and random text around secrets.
+// Goal: an upstream's error message is repeated as far as it helps and harms nobody (R123). Method:
+// messages as registries write them, and random text around secrets.
 import fc from 'fast-check'
 import t from 'tap'
 import { toldBy } from '../../../src/upstream/write/told.ts'
