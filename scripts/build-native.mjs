@@ -1,7 +1,9 @@
-// Compiles native/sender.c to native/sender.node when it is newer than the last build. Where that cannot be, on another system or
-// without a compiler, nothing is built and nothing is said: the product works without, only slower.
-// usage: node scripts/build-native.mjs [--loud] [--sanitize] [--out FILE]   --loud: say what kept it from being built, exit code 1;
-// --sanitize: with the address and undefined-behaviour sanitizers, for tests.
+// Compiles native/sender.c to native/sender.node when it is newer than the last build. Where that
+// cannot be, on another system or without a compiler, nothing is built and nothing is said: the
+// product works without, only slower.
+// usage: node scripts/build-native.mjs [--loud] [--sanitize] [--out FILE]
+// --loud: say what kept it from being built, exit code 1; --sanitize: with the address and
+// undefined-behaviour sanitizers, for tests.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'

@@ -1,5 +1,6 @@
-// Makes dist/ of src/ and what it uses of node_modules/, and native/, when something there is newer than the last build; does nothing
-// otherwise. A few large files, because finding, reading and linking 1,200 small ones was a third of a start.
+// Makes dist/ of src/ and what it uses of node_modules/, and native/, when something there is newer
+// than the last build; does nothing otherwise. A few large files, because finding, reading and
+// linking 1,200 small ones was a third of a start.
 // usage: node scripts/build.mjs [DIRECTORY]   default: dist
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -19,7 +20,10 @@ import { licensesOf } from './licenses.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(root, 'dist')
-/** Says which lock file was built from: npm writes it anew whenever it runs, so that its time says nothing. */
+/**
+ * Says which lock file was built from: npm writes it anew whenever it runs, so that its time says
+ * nothing.
+ */
 const STAMP = '.built'
 const inputs = ['tsconfig.json', 'scripts/build.mjs', 'scripts/licenses.mjs', 'src']
 /** Each is started by its name: the program, and what its threads run. */
@@ -42,8 +46,9 @@ function newestMs(path) {
 }
 
 /**
- * An import of a module of Node's own reads each of its exports, and `WebSocket` among those of node:http loads a second undici: 55 ms and
- * 16 MiB in each thread. Not in main.js, which has to say what is wrong to an old Node.
+ * An import of a module of Node's own reads each of its exports, and `WebSocket` among those of
+ * node:http loads a second undici: 55 ms and 16 MiB in each thread. Not in main.js, which has to
+ * say what is wrong to an old Node.
  */
 const builtinsAsTheyAre = {
   name: 'builtins-as-they-are',
@@ -59,7 +64,10 @@ const builtinsAsTheyAre = {
   },
 }
 
-/** In a process of its own: what the tools take, some 400 MiB, would stay with a server that was started by `npm start` for years. */
+/**
+ * In a process of its own: what the tools take, some 400 MiB, would stay with a server that was
+ * started by `npm start` for years.
+ */
 export function buildIfNeeded() {
   buildNative()
   if (isBuilt(DIST)) return
@@ -81,7 +89,8 @@ function isBuilt(dist) {
 
 async function buildInto(dist) {
   const { build } = await loadRolldown()
-  // Beside it, and then put in its place as a whole: another build may be under way, or this one fail.
+  // Beside it, and then put in its place as a whole: another build may be under way, or this one
+  // fail.
   const made = `${dist}.${process.pid}`
   const { output } = await build({
     cwd: root,
@@ -93,7 +102,8 @@ async function buildInto(dist) {
     output: {
       dir: made,
       format: 'esm',
-      // All but the program lies in one directory: what a thread runs is looked for beside what starts it.
+      // All but the program lies in one directory: what a thread runs is looked for beside what
+      // starts it.
       entryFileNames: ({ name }) => (name === 'main' ? 'main.js' : 'parts/[name].js'),
       chunkFileNames: 'parts/[name].js',
       sourcemap: true,

@@ -1,4 +1,5 @@
-// The licenses of the libraries that a build has taken into itself: nearly all of them ask to go along with every copy.
+// The licenses of the libraries that a build has taken into itself: nearly all of them ask to go
+// along with every copy.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -6,7 +7,10 @@ const LIBRARY = /^\0?(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//
 /** With what was written by others again, and taken over. */
 const TERMS = /^(licen[cs]e|copying|notice)/i
 
-/** @param {readonly string[]} modules paths of source files @returns one text; @throws Error for a library that names no license */
+/**
+ * @param {readonly string[]} modules paths of source files @returns one text; @throws Error for a
+ * library that names no license
+ */
 export function licensesOf(modules) {
   const directories = new Set(modules.map(path => LIBRARY.exec(path)?.[1]).filter(Boolean))
   return [...directories]

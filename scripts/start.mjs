@@ -1,4 +1,5 @@
-// `npm start`: builds when needed, then runs the command line; without arguments, or with options of `serve` only, that is `serve`.
+// `npm start`: builds when needed, then runs the command line; without arguments, or with options
+// of `serve` only, that is `serve`.
 import { writeSync } from 'node:fs'
 import { buildIfNeeded } from './build.mjs'
 
@@ -16,7 +17,10 @@ if (process.argv[2] === 'serve' && isUnderDyingNpm()) {
 buildIfNeeded()
 await import('../dist/main.js')
 
-/** npm says what it runs before it does so, unless it is told to be silent, and ends when that cannot be written. */
+/**
+ * npm says what it runs before it does so, unless it is told to be silent, and ends when that
+ * cannot be written.
+ */
 function isUnderDyingNpm() {
   const { npm_lifecycle_event: event, npm_config_loglevel: loglevel } = process.env
   if (event !== 'start' || loglevel === 'silent') return false

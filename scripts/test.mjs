@@ -1,6 +1,7 @@
 // Runs one or more test suites and says in one line how many tests passed and failed.
-// usage: node scripts/test.mjs SUITE… [--cuts N]   with the suites of the table below; exit code 1 when anything failed or was
-// skipped. N: power cuts of the fault suite, 20 when not given.
+// usage: node scripts/test.mjs SUITE… [--cuts N]
+// With the suites of the table below; exit code 1 when anything failed or was skipped. N: power
+// cuts of the fault suite, 20 when not given.
 import {
   appendFileSync,
   existsSync,
@@ -24,8 +25,8 @@ const SECONDS_PER_CUT = 15
 const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
 
 /**
- * `files` chooses among all test files; `timeoutSeconds` ends one file that hangs; `atOnce` files run side by side, one where they
- * load the machine or share its ports.
+ * `files` chooses among all test files; `timeoutSeconds` ends one file that hangs; `atOnce` files
+ * run side by side, one where they load the machine or share its ports.
  */
 const SUITES = {
   fast: {
@@ -60,7 +61,9 @@ function testFiles(directory) {
     .sort((a, b) => (a < b ? -1 : 1))
 }
 
-/** Keeps all that the files print in .tap/, and shows one line for each file and whatever failed. */
+/**
+ * Keeps all that the files print in .tap/, and shows one line for each file and whatever failed.
+ */
 function runSuite(name) {
   const { files, timeoutSeconds, atOnce, env } = SUITES[name]
   const kept = join(root, '.tap', `${name}.tap`)

@@ -11,7 +11,8 @@ import * as rules from './kit/tidy-rules.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const sources = readSources(ROOT, 'src')
-const tests = readSources(ROOT, 'test').filter(({ path }) => path.endsWith('.test.ts'))
+const beside = ['test', 'bench', 'scripts'].flatMap(directory => readSources(ROOT, directory))
+const tests = beside.filter(({ path }) => path.endsWith('.test.ts'))
 
 const README_LINES_MAX = 150
 
@@ -55,6 +56,10 @@ t.test('no barrels, no drawers for odds and ends, no default exports, no enums',
 
 t.test('files are short, readable, and open with what they are', async t => {
   t.same(sources.flatMap(rules.unreadable), [])
+})
+
+t.test('comments are no wider than code, beside src/ too', async t => {
+  t.same([...sources, ...beside].flatMap(rules.wideComments), [])
 })
 
 t.test('words are those of the specification, and nothing is left to do', async t => {

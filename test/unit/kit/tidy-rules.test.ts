@@ -173,14 +173,19 @@ t.test('barrels, drawers, default exports and enums are found', async t => {
   )
 })
 
-t.test('long, wide and mute files are found', async t => {
+t.test('long and mute files are found', async t => {
   t.same(rules.unreadable(inOci('const a = 1')), [])
   t.same(rules.unreadable(source('src/main.ts', '#!/usr/bin/env node', '// main', 'a()')), [])
   t.equal(rules.unreadable(source('src/oci/x.ts', 'const a = 1')).length, 1)
   t.equal(rules.unreadable(inOci(...Array.from({ length: 400 }, () => 'a()'))).length, 1)
-  t.equal(rules.unreadable(inOci(`// ${'a'.repeat(98)}`)).length, 1)
-  t.same(rules.unreadable(inOci(`const a = '${'a'.repeat(150)}'`)), [])
   t.equal(rules.unreadable(inOci("import './a'")).length, 1)
+})
+
+t.test('comments that are wider than code are found, texts are not', async t => {
+  t.same(rules.wideComments(inOci(`// ${'a'.repeat(97)}`)), [])
+  t.equal(rules.wideComments(inOci(`// ${'a'.repeat(98)}`)).length, 1)
+  t.equal(rules.wideComments(inOci('/**', ` * ${'a'.repeat(98)}`, ' */')).length, 1)
+  t.same(rules.wideComments(inOci(`const a = '${'a'.repeat(150)}'`)), [])
 })
 
 t.test('banned words are found whole, in code and comments', async t => {
