@@ -1,5 +1,6 @@
 // docs/metrics.md, written from the metrics table.
-import { type LabelValues, METRICS, type MetricRow } from '../../src/observe/metrics-table.ts'
+import type { LabelValues, MetricRow } from '../../src/observe/metric-row.ts'
+import { METRICS } from '../../src/observe/metrics-table.ts'
 
 /** What prom-client adds by itself and what people look for there. */
 const PROCESS_METRICS = [

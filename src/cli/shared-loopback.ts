@@ -2,7 +2,7 @@
 // outside runs as what is root in there, or as a person, and calls from loopback: to this server it
 // looks like a registry client that somebody runs beside it.
 import { readFileSync, statSync } from 'node:fs'
-import type { Surroundings } from '../server/start.ts'
+import type { Surroundings } from '../server/surroundings.ts'
 
 /** Where it does not; undefined where nothing says so. */
 type Shared = Surroundings['sharedLoopback']

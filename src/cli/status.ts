@@ -1,5 +1,6 @@
 // `status`: what the running edge holds and saved, and how its upstreams are.
-import type { PlainBecause, Sending, Status } from '../registry/operator/status.ts'
+import type { PlainBecause, Sending } from '../registry/operator/operator-deps.ts'
+import type { Status } from '../registry/operator/status.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'

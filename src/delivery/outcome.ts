@@ -3,7 +3,12 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/reference.ts'
 import type { Delivery } from '../registry/ports/deliveries.ts'
-import type { LeftTag } from './put-tags.ts'
+
+/** Found where a later push has pointed it, which did not go through the outbox. */
+export interface LeftTag {
+  readonly tag: Tag
+  readonly at: Digest
+}
 
 /** What an entry brought to the upstream, so that its tags need not be kept here any longer. */
 export interface Settled {

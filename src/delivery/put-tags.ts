@@ -6,7 +6,7 @@ import { repositoryKey, type Tag } from '../oci/reference.ts'
 import type { DeliveredTag } from '../registry/deliveries.ts'
 import { isAnswer } from '../registry/is-answer.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
-import type { Attempt } from './outcome.ts'
+import type { Attempt, LeftTag } from './outcome.ts'
 import type { Trip } from './trip.ts'
 import { Undeliverable } from './undeliverable.ts'
 
@@ -24,12 +24,6 @@ export interface PutTagsParts {
    * on.
    */
   readonly overtake: (tag: Tag) => Promise<void>
-}
-
-/** Found where a later push has pointed it, which did not go through the outbox. */
-export interface LeftTag {
-  readonly tag: Tag
-  readonly at: Digest
 }
 
 /**

@@ -23,12 +23,11 @@ import {
   HEADER_MAX_BYTES,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
-  manifestBodiesBounds,
   MEMORY_BYTES,
   REQUESTS_MAX,
 } from './limits.ts'
 import { createHotAnswers } from './memory/hot-answers.ts'
-import { createMemoryBudget } from './body/memory-budget.ts'
+import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
 import { createRequestIds } from './request-id.ts'
 import type { Sendfile } from './send/sendfile.ts'
 import { createOpenKept, type SendKeptDeps } from './send/send-kept.ts'

@@ -1,7 +1,5 @@
 // Every bound of the data port, beside its reason. Bounds of names, ranges and pages are in oci/,
 // where they are parsed. Reaching one has a defined answer, named here.
-import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
-import type { MemoryBounds } from './body/memory-budget.ts'
 
 /**
  * A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for
@@ -88,28 +86,6 @@ export const SENDFILE_MIN_BYTES = 256 * 1024
  * before the connection ends.
  */
 export const LINGER_MS = 1_000
-
-/**
- * Bodies of manifests that are in memory at once, in bytes: tens of thousands of ordinary ones, a
- * dozen of the largest. What is made of a body on its way takes some three times as much again.
- * Beyond: the largest that still comes is 503 with Retry-After.
- */
-const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
-/** An ordinary manifest is no larger, not one of 127 layers with annotations either. */
-const MANIFEST_SMALL_BYTES = 64 * 1024
-/**
- * The rest is left to small ones: large ones that wait for a silent upstream would otherwise keep
- * everybody from pushing.
- */
-const MANIFEST_LARGE_SHARE = 0.75
-
-/** Of each thread. One of the largest always fits. */
-export function manifestBodiesBounds(threads: number): MemoryBounds {
-  const leastBytes = MANIFEST_LIMIT_BYTES / MANIFEST_LARGE_SHARE
-  const maxBytes = Math.max(leastBytes, MANIFEST_BODIES_MAX_BYTES / threads)
-  const largeMaxBytes = maxBytes * MANIFEST_LARGE_SHARE
-  return { maxBytes, smallBytes: MANIFEST_SMALL_BYTES, largeMaxBytes }
-}
 
 /**
  * For answers in memory when nothing else is configured: some ten thousand manifests and

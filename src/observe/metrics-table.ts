@@ -3,6 +3,7 @@
 // Labels are never a repository, tag or digest.
 
 import { DROP_REASONS } from './log-output.ts'
+import type { MetricRow } from './metric-row.ts'
 import { PUSH_METRICS } from './push-metrics.ts'
 import { STREAM_METRICS } from './stream-metrics.ts'
 
@@ -42,9 +43,6 @@ const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
  */
 const REFUSAL = ['busy', 'connections', 'malformed', 'plain'] as const
 
-/** A label whose values are given by words, where listing them would help nobody. */
-export type LabelValues = readonly string[] | { readonly words: string }
-
 const UPSTREAM = { words: 'a registry host; the first 64 seen by name, then `other`' } as const
 const STATUS = { words: 'HTTP status' } as const
 
@@ -54,14 +52,6 @@ const LATENCY_SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900,
 ] as const
 const FILL_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600] as const
-
-export interface MetricRow {
-  readonly name: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly help: string
-  readonly labels: Readonly<Record<string, LabelValues>>
-  readonly buckets?: readonly number[]
-}
 
 export const METRICS = {
   requests: {

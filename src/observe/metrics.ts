@@ -3,13 +3,8 @@
 import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client'
 import { HARDLY_EVER_MS, watchEventLoop } from './event-loop-delay.ts'
 import { BucketHistogram } from './histogram.ts'
-import {
-  type KeyOf,
-  type LabelsOf,
-  METRICS,
-  type MetricKey,
-  type MetricRow,
-} from './metrics-table.ts'
+import type { MetricRow } from './metric-row.ts'
+import { type KeyOf, type LabelsOf, METRICS, type MetricKey } from './metrics-table.ts'
 import { createMerged, type Merged, type MetricsSnapshot, snapshotOf } from './merged-metrics.ts'
 import {
   type RequestLabels,

@@ -1,6 +1,6 @@
 // The rows of the metrics table about what clients push, what waits to be delivered, and uploads
 // that are under way.
-import type { MetricRow } from './metrics-table.ts'
+import type { MetricRow } from './metric-row.ts'
 
 const MODE = ['store', 'forward', 'queue'] as const
 /**

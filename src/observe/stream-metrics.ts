@@ -1,6 +1,6 @@
 // The rows of the metrics table about bodies of blobs that are being sent, and requests that wait
 // to be.
-import type { MetricRow } from './metrics-table.ts'
+import type { MetricRow } from './metric-row.ts'
 
 /** `full`: the waiting room was; `late`: no turn came in time. */
 const STREAM_REFUSAL = ['full', 'late'] as const

@@ -17,10 +17,10 @@ import type { Metrics } from '../observe/metrics.ts'
 import { readGauges, readThreads, readTraffic } from './readings.ts'
 import { createEpochs } from '../registry/epochs.ts'
 import { createOperator } from '../registry/operator/operator.ts'
-import type { RefusedReload } from '../registry/operator/status.ts'
+import type { RefusedReload } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
-import type { RunningServer, Surroundings } from './start.ts'
+import type { RunningServer, Surroundings } from './surroundings.ts'
 
 export interface Base {
   readonly surroundings: Surroundings

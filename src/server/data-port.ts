@@ -22,7 +22,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { ReadCached } from '../registry/fill/readers.ts'
 import type { Epochs } from '../registry/epochs.ts'
-import type { Sending, ServingThreads } from '../registry/operator/status.ts'
+import type { Sending, ServingThreads } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { startHttpThread } from './start-http-thread.ts'
 import {

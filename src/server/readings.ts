@@ -3,7 +3,7 @@
 import type { Content } from './content.ts'
 import type { Metrics, WatchedGauges } from '../observe/metrics.ts'
 import { CARRIER_NAMES } from '../observe/push-metrics.ts'
-import type { Traffic } from '../registry/operator/operator.ts'
+import type { Traffic } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { ThreadState } from '../threads/http-threads.ts'
 

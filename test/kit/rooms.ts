@@ -57,7 +57,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   admin: A_SURFACE,
   upstream: AN_IMPLEMENTATION,
   // From the socket to the question: each may know those before it.
-  'upstream/connect': insideOf('upstream', AN_IMPLEMENTATION, 'auth', 'read', 'write'),
+  'upstream/connect': insideOf('upstream', AN_IMPLEMENTATION, 'auth', 'endpoint', 'read', 'write'),
   'upstream/auth': insideOf('upstream', AN_IMPLEMENTATION, 'endpoint', 'read', 'write'),
   'upstream/endpoint': insideOf('upstream', AN_IMPLEMENTATION, 'read', 'write'),
   'upstream/read': insideOf('upstream', AN_IMPLEMENTATION, 'write'),
@@ -82,6 +82,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'registry',
       'admin',
       'server/start.ts',
+      'server/surroundings.ts',
       'server/upstreams.ts',
       'server/clock.ts',
     ],
@@ -103,6 +104,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'server/start-http-thread.ts': {
     imports: ['server/http-thread.ts', 'http', 'observe', 'registry', 'threads'],
+  },
+  'server/surroundings.ts': {
+    imports: ['config', 'access/local-access.ts', 'observe/log.ts', 'registry/operator', PORTS],
   },
   'server/closing.ts': { imports: [] },
   'server/listening.ts': { imports: [] },

@@ -3,7 +3,7 @@
 // on small bad samples in test/unit/kit, and on the tree in test/tidy.test.ts.
 import { posix } from 'node:path'
 import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, type Room, ROOT_FILES } from './rooms.ts'
-import { commentLines, importsOf, type SourceFile } from './source-text.ts'
+import { commentLines, type SourceFile } from './source-text.ts'
 
 export type Violations = readonly string[]
 
@@ -51,7 +51,7 @@ export function misplacedImports(source: SourceFile, rooms: Rooms = ROOMS): Viol
   }
   const [place, room] = innermost ?? []
   const allowed = rootFile ?? [place, ...(room?.imports ?? [])]
-  return importsOf(source).flatMap(({ specifier }) => {
+  return source.imports.flatMap(specifier => {
     if (!isOurs(specifier)) return []
     const target = withinSrc(resolveImport(source, specifier))
     const isIn = (each: string | undefined) => each === '*' || (each && isInside(target, each))
@@ -64,7 +64,7 @@ export function misplacedImports(source: SourceFile, rooms: Rooms = ROOMS): Viol
 export function misplacedBuiltins(source: SourceFile, rooms: Rooms = ROOMS): Violations {
   const rows = rowsFor(source, rooms).map(([, room]) => room.builtins)
   const rule = rows.find(builtins => builtins !== undefined) ?? { never: [] }
-  return importsOf(source).flatMap(({ specifier }) => {
+  return source.imports.flatMap(specifier => {
     if (!specifier.startsWith('node:')) return []
     const allowed = 'only' in rule ? rule.only.includes(specifier) : !rule.never.includes(specifier)
     return allowed ? [] : [`${source.path} imports ${specifier}, which is not for this room`]
@@ -73,7 +73,7 @@ export function misplacedBuiltins(source: SourceFile, rooms: Rooms = ROOMS): Vio
 
 /** Rule 8: one home per library. */
 export function librariesFromHome(source: SourceFile): Violations {
-  return importsOf(source).flatMap(({ specifier }) => {
+  return source.imports.flatMap(specifier => {
     if (isOurs(specifier) || specifier.startsWith('node:')) return []
     const homes = LIBRARY_HOMES[specifier]
     if (homes?.some(home => isInside(withinSrc(source.path), home))) return []
@@ -90,7 +90,7 @@ export function touchesProcess(source: SourceFile): Violations {
   if (MAY_TOUCH_PROCESS.includes(source.path)) return []
   const use =
     /(?<![.\w$])process\s*(?:\?\.|[.[])(?!nextTick\b)|\bglobalThis\.process\b|[=(,]\s*process\s*(?:[,;)]|$)/
-  const imported = importsOf(source).some(({ specifier }) => /^(?:node:)?process$/.test(specifier))
+  const imported = source.imports.some(specifier => /^(?:node:)?process$/.test(specifier))
   return [
     ...findLines(source.path, source.code, use),
     ...(imported ? [`${source.path} imports process`] : []),
@@ -98,15 +98,15 @@ export function touchesProcess(source: SourceFile): Violations {
 }
 
 /**
- * Rule 9: no cycles. An import of types alone is gone at run time, and may point back to who hands
- * the values in.
+ * Rule 9: no cycles. Types count: of two files that name each other nobody can read one without the
+ * other.
  */
 export function cycles(sources: readonly SourceFile[]): Violations {
   const graph = new Map(
-    sources.map(source => {
-      const values = importsOf(source).filter(each => isOurs(each.specifier) && !each.typesOnly)
-      return [source.path, values.map(each => resolveImport(source, each.specifier))]
-    }),
+    sources.map(source => [
+      source.path,
+      source.imports.filter(isOurs).map(specifier => resolveImport(source, specifier)),
+    ]),
   )
   const found: string[] = []
   const done = new Set<string>()
@@ -140,13 +140,11 @@ export function looseForms(source: SourceFile): Violations {
 export function unreadable(source: SourceFile): Violations {
   const { path, text } = source
   const lines = text.split('\n').length - 1
-  const ours = importsOf(source).filter(({ specifier }) => isOurs(specifier))
+  const ours = source.imports.filter(isOurs)
   return [
     ...(OPENING_COMMENT.test(text) ? [] : [`${path} does not open with a comment`]),
     ...(lines > FILE_LINES_MAX ? [`${path} has ${lines} lines`] : []),
-    ...ours.flatMap(({ specifier }) =>
-      specifier.endsWith('.ts') ? [] : [`${path}: ${specifier}`],
-    ),
+    ...ours.flatMap(specifier => (specifier.endsWith('.ts') ? [] : [`${path}: ${specifier}`])),
   ]
 }
 
@@ -154,6 +152,16 @@ export function unreadable(source: SourceFile): Violations {
 export function wideComments(source: SourceFile): Violations {
   const wide = commentLines(source).filter(line => line.length > COMMENT_COLUMNS_MAX)
   return wide.map(line => `${source.path}: ${line.trim()}`)
+}
+
+/** More than a screen holds: then it is two functions, or a class whose state is seen. */
+const FUNCTION_LINES_MAX = 70
+
+/** What is inside a function counts as its lines: who reads it must read that too. */
+export function longFunctions({ path, functions }: SourceFile): Violations {
+  return functions.flatMap(({ line, lines }) =>
+    lines > FUNCTION_LINES_MAX ? [`${path}:${line}: a function of ${lines} lines`] : [],
+  )
 }
 
 // Words that people use for several things, beside the one word that the specification has.

@@ -3,7 +3,7 @@
 // memory.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { manifestBodiesBounds } from '../../src/http/limits.ts'
+import { manifestBodiesBounds } from '../../src/http/body/memory-budget.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../src/oci/manifest.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { createSend, errorCodeOf, locationOf } from '../kit/raw-push.ts'

@@ -4,6 +4,7 @@
 // long for an upstream or for its turn, and makes no room: so large bodies have only a share of the
 // memory.
 import { RegistryError } from '../../oci/errors.ts'
+import { MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts'
 import { BUSY_RETRY_AFTER_SECONDS } from '../limits.ts'
 
 export interface Held {
@@ -39,6 +40,28 @@ export interface MemoryBounds {
   readonly smallBytes: number
   /** Of all large bodies together. At least one of the largest. */
   readonly largeMaxBytes: number
+}
+
+/**
+ * Bodies of manifests that are in memory at once, in bytes: tens of thousands of ordinary ones, a
+ * dozen of the largest. What is made of a body on its way takes some three times as much again.
+ * Beyond: the largest that still comes is 503 with Retry-After.
+ */
+const MANIFEST_BODIES_MAX_BYTES = 64 * 1024 * 1024
+/** An ordinary manifest is no larger, not one of 127 layers with annotations either. */
+const MANIFEST_SMALL_BYTES = 64 * 1024
+/**
+ * The rest is left to small ones: large ones that wait for a silent upstream would otherwise keep
+ * everybody from pushing.
+ */
+const MANIFEST_LARGE_SHARE = 0.75
+
+/** Of each thread. One of the largest always fits. */
+export function manifestBodiesBounds(threads: number): MemoryBounds {
+  const leastBytes = MANIFEST_LIMIT_BYTES / MANIFEST_LARGE_SHARE
+  const maxBytes = Math.max(leastBytes, MANIFEST_BODIES_MAX_BYTES / threads)
+  const largeMaxBytes = maxBytes * MANIFEST_LARGE_SHARE
+  return { maxBytes, smallBytes: MANIFEST_SMALL_BYTES, largeMaxBytes }
 }
 
 export function createMemoryBudget(bounds: MemoryBounds): MemoryBudget {

@@ -1,6 +1,7 @@
 // How far a fill has come, as plain as it can be: a few numbers and a wake-up, so that it can cross
 // threads later. Followers read the file; this tells them how much of it they may read.
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { FillTask } from './fill-task.ts'
 
 /**
  * The blob's last bytes stay here until length and digest are right, so that no client ever
@@ -23,6 +24,14 @@ const BEGINNING_MAX_BYTES = 16 * 1024
 export type FillState = 'running' | 'verified' | 'uncached' | 'failed'
 
 const NOTHING = new Uint8Array()
+
+/** What a reader needs to know of a fill, or of what is in its place. */
+export interface Followed {
+  readonly task: FillTask
+  readonly progress: FillProgress
+  /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
+  readonly bytesPerMs: number
+}
 
 export class FillProgress {
   #state: FillState = 'running'

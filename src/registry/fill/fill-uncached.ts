@@ -1,8 +1,7 @@
 // What has no file: the end of a fill that found no room on the disk. That is no failure: the
 // blob's length is found out, and each reader goes to the upstream by itself (pass-on.ts).
-import { FillProgress } from './fill-progress.ts'
+import { FillProgress, type Followed } from './fill-progress.ts'
 import type { FillTask } from './fill-task.ts'
-import type { Followed } from './fill.ts'
 import type { StoreError } from '../ports/blob-store.ts'
 
 export interface UncachedContext {

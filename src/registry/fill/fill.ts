@@ -33,9 +33,6 @@ export interface FillDeps {
   readonly namespaces: Namespaces
 }
 
-/** What a reader needs to know of a fill, or of what is in its place. */
-export type Followed = Pick<Fill, 'task' | 'progress' | 'bytesPerMs'>
-
 export class Fill {
   readonly task: FillTask
   readonly progress = new FillProgress()

@@ -3,12 +3,11 @@
 // the slow ones.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Sendable } from '../answers.ts'
-import type { Followed } from './fill.ts'
-import type { FillProgress } from './fill-progress.ts'
+import type { FillProgress, Followed } from './fill-progress.ts'
 import { passOn } from './pass-on.ts'
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
-import type { Readers } from './readers.ts'
+import type { PositionalReader, Readers } from './readers.ts'
 
 /** A reader this far ahead of the fill may be better served by the upstream itself (R61). */
 const FAR_AHEAD_BYTES = 1024 * 1024
@@ -16,12 +15,6 @@ const FAR_AHEAD_BYTES = 1024 * 1024
 const LONGEST_WAIT_FOR_FILL_MS = 1_000
 /** Fetched ahead at a time, before looking again whether the fill has come. */
 const AHEAD_BYTES = 4 * 1024 * 1024
-
-export interface PositionalReader {
-  /** Of an open file, where there is one. */
-  readonly descriptor?: number | undefined
-  read(buffer: Uint8Array, position: number): Promise<number>
-}
 
 /** The bytes of `range` of a whole blob, from `from` on. */
 export async function* readWhole(

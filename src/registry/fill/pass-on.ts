@@ -4,12 +4,11 @@
 // length alone.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { ByteRange } from '../../oci/range.ts'
-import type { Followed } from './fill.ts'
 import { askBlob } from './ask-blob.ts'
 import { deadlineMs } from './fill-deadline.ts'
-import { HOLD_BACK_BYTES } from './fill-progress.ts'
+import { type Followed, HOLD_BACK_BYTES } from './fill-progress.ts'
 import { Attempts } from './fill-rules.ts'
-import type { PositionalReader } from './follow.ts'
+import type { PositionalReader } from './readers.ts'
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 

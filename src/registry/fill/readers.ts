@@ -34,6 +34,12 @@ const TURN_MAX_BYTES = 8 * 1024 * 1024
  */
 export type ReadCached = (descriptor: number, buffer: Buffer, position: number) => number
 
+export interface PositionalReader {
+  /** Of an open file, where there is one. */
+  readonly descriptor?: number | undefined
+  read(buffer: Uint8Array, position: number): Promise<number>
+}
+
 /** Where a kept buffer lies. */
 interface Place {
   readonly slab: Buffer

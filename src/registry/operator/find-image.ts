@@ -10,7 +10,7 @@ import {
   type Repository,
 } from '../../oci/reference.ts'
 import type { TagFact } from '../ports/catalog.ts'
-import type { OperatorDeps } from './operator.ts'
+import type { OperatorDeps } from './operator-deps.ts'
 
 /** As skopeo and helm write where an image is. */
 const SCHEME = /^(?:docker|oci|https?):\/\//i

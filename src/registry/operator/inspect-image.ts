@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { Edge, ManifestFact } from '../ports/catalog.ts'
 import { findImage, imageNotHere } from './find-image.ts'
-import type { OperatorDeps } from './operator.ts'
+import type { OperatorDeps } from './operator-deps.ts'
 
 export interface InspectedBlob {
   readonly digest: string

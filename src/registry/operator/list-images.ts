@@ -6,7 +6,7 @@ import { parseRepositoryKey } from '../../oci/reference.ts'
 import type { CompletenessDeps } from '../completeness.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
 import { withoutEdge } from './find-image.ts'
-import type { OperatorDeps } from './operator.ts'
+import type { OperatorDeps } from './operator-deps.ts'
 import { type ImageSize, sizeUp } from './size-up.ts'
 
 /** More rows than a person reads; a pattern narrows them. */

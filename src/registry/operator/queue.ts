@@ -5,7 +5,7 @@ import { hostFrom, parseRepositoryKey, repositoryKey, type Tag } from '../../oci
 import { parseDelivery } from '../deliveries.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/deliveries.ts'
-import type { OperatorDeps } from './operator.ts'
+import type { OperatorDeps } from './operator-deps.ts'
 
 /** More rows than a person reads, and as many as one repository can be asked for. */
 const LISTED_MAX = 10_000

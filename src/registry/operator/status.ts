@@ -4,38 +4,13 @@ import type { OutboxTotals } from '../ports/deliveries.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import { reachableBytes } from '../space.ts'
 import type { Refused } from '../want-of-space.ts'
-import type { OperatorDeps, Traffic } from './operator.ts'
-
-/**
- * How large blobs go to clients: by the kernel, straight from their file, or through this process,
- * which has a reason.
- */
-export type Sending =
-  | { readonly sending: 'sendfile' }
-  | { readonly sending: 'plain'; readonly plainBecause: PlainBecause }
-
-/**
- * `tls`: what is encrypted here cannot be sent from a file; `switched off`: by the environment;
- * `not built`: the native sender is not there, or cannot be loaded.
- */
-export type PlainBecause = 'tls' | 'switched off' | 'not built'
-
-/** The threads that serve clients, the first one included. */
-export interface ServingThreads {
-  readonly configured: number
-  /** Fewer than configured while one is started again. */
-  readonly listening: number
-  /** That ended by an error, since the start. */
-  readonly deaths: number
-}
-
-export interface RefusedReload {
-  readonly atMs: number
-  /** As `check` tells them; at least one. */
-  readonly faults: readonly string[]
-  /** It was faultless, and failed in the middle of being taken: part of it may be in force. */
-  readonly isInPart: boolean
-}
+import type {
+  OperatorDeps,
+  RefusedReload,
+  Sending,
+  ServingThreads,
+  Traffic,
+} from './operator-deps.ts'
 
 export type Status = Sending & StatusPage
 

@@ -8,7 +8,7 @@ import type { ManifestAnswer, Source } from '../answers.ts'
 import { manifestFact } from '../edges.ts'
 import type { Edge } from '../ports/catalog.ts'
 import { nameImage } from './find-image.ts'
-import type { OperatorDeps } from './operator.ts'
+import type { OperatorDeps } from './operator-deps.ts'
 
 /** Indexes inside indexes are followed this deep (R186). */
 const MAX_DEPTH = 4

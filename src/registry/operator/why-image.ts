@@ -6,7 +6,7 @@ import type { Namespace } from '../namespaces.ts'
 import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
 import { findStandIn } from '../pull/previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
-import type { OperatorDeps } from './operator.ts'
+import type { OperatorDeps } from './operator-deps.ts'
 import { pushedTagSentence } from './pushed-tag.ts'
 
 export interface Explanation {

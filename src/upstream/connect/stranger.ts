@@ -4,7 +4,6 @@
 import { ERROR_CODES } from '../../oci/errors.ts'
 import { parseMediaType } from '../../oci/media-type.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import type { Endpoint } from '../endpoint/endpoints.ts'
 import type { Answer } from './exchange.ts'
 import type { ResponseHeaders } from './response-headers.ts'
 
@@ -67,27 +66,8 @@ export function assertJson({ status, headers, url }: Answer, what: string): void
   throw strangerError(`${url.host} answered ${status} with ${mediaType} for ${what}`, status)
 }
 
-/** Does `/v2/` answer as a registry's does, tokens included? @throws the signal's reason */
-export async function isRegistryThere(
-  endpoint: Pick<Endpoint, 'send' | 'urls'>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const url = endpoint.urls.ping
-  const how = { call: 'ping', lane: 'ping', method: 'GET' } as const
-  const request = { ...how, url, scope: '', headers: {} }
-  try {
-    const { status, headers, body } = await endpoint.send(request, signal)
-    await body.drain()
-    if (status === 401) return headers.first('www-authenticate') !== undefined
-    const isJson = parseMediaType(headers.first('content-type')) === 'application/json'
-    return status === 200 && (isJson || hasVersion(headers))
-  } catch (error) {
-    if (signal.aborted || !(error instanceof UpstreamError)) throw error
-    return error.failure === 'denied'
-  }
-}
-
-function hasVersion(headers: ResponseHeaders): boolean {
+/** The registry says itself that it is one. */
+export function hasVersion(headers: ResponseHeaders): boolean {
   return headers.first(VERSION_HEADER)?.startsWith('registry/2') === true
 }
 

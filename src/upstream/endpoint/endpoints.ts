@@ -4,45 +4,21 @@
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import type { Breaker, Finding } from './breaker.ts'
+import type { Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from '../connect/deadline.ts'
 import type { Lane } from '../connect/dispatcher.ts'
 import { isElsewhere } from './elsewhere.ts'
 import { isStaleConnection, isUnreached } from '../connect/errors.ts'
-import type { EndpointUrls } from './endpoint-url.ts'
+import type { Endpoint } from './endpoint.ts'
 import type { ContentKey, MirrorTrust } from './mirror-trust.ts'
-import type { ReferrersAbility } from './referrers-ability.ts'
 import { withRetries } from './retry.ts'
 import { pullScope } from '../auth/scopes.ts'
-import type { Send } from './session.ts'
 
 /**
  * A mirror gets a third of the chain's time: enough for a slow one, and leaves the rest enough for
  * a retry.
  */
 const MIRROR_SHARE = 1 / 3
-
-export interface Endpoint {
-  readonly url: URL
-  readonly urls: EndpointUrls
-  readonly isMirror: boolean
-  readonly send: Send
-  readonly breaker: Breaker
-  readonly abilities: Abilities
-}
-
-/**
- * What an endpoint was found to lack, until a monotonic time (in ms) at which it is tried again.
- * Changed by whoever finds out.
- */
-export interface Abilities {
-  readonly referrers: ReferrersAbility
-  /** R62. */
-  headBlobRefusedUntilMs: number
-}
-
-/** How long a lack is remembered: an upgrade of the registry is noticed within the hour. */
-export const LACK_MS = 60 * 60 * 1000
 
 /**
  * One attempt at one endpoint. `deadline.signal` ends it; a body that goes on afterwards lifts the

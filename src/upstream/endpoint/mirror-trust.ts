@@ -4,7 +4,7 @@
 // left out for those. Who verifies is the caller; what a mirror answered is remembered here until
 // then.
 import type { Clock } from '../../registry/ports/clock.ts'
-import type { Endpoint } from './endpoints.ts'
+import type { Endpoint } from './endpoint.ts'
 import { createRemembered } from '../connect/remembered.ts'
 
 /** A bad file in a cache stays until somebody mends it, and the registry can carry one content. */

@@ -3,8 +3,10 @@
 // asks about one must not take the signatures of all away. What may not be the registry's own word
 // is believed for minutes only, and not before it has lasted (docs/adr/0024-whose-answer-it-is.md).
 import type { RepositoryName } from '../../oci/reference.ts'
-import { LACK_MS } from './endpoints.ts'
 import { createRemembered } from '../connect/remembered.ts'
+
+/** How long a lack is remembered: an upgrade of the registry is noticed within the hour. */
+export const LACK_MS = 60 * 60 * 1000
 
 /** Those asked about within the hour; one that was forgotten is asked about once more. */
 const REPOSITORIES_MAX = 1_000

@@ -3,7 +3,7 @@
 // no longer than that; any refusal sends it back to the registry (R146).
 import type { Digest } from '../../oci/digest.ts'
 import { type BlobPlace, UpstreamError } from '../../registry/ports/upstream.ts'
-import type { Endpoint } from '../endpoint/endpoints.ts'
+import type { Endpoint } from '../endpoint/endpoint.ts'
 import type { FinalAnswer } from '../endpoint/session.ts'
 
 interface Found {

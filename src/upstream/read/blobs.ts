@@ -15,7 +15,9 @@ import {
 import { answerError } from '../connect/answer-errors.ts'
 import type { BlobPlaces } from './blob-places.ts'
 import { noteElsewhere } from '../endpoint/elsewhere.ts'
-import { type Endpoint, LACK_MS, requestAt, type Work } from '../endpoint/endpoints.ts'
+import type { Endpoint } from '../endpoint/endpoint.ts'
+import { requestAt, type Work } from '../endpoint/endpoints.ts'
+import { LACK_MS } from '../endpoint/referrers-ability.ts'
 import { contentLength, isEncoded } from '../connect/response-headers.ts'
 import type { FinalAnswer, RegistryRequest } from '../endpoint/session.ts'
 

@@ -3,7 +3,7 @@
 import { parseLinks } from '../../oci/paging.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { isObject } from '../connect/answer-errors.ts'
-import type { Endpoint } from '../endpoint/endpoints.ts'
+import type { Endpoint } from '../endpoint/endpoint.ts'
 import { isSameOrigin } from '../connect/redirect.ts'
 import type { FinalAnswer, RegistryRequest } from '../endpoint/session.ts'
 import { assertJson } from '../connect/stranger.ts'

@@ -11,12 +11,13 @@ import { referrersTag } from '../../oci/referrers-tag.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { type ReferrersAnswer, UpstreamError } from '../../registry/ports/upstream.ts'
 import { answerError, isObject } from '../connect/answer-errors.ts'
-import { type Endpoint, requestAt, type Work } from '../endpoint/endpoints.ts'
+import { type Endpoint, isRegistryThere } from '../endpoint/endpoint.ts'
+import { requestAt, type Work } from '../endpoint/endpoints.ts'
 import { getManifest, headManifest } from './manifests.ts'
 import { readPages } from './pages.ts'
 import type { LackSaidBy } from '../endpoint/referrers-ability.ts'
 import type { FinalAnswer } from '../endpoint/session.ts'
-import { isRegistryThere, isStranger, strangerError } from '../connect/stranger.ts'
+import { isStranger, strangerError } from '../connect/stranger.ts'
 
 /** As many as the descriptors of an index (R186). */
 const REFERRERS_MAX = 10_000

@@ -5,7 +5,8 @@ import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type Deadline, startDeadline } from '../connect/deadline.ts'
 import type { Lane } from '../connect/dispatcher.ts'
 import { isElsewhere } from '../endpoint/elsewhere.ts'
-import { type Endpoint, once, type Work } from '../endpoint/endpoints.ts'
+import type { Endpoint } from '../endpoint/endpoint.ts'
+import { once, type Work } from '../endpoint/endpoints.ts'
 import { withRetries } from '../endpoint/retry.ts'
 
 /** One attempt, in steps. */

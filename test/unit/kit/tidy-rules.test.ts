@@ -1,7 +1,7 @@
 // Goal: the rules of tidy.test.ts see what they are for, and only that. Method: small samples, good
 // and bad, for the reader of source text and for each rule.
 import t from 'tap'
-import { commentLines, importsOf, readSource } from '../../kit/source-text.ts'
+import { commentLines, readSource } from '../../kit/source-text.ts'
 import * as rules from '../../kit/tidy-rules.ts'
 
 const source = (path: string, ...lines: string[]) => readSource(path, `${lines.join('\n')}\n`)
@@ -31,11 +31,33 @@ t.test('imports are found in every form, and not in comments or texts', async t 
     "// import { j } from './j.ts'",
     'const k = "import l from \'./l.ts\'"',
   )
+  t.same(file.imports, ['./a.ts', './b.ts', 'c', 'node:e', './f.ts', './g.ts', './h.ts', './i.ts'])
+})
+
+t.test('functions are found in every form, with their lines', async t => {
+  const file = inOci(
+    'function a() {',
+    '  return () => {',
+    '  }',
+    '}',
+    'const b = {',
+    '  c() {},',
+    '}',
+    'class D {',
+    '  e = async () => {}',
+    '  f() {',
+    '  }',
+    '}',
+  )
   t.same(
-    importsOf(file)
-      .filter(each => !each.specifier.includes('l.ts'))
-      .map(each => `${each.specifier}${each.typesOnly ? ' types' : ''}`),
-    ['./a.ts', './b.ts types', 'c', 'node:e', './f.ts', './g.ts', './h.ts', './i.ts'],
+    file.functions.map(({ line, lines }) => [line, lines]),
+    [
+      [2, 4],
+      [3, 2],
+      [7, 1],
+      [10, 1],
+      [11, 2],
+    ],
   )
 })
 
@@ -141,15 +163,15 @@ t.test('process is touched only in main.ts', async t => {
   t.same(rules.touchesProcess(source('src/main.ts', 'process.exit()')), [])
 })
 
-t.test('cycles are found, unless only types point back', async t => {
+t.test('cycles are found, those of types alone too', async t => {
   const a = inOci("import { y } from './y.ts'")
   const values = source('src/oci/y.ts', "import { z } from './z.ts'")
   const back = source('src/oci/z.ts', "import { x } from './x.ts'")
   const types = source('src/oci/z.ts', "import type { X } from './x.ts'")
-  t.same(rules.cycles([a, values, back]), [
-    'src/oci/x.ts → src/oci/y.ts → src/oci/z.ts → src/oci/x.ts',
-  ])
-  t.same(rules.cycles([a, values, types]), [])
+  const found = ['src/oci/x.ts → src/oci/y.ts → src/oci/z.ts → src/oci/x.ts']
+  t.same(rules.cycles([a, values, back]), found)
+  t.same(rules.cycles([a, values, types]), found)
+  t.same(rules.cycles([a, values]), [])
 })
 
 t.test('barrels, drawers, default exports and enums are found', async t => {
@@ -186,6 +208,13 @@ t.test('comments that are wider than code are found, texts are not', async t => 
   t.equal(rules.wideComments(inOci(`// ${'a'.repeat(98)}`)).length, 1)
   t.equal(rules.wideComments(inOci('/**', ` * ${'a'.repeat(98)}`, ' */')).length, 1)
   t.same(rules.wideComments(inOci(`const a = '${'a'.repeat(150)}'`)), [])
+})
+
+t.test('functions that no screen holds are found, with all that is inside them', async t => {
+  const ofLines = (inside: number) =>
+    inOci('function a() {', '  return {', ...Array.from({ length: inside }, () => 'b() {},'), '}}')
+  t.same(rules.longFunctions(ofLines(67)), [])
+  t.same(rules.longFunctions(ofLines(68)), ['src/oci/x.ts:2: a function of 71 lines'])
 })
 
 t.test('banned words are found whole, in code and comments', async t => {

@@ -1,26 +1,46 @@
 // One endpoint of a namespace, put together: its URLs, its breaker, and who the edge is towards it
 // and towards hosts that it leads to.
+import { parseMediaType } from '../../oci/media-type.ts'
 import type { RegistryHost } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
+import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type Authorizer, createAuthorizer } from '../auth/authorizer.ts'
-import { createBreaker, type Watch } from './breaker.ts'
+import { type Breaker, createBreaker, type Watch } from './breaker.ts'
 import { createCredentials } from '../auth/credentials.ts'
 import { startDeadline } from '../connect/deadline.ts'
 import { credentialHosts } from '../auth/docker-config.ts'
-import { endpointUrls } from './endpoint-url.ts'
-import type { Endpoint } from './endpoints.ts'
+import { type EndpointUrls, endpointUrls } from './endpoint-url.ts'
 import type { Exchange } from '../connect/exchange.ts'
 import { createFirstRequests, type FirstRequests } from '../auth/first-request.ts'
 import type { CredentialSource, TimeLimits, UpstreamOptions } from '../options.ts'
 import type { Profile } from '../profiles.ts'
-import { createReferrersAbility } from './referrers-ability.ts'
-import { createSession } from './session.ts'
-import { isRegistryThere } from '../connect/stranger.ts'
+import { createReferrersAbility, type ReferrersAbility } from './referrers-ability.ts'
+import { createSession, type Send } from './session.ts'
+import { hasVersion } from '../connect/stranger.ts'
 import { createTokens } from '../auth/tokens.ts'
 
 /** `/v2/` has nothing to look for. Whoever failed just now waits for this. */
 const THERE_MS = 5_000
+
+export interface Endpoint {
+  readonly url: URL
+  readonly urls: EndpointUrls
+  readonly isMirror: boolean
+  readonly send: Send
+  readonly breaker: Breaker
+  readonly abilities: Abilities
+}
+
+/**
+ * What an endpoint was found to lack, until a monotonic time (in ms) at which it is tried again.
+ * Changed by whoever finds out.
+ */
+export interface Abilities {
+  readonly referrers: ReferrersAbility
+  /** R62. */
+  headBlobRefusedUntilMs: number
+}
 
 /** What all endpoints of a namespace share. */
 export interface EndpointParts {
@@ -76,6 +96,26 @@ async function isThereInTime(
     return false
   } finally {
     deadline.end()
+  }
+}
+
+/** Does `/v2/` answer as a registry's does, tokens included? @throws the signal's reason */
+export async function isRegistryThere(
+  endpoint: Pick<Endpoint, 'send' | 'urls'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const url = endpoint.urls.ping
+  const how = { call: 'ping', lane: 'ping', method: 'GET' } as const
+  const request = { ...how, url, scope: '', headers: {} }
+  try {
+    const { status, headers, body } = await endpoint.send(request, signal)
+    await body.drain()
+    if (status === 401) return headers.first('www-authenticate') !== undefined
+    const isJson = parseMediaType(headers.first('content-type')) === 'application/json'
+    return status === 200 && (isJson || hasVersion(headers))
+  } catch (error) {
+    if (signal.aborted || !(error instanceof UpstreamError)) throw error
+    return error.failure === 'denied'
   }
 }
 
