@@ -46,7 +46,7 @@ export function overrideFromEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   knownHosts: readonly string[],
 ): Overridden {
-  const findings: Finding[] = [...foreignVariables(env)]
+  const findings: Finding[] = [...distributionVariables(env)]
   let overridden = root
   const names = Object.keys(env).filter(name => name.startsWith(PREFIX) && !NO_KEYS.includes(name))
   for (const name of names.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1))) {
@@ -67,7 +67,9 @@ export function overrideFromEnvironment(
 }
 
 /** One for all of them: who moves from distribution has many. */
-function foreignVariables(env: Readonly<Record<string, string | undefined>>): readonly Finding[] {
+function distributionVariables(
+  env: Readonly<Record<string, string | undefined>>,
+): readonly Finding[] {
   const names = Object.keys(env).filter(
     name => OF_DISTRIBUTION.test(name) && name !== REGISTRY_AUTH_FILE && env[name] !== '',
   )

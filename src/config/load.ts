@@ -29,11 +29,11 @@ export type LoadResult =
       readonly kind: 'invalid'
       /** Errors and warnings, in the file's order; at least one error. */
       readonly findings: readonly Finding[]
-      readonly socket: ToldSocket
+      readonly socket: SocketGuess
     }
 
 /** `admin.socket` of a faulty configuration: the server that runs can be asked all the same. */
-export interface ToldSocket {
+export interface SocketGuess {
   readonly path: string
   /**
    * It is where the configuration says. If not, a fault may hide what it says, and the path may be
@@ -46,12 +46,12 @@ export interface ToldSocket {
 export function loadConfig(options: LoadOptions): LoadResult {
   const parsed = parseYaml(options.file?.text ?? '')
   const { config, read } = readTree(parsed.root, options)
-  const foreign = foreignFormat(parsed.root)
-  const isClear = parsed.findings.length === 0 && foreign === undefined
+  const distribution = distributionFile(parsed.root)
+  const isClear = parsed.findings.length === 0 && distribution === undefined
   const socket = { path: config.admin.socket, isSure: isSureSocket(read, isClear) }
   if (parsed.kind === 'broken')
     return { kind: 'invalid', findings: sortFindings(parsed.findings), socket }
-  if (foreign !== undefined) return { kind: 'invalid', findings: [foreign], socket }
+  if (distribution !== undefined) return { kind: 'invalid', findings: [distribution], socket }
   const all = sortFindings([...parsed.findings, ...read.findings])
   return all.some(finding => finding.severity === 'error')
     ? { kind: 'invalid', findings: all, socket }
@@ -93,7 +93,7 @@ function isSureSocket(read: ReadSettings, isClear: boolean): boolean {
  * distribution's own file begins with `version: 0.1`; its keys would give thirty errors that help
  * nobody.
  */
-function foreignFormat(root: Node): Finding | undefined {
+function distributionFile(root: Node): Finding | undefined {
   const version = root.kind === 'map' ? root.entries.get('version') : undefined
   if (version?.value.kind !== 'scalar' || version.value.text !== '0.1') return undefined
   return findingAt(['version'], version.keyPlace, {

@@ -140,7 +140,7 @@ class SettingsReader {
     if (LATER_KEYS.has(formatPath(path)))
       return this.#faultAt(path, place, 'is not in this version yet')
     const near = closest(key, Object.keys(schema.properties ?? {}))
-    this.#faultAt(path, place, 'there is no such key', near ?? elsewhere(key))
+    this.#faultAt(path, place, 'there is no such key', near ?? misplacedKey(key))
   }
 
   #fault(path: Path, node: Node, message: string, suggestion?: string): void {
@@ -168,7 +168,7 @@ function define(target: Record<string, unknown>, key: string, value: unknown): v
 }
 
 /** The right key in the wrong place. */
-function elsewhere(key: string): string | undefined {
+function misplacedKey(key: string): string | undefined {
   for (const { path } of listKeys(KEY_SCHEMA))
     if (path.at(-1) === key.toLowerCase()) return path.join('.')
   return undefined

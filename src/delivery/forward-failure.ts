@@ -39,8 +39,11 @@ export function failureOutcome(error: unknown, repository: Repository): Outcome 
 }
 
 /** With what the upstream said of it, where the message has not got that. */
-function reasonOf({ message, told }: UpstreamError, { registry }: Repository): string {
-  const said = told === undefined || message.includes(told) ? '' : `: ${told}`
+function reasonOf({ message, sanitizedMessage }: UpstreamError, { registry }: Repository): string {
+  const said =
+    sanitizedMessage === undefined || message.includes(sanitizedMessage)
+      ? ''
+      : `: ${sanitizedMessage}`
   const where = message.includes(registry) ? '' : `${registry}: `
   return `${where}${message}${said}`.slice(0, REASON_MAX_LENGTH)
 }

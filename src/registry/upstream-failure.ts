@@ -173,26 +173,26 @@ const PASSED_ON: ReadonlySet<ErrorCode> = new Set([
  * are meant for the upstream.
  */
 function pushError(error: UpstreamError, { registry, name }: Repository): RegistryError {
-  const told = error.told === undefined ? '' : `: ${error.told}`
+  const said = error.sanitizedMessage === undefined ? '' : `: ${error.sanitizedMessage}`
   const later = { retryAfterSeconds: retryAfterSeconds(error), cause: error }
   switch (error.failure) {
     case 'not-found':
       return new RegistryError(
         'NAME_UNKNOWN',
-        `${registry} has no repository ${name} that this edge may push to; some registries want it created first${told}`,
+        `${registry} has no repository ${name} that this edge may push to; some registries want it created first${said}`,
         { cause: error },
       )
     case 'denied':
       return new RegistryError(
         'DENIED',
-        `${registry} refused this edge's push to ${name}: the credentials under upstreams.${registry} in its configuration are missing, wrong or have no right to push there${told}`,
+        `${registry} refused this edge's push to ${name}: the credentials under upstreams.${registry} in its configuration are missing, wrong or have no right to push there${said}`,
         { cause: error },
       )
     case 'rejected': {
       const code = error.code !== undefined && PASSED_ON.has(error.code) ? error.code : 'DENIED'
       // The one status that says more than its code.
       const status = error.status === 413 ? { status: 413 } : {}
-      return new RegistryError(code, `${registry} does not take this in ${name}${told}`, {
+      return new RegistryError(code, `${registry} does not take this in ${name}${said}`, {
         ...status,
         cause: error,
       })
@@ -216,7 +216,7 @@ function pushError(error: UpstreamError, { registry, name }: Repository): Regist
       return new RegistryError('UNAVAILABLE', message, { status: 502, cause: error })
     }
     case 'unsupported':
-      return new RegistryError('UNSUPPORTED', `${registry} takes no pushes to ${name}${told}`, {
+      return new RegistryError('UNSUPPORTED', `${registry} takes no pushes to ${name}${said}`, {
         cause: error,
       })
   }

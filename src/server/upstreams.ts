@@ -140,7 +140,7 @@ export class Upstreams implements Namespaces {
   ): OpenNamespace {
     const options = {
       ...upstreamOptions(config, proxyEnvironment, this.#deps.version),
-      // Its address is checked like any foreign one: nobody but a client has named it.
+      // Its address is checked like any untrusted one: nobody but a client has named it.
       namedByClient: config.namedByClient === true,
     }
     const { configured, named } = this.#lookUps

@@ -26,13 +26,17 @@ export type ErrorValue = ErrorText &
         readonly state: UploadState | undefined
       }
     | { readonly kind: 'store'; readonly failure: StoreFailure; readonly hint: string | undefined }
-    | { readonly kind: 'upstream'; readonly failure: UpstreamFailure; readonly told: UpstreamTold }
+    | {
+        readonly kind: 'upstream'
+        readonly failure: UpstreamFailure
+        readonly facts: UpstreamFacts
+      }
     | { readonly kind: 'other'; readonly code: unknown; readonly hint: unknown }
   )
 
-type UpstreamTold = Pick<
+type UpstreamFacts = Pick<
   UpstreamError,
-  'hint' | 'retryAfterMs' | 'status' | 'repositoryUnknown' | 'code' | 'told'
+  'hint' | 'retryAfterMs' | 'status' | 'repositoryUnknown' | 'code' | 'sanitizedMessage'
 >
 
 /** Causes deeper than this say nothing new (observe/log.ts shows no more), and a cycle must end. */
@@ -57,9 +61,9 @@ export function encodeError(error: unknown, depth = 0): ErrorValue {
     return { ...text, kind: 'store', failure: error.failure, hint: error.hint }
   }
   if (error instanceof UpstreamError) {
-    const { failure, hint, retryAfterMs, status, repositoryUnknown, code, told } = error
-    const facts = { hint, retryAfterMs, status, repositoryUnknown, code, told }
-    return { ...text, kind: 'upstream', failure, told: facts }
+    const { failure, hint, retryAfterMs, status, repositoryUnknown, code, sanitizedMessage } = error
+    const facts = { hint, retryAfterMs, status, repositoryUnknown, code, sanitizedMessage }
+    return { ...text, kind: 'upstream', failure, facts }
   }
   const { code, hint } = error as { code?: unknown; hint?: unknown }
   return { ...text, kind: 'other', code: plain(code), hint: plain(hint) }
@@ -82,7 +86,7 @@ function rebuild(value: ErrorValue): Error {
     case 'store':
       return new StoreError(value.failure, message, { ...present({ hint: value.hint }), cause })
     case 'upstream':
-      return new UpstreamError(value.failure, message, { ...present(value.told), cause })
+      return new UpstreamError(value.failure, message, { ...present(value.facts), cause })
     case 'other': {
       const error = new Error(message, cause === undefined ? {} : { cause })
       return Object.assign(error, present({ code: value.code, hint: value.hint }))

@@ -68,8 +68,8 @@ export interface UpstreamOptions {
   readonly privateAddresses: boolean
   /**
    * `url` comes from a client's request (the upstream `"*"`), not from the operator: its address is
-   * checked like that of any other foreign host. Default false: `url` and `mirrors` may have any
-   * address.
+   * checked like that of any other host that no operator named. Default false: `url` and `mirrors`
+   * may have any address.
    */
   readonly namedByClient?: boolean
   /** `url` may be http; without it an http `url` is a mistake. */

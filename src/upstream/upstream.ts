@@ -73,7 +73,7 @@ export function createUpstream(
     note,
     userAgent: options.userAgent,
     bodyIdleMs: limits.bodyIdleMs,
-    onHead: answer => rateLimit.observe(answer),
+    onHead: response => rateLimit.observe(response),
   })
   /** Where the last blob was redirected to: signed paths do not last, hosts do. */
   let storage: URL | undefined
@@ -118,8 +118,14 @@ export function createUpstream(
   }
 
   const health = healthFrom([authoritative])
-  const askAnew = () => authoritative.breaker.askAnew()
-  const withoutMirrors: Upstream = { registry, ...readsFrom(undefined), ...writes, health, askAnew }
+  const letNextThrough = () => authoritative.breaker.letNextThrough()
+  const withoutMirrors: Upstream = {
+    registry,
+    ...readsFrom(undefined),
+    ...writes,
+    health,
+    letNextThrough,
+  }
   const close = (): Promise<void> => {
     closing.abort(NOT_NEEDED)
     return dispatchers.close()

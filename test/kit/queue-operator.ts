@@ -46,7 +46,9 @@ export function createQueueOperator() {
       find: () => ({ push, sparse: false, deletable: false, onConflict: 'park' }) as const,
     },
     namespaces: {
-      find: (registry: string) => ({ upstream: { askAnew: () => void asked.push(registry) } }),
+      find: (registry: string) => ({
+        upstream: { letNextThrough: () => void asked.push(registry) },
+      }),
     } as unknown as Namespaces,
     nudgeDeliveries: () => void (nudged += 1),
   }

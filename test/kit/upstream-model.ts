@@ -234,9 +234,13 @@ function notFound(): UpstreamError {
 
 function refusal(
   code: 'DIGEST_INVALID' | 'MANIFEST_INVALID' | 'MANIFEST_BLOB_UNKNOWN',
-  told: string,
+  sanitizedMessage: string,
 ): UpstreamError {
-  return new UpstreamError('rejected', 'the registry refused it', { status: 400, code, told })
+  return new UpstreamError('rejected', 'the registry refused it', {
+    status: 400,
+    code,
+    sanitizedMessage,
+  })
 }
 
 /** A connection that broke, or a time limit: nobody knows what became of the request. */

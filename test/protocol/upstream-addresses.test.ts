@@ -107,9 +107,9 @@ t.test('R188: the address that was checked is the one that is connected to', asy
   const checked: string[][] = []
   let lookups = 0
   const connect = createConnector({
-    trust: 'foreign',
+    trust: 'untrusted',
     policy: {
-      trustOf: () => 'foreign',
+      trustOf: () => 'untrusted',
       checkHost: () => {},
       checkAddresses: (_name, addresses) => checked.push([...addresses]),
     },

@@ -280,7 +280,7 @@ t.test(
         message: /is asked again in at most \d+ s/,
       })
       t.equal(stub.count({ kind: 'manifest' }), asked)
-      upstream.askAnew?.()
+      upstream.letNextThrough?.()
       t.ok(await upstream.getManifest(NAME, LATEST))
       t.equal(stub.count({ kind: 'manifest' }), asked + 1)
     }

@@ -49,7 +49,7 @@ t.test('R117: each refusal is what it is, and asked for once', async t => {
       if (status === 404 && push === pushBlob) continue
       const fault = stub.fault({ method: 'PUT' }, failure(status, code, 'as the stub says'))
       const error = await failureOf(push(upstream))
-      const wanted = { failure: expected, status, code, told: 'as the stub says' }
+      const wanted = { failure: expected, status, code, sanitizedMessage: 'as the stub says' }
       t.match(error, wanted, `${status} ${code}`)
       t.equal(fault.hits, 1)
       fault.remove()
@@ -216,7 +216,7 @@ t.test('R123: of what the upstream says nothing remains that leads anywhere', as
   for (const secret of secrets) {
     const fault = stub.fault({ method: 'PUT' }, failure(400, 'TAG_INVALID', `quota: ${secret}`))
     const error = await failureOf(putManifest(upstream))
-    t.match(error.told, /^quota/)
+    t.match(error.sanitizedMessage, /^quota/)
     t.notMatch(textsOf(error), /canary/, secret)
     fault.remove()
   }
@@ -230,11 +230,16 @@ t.test('R123: of what the upstream says nothing remains that leads anywhere', as
   for (const body of bodies) {
     const fault = stub.fault({ method: 'PUT' }, { status: 413, body })
     const error = await failureOf(putManifest(upstream))
-    t.match(error, { failure: 'rejected', status: 413, code: undefined, told: undefined })
+    t.match(error, {
+      failure: 'rejected',
+      status: 413,
+      code: undefined,
+      sanitizedMessage: undefined,
+    })
     t.notMatch(textsOf(error), /canary/)
     fault.remove()
   }
   stub.fault({ method: 'PUT' }, { status: 400, body: '{"message":"the tag is immutable"}' })
-  t.equal((await failureOf(putManifest(upstream))).told, 'the tag is immutable')
+  t.equal((await failureOf(putManifest(upstream))).sanitizedMessage, 'the tag is immutable')
   t.notMatch(JSON.stringify(events), /canary/)
 })

@@ -67,7 +67,7 @@ export async function listQueue({ catalog, clock }: QueueDeps): Promise<ListedQu
 export async function retryQueued(deps: QueueDeps, id: number): Promise<RetriedQueue> {
   const entry = await requireEntry(deps, id)
   await wakeEntry(deps, entry)
-  askAnew(deps, [entry.key])
+  letNextThrough(deps, [entry.key])
   return { retried: 1 }
 }
 
@@ -79,7 +79,7 @@ export async function retryAllQueued(deps: QueueDeps): Promise<RetriedQueue> {
     keys.add(delivery.key)
     retried += 1
   }
-  askAnew(deps, [...keys])
+  letNextThrough(deps, [...keys])
   return { retried }
 }
 
@@ -87,11 +87,11 @@ export async function retryAllQueued(deps: QueueDeps): Promise<RetriedQueue> {
  * Who tries again by hand knows that the upstream is well, or is about to find out: no breaker is
  * to tell instead of it.
  */
-function askAnew({ namespaces, nudgeDeliveries }: QueueDeps, keys: readonly string[]): void {
+function letNextThrough({ namespaces, nudgeDeliveries }: QueueDeps, keys: readonly string[]): void {
   const registries = new Set(keys.map(key => hostFrom(key.slice(0, key.indexOf('/')))))
   for (const registry of registries) {
     const namespace = registry === undefined ? undefined : namespaces.find(registry)
-    namespace?.upstream.askAnew?.()
+    namespace?.upstream.letNextThrough?.()
   }
   nudgeDeliveries()
 }

@@ -18,7 +18,7 @@ import type { Reference, RegistryHost, RepositoryName, Tag } from '../../oci/ref
  * - `refused`: our own policy forbade the connection (address, redirect, realm)
  * - `unsupported`: 405, 406 or an endpoint that this upstream lacks
  * - `rejected`: any other 4xx to a write: the registry does not take this content; `code` and
- *   `told` say why
+ *   `sanitizedMessage` say why
  */
 export type UpstreamFailure =
   | 'not-found'
@@ -45,7 +45,7 @@ export interface UpstreamErrorOptions {
    * What the upstream's error body said, cut to 200 printable characters, without anything that
    * looks like a URL or a credential (R123).
    */
-  told?: string
+  sanitizedMessage?: string
 }
 
 /**
@@ -59,7 +59,7 @@ export class UpstreamError extends Error {
   readonly status: number | undefined
   readonly repositoryUnknown: boolean
   readonly code: ErrorCode | undefined
-  readonly told: string | undefined
+  readonly sanitizedMessage: string | undefined
 
   constructor(failure: UpstreamFailure, message: string, options: UpstreamErrorOptions = {}) {
     super(message, { cause: options.cause })
@@ -70,7 +70,7 @@ export class UpstreamError extends Error {
     this.status = options.status
     this.repositoryUnknown = options.repositoryUnknown ?? false
     this.code = options.code
-    this.told = options.told
+    this.sanitizedMessage = options.sanitizedMessage
   }
 }
 
@@ -153,7 +153,7 @@ export interface TagList {
   readonly tags: readonly Tag[]
 }
 
-export interface ReferrersAnswer {
+export interface UpstreamReferrers {
   /** The descriptors of the upstream's image index, unverified JSON objects. */
   readonly manifests: readonly unknown[]
   /**
@@ -245,10 +245,10 @@ export interface Upstream {
    */
   readonly distrust?: (name: RepositoryName, reference: Reference, why: Distrust) => boolean
   /**
-   * The operator has the registry itself asked at the next request, whatever was found before; that
-   * one finds out. Default: it always is.
+   * The operator wants the registry itself tried at the next request, whatever was found before;
+   * that one finds out. Default: it always is.
    */
-  readonly askAnew?: () => void
+  readonly letNextThrough?: () => void
   headManifest(
     name: RepositoryName,
     reference: Reference,
@@ -280,7 +280,7 @@ export interface Upstream {
     name: RepositoryName,
     digest: Digest,
     signal?: AbortSignal,
-  ): Promise<ReferrersAnswer>
+  ): Promise<UpstreamReferrers>
   /**
    * Writes go to the authoritative endpoint only, never to a mirror, with `pull,push` as scope; its
    * answers' Location is followed as R117 says. Each has the deadline of reads for every answer it

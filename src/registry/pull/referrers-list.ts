@@ -6,7 +6,7 @@ import { MANIFEST_LIMIT_BYTES, type ReferrerDescriptor } from '../../oci/manifes
 import { OCI_INDEX } from '../../oci/media-type.ts'
 import type { Reference, RepositoryName } from '../../oci/reference.ts'
 import { referrersTag } from '../../oci/referrers-tag.ts'
-import type { ManifestSource, ReferrersAnswer, Upstream } from '../ports/upstream.ts'
+import type { ManifestSource, UpstreamReferrers, Upstream } from '../ports/upstream.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 
 export interface Referrer {
@@ -47,7 +47,7 @@ export async function keepReferrersList(
  * Undefined when the upstream answers something else than a list: what is under the tag is then not
  * this edge's to replace.
  */
-async function find(ask: () => Promise<ReferrersAnswer>): Promise<ReferrersAnswer | undefined> {
+async function find(ask: () => Promise<UpstreamReferrers>): Promise<UpstreamReferrers | undefined> {
   try {
     return await ask()
   } catch (error) {

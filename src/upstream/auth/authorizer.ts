@@ -3,7 +3,7 @@
 // is fetched that nobody asked for.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { basicAuthorization, type Credential, type Credentials } from './credentials.ts'
-import { chooseDemand, createDemands, type Demand } from './demands.ts'
+import { chooseChallenge, createKnownChallenges, type KnownChallenge } from './challenges.ts'
 import type { FirstRequests } from './first-request.ts'
 import { assertMayCarryCredentials, parseRealm } from './realm.ts'
 import { scopesFor } from './scopes.ts'
@@ -25,20 +25,20 @@ export interface Authorization {
 
 export interface Authorizer {
   /**
-   * What to send at once, when the host's challenges told already what it will want; else
+   * What to send at once, when the host's challenges said already what it will want; else
    * undefined.
    * @throws UpstreamError
    */
   current(target: AuthorizationTarget): Promise<Authorization | undefined>
   /**
-   * After a 401: what to send next, or undefined when nothing better can be had. `challenges` are
-   * the values of WWW-Authenticate, `sent` what the refused request carried.
+   * After a 401: what to send next, or undefined when nothing better can be had. `headerValues` are
+   * those of WWW-Authenticate, `sent` what the refused request carried.
    * @throws UpstreamError denied when the token server refuses, refused for a realm that may not
    * see credentials
    */
   afterRefusal(
     target: AuthorizationTarget,
-    challenges: readonly string[],
+    headerValues: readonly string[],
     sent: Authorization | undefined,
   ): Promise<Authorization | undefined>
   /** A request was answered without a challenge, or failed. */
@@ -58,36 +58,36 @@ export interface AuthorizerOptions {
 
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { credentials, tokens, realms, ping, firsts } = options
-  const demands = createDemands()
+  const challenges = createKnownChallenges()
 
   async function known(target: AuthorizationTarget): Promise<Authorization | undefined> {
-    const seen = demands.seen(target)
-    if (seen !== undefined) return meet(seen, target, undefined)
-    const expected = demands.expected(target)
+    const seen = challenges.seen(target)
+    if (seen !== undefined) return respond(seen, target, undefined)
+    const expected = challenges.expected(target)
     if (expected === undefined) return undefined
     try {
-      return await meet(expected, target, undefined)
+      return await respond(expected, target, undefined)
     } catch (error) {
       // This repository may be open to everybody, or want something else: its own challenge tells.
       if (!(error instanceof UpstreamError) || error.failure !== 'denied') throw error
-      demands.mistaken(target)
+      challenges.expectNoMore(target)
       return undefined
     }
   }
 
-  async function meet(
-    demand: Demand,
+  async function respond(
+    challenge: KnownChallenge,
     target: AuthorizationTarget,
     sent: Authorization | undefined,
   ): Promise<Authorization | undefined> {
     const credential = await credentials.find()
-    if (demand.kind === 'basic') return basic(credential, sent)
+    if (challenge.kind === 'basic') return basic(credential, sent)
     try {
-      return await bearer(demand, target, credential)
+      return await bearer(challenge, target, credential)
     } catch (error) {
       const isDenied = error instanceof UpstreamError && error.failure === 'denied'
       if (!isDenied || credential === undefined || !credentials.refused()) throw error
-      return bearer(demand, target, await credentials.find())
+      return bearer(challenge, target, await credentials.find())
     }
   }
 
@@ -104,14 +104,20 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
 
   async function bearer(
-    demand: Demand & { kind: 'bearer' },
+    challenge: KnownChallenge & { kind: 'bearer' },
     target: AuthorizationTarget,
     credential: Credential | undefined,
   ): Promise<Authorization> {
-    const realm = parseRealm(demand.realm, target.url)
+    const realm = parseRealm(challenge.realm, target.url)
     if (credential !== undefined) assertMayCarryCredentials(realm, target.url, realms)
-    const scopes = scopesFor(demand.scopes, target.scope)
-    const wanted = { realm, service: demand.service, scopes, credential, origin: target.url.origin }
+    const scopes = scopesFor(challenge.scopes, target.scope)
+    const wanted = {
+      realm,
+      service: challenge.service,
+      scopes,
+      credential,
+      origin: target.url.origin,
+    }
     return { kind: 'bearer', header: `Bearer ${await tokens.get(wanted, target.signal)}` }
   }
 
@@ -122,16 +128,16 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       await firsts.untilAnswered(target.url.origin, target.signal)
       return known(target)
     },
-    afterRefusal: async (target, challenges, sent) => {
+    afterRefusal: async (target, headerValues, sent) => {
       try {
         if (sent?.kind === 'bearer') tokens.discard(sent.header.slice('Bearer '.length))
-        const demand =
-          chooseDemand(challenges) ??
-          demands.seen(target) ??
-          chooseDemand(await ping(target.signal))
-        if (demand === undefined) return undefined
-        const authorization = await meet(demand, target, sent)
-        if (authorization !== undefined) demands.answered(target, demand)
+        const challenge =
+          chooseChallenge(headerValues) ??
+          challenges.seen(target) ??
+          chooseChallenge(await ping(target.signal))
+        if (challenge === undefined) return undefined
+        const authorization = await respond(challenge, target, sent)
+        if (authorization !== undefined) challenges.accepted(target, challenge)
         return authorization
       } finally {
         firsts?.answered(target.url.origin)

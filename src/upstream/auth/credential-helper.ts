@@ -13,7 +13,7 @@ const HELPER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/
 /** What every helper prints, and exits with 1, when it knows nothing of the server. */
 const NOT_FOUND = 'credentials not found'
 
-export interface HelperAnswer {
+export interface HelperCredentials {
   readonly username: string
   readonly secret: string
 }
@@ -22,11 +22,11 @@ export interface HelperAnswer {
 export type HelperEnvironment = () => Readonly<Record<string, string>>
 
 /** Undefined when the helper has nothing for `server`. @throws UpstreamError unavailable */
-export function askHelper(
+export function runHelper(
   name: string,
   server: string,
   environment: HelperEnvironment,
-): Promise<HelperAnswer | undefined> {
+): Promise<HelperCredentials | undefined> {
   if (!HELPER_NAME.test(name)) throw helperError(name, 'is no name of a helper')
   const limits = { timeout: HELPER_LIMIT_MS, maxBuffer: HELPER_OUTPUT_BYTES, windowsHide: true }
   const options = { ...limits, env: { ...environment() } }
@@ -34,9 +34,9 @@ export function askHelper(
     const child = execFile(`docker-credential-${name}`, ['get'], options, (error, stdout) => {
       if (error !== null && stdout.includes(NOT_FOUND)) return resolve(undefined)
       if (error !== null) return reject(helperError(name, failureOf(error)))
-      const answer = parseAnswer(stdout)
-      if (answer === undefined) return reject(helperError(name, 'printed no credentials'))
-      resolve(answer)
+      const credentials = parseCredentials(stdout)
+      if (credentials === undefined) return reject(helperError(name, 'printed no credentials'))
+      resolve(credentials)
     })
     // A helper that does not read its input is no reason to fail; its exit code is.
     child.stdin?.on('error', () => {})
@@ -50,7 +50,7 @@ function failureOf(error: Error & { code?: unknown; killed?: boolean }): string 
   return `failed with ${String(error.code)}`
 }
 
-function parseAnswer(stdout: string): HelperAnswer | undefined {
+function parseCredentials(stdout: string): HelperCredentials | undefined {
   try {
     const { Username: username, Secret: secret } = JSON.parse(stdout) as Record<string, unknown>
     return typeof username === 'string' && typeof secret === 'string'

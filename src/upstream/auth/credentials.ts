@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { askHelper, type HelperEnvironment } from './credential-helper.ts'
+import { runHelper, type HelperEnvironment } from './credential-helper.ts'
 import { type DockerConfigEntry, dockerConfigEntries } from './docker-config.ts'
 import type { CredentialSource } from '../options.ts'
 
@@ -55,10 +55,10 @@ export function createCredentials({ source, hosts, clock }: CredentialsOptions):
       if (source.kind === 'basic') return Promise.resolve(fromBasic(source))
       if (found === undefined || isOlderThan(REFRESH_MS)) {
         const credential = lookUp(source, hosts)
-        const attempt = { credential, atMs: clock.monotonicMs() }
-        found = attempt
+        const latest = { credential, atMs: clock.monotonicMs() }
+        found = latest
         credential.catch(() => {
-          if (found === attempt) found = undefined
+          if (found === latest) found = undefined
         })
       }
       return found.credential
@@ -143,10 +143,10 @@ async function fromEntry(
   if (entry.kind !== 'helper') {
     return credentialOf(entry.username, entry.secret, entry.kind === 'identity token')
   }
-  const answer = await askHelper(entry.name, entry.server, environment)
-  if (answer === undefined) return undefined
-  const isIdentityToken = answer.username === '<token>' || answer.username === ''
-  return credentialOf(answer.username, answer.secret, isIdentityToken)
+  const credentials = await runHelper(entry.name, entry.server, environment)
+  if (credentials === undefined) return undefined
+  const isIdentityToken = credentials.username === '<token>' || credentials.username === ''
+  return credentialOf(credentials.username, credentials.secret, isIdentityToken)
 }
 
 function credentialOf(username: string, secret: string, isIdentityToken: boolean): Credential {

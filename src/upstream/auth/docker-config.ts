@@ -2,7 +2,7 @@
 // Written by `docker login` and podman; keys are hosts, but Docker Hub's is a URL, and older files
 // have URLs throughout.
 import type { RegistryHost } from '../../oci/reference.ts'
-import { isObject } from '../connect/answer-errors.ts'
+import { isObject } from '../connect/response-errors.ts'
 
 /** Under which Docker Hub is filed, by everybody. */
 export const DOCKER_HUB_KEY = 'https://index.docker.io/v1/'

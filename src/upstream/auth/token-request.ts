@@ -1,13 +1,13 @@
 // One request to a token server (distribution's token specification; R142), and what real ones make
 // of it: POST refused in four ways, expiry as a string or absent, any content type.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { answerError, isObject } from '../connect/answer-errors.ts'
+import { responseError, isObject } from '../connect/response-errors.ts'
 import { basicAuthorization, type Credential } from './credentials.ts'
-import type { Answer, Exchange } from '../connect/exchange.ts'
-import { isStranger, pageError } from '../connect/stranger.ts'
+import type { ExchangeResponse, Exchange } from '../connect/exchange.ts'
+import { isNotRegistry, pageError } from '../connect/not-a-registry.ts'
 
 /** Tokens of registries with many scopes have some ten KiB. */
-const TOKEN_ANSWER_BYTES = 256 * 1024
+const TOKEN_RESPONSE_BYTES = 256 * 1024
 /** The specification's value for answers without expires_in. */
 const EXPIRES_DEFAULT_SECONDS = 60
 /** A mistaken expiry must not keep a revoked token for months. */
@@ -45,14 +45,17 @@ export async function requestToken(
 ): Promise<Token> {
   const { credential } = request
   if (credential !== undefined && (credential.isIdentityToken || request.method === 'POST')) {
-    const answer = await post(request, credential, parts)
-    if (!POST_REFUSED.has(answer.status)) return readToken(answer, request, parts)
-    await answer.body.drain()
+    const response = await post(request, credential, parts)
+    if (!POST_REFUSED.has(response.status)) return readToken(response, request, parts)
+    await response.body.drain()
   }
   return readToken(await get(request, parts), request, parts)
 }
 
-function get(request: TokenRequest, { exchange, signal }: TokenRequestParts): Promise<Answer> {
+function get(
+  request: TokenRequest,
+  { exchange, signal }: TokenRequestParts,
+): Promise<ExchangeResponse> {
   const { service, scopes, credential } = request
   const url = new URL(request.realm)
   if (service !== undefined) url.searchParams.set('service', service)
@@ -67,7 +70,7 @@ function post(
   request: TokenRequest,
   credential: Credential,
   { exchange, signal }: TokenRequestParts,
-): Promise<Answer> {
+): Promise<ExchangeResponse> {
   const { realm, service, scopes } = request
   const form = new URLSearchParams({
     ...(credential.isIdentityToken
@@ -83,16 +86,16 @@ function post(
 }
 
 async function readToken(
-  answer: Answer,
+  response: ExchangeResponse,
   { realm, credential }: TokenRequest,
   { nowMs }: TokenRequestParts,
 ): Promise<Token> {
-  if (answer.status !== 200) throw await tokenError(answer, credential, nowMs)
-  const bytes = await answer.body.readAll(TOKEN_ANSWER_BYTES)
+  if (response.status !== 200) throw await tokenError(response, credential, nowMs)
+  const bytes = await response.body.readAll(TOKEN_RESPONSE_BYTES)
   const token = parseToken(Buffer.from(bytes).toString())
   if (token === undefined) {
     const text = `${realm.host} answered without a token`
-    throw pageError(answer) ?? new UpstreamError('invalid', text)
+    throw pageError(response) ?? new UpstreamError('invalid', text)
   }
   return token
 }
@@ -102,12 +105,12 @@ async function readToken(
  * the manifest's.
  */
 async function tokenError(
-  answer: Answer,
+  response: ExchangeResponse,
   credential: Credential | undefined,
   nowMs: number,
 ): Promise<UpstreamError> {
-  const error = await answerError(answer, { what: 'a token', nowMs, redirected: false })
-  if (isStranger(error)) return error
+  const error = await responseError(response, { what: 'a token', nowMs, redirected: false })
+  if (isNotRegistry(error)) return error
   const { failure, message, retryAfterMs, status } = error
   const isDenied = failure === 'denied'
   const isWrong = failure === 'not-found' || failure === 'unsupported'
@@ -121,18 +124,18 @@ async function tokenError(
 }
 
 function parseToken(text: string): Token | undefined {
-  let answer: unknown
+  let document: unknown
   try {
-    answer = JSON.parse(text)
+    document = JSON.parse(text)
   } catch {
     return undefined
   }
-  if (!isObject(answer)) return undefined
-  const value = [answer.token, answer.access_token].find(
+  if (!isObject(document)) return undefined
+  const value = [document.token, document.access_token].find(
     candidate => typeof candidate === 'string' && candidate !== '',
   )
   if (typeof value !== 'string' || !TOKEN.test(value)) return undefined
-  return { value, lifeMs: lifeSeconds(answer.expires_in) * 1000 }
+  return { value, lifeMs: lifeSeconds(document.expires_in) * 1000 }
 }
 
 /** `issued_at` is left aside: clocks differ, and the token was issued just now. */

@@ -6,10 +6,10 @@ import { UpstreamError } from '../../registry/ports/upstream.ts'
 
 /**
  * How far a host is trusted. `endpoint`: configured as url or mirror, any address, gets the client
- * certificate. `listed`: named under realms, any address. `foreign`: named by somebody else's
+ * certificate. `listed`: named under realms, any address. `untrusted`: named by somebody else's
  * answer, public addresses only.
  */
-export type HostTrust = 'endpoint' | 'listed' | 'foreign'
+export type HostTrust = 'endpoint' | 'listed' | 'untrusted'
 
 export interface AddressPolicy {
   trustOf(url: URL): HostTrust
@@ -20,7 +20,7 @@ export interface AddressPolicy {
    */
   checkHost(url: URL): void
   /**
-   * All addresses that a foreign host resolved to, as one: a single private one spoils the name.
+   * All addresses that an untrusted host resolved to, as one: a single private one spoils the name.
    * @throws UpstreamError refused
    */
   checkAddresses(hostname: string, addresses: readonly string[]): void
@@ -30,7 +30,7 @@ export interface AddressPolicyOptions {
   readonly endpoints: readonly URL[]
   /** `host` or `host:port`. */
   readonly listed: readonly string[]
-  /** Foreign hosts may have private addresses, too. */
+  /** Untrusted hosts may have private addresses, too. */
   readonly privateAddresses: boolean
 }
 
@@ -49,7 +49,7 @@ export function createAddressPolicy(options: AddressPolicyOptions): AddressPolic
     if (endpoints.has(hostAndPort(url))) return 'endpoint'
     const isListed =
       listed.has(url.host) || listed.has(url.hostname) || listed.has(hostAndPort(url))
-    return isListed ? 'listed' : 'foreign'
+    return isListed ? 'listed' : 'untrusted'
   }
 
   function checkAddresses(hostname: string, addresses: readonly string[]): void {
@@ -62,7 +62,7 @@ export function createAddressPolicy(options: AddressPolicyOptions): AddressPolic
   }
 
   function checkHost(url: URL): void {
-    if (options.privateAddresses || trustOf(url) !== 'foreign') return
+    if (options.privateAddresses || trustOf(url) !== 'untrusted') return
     const hostname = unbracketed(url.hostname)
     if (ipaddr.isValid(hostname)) checkAddresses(hostname, [hostname])
     else if (PRIVATE_NAME.test(hostname) || !hostname.includes('.')) {

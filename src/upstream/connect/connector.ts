@@ -65,7 +65,7 @@ export function createConnector(options: ConnectorOptions): buildConnector.conne
   return (target, callback) => {
     try {
       const url = new URL(`${target.protocol}//${target.host ?? target.hostname}`)
-      if (trust === 'foreign') policy.checkHost(url)
+      if (trust === 'untrusted') policy.checkHost(url)
     } catch (error) {
       callback(error as Error, null)
       return
@@ -89,7 +89,7 @@ function checkedLookup({ policy, trust, lookup }: ConnectorOptions): LookupFunct
   return (hostname, request, callback) => {
     lookup(hostname)
       .then(addresses => {
-        if (trust === 'foreign') {
+        if (trust === 'untrusted') {
           policy.checkAddresses(
             hostname,
             addresses.map(({ address }) => address),

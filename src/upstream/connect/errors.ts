@@ -1,5 +1,5 @@
 // Failures without an answer — DNS, TCP, TLS, time limits, broken HTTP — as UpstreamError. Failures
-// that the upstream answered with a status are in answer-errors.ts.
+// that the upstream answered with a status are in response-errors.ts.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 
 /**

@@ -6,7 +6,7 @@ import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent, UpstreamCall } from '../../registry/ports/events.ts'
 import type { RegistryHost } from '../../oci/reference.ts'
-import { type AnswerBody, answerBody } from './answer-body.ts'
+import { type ResponseBody, responseBody } from './response-body.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import type { Dispatchers, Lane } from './dispatcher.ts'
 import { connectionError } from './errors.ts'
@@ -28,18 +28,18 @@ export interface ExchangeRequest {
   readonly signal: AbortSignal
 }
 
-export interface Answer {
+export interface ExchangeResponse {
   readonly status: number
   readonly headers: ResponseHeaders
   /** Where it came from. */
   readonly url: URL
-  readonly body: AnswerBody
+  readonly body: ResponseBody
   /** False: it came before the request's body was sent, and no more of that is. */
   readonly isSentWhole: boolean
 }
 
 /** @throws UpstreamError; the signal's reason when that aborted; what the request's body throws */
-export type Exchange = (request: ExchangeRequest) => Promise<Answer>
+export type Exchange = (request: ExchangeRequest) => Promise<ExchangeResponse>
 
 export interface ExchangeOptions {
   readonly registry: RegistryHost
@@ -49,7 +49,7 @@ export interface ExchangeOptions {
   readonly userAgent: string
   readonly bodyIdleMs: number
   /** Sees the head of every answer, for rate limits. */
-  readonly onHead: (answer: Pick<Answer, 'headers' | 'url'>) => void
+  readonly onHead: (response: Pick<ExchangeResponse, 'headers' | 'url'>) => void
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
@@ -71,10 +71,10 @@ export function createExchange(options: ExchangeOptions): Exchange {
           })
         : undefined
     try {
-      const answer = await send(request, sending, stuck.signal)
-      report(answer.status)
-      options.onHead(answer)
-      return answer
+      const response = await send(request, sending, stuck.signal)
+      report(response.status)
+      options.onHead(response)
+      return response
     } catch (error) {
       sending?.stop()
       if (request.signal.aborted) {
@@ -95,7 +95,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
     request: ExchangeRequest,
     sending: Sending | undefined,
     stuck: AbortSignal,
-  ): Promise<Answer> {
+  ): Promise<ExchangeResponse> {
     const { url, signal } = request
     signal.throwIfAborted()
     const sendSignal = sending === undefined ? signal : AbortSignal.any([signal, stuck])
@@ -122,7 +122,7 @@ export function createExchange(options: ExchangeOptions): Exchange {
     const response = await unlessAborted(coming, sendSignal)
     const isSentWhole = sending?.isWhole ?? true
     sending?.hold()
-    const body = answerBody(response.body, {
+    const body = responseBody(response.body, {
       host: url.host,
       clock,
       idleMs: options.bodyIdleMs,

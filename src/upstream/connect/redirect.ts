@@ -2,7 +2,7 @@
 // host changes. Targets are never remembered: signed ones are bound to a method and a few minutes
 // (R146).
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import type { Answer } from './exchange.ts'
+import type { ExchangeResponse } from './exchange.ts'
 import { redactUrl } from './redact.ts'
 
 /** A registry, a regional front end, its storage; more than twice that is a loop. */
@@ -11,15 +11,15 @@ export const REDIRECTS_MAX = 5
 const REDIRECT_STATUS = new Set([301, 302, 303, 307, 308])
 
 /**
- * Where `answer` leads, or undefined when it is no redirect. The address itself is checked when it
- * is connected to.
+ * Where `response` leads, or undefined when it is no redirect. The address itself is checked when
+ * it is connected to.
  * @throws UpstreamError invalid for a missing or malformed Location; refused for one that leaves
  * https
  */
-export function redirectTarget(answer: Answer): URL | undefined {
-  if (!REDIRECT_STATUS.has(answer.status)) return undefined
-  const from = answer.url
-  const location = answer.headers.first('location')
+export function redirectTarget(response: ExchangeResponse): URL | undefined {
+  if (!REDIRECT_STATUS.has(response.status)) return undefined
+  const from = response.url
+  const location = response.headers.first('location')
   const target =
     location !== undefined && URL.canParse(location, from.href)
       ? new URL(location, from)

@@ -23,7 +23,7 @@ export interface RequestBody {
   /** `read` can be called once only. */
   readonly once?: boolean
   /** From the last byte to the answer's head. Default: only the request's signal limits it. */
-  readonly answerMs?: number
+  readonly responseMs?: number
   /**
    * A connection was found and asks for the first piece: time limits for answers do not count any
    * more.
@@ -112,16 +112,16 @@ export function startSending(body: RequestBody, options: SendingOptions): Sendin
     if (source === undefined) body.onFirst?.()
     const piece = await unlessHeld(nextPiece())
     if (piece !== undefined) {
-      watchdog.asking()
+      watchdog.waiting()
       return { done: false, value: piece }
     }
     isWhole = true
     body.onLast?.()
-    if (body.answerMs !== undefined) void awaitAnswer(body.answerMs)
+    if (body.responseMs !== undefined) void awaitResponse(body.responseMs)
     return { done: true, value: undefined }
   }
 
-  async function awaitAnswer(limitMs: number): Promise<void> {
+  async function awaitResponse(limitMs: number): Promise<void> {
     try {
       await clock.sleep(limitMs, answered.signal)
     } catch {

@@ -5,7 +5,7 @@ import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
 
 export interface StallWatchdog {
   /** A piece is wanted from now on. */
-  asking(): void
+  waiting(): void
   /** It came. */
   arrived(): void
   stop(): void
@@ -18,11 +18,11 @@ export function startStallWatchdog(
   onStall: () => void,
 ): StallWatchdog {
   const stopped = new AbortController()
-  let askedAtMs: number | undefined
+  let waitingSinceMs: number | undefined
 
   async function watch(): Promise<void> {
     for (;;) {
-      const silentMs = askedAtMs === undefined ? 0 : clock.monotonicMs() - askedAtMs
+      const silentMs = waitingSinceMs === undefined ? 0 : clock.monotonicMs() - waitingSinceMs
       if (silentMs >= idleMs) return onStall()
       await clock.sleep(idleMs - silentMs, stopped.signal)
     }
@@ -31,11 +31,11 @@ export function startStallWatchdog(
   watch().catch(() => {})
 
   return {
-    asking: () => {
-      askedAtMs = clock.monotonicMs()
+    waiting: () => {
+      waitingSinceMs = clock.monotonicMs()
     },
     arrived: () => {
-      askedAtMs = undefined
+      waitingSinceMs = undefined
     },
     stop: () => stopped.abort(NOT_NEEDED),
   }

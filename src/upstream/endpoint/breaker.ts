@@ -61,17 +61,17 @@ export type Finding =
 
 export interface Breaker {
   /**
-   * Lets a request through; what it found MUST be told by calling the answer, once. Resolves, and
-   * never rejects, when it is known whether that opens the breaker: a question of a few seconds now
-   * and then.
+   * Lets a request through; what it found MUST be reported by calling what is given back, once.
+   * Resolves, and never rejects, when it is known whether that opens the breaker: a question of a
+   * few seconds now and then.
    * @throws UpstreamError unavailable or rate-limited, with retryAfterMs, when it is open
    */
   enter(lane: Lane): (finding: Finding) => Promise<void>
   /**
-   * Somebody who knows better has it asked now: the next request finds out, whatever was found, and
-   * whatever limit was named.
+   * Whatever was found, and whatever limit was named: the next request is let through and finds
+   * out.
    */
-  askAnew(): void
+  letNextThrough(): void
   /**
    * A body broke after its head was good, or on its way up after it was let through. Default lane
    * `blob`.
@@ -116,7 +116,7 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
   let lastFailure: string | undefined
   let lastFinding: Breaker['lastFinding']
   let recent: { readonly atMs: number; readonly failed: boolean }[] = []
-  let asking: Promise<void> | undefined
+  let pinging: Promise<void> | undefined
   let wantedMs = 0
   let isWatched = false
   const limited = new Map<Lane, { readonly untilMs: number }>()
@@ -133,22 +133,22 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
     inARow = 0
     recent = []
     change('open', error.message, error.hint)
-    if (watch !== undefined && !isWatched) void keepAsking(watch)
+    if (watch !== undefined && !isWatched) void keepPinging(watch)
   }
 
   /**
    * A pause grows with what clients find, so that few of them wait for nothing; this finds out what
    * none of them would for minutes.
    */
-  async function keepAsking({ random, signal }: Watch): Promise<void> {
+  async function keepPinging({ random, signal }: Watch): Promise<void> {
     isWatched = true
     // The question is the API's: while that is limited, nobody asks by itself.
-    const isAskable = () => state === 'open' && limitedMs('api') === 0
+    const mayPing = () => state === 'open' && limitedMs('api') === 0
     try {
       while (state !== 'closed' && clock.monotonicMs() - wantedMs < WATCH_WANTED_MS) {
         await clock.sleep(WATCH_MS * (1 + WATCH_SPREAD * (2 * random() - 1)), signal)
         // What a client is finding out is left to it.
-        if (!isAskable() || !(await isThere()) || state !== 'open') continue
+        if (!mayPing() || !(await isThere()) || state !== 'open') continue
         lastFinding = 'good'
         close()
       }
@@ -161,14 +161,14 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
 
   /** One question for all who fail meanwhile. */
   function openUnlessThere(error: UpstreamError): Promise<void> {
-    asking ??= isThere().then(there => {
-      asking = undefined
+    pinging ??= isThere().then(there => {
+      pinging = undefined
       if (!there) return open(error)
       inARow = 0
       recent = []
       if (state === 'half-open') close()
     })
-    return asking
+    return pinging
   }
 
   /**
@@ -202,7 +202,7 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
 
   async function learn(lane: Lane, probing: boolean, finding: Finding): Promise<void> {
     if (finding.kind === 'none') {
-      // The probe told nothing; the next request is one.
+      // The probe found nothing out; the next request is one.
       if (probing && state === 'half-open') change('open', 'the probe was given up')
       return
     }
@@ -245,10 +245,10 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
       if (openForMs > 0) throw closedFor(host, 'unavailable', openForMs, lastFailure)
       const probing = state === 'open'
       if (probing) change('half-open', 'one request asks whether it is back')
-      let told = false
+      let isReported = false
       return async finding => {
-        if (told) return
-        told = true
+        if (isReported) return
+        isReported = true
         await learn(lane, probing, finding)
       }
     },
@@ -263,7 +263,7 @@ export function createBreaker({ clock, host, onChange, isThere, watch }: Breaker
       const ms = Math.min(waitMs('api'), waitMs('blob'))
       return ms > 0 ? ms : undefined
     },
-    askAnew: () => {
+    letNextThrough: () => {
       openUntilMs = clock.monotonicMs()
       limited.clear()
     },

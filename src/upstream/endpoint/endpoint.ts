@@ -15,9 +15,9 @@ import type { Exchange } from '../connect/exchange.ts'
 import { createFirstRequests, type FirstRequests } from '../auth/first-request.ts'
 import type { CredentialSource, TimeLimits, UpstreamOptions } from '../options.ts'
 import type { Profile } from '../profiles.ts'
-import { createReferrersAbility, type ReferrersAbility } from './referrers-ability.ts'
+import { createReferrersSupport, type ReferrersSupport } from './referrers-support.ts'
 import { createSession, type Send } from './session.ts'
-import { hasVersion } from '../connect/stranger.ts'
+import { hasVersion } from '../connect/not-a-registry.ts'
 import { createTokens } from '../auth/tokens.ts'
 
 /** `/v2/` has nothing to look for. Whoever failed just now waits for this. */
@@ -29,15 +29,15 @@ export interface Endpoint {
   readonly isMirror: boolean
   readonly send: Send
   readonly breaker: Breaker
-  readonly abilities: Abilities
+  readonly capabilities: Capabilities
 }
 
 /**
  * What an endpoint was found to lack, until a monotonic time (in ms) at which it is tried again.
  * Changed by whoever finds out.
  */
-export interface Abilities {
-  readonly referrers: ReferrersAbility
+export interface Capabilities {
+  readonly referrers: ReferrersSupport
   /** R62. */
   headBlobRefusedUntilMs: number
 }
@@ -63,9 +63,9 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
   const hosts = isMirror ? [url.host] : credentialHosts(registry, url, parts.profile.aliases)
   const firsts = createFirstRequests(clock)
   const own = authorizer(parts, { source, hosts, ping: urls.ping, firsts })
-  const anonymous = { source: { kind: 'anonymous' }, hosts: [] } as const
-  const foreign = authorizer(parts, { ...anonymous, ping: undefined, firsts: undefined })
-  const send = createSession({ exchange, own, foreign, onBlobRedirect: parts.onBlobRedirect })
+  const nobody = { source: { kind: 'anonymous' }, hosts: [] } as const
+  const anonymous = authorizer(parts, { ...nobody, ping: undefined, firsts: undefined })
+  const send = createSession({ exchange, own, anonymous, onBlobRedirect: parts.onBlobRedirect })
   const breaker = createBreaker({
     clock,
     host: url.host,
@@ -80,7 +80,7 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
     isMirror,
     send,
     breaker,
-    abilities: { referrers: createReferrersAbility(), headBlobRefusedUntilMs: 0 },
+    capabilities: { referrers: createReferrersSupport(), headBlobRefusedUntilMs: 0 },
   }
 }
 
@@ -144,7 +144,7 @@ function authorizer(
     realms: [...options.realms, ...profile.realmHosts],
     ping: async signal => {
       if (who.ping === undefined) return []
-      const answer = await exchange({
+      const response = await exchange({
         call: 'ping',
         lane: 'api',
         method: 'GET',
@@ -152,8 +152,8 @@ function authorizer(
         headers: {},
         signal,
       })
-      await answer.body.drain()
-      return answer.status === 401 ? answer.headers.all('www-authenticate') : []
+      await response.body.drain()
+      return response.status === 401 ? response.headers.all('www-authenticate') : []
     },
   })
 }

@@ -7,7 +7,7 @@ import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from '../connect/deadline.ts'
 import type { Lane } from '../connect/dispatcher.ts'
-import { isElsewhere } from './elsewhere.ts'
+import { isRedirectedHostFailure } from './failure-marks.ts'
 import { isStaleConnection, isUnreached } from '../connect/errors.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ContentKey, MirrorTrust } from './mirror-trust.ts'
@@ -72,7 +72,7 @@ export function createAsk(options: EndpointsOptions): Ask {
     }
   }
 
-  async function askMirror<T>(mirror: Endpoint, work: Work<T>, { lane, deadline }: Attempt) {
+  async function askMirror<T>(mirror: Endpoint, work: Work<T>, { lane, deadline }: OnceOptions) {
     const part = startDeadline(clock, chainMs * MIRROR_SHARE, deadline.signal)
     try {
       const value = await once(mirror, work, { lane, deadline: part, caller: deadline.signal })
@@ -105,7 +105,7 @@ function createNobodyThere(): (failure: UpstreamError) => boolean {
   }
 }
 
-interface Attempt {
+interface OnceOptions {
   readonly lane: Lane
   readonly deadline: Deadline
 }
@@ -117,15 +117,15 @@ interface Attempt {
 export async function once<T>(
   endpoint: Endpoint,
   work: Work<T>,
-  { lane, deadline, caller }: Attempt & { caller: AbortSignal | undefined },
+  { lane, deadline, caller }: OnceOptions & { caller: AbortSignal | undefined },
 ): Promise<T> {
-  const tell = endpoint.breaker.enter(lane)
+  const report = endpoint.breaker.enter(lane)
   try {
     const value = await work(endpoint, deadline)
-    await tell({ kind: 'good' })
+    await report({ kind: 'good' })
     return value
   } catch (error) {
-    await tell(findingOf(error, caller))
+    await report(findingOf(error, caller))
     throw error
   }
 }
@@ -134,7 +134,7 @@ function findingOf(error: unknown, caller: AbortSignal | undefined): Finding {
   if (caller?.aborted || !(error instanceof UpstreamError)) return { kind: 'none' }
   switch (error.failure) {
     case 'unavailable':
-      if (isElsewhere(error)) return { kind: 'good' }
+      if (isRedirectedHostFailure(error)) return { kind: 'good' }
       return { kind: 'failed', error, wasReached: !isUnreached(error) }
     case 'rate-limited':
       return { kind: 'failed', error, wasReached: true }

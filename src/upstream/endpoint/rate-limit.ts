@@ -4,7 +4,7 @@ import type { ResponseHeaders } from '../connect/response-headers.ts'
 
 export interface RateLimit {
   /** Reports a value only when it has changed. */
-  observe(answer: { readonly headers: ResponseHeaders; readonly url: URL }): void
+  observe(response: { readonly headers: ResponseHeaders; readonly url: URL }): void
   /** The last value seen; undefined when the registry sends none. */
   remaining(): number | undefined
 }

@@ -6,7 +6,7 @@ import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { isBreakerError } from './breaker.ts'
 import type { Deadline } from '../connect/deadline.ts'
 import { isCertificateFault, isStaleConnection } from '../connect/errors.ts'
-import { isStranger } from '../connect/stranger.ts'
+import { isNotRegistry } from '../connect/not-a-registry.ts'
 
 /**
  * Waits of about 1, 2 and 4 s: long enough for a restart behind a load balancer, and within the
@@ -62,10 +62,10 @@ function backOffMs(
 ): number | undefined {
   const base = BACK_OFF_MS[tries]
   if (base === undefined || !mayPass(failure)) return undefined
-  const askedMs = failure.retryAfterMs ?? 0
-  if (askedMs > RETRY_AFTER_WAIT_MAX_MS) return undefined
+  const namedMs = failure.retryAfterMs ?? 0
+  if (namedMs > RETRY_AFTER_WAIT_MAX_MS) return undefined
   // From half to one and a half times: clients that failed together do not come back together.
-  return Math.max(askedMs, base * (0.5 + random()))
+  return Math.max(namedMs, base * (0.5 + random()))
 }
 
 function mayPass(failure: UpstreamError): boolean {
@@ -73,6 +73,6 @@ function mayPass(failure: UpstreamError): boolean {
     (failure.failure === 'unavailable' || failure.failure === 'rate-limited') &&
     !isCertificateFault(failure) &&
     !isBreakerError(failure) &&
-    !isStranger(failure)
+    !isNotRegistry(failure)
   )
 }

@@ -4,12 +4,11 @@ import type { UpstreamCall } from '../../registry/ports/events.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Authorization, Authorizer } from '../auth/authorizer.ts'
 import type { Lane } from '../connect/dispatcher.ts'
-import { noteElsewhere } from './elsewhere.ts'
-import type { Answer, Exchange, Method } from '../connect/exchange.ts'
-import { lostUpload } from './lost-upload.ts'
+import type { ExchangeResponse, Exchange, Method } from '../connect/exchange.ts'
+import { markRedirectedHost, newUploadError } from './failure-marks.ts'
 import { isSameOrigin, REDIRECTS_MAX, redirectTarget } from '../connect/redirect.ts'
 import type { RequestBody } from '../connect/request-body.ts'
-import { pageError } from '../connect/stranger.ts'
+import { pageError } from '../connect/not-a-registry.ts'
 
 /**
  * A cached token that is refused is replaced once, and what replaces it once more: for a larger
@@ -31,10 +30,10 @@ export interface RegistryRequest {
    * Another host chose `url`: no credentials go there, not even when it is on the endpoint itself.
    * Default false.
    */
-  readonly isForeign?: boolean
+  readonly withoutCredentials?: boolean
 }
 
-export interface FinalAnswer extends Answer {
+export interface RegistryResponse extends ExchangeResponse {
   /** Another host answered than the one that was asked. */
   readonly redirected: boolean
 }
@@ -43,34 +42,34 @@ export interface FinalAnswer extends Answer {
  * The body of the answer MUST be read, drained or destroyed, and is no page for people.
  * @throws UpstreamError, or the signal's reason
  */
-export type Send = (request: RegistryRequest, signal: AbortSignal) => Promise<FinalAnswer>
+export type Send = (request: RegistryRequest, signal: AbortSignal) => Promise<RegistryResponse>
 
 export interface SessionOptions {
   readonly exchange: Exchange
   /** For the endpoint itself. */
   readonly own: Authorizer
   /** For hosts that it redirects to: anonymous, whatever they ask for (R159). */
-  readonly foreign: Authorizer
+  readonly anonymous: Authorizer
   /** A blob is on another host. */
   readonly onBlobRedirect: (target: URL) => void
 }
 
 export function createSession(options: SessionOptions): Send {
-  const { exchange, own, foreign, onBlobRedirect } = options
+  const { exchange, own, anonymous, onBlobRedirect } = options
 
   async function send(
     request: RegistryRequest,
     signal: AbortSignal,
-    way: { isElsewhere: boolean },
-  ): Promise<FinalAnswer> {
+    way: { hasLeftRegistry: boolean },
+  ): Promise<RegistryResponse> {
     const { scope } = request
     let { url } = request
-    let authorizer = request.isForeign === true ? foreign : own
+    let authorizer = request.withoutCredentials === true ? anonymous : own
     let authorization = await authorizer.current({ url, scope, signal })
     let authorizations = 0
 
     for (let hops = 0; ; ) {
-      const answer = await exchange({
+      const response = await exchange({
         ...request,
         url,
         headers: withAuthorization(request.headers, authorization),
@@ -78,26 +77,26 @@ export function createSession(options: SessionOptions): Send {
       })
       const redirected = authorizer !== own
 
-      if (answer.status === 401 && authorizations < AUTHORIZATIONS_MAX) {
+      if (response.status === 401 && authorizations < AUTHORIZATIONS_MAX) {
         authorizations += 1
-        const challenges = answer.headers.all('www-authenticate')
-        await answer.body.drain()
+        const challenges = response.headers.all('www-authenticate')
+        await response.body.drain()
         const target = { url, scope, signal }
         const next = await authorizer.afterRefusal(target, challenges, authorization)
-        if (next === undefined) return { ...answer, redirected }
+        if (next === undefined) return { ...response, redirected }
         if (request.body?.once === true) throw tokenEnded(url)
         authorization = next
         continue
       }
 
-      const target = isRead(request) ? await nextHop(answer) : undefined
+      const target = isRead(request) ? await nextHop(response) : undefined
       if (target === undefined) {
-        const page = pageError(answer)
-        if (page === undefined) return { ...answer, redirected }
-        await answer.body.drain()
+        const page = pageError(response)
+        if (page === undefined) return { ...response, redirected }
+        await response.body.drain()
         throw page
       }
-      await answer.body.drain()
+      await response.body.drain()
       hops += 1
       if (hops > REDIRECTS_MAX) {
         throw new UpstreamError(
@@ -109,10 +108,10 @@ export function createSession(options: SessionOptions): Send {
         if (request.lane === 'blob') onBlobRedirect(target)
         // For good: a host that was redirected to must not send our credentials back to a URL of
         // its choice.
-        authorizer = foreign
+        authorizer = anonymous
         // Manifests are redirected to registries, which are part of the one that was asked.
-        way.isElsewhere = request.lane === 'blob' || request.call === 'blob'
-        authorization = await foreign.current({ url: target, scope, signal })
+        way.hasLeftRegistry = request.lane === 'blob' || request.call === 'blob'
+        authorization = await anonymous.current({ url: target, scope, signal })
         authorizations = 0
       }
       url = target
@@ -120,11 +119,11 @@ export function createSession(options: SessionOptions): Send {
   }
 
   return async (request, signal) => {
-    const way = { isElsewhere: request.isForeign === true }
+    const way = { hasLeftRegistry: request.withoutCredentials === true }
     try {
       return await send(request, signal, way)
     } catch (error) {
-      throw way.isElsewhere ? noteElsewhere(error) : error
+      throw way.hasLeftRegistry ? markRedirectedHost(error) : error
     } finally {
       own.answered(request.url)
     }
@@ -137,14 +136,17 @@ function isRead({ method }: RegistryRequest): boolean {
 }
 
 function tokenEnded(url: URL): UpstreamError {
-  return lostUpload(`${url.host} took a token for the upload's beginning, not for its body`, 401)
+  return newUploadError(
+    `${url.host} took a token for the upload's beginning, not for its body`,
+    401,
+  )
 }
 
-async function nextHop(answer: Answer): Promise<URL | undefined> {
+async function nextHop(response: ExchangeResponse): Promise<URL | undefined> {
   try {
-    return redirectTarget(answer)
+    return redirectTarget(response)
   } catch (error) {
-    await answer.body.drain()
+    await response.body.drain()
     throw error
   }
 }

@@ -4,7 +4,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type BlobPlace, UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Endpoint } from '../endpoint/endpoint.ts'
-import type { FinalAnswer } from '../endpoint/session.ts'
+import type { RegistryResponse } from '../endpoint/session.ts'
 
 interface Found {
   readonly endpoint: Endpoint
@@ -25,7 +25,7 @@ export interface BlobPlaces {
     place: BlobPlace | undefined,
     wanted: { readonly endpoint: Endpoint; readonly digest: Digest },
     how: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
-  ): Promise<FinalAnswer | undefined>
+  ): Promise<RegistryResponse | undefined>
 }
 
 export function createBlobPlaces(): BlobPlaces {
@@ -44,9 +44,13 @@ export function createBlobPlaces(): BlobPlaces {
       try {
         const { url, scope } = known
         const request = { call: 'blob', lane: 'blob', method: 'GET', url, scope } as const
-        const answer = await endpoint.send({ ...request, headers, isForeign: true }, signal)
-        if (answer.status === 200 || answer.status === 206) return { ...answer, redirected: true }
-        await answer.body.drain()
+        const response = await endpoint.send(
+          { ...request, headers, withoutCredentials: true },
+          signal,
+        )
+        if (response.status === 200 || response.status === 206)
+          return { ...response, redirected: true }
+        await response.body.drain()
       } catch (error) {
         if (signal.aborted || !(error instanceof UpstreamError)) throw error
       }

@@ -12,14 +12,14 @@ import {
   type UpstreamBlob,
   type UpstreamBlobHead,
 } from '../../registry/ports/upstream.ts'
-import { answerError } from '../connect/answer-errors.ts'
+import { responseError } from '../connect/response-errors.ts'
 import type { BlobPlaces } from './blob-places.ts'
-import { noteElsewhere } from '../endpoint/elsewhere.ts'
+import { markRedirectedHost } from '../endpoint/failure-marks.ts'
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import { requestAt, type Work } from '../endpoint/endpoints.ts'
-import { LACK_MS } from '../endpoint/referrers-ability.ts'
+import { LACK_MS } from '../endpoint/referrers-support.ts'
 import { contentLength, isEncoded } from '../connect/response-headers.ts'
-import type { FinalAnswer, RegistryRequest } from '../endpoint/session.ts'
+import type { RegistryResponse, RegistryRequest } from '../endpoint/session.ts'
 
 /**
  * HEAD of a blob is refused in these ways where GET works: 401 by ECR Public, 403 by signed storage
@@ -45,24 +45,24 @@ export function headBlob(
   tryHead: boolean,
 ): Work<UpstreamBlobHead> {
   return async (endpoint, { signal }) => {
-    const { abilities } = endpoint
-    const headsFirst = tryHead && clock.monotonicMs() >= abilities.headBlobRefusedUntilMs
+    const { capabilities } = endpoint
+    const headsFirst = tryHead && clock.monotonicMs() >= capabilities.headBlobRefusedUntilMs
     let isAnswered = false
     if (headsFirst) {
-      const answer = await sendBlob(endpoint, wanted, {
+      const response = await sendBlob(endpoint, wanted, {
         method: 'HEAD',
         lane: 'api',
         headers: {},
         signal,
       })
-      const isEncodedHead = answer.status === 200 && isEncoded(answer.headers)
-      if (answer.status === 200 && !isEncodedHead) {
-        await answer.body.drain()
-        return { sizeBytes: contentLength(answer.headers) }
+      const isEncodedHead = response.status === 200 && isEncoded(response.headers)
+      if (response.status === 200 && !isEncodedHead) {
+        await response.body.drain()
+        return { sizeBytes: contentLength(response.headers) }
       }
-      isAnswered = isEncodedHead || MISSING.has(answer.status)
-      const error = await failure(answer, clock)
-      if (!isAnswered && !HEAD_REFUSED.has(answer.status)) throw error
+      isAnswered = isEncodedHead || MISSING.has(response.status)
+      const error = await failure(response, clock)
+      if (!isAnswered && !HEAD_REFUSED.has(response.status)) throw error
     }
     // The first byte instead of none: whoever answers 206 names the size, and the connection stays
     // good.
@@ -70,25 +70,26 @@ export function headBlob(
     const how = { method: 'GET', lane: 'api', headers, signal } as const
     const head = await sizeFrom(await sendBlob(endpoint, wanted, how), clock)
     // Only now is it known that HEAD was refused and not the blob.
-    if (headsFirst && !isAnswered) abilities.headBlobRefusedUntilMs = clock.monotonicMs() + LACK_MS
+    if (headsFirst && !isAnswered)
+      capabilities.headBlobRefusedUntilMs = clock.monotonicMs() + LACK_MS
     return head
   }
 }
 
-async function sizeFrom(answer: FinalAnswer, clock: Clock): Promise<UpstreamBlobHead> {
-  const range = answer.headers.first('content-range') ?? ''
-  if (answer.status === 416 && /^bytes[ \t]+\*\/0$/i.test(range)) {
-    await answer.body.drain()
+async function sizeFrom(response: RegistryResponse, clock: Clock): Promise<UpstreamBlobHead> {
+  const range = response.headers.first('content-range') ?? ''
+  if (response.status === 416 && /^bytes[ \t]+\*\/0$/i.test(range)) {
+    await response.body.drain()
     return { sizeBytes: 0 }
   }
-  if (answer.status !== 200 && answer.status !== 206) throw await failure(answer, clock)
-  const isPart = answer.status === 206
-  const isEncodedAnswer = isEncoded(answer.headers)
+  if (response.status !== 200 && response.status !== 206) throw await failure(response, clock)
+  const isPart = response.status === 206
+  const isEncodedResponse = isEncoded(response.headers)
   // A whole blob was on its way: its head is all that is wanted of it.
-  if (isPart) await answer.body.drain()
-  else answer.body.destroy()
-  if (isEncodedAnswer) return { sizeBytes: undefined }
-  const sizeBytes = isPart ? parseContentRange(range)?.sizeBytes : contentLength(answer.headers)
+  if (isPart) await response.body.drain()
+  else response.body.destroy()
+  if (isEncodedResponse) return { sizeBytes: undefined }
+  const sizeBytes = isPart ? parseContentRange(range)?.sizeBytes : contentLength(response.headers)
   return { sizeBytes }
 }
 
@@ -100,21 +101,21 @@ export function getBlob(
   return async (endpoint, deadline) => {
     const headers = rangeHeaders(request)
     const { signal } = deadline
-    const answer =
+    const response =
       (await places.ask(request.place, { endpoint, digest: wanted.digest }, { headers, signal })) ??
       (await sendBlob(endpoint, wanted, { method: 'GET', lane: 'blob', headers, signal }))
-    if (answer.status !== 200 && answer.status !== 206) throw await failure(answer, clock)
+    if (response.status !== 200 && response.status !== 206) throw await failure(response, clock)
     try {
-      const blob = readHead(answer, request)
+      const blob = readHead(response, request)
       deadline.lift()
-      answer.body.onClose(() => deadline.end())
-      const body = bodyOf(answer, endpoint)
-      if (!answer.redirected) return { ...blob, body }
+      response.body.onClose(() => deadline.end())
+      const body = bodyOf(response, endpoint)
+      if (!response.redirected) return { ...blob, body }
       const { scope } = requestAt(endpoint, wanted.name, '')
-      const found = { endpoint, digest: wanted.digest, url: answer.url, scope }
+      const found = { endpoint, digest: wanted.digest, url: response.url, scope }
       return { ...blob, place: places.remember(found), body }
     } catch (error) {
-      answer.body.destroy()
+      response.body.destroy()
       throw error
     }
   }
@@ -133,8 +134,8 @@ function rangeHeaders({ offset, lastByte, validator }: BlobRequest): Record<stri
 type BlobHead = Omit<UpstreamBlob, 'body'>
 
 /** @throws UpstreamError invalid when the answer is not what was asked for, or in an encoding */
-function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
-  const { headers, url, status } = answer
+function readHead(response: RegistryResponse, request: BlobRequest): BlobHead {
+  const { headers, url, status } = response
   if (isEncoded(headers)) {
     throw new UpstreamError('invalid', `${url.host} sent a blob in an encoding`)
   }
@@ -143,13 +144,13 @@ function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
   if (status === 200) return { offset: 0, totalBytes: lengthBytes, validator }
 
   const range = parseContentRange(headers.first('content-range') ?? '')
-  const isAsked =
+  const isRequested =
     range !== undefined &&
     Object.keys(rangeHeaders(request)).length > 0 &&
     range.first === request.offset &&
     range.last <= (request.lastByte ?? range.last) &&
     (lengthBytes === undefined || lengthBytes === rangeLength(range))
-  if (!isAsked)
+  if (!isRequested)
     throw new UpstreamError('invalid', `${url.host} sent another part of a blob than was asked for`)
   return {
     offset: range.first,
@@ -164,7 +165,7 @@ function readHead(answer: FinalAnswer, request: BlobRequest): BlobHead {
  * a piece is waited for.
  */
 function bodyOf(
-  { body, headers, redirected }: FinalAnswer,
+  { body, headers, redirected }: RegistryResponse,
   { breaker }: Endpoint,
 ): AsyncIterable<Uint8Array> {
   return {
@@ -203,14 +204,14 @@ function sendBlob(
   endpoint: Endpoint,
   { name, digest }: BlobWanted,
   how: Pick<RegistryRequest, 'method' | 'lane' | 'headers'> & { signal: AbortSignal },
-): Promise<FinalAnswer> {
+): Promise<RegistryResponse> {
   const { signal, ...request } = how
   const at = requestAt(endpoint, name, `blobs/${digest}`)
   return endpoint.send({ call: 'blob', ...request, ...at }, signal)
 }
 
-async function failure(answer: FinalAnswer, clock: Clock): Promise<UpstreamError> {
-  const { redirected } = answer
-  const error = await answerError(answer, { what: 'a blob', nowMs: clock.nowMs(), redirected })
-  return redirected ? noteElsewhere(error) : error
+async function failure(response: RegistryResponse, clock: Clock): Promise<UpstreamError> {
+  const { redirected } = response
+  const error = await responseError(response, { what: 'a blob', nowMs: clock.nowMs(), redirected })
+  return redirected ? markRedirectedHost(error) : error
 }

@@ -13,11 +13,11 @@ import {
   type UpstreamManifest,
   type UpstreamManifestHead,
 } from '../../registry/ports/upstream.ts'
-import { answerError } from '../connect/answer-errors.ts'
+import { responseError } from '../connect/response-errors.ts'
 import { requestAt, type Work } from '../endpoint/endpoints.ts'
 import { contentLength, isEncoded } from '../connect/response-headers.ts'
-import type { FinalAnswer } from '../endpoint/session.ts'
-import { assertJson } from '../connect/stranger.ts'
+import type { RegistryResponse } from '../endpoint/session.ts'
+import { assertJson } from '../connect/not-a-registry.ts'
 
 const gunzipBounded = promisify(gunzip)
 
@@ -40,28 +40,28 @@ export function headManifest(wanted: ManifestWanted, clock: Clock): Work<Upstrea
     const { name, reference } = wanted
     const at = requestAt(endpoint, name, `manifests/${formatReference(reference)}`)
     const headers = { accept: MANIFEST_ACCEPT }
-    const answer = await endpoint.send(
+    const response = await endpoint.send(
       { call: 'manifest', lane: 'api', method: 'HEAD', ...at, headers },
       deadline.signal,
     )
-    if (MISSING.has(answer.status)) {
-      await answer.body.drain()
+    if (MISSING.has(response.status)) {
+      await response.body.drain()
       const manifest = await getManifest(wanted, clock)(endpoint, deadline)
       const { declaredDigest: digest, mediaType, bytes, warnings } = manifest
       return { digest, mediaType, sizeBytes: bytes.length, warnings }
     }
-    if (answer.status !== 200) {
-      const error = await failure(answer, clock)
-      if (!HEAD_REFUSED.has(answer.status)) throw error
-      throw new UpstreamError('unsupported', error.message, { status: answer.status })
+    if (response.status !== 200) {
+      const error = await failure(response, clock)
+      if (!HEAD_REFUSED.has(response.status)) throw error
+      throw new UpstreamError('unsupported', error.message, { status: response.status })
     }
-    await answer.body.drain()
-    assertJson(answer, 'a manifest')
+    await response.body.drain()
+    assertJson(response, 'a manifest')
     return {
-      digest: digestFrom(answer.headers.first('docker-content-digest') ?? ''),
-      mediaType: parseMediaType(answer.headers.first('content-type')),
-      sizeBytes: isEncoded(answer.headers) ? undefined : contentLength(answer.headers),
-      warnings: parseWarnings(answer.headers.all('warning')),
+      digest: digestFrom(response.headers.first('docker-content-digest') ?? ''),
+      mediaType: parseMediaType(response.headers.first('content-type')),
+      sizeBytes: isEncoded(response.headers) ? undefined : contentLength(response.headers),
+      warnings: parseWarnings(response.headers.all('warning')),
     }
   }
 }
@@ -71,20 +71,20 @@ export function getManifest(wanted: ManifestWanted, clock: Clock): Work<Upstream
     const { name, reference } = wanted
     const at = requestAt(endpoint, name, `manifests/${formatReference(reference)}`)
     const headers = { accept: MANIFEST_ACCEPT }
-    const answer = await endpoint.send(
+    const response = await endpoint.send(
       { call: 'manifest', lane: 'api', method: 'GET', ...at, headers },
       signal,
     )
-    if (answer.status !== 200) throw await failure(answer, clock)
-    return readManifest(answer)
+    if (response.status !== 200) throw await failure(response, clock)
+    return readManifest(response)
   }
 }
 
-async function readManifest(answer: FinalAnswer): Promise<UpstreamManifest> {
-  const { headers, url } = answer
+async function readManifest(response: RegistryResponse): Promise<UpstreamManifest> {
+  const { headers, url } = response
   const mediaType = parseMediaType(headers.first('content-type'))
-  const bytes = await decoded(answer, await boundedBytes(answer))
-  assertJson(answer, 'a manifest')
+  const bytes = await decoded(response, await boundedBytes(response))
+  assertJson(response, 'a manifest')
   if (mediaType === undefined) {
     throw new UpstreamError('invalid', `${url.host} sent a manifest without a media type`)
   }
@@ -96,36 +96,36 @@ async function readManifest(answer: FinalAnswer): Promise<UpstreamManifest> {
   }
 }
 
-async function boundedBytes(answer: FinalAnswer): Promise<Uint8Array> {
-  const declaredBytes = contentLength(answer.headers)
+async function boundedBytes(response: RegistryResponse): Promise<Uint8Array> {
+  const declaredBytes = contentLength(response.headers)
   if (declaredBytes !== undefined && declaredBytes > MANIFEST_LIMIT_BYTES) {
-    answer.body.destroy()
+    response.body.destroy()
     throw new UpstreamError(
       'invalid',
-      `${answer.url.host} announced a manifest of ${declaredBytes} bytes; the limit is ${MANIFEST_LIMIT_BYTES}`,
+      `${response.url.host} announced a manifest of ${declaredBytes} bytes; the limit is ${MANIFEST_LIMIT_BYTES}`,
     )
   }
-  return answer.body.readAll(MANIFEST_LIMIT_BYTES)
+  return response.body.readAll(MANIFEST_LIMIT_BYTES)
 }
 
 /**
  * Some registries compress manifests unasked (R147); what comes out is still compared with its
  * digest by the caller.
  */
-async function decoded(answer: FinalAnswer, bytes: Uint8Array): Promise<Uint8Array> {
-  if (!isEncoded(answer.headers)) return bytes
-  const encoding = answer.headers.first('content-encoding')?.toLowerCase()
+async function decoded(response: RegistryResponse, bytes: Uint8Array): Promise<Uint8Array> {
+  if (!isEncoded(response.headers)) return bytes
+  const encoding = response.headers.first('content-encoding')?.toLowerCase()
   if (encoding === 'gzip' || encoding === 'x-gzip') {
     try {
       return await gunzipBounded(bytes, { maxOutputLength: MANIFEST_LIMIT_BYTES })
     } catch {
-      throw new UpstreamError('invalid', `${answer.url.host} sent a manifest in broken gzip`)
+      throw new UpstreamError('invalid', `${response.url.host} sent a manifest in broken gzip`)
     }
   }
-  throw new UpstreamError('invalid', `${answer.url.host} sent a manifest in an unknown encoding`)
+  throw new UpstreamError('invalid', `${response.url.host} sent a manifest in an unknown encoding`)
 }
 
-function failure(answer: FinalAnswer, clock: Clock): Promise<UpstreamError> {
-  const { redirected } = answer
-  return answerError(answer, { what: 'a manifest', nowMs: clock.nowMs(), redirected })
+function failure(response: RegistryResponse, clock: Clock): Promise<UpstreamError> {
+  const { redirected } = response
+  return responseError(response, { what: 'a manifest', nowMs: clock.nowMs(), redirected })
 }

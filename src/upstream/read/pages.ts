@@ -2,11 +2,11 @@
 // what `last` means differs, and some registries use a cursor of their own.
 import { parseLinks } from '../../oci/paging.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { isObject } from '../connect/answer-errors.ts'
+import { isObject } from '../connect/response-errors.ts'
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import { isSameOrigin } from '../connect/redirect.ts'
-import type { FinalAnswer, RegistryRequest } from '../endpoint/session.ts'
-import { assertJson } from '../connect/stranger.ts'
+import type { RegistryResponse, RegistryRequest } from '../endpoint/session.ts'
+import { assertJson } from '../connect/not-a-registry.ts'
 
 /**
  * With 1,000 entries on each, more than any repository that was seen; every page costs the client's
@@ -17,7 +17,7 @@ const PAGES_MAX = 100
 const PAGE_BYTES_MAX = 8 * 1024 * 1024
 
 export interface Page {
-  readonly answer: FinalAnswer
+  readonly response: RegistryResponse
   readonly document: Record<string, unknown>
 }
 
@@ -30,34 +30,34 @@ export interface Page {
 export async function* readPages(
   endpoint: Endpoint,
   request: RegistryRequest,
-  first: FinalAnswer,
+  first: RegistryResponse,
   parts: {
     signal: AbortSignal
-    failure: (answer: FinalAnswer) => Promise<UpstreamError>
+    failure: (response: RegistryResponse) => Promise<UpstreamError>
     /** Of all pages together. Default: as many pages as there may be. */
     maxBytes?: number
   },
 ): AsyncGenerator<Page, void> {
   const seen = new Set([request.url.href])
-  let answer = first
+  let response = first
   let leftBytes = parts.maxBytes ?? PAGES_MAX * PAGE_BYTES_MAX
   for (;;) {
-    const bytes = await answer.body.readAll(Math.min(leftBytes, PAGE_BYTES_MAX))
+    const bytes = await response.body.readAll(Math.min(leftBytes, PAGE_BYTES_MAX))
     leftBytes -= bytes.length
-    const document = readDocument(answer, bytes)
-    yield { answer, document }
-    const next = nextPage(endpoint, answer)
+    const document = readDocument(response, bytes)
+    yield { response, document }
+    const next = nextPage(endpoint, response)
     if (next === undefined) return
     if (seen.has(next.href) || seen.size >= PAGES_MAX) {
       throw new UpstreamError('invalid', `${next.host} gives a list without an end`)
     }
     seen.add(next.href)
-    answer = await endpoint.send({ ...request, url: next }, parts.signal)
-    if (answer.status !== 200) throw await parts.failure(answer)
+    response = await endpoint.send({ ...request, url: next }, parts.signal)
+    if (response.status !== 200) throw await parts.failure(response)
   }
 }
 
-function readDocument(answer: FinalAnswer, bytes: Uint8Array): Record<string, unknown> {
+function readDocument(response: RegistryResponse, bytes: Uint8Array): Record<string, unknown> {
   let document: unknown
   try {
     document = JSON.parse(Buffer.from(bytes).toString())
@@ -65,22 +65,22 @@ function readDocument(answer: FinalAnswer, bytes: Uint8Array): Record<string, un
     document = undefined
   }
   if (isObject(document)) return document
-  assertJson(answer, 'a list')
-  throw new UpstreamError('invalid', `${answer.url.host} sent a list that is no JSON object`)
+  assertJson(response, 'a list')
+  throw new UpstreamError('invalid', `${response.url.host} sent a list that is no JSON object`)
 }
 
-function nextPage(endpoint: Endpoint, answer: FinalAnswer): URL | undefined {
-  const links = parseLinks(answer.headers.all('link'))
+function nextPage(endpoint: Endpoint, response: RegistryResponse): URL | undefined {
+  const links = parseLinks(response.headers.all('link'))
   const link = links.find(({ relations }) => relations.includes('next'))
   if (link === undefined) return undefined
-  const next = endpoint.urls.leadsTo(link.target, answer.url)
+  const next = endpoint.urls.leadsTo(link.target, response.url)
   if (next === undefined) {
-    throw new UpstreamError('invalid', `${answer.url.host} names a next page that is no URL`)
+    throw new UpstreamError('invalid', `${response.url.host} names a next page that is no URL`)
   }
   if (isSameOrigin(next, endpoint.url)) return next
   throw new UpstreamError(
     'refused',
-    `${answer.url.host} names a next page on another host, ${next.protocol}//${next.host}`,
+    `${response.url.host} names a next page on another host, ${next.protocol}//${next.host}`,
     { hint: 'behind a TLS proxy the registry must know its public URL, or send relative links' },
   )
 }

@@ -9,15 +9,15 @@ import { OCI_INDEX, parseMediaType } from '../../oci/media-type.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import { referrersTag } from '../../oci/referrers-tag.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import { type ReferrersAnswer, UpstreamError } from '../../registry/ports/upstream.ts'
-import { answerError, isObject } from '../connect/answer-errors.ts'
+import { type UpstreamReferrers, UpstreamError } from '../../registry/ports/upstream.ts'
+import { responseError, isObject } from '../connect/response-errors.ts'
 import { type Endpoint, isRegistryThere } from '../endpoint/endpoint.ts'
 import { requestAt, type Work } from '../endpoint/endpoints.ts'
 import { getManifest, headManifest } from './manifests.ts'
 import { readPages } from './pages.ts'
-import type { LackSaidBy } from '../endpoint/referrers-ability.ts'
-import type { FinalAnswer } from '../endpoint/session.ts'
-import { isStranger, strangerError } from '../connect/stranger.ts'
+import type { LackSaidBy } from '../endpoint/referrers-support.ts'
+import type { RegistryResponse } from '../endpoint/session.ts'
+import { isNotRegistry, notRegistryError } from '../connect/not-a-registry.ts'
 
 /** As many as the descriptors of an index (R186). */
 const REFERRERS_MAX = 10_000
@@ -43,21 +43,21 @@ export function listReferrers(
   wanted: ReferrersWanted,
   clock: Clock,
   hasApi: boolean,
-): Work<ReferrersAnswer> {
+): Work<UpstreamReferrers> {
   return async (endpoint, deadline) => {
     const { name } = wanted
-    const { referrers } = endpoint.abilities
-    const asks = hasApi && referrers.mayHave(name, clock.monotonicMs())
-    const answer = asks
+    const { referrers } = endpoint.capabilities
+    const triesApi = hasApi && referrers.mayHave(name, clock.monotonicMs())
+    const found = triesApi
       ? await askApi(endpoint, wanted, { clock, signal: deadline.signal })
       : ({ lack: 'known' } as const)
-    if ('manifests' in answer) {
+    if ('manifests' in found) {
       referrers.seen(name)
-      return answer
+      return found
     }
     const listed = await fromTag(wanted, clock)(endpoint, deadline)
     if (referrers.wasSeen) return listed
-    const { lack } = answer
+    const { lack } = found
     const isNews = lack === 'registry' || lack === 'anybody'
     if (isNews && (await isSubjectThere(wanted, clock)(endpoint, deadline)))
       referrers.lacks(name, lack, clock.monotonicMs())
@@ -79,8 +79,8 @@ async function askApi(
   endpoint: Endpoint,
   wanted: ReferrersWanted,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<ReferrersAnswer | Lack> {
-  const { referrers } = endpoint.abilities
+): Promise<UpstreamReferrers | Lack> {
+  const { referrers } = endpoint.capabilities
   const { name } = wanted
   const first = await fromApi(endpoint, wanted, { clock, signal })
   if (!(first instanceof UpstreamError)) return first
@@ -116,28 +116,32 @@ async function fromApi(
   endpoint: Endpoint,
   { name, digest }: ReferrersWanted,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
-): Promise<ReferrersAnswer | Lack | UpstreamError> {
+): Promise<UpstreamReferrers | Lack | UpstreamError> {
   const at = requestAt(endpoint, name, `referrers/${digest}`)
   const headers = { accept: OCI_INDEX }
   const request = { call: 'referrers', lane: 'api', method: 'GET', ...at, headers } as const
-  const failure = (answer: FinalAnswer): Promise<UpstreamError> =>
-    answerError(answer, { what: 'referrers', nowMs: clock.nowMs(), redirected: answer.redirected })
+  const failure = (response: RegistryResponse): Promise<UpstreamError> =>
+    responseError(response, {
+      what: 'referrers',
+      nowMs: clock.nowMs(),
+      redirected: response.redirected,
+    })
 
-  const first = await orStranger(endpoint.send(request, signal))
+  const first = await orNotRegistry(endpoint.send(request, signal))
   if (first instanceof UpstreamError) return first
   if (first.status !== 200) {
     const error = await failure(first)
     if (error.failure === 'not-found' && !error.repositoryUnknown) return { lack: 'registry' }
     if (error.failure === 'unsupported' && error.code !== undefined) return { lack: 'registry' }
-    if (error.failure === 'unsupported') return strangerError(error.message, first.status)
-    if (isStranger(error)) return error
+    if (error.failure === 'unsupported') return notRegistryError(error.message, first.status)
+    if (isNotRegistry(error)) return error
     throw error
   }
   const mediaType = parseMediaType(first.headers.first('content-type'))
   if (mediaType !== OCI_INDEX) {
     await first.body.drain()
     const text = `${first.url.host} answered 200 with ${mediaType} for referrers`
-    return strangerError(text, first.status)
+    return notRegistryError(text, first.status)
   }
   const manifests: unknown[] = []
   const pages = { signal, failure, maxBytes: REFERRERS_MAX_BYTES }
@@ -148,16 +152,18 @@ async function fromApi(
   return { manifests }
 }
 
-async function orStranger(sent: Promise<FinalAnswer>): Promise<FinalAnswer | UpstreamError> {
+async function orNotRegistry(
+  sent: Promise<RegistryResponse>,
+): Promise<RegistryResponse | UpstreamError> {
   try {
     return await sent
   } catch (error) {
-    if (isStranger(error)) return error
+    if (isNotRegistry(error)) return error
     throw error
   }
 }
 
-function fromTag({ name, digest }: ReferrersWanted, clock: Clock): Work<ReferrersAnswer> {
+function fromTag({ name, digest }: ReferrersWanted, clock: Clock): Work<UpstreamReferrers> {
   const reference = { kind: 'tag', tag: referrersTag(digest) } as const
   return async (endpoint, deadline) => {
     try {

@@ -3,10 +3,10 @@
 import { type RepositoryName, type Tag, tagFrom } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { type TagList, UpstreamError } from '../../registry/ports/upstream.ts'
-import { answerError } from '../connect/answer-errors.ts'
+import { responseError } from '../connect/response-errors.ts'
 import { requestAt, type Work } from '../endpoint/endpoints.ts'
 import { readPages } from './pages.ts'
-import type { FinalAnswer } from '../endpoint/session.ts'
+import type { RegistryResponse } from '../endpoint/session.ts'
 
 /** Some 20 MiB of memory; the largest known repositories have a tenth of it. */
 const TAGS_MAX = 200_000
@@ -17,23 +17,23 @@ export function listTags(name: RepositoryName, clock: Clock, pageMax: number): W
     const at = requestAt(endpoint, name, 'tags/list', { n: String(pageMax) })
     const headers = { accept: 'application/json' }
     const request = { call: 'tags', lane: 'api', method: 'GET', ...at, headers } as const
-    const failure = (answer: FinalAnswer): Promise<UpstreamError> =>
-      answerError(answer, {
+    const failure = (response: RegistryResponse): Promise<UpstreamError> =>
+      responseError(response, {
         what: 'a tag list',
         nowMs: clock.nowMs(),
-        redirected: answer.redirected,
+        redirected: response.redirected,
       })
     const first = await endpoint.send(request, signal)
     if (first.status !== 200) throw await failure(first)
 
     const tags = new Set<Tag>()
-    for await (const { document, answer } of readPages(endpoint, request, first, {
+    for await (const { document, response } of readPages(endpoint, request, first, {
       signal,
       failure,
     })) {
-      for (const tag of tagsIn(document, answer)) tags.add(tag)
+      for (const tag of tagsIn(document, response)) tags.add(tag)
       if (tags.size > TAGS_MAX) {
-        throw new UpstreamError('invalid', `${answer.url.host} lists more than ${TAGS_MAX} tags`)
+        throw new UpstreamError('invalid', `${response.url.host} lists more than ${TAGS_MAX} tags`)
       }
     }
     return { tags: [...tags].sort() }
@@ -45,7 +45,7 @@ export function listTags(name: RepositoryName, clock: Clock, pageMax: number): W
  * cannot be asked for anyway.
  * @throws UpstreamError invalid for an object that is no list of tags
  */
-function tagsIn({ name, tags }: Record<string, unknown>, { url }: FinalAnswer): Tag[] {
+function tagsIn({ name, tags }: Record<string, unknown>, { url }: RegistryResponse): Tag[] {
   const isEmpty = tags === null || (tags === undefined && typeof name === 'string')
   if (isEmpty) return []
   if (!Array.isArray(tags)) {

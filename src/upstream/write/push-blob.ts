@@ -8,13 +8,13 @@ import { type BlobSource, UpstreamError } from '../../registry/ports/upstream.ts
 import { pushScope } from '../auth/scopes.ts'
 import { cancelUpload, endUpload, startUpload, uploadAt } from './uploads.ts'
 import { writeError } from './write-errors.ts'
-import type { Attempt } from './write-chain.ts'
+import type { WriteSteps } from './write-chain.ts'
 
 /** An attempt: POST, then PUT with Content-Length. */
 export function pushBlob(name: RepositoryName, source: BlobSource, clock: Clock) {
   const { digest, sizeBytes } = source
   const piece = { sizeBytes, read: () => source.read() }
-  return async ({ begin, goOn }: Attempt): Promise<void> => {
+  return async ({ begin, goOn }: WriteSteps): Promise<void> => {
     const upload = await begin('push', startUpload(name, clock))
     await goOn(endUpload(upload, { digest, piece, clock }))
   }
@@ -31,7 +31,7 @@ export interface Mount {
  * be about `from` alone: what is wrong with `name` shows when the bytes are sent.
  */
 export function mountBlob(mount: Mount, clock: Clock) {
-  return ({ begin }: Attempt): Promise<boolean> =>
+  return ({ begin }: WriteSteps): Promise<boolean> =>
     begin('push', async (endpoint, { signal }) => {
       const { urls } = endpoint
       const from = urls.nameOf(mount.from)
@@ -47,17 +47,17 @@ export function mountBlob(mount: Mount, clock: Clock) {
         headers: {},
       } as const
       try {
-        const answer = await endpoint.send(request, signal)
-        if (answer.status === 202) {
-          await answer.body.drain()
-          const upload = uploadAt(answer, endpoint, { scope, isForeign: false })
+        const response = await endpoint.send(request, signal)
+        if (response.status === 202) {
+          await response.body.drain()
+          const upload = uploadAt(response, endpoint, { scope, withoutCredentials: false })
           await cancelUpload(endpoint, upload, clock)
           return false
         }
-        if (answer.status !== 201) {
-          throw await writeError(answer, { what: 'a mounted blob', nowMs: clock.nowMs() })
+        if (response.status !== 201) {
+          throw await writeError(response, { what: 'a mounted blob', nowMs: clock.nowMs() })
         }
-        await answer.body.drain()
+        await response.body.drain()
         return true
       } catch (error) {
         if (error instanceof UpstreamError && isAboutTheMount(error)) return false

@@ -6,9 +6,9 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import { type ManifestTaken, UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Deadline } from '../connect/deadline.ts'
 import { pushScope } from '../auth/scopes.ts'
-import type { FinalAnswer } from '../endpoint/session.ts'
+import type { RegistryResponse } from '../endpoint/session.ts'
 import { isTaken, writeError } from './write-errors.ts'
-import type { Attempt } from './write-chain.ts'
+import type { WriteSteps } from './write-chain.ts'
 
 export interface ManifestPut {
   readonly name: RepositoryName
@@ -21,23 +21,23 @@ export interface ManifestPut {
 /** An attempt. */
 export function putManifest(put: ManifestPut, clock: Clock) {
   const { name, reference, bytes, mediaType } = put
-  return ({ begin }: Attempt): Promise<ManifestTaken> =>
+  return ({ begin }: WriteSteps): Promise<ManifestTaken> =>
     begin('api', async (endpoint, deadline) => {
       const url = endpoint.urls.for(name, `manifests/${formatReference(reference)}`)
       const scope = pushScope(endpoint.urls.nameOf(name))
       const headers = { 'content-type': mediaType }
       const body = bodyOf(bytes, deadline)
       try {
-        const answer = await endpoint.send(
+        const response = await endpoint.send(
           { call: 'push', lane: 'api', method: 'PUT', url, scope, headers, body },
           deadline.signal,
         )
-        if (!isTaken(answer)) {
-          throw await writeError(answer, { what: 'a manifest', nowMs: clock.nowMs() })
+        if (!isTaken(response)) {
+          throw await writeError(response, { what: 'a manifest', nowMs: clock.nowMs() })
         }
-        await answer.body.drain()
-        assertSame(answer, put)
-        return { subject: digestFrom(answer.headers.first('oci-subject') ?? '') }
+        await response.body.drain()
+        assertSame(response, put)
+        return { subject: digestFrom(response.headers.first('oci-subject') ?? '') }
       } finally {
         deadline.resume()
       }
@@ -60,7 +60,7 @@ function bodyOf(bytes: Uint8Array, deadline: Deadline) {
 }
 
 /** Registries may name the digest by their own algorithm: then it is that of these bytes. */
-function assertSame({ headers, url }: FinalAnswer, { bytes, digest }: ManifestPut): void {
+function assertSame({ headers, url }: RegistryResponse, { bytes, digest }: ManifestPut): void {
   const accepted = digestFrom(headers.first('docker-content-digest') ?? '')
   if (accepted === undefined || accepted === digest) return
   const algorithm = digestAlgorithm(accepted)

@@ -4,7 +4,7 @@
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { UpstreamStream } from '../../registry/ports/upstream.ts'
-import { isLostUpload } from '../endpoint/lost-upload.ts'
+import { needsNewUpload } from '../endpoint/failure-marks.ts'
 import { cancelUpload, endUpload, patchUpload, startUpload } from './uploads.ts'
 import type { Write } from './write-chain.ts'
 
@@ -46,7 +46,7 @@ export async function streamBlob(
       write(({ goOn }) => goOn(endUpload(upload, { digest, clock })), {
         signal,
         // An attempt that got no answer may have ended the upload: another would find it gone.
-        isFinal: failure => failure.status === undefined || isLostUpload(failure),
+        isFinal: failure => failure.status === undefined || needsNewUpload(failure),
       }),
     cancel: () => cancelUpload(endpoint, upload, clock),
   }

@@ -10,7 +10,7 @@ import type { Work } from '../endpoint/endpoints.ts'
 import { followable, isSameOrigin } from '../connect/redirect.ts'
 import type { RequestBody } from '../connect/request-body.ts'
 import { pushScope } from '../auth/scopes.ts'
-import type { FinalAnswer, RegistryRequest } from '../endpoint/session.ts'
+import type { RegistryResponse, RegistryRequest } from '../endpoint/session.ts'
 import { writeError } from './write-errors.ts'
 
 /** What registries answer to a step of a push that they took: 201 to PATCH is ECR. */
@@ -24,13 +24,13 @@ const CANCEL_MS = 5_000
  * From a blob's last byte to the answer: object stores copy what came in parts, at some hundred
  * MiB/s.
  */
-const BLOB_ANSWER_MS = 120_000
+const BLOB_RESPONSE_MS = 120_000
 
 export interface Upload {
   readonly url: URL
   readonly scope: string
   /** Another host is, or chose, `url`: credentials stay away from it for good. */
-  readonly isForeign: boolean
+  readonly withoutCredentials: boolean
 }
 
 /** @throws UpstreamError */
@@ -39,27 +39,27 @@ export function startUpload(name: RepositoryName, clock: Clock): Work<Upload> {
     const url = endpoint.urls.for(name, 'blobs/uploads/')
     const scope = pushScope(endpoint.urls.nameOf(name))
     const request = { call: 'push', lane: 'push', method: 'POST', url, scope, headers: {} } as const
-    const answer = await endpoint.send(request, signal)
-    if (!TAKEN.has(answer.status)) throw await uploadError(answer, clock, false)
-    await answer.body.drain()
-    return uploadAt(answer, endpoint, { scope, isForeign: false })
+    const response = await endpoint.send(request, signal)
+    if (!TAKEN.has(response.status)) throw await uploadError(response, clock, false)
+    await response.body.drain()
+    return uploadAt(response, endpoint, { scope, withoutCredentials: false })
   }
 }
 
 /**
- * The upload that `answer` leads to.
+ * The upload that `response` leads to.
  * @throws UpstreamError invalid for a missing or malformed Location; refused for one that leaves
  * https
  */
 export function uploadAt(
-  answer: FinalAnswer,
+  response: RegistryResponse,
   endpoint: Endpoint,
-  { scope, isForeign }: Pick<Upload, 'scope' | 'isForeign'>,
+  { scope, withoutCredentials }: Pick<Upload, 'scope' | 'withoutCredentials'>,
 ): Upload {
-  const location = answer.headers.first('location')
-  const target = location === undefined ? undefined : endpoint.urls.leadsTo(location, answer.url)
-  const url = followable(target, answer.url, 'sends an upload')
-  return { url, scope, isForeign: isForeign || !isSameOrigin(url, endpoint.url) }
+  const location = response.headers.first('location')
+  const target = location === undefined ? undefined : endpoint.urls.leadsTo(location, response.url)
+  const url = followable(target, response.url, 'sends an upload')
+  return { url, scope, withoutCredentials: withoutCredentials || !isSameOrigin(url, endpoint.url) }
 }
 
 /** Appends and changes nothing else: what stands in the query may be signed (R101). */
@@ -81,16 +81,16 @@ const NOTHING: Piece = { sizeBytes: 0, read: async function* () {} }
  */
 export function patchUpload(upload: Upload, piece: Piece, clock: Clock): Work<Upload> {
   return async (endpoint, deadline) => {
-    const answer = await send(requestTo(upload, 'PATCH'), piece, { endpoint, deadline })
+    const response = await send(requestTo(upload, 'PATCH'), piece, { endpoint, deadline })
     // Who answers before it has all cannot have taken all.
-    if (!TAKEN.has(answer.status) || !answer.isSentWhole) {
-      throw await uploadError(answer, clock, true)
+    if (!TAKEN.has(response.status) || !response.isSentWhole) {
+      throw await uploadError(response, clock, true)
     }
-    await answer.body.drain()
+    await response.body.drain()
     // Some leave it out where it stays the same.
-    return answer.headers.first('location') === undefined
+    return response.headers.first('location') === undefined
       ? upload
-      : uploadAt(answer, endpoint, upload)
+      : uploadAt(response, endpoint, upload)
   }
 }
 
@@ -105,10 +105,10 @@ export function endUpload(
   return async (endpoint, deadline) => {
     const url = withDigest(upload.url, digest)
     const request = { ...requestTo(upload, 'PUT'), url }
-    const answer = await send(request, piece, { endpoint, deadline })
-    if (!TAKEN.has(answer.status)) throw await uploadError(answer, clock, true)
-    await answer.body.drain()
-    const accepted = digestFrom(answer.headers.first('docker-content-digest') ?? digest)
+    const response = await send(request, piece, { endpoint, deadline })
+    if (!TAKEN.has(response.status)) throw await uploadError(response, clock, true)
+    await response.body.drain()
+    const accepted = digestFrom(response.headers.first('docker-content-digest') ?? digest)
     const isComparable =
       accepted !== undefined && digestAlgorithm(accepted) === digestAlgorithm(digest)
     if (!isComparable || accepted === digest) return
@@ -124,9 +124,9 @@ async function send(
   request: RegistryRequest,
   piece: Piece,
   { endpoint, deadline }: { endpoint: Endpoint; deadline: Deadline },
-): Promise<FinalAnswer> {
+): Promise<RegistryResponse> {
   const headers = { 'content-type': 'application/octet-stream' }
-  const body = { ...piece, answerMs: BLOB_ANSWER_MS, onFirst: () => deadline.pause() }
+  const body = { ...piece, responseMs: BLOB_RESPONSE_MS, onFirst: () => deadline.pause() }
   try {
     return await endpoint.send({ ...request, headers, body }, deadline.signal)
   } finally {
@@ -142,8 +142,8 @@ export async function cancelUpload(
 ): Promise<void> {
   const deadline = startDeadline(clock, CANCEL_MS)
   try {
-    const answer = await endpoint.send(requestTo(upload, 'DELETE'), deadline.signal)
-    await answer.body.drain()
+    const response = await endpoint.send(requestTo(upload, 'DELETE'), deadline.signal)
+    await response.body.drain()
   } catch {
     // It ends by itself in time; who pushes has nothing from knowing.
   } finally {
@@ -155,6 +155,6 @@ function requestTo(upload: Upload, method: 'PUT' | 'PATCH' | 'DELETE'): Registry
   return { call: 'push', lane: 'push', method, ...upload, headers: {} }
 }
 
-function uploadError(answer: FinalAnswer, clock: Clock, isUpload: boolean) {
-  return writeError(answer, { what: 'a blob', nowMs: clock.nowMs(), isUpload })
+function uploadError(response: RegistryResponse, clock: Clock, isUpload: boolean) {
+  return writeError(response, { what: 'a blob', nowMs: clock.nowMs(), isUpload })
 }

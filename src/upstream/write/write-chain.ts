@@ -4,13 +4,13 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type Deadline, startDeadline } from '../connect/deadline.ts'
 import type { Lane } from '../connect/dispatcher.ts'
-import { isElsewhere } from '../endpoint/elsewhere.ts'
+import { isRedirectedHostFailure } from '../endpoint/failure-marks.ts'
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import { once, type Work } from '../endpoint/endpoints.ts'
 import { withRetries } from '../endpoint/retry.ts'
 
 /** One attempt, in steps. */
-export interface Attempt {
+export interface WriteSteps {
   readonly endpoint: Endpoint
   /**
    * A step that the breaker lets through, or not. Short: a breaker that probes lets nobody else
@@ -32,7 +32,7 @@ export interface WriteOptions {
  * @throws UpstreamError, the signal's reason, what a body throws
  */
 export type Write = <T>(
-  attempt: (steps: Attempt) => Promise<T>,
+  attempt: (steps: WriteSteps) => Promise<T>,
   options: WriteOptions,
 ) => Promise<T>
 
@@ -46,7 +46,7 @@ export interface WritesOptions {
 export function createWrite({ endpoint, clock, random, chainMs }: WritesOptions): Write {
   return async (attempt, { signal, isFinal }) => {
     const deadline = startDeadline(clock, chainMs, signal)
-    const steps: Attempt = {
+    const steps: WriteSteps = {
       endpoint,
       begin: (lane, work) => once(endpoint, work, { lane, deadline, caller: signal }),
       goOn: work => goOn(work, endpoint, { deadline, caller: signal }),
@@ -70,7 +70,7 @@ async function goOn<T>(
     const counts =
       error instanceof UpstreamError &&
       caller?.aborted !== true &&
-      !isElsewhere(error) &&
+      !isRedirectedHostFailure(error) &&
       (error.failure === 'unavailable' || error.failure === 'rate-limited')
     if (counts) endpoint.breaker.bodyFailed(error, 'push')
     throw error

@@ -6,13 +6,12 @@ import {
   type UpstreamErrorOptions,
   type UpstreamFailure,
 } from '../../registry/ports/upstream.ts'
-import { FAILURES, isErrorCode, readErrors } from '../connect/answer-errors.ts'
-import { noteElsewhere } from '../endpoint/elsewhere.ts'
-import { lostUpload } from '../endpoint/lost-upload.ts'
+import { FAILURES, isErrorCode, readErrors } from '../connect/response-errors.ts'
+import { markRedirectedHost, newUploadError } from '../endpoint/failure-marks.ts'
 import { retryAfterMs } from '../connect/retry-after.ts'
-import type { FinalAnswer } from '../endpoint/session.ts'
-import { hasOwnMark, isOwnRefusal, strangerError } from '../connect/stranger.ts'
-import { toldBy } from './told.ts'
+import type { RegistryResponse } from '../endpoint/session.ts'
+import { hasOwnMark, isOwnRefusal, notRegistryError } from '../connect/not-a-registry.ts'
+import { sanitizeMessage } from './sanitized-message.ts'
 
 /** The rest of 4xx is `rejected`. */
 const WRITE_FAILURES: Readonly<Record<number, UpstreamFailure>> = {
@@ -34,7 +33,7 @@ const ABOUT_UPLOAD = new Set<ErrorCode>(['BLOB_UPLOAD_UNKNOWN', 'BLOB_UPLOAD_INV
 const WITHOUT_MEANING = new Set([200, 202, 204])
 
 /** Was the manifest or the whole blob taken? 201 says so by itself (R117). */
-export function isTaken({ status, headers }: FinalAnswer): boolean {
+export function isTaken({ status, headers }: RegistryResponse): boolean {
   return status === 201 || (WITHOUT_MEANING.has(status) && hasOwnMark(headers))
 }
 
@@ -49,36 +48,39 @@ export interface WriteContext {
 
 /** Consumes the body. */
 export async function writeError(
-  answer: FinalAnswer,
+  response: RegistryResponse,
   context: WriteContext,
 ): Promise<UpstreamError> {
-  const { status, headers, url, redirected } = answer
-  const errors = await readErrors(answer)
+  const { status, headers, url, redirected } = response
+  const errors = await readErrors(response)
   const codes = errors.map(error => error.code)
   const code = codes.find(isErrorCode)
   const text = `${url.host} answered ${status}${code === undefined ? '' : ` (${code})`} to a push of ${context.what}`
-  if (context.isUpload === true && isLost(status, code)) return lostUpload(text, status)
+  if (context.isUpload === true && isUploadGone(status, code)) return newUploadError(text, status)
 
-  const failure = failureOf(answer, code)
-  if (failure === 'not-found' && !isOwnRefusal(headers, codes)) return strangerError(text, status)
-  if (WITHOUT_MEANING.has(status) && !hasOwnMark(headers)) return strangerError(text, status)
+  const failure = failureOf(response, code)
+  if (failure === 'not-found' && !isOwnRefusal(headers, codes))
+    return notRegistryError(text, status)
+  if (WITHOUT_MEANING.has(status) && !hasOwnMark(headers)) return notRegistryError(text, status)
   const retryAfter = retryAfterMs(headers.first('retry-after'), context.nowMs)
-  const told = errors.map(error => toldBy(error.message)).find(each => each !== undefined)
+  const sanitizedMessage = errors
+    .map(error => sanitizeMessage(error.message))
+    .find(each => each !== undefined)
   const hint = hintFor(failure, { status, redirected })
   const options: UpstreamErrorOptions = {
     status,
     repositoryUnknown: failure === 'not-found' && errors.some(each => each.code === 'NAME_UNKNOWN'),
     ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
     ...(code === undefined ? {} : { code }),
-    ...(told === undefined ? {} : { told }),
+    ...(sanitizedMessage === undefined ? {} : { sanitizedMessage }),
     ...(hint === undefined ? {} : { hint }),
   }
   const error = new UpstreamError(failure, text, options)
-  return redirected ? noteElsewhere(error) : error
+  return redirected ? markRedirectedHost(error) : error
 }
 
 function failureOf(
-  { status, redirected }: FinalAnswer,
+  { status, redirected }: RegistryResponse,
   code: ErrorCode | undefined,
 ): UpstreamFailure {
   if (status >= 500) return WRITE_FAILURES[status] ?? 'unavailable'
@@ -90,7 +92,7 @@ function failureOf(
   return redirected && failure === 'denied' ? 'unavailable' : failure
 }
 
-function isLost(status: number, code: ErrorCode | undefined): boolean {
+function isUploadGone(status: number, code: ErrorCode | undefined): boolean {
   if (code === 'NAME_UNKNOWN') return false
   if (status === 404 || status === 410) return true
   return status >= 400 && status < 500 && code !== undefined && ABOUT_UPLOAD.has(code)

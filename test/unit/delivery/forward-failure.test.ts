@@ -84,7 +84,9 @@ t.test('Retry-After of the upstream is waited for', async t => {
 
 t.test('the reason says what the upstream said, within bounds', async t => {
   const world = createWorld()
-  const error = new UpstreamError('rejected', 'refused', { told: `too ${'long '.repeat(200)}` })
+  const error = new UpstreamError('rejected', 'refused', {
+    sanitizedMessage: `too ${'long '.repeat(200)}`,
+  })
   world.model.fate = () => ({ error })
   await world.push(image, { repository: app })
   const { deliveries } = world.start()

@@ -316,7 +316,7 @@ t.test(
     const verdicts: [UpstreamFailure, UpstreamErrorOptions, { code: ErrorCode; status: number }][] =
       [
         ['denied', { status: 401 }, { code: 'DENIED', status: 403 }],
-        ['denied', { status: 403, told: 'read only' }, { code: 'DENIED', status: 403 }],
+        ['denied', { status: 403, sanitizedMessage: 'read only' }, { code: 'DENIED', status: 403 }],
         ['not-found', { repositoryUnknown: true }, { code: 'NAME_UNKNOWN', status: 404 }],
         ['rate-limited', { retryAfterMs: 2_000 }, { code: 'TOOMANYREQUESTS', status: 429 }],
         ['rate-limited', { retryAfterMs: 90_000 }, { code: 'UNAVAILABLE', status: 503 }],
@@ -338,7 +338,7 @@ t.test(
       t.match(error, expected, failure)
       t.match(error.message, /docker\.io/)
       t.notMatch(error.message, /upstream: /, 'its own text stays here')
-      if (options.told !== undefined) t.match(error.message, options.told)
+      if (options.sanitizedMessage !== undefined) t.match(error.message, options.sanitizedMessage)
       t.notOk(await isMemberOf(catalog, app, digest), 'nothing is here that the upstream refused')
       t.equal(disk.uploads.size + disk.blobs.size, 0)
     }

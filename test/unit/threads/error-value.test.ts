@@ -25,7 +25,7 @@ t.test('RegistryError: code, status, detail, Retry-After and cause arrive', asyn
     status: 429,
     repositoryUnknown: true,
     code: 'TOOMANYREQUESTS',
-    told: 'too many',
+    sanitizedMessage: 'too many',
   })
   const sent = new RegistryError('UNAVAILABLE', 'come back', {
     status: 504,

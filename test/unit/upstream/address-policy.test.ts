@@ -109,10 +109,10 @@ t.test('R188: one private address among those of a name spoils the name', async 
 
 t.test('R188: only the very host and port that is configured may be private', async t => {
   t.equal(policy.trustOf(new URL('http://10.0.0.1:5000/v2/')), 'endpoint')
-  t.equal(policy.trustOf(new URL('http://10.0.0.1:6379/')), 'foreign')
+  t.equal(policy.trustOf(new URL('http://10.0.0.1:6379/')), 'untrusted')
   t.equal(policy.trustOf(new URL('https://registry.corp.example:443/v2/')), 'endpoint')
   t.equal(policy.trustOf(new URL('https://minio.corp.example:9000/')), 'listed')
-  t.equal(policy.trustOf(new URL('https://minio.corp.example/')), 'foreign')
+  t.equal(policy.trustOf(new URL('https://minio.corp.example/')), 'untrusted')
   t.equal(policy.trustOf(new URL('http://10.0.0.9:1234/')), 'listed')
   t.doesNotThrow(() => policy.checkHost(new URL('http://10.0.0.1:5000/')))
   t.equal(

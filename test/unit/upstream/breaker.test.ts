@@ -202,7 +202,7 @@ t.test(
   async t => {
     const { breaker, times } = setUp()
     for (const lane of ['api', 'blob'] as const) void breaker.enter(lane)(limited(120_000))
-    breaker.askAnew()
+    breaker.letNextThrough()
     for (const lane of ['api', 'blob'] as const)
       t.equal(
         failureThrownBy(() => breaker.enter(lane)),
@@ -214,7 +214,7 @@ t.test(
       failureThrownBy(() => breaker.enter('api')),
       'unavailable',
     )
-    breaker.askAnew()
+    breaker.letNextThrough()
     t.equal(breaker.retryInMs, undefined)
     void breaker.enter('api')(GOOD)
     t.equal(breaker.state, 'closed')
@@ -290,7 +290,7 @@ t.test('R305: what a client is finding out is left to it', async t => {
   const { clock, asked, breaker, fail } = setUpWatched([true])
   fail()
   await clock.advance(29_999)
-  breaker.askAnew()
+  breaker.letNextThrough()
   const tell = breaker.enter('api')
   await clock.advance(1)
   t.same(asked, [])

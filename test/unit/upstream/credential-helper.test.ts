@@ -3,7 +3,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { delimiter } from 'node:path'
 import t from 'tap'
-import { askHelper } from '../../../src/upstream/auth/credential-helper.ts'
+import { runHelper } from '../../../src/upstream/auth/credential-helper.ts'
 import { createCredentials } from '../../../src/upstream/auth/credentials.ts'
 import { configOf } from '../../kit/load-text.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
@@ -25,7 +25,7 @@ t.test('R157: a helper reads the server on its input and gives user and secret',
     'echo',
     'read server; [ "$1" = get ] && printf \'{"ServerURL":"%s","Username":"AWS","Secret":"for %s"}\' "$server" "$server"',
   )
-  t.same(await askHelper(name, 'r.example', environment), {
+  t.same(await runHelper(name, 'r.example', environment), {
     username: 'AWS',
     secret: 'for r.example',
   })
@@ -33,7 +33,7 @@ t.test('R157: a helper reads the server on its input and gives user and secret',
 
 t.test('a helper that knows nothing of the server means anonymous', async t => {
   const name = helper('none', 'echo "credentials not found in native keychain"; exit 1')
-  t.equal(await askHelper(name, 'r.example', environment), undefined)
+  t.equal(await runHelper(name, 'r.example', environment), undefined)
 })
 
 t.test('R195: a helper that fails is named, and nothing that it printed is', async t => {
@@ -44,12 +44,12 @@ t.test('R195: a helper that fails is named, and nothing that it printed is', asy
     'not-installed',
   ]
   for (const name of cases) {
-    const error = await failureOf(askHelper(name, 'r.example', environment))
+    const error = await failureOf(runHelper(name, 'r.example', environment))
     t.equal(error.failure, 'unavailable', name)
     t.match(error.message, name)
     t.notMatch(textsOf(error), /CANARY/, name)
   }
-  t.throws(() => askHelper('../../bin/sh', 'r.example', environment), /no name of a helper/)
+  t.throws(() => runHelper('../../bin/sh', 'r.example', environment), /no name of a helper/)
 })
 
 t.test(
@@ -133,7 +133,7 @@ t.test(
     // Of this process, as a server's that was started with it.
     process.env['OTHER_TOKEN'] = 'CANARY'
     t.teardown(() => delete process.env['OTHER_TOKEN'])
-    const answer = await askHelper(name, 'r.example', credentials.environment)
+    const answer = await runHelper(name, 'r.example', credentials.environment)
     const seen = (answer?.secret ?? '').trim().split(' ')
     const theirs = ['AWS_SECRET_ACCESS_KEY', 'HOME', 'PATH']
     t.same(Object.keys(credentials.environment()).toSorted(), theirs)

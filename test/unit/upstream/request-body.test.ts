@@ -63,7 +63,7 @@ t.test(
       const told: string[] = []
       const { clock, stuck, pieces, sending } = start({
         read,
-        answerMs: 1_000,
+        responseMs: 1_000,
         onFirst: () => told.push('first'),
         onLast: () => told.push('last'),
       })

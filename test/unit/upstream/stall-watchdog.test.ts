@@ -12,7 +12,7 @@ t.test(
     const watchdog = startStallWatchdog(clock, 30_000, () => {
       stalls += 1
     })
-    watchdog.asking()
+    watchdog.waiting()
     await clock.advance(29_999)
     t.equal(stalls, 0)
     await clock.advance(1)
@@ -29,13 +29,13 @@ t.test('R150: time in which nobody asks does not count', async t => {
     stalls += 1
   })
   for (let piece = 0; piece < 20; piece += 1) {
-    watchdog.asking()
+    watchdog.waiting()
     await clock.advance(20_000)
     watchdog.arrived()
     await clock.advance(100_000)
   }
   t.equal(stalls, 0, 'slow pieces and a slow reader')
-  watchdog.asking()
+  watchdog.waiting()
   await clock.advance(60_000)
   t.equal(stalls, 1)
 })
@@ -43,7 +43,7 @@ t.test('R150: time in which nobody asks does not count', async t => {
 t.test('once stopped it sleeps no more', async t => {
   const clock = createManualClock()
   const watchdog = startStallWatchdog(clock, 30_000, () => t.fail('it was stopped'))
-  watchdog.asking()
+  watchdog.waiting()
   watchdog.stop()
   await clock.advance(60_000)
   t.equal(clock.sleepers, 0)

@@ -1,9 +1,9 @@
 // What may be repeated of an upstream's error message (R123): the words that help a person who
-// pushed, and nothing that is an address or a secret. What remains is text of a stranger: for
+// pushed, and nothing that is an address or a secret. What remains is somebody else's text: for
 // reading, never for parsing.
 
 /** A sentence or two; what registries add after that is a stack trace or a page. */
-const TOLD_CHARACTERS = 200
+const MESSAGE_CHARACTERS = 200
 
 const LEFT_OUT: readonly RegExp[] = [
   // URLs, with their signatures, and addresses without a scheme.
@@ -29,11 +29,11 @@ const LEFT_OUT: readonly RegExp[] = [
 const DIGEST_OR_LONG = /\bsha(?:256|512):[0-9a-f]{64,128}\b|[\w+=~-]{32,}/giu
 
 /** Undefined when nothing is left to tell. */
-export function toldBy(message: string): string | undefined {
+export function sanitizeMessage(message: string): string | undefined {
   // Beyond a few times the limit nothing can come into the result, and patterns cost time.
-  let text = message.slice(0, TOLD_CHARACTERS * 10).replace(/[\p{C}\p{Z}]+/gu, ' ')
+  let text = message.slice(0, MESSAGE_CHARACTERS * 10).replace(/[\p{C}\p{Z}]+/gu, ' ')
   for (const pattern of LEFT_OUT) text = text.replace(pattern, '…')
   text = text.replace(DIGEST_OR_LONG, found => (/^sha(256|512):/i.test(found) ? found : '…'))
-  const told = Array.from(text.trim()).slice(0, TOLD_CHARACTERS).join('').trim()
-  return /\p{L}/u.test(told) ? told : undefined
+  const sanitized = Array.from(text.trim()).slice(0, MESSAGE_CHARACTERS).join('').trim()
+  return /\p{L}/u.test(sanitized) ? sanitized : undefined
 }

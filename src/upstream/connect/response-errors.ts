@@ -7,9 +7,9 @@ import {
   type UpstreamErrorOptions,
   type UpstreamFailure,
 } from '../../registry/ports/upstream.ts'
-import type { Answer } from './exchange.ts'
+import type { ExchangeResponse } from './exchange.ts'
 import { retryAfterMs } from './retry-after.ts'
-import { isOwnRefusal, strangerError } from './stranger.ts'
+import { isOwnRefusal, notRegistryError } from './not-a-registry.ts'
 
 /** Enough for an error envelope; the rest of a longer body is not read. */
 const ERROR_BODY_BYTES = 64 * 1024
@@ -33,7 +33,7 @@ export const FAILURES: Readonly<Record<number, UpstreamFailure>> = {
   501: 'unsupported',
 }
 
-export interface AnswerContext {
+export interface ResponseContext {
   /** What was asked for, in the words of a message: `a manifest`. */
   readonly what: string
   /** Wall clock, for Retry-After dates. */
@@ -47,14 +47,18 @@ export interface AnswerContext {
 }
 
 /** Consumes the body. */
-export async function answerError(answer: Answer, context: AnswerContext): Promise<UpstreamError> {
-  const { status, headers, url } = answer
-  const codes = (await readErrors(answer)).map(({ code }) => code).filter(code => code !== '')
+export async function responseError(
+  response: ExchangeResponse,
+  context: ResponseContext,
+): Promise<UpstreamError> {
+  const { status, headers, url } = response
+  const codes = (await readErrors(response)).map(({ code }) => code).filter(code => code !== '')
   const named = codes[0] === undefined ? '' : ` (${codes[0]})`
   const text = `${url.host} answered ${status}${named} for ${context.what}`
   const failure = failureOf(status, context.redirected)
   // Who says that something does not exist must be who would know.
-  if (failure === 'not-found' && !isOwnRefusal(headers, codes)) return strangerError(text, status)
+  if (failure === 'not-found' && !isOwnRefusal(headers, codes))
+    return notRegistryError(text, status)
   const retryAfter = retryAfterMs(headers.first('retry-after'), context.nowMs)
   const code = codes.find(isErrorCode)
   const options: UpstreamErrorOptions = {
@@ -72,7 +76,7 @@ function failureOf(status: number, redirected: boolean): UpstreamFailure {
   return redirected && failure === 'denied' ? 'unavailable' : failure
 }
 
-export interface ToldError {
+export interface ErrorEntry {
   /** Empty when it has none. */
   readonly code: string
   /** As it came: not fit for anybody's eyes. */
@@ -83,10 +87,10 @@ export interface ToldError {
  * What an error envelope says, or the lone `message` that some registries send; empty when the body
  * is something else. Consumes it.
  */
-export async function readErrors(answer: Answer): Promise<readonly ToldError[]> {
+export async function readErrors(response: ExchangeResponse): Promise<readonly ErrorEntry[]> {
   let envelope: unknown
   try {
-    const bytes = await answer.body.readAll(ERROR_BODY_BYTES)
+    const bytes = await response.body.readAll(ERROR_BODY_BYTES)
     envelope = JSON.parse(Buffer.from(bytes).toString())
   } catch {
     return []

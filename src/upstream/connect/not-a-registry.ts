@@ -4,10 +4,10 @@
 import { ERROR_CODES } from '../../oci/errors.ts'
 import { parseMediaType } from '../../oci/media-type.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import type { Answer } from './exchange.ts'
+import type { ExchangeResponse } from './exchange.ts'
 import type { ResponseHeaders } from './response-headers.ts'
 
-const STRANGER = { code: 'NOT_A_REGISTRY' }
+const NOT_A_REGISTRY = { code: 'NOT_A_REGISTRY' }
 const HINT =
   'something else seems to answer in its place: an ingress, a proxy or a login page; check url and the way there'
 
@@ -22,16 +22,16 @@ const VERSION_HEADER = 'docker-distribution-api-version'
 const JSON_TYPE = /^application\/(?:.+[+])?(?:json|prettyjws)$/
 const PAGES = new Set(['text/html', 'application/xhtml+xml'])
 
-export function strangerError(message: string, status: number): UpstreamError {
-  return new UpstreamError('unavailable', message, { status, hint: HINT, cause: STRANGER })
+export function notRegistryError(message: string, status: number): UpstreamError {
+  return new UpstreamError('unavailable', message, { status, hint: HINT, cause: NOT_A_REGISTRY })
 }
 
 /**
  * Then asking at once again is in vain: what stands before the registry answers as fast as it is
  * asked.
  */
-export function isStranger(error: unknown): error is UpstreamError {
-  return error instanceof UpstreamError && error.cause === STRANGER
+export function isNotRegistry(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.cause === NOT_A_REGISTRY
 }
 
 /** Did the registry say so itself? `codes`: of the `errors` in the answer's body. */
@@ -48,11 +48,11 @@ export function hasOwnMark(headers: ResponseHeaders): boolean {
  * For a success that is a page for people, and so nobody's content; else undefined. The body is
  * left as it is.
  */
-export function pageError({ status, headers, url }: Answer): UpstreamError | undefined {
+export function pageError({ status, headers, url }: ExchangeResponse): UpstreamError | undefined {
   if (status < 200 || status > 299 || hasOwnMark(headers)) return undefined
   const mediaType = parseMediaType(headers.first('content-type'))
   if (mediaType === undefined || !PAGES.has(mediaType)) return undefined
-  return strangerError(`${url.host} answered ${status} with a page (${mediaType})`, status)
+  return notRegistryError(`${url.host} answered ${status} with a page (${mediaType})`, status)
 }
 
 /**
@@ -60,10 +60,10 @@ export function pageError({ status, headers, url }: Answer): UpstreamError | und
  * not.
  * @throws UpstreamError
  */
-export function assertJson({ status, headers, url }: Answer, what: string): void {
+export function assertJson({ status, headers, url }: ExchangeResponse, what: string): void {
   const mediaType = parseMediaType(headers.first('content-type'))
   if (mediaType === undefined || JSON_TYPE.test(mediaType) || hasOwnMark(headers)) return
-  throw strangerError(`${url.host} answered ${status} with ${mediaType} for ${what}`, status)
+  throw notRegistryError(`${url.host} answered ${status} with ${mediaType} for ${what}`, status)
 }
 
 /** The registry says itself that it is one. */

@@ -13,19 +13,19 @@ const REPOSITORIES_MAX = 1_000
 /** An ingress that is set up anew, or one of whose backends is broken, is so for seconds. */
 const LASTING_MS = 60_000
 /** Of what may have been somebody else: a backend may be broken for longer than that. */
-const DOUBTFUL_LACK_MS = 5 * 60_000
+const UNCONFIRMED_LACK_MS = 5 * 60_000
 /**
  * Of an answer of longer ago nothing is left that could have lasted: it is asked about anew after
- * DOUBTFUL_LACK_MS.
+ * UNCONFIRMED_LACK_MS.
  */
-const FORGOTTEN_MS = 2 * DOUBTFUL_LACK_MS
+const FORGOTTEN_MS = 2 * UNCONFIRMED_LACK_MS
 
 /**
  * Who said that there is no API: the registry by its code or header, or something that has neither.
  */
 export type LackSaidBy = 'registry' | 'anybody'
 
-export interface ReferrersAbility {
+export interface ReferrersSupport {
   /** False for as long as `lacks` remembers, unless the API has answered for any repository. */
   mayHave(name: RepositoryName, nowMs: number): boolean
   /**
@@ -43,7 +43,7 @@ export interface ReferrersAbility {
   wasSeenOf(name: RepositoryName): boolean
 }
 
-export function createReferrersAbility(): ReferrersAbility {
+export function createReferrersSupport(): ReferrersSupport {
   const lackUntilMs = createRemembered<number>(REPOSITORIES_MAX)
   /** The first and the last of answers that were none of the API's. */
   const odd = createRemembered<{ sinceMs: number; lastMs: number }>(REPOSITORIES_MAX)
@@ -59,7 +59,7 @@ export function createReferrersAbility(): ReferrersAbility {
       return nowMs - sinceMs >= LASTING_MS
     },
     lacks: (name, by, nowMs) =>
-      lackUntilMs.set(name, nowMs + (by === 'registry' ? LACK_MS : DOUBTFUL_LACK_MS)),
+      lackUntilMs.set(name, nowMs + (by === 'registry' ? LACK_MS : UNCONFIRMED_LACK_MS)),
     seen: name => {
       wasSeen = true
       seen.set(name, true)

@@ -14,7 +14,7 @@ const DRAIN_BYTES_MAX = 64 * 1024
  */
 const REPORT_BYTES = 1024 * 1024
 
-export interface AnswerBody {
+export interface ResponseBody {
   /**
    * Bytes as they come. Ends normally only after `lengthBytes`, when that is known.
    * @throws UpstreamError unavailable, invalid
@@ -35,7 +35,7 @@ export interface AnswerBody {
   onClose(listener: () => void): void
 }
 
-export interface AnswerBodyOptions {
+export interface ResponseBodyOptions {
   readonly host: string
   readonly clock: Clock
   readonly idleMs: number
@@ -46,7 +46,7 @@ export interface AnswerBodyOptions {
 
 type RawBody = Dispatcher.ResponseData['body']
 
-export function answerBody(raw: RawBody, options: AnswerBodyOptions): AnswerBody {
+export function responseBody(raw: RawBody, options: ResponseBodyOptions): ResponseBody {
   const { host, clock, idleMs, signal, onBytes } = options
   let stalled = false
   // Destroying emits AbortError, which nobody else listens for.
@@ -68,7 +68,7 @@ export function answerBody(raw: RawBody, options: AnswerBodyOptions): AnswerBody
     let received = 0
     let unreported = 0
     try {
-      watchdog.asking()
+      watchdog.waiting()
       for await (const chunk of raw as AsyncIterable<Uint8Array>) {
         watchdog.arrived()
         received += chunk.length
@@ -81,7 +81,7 @@ export function answerBody(raw: RawBody, options: AnswerBodyOptions): AnswerBody
           throw new UpstreamError('invalid', `${host} sent more bytes than it had announced`)
         }
         yield chunk
-        watchdog.asking()
+        watchdog.waiting()
       }
     } catch (error) {
       throw failure(error)

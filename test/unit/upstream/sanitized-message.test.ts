@@ -2,7 +2,7 @@
 // messages as registries write them, and random text around secrets.
 import fc from 'fast-check'
 import t from 'tap'
-import { toldBy } from '../../../src/upstream/write/told.ts'
+import { sanitizeMessage } from '../../../src/upstream/write/sanitized-message.ts'
 import { assertProperty } from '../../kit/arbitraries.ts'
 
 t.test('words, digests and repositories stay', async t => {
@@ -15,7 +15,7 @@ t.test('words, digests and repositories stay', async t => {
     'library/node:26 may not be overwritten',
     'größer als erlaubt',
   ]
-  for (const message of messages) t.equal(toldBy(message), message)
+  for (const message of messages) t.equal(sanitizeMessage(message), message)
 })
 
 t.test('addresses and secrets go', async t => {
@@ -34,18 +34,18 @@ t.test('addresses and secrets go', async t => {
     ['AKIAIOSFODNN7EXAMPLE may not', '… may not'],
     ['token eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9 ended', 'token … ended'],
   ] as const
-  for (const [message, told] of cases) t.equal(toldBy(message), told)
+  for (const [message, sanitized] of cases) t.equal(sanitizeMessage(message), sanitized)
 })
 
 t.test('control characters, direction marks and line ends become spaces', async t => {
-  t.equal(toldBy('a\r\nb\u0000c\u202ed\u2028e\tf'), 'a b c d e f')
+  t.equal(sanitizeMessage('a\r\nb\u0000c\u202ed\u2028e\tf'), 'a b c d e f')
 })
 
 t.test('it is cut at 200 characters, and nothing is told where nothing is left', async t => {
-  t.equal(Array.from(toldBy('ä '.repeat(500)) ?? '').length, 199)
-  t.equal(toldBy('😀 x'.repeat(200))?.isWellFormed(), true)
+  t.equal(Array.from(sanitizeMessage('ä '.repeat(500)) ?? '').length, 199)
+  t.equal(sanitizeMessage('😀 x'.repeat(200))?.isWellFormed(), true)
   for (const message of ['', ' \n ', 'https://r.example/x', '123', '…'])
-    t.equal(toldBy(message), undefined)
+    t.equal(sanitizeMessage(message), undefined)
 })
 
 t.test('no URL and no long secret comes through, whatever stands around it', async t => {
@@ -54,8 +54,9 @@ t.test('no URL and no long secret comes through, whatever stands around it', asy
   assertProperty(
     t,
     fc.property(text, text, (before, after) => {
-      const told = toldBy(`${before} ${secrets} ${after}`) ?? ''
-      if (/canary|:\/\//.test(told) || Array.from(told).length > 200) throw new Error(told)
+      const sanitized = sanitizeMessage(`${before} ${secrets} ${after}`) ?? ''
+      if (/canary|:\/\//.test(sanitized) || Array.from(sanitized).length > 200)
+        throw new Error(sanitized)
     }),
   )
 })

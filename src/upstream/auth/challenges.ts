@@ -1,4 +1,4 @@
-// What the hosts of one endpoint want to see in Authorization, as their challenges told (R140,
+// What the hosts of one endpoint want to see in Authorization, as their challenges said (R140,
 // R144). What one repository was challenged with tells what another on the same host will be: its
 // token is asked for ahead, and the request that would only be refused is spared.
 import { parseChallenges } from '../../oci/challenge.ts'
@@ -13,7 +13,7 @@ const SCOPES_MAX = 16
 /** Scopes of reading one repository; what writes is asked for by a challenge of its own. */
 const PULL_SCOPE = /^repository:[^\s:]+:pull$/
 
-export type Demand =
+export type KnownChallenge =
   | { readonly kind: 'basic' }
   | {
       readonly kind: 'bearer'
@@ -23,27 +23,30 @@ export type Demand =
       readonly scopes: readonly string[]
     }
 
-export interface Demanding {
+export interface ChallengedTarget {
   readonly url: URL
   /** One or more, with spaces between. */
   readonly scope: string
 }
 
-export interface Demands {
+export interface KnownChallenges {
   /** What this very scope was challenged with, and answered. */
-  seen(target: Demanding): Demand | undefined
+  seen(target: ChallengedTarget): KnownChallenge | undefined
   /** What it will be challenged with if this repository is like the last one of the same host. */
-  expected(target: Demanding): Demand | undefined
-  answered(target: Demanding, demand: Demand): void
+  expected(target: ChallengedTarget): KnownChallenge | undefined
+  /** `challenge` was met: so it will be again. */
+  accepted(target: ChallengedTarget, challenge: KnownChallenge): void
   /** What was expected is not to be had for this scope: it is not expected again. */
-  mistaken(target: Demanding): void
+  expectNoMore(target: ChallengedTarget): void
 }
 
-export function createDemands(): Demands {
-  const seen = createRemembered<Demand>(CHALLENGES_MAX)
+export function createKnownChallenges(): KnownChallenges {
+  const seen = createRemembered<KnownChallenge>(CHALLENGES_MAX)
   const mistaken = createRemembered<true>(CHALLENGES_MAX)
-  const last = createRemembered<{ readonly scope: string; readonly demand: Demand }>(HOSTS_MAX)
-  const keyOf = ({ url, scope }: Demanding): string => `${url.origin} ${scope}`
+  const last = createRemembered<{ readonly scope: string; readonly challenge: KnownChallenge }>(
+    HOSTS_MAX,
+  )
+  const keyOf = ({ url, scope }: ChallengedTarget): string => `${url.origin} ${scope}`
 
   return {
     seen: target => seen.get(keyOf(target)),
@@ -52,34 +55,34 @@ export function createDemands(): Demands {
       if (alike === undefined || !PULL_SCOPE.test(target.scope)) return undefined
       return mistaken.get(keyOf(target)) === true ? undefined : alikeFor(alike, target.scope)
     },
-    answered: (target, demand) => {
+    accepted: (target, challenge) => {
       const { scope } = target
-      seen.set(keyOf(target), demand)
-      if (PULL_SCOPE.test(scope)) last.set(target.url.origin, { scope, demand })
+      seen.set(keyOf(target), challenge)
+      if (PULL_SCOPE.test(scope)) last.set(target.url.origin, { scope, challenge })
     },
-    mistaken: target => mistaken.set(keyOf(target), true),
+    expectNoMore: target => mistaken.set(keyOf(target), true),
   }
 }
 
 /**
- * The same with the one repository in place of the other; undefined when the demand named further
- * ones.
+ * The same with the one repository in place of the other; undefined when the challenge named
+ * further ones.
  */
 function alikeFor(
-  { scope, demand }: { scope: string; demand: Demand },
+  { scope, challenge }: { scope: string; challenge: KnownChallenge },
   wanted: string,
-): Demand | undefined {
-  if (demand.kind === 'basic') return demand
-  const scopes = demand.scopes.map(each => (each === scope ? wanted : each))
+): KnownChallenge | undefined {
+  if (challenge.kind === 'basic') return challenge
+  const scopes = challenge.scopes.map(each => (each === scope ? wanted : each))
   const isAlike = scopes.every(each => each === wanted || !each.startsWith('repository:'))
-  return isAlike ? { ...demand, scopes: scopes.sort() } : undefined
+  return isAlike ? { ...challenge, scopes: scopes.sort() } : undefined
 }
 
 /**
  * Bearer before Basic (R140): a token is worth less to a thief than a password. Undefined: neither
  * is asked for.
  */
-export function chooseDemand(headerValues: readonly string[]): Demand | undefined {
+export function chooseChallenge(headerValues: readonly string[]): KnownChallenge | undefined {
   const challenges = parseChallenges(headerValues)
   const bearer = challenges.find(
     ({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'),
