@@ -1,7 +1,6 @@
 // Challenges (RFC 9110 §11.6.1; R129, R140), read as liberally as real registries write them. The
 // parser takes the raw list of header values, since joining them with commas is what makes
-// challenges ambiguous. Scopes are in scope.ts.
-import { quote } from './header-list.ts'
+// challenges ambiguous.
 
 export interface Challenge {
   /** Lower-case: `bearer`, `basic`. */
@@ -74,18 +73,4 @@ function addParameter(challenge: OpenChallenge | undefined, name: string, value:
   if (challenge !== undefined && !challenge.parameters.has(name)) {
     challenge.parameters.set(name, value)
   }
-}
-
-/**
- * One challenge for one header line, its parameters quoted: `Bearer realm="https://…",service="…"`.
- * Characters that may not stand in a header become `?` (R190).
- */
-export function formatChallenge(
-  scheme: string,
-  parameters: Readonly<Record<string, string>>,
-): string {
-  const written = Object.entries(parameters).map(([name, value]) => {
-    return `${name}=${quote(value.replace(/[^\x20-\x7e]/g, '?'))}`
-  })
-  return written.length === 0 ? scheme : `${scheme} ${written.join(',')}`
 }

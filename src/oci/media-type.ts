@@ -17,13 +17,13 @@ export const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+
 /**
  * Every manifest type that is understood, in the order in which they are asked for upstream (R38).
  */
-export const MANIFEST_TYPES = {
-  [OCI_INDEX]: 'index',
-  [DOCKER_LIST]: 'index',
-  [OCI_MANIFEST]: 'image',
-  [DOCKER_MANIFEST]: 'image',
-  [OCI_ARTIFACT]: 'artifact',
-} as const satisfies Record<string, ManifestKind>
+export const MANIFEST_TYPES: ReadonlyMap<string, ManifestKind> = new Map([
+  [OCI_INDEX, 'index'],
+  [DOCKER_LIST, 'index'],
+  [OCI_MANIFEST, 'image'],
+  [DOCKER_MANIFEST, 'image'],
+  [OCI_ARTIFACT, 'artifact'],
+])
 
 /** Docker schema 1: its digest is not that of its bytes, so it is never kept (R41). */
 export const SCHEMA_1_TYPES: readonly string[] = [
@@ -32,16 +32,14 @@ export const SCHEMA_1_TYPES: readonly string[] = [
 ]
 
 /** The `Accept` of every manifest request to an upstream, whatever the client sent (R38). */
-export const MANIFEST_ACCEPT = [...Object.keys(MANIFEST_TYPES), '*/*'].join(', ')
+export const MANIFEST_ACCEPT = [...MANIFEST_TYPES.keys(), '*/*'].join(', ')
 
 /** RFC 6838 allows 127 characters on each side of the slash. */
 const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/
 const PRINTABLE = /^[\t\x20-\x7e]*$/
 
 export function manifestKind(mediaType: string): ManifestKind {
-  return Object.hasOwn(MANIFEST_TYPES, mediaType)
-    ? MANIFEST_TYPES[mediaType as keyof typeof MANIFEST_TYPES]
-    : 'opaque'
+  return MANIFEST_TYPES.get(mediaType) ?? 'opaque'
 }
 
 /**
@@ -74,12 +72,4 @@ export function accepts(acceptHeaders: readonly string[], mediaType: string): bo
     specificity = match
   }
   return allowed
-}
-
-/**
- * Could this client make anything of an index? Older ones list only the types of single manifests
- * (R39).
- */
-export function acceptsIndex(acceptHeaders: readonly string[]): boolean {
-  return accepts(acceptHeaders, OCI_INDEX) || accepts(acceptHeaders, DOCKER_LIST)
 }

@@ -2,6 +2,7 @@
 // (distribution's token specification; R140 to R144, R161). Tokens end when a test says so, never
 // by the clock.
 import { randomUUID } from 'node:crypto'
+import { formatChallenge, formatScope, parseScope } from './bearer.ts'
 import { type Answer, bufferBody } from './stub-sending.ts'
 import type { AuthBehaviour } from './stub-profiles.ts'
 import { isPush } from './stub-pushes.ts'
@@ -97,17 +98,16 @@ export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => stri
     if (scopes !== undefined && wanted.every(one => scopes.some(scope => covers(scope, one)))) {
       return undefined
     }
-    const error =
-      token === undefined
-        ? ''
-        : `,error="${scopes === undefined ? 'invalid_token' : 'insufficient_scope'}"`
-    return unauthorized(request, challenge(needed) + error)
+    return unauthorized(request, challenge(needed, tokenError(token, scopes)))
   }
 
-  function challenge(needed: readonly string[]): string {
-    const realm = behaviour.realm ?? `${selfUrl()}${behaviour.realmPath}`
-    const scope = needed.length === 0 ? '' : `,scope="${needed.join(' ')}"`
-    return `Bearer realm="${realm}",service="${behaviour.service}"${scope}`
+  function challenge(needed: readonly string[], error: string | undefined): string {
+    return formatChallenge('Bearer', {
+      realm: behaviour.realm ?? `${selfUrl()}${behaviour.realmPath}`,
+      service: behaviour.service,
+      ...(needed.length > 0 && { scope: needed.join(' ') }),
+      ...(error !== undefined && { error }),
+    })
   }
 
   function unauthorized(request: StubRequest, value: string): Answer {
@@ -140,14 +140,19 @@ function neededScopes(request: StubRequest): readonly string[] {
   ]
 }
 
+function tokenError(
+  token: string | undefined,
+  scopes: readonly string[] | undefined,
+): string | undefined {
+  if (token === undefined) return undefined
+  return scopes === undefined ? 'invalid_token' : 'insufficient_scope'
+}
+
 /** `repository:a:pull,push` is `repository:a:pull` and `repository:a:push`. */
-function oneByOne(scope: string): readonly string[] {
-  const colon = scope.lastIndexOf(':')
-  if (colon === -1) return [scope]
-  return scope
-    .slice(colon + 1)
-    .split(',')
-    .map(action => `${scope.slice(0, colon)}:${action}`)
+function oneByOne(text: string): readonly string[] {
+  const scope = parseScope(text)
+  if (scope === undefined) return [text]
+  return scope.actions.map(action => formatScope({ ...scope, actions: [action] }))
 }
 
 /** `aws` is ECR's word for everything. */

@@ -1,8 +1,8 @@
 // Goal: the challenges of real registries are understood. Method: a table of header values of the
 // kinds that are met, with what they mean; the odd ones are seen at gateways and older products.
 import t from 'tap'
-import { formatChallenge, parseChallenges } from '../../../src/oci/challenge.ts'
-import { formatScope, parseScope } from '../../../src/oci/scope.ts'
+import { parseChallenges } from '../../../src/oci/challenge.ts'
+import { formatChallenge, formatScope, parseScope } from '../../kit/bearer.ts'
 
 const read = (...headerValues: string[]) => {
   return parseChallenges(headerValues).map(({ scheme, parameters, token68 }) => {

@@ -1,5 +1,7 @@
-// Scopes of bearer tokens (R133, R134): `repository:library/alpine:pull,push`. Names are those the
-// client believes in, which may begin with a host and port; what they lead to is decided elsewhere.
+// What a registry and its token service write where they ask for bearer tokens: challenges, and
+// scopes (R133, R134) like `repository:library/alpine:pull,push`. Names are those the client
+// believes in, which may begin with a host and port; what they lead to is decided elsewhere.
+import { quote } from '../../src/oci/header-list.ts'
 
 export interface Scope {
   /** `repository`, `registry`. */
@@ -34,4 +36,18 @@ export function parseScope(text: string): Scope | undefined {
 export function formatScope(scope: Scope): string {
   const type = scope.class === undefined ? scope.type : `${scope.type}(${scope.class})`
   return `${type}:${scope.name}:${scope.actions.join(',')}`
+}
+
+/**
+ * One challenge for one header line, its parameters quoted: `Bearer realm="https://…",service="…"`.
+ * Characters that may not stand in a header become `?` (R190).
+ */
+export function formatChallenge(
+  scheme: string,
+  parameters: Readonly<Record<string, string>>,
+): string {
+  const written = Object.entries(parameters).map(([name, value]) => {
+    return `${name}=${quote(value.replace(/[^\x20-\x7e]/g, '?'))}`
+  })
+  return written.length === 0 ? scheme : `${scheme} ${written.join(',')}`
 }
