@@ -3,7 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { parseRepositoryKey, repositoryKey } from '../oci/reference.ts'
 import { type ReadHandle, StoreError } from '../registry/ports/blob-store.ts'
-import { createReadBuffer } from '../registry/ports/read-buffer.ts'
+import { createReadBuffer } from '../registry/ports/chunk-memory.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 import { mayGive } from '../registry/sharing.ts'
 import { isThere, type Trip } from './trip.ts'

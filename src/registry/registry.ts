@@ -36,7 +36,7 @@ import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
 import { endPromises } from './upload/end-promises.ts'
 import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
-import { type ReadCached, Readers } from './fill/readers.ts'
+import { type ReadCached, BufferPool } from './fill/buffer-pool.ts'
 import { Prefetch } from './pull/prefetch.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './pull/resolve-tag.ts'
@@ -156,7 +156,7 @@ export function createRegistry(given: RegistryDeps): RunningRegistry {
     negative,
     fills,
     heads: new Flights<UpstreamBlobHead>(),
-    readers: new Readers(deps.readCached),
+    buffers: new BufferPool(deps.readCached),
     policies: deps.policies,
     prefetch,
   }

@@ -5,7 +5,7 @@ import { read } from 'node:fs'
 import type { ByteRange } from '../oci/range.ts'
 import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
 import { readWhole } from '../registry/fill/follow.ts'
-import { type ReadCached, Readers } from '../registry/fill/readers.ts'
+import { type ReadCached, BufferPool } from '../registry/fill/buffer-pool.ts'
 import { untilAborted } from '../async/aborting.ts'
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type { Peer } from './peer.ts'
@@ -18,7 +18,7 @@ export function borrowBlobs(
   peer: AskCoordinator,
   readCached: ReadCached | undefined,
 ): (lent: LentBlob) => BlobAnswer {
-  const readers = new Readers(readCached)
+  const buffers = new BufferPool(readCached)
   return ({ lease, descriptor, readyBytes, isProven, ...head }) => {
     const file =
       descriptor === undefined
@@ -28,8 +28,8 @@ export function borrowBlobs(
       ...head,
       file,
       read: (range, signal, from = range.first) =>
-        readBlob(peer, { lease, file, readers, range, signal, from }),
-      giveBack: chunk => readers.giveBack(chunk),
+        readBlob(peer, { lease, file, buffers, range, signal, from }),
+      giveBack: chunk => buffers.giveBack(chunk),
       close: async () => peer().tell('closeBlob', lease),
     }
   }
@@ -59,14 +59,14 @@ function borrowedFile(
 interface Reading {
   readonly lease: number
   readonly file: BlobFile | undefined
-  readonly readers: Readers
+  readonly buffers: BufferPool
   readonly range: ByteRange
   readonly signal: AbortSignal
   readonly from: number
 }
 
 async function* readBlob(peer: AskCoordinator, reading: Reading): AsyncGenerator<Uint8Array> {
-  const { lease, file, readers, range, signal } = reading
+  const { lease, file, buffers, range, signal } = reading
   let position = reading.from
   while (file !== undefined && position <= range.last) {
     const end = await file.until(position, range.last, signal)
@@ -77,7 +77,7 @@ async function* readBlob(peer: AskCoordinator, reading: Reading): AsyncGenerator
       continue
     }
     try {
-      for await (const chunk of readWhole(file, { first: position, last: end - 1 }, { readers })) {
+      for await (const chunk of readWhole(file, { first: position, last: end - 1 }, { buffers })) {
         position += chunk.length
         yield chunk
       }

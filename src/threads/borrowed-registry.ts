@@ -3,7 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
-import type { ReadCached } from '../registry/fill/readers.ts'
+import type { ReadCached } from '../registry/fill/buffer-pool.ts'
 import type { KeptOpen } from '../registry/kept-open.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'

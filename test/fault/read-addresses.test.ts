@@ -1,5 +1,5 @@
 // Goal: blobs that pass through the process are read to places in memory that the kernel copies to
-// cheaply (ports/read-buffer.ts). Method: the real process without the native sender, strace with
+// cheaply (ports/chunk-memory.ts). Method: the real process without the native sender, strace with
 // the bare arguments of each read, and a blob of 8 MiB: of a read at a page of the file, the
 // address must not lie 1 to 31 bytes behind a page of memory. No time is taken: it would tell of
 // the processor.

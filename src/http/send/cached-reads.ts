@@ -1,7 +1,7 @@
 // Reads of files that the system has in memory, without a trip through the thread pool: where node
 // writes every byte itself, that trip costs a tenth of the whole, and the bytes have left this
 // processor's cache when they come.
-import type { ReadCached } from '../../registry/fill/readers.ts'
+import type { ReadCached } from '../../registry/fill/buffer-pool.ts'
 import { ADDON_BUILT, loadAddon } from '../addon.ts'
 
 /** Undefined where the addon is not there. `built`: another build of it. */

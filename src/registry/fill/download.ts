@@ -7,7 +7,7 @@ import { agree, type ReceiveContext, receive } from './fill-receive.ts'
 import { Attempts, distrustFor, isLie, mayTryAgain } from './fill-rules.ts'
 import type { FillShare } from './fill-share.ts'
 import type { FillTask } from './fill-task.ts'
-import type { Claim } from './lines.ts'
+import type { ConnectionClaim } from './connection-budget.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import {
@@ -17,7 +17,7 @@ import {
   type UpstreamBlob,
   UpstreamError,
 } from '../ports/upstream.ts'
-import { mayBeOfRange } from './range-line.ts'
+import { mayBeOfRange } from './range-request.ts'
 import { RangedDownload, rangeBytes } from './ranged-download.ts'
 import type { SharedHandle } from './shared-handle.ts'
 
@@ -31,7 +31,7 @@ const NOTHING_CAME = 'the upstream gives no part of the blob'
 export interface DownloadContext {
   readonly task: FillTask
   readonly share: FillShare
-  readonly isUnasked: () => boolean
+  readonly isSpeculative: () => boolean
   readonly clock: Clock
   readonly progress: FillProgress
   /** The growing file, for comparing. */
@@ -48,7 +48,7 @@ export interface DownloadContext {
 export class Download {
   readonly #context: DownloadContext
   readonly #attempts: Attempts
-  readonly #claim: Claim
+  readonly #claim: ConnectionClaim
   #file: FillFile | undefined
   #early: Promise<UpstreamBlob> | undefined
   #ranged: RangedDownload | undefined
@@ -65,9 +65,9 @@ export class Download {
     this.#attempts = new Attempts(context.clock)
     this.#claim = {
       sizeBytes: context.task.declaredBytes ?? Number.POSITIVE_INFINITY,
-      isUnasked: context.isUnasked,
+      isSpeculative: context.isSpeculative,
       wantsMore: () => this.#wantsMore,
-      wake: () => context.share.width.look(),
+      wake: () => context.share.concurrency.wakeAll(),
     }
   }
 
@@ -83,7 +83,7 @@ export class Download {
 
   /** There is no file. What was asked for is ended by the signal. */
   drop(): void {
-    const leave = () => this.#context.share.lines.leave(this.#claim)
+    const leave = () => this.#context.share.connections.releaseAll(this.#claim)
     this.#early?.then(leave, leave)
   }
 
@@ -130,7 +130,7 @@ export class Download {
       this.#received = true
       return await this.#take(file, answer)
     } finally {
-      this.#context.share.lines.leave(this.#claim)
+      this.#context.share.connections.releaseAll(this.#claim)
     }
   }
 
@@ -138,14 +138,15 @@ export class Download {
     const { task, share, reserve, signal } = this.#context
     // Where there is no room, the upstream is not asked for what only readers can take.
     if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
-    await share.lines.enter(this.#claim, signal)
+    await share.connections.acquire(this.#claim, signal)
     const [first, ...others] = this.#requests()
     let refused: unknown
     for (const request of [first, ...others]) {
       try {
         const answer = await this.#ask(request)
         // Only now is it known that the range was refused and not the blob.
-        if (refused !== undefined && first.lastByte !== undefined) share.width.refused()
+        if (refused !== undefined && first.lastByte !== undefined)
+          share.concurrency.noteRangesRefused()
         return answer
       } catch (error) {
         if (!mayBeOfRange(error)) throw error
@@ -213,7 +214,7 @@ export class Download {
     return { toldBytes: totalBytes ?? (wasTold ? expectedBytes : undefined), expectedBytes }
   }
 
-  /** Is there, or will there probably be, a part to ask for by another line? */
+  /** Is there, or will there probably be, a part to ask for by another connection? */
   get #wantsMore(): boolean {
     if (this.#ranged !== undefined) return this.#ranged.leftBytes > 0
     return !this.#received && this.#firstRequest().lastByte !== undefined
@@ -225,10 +226,11 @@ export class Download {
     const { contiguousBytes = 0, expected } = this.#file ?? {}
     const sizeBytes = expected?.sizeBytes ?? task.declaredBytes
     const request = this.#openRequest()
-    if (sizeBytes === undefined || !share.width.mayRange) return request
+    if (sizeBytes === undefined || !share.concurrency.mayUseRanges) return request
     const missingBytes = sizeBytes - contiguousBytes
     if (missingBytes < RANGED_FROM_BYTES) return request
-    const lastByte = contiguousBytes + rangeBytes(share.width, missingBytes, share.lines.fills) - 1
+    const lastByte =
+      contiguousBytes + rangeBytes(share.concurrency, missingBytes, share.connections.fills) - 1
     return lastByte + 1 >= sizeBytes ? request : { ...request, lastByte }
   }
 
@@ -252,7 +254,7 @@ export class Download {
         signal,
         attempts: this.#attempts,
         validator: first.validator,
-        ask: (request, ofLine) => this.#ask(request, ofLine),
+        ask: (request, ofRange) => this.#ask(request, ofRange),
       },
       (first.lastByte ?? 0) + 1,
     )
@@ -275,7 +277,7 @@ export class Download {
     const expectedBytes =
       progress.sizeBytes ?? task.declaredBytes ?? this.#file?.expected?.sizeBytes
     const answer = await askBlob(task, { request: asked, expectedBytes }, signal)
-    if (answer.lastByte !== undefined) share.width.answered(clock.monotonicMs() - askedMs)
+    if (answer.lastByte !== undefined) share.concurrency.noteLatency(clock.monotonicMs() - askedMs)
     this.#place = answer.place
     return answer
   }

@@ -3,7 +3,7 @@
 // by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
 import type { FillTask } from './fill-task.ts'
-import { letGo } from '../let-go.ts'
+import { freeChunk } from '../ports/chunk-memory.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import { type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
 import type { SharedHandle } from './shared-handle.ts'
@@ -168,7 +168,7 @@ async function append(
     knownBytes = 0
     if (file.appendedBytes === 0) await progress.begin(chunk)
     await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
-    letGo(chunk)
+    freeChunk(chunk)
   }
   if (!isLike) throw notLike(position, context.limitBytes)
 }

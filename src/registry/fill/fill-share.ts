@@ -1,27 +1,27 @@
-// What the fills of one upstream share: places, lines, and what is known of how many lines are
-// worth having.
+// What the fills of one upstream share: places, connections, and what is known of how many
+// connections are worth having.
 import type { Namespace } from '../namespaces.ts'
 import type { Clock } from '../ports/clock.ts'
-import { Lines } from './lines.ts'
+import { ConnectionBudget } from './connection-budget.ts'
 import { Slots } from './slots.ts'
-import { Width } from './width.ts'
+import { ConcurrencyController } from './concurrency-controller.ts'
 
 /**
- * Of the lines, this part is not for reading ranges: from it come the questions that are asked
- * while a range still runs, and the first requests of other blobs.
+ * Of the connections, this part is not for reading ranges: it is for the requests that are made
+ * while a range still runs, and for the first ones of other blobs.
  */
 const SPARE_SHARE = 1 / 4
 
 export interface FillShare {
   readonly slots: Slots
-  readonly lines: Lines
-  readonly width: Width
+  readonly connections: ConnectionBudget
+  readonly concurrency: ConcurrencyController
   /**
    * Told by a fill that has all of its blob: its place is free, long before the disk has the blob
    * for good.
    */
   readonly freed: () => void
-  /** How many fills have a place, of whatever upstream: they have the edge's line between them. */
+  /** How many fills have a place, of whatever upstream: they have the edge's link between them. */
   readonly underWay: () => number
 }
 
@@ -40,10 +40,14 @@ export function createFillShare(
   const { connections, fillsAtOnce, namedByClient } = namespace
   const within = namedByClient ? named : undefined
   return {
-    // One that has a place has a line: what waits for a place is told, and called back for.
+    // One that has a place has a connection: who waits for a place is told so, and places are
+    // called back.
     slots: new Slots(Math.min(fillsAtOnce, connections), clock, within),
-    lines: new Lines(connections),
-    width: new Width(clock, Math.max(1, connections - Math.ceil(connections * SPARE_SHARE))),
+    connections: new ConnectionBudget(connections),
+    concurrency: new ConcurrencyController(
+      clock,
+      Math.max(1, connections - Math.ceil(connections * SPARE_SHARE)),
+    ),
     freed,
     underWay,
   }

@@ -22,7 +22,7 @@ import type { FillTask } from './fill-task.ts'
 import { endedFor, slowOrUnread, type Verdict } from './slow-or-unread.ts'
 import { mayGoOn } from '../sharing.ts'
 import type { SpaceLedger } from '../space.ts'
-import type { Unasked } from './unasked.ts'
+import type { Speculation } from './speculative-fill.ts'
 
 export interface FillDeps {
   readonly store: BlobStore
@@ -36,8 +36,8 @@ export interface FillDeps {
 export class Fill {
   readonly task: FillTask
   readonly progress = new FillProgress()
-  /** Set while nobody has asked for the blob; it has its place then. */
-  unasked: Unasked | undefined
+  /** Set while no client has asked for the blob; it has its place then. */
+  speculation: Speculation | undefined
   readonly #deps: FillDeps
   readonly #stop = new AbortController()
   readonly #sized = Promise.withResolvers<number>()
@@ -80,7 +80,7 @@ export class Fill {
    * begins anew.
    */
   get isGivenUp(): boolean {
-    return this.unasked?.isGivenUp === true || this.#verdict === 'unread'
+    return this.speculation?.isGivenUp === true || this.#verdict === 'unread'
   }
 
   /** Resolves when the fill has ended, however it did, and its file is closed. */
@@ -122,7 +122,7 @@ export class Fill {
     let failure: unknown
     try {
       const { declaredBytes = Number.POSITIVE_INFINITY } = this.task
-      if (this.unasked === undefined) {
+      if (this.speculation === undefined) {
         this.#isQueued = slots.areTaken
         const group = repositoryKey(this.task.repository)
         const turn = slots.take(declaredBytes, this.#stop.signal, group)
@@ -130,7 +130,7 @@ export class Fill {
       }
       this.#startedAtMs = this.#deps.clock.monotonicMs()
       const file = await this.#fill(share).finally(() => {
-        this.unasked?.keep()
+        this.speculation?.keep()
         slots.give()
       })
       // Where it failed its image may not go on, and that is known at its end.
@@ -188,8 +188,8 @@ export class Fill {
       const sizeBytes = await download.run(file)
       file.verify(sizeBytes)
     } catch (error) {
-      // No effect once it runs; before that it may have asked already, by a line that nobody else
-      // gives back.
+      // No effect once it runs; before that it may have asked already, by a connection that nobody
+      // else gives back.
       download.drop()
       // A part that cannot be set aside costs its being resumed.
       await setAside(file, error).catch((failed: unknown) => noteStorage(this.#deps.note, failed))
@@ -204,7 +204,7 @@ export class Fill {
     return new Download({
       task: this.task,
       share,
-      isUnasked: () => this.unasked !== undefined,
+      isSpeculative: () => this.speculation !== undefined,
       clock: this.#deps.clock,
       progress: this.progress,
       handle: () => this.#handle,
@@ -246,7 +246,7 @@ export class Fill {
     if (task.namespace.shares) return
     const watched = {
       receivedBytes: () => progress.receivedBytes,
-      isRead: () => this.unasked !== undefined || this.#handle?.isShared === true,
+      isRead: () => this.speculation !== undefined || this.#handle?.isShared === true,
       isSized: () => progress.sizeBytes !== undefined,
       underWay,
     }

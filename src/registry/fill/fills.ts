@@ -7,7 +7,7 @@ import { repositoryKey } from '../../oci/reference.ts'
 import { createFillShare, type FillShare } from './fill-share.ts'
 import type { Namespace } from '../namespaces.ts'
 import { Slots } from './slots.ts'
-import { unaskedIn } from './unasked.ts'
+import { speculateIn } from './speculative-fill.ts'
 
 /**
  * More than end during one look at a disk that answers within seconds. Each costs a string that
@@ -72,9 +72,9 @@ export class Fills {
    */
   start(task: FillTask): { fill: Fill; joined: boolean } {
     const running = this.find(task.digest)
-    if (running?.unasked !== undefined && !running.isGivenUp) {
-      running.unasked.keep()
-      running.unasked = undefined
+    if (running?.speculation !== undefined && !running.isGivenUp) {
+      running.speculation.keep()
+      running.speculation = undefined
       return { fill: running, joined: false }
     }
     if (running !== undefined) return { fill: running, joined: true }
@@ -85,25 +85,25 @@ export class Fills {
   }
 
   /**
-   * Starts a fill that nobody has asked for yet, in a place that nobody needs; see Unasked. It
-   * gives way to whoever waits for a place, and is like any other once somebody asks by `start`.
+   * Starts a fill that no client has asked for yet, in a place that nobody needs; see Speculation.
+   * It gives way to whoever waits for a place, and is like any other once somebody asks by `start`.
    * Undefined when the blob is on its way already, or there is no place.
    */
-  startUnasked(task: FillTask): Fill | undefined {
+  startSpeculative(task: FillTask): Fill | undefined {
     if (this.#stopped !== undefined || this.find(task.digest) !== undefined) return undefined
     const fill = new Fill(this.#deps, task)
     const { slots } = this.#shareOf(task.namespace)
-    fill.unasked = unaskedIn(slots, {
+    fill.speculation = speculateIn(slots, {
       group: repositoryKey(task.repository),
       sizeBytes: task.declaredBytes ?? Number.POSITIVE_INFINITY,
       stop: reason => fill.stop(reason),
     })
-    if (fill.unasked === undefined) return undefined
+    if (fill.speculation === undefined) return undefined
     this.#begin(fill)
     return fill
   }
 
-  /** Could one be started for this upstream that nobody has asked for? */
+  /** Could a speculative one be started for this upstream? */
   hasPlace(namespace: Namespace): boolean {
     return !this.#shareOf(namespace).slots.areTaken
   }

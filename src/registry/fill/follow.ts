@@ -7,7 +7,7 @@ import type { FillProgress, Followed } from './fill-progress.ts'
 import { passOn } from './pass-on.ts'
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
-import type { PositionalReader, Readers } from './readers.ts'
+import type { BufferPool, PositionalReader } from './buffer-pool.ts'
 
 /** A reader this far ahead of the fill may be better served by the upstream itself (R61). */
 const FAR_AHEAD_BYTES = 1024 * 1024
@@ -21,15 +21,15 @@ export async function* readWhole(
   handle: PositionalReader,
   range: ByteRange,
   {
-    readers,
+    buffers,
     from = range.first,
-  }: { readonly readers: Readers; readonly from?: number | undefined },
+  }: { readonly buffers: BufferPool; readonly from?: number | undefined },
 ): AsyncGenerator<Uint8Array> {
   let position = from
   while (position <= range.last) {
-    const chunk = await readChunk(handle, readers, {
+    const chunk = await readChunk(handle, buffers, {
       position,
-      lengthBytes: Math.min(readers.chunkBytes, range.last + 1 - position),
+      lengthBytes: Math.min(buffers.chunkBytes, range.last + 1 - position),
     })
     position += chunk.length
     yield chunk
@@ -40,7 +40,7 @@ export interface FollowContext {
   readonly fill: Followed
   /** Undefined when there is no file because the disk is full. */
   readonly handle: PositionalReader | undefined
-  readonly readers: Readers
+  readonly buffers: BufferPool
   readonly clock: Clock
   readonly signal: AbortSignal
   /** The first byte that the client does not have yet. Default: the range's. */
@@ -65,7 +65,7 @@ type Coming =
 async function nextBytes(
   position: number,
   range: ByteRange,
-  context: Omit<FollowContext, 'readers'> & { readonly mayAskAhead: boolean },
+  context: Omit<FollowContext, 'buffers'> & { readonly mayAskAhead: boolean },
 ): Promise<Coming> {
   const { fill, handle, signal, mayAskAhead } = context
   const { progress } = fill
@@ -87,7 +87,7 @@ async function nextBytes(
 export async function sendableUntil(
   position: number,
   last: number,
-  context: Omit<FollowContext, 'readers'>,
+  context: Omit<FollowContext, 'buffers'>,
 ): Promise<Sendable> {
   const range = { first: position, last }
   const coming = await nextBytes(position, range, { ...context, mayAskAhead: true })
@@ -103,15 +103,15 @@ export async function* follow(
   range: ByteRange,
   context: FollowContext,
 ): AsyncGenerator<Uint8Array> {
-  const { handle, readers, signal } = context
+  const { handle, buffers, signal } = context
   let position = context.from ?? range.first
   let mayAskAhead = true
   while (position <= range.last) {
     const coming = await nextBytes(position, range, { ...context, mayAskAhead })
     if (coming.kind === 'file' && handle !== undefined) {
-      const chunk = await readChunk(handle, readers, {
+      const chunk = await readChunk(handle, buffers, {
         position,
-        lengthBytes: Math.min(readers.chunkBytes, coming.end - position),
+        lengthBytes: Math.min(buffers.chunkBytes, coming.end - position),
       })
       position += chunk.length
       yield chunk
@@ -165,11 +165,11 @@ function isAhead(position: number, progress: FillProgress): boolean {
  */
 async function readChunk(
   handle: PositionalReader,
-  readers: Readers,
+  buffers: BufferPool,
   { position, lengthBytes }: { position: number; lengthBytes: number },
 ): Promise<Uint8Array> {
-  const chunk = readers.lend(lengthBytes)
-  let filled = readers.readCached(handle.descriptor, chunk, position)
+  const chunk = buffers.lend(lengthBytes)
+  let filled = buffers.readCached(handle.descriptor, chunk, position)
   while (filled < lengthBytes) {
     const more = await handle.read(chunk.subarray(filled), position + filled)
     if (more === 0) throw new Error('a blob on disk ended before its length')

@@ -8,7 +8,7 @@ import { askBlob } from './ask-blob.ts'
 import { deadlineMs } from './fill-deadline.ts'
 import { type Followed, HOLD_BACK_BYTES } from './fill-progress.ts'
 import { Attempts } from './fill-rules.ts'
-import type { PositionalReader } from './readers.ts'
+import type { PositionalReader } from './buffer-pool.ts'
 import type { Clock } from '../ports/clock.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 

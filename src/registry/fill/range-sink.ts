@@ -2,13 +2,13 @@
 // otherwise. Small pieces that go ahead are written together, since each write is a trip through
 // the thread pool.
 import type { FillProgress } from './fill-progress.ts'
-import { letGo } from '../let-go.ts'
+import { freeChunk } from '../ports/chunk-memory.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 
 /**
  * Written ahead at once, and as far as a multiple of it in the blob, so that the kernel keeps it in
- * large pieces (write-buffer.ts). One for each line that is read: eighteen of them are five
- * megabytes.
+ * large pieces (write-buffer.ts). One for each connection that is read: eighteen of them are
+ * five megabytes.
  */
 const GATHERED_BYTES = 256 * 1024
 
@@ -54,7 +54,7 @@ export class RangeSink {
     for (const chunk of this.#take()) {
       if (this.#file.appendedBytes === 0) await this.#progress.begin(chunk)
       await this.#file.append(chunk)
-      letGo(chunk)
+      freeChunk(chunk)
     }
   }
 
@@ -64,10 +64,10 @@ export class RangeSink {
     const chunks = this.#take()
     const parts = leftBytes === 0 ? chunks : this.#leave(chunks, leftBytes)
     await this.#file.writeAhead(position, parts)
-    for (const chunk of chunks) letGo(chunk)
+    for (const chunk of chunks) freeChunk(chunk)
   }
 
-  /** Copied, because its chunk is let go. */
+  /** Copied, because the memory of its chunk is freed. */
   #leave(chunks: readonly Uint8Array[], leftBytes: number): readonly Uint8Array[] {
     const last = chunks.at(-1)
     if (last === undefined) return chunks

@@ -7,10 +7,10 @@ import type { Clock } from '../ports/clock.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { type Attempts, mayTryAgain } from './fill-rules.ts'
-import type { Claim, Lines } from './lines.ts'
-import { NotARange, RangeLine } from './range-line.ts'
+import type { ConnectionClaim, ConnectionBudget } from './connection-budget.ts'
+import { NotARange, RangeRequest } from './range-request.ts'
 import { RangePlan } from './range-plan.ts'
-import type { Width } from './width.ts'
+import type { ConcurrencyController } from './concurrency-controller.ts'
 
 const MIB = 1024 * 1024
 /**
@@ -28,10 +28,10 @@ const RANGE_MS = 400
 const RANGE_ALONE_MS = 1_000
 const RANGE_MIN_BYTES = MIB
 const RANGE_MAX_BYTES = 8 * MIB
-/** At the end of the blob ranges are shorter, so that all lines end at about the same time. */
+/** At the end of the blob ranges are shorter, so that all requests end at about the same time. */
 const LAST_MIN_BYTES = 512 * 1024
 /**
- * A line is given up when what it lacks would take it this long, and so much longer than another
+ * A request is given up when what it lacks would take it this long, and so much longer than another
  * one.
  */
 const SLOW_MS = 2_000
@@ -41,16 +41,16 @@ const SLOW_FACTOR = 4
  * one after twice as long, and so on.
  */
 const SILENT_MS = 5_000
-/** Each costs a connection: more of them would mean that the upstream is slow, and not a line. */
+/** Each costs a connection: more of them would mean that the upstream is slow, not one of them. */
 const ABANDONED_MAX = 16
 
 export interface RangedDownloadContext {
   readonly file: FillFile
   readonly progress: Pick<FillProgress, 'begin' | 'received'>
   readonly sizeBytes: number
-  readonly lines: Lines
-  readonly width: Width
-  readonly claim: Claim
+  readonly connections: ConnectionBudget
+  readonly concurrency: ConcurrencyController
+  readonly claim: ConnectionClaim
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly attempts: Attempts
@@ -61,21 +61,21 @@ export interface RangedDownloadContext {
 
 /** How long the next range of one among `fills` should be, over `left` bytes. */
 export function rangeBytes(
-  { lineBytesPerMs, lines: ofAll }: Width,
+  { connectionBytesPerMs, limit }: ConcurrencyController,
   leftBytes: number,
   fills = 1,
 ): number {
   // What a fill may count on when all want more than one.
-  const lines = Math.max(1, Math.round(ofAll / fills))
-  const forMs = lines === 1 ? RANGE_ALONE_MS : RANGE_MS
-  const wanted = lineBytesPerMs === undefined ? FIRST_BYTES : lineBytesPerMs * forMs
+  const connections = Math.max(1, Math.round(limit / fills))
+  const forMs = connections === 1 ? RANGE_ALONE_MS : RANGE_MS
+  const wanted = connectionBytesPerMs === undefined ? FIRST_BYTES : connectionBytesPerMs * forMs
   const bounded = Math.min(RANGE_MAX_BYTES, Math.max(RANGE_MIN_BYTES, Math.round(wanted)))
-  if (lines === 1) return bounded
+  if (connections === 1) return bounded
   if (fills === 1)
-    return Math.min(bounded, Math.max(LAST_MIN_BYTES, Math.ceil(leftBytes / (2 * lines))))
-  // Beside others nothing is lost when its lines end one after another, what becomes free is
+    return Math.min(bounded, Math.max(LAST_MIN_BYTES, Math.ceil(leftBytes / (2 * connections))))
+  // Beside others nothing is lost when its requests end one after another, what becomes free is
   // theirs; and each question has its price.
-  const part = Math.min(bounded, Math.max(RANGE_MIN_BYTES, Math.ceil(leftBytes / lines)))
+  const part = Math.min(bounded, Math.max(RANGE_MIN_BYTES, Math.ceil(leftBytes / connections)))
   return leftBytes - part < LAST_MIN_BYTES ? leftBytes : part
 }
 
@@ -84,18 +84,18 @@ export class RangedDownload {
   readonly #plan: RangePlan
   readonly #cut = new AbortController()
   readonly #signal: AbortSignal
-  readonly #running = new Map<RangeLine, Promise<void>>()
+  readonly #running = new Map<RangeRequest, Promise<void>>()
   /** How those are told that wait until they may read. */
-  readonly #waiting = new Map<RangeLine, () => void>()
-  readonly #abandoned = new Set<RangeLine>()
+  readonly #waiting = new Map<RangeRequest, () => void>()
+  readonly #abandoned = new Set<RangeRequest>()
   #silentMaxMs = SILENT_MS
-  /** Lines beyond the one that every download has. */
-  #extraLines = 0
+  /** Connections beyond the one that every download has. */
+  #extraConnections = 0
   #woken = Promise.withResolvers<void>()
   #failed: { readonly error: unknown } | undefined
   #pausing: Promise<void> | undefined
   #broughtBytes: number
-  /** Lines that it may have, and nothing to ask for by them. */
+  /** There are connections that it may have, and nothing to ask for by them. */
   #isIdle = false
 
   /** `end`: what lies before it is here, or asked for by what run is given. */
@@ -114,12 +114,12 @@ export class RangedDownload {
   /**
    * Resolves with true when the whole blob is with the file, and with false when the upstream does
    * not keep to ranges: what is there without a gap may be gone on with then, and nothing lies
-   * ahead of it. No line runs any more, however it ends. `first` is a part.
+   * ahead of it. No request runs any more, however it ends. `first` is a part.
    * @throws UpstreamError; StoreError; the signal's reason
    */
   async run(first: UpstreamBlob): Promise<boolean> {
-    const { file, width } = this.#context
-    const leave = width.join(() => this.#woken.resolve())
+    const { file, concurrency } = this.#context
+    const leave = concurrency.join(() => this.#woken.resolve())
     try {
       this.#begin({ first: first.offset, last: first.lastByte ?? first.offset }, first)
       await this.#untilDone()
@@ -137,7 +137,7 @@ export class RangedDownload {
     if (!(error instanceof NotARange)) throw error
     // A part that was refused may be no more than that: whether ranges are is found out by the next
     // request.
-    if (error.cause === undefined) width.refused()
+    if (error.cause === undefined) concurrency.noteRangesRefused()
     await file.forgetAhead()
     return false
   }
@@ -146,7 +146,7 @@ export class RangedDownload {
     for (;;) {
       this.#woken = Promise.withResolvers<void>()
       if (this.#failed !== undefined) return
-      this.#letFlow()
+      this.#admitReaders()
       this.#askMore()
       if (this.#running.size === 0 && this.#pausing === undefined) {
         if (this.#plan.leftBytes === 0) return
@@ -172,22 +172,22 @@ export class RangedDownload {
   }
 
   #askMore(): void {
-    const { file, width, lines, claim } = this.#context
+    const { file, concurrency, connections, claim } = this.#context
     this.#isIdle = false
     while (this.#wantsMore()) {
       const limit = file.appendedBytes + WINDOW_BYTES
-      const lengthBytes = rangeBytes(width, this.#plan.leftBytes, lines.fills)
+      const lengthBytes = rangeBytes(concurrency, this.#plan.leftBytes, connections.fills)
       const range = this.#plan.next(lengthBytes, limit)
       if (range === undefined) {
         this.#isIdle = true
         return
       }
       if (this.#running.size > 0) {
-        if (!lines.more(claim)) {
+        if (!connections.tryAcquireMore(claim)) {
           this.#plan.giveBack(range)
           return
         }
-        this.#extraLines += 1
+        this.#extraConnections += 1
       }
       this.#begin(range)
     }
@@ -196,37 +196,37 @@ export class RangedDownload {
   #wantsMore(): boolean {
     if (this.#pausing !== undefined) return false
     if (this.#running.size === 0) return true
-    const { lines, width } = this.#context
-    const ending = [...this.#running.keys()].filter(line => line.isNearEnd).length
-    return lines.taken - ending < width.lines
+    const { connections, concurrency } = this.#context
+    const ending = [...this.#running.keys()].filter(request => request.isNearEnd).length
+    return connections.inUse - ending < concurrency.limit
   }
 
   #begin(range: ByteRange, answer?: UpstreamBlob): void {
-    const line = new RangeLine(range, {
+    const request = new RangeRequest(range, {
       ...this.#context,
       signal: this.#signal,
-      mayFlow: waiting => this.#mayFlow(waiting),
+      mayRead: waiting => this.#mayRead(waiting),
       nearEnd: () => this.#woken.resolve(),
     })
-    const ended = line.run(answer).then(
-      () => this.#ended(line),
-      (error: unknown) => this.#ended(line, { error }),
+    const ended = request.run(answer).then(
+      () => this.#ended(request),
+      (error: unknown) => this.#ended(request, { error }),
     )
-    this.#running.set(line, ended)
+    this.#running.set(request, ended)
   }
 
-  #ended(line: RangeLine, failed?: { readonly error: unknown }): void {
-    const { width, lines, claim } = this.#context
-    this.#running.delete(line)
-    this.#waiting.delete(line)
-    this.#plan.giveBack({ first: line.position, last: line.last })
-    if (this.#extraLines > 0) {
-      this.#extraLines -= 1
-      lines.give(claim)
+  #ended(request: RangeRequest, failed?: { readonly error: unknown }): void {
+    const { concurrency, connections, claim } = this.#context
+    this.#running.delete(request)
+    this.#waiting.delete(request)
+    this.#plan.giveBack({ first: request.position, last: request.last })
+    if (this.#extraConnections > 0) {
+      this.#extraConnections -= 1
+      connections.release(claim)
     }
-    if (line.isFlowing) width.ebb()
-    // What it had brought is lost when the disk refuses that, whoever has ended the line.
-    const isExpected = this.#abandoned.has(line) && !(failed?.error instanceof StoreError)
+    if (request.isReading) concurrency.release()
+    // What it had brought is lost when the disk refuses that, whoever has ended the request.
+    const isExpected = this.#abandoned.has(request) && !(failed?.error instanceof StoreError)
     if (failed !== undefined && !isExpected) this.#onFailure(failed)
     this.#woken.resolve()
   }
@@ -243,8 +243,8 @@ export class RangedDownload {
       return
     }
     if (this.#pausing !== undefined) return
-    const { file, width, attempts } = this.#context
-    width.failed()
+    const { file, concurrency, attempts } = this.#context
+    concurrency.failed()
     const gainedBytes = brought(file) - this.#broughtBytes
     this.#broughtBytes = brought(file)
     const over = (error?: { readonly error: unknown }) => {
@@ -258,25 +258,25 @@ export class RangedDownload {
     )
   }
 
-  #mayFlow(line: RangeLine): Promise<void> {
-    if (this.#flow(line)) return Promise.resolve()
-    return new Promise(resolve => this.#waiting.set(line, resolve))
+  #mayRead(request: RangeRequest): Promise<void> {
+    if (this.#tryRead(request)) return Promise.resolve()
+    return new Promise(resolve => this.#waiting.set(request, resolve))
   }
 
   /** The lowest first. */
-  #letFlow(): void {
+  #admitReaders(): void {
     const waiting = [...this.#waiting].sort(([a], [b]) => a.position - b.position)
-    for (const [line, goOn] of waiting) {
-      if (!this.#flow(line)) return
-      this.#waiting.delete(line)
+    for (const [request, goOn] of waiting) {
+      if (!this.#tryRead(request)) return
+      this.#waiting.delete(request)
       goOn()
     }
   }
 
-  #flow(line: RangeLine): boolean {
-    const isOnly = ![...this.#running.keys()].some(other => other.isFlowing)
-    line.isFlowing = this.#context.width.flow(isOnly)
-    return line.isFlowing
+  #tryRead(request: RangeRequest): boolean {
+    const isOnly = ![...this.#running.keys()].some(other => other.isReading)
+    request.isReading = this.#context.concurrency.tryAcquire(isOnly)
+    return request.isReading
   }
 
   /**
@@ -285,36 +285,37 @@ export class RangedDownload {
    */
   #giveUpSilent(): void {
     const nowMs = this.#context.clock.monotonicMs()
-    const silent = [...this.#running.keys()].filter(line => {
-      return !this.#abandoned.has(line) && line.silentMs(nowMs) > this.#silentMaxMs
+    const silent = [...this.#running.keys()].filter(request => {
+      return !this.#abandoned.has(request) && request.silentMs(nowMs) > this.#silentMaxMs
     })
     if (silent.length === 0) return
     this.#silentMaxMs *= 2
-    for (const line of silent) this.#abandon(line)
+    for (const request of silent) this.#abandon(request)
   }
 
-  #abandon(line: RangeLine): void {
-    this.#abandoned.add(line)
-    line.abandon()
+  #abandon(request: RangeRequest): void {
+    this.#abandoned.add(request)
+    request.abandon()
   }
 
   /**
-   * Where there is nothing else to do for a line: what a much slower one still lacks is asked for
+   * Where there is nothing else to ask for: what a much slower request still lacks is asked for
    * anew, by another connection.
    */
   #giveUpSlow(): void {
     if (!this.#isIdle || this.#abandoned.size >= ABANDONED_MAX) return
-    const { clock, width } = this.#context
+    const { clock, concurrency } = this.#context
     const nowMs = clock.monotonicMs()
-    const flowing = [...this.#running.keys()].filter(line => line.isFlowing)
-    const isMoving = flowing.some(line => line.silentMs(nowMs) < SLOW_MS / 2)
-    for (const line of flowing) {
-      const leftMs = line.leftMs(nowMs)
-      const usualMs = line.leftBytes / (width.lineBytesPerMs ?? Number.POSITIVE_INFINITY)
+    const reading = [...this.#running.keys()].filter(request => request.isReading)
+    const isMoving = reading.some(request => request.silentMs(nowMs) < SLOW_MS / 2)
+    for (const request of reading) {
+      const leftMs = request.leftMs(nowMs)
+      const usualMs =
+        request.leftBytes / (concurrency.connectionBytesPerMs ?? Number.POSITIVE_INFINITY)
       const isSlow = leftMs > SLOW_MS && leftMs > usualMs * SLOW_FACTOR
-      const isSilent = isMoving && line.silentMs(nowMs) > SLOW_MS
-      if (!isSilent && !(isSlow && line.readMs(nowMs) > SLOW_MS)) continue
-      this.#abandon(line)
+      const isSilent = isMoving && request.silentMs(nowMs) > SLOW_MS
+      if (!isSilent && !(isSlow && request.readMs(nowMs) > SLOW_MS)) continue
+      this.#abandon(request)
     }
   }
 }

@@ -8,7 +8,7 @@ import { SLOWEST_BYTES_PER_SECOND } from './fill-deadline.ts'
 
 /** Longer than a client that reads by ranges takes from one to the next. */
 export const LOOK_EVERY_MS = 30_000
-/** Alone on its line. Less, for so long, is no use to clients either, who time out. */
+/** Alone on its link. Less, for so long, is no use to clients either, who time out. */
 export const LEAST_BYTES = (SLOWEST_BYTES_PER_SECOND * LOOK_EVERY_MS) / 1000
 /**
  * So many looks' worth of LEAST_BYTES a fill may be behind: longer than it takes until attempts in
@@ -30,7 +30,7 @@ export interface Watched {
    */
   readonly isSized: () => boolean
   /**
-   * How many fills have the edge's line between them; each needs to bring no more than its part.
+   * How many fills have the edge's link between them; each needs to bring no more than its part.
    */
   readonly underWay: () => number
 }

@@ -4,7 +4,7 @@ import type { Repository } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobFile, Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { readWhole } from '../fill/follow.ts'
-import type { Readers } from '../fill/readers.ts'
+import type { BufferPool } from '../fill/buffer-pool.ts'
 import type { BlobStore, ReadHandle, StoredBlob } from '../ports/blob-store.ts'
 import type { Catalog, ContentFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -15,7 +15,7 @@ export interface OpenBlobDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly clock: Clock
-  readonly readers: Readers
+  readonly buffers: BufferPool
   readonly note: NoteEvent
 }
 
@@ -49,8 +49,8 @@ export async function openBlob(
       readyBytes: blob.sizeBytes,
       until: async (_position, last) => last + 1,
     }),
-    read: (range, _signal, from) => readWhole(handle, range, { readers: deps.readers, from }),
-    giveBack: chunk => deps.readers.giveBack(chunk),
+    read: (range, _signal, from) => readWhole(handle, range, { buffers: deps.buffers, from }),
+    giveBack: chunk => deps.buffers.giveBack(chunk),
     close: () => handle.close(),
   }
 }

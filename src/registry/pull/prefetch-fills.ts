@@ -67,7 +67,7 @@ export class PrefetchFills {
   giveUp(image: ImagePrefetch): void {
     for (const [digest, fill] of image.begun) {
       // Somebody came for it, by way of another repository even; or another image counts on it.
-      if (this.#used.has(fill) || this.#left.has(fill) || fill.unasked === undefined) continue
+      if (this.#used.has(fill) || this.#left.has(fill) || fill.speculation === undefined) continue
       const heir = this.#deps.table.wanting(digest)
       if (heir !== undefined) {
         this.#countOn(heir, digest, fill)
@@ -75,7 +75,7 @@ export class PrefetchFills {
       }
       this.#left.add(fill)
       const isRunning = fill.progress.state === 'running'
-      const isCut = isRunning && fill.unasked.giveUp(new Error('nobody has asked for it'))
+      const isCut = isRunning && fill.speculation.giveUp(new Error('nobody has asked for it'))
       this.#note(image, isCut ? 'cancelled' : 'unused', fill)
     }
   }
@@ -116,12 +116,12 @@ export class PrefetchFills {
       const running = fills.find(edge.child)
       // It comes again once this one is over.
       if (running?.isGivenUp) return
-      if (running?.unasked !== undefined) this.#countOn(image, edge.child, running)
+      if (running?.speculation !== undefined) this.#countOn(image, edge.child, running)
       // It may be here by now: the end of a fill begins this anew.
       if (running === undefined && fills.hasEndedSince(edge.child, lookedAt)) return
       if (running === undefined) {
         const { repository, namespace } = image
-        const fill = fills.startUnasked({
+        const fill = fills.startSpeculative({
           repository,
           namespace,
           digest: edge.child,

@@ -6,7 +6,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import type { ByteRange } from '../../oci/range.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobFile, BlobHead, Source } from '../answers.ts'
-import { answerInTurn, sizedInTime } from '../fill/await-turn.ts'
+import { answerInTurn, sizedInTime } from '../fill/queued-fill.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Followed } from '../fill/fill-progress.ts'
@@ -285,9 +285,9 @@ function following(
   repository: Repository,
   answer: BlobHead & { running: Followed; handle: SharedHandle | undefined },
 ): BlobAnswer {
-  const { readers, clock } = deps
+  const { buffers, clock } = deps
   const { running, handle, ...head } = answer
-  const context = { fill: running, handle, readers, clock }
+  const context = { fill: running, handle, buffers, clock }
   const until: BlobFile['until'] = (position, last, signal) =>
     telling(repository, 'BLOB_UNKNOWN', () => sendableUntil(position, last, { ...context, signal }))
   const how = { readyBytes: running.progress.readableBytes, isProven: () => true, until }
@@ -296,7 +296,7 @@ function following(
     file: handle === undefined ? undefined : blobFile(handle, how),
     read: (range: ByteRange, signal: AbortSignal, from?: number) =>
       tellingEach(repository, 'BLOB_UNKNOWN', follow(range, { ...context, signal, from })),
-    giveBack: chunk => readers.giveBack(chunk),
+    giveBack: chunk => buffers.giveBack(chunk),
     close: async () => handle?.release(),
   }
 }

@@ -6,7 +6,7 @@ import { rangeLength } from '../../oci/range.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { type UploadChunk, UploadOrderError, type UploadState } from '../answers.ts'
 import { BlobStream } from './forward-blob.ts'
-import { letGo } from '../let-go.ts'
+import { freeChunk } from '../ports/chunk-memory.ts'
 import { StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -155,7 +155,7 @@ async function receive(
     upload.missingBytes = Math.max(0, upload.missingBytes - fittingBytes)
     // A newer request need not wait for an upstream that stands still.
     if (upload.stream !== undefined) await unlessAborted(upload.stream.send(fitting), signal)
-    else letGo(piece)
+    else freeChunk(piece)
     if (isTooMuch) throw otherSize(limitBytes, 'more')
     if (expectedBytes === undefined && cameBytes - lookedAtBytes >= LOOK_AGAIN_BYTES) {
       lookedAtBytes = cameBytes

@@ -9,7 +9,7 @@ import {
   StoreError,
   type StoredBlob,
 } from '../../registry/ports/blob-store.ts'
-import { createReadBuffer } from '../../registry/ports/read-buffer.ts'
+import { createReadBuffer } from '../../registry/ports/chunk-memory.ts'
 import type { AheadWrites } from './ahead-writes.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { attempt, type Disk, readFully, removeFile, writeSome } from './disk.ts'

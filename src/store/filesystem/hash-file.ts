@@ -1,7 +1,7 @@
 // Hashing what is on disk already: parts that are resumed, content that is verified on a read.
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { createReadBuffer } from '../../registry/ports/read-buffer.ts'
+import { createReadBuffer } from '../../registry/ports/chunk-memory.ts'
 import { readFully } from './disk.ts'
 
 /**

@@ -44,7 +44,7 @@ t.test('what gives its place away while the disk is looked at comes again', asyn
     find: () => undefined,
     hasEndedSince: () => false,
     hasPlace: () => true,
-    startUnasked: (task: FillTask) => {
+    startSpeculative: (task: FillTask) => {
       if (places === 0) return undefined
       places -= 1
       asked.push(task.digest)

@@ -6,9 +6,12 @@ import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { FillProgress } from '../../../src/registry/fill/fill-progress.ts'
 import { Attempts } from '../../../src/registry/fill/fill-rules.ts'
-import { type Claim, Lines } from '../../../src/registry/fill/lines.ts'
+import {
+  type ConnectionClaim,
+  ConnectionBudget,
+} from '../../../src/registry/fill/connection-budget.ts'
 import { RangedDownload } from '../../../src/registry/fill/ranged-download.ts'
-import { Width } from '../../../src/registry/fill/width.ts'
+import { ConcurrencyController } from '../../../src/registry/fill/concurrency-controller.ts'
 import type { FillFile } from '../../../src/registry/ports/blob-store.ts'
 import type { BlobRequest, UpstreamBlob } from '../../../src/registry/ports/upstream.ts'
 import { askedTwiceOrNever } from '../../kit/herd.ts'
@@ -19,39 +22,44 @@ const MiB = 1024 * 1024
 const WINDOW_BYTES = 64 * MiB
 const FIRST_BYTES = 4 * MiB
 const PIECE_BYTES = 64 * 1024
-const LINES = 8
+const CONNECTIONS = 8
 const BYTES = Buffer.alloc(FIRST_BYTES + WINDOW_BYTES + FIRST_BYTES)
 for (let at = 0; at < BYTES.length; at += 4096) BYTES.writeUInt32LE(at, at)
 const DIGEST = digestOf(BYTES)
 const signal = new AbortController().signal
 
-/** One that has found out already that so many lines pay. Its clock stands still afterwards. */
-async function widened(): Promise<{ width: Width; clock: ReturnType<typeof createManualClock> }> {
+/**
+ * One that has found out already that so many connections pay. Its clock stands still afterwards.
+ */
+async function widened(): Promise<{
+  concurrency: ConcurrencyController
+  clock: ReturnType<typeof createManualClock>
+}> {
   const clock = createManualClock()
-  const width = new Width(clock, LINES)
-  const leave = width.join(() => {})
-  let flowing = 0
-  while (width.lines < LINES) {
-    for (; flowing < width.lines; flowing += 1) width.flow(flowing === 0)
-    width.received(100_000 * width.lines)
+  const concurrency = new ConcurrencyController(clock, CONNECTIONS)
+  const leave = concurrency.join(() => {})
+  let reading = 0
+  while (concurrency.limit < CONNECTIONS) {
+    for (; reading < concurrency.limit; reading += 1) concurrency.tryAcquire(reading === 0)
+    concurrency.received(100_000 * concurrency.limit)
     await clock.advance(10)
   }
-  for (; flowing > 0; flowing -= 1) width.ebb()
+  for (; reading > 0; reading -= 1) concurrency.release()
   leave()
-  return { width, clock }
+  return { concurrency, clock }
 }
 
 /** The first range's last byte comes when `held` resolves. */
 async function begin(file: FillFile, held: Promise<void>) {
-  const { width, clock } = await widened()
-  const lines = new Lines(2 * LINES)
-  const claim: Claim = {
+  const { concurrency, clock } = await widened()
+  const connections = new ConnectionBudget(2 * CONNECTIONS)
+  const claim: ConnectionClaim = {
     sizeBytes: BYTES.length,
-    isUnasked: () => false,
+    isSpeculative: () => false,
     wantsMore: () => true,
-    wake: () => width.look(),
+    wake: () => concurrency.wakeAll(),
   }
-  await lines.enter(claim, signal)
+  await connections.acquire(claim, signal)
   const asked: [number, number][] = []
 
   async function* body(first: number, last: number) {
@@ -79,8 +87,8 @@ async function begin(file: FillFile, held: Promise<void>) {
       file,
       progress: new FillProgress(),
       sizeBytes: BYTES.length,
-      lines,
-      width,
+      connections,
+      concurrency,
       claim,
       clock,
       signal,

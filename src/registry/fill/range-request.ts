@@ -1,6 +1,5 @@
-// One range of a blob on its way: the question, the answer's head compared with it, the body into
-// the file. Whether it is asked for, and what becomes of what did not come, is for
-// ranged-download.ts.
+// One range of a blob on its way: the request, the response's head compared with it, the body into
+// the file. Whether it is made, and what becomes of what did not come, is for ranged-download.ts.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Clock } from '../ports/clock.ts'
 import { leave } from './ask-blob.ts'
@@ -9,15 +8,15 @@ import type { FillFile } from '../ports/blob-store.ts'
 import { type BlobRequest, type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
 import { RangeSink } from './range-sink.ts'
 import { untilAborted } from '../../async/aborting.ts'
-import type { Width } from './width.ts'
+import type { ConcurrencyController } from './concurrency-controller.ts'
 
 /**
- * The next question goes out half as long again before the end as an answer takes to begin, and a
+ * The next request goes out half as long again before the end as a response takes to begin, and a
  * little for a busy machine.
  */
 const LEAD_FACTOR = 1.5
 const LEAD_MS = 20
-/** Before that the speed of a line is not known. */
+/** Before that the speed of a connection is not known. */
 const KNOWN_AFTER_MS = 20
 const UNKNOWN_LEAD_BYTES = 1024 * 1024
 
@@ -40,31 +39,31 @@ export function mayBeOfRange(error: unknown): boolean {
   )
 }
 
-export interface RangeLineContext {
+export interface RangeRequestContext {
   readonly file: FillFile
   readonly progress: Pick<FillProgress, 'begin' | 'received'>
-  readonly width: Width
+  readonly concurrency: ConcurrencyController
   readonly clock: Clock
   readonly sizeBytes: number
-  /** Ends every line of the download. */
+  /** Ends every request of the download. */
   readonly signal: AbortSignal
   readonly ask: (request: BlobRequest, signal: AbortSignal) => Promise<UpstreamBlob>
-  /** ETag of the first answer. */
+  /** ETag of the first response. */
   readonly validator: string | undefined
-  /** Resolves when this line may read its body: in its turn, or as one of several. */
-  readonly mayFlow: (line: RangeLine) => Promise<void>
-  /** Told when the line is so near its end that the next question may be asked. */
+  /** Resolves when this request may read its body: in its turn, or as one of several. */
+  readonly mayRead: (request: RangeRequest) => Promise<void>
+  /** Told when it is so near its end that the next request may be made. */
   readonly nearEnd: () => void
 }
 
-export class RangeLine {
+export class RangeRequest {
   /** The next byte that is to come. */
   position: number
   readonly last: number
   /** Reads its body. */
-  isFlowing = false
+  isReading = false
   readonly #first: number
-  readonly #context: RangeLineContext
+  readonly #context: RangeRequestContext
   readonly #own = new AbortController()
   /**
    * Monotonic: since when it reads, and when the upstream was asked, or the last piece was with the
@@ -77,7 +76,7 @@ export class RangeLine {
   #writingSinceMs: number | undefined
   #writtenMs = 0
 
-  constructor(range: ByteRange, context: RangeLineContext) {
+  constructor(range: ByteRange, context: RangeRequestContext) {
     this.#first = this.position = range.first
     this.last = range.last
     this.#context = context
@@ -88,9 +87,9 @@ export class RangeLine {
     return this.last + 1 - this.position
   }
 
-  /** May the next question be asked, so that its answer is here when this one ends? */
+  /** May the next request be made, so that its response is here when this one ends? */
   get isNearEnd(): boolean {
-    return this.isFlowing && this.leftBytes <= this.#leadBytes()
+    return this.isReading && this.leftBytes <= this.#leadBytes()
   }
 
   /**
@@ -116,7 +115,7 @@ export class RangeLine {
     return nowMs - Math.max(this.#lastMs, this.#startedMs ?? nowMs)
   }
 
-  /** Ends this line alone: its connection is slower than the others. */
+  /** Ends this request alone: its connection is slower than the others. */
   abandon(): void {
     // No UpstreamError: that would count against the upstream for everybody, and it is only this
     // one that does not wait any longer.
@@ -125,26 +124,26 @@ export class RangeLine {
 
   /**
    * Resolves when the range, or as much of it as the upstream sends at once, is with the file:
-   * `position` says how far. `answer` is what came already, to a question that this line cannot
-   * end.
+   * `position` says how far. `response` is what came already, to a request that cannot be ended
+   * from here.
    * @throws NotARange; UpstreamError; StoreError; the signal's reason
    */
-  async run(answer?: UpstreamBlob): Promise<void> {
-    const { width, clock, file, progress } = this.#context
+  async run(response?: UpstreamBlob): Promise<void> {
+    const { concurrency, clock, file, progress } = this.#context
     const signal = AbortSignal.any([this.#context.signal, this.#own.signal])
     const body =
-      answer === undefined ? (await this.#ask(signal)).body : untilAborted(answer.body, signal)
+      response === undefined ? (await this.#ask(signal)).body : untilAborted(response.body, signal)
     this.#isAsking = false
     const bytes = body[Symbol.asyncIterator]()
     const sink = new RangeSink(file, progress, this.position)
     try {
-      await this.#context.mayFlow(this)
+      await this.#context.mayRead(this)
       this.#startedMs = clock.monotonicMs()
       for (let piece = await bytes.next(); !piece.done; piece = await bytes.next()) {
         signal.throwIfAborted()
         await this.#take(piece.value, sink)
       }
-      width.brought(this.position - this.#first, this.#ageMs(clock.monotonicMs()))
+      concurrency.noteThroughput(this.position - this.#first, this.#ageMs(clock.monotonicMs()))
     } finally {
       // No effect on a body that was read to its end.
       await bytes.return?.().catch(() => {})
@@ -157,33 +156,33 @@ export class RangeLine {
     const { ask, sizeBytes, validator } = this.#context
     const request = { offset: this.position, lastByte: this.last }
     const asked = validator === undefined ? request : { ...request, validator }
-    const answer = await ask(asked, signal).catch((error: unknown) => {
+    const response = await ask(asked, signal).catch((error: unknown) => {
       throw mayBeOfRange(error) ? new NotARange({ cause: error }) : error
     })
-    const failure = faultOf(answer, this.position, sizeBytes)
-    if (failure === undefined) return answer
-    await leave(answer)
+    const failure = faultOf(response, this.position, sizeBytes)
+    if (failure === undefined) return response
+    await leave(response)
     throw failure
   }
 
-  /** What it brings while the next answer is waited for. */
+  /** What it brings while the next response is waited for. */
   #leadBytes(): number {
-    const { width, clock } = this.#context
+    const { concurrency, clock } = this.#context
     const nowMs = clock.monotonicMs()
     const knows = this.#ageMs(nowMs) >= KNOWN_AFTER_MS
-    const bytesPerMs = knows ? this.#bytesPerMs(nowMs) : width.lineBytesPerMs
+    const bytesPerMs = knows ? this.#bytesPerMs(nowMs) : concurrency.connectionBytesPerMs
     if (bytesPerMs === undefined) return UNKNOWN_LEAD_BYTES
-    return bytesPerMs * ((width.answerMs ?? 0) * LEAD_FACTOR + LEAD_MS)
+    return bytesPerMs * ((concurrency.latencyMs ?? 0) * LEAD_FACTOR + LEAD_MS)
   }
 
   async #take(chunk: Uint8Array, sink: RangeSink): Promise<void> {
-    const { width, progress, nearEnd } = this.#context
+    const { concurrency, progress, nearEnd } = this.#context
     const wasNearEnd = this.isNearEnd
     if (chunk.length > this.leftBytes) {
       throw new UpstreamError('invalid', 'the upstream sent more than the part it was asked for')
     }
     this.position += chunk.length
-    width.received(chunk.length)
+    concurrency.received(chunk.length)
     progress.received(chunk.length)
     if (!wasNearEnd && this.isNearEnd) nearEnd()
     await this.#write(() => sink.put(chunk))

@@ -1,15 +1,15 @@
-// What is different about a fill that nobody has asked for yet: it runs in a place that nobody else
-// needs, and it can be given up.
+// What is different about a speculative fill, which no client has asked for yet: it runs in a place
+// that nobody else needs, and it can be given up.
 import type { Slots } from './slots.ts'
 
 /**
  * Up to this a blob comes in about the time that another request takes to begin: cut, it would cost
- * the upstream a second question and bring nobody anything sooner. As many as there are places are
+ * the upstream a second request and bring nobody anything sooner. As many as there are places are
  * some seconds of a slow line.
  */
 const SHORT_BYTES = 64 * 1024
 
-export interface Unasked {
+export interface Speculation {
   /**
    * The fill ends before its time: it is not to be joined. Whoever comes waits until it is over and
    * begins anew.
@@ -24,7 +24,7 @@ export interface Unasked {
   keep(): void
 }
 
-export interface UnaskedFill {
+export interface SpeculativeFill {
   /** As in Slots.take. */
   readonly group: string
   readonly sizeBytes: number
@@ -32,10 +32,10 @@ export interface UnaskedFill {
 }
 
 /** With a place among `slots`; undefined when there is none to spare. */
-export function unaskedIn(
+export function speculateIn(
   slots: Slots,
-  { group, sizeBytes, stop }: UnaskedFill,
-): Unasked | undefined {
+  { group, sizeBytes, stop }: SpeculativeFill,
+): Speculation | undefined {
   const isShort = sizeBytes <= SHORT_BYTES
   let isGivenUp = false
   const giveUp = (reason: Error): boolean => {

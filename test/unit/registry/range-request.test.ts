@@ -1,10 +1,10 @@
 // Goal: what becomes of a range that its download gives up, and what that says about the upstream.
-// Method: RangeLine alone, over a stub registry that falls silent, with the real client between
+// Method: RangeRequest alone, over a stub registry that falls silent, with the real client between
 // them.
 import t from 'tap'
-import { RangeLine } from '../../../src/registry/fill/range-line.ts'
+import { RangeRequest } from '../../../src/registry/fill/range-request.ts'
 import { FillProgress } from '../../../src/registry/fill/fill-progress.ts'
-import { Width } from '../../../src/registry/fill/width.ts'
+import { ConcurrencyController } from '../../../src/registry/fill/concurrency-controller.ts'
 import { createMemoryDisk, createMemoryStore } from '../../kit/memory/store.ts'
 import { patternBlob } from '../../kit/content.ts'
 import { NAME, openUpstream } from '../../kit/open-upstream.ts'
@@ -25,24 +25,24 @@ t.test('R93: ranges that are given up as too slow say nothing about the upstream
   for (let index = 0; index < RANGES; index += 1) {
     const answered = Promise.withResolvers<void>()
     const first = index * RANGE_BYTES
-    const line = new RangeLine(
+    const request = new RangeRequest(
       { first, last: first + RANGE_BYTES - 1 },
       {
         file,
         progress: new FillProgress(),
-        width: new Width(clock, RANGES),
+        concurrency: new ConcurrencyController(clock, RANGES),
         clock,
         sizeBytes: BLOB.sizeBytes,
         signal: new AbortController().signal,
-        ask: (request, signal) => upstream.getBlob(NAME, BLOB.digest, request, signal),
+        ask: (range, signal) => upstream.getBlob(NAME, BLOB.digest, range, signal),
         validator: undefined,
-        mayFlow: async () => answered.resolve(),
+        mayRead: async () => answered.resolve(),
         nearEnd: () => {},
       },
     )
-    const ended = t.rejects(line.run(), { message: 'the range came too slowly' })
+    const ended = t.rejects(request.run(), { message: 'the range came too slowly' })
     await answered.promise
-    line.abandon()
+    request.abandon()
     await ended
   }
   t.match(upstream.health(), { breaker: 'closed', lastFailure: undefined })

@@ -1,7 +1,7 @@
 // The memory that blobs are read into on their way to clients. It goes round: a fresh buffer for
 // every read costs more than the read, and leaves the allocator with holes that it does not give
 // back.
-import { createReadBuffer } from '../ports/read-buffer.ts'
+import { createReadBuffer } from '../ports/chunk-memory.ts'
 
 /**
  * How much is read at once, and how many buffers of that size there are: large reads cost less, and
@@ -47,7 +47,7 @@ interface Place {
 }
 
 /** Buffers of one size. */
-class Shelf {
+class SizeClass {
   readonly sizeBytes: number
   readonly #kept: number
   readonly #free: Buffer[] = []
@@ -104,8 +104,8 @@ class Shelf {
 }
 
 /** Lends buffers to those who read blobs. One per thread. */
-export class Readers {
-  readonly #shelves = SIZES.map(({ bytes, kept }) => new Shelf(bytes, kept))
+export class BufferPool {
+  readonly #sizeClasses = SIZES.map(({ bytes, kept }) => new SizeClass(bytes, kept))
   readonly #readCached: ReadCached | undefined
   #turnBytes = 0
 
@@ -116,7 +116,7 @@ export class Readers {
 
   /** Bytes to read at once now. */
   get chunkBytes(): number {
-    return this.#shelves.find(shelf => !shelf.isEmpty)?.sizeBytes ?? SMALLEST_BYTES
+    return this.#sizeClasses.find(sizeClass => !sizeClass.isEmpty)?.sizeBytes ?? SMALLEST_BYTES
   }
 
   /**
@@ -125,8 +125,8 @@ export class Readers {
    * of it must not outlive it.
    */
   lend(lengthBytes: number): Buffer {
-    const shelf = this.#shelves.findLast(({ sizeBytes }) => sizeBytes >= lengthBytes)
-    return shelf?.take(lengthBytes) ?? createReadBuffer(lengthBytes)
+    const sizeClass = this.#sizeClasses.findLast(({ sizeBytes }) => sizeBytes >= lengthBytes)
+    return sizeClass?.take(lengthBytes) ?? createReadBuffer(lengthBytes)
   }
 
   /** How many bytes of the file are in the buffer now; the others have to be read. */
@@ -149,6 +149,6 @@ export class Readers {
    */
   giveBack(chunk: Uint8Array): void {
     if (!Buffer.isBuffer(chunk)) return
-    for (const shelf of this.#shelves) shelf.putBack(chunk)
+    for (const sizeClass of this.#sizeClasses) sizeClass.putBack(chunk)
   }
 }

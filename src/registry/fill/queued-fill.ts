@@ -9,7 +9,7 @@ import type { Fill } from './fill.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { UpstreamError } from '../ports/upstream.ts'
-import type { Readers } from './readers.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { QueueError } from './slots.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { tellingEach } from '../upstream-failure.ts'
@@ -44,7 +44,7 @@ export interface InTurn {
   readonly head: BlobHead
   /** The answer that comes once the fill has its place. Closed in here. */
   readonly coming: Promise<BlobAnswer>
-  readonly readers: Readers
+  readonly buffers: BufferPool
   readonly note: NoteEvent
 }
 
@@ -52,7 +52,7 @@ export interface InTurn {
  * The answer whose head is known before its body may be asked for. Reading it throws what `coming`
  * rejects with.
  */
-export function answerInTurn({ repository, head, coming, readers, note }: InTurn): BlobAnswer {
+export function answerInTurn({ repository, head, coming, buffers, note }: InTurn): BlobAnswer {
   let answer: BlobAnswer | undefined
   let isClosed = false
   coming.then(
@@ -77,7 +77,7 @@ export function answerInTurn({ repository, head, coming, readers, note }: InTurn
           yield* there.read(range, signal, from)
         })(),
       ),
-    giveBack: chunk => readers.giveBack(chunk),
+    giveBack: chunk => buffers.giveBack(chunk),
     close: async () => {
       isClosed = true
       await answer?.close()

@@ -1,6 +1,6 @@
-// How many ranges are worth fetching from one upstream at once: found out by trying. More lines
-// stay as long as they raise what all of them bring together; what was found is remembered, so that
-// the next blob begins with it (docs/adr/0020).
+// How many ranges are worth fetching from one upstream at once: found out by trying. More
+// connections stay as long as they raise the throughput of all of them together; what was found is
+// remembered, so that the next blob begins with it (docs/adr/0020).
 import type { Clock } from '../ports/clock.ts'
 
 /**
@@ -9,17 +9,17 @@ import type { Clock } from '../ports/clock.ts'
  */
 const TICK_MS = 150
 /**
- * Twice as many lines must bring this much more, or they are not worth having; other steps in
- * proportion.
+ * Twice as many connections must give this much more throughput, or they are not worth having;
+ * other steps in proportion.
  */
 const GAIN = 0.2
 /**
- * A tick tells something about so many lines when they were read for this share of it: at the ends
- * of blobs they have nothing to do.
+ * A tick tells something about so many connections when they were read for this share of it: at the
+ * ends of blobs they have nothing to do.
  */
 const USED_SHARE = 0.7
 /**
- * Ticks in which more lines may begin to pay: new connections are slow at first, and slower on a
+ * Ticks in which more connections may begin to pay: new ones are slow at first, and slower on a
  * long way.
  */
 const TRIAL_TICKS = 4
@@ -35,63 +35,63 @@ const HOLD_MS = 1_000
 const HOLD_MAX_MS = 16_000
 /** After a failure: what an upstream cannot bear it does not bear a moment later either. */
 const CALM_MS = 10_000
-/** A line that brings this much is not what holds the download up: a gigabit link is full. */
+/** A connection that gives this much is not what holds the download up: a gigabit link is full. */
 const ENOUGH_BYTES_PER_MS = 100_000
 /** An upstream that answered a range with something else is not asked for ranges again so soon. */
-const WHOLE_MS = 10 * 60_000
+const NO_RANGES_MS = 10 * 60_000
 /** How much a new measurement counts against the remembered one. */
 const WEIGHT = 0.3
 
 interface Trial {
-  readonly lines: number
+  readonly limit: number
   readonly bytesPerMs: number
   ticks: number
 }
 
-export class Width {
+export class ConcurrencyController {
   readonly #clock: Clock
-  readonly #most: number
+  readonly #max: number
   /** Those that could use more, woken at each tick and when something changes. */
   readonly #users = new Set<() => void>()
   #ticking: AbortController | undefined
   #stoppedMs = 0
-  #lines = 1
-  #flowing = 0
+  #limit = 1
+  #inUse = 0
   #tickBytes = 0
   #tickStartedMs: number | undefined
-  /** Lines times milliseconds that they were read in this tick, up to this moment. */
-  #lineMs = 0
+  /** Connections times milliseconds that they were read in this tick, up to this moment. */
+  #connectionMs = 0
   #countedMs = 0
   #trial: Trial | undefined
   #holdMs = HOLD_MS
   #holdUntilMs = 0
-  #wholeUntilMs = 0
-  #lineBytesPerMs: number | undefined
-  #answerMs: number | undefined
+  #noRangesUntilMs = 0
+  #connectionBytesPerMs: number | undefined
+  #latencyMs: number | undefined
 
-  /** `most`: lines at once, at least 1. */
-  constructor(clock: Clock, most: number) {
+  /** `max`: connections at once, at least 1. */
+  constructor(clock: Clock, max: number) {
     this.#clock = clock
-    this.#most = most
+    this.#max = max
   }
 
   /** Ranges whose bodies may be read at once, over all fills. */
-  get lines(): number {
-    return this.#lines
+  get limit(): number {
+    return this.#limit
   }
 
-  /** Bytes per millisecond of one line; undefined before the first range. */
-  get lineBytesPerMs(): number | undefined {
-    return this.#lineBytesPerMs
+  /** Bytes per millisecond of one connection; undefined before the first range. */
+  get connectionBytesPerMs(): number | undefined {
+    return this.#connectionBytesPerMs
   }
 
-  /** How long a range takes from the question to the answer's head; undefined before the first. */
-  get answerMs(): number | undefined {
-    return this.#answerMs
+  /** How long a range takes from the request to the response's head; undefined before the first. */
+  get latencyMs(): number | undefined {
+    return this.#latencyMs
   }
 
-  get mayRange(): boolean {
-    return this.#clock.monotonicMs() >= this.#wholeUntilMs
+  get mayUseRanges(): boolean {
+    return this.#clock.monotonicMs() >= this.#noRangesUntilMs
   }
 
   /**
@@ -106,16 +106,16 @@ export class Width {
     }
   }
 
-  /** A line begins to read its body. A fill's only one may always; false: not now. */
-  flow(isOnly: boolean): boolean {
-    if (!isOnly && this.#flowing >= this.#lines) return false
+  /** A connection begins to read its body. A fill's only one may always; false: not now. */
+  tryAcquire(isOnly: boolean): boolean {
+    if (!isOnly && this.#inUse >= this.#limit) return false
     this.#count(1)
     return true
   }
 
-  ebb(): void {
+  release(): void {
     this.#count(-1)
-    this.look()
+    this.wakeAll()
   }
 
   received(bytes: number): void {
@@ -123,29 +123,29 @@ export class Width {
     this.#tickBytes += bytes
   }
 
-  answered(afterMs: number): void {
-    this.#answerMs = smoothed(this.#answerMs, afterMs)
+  noteLatency(afterMs: number): void {
+    this.#latencyMs = smoothed(this.#latencyMs, afterMs)
   }
 
-  /** One line brought so much in this time. */
-  brought(bytes: number, inMs: number): void {
-    if (inMs > 0) this.#lineBytesPerMs = smoothed(this.#lineBytesPerMs, bytes / inMs)
+  /** One connection brought so much in this time. */
+  noteThroughput(bytes: number, inMs: number): void {
+    if (inMs > 0) this.#connectionBytesPerMs = smoothed(this.#connectionBytesPerMs, bytes / inMs)
   }
 
-  /** A range failed in a way that fewer lines may mend. */
+  /** A range failed in a way that fewer connections may mend. */
   failed(): void {
-    this.#lines = Math.max(1, Math.floor(this.#lines / 2))
+    this.#limit = Math.max(1, Math.floor(this.#limit / 2))
     this.#trial = undefined
     this.#holdUntilMs = this.#clock.monotonicMs() + CALM_MS
   }
 
   /** The upstream does not keep to ranges. */
-  refused(): void {
-    this.#wholeUntilMs = this.#clock.monotonicMs() + WHOLE_MS
+  noteRangesRefused(): void {
+    this.#noRangesUntilMs = this.#clock.monotonicMs() + NO_RANGES_MS
   }
 
   /** It is worth looking again for everybody. */
-  look(): void {
+  wakeAll(): void {
     for (const wake of this.#users) wake()
   }
 
@@ -157,7 +157,7 @@ export class Width {
     // What a trial is compared with was of another time. Blobs that come one after another are
     // there too soon for a trial each.
     if (this.#clock.monotonicMs() - this.#stoppedMs > TRIAL_KEPT_MS) {
-      if (this.#trial !== undefined) this.#lines = this.#trial.lines
+      if (this.#trial !== undefined) this.#limit = this.#trial.limit
       this.#trial = undefined
     }
     const run = async (): Promise<void> => {
@@ -181,24 +181,24 @@ export class Width {
     const elapsedMs = nowMs - (this.#tickStartedMs ?? nowMs)
     const bytesPerMs = elapsedMs > 0 ? this.#tickBytes / elapsedMs : 0
     this.#count(0)
-    const tells = elapsedMs > 0 && this.#lineMs >= USED_SHARE * this.#lines * elapsedMs
+    const tells = elapsedMs > 0 && this.#connectionMs >= USED_SHARE * this.#limit * elapsedMs
     if (elapsedMs > 0) this.#beginTick(nowMs)
     this.#tickBytes = 0
     if (tells) this.#learn(bytesPerMs, nowMs)
-    this.look()
+    this.wakeAll()
   }
 
   #beginTick(nowMs: number): void {
     this.#tickStartedMs = this.#countedMs = nowMs
-    this.#lineMs = 0
+    this.#connectionMs = 0
   }
 
-  /** So many more lines are read from now on. */
+  /** So many more connections are read from now on. */
   #count(more: number): void {
     const nowMs = this.#clock.monotonicMs()
-    this.#lineMs += this.#flowing * (nowMs - this.#countedMs)
+    this.#connectionMs += this.#inUse * (nowMs - this.#countedMs)
     this.#countedMs = nowMs
-    this.#flowing += more
+    this.#inUse += more
   }
 
   #learn(bytesPerMs: number, nowMs: number): void {
@@ -210,13 +210,13 @@ export class Width {
     trial.ticks += 1
     // The first tick is that of connections that are being made.
     if (trial.ticks === 1) return
-    const wantedGain = GAIN * (this.#lines / trial.lines - 1)
+    const wantedGain = GAIN * (this.#limit / trial.limit - 1)
     if (bytesPerMs >= trial.bytesPerMs * (1 + wantedGain)) {
       this.#trial = undefined
       this.#holdMs = HOLD_MS
       this.#tryMore(bytesPerMs)
     } else if (trial.ticks > TRIAL_TICKS) {
-      this.#lines = trial.lines
+      this.#limit = trial.limit
       this.#trial = undefined
       this.#holdUntilMs = nowMs + this.#holdMs
       this.#holdMs = Math.min(HOLD_MAX_MS, this.#holdMs * 2)
@@ -224,12 +224,12 @@ export class Width {
   }
 
   #tryMore(bytesPerMs: number): void {
-    // Each fill has a line of its own, whatever was found out: that many are tried already.
-    const lines = Math.max(this.#lines, this.#flowing)
-    const ofOneBytesPerMs = Math.max(bytesPerMs / lines, this.#lineBytesPerMs ?? 0)
-    if (lines >= this.#most || ofOneBytesPerMs >= ENOUGH_BYTES_PER_MS) return
-    this.#trial = { lines, bytesPerMs, ticks: 0 }
-    this.#lines = Math.min(this.#most, lines * 2)
+    // Each fill has a connection of its own, whatever was found out: that many are tried already.
+    const inUse = Math.max(this.#limit, this.#inUse)
+    const ofOneBytesPerMs = Math.max(bytesPerMs / inUse, this.#connectionBytesPerMs ?? 0)
+    if (inUse >= this.#max || ofOneBytesPerMs >= ENOUGH_BYTES_PER_MS) return
+    this.#trial = { limit: inUse, bytesPerMs, ticks: 0 }
+    this.#limit = Math.min(this.#max, inUse * 2)
   }
 }
 

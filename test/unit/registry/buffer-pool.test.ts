@@ -2,7 +2,7 @@
 // give back, by hand and at random; memory is told apart by its ArrayBuffer and its place in it.
 import fc from 'fast-check'
 import t from 'tap'
-import { Readers } from '../../../src/registry/fill/readers.ts'
+import { BufferPool } from '../../../src/registry/fill/buffer-pool.ts'
 import { seeding } from '../../kit/arbitraries.ts'
 
 const KIBIBYTE = 1024
@@ -26,37 +26,37 @@ function placeOf(chunk: Buffer): string {
 }
 
 t.test('what was given back is lent again', async t => {
-  const readers = new Readers()
-  const chunk = readers.lend(LARGEST_BYTES)
-  readers.giveBack(chunk)
-  t.equal(placeOf(readers.lend(LARGEST_BYTES)), placeOf(chunk))
+  const buffers = new BufferPool()
+  const chunk = buffers.lend(LARGEST_BYTES)
+  buffers.giveBack(chunk)
+  t.equal(placeOf(buffers.lend(LARGEST_BYTES)), placeOf(chunk))
 })
 
 t.test('what was given back twice is lent once', async t => {
-  const readers = new Readers()
-  const chunk = readers.lend(LARGEST_BYTES)
-  readers.giveBack(chunk)
-  readers.giveBack(chunk)
-  t.not(placeOf(readers.lend(LARGEST_BYTES)), placeOf(readers.lend(LARGEST_BYTES)))
+  const buffers = new BufferPool()
+  const chunk = buffers.lend(LARGEST_BYTES)
+  buffers.giveBack(chunk)
+  buffers.giveBack(chunk)
+  t.not(placeOf(buffers.lend(LARGEST_BYTES)), placeOf(buffers.lend(LARGEST_BYTES)))
 })
 
 t.test('what was never lent is not taken', async t => {
-  const readers = new Readers()
+  const buffers = new BufferPool()
   const foreign = Buffer.alloc(LARGEST_BYTES)
-  readers.giveBack(foreign)
-  t.not(readers.lend(LARGEST_BYTES).buffer, foreign.buffer)
+  buffers.giveBack(foreign)
+  t.not(buffers.lend(LARGEST_BYTES).buffer, foreign.buffer)
 })
 
 t.test('a small piece does not hold a large buffer', async t => {
-  const readers = new Readers()
-  const [first, second] = [readers.lend(100), readers.lend(100)]
+  const buffers = new BufferPool()
+  const [first, second] = [buffers.lend(100), buffers.lend(100)]
   t.equal(first.buffer, second.buffer)
   t.equal(Math.abs(second.byteOffset - first.byteOffset), SMALLEST_BYTES)
 })
 
 t.test('chunks shrink while readers stand still, and all of them stay within a budget', async t => {
-  const readers = new Readers()
-  const chunks = Array.from({ length: READERS_KEPT }, () => readers.lend(readers.chunkBytes))
+  const buffers = new BufferPool()
+  const chunks = Array.from({ length: READERS_KEPT }, () => buffers.lend(buffers.chunkBytes))
   const sizes = chunks.map(({ length }) => length)
   t.equal(sizes[0], LARGEST_BYTES)
   t.equal(sizes[READERS_KEPT - 1], SMALLEST_BYTES)
@@ -66,18 +66,18 @@ t.test('chunks shrink while readers stand still, and all of them stay within a b
   )
   const sum = sizes.reduce((all, bytes) => all + bytes)
   t.ok(sum <= BUDGET_BYTES, `${sum} bytes`)
-  for (const chunk of chunks) readers.giveBack(chunk)
-  t.equal(readers.chunkBytes, LARGEST_BYTES, 'and grow when they go on')
+  for (const chunk of chunks) buffers.giveBack(chunk)
+  t.equal(buffers.chunkBytes, LARGEST_BYTES, 'and grow when they go on')
 })
 
 t.test(
   'however many read on, their reads are large as long as few wait for their clients',
   async t => {
-    const readers = new Readers()
+    const buffers = new BufferPool()
     for (let round = 0; round < READERS_KEPT; round += 1) {
-      const chunk = readers.lend(readers.chunkBytes)
+      const chunk = buffers.lend(buffers.chunkBytes)
       t.equal(chunk.length, LARGEST_BYTES)
-      readers.giveBack(chunk)
+      buffers.giveBack(chunk)
     }
   },
 )
@@ -86,14 +86,14 @@ t.test(
   'what the system has in memory is read at once, a bounded part of it in one turn',
   async t => {
     const asked: number[] = []
-    const readers = new Readers((_descriptor, buffer) => {
+    const buffers = new BufferPool((_descriptor, buffer) => {
       asked.push(buffer.length)
       return buffer.length
     })
-    const chunk = readers.lend(LARGEST_BYTES)
+    const chunk = buffers.lend(LARGEST_BYTES)
     const readAll = () => {
       let turnBytes = 0
-      for (let more = 1; more > 0; turnBytes += more) more = readers.readCached(7, chunk, turnBytes)
+      for (let more = 1; more > 0; turnBytes += more) more = buffers.readCached(7, chunk, turnBytes)
       return turnBytes
     }
     t.equal(readAll(), TURN_MAX_BYTES)
@@ -107,8 +107,8 @@ t.test(
 t.test('without a file, or a way to look, nothing is read at once', async t => {
   const never = () => t.fail('it was asked')
   const chunk = Buffer.alloc(10)
-  t.equal(new Readers(() => Number(never())).readCached(undefined, chunk, 0), 0)
-  t.equal(new Readers().readCached(7, chunk, 0), 0)
+  t.equal(new BufferPool(() => Number(never())).readCached(undefined, chunk, 0), 0)
+  t.equal(new BufferPool().readCached(7, chunk, 0), 0)
 })
 
 t.test('whatever happens, no memory is in two hands', async t => {
@@ -116,16 +116,16 @@ t.test('whatever happens, no memory is in two hands', async t => {
   const back = fc.record({ back: fc.nat(20) })
   fc.assert(
     fc.property(fc.array(fc.oneof(lend, back), { maxLength: 100 }), steps => {
-      const readers = new Readers()
+      const buffers = new BufferPool()
       const out: Buffer[] = []
       for (const step of steps) {
         if ('lend' in step) {
-          const chunk = readers.lend(step.lend)
+          const chunk = buffers.lend(step.lend)
           if (chunk.length !== step.lend) return false
           out.push(chunk)
         } else {
           const [chunk] = out.splice(step.back, 1)
-          if (chunk !== undefined) readers.giveBack(chunk)
+          if (chunk !== undefined) buffers.giveBack(chunk)
         }
         if (new Set(out.map(placeOf)).size !== out.length) return false
       }
@@ -139,11 +139,11 @@ t.test('whatever happens, no memory is in two hands', async t => {
 t.test(
   'what is kept is bounded: a crowd beyond it gets memory of its own, which is not kept',
   async t => {
-    const readers = new Readers()
-    const crowd = Array.from({ length: 700 }, () => readers.lend(SMALLEST_BYTES))
-    for (const chunk of crowd) readers.giveBack(chunk)
+    const buffers = new BufferPool()
+    const crowd = Array.from({ length: 700 }, () => buffers.lend(SMALLEST_BYTES))
+    for (const chunk of crowd) buffers.giveBack(chunk)
     const kept = new Set(crowd.map(placeOf))
-    const again = Array.from({ length: 700 }, () => readers.lend(SMALLEST_BYTES))
+    const again = Array.from({ length: 700 }, () => buffers.lend(SMALLEST_BYTES))
     t.equal(again.filter(chunk => kept.has(placeOf(chunk))).length, READERS_KEPT)
   },
 )
