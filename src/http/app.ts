@@ -16,10 +16,11 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { type ConnectionOwners, createConnectionOwners } from './connection-owners.ts'
 import { createConnections } from './connections.ts'
-import { type Count, createCount } from './count.ts'
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
   CONNECTIONS_MAX,
+  type Count,
+  createCount,
   HEADER_MAX_BYTES,
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
@@ -33,10 +34,10 @@ import type { Sendfile } from './send/sendfile.ts'
 import { createOpenKept, type SendKeptDeps } from './send/send-kept.ts'
 import { createServe, type Serve } from './serve.ts'
 import { createHot, type Hot } from './memory/serve-hot.ts'
-import type { Streams } from './places/streams.ts'
 import { createStalledSendings } from './send/stalled-sendings.ts'
-import { createTakePlace, createTakePlaceNow } from './places/streams-place.ts'
-import { createStalledReaders } from './places/streams-stalled.ts'
+import { createTakePlace, createTakePlaceNow } from './places/place.ts'
+import { createStalledReaders } from './places/stalled-readers.ts'
+import type { Places } from './places/waiting-room.ts'
 
 export interface HttpOptions {
   /** Requests at once in this process. Default REQUESTS_MAX. */
@@ -80,7 +81,7 @@ export interface AppDeps {
   readonly metrics: Metrics
   readonly clock: Clock
   /** Of the whole process. */
-  readonly streams: Streams
+  readonly places: Places
   readonly options?: HttpOptions
   /** Of the catalog behind `registry`. Without them no answer is remembered. */
   readonly epochs?: Epochs
@@ -114,7 +115,7 @@ export interface DataApp {
   /** Ends all connections, whatever is being answered on them: what `close` still waits for. */
   cut(): void
   /**
-   * So many requests wait for a place of `streams`: whoever takes nothing gives theirs up. To be
+   * So many requests wait for a place of `places`: whoever takes nothing gives theirs up. To be
    * told once a second while any do.
    */
   othersWait(waiting: number): void
@@ -143,11 +144,11 @@ export function buildApp(deps: AppDeps): DataApp {
     noteRequest,
     hot: createHotOf({ ...deps, owners }, noteRequest, {
       stalls,
-      takePlaceNow: createTakePlaceNow(deps.streams, stalled),
+      takePlaceNow: createTakePlaceNow(deps.places, stalled),
     }),
     connections,
     memory: createMemoryBudget(manifestBodiesBounds(options.threads ?? 1)),
-    takePlace: createTakePlace(deps.streams, stalled),
+    takePlace: createTakePlace(deps.places, stalled),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: options.requestsMax ?? REQUESTS_MAX,
     running: options.shared?.requests ?? createCount(),

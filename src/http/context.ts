@@ -6,7 +6,7 @@ import type { Registry, Routed } from '../registry/answers.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
-import type { TakePlace } from './places/streams-place.ts'
+import type { TakePlace } from './places/place.ts'
 
 export interface Context {
   readonly exchange: Exchange

@@ -20,7 +20,7 @@ import { answerExtensions, answerLivez, answerPing } from './endpoints/ping.ts'
 import { planOf, type Plan } from './plan.ts'
 import { RequestPrincipal } from './principal.ts'
 import { refuseByPolicy } from './refuse-by-policy.ts'
-import type { TakePlace } from './places/streams-place.ts'
+import type { TakePlace } from './places/place.ts'
 
 export interface DispatchDeps {
   readonly registry: Registry

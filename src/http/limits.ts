@@ -1,5 +1,6 @@
 // Every bound of the data port, beside its reason. Bounds of names, ranges and pages are in oci/,
-// where they are parsed. Reaching one has a defined answer, named here.
+// where they are parsed. Reaching one has a defined answer, named here. And what counts against the
+// bounds of all threads together.
 
 /**
  * A partial pull sends a Range of over 18 KB and 64 KiB must pass (R56, R227); the rest is room for
@@ -62,7 +63,7 @@ export const PIPELINED_MAX = 16
 
 /**
  * Requests being answered at once in this process, those that wait for their turn with a blob
- * (streams.ts) among them: half of it is for everything else. Beyond: 503 with Retry-After.
+ * (waiting-room.ts) among them: half of it is for everything else. Beyond: 503 with Retry-After.
  */
 export const REQUESTS_MAX = 8_192
 
@@ -136,3 +137,23 @@ export const LIST_LIMITS = { defaultLimit: 1_000, maxLimit: 10_000 } as const
 
 /** What clients read of a referrers answer (R76); the rest is on the next page. */
 export const REFERRERS_MAX_BYTES = 4 * 1024 * 1024
+
+/**
+ * A number that several threads may count together, so that a bound of the process is one bound
+ * however many of them serve.
+ */
+export interface Count {
+  /** Adds to this thread's part, and returns the sum of all. Who adds 0 looks. */
+  add(by: number): number
+}
+
+/** One that no other thread counts. */
+export function createCount(): Count {
+  let sum = 0
+  return {
+    add(by) {
+      sum += by
+      return sum
+    },
+  }
+}

@@ -10,10 +10,8 @@ import { loadReadCached } from '../http/send/cached-reads.ts'
 import { drain } from '../http/drain.ts'
 import { loadSendfile, type Sendfile } from '../http/send/sendfile.ts'
 import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
-import { type AllStreams, createStreams } from '../http/places/streams.ts'
-import { streamsFor } from '../http/places/streams-limit.ts'
-import { noteStreams } from '../http/places/streams-notes.ts'
-import { createStreamsRoom } from '../http/places/streams-room.ts'
+import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
+import { placesFor } from '../http/places/limit.ts'
 import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES } from '../http/tls/tickets.ts'
 import { listening, mustBeFree } from './listening.ts'
@@ -65,8 +63,8 @@ export class DataPort {
   /** For answers in memory, of each thread. */
   readonly #memoryBytes: number
   readonly #further: HttpThreads | undefined
-  readonly #streamsMax: number
-  readonly #streams: AllStreams
+  readonly #placesMax: number
+  readonly #waitingRoom: WaitingRoom
   readonly #sendfile: Sendfile | undefined
   readonly #stopping = new AbortController()
   #tls: TlsOptions | undefined
@@ -82,15 +80,12 @@ export class DataPort {
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
     this.#settings = this.#settingsOf(config)
-    this.#streamsMax = config.http.streams ?? streamsFor(deps.memoryBytes)
-    this.#streams = createStreams({
-      limit: this.#streamsMax,
-      room: createStreamsRoom({
-        limit: this.#streamsMax,
-        ...sharedCounts(this.#counts, 0),
-      }),
+    this.#placesMax = config.http.streams ?? placesFor(deps.memoryBytes)
+    this.#waitingRoom = new WaitingRoom({
+      limit: this.#placesMax,
+      counts: sharedCounts(this.#counts, 0),
       clock: deps.clock,
-      note: noteStreams(deps.metrics, waiting => this.#othersWait(waiting)),
+      note: noteWaitingRoom(deps.metrics, waiting => this.#othersWait(waiting)),
     })
     this.#tls = this.#openTls()
     // Only what goes out as it lies on disk can be sent from there.
@@ -154,7 +149,7 @@ export class DataPort {
       logger,
       metrics,
       clock,
-      streams: this.#streams,
+      places: this.#waitingRoom,
       sendfile: this.#sendfile,
       epochs,
       options: {
@@ -200,7 +195,7 @@ export class DataPort {
   /** Brings the metrics of this thread up to date with what the others have counted. */
   async count(): Promise<void> {
     const { merged } = this.#deps.metrics
-    this.#streams.recount()
+    this.#waitingRoom.recount()
     await this.#further?.count((thread, counted) => merged.update(thread, counted))
   }
 
@@ -239,7 +234,7 @@ export class DataPort {
         thread,
         threads: this.#threads,
         counts: this.#counts,
-        streams: this.#streamsMax,
+        places: this.#placesMax,
         epochs: epochs.memory,
         memoryBytes: this.#memoryBytes,
         settings: this.#settings,
@@ -249,7 +244,7 @@ export class DataPort {
         nodeVersion,
       },
       {
-        streams: this.#streams,
+        waitingRoom: this.#waitingRoom,
         registry: () => this.#askedRegistry(),
         logger,
         metrics,

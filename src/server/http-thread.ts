@@ -7,7 +7,7 @@ import { buildApp } from '../http/app.ts'
 import { loadReadCached } from '../http/send/cached-reads.ts'
 import { drain } from '../http/drain.ts'
 import { loadSendfile } from '../http/send/sendfile.ts'
-import { createStreamsRoom } from '../http/places/streams-room.ts'
+import { FreePlaces } from '../http/places/free-places.ts'
 import { createTlsTransport, type TlsOptions } from '../http/tls/tls.ts'
 import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { createLogger } from '../observe/log.ts'
@@ -20,7 +20,7 @@ import { createRoute } from '../registry/route.ts'
 import { systemClock } from './clock.ts'
 import type { Port } from '../threads/messages.ts'
 import { Peer } from '../threads/peer.ts'
-import { borrowPlaces } from '../threads/borrowed-places.ts'
+import { borrowPlaces } from '../threads/places.ts'
 import { borrowRegistry, type Rules } from '../threads/borrowed-registry.ts'
 import { sharedCounts } from '../threads/shared-counts.ts'
 import type { CoordinatorSide, HttpThreadSide, ThreadSettings } from '../threads/sides.ts'
@@ -33,7 +33,7 @@ export interface HttpThreadStart {
   readonly threads: number
   readonly counts: SharedArrayBuffer
   /** Bodies sent at once, by all threads. */
-  readonly streams: number
+  readonly places: number
   /** Of Epochs. */
   readonly epochs: SharedArrayBuffer
   /** For answers in memory, of this thread. */
@@ -83,14 +83,19 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const limitUnsent = start.native ? loadLimitUnsent({ threads }) : undefined
   const transport = start.tls && createTlsTransport(start.tls, { clock, metrics, limitUnsent })
   const shared = sharedCounts(start.counts, thread)
-  const places = borrowPlaces(() => peer, createStreamsRoom({ limit: start.streams, ...shared }))
+  const free = new FreePlaces({
+    limit: start.places,
+    counts: shared,
+    released: () => places.freed(),
+  })
+  const places = borrowPlaces(() => peer, free)
   const app = buildApp({
     registry: borrowed.registry,
     access: createLocalAccess(() => accessRules),
     logger,
     metrics,
     clock,
-    streams: places,
+    places,
     sendfile: start.native && start.tls === undefined ? loadSendfile() : undefined,
     epochs,
     options: {

@@ -3,12 +3,12 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { HttpThreadStart } from './http-thread.ts'
-import type { AllStreams } from '../http/places/streams.ts'
+import type { WaitingRoom } from '../http/places/waiting-room.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Registry } from '../registry/answers.ts'
 import type { RunningThread } from '../threads/http-threads.ts'
-import { lendPlaces } from '../threads/lend-places.ts'
+import { lendPlaces } from '../threads/places.ts'
 import { lendRegistry } from '../threads/lend-registry.ts'
 import type { Port } from '../threads/messages.ts'
 import { GoneError, Peer } from '../threads/peer.ts'
@@ -19,7 +19,7 @@ export interface Coordinator {
   /** Asked for at each question; there are none before a thread listens. */
   readonly registry: () => Registry
   /** Places for blobs that are sent, for all threads. */
-  readonly streams: AllStreams
+  readonly waitingRoom: WaitingRoom
   readonly logger: Logger
   readonly metrics: Metrics
   /** Where whole log lines go. */
@@ -51,8 +51,8 @@ export function startHttpThread(start: HttpThreadStart, coordinator: Coordinator
 }
 
 function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator): RunningThread {
-  const { registry, streams, logger, metrics, logDestination } = coordinator
-  const places = lendPlaces(streams)
+  const { registry, waitingRoom, logger, metrics, logDestination } = coordinator
+  const places = lendPlaces(waitingRoom)
   const lent = lendRegistry({
     registry,
     peer: () => peer,

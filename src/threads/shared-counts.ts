@@ -3,7 +3,7 @@
 // sum. What a dead thread had counted is taken back with its place.
 
 /** Numbers of whole requests that are bounded far below two thousand millions. */
-const COUNTED = ['requests', 'streams', 'streamsWaiting'] as const
+const COUNTED = ['requests', 'places', 'placesWaitedFor'] as const
 type Counted = (typeof COUNTED)[number]
 
 export interface SharedCount {
@@ -35,8 +35,8 @@ export function sharedCounts(
   })
   return {
     requests: count(0),
-    streams: count(1),
-    streamsWaiting: count(2),
+    places: count(1),
+    placesWaitedFor: count(2),
   }
 }
 

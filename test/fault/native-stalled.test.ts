@@ -8,8 +8,8 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import { descriptorOf } from '../../src/http/addon.ts'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
-import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/places/streams-stalled.ts'
-import { STREAM_TICK_MS } from '../../src/http/places/streams.ts'
+import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/places/stalled-readers.ts'
+import { WAITING_TICK_MS } from '../../src/http/places/waiting-room.ts'
 import { bytesOnDisk } from '../kit/bytes-on-disk.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { requireSendfile } from '../kit/native.ts'
@@ -45,7 +45,7 @@ function take(socket: number): boolean {
 
 /** Asked by a client that takes nothing; the answer's head waits in node, and its body for that. */
 async function stall(test: Parameters<typeof createTestApp>[0]) {
-  const parts = createTestApp(test, { streams: 1, sendfile })
+  const parts = createTestApp(test, { places: 1, sendfile })
   const { app, registry } = parts
   const digest = registry.addBlob('docker.io/a/b', BYTES)
   registry.file = {
@@ -76,8 +76,8 @@ t.test('R193: who takes nothing of what node has loses the place when others wai
   const second = get(blob)
   const waiting = 'entrepot_streams_waiting 1\n'
   while (!(await metrics.render()).text.includes(waiting)) await new Promise(setImmediate)
-  await clock.advance(STREAM_TICK_MS)
-  await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS + STREAM_TICK_MS)
+  await clock.advance(WAITING_TICK_MS)
+  await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS + WAITING_TICK_MS)
   t.ok((await second).body.equals(BYTES))
   t.match((await untilCompleted(1))[0], { outcome: 'failed', error: { message: /took nothing/ } })
   t.match((await metrics.render()).text, /entrepot_streams_cut_total 1\n/)

@@ -14,8 +14,7 @@ import {
 } from '../../src/http/connection-owners.ts'
 import type { Sendfile } from '../../src/http/send/sendfile.ts'
 import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
-import { createStreams } from '../../src/http/places/streams.ts'
-import { noteStreams } from '../../src/http/places/streams-notes.ts'
+import { noteWaitingRoom, WaitingRoom } from '../../src/http/places/waiting-room.ts'
 import { createTlsTransport, type TlsDeps } from '../../src/http/tls/tls.ts'
 import { TICKET_KEYS_BYTES } from '../../src/http/tls/tickets.ts'
 import { createLogger, type LogLevel } from '../../src/observe/log.ts'
@@ -64,7 +63,7 @@ export interface TestAppOptions {
   /** Default: blobs pass through this process. */
   readonly sendfile?: Sendfile | undefined
   /** Blobs sent at once. Default: more than a test asks for. */
-  readonly streams?: number
+  readonly places?: number
   /** With them it remembers answers. */
   readonly epochs?: Epochs
 }
@@ -75,7 +74,7 @@ export function createTestApp(
   {
     access = createLocalAccess(() => LOCAL_RULES),
     level = 'info',
-    streams: limit = 1_000,
+    places: limit = 1_000,
     ...given
   }: TestAppOptions = {},
 ): TestApp {
@@ -98,13 +97,13 @@ export function createTestApp(
     sleep: (ms, signal) => clock.sleep(ms, signal),
     process: false,
   })
-  const note = noteStreams(metrics, waiting => app.othersWait(waiting))
-  const streams = createStreams({ limit, clock, note })
+  const note = noteWaitingRoom(metrics, waiting => app.othersWait(waiting))
+  const places = new WaitingRoom({ limit, clock, note })
   // Whole files of tests are run both ways: see http-borrowed.test.ts.
   const isBorrowed = process.env['BORROWED_REGISTRY'] !== undefined
   const served = isBorrowed ? overThreads(t, registry).registry : registry
   const transport = OVER_TLS ? testTransport({ clock, metrics }) : {}
-  const base = { registry: served, access, owners: testOwners(), logger, metrics, clock, streams }
+  const base = { registry: served, access, owners: testOwners(), logger, metrics, clock, places }
   const deps = { ...base, ...transport, ...given }
   const app = injectable(buildApp(deps))
   const ends = new EventEmitter()

@@ -7,8 +7,8 @@ import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { loadSendfile } from '../../src/http/send/sendfile.ts'
-import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/places/streams-stalled.ts'
-import { STREAM_TICK_MS, STREAM_WAIT_MAX_MS } from '../../src/http/places/streams.ts'
+import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/places/stalled-readers.ts'
+import { WAITING_TICK_MS, PLACE_WAIT_MAX_MS } from '../../src/http/places/waiting-room.ts'
 import type { BlobFile } from '../../src/registry/answers.ts'
 import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
 import { CONNECTED } from '../kit/over-tls.ts'
@@ -20,8 +20,8 @@ const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const LARGE = Buffer.alloc(32 * 1024 * 1024, 'large')
 const SMALL = Buffer.from('small')
 
-async function withBlobs(test: Parameters<typeof createTestApp>[0], streams: number) {
-  const parts = createTestApp(test, { streams, sendfile: loadSendfile() })
+async function withBlobs(test: Parameters<typeof createTestApp>[0], places: number) {
+  const parts = createTestApp(test, { places, sendfile: loadSendfile() })
   const { registry } = parts
   const large = registry.addBlob('docker.io/a/b', LARGE)
   const small = registry.addBlob('docker.io/a/b', SMALL)
@@ -109,7 +109,7 @@ t.test('waiting room: R18, R124: who gets no turn is told so, with 503 and a tim
   await reading
   const second = get(small)
   await untilWaiting(parts, 1)
-  await clock.advance(STREAM_WAIT_MAX_MS)
+  await clock.advance(PLACE_WAIT_MAX_MS)
   const refused = await second
   t.equal(refused.status, 503)
   t.match(refused.headers['retry-after'], /^[3-8]$/)
@@ -190,8 +190,8 @@ for (const [where, file] of Object.entries(FILES)) {
       t.notOk(socket.destroyed, 'not while nobody waits')
       const second = get(small)
       await untilWaiting(parts, 1)
-      await clock.advance(STREAM_TICK_MS)
-      await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS + STREAM_TICK_MS)
+      await clock.advance(WAITING_TICK_MS)
+      await clock.advance(STALLED_WHILE_OTHERS_WAIT_MS + WAITING_TICK_MS)
       t.ok((await second).body.equals(SMALL))
       const [line] = await untilCompleted(1)
       t.match(line, { outcome: 'failed', error: { message: /took nothing/ } })

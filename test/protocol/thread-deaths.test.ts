@@ -7,8 +7,8 @@ import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { KEPT_OPEN_MS } from '../../src/registry/kept-open.ts'
 import { RESTART_DELAY_MS } from '../../src/threads/http-threads.ts'
-import { STREAM_TICK_MS, STREAM_WAIT_MAX_MS } from '../../src/http/places/streams.ts'
-import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/places/streams-stalled.ts'
+import { WAITING_TICK_MS, PLACE_WAIT_MAX_MS } from '../../src/http/places/waiting-room.ts'
+import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/places/stalled-readers.ts'
 import { runCli } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
@@ -199,7 +199,7 @@ t.test(
     await untilStreams('waiting', 1)
     const second = beginReading(small, path).then(head => order.push(`small ${head.slice(9, 12)}`))
     await untilStreams('waiting', 2)
-    await edge.clock.advance(STREAM_TICK_MS)
+    await edge.clock.advance(WAITING_TICK_MS)
     // By the same way as the word to it, and so behind that.
     await untilStreams('waiting', 2)
     sockets.pop()?.destroy()
@@ -207,11 +207,11 @@ t.test(
     t.same(order, ['small 200'], 'the other has its share on the further thread')
     for (
       let ticks = 0;
-      ticks < STREAM_WAIT_MAX_MS / STREAM_TICK_MS && order.length === 1;
+      ticks < PLACE_WAIT_MAX_MS / WAITING_TICK_MS && order.length === 1;
       ticks += 1
     ) {
       await leap(STALLED_WHILE_OTHERS_WAIT_MS)
-      await edge.clock.advance(STREAM_TICK_MS)
+      await edge.clock.advance(WAITING_TICK_MS)
       await untilStreams('waiting', 0)
     }
     await Promise.all([first, second])

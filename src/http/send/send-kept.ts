@@ -10,8 +10,8 @@ import type { KeptBlob } from '../memory/hot-answers.ts'
 import { STALLED_READER_MS } from '../limits.ts'
 import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
 import type { StalledSendings } from './stalled-sendings.ts'
-import { type TakePlaceNow, tookNothing } from '../places/streams-place.ts'
-import type { Reader } from '../places/streams-stalled.ts'
+import { type TakePlaceNow, tookNothing } from '../places/place.ts'
+import type { Reader } from '../places/stalled-readers.ts'
 
 export interface SendKeptDeps {
   readonly registry: Pick<Registry, 'findKept'>

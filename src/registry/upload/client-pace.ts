@@ -2,8 +2,8 @@
 // takes is not the client's time.
 
 /**
- * As who takes a blob too slowly gives its place back to those who wait (http/places/streams.ts):
- * far slower than any line that pushes.
+ * As who takes a blob too slowly gives its place back to those who wait
+ * (http/places/stalled-readers.ts): far slower than any line that pushes.
  */
 const SLOW_BYTES = 64 * 1024
 const SLOW_MS = 10_000

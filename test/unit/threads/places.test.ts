@@ -4,12 +4,11 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
-import { createStreams } from '../../../src/http/places/streams.ts'
-import { createStreamsRoom } from '../../../src/http/places/streams-room.ts'
-import { lendPlaces } from '../../../src/threads/lend-places.ts'
+import { FreePlaces } from '../../../src/http/places/free-places.ts'
+import { WaitingRoom } from '../../../src/http/places/waiting-room.ts'
 import type { Port } from '../../../src/threads/messages.ts'
 import { Peer } from '../../../src/threads/peer.ts'
-import { borrowPlaces } from '../../../src/threads/borrowed-places.ts'
+import { borrowPlaces, lendPlaces } from '../../../src/threads/places.ts'
 import {
   createCountsMemory,
   forgetCounts,
@@ -23,10 +22,9 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
   t.teardown(() => port1.close())
   const counts = { active: 0, waiting: 0 }
   const memory = createCountsMemory(2)
-  const roomOf = (thread: number) => createStreamsRoom({ limit, ...sharedCounts(memory, thread) })
-  const streams = createStreams({
+  const room = new WaitingRoom({
     limit,
-    room: roomOf(0),
+    counts: sharedCounts(memory, 0),
     clock: createManualClock(),
     note: {
       counts: (active, waiting) => Object.assign(counts, { active, waiting }),
@@ -35,7 +33,7 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
       stillWaiting: () => {},
     },
   })
-  const lent = lendPlaces(streams)
+  const lent = lendPlaces(room)
   const coordinator = new Peer<HttpThreadSide, PlacesSide>(port1 as Port, lent)
   const thread = new Peer<CoordinatorSide, HttpThreadSide>(port2 as Port, {
     services: {} as never,
@@ -46,7 +44,13 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
     forgetCounts(memory, 1)
     lent.end()
   }
-  return { places: borrowPlaces(() => thread, roomOf(1)), streams, counts, die }
+  const free = new FreePlaces({
+    limit,
+    counts: sharedCounts(memory, 1),
+    released: () => places.freed(),
+  })
+  const places = borrowPlaces(() => thread, free)
+  return { places, room, counts, die }
 }
 
 const never = () => new AbortController().signal
@@ -56,15 +60,15 @@ async function rest(): Promise<void> {
 }
 
 t.test('a free place is taken without asking, and counts for all', async t => {
-  const { places, streams, counts } = createWorld(t, 2)
+  const { places, room, counts } = createWorld(t, 2)
   const first = places.takeNow('10.0.0.1')
-  const second = streams.takeNow('10.0.0.2')
+  const second = room.takeNow('10.0.0.2')
   t.equal(places.takeNow('10.0.0.1'), undefined)
-  t.equal(streams.takeNow('10.0.0.2'), undefined)
+  t.equal(room.takeNow('10.0.0.2'), undefined)
   t.same(counts, { active: 2, waiting: 0 })
   first?.release()
   first?.release()
-  streams.recount()
+  room.recount()
   t.same(counts, { active: 1, waiting: 0 })
   const third = places.takeNow('10.0.0.1')
   t.ok(third)
@@ -72,14 +76,14 @@ t.test('a free place is taken without asking, and counts for all', async t => {
   second?.release()
   third?.release()
   await rest()
-  streams.recount()
+  room.recount()
   t.same(counts, { active: 0, waiting: 0 })
 })
 
 t.test('who comes while others wait goes behind them, on every thread', async t => {
-  const { places, streams, counts } = createWorld(t, 1)
+  const { places, room, counts } = createWorld(t, 1)
   const first = places.takeNow('10.0.0.1')
-  const waits = streams.take('10.0.0.2', never())
+  const waits = room.take('10.0.0.2', never())
   const behind = places.take('10.0.0.1', never())
   await rest()
   t.same(counts, { active: 1, waiting: 2 })
@@ -93,11 +97,11 @@ t.test('who comes while others wait goes behind them, on every thread', async t 
 })
 
 t.test('what a thread took by itself counts among the share of its client', async t => {
-  const { places, streams } = createWorld(t, 64)
+  const { places, room } = createWorld(t, 64)
   const many = Array.from({ length: 64 }, () => places.takeNow('10.0.0.1'))
   const order: string[] = []
   const wait = async (client: string) => {
-    const place = await streams.take(client, never())
+    const place = await room.take(client, never())
     order.push(client)
     place.release()
   }
@@ -123,10 +127,10 @@ t.test('a place is taken over there, and free again when it is given back', asyn
 })
 
 t.test('who leaves loses no place, wherever its answer is at that moment', async t => {
-  const { places, streams, counts } = createWorld(t, 1)
+  const { places, room, counts } = createWorld(t, 1)
   for (let turns = 0; turns < 24; turns += 1) {
     const leaving = new AbortController()
-    const own = streams.takeNow('10.0.0.9')
+    const own = room.takeNow('10.0.0.9')
     const taking = places.take('10.0.0.1', leaving.signal)
     for (let at = 0; at < turns; at += 1) {
       if (at === 6) own?.release()
@@ -144,11 +148,11 @@ t.test('who leaves loses no place, wherever its answer is at that moment', async
 })
 
 t.test('the places of a thread that is gone are free, and so is its turn to wait', async t => {
-  const { places, streams, counts, die } = createWorld(t, 1)
+  const { places, room, counts, die } = createWorld(t, 1)
   await places.take('10.0.0.1', never())
   places.take('10.0.0.1', never()).catch(() => {})
   await rest()
-  const other = streams.take('10.0.0.9', never())
+  const other = room.take('10.0.0.9', never())
   t.same(counts, { active: 1, waiting: 2 })
   die()
   ;(await other).release()

@@ -14,19 +14,19 @@ t.test('each thread sees the sum, of each number by itself', async t => {
   const [first, second] = [sharedCounts(memory, 0), sharedCounts(memory, 2)]
   t.equal(first.requests.add(2), 2)
   t.equal(second.requests.add(3), 5)
-  t.equal(second.streams.add(100), 100)
+  t.equal(second.places.add(100), 100)
   t.equal(first.requests.add(-1), 4)
-  t.same([first.requests.add(0), second.streams.add(0)], [4, 100])
+  t.same([first.requests.add(0), second.places.add(0)], [4, 100])
 })
 
 t.test('what a dead thread had counted goes with it', async t => {
   const memory = createCountsMemory(2)
   sharedCounts(memory, 0).requests.add(1)
   sharedCounts(memory, 1).requests.add(7)
-  sharedCounts(memory, 1).streams.add(7)
+  sharedCounts(memory, 1).places.add(7)
   forgetCounts(memory, 1)
   t.same(sharedCounts(memory, 0).requests.add(0), 1)
-  t.same(sharedCounts(memory, 0).streams.add(0), 0)
+  t.same(sharedCounts(memory, 0).places.add(0), 0)
 })
 
 t.test('threads that count at the same time lose nothing', async t => {

@@ -2,15 +2,15 @@
 // are taken and given back by hand on a clock that stands still; then at random, held against the
 // rules at every step.
 import t from 'tap'
+import type { Place } from '../../../src/http/places/free-places.ts'
+import { placesFor } from '../../../src/http/places/limit.ts'
 import {
-  createStreams,
-  STREAM_TICK_MS,
-  STREAM_WAIT_MAX_MS,
-  type StreamPlace,
-  type StreamRefusal,
-  STREAMS_WAITING_MAX,
-} from '../../../src/http/places/streams.ts'
-import { streamsFor } from '../../../src/http/places/streams-limit.ts'
+  PLACE_WAIT_MAX_MS,
+  type PlaceRefusal,
+  WAITING_MAX,
+  WAITING_TICK_MS,
+  WaitingRoom,
+} from '../../../src/http/places/waiting-room.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createRandom, seedOf } from '../../kit/seeded.ts'
@@ -25,10 +25,10 @@ function room(limit: number) {
     active: 0,
     waiting: 0,
     waitedMs: [] as number[],
-    refused: [] as StreamRefusal[],
+    refused: [] as PlaceRefusal[],
     stillWaiting: [] as number[],
   }
-  const streams = createStreams({
+  const places = new WaitingRoom({
     limit,
     clock,
     note: {
@@ -39,13 +39,13 @@ function room(limit: number) {
     },
   })
   const othersHold = (held: Readonly<Record<string, number>>) =>
-    streams.othersHold('another thread', new Map(Object.entries(held)))
+    places.othersHold('another thread', new Map(Object.entries(held)))
   /** Names in the order in which they got their place. */
   const order: string[] = []
-  const held: { readonly client: string; readonly place: StreamPlace }[] = []
+  const held: { readonly client: string; readonly place: Place }[] = []
   /** Resolves with undefined, or with what it was refused with. */
   const take = (client: string, name = client, signal = NEVER): Promise<unknown> =>
-    streams.take(client, signal).then(
+    places.take(client, signal).then(
       place => {
         order.push(name)
         held.push({ client, place })
@@ -72,14 +72,14 @@ function room(limit: number) {
   }
 }
 
-t.test('streams: who comes while places are free waits for nobody', async t => {
+t.test('places: who comes while places are free waits for nobody', async t => {
   const { takeMany, seen, clock } = room(3)
   t.same(await takeMany('a', 3), [undefined, undefined, undefined])
   t.match(seen, { active: 3, waiting: 0 })
   t.same([seen.waitedMs, clock.sleepers], [[], 0], 'and nothing is looked at from time to time')
 })
 
-t.test('streams: a place goes to the next client, and within a client in order', async t => {
+t.test('places: a place goes to the next client, and within a client in order', async t => {
   const { take, release, order, seen } = room(1)
   await take('a', 'a0')
   for (const name of ['a1', 'a2', 'a3', 'b1', 'b2', 'c1']) void take(name[0] ?? '', name)
@@ -89,7 +89,7 @@ t.test('streams: a place goes to the next client, and within a client in order',
   t.match(seen, { active: 1, waiting: 0 })
 })
 
-t.test('streams: one who asks for hundreds does not keep the others waiting', async t => {
+t.test('places: one who asks for hundreds does not keep the others waiting', async t => {
   const { take, takeMany, release, order } = room(4)
   await takeMany('greedy', 4)
   for (let n = 0; n < 500; n += 1) void take('greedy')
@@ -98,7 +98,7 @@ t.test('streams: one who asks for hundreds does not keep the others waiting', as
   t.same(new Set(order.slice(4)), new Set(['greedy', 'b', 'c', 'd']))
 })
 
-t.test('streams: while others wait, a client with its share is passed over', async t => {
+t.test('places: while others wait, a client with its share is passed over', async t => {
   const { take, takeMany, release, count } = room(200)
   await takeMany('greedy', 200)
   for (let n = 0; n < 100; n += 1) void take('greedy')
@@ -109,7 +109,7 @@ t.test('streams: while others wait, a client with its share is passed over', asy
   t.same([count('greedy'), count('small')], [100, 100], 'then in turn: no place stays empty')
 })
 
-t.test('streams: a share is 32 places at least, and nobody has one alone', async t => {
+t.test('places: a share is 32 places at least, and nobody has one alone', async t => {
   const { take, takeMany, release, count } = room(40)
   await takeMany('a', 40)
   for (let n = 0; n < 40; n += 1) void take('a')
@@ -121,7 +121,7 @@ t.test('streams: a share is 32 places at least, and nobody has one alone', async
   t.same([count('a'), count('b')], [8, 32])
 })
 
-t.test('streams: what other threads hold counts while it is waited, and no longer', async t => {
+t.test('places: what other threads hold counts while it is waited, and no longer', async t => {
   const { take, release, order, othersHold } = room(1)
   await take('x')
   for (const client of ['a', 'b']) void take(client)
@@ -135,32 +135,32 @@ t.test('streams: what other threads hold counts while it is waited, and no longe
   t.same(order.at(-1), 'a', 'nobody has told since that it still has it')
 })
 
-t.test('streams: who waited twenty seconds is told to come back, and when', async t => {
+t.test('places: who waited twenty seconds is told to come back, and when', async t => {
   const { take, clock, seen } = room(1)
   await take('a')
   const refused = take('b')
-  await clock.advance(STREAM_WAIT_MAX_MS / 2)
+  await clock.advance(PLACE_WAIT_MAX_MS / 2)
   const later = take('b')
-  await clock.advance(STREAM_WAIT_MAX_MS / 2)
+  await clock.advance(PLACE_WAIT_MAX_MS / 2)
   const error = await refused
   t.ok(error instanceof RegistryError)
   t.match(error, { code: 'UNAVAILABLE', status: 503, cause: { hint: /http\.streams/ } })
   t.match(seen, { active: 1, waiting: 1, refused: ['late'] })
-  await clock.advance(STREAM_WAIT_MAX_MS / 2)
+  await clock.advance(PLACE_WAIT_MAX_MS / 2)
   t.ok((await later) instanceof RegistryError)
   t.equal(clock.sleepers, 0, 'when nobody waits, nothing is looked at')
   void take('b')
-  await clock.advance(STREAM_TICK_MS)
+  await clock.advance(WAITING_TICK_MS)
   t.equal(seen.stillWaiting.at(-1), 1, 'and it is again when somebody does')
 })
 
-t.test('streams: the room has a bound, and those beyond it are not asked back at once', async t => {
+t.test('places: the room has a bound, and those beyond it are not asked back at once', async t => {
   const { takeMany, take, seen } = room(1)
   await take('a')
-  void takeMany('b', STREAMS_WAITING_MAX)
+  void takeMany('b', WAITING_MAX)
   await turn()
   const errors = (await takeMany('b', 12)) as RegistryError[]
-  t.match(seen, { waiting: STREAMS_WAITING_MAX, refused: Array.from({ length: 12 }, () => 'full') })
+  t.match(seen, { waiting: WAITING_MAX, refused: Array.from({ length: 12 }, () => 'full') })
   const seconds = errors.map(({ retryAfterSeconds }) => retryAfterSeconds ?? 0)
   t.ok(new Set(seconds).size > 3, 'the times differ')
   t.ok(seconds.every(each => each >= 1 && each <= 60))
@@ -170,20 +170,20 @@ t.test('streams: the room has a bound, and those beyond it are not asked back at
 t.test('R276: a client that fills the waiting room keeps nobody else out of it', async t => {
   const { takeMany, take, seen, release, order } = room(1)
   await take('a')
-  const crowd = takeMany('b', STREAMS_WAITING_MAX)
+  const crowd = takeMany('b', WAITING_MAX)
   void take('c')
   void take('c', 'c again')
   await turn()
   t.same(seen.refused, ['full', 'full'])
-  t.equal(seen.waiting, STREAMS_WAITING_MAX)
+  t.equal(seen.waiting, WAITING_MAX)
   for (let count = 0; count < 4; count += 1) await release()
   t.same(order, ['a', 'b', 'c', 'b', 'c again'], 'in turn')
-  for (let count = 0; count < STREAMS_WAITING_MAX; count += 1) await release()
+  for (let count = 0; count < WAITING_MAX; count += 1) await release()
   const refused = (await crowd).flatMap((error, at) => (error === undefined ? [] : [at]))
-  t.same(refused, [STREAMS_WAITING_MAX - 2, STREAMS_WAITING_MAX - 1], 'who came last')
+  t.same(refused, [WAITING_MAX - 2, WAITING_MAX - 1], 'who came last')
 })
 
-t.test('streams: who leaves while waiting leaves nothing behind', async t => {
+t.test('places: who leaves while waiting leaves nothing behind', async t => {
   const { take, release, order, seen } = room(1)
   await take('a')
   const leaving = new AbortController()
@@ -198,7 +198,7 @@ t.test('streams: who leaves while waiting leaves nothing behind', async t => {
   t.same(order, ['a', 'c'])
 })
 
-t.test('streams: a place comes back once, however often it is given', async t => {
+t.test('places: a place comes back once, however often it is given', async t => {
   const { take, held, order, seen } = room(1)
   await take('a')
   void take('b')
@@ -209,7 +209,7 @@ t.test('streams: a place comes back once, however often it is given', async t =>
   t.match(seen, { active: 1, waiting: 1 })
 })
 
-t.test('streams: whatever comes and goes, no place is lost and none is given twice', async t => {
+t.test('places: whatever comes and goes, no place is lost and none is given twice', async t => {
   const seed = seedOf(process.env)
   t.comment(`seed ${seed}`)
   const random = createRandom(seed)
@@ -237,8 +237,8 @@ t.test('streams: whatever comes and goes, no place is lost and none is given twi
   t.match(seen, { active: 0, waiting: 0 })
 })
 
-t.test('streams: their number comes from the memory', async t => {
+t.test('places: their number comes from the memory', async t => {
   const GIB = 2 ** 30
-  const table = [0.1, 1, 2, 4, 8, 64].map(gib => streamsFor(gib * GIB))
+  const table = [0.1, 1, 2, 4, 8, 64].map(gib => placesFor(gib * GIB))
   t.same(table, [64, 256, 512, 1_024, 2_048, 2_048])
 })

@@ -8,11 +8,11 @@
  * kernel's own limit, 4 MiB for each on Linux, is all that bounds them, and they may come to as
  * much as there is.
  */
-const STREAMS_PER_GIB = 256
+const PLACES_PER_GIB = 256
 /** Below it, a site of a few nodes would wait on a machine that has nothing else to do. */
-const STREAMS_MIN = 64
+const PLACES_MIN = 64
 /** Beyond it no link is left to share. */
-const STREAMS_MAX = 2_048
+const PLACES_MAX = 2_048
 
 const GIB = 2 ** 30
 
@@ -20,7 +20,7 @@ const GIB = 2 ** 30
  * `memoryBytes` is what this process may have: that of the machine, or of its control group. 64 at
  * least, 2,048 at most.
  */
-export function streamsFor(memoryBytes: number): number {
-  const streams = Math.floor((memoryBytes / GIB) * STREAMS_PER_GIB)
-  return Math.min(Math.max(streams, STREAMS_MIN), STREAMS_MAX)
+export function placesFor(memoryBytes: number): number {
+  const places = Math.floor((memoryBytes / GIB) * PLACES_PER_GIB)
+  return Math.min(Math.max(places, PLACES_MIN), PLACES_MAX)
 }

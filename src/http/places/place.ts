@@ -2,8 +2,8 @@
 // opened or asked for, given back when the answer is over, however it ends.
 import { NOT_NEEDED } from '../../registry/ports/clock.ts'
 import { type Exchange, takenBytes } from '../exchange.ts'
-import type { Streams } from './streams.ts'
-import type { Reader, StalledReaders } from './streams-stalled.ts'
+import type { Reader, StalledReaders } from './stalled-readers.ts'
+import type { Places } from './waiting-room.ts'
 
 /**
  * `gone`: the client left while it waited, and nothing is to be sent.
@@ -20,13 +20,13 @@ export type TakePlaceNow = (client: string | undefined, reader: Reader) => (() =
 /** Of connections that ended before anybody asked for their address. */
 const NOBODY = ''
 
-export function createTakePlace(streams: Streams, stalled: StalledReaders): TakePlace {
-  return exchange => takePlace(exchange, streams, stalled)
+export function createTakePlace(places: Places, stalled: StalledReaders): TakePlace {
+  return exchange => takePlace(exchange, places, stalled)
 }
 
-export function createTakePlaceNow(streams: Streams, stalled: StalledReaders): TakePlaceNow {
+export function createTakePlaceNow(places: Places, stalled: StalledReaders): TakePlaceNow {
   return (client, reader) => {
-    const place = streams.takeNow(client ?? NOBODY)
+    const place = places.takeNow(client ?? NOBODY)
     if (place === undefined) return undefined
     const unwatch = stalled.watch(reader)
     return () => {
@@ -38,7 +38,7 @@ export function createTakePlaceNow(streams: Streams, stalled: StalledReaders): T
 
 async function takePlace(
   exchange: Exchange,
-  streams: Streams,
+  places: Places,
   stalled: StalledReaders,
 ): Promise<'taken' | 'gone'> {
   const { request, response } = exchange
@@ -46,7 +46,7 @@ async function takePlace(
   const leaving = new AbortController()
   const leave = () => leaving.abort(NOT_NEEDED)
   response.once('close', leave)
-  const taking = streams.take(request.socket.remoteAddress ?? NOBODY, leaving.signal)
+  const taking = places.take(request.socket.remoteAddress ?? NOBODY, leaving.signal)
   const place = await taking.catch((error: unknown) => {
     response.off('close', leave)
     if (leaving.signal.aborted) return undefined

@@ -1,5 +1,5 @@
 // Who of those that wait for a place comes next: clients in turn, and within one client in the
-// order of coming. Neither time nor counts are kept here; streams.ts has both.
+// order of coming. Neither time nor counts are kept here; waiting-room.ts has both.
 
 export interface FairQueue<Entry> {
   readonly size: number

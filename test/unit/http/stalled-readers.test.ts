@@ -5,7 +5,7 @@ import {
   createStalledReaders,
   LEAST_WHILE_OTHERS_WAIT_BYTES,
   STALLED_WHILE_OTHERS_WAIT_MS,
-} from '../../../src/http/places/streams-stalled.ts'
+} from '../../../src/http/places/stalled-readers.ts'
 
 function crowd() {
   let nowMs = 0
