@@ -58,7 +58,7 @@ function pushOf(n: number, id: number): RecordPush {
   const { repository, manifest, tag, atMs } = recordOf(n)
   const delivery = {
     id,
-    carrier: 'forward',
+    carrier: 'queue',
     key: repositoryKey(repository),
     payload: JSON.stringify({ ...manifest, edges: manifest.edges.slice(0, 3) }),
     createdAtMs: atMs,
@@ -119,8 +119,8 @@ async function measureReads(catalog: SqliteCatalog, manifests: number): Promise<
 
 async function measureOutbox(catalog: SqliteCatalog): Promise<void> {
   const { key } = pushOf(0, 1).delivery ?? { key: '' }
-  const forward = { carrier: 'forward', limit: 100 } as const
-  await time('listDue, 100', 1000, () => catalog.listDue(forward))
+  const page = { carrier: 'queue', limit: 100 } as const
+  await time('listDue, 100', 1000, () => catalog.listDue(page))
   await time('listDeliveriesOf', 1000, () => catalog.listDeliveriesOf(key))
   await time('outboxTotals', 1000, () => catalog.outboxTotals())
   await time('listLocalTags, 100', 1000, n =>
@@ -130,7 +130,7 @@ async function measureOutbox(catalog: SqliteCatalog): Promise<void> {
 
 /** An attempt that is begun, and then either is delivered or fails. */
 async function deliver(catalog: SqliteCatalog, n: number): Promise<void> {
-  const [first] = await catalog.listDue({ carrier: 'forward', limit: 1 })
+  const [first] = await catalog.listDue({ carrier: 'queue', limit: 1 })
   if (first === undefined) return
   await catalog.changeDelivery(first.id, { ...first, attempts: n, inDoubt: true })
   const { repository, manifest, tag } = recordOf(n)

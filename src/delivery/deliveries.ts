@@ -69,7 +69,7 @@ export function createDeliveries(parts: DeliveriesParts): Deliveries {
   const { namespaces } = parts
   return new Outbox({
     ...parts,
-    carrier: 'forward',
+    carrier: 'queue',
     carry: createForward(parts),
     inTurn: (key, step) => parts.turns.take(key, step),
     laneOf: entry => laneOf(namespaces, entry),

@@ -5,7 +5,6 @@ import type { EngineEvent } from '../registry/ports/events.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { OnceAMinute } from './once-a-minute.ts'
-import { CARRIER_NAMES } from './push-metrics.ts'
 import { redactTold } from './redact.ts'
 
 type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
@@ -32,8 +31,7 @@ export function noteDelivery(
   event: Event<'delivery'>,
   { logger, metrics, due }: Notebook & { readonly due: OnceAMinute },
 ): void {
-  const { outcome, id, key, attempts, durationMs } = event
-  const carrier = CARRIER_NAMES[event.carrier]
+  const { carrier, outcome, id, key, attempts, durationMs } = event
   metrics.count('deliveries', { carrier, outcome })
   metrics.observe('deliveryDuration', { carrier, outcome }, durationMs / 1000)
   const told = redactTold(event)

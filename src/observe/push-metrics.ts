@@ -3,12 +3,8 @@
 import type { MetricRow } from './metric-row.ts'
 
 const MODE = ['store', 'forward', 'queue'] as const
-/**
- * Who carries entries of the outbox away, as operators know it: by the push mode that makes the
- * entries. Inside and on disk the one of `queue` is `forward`, after what it does.
- */
-export const CARRIER_NAMES = { forward: 'queue' } as const
-const CARRIERS = Object.values(CARRIER_NAMES)
+/** Who carries entries of the outbox away: named after the push mode that makes the entries. */
+const CARRIERS = ['queue'] as const
 const DELIVERY_OUTCOME = ['delivered', 'retried', 'parked'] as const
 /** A manifest goes over in a moment; an image of gigabytes over a thin line takes a night. */
 const DELIVERY_SECONDS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 43_200] as const

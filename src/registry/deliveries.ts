@@ -48,7 +48,7 @@ export function formatDelivery(
   const { digest, mediaType, tags } = delivery
   return {
     id,
-    carrier: 'forward',
+    carrier: 'queue',
     key: repositoryKey(repository),
     payload: JSON.stringify({ digest, mediaType, tags }),
     createdAtMs: atMs,

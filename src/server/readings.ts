@@ -2,7 +2,6 @@
 // composition root.
 import type { Content } from './content.ts'
 import type { Metrics, WatchedGauges } from '../observe/metrics.ts'
-import { CARRIER_NAMES } from '../observe/push-metrics.ts'
 import type { Traffic } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { ThreadState } from '../threads/http-threads.ts'
@@ -29,11 +28,11 @@ export async function readGauges(
     repositories,
     tags,
     outboxEntries: outbox.flatMap(({ carrier, waiting, parked }) => [
-      { labels: { carrier: CARRIER_NAMES[carrier], state: 'waiting' }, value: waiting },
-      { labels: { carrier: CARRIER_NAMES[carrier], state: 'parked' }, value: parked },
+      { labels: { carrier, state: 'waiting' }, value: waiting },
+      { labels: { carrier, state: 'parked' }, value: parked },
     ]),
     outboxOldest: outbox.map(({ carrier, oldestAtMs = nowMs }) => ({
-      labels: { carrier: CARRIER_NAMES[carrier] },
+      labels: { carrier },
       // A clock that was set back makes nothing younger than new.
       value: Math.max(0, nowMs - oldestAtMs) / 1000,
     })),

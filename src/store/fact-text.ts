@@ -109,11 +109,14 @@ function foreignFrom(field: unknown): readonly Digest[] | undefined {
   return digests.every(each => each !== undefined) ? digests : undefined
 }
 
+/** Until version 1005 of the catalog the carrier `queue` was called `forward`. */
+const CARRIERS = new Set<unknown>(['queue', 'forward'])
+
 function deliveryFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
   const { id, carrier, key, payload, createdAtMs } = fields
-  if (!Number.isSafeInteger(id) || !isTime(createdAtMs) || carrier !== 'forward') return undefined
+  if (!Number.isSafeInteger(id) || !isTime(createdAtMs) || !CARRIERS.has(carrier)) return undefined
   if (typeof key !== 'string' || typeof payload !== 'string') return undefined
-  return { kind: 'delivery', id: id as number, carrier, key, payload, createdAtMs }
+  return { kind: 'delivery', id: id as number, carrier: 'queue', key, payload, createdAtMs }
 }
 
 function keyFrom(text: string): RepositoryKey | undefined {

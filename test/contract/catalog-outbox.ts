@@ -21,7 +21,7 @@ const WAITING = {
   inDoubt: false,
   reason: undefined,
 } as const satisfies DeliveryChange
-const ALL = { carrier: 'forward', limit: 99 } as const
+const ALL = { carrier: 'queue', limit: 99 } as const
 
 const ids = (deliveries: readonly Delivery[]) => deliveries.map(({ id }) => id)
 
@@ -75,7 +75,7 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('of each lane the same share is due, and of many those with something first', async t => {
     const catalog = await makeCatalog(t)
     const add = (id: number, key: string, createdAtMs: number) =>
-      catalog.recordDelivery({ id, carrier: 'forward', key, payload: '', createdAtMs })
+      catalog.recordDelivery({ id, carrier: 'queue', key, payload: '', createdAtMs })
     for (let id = 1; id <= 6; id += 1) await add(id, `busy.example/${id}`, id)
     await add(7, 'a.example/x', 9)
     await add(8, 'z.example/y', 8)
@@ -111,7 +111,7 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
 
   t.test('totals count what waits and what is parked, and how old the oldest is', async t => {
     const catalog = await makeCatalog(t)
-    const none = { carrier: 'forward', waiting: 0, parked: 0, oldestAtMs: undefined }
+    const none = { carrier: 'queue', waiting: 0, parked: 0, oldestAtMs: undefined }
     t.strictSame(await catalog.outboxTotals(), [none])
     for (const [id, createdAtMs] of [
       [1, 300],

@@ -47,7 +47,7 @@ export function deliveryNamed(
   overrides: Partial<NewDelivery> = {},
 ): NewDelivery {
   const key = repositoryKey(repository)
-  return { id, carrier: 'forward', key, payload: `${id}`, createdAtMs: 0, ...overrides }
+  return { id, carrier: 'queue', key, payload: `${id}`, createdAtMs: 0, ...overrides }
 }
 
 /** A push of the manifest `name` to `alpine`. */

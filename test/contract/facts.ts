@@ -40,7 +40,7 @@ function tagged(digest: Digest, atMs: number, repository = HERE): Fact {
 }
 
 function delivery(id: number, payload: string): Fact {
-  return { kind: 'delivery', id, carrier: 'forward', key: THERE, payload, createdAtMs: 1000 + id }
+  return { kind: 'delivery', id, carrier: 'queue', key: THERE, payload, createdAtMs: 1000 + id }
 }
 
 const MANIFEST: Fact = {

@@ -129,7 +129,7 @@ t.test('R07: an upload that cannot even begin leaves nothing', async t => {
 t.test('R07: a fact that finds no room leaves the one before it, and is written later', async t => {
   const facts = await directory.openFacts()
   const delivery = (payload: string): Fact => {
-    return { kind: 'delivery', id: 1, carrier: 'forward', key: 'a/b', payload, createdAtMs: 1 }
+    return { kind: 'delivery', id: 1, carrier: 'queue', key: 'a/b', payload, createdAtMs: 1 }
   }
   const listed = async () => {
     const found: Fact[] = []

@@ -78,7 +78,7 @@ const id = fc.constantFrom(...ids)
 const deliveryKey = fc.constantFrom(...repositories.map(repositoryKey))
 const delivery = plain({
   id,
-  carrier: fc.constant('forward' as const),
+  carrier: fc.constant('queue' as const),
   key: deliveryKey,
   payload: fc.string({ unit: 'grapheme' }),
   createdAtMs: atMs,

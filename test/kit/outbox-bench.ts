@@ -44,7 +44,7 @@ export function createBench(options: BenchOptions = {}) {
         clock,
         note: event => events.push(event),
         random: options.random ?? (() => 0),
-        carrier: 'forward',
+        carrier: 'queue',
         laneOf: options.laneOf ?? (({ key }) => ({ name: key, closed: undefined })),
         carry: (entry, attempt) => {
           tried.push(entry.id)
@@ -57,7 +57,7 @@ export function createBench(options: BenchOptions = {}) {
     },
     queue: (id: number, key = 'docker.io/a'): Promise<void> => {
       const createdAtMs = clock.nowMs()
-      return catalog.recordDelivery({ id, carrier: 'forward', key, payload: '', createdAtMs })
+      return catalog.recordDelivery({ id, carrier: 'queue', key, payload: '', createdAtMs })
     },
     /** Lets everything happen that can without time passing. */
     settle: () => clock.advance(0),

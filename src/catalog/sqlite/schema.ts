@@ -3,9 +3,7 @@
 // file (docs/storage-format.md, "Catalog").
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/blob-store.ts'
-import { CLASS_CODES, EDGE_CODES } from './encoding.ts'
-import { LISTING } from './schema-listing.ts'
-import { PROMISES } from './schema-promises.ts'
+import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import { PUSHES } from './schema-pushes.ts'
 import { TRUST } from './schema-trust.ts'
 
@@ -145,6 +143,40 @@ WHEN (NEW.held > 0) <> (OLD.held > 0)
 BEGIN UPDATE totals SET repositories = repositories + (NEW.held > 0) - (OLD.held > 0); END;
 `
 
+// To 1002: what a client says that a manifest lists is told from what an upstream says (R179).
+// Version 1001 did not tell them apart. Under localhost nothing but clients ever spoke, and what is
+// kept was pushed somewhere: it counts as claimed until an upstream gives it again. Memberships
+// stay, and lead to no further ones.
+const LISTING = `
+ALTER TABLE content ADD COLUMN claimed INTEGER NOT NULL DEFAULT 0 CHECK (claimed IN (0, 1));
+UPDATE content SET claimed = 1 WHERE class = ${CLASS_CODES.kept} AND media_type IS NOT NULL;
+UPDATE repository_content SET reason = ${REASON_CODES.confirmed}
+  WHERE repository IN (SELECT id FROM repository WHERE key GLOB 'localhost/*');
+`
+
+// To 1004: what a client was told is kept, and no manifest has come for yet. A delete of somebody
+// else's manifest must not take it along while its push may still be under way (R296). `times`:
+// acknowledgements for which no manifest has come; `at`: of the last one. `owed`: a delete would
+// have taken it along. An older minor runs on such a file and knows nothing of it: its deletes take
+// along what is promised, and what is left here ends by its age.
+const PROMISES = `
+CREATE TABLE promised (
+  repository INTEGER NOT NULL REFERENCES repository,
+  content    INTEGER NOT NULL REFERENCES content,
+  times      INTEGER NOT NULL CHECK (times >= 0),
+  at         INTEGER NOT NULL,
+  owed       INTEGER NOT NULL DEFAULT 0 CHECK (owed IN (0, 1)),
+  PRIMARY KEY (repository, content)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX promised_by_age ON promised (at);
+`
+
+// To 1005: who carries the entries of pushes into a queue is called after it.
+const CARRIER = `
+UPDATE outbox SET carrier = 'queue' WHERE carrier = 'forward';
+UPDATE outbox_totals SET carrier = 'queue' WHERE carrier = 'forward';
+`
+
 /**
  * Every step there ever was, in order. A step that was released is never changed: a correction is a
  * new step.
@@ -155,6 +187,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1002, sql: LISTING },
   { version: 1003, sql: TRUST },
   { version: 1004, sql: PROMISES },
+  { version: 1005, sql: CARRIER },
 ]
 
 /**

@@ -2,7 +2,7 @@
 // elsewhere, and how far that has come.
 
 /** Who carries an entry of the outbox away; a closed set, and a label of metrics. */
-export const CARRIERS = ['forward'] as const
+export const CARRIERS = ['queue'] as const
 export type Carrier = (typeof CARRIERS)[number]
 
 /** An entry for the outbox: durable with the transaction that it comes in. */
@@ -10,7 +10,7 @@ export interface NewDelivery {
   /** From `sequence()`: entries of one key are carried in the order of their ids. */
   readonly id: number
   readonly carrier: Carrier
-  /** What order is kept in; for `forward` the repository's key. */
+  /** What order is kept in; for `queue` the repository's key. */
   readonly key: string
   /**
    * The carrier's own text; see registry/deliveries.ts. At most 64 KiB as UTF-8; what is longer is

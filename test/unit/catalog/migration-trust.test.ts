@@ -68,7 +68,7 @@ t.test(
     })
 
     const { catalog } = await openCatalog(t, directory)
-    t.strictSame(queryBeside(directory, 'PRAGMA user_version'), [1004])
+    t.strictSame(queryBeside(directory, 'PRAGMA user_version'), [1005])
     t.strictSame(
       await memberships(catalog, alpine, [
         'image',
@@ -119,7 +119,7 @@ t.test(
 
     const { identity } = catalog
     t.match(identity, /^[0-9a-f]{32}$/)
-    t.match(await catalog.listDue({ carrier: 'forward', limit: 9 }), [{ id: 2 }, { id: 1 }])
+    t.match(await catalog.listDue({ carrier: 'queue', limit: 9 }), [{ id: 2 }, { id: 1 }])
     await catalog.removeMember(team, digestNamed('pushed'))
     const listed = await catalog.listRepositories({ limit: 9 })
     t.strictSame(

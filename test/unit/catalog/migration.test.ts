@@ -149,7 +149,7 @@ t.test('version 1000 takes no push back, and counts what it changes', async t =>
   t.match(await catalog.findTag(alpine, latest), { digest: digestNamed('moved'), local: false })
   t.match(await catalog.findTag(alpine, parseTag('new')), { local: false })
   t.match(await catalog.totals(), { repositories: 1, tags: 3, manifests: 3 })
-  t.match(await catalog.listDue({ carrier: 'forward', limit: 9 }), [{ id }])
+  t.match(await catalog.listDue({ carrier: 'queue', limit: 9 }), [{ id }])
   t.ok(catalog.sequence() > id)
   await catalog.removeDelivery(id, {
     repository: alpine,
@@ -228,4 +228,25 @@ t.test('a catalog that is begun anew is to be rebuilt until that was done', asyn
   await second.markRebuilt()
   await second.close()
   t.equal((await openCatalog(t, directory)).catalog.rebuilt, true)
+})
+
+t.test('what waits for the carrier `forward` of version 1004 is delivered by `queue`', async t => {
+  const directory = t.testdir({})
+  const database = new Sqlite(join(directory, 'catalog.db'))
+  for (const { version, sql } of MIGRATIONS) if (version <= 1004) database.exec(sql)
+  database.pragma('user_version = 1004')
+  const add = database.prepare(
+    `INSERT INTO outbox (id, carrier, key, payload, created_at, next_at) VALUES (?, 'forward', ?, '', 1, 1)`,
+  )
+  for (const id of [1, 2, 3])
+    add.run(id, repositoryKey(id === 3 ? alpine : parseRepositoryKey('a.example/b')))
+  database.prepare('UPDATE outbox SET state = 1 WHERE id = 3').run()
+  database.close()
+
+  const { catalog } = await openCatalog(t, directory)
+  t.match(await catalog.listDue({ carrier: 'queue', limit: 9 }), [{ id: 1, carrier: 'queue' }])
+  t.match(await catalog.findDelivery(3), { carrier: 'queue', state: 'parked' })
+  await catalog.removeDelivery(1)
+  t.match(await catalog.listDue({ carrier: 'queue', limit: 9 }), [{ id: 2 }])
+  t.match(await catalog.outboxTotals(), [{ carrier: 'queue', waiting: 1, parked: 1 }])
 })

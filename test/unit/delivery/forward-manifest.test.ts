@@ -338,7 +338,7 @@ t.test('mirrors are not asked: what they have or lack says nothing about the reg
 
 t.test('an entry that cannot be read is parked', async t => {
   const world = createWorld()
-  const common = { carrier: 'forward', createdAtMs: world.clock.nowMs() } as const
+  const common = { carrier: 'queue', createdAtMs: world.clock.nowMs() } as const
   await world.catalog.recordDelivery({ ...common, id: 1, key: 'docker.io/team/app', payload: '{' })
   await world.catalog.recordDelivery({ ...common, id: 2, key: 'Not A Key', payload: '{}' })
   await deliver(world)

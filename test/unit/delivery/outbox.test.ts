@@ -380,7 +380,7 @@ t.test('an event tells what became of an attempt, with its number and duration',
   await bench.queue(7)
   bench.start()
   await bench.clock.advance(10 * SECOND_MS)
-  const common = { kind: 'delivery', carrier: 'forward', id: 7, key: 'docker.io/a', durationMs: 70 }
+  const common = { kind: 'delivery', carrier: 'queue', id: 7, key: 'docker.io/a', durationMs: 70 }
   t.match(bench.events, [
     { ...common, outcome: 'retried', attempts: 1, reason: 'it failed' },
     { ...common, outcome: 'delivered', attempts: 2, reason: undefined },

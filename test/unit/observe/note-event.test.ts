@@ -202,7 +202,7 @@ function delivery(
   const { key = 'docker.io/a/b', reason, hint = 'look at the upstream' } = told
   return {
     kind: 'delivery',
-    carrier: 'forward',
+    carrier: 'queue',
     id,
     key,
     outcome,

@@ -41,7 +41,7 @@ t.test('a queue of many pages is listed whole, up to its limit', async t => {
       Array.from({ length: count }, () =>
         catalog.recordDelivery({
           id: catalog.sequence(),
-          carrier: 'forward',
+          carrier: 'queue',
           key: 'registry.example.com/a',
           payload: 'damaged',
           createdAtMs: clock.nowMs(),
@@ -136,7 +136,7 @@ t.test('drop where pushes are kept by now gives nothing but the delivery up', as
 t.test('an entry that cannot be read any more can be dropped', async t => {
   const { operator, catalog } = createQueueOperator()
   const id = catalog.sequence()
-  const entry = { id, carrier: 'forward', key: 'a.example/b', createdAtMs: 1 } as const
+  const entry = { id, carrier: 'queue', key: 'a.example/b', createdAtMs: 1 } as const
   await catalog.recordDelivery({ ...entry, payload: '{' })
   t.match(await operator.dropQueued(id), { id, digest: undefined })
   t.same((await operator.queue()).entries, [])

@@ -281,9 +281,9 @@ t.test(
   'R116: a full outbox refuses before anything is written, and says when to come back',
   async t => {
     const queued = { digest: manifest.digest, mediaType: manifest.mediaType, tags: [] }
-    const entry = { carrier: 'forward', payload: JSON.stringify(queued), createdAtMs: 1 } as const
+    const entry = { carrier: 'queue', payload: JSON.stringify(queued), createdAtMs: 1 } as const
     const full: Partial<Record<'outboxTotals' | 'listDeliveriesOf', unknown>>[] = [
-      { outboxTotals: async () => [{ carrier: 'forward', waiting: OUTBOX_MAX - 1, parked: 1 }] },
+      { outboxTotals: async () => [{ carrier: 'queue', waiting: OUTBOX_MAX - 1, parked: 1 }] },
       {
         listDeliveriesOf: async (key: string) =>
           Array.from(

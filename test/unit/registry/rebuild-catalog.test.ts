@@ -178,7 +178,7 @@ t.test('what is deleted here is not delivered after all', async t => {
   const engine = createEngine({ policies: rules })
   await pushImage(engine.registry, proxied, image, 'v1')
   const [entry] = await engine.catalog.listDeliveriesOf(repositoryKey(proxied))
-  const { carrier = 'forward', payload = '', key = '', id = 0, createdAtMs = 0 } = entry ?? {}
+  const { carrier = 'queue', payload = '', key = '', id = 0, createdAtMs = 0 } = entry ?? {}
   await engine.registry.deleteManifest(proxied, digested(manifest.digest).reference)
   await engine.facts.write([{ kind: 'delivery', carrier, payload, key, id, createdAtMs }])
   const { catalog, report, disk } = await lose(engine)

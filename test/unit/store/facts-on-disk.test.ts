@@ -2,7 +2,7 @@
 // operator find them; nothing is followed out of the data directory. Method: the facts of a
 // directory, its files looked at and laid by hand.
 import { createHash } from 'node:crypto'
-import { lstat, mkdir, symlink } from 'node:fs/promises'
+import { lstat, mkdir, symlink, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import type { RepositoryKey, Tag } from '../../../src/oci/reference.ts'
 import type { Fact, FactStore } from '../../../src/registry/ports/facts.ts'
@@ -49,7 +49,7 @@ t.test('each fact has one file, named by the hash of its identity', async t => {
       {
         kind: 'delivery',
         id: 17,
-        carrier: 'forward',
+        carrier: 'queue',
         key: REPOSITORY,
         payload: '{}',
         createdAtMs: 1,
@@ -95,6 +95,28 @@ t.test('a manifest that lists layers from elsewhere has version 2, and names so 
     t.same(await listed(facts), [], 'is not read')
   }
 })
+
+t.test(
+  'a delivery that an earlier version calls `forward` is one of the carrier `queue`',
+  async t => {
+    const directory = await emptyDirectory()
+    const entry = {
+      kind: 'delivery',
+      id: 17,
+      key: REPOSITORY,
+      payload: '{}',
+      createdAtMs: 1,
+    } as const
+    const path = directory.path(`facts/${nameOf('delivery 17')}`)
+    await directory.openFacts('a catalog')
+    await writeFile(
+      path,
+      JSON.stringify({ version: 1, catalog: 'a catalog', carrier: 'forward', ...entry }),
+    )
+    const facts = await directory.openFacts('a catalog')
+    t.match(await facts.find({ kind: 'delivery', id: 17 }), { ...entry, carrier: 'queue' })
+  },
+)
 
 t.test('facts are there after a start, and files of other names are left alone', async t => {
   const directory = await emptyDirectory()
