@@ -1,7 +1,7 @@
 // Limits that every implementation of the catalog port shares, and the checks that hold them.
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type { DeleteOptions } from '../registry/ports/catalog.ts'
-import type { Delivery, DeliveryChange, NewDelivery } from '../registry/ports/deliveries.ts'
+import type { Delivery, DeliveryChange, NewDelivery } from '../registry/ports/outbox.ts'
 
 /**
  * Referrers that one answer may hold: an image index of 4 MiB lists no more, and a reader of one
@@ -64,9 +64,9 @@ function assertLength(name: string, text: string, maxBytes: number): void {
   )
 }
 
-/** Of `limit` entries that are due, as many as one of `lanes` gives. */
-export function shareOf(limit: number, lanes: number): number {
-  return Math.max(1, Math.floor(limit / lanes))
+/** Of `limit` entries that are due, as many as one of `destinations` gives. */
+export function shareOf(limit: number, destinations: number): number {
+  return Math.max(1, Math.floor(limit / destinations))
 }
 
 export function byTime(a: Delivery, b: Delivery): number {

@@ -2,9 +2,9 @@
 // throws becomes an outcome.
 import { StoreError } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 import type { KeyMemory } from './key-memory.ts'
-import type { Attempt, Carry, Outcome } from './outcome.ts'
+import type { Attempt, Carry, Outcome } from './carrier.ts'
 
 export interface AttemptParts {
   readonly catalog: Catalog

@@ -2,12 +2,12 @@
 // of which a request may still arrive neither goes nor is parked before it cannot any more, so that
 // nothing overtakes it (docs/adr/0012-outbox.md).
 import type { Catalog } from '../registry/ports/catalog.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import { backOffMs } from './back-off.ts'
 import type { KeyMemory } from './key-memory.ts'
-import type { Outcome, Settled } from './outcome.ts'
+import type { Outcome, Settled } from './carrier.ts'
 
 export interface ConcludeParts {
   readonly catalog: Catalog

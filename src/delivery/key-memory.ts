@@ -2,15 +2,15 @@
 // still arrive, what waits for an upstream to answer again, and since when something is refused.
 // Losing it costs time, never order: docs/adr/0012-outbox.md.
 import type { Clock } from '../registry/ports/clock.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 
 interface KeyState {
   /** The newest request that may still arrive, and the entry that it is of. Monotonic. */
   doubt: { readonly id: number; readonly untilMs: number } | undefined
   /** Nothing is tried before. Monotonic. */
   heldUntilMs: number
-  /** The lane that did not answer. */
-  silentLane: string | undefined
+  /** The destination that did not answer. */
+  silentDestination: string | undefined
   /** It is tried now, whatever its time. */
   isHurried: boolean
   /** The last attempt began then. Monotonic; undefined when none did in this process. */
@@ -24,7 +24,7 @@ export class KeyMemory {
   readonly #settlingMs: number
   readonly #startedMs: number
   readonly #keys = new Map<string, KeyState>()
-  /** When each lane was last configured anew. Monotonic. */
+  /** When each destination was last configured anew. Monotonic. */
   readonly #anewMs = new Map<string, number>()
 
   /** Made when the process starts to carry: requests of earlier processes were all sent before. */
@@ -71,31 +71,31 @@ export class KeyMemory {
     this.#open(key).heldUntilMs = this.#clock.monotonicMs() + ms
   }
 
-  /** Nobody answered in this lane. */
-  setSilent(key: string, lane: string): void {
-    this.#open(key).silentLane = lane
+  /** Nobody answered there. */
+  setSilent(key: string, destination: string): void {
+    this.#open(key).silentDestination = destination
   }
 
-  /** Somebody answers in this lane: what found it silent is tried now. */
-  hurry(lane: string): void {
+  /** Somebody answers there: what found it silent is tried now. */
+  hurry(destination: string): void {
     for (const state of this.#keys.values()) {
-      if (state.silentLane !== lane) continue
-      state.silentLane = undefined
+      if (state.silentDestination !== destination) continue
+      state.silentDestination = undefined
       state.isHurried = true
     }
   }
 
   /**
-   * The lane was configured anew: whatever was wrong there may be mended, so all that was tried
-   * before is tried now.
+   * The destination was configured anew: whatever was wrong there may be mended, so all that was
+   * tried before is tried now.
    */
-  anew(lane: string): void {
-    this.#anewMs.set(lane, this.#clock.monotonicMs())
+  anew(destination: string): void {
+    this.#anewMs.set(destination, this.#clock.monotonicMs())
   }
 
-  isHurried(key: string, lane: string): boolean {
+  isHurried(key: string, destination: string): boolean {
     const state = this.#keys.get(key)
-    const anewMs = this.#anewMs.get(lane)
+    const anewMs = this.#anewMs.get(destination)
     if (anewMs !== undefined && (state?.triedMs ?? this.#startedMs) <= anewMs) return true
     return state?.isHurried ?? false
   }
@@ -106,7 +106,7 @@ export class KeyMemory {
     // After the moment in which it was hurried, also where a clock stands still.
     state.triedMs = this.#clock.monotonicMs() + 1
     state.isHurried = false
-    state.silentLane = undefined
+    state.silentDestination = undefined
   }
 
   /** For how long this entry has been refused without a break, in milliseconds. */
@@ -140,7 +140,7 @@ export class KeyMemory {
     const made: KeyState = {
       doubt: undefined,
       heldUntilMs: 0,
-      silentLane: undefined,
+      silentDestination: undefined,
       isHurried: false,
       triedMs: undefined,
       refused: undefined,

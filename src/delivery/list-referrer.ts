@@ -3,9 +3,9 @@
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
 import { keepReferrersList, type PutList } from '../registry/pull/referrers-list.ts'
-import type { Attempt } from './outcome.ts'
+import type { Attempt } from './carrier.ts'
 import { isAnswer } from '../registry/is-answer.ts'
-import type { Trip } from './trip.ts'
+import type { DeliveryContext } from './delivery-context.ts'
 
 export interface Delivered {
   readonly digest: Digest
@@ -19,7 +19,7 @@ export interface Delivered {
  * @throws UpstreamError, StoreError
  */
 export async function listReferrer(
-  { upstream, repository: { name }, signal }: Trip,
+  { upstream, repository: { name }, signal }: DeliveryContext,
   { digest, mediaType, bytes }: Delivered,
   attempt: Attempt,
 ): Promise<void> {

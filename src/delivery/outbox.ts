@@ -3,13 +3,13 @@
 // side: that is a carrier's. Durable is only what the catalog holds, so a process may end at any
 // point; docs/adr/0012-outbox.md says why nothing is lost or overtaken then.
 import type { Catalog } from '../registry/ports/catalog.ts'
-import type { Carrier, Delivery } from '../registry/ports/deliveries.ts'
+import type { Carrier, Delivery } from '../registry/ports/outbox.ts'
 import { noteStorage } from '../registry/best-effort.ts'
 import { attemptOnce, type AttemptParts } from './attempt.ts'
 import { LONGEST_WAIT_MS } from './back-off.ts'
 import { conclude, type ConcludeParts, waitFor } from './conclude.ts'
 import { KeyMemory } from './key-memory.ts'
-import type { Carry } from './outcome.ts'
+import type { Carry } from './carrier.ts'
 
 /**
  * As many as keep a link busy with small things while a large blob is on its way; the rest of the
@@ -17,10 +17,10 @@ import type { Carry } from './outcome.ts'
  */
 const AT_ONCE = 16
 /** A registry that is slow to answer leaves places for the others. */
-const AT_ONCE_PER_LANE = 4
+const AT_ONCE_PER_DESTINATION = 4
 /**
- * Keys that one look sees, of each lane as many: more than there are places, so that what is under
- * way hides nothing.
+ * Keys that one look sees, of each destination as many: more than there are places, so that what is
+ * under way hides nothing.
  */
 const LOOK_AHEAD = 256
 /** The configuration changes by a person's hand; whoever changes it may nudge. */
@@ -36,8 +36,8 @@ const STOP_GRACE_MS = 2_000
  */
 const SETTLING_MS = 3 * 60_000
 
-/** What an entry's other side is, for fairness between them. */
-export interface Lane {
+/** Where an entry goes, for fairness between them: for pushes the registry. */
+export interface Destination {
   readonly name: string
   /** Why nothing may be tried there now, for people; undefined when it may. */
   readonly closed: string | undefined
@@ -49,18 +49,18 @@ export interface OutboxParts extends Omit<ConcludeParts, 'memory'> {
   readonly carry: Carry
   readonly inTurn: AttemptParts['inTurn']
   /** MUST NOT do input or output. */
-  readonly laneOf: (entry: Delivery) => Lane
+  readonly destinationOf: (entry: Delivery) => Destination
   /** Default SETTLING_MS. For a test that shows what it is for. */
   readonly settlingMs?: number
 }
 
 interface Due {
   readonly entry: Delivery
-  readonly lane: Lane
+  readonly destination: Destination
 }
 
 interface Running {
-  readonly lane: string
+  readonly destination: string
   readonly controller: AbortController
   readonly done: Promise<void>
 }
@@ -88,9 +88,12 @@ export class Outbox {
     this.#loop ??= this.#run()
   }
 
-  /** Something was queued. `lane`: it may answer again, so that what waits for it is tried now. */
-  nudge(lane?: string): void {
-    if (lane !== undefined) this.#memory.hurry(lane)
+  /**
+   * Something was queued. `destination`: it may answer again, so that what waits for it is tried
+   * now.
+   */
+  nudge(destination?: string): void {
+    if (destination !== undefined) this.#memory.hurry(destination)
     this.#isNudged = true
     this.#wake()
   }
@@ -104,11 +107,12 @@ export class Outbox {
   }
 
   /**
-   * The lane was configured anew, so that all that waits for it is tried now, whatever was wrong.
+   * The destination was configured anew, so that all that waits for it is tried now, whatever was
+   * wrong.
    */
-  anew(lane: string): void {
-    this.#memory.anew(lane)
-    this.nudge(lane)
+  anew(destination: string): void {
+    this.#memory.anew(destination)
+    this.nudge(destination)
   }
 
   /**
@@ -157,55 +161,57 @@ export class Outbox {
    * @throws StoreError
    */
   async #look(): Promise<number | undefined> {
-    const { catalog, carrier, laneOf } = this.#parts
+    const { catalog, carrier, destinationOf } = this.#parts
     const entries = await catalog.listDue({ carrier, limit: LOOK_AHEAD })
     if (isAll(entries)) this.#prune(entries)
     let nextMs = Number.POSITIVE_INFINITY
     const due: Due[] = []
     for (const entry of entries) {
       if (this.#running.has(entry.key)) continue
-      const lane = laneOf(entry)
-      const waitMs = this.#waitMs(entry, lane)
+      const destination = destinationOf(entry)
+      const waitMs = this.#waitMs(entry, destination)
       if (waitMs > 0) nextMs = Math.min(nextMs, waitMs)
-      else due.push({ entry, lane })
+      else due.push({ entry, destination })
     }
     this.#beginDue(due)
     return Number.isFinite(nextMs) ? nextMs : undefined
   }
 
   /**
-   * As long as there are places: of the lane in which the fewest are under way what is due first.
+   * As long as there are places: of the destination to which the fewest are under way what is due
+   * first.
    */
   #beginDue(due: readonly Due[]): void {
-    const lanes = Map.groupBy(due, ({ lane }) => lane.name)
-    while (lanes.size > 0 && this.#running.size < AT_ONCE) {
-      const names = [...lanes.keys()]
+    const destinations = Map.groupBy(due, ({ destination }) => destination.name)
+    while (destinations.size > 0 && this.#running.size < AT_ONCE) {
+      const names = [...destinations.keys()]
       const name = names.reduce((a, b) => (this.#beside(b) < this.#beside(a) ? b : a))
-      const next = this.#beside(name) < AT_ONCE_PER_LANE ? lanes.get(name)?.shift() : undefined
-      if (next === undefined) lanes.delete(name)
-      else this.#begin(next.entry, next.lane)
+      const next =
+        this.#beside(name) < AT_ONCE_PER_DESTINATION ? destinations.get(name)?.shift() : undefined
+      if (next === undefined) destinations.delete(name)
+      else this.#begin(next.entry, next.destination)
     }
   }
 
-  #waitMs(entry: Delivery, lane: Lane): number {
+  #waitMs(entry: Delivery, destination: Destination): number {
     const barredMs = this.#memory.barredMs(entry)
-    if (barredMs > 0 || this.#memory.isHurried(entry.key, lane.name)) return barredMs
+    if (barredMs > 0 || this.#memory.isHurried(entry.key, destination.name)) return barredMs
     const dueMs = entry.nextAtMs - this.#parts.clock.nowMs()
     // Nobody waits longer, and what is new does not wait at all: the clock was set back since.
     return dueMs > LONGEST_WAIT_MS || entry.nextAtMs === entry.createdAtMs ? 0 : dueMs
   }
 
-  /** Under way in this lane. */
-  #beside(lane: string): number {
+  /** Under way to this destination. */
+  #beside(destination: string): number {
     return this.#running
       .values()
-      .filter(running => running.lane === lane)
+      .filter(running => running.destination === destination)
       .toArray().length
   }
 
-  #begin(entry: Delivery, lane: Lane): void {
+  #begin(entry: Delivery, destination: Destination): void {
     const controller = new AbortController()
-    const done = this.#carry(entry, lane, controller.signal)
+    const done = this.#carry(entry, destination, controller.signal)
       .catch(error => {
         // Its end could not be recorded: it is tried again, but not at once.
         noteStorage(this.#parts.note, error)
@@ -215,27 +221,27 @@ export class Outbox {
         this.#running.delete(entry.key)
         this.nudge()
       })
-    this.#running.set(entry.key, { lane: lane.name, controller, done })
+    this.#running.set(entry.key, { destination: destination.name, controller, done })
   }
 
-  async #carry(seen: Delivery, lane: Lane, signal: AbortSignal): Promise<void> {
+  async #carry(seen: Delivery, destination: Destination, signal: AbortSignal): Promise<void> {
     const { catalog, clock } = this.#parts
     const entry = await catalog.findDelivery(seen.id)
     // What was seen may be older than the end of the attempt before.
     if (entry?.state !== 'waiting' || entry.nextAtMs !== seen.nextAtMs) return
     this.#memory.begin(entry.key)
     const parts = { ...this.#parts, memory: this.#memory }
-    if (lane.closed !== undefined) {
-      this.#memory.setSilent(entry.key, lane.name)
-      return waitFor(parts, entry, { waitMs: CLOSED_LOOK_MS, reason: lane.closed })
+    if (destination.closed !== undefined) {
+      this.#memory.setSilent(entry.key, destination.name)
+      return waitFor(parts, entry, { waitMs: CLOSED_LOOK_MS, reason: destination.closed })
     }
     const startedMs = clock.monotonicMs()
     const outcome = await attemptOnce(parts, entry, signal)
     if (outcome === undefined) return
     await conclude(parts, entry, { outcome, durationMs: clock.monotonicMs() - startedMs })
-    if (outcome.kind === 'delivered') this.#memory.hurry(lane.name)
+    if (outcome.kind === 'delivered') this.#memory.hurry(destination.name)
     else if (outcome.kind === 'retry' && outcome.isUnreachable)
-      this.#memory.setSilent(entry.key, lane.name)
+      this.#memory.setSilent(entry.key, destination.name)
   }
 
   #prune(waiting: readonly Delivery[]): void {
@@ -244,9 +250,9 @@ export class Outbox {
   }
 }
 
-/** No lane has more than its share of a look: then a look sees everything that waits. */
+/** No destination has more than its share of a look: then a look sees everything that waits. */
 function isAll(entries: readonly Delivery[]): boolean {
-  const lanes = Map.groupBy(entries, ({ key }) => key.slice(0, key.indexOf('/')))
-  const share = Math.floor(LOOK_AHEAD / lanes.size)
-  return lanes.values().every(({ length }) => length < share)
+  const destinations = Map.groupBy(entries, ({ key }) => key.slice(0, key.indexOf('/')))
+  const share = Math.floor(LOOK_AHEAD / destinations.size)
+  return destinations.values().every(({ length }) => length < share)
 }

@@ -3,7 +3,7 @@
 // (docs/adr/0012-outbox.md).
 import { repositoryKey, type Repository, type Tag } from '../oci/reference.ts'
 import { carriesTag, type OvertakeDeps, takeTagFrom } from '../registry/overtake-tag.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Turns } from '../async/turns.ts'
 
 export interface OvertakeParts extends OvertakeDeps {

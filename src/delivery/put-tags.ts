@@ -3,11 +3,11 @@
 // edge put there. docs/adr/0012-outbox.md has the rules and why they suffice.
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { repositoryKey, type Tag } from '../oci/reference.ts'
-import type { DeliveredTag } from '../registry/deliveries.ts'
+import type { DeliveredTag } from '../registry/delivery-payload.ts'
 import { isAnswer } from '../registry/is-answer.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
-import type { Attempt, LeftTag } from './outcome.ts'
-import type { Trip } from './trip.ts'
+import type { Attempt, LeftTag } from './carrier.ts'
+import type { DeliveryContext } from './delivery-context.ts'
 import { Undeliverable } from './undeliverable.ts'
 
 export interface TagsToPut {
@@ -32,22 +32,22 @@ export interface PutTagsParts {
  * @throws UpstreamError, Undeliverable, StoreError
  */
 export async function putTags(
-  trip: Trip,
+  context: DeliveryContext,
   manifest: TagsToPut,
   { attempt, overtake }: PutTagsParts,
 ): Promise<readonly LeftTag[]> {
-  const { upstream, repository, signal } = trip
+  const { upstream, repository, signal } = context
   const { bytes, mediaType, digest } = manifest
   const conflicts: string[] = []
   const left: LeftTag[] = []
   for (const { tag, expected, overtaking } of manifest.tags) {
-    const found = await findTag(trip, tag, manifest)
+    const found = await findTag(context, tag, manifest)
     // Where it was before the later push was sent it may be without that.
     if (found !== undefined && found === overtaking?.by && found !== overtaking.from) {
       left.push({ tag, at: found })
       continue
     }
-    if (found !== undefined && found !== digest && !mayReplace(trip, found, expected)) {
+    if (found !== undefined && found !== digest && !mayReplace(context, found, expected)) {
       conflicts.push(`${tag} points to ${found}`)
       continue
     }
@@ -58,7 +58,7 @@ export async function putTags(
     const put = () => upstream.putManifest(repository.name, reference, source, signal)
     await attempt.send(put, isAnswer)
   }
-  if (conflicts.length > 0) throw conflict(trip, conflicts)
+  if (conflicts.length > 0) throw conflict(context, conflicts)
   return left
 }
 
@@ -67,7 +67,7 @@ export async function putTags(
  * algorithm.
  */
 async function findTag(
-  { upstream, repository, signal }: Trip,
+  { upstream, repository, signal }: DeliveryContext,
   tag: Tag,
   { bytes, digest }: TagsToPut,
 ): Promise<Digest | undefined> {
@@ -88,11 +88,15 @@ async function findTag(
   }
 }
 
-function mayReplace({ policy }: Trip, found: Digest, expected: readonly Digest[]): boolean {
+function mayReplace(
+  { policy }: DeliveryContext,
+  found: Digest,
+  expected: readonly Digest[],
+): boolean {
   return expected.includes(found) || policy.onConflict === 'overwrite'
 }
 
-function conflict({ repository }: Trip, conflicts: readonly string[]): Undeliverable {
+function conflict({ repository }: DeliveryContext, conflicts: readonly string[]): Undeliverable {
   const key = repositoryKey(repository)
   return new Undeliverable(
     `the upstream's tag was moved by somebody else, or was not known here at the push: in ${key} ${conflicts.join(', ')}`,

@@ -1,13 +1,13 @@
 // Takes a delivered entry out of the outbox, and with it the facts that were kept on disk for its
 // sake: what the upstream has now would be learned from there again, should the catalog be lost.
 import { type Repository, repositoryKey } from '../oci/reference.ts'
-import { parseDelivery } from '../registry/deliveries.ts'
+import { parseDelivery } from '../registry/delivery-payload.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { FactIdentity, FactStore } from '../registry/ports/facts.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
-import type { Settled } from './outcome.ts'
+import type { Settled } from './carrier.ts'
 
 export interface TakeOutParts {
   readonly catalog: Catalog

@@ -2,9 +2,9 @@
 // carries the tag any more, in its fact and in its row. So whenever it is delivered, the tag does
 // not go back (docs/adr/0012-outbox.md).
 import type { Repository, Tag } from '../oci/reference.ts'
-import { formatDelivery, type ManifestDelivery, parseDelivery } from './deliveries.ts'
+import { formatDelivery, type ManifestDelivery, parseDelivery } from './delivery-payload.ts'
 import type { Catalog } from './ports/catalog.ts'
-import type { Delivery } from './ports/deliveries.ts'
+import type { Delivery } from './ports/outbox.ts'
 import type { FactStore } from './ports/facts.ts'
 
 export interface OvertakeDeps {

@@ -34,7 +34,7 @@ import { pullBlob } from './pull/pull-blob.ts'
 import { readWholeBlob } from './pull/read-whole-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
-import { endPromises } from './upload/end-promises.ts'
+import { expirePendingBlobs } from './upload/expire-pending-blobs.ts'
 import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
 import { type ReadCached, BufferPool } from './fill/buffer-pool.ts'
 import { Prefetch } from './pull/prefetch.ts'
@@ -97,11 +97,11 @@ export interface RunningRegistry extends Registry {
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
   /**
-   * Ends what was promised to pushes that never ended, until `signal` is aborted; see
-   * upload/end-promises.ts.
+   * Ends what is pending for pushes that never ended, until `signal` is aborted; see
+   * upload/expire-pending-blobs.ts.
    * @throws StoreError
    */
-  endPromises(signal: AbortSignal): Promise<void>
+  expirePendingBlobs(signal: AbortSignal): Promise<void>
   /**
    * Why nothing more is kept now, and what to do about it, for people; undefined while there is
    * room.
@@ -214,7 +214,7 @@ export function createRegistry(given: RegistryDeps): RunningRegistry {
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,
     purgeUploads: options => purgeUploads(pushDeps, options),
-    endPromises: signal => endPromises({ catalog, clock, turns }, signal),
+    expirePendingBlobs: signal => expirePendingBlobs({ catalog, clock, turns }, signal),
     compareFacts: signal => compareFacts(manifestPushDeps, signal),
     stop: async () => {
       prefetch.stop()

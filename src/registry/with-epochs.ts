@@ -116,7 +116,8 @@ export function withEpochs(catalog: Catalog, epochs: Epochs): Catalog {
       changing(repository, () => catalog.deleteTag(repository, tag, options)),
     removeMember: (repository, digest, options) =>
       changing(repository, () => catalog.removeMember(repository, digest, options)),
-    endPromise: promised => changing(promised.repository, () => catalog.endPromise(promised)),
+    expirePendingBlob: pending =>
+      changing(pending.repository, () => catalog.expirePendingBlob(pending)),
     removeDelivery: (id, settled) => {
       const write = () => catalog.removeDelivery(id, settled)
       return settled === undefined ? write() : changing(settled.repository, write)
@@ -171,7 +172,7 @@ type Reads = Omit<
   | 'forgetTag'
   | 'deleteTag'
   | 'removeMember'
-  | 'endPromise'
+  | 'expirePendingBlob'
   | 'removeDelivery'
   | 'forgetContent'
 >
@@ -192,7 +193,7 @@ function readsOf(catalog: Catalog): Reads {
     findList: (repository, key) => catalog.findList(repository, key),
     listHolders: (digest, page) => catalog.listHolders(digest, page),
     listRepositoriesOf: (digest, limit) => catalog.listRepositoriesOf(digest, limit),
-    listPromises: page => catalog.listPromises(page),
+    listPendingBlobs: page => catalog.listPendingBlobs(page),
     listDeliveries: page => catalog.listDeliveries(page),
     findDelivery: id => catalog.findDelivery(id),
     listDeliveriesOf: key => catalog.listDeliveriesOf(key),

@@ -6,7 +6,7 @@ import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import type { Config } from '../config/config.ts'
 import { type Content, maxContentBytes, openContent } from './content.ts'
-import { createDeliveries, type Deliveries } from '../delivery/deliveries.ts'
+import { createDeliveries, type Deliveries } from '../delivery/create-deliveries.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -16,7 +16,7 @@ import { createRegistry, type RunningRegistry } from '../registry/registry.ts'
 import { createPolicies } from '../registry/repository-policies.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import { UploadPurge } from '../upkeep/purge-uploads.ts'
-import { EveryHour } from '../upkeep/every-hour.ts'
+import { PeriodicCleanup } from '../upkeep/periodic-cleanup.ts'
 import { Upstreams } from './upstreams.ts'
 
 /** Whoever knows an upload's id may write to it: 144 bits are beyond guessing. */
@@ -94,13 +94,13 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     purge: options => registry.purgeUploads(options),
   })
   undo.push(() => purge.stop())
-  const everyHour = new EveryHour({
+  const cleanup = new PeriodicCleanup({
     clock,
     note,
     store: content.store,
-    endPromises: signal => registry.endPromises(signal),
+    expirePendingBlobs: signal => registry.expirePendingBlobs(signal),
   })
-  undo.push(() => everyHour.stop())
+  undo.push(() => cleanup.stop())
   return {
     ...content,
     registry,
@@ -112,7 +112,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       content.compareFacts(signal => registry.compareFacts(signal))
       deliveries.start()
       purge.start()
-      everyHour.start()
+      cleanup.start()
     },
     replace: next => {
       upstreams.replace(next)

@@ -173,51 +173,54 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await held(catalog, alpine), [])
   })
 
-  t.test('R296: what is promised stays until its promise ends, and goes then if owed', async t => {
-    const catalog = await makeCatalog(t)
-    const blob = { repository: alpine, sizeBytes: 7, contentClass: 'kept', atMs: 1 } as const
-    const acknowledge = (name: string, acknowledgedAtMs: number) =>
-      catalog.recordBlob({ ...blob, digest: digestNamed(name), acknowledgedAtMs })
-    const promised = (name: string, acknowledgedAtMs: number) => ({
-      repository: alpine,
-      digest: digestNamed(name),
-      acknowledgedAtMs,
-    })
-    const list = (beforeMs: number, afterMs = 99) =>
-      catalog.listPromises({ beforeMs, afterMs, limit: 9 })
-    for (const [at, name] of ['own', 'shared', 'foreign', 'never listed'].entries())
-      await acknowledge(name, 10 + at)
-    await acknowledge('shared', 20)
-    t.strictSame(await list(99), [
-      promised('own', 10),
-      promised('foreign', 12),
-      promised('never listed', 13),
-      promised('shared', 20),
-    ])
-    t.strictSame(await list(12, 19), [promised('own', 10), promised('shared', 20)])
-    t.equal((await catalog.listPromises({ beforeMs: 99, afterMs: 99, limit: 1 })).length, 1)
-    const edges = [layerEdge('own'), layerEdge('shared')]
-    const manifest = manifestNamed('image', edges)
-    await catalog.recordPush(pushOf('image', { manifest }))
-    t.equal((await list(99)).length, 4, 'not by what is told again')
-    await catalog.removeMember(alpine, manifest.digest)
-    await catalog.recordPush(pushOf('image', { manifest, redeems: true }))
-    t.strictSame(
-      await list(99),
-      [promised('foreign', 12), promised('never listed', 13), promised('shared', 20)],
-      'a manifest redeems one of each that it lists',
-    )
-    await catalog.recordPush(pushOf('image', { manifest, redeems: true }))
-    t.equal((await list(99)).length, 3, 'and only as it comes, not by a second tag')
-    await catalog.removeMember(alpine, manifest.digest)
-    t.strictSame(await held(catalog, alpine), ['shared', 'foreign', 'never listed'])
-    await catalog.endPromise(promised('shared', 19))
-    t.equal((await list(99)).length, 3, 'it was acknowledged again')
-    for (const each of await list(99)) await catalog.endPromise(each)
-    t.strictSame(await held(catalog, alpine), ['foreign', 'never listed'])
-    t.strictSame(await list(99), [])
-    t.ok(await catalog.wasTaken(alpine, digestNamed('shared')))
-  })
+  t.test(
+    'R296: what is pending stays until it expires, and goes then if it was to go before',
+    async t => {
+      const catalog = await makeCatalog(t)
+      const blob = { repository: alpine, sizeBytes: 7, contentClass: 'kept', atMs: 1 } as const
+      const acknowledge = (name: string, acknowledgedAtMs: number) =>
+        catalog.recordBlob({ ...blob, digest: digestNamed(name), acknowledgedAtMs })
+      const pending = (name: string, acknowledgedAtMs: number) => ({
+        repository: alpine,
+        digest: digestNamed(name),
+        acknowledgedAtMs,
+      })
+      const list = (beforeMs: number, afterMs = 99) =>
+        catalog.listPendingBlobs({ beforeMs, afterMs, limit: 9 })
+      for (const [at, name] of ['own', 'shared', 'foreign', 'never listed'].entries())
+        await acknowledge(name, 10 + at)
+      await acknowledge('shared', 20)
+      t.strictSame(await list(99), [
+        pending('own', 10),
+        pending('foreign', 12),
+        pending('never listed', 13),
+        pending('shared', 20),
+      ])
+      t.strictSame(await list(12, 19), [pending('own', 10), pending('shared', 20)])
+      t.equal((await catalog.listPendingBlobs({ beforeMs: 99, afterMs: 99, limit: 1 })).length, 1)
+      const edges = [layerEdge('own'), layerEdge('shared')]
+      const manifest = manifestNamed('image', edges)
+      await catalog.recordPush(pushOf('image', { manifest }))
+      t.equal((await list(99)).length, 4, 'not by what is told again')
+      await catalog.removeMember(alpine, manifest.digest)
+      await catalog.recordPush(pushOf('image', { manifest, completes: true }))
+      t.strictSame(
+        await list(99),
+        [pending('foreign', 12), pending('never listed', 13), pending('shared', 20)],
+        'a manifest completes one of each that it lists',
+      )
+      await catalog.recordPush(pushOf('image', { manifest, completes: true }))
+      t.equal((await list(99)).length, 3, 'and only as it comes, not by a second tag')
+      await catalog.removeMember(alpine, manifest.digest)
+      t.strictSame(await held(catalog, alpine), ['shared', 'foreign', 'never listed'])
+      await catalog.expirePendingBlob(pending('shared', 19))
+      t.equal((await list(99)).length, 3, 'it was acknowledged again')
+      for (const each of await list(99)) await catalog.expirePendingBlob(each)
+      t.strictSame(await held(catalog, alpine), ['foreign', 'never listed'])
+      t.strictSame(await list(99), [])
+      t.ok(await catalog.wasTaken(alpine, digestNamed('shared')))
+    },
+  )
 
   t.test('R255: what was taken along is known as that until it is deleted itself', async t => {
     const catalog = await makeCatalog(t)

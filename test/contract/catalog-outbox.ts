@@ -3,7 +3,7 @@
 import type { Test } from 'tap'
 import { parseTag } from '../../src/oci/reference.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
-import type { Delivery, DeliveryChange } from '../../src/registry/ports/deliveries.ts'
+import type { Delivery, DeliveryChange } from '../../src/registry/ports/outbox.ts'
 import {
   alpine,
   deliveryNamed,
@@ -72,22 +72,25 @@ export function outboxContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await catalog.listDeliveriesOf('nothing'), [])
   })
 
-  t.test('of each lane the same share is due, and of many those with something first', async t => {
-    const catalog = await makeCatalog(t)
-    const add = (id: number, key: string, createdAtMs: number) =>
-      catalog.recordDelivery({ id, carrier: 'queue', key, payload: '', createdAtMs })
-    for (let id = 1; id <= 6; id += 1) await add(id, `busy.example/${id}`, id)
-    await add(7, 'a.example/x', 9)
-    await add(8, 'z.example/y', 8)
-    await add(9, 'nothing', 10)
-    const due = async (limit: number) => ids(await catalog.listDue({ ...ALL, limit }))
-    t.strictSame(await due(8), [1, 2, 8, 7, 9])
-    t.strictSame(await due(4), [1, 8, 7, 9])
-    t.strictSame(await due(2), [1, 8])
-    t.strictSame(await due(99), [1, 2, 3, 4, 5, 6, 8, 7, 9])
-    await catalog.changeDelivery(1, { ...WAITING, nextAtMs: 500 })
-    t.strictSame(await due(8), [2, 3, 8, 7, 9])
-  })
+  t.test(
+    'of each destination the same share is due, and of many those with something first',
+    async t => {
+      const catalog = await makeCatalog(t)
+      const add = (id: number, key: string, createdAtMs: number) =>
+        catalog.recordDelivery({ id, carrier: 'queue', key, payload: '', createdAtMs })
+      for (let id = 1; id <= 6; id += 1) await add(id, `busy.example/${id}`, id)
+      await add(7, 'a.example/x', 9)
+      await add(8, 'z.example/y', 8)
+      await add(9, 'nothing', 10)
+      const due = async (limit: number) => ids(await catalog.listDue({ ...ALL, limit }))
+      t.strictSame(await due(8), [1, 2, 8, 7, 9])
+      t.strictSame(await due(4), [1, 8, 7, 9])
+      t.strictSame(await due(2), [1, 8])
+      t.strictSame(await due(99), [1, 2, 3, 4, 5, 6, 8, 7, 9])
+      await catalog.changeDelivery(1, { ...WAITING, nextAtMs: 500 })
+      t.strictSame(await due(8), [2, 3, 8, 7, 9])
+    },
+  )
 
   t.test('of each key only the first entry is due; parked ones step aside', async t => {
     const catalog = await makeCatalog(t)

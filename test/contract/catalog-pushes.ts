@@ -3,7 +3,7 @@
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { LOCALHOST, parseRepositoryKey, parseTag, type Tag } from '../../src/oci/reference.ts'
-import type { NewDelivery } from '../../src/registry/ports/deliveries.ts'
+import type { NewDelivery } from '../../src/registry/ports/outbox.ts'
 import {
   alpine,
   deliveryNamed,

@@ -8,7 +8,7 @@ import {
   repositoryKey,
 } from '../../src/oci/reference.ts'
 import type { Catalog, Edge, ManifestFact, RecordPush } from '../../src/registry/ports/catalog.ts'
-import type { NewDelivery } from '../../src/registry/ports/deliveries.ts'
+import type { NewDelivery } from '../../src/registry/ports/outbox.ts'
 
 /** Makes an empty catalog; whatever it needs is removed when `t` ends. */
 export type MakeCatalog = (t: Test) => Promise<Catalog>

@@ -92,7 +92,7 @@ const pushRecord = fc.record(
     elsewhere: fc.uniqueArray(digest, { maxLength: 2 }),
     local: fc.boolean(),
     delivery,
-    redeems: fc.boolean(),
+    completes: fc.boolean(),
     atMs,
   },
   {
@@ -180,9 +180,9 @@ const call: fc.Arbitrary<Step> = fc.oneof(
           c.removeMember(...a),
     ),
   },
-  steps('endPromises', fc.tuple(atMs), c => async beforeMs => {
-    const over = await c.listPromises({ beforeMs, afterMs: 40, limit: 99 })
-    await Promise.all(over.map(promised => c.endPromise(promised)))
+  steps('expirePendingBlobs', fc.tuple(atMs), c => async beforeMs => {
+    const over = await c.listPendingBlobs({ beforeMs, afterMs: 40, limit: 99 })
+    await Promise.all(over.map(promised => c.expirePendingBlob(promised)))
   }),
   {
     weight: 2,

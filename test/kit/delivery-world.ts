@@ -2,13 +2,13 @@
 // processes, a registry as a model, a clock that a test moves; and pushes as registry/ records
 // them. For the outbox's unit tests and for the simulation of its life.
 import { createMemoryCatalog } from './memory/catalog.ts'
-import { createDeliveries, type Deliveries } from '../../src/delivery/deliveries.ts'
+import { createDeliveries, type Deliveries } from '../../src/delivery/create-deliveries.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { parseTag, type Repository, repositoryKey, type Tag } from '../../src/oci/reference.ts'
-import { EXPECTED_MAX, formatDelivery, parseDelivery } from '../../src/registry/deliveries.ts'
+import { EXPECTED_MAX, formatDelivery, parseDelivery } from '../../src/registry/delivery-payload.ts'
 import { manifestFact } from '../../src/registry/edges.ts'
-import type { Delivery } from '../../src/registry/ports/deliveries.ts'
+import type { Delivery } from '../../src/registry/ports/outbox.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'

@@ -1,16 +1,16 @@
 // The outbox's runner alone: a catalog in memory, a clock that a test moves, and a carrier that a
 // test writes as a function.
 import { createMemoryCatalog } from './memory/catalog.ts'
-import { Outbox, type Lane } from '../../src/delivery/outbox.ts'
-import type { Attempt, Outcome } from '../../src/delivery/outcome.ts'
+import { Outbox, type Destination } from '../../src/delivery/outbox.ts'
+import type { Attempt, Outcome } from '../../src/delivery/carrier.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
-import type { Delivery } from '../../src/registry/ports/deliveries.ts'
+import type { Delivery } from '../../src/registry/ports/outbox.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { createManualClock } from './manual-clock.ts'
 
 export interface BenchOptions {
   readonly carry?: (entry: Delivery, attempt: Attempt) => Promise<Outcome>
-  readonly laneOf?: (entry: Delivery) => Lane
+  readonly destinationOf?: (entry: Delivery) => Destination
   readonly random?: () => number
   /** Put between the outbox and its catalog. */
   readonly catalog?: (catalog: Catalog) => Catalog
@@ -45,7 +45,7 @@ export function createBench(options: BenchOptions = {}) {
         note: event => events.push(event),
         random: options.random ?? (() => 0),
         carrier: 'queue',
-        laneOf: options.laneOf ?? (({ key }) => ({ name: key, closed: undefined })),
+        destinationOf: options.destinationOf ?? (({ key }) => ({ name: key, closed: undefined })),
         carry: (entry, attempt) => {
           tried.push(entry.id)
           return bench.carry(entry, attempt)

@@ -8,7 +8,7 @@ import {
   repositoryKey,
   type Tag,
 } from '../../src/oci/reference.ts'
-import { formatDelivery } from '../../src/registry/deliveries.ts'
+import { formatDelivery } from '../../src/registry/delivery-payload.ts'
 import type { Operator } from '../../src/registry/operator/operator.ts'
 import {
   dropQueued,
@@ -16,7 +16,7 @@ import {
   retryAllQueued,
   retryQueued,
 } from '../../src/registry/operator/queue.ts'
-import type { DeliveryChange } from '../../src/registry/ports/deliveries.ts'
+import type { DeliveryChange } from '../../src/registry/ports/outbox.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import type { Namespaces } from '../../src/registry/namespaces.ts'
 import type { PushMode } from '../../src/registry/repository-policy.ts'

@@ -25,8 +25,8 @@ async function askEverything(catalog: Catalog): Promise<unknown> {
     catalog.listRepositories({ after: 'docker.io/library/a', limit: 1 }),
     catalog.listContent({ limit: 99 }),
     catalog.listContent({ after, limit: 2 }),
-    catalog.listPromises({ beforeMs: 99, afterMs: 99, limit: 99 }),
-    catalog.listPromises({ beforeMs: 20, afterMs: 30, limit: 3 }),
+    catalog.listPendingBlobs({ beforeMs: 99, afterMs: 99, limit: 99 }),
+    catalog.listPendingBlobs({ beforeMs: 20, afterMs: 30, limit: 3 }),
     ...digests.flatMap(d => [
       catalog.findContent(d),
       catalog.listDeliverers(d),

@@ -8,13 +8,13 @@ import type {
   DeleteOptions,
   ListFact,
   Page,
-  PromisedBlob,
+  PendingBlob,
   RecordBlob,
   RecordManifest,
   RecordPush,
   TagCheck,
 } from '../../registry/ports/catalog.ts'
-import type { Carrier, DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'
+import type { Carrier, DeliveryChange, NewDelivery } from '../../registry/ports/outbox.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { assertBounded, boundedChange, boundedRests } from '../bounds.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
@@ -229,12 +229,12 @@ export class SqliteCatalog implements Catalog {
     return this.#write({ kind: 'remove member', repository, digest, options: bounded })
   }
 
-  async listPromises(page: Parameters<Catalog['listPromises']>[0]) {
-    return this.#read(reader => reader.listPromises(page))
+  async listPendingBlobs(page: Parameters<Catalog['listPendingBlobs']>[0]) {
+    return this.#read(reader => reader.listPendingBlobs(page))
   }
 
-  endPromise(promised: PromisedBlob) {
-    return this.#write({ kind: 'end promise', promised })
+  expirePendingBlob(pending: PendingBlob) {
+    return this.#write({ kind: 'expire pending blob', pending })
   }
 
   async recordDelivery(delivery: NewDelivery) {

@@ -7,13 +7,13 @@ import type { Repository, Tag } from '../../oci/reference.ts'
 import type {
   DeleteOptions,
   ListFact,
-  PromisedBlob,
+  PendingBlob,
   RecordBlob,
   RecordManifest,
   RecordPush,
   TagCheck,
 } from '../../registry/ports/catalog.ts'
-import type { DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'
+import type { DeliveryChange, NewDelivery } from '../../registry/ports/outbox.ts'
 import { digestBytes } from './encoding.ts'
 import { prepareOutboxWrites } from './outbox-statements.ts'
 import { contentWrites } from './record-content.ts'
@@ -60,7 +60,7 @@ export type Operation =
       readonly digest: Digest
       readonly options: DeleteOptions
     }
-  | { readonly kind: 'end promise'; readonly promised: PromisedBlob }
+  | { readonly kind: 'expire pending blob'; readonly pending: PendingBlob }
   | { readonly kind: 'record delivery'; readonly delivery: NewDelivery }
   | { readonly kind: 'change delivery'; readonly id: number; readonly change: DeliveryChange }
   | {
@@ -78,7 +78,7 @@ export function prepareOperations(database: Database): (operation: Operation) =>
   const sql = prepareWrites(database)
   const content = contentWrites(sql)
   const tags = tagWrites(sql, content)
-  const { removeMember, endPromise } = memberRemoval(sql, tags)
+  const { removeMember, expirePendingBlob } = memberRemoval(sql, tags)
   const outbox = prepareOutboxWrites(database)
 
   return operation => {
@@ -116,8 +116,8 @@ export function prepareOperations(database: Database): (operation: Operation) =>
       case 'remove member':
         removeMember(operation.repository, operation.digest)
         return outbox.withdraw(operation.options)
-      case 'end promise':
-        return endPromise(operation.promised)
+      case 'expire pending blob':
+        return expirePendingBlob(operation.pending)
       case 'record delivery':
         return outbox.add(operation.delivery)
       case 'change delivery':

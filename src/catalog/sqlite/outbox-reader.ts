@@ -6,10 +6,10 @@ import {
   type Carrier,
   type Delivery,
   type OutboxTotals,
-} from '../../registry/ports/deliveries.ts'
+} from '../../registry/ports/outbox.ts'
 import { byTime, MAX_DELIVERIES_OF_KEY, shareOf } from '../bounds.ts'
 import { deliveryState, STATE_CODES } from './encoding.ts'
-import { LANE } from './schema-trust.ts'
+import { DESTINATION } from './schema-trust.ts'
 
 interface DeliveryRow {
   readonly id: number
@@ -24,8 +24,8 @@ interface DeliveryRow {
   readonly reason: string | null
 }
 
-interface LaneRow {
-  readonly lane: string
+interface DestinationRow {
+  readonly destination: string
   /** Of what is due first there. */
   readonly next_at: number
   readonly id: number
@@ -55,12 +55,14 @@ export class OutboxReader {
   }
 
   listDue({ carrier, limit }: { carrier: Carrier; limit: number }): Delivery[] {
-    const lanes = this.#sql.lanes.all({ carrier }) as LaneRow[]
-    const share = shareOf(limit, lanes.length)
-    return lanes
+    const destinations = this.#sql.destinations.all({ carrier }) as DestinationRow[]
+    const share = shareOf(limit, destinations.length)
+    return destinations
       .sort((a, b) => a.next_at - b.next_at || a.id - b.id)
       .slice(0, limit)
-      .flatMap(({ lane }) => this.#sql.listDue.all(carrier, lane, share) as DeliveryRow[])
+      .flatMap(
+        ({ destination }) => this.#sql.listDue.all(carrier, destination, share) as DeliveryRow[],
+      )
       .map(deliveryOf)
       .sort(byTime)
   }
@@ -81,18 +83,18 @@ function prepareReads(database: Database) {
     find: row(`SELECT ${COLUMNS} WHERE id = ?`),
     list: row(`SELECT ${COLUMNS} WHERE id > ? ORDER BY id LIMIT ?`),
     listOf: row(`SELECT ${COLUMNS} WHERE key = ? ORDER BY id LIMIT ${MAX_DELIVERIES_OF_KEY}`),
-    // From one lane to the next by the index, past all that waits in between.
-    lanes: row(`
-WITH RECURSIVE lanes (lane) AS (
-  SELECT min(${LANE}) FROM outbox WHERE carrier = @carrier AND first = 1
+    // From one destination to the next by the index, past all that waits in between.
+    destinations: row(`
+WITH RECURSIVE destinations (destination) AS (
+  SELECT min(${DESTINATION}) FROM outbox WHERE carrier = @carrier AND first = 1
   UNION ALL
-  SELECT (SELECT min(${LANE}) FROM outbox WHERE carrier = @carrier AND first = 1 AND ${LANE} > lane)
-    FROM lanes WHERE lane IS NOT NULL
+  SELECT (SELECT min(${DESTINATION}) FROM outbox WHERE carrier = @carrier AND first = 1 AND ${DESTINATION} > destination)
+    FROM destinations WHERE destination IS NOT NULL
 )
-SELECT lane, next_at, id FROM lanes JOIN outbox ON id = (
-  SELECT id FROM outbox WHERE carrier = @carrier AND first = 1 AND ${LANE} = lane ORDER BY next_at, id LIMIT 1)`),
+SELECT destination, next_at, id FROM destinations JOIN outbox ON id = (
+  SELECT id FROM outbox WHERE carrier = @carrier AND first = 1 AND ${DESTINATION} = destination ORDER BY next_at, id LIMIT 1)`),
     listDue: row(
-      `SELECT ${COLUMNS} WHERE carrier = ? AND first = 1 AND ${LANE} = ? ORDER BY next_at, id LIMIT ?`,
+      `SELECT ${COLUMNS} WHERE carrier = ? AND first = 1 AND ${DESTINATION} = ? ORDER BY next_at, id LIMIT ?`,
     ),
     totals: row('SELECT waiting, parked FROM outbox_totals WHERE carrier = ?'),
     oldest: row(

@@ -2,7 +2,7 @@
 // and how many there are, is kept by triggers.
 import type { Database } from 'better-sqlite3'
 import type { DeleteOptions } from '../../registry/ports/catalog.ts'
-import type { Delivery, DeliveryChange, NewDelivery } from '../../registry/ports/deliveries.ts'
+import type { Delivery, DeliveryChange, NewDelivery } from '../../registry/ports/outbox.ts'
 import { MAX_REASON_LENGTH } from '../bounds.ts'
 import { STATE_CODES } from './encoding.ts'
 

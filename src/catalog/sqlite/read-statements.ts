@@ -111,7 +111,7 @@ export function prepareReads(database: Database) {
          AND ${UNEXPIRED}
        ORDER BY c.digest LIMIT ${MAX_REFERRERS}`,
     ),
-    listPromises: row(
+    listPendingBlobs: row(
       `SELECT r.key, c.digest, p.at FROM promised p
        JOIN repository r ON r.id = p.repository JOIN content c ON c.id = p.content
        WHERE p.at < ? OR p.at > ? ORDER BY p.at, r.key, c.digest LIMIT ?`,

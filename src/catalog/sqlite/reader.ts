@@ -17,8 +17,8 @@ import type {
   ManifestFact,
   Member,
   Page,
-  PromisedBlob,
-  PromisesPage,
+  PendingBlob,
+  PendingPage,
   TagFact,
 } from '../../registry/ports/catalog.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
@@ -28,8 +28,8 @@ import {
   type ContentRow,
   contentOf,
   edgeOf,
-  type PromiseRow,
-  promiseOf,
+  type PendingRow,
+  pendingOf,
   type TagRow,
   tagOf,
 } from './rows.ts'
@@ -139,9 +139,9 @@ export class Reader {
     return rows.map(digestFromBytes)
   }
 
-  listPromises({ beforeMs, afterMs, limit }: PromisesPage): PromisedBlob[] {
-    const rows = this.#sql.listPromises.all(beforeMs, afterMs, limit) as PromiseRow[]
-    return rows.map(promiseOf)
+  listPendingBlobs({ beforeMs, afterMs, limit }: PendingPage): PendingBlob[] {
+    const rows = this.#sql.listPendingBlobs.all(beforeMs, afterMs, limit) as PendingRow[]
+    return rows.map(pendingOf)
   }
 
   findList(repository: Repository, key: string): ListFact | undefined {

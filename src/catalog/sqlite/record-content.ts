@@ -42,17 +42,19 @@ export function contentWrites(sql: WriteStatements) {
   }
 
   /** As a client says, which proves nothing of what is below: neither here nor elsewhere. */
-  function recordPushed(record: ManifestContent & Pick<RecordPush, 'elsewhere' | 'redeems'>): void {
-    const { manifest, elsewhere = [], redeems = false } = record
+  function recordPushed(
+    record: ManifestContent & Pick<RecordPush, 'elsewhere' | 'completes'>,
+  ): void {
+    const { manifest, elsewhere = [], completes = false } = record
     const { repository, id } = setManifest(record)
     if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
-    // A second tag, or a PUT that is repeated, sends no blob: what is promised by then is promised
-    // to others.
+    // A second tag, or a PUT that is repeated, sends no blob: what is pending by then is of
+    // others.
     const isNew = sql.isGiven.get(repository, id) === undefined
     sql.pushManifest.run(repository, id, manifest.mediaType)
-    if (redeems && isNew && sql.redeemPromises.run(repository, id).changes > 0)
-      sql.dropRedeemed.run(repository)
+    if (completes && isNew && sql.completePushes.run(repository, id).changes > 0)
+      sql.dropCompleted.run(repository)
     for (const member of elsewhere.map(contentId)) confirmMember(repository, member)
   }
 
@@ -70,7 +72,7 @@ export function contentWrites(sql: WriteStatements) {
     sql.setPresent.run(id, record.sizeBytes, null, code, record.atMs)
     sql.bringMember.run(repository, id)
     if (record.acknowledgedAtMs !== undefined)
-      sql.promise.run(repository, id, record.acknowledgedAtMs)
+      sql.addPending.run(repository, id, record.acknowledgedAtMs)
   }
 
   /** Nothing below it: as a blob it lists nothing, whatever it is as a manifest. */

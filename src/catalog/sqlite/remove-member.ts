@@ -1,10 +1,10 @@
 // What a delete takes out of a repository: the content itself, the tags that point to it, and, if
-// it was a manifest there, what nothing else there lists (R255); what is promised to a push that
+// it was a manifest there, what nothing else there lists (R255); what is pending for a push that
 // may be under way once that is over (R296). Runs on the writer thread inside somebody else's
 // transaction, as operations.ts says.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { PromisedBlob } from '../../registry/ports/catalog.ts'
+import type { PendingBlob } from '../../registry/ports/catalog.ts'
 import { digestBytes } from './encoding.ts'
 import type { TagWrites } from './record-tags.ts'
 import type { WriteStatements } from './write-statements.ts'
@@ -16,13 +16,13 @@ interface AloneRow {
 }
 
 export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
-  return { removeMember, endPromise }
+  return { removeMember, expirePendingBlob }
 
   function removeMember(repository: Repository, digest: Digest): void {
     const { id, content } = idsOf(repository, digest)
     if (id === undefined || content === undefined) return
     sql.forgetTaken.run(id, content)
-    sql.dropPromise.run(id, content)
+    sql.dropPending.run(id, content)
     const isLister = sql.isLister.get(id, content) !== undefined
     if (sql.deleteMember.run(id, content).changes === 0) return
     tags.deleteTagsOf(id, content)
@@ -30,10 +30,10 @@ export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
   }
 
   /** What a delete has left for it goes now, unless something lists it by now. */
-  function endPromise({ repository, digest, acknowledgedAtMs }: PromisedBlob): void {
+  function expirePendingBlob({ repository, digest, acknowledgedAtMs }: PendingBlob): void {
     const { id, content } = idsOf(repository, digest)
     if (id === undefined || content === undefined) return
-    if (sql.endPromise.get(id, content, acknowledgedAtMs) !== 1) return
+    if (sql.expirePendingBlob.get(id, content, acknowledgedAtMs) !== 1) return
     const alone = sql.findAlone.get(content, id) as AloneRow | undefined
     if (alone !== undefined) takeBelow(id, take(id, alone))
   }
@@ -42,7 +42,7 @@ export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
   function takeBelow(repository: number, gone: number[]): void {
     for (const parent of gone) {
       for (const child of sql.listAlone.all(parent, repository) as AloneRow[])
-        if (sql.oweTaking.run(repository, child.content).changes === 0)
+        if (sql.deferRemoval.run(repository, child.content).changes === 0)
           gone.push(...take(repository, child))
     }
   }

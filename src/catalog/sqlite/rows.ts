@@ -1,6 +1,6 @@
 // Rows as the reads give them, and what of the port they stand for.
 import { parseRepositoryKey, type Tag } from '../../oci/reference.ts'
-import type { ContentFact, Edge, PromisedBlob, TagFact } from '../../registry/ports/catalog.ts'
+import type { ContentFact, Edge, PendingBlob, TagFact } from '../../registry/ports/catalog.ts'
 import { contentClass, digestFromBytes, edgeKind } from './encoding.ts'
 import type { EdgeRow } from './write-statements.ts'
 
@@ -24,13 +24,13 @@ export interface TagRow {
   readonly local: number
 }
 
-export interface PromiseRow {
+export interface PendingRow {
   readonly key: string
   readonly digest: Buffer
   readonly at: number
 }
 
-export function promiseOf({ key, digest, at }: PromiseRow): PromisedBlob {
+export function pendingOf({ key, digest, at }: PendingRow): PendingBlob {
   return {
     repository: parseRepositoryKey(key),
     digest: digestFromBytes(digest),

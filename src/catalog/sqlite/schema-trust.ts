@@ -13,7 +13,7 @@ const { listed, confirmed } = REASON_CODES
  * Of a row of `outbox`, the part of its key that names the other side: all before its repository,
  * with the `/` that ends it.
  */
-export const LANE = `substr(key, 1, instr(key, '/'))`
+export const DESTINATION = `substr(key, 1, instr(key, '/'))`
 
 /** Whatever is under localhost, clients brought there: no upstream of it could give a word. */
 const IS_LOCAL = (key: string) => `${key} GLOB 'localhost/*'`
@@ -106,9 +106,9 @@ CREATE TABLE taken (
 const IDENTITY = `INSERT INTO meta (key, value) VALUES ('identity', lower(hex(randomblob(16))));`
 
 // No registry that has much to wait for hides the others.
-const LANES = `
-CREATE INDEX outbox_due_by_lane ON outbox (carrier, ${LANE}, next_at, id) WHERE first = 1;
+const DESTINATIONS = `
+CREATE INDEX outbox_due_by_lane ON outbox (carrier, ${DESTINATION}, next_at, id) WHERE first = 1;
 DROP INDEX outbox_due;
 `
 
-export const TRUST = MEMBERS + FOREIGN + PUSHED + TAKEN + IDENTITY + LANES
+export const TRUST = MEMBERS + FOREIGN + PUSHED + TAKEN + IDENTITY + DESTINATIONS

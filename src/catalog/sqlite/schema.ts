@@ -158,7 +158,7 @@ UPDATE repository_content SET reason = ${REASON_CODES.confirmed}
 // else's manifest must not take it along while its push may still be under way (R296). `times`:
 // acknowledgements for which no manifest has come; `at`: of the last one. `owed`: a delete would
 // have taken it along. An older minor runs on such a file and knows nothing of it: its deletes take
-// along what is promised, and what is left here ends by its age.
+// along what is pending, and what is left here ends by its age.
 const PROMISES = `
 CREATE TABLE promised (
   repository INTEGER NOT NULL REFERENCES repository,

@@ -192,18 +192,18 @@ export function prepareWrites(database: Database) {
     ),
     findAlone: row(LIST_ALONE('SELECT ? AS child')),
     // What was owed before it was brought again is owed no more.
-    promise: row(
+    addPending: row(
       `INSERT INTO promised (repository, content, times, at) VALUES (?, ?, 1, ?)
        ON CONFLICT DO UPDATE SET times = times + 1, at = excluded.at, owed = 0`,
     ),
-    redeemPromises: row(
+    completePushes: row(
       `UPDATE promised SET times = times - 1, owed = 0 WHERE repository = ?
        AND content IN (SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject})`,
     ),
-    dropRedeemed: row('DELETE FROM promised WHERE repository = ? AND times = 0'),
-    dropPromise: row('DELETE FROM promised WHERE repository = ? AND content = ?'),
-    oweTaking: row('UPDATE promised SET owed = 1 WHERE repository = ? AND content = ?'),
-    endPromise: one(
+    dropCompleted: row('DELETE FROM promised WHERE repository = ? AND times = 0'),
+    dropPending: row('DELETE FROM promised WHERE repository = ? AND content = ?'),
+    deferRemoval: row('UPDATE promised SET owed = 1 WHERE repository = ? AND content = ?'),
+    expirePendingBlob: one(
       'DELETE FROM promised WHERE repository = ? AND content = ? AND at = ? RETURNING owed',
     ),
     noteTaken: row(

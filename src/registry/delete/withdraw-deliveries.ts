@@ -2,9 +2,9 @@
 // delivered is not delivered any more.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { formatDelivery, parseDelivery } from '../deliveries.ts'
+import { formatDelivery, parseDelivery } from '../delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import type { NewDelivery } from '../ports/deliveries.ts'
+import type { NewDelivery } from '../ports/outbox.ts'
 
 export interface Deleted {
   readonly tags: ReadonlySet<Tag>

@@ -1,7 +1,7 @@
 // What becomes of a tag that was pushed here under an upstream's name and is not there yet, for
 // people.
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { parseDelivery } from '../deliveries.ts'
+import { parseDelivery } from '../delivery-payload.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
 
 /** One sentence. Asks no upstream. */

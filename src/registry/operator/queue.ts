@@ -2,9 +2,9 @@
 // delivery/'s.
 import { RegistryError } from '../../oci/errors.ts'
 import { hostFrom, parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { parseDelivery } from '../deliveries.ts'
+import { parseDelivery } from '../delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import type { Delivery } from '../ports/deliveries.ts'
+import type { Delivery } from '../ports/outbox.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 
 /** More rows than a person reads, and as many as one repository can be asked for. */

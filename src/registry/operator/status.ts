@@ -1,6 +1,6 @@
 // The state of this edge in one page: what it holds, what it saved, and how its upstreams are.
 import type { CatalogTotals } from '../ports/catalog.ts'
-import type { OutboxTotals } from '../ports/deliveries.ts'
+import type { OutboxTotals } from '../ports/outbox.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import { reachableBytes } from '../space.ts'
 import type { Refused } from '../want-of-space.ts'

@@ -5,7 +5,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { ContentClass } from './blob-store.ts'
-import type { Carrier, Delivery, DeliveryChange, NewDelivery, OutboxTotals } from './deliveries.ts'
+import type { Carrier, Delivery, DeliveryChange, NewDelivery, OutboxTotals } from './outbox.ts'
 
 /**
  * What a child is to its parent manifest. `subject` edges point from a referrer to what it refers
@@ -127,22 +127,22 @@ export interface RecordBlob {
   readonly contentClass: ContentClass
   readonly atMs: number
   /**
-   * A client is about to be told that it is kept in this repository: it is promised to the push
-   * that this is a part of. Default it is not.
+   * A client is about to be told that it is kept in this repository: it is pending until
+   * the manifest of its push comes. Default it is not.
    */
   readonly acknowledgedAtMs?: number
 }
 
 /** What a client was told is kept in this repository, and no manifest came for so far. */
-export interface PromisedBlob {
+export interface PendingBlob {
   readonly repository: Repository
   readonly digest: Digest
   /** Of the last time that it was told so. */
   readonly acknowledgedAtMs: number
 }
 
-/** Acknowledged before the one or after the other. */
-export interface PromisesPage {
+/** Pending blobs that were acknowledged before the one or after the other. */
+export interface PendingPage {
   readonly beforeMs: number
   readonly afterMs: number
   readonly limit: number
@@ -165,10 +165,10 @@ export interface RecordPush {
   /** What must also go elsewhere. */
   readonly delivery?: NewDelivery
   /**
-   * A client has just sent it: it redeems one promise of each blob that it lists, unless it is a
-   * manifest here already. Default it is told again.
+   * A client has just sent it: it completes one push of each pending blob that it lists, unless it
+   * is a manifest here already. Default it is told again.
    */
-  readonly redeems?: boolean
+  readonly completes?: boolean
   readonly atMs: number
 }
 
@@ -306,23 +306,23 @@ export interface Catalog {
    * Takes content out of a repository: its membership and every tag of that repository that points
    * to it, in one transaction. A manifest of that repository takes along what it lists, and nothing
    * else there lists: as a layer, from elsewhere or not, never as a subject (R255). What is a
-   * manifest there stays, and with it what that lists; so does what is promised, until
-   * `endPromise`. Bytes, edges and other repositories MUST NOT be touched, nor what tags remember
-   * as `previous`. When it is no member, only that it was taken along is forgotten, and the options
-   * have an effect.
+   * manifest there stays, and with it what that lists; so does a pending blob, until
+   * `expirePendingBlob`. Bytes, edges and other repositories MUST NOT be touched, nor what tags
+   * remember as `previous`. When it is no member, only that it was taken along is forgotten, and
+   * the options have an effect.
    */
   removeMember(repository: Repository, digest: Digest, options?: DeleteOptions): Promise<void>
   /**
-   * The oldest first. As often as a blob was acknowledged it is promised, until new manifests
-   * redeem that, or the blob itself is deleted.
+   * The oldest first. A blob is pending as often as it was acknowledged, until as many new
+   * manifests complete that, or the blob itself is deleted.
    */
-  listPromises(page: PromisesPage): Promise<readonly PromisedBlob[]>
+  listPendingBlobs(page: PendingPage): Promise<readonly PendingBlob[]>
   /**
    * Whoever was told so has had its time. If a delete would have taken the blob along meanwhile it
    * goes now, as it would have then, unless something there lists it. No effect when it was
    * acknowledged again.
    */
-  endPromise(promised: PromisedBlob): Promise<void>
+  expirePendingBlob(pending: PendingBlob): Promise<void>
   /**
    * Repositories of `registry` that hold `digest` as a member with its content present, in ASCII
    * order.
@@ -359,10 +359,10 @@ export interface Catalog {
   listDeliveriesOf(key: string): Promise<readonly Delivery[]>
   /**
    * What can be tried: for each key the carrier's first entry that is waiting, by id; parked ones
-   * are passed over. Also those that are not due yet: the caller reads `nextAtMs`. Of each lane,
-   * which is the key up to its first `/`, the same share of `limit`, at least one, so that none
-   * hides another; of more lanes than `limit` those where something is due first. Ordered by
-   * `nextAtMs`, then by id.
+   * are passed over. Also those that are not due yet: the caller reads `nextAtMs`. Of each
+   * destination, which is the key up to its first `/`, the same share of `limit`, at least one, so
+   * that none hides another; of more destinations than `limit` those where something is due first.
+   * Ordered by `nextAtMs`, then by id.
    */
   listDue(page: { carrier: Carrier; limit: number }): Promise<readonly Delivery[]>
   /** No effect when the entry is gone. */

@@ -4,7 +4,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import type { StoreFailure, WantedRoom } from './blob-store.ts'
-import type { Carrier } from './deliveries.ts'
+import type { Carrier } from './outbox.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** What an upstream request was for; a closed label set. */

@@ -4,7 +4,7 @@
 // what it is built from again when it does not, and is compared with it after a start.
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../oci/reference.ts'
-import type { NewDelivery } from './deliveries.ts'
+import type { NewDelivery } from './outbox.ts'
 
 /** What makes a fact the same fact: a later one with the same identity takes its place. */
 export type FactIdentity =

@@ -8,7 +8,7 @@ import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { manifestFact } from '../edges.ts'
 import { Flights } from '../../async/flights.ts'
-import { classOf, noteMissed } from '../rebuild/lost-content.ts'
+import { classOf, noteMissingUnlessBack } from '../rebuild/missing-content.ts'
 import type { Namespace } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -51,7 +51,7 @@ export class ManifestContents {
     if (fact === undefined) return undefined
     const bytes = await store.readVerified(digest)
     if (bytes === undefined) {
-      await noteMissed(this.#deps, digest)
+      await noteMissingUnlessBack(this.#deps, digest)
       return undefined
     }
     catalog.noteUse(digest, clock.nowMs())

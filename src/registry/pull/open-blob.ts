@@ -9,7 +9,7 @@ import type { BlobStore, ReadHandle, StoredBlob } from '../ports/blob-store.ts'
 import type { Catalog, ContentFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { noteMissed } from '../rebuild/lost-content.ts'
+import { noteMissingUnlessBack } from '../rebuild/missing-content.ts'
 
 export interface OpenBlobDeps {
   readonly store: BlobStore
@@ -30,7 +30,7 @@ export async function openBlob(
   const declaredBytes = known ? undefined : await deps.catalog.sizeOf(repository, digest)
   const opened = await deps.store.openRead(digest, declaredBytes)
   if (opened === undefined) {
-    await noteMissed(deps, digest)
+    await noteMissingUnlessBack(deps, digest)
     return undefined
   }
   const { blob, handle } = opened

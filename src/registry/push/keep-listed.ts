@@ -8,7 +8,7 @@ import { isListed } from '../edges.ts'
 import { mapFew } from '../../async/few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
-import { tellManifest } from '../rebuild/manifest-told.ts'
+import { keptManifestFact } from '../rebuild/kept-manifest.ts'
 import { mayGive, type SharingDeps } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
@@ -95,5 +95,5 @@ async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly Becam
   const identity = { kind: 'manifest', repository: repositoryKey(repository), digest } as const
   // Kept by way of another repository, it has its fact there alone.
   if (isKept && (await facts.has(identity))) return []
-  return [{ digest, fact: await tellManifest(catalog, repository, { manifest, atMs }) }]
+  return [{ digest, fact: await keptManifestFact(catalog, repository, { manifest, atMs }) }]
 }

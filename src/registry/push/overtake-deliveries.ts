@@ -7,8 +7,8 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { type DeliveredTag, type Overtaking, parseDelivery } from '../deliveries.ts'
-import type { Delivery } from '../ports/deliveries.ts'
+import { type DeliveredTag, type Overtaking, parseDelivery } from '../delivery-payload.ts'
+import type { Delivery } from '../ports/outbox.ts'
 import { carriesTag, changeEntry, type OvertakeDeps, takeTagFrom } from '../overtake-tag.ts'
 
 /**

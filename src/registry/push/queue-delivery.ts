@@ -10,9 +10,9 @@ import {
   formatDelivery,
   type ManifestDelivery,
   parseDelivery,
-} from '../deliveries.ts'
+} from '../delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import type { NewDelivery } from '../ports/deliveries.ts'
+import type { NewDelivery } from '../ports/outbox.ts'
 import type { FactStore } from '../ports/facts.ts'
 
 /** Some 50 MB of catalog, and hours of work for any upstream. */

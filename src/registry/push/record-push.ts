@@ -11,7 +11,7 @@ import { manifestKey, type NegativeCache } from '../negative-cache.ts'
 import type { ContentClass } from '../ports/blob-store.ts'
 import type { Catalog, Edge, RecordPush } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
-import { type ManifestTold, tellManifest } from '../rebuild/manifest-told.ts'
+import { type KeptManifestFact, keptManifestFact } from '../rebuild/kept-manifest.ts'
 import { restoreFacts, type RestoreDeps } from '../rebuild/restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
 
@@ -26,7 +26,7 @@ export interface RecordPushDeps extends RestoreDeps {
   readonly presence: BlobPresence
 }
 
-export interface PushToRecord extends Omit<RecordPush, 'elsewhere' | 'redeems'> {
+export interface PushToRecord extends Omit<RecordPush, 'elsewhere' | 'completes'> {
   readonly contentClass: ContentClass
   /** Listed, and only cached until now. */
   readonly alsoKept: readonly BecameKept[]
@@ -43,7 +43,7 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
   await presence.whileAbsent(push.repository, listed, async absent => {
-    const told = await tellManifest(catalog, push.repository, push)
+    const told = await keptManifestFact(catalog, push.repository, push)
     await record(
       deps,
       push,
@@ -112,7 +112,7 @@ async function record(
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
-    await catalog.recordPush({ ...row, elsewhere: [...elsewhere], redeems: true })
+    await catalog.recordPush({ ...row, elsewhere: [...elsewhere], completes: true })
     // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
     if (outdated.length > 0) await facts.remove(outdated)
   } catch (error) {
@@ -132,7 +132,7 @@ async function record(
  */
 function changesOf(
   push: PushToRecord,
-  told: ManifestTold,
+  told: KeptManifestFact,
   absent: readonly Digest[],
 ): readonly Change[] {
   const { tags, delivery, atMs } = push

@@ -1,19 +1,25 @@
 // Facts beside a catalog that lives: what a process was doing when it ended may have changed facts
 // and no row, and a catalog that is built from them weeks later would believe it. The catalog is
 // right, for nobody was told of anything else; but for what was told before it was built, and could
-// not be read then (adopt-fact.ts). Runs beside the traffic, after a start.
+// not be read then (record-earlier-fact.ts). Runs beside the traffic, after a start.
 import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
-import { parseDelivery } from '../deliveries.ts'
+import { parseDelivery } from '../delivery-payload.ts'
 import type { Catalog, TagFact } from '../ports/catalog.ts'
-import type { Delivery } from '../ports/deliveries.ts'
+import type { Delivery } from '../ports/outbox.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fact, FactIdentity, ListedFact } from '../ports/facts.ts'
 import type { Turns } from '../../async/turns.ts'
 import type { BlobPresence } from '../upload/blob-presence.ts'
-import { adopt, type Adoptable, type AdoptDeps, howKnown, isAdoptable } from './adopt-fact.ts'
+import {
+  recordEarlierFact,
+  type EarlierFact,
+  type EarlierFactDeps,
+  howKnown,
+  isEarlierFact,
+} from './record-earlier-fact.ts'
 import { asRecorded, putBack } from './restore-facts.ts'
 
-export interface CompareFactsDeps extends AdoptDeps {
+export interface CompareFactsDeps extends EarlierFactDeps {
   readonly clock: Clock
   readonly turns: Turns
   readonly presence: BlobPresence
@@ -47,7 +53,7 @@ interface Wrong {
   readonly turn: string
   readonly identities: readonly FactIdentity[]
   /** To be learned from, and not only put right. */
-  readonly adoptable?: Adoptable
+  readonly earlier?: EarlierFact
   /**
    * Right, and told under a catalog that is lost: told anew it need not be looked through at each
    * start.
@@ -101,7 +107,7 @@ async function compareAll(deps: CompareFactsDeps, mend: Mend): Promise<boolean> 
   let isWhole = true
   for await (const fact of deps.facts.list()) {
     const wrong = await wrongBy(deps, fact)
-    const { kind } = wrong?.adoptable ?? {}
+    const { kind } = wrong?.earlier ?? {}
     // What is to be learned: manifests first, since tags lead to them.
     const isRight = wrong === undefined || wrong.isOld === true
     const isNow = kind === undefined ? fact.kind === 'tag' : kind === 'manifest'
@@ -143,10 +149,10 @@ async function missingEntry(
 async function wrongBy(deps: CompareFactsDeps, fact: ListedFact): Promise<Wrong | undefined> {
   const right = await asRecorded(deps.catalog, { identity: fact, atMs: 0 })
   const wrong = concernedBy(fact)
-  if (isAdoptable(fact)) {
-    if (right === undefined) return { ...wrong, adoptable: fact }
+  if (isEarlierFact(fact)) {
+    if (right === undefined) return { ...wrong, earlier: fact }
     const known = fact.kind === 'manifest' ? await howKnown(deps, fact) : 'lacking'
-    if (known === 'in part') return { ...wrong, adoptable: fact }
+    if (known === 'in part') return { ...wrong, earlier: fact }
     if (known === 'all' && saysTheSame(fact, right)) return { ...wrong, isOld: true }
   }
   return saysTheSame(fact, right) ? undefined : wrong
@@ -171,10 +177,10 @@ async function mendOne(
   wrong: Wrong,
 ): Promise<'mended' | 'lost' | 'waiting'> {
   const { turns, presence, clock } = deps
-  const { turn, identities, adoptable } = wrong
+  const { turn, identities, earlier } = wrong
   return turns.take(turn, async () => {
     const work = async () => {
-      const outcome = adoptable === undefined ? undefined : await adoptIfThere(deps, adoptable)
+      const outcome = earlier === undefined ? undefined : await recordIfThere(deps, earlier)
       if (outcome === 'lost' || outcome === 'waiting') return outcome
       await putBack(deps, { identities: await readable(deps, identities), atMs: clock.nowMs() })
       return 'mended'
@@ -186,9 +192,9 @@ async function mendOne(
   })
 }
 
-async function adoptIfThere(deps: CompareFactsDeps, fact: Adoptable) {
+async function recordIfThere(deps: CompareFactsDeps, fact: EarlierFact) {
   // Taken away since it was read, by a delete or a push.
-  return (await deps.facts.has(fact)) ? adopt(deps, fact) : undefined
+  return (await deps.facts.has(fact)) ? recordEarlierFact(deps, fact) : undefined
 }
 
 /** What cannot be read may be from before, and say what the catalog does not know. */

@@ -10,9 +10,9 @@ import {
   repositoryKey,
   type Tag,
 } from '../../oci/reference.ts'
-import { type DeliveredTag, formatDelivery, parseDelivery } from '../deliveries.ts'
+import { type DeliveredTag, formatDelivery, parseDelivery } from '../delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import type { NewDelivery } from '../ports/deliveries.ts'
+import type { NewDelivery } from '../ports/outbox.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
 
 export type DeliveryFact = Extract<Fact, { kind: 'delivery' }>

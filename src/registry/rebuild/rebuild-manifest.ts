@@ -10,7 +10,7 @@ import { filterFew, mapFew } from '../../async/few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { type ManifestTold, toldBy } from './manifest-told.ts'
+import { type KeptManifestFact, memberEdges } from './kept-manifest.ts'
 
 export interface RebuildManifestParts {
   readonly store: BlobStore
@@ -36,7 +36,7 @@ export interface RebuildManifestOptions {
  */
 export async function rebuildManifest(
   parts: RebuildManifestParts,
-  fact: ManifestTold,
+  fact: KeptManifestFact,
   { isGone = async () => false, ...acknowledged }: RebuildManifestOptions = {},
 ): Promise<number | undefined> {
   const { catalog } = parts
@@ -46,7 +46,7 @@ export async function rebuildManifest(
   if (manifest === undefined) return undefined
   // What the fact tells of was a member, or has a tombstone. What is below that has facts of its
   // own.
-  const listed = toldBy(fact, manifest.edges).map(({ child }) => child)
+  const listed = memberEdges(fact, manifest.edges).map(({ child }) => child)
   const elsewhere = await filterFew(
     [...new Set(listed)],
     LOOKS_AT_ONCE,
@@ -88,7 +88,7 @@ function isOpaque(mediaType: string): boolean {
 
 async function readManifest(
   { store, note }: RebuildManifestParts,
-  { repository, digest, mediaType }: ManifestTold,
+  { repository, digest, mediaType }: KeptManifestFact,
 ): Promise<ManifestFact | undefined> {
   const bytes = await store.readVerified(digest)
   const lost = (why: string) => {

@@ -2,7 +2,7 @@
 // catalog about names. It mends rows and never makes one: which repository some bytes belonged to
 // cannot be told from bytes (R179), so content without a row waits on disk until somebody pulls
 // what names it, and is then served without a download.
-import { noteGone } from './lost-content.ts'
+import { noteMissing } from './missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog, ContentFact } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -97,7 +97,7 @@ async function checkRow(
   { digest }: ContentFact,
 ): Promise<readonly ('missing' | 'lost')[]> {
   if ((await store.find(digest)) !== undefined) return []
-  return (await noteGone({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']
+  return (await noteMissing({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']
 }
 
 async function countUnnamed({ store, catalog }: RecoveryParts, signal?: AbortSignal) {

@@ -5,7 +5,7 @@ import { parseRepositoryKey } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { tellManifest } from './manifest-told.ts'
+import { keptManifestFact } from './kept-manifest.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
 
 export interface RestoreDeps {
@@ -82,5 +82,5 @@ async function manifestFact(
   const owner = parseRepositoryKey(repository)
   const manifest = await catalog.findManifest(owner, digest)
   if (manifest === undefined) return undefined
-  return tellManifest(catalog, owner, { manifest, atMs: content.createdAtMs })
+  return keptManifestFact(catalog, owner, { manifest, atMs: content.createdAtMs })
 }

@@ -33,7 +33,7 @@ export class BlobPresence {
   }
 
   /**
-   * Durable when it resolves, and promised to the push that brought it. The bytes are here.
+   * Durable when it resolves, and pending until a manifest lists it. The bytes are here.
    * @throws StoreError
    */
   async record(repository: Repository, blob: PresentBlob): Promise<void> {

@@ -10,7 +10,7 @@ import { type AppendDeps, appendChunk, checkPlace, streamOf } from './append-upl
 import { bestEffort } from '../best-effort.ts'
 import type { BlobPresence } from './blob-presence.ts'
 import type { BlobStream } from './forward-blob.ts'
-import { classOf } from '../rebuild/lost-content.ts'
+import { classOf } from '../rebuild/missing-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { type StoredBlob, StoreError, type UploadFile } from '../ports/blob-store.ts'
 import { createReadBuffer } from '../ports/chunk-memory.ts'

@@ -7,7 +7,7 @@ import {
   type DeliveryChange,
   type NewDelivery,
   type OutboxTotals,
-} from '../../../src/registry/ports/deliveries.ts'
+} from '../../../src/registry/ports/outbox.ts'
 import type { DeleteOptions } from '../../../src/registry/ports/catalog.ts'
 import {
   boundedChange,
@@ -62,10 +62,12 @@ export class MemoryOutbox {
     for (const entry of this.#inOrder())
       if (entry.carrier === carrier && entry.state === 'waiting' && !firsts.has(entry.key))
         firsts.set(entry.key, entry)
-    const lanes = Map.groupBy([...firsts.values()].sort(byTime), ({ key }) => laneOf(key))
-    const share = shareOf(limit, lanes.size)
+    const destinations = Map.groupBy([...firsts.values()].sort(byTime), ({ key }) =>
+      destinationOf(key),
+    )
+    const share = shareOf(limit, destinations.size)
     // In the order of what is due first in each.
-    const chosen = [...lanes.values()].slice(0, limit)
+    const chosen = [...destinations.values()].slice(0, limit)
     return chosen.flatMap(entries => entries.slice(0, share)).sort(byTime)
   }
 
@@ -115,6 +117,6 @@ export class MemoryOutbox {
   }
 }
 
-function laneOf(key: string): string {
+function destinationOf(key: string): string {
   return key.slice(0, key.indexOf('/') + 1)
 }

@@ -1,6 +1,6 @@
 // What a delete takes out of a repository of the catalog in memory: the content itself, the tags
 // that point to it, and, if it was a manifest there, what nothing else there lists (R255); what is
-// promised once that is over (R296). The port's promises are made in memory.ts.
+// pending once that is over (R296). The port's promises are made in catalog.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Edge } from '../../../src/registry/ports/catalog.ts'
 import { dropTag, type Member, type RepositoryState } from './catalog-repositories.ts'
@@ -8,9 +8,9 @@ import { dropTag, type Member, type RepositoryState } from './catalog-repositori
 type Edges = ReadonlyMap<Digest, readonly Edge[]>
 
 export function removeMember(state: RepositoryState, digest: Digest, edges: Edges): void {
-  const { members, tags, taken, promised } = state
+  const { members, tags, taken, pending } = state
   taken.delete(digest)
-  promised.delete(digest)
+  pending.delete(digest)
   const member = members.get(digest)
   if (member === undefined) return
   members.delete(digest)
@@ -18,15 +18,15 @@ export function removeMember(state: RepositoryState, digest: Digest, edges: Edge
   if (isLister(member)) takeBelow(state, [digest], edges)
 }
 
-export function endPromise(
+export function expirePendingBlob(
   state: RepositoryState | undefined,
   { digest, acknowledgedAtMs }: { digest: Digest; acknowledgedAtMs: number },
   edges: Edges,
 ): void {
-  const promise = state?.promised.get(digest)
-  if (state === undefined || promise?.atMs !== acknowledgedAtMs) return
-  state.promised.delete(digest)
-  if (promise.owed) takeBelow(state, takeAlone(state, digest, edges), edges)
+  const entry = state?.pending.get(digest)
+  if (state === undefined || entry?.atMs !== acknowledgedAtMs) return
+  state.pending.delete(digest)
+  if (entry.owed) takeBelow(state, takeAlone(state, digest, edges), edges)
 }
 
 function takeBelow(state: RepositoryState, gone: Digest[], edges: Edges): void {
@@ -36,13 +36,13 @@ function takeBelow(state: RepositoryState, gone: Digest[], edges: Edges): void {
 
 /** Returns what the same is to be asked about because of it. */
 function takeAlone(state: RepositoryState, digest: Digest, edges: Edges): Digest[] {
-  const { members, taken, promised } = state
+  const { members, taken, pending } = state
   const member = members.get(digest)
   if (member === undefined || member.mediaType !== undefined) return []
   if (isListed(members, digest, edges)) return []
-  const promise = promised.get(digest)
-  if (promise !== undefined) {
-    promised.set(digest, { ...promise, owed: true })
+  const entry = pending.get(digest)
+  if (entry !== undefined) {
+    pending.set(digest, { ...entry, owed: true })
     return []
   }
   taken.set(digest, member.delivered || taken.get(digest) === true)

@@ -11,7 +11,7 @@ import {
   repositoryKey,
   type Tag,
 } from '../../../src/oci/reference.ts'
-import type { PromisedBlobs } from './catalog-promises.ts'
+import type { PendingBlobs } from './catalog-pending.ts'
 import type {
   CatalogTotals,
   ContentFact,
@@ -42,7 +42,7 @@ export interface RepositoryState {
   readonly lists: Map<string, ListFact>
   /** What deleted manifests took along, and whether its bytes had come under this repository. */
   readonly taken: Map<Digest, boolean>
-  readonly promised: PromisedBlobs
+  readonly pending: PendingBlobs
   /** Was a manifest ever pushed to it? */
   pushed: boolean
 }
@@ -69,7 +69,7 @@ export class MemoryRepositories {
       carriedBy: new Map(),
       lists: new Map(),
       taken: new Map(),
-      promised: new Map(),
+      pending: new Map(),
       pushed: false,
     }
     this.#states.set(repositoryKey(repository), made)

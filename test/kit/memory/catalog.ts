@@ -14,8 +14,8 @@ import type {
   ManifestFact,
   Member,
   Page,
-  PromisedBlob,
-  PromisesPage,
+  PendingBlob,
+  PendingPage,
   RecordBlob,
   RecordManifest,
   RecordPush,
@@ -28,7 +28,7 @@ import type {
   DeliveryChange,
   NewDelivery,
   OutboxTotals,
-} from '../../../src/registry/ports/deliveries.ts'
+} from '../../../src/registry/ports/outbox.ts'
 import {
   assertBounded,
   boundedRests,
@@ -36,8 +36,8 @@ import {
   MAX_REFERRERS,
 } from '../../../src/catalog/bounds.ts'
 import { MemoryOutbox } from './catalog-outbox.ts'
-import { addPromised, listPromises, redeem } from './catalog-promises.ts'
-import { endPromise, removeMember } from './catalog-removal.ts'
+import { addPending, listPendingBlobs, complete } from './catalog-pending.ts'
+import { expirePendingBlob, removeMember } from './catalog-removal.ts'
 import {
   dropTag,
   MemoryRepositories,
@@ -156,7 +156,7 @@ class MemoryCatalog implements Catalog {
     const all = this.#open()
     const state = all.open(record.repository)
     all.setPresent({ ...record.manifest, ...record })
-    redeem(state, record)
+    complete(state, record)
     all.addPushed(state, record.manifest, record.elsewhere ?? [])
     for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
     if (delivery !== undefined) this.#outbox.add(delivery)
@@ -166,7 +166,7 @@ class MemoryCatalog implements Catalog {
     const state = this.#open().open(record.repository)
     this.#repositories.addMember(state, record.digest, true)
     this.#repositories.setPresent({ ...record, mediaType: undefined })
-    addPromised(state.promised, record)
+    addPending(state.pending, record)
   }
 
   async recordMember(repository: Repository, digest: Digest): Promise<void> {
@@ -219,12 +219,12 @@ class MemoryCatalog implements Catalog {
     this.#outbox.withdraw(bounded)
   }
 
-  async listPromises(page: PromisesPage): Promise<PromisedBlob[]> {
-    return listPromises(this.#open().all(), page)
+  async listPendingBlobs(page: PendingPage): Promise<PendingBlob[]> {
+    return listPendingBlobs(this.#open().all(), page)
   }
 
-  async endPromise(promised: PromisedBlob): Promise<void> {
-    endPromise(this.#here(promised.repository), promised, this.#repositories.edges)
+  async expirePendingBlob(pending: PendingBlob): Promise<void> {
+    expirePendingBlob(this.#here(pending.repository), pending, this.#repositories.edges)
   }
 
   sequence(): number {

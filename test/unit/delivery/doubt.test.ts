@@ -2,7 +2,7 @@
 // nothing overtakes it before it cannot any more. Method: the runner with a carrier whose requests
 // end as the test says, processes that end in the middle, a clock moved by hand.
 import t from 'tap'
-import type { Attempt } from '../../../src/delivery/outcome.ts'
+import type { Attempt } from '../../../src/delivery/carrier.ts'
 import { createBench, DELIVERED, FAILED, PARKED } from '../../kit/outbox-bench.ts'
 
 const SECOND_MS = 1_000

@@ -2,7 +2,7 @@
 // keys, and what cannot be delivered holds up no more than it must. Method: the runner over a
 // catalog in memory, a carrier that the test writes, and a clock moved by hand.
 import t from 'tap'
-import type { Outcome } from '../../../src/delivery/outcome.ts'
+import type { Outcome } from '../../../src/delivery/carrier.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import { createBench, DELIVERED, FAILED, held, PARKED } from '../../kit/outbox-bench.ts'
 
@@ -47,36 +47,36 @@ t.test('R116: entries of one key go one at a time, in the order of their ids', a
   t.same(bench.tried, [1, 2, 3])
 })
 
-t.test('keys go beside each other: four of one lane, sixteen in all', async t => {
+t.test('keys go beside each other: four of one destination, sixteen in all', async t => {
   const all = held()
-  const laneOf = ({ key }: { key: string }) => ({
+  const destinationOf = ({ key }: { key: string }) => ({
     name: key.split('/')[0] ?? '',
     closed: undefined,
   })
-  const bench = createBench({ carry: all.carry, laneOf })
-  const lanes = ['a', 'b', 'c', 'd', 'e']
+  const bench = createBench({ carry: all.carry, destinationOf })
+  const destinations = ['a', 'b', 'c', 'd', 'e']
   let id = 0
-  for (const lane of lanes)
-    for (let n = 0; n < 6; n += 1) await bench.queue(++id, `${lane}.example/${n}`)
+  for (const destination of destinations)
+    for (let n = 0; n < 6; n += 1) await bench.queue(++id, `${destination}.example/${n}`)
   bench.start()
   await bench.settle()
-  const byLane = lanes.map(lane => {
-    const first = lanes.indexOf(lane) * 6 + 1
+  const byDestination = destinations.map(destination => {
+    const first = destinations.indexOf(destination) * 6 + 1
     return bench.tried.filter(each => each >= first && each < first + 6).length
   })
-  t.same(byLane, [4, 3, 3, 3, 3], 'the lanes share the places')
+  t.same(byDestination, [4, 3, 3, 3, 3], 'the destinations share the places')
   all.end(DELIVERED)
   await bench.settle()
   t.equal(bench.outcomes().length, 30)
 })
 
 // issue 17, 22
-t.test('R268: a lane with much that is due hides no other', async t => {
+t.test('R268: a destination with much that is due hides no other', async t => {
   const all = held()
-  const laneOf = ({ key }: { key: string }) => {
+  const destinationOf = ({ key }: { key: string }) => {
     return { name: key.split('/')[0] ?? '', closed: undefined }
   }
-  const bench = createBench({ carry: all.carry, laneOf })
+  const bench = createBench({ carry: all.carry, destinationOf })
   for (let id = 1; id <= 300; id += 1) await bench.queue(id, `busy.example/${id}`)
   await bench.clock.advance(1)
   await bench.queue(301, 'other.example/app')
@@ -93,18 +93,18 @@ t.test('R268: a lane with much that is due hides no other', async t => {
 
 // issue 17, 22
 t.test(
-  'R268: where all places are taken, the next is for the lane that has the fewest',
+  'R268: where all places are taken, the next is for the destination that has the fewest',
   async t => {
     const ends: (() => void)[] = []
-    const laneOf = ({ key }: { key: string }) => {
+    const destinationOf = ({ key }: { key: string }) => {
       return { name: key.split('/')[0] ?? '', closed: undefined }
     }
     const carry = () =>
       new Promise<typeof DELIVERED>(resolve => ends.push(() => resolve(DELIVERED)))
-    const bench = createBench({ carry, laneOf })
+    const bench = createBench({ carry, destinationOf })
     let id = 0
-    for (const lane of ['a', 'b', 'c', 'd'])
-      for (let n = 0; n < 9; n += 1) await bench.queue(++id, `${lane}.example/${n}`)
+    for (const destination of ['a', 'b', 'c', 'd'])
+      for (let n = 0; n < 9; n += 1) await bench.queue(++id, `${destination}.example/${n}`)
     const outbox = bench.start()
     await bench.clock.advance(1)
     await bench.queue(99, 'late.example/app')
@@ -193,7 +193,7 @@ t.test('what is refused is parked after six hours without a break', async t => {
 
 t.test('where nothing may be tried, entries wait without attempts, and say why', async t => {
   let closed: string | undefined = 'offline'
-  const bench = createBench({ laneOf: () => ({ name: 'lane', closed }) })
+  const bench = createBench({ destinationOf: () => ({ name: 'destination', closed }) })
   await bench.queue(1)
   const outbox = bench.start()
   await bench.clock.advance(HOUR_MS)
@@ -201,7 +201,7 @@ t.test('where nothing may be tried, entries wait without attempts, and say why',
   t.match(entry, { attempts: 0, reason: 'offline' })
   t.same(bench.tried, [])
   closed = undefined
-  outbox.nudge('lane')
+  outbox.nudge('destination')
   await bench.settle()
   t.same(bench.outcomes(), ['1 delivered'])
 })
@@ -210,7 +210,7 @@ t.test('as soon as one is delivered, those that found nobody there are tried as 
   const silent: Outcome = { ...FAILED, isUnreachable: true }
   const bench = createBench({
     carry: async () => silent,
-    laneOf: () => ({ name: 'lane', closed: undefined }),
+    destinationOf: () => ({ name: 'destination', closed: undefined }),
   })
   for (let id = 1; id <= 3; id += 1) await bench.queue(id, `key ${id}`)
   const outbox = bench.start()
@@ -225,35 +225,41 @@ t.test('as soon as one is delivered, those that found nobody there are tried as 
   )
 })
 
-t.test('R116: what was refused is tried once at once when its lane is configured anew', async t => {
-  const bench = createBench({ laneOf: () => ({ name: 'lane', closed: undefined }) })
-  bench.carry = async () => ({ ...FAILED, patienceMs: 1_000_000, retryAfterMs: 600_000 })
-  await bench.queue(1)
-  const outbox = bench.start()
-  await bench.clock.advance(10)
-  t.same(bench.tried, [1])
-  outbox.anew('another')
-  await bench.settle()
-  t.same(bench.tried, [1])
-  outbox.anew('lane')
-  await bench.settle()
-  await bench.clock.advance(1_000)
-  t.same(bench.tried, [1, 1])
-})
+t.test(
+  'R116: what was refused is tried once at once when its destination is configured anew',
+  async t => {
+    const bench = createBench({ destinationOf: () => ({ name: 'destination', closed: undefined }) })
+    bench.carry = async () => ({ ...FAILED, patienceMs: 1_000_000, retryAfterMs: 600_000 })
+    await bench.queue(1)
+    const outbox = bench.start()
+    await bench.clock.advance(10)
+    t.same(bench.tried, [1])
+    outbox.anew('another')
+    await bench.settle()
+    t.same(bench.tried, [1])
+    outbox.anew('destination')
+    await bench.settle()
+    await bench.clock.advance(1_000)
+    t.same(bench.tried, [1, 1])
+  },
+)
 
-t.test('a nudge for a lane tries at once what found nobody there, and nothing else', async t => {
-  const bench = createBench({
-    carry: async ({ id }) => ({ ...FAILED, isUnreachable: id === 1 }),
-    laneOf: ({ id }) => ({ name: id === 3 ? 'other' : 'lane', closed: undefined }),
-  })
-  for (let id = 1; id <= 3; id += 1) await bench.queue(id, `key ${id}`)
-  const outbox = bench.start()
-  await bench.settle()
-  bench.tried.length = 0
-  outbox.nudge('lane')
-  await bench.settle()
-  t.same(bench.tried, [1])
-})
+t.test(
+  'a nudge for a destination tries at once what found nobody there, and nothing else',
+  async t => {
+    const bench = createBench({
+      carry: async ({ id }) => ({ ...FAILED, isUnreachable: id === 1 }),
+      destinationOf: ({ id }) => ({ name: id === 3 ? 'other' : 'destination', closed: undefined }),
+    })
+    for (let id = 1; id <= 3; id += 1) await bench.queue(id, `key ${id}`)
+    const outbox = bench.start()
+    await bench.settle()
+    bench.tried.length = 0
+    outbox.nudge('destination')
+    await bench.settle()
+    t.same(bench.tried, [1])
+  },
+)
 
 t.test('what was seen before the end of its last attempt is not tried again for that', async t => {
   const attempt = held()

@@ -4,7 +4,7 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'
-import { parseDelivery } from '../../../src/registry/deliveries.ts'
+import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
 import { takeTagFrom } from '../../../src/registry/overtake-tag.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createWorld } from '../../kit/delivery-world.ts'

@@ -4,8 +4,8 @@
 // and a registry as a model; the forwarded push is broken at each of its writes, and the line as a
 // test says. issue 17, 19
 import t from 'tap'
-import { createDeliveries } from '../../../src/delivery/deliveries.ts'
-import { parseDelivery } from '../../../src/registry/deliveries.ts'
+import { createDeliveries } from '../../../src/delivery/create-deliveries.ts'
+import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
 import { announceTags } from '../../../src/registry/push/overtake-deliveries.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'

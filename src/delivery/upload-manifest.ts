@@ -5,8 +5,8 @@ import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { manifestKind, parseMediaType } from '../oci/media-type.ts'
-import { bringBlobs, missing } from './bring-blobs.ts'
-import { isThere, type Trip } from './trip.ts'
+import { uploadBlobs, missing } from './upload-blobs.ts'
+import { isThere, type DeliveryContext } from './delivery-context.ts'
 import { Undeliverable } from './undeliverable.ts'
 
 /**
@@ -25,54 +25,60 @@ export interface Listed {
  * everything that it lists.
  * @throws UpstreamError, Undeliverable, StoreError, or the signal's reason
  */
-export async function bringManifest(trip: Trip, manifest: Listed): Promise<Uint8Array> {
-  const bytes = await trip.store.readVerified(manifest.digest)
-  if (bytes === undefined) throw missing(trip, `the manifest ${manifest.digest}`)
-  if (!(await hasManifest(trip, manifest.digest)))
-    await bringAbsent(trip, manifest, { bytes, depth: 0 })
+export async function uploadManifest(
+  context: DeliveryContext,
+  manifest: Listed,
+): Promise<Uint8Array> {
+  const bytes = await context.store.readVerified(manifest.digest)
+  if (bytes === undefined) throw missing(context, `the manifest ${manifest.digest}`)
+  if (!(await hasManifest(context, manifest.digest)))
+    await uploadMissing(context, manifest, { bytes, depth: 0 })
   return bytes
 }
 
-function hasManifest({ upstream, repository, signal }: Trip, digest: Digest): Promise<boolean> {
+function hasManifest(
+  { upstream, repository, signal }: DeliveryContext,
+  digest: Digest,
+): Promise<boolean> {
   const reference = { kind: 'digest', digest } as const
   return isThere(() => upstream.headManifest(repository.name, reference, signal))
 }
 
-async function bringAbsent(
-  trip: Trip,
+async function uploadMissing(
+  context: DeliveryContext,
   { digest, mediaType }: Listed,
   { bytes, depth }: { bytes: Uint8Array; depth: number },
 ): Promise<void> {
-  const { upstream, repository, signal } = trip
+  const { upstream, repository, signal } = context
   const manifest = parse(bytes, mediaType)
   const children: Listed[] = []
   const blobs: Digest[] = []
   for (const descriptor of listed(manifest)) {
-    const child = await asManifest(trip, manifest, descriptor)
+    const child = await asManifest(context, manifest, descriptor)
     if (child === undefined) blobs.push(descriptor.digest)
     else children.push(child)
   }
-  await bringBlobs(trip, blobs)
-  for (const child of children) await bringChild(trip, child, depth + 1)
+  await uploadBlobs(context, blobs)
+  for (const child of children) await uploadChild(context, child, depth + 1)
   const reference = { kind: 'digest', digest } as const
   await upstream.putManifest(repository.name, reference, { bytes, mediaType, digest }, signal)
 }
 
-async function bringChild(trip: Trip, child: Listed, depth: number): Promise<void> {
-  const { there, policy, signal } = trip
+async function uploadChild(context: DeliveryContext, child: Listed, depth: number): Promise<void> {
+  const { there, policy, signal } = context
   signal.throwIfAborted()
   if (there.has(child.digest)) return
-  if (!(await hasManifest(trip, child.digest))) {
+  if (!(await hasManifest(context, child.digest))) {
     if (depth > MAX_DEPTH) {
       throw new Undeliverable(
         `the index holds indexes that are nested deeper than ${MAX_DEPTH}`,
         'drop this entry, and push what it holds by itself',
       )
     }
-    const bytes = await readChild(trip, child)
-    if (bytes !== undefined) await bringAbsent(trip, child, { bytes, depth })
+    const bytes = await readChild(context, child)
+    if (bytes !== undefined) await uploadMissing(context, child, { bytes, depth })
     // Else it was acknowledged without, and it is for the upstream to say whether it takes it so.
-    else if (!policy.sparse) throw missing(trip, `the manifest ${child.digest}`)
+    else if (!policy.sparse) throw missing(context, `the manifest ${child.digest}`)
   }
   there.add(child.digest)
 }
@@ -81,7 +87,7 @@ async function bringChild(trip: Trip, child: Listed, depth: number): Promise<voi
  * Listing is no right to the bytes (R179): undefined as well for what is not in this repository.
  */
 async function readChild(
-  { catalog, store, repository }: Trip,
+  { catalog, store, repository }: DeliveryContext,
   { digest }: Listed,
 ): Promise<Uint8Array | undefined> {
   const isGiven = (await catalog.findMember(repository, digest))?.delivered === true
@@ -105,7 +111,7 @@ function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest
  * when it was pushed as one.
  */
 async function asManifest(
-  { catalog, repository }: Trip,
+  { catalog, repository }: DeliveryContext,
   parent: Manifest,
   { digest, mediaType }: Descriptor & { digest: Digest },
 ): Promise<Listed | undefined> {

@@ -1,9 +1,9 @@
-// What a failure of the `forward` carrier means for its entry: tried again, tried again for some
+// What a failure of the carrier `queue` means for its entry: tried again, tried again for some
 // time, or parked. What may pass by itself, or when the operator mends it, is tried again; what is
 // wrong with this one entry is parked, so that it holds nothing up.
 import type { Repository } from '../oci/reference.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
-import type { Outcome } from './outcome.ts'
+import type { Outcome } from './carrier.ts'
 import { Undeliverable } from './undeliverable.ts'
 
 /**

@@ -3,7 +3,7 @@
 // engine over in-memory twins; two images that share a layer, one of them deleted.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { ENDED_AT_ONCE, PUSH_MAX_MS } from '../../../src/registry/upload/end-promises.ts'
+import { EXPIRED_AT_ONCE, PUSH_MAX_MS } from '../../../src/registry/upload/expire-pending-blobs.ts'
 import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { isMemberOf } from '../../kit/membership.ts'
@@ -42,7 +42,7 @@ async function held({ catalog }: Pushing): Promise<string[]> {
 
 async function end({ registry, clock }: Pushing) {
   await clock.advance(PUSH_MAX_MS + 1)
-  await registry.endPromises(goesOn)
+  await registry.expirePendingBlobs(goesOn)
 }
 
 const otherImage = ({ registry }: Pushing) => pushImage(registry, app, other, 'other')
@@ -74,11 +74,11 @@ for (const [name, order] of Object.entries(ORDERS))
     await end(engine)
     t.same(await held(engine), ['shared'], 'it is listed now')
     await remove(engine, mine.manifest.digest)
-    t.same(await held(engine), [], 'and promised to nobody any more')
+    t.same(await held(engine), [], 'and none is pending any more')
   })
 
 t.test(
-  'R255, R296: an image that is pushed again after its delete ends its promises again',
+  'R255, R296: an image that is pushed again after its delete ends what is pending again',
   async t => {
     const engine = createEngine()
     for (const _ of [1, 2]) {
@@ -107,10 +107,10 @@ t.test('R255, R296: what no manifest comes for goes when a push must be over', a
   await layer(engine)
   await remove(engine, other.manifest.digest)
   await engine.clock.advance(PUSH_MAX_MS - 1)
-  await engine.registry.endPromises(goesOn)
+  await engine.registry.expirePendingBlobs(goesOn)
   t.same(await held(engine), ['shared'], 'not before')
   await engine.clock.advance(2)
-  await engine.registry.endPromises(goesOn)
+  await engine.registry.expirePendingBlobs(goesOn)
   t.same(await held(engine), [])
   await engine.registry.deleteBlob(app, shared)
   await t.rejects(engine.registry.deleteBlob(app, shared), { code: 'BLOB_UNKNOWN' }, 'as any other')
@@ -141,25 +141,25 @@ t.test('R296: many end by few commits, and no more begin once the edge stops', a
   let ends = 0
   const engine = createEngine({
     catalog: catalog => {
-      const endPromise = catalog.endPromise.bind(catalog)
+      const expirePendingBlob = catalog.expirePendingBlob.bind(catalog)
       return Object.assign(catalog, {
-        endPromise: async (...promised: Parameters<typeof endPromise>) => {
+        expirePendingBlob: async (...pending: Parameters<typeof expirePendingBlob>) => {
           ends += 1
           most = Math.max(most, ++inFlight)
-          await endPromise(...promised)
+          await expirePendingBlob(...pending)
           inFlight -= 1
-          if (ends === ENDED_AT_ONCE) stopping.abort()
+          if (ends === EXPIRED_AT_ONCE) stopping.abort()
         },
       })
     },
   })
-  const all = 2 * ENDED_AT_ONCE + 1
+  const all = 2 * EXPIRED_AT_ONCE + 1
   for (let index = 0; index < all; index += 1) await pushWhole(engine.registry, app, `${index}`)
   await engine.clock.advance(PUSH_MAX_MS + 1)
-  await engine.registry.endPromises(stopping.signal)
-  t.equal(ends, ENDED_AT_ONCE)
-  t.equal(most, ENDED_AT_ONCE, 'which is what the catalog commits together')
-  await engine.registry.endPromises(goesOn)
+  await engine.registry.expirePendingBlobs(stopping.signal)
+  t.equal(ends, EXPIRED_AT_ONCE)
+  t.equal(most, EXPIRED_AT_ONCE, 'which is what the catalog commits together')
+  await engine.registry.expirePendingBlobs(goesOn)
   t.equal(ends, all, 'the rest is for the next round')
 })
 
@@ -167,10 +167,10 @@ t.test('R296: what is acknowledged while others end is none of them', async t =>
   let late: Digest | undefined
   const engine = createEngine({
     catalog: catalog => {
-      const endPromise = catalog.endPromise.bind(catalog)
+      const expirePendingBlob = catalog.expirePendingBlob.bind(catalog)
       return Object.assign(catalog, {
-        endPromise: async (...promised: Parameters<typeof endPromise>) => {
-          await endPromise(...promised)
+        expirePendingBlob: async (...pending: Parameters<typeof expirePendingBlob>) => {
+          await expirePendingBlob(...pending)
           if (late !== undefined) return
           late = shared
           await engine.clock.advance(1)
@@ -179,10 +179,10 @@ t.test('R296: what is acknowledged while others end is none of them', async t =>
       })
     },
   })
-  for (let index = 0; index < ENDED_AT_ONCE; index += 1)
+  for (let index = 0; index < EXPIRED_AT_ONCE; index += 1)
     await pushWhole(engine.registry, base, `${index}`)
   await engine.clock.advance(PUSH_MAX_MS + 1)
-  await engine.registry.endPromises(goesOn)
+  await engine.registry.expirePendingBlobs(goesOn)
   t.equal(late, shared)
   await otherImage(engine)
   await remove(engine, other.manifest.digest)

@@ -1,35 +1,35 @@
-// The `forward` carrier (R116, R117): brings one pushed manifest to its repository's upstream:
+// The carrier `queue` (R116, R117): brings one pushed manifest to its repository's upstream:
 // blobs, children, itself, then its tags and, where the upstream does not do so, its line in the
 // list of referrers. Whatever is there already is not sent again, so it may be done any number of
 // times.
 import { RegistryError } from '../oci/errors.ts'
 import { parseRepositoryKey, type Repository } from '../oci/reference.ts'
-import { type ManifestDelivery, parseDelivery } from '../registry/deliveries.ts'
+import { type ManifestDelivery, parseDelivery } from '../registry/delivery-payload.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
-import { bringManifest } from './bring-manifest.ts'
-import { failureOutcome } from './forward-failure.ts'
+import { uploadManifest } from './upload-manifest.ts'
+import { failureOutcome } from './queue-failure.ts'
 import { listReferrer } from './list-referrer.ts'
-import type { Attempt, Carry, Outcome } from './outcome.ts'
+import type { Attempt, Carry, Outcome } from './carrier.ts'
 import { createOvertake, type OvertakeParts } from './overtake.ts'
 import { putTags } from './put-tags.ts'
-import type { Trip } from './trip.ts'
+import type { DeliveryContext } from './delivery-context.ts'
 
-export interface ForwardParts extends OvertakeParts {
+export interface QueueCarrierParts extends OvertakeParts {
   readonly store: BlobStore
   readonly namespaces: Namespaces
   readonly policies: RepositoryPolicies
 }
 
-export function createForward(parts: ForwardParts): Carry {
+export function createQueueCarrier(parts: QueueCarrierParts): Carry {
   return async (entry, attempt) => {
     const repository = repositoryFrom(entry.key)
     const delivery = parseDelivery(entry.payload)
     if (repository === undefined || delivery === undefined) return unreadable()
     try {
-      return await forward(parts, { entry, repository, delivery }, attempt)
+      return await deliver(parts, { entry, repository, delivery }, attempt)
     } catch (error) {
       const outcome = failureOutcome(error, repository)
       if (outcome === undefined) throw error
@@ -38,8 +38,8 @@ export function createForward(parts: ForwardParts): Carry {
   }
 }
 
-async function forward(
-  parts: ForwardParts,
+async function deliver(
+  parts: QueueCarrierParts,
   {
     entry,
     repository,
@@ -50,7 +50,7 @@ async function forward(
   const namespace = parts.namespaces.find(repository.registry)
   if (namespace === undefined)
     return { kind: 'retry', reason: `${repository.registry} is no upstream now`, hint: undefined }
-  const trip: Trip = {
+  const context: DeliveryContext = {
     ...parts,
     repository,
     upstream: namespace.upstream.withoutMirrors ?? namespace.upstream,
@@ -59,10 +59,10 @@ async function forward(
     there: new Set(),
   }
   const { digest, tags } = delivery
-  const bytes = await bringManifest(trip, delivery)
+  const bytes = await uploadManifest(context, delivery)
   const overtake = createOvertake(parts, repository, entry.id)
-  const left = await putTags(trip, { ...delivery, bytes }, { attempt, overtake })
-  await listReferrer(trip, { ...delivery, bytes }, attempt)
+  const left = await putTags(context, { ...delivery, bytes }, { attempt, overtake })
+  await listReferrer(context, { ...delivery, bytes }, attempt)
   const settled = { repository, digest, tags: tags.map(({ tag }) => tag), left }
   return { kind: 'delivered', settled }
 }

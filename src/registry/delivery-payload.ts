@@ -1,8 +1,8 @@
-// What the outbox's `forward` entries say: a pushed manifest, to be brought to its repository's
-// upstream with everything that it needs. Written by a push, read by delivery/.
+// What the outbox's entries for the carrier `queue` say: a pushed manifest, to be brought to its
+// repository's upstream with everything that it needs. Written by a push, read by delivery/.
 import { type Digest, digestFrom } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag, tagFrom } from '../oci/reference.ts'
-import type { NewDelivery } from './ports/deliveries.ts'
+import type { NewDelivery } from './ports/outbox.ts'
 
 export interface ManifestDelivery {
   readonly digest: Digest

@@ -2,7 +2,7 @@
 // how it may end.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository, Tag } from '../oci/reference.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 
 /** Found where a later push has pointed it, which did not go through the outbox. */
 export interface LeftTag {

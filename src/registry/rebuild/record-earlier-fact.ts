@@ -1,17 +1,17 @@
 // A fact from before the catalog was lost that the one which was built then does not know: its
 // bytes were gone, or it could not be read itself. A client was told of it, so it stays until they
-// are back, and is learned then as the rebuild would have learned it.
+// are back, and is recorded then as the rebuild would have recorded it.
 import { parseRepositoryKey } from '../../oci/reference.ts'
-import { parseDelivery } from '../deliveries.ts'
-import type { Delivery } from '../ports/deliveries.ts'
+import { parseDelivery } from '../delivery-payload.ts'
+import type { Delivery } from '../ports/outbox.ts'
 import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
-import { type ManifestTold, toldBy } from './manifest-told.ts'
+import { type KeptManifestFact, memberEdges } from './kept-manifest.ts'
 import { type DeliveryFact, rebuildDelivery } from './rebuild-delivery.ts'
 import { isBlob, rebuildManifest, type RebuildManifestParts } from './rebuild-manifest.ts'
 import { rebuildTag } from './rebuild-tag.ts'
 
-export interface AdoptDeps extends RebuildManifestParts {
+export interface EarlierFactDeps extends RebuildManifestParts {
   readonly facts: FactStore
   readonly policies: RepositoryPolicies
   /** An entry for the outbox is in the catalog. */
@@ -25,14 +25,14 @@ type DeletedFact = Extract<Fact, { kind: 'deleted' }>
  * From an earlier catalog, which is the only witness of what it says: whatever the living one does
  * not know, it may have missed.
  */
-export type Adoptable = ListedFact & { readonly isEarlier: true }
+export type EarlierFact = ListedFact & { readonly isEarlier: true }
 
-export function isAdoptable(fact: ListedFact): fact is Adoptable {
+export function isEarlierFact(fact: ListedFact): fact is EarlierFact {
   return fact.isEarlier === true
 }
 
 /**
- * - `adopted`: the catalog has it now
+ * - `recorded`: the catalog has it now
  * - `superseded`: what came after it took it away
  * - `lost`: its bytes are still not here, which an event tells, or a fact that belongs to it cannot
  *   be read
@@ -41,56 +41,59 @@ export function isAdoptable(fact: ListedFact): fact is Adoptable {
  * MUST run in the repository's turn, for what the catalog does not know. Manifests before tags.
  * @throws StoreError
  */
-export async function adopt(
-  deps: AdoptDeps,
-  fact: Adoptable,
-): Promise<'adopted' | 'superseded' | 'lost' | 'waiting'> {
-  if (fact.kind === 'delivery') return adoptDelivery(deps, fact)
-  if (fact.kind === 'deleted') return adoptDeleted(deps, fact)
+export async function recordEarlierFact(
+  deps: EarlierFactDeps,
+  fact: EarlierFact,
+): Promise<'recorded' | 'superseded' | 'lost' | 'waiting'> {
+  if (fact.kind === 'delivery') return recordDelivery(deps, fact)
+  if (fact.kind === 'deleted') return recordDeleted(deps, fact)
   const { kind, repository, digest } = fact
   if (await deps.facts.has({ kind: 'deleted', repository, digest })) return 'superseded'
-  return kind === 'manifest' ? adoptManifest(deps, fact) : adoptTag(deps, fact)
+  return kind === 'manifest' ? recordManifest(deps, fact) : recordTag(deps, fact)
 }
 
-async function adoptDelivery(
-  deps: AdoptDeps,
+async function recordDelivery(
+  deps: EarlierFactDeps,
   fact: DeliveryFact,
-): Promise<'adopted' | 'superseded' | 'lost'> {
+): Promise<'recorded' | 'superseded' | 'lost'> {
   const outcome = await rebuildDelivery(deps, fact)
   if (outcome === 'recorded') deps.queued()
   return DELIVERY_OUTCOMES[outcome]
 }
 
-const DELIVERY_OUTCOMES = { recorded: 'adopted', dropped: 'superseded', unclear: 'lost' } as const
+const DELIVERY_OUTCOMES = { recorded: 'recorded', dropped: 'superseded', unclear: 'lost' } as const
 
 /** Whoever pushed the same again since has taken the tombstone away, or was cut off before. */
-async function adoptDeleted(
-  { facts, catalog }: AdoptDeps,
+async function recordDeleted(
+  { facts, catalog }: EarlierFactDeps,
   { repository, digest }: DeletedFact,
-): Promise<'adopted' | 'superseded'> {
+): Promise<'recorded' | 'superseded'> {
   const manifest = await facts.find({ kind: 'manifest', repository, digest })
   const isPushedSince =
     manifest !== undefined && manifest !== 'unreadable' && manifest.isEarlier !== true
   if (isPushedSince) return 'superseded'
   await catalog.removeMember(parseRepositoryKey(repository), digest)
-  return 'adopted'
+  return 'recorded'
 }
 
-async function adoptManifest(deps: AdoptDeps, fact: ManifestTold): Promise<'adopted' | 'lost'> {
+async function recordManifest(
+  deps: EarlierFactDeps,
+  fact: KeptManifestFact,
+): Promise<'recorded' | 'lost'> {
   const { facts, store } = deps
   const { repository, digest } = fact
   // Whoever brought the bytes back need not have synced them.
   await store.keep(digest)
-  const isGone = (child: ManifestTold['digest']) =>
+  const isGone = (child: KeptManifestFact['digest']) =>
     facts.has({ kind: 'deleted', repository, digest: child })
   const blobs = await rebuildManifest(deps, fact, { isGone })
-  return blobs === undefined ? 'lost' : 'adopted'
+  return blobs === undefined ? 'lost' : 'recorded'
 }
 
-async function adoptTag(
-  deps: AdoptDeps,
+async function recordTag(
+  deps: EarlierFactDeps,
   fact: TagFact,
-): Promise<'adopted' | 'superseded' | 'lost' | 'waiting'> {
+): Promise<'recorded' | 'superseded' | 'lost' | 'waiting'> {
   const { catalog, facts } = deps
   const { tag, repository: key, digest, atMs } = fact
   const repository = parseRepositoryKey(key)
@@ -103,11 +106,11 @@ async function adoptTag(
   const delivery = entries.find(entry => carries(entry, fact))
   if (delivery === undefined) {
     await rebuildTag(deps, fact, false)
-    return (await catalog.findTag(repository, tag))?.local === true ? 'adopted' : 'waiting'
+    return (await catalog.findTag(repository, tag))?.local === true ? 'recorded' : 'waiting'
   }
   const record = { repository, manifest, contentClass: 'kept', tags: [tag], local: true } as const
   await catalog.recordPush({ ...record, delivery, atMs })
-  return 'adopted'
+  return 'recorded'
 }
 
 /** The entry of the same push. */
@@ -126,14 +129,14 @@ function carries({ payload, createdAtMs }: Delivery, { tag, digest, atMs }: TagF
  * @throws StoreError
  */
 export async function howKnown(
-  { catalog, store, facts }: Pick<AdoptDeps, 'catalog' | 'store' | 'facts'>,
-  fact: ManifestTold,
+  { catalog, store, facts }: Pick<EarlierFactDeps, 'catalog' | 'store' | 'facts'>,
+  fact: KeptManifestFact,
 ): Promise<'all' | 'lacking' | 'in part'> {
   const { repository: key, digest } = fact
   const repository = parseRepositoryKey(key)
   const manifest = await catalog.findManifest(repository, digest)
   let isLacking = false
-  for (const edge of toldBy(fact, manifest?.edges ?? [])) {
+  for (const edge of memberEdges(fact, manifest?.edges ?? [])) {
     const { child, sizeBytes } = edge
     if ((await catalog.findMember(repository, child)) === undefined) {
       if (!(await facts.has({ kind: 'deleted', repository: key, digest: child }))) return 'in part'

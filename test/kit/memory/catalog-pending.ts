@@ -1,17 +1,17 @@
 // What clients were told is kept in a repository of the catalog in memory, and no manifest came for
-// so far (R296). What a delete makes of it is memory-removal.ts.
+// so far (R296). What a delete makes of it is catalog-removal.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey } from '../../../src/oci/reference.ts'
 import type {
-  PromisedBlob,
-  PromisesPage,
+  PendingBlob,
+  PendingPage,
   RecordBlob,
   RecordPush,
 } from '../../../src/registry/ports/catalog.ts'
 
-export type PromisedBlobs = Map<Digest, Promised>
+export type PendingBlobs = Map<Digest, Pending>
 
-interface Promised {
+interface Pending {
   /** Without a manifest that lists it since. */
   readonly times: number
   readonly atMs: number
@@ -19,16 +19,16 @@ interface Promised {
   readonly owed: boolean
 }
 
-export function addPromised(
-  promised: PromisedBlobs,
+export function addPending(
+  pending: PendingBlobs,
   { digest, acknowledgedAtMs: atMs }: RecordBlob,
 ): void {
   if (atMs === undefined) return
-  promised.set(digest, { times: (promised.get(digest)?.times ?? 0) + 1, atMs, owed: false })
+  pending.set(digest, { times: (pending.get(digest)?.times ?? 0) + 1, atMs, owed: false })
 }
 
-interface Redeeming {
-  readonly promised: PromisedBlobs
+interface Completing {
+  readonly pending: PendingBlobs
   readonly members: ReadonlyMap<Digest, { readonly mediaType: string | undefined }>
 }
 
@@ -36,25 +36,25 @@ interface Redeeming {
  * One of each of what is listed, before the manifest is recorded: a second tag, or a PUT that is
  * repeated, sends no blob.
  */
-export function redeem({ promised: promises, members }: Redeeming, record: RecordPush): void {
+export function complete({ pending, members }: Completing, record: RecordPush): void {
   const { digest: pushed, edges } = record.manifest
-  if (record.redeems !== true || members.get(pushed)?.mediaType !== undefined) return
+  if (record.completes !== true || members.get(pushed)?.mediaType !== undefined) return
   const listed = edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
   for (const digest of new Set(listed)) {
-    const { times, atMs } = promises.get(digest) ?? { times: 0, atMs: 0 }
-    if (times > 1) promises.set(digest, { times: times - 1, atMs, owed: false })
-    else promises.delete(digest)
+    const { times, atMs } = pending.get(digest) ?? { times: 0, atMs: 0 }
+    if (times > 1) pending.set(digest, { times: times - 1, atMs, owed: false })
+    else pending.delete(digest)
   }
 }
 
 /** In the order of the port. */
-export function listPromises(
-  states: readonly [RepositoryKey, { readonly promised: PromisedBlobs }][],
-  { beforeMs, afterMs, limit }: PromisesPage,
-): PromisedBlob[] {
+export function listPendingBlobs(
+  states: readonly [RepositoryKey, { readonly pending: PendingBlobs }][],
+  { beforeMs, afterMs, limit }: PendingPage,
+): PendingBlob[] {
   return states
-    .flatMap(([key, { promised }]) =>
-      [...promised]
+    .flatMap(([key, { pending }]) =>
+      [...pending]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([digest, { atMs }]) => ({
           repository: parseRepositoryKey(key),

@@ -4,15 +4,15 @@ import { hostFrom, type RegistryHost } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
-import type { Delivery } from '../registry/ports/deliveries.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { RunningRegistry } from '../registry/registry.ts'
 import type { Turns } from '../async/turns.ts'
-import { createForward } from './forward-manifest.ts'
-import { type Lane, Outbox } from './outbox.ts'
+import { createQueueCarrier } from './queue-carrier.ts'
+import { type Destination, Outbox } from './outbox.ts'
 import { takeOut } from './take-out.ts'
 
 export interface DeliveriesParts {
@@ -70,15 +70,15 @@ export function createDeliveries(parts: DeliveriesParts): Deliveries {
   return new Outbox({
     ...parts,
     carrier: 'queue',
-    carry: createForward(parts),
+    carry: createQueueCarrier(parts),
     inTurn: (key, step) => parts.turns.take(key, step),
-    laneOf: entry => laneOf(namespaces, entry),
+    destinationOf: entry => destinationOf(namespaces, entry),
     takeOut: (entry, settled) => parts.turns.take(entry.key, () => takeOut(parts, entry, settled)),
   })
 }
 
 /** One for each registry. */
-function laneOf(namespaces: Namespaces, { key }: Delivery): Lane {
+function destinationOf(namespaces: Namespaces, { key }: Delivery): Destination {
   const name = key.slice(0, key.indexOf('/'))
   const registry = hostFrom(name)
   // What cannot be read has nowhere to go, which its carrier finds out.

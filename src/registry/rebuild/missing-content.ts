@@ -1,6 +1,6 @@
-// Kept content whose file is gone: nobody else has it, so the operator is told, whoever finds out.
-// Its row stays, and with it what the bytes were: they are served again once they are back, from a
-// backup or a push.
+// Content whose file is gone. Of what is kept nobody else has a copy, so the operator is told,
+// whoever finds out. Its row stays, and with it what the bytes were: they are served again once
+// they are back, from a backup or a push.
 import type { Digest } from '../../oci/digest.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { BlobStore, ContentClass } from '../ports/blob-store.ts'
@@ -18,7 +18,7 @@ interface MissedDeps {
  * was pushed; what can be fetched again is forgotten. Returns whether it was kept. @throws
  * StoreError
  */
-export async function noteGone(
+export async function noteMissing(
   { catalog, note }: { readonly catalog: Catalog; readonly note: NoteEvent },
   digest: Digest,
 ): Promise<boolean> {
@@ -38,12 +38,12 @@ export async function noteGone(
  * The same for who has somebody to answer and found no file. Throws nothing that the disk or the
  * catalog brought about.
  */
-export async function noteMissed(deps: MissedDeps, digest: Digest): Promise<void> {
+export async function noteMissingUnlessBack(deps: MissedDeps, digest: Digest): Promise<void> {
   const { store, catalog, note } = deps
   await bestEffort(note, async () => {
     if ((await catalog.findContent(digest)) === undefined) return
     // It may have come since.
-    if ((await store.find(digest)) === undefined) await noteGone(deps, digest)
+    if ((await store.find(digest)) === undefined) await noteMissing(deps, digest)
   })
 }
 

@@ -1,12 +1,12 @@
 // Goal: what is due now and then is done while the process runs. Method: the loop over parts that
 // count, on a manual clock.
 import t from 'tap'
-import { EveryHour, ROUND_EVERY_MS } from '../../../src/upkeep/every-hour.ts'
+import { PeriodicCleanup, ROUND_EVERY_MS } from '../../../src/upkeep/periodic-cleanup.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 // issue 17, 26
 t.test(
-  'R276, R296: parts are swept and promises ended every hour, also after one that failed',
+  'R276, R296: parts are swept and pending blobs expired every hour, also after one that failed',
   async t => {
     const clock = createManualClock()
     const ages: number[] = []
@@ -16,15 +16,15 @@ t.test(
       if (ages.length === 1) throw new Error('the disk')
     }
     let ends = 0
-    const endPromises = async () => {
+    const expirePendingBlobs = async () => {
       ends += 1
     }
     const note = (event: unknown) => noted.push(event)
-    const sweep = new EveryHour({
+    const sweep = new PeriodicCleanup({
       clock,
       note,
-      store: { removeParts, clearQuarantine: endPromises },
-      endPromises,
+      store: { removeParts, clearQuarantine: expirePendingBlobs },
+      expirePendingBlobs,
     })
     sweep.start()
     for (let count = 0; count < 3; count += 1) await clock.advance(ROUND_EVERY_MS)
@@ -48,11 +48,11 @@ t.test('R296: a stop waits for no more than what is under way', async t => {
   const untilStopped = (signal: AbortSignal) =>
     new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
   const noted: unknown[] = []
-  const round = new EveryHour({
+  const round = new PeriodicCleanup({
     clock,
     note: event => noted.push(event),
     store: { removeParts: async () => {}, clearQuarantine },
-    endPromises: untilStopped,
+    expirePendingBlobs: untilStopped,
   })
   round.start()
   await clock.advance(ROUND_EVERY_MS)

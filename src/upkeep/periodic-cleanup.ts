@@ -1,6 +1,6 @@
 // Does what is due now and then, again and again while the process runs: removes what is left of
 // downloads that failed and that nobody goes on with, and what is in the quarantine for nobody any
-// more, and ends what was promised to pushes that never ended. What that is, is the store's part
+// more, and what is pending for pushes that never ended. What that is, is the store's part
 // and the registry's; this is when.
 import { noteStorage } from '../registry/best-effort.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
@@ -14,20 +14,20 @@ import type { NoteEvent } from '../registry/ports/events.ts'
 const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
 export const ROUND_EVERY_MS = 60 * 60 * 1000
 
-export interface EveryHourDeps {
+export interface PeriodicCleanupDeps {
   readonly clock: Pick<Clock, 'sleep'>
   readonly note: NoteEvent
   readonly store: Pick<BlobStore, 'removeParts' | 'clearQuarantine'>
   /** Resolves soon once `signal` is aborted. @throws StoreError */
-  readonly endPromises: (signal: AbortSignal) => Promise<void>
+  readonly expirePendingBlobs: (signal: AbortSignal) => Promise<void>
 }
 
-export class EveryHour {
-  readonly #deps: EveryHourDeps
+export class PeriodicCleanup {
+  readonly #deps: PeriodicCleanupDeps
   readonly #stopping = new AbortController()
   #running: Promise<void> = Promise.resolve()
 
-  constructor(deps: EveryHourDeps) {
+  constructor(deps: PeriodicCleanupDeps) {
     this.#deps = deps
   }
 
@@ -43,15 +43,15 @@ export class EveryHour {
   }
 
   async #run(): Promise<void> {
-    const { clock, note, store, endPromises } = this.#deps
+    const { clock, note, store, expirePendingBlobs } = this.#deps
     const { signal } = this.#stopping
     for (;;) {
       await clock.sleep(ROUND_EVERY_MS, signal).catch(() => {})
       if (signal.aborted) return
       // The next round tries again.
       const parts = () => store.removeParts(PART_AGE_LIMIT_MS)
-      const promises = () => endPromises(signal)
-      for (const work of [parts, () => store.clearQuarantine(), promises])
+      const pending = () => expirePendingBlobs(signal)
+      for (const work of [parts, () => store.clearQuarantine(), pending])
         await work().catch((error: unknown) => noteStorage(note, error))
     }
   }

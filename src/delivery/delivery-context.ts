@@ -1,5 +1,5 @@
-// One entry on its way to its upstream: what the parts of the `forward` carrier share while they
-// bring it there.
+// One entry on its way to its upstream: what the parts of the carrier `queue` share while they
+// deliver it.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
@@ -8,7 +8,7 @@ import type { Catalog } from '../registry/ports/catalog.ts'
 import { type Upstream, UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 import type { RepositoryPolicy } from '../registry/repository-policy.ts'
 
-export interface Trip {
+export interface DeliveryContext {
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly namespaces: Namespaces
@@ -17,7 +17,7 @@ export interface Trip {
   readonly upstream: Upstream
   readonly policy: RepositoryPolicy
   readonly signal: AbortSignal
-  /** What this trip has seen or brought there: many children share their blobs. */
+  /** What was seen or brought there so far: many children share their blobs. */
   readonly there: Set<Digest>
 }
 

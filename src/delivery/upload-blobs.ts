@@ -6,7 +6,7 @@ import { type ReadHandle, StoreError } from '../registry/ports/blob-store.ts'
 import { createReadBuffer } from '../registry/ports/chunk-memory.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 import { mayGive } from '../registry/sharing.ts'
-import { isThere, type Trip } from './trip.ts'
+import { isThere, type DeliveryContext } from './delivery-context.ts'
 import { Undeliverable } from './undeliverable.ts'
 
 /**
@@ -33,38 +33,41 @@ const ENDS_A_MOUNT: readonly UpstreamFailure[] = ['unavailable', 'rate-limited']
  * @throws UpstreamError, Undeliverable, StoreError, or the signal's reason; of several the first,
  * once all have ended
  */
-export async function bringBlobs(trip: Trip, digests: readonly Digest[]): Promise<void> {
+export async function uploadBlobs(
+  context: DeliveryContext,
+  digests: readonly Digest[],
+): Promise<void> {
   const rest = [...new Set(digests)].values()
   const failures: unknown[] = []
   const carryOn = async (): Promise<void> => {
     for (const digest of rest) {
       if (failures.length > 0) return
-      await bringBlob(trip, digest).catch(error => failures.push(error))
+      await uploadBlob(context, digest).catch(error => failures.push(error))
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, carryOn))
   if (failures.length > 0) throw failures[0]
 }
 
-async function bringBlob(trip: Trip, digest: Digest): Promise<void> {
-  const { there, upstream, repository, signal } = trip
+async function uploadBlob(context: DeliveryContext, digest: Digest): Promise<void> {
+  const { there, upstream, repository, signal } = context
   signal.throwIfAborted()
   if (there.has(digest)) return
   const isKnown = await isThere(() => upstream.headBlob(repository.name, digest, signal))
-  if (isKnown || (await bringAbsent(trip, digest))) there.add(digest)
+  if (isKnown || (await uploadMissing(context, digest))) there.add(digest)
 }
 
 /** False where the manifest may do without it. */
-async function bringAbsent(trip: Trip, digest: Digest): Promise<boolean> {
+async function uploadMissing(context: DeliveryContext, digest: Digest): Promise<boolean> {
   // Listing is no right to the bytes: what is not in this repository is not taken from another one
   // for it (R179, R252).
-  if (await mayGive(trip, trip.repository, { digest }))
-    return (await mount(trip, digest)) || send(trip, digest)
-  return goWithout(trip, digest)
+  if (await mayGive(context, context.repository, { digest }))
+    return (await mount(context, digest)) || send(context, digest)
+  return skip(context, digest)
 }
 
-async function mount(trip: Trip, digest: Digest): Promise<boolean> {
-  const { catalog, upstream, repository, signal } = trip
+async function mount(context: DeliveryContext, digest: Digest): Promise<boolean> {
+  const { catalog, upstream, repository, signal } = context
   const own = repositoryKey(repository)
   const { registry } = repository
   const holders = await catalog.listHolders(digest, { registry, limit: HOLDERS_LISTED })
@@ -81,10 +84,10 @@ async function mount(trip: Trip, digest: Digest): Promise<boolean> {
 }
 
 /** False where the manifest may do without it. */
-async function send(trip: Trip, digest: Digest): Promise<boolean> {
-  const { store, upstream, repository, signal } = trip
+async function send(context: DeliveryContext, digest: Digest): Promise<boolean> {
+  const { store, upstream, repository, signal } = context
   const opened = await store.openRead(digest)
-  if (opened === undefined) return goWithout(trip, digest)
+  if (opened === undefined) return skip(context, digest)
   const { blob, handle } = opened
   try {
     const source = { ...blob, read: () => readWhole(handle, blob.sizeBytes) }
@@ -99,9 +102,9 @@ async function send(trip: Trip, digest: Digest): Promise<boolean> {
  * Where it was acknowledged without, it is for the upstream to say whether it takes it so.
  * @throws Undeliverable
  */
-function goWithout(trip: Trip, digest: Digest): false {
-  if (trip.policy.sparse) return false
-  throw missing(trip, `the blob ${digest}`)
+function skip(context: DeliveryContext, digest: Digest): false {
+  if (context.policy.sparse) return false
+  throw missing(context, `the blob ${digest}`)
 }
 
 /**
@@ -119,7 +122,7 @@ async function* readWhole(handle: ReadHandle, sizeBytes: number): AsyncGenerator
 }
 
 /** `what` is neither here nor there. */
-export function missing({ repository }: Trip, what: string): Undeliverable {
+export function missing({ repository }: DeliveryContext, what: string): Undeliverable {
   return new Undeliverable(
     `${what} is no longer here, and ${repository.registry} does not have it in ${repository.name}`,
     'push the image once more, then drop this entry',

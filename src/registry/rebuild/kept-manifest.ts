@@ -10,17 +10,17 @@ import { type Fact, FOREIGN_NAMED_MAX } from '../ports/facts.ts'
 /** Looks at the catalog at a time. */
 const LOOKS_AT_ONCE = 16
 
-export type ManifestTold = Extract<Fact, { kind: 'manifest' }>
+export type KeptManifestFact = Extract<Fact, { kind: 'manifest' }>
 
 /**
  * Names of the layers from elsewhere those that clients have sent here by now (R250).
  * @throws StoreError
  */
-export async function tellManifest(
+export async function keptManifestFact(
   catalog: Catalog,
   repository: Repository,
   { manifest, atMs }: { manifest: Omit<ManifestFact, 'sizeBytes'>; atMs: number },
-): Promise<ManifestTold> {
+): Promise<KeptManifestFact> {
   const { digest, mediaType, edges } = manifest
   const told = {
     kind: 'manifest',
@@ -40,7 +40,10 @@ export async function tellManifest(
 }
 
 /** The edges to what belongs to the repository by this fact, unless a tombstone takes it away. */
-export function toldBy({ foreign }: ManifestTold, edges: readonly Edge[]): readonly Edge[] {
+export function memberEdges(
+  { foreign }: KeptManifestFact,
+  edges: readonly Edge[],
+): readonly Edge[] {
   // Earlier versions did not say it, and wrote a tombstone for each that was not here.
   const named = foreign === undefined ? undefined : new Set<Digest>(foreign)
   return edges.filter(

@@ -1,0 +1,50 @@
+// A blob whose push was acknowledged is pending until a manifest comes that lists it (R296): until
+// then no delete of somebody else's manifest takes it along. This is the end of those for which
+// none came; what a delete would have taken goes then. When it runs is for upkeep/.
+import { repositoryKey } from '../../oci/reference.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Turns } from '../../async/turns.ts'
+
+/**
+ * The longest time between the first blob of a push and its manifest: half a terabyte at 50 Mbit/s.
+ * It costs nothing where pushes end in order, since with their manifests their blobs are no
+ * longer pending.
+ */
+export const PUSH_MAX_MS = 24 * 60 * 60 * 1000
+/**
+ * The catalog commits them together: a day after a lost catalog was built again all that was kept
+ * is due at once. Few, so that neither a stop nor what is acknowledged meanwhile waits for many.
+ */
+export const EXPIRED_AT_ONCE = 100
+
+export interface PendingBlobsDeps {
+  readonly catalog: Catalog
+  readonly clock: Clock
+  readonly turns: Turns
+}
+
+/**
+ * Also of what was acknowledged in the future: the clock was set back since. Once `signal` is
+ * aborted no more of them begin to expire; the rest is for another time. @throws StoreError
+ */
+export async function expirePendingBlobs(
+  { catalog, clock, turns }: PendingBlobsDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    // Anew each time: what is acknowledged while others expire is not of the future.
+    const nowMs = clock.nowMs()
+    const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs: nowMs, limit: EXPIRED_AT_ONCE }
+    const expired = await catalog.listPendingBlobs(over)
+    const byRepository = Map.groupBy(expired, ({ repository }) => repositoryKey(repository))
+    // Whoever pushes a manifest has just looked whether it is there.
+    const inTurns = [...byRepository].map(([key, pending]) =>
+      turns.take(key, async () => {
+        if (!signal.aborted) await Promise.all(pending.map(each => catalog.expirePendingBlob(each)))
+      }),
+    )
+    await Promise.all(inTurns)
+    if (expired.length < EXPIRED_AT_ONCE) return
+  }
+}
