@@ -2,6 +2,12 @@
 // many waits keeps none of them.
 
 /**
+ * Reason for ending what nobody waits for any more. One for all: the error that an abort makes by
+ * itself, with its stack, costs more.
+ */
+export const NOT_NEEDED = new Error('it is not needed any more')
+
+/**
  * The same promise; rejects with the signal's reason as soon as that aborts. Whatever the promise
  * does then is nobody's: it goes on, and its failure is not told.
  */

@@ -2,6 +2,7 @@
 // each other over keys, within bounds. It knows neither what entries say nor who is on the other
 // side: that is a carrier's. Durable is only what the catalog holds, so a process may end at any
 // point; docs/adr/0012-outbox.md says why nothing is lost or overtaken then.
+import { within } from '../async/within.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Carrier, Delivery } from '../registry/ports/outbox.ts'
 import { noteStorage } from '../registry/best-effort.ts'
@@ -125,10 +126,7 @@ export class Outbox {
     await this.#loop
     const running = [...this.#running.values()]
     const ended = Promise.all(running.map(({ done }) => done))
-    const timer = new AbortController()
-    const grace = this.#parts.clock.sleep(STOP_GRACE_MS, timer.signal).catch(() => {})
-    await Promise.race([ended, grace])
-    timer.abort()
+    await within(this.#parts.clock, STOP_GRACE_MS, ended)
     for (const { controller } of running) controller.abort(new Error('this edge stops'))
     await ended
   }
@@ -146,13 +144,10 @@ export class Outbox {
 
   /** Until `ms` have passed or somebody wakes it; undefined: nothing is to come by itself. */
   async #sleep(ms: number | undefined): Promise<void> {
-    const timer = new AbortController()
     const woken = new Promise<void>(resolve => {
       this.#wake = resolve
     })
-    const passed = ms === undefined ? [] : [this.#parts.clock.sleep(ms, timer.signal)]
-    await Promise.race([woken, ...passed.map(sleep => sleep.catch(() => {}))])
-    timer.abort()
+    await (ms === undefined ? woken : within(this.#parts.clock, ms, woken))
     this.#wake = () => {}
   }
 

@@ -1,5 +1,6 @@
 // Stopping without cutting anybody short (R236): no new connections, answers under way get their
 // time, idle connections end.
+import { LATE, within } from '../async/within.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { DataApp } from './app.ts'
 
@@ -17,16 +18,10 @@ export async function drain(
   app: DataApp,
   { timeoutMs, clock }: DrainOptions,
 ): Promise<'finished' | 'cut'> {
-  const limit = new AbortController()
-  const finished = app.close().then(() => 'finished' as const)
-  const late = clock.sleep(timeoutMs, limit.signal).then(
-    () => 'cut' as const,
-    () => 'finished' as const,
-  )
-  const outcome = await Promise.race([finished, late])
-  limit.abort()
+  const closed = app.close()
+  const isLate = (await within(clock, timeoutMs, closed)) === LATE
   // Node's own list lacks connections that it has handed over, to a tunnel or to TLS.
-  if (outcome === 'cut') app.cut()
-  await finished
-  return outcome
+  if (isLate) app.cut()
+  await closed
+  return isLate ? 'cut' : 'finished'
 }

@@ -1,6 +1,7 @@
 // Liveness and readiness. Liveness says that this process answers, and asks nothing; readiness says
 // whether traffic should come here. An unreachable upstream makes nobody unready: serving without
 // it is the purpose.
+import { LATE, within } from '../async/within.ts'
 
 /** A disk that hangs must show within five seconds; this leaves room for the rest. */
 export const READINESS_LIMIT_MS = 4_000
@@ -47,19 +48,12 @@ async function runCheck(
   check: ReadinessCheck,
   sleep: ReadinessOptions['sleep'],
 ): Promise<CheckResult> {
-  const limit = new AbortController()
-  const late = sleep(READINESS_LIMIT_MS, limit.signal).then(
-    () => ({ ok: false, reason: 'no answer in time' }),
-    () => ({ ok: false, reason: undefined }),
-  )
-  const checked = check().then(
-    () => ({ ok: true, reason: undefined }),
-    (error: unknown) => ({
-      ok: false,
-      reason: error instanceof Error ? error.message : String(error),
-    }),
-  )
-  const result = await Promise.race([checked, late])
-  limit.abort()
-  return result
+  try {
+    const outcome = await within({ sleep }, READINESS_LIMIT_MS, check())
+    return outcome === LATE
+      ? { ok: false, reason: 'no answer in time' }
+      : { ok: true, reason: undefined }
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) }
+  }
 }

@@ -1,5 +1,6 @@
 // The metrics table brought to life in a prom-client registry of its own. Typed by the table, so
 // that a label outside its closed set does not compile.
+import { within } from '../async/within.ts'
 import { Counter, collectDefaultMetrics, Gauge, type Histogram, Registry } from 'prom-client'
 import { HARDLY_EVER_MS, watchEventLoop } from './event-loop-delay.ts'
 import { BucketHistogram } from './histogram.ts'
@@ -217,8 +218,5 @@ function singly<T>(read: () => Promise<T>, use: (value: T) => void): () => Promi
 }
 
 async function withinLimit(work: Promise<unknown>, sleep: MetricsOptions['sleep']): Promise<void> {
-  const limit = new AbortController()
-  const waited = sleep(GAUGE_READ_LIMIT_MS, limit.signal).catch(() => {})
-  await Promise.race([work, waited])
-  limit.abort()
+  await within({ sleep }, GAUGE_READ_LIMIT_MS, work)
 }

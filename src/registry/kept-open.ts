@@ -3,13 +3,14 @@
 // them one descriptor. As what is answered from memory in front of the registry, it is given until
 // a write changes anything about the repository (epochs.ts), and for a moment at most: five
 // seconds, and as long again in a further thread that asked at the end of them.
+import { NOT_NEEDED } from '../async/aborting.ts'
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer, BlobFile, Repeatable } from './answers.ts'
 import type { Epochs } from './epochs.ts'
-import { type Clock, NOT_NEEDED } from './ports/clock.ts'
+import type { Clock } from './ports/clock.ts'
 
 /**
  * A crowd that asks for the same blob comes within moments; a file that was removed takes its space

@@ -1,6 +1,7 @@
 // The HTTP threads beside the first one: started, told what to do all at once, and started again
 // when one dies. A death costs that thread's clients; the others go on, and the process does,
 // however often it happens.
+import { within } from '../async/within.ts'
 import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { GoneError, type Peer } from './peer.ts'
@@ -136,14 +137,14 @@ export class HttpThreads {
       const snapshot = await unlessGone(running?.peer.ask('count', undefined))
       if (snapshot !== undefined) use(thread, snapshot)
     })
-    await this.#within(COUNT_LIMIT_MS, Promise.all(counted))
+    await within(this.#deps.clock, COUNT_LIMIT_MS, Promise.all(counted))
   }
 
   /** Lets answers under way go out, for at most `timeoutMs`, and ends all threads. */
   async drain(timeoutMs: number): Promise<void> {
     this.#stopping.abort(new Error('the process stops'))
     const drained = this.#each(({ peer }) => peer.ask('drain', { timeoutMs }))
-    await this.#within(timeoutMs + HUNG_AFTER_MS, drained)
+    await within(this.#deps.clock, timeoutMs + HUNG_AFTER_MS, drained)
     await this.end()
   }
 
@@ -152,12 +153,6 @@ export class HttpThreads {
     this.#stopping.abort(new Error('the process stops'))
     await Promise.all(this.#slots.map(async ({ running }) => running?.end()))
     await Promise.all(this.#kept)
-  }
-
-  async #within(limitMs: number, work: Promise<unknown>): Promise<void> {
-    const limit = new AbortController()
-    await Promise.race([work, this.#deps.clock.sleep(limitMs, limit.signal).catch(() => {})])
-    limit.abort()
   }
 
   async #each(act: (running: RunningThread) => Promise<unknown>): Promise<void> {

@@ -2,9 +2,10 @@
 // downloads that failed and that nobody goes on with, and what is in the quarantine for nobody any
 // more, and what is pending for pushes that never ended. What that is, is the store's part
 // and the registry's; this is when.
+import { NOT_NEEDED } from '../async/aborting.ts'
 import { noteStorage } from '../registry/best-effort.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
-import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
+import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 
 /**

@@ -1,8 +1,9 @@
 // One upstream namespace as the Upstream port: puts the parts of this room together. Where a
 // request goes, with which credentials and how often is decided below; what is asked is in
 // reads.ts, what is sent in writes.ts.
+import { NOT_NEEDED } from '../async/aborting.ts'
 import type { RegistryHost } from '../oci/reference.ts'
-import { type Clock, NOT_NEEDED } from '../registry/ports/clock.ts'
+import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
 import { createAddressPolicy } from './connect/address-policy.ts'

@@ -70,7 +70,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   bundle: BY_PORTS,
   config: { imports: ['oci'] },
   // The events that it turns into metrics and log lines are a type of the engine.
-  observe: { imports: ['oci', `${PORTS}/events.ts`] },
+  observe: { imports: ['async', 'oci', `${PORTS}/events.ts`] },
   // Carries the registry to threads that serve, and their log and counts to the one that
   // coordinates.
   threads: { imports: ['async', 'oci', 'registry', 'access', 'observe'] },

@@ -1,5 +1,6 @@
 // A request body that nobody wants: read and dropped for a moment, because closing a connection
 // with unread bytes resets it, and the reset may overtake the answer.
+import { within } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Exchange } from '../exchange.ts'
 import { LINGER_MS } from '../limits.ts'
@@ -15,7 +16,6 @@ export async function dropBody({ request, body }: Exchange, clock: Clock): Promi
   // understood, and a body that broke, have no end.
   const waits = awaitsContinue(request) && body.read === 'nothing'
   if (request.complete || waits || coding !== 'chunked' || body.failure !== undefined) return
-  const limit = new AbortController()
   const ended = new Promise<void>(resolve => {
     // What breaks it off, such as a client that closes its side, is told to whoever waits for more
     // of it.
@@ -25,7 +25,6 @@ export async function dropBody({ request, body }: Exchange, clock: Clock): Promi
     request.once('error', () => resolve())
     request.resume()
   })
-  await Promise.race([ended, clock.sleep(LINGER_MS, limit.signal).catch(() => {})])
-  limit.abort()
+  await within(clock, LINGER_MS, ended)
   body.wake = undefined
 }

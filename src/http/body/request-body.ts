@@ -2,9 +2,10 @@
 // faster than the engine takes it (R193). 100 Continue goes out with the first pull and not before
 // (R15). A client that brings nothing for a while, breaks HTTP or leaves ends it with an error; how
 // long the whole takes is nobody's business (R228), unless memory is held for it.
+import { NOT_NEEDED } from '../../async/aborting.ts'
 import type { IncomingMessage } from 'node:http'
 import { RegistryError } from '../../oci/errors.ts'
-import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
 import { type Exchange, hasBody } from '../exchange.ts'
 import { BODY_IDLE_MS, HELD_BODY_GRACE_MS, HELD_BODY_LEAST_BYTES_PER_SECOND } from '../limits.ts'
 

@@ -1,6 +1,6 @@
 // One request's place among the bodies that are sent: waited for before anything of the blob is
 // opened or asked for, given back when the answer is over, however it ends.
-import { NOT_NEEDED } from '../../registry/ports/clock.ts'
+import { NOT_NEEDED } from '../../async/aborting.ts'
 import { type Exchange, takenBytes } from '../exchange.ts'
 import type { Reader, StalledReaders } from './stalled-readers.ts'
 import type { Places } from './waiting-room.ts'

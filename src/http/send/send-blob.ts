@@ -1,9 +1,10 @@
 // Sends a blob, by the kernel where that can be (sendfile-blob.ts), else chunk by chunk as its
 // reader gives them: no faster than the client takes it, and never as if it were whole when it is
 // not (R231). The client leaving ends the reading at once and the fill never (R52).
+import { LATE, within } from '../../async/within.ts'
 import { type ByteRange, rangeLength } from '../../oci/range.ts'
 import type { BlobAnswer } from '../../registry/answers.ts'
-import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
 import type { AnswerBody } from '../answer.ts'
 import { createClientFlow, type ClientFlow } from './client-flow.ts'
 import { endAnswer } from './end-answer.ts'
@@ -145,14 +146,8 @@ async function holdHead(
     await first
     return 'until the bytes'
   }
-  const limit = new AbortController()
-  const late = clock.sleep(HEAD_HELD_BACK_MS, limit.signal).then(
-    () => 'no longer' as const,
-    () => 'until the bytes' as const,
-  )
-  const held = await Promise.race([first.then(() => 'until the bytes' as const), late])
-  limit.abort(NOT_NEEDED)
-  return held
+  const isLate = (await within(clock, HEAD_HELD_BACK_MS, first)) === LATE
+  return isLate ? 'no longer' : 'until the bytes'
 }
 
 /**

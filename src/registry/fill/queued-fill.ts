@@ -2,6 +2,7 @@
 // answer's head goes out and the body follows in its turn: clients give up on a head after half a
 // minute and on a quiet body much later. Where nobody knows the length there is no head to send,
 // and the client is told to come back.
+import { LATE, within } from '../../async/within.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobHead } from '../answers.ts'
 import { noteStorage } from '../best-effort.ts'
@@ -27,15 +28,9 @@ const LONGEST_WAIT_FOR_HEAD_MS = 25_000
 export async function sizedInTime(fill: Fill, clock: Clock): Promise<number | undefined> {
   const sized = fill.sized.catch(() => undefined)
   if (!fill.isQueued) return sized
-  const limit = new AbortController()
-  const late = clock.sleep(LONGEST_WAIT_FOR_HEAD_MS, limit.signal).then(
-    () => 'late' as const,
-    () => undefined,
-  )
-  const first = await Promise.race([sized, late])
-  limit.abort()
-  if (first === 'late') throw new QueueError()
-  return first
+  const sizeBytes = await within(clock, LONGEST_WAIT_FOR_HEAD_MS, sized)
+  if (sizeBytes === LATE) throw new QueueError()
+  return sizeBytes
 }
 
 export interface InTurn {

@@ -16,9 +16,3 @@ export interface Clock {
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
-
-/**
- * Reason for ending what nobody waits for any more. One for all: the error that an abort makes by
- * itself, with its stack, costs more.
- */
-export const NOT_NEEDED = new Error('it is not needed any more')

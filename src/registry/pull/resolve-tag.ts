@@ -2,6 +2,7 @@
 // upstream when it is not, and from what was known, with a warning, when the upstream fails
 // (R88–R91; docs/configuration.md "Freshness"). For a tag that was pushed here and is not upstream
 // yet, nobody is asked.
+import { LATE, within } from '../../async/within.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import { type AskTagDeps, TagQuestions } from './ask-tag.ts'
@@ -106,22 +107,15 @@ export class TagResolver {
   ): Promise<ResolvedTag> {
     const { clock } = this.#deps
     const { servable } = options
-    const limit = new AbortController()
-    const slow = clock.sleep(LONGEST_WAIT_MS, limit.signal).then(
-      () => 'slow' as const,
-      () => new Promise<never>(() => {}),
-    )
+    if (!servable) return options.asked
     let failure: UpstreamError
     try {
-      const first = await (servable ? Promise.race([options.asked, slow]) : options.asked)
-      if (first !== 'slow') return first
-      options.asked.catch(() => {})
+      const resolved = await within(clock, LONGEST_WAIT_MS, options.asked)
+      if (resolved !== LATE) return resolved
       failure = tooSlow(options.namespace)
     } catch (error) {
-      if (!servable || !(error instanceof UpstreamError) || !mayServeStale(error)) throw error
+      if (!(error instanceof UpstreamError) || !mayServeStale(error)) throw error
       failure = error
-    } finally {
-      limit.abort()
     }
     const previous = await this.#standIn(repository, known, { ...options, failure })
     return previous ?? this.#stale(repository, known, { failure, also: '' })

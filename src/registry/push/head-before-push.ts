@@ -2,6 +2,7 @@
 // anything but 200 and 404. So they are told what is at the place that the push goes to, and not
 // what this edge happens to have. Pulls of who may push ask as well, so what is here is given while
 // the upstream gives no answer.
+import { LATE, within } from '../../async/within.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type RepositoryName } from '../../oci/reference.ts'
 import type { Namespace } from '../namespaces.ts'
@@ -141,24 +142,15 @@ async function inTime<Answer>(
   // Who pulls by such a HEAD would not have what a slow line brings.
   const isShort = isSilent && isPushing(asker, state.repository) && state.isPatient !== true
   const asked = ask()
-  const over = new AbortController()
-  const late = clock.sleep(isShort ? WAIT_AGAIN_MS : LONGEST_WAIT_MS, over.signal).then(
-    () => {
-      // Only pushes ask about blobs. After a second nobody can tell who is silent from who is slow.
-      if (state.missing === 'BLOB_UNKNOWN' && !isShort) remember(silent, name, clock.monotonicMs())
-      throw new UpstreamError('unavailable', `${registry} is slow to answer`)
-    },
-    () => new Promise<never>(() => {}),
-  )
   asked.then(
     () => silent.delete(name),
     () => {},
   )
-  try {
-    return await Promise.race([asked, late])
-  } finally {
-    over.abort()
-  }
+  const answer = await within(clock, isShort ? WAIT_AGAIN_MS : LONGEST_WAIT_MS, asked)
+  if (answer !== LATE) return answer
+  // Only pushes ask about blobs. After a second nobody can tell who is silent from who is slow.
+  if (state.missing === 'BLOB_UNKNOWN' && !isShort) remember(silent, name, clock.monotonicMs())
+  throw new UpstreamError('unavailable', `${registry} is slow to answer`)
 }
 
 function silentIn(namespace: Namespace): Map<RepositoryName, number> {

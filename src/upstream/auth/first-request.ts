@@ -1,6 +1,7 @@
 // The first request ever to a host tells whether it asks for tokens. What is sent to the same host
 // meanwhile waits for that: ten blobs at once after a restart would be refused ten times otherwise.
-import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+import { within } from '../../async/within.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { createRemembered } from '../connect/remembered.ts'
 
@@ -29,13 +30,7 @@ export function createFirstRequests(clock: Clock): FirstRequests {
         return
       }
       if (first === 'answered') return
-      const limit = new AbortController()
-      const late = clock.sleep(LONGEST_WAIT_MS, limit.signal).catch(() => {})
-      try {
-        await unlessAborted(Promise.race([first.promise, late]), signal)
-      } finally {
-        limit.abort(NOT_NEEDED)
-      }
+      await within(clock, LONGEST_WAIT_MS, unlessAborted(first.promise, signal))
     },
     answered: origin => {
       const first = firsts.get(origin)

@@ -1,8 +1,9 @@
 // The time limit over a whole chain of attempts, and the caller's own signal, as one signal for
 // each attempt. The limit ends with the first byte; the caller's signal goes on as long as the body
 // does.
+import { NOT_NEEDED } from '../../async/aborting.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
 
 export interface Deadline {
   /** Milliseconds left; never below 0. */

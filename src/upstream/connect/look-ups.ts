@@ -2,10 +2,10 @@
 // end, and there are few: half of libuv's pool, eight of sixteen (main.ts). A name server that
 // stays silent holds one for ten seconds and more. So each name is looked up once for all who ask,
 // and names that clients made up have two threads at most (docs/adr/0029-look-ups.md).
+import { LATE, within } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import { NOT_NEEDED } from '../../registry/ports/clock.ts'
 import type { Address, LookupAll } from './connector.ts'
-import { unlessAborted } from '../../async/aborting.ts'
+import { NOT_NEEDED, unlessAborted } from '../../async/aborting.ts'
 import { createRemembered } from './remembered.ts'
 
 /**
@@ -84,20 +84,12 @@ function orKnown(look: LookupAll, clock: Clock): LookupAll {
     })
     const last = known.get(hostname)
     if (last === undefined || clock.monotonicMs() - last.atMs > KNOWN_FOR_MS) return looked
-    // It may fail after the other was taken.
-    looked.catch(() => {})
-    const done = new AbortController()
-    const late = clock.sleep(KNOWN_MS, done.signal).then(
-      () => last.addresses,
-      () => looked,
-    )
     try {
-      return await Promise.race([looked, late])
+      const addresses = await within(clock, KNOWN_MS, looked)
+      return addresses === LATE ? last.addresses : addresses
     } catch (error) {
       if (isSilence(error)) return last.addresses
       throw error
-    } finally {
-      done.abort(NOT_NEEDED)
     }
   }
 }

@@ -1,7 +1,8 @@
 // Tells a peer that has gone silent from a reader that is slow: time counts only while a piece is
 // being asked for. One timer for the whole body, since a timer for each piece would cost more than
 // the piece.
-import { type Clock, NOT_NEEDED } from '../../registry/ports/clock.ts'
+import { NOT_NEEDED } from '../../async/aborting.ts'
+import type { Clock } from '../../registry/ports/clock.ts'
 
 export interface StallWatchdog {
   /** A piece is wanted from now on. */
