@@ -8,18 +8,17 @@ import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import { formatAddress } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
-import { compareConfigs } from '../config/reload.ts'
 import { DataPort } from './data-port.ts'
-import { openEngine } from './engine.ts'
+import { type Engine, openEngine } from './engine.ts'
 import { listening, mustBeFree } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { readGauges, readThreads, readTraffic } from './readings.ts'
 import { createEpochs } from '../registry/epochs.ts'
-import { createOperator } from '../registry/operator/operator.ts'
-import type { RefusedReload } from '../registry/operator/operator-deps.ts'
+import { createOperator, type Operator } from '../registry/operator/operator.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
+import { Reloads } from './reloads.ts'
 import type { RunningServer, Surroundings } from './surroundings.ts'
 
 export interface Base {
@@ -36,95 +35,34 @@ export interface Base {
 
 /** @throws StoreError or a listen error, with a message for the operator */
 export async function compose(config: Config, base: Base): Promise<RunningServer> {
-  const { surroundings, logger, metrics, note, undo, opening } = base
+  const { surroundings, logger, metrics, undo, opening } = base
   const { clock } = surroundings
   const epochs = createEpochs()
   const dataPort = new DataPort(config, { ...surroundings, ...base, epochs })
   undo.push(() => dataPort.end())
-  const { readCached } = dataPort
-  const engine = await openEngine(config, {
-    ...surroundings,
-    note,
-    logger,
-    undo,
-    epochs,
-    opening,
-    readCached,
-  })
-  const { registry, store, catalog } = engine
-  const { sending } = dataPort
-  let clientPort: number | undefined
-  let needsRestart: readonly string[] = []
-  let refusedReload: RefusedReload | undefined
-  const operator = createOperator({
-    ...engine,
-    namespaces: engine.upstreams,
-    clock,
-    ownNameIn: text =>
-      engine.upstreams.ownNameIn(text, { port: clientPort, hostname: surroundings.hostname }),
-    nudgeDeliveries: () => engine.deliveries.nudge(),
-    version: surroundings.version,
-    pid: surroundings.pid,
-    needsRestart: () => needsRestart,
-    refusedReload: () => refusedReload,
-    sending,
-    threads: () => dataPort.serving,
-    traffic: async () => {
-      await dataPort.count()
-      return readTraffic(metrics)
-    },
-  })
-  metrics.watch(() => readGauges(engine, clock))
-  metrics.watch(async () => {
-    await dataPort.count()
-    return readThreads(dataPort.states)
-  })
+  const { readCached, sending } = dataPort
+  const engine = await openEngine(config, { ...surroundings, ...base, epochs, readCached })
+  const reloads = new Reloads(config, { engine, dataPort, epochs, logger, clock })
+  const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads })
+  watchGauges(metrics, { engine, dataPort, clock })
 
-  const checks = {
-    store: async () => void (await store.space()),
-    catalog: async () => {
-      await catalog.totals()
-      await (await opening).settled()
-    },
-    threads: () => dataPort.ping(),
-  }
   let draining = false
   let admin: AdminApp | undefined
   // Closed after the data port: it tells that this edge is draining.
   undo.push(async () => admin?.close())
   // What cannot be listened on is told before a client has been heard.
   await prepareAdmin(config.admin)
-  const http = await dataPort.listen(registry)
-  clientPort = Number(/:([0-9]+)$/.exec(http)?.[1])
+  const http = await dataPort.listen(engine.registry)
   undo.push(() => dataPort.drain())
   // Its web server is a third of all code there is, and nobody who pulls needs to wait until it is
   // loaded.
   const { buildAdminApp } = await import('../admin/app.ts')
+  const checks = readinessChecks({ engine, dataPort, opening })
   const readiness = { checks, draining: () => draining, sleep: base.sleep }
   admin = buildAdminApp({ metrics, operator, logger, readiness })
   const addresses = await listenAdmin(admin, config.admin)
 
   engine.start()
-
-  let current = config
-  async function take(next: Config) {
-    engine.replace(next)
-    const { changed } = compareConfigs(current, next)
-    current = next
-    // With what this process began with: what waited before waits on, and what was taken back does
-    // no more.
-    needsRestart = compareConfigs(config, next).needsRestart
-    refusedReload = undefined
-    const change = { changed, needsRestart }
-    logger.level = next.log.level
-    try {
-      await dataPort.replace(next)
-    } finally {
-      // Until here a thread may have remembered what the old configuration said.
-      epochs.bumpAll()
-    }
-    return change
-  }
 
   return {
     http,
@@ -132,22 +70,63 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     socket: addresses.socket,
     sending,
     logger,
-    reload: async next => {
-      try {
-        return await take(next)
-      } catch (error) {
-        const faults = ['it failed; the log says how']
-        refusedReload = { atMs: clock.nowMs(), faults, isInPart: true }
-        throw error
-      }
-    },
-    refuseReload: faults => {
-      refusedReload = { atMs: clock.nowMs(), faults, isInPart: false }
-    },
+    reload: next => reloads.take(next),
+    refuseReload: faults => reloads.refuse(faults),
     stop: async () => {
       draining = true
       await undo.run()
     },
+  }
+}
+
+interface Running {
+  readonly engine: Engine
+  readonly dataPort: DataPort
+}
+
+function openOperator(
+  parts: Running & Pick<Base, 'surroundings' | 'metrics'> & { readonly reloads: Reloads },
+): Operator {
+  const { surroundings, metrics, engine, dataPort, reloads } = parts
+  const { clock, hostname, version, pid } = surroundings
+  return createOperator({
+    ...engine,
+    namespaces: engine.upstreams,
+    clock,
+    ownNameIn: text => engine.upstreams.ownNameIn(text, { port: dataPort.port, hostname }),
+    nudgeDeliveries: () => engine.deliveries.nudge(),
+    version,
+    pid,
+    needsRestart: () => reloads.needsRestart,
+    refusedReload: () => reloads.refused,
+    sending: dataPort.sending,
+    threads: () => dataPort.serving,
+    traffic: async () => {
+      await dataPort.count()
+      return readTraffic(metrics)
+    },
+  })
+}
+
+function watchGauges(
+  metrics: Metrics,
+  { engine, dataPort, clock }: Running & { readonly clock: Clock },
+): void {
+  metrics.watch(() => readGauges(engine, clock))
+  metrics.watch(async () => {
+    await dataPort.count()
+    return readThreads(dataPort.states)
+  })
+}
+
+function readinessChecks({ engine, dataPort, opening }: Running & Pick<Base, 'opening'>) {
+  return {
+    store: async () => void (await engine.store.space()),
+    catalog: async () => {
+      await engine.catalog.totals()
+      await (await opening).settled()
+    },
+    threads: () => dataPort.ping(),
   }
 }
 

@@ -72,6 +72,7 @@ export class DataPort {
   #settings: ThreadSettings
   #registry: Registry | undefined
   #app: DataApp | undefined
+  #port: number | undefined
 
   constructor(config: Config, deps: DataPortDeps) {
     this.#deps = deps
@@ -101,6 +102,11 @@ export class DataPort {
 
   get #mayLoad(): boolean {
     return this.#deps.native !== false
+  }
+
+  /** Undefined before `listen`. */
+  get port(): number | undefined {
+    return this.#port
   }
 
   /** For the blobs that this process writes itself. */
@@ -173,6 +179,7 @@ export class DataPort {
       },
     )
     const port = portOf(app, addr)
+    this.#port = port
     await this.#further?.listen({ host, port })
     const address = formatAddress({ host: addr.host, port })
     return transport === undefined ? address : `https://${address}`

@@ -1,0 +1,79 @@
+// What a reload does to the running parts, and what `status` tells of it: a part of the composition
+// root.
+import type { Config } from '../config/config.ts'
+import { type ConfigChange, compareConfigs } from '../config/reload.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Epochs } from '../registry/epochs.ts'
+import type { RefusedReload } from '../registry/operator/operator-deps.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { DataPort } from './data-port.ts'
+import type { Engine } from './engine.ts'
+
+export interface ReloadedParts {
+  readonly engine: Pick<Engine, 'replace'>
+  readonly dataPort: Pick<DataPort, 'replace'>
+  readonly epochs: Epochs
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+export class Reloads {
+  /** What this process began with. */
+  readonly #first: Config
+  readonly #parts: ReloadedParts
+  #current: Config
+  #needsRestart: readonly string[] = []
+  #refused: RefusedReload | undefined
+
+  constructor(config: Config, parts: ReloadedParts) {
+    this.#first = config
+    this.#current = config
+    this.#parts = parts
+  }
+
+  /** Keys that have changed since the start and wait for another one. */
+  get needsRestart(): readonly string[] {
+    return this.#needsRestart
+  }
+
+  /** Undefined when the last one was taken. */
+  get refused(): RefusedReload | undefined {
+    return this.#refused
+  }
+
+  /** See RunningServer.reload. */
+  async take(next: Config): Promise<ConfigChange> {
+    try {
+      return await this.#take(next)
+    } catch (error) {
+      const faults = ['it failed; the log says how']
+      this.#refused = { atMs: this.#parts.clock.nowMs(), faults, isInPart: true }
+      throw error
+    }
+  }
+
+  /** See RunningServer.refuseReload. */
+  refuse(faults: readonly string[]): void {
+    this.#refused = { atMs: this.#parts.clock.nowMs(), faults, isInPart: false }
+  }
+
+  async #take(next: Config): Promise<ConfigChange> {
+    const { engine, dataPort, epochs, logger } = this.#parts
+    engine.replace(next)
+    const { changed } = compareConfigs(this.#current, next)
+    this.#current = next
+    // With what this process began with: what waited before waits on, and what was taken back does
+    // no more.
+    this.#needsRestart = compareConfigs(this.#first, next).needsRestart
+    this.#refused = undefined
+    const change = { changed, needsRestart: this.#needsRestart }
+    logger.level = next.log.level
+    try {
+      await dataPort.replace(next)
+    } finally {
+      // Until here a thread may have remembered what the old configuration said.
+      epochs.bumpAll()
+    }
+    return change
+  }
+}
