@@ -83,90 +83,120 @@ type Instrument = Counter | Gauge | BucketHistogram
 
 /** One registry per call, so that two apps in one process (tests) share nothing. */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const registry = new Registry()
-  const ofProcess = new Registry()
-  const merged = createMerged()
-  const instruments = new Map<MetricKey, Instrument>()
-  for (const [key, row] of Object.entries(METRICS))
-    instruments.set(key as MetricKey, createInstrument(row, registry))
-  if (options.process ?? true) {
-    collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: HARDLY_EVER_MS })
-    watchEventLoop(ofProcess)
-  }
+  return new PrometheusMetrics(options)
+}
 
-  const boundLabels = boundUpstreams()
-  const requests = new RequestSeriesTable(instruments.get('requestDuration') as BucketHistogram)
+class PrometheusMetrics implements Metrics {
+  readonly merged = createMerged()
+  readonly #sleep: MetricsOptions['sleep']
+  readonly #registry = new Registry()
+  readonly #ofProcess = new Registry()
+  readonly #instruments = new Map<MetricKey, Instrument>()
+  readonly #boundLabels = boundUpstreams()
+  readonly #requests: RequestSeriesTable
   /**
    * Gauges without labels, some of which change with every request: prom-client has them at a
    * scrape.
    */
-  const plain = new Map<MetricKey, number>()
-  const watched: (() => Promise<void>)[] = []
-  const gauge = (key: MetricKey) => instruments.get(key) as Gauge
+  readonly #plain = new Map<MetricKey, number>()
+  readonly #watched: (() => Promise<void>)[] = []
+
+  constructor(options: MetricsOptions) {
+    this.#sleep = options.sleep
+    for (const [key, row] of Object.entries(METRICS))
+      this.#instruments.set(key as MetricKey, createInstrument(row, this.#registry))
+    this.#requests = new RequestSeriesTable(this.#histogram('requestDuration'))
+    if (options.process ?? true) {
+      const eventLoopMonitoringPrecision = HARDLY_EVER_MS
+      collectDefaultMetrics({ register: this.#ofProcess, eventLoopMonitoringPrecision })
+      watchEventLoop(this.#ofProcess)
+    }
+    this.set('buildInfo', { version: options.version, node: options.nodeVersion }, 1)
+  }
+
+  count<K extends KeyOf<'counter'>>(key: K, labels: LabelsOf<K>, amount = 1): void {
+    if (amount !== 0) this.#counter(key).inc(this.#boundLabels(labels), amount)
+  }
+
+  requestSeries(labels: RequestLabels): RequestSeries {
+    return this.#requests.find(labels)
+  }
+
+  observe<K extends KeyOf<'histogram'>>(key: K, labels: LabelsOf<K>, value: number): void {
+    this.#histogram(key).series(this.#boundLabels(labels)).observe(value)
+  }
+
+  set<K extends KeyOf<'gauge'>>(key: K, labels: LabelsOf<K>, value: number): void {
+    if (Object.keys(labels).length === 0) this.#plain.set(key, value)
+    else this.#gauge(key).set(this.#boundLabels(labels), value)
+  }
+
+  move(key: MetricKey, by: 1 | -1): void {
+    this.#plain.set(key, (this.#plain.get(key) ?? 0) + by)
+  }
+
+  async total<K extends KeyOf<'counter'>>(
+    key: K,
+    labels: Partial<LabelsOf<K>> = {},
+  ): Promise<number> {
+    this.#carryOver()
+    const { name, values } = await this.#counter(key).get()
+    const wanted = Object.entries(labels)
+    return [...values, ...this.merged.valuesOf(name)]
+      .filter(({ labels: own }) => wanted.every(([name, value]) => own[name] === value))
+      .reduce((sum, { value }) => sum + value, 0)
+  }
+
+  watch(read: () => Promise<WatchedGauges>): void {
+    const use = (gauges: WatchedGauges): void => {
+      for (const [key, value] of Object.entries(gauges)) {
+        const gauge = this.#gauge(key as MetricKey)
+        if (typeof value === 'number') gauge.set(value)
+        else for (const each of value) gauge.set(each.labels, each.value)
+      }
+    }
+    this.#watched.push(singly(read, use))
+  }
+
+  async snapshot(): Promise<MetricsSnapshot> {
+    this.#carryOver()
+    const counted = await this.#registry.getMetricsAsJSON()
+    // Not to be added up: every thread says the same.
+    return snapshotOf(counted.filter(({ name }) => name !== METRICS.buildInfo.name))
+  }
+
+  async render(): Promise<{ readonly contentType: string; readonly text: string }> {
+    if (this.#watched.length > 0)
+      await withinLimit(Promise.all(this.#watched.map(read => read())), this.#sleep)
+    this.#carryOver()
+    const own = await this.#registry.getMetricsAsJSON()
+    const texts = [this.merged.render(own), this.#ofProcess.metrics()]
+    return { contentType: this.#registry.contentType, text: (await Promise.all(texts)).join('\n') }
+  }
 
   /** What is added up as plain numbers between two scrapes. */
-  function carryOver(): void {
-    for (const [key, value] of plain) gauge(key).set(value)
-    for (const { labels, requests: amount, sentBytes } of requests.take()) {
+  #carryOver(): void {
+    for (const [key, value] of this.#plain) this.#gauge(key).set(value)
+    for (const { labels, requests: amount, sentBytes } of this.#requests.take()) {
       const { source } = labels
-      metrics.count('requests', labels, amount)
+      this.count('requests', labels, amount)
       if (source === 'none') continue
-      metrics.count('clientBytes', { source }, sentBytes)
-      if (SAVED_SOURCES.has(source)) metrics.count('wanSavedBytes', {}, sentBytes)
+      this.count('clientBytes', { source }, sentBytes)
+      if (SAVED_SOURCES.has(source)) this.count('wanSavedBytes', {}, sentBytes)
     }
   }
 
-  const metrics: Metrics = {
-    count(key, labels, amount = 1) {
-      if (amount !== 0) (instruments.get(key) as Counter).inc(boundLabels(labels), amount)
-    },
-    observe(key, labels, value) {
-      ;(instruments.get(key) as BucketHistogram).series(boundLabels(labels)).observe(value)
-    },
-    set(key, labels, value) {
-      if (Object.keys(labels).length === 0) plain.set(key, value)
-      else gauge(key).set(boundLabels(labels), value)
-    },
-    move(key, by) {
-      plain.set(key, (plain.get(key) ?? 0) + by)
-    },
-    requestSeries: labels => requests.find(labels),
-    async total(key, labels = {}) {
-      carryOver()
-      const { name, values } = await (instruments.get(key) as Counter).get()
-      const wanted = Object.entries(labels)
-      return [...values, ...merged.valuesOf(name)]
-        .filter(({ labels: own }) => wanted.every(([name, value]) => own[name] === value))
-        .reduce((sum, { value }) => sum + value, 0)
-    },
-    watch(read) {
-      watched.push(
-        singly(read, values => {
-          for (const [key, value] of Object.entries(values)) {
-            if (typeof value === 'number') gauge(key as MetricKey).set(value)
-            else for (const each of value) gauge(key as MetricKey).set(each.labels, each.value)
-          }
-        }),
-      )
-    },
-    async snapshot() {
-      carryOver()
-      const counted = await registry.getMetricsAsJSON()
-      // Not to be added up: every thread says the same.
-      return snapshotOf(counted.filter(({ name }) => name !== METRICS.buildInfo.name))
-    },
-    merged,
-    async render() {
-      if (watched.length > 0)
-        await withinLimit(Promise.all(watched.map(read => read())), options.sleep)
-      carryOver()
-      const own = await registry.getMetricsAsJSON()
-      const texts = [merged.render(own), ofProcess.metrics()]
-      return { contentType: registry.contentType, text: (await Promise.all(texts)).join('\n') }
-    },
+  #counter(key: KeyOf<'counter'>): Counter {
+    return this.#instruments.get(key) as Counter
   }
-  metrics.set('buildInfo', { version: options.version, node: options.nodeVersion }, 1)
-  return metrics
+
+  #gauge(key: MetricKey): Gauge {
+    return this.#instruments.get(key) as Gauge
+  }
+
+  #histogram(key: KeyOf<'histogram'>): BucketHistogram {
+    return this.#instruments.get(key) as BucketHistogram
+  }
 }
 
 function createInstrument(row: MetricRow, registry: Registry): Instrument {

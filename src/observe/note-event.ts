@@ -5,7 +5,13 @@ import type { EngineEvent, NoteEvent } from '../registry/ports/events.ts'
 import { repositoryKey } from '../oci/reference.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
-import { noteDelivery, notePushed, noteUploadsPurged } from './note-push.ts'
+import {
+  type Event,
+  type Notebook,
+  noteDelivery,
+  notePushed,
+  noteUploadsPurged,
+} from './note-push.ts'
 import { createOnceAMinute } from './once-a-minute.ts'
 import { redactText, redactTold } from './redact.ts'
 
@@ -15,8 +21,6 @@ export interface NoteEventOptions {
   /** As Clock.monotonicMs. */
   readonly monotonicMs: () => number
 }
-
-type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
 
 const BREAKER_VALUE = { closed: 0, 'half-open': 1, open: 2 } as const
 
@@ -29,103 +33,47 @@ const TELLING_STATUSES = new Set([
 ])
 
 export function createNoteEvent({ logger, metrics, monotonicMs }: NoteEventOptions): NoteEvent {
-  const due = createOnceAMinute(monotonicMs)
-  return event => {
-    switch (event.kind) {
-      case 'upstream request':
-        return noteUpstreamRequest(event, metrics)
-      case 'upstream bytes':
-        return metrics.count('upstreamBytes', { upstream: event.registry }, event.bytes)
-      case 'upstream breaker':
-        return noteBreaker(event, logger, metrics)
-      case 'upstream rate limit':
-        return metrics.set('upstreamRateLimit', { upstream: event.registry }, event.remaining)
-      case 'fill started':
-        metrics.move('fillsInFlight', 1)
-        metrics.count('fillResumedBytes', {}, event.resumedBytes)
-        return logger.debug(
-          {
-            repository: repositoryKey(event.repository),
-            digest: event.digest,
-            resumedBytes: event.resumedBytes,
-          },
-          'fill started',
-        )
-      case 'fill ended':
-        return noteFillEnded(event, logger, metrics)
-      case 'prefetch': {
-        const { step, bytes, digest } = event
-        const upstream = event.repository.registry
-        metrics.count('prefetchedBlobs', { step })
-        const isVain = step === 'cancelled' || step === 'unused'
-        metrics.count('prefetchVainBytes', { upstream }, isVain ? bytes : 0)
-        const repository = repositoryKey(event.repository)
-        return logger.debug({ repository, digest, step, bytes }, 'fetching a blob ahead')
-      }
-      case 'storage failed': {
-        metrics.count('storageFailures', { failure: event.failure })
-        const held = due(`storage ${event.failure}`)
-        if (held === undefined) return
-        return logger.error(
-          { ...redactTold(event), failure: event.failure, ...event.room, held },
-          'storage failed',
-        )
-      }
-      case 'content lied': {
-        metrics.count('upstreamLies', { upstream: event.registry })
-        const held = due(`lied ${event.registry}`)
-        if (held === undefined) return
-        return logger.warn(
-          { upstream: event.registry, what: redactText(event.what), held },
-          'upstream sent content that does not match its digest',
-        )
-      }
-      case 'mirror left out': {
-        const { registry, mirror } = event
-        metrics.count('mirrorsLeftOut', { upstream: registry })
-        return logger.warn(
-          {
-            registry,
-            mirror,
-            hint: 'its cache is damaged, or it changes what it passes on: see to the mirror',
-          },
-          'a mirror is left out for a while',
-        )
-      }
-      case 'tag moved': {
-        const { tag, from, to } = event
-        return logger.info(
-          { repository: repositoryKey(event.repository), tag, from, to },
-          'tag moved',
-        )
-      }
-      case 'served stale': {
-        const upstream = event.repository.registry
-        metrics.count('staleAnswers', { upstream })
-        const held = due(`stale ${upstream}`)
-        if (held === undefined) return
-        return logger.warn(
-          {
-            upstream,
-            repository: repositoryKey(event.repository),
-            ageMs: event.ageMs,
-            reason: redactText(event.reason),
-            held,
-          },
-          'served stale because the upstream failed',
-        )
-      }
-      case 'pushed':
-        return notePushed(event, { logger, metrics })
-      case 'delivery':
-        return noteDelivery(event, { logger, metrics, due })
-      case 'uploads purged':
-        return noteUploadsPurged(event, { logger, metrics })
-    }
+  const notebook = { logger, metrics, due: createOnceAMinute(monotonicMs) }
+  return event => note(event, notebook)
+}
+
+function note(event: EngineEvent, notebook: Notebook): void {
+  const { metrics } = notebook
+  switch (event.kind) {
+    case 'upstream request':
+      return noteUpstreamRequest(event, notebook)
+    case 'upstream bytes':
+      return metrics.count('upstreamBytes', { upstream: event.registry }, event.bytes)
+    case 'upstream breaker':
+      return noteBreaker(event, notebook)
+    case 'upstream rate limit':
+      return metrics.set('upstreamRateLimit', { upstream: event.registry }, event.remaining)
+    case 'fill started':
+      return noteFillStarted(event, notebook)
+    case 'fill ended':
+      return noteFillEnded(event, notebook)
+    case 'prefetch':
+      return notePrefetch(event, notebook)
+    case 'storage failed':
+      return noteStorageFailed(event, notebook)
+    case 'content lied':
+      return noteLie(event, notebook)
+    case 'mirror left out':
+      return noteMirrorLeftOut(event, notebook)
+    case 'tag moved':
+      return noteTagMoved(event, notebook)
+    case 'served stale':
+      return noteStale(event, notebook)
+    case 'pushed':
+      return notePushed(event, notebook)
+    case 'delivery':
+      return noteDelivery(event, notebook)
+    case 'uploads purged':
+      return noteUploadsPurged(event, notebook)
   }
 }
 
-function noteUpstreamRequest(event: Event<'upstream request'>, metrics: Metrics): void {
+function noteUpstreamRequest(event: Event<'upstream request'>, { metrics }: Notebook): void {
   const { registry, call } = event
   metrics.count('upstreamRequests', {
     upstream: registry,
@@ -140,7 +88,7 @@ function outcomeLabel(outcome: Event<'upstream request'>['outcome']): string {
   return TELLING_STATUSES.has(outcome) ? String(outcome) : `${Math.trunc(outcome / 100)}xx`
 }
 
-function noteBreaker(event: Event<'upstream breaker'>, logger: Logger, metrics: Metrics): void {
+function noteBreaker(event: Event<'upstream breaker'>, { logger, metrics }: Notebook): void {
   metrics.set('upstreamBreaker', { upstream: event.registry }, BREAKER_VALUE[event.state])
   const fields = { upstream: event.registry, state: event.state, ...redactTold(event) }
   if (event.state === 'open') logger.warn(fields, 'upstream is not asked for a while')
@@ -148,7 +96,15 @@ function noteBreaker(event: Event<'upstream breaker'>, logger: Logger, metrics: 
   else logger.debug(fields, 'upstream is tried again')
 }
 
-function noteFillEnded(event: Event<'fill ended'>, logger: Logger, metrics: Metrics): void {
+function noteFillStarted(event: Event<'fill started'>, { logger, metrics }: Notebook): void {
+  const { digest, resumedBytes } = event
+  metrics.move('fillsInFlight', 1)
+  metrics.count('fillResumedBytes', {}, resumedBytes)
+  const repository = repositoryKey(event.repository)
+  logger.debug({ repository, digest, resumedBytes }, 'fill started')
+}
+
+function noteFillEnded(event: Event<'fill ended'>, { logger, metrics }: Notebook): void {
   const { outcome } = event
   metrics.move('fillsInFlight', -1)
   metrics.count('fills', { outcome })
@@ -164,4 +120,64 @@ function noteFillEnded(event: Event<'fill ended'>, logger: Logger, metrics: Metr
   if (outcome === 'failed' || outcome === 'corrupt') logger.warn(fields, 'fill failed')
   else if (outcome === 'abandoned') logger.info(fields, 'fill abandoned')
   else logger.debug(fields, 'fill ended')
+}
+
+function notePrefetch(event: Event<'prefetch'>, { logger, metrics }: Notebook): void {
+  const { step, bytes, digest } = event
+  const upstream = event.repository.registry
+  metrics.count('prefetchedBlobs', { step })
+  const isVain = step === 'cancelled' || step === 'unused'
+  metrics.count('prefetchVainBytes', { upstream }, isVain ? bytes : 0)
+  const repository = repositoryKey(event.repository)
+  logger.debug({ repository, digest, step, bytes }, 'fetching a blob ahead')
+}
+
+function noteStorageFailed(
+  event: Event<'storage failed'>,
+  { logger, metrics, due }: Notebook,
+): void {
+  const { failure, room } = event
+  metrics.count('storageFailures', { failure })
+  const held = due(`storage ${failure}`)
+  if (held === undefined) return
+  logger.error({ ...redactTold(event), failure, ...room, held }, 'storage failed')
+}
+
+function noteLie(event: Event<'content lied'>, { logger, metrics, due }: Notebook): void {
+  const { registry } = event
+  metrics.count('upstreamLies', { upstream: registry })
+  const held = due(`lied ${registry}`)
+  if (held === undefined) return
+  logger.warn(
+    { upstream: registry, what: redactText(event.what), held },
+    'upstream sent content that does not match its digest',
+  )
+}
+
+function noteMirrorLeftOut(
+  { registry, mirror }: Event<'mirror left out'>,
+  { logger, metrics }: Notebook,
+): void {
+  metrics.count('mirrorsLeftOut', { upstream: registry })
+  const hint = 'its cache is damaged, or it changes what it passes on: see to the mirror'
+  logger.warn({ registry, mirror, hint }, 'a mirror is left out for a while')
+}
+
+function noteTagMoved(event: Event<'tag moved'>, { logger }: Notebook): void {
+  const { tag, from, to } = event
+  logger.info({ repository: repositoryKey(event.repository), tag, from, to }, 'tag moved')
+}
+
+function noteStale(event: Event<'served stale'>, { logger, metrics, due }: Notebook): void {
+  const { ageMs } = event
+  const upstream = event.repository.registry
+  metrics.count('staleAnswers', { upstream })
+  const held = due(`stale ${upstream}`)
+  if (held === undefined) return
+  const repository = repositoryKey(event.repository)
+  const reason = redactText(event.reason)
+  logger.warn(
+    { upstream, repository, ageMs, reason, held },
+    'served stale because the upstream failed',
+  )
 }

@@ -7,11 +7,13 @@ import type { Metrics } from './metrics.ts'
 import type { OnceAMinute } from './once-a-minute.ts'
 import { redactTold } from './redact.ts'
 
-type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
+export type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
 
-interface Notebook {
+/** Where an event is written down. */
+export interface Notebook {
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly due: OnceAMinute
 }
 
 /** Its request has a line of its own. */
@@ -27,10 +29,7 @@ export function notePushed(event: Event<'pushed'>, { logger, metrics }: Notebook
  * One line for each that was delivered or parked; what is tried again fails like everything that
  * goes to the same registry.
  */
-export function noteDelivery(
-  event: Event<'delivery'>,
-  { logger, metrics, due }: Notebook & { readonly due: OnceAMinute },
-): void {
+export function noteDelivery(event: Event<'delivery'>, { logger, metrics, due }: Notebook): void {
   const { carrier, outcome, id, key, attempts, durationMs } = event
   metrics.count('deliveries', { carrier, outcome })
   metrics.observe('deliveryDuration', { carrier, outcome }, durationMs / 1000)

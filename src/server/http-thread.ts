@@ -3,15 +3,15 @@
 // composition root.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { createLocalAccess } from '../access/local-access.ts'
-import { buildApp } from '../http/app.ts'
+import { type AppDeps, buildApp, type DataApp } from '../http/app.ts'
 import { loadReadCached } from '../http/send/cached-reads.ts'
 import { drain } from '../http/drain.ts'
 import { loadSendfile } from '../http/send/sendfile.ts'
 import { FreePlaces } from '../http/places/free-places.ts'
-import { createTlsTransport, type TlsOptions } from '../http/tls/tls.ts'
+import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
 import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { createLogger } from '../observe/log.ts'
-import { createMetrics } from '../observe/metrics.ts'
+import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createEpochs } from '../registry/epochs.ts'
 import { createPolicies } from '../registry/repository-policies.ts'
 import { KeptOpen } from '../registry/kept-open.ts'
@@ -21,7 +21,7 @@ import { systemClock } from './clock.ts'
 import type { Port } from '../threads/messages.ts'
 import { Peer } from '../threads/peer.ts'
 import { borrowPlaces } from '../threads/places.ts'
-import { borrowRegistry, type Rules } from '../threads/borrowed-registry.ts'
+import { borrowRegistry } from '../threads/borrowed-registry.ts'
 import { sharedCounts } from '../threads/shared-counts.ts'
 import type { CoordinatorSide, HttpThreadSide, ThreadSettings } from '../threads/sides.ts'
 
@@ -54,10 +54,9 @@ const COUNTED_EVERY_MS = 5_000
 
 /** @param port leads to the coordinating thread */
 export function runHttpThread(port: Port, start: HttpThreadStart): void {
-  const { thread, threads, settings } = start
   const clock = systemClock
   const log = createBatches(lines => peer.tell('log', lines), clock)
-  const logger = createLogger({ level: settings.logLevel, destination: log })
+  const logger = createLogger({ level: start.settings.logLevel, destination: log })
   const metrics = createMetrics({
     version: start.version,
     nodeVersion: start.nodeVersion,
@@ -65,9 +64,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     process: false,
   })
   const epochs = createEpochs(start.epochs)
-  let rules = rulesOf(settings)
-  let accessRules = settings.access
-  const readCached = start.native && start.tls !== undefined ? loadReadCached() : undefined
+  let rules = rulesOf(start.settings)
   const keptOpen = new KeptOpen({
     clock,
     epochs,
@@ -78,32 +75,24 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     rules: () => rules,
     clock,
     keptOpen,
-    readCached,
+    readCached: start.native && start.tls !== undefined ? loadReadCached() : undefined,
   })
-  const limitUnsent = start.native ? loadLimitUnsent({ threads }) : undefined
-  const transport = start.tls && createTlsTransport(start.tls, { clock, metrics, limitUnsent })
-  const shared = sharedCounts(start.counts, thread)
+  const shared = sharedCounts(start.counts, start.thread)
   const free = new FreePlaces({
     limit: start.places,
     counts: shared,
     released: () => places.freed(),
   })
   const places = borrowPlaces(() => peer, free)
-  const app = buildApp({
+  const { app, transport } = openApp(start, {
     registry: borrowed.registry,
-    access: createLocalAccess(() => accessRules),
+    access: createLocalAccess(() => rules.access),
     logger,
     metrics,
     clock,
     places,
-    sendfile: start.native && start.tls === undefined ? loadSendfile() : undefined,
     epochs,
-    options: {
-      threads,
-      shared,
-      memoryBytes: start.memoryBytes,
-    },
-    ...(transport && { transport }),
+    shared,
   })
   const peer: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port, {
     services: {
@@ -111,7 +100,6 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
       async replace(next) {
         rules = rulesOf(next)
-        accessRules = next.access
         // What was answered by the old ones since the coordinator went by the new ones.
         epochs.bumpAll()
         logger.level = next.logLevel
@@ -134,18 +122,40 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       ticketKeys: keys => transport?.setTicketKeys(keys),
     },
   })
-  void tellCounted()
+  void tellCounted(peer, metrics)
+}
 
-  async function tellCounted(): Promise<never> {
-    for (;;) {
-      await clock.sleep(COUNTED_EVERY_MS)
-      peer.tell('counted', await metrics.snapshot())
-    }
+interface AppParts extends Omit<AppDeps, 'owners' | 'options' | 'transport' | 'sendfile'> {
+  readonly shared: ReturnType<typeof sharedCounts>
+}
+
+function openApp(
+  { threads, native, tls, memoryBytes }: HttpThreadStart,
+  { shared, ...parts }: AppParts,
+): { readonly app: DataApp; readonly transport: TlsTransport | undefined } {
+  const limitUnsent = native ? loadLimitUnsent({ threads }) : undefined
+  const transport = tls && createTlsTransport(tls, { ...parts, limitUnsent })
+  const app = buildApp({
+    ...parts,
+    sendfile: native && tls === undefined ? loadSendfile() : undefined,
+    options: { threads, shared, memoryBytes },
+    ...(transport && { transport }),
+  })
+  return { app, transport }
+}
+
+async function tellCounted(
+  peer: Peer<CoordinatorSide, HttpThreadSide>,
+  metrics: Metrics,
+): Promise<never> {
+  for (;;) {
+    await systemClock.sleep(COUNTED_EVERY_MS)
+    peer.tell('counted', await metrics.snapshot())
   }
 }
 
-function rulesOf({ route, repositories }: ThreadSettings): Rules {
-  return { route: createRoute(route), policies: createPolicies(repositories) }
+function rulesOf({ route, repositories, access }: ThreadSettings) {
+  return { route: createRoute(route), policies: createPolicies(repositories), access }
 }
 
 function nothing(): undefined {
