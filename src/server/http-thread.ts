@@ -19,11 +19,11 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { createRoute } from '../registry/route.ts'
 import { systemClock } from './clock.ts'
 import type { Port } from '../threads/messages.ts'
-import { Peer } from '../threads/peer.ts'
+import { OtherThread } from '../threads/other-thread.ts'
 import { borrowPlaces } from '../threads/places.ts'
 import { borrowRegistry } from '../threads/borrowed-registry.ts'
 import { sharedCounts } from '../threads/shared-counts.ts'
-import type { CoordinatorSide, HttpThreadSide, ThreadSettings } from '../threads/sides.ts'
+import type { CoordinatorThread, ThreadSettings } from '../threads/sides.ts'
 
 /** What a thread is started with: values, and memory that it shares with the others. */
 export interface HttpThreadStart {
@@ -55,7 +55,7 @@ const COUNTED_EVERY_MS = 5_000
 /** @param port leads to the coordinating thread */
 export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const clock = systemClock
-  const log = createBatches(lines => peer.tell('log', lines), clock)
+  const log = createBatches(lines => coordinator.notify('log', lines), clock)
   const logger = createLogger({ level: start.settings.logLevel, destination: log })
   const metrics = createMetrics({
     version: start.version,
@@ -71,7 +71,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     failed: err => logger.error({ err }, 'a blob could not be closed'),
   })
   const borrowed = borrowRegistry({
-    peer: () => peer,
+    coordinator: () => coordinator,
     rules: () => rules,
     clock,
     keptOpen,
@@ -83,7 +83,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     counts: shared,
     released: () => places.freed(),
   })
-  const places = borrowPlaces(() => peer, free)
+  const places = borrowPlaces(() => coordinator, free)
   const { app, transport } = openApp(start, {
     registry: borrowed.registry,
     access: createLocalAccess(() => rules.access),
@@ -94,9 +94,9 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     epochs,
     shared,
   })
-  const peer: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port, {
-    services: {
-      ...borrowed.services,
+  const coordinator: CoordinatorThread = new OtherThread(port, {
+    methods: {
+      ...borrowed.methods,
       listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
       async replace(next) {
         rules = rulesOf(next)
@@ -122,7 +122,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       ticketKeys: keys => transport?.setTicketKeys(keys),
     },
   })
-  void tellCounted(peer, metrics)
+  void tellCounted(coordinator, metrics)
 }
 
 interface AppParts extends Omit<AppDeps, 'owners' | 'options' | 'transport' | 'sendfile'> {
@@ -144,13 +144,10 @@ function openApp(
   return { app, transport }
 }
 
-async function tellCounted(
-  peer: Peer<CoordinatorSide, HttpThreadSide>,
-  metrics: Metrics,
-): Promise<never> {
+async function tellCounted(coordinator: CoordinatorThread, metrics: Metrics): Promise<never> {
   for (;;) {
     await systemClock.sleep(COUNTED_EVERY_MS)
-    peer.tell('counted', await metrics.snapshot())
+    coordinator.notify('counted', await metrics.snapshot())
   }
 }
 

@@ -11,12 +11,12 @@ import type { RunningThread } from '../threads/http-threads.ts'
 import { lendPlaces } from '../threads/places.ts'
 import { lendRegistry } from '../threads/lend-registry.ts'
 import type { Port } from '../threads/messages.ts'
-import { GoneError, Peer } from '../threads/peer.ts'
+import { GoneError, OtherThread } from '../threads/other-thread.ts'
 import { forgetCounts } from '../threads/shared-counts.ts'
-import type { CoordinatorSide, HttpThreadSide } from '../threads/sides.ts'
+import type { HttpThread } from '../threads/sides.ts'
 
 export interface Coordinator {
-  /** Asked for at each question; there are none before a thread listens. */
+  /** Looked up at each call; there are none before a thread listens. */
   readonly registry: () => Registry
   /** Places for blobs that are sent, for all threads. */
   readonly waitingRoom: WaitingRoom
@@ -55,13 +55,13 @@ function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator
   const places = lendPlaces(waitingRoom)
   const lent = lendRegistry({
     registry,
-    peer: () => peer,
+    httpThread: () => httpThread,
     failed: err => logger.error({ err }, 'a blob could not be closed'),
   })
-  const peer: Peer<HttpThreadSide, CoordinatorSide> = new Peer(worker as Port, {
-    services: { ...lent.duties.services, ...places.services },
+  const httpThread: HttpThread = new OtherThread(worker as Port, {
+    methods: { ...lent.handlers.methods, ...places.methods },
     notes: {
-      ...lent.duties.notes,
+      ...lent.handlers.notes,
       ...places.notes,
       log: lines => logDestination.write(lines),
       counted: snapshot => metrics.merged.update(start.thread, snapshot),
@@ -79,7 +79,7 @@ function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator
       void worker.terminate()
     })
     worker.on('exit', () => {
-      peer.end()
+      httpThread.end()
       lent.end()
       forgetCounts(start.counts, start.thread)
       places.end()
@@ -88,7 +88,7 @@ function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator
     })
   })
   return {
-    peer,
+    httpThread,
     ended,
     async end() {
       isWanted = true
@@ -99,7 +99,7 @@ function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator
 
 function stillborn(error: Error): RunningThread {
   return {
-    peer: { ask: () => Promise.reject(new GoneError()), tell: () => {} },
+    httpThread: { call: () => Promise.reject(new GoneError()), notify: () => {} },
     ended: Promise.resolve(error),
     end: async () => {},
   }

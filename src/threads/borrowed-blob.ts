@@ -8,14 +8,11 @@ import { readWhole } from '../registry/fill/follow.ts'
 import { type ReadCached, BufferPool } from '../registry/fill/buffer-pool.ts'
 import { untilAborted } from '../async/aborting.ts'
 import { StoreError } from '../registry/ports/blob-store.ts'
-import type { Peer } from './peer.ts'
-import type { CoordinatorSide, HttpThreadSide, LentBlob } from './sides.ts'
-
-type AskCoordinator = () => Peer<CoordinatorSide, HttpThreadSide>
+import type { CoordinatorThread, LentBlob } from './sides.ts'
 
 /** One per thread: the memory that its blobs are read into is its own. */
 export function borrowBlobs(
-  peer: AskCoordinator,
+  coordinator: () => CoordinatorThread,
   readCached: ReadCached | undefined,
 ): (lent: LentBlob) => BlobAnswer {
   const buffers = new BufferPool(readCached)
@@ -23,20 +20,20 @@ export function borrowBlobs(
     const file =
       descriptor === undefined
         ? undefined
-        : borrowedFile(peer, lease, { descriptor, readyBytes, isProven })
+        : borrowedFile(coordinator, lease, { descriptor, readyBytes, isProven })
     return {
       ...head,
       file,
       read: (range, signal, from = range.first) =>
-        readBlob(peer, { lease, file, buffers, range, signal, from }),
+        readBlob(coordinator, { lease, file, buffers, range, signal, from }),
       giveBack: chunk => buffers.giveBack(chunk),
-      close: async () => peer().tell('closeBlob', lease),
+      close: async () => coordinator().notify('closeBlob', lease),
     }
   }
 }
 
 function borrowedFile(
-  peer: AskCoordinator,
+  coordinator: () => CoordinatorThread,
   lease: number,
   {
     descriptor,
@@ -51,7 +48,7 @@ function borrowedFile(
     until: async (position, last, signal) =>
       position < readyBytes
         ? Math.min(readyBytes, last + 1)
-        : peer().ask('untilBlob', { lease, position, last }, signal),
+        : coordinator().call('untilBlob', { lease, position, last }, signal),
     read: (buffer, position) => readAt(descriptor, buffer, position),
   }
 }
@@ -65,7 +62,10 @@ interface Reading {
   readonly from: number
 }
 
-async function* readBlob(peer: AskCoordinator, reading: Reading): AsyncGenerator<Uint8Array> {
+async function* readBlob(
+  coordinator: () => CoordinatorThread,
+  reading: Reading,
+): AsyncGenerator<Uint8Array> {
   const { lease, file, buffers, range, signal } = reading
   let position = reading.from
   while (file !== undefined && position <= range.last) {
@@ -88,8 +88,8 @@ async function* readBlob(peer: AskCoordinator, reading: Reading): AsyncGenerator
     }
   }
   if (position > range.last) return
-  const stream = await peer().ask('readBlob', { lease, range, from: position }, signal)
-  yield* untilAborted(peer().accept(stream), signal)
+  const stream = await coordinator().call('readBlob', { lease, range, from: position }, signal)
+  yield* untilAborted(coordinator().accept(stream), signal)
 }
 
 /** Fewer bytes only at the file's end. */

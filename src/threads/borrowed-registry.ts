@@ -1,5 +1,5 @@
-// The registry as an HTTP thread has it: what is pure is done here, for everything else the
-// coordinator is asked. To http/ it is a Registry like any other.
+// The registry as an HTTP thread has it: what is pure is done here, everything else is a call of
+// the coordinator. To http/ it is a Registry like any other.
 import type { Digest } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
@@ -9,11 +9,11 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { Route } from '../registry/route.ts'
 import { routeFrom } from '../registry/route-from.ts'
-import { ownBytes } from './own-bytes.ts'
-import type { Duties, Offer, Peer } from './peer.ts'
+import { ownBytes } from './messages.ts'
+import type { Handlers, Offer } from './other-thread.ts'
 import { borrowBlobs } from './borrowed-blob.ts'
 import {
-  type CoordinatorSide,
+  type CoordinatorThread,
   type CrossingChunk,
   type HttpThreadSide,
   VALUE_METHODS,
@@ -26,7 +26,7 @@ export interface Rules {
 }
 
 export interface BorrowDeps {
-  readonly peer: () => CoordinatorPeer
+  readonly coordinator: () => CoordinatorThread
   readonly rules: () => Rules
   readonly clock: Pick<Clock, 'sleep'>
   /** Of this thread. */
@@ -37,22 +37,21 @@ export interface BorrowDeps {
 
 export interface BorrowedRegistry {
   readonly registry: Registry
-  /** What the coordinator asks about what it was asked. */
-  readonly services: Pick<Duties<HttpThreadSide>['services'], 'mayReadAny'>
+  /** What the coordinator calls back for. */
+  readonly methods: Pick<Handlers<HttpThreadSide>['methods'], 'mayReadAny'>
 }
 
-type CoordinatorPeer = Peer<CoordinatorSide, HttpThreadSide>
 type MayReadAny = Parameters<Registry['mountBlob']>[1]['mayReadAny']
 
 export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
-  const { peer, rules, clock, keptOpen } = deps
+  const { coordinator, rules, clock, keptOpen } = deps
   const mounts = new Mounts()
-  const openBlob = borrowBlobs(peer, deps.readCached)
-  const uses = new Uses(clock, digests => peer().tell('used', digests))
+  const openBlob = borrowBlobs(coordinator, deps.readCached)
+  const uses = new Uses(clock, digests => coordinator().notify('used', digests))
   const values = Object.fromEntries(
     VALUE_METHODS.map(method => [
       method,
-      (...request: readonly unknown[]) => peer().ask(method, request as never),
+      (...request: readonly unknown[]) => coordinator().call(method, request as never),
     ]),
   ) as unknown as Pick<Registry, (typeof VALUE_METHODS)[number]>
   const registry: Registry = {
@@ -61,45 +60,49 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
     routeFrom: (target: Target, from, host) => routeFrom(rules().route, target, { from, host }),
     noteUse: digest => uses.note(digest),
     // At once: its client asks for blobs within a round trip.
-    noteRead: (repository, digest) => peer().tell('reads', { repository, digest }),
-    notePull: (repository, digest, client) => peer().tell('pulled', { repository, digest, client }),
+    noteRead: (repository, digest) => coordinator().notify('reads', { repository, digest }),
+    notePull: (repository, digest, client) =>
+      coordinator().notify('pulled', { repository, digest, client }),
     policyOf: repository => rules().policies.find(repository),
     pushManifest: (repository, push) =>
-      peer().ask('pushManifest', [repository, { ...push, bytes: ownBytes(push.bytes) }]),
+      coordinator().call('pushManifest', [repository, { ...push, bytes: ownBytes(push.bytes) }]),
     pullBlob: async (repository, digest): Promise<BlobAnswer> => {
       const asked = keptOpen.ask(repository, digest)
       const kept = keptOpen.find(asked)
       if (kept !== undefined) {
         // Whoever reads one blob of an image may want the others.
-        peer().tell('reads', { repository, digest })
+        coordinator().notify('reads', { repository, digest })
         return kept
       }
-      return keptOpen.share(asked, openBlob(await peer().ask('pullBlob', { repository, digest })))
+      return keptOpen.share(
+        asked,
+        openBlob(await coordinator().call('pullBlob', { repository, digest })),
+      )
     },
     findKept: (repository, digest) => keptOpen.find(keptOpen.ask(repository, digest)),
     appendUpload: (repository, id, chunk) =>
-      withBody(peer(), chunk, crossing =>
-        peer().ask('appendUpload', { repository, id, chunk: crossing }),
+      withBody(coordinator(), chunk, crossing =>
+        coordinator().call('appendUpload', { repository, id, chunk: crossing }),
       ),
     finishUpload: (repository, id, { digest, chunk }) =>
-      withBody(peer(), chunk, crossing =>
-        peer().ask('finishUpload', { repository, id, digest, chunk: crossing }),
+      withBody(coordinator(), chunk, crossing =>
+        coordinator().call('finishUpload', { repository, id, digest, chunk: crossing }),
       ),
     mountBlob: (repository, { digest, from, mayReadAny }) =>
       mounts.during(mayReadAny, mount =>
-        peer().ask('mountBlob', { repository, digest, from, mount }),
+        coordinator().call('mountBlob', { repository, digest, from, mount }),
       ),
   }
-  return { registry, services: { mayReadAny: async asked => mounts.mayReadAny(asked) } }
+  return { registry, methods: { mayReadAny: async request => mounts.mayReadAny(request) } }
 }
 
 /** The body can be read on the other side for as long as `write` runs. */
 async function withBody<Value>(
-  peer: CoordinatorPeer,
+  coordinator: CoordinatorThread,
   { body, range, lengthBytes }: UploadChunk,
   write: (chunk: CrossingChunk) => Promise<Value>,
 ): Promise<Value> {
-  const offer: Offer | undefined = lengthBytes === 0 ? undefined : peer.offer(body)
+  const offer: Offer | undefined = lengthBytes === 0 ? undefined : coordinator.offer(body)
   try {
     return await write({ range, lengthBytes, body: offer?.stream })
   } finally {
@@ -154,7 +157,7 @@ class Mounts {
   mayReadAny({
     mount,
     repositories,
-  }: HttpThreadSide['services']['mayReadAny']['request']): boolean | Promise<boolean> {
+  }: HttpThreadSide['methods']['mayReadAny']['request']): boolean | Promise<boolean> {
     return this.#asking.get(mount)?.(repositories) ?? false
   }
 }

@@ -4,12 +4,12 @@
 import { within } from '../async/within.ts'
 import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import { GoneError, type Peer } from './peer.ts'
-import type { CoordinatorSide, HttpThreadSide, ThreadAddress, ThreadSettings } from './sides.ts'
+import { GoneError } from './other-thread.ts'
+import type { HttpThread, ThreadAddress, ThreadSettings } from './sides.ts'
 
 /** One that runs, or comes up. */
 export interface RunningThread {
-  readonly peer: Pick<Peer<HttpThreadSide, CoordinatorSide>, 'ask' | 'tell'>
+  readonly httpThread: Pick<HttpThread, 'call' | 'notify'>
   /**
    * Resolves once it is no more, and nothing of it is under way: with what it died of, or undefined
    * when `end` ended it.
@@ -111,30 +111,30 @@ export class HttpThreads {
 
   /** Resolves when all that run go by these. Those that start later are started by them. */
   async replace(settings: ThreadSettings): Promise<void> {
-    await this.#each(({ peer }) => peer.ask('replace', settings))
+    await this.#each(({ httpThread }) => httpThread.call('replace', settings))
   }
 
   othersWait(waiting: number): void {
-    for (const { running } of this.#slots) running?.peer.tell('othersWait', waiting)
+    for (const { running } of this.#slots) running?.httpThread.notify('othersWait', waiting)
   }
 
   /** Those that start later are started with them. */
   useTicketKeys(keys: Uint8Array): void {
-    for (const { running } of this.#slots) running?.peer.tell('ticketKeys', keys)
+    for (const { running } of this.#slots) running?.httpThread.notify('ticketKeys', keys)
   }
 
   /** Resolves when all that listen have answered. */
   async ping(): Promise<void> {
     const listening = this.#slots.filter(({ state }) => state === 'listening')
     await Promise.all(
-      listening.map(({ running }) => unlessGone(running?.peer.ask('ping', undefined))),
+      listening.map(({ running }) => unlessGone(running?.httpThread.call('ping', undefined))),
     )
   }
 
   /** Gives what each that runs has counted; not waiting for one that does not answer in time. */
   async count(use: (thread: number, counted: MetricsSnapshot) => void): Promise<void> {
     const counted = this.#slots.map(async ({ thread, running }) => {
-      const snapshot = await unlessGone(running?.peer.ask('count', undefined))
+      const snapshot = await unlessGone(running?.httpThread.call('count', undefined))
       if (snapshot !== undefined) use(thread, snapshot)
     })
     await within(this.#deps.clock, COUNT_LIMIT_MS, Promise.all(counted))
@@ -143,7 +143,7 @@ export class HttpThreads {
   /** Lets answers under way go out, for at most `timeoutMs`, and ends all threads. */
   async drain(timeoutMs: number): Promise<void> {
     this.#stopping.abort(new Error('the process stops'))
-    const drained = this.#each(({ peer }) => peer.ask('drain', { timeoutMs }))
+    const drained = this.#each(({ httpThread }) => httpThread.call('drain', { timeoutMs }))
     await within(this.#deps.clock, timeoutMs + HUNG_AFTER_MS, drained)
     await this.end()
   }
@@ -188,7 +188,7 @@ export class HttpThreads {
   async #live(slot: Slot, running: RunningThread): Promise<Error | undefined> {
     let refused: Error | undefined
     const listening = this.#address.promise.then(async address => {
-      await running.peer.ask('listen', address)
+      await running.httpThread.call('listen', address)
       slot.state = 'listening'
       slot.up.resolve()
     })
@@ -201,10 +201,10 @@ export class HttpThreads {
   }
 }
 
-/** What was asked, or undefined when the thread died first: that is told elsewhere. */
-async function unlessGone<Value>(asked: Promise<Value> | undefined): Promise<Value | undefined> {
+/** What was called for, or undefined when the thread died first: of that `died` tells. */
+async function unlessGone<Value>(call: Promise<Value> | undefined): Promise<Value | undefined> {
   try {
-    return await asked
+    return await call
   } catch (error) {
     if (error instanceof GoneError) return undefined
     throw error

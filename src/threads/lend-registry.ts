@@ -2,18 +2,12 @@
 // and holds what it has open.
 import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
 import { LentBlobs } from './lent-blobs.ts'
-import { ownBytes } from './own-bytes.ts'
-import type { Duties, Peer } from './peer.ts'
-import {
-  type CoordinatorSide,
-  type CrossingChunk,
-  type HttpThreadSide,
-  type RegistrySide,
-  VALUE_METHODS,
-} from './sides.ts'
+import { ownBytes } from './messages.ts'
+import type { Handlers } from './other-thread.ts'
+import { type CrossingChunk, type HttpThread, type RegistrySide, VALUE_METHODS } from './sides.ts'
 
 export interface LentRegistry {
-  readonly duties: Duties<RegistrySide>
+  readonly handlers: Handlers<RegistrySide>
   /** Blobs that the thread has open. */
   readonly blobsOpen: number
   /** To be called once the thread is no more. */
@@ -21,16 +15,16 @@ export interface LentRegistry {
 }
 
 export interface LendDeps {
-  /** Asked for at each question: there may be none before the first. */
+  /** Looked up at each call: there may be none before the first. */
   readonly registry: () => Registry
-  readonly peer: () => Peer<HttpThreadSide, CoordinatorSide>
+  readonly httpThread: () => HttpThread
   /** What could not be closed. */
   readonly failed: (error: unknown) => void
 }
 
 const NOTHING: AsyncIterable<Uint8Array> = (async function* () {})()
 
-export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry {
+export function lendRegistry({ registry, httpThread, failed }: LendDeps): LentRegistry {
   const blobs = new LentBlobs(failed)
   /** Whoever refuses a write need not have touched its body: it is left all the same. */
   const withBody = async <Value>(
@@ -38,7 +32,7 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
     write: (chunk: UploadChunk) => Promise<Value>,
   ): Promise<Value> => {
     if (body === undefined) return write({ ...head, body: NOTHING })
-    const pieces = peer().accept(body)
+    const pieces = httpThread().accept(body)
     try {
       return await write({ ...head, body: pieces })
     } finally {
@@ -50,18 +44,18 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
       method,
       (request: readonly unknown[]) => (registry()[method] as AnyMethod)(...request),
     ]),
-  ) as unknown as Pick<Duties<RegistrySide>['services'], (typeof VALUE_METHODS)[number]>
+  ) as unknown as Pick<Handlers<RegistrySide>['methods'], (typeof VALUE_METHODS)[number]>
 
   return {
-    duties: {
-      services: {
+    handlers: {
+      methods: {
         ...values,
         async pullManifest([repository, request]) {
           const answer = await registry().pullManifest(repository, request)
           return { ...answer, bytes: ownBytes(answer.bytes) }
         },
-        async readWholeBlob(asked) {
-          const blob = await registry().readWholeBlob(...asked)
+        async readWholeBlob(request) {
+          const blob = await registry().readWholeBlob(...request)
           return blob === undefined ? undefined : { ...blob, bytes: ownBytes(blob.bytes) }
         },
         async pullBlob({ repository, digest }) {
@@ -79,7 +73,7 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
         },
         async readBlob({ lease, range, from }) {
           return blobs.offer(lease, blob =>
-            peer().offer(
+            httpThread().offer(
               abortable(signal => blob.read(range, signal, from)),
               piece => blob.giveBack?.(piece),
             ),
@@ -95,7 +89,7 @@ export function lendRegistry({ registry, peer, failed }: LendDeps): LentRegistry
           registry().mountBlob(repository, {
             digest,
             from,
-            mayReadAny: repositories => peer().ask('mayReadAny', { mount, repositories }),
+            mayReadAny: repositories => httpThread().call('mayReadAny', { mount, repositories }),
           }),
       },
       notes: {

@@ -2,7 +2,7 @@
 // that one, by number: a number that was closed too early would be another file's. So each is
 // closed when that thread says so, or once that thread is no more.
 import type { BlobAnswer } from '../registry/answers.ts'
-import type { Offer } from './peer.ts'
+import type { Offer } from './other-thread.ts'
 
 interface Lent {
   readonly blob: BlobAnswer

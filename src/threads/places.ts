@@ -1,7 +1,7 @@
 // Places for bodies of blobs between threads: what is free an HTTP thread takes by itself; for the
 // rest it asks the coordinating thread, which has the waiting room. Both ends of it.
-import type { Duties, Peer } from './peer.ts'
-import type { CoordinatorSide, HttpThreadSide, PlacesSide } from './sides.ts'
+import type { Handlers } from './other-thread.ts'
+import type { CoordinatorThread, PlacesSide } from './sides.ts'
 
 interface Place {
   release(): void
@@ -33,7 +33,7 @@ export interface BorrowedPlaces {
 
 /** For an HTTP thread. */
 export function borrowPlaces(
-  coordinator: () => Peer<CoordinatorSide, HttpThreadSide>,
+  coordinator: () => CoordinatorThread,
   free: FreePlaces,
 ): BorrowedPlaces {
   let last = 0
@@ -46,22 +46,22 @@ export function borrowPlaces(
       last += 1
       const place = last
       try {
-        await coordinator().ask('takePlace', { place, client }, signal)
+        await coordinator().call('takePlace', { place, client }, signal)
       } catch (error) {
-        // Who leaves while the answer is under way has a place that nobody knows of.
-        coordinator().tell('leavePlace', place)
+        // Who leaves while the result is under way has a place that nobody knows of.
+        coordinator().notify('leavePlace', place)
         throw error
       }
-      return { release: () => coordinator().tell('leavePlace', place) }
+      return { release: () => coordinator().notify('leavePlace', place) }
     },
     freed() {
-      if (free.isWaitedFor) coordinator().tell('placeFreed', undefined)
+      if (free.isWaitedFor) coordinator().notify('placeFreed', undefined)
     },
-    tellHeld: () => coordinator().tell('placesHeld', free.held),
+    tellHeld: () => coordinator().notify('placesHeld', free.held),
   }
 }
 
-export interface LentPlaces extends Duties<PlacesSide> {
+export interface LentPlaces extends Handlers<PlacesSide> {
   /** To be called once the thread is no more, and what it counted is forgotten. */
   end(): void
 }
@@ -73,7 +73,7 @@ export function lendPlaces(room: WaitingRoom): LentPlaces {
   const taken = new Map<number, Place>()
   let isOver = false
   return {
-    services: {
+    methods: {
       async takePlace({ place, client }, signal) {
         const one = await room.take(client, signal)
         if (isOver) one.release()

@@ -1,5 +1,5 @@
-// What the coordinating thread and an HTTP thread can ask and tell each other: the two sides of
-// threads/peer.ts.
+// What the coordinating thread and an HTTP thread call each other for and tell each other: the two
+// sides of other-thread.ts.
 import type { AccessRules } from '../access/local-access.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
@@ -16,6 +16,7 @@ import type {
 } from '../registry/answers.ts'
 import type { RepositoryRule } from '../registry/repository-policies.ts'
 import type { RouteOptions } from '../registry/route.ts'
+import type { OtherThread } from './other-thread.ts'
 
 /** Methods of the registry that take values and give values. */
 export const VALUE_METHODS = [
@@ -35,10 +36,10 @@ export const VALUE_METHODS = [
 ] as const satisfies readonly (keyof Registry)[]
 export type ValueMethod = (typeof VALUE_METHODS)[number]
 
-type ValueServices = {
+type ValueMethods = {
   readonly [Method in ValueMethod]: {
     readonly request: Parameters<Registry[Method]>
-    readonly answer: Awaited<ReturnType<Registry[Method]>>
+    readonly result: Awaited<ReturnType<Registry[Method]>>
   }
 }
 
@@ -71,15 +72,15 @@ interface UploadWrite {
   readonly chunk: CrossingChunk
 }
 
-type RegistryServices = ValueServices & {
+type RegistryMethods = ValueMethods & {
   readonly pullBlob: {
     readonly request: { readonly repository: Repository; readonly digest: Digest }
-    readonly answer: LentBlob
+    readonly result: LentBlob
   }
   /** As BlobFile.until. */
   readonly untilBlob: {
     readonly request: { readonly lease: number; readonly position: number; readonly last: number }
-    readonly answer: Sendable
+    readonly result: Sendable
   }
   /** As BlobAnswer.read, as a stream. */
   readonly readBlob: {
@@ -88,12 +89,12 @@ type RegistryServices = ValueServices & {
       readonly range: ByteRange
       readonly from: number | undefined
     }
-    readonly answer: number
+    readonly result: number
   }
-  readonly appendUpload: { readonly request: UploadWrite; readonly answer: UploadState }
+  readonly appendUpload: { readonly request: UploadWrite; readonly result: UploadState }
   readonly finishUpload: {
     readonly request: UploadWrite & { readonly digest: Digest }
-    readonly answer: BlobPushed
+    readonly result: BlobPushed
   }
   readonly mountBlob: {
     readonly request: {
@@ -103,12 +104,12 @@ type RegistryServices = ValueServices & {
       /** For `mayReadAny`. */
       readonly mount: number
     }
-    readonly answer: BlobPushed | undefined
+    readonly result: BlobPushed | undefined
   }
 }
 
 export interface RegistrySide {
-  readonly services: RegistryServices
+  readonly methods: RegistryMethods
   readonly notes: {
     /** The lease is over. */
     readonly closeBlob: number
@@ -127,10 +128,10 @@ export interface RegistrySide {
 
 /** A place among the bodies that are sent, by a number that the thread chose. */
 export interface PlacesSide {
-  readonly services: {
+  readonly methods: {
     readonly takePlace: {
       readonly request: { readonly place: number; readonly client: string }
-      readonly answer: undefined
+      readonly result: undefined
     }
   }
   readonly notes: {
@@ -144,7 +145,7 @@ export interface PlacesSide {
 }
 
 export interface CoordinatorSide {
-  readonly services: RegistrySide['services'] & PlacesSide['services']
+  readonly methods: RegistrySide['methods'] & PlacesSide['methods']
   readonly notes: RegistrySide['notes'] &
     PlacesSide['notes'] & {
       /** Whole log lines, as they are to be written. */
@@ -170,24 +171,24 @@ export interface ThreadSettings {
 
 interface Plain<Request> {
   readonly request: Request
-  readonly answer: undefined
+  readonly result: undefined
 }
 
 export interface HttpThreadSide {
-  readonly services: {
+  readonly methods: {
     /** Takes connections from now on. */
     readonly listen: Plain<ThreadAddress>
     readonly replace: Plain<ThreadSettings>
-    /** Takes no more connections; answers when the last answer has gone out, or was cut. */
+    /** Takes no more connections; resolves when the last answer has gone out, or was cut. */
     readonly drain: Plain<{ readonly timeoutMs: number }>
-    /** Answers as soon as it comes to it. */
+    /** Resolves as soon as it comes to it. */
     readonly ping: Plain<undefined>
     /** What was counted for the metrics since the thread began. */
-    readonly count: { readonly request: undefined; readonly answer: MetricsSnapshot }
+    readonly count: { readonly request: undefined; readonly result: MetricsSnapshot }
     /** May who asked for this mount read one of these? */
     readonly mayReadAny: {
       readonly request: { readonly mount: number; readonly repositories: readonly Repository[] }
-      readonly answer: boolean
+      readonly result: boolean
     }
   }
   readonly notes: {
@@ -197,3 +198,9 @@ export interface HttpThreadSide {
     readonly ticketKeys: Uint8Array
   }
 }
+
+/** The coordinating thread, as an HTTP thread calls it. */
+export type CoordinatorThread = OtherThread<CoordinatorSide, HttpThreadSide>
+
+/** A further HTTP thread, as the coordinating thread calls it. */
+export type HttpThread = OtherThread<HttpThreadSide, CoordinatorSide>

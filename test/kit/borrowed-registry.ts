@@ -7,9 +7,9 @@ import { KeptOpen } from '../../src/registry/kept-open.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { lendRegistry } from '../../src/threads/lend-registry.ts'
 import type { Port } from '../../src/threads/messages.ts'
-import { Peer } from '../../src/threads/peer.ts'
+import { OtherThread } from '../../src/threads/other-thread.ts'
 import { borrowRegistry } from '../../src/threads/borrowed-registry.ts'
-import type { CoordinatorSide, HttpThreadSide } from '../../src/threads/sides.ts'
+import type { CoordinatorThread, HttpThread } from '../../src/threads/sides.ts'
 import { createManualClock } from './manual-clock.ts'
 
 export interface OverThreads {
@@ -33,11 +33,11 @@ export function overThreads(
   const failed = (error: unknown) => {
     throw error
   }
-  const lent = lendRegistry({ registry: () => registry, peer: () => coordinator, failed })
-  const coordinator: Peer<HttpThreadSide, CoordinatorSide> = new Peer(port1 as Port, {
-    services: { ...lent.duties.services, takePlace: nothing },
+  const lent = lendRegistry({ registry: () => registry, httpThread: () => httpThread, failed })
+  const httpThread: HttpThread = new OtherThread(port1 as Port, {
+    methods: { ...lent.handlers.methods, takePlace: nothing },
     notes: {
-      ...lent.duties.notes,
+      ...lent.handlers.notes,
       leavePlace: () => {},
       placeFreed: () => {},
       placesHeld: () => {},
@@ -46,7 +46,7 @@ export function overThreads(
     },
   })
   const borrowed = borrowRegistry({
-    peer: () => server,
+    coordinator: () => coordinator,
     clock,
     keptOpen: new KeptOpen({ clock, epochs, failed }),
     rules: () => ({
@@ -54,9 +54,9 @@ export function overThreads(
       policies: { find: repository => registry.policyOf(repository) },
     }),
   })
-  const server: Peer<CoordinatorSide, HttpThreadSide> = new Peer(port2 as Port, {
-    services: {
-      ...borrowed.services,
+  const coordinator: CoordinatorThread = new OtherThread(port2 as Port, {
+    methods: {
+      ...borrowed.methods,
       listen: nothing,
       replace: nothing,
       drain: nothing,
@@ -68,9 +68,9 @@ export function overThreads(
   return {
     registry: borrowed.registry,
     blobsOpen: () => lent.blobsOpen,
-    streamsOpen: () => coordinator.streamsOpen,
+    streamsOpen: () => httpThread.streamsOpen,
     die: () => {
-      coordinator.end()
+      httpThread.end()
       lent.end()
     },
   }

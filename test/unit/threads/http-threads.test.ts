@@ -11,7 +11,7 @@ import {
   type ThreadDeath,
   threadsFor,
 } from '../../../src/threads/http-threads.ts'
-import { GoneError } from '../../../src/threads/peer.ts'
+import { GoneError } from '../../../src/threads/other-thread.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 const ADDRESS = { host: '127.0.0.1', port: 5000 }
@@ -19,15 +19,15 @@ type Answer = (method: string, request: unknown) => Promise<unknown>
 
 function createDouble(thread: number, answer: Answer) {
   const ended = Promise.withResolvers<Error | undefined>()
-  const asked: string[] = []
+  const called: string[] = []
   const told: [name: string, what: unknown][] = []
   const gone = new AbortController()
   const never = new Promise<never>((_resolve, reject) =>
     gone.signal.addEventListener('abort', () => reject(new GoneError())),
   )
   never.catch(() => {})
-  const ask = (method: string, request: unknown) => {
-    asked.push(method)
+  const call = (method: string, request: unknown) => {
+    called.push(method)
     return Promise.race([never, answer(method, request)])
   }
   const over = (error: Error | undefined) => {
@@ -35,11 +35,11 @@ function createDouble(thread: number, answer: Answer) {
     ended.resolve(error)
   }
   const running = {
-    peer: { ask, tell: (name: string, what: unknown) => told.push([name, what]) } as never,
+    httpThread: { call, notify: (name: string, what: unknown) => told.push([name, what]) } as never,
     ended: ended.promise,
     end: async () => over(undefined),
   }
-  return { thread, asked, told, die: (text: string) => over(new Error(text)), running }
+  return { thread, called, told, die: (text: string) => over(new Error(text)), running }
 }
 
 function createWorld(count: number, answer: Answer = async () => undefined) {
@@ -81,12 +81,12 @@ t.test('all are started at once, and listen when there is an address', async t =
     [1, 2, 3],
   )
   t.same(
-    started.flatMap(({ asked }) => asked),
+    started.flatMap(({ called }) => called),
     [],
   )
   await threads.listen(ADDRESS)
   t.same(
-    started.map(({ asked }) => asked),
+    started.map(({ called }) => called),
     [['listen'], ['listen'], ['listen']],
   )
   t.same(
@@ -109,8 +109,8 @@ t.test('one that dies is started again and listens; the others do not notice', a
   await untilStarted(3)
   t.equal(started[2]?.thread, 1)
   await threads.ping()
-  t.same(started[2]?.asked, ['listen', 'ping'])
-  t.same(started[1]?.asked, ['listen', 'ping'])
+  t.same(started[2]?.called, ['listen', 'ping'])
+  t.same(started[1]?.called, ['listen', 'ping'])
 })
 
 t.test('one that dies at once again and again is started ever less often, without end', async t => {
@@ -161,7 +161,7 @@ t.test('a stop drains all, and ends one that hangs when its time is over', async
   const drained = threads.drain(5_000)
   await clock.untilSleeping(5_000 + HUNG_AFTER_MS)
   t.same(
-    started.map(({ asked }) => asked.at(-1)),
+    started.map(({ called }) => called.at(-1)),
     ['drain', 'drain'],
   )
   await clock.advance(5_000 + HUNG_AFTER_MS)

@@ -7,14 +7,14 @@ import t from 'tap'
 import { FreePlaces } from '../../../src/http/places/free-places.ts'
 import { WaitingRoom } from '../../../src/http/places/waiting-room.ts'
 import type { Port } from '../../../src/threads/messages.ts'
-import { Peer } from '../../../src/threads/peer.ts'
+import { OtherThread } from '../../../src/threads/other-thread.ts'
 import { borrowPlaces, lendPlaces } from '../../../src/threads/places.ts'
 import {
   createCountsMemory,
   forgetCounts,
   sharedCounts,
 } from '../../../src/threads/shared-counts.ts'
-import type { CoordinatorSide, HttpThreadSide, PlacesSide } from '../../../src/threads/sides.ts'
+import type { CoordinatorThread, HttpThreadSide, PlacesSide } from '../../../src/threads/sides.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number) {
@@ -34,13 +34,13 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
     },
   })
   const lent = lendPlaces(room)
-  const coordinator = new Peer<HttpThreadSide, PlacesSide>(port1 as Port, lent)
-  const thread = new Peer<CoordinatorSide, HttpThreadSide>(port2 as Port, {
-    services: {} as never,
+  const httpThread = new OtherThread<HttpThreadSide, PlacesSide>(port1 as Port, lent)
+  const coordinator: CoordinatorThread = new OtherThread(port2 as Port, {
+    methods: {} as never,
     notes: { othersWait: () => {}, ticketKeys: () => {} },
   })
   const die = () => {
-    coordinator.end()
+    httpThread.end()
     forgetCounts(memory, 1)
     lent.end()
   }
@@ -49,7 +49,7 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
     counts: sharedCounts(memory, 1),
     released: () => places.freed(),
   })
-  const places = borrowPlaces(() => thread, free)
+  const places = borrowPlaces(() => coordinator, free)
   return { places, room, counts, die }
 }
 

@@ -1,39 +1,36 @@
-// The other thread, to ask and to be asked: questions with one answer each, notes without, and
-// streams of bytes. What is asked and what it means is whoever makes one; the rules of the messages
+// The other thread: calls with one result each, in both directions, notes without, and streams of
+// bytes. Which calls there are and what they mean says whoever makes one; the rules of the messages
 // are messages.ts.
 import { decodeError, encodeError } from './error-value.ts'
 import type { Message, Port } from './messages.ts'
-import { Outbox } from './outbox.ts'
-import { Incoming, Outgoing } from './streams.ts'
+import { BatchedPort } from './batched-port.ts'
+import { IncomingStream, OutgoingStream } from './byte-streams.ts'
 
-/**
- * What one side can be asked and told: by method what it is given and what it gives, by name what
- * it is told. Values only.
- */
+/** What one side can be called for, by method, and what it can be told, by name. Values only. */
 export interface Side {
-  readonly services: Readonly<
-    Record<string, { readonly request: unknown; readonly answer: unknown }>
+  readonly methods: Readonly<
+    Record<string, { readonly request: unknown; readonly result: unknown }>
   >
   readonly notes: Readonly<Record<string, unknown>>
 }
 
-type Request<S extends Side, Method extends keyof S['services']> = S['services'][Method]['request']
-type Answer<S extends Side, Method extends keyof S['services']> = S['services'][Method]['answer']
+type Request<S extends Side, Method extends keyof S['methods']> = S['methods'][Method]['request']
+type Result<S extends Side, Method extends keyof S['methods']> = S['methods'][Method]['result']
 
-export interface Duties<Mine extends Side> {
-  /** `signal` aborts when who asked takes it back, or is gone. Whatever it throws crosses whole. */
-  readonly services: {
-    readonly [Method in keyof Mine['services']]: (
+export interface Handlers<Mine extends Side> {
+  /** `signal` aborts when the caller does, or is gone. Whatever it throws crosses whole. */
+  readonly methods: {
+    readonly [Method in keyof Mine['methods']]: (
       request: Request<Mine, Method>,
       signal: AbortSignal,
-    ) => Promise<Answer<Mine, Method>>
+    ) => Promise<Result<Mine, Method>>
   }
   /** MUST NOT throw. */
   readonly notes: { readonly [Name in keyof Mine['notes']]: (value: Mine['notes'][Name]) => void }
 }
 
 export interface Offer {
-  /** For a question or an answer; the other side gets at the bytes by it. */
+  /** For a call or its result; the other side gets at the bytes by it. */
   readonly stream: number
   /** Sends no more, and leaves the source. No effect when all was sent. */
   dispose(): void
@@ -52,23 +49,23 @@ interface Pending {
   readonly reject: (error: unknown) => void
 }
 
-/** @typeParam Theirs what the other side can be asked and told; Mine: what this one can */
-export class Peer<Theirs extends Side, Mine extends Side> {
-  readonly #outbox: Outbox
-  readonly #duties: Duties<Mine>
+/** @typeParam Theirs what the other side can be called for and told; Mine: what this one can */
+export class OtherThread<Theirs extends Side, Mine extends Side> {
+  readonly #port: BatchedPort
+  readonly #handlers: Handlers<Mine>
   readonly #pending = new Map<number, Pending>()
   readonly #running = new Map<number, AbortController>()
-  readonly #outgoing = new Map<number, Outgoing>()
-  readonly #incoming = new Map<number, Incoming>()
+  readonly #outgoing = new Map<number, OutgoingStream>()
+  readonly #incoming = new Map<number, IncomingStream>()
   /** What has arrived and was not looked at yet. */
   readonly #inbox: Message[] = []
   #isTaking = false
   #lastId = 0
   #ended: Error | undefined
 
-  constructor(port: Port, duties: Duties<Mine>) {
-    this.#duties = duties
-    this.#outbox = new Outbox(port, (message, error) => this.#didNotCross(message, error))
+  constructor(port: Port, handlers: Handlers<Mine>) {
+    this.#handlers = handlers
+    this.#port = new BatchedPort(port, (message, error) => this.#didNotCross(message, error))
     port.on('message', messages => this.#receive(messages))
   }
 
@@ -76,11 +73,11 @@ export class Peer<Theirs extends Side, Mine extends Side> {
    * Rejects with what the other side threw, with the signal's reason as soon as that aborts, and
    * when the other side is gone.
    */
-  ask<Method extends keyof Theirs['services'] & string>(
+  call<Method extends keyof Theirs['methods'] & string>(
     method: Method,
     request: Request<Theirs, Method>,
     signal?: AbortSignal,
-  ): Promise<Answer<Theirs, Method>> {
+  ): Promise<Result<Theirs, Method>> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const id = this.#nextId()
@@ -94,7 +91,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
       this.#pending.set(id, {
         resolve: value => {
           settled()
-          resolve(value as Answer<Theirs, Method>)
+          resolve(value as Result<Theirs, Method>)
         },
         reject: error => {
           settled()
@@ -102,12 +99,12 @@ export class Peer<Theirs extends Side, Mine extends Side> {
         },
       })
       signal?.addEventListener('abort', abort, { once: true })
-      this.#post({ kind: 'ask', id, method, request })
+      this.#post({ kind: 'call', id, method, request })
     })
   }
 
   /** No effect when the other side is gone. */
-  tell<Name extends keyof Theirs['notes'] & string>(
+  notify<Name extends keyof Theirs['notes'] & string>(
     name: Name,
     value: Theirs['notes'][Name],
   ): void {
@@ -117,7 +114,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
   /** Lets the other side read `pieces`, from its first grant on; see OutgoingSource. */
   offer(pieces: AsyncIterable<Uint8Array>, copied?: (piece: Uint8Array) => void): Offer {
     const stream = this.#nextId()
-    const one = new Outgoing(stream, (message, transfer) => this.#post(message, transfer), {
+    const one = new OutgoingStream(stream, (message, transfer) => this.#post(message, transfer), {
       pieces,
       ...(copied === undefined ? {} : { copied }),
       over: () => this.#outgoing.delete(stream),
@@ -128,7 +125,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
 
   /** What the other side offered. To be iterated once, or not at all. */
   accept(stream: number): AsyncIterableIterator<Uint8Array> {
-    const one = new Incoming({
+    const one = new IncomingStream({
       grant: bytes => this.#post({ kind: 'grant', stream, bytes }),
       leave: () => this.#post({ kind: 'leave', stream }),
       over: () => this.#incoming.delete(stream),
@@ -153,7 +150,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     for (const message of this.#inbox.splice(0)) this.#take(message)
     const reason = new GoneError()
     this.#ended = reason
-    this.#outbox.end()
+    this.#port.end()
     for (const id of this.#pending.keys()) this.#settle(id, ({ reject }) => reject(reason))
     for (const controller of this.#running.values()) controller.abort(reason)
     this.#running.clear()
@@ -166,7 +163,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     this.#inbox.push(...messages)
     if (this.#isTaking) return
     this.#isTaking = true
-    this.#outbox.hold()
+    this.#port.hold()
     this.#takeNext()
   }
 
@@ -178,7 +175,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     const message = this.#inbox.shift()
     if (message === undefined) {
       this.#isTaking = false
-      return this.#outbox.release()
+      return this.#port.release()
     }
     // A tick comes when all promises have been followed, also those that follow from them.
     queueMicrotask(() => process.nextTick(() => this.#takeNext()))
@@ -187,11 +184,11 @@ export class Peer<Theirs extends Side, Mine extends Side> {
 
   #take(message: Message): void {
     switch (message.kind) {
-      case 'ask':
+      case 'call':
         return void this.#serve(message.id, message.method, message.request)
-      case 'answer':
+      case 'result':
         return this.#settle(message.id, ({ resolve }) => resolve(message.value))
-      case 'refuse':
+      case 'failure':
         return this.#settle(message.id, ({ reject }) => reject(decodeError(message.error)))
       case 'abort': {
         const controller = this.#running.get(message.id)
@@ -199,7 +196,7 @@ export class Peer<Theirs extends Side, Mine extends Side> {
         return controller?.abort(decodeError(message.error))
       }
       case 'note':
-        return this.#duties.notes[message.name]?.(message.value as never)
+        return this.#handlers.notes[message.name]?.(message.value as never)
       case 'grant':
         return this.#outgoing.get(message.stream)?.grant(message.bytes)
       case 'leave':
@@ -217,12 +214,12 @@ export class Peer<Theirs extends Side, Mine extends Side> {
     const controller = new AbortController()
     this.#running.set(id, controller)
     try {
-      const service = this.#duties.services[method]
+      const service = this.#handlers.methods[method]
       if (service === undefined) throw new TypeError(`nobody here can be asked to ${method}`)
       const value = await service(request as never, controller.signal)
-      if (this.#running.has(id)) this.#post({ kind: 'answer', id, value })
+      if (this.#running.has(id)) this.#post({ kind: 'result', id, value })
     } catch (error) {
-      if (this.#running.has(id)) this.#post({ kind: 'refuse', id, error: encodeError(error) })
+      if (this.#running.has(id)) this.#post({ kind: 'failure', id, error: encodeError(error) })
     } finally {
       this.#running.delete(id)
     }
@@ -235,16 +232,16 @@ export class Peer<Theirs extends Side, Mine extends Side> {
   }
 
   #post(message: Message, transfer?: readonly ArrayBuffer[]): void {
-    if (this.#ended === undefined) this.#outbox.put(message, transfer)
+    if (this.#ended === undefined) this.#port.put(message, transfer)
   }
 
-  /** It holds a value that cannot: an error of its question, or of its stream, alone. */
+  /** It holds a value that cannot: an error of its call, or of its stream, alone. */
   #didNotCross(message: Message, error: unknown): void {
     switch (message.kind) {
-      case 'ask':
+      case 'call':
         return this.#settle(message.id, one => one.reject(error))
-      case 'answer':
-        return this.#post({ kind: 'refuse', id: message.id, error: encodeError(error) })
+      case 'result':
+        return this.#post({ kind: 'failure', id: message.id, error: encodeError(error) })
       case 'piece':
         this.#outgoing.get(message.stream)?.leave()
         return this.#post({ kind: 'break', stream: message.stream, error: encodeError(error) })

@@ -1,20 +1,20 @@
 // Goal: what a thread says in one turn crosses at once, and means what it would have meant message
-// by message. Method: two peers over a MessageChannel in one thread, whose crossings are counted.
+// by message. Method: two ends over a MessageChannel in one thread, whose crossings are counted.
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import t from 'tap'
 import type { Message, Port } from '../../../src/threads/messages.ts'
-import { Peer } from '../../../src/threads/peer.ts'
+import { OtherThread } from '../../../src/threads/other-thread.ts'
 
 interface There {
-  readonly services: { readonly wait: { readonly request: number; readonly answer: unknown } }
+  readonly methods: { readonly wait: { readonly request: number; readonly result: unknown } }
   readonly notes: { readonly said: number }
 }
 interface Here {
-  readonly services: Readonly<Record<never, never>>
+  readonly methods: Readonly<Record<never, never>>
   readonly notes: Readonly<Record<never, never>>
 }
 
-function createPeers(
+function createPair(
   t: { teardown(fn: () => unknown): unknown },
   wait: (number: number) => Promise<unknown>,
   said: (number: number) => void = () => {},
@@ -22,9 +22,9 @@ function createPeers(
   const { port1, port2 } = new MessageChannel()
   t.teardown(() => port1.close())
   const crossings: string[][] = []
-  const here = new Peer<There, Here>(counted(port1, crossings), { services: {}, notes: {} })
-  const there = new Peer<Here, There>(counted(port2, crossings), {
-    services: { wait },
+  const here = new OtherThread<There, Here>(counted(port1, crossings), { methods: {}, notes: {} })
+  const there = new OtherThread<Here, There>(counted(port2, crossings), {
+    methods: { wait },
     notes: { said },
   })
   return { here, there, crossings }
@@ -42,22 +42,22 @@ function counted(port: MessagePort, crossings: string[][]): Port {
 
 t.test('a crowd that asks at once, and one that is answered at once, cross once', async t => {
   const event = Promise.withResolvers<void>()
-  const { here, crossings } = createPeers(t, async number => {
+  const { here, crossings } = createPair(t, async number => {
     await event.promise
     return number
   })
-  const asked = Promise.all([1, 2, 3].map(number => here.ask('wait', number)))
+  const asked = Promise.all([1, 2, 3].map(number => here.call('wait', number)))
   for (let turns = 0; turns < 20; turns += 1) await new Promise(setImmediate)
-  t.same(crossings, [['ask', 'ask', 'ask']])
+  t.same(crossings, [['call', 'call', 'call']])
   event.resolve()
   t.same(await asked, [1, 2, 3])
-  t.same(crossings.slice(1), [['answer', 'answer', 'answer']])
+  t.same(crossings.slice(1), [['result', 'result', 'result']])
 })
 
 t.test('questions that came together and are answered one by one are answered at once', async t => {
-  const { here, crossings } = createPeers(t, async number => number)
-  t.same(await Promise.all([1, 2, 3].map(number => here.ask('wait', number))), [1, 2, 3])
-  t.same(crossings.slice(1), [['answer', 'answer', 'answer']])
+  const { here, crossings } = createPair(t, async number => number)
+  t.same(await Promise.all([1, 2, 3].map(number => here.call('wait', number))), [1, 2, 3])
+  t.same(crossings.slice(1), [['result', 'result', 'result']])
 })
 
 t.test('what a message sets going comes to rest before the next one is looked at', async t => {
@@ -67,22 +67,22 @@ t.test('what a message sets going comes to rest before the next one is looked at
     for (let steps = 0; steps < 10; steps += 1) await Promise.resolve()
     seen.push(`served ${number}`)
   }
-  const { here } = createPeers(t, wait, number => seen.push(`said ${number}`))
-  const first = here.ask('wait', 1)
-  here.tell('said', 2)
-  await Promise.all([first, here.ask('wait', 3)])
+  const { here } = createPair(t, wait, number => seen.push(`said ${number}`))
+  const first = here.call('wait', 1)
+  here.notify('said', 2)
+  await Promise.all([first, here.call('wait', 3)])
   t.same(seen, ['asked 1', 'served 1', 'said 2', 'asked 3', 'served 3'])
 })
 
 t.test('beside a value that cannot cross the others do, in order', async t => {
   const said: number[] = []
-  const { here } = createPeers(
+  const { here } = createPair(
     t,
     async number => (number === 1 ? () => {} : number),
     number => said.push(number),
   )
-  const asked = [1, 2, (() => {}) as unknown as number].map(number => here.ask('wait', number))
-  here.tell('said', 4)
+  const asked = [1, 2, (() => {}) as unknown as number].map(number => here.call('wait', number))
+  here.notify('said', 4)
   const [first, second, third] = await Promise.allSettled(asked)
   t.match(first, { status: 'rejected', reason: /could not be cloned/ })
   t.match(second, { status: 'fulfilled', value: 2 })
@@ -91,8 +91,8 @@ t.test('beside a value that cannot cross the others do, in order', async t => {
 })
 
 t.test('when the other side is gone nothing more is sent, nor what was about to be', async t => {
-  const { here, crossings } = createPeers(t, async number => number)
-  here.tell('said', 1)
+  const { here, crossings } = createPair(t, async number => number)
+  here.notify('said', 1)
   here.end()
   await new Promise(setImmediate)
   t.same(crossings, [])
@@ -105,19 +105,19 @@ t.test(
     const said: number[] = []
     const note = (value: number): Message => ({ kind: 'note', name: 'said', value })
     const port: Port = { postMessage: () => {}, on: (_event, listener) => listeners.push(listener) }
-    const peer = new Peer<Here, There>(port, {
-      services: { wait: async () => undefined },
+    const other = new OtherThread<Here, There>(port, {
+      methods: { wait: async () => undefined },
       notes: { said: number => said.push(number) },
     })
     for (const batch of [[note(1), note(2)], [note(3)]]) listeners[0]?.(batch)
     t.same(said, [1])
-    peer.end()
+    other.end()
     t.same(said, [1, 2, 3])
   },
 )
 
 t.test('a piece that cannot cross breaks its stream alone', async t => {
-  const { here, there } = createPeers(t, async number => number)
+  const { here, there } = createPair(t, async number => number)
   async function* pieces() {
     const piece = new Uint8Array(4)
     yield piece
@@ -127,5 +127,5 @@ t.test('a piece that cannot cross breaks its stream alone', async t => {
   }
   const reading = there.accept(here.offer(pieces()).stream).next()
   await t.rejects(reading, /could not be cloned|detached|Cannot transfer/)
-  t.equal(await here.ask('wait', 7), 7)
+  t.equal(await here.call('wait', 7), 7)
 })

@@ -6,37 +6,37 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import type { Message, Port } from '../../../src/threads/messages.ts'
-import { type Duties, GoneError, Peer } from '../../../src/threads/peer.ts'
-import { WINDOW_BYTES } from '../../../src/threads/streams.ts'
+import { type Handlers, GoneError, OtherThread } from '../../../src/threads/other-thread.ts'
+import { WINDOW_BYTES } from '../../../src/threads/byte-streams.ts'
 
 interface There {
-  readonly services: {
-    readonly double: { readonly request: number; readonly answer: unknown }
-    readonly wait: { readonly request: undefined; readonly answer: undefined }
+  readonly methods: {
+    readonly double: { readonly request: number; readonly result: unknown }
+    readonly wait: { readonly request: undefined; readonly result: undefined }
   }
   readonly notes: { readonly said: string }
 }
 interface Here {
-  readonly services: Readonly<Record<never, never>>
+  readonly methods: Readonly<Record<never, never>>
   readonly notes: Readonly<Record<never, never>>
 }
-type Services = Duties<There>['services']
+type Methods = Handlers<There>['methods']
 
 const PIECE_BYTES = 64 * 1024
-const double: Services['double'] = async number => number * 2
+const double: Methods['double'] = async number => number * 2
 
-function createPeers(
+function createPair(
   t: { teardown(fn: () => unknown): unknown },
-  services: Partial<Services> = {},
+  methods: Partial<Methods> = {},
   said: (text: string) => void = () => {},
 ) {
   const { port1, port2 } = new MessageChannel()
   t.teardown(() => port1.close())
   const sent: Message[] = []
   const wait = () => new Promise<undefined>(() => {})
-  const here = new Peer<There, Here>(recorded(port1, sent), { services: {}, notes: {} })
-  const there = new Peer<Here, There>(recorded(port2, sent), {
-    services: { double, wait, ...services },
+  const here = new OtherThread<There, Here>(recorded(port1, sent), { methods: {}, notes: {} })
+  const there = new OtherThread<Here, There>(recorded(port2, sent), {
+    methods: { double, wait, ...methods },
     notes: { said },
   })
   const kinds = () => sent.map(({ kind }) => kind)
@@ -72,52 +72,52 @@ function createSource(count: number, failure?: Error) {
 }
 
 t.test('each question has its answer, and an error arrives whole', async t => {
-  const { here } = createPeers(t, {
+  const { here } = createPair(t, {
     wait: async () => {
       throw new RegistryError('DENIED', 'not you')
     },
   })
-  t.same(await Promise.all([here.ask('double', 4), here.ask('double', 5)]), [8, 10])
-  await t.rejects(here.ask('wait', undefined), { code: 'DENIED', message: 'not you' })
+  t.same(await Promise.all([here.call('double', 4), here.call('double', 5)]), [8, 10])
+  await t.rejects(here.call('wait', undefined), { code: 'DENIED', message: 'not you' })
 })
 
 t.test('a value that cannot cross is an error of its question alone', async t => {
-  const { here } = createPeers(t, { double: async () => () => {} })
-  await t.rejects(here.ask('double', (() => {}) as unknown as number), /could not be cloned/)
-  await t.rejects(here.ask('double', 1), /could not be cloned/)
+  const { here } = createPair(t, { double: async () => () => {} })
+  await t.rejects(here.call('double', (() => {}) as unknown as number), /could not be cloned/)
+  await t.rejects(here.call('double', 1), /could not be cloned/)
 })
 
 t.test(
   'a question that is taken back ends on both sides, and its answer is not waited for',
   async t => {
     const aborted = Promise.withResolvers<unknown>()
-    const { here } = createPeers(t, {
+    const { here } = createPair(t, {
       wait: async (_request, signal) => {
         signal.addEventListener('abort', () => aborted.resolve(signal.reason))
         return await new Promise(() => {})
       },
     })
     const asking = new AbortController()
-    const asked = here.ask('wait', undefined, asking.signal)
+    const asked = here.call('wait', undefined, asking.signal)
     await rest()
     asking.abort(new RegistryError('UNAVAILABLE', 'no more'))
     await t.rejects(asked, { message: 'no more' })
     t.match(await aborted.promise, { code: 'UNAVAILABLE', message: 'no more' })
-    await t.rejects(here.ask('double', 1, asking.signal), { message: 'no more' })
+    await t.rejects(here.call('double', 1, asking.signal), { message: 'no more' })
   },
 )
 
 t.test('notes arrive in order, before the answer to a later question', async t => {
   const said: string[] = []
-  const { here } = createPeers(t, {}, text => said.push(text))
-  here.tell('said', 'one')
-  here.tell('said', 'two')
-  await here.ask('double', 1)
+  const { here } = createPair(t, {}, text => said.push(text))
+  here.notify('said', 'one')
+  here.notify('said', 'two')
+  await here.call('double', 1)
   t.same(said, ['one', 'two'])
 })
 
 t.test('nothing of a stream is read before somebody reads it', async t => {
-  const { here, there } = createPeers(t)
+  const { here, there } = createPair(t)
   const { seen, pieces } = createSource(1)
   const incoming = there.accept(here.offer(pieces).stream)
   await rest()
@@ -128,7 +128,7 @@ t.test('nothing of a stream is read before somebody reads it', async t => {
 t.test(
   'a reader that stands still holds one window and a piece, and all of it arrives',
   async t => {
-    const { here, there } = createPeers(t)
+    const { here, there } = createPair(t)
     const { seen, pieces } = createSource(100)
     const incoming = there.accept(here.offer(pieces).stream)
     let sum = (await incoming.next()).value?.length ?? 0
@@ -141,7 +141,7 @@ t.test(
 )
 
 t.test('the memory of a piece goes over, unless it is a part of a larger one', async t => {
-  const { here, there } = createPeers(t)
+  const { here, there } = createPair(t)
   const whole = new Uint8Array([1, 2, 3])
   const slab = Buffer.from('abcdef')
   const part = slab.subarray(2, 4)
@@ -160,7 +160,7 @@ t.test('the memory of a piece goes over, unless it is a part of a larger one', a
 })
 
 t.test('what came before a stream broke is given before its error is thrown', async t => {
-  const { here, there } = createPeers(t)
+  const { here, there } = createPair(t)
   const { pieces } = createSource(2, new RegistryError('SIZE_INVALID', 'broke off'))
   const incoming = there.accept(here.offer(pieces).stream)
   await rest()
@@ -172,7 +172,7 @@ t.test('what came before a stream broke is given before its error is thrown', as
 })
 
 t.test('a stream can be left while a piece is waited for, and its source hears of it', async t => {
-  const { here, there } = createPeers(t)
+  const { here, there } = createPair(t)
   const left = Promise.withResolvers<void>()
   const pieces: AsyncIterable<Uint8Array> = {
     [Symbol.asyncIterator]: () => ({
@@ -192,7 +192,7 @@ t.test('a stream can be left while a piece is waited for, and its source hears o
 })
 
 t.test('a sender that gives its offer up sends nothing more', async t => {
-  const { here, there, kinds } = createPeers(t)
+  const { here, there, kinds } = createPair(t)
   const { seen, pieces } = createSource(100)
   const offer = here.offer(pieces)
   const incoming = there.accept(offer.stream)
@@ -208,11 +208,11 @@ t.test('a sender that gives its offer up sends nothing more', async t => {
 t.test(
   'when the other side is gone everything under way with it ends, and nothing is sent',
   async t => {
-    const { here, there, kinds } = createPeers(t)
+    const { here, there, kinds } = createPair(t)
     const { seen, pieces } = createSource(100)
     const incoming = here.accept(there.offer(createSource(0, new Error('unheard')).pieces).stream)
     await there.accept(here.offer(pieces).stream).next()
-    const asked = here.ask('wait', undefined)
+    const asked = here.call('wait', undefined)
     const reading = incoming.next()
     here.end()
     const before = kinds().length
@@ -220,8 +220,8 @@ t.test(
     await t.rejects(reading, GoneError)
     await rest()
     t.ok(seen.left, 'what was being sent is left')
-    here.tell('said', 'nobody')
-    await t.rejects(here.ask('double', 1), GoneError)
+    here.notify('said', 'nobody')
+    await t.rejects(here.call('double', 1), GoneError)
     await t.rejects(here.accept(77).next(), GoneError)
     t.equal(kinds().filter(kind => kind === 'note').length, 0)
     t.ok(kinds().length >= before)

@@ -1,9 +1,9 @@
-// What one thread says to another in one turn of the event loop crosses at once: waking the other
-// thread costs more than a message, and a crowd that is told of the same event would do it once for
-// each client.
+// A port that collects: what one thread says to another in one turn of the event loop crosses at
+// once: waking the other thread costs more than a message, and a crowd that is told of the same
+// event would do it once for each client.
 import type { Message, Port } from './messages.ts'
 
-export class Outbox {
+export class BatchedPort {
   readonly #port: Port
   readonly #failed: (message: Message, error: unknown) => void
   #messages: Message[] = []

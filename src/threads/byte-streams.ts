@@ -3,7 +3,7 @@
 // between the two, whatever the body's length.
 import { decodeError, encodeError, type ErrorValue } from './error-value.ts'
 import type { Message } from './messages.ts'
-import { ownBytes } from './own-bytes.ts'
+import { ownBytes } from './messages.ts'
 
 /**
  * Some pieces of a request's body, which come in 64 KiB: enough to hide one trip to the other
@@ -26,7 +26,7 @@ export interface OutgoingSource {
 }
 
 /** The sending end. Nothing of `pieces` is read before the first grant. */
-export class Outgoing {
+export class OutgoingStream {
   readonly #id: number
   readonly #post: Post
   readonly #source: OutgoingSource
@@ -99,7 +99,7 @@ export interface IncomingEnds {
  * The reading end: an iterator by hand, which can be left at any time, also while a piece is waited
  * for. What came before a failure is given before that is thrown.
  */
-export class Incoming implements AsyncIterableIterator<Uint8Array> {
+export class IncomingStream implements AsyncIterableIterator<Uint8Array> {
   readonly #ends: IncomingEnds
   readonly #pieces: Uint8Array[] = []
   #state: 'fresh' | 'open' | 'ended' | 'broken' | 'left' = 'fresh'
