@@ -10,7 +10,8 @@ import { openSqliteCatalog } from '../src/catalog/sqlite/open.ts'
 import type { SqliteCatalog } from '../src/catalog/sqlite/catalog.ts'
 import { digestOf } from '../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag, repositoryKey } from '../src/oci/reference.ts'
-import type { Edge, RecordManifest, RecordPush } from '../src/registry/ports/catalog.ts'
+import type { Edge, RecordManifest } from '../src/registry/ports/catalog-content.ts'
+import type { RecordPush } from '../src/registry/ports/catalog-pushes.ts'
 import type { Clock } from '../src/registry/ports/clock.ts'
 
 const CLIENTS = 64

@@ -7,7 +7,7 @@ import { openSqliteCatalog } from '../src/catalog/sqlite/open.ts'
 import type { SqliteCatalog } from '../src/catalog/sqlite/catalog.ts'
 import { type Digest, digestOf } from '../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../src/oci/reference.ts'
-import type { Edge } from '../src/registry/ports/catalog.ts'
+import type { Edge } from '../src/registry/ports/catalog-content.ts'
 import { systemClock } from '../src/server/clock.ts'
 import { document, MEDIA_TYPES } from '../test/kit/image.ts'
 

@@ -6,7 +6,7 @@ import type { Repository } from '../oci/reference.ts'
 import { isListed } from './edges.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import { mayGive, type SharingDeps } from './sharing.ts'
-import type { Edge, ManifestFact } from './ports/catalog.ts'
+import type { Edge, ManifestFact } from './ports/catalog-content.ts'
 
 /** Indexes inside indexes, counted from the outermost; deeper ones count as incomplete (R186). */
 const MAX_DEPTH = 4

@@ -3,7 +3,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
 import type { Manifest } from '../oci/manifest.ts'
-import type { Edge, EdgeKind, ManifestFact } from './ports/catalog.ts'
+import type { Edge, EdgeKind, ManifestFact } from './ports/catalog-content.ts'
 
 /**
  * Children whose digest algorithm is not computed here are left out: they can't be fetched by it

@@ -4,7 +4,9 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, type RepositoryKey, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { Epochs } from './epochs.ts'
-import type { Catalog, RecordBlob, RecordManifest, TagCheck } from './ports/catalog.ts'
+import type { RecordBlob, RecordManifest } from './ports/catalog-content.ts'
+import type { TagCheck } from './ports/catalog-tags.ts'
+import type { Catalog } from './ports/catalog.ts'
 
 /**
  * Bumped one by one: as many hashes of a key take tens of microseconds. What more repositories hold

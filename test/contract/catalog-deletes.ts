@@ -2,7 +2,8 @@
 // everything is asked for in the repository that it was deleted from and in one that keeps it.
 import type { Test } from 'tap'
 import { parseTag, type Repository } from '../../src/oci/reference.ts'
-import type { Catalog, ManifestFact } from '../../src/registry/ports/catalog.ts'
+import type { ManifestFact } from '../../src/registry/ports/catalog-content.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import {
   alpine,
   deliveryNamed,

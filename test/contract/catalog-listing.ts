@@ -4,7 +4,8 @@
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { Repository } from '../../src/oci/reference.ts'
-import type { Catalog, ManifestFact } from '../../src/registry/ports/catalog.ts'
+import type { ManifestFact } from '../../src/registry/ports/catalog-content.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import {
   alpine,
   digestNamed,

@@ -7,7 +7,9 @@ import {
   type Repository,
   repositoryKey,
 } from '../../src/oci/reference.ts'
-import type { Catalog, Edge, ManifestFact, RecordPush } from '../../src/registry/ports/catalog.ts'
+import type { Edge, ManifestFact } from '../../src/registry/ports/catalog-content.ts'
+import type { RecordPush } from '../../src/registry/ports/catalog-pushes.ts'
+import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { NewDelivery } from '../../src/registry/ports/outbox.ts'
 
 /** Makes an empty catalog; whatever it needs is removed when `t` ends. */

@@ -7,7 +7,7 @@ import { MIGRATIONS } from '../../src/catalog/sqlite/schema.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import type { ContentClass } from '../../src/registry/ports/blob-store.ts'
-import type { Edge, ManifestFact } from '../../src/registry/ports/catalog.ts'
+import type { Edge, ManifestFact } from '../../src/registry/ports/catalog-content.ts'
 
 const VERSION = 1002
 

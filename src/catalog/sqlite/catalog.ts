@@ -3,17 +3,10 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import { StoreError } from '../../registry/ports/blob-store.ts'
-import type {
-  Catalog,
-  DeleteOptions,
-  ListFact,
-  Page,
-  PendingBlob,
-  RecordBlob,
-  RecordManifest,
-  RecordPush,
-  TagCheck,
-} from '../../registry/ports/catalog.ts'
+import type { RecordBlob, RecordManifest } from '../../registry/ports/catalog-content.ts'
+import type { DeleteOptions, PendingBlob, RecordPush } from '../../registry/ports/catalog-pushes.ts'
+import type { ListFact, Page, TagCheck } from '../../registry/ports/catalog-tags.ts'
+import type { Catalog } from '../../registry/ports/catalog.ts'
 import type { Carrier, DeliveryChange, NewDelivery } from '../../registry/ports/outbox.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { assertBounded, boundedChange, boundedRests } from '../bounds.ts'

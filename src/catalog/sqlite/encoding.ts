@@ -2,7 +2,7 @@
 // The numbers are part of the file format: never change one, only add.
 import { type Digest, digestAlgorithm, digestHex } from '../../oci/digest.ts'
 import type { ContentClass } from '../../registry/ports/blob-store.ts'
-import type { EdgeKind, MembershipReason } from '../../registry/ports/catalog.ts'
+import type { EdgeKind, MembershipReason } from '../../registry/ports/catalog-content.ts'
 import type { Delivery } from '../../registry/ports/outbox.ts'
 
 export const CLASS_CODES = { cached: 0, kept: 1 } as const satisfies Record<ContentClass, number>

@@ -4,15 +4,9 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import type {
-  DeleteOptions,
-  ListFact,
-  PendingBlob,
-  RecordBlob,
-  RecordManifest,
-  RecordPush,
-  TagCheck,
-} from '../../registry/ports/catalog.ts'
+import type { RecordBlob, RecordManifest } from '../../registry/ports/catalog-content.ts'
+import type { DeleteOptions, PendingBlob, RecordPush } from '../../registry/ports/catalog-pushes.ts'
+import type { ListFact, TagCheck } from '../../registry/ports/catalog-tags.ts'
 import type { DeliveryChange, NewDelivery } from '../../registry/ports/outbox.ts'
 import { digestBytes } from './encoding.ts'
 import { prepareOutboxWrites } from './outbox-statements.ts'

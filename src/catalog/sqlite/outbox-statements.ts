@@ -1,7 +1,7 @@
 // The SQL of writes to the outbox, prepared once per connection. Which entry of a key is the first,
 // and how many there are, is kept by triggers.
 import type { Database } from 'better-sqlite3'
-import type { DeleteOptions } from '../../registry/ports/catalog.ts'
+import type { DeleteOptions } from '../../registry/ports/catalog-pushes.ts'
 import type { Delivery, DeliveryChange, NewDelivery } from '../../registry/ports/outbox.ts'
 import { MAX_REASON_LENGTH } from '../bounds.ts'
 import { STATE_CODES } from './encoding.ts'

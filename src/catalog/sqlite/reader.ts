@@ -13,14 +13,11 @@ import {
 import type {
   CatalogTotals,
   ContentFact,
-  ListFact,
   ManifestFact,
   Member,
-  Page,
-  PendingBlob,
-  PendingPage,
-  TagFact,
-} from '../../registry/ports/catalog.ts'
+} from '../../registry/ports/catalog-content.ts'
+import type { PendingBlob, PendingPage } from '../../registry/ports/catalog-pushes.ts'
+import type { ListFact, Page, TagFact } from '../../registry/ports/catalog-tags.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
 import { OutboxReader } from './outbox-reader.ts'
 import { prepareReads } from './read-statements.ts'

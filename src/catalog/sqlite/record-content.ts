@@ -2,7 +2,8 @@
 // below. Runs on the writer thread inside somebody else's transaction, as operations.ts says.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { Edge, RecordBlob, RecordManifest, RecordPush } from '../../registry/ports/catalog.ts'
+import type { Edge, RecordBlob, RecordManifest } from '../../registry/ports/catalog-content.ts'
+import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
 import { CLASS_CODES, digestBytes, digestFromBytes, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import type { EdgeRow, WriteStatements } from './write-statements.ts'
 

@@ -3,7 +3,8 @@
 // them first.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import type { RecordPush, TagCheck } from '../../registry/ports/catalog.ts'
+import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
+import type { TagCheck } from '../../registry/ports/catalog-tags.ts'
 import { digestBytes } from './encoding.ts'
 import type { ContentWrites } from './record-content.ts'
 import type { WriteStatements } from './write-statements.ts'

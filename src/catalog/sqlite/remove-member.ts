@@ -4,7 +4,7 @@
 // transaction, as operations.ts says.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { PendingBlob } from '../../registry/ports/catalog.ts'
+import type { PendingBlob } from '../../registry/ports/catalog-pushes.ts'
 import { digestBytes } from './encoding.ts'
 import type { TagWrites } from './record-tags.ts'
 import type { WriteStatements } from './write-statements.ts'

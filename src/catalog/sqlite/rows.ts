@@ -1,6 +1,8 @@
 // Rows as the reads give them, and what of the port they stand for.
 import { parseRepositoryKey, type Tag } from '../../oci/reference.ts'
-import type { ContentFact, Edge, PendingBlob, TagFact } from '../../registry/ports/catalog.ts'
+import type { ContentFact, Edge } from '../../registry/ports/catalog-content.ts'
+import type { PendingBlob } from '../../registry/ports/catalog-pushes.ts'
+import type { TagFact } from '../../registry/ports/catalog-tags.ts'
 import { contentClass, digestFromBytes, edgeKind } from './encoding.ts'
 import type { EdgeRow } from './write-statements.ts'
 

@@ -4,7 +4,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError } from '../../registry/ports/blob-store.ts'
-import type { DeleteOptions } from '../../registry/ports/catalog.ts'
+import type { DeleteOptions } from '../../registry/ports/catalog-pushes.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'

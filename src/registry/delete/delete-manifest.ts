@@ -12,7 +12,8 @@ import {
   type Tag,
 } from '../../oci/reference.ts'
 import { requireDeletable } from './delete-refusal.ts'
-import type { Catalog, DeleteOptions } from '../ports/catalog.ts'
+import type { DeleteOptions } from '../ports/catalog-pushes.ts'
+import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FactIdentity, FactStore } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'

@@ -9,7 +9,7 @@ import {
   type Reference,
   type Repository,
 } from '../../oci/reference.ts'
-import type { TagFact } from '../ports/catalog.ts'
+import type { TagFact } from '../ports/catalog-tags.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 
 /** As skopeo and helm write where an image is. */

@@ -2,7 +2,7 @@
 // disk.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type { Edge, ManifestFact } from '../ports/catalog.ts'
+import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
 import { findImage, imageNotHere } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 

@@ -2,7 +2,8 @@
 // people.
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../delivery-payload.ts'
-import type { Catalog, TagFact } from '../ports/catalog.ts'
+import type { TagFact } from '../ports/catalog-tags.ts'
+import type { Catalog } from '../ports/catalog.ts'
 
 /** One sentence. Asks no upstream. */
 export async function pushedTagSentence(

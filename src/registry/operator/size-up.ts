@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
-import type { Edge, ManifestFact } from '../ports/catalog.ts'
+import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
 
 /** Indexes inside indexes are followed this deep (R186). */
 const MAX_DEPTH = 4

@@ -1,5 +1,5 @@
 // The state of this edge in one page: what it holds, what it saved, and how its upstreams are.
-import type { CatalogTotals } from '../ports/catalog.ts'
+import type { CatalogTotals } from '../ports/catalog-content.ts'
 import type { OutboxTotals } from '../ports/outbox.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
 import { reachableBytes } from '../space.ts'

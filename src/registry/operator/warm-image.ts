@@ -6,7 +6,7 @@ import { parseManifest } from '../../oci/manifest.ts'
 import { formatImage, type Reference, type Repository } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
 import { manifestFact } from '../edges.ts'
-import type { Edge } from '../ports/catalog.ts'
+import type { Edge } from '../ports/catalog-content.ts'
 import { nameImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 

@@ -3,7 +3,7 @@
 import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../pull/freshness.ts'
 import { isComplete } from '../completeness.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
+import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
 import { findStandIn } from '../pull/previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'

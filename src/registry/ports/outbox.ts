@@ -1,5 +1,7 @@
 // The entries of the outbox, as the catalog keeps them (catalog.ts): what is still to be taken
 // elsewhere, and how far that has come.
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository, Tag } from '../../oci/reference.ts'
 
 /** Who carries an entry of the outbox away; a closed set, and a label of metrics. */
 export const CARRIERS = ['queue'] as const
@@ -54,10 +56,52 @@ export interface DeliveryChange {
   readonly payload?: string
 }
 
+/** The tags of a delivery that is at the upstream now. */
+export interface SettledTags {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly tags: readonly Tag[]
+  readonly atMs: number
+}
+
 export interface OutboxTotals {
   readonly carrier: Carrier
   readonly waiting: number
   readonly parked: number
   /** Of all that is not parked; undefined when there is none. */
   readonly oldestAtMs: number | undefined
+}
+
+export interface OutboxReads {
+  /** In the order of their ids. */
+  listDeliveries(page: { after?: number; limit: number }): Promise<readonly Delivery[]>
+  findDelivery(id: number): Promise<Delivery | undefined>
+  /** All of one key, in order; at most 10,000. */
+  listDeliveriesOf(key: string): Promise<readonly Delivery[]>
+  /**
+   * What can be tried: for each key the carrier's first entry that is waiting, by id; parked ones
+   * are passed over. Also those that are not due yet: the caller reads `nextAtMs`. Of each
+   * destination, which is the key up to its first `/`, the same share of `limit`, at least one, so
+   * that none hides another; of more destinations than `limit` those where something is due first.
+   * Ordered by `nextAtMs`, then by id.
+   */
+  listDue(page: { carrier: Carrier; limit: number }): Promise<readonly Delivery[]>
+  /** One for every carrier, also when it has nothing to do. */
+  outboxTotals(): Promise<readonly OutboxTotals[]>
+}
+
+export interface OutboxWrites {
+  /**
+   * An entry by itself, outside a push; for a rebuild, and for carriers without one. Idempotent by
+   * id: the one that is there stays.
+   */
+  recordDelivery(delivery: NewDelivery): Promise<void>
+  /** No effect when the entry is gone. */
+  changeDelivery(id: number, change: DeliveryChange): Promise<void>
+  /**
+   * The entry goes. `settled`: what it carried is at the upstream now, so those of its tags that
+   * still point to `digest` are `local` no longer and count as checked at `atMs`, unless the entry
+   * of a later push of the tag is still to come.
+   */
+  removeDelivery(id: number, settled?: SettledTags): Promise<void>
 }

@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { Edge, ManifestFact } from '../ports/catalog.ts'
+import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
 import { imageKey } from './prefetch-image.ts'
 
 /** Children of the indexes of some hundred pulls; what is older is asked for no more. */

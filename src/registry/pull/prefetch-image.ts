@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { Edge, ManifestFact } from '../ports/catalog.ts'
+import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
 
 /** Of one image: more layers than any builder makes, and few enough for the memory. */
 const BLOBS_MAX = 256

@@ -6,7 +6,7 @@ import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
 import { isServableStale } from './freshness.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
+import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
 
 /**
  * What to remember should the tag turn out to have moved: where it points as far as is known here,

@@ -15,7 +15,7 @@ import {
   whileWholeFrom,
 } from './freshness.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { PreviousDigest, TagFact } from '../ports/catalog.ts'
+import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { findStandIn } from './previous-image.ts'
 import { fromKnown, type ResolvedTag } from './resolved-tag.ts'

@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repeatable, Source } from '../answers.ts'
 import type { ManifestContent } from './manifest-content.ts'
-import type { PreviousDigest } from '../ports/catalog.ts'
+import type { PreviousDigest } from '../ports/catalog-tags.ts'
 import type { UpstreamError } from '../ports/upstream.ts'
 
 export interface ResolvedTag {

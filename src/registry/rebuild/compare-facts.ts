@@ -4,7 +4,8 @@
 // not be read then (record-earlier-fact.ts). Runs beside the traffic, after a start.
 import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../delivery-payload.ts'
-import type { Catalog, TagFact } from '../ports/catalog.ts'
+import type { TagFact } from '../ports/catalog-tags.ts'
+import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fact, FactIdentity, ListedFact } from '../ports/facts.ts'

@@ -4,7 +4,8 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { isListed } from '../edges.ts'
 import { filterFew } from '../../async/few-at-once.ts'
-import type { Catalog, Edge, ManifestFact } from '../ports/catalog.ts'
+import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Catalog } from '../ports/catalog.ts'
 import { type Fact, FOREIGN_NAMED_MAX } from '../ports/facts.ts'
 
 /** Looks at the catalog at a time. */

@@ -4,7 +4,8 @@
 // what names it, and is then served without a download.
 import { noteMissing } from './missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { Catalog, ContentFact } from '../ports/catalog.ts'
+import type { ContentFact } from '../ports/catalog-content.ts'
+import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 

@@ -8,7 +8,7 @@ import {
   type NewDelivery,
   type OutboxTotals,
 } from '../../../src/registry/ports/outbox.ts'
-import type { DeleteOptions } from '../../../src/registry/ports/catalog.ts'
+import type { DeleteOptions } from '../../../src/registry/ports/catalog-pushes.ts'
 import {
   boundedChange,
   byTime,

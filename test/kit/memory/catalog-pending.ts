@@ -2,12 +2,12 @@
 // so far (R296). What a delete makes of it is catalog-removal.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey } from '../../../src/oci/reference.ts'
+import type { RecordBlob } from '../../../src/registry/ports/catalog-content.ts'
 import type {
   PendingBlob,
   PendingPage,
-  RecordBlob,
   RecordPush,
-} from '../../../src/registry/ports/catalog.ts'
+} from '../../../src/registry/ports/catalog-pushes.ts'
 
 export type PendingBlobs = Map<Digest, Pending>
 

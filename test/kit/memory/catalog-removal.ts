@@ -2,7 +2,7 @@
 // that point to it, and, if it was a manifest there, what nothing else there lists (R255); what is
 // pending once that is over (R296). The port's promises are made in catalog.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
-import type { Edge } from '../../../src/registry/ports/catalog.ts'
+import type { Edge } from '../../../src/registry/ports/catalog-content.ts'
 import { dropTag, type Member, type RepositoryState } from './catalog-repositories.ts'
 
 type Edges = ReadonlyMap<Digest, readonly Edge[]>

@@ -16,11 +16,9 @@ import type {
   CatalogTotals,
   ContentFact,
   Edge,
-  ListFact,
   ManifestFact,
-  TagCheck,
-  TagFact,
-} from '../../../src/registry/ports/catalog.ts'
+} from '../../../src/registry/ports/catalog-content.ts'
+import type { ListFact, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
 
 export interface Member {
   /**

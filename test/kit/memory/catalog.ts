@@ -6,22 +6,21 @@ import type { Digest } from '../../../src/oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../../src/oci/reference.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import type {
-  Catalog,
   CatalogTotals,
   ContentFact,
-  DeleteOptions,
-  ListFact,
   ManifestFact,
   Member,
-  Page,
-  PendingBlob,
-  PendingPage,
   RecordBlob,
   RecordManifest,
+} from '../../../src/registry/ports/catalog-content.ts'
+import type {
+  DeleteOptions,
+  PendingBlob,
+  PendingPage,
   RecordPush,
-  TagCheck,
-  TagFact,
-} from '../../../src/registry/ports/catalog.ts'
+} from '../../../src/registry/ports/catalog-pushes.ts'
+import type { ListFact, Page, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import type {
   Carrier,
   Delivery,

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { type Digest, digestFrom, digestOf } from '../../../src/oci/digest.ts'
 import { isComplete } from '../../../src/registry/completeness.ts'
-import type { Edge, ManifestFact } from '../../../src/registry/ports/catalog.ts'
+import type { Edge, ManifestFact } from '../../../src/registry/ports/catalog-content.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { makeArtifact, makeImage } from '../../kit/image.ts'
 

@@ -3,7 +3,8 @@
 // how many tags were read from it.
 import t, { type Test } from 'tap'
 import { parseTag, type Repository, type Tag } from '../../../src/oci/reference.ts'
-import type { Catalog, Page, TagFact } from '../../../src/registry/ports/catalog.ts'
+import type { Page, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { pushOf } from '../../contract/catalog-samples.ts'
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'

@@ -8,7 +8,7 @@ import type { Fill } from '../../../src/registry/fill/fill.ts'
 import { PrefetchFills, type PrefetchFillsDeps } from '../../../src/registry/pull/prefetch-fills.ts'
 import { ImagePrefetch } from '../../../src/registry/pull/prefetch-image.ts'
 import { PrefetchTable } from '../../../src/registry/pull/prefetch-table.ts'
-import type { Edge } from '../../../src/registry/ports/catalog.ts'
+import type { Edge } from '../../../src/registry/ports/catalog-content.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 
 const turns = async () => {
