@@ -123,6 +123,14 @@ export interface RunningRegistry extends Registry {
 }
 
 export function createRegistry(given: RegistryDeps): RunningRegistry {
+  const parts = openParts(given)
+  return { ...pulling(parts), ...pushing(parts), ...besideClients(parts) }
+}
+
+type Parts = ReturnType<typeof openParts>
+
+/** Each once, and what groups of use cases need of them. */
+function openParts(given: RegistryDeps) {
   const wantOfSpace = new WantOfSpace()
   const note = wantOfSpace.counted(given.note, given.clock)
   const deps = { ...given, note }
@@ -131,22 +139,20 @@ export function createRegistry(given: RegistryDeps): RunningRegistry {
   const contents = new ManifestContents({ ...deps, negative })
   const tags = new TagResolver({ ...deps, negative, contents })
   const lists = new UpstreamLists({ ...deps, negative })
-  const usedBytes = async () => (await catalog.totals()).contentBytes
   const space = new SpaceLedger({
     store,
     maxBytes: deps.maxStorageBytes,
-    usedBytes,
+    usedBytes: async () => (await catalog.totals()).contentBytes,
     isShared: source => isSharedSource(namespaces, source),
   })
   const fills = new Fills({ ...deps, space })
   const prefetch = new Prefetch({ ...deps, fills, contents, space })
-  const manifestDeps = { ...deps, negative, contents, tags, prefetch }
   const keptOpen = new KeptOpen({
     clock,
     epochs: deps.epochs,
     failed: error => noteStorage(note, error),
   })
-  const blobDeps = {
+  const blobs = {
     note,
     keptOpen,
     store,
@@ -162,60 +168,78 @@ export function createRegistry(given: RegistryDeps): RunningRegistry {
   }
   const presence = new BlobPresence({ ...deps, negative })
   const uploads = new Uploads({ ...deps, space })
-  const pushDeps = { ...deps, space, uploads, presence }
   const turns = new Turns()
-  const listTurns = new Turns()
-  const manifestPushDeps = {
-    ...deps,
-    negative,
-    contents,
-    tags,
-    lists,
+  const queued = deps.queued ?? (() => {})
+  return {
+    deps,
+    wantOfSpace,
     turns,
-    presence,
-    queued: deps.queued ?? (() => {}),
+    manifests: { ...deps, negative, contents, tags, prefetch },
+    blobs,
+    lists: { ...deps, lists, local: new LocalReferrers(contents), listTurns: new Turns() },
+    blobPushes: { ...deps, space, uploads, presence },
+    manifestPushes: { ...deps, negative, contents, tags, lists, turns, presence, queued },
   }
-  const listDeps = { ...deps, lists, local: new LocalReferrers(contents) }
+}
+
+function pulling({ deps, manifests, blobs, lists }: Parts) {
+  const { catalog, clock, namespaces } = deps
+  const { keptOpen, prefetch } = blobs
   return {
     route: deps.route,
-    headManifest: (repository, request) => headManifest(manifestDeps, repository, request),
-    pullManifest: (repository, request) => pullManifest(manifestDeps, repository, request),
-    headBlob: (repository, digest, options) => headBlob(blobDeps, repository, digest, options),
-    pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobDeps, repository, digest),
+    routeFrom: (target, from, host) => routeFrom(deps.route, target, { from, host }),
+    policyOf: repository => deps.policies.find(repository),
+    headManifest: (repository, request) => headManifest(manifests, repository, request),
+    pullManifest: (repository, request) => pullManifest(manifests, repository, request),
+    headBlob: (repository, digest, options) => headBlob(blobs, repository, digest, options),
+    pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobs, repository, digest),
     findKept: (repository, digest) => keptOpen.find(keptOpen.ask(repository, digest)),
     readWholeBlob: (repository, digest, options) =>
-      readWholeBlob(blobDeps, repository, { digest, ...options }),
+      readWholeBlob(blobs, repository, { digest, ...options }),
     noteUse: digest => catalog.noteUse(digest, clock.nowMs()),
     notePull: (repository, digest, client) => {
       const namespace = namespaces.find(repository.registry)
       if (namespace !== undefined) prefetch.servedAgain({ repository, namespace, digest, client })
     },
     noteRead: (repository, digest) => prefetch.asked(repository, digest)?.left(),
-    listTags: (repository, page) => listTags(listDeps, repository, page),
+    listTags: (repository, page) => listTags(lists, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
-      listReferrers(listDeps, repository, { digest, artifactTypes }),
-    listRepositories: page => listRepositories({ ...deps, listTurns }, page),
-    policyOf: repository => deps.policies.find(repository),
-    routeFrom: (target, from, host) => routeFrom(deps.route, target, { from, host }),
-    startUpload: (repository, options) => startUpload(pushDeps, repository, options),
-    mountBlob: (repository, mount) => mountBlob(pushDeps, repository, mount),
+      listReferrers(lists, repository, { digest, artifactTypes }),
+    listRepositories: page => listRepositories(lists, page),
+  } satisfies Partial<Registry>
+}
+
+function pushing({ turns, blobPushes, manifestPushes }: Parts) {
+  const { uploads } = blobPushes
+  return {
+    startUpload: (repository, options) => startUpload(blobPushes, repository, options),
+    mountBlob: (repository, mount) => mountBlob(blobPushes, repository, mount),
     uploadState: (repository, id) => uploads.state(repository, id),
-    appendUpload: (repository, id, chunk) => appendUpload(pushDeps, repository, { id, chunk }),
-    finishUpload: (repository, id, end) => finishUpload(pushDeps, repository, { id, ...end }),
+    appendUpload: (repository, id, chunk) => appendUpload(blobPushes, repository, { id, chunk }),
+    finishUpload: (repository, id, end) => finishUpload(blobPushes, repository, { id, ...end }),
     cancelUpload: (repository, id) => uploads.cancel(repository, id),
-    pushManifest: (repository, push) => pushManifest(manifestPushDeps, repository, push),
+    pushManifest: (repository, push) => pushManifest(manifestPushes, repository, push),
     deleteManifest: (repository, reference) =>
-      deleteManifest(manifestPushDeps, repository, reference),
+      deleteManifest(manifestPushes, repository, reference),
     deleteBlob: (repository, digest) =>
-      turns.take(repositoryKey(repository), () => deleteBlob(pushDeps, repository, digest)),
+      turns.take(repositoryKey(repository), () => deleteBlob(blobPushes, repository, digest)),
+  } satisfies Partial<Registry>
+}
+
+/** For the operator, for deliveries, and for what works by itself. */
+function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
+  const { deps, wantOfSpace, turns, blobs, blobPushes, manifestPushes } = parts
+  const { keptOpen, prefetch, fills } = blobs
+  const { space, uploads } = blobPushes
+  return {
     turns,
-    delivered: (repository, what) => showAtUpstream(manifestPushDeps, repository, what),
+    delivered: (repository, what) => showAtUpstream(manifestPushes, repository, what),
     settled: async digest => fills.find(digest)?.over,
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,
-    purgeUploads: options => purgeUploads(pushDeps, options),
-    expirePendingBlobs: signal => expirePendingBlobs({ catalog, clock, turns }, signal),
-    compareFacts: signal => compareFacts(manifestPushDeps, signal),
+    purgeUploads: options => purgeUploads(blobPushes, options),
+    expirePendingBlobs: signal => expirePendingBlobs({ ...deps, turns }, signal),
+    compareFacts: signal => compareFacts(manifestPushes, signal),
     stop: async () => {
       prefetch.stop()
       keptOpen.stop()

@@ -88,19 +88,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     ...(deps.settlingMs === undefined ? {} : { settlingMs: deps.settlingMs }),
   })
   undo.push(() => deliveries.stop())
-  const purge = new UploadPurge(config.storage.uploadPurging, {
-    clock,
-    note,
-    purge: options => registry.purgeUploads(options),
-  })
-  undo.push(() => purge.stop())
-  const cleanup = new PeriodicCleanup({
-    clock,
-    note,
-    store: content.store,
-    expirePendingBlobs: signal => registry.expirePendingBlobs(signal),
-  })
-  undo.push(() => cleanup.stop())
+  const upkeep = openUpkeep(config, { ...parts, registry, undo })
   return {
     ...content,
     registry,
@@ -111,17 +99,47 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     start: () => {
       content.compareFacts(signal => registry.compareFacts(signal))
       deliveries.start()
-      purge.start()
-      cleanup.start()
+      upkeep.start()
     },
     replace: next => {
       upstreams.replace(next)
       rules = createPolicies(next.repositories)
-      purge.replace(next.storage.uploadPurging)
+      upkeep.replace(next)
       epochs.bumpAll()
       // New credentials, another address, online again: any of them may be what something waits
       // for.
       for (const { registry: host } of next.upstreams) deliveries.anew(host)
     },
+  }
+}
+
+interface UpkeepParts extends Pick<Content, 'store'> {
+  readonly clock: Clock
+  readonly note: NoteEvent
+  readonly registry: RunningRegistry
+  readonly undo: Closing
+}
+
+/** What works by itself beside deliveries, each at its own pace. */
+function openUpkeep(
+  { storage }: Config,
+  { registry, undo, ...parts }: UpkeepParts,
+): Pick<Engine, 'start' | 'replace'> {
+  const purge = new UploadPurge(storage.uploadPurging, {
+    ...parts,
+    purge: options => registry.purgeUploads(options),
+  })
+  undo.push(() => purge.stop())
+  const cleanup = new PeriodicCleanup({
+    ...parts,
+    expirePendingBlobs: signal => registry.expirePendingBlobs(signal),
+  })
+  undo.push(() => cleanup.stop())
+  return {
+    start: () => {
+      purge.start()
+      cleanup.start()
+    },
+    replace: next => purge.replace(next.storage.uploadPurging),
   }
 }

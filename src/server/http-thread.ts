@@ -57,12 +57,9 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const clock = systemClock
   const log = createBatches(lines => coordinator.notify('log', lines), clock)
   const logger = createLogger({ level: start.settings.logLevel, destination: log })
-  const metrics = createMetrics({
-    version: start.version,
-    nodeVersion: start.nodeVersion,
-    sleep: (ms, signal) => clock.sleep(ms, signal),
-    process: false,
-  })
+  const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
+  const { version, nodeVersion } = start
+  const metrics = createMetrics({ version, nodeVersion, sleep, process: false })
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(start.settings)
   const keptOpen = new KeptOpen({
