@@ -5,7 +5,12 @@ import type { Repository } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
-import { type Upstream, UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
+import {
+  type ReadOptions,
+  type Upstream,
+  UpstreamError,
+  type UpstreamFailure,
+} from '../registry/ports/upstream.ts'
 import type { RepositoryPolicy } from '../registry/repository-policy.ts'
 
 export interface DeliveryContext {
@@ -13,10 +18,11 @@ export interface DeliveryContext {
   readonly catalog: Catalog
   readonly namespaces: Namespaces
   readonly repository: Repository
-  /** Without mirrors: what a mirror has or lacks says nothing about the registry. */
   readonly upstream: Upstream
   readonly policy: RepositoryPolicy
   readonly signal: AbortSignal
+  /** What a mirror has or lacks says nothing about the registry. */
+  readonly fromRegistry: ReadOptions
   /** What was seen or brought there so far: many children share their blobs. */
   readonly there: Set<Digest>
 }

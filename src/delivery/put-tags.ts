@@ -67,13 +67,13 @@ export async function putTags(
  * algorithm.
  */
 async function findTag(
-  { upstream, repository, signal }: DeliveryContext,
+  { upstream, repository, fromRegistry }: DeliveryContext,
   tag: Tag,
   { bytes, digest }: TagsToPut,
 ): Promise<Digest | undefined> {
   const reference = { kind: 'tag', tag } as const
   try {
-    const head = await upstream.headManifest(repository.name, reference, signal)
+    const head = await upstream.headManifest(repository.name, reference, fromRegistry)
     const found = head.digest ?? (await digestByGet())
     return digestOf(bytes, digestAlgorithm(found)) === found ? digest : found
   } catch (error) {
@@ -83,7 +83,7 @@ async function findTag(
 
   /** Some registries do not say the digest. */
   async function digestByGet(): Promise<Digest> {
-    const manifest = await upstream.getManifest(repository.name, reference, signal)
+    const manifest = await upstream.getManifest(repository.name, reference, fromRegistry)
     return digestOf(manifest.bytes, digestAlgorithm(digest))
   }
 }

@@ -53,9 +53,10 @@ async function deliver(
   const context: DeliveryContext = {
     ...parts,
     repository,
-    upstream: namespace.upstream.withoutMirrors ?? namespace.upstream,
+    upstream: namespace.upstream,
     policy: parts.policies.find(repository),
     signal: attempt.signal,
+    fromRegistry: { signal: attempt.signal, endpoints: 'registry' },
     there: new Set(),
   }
   const { digest, tags } = delivery

@@ -50,10 +50,10 @@ export async function uploadBlobs(
 }
 
 async function uploadBlob(context: DeliveryContext, digest: Digest): Promise<void> {
-  const { there, upstream, repository, signal } = context
+  const { there, upstream, repository, signal, fromRegistry } = context
   signal.throwIfAborted()
   if (there.has(digest)) return
-  const isKnown = await isThere(() => upstream.headBlob(repository.name, digest, signal))
+  const isKnown = await isThere(() => upstream.headBlob(repository.name, digest, fromRegistry))
   if (isKnown || (await uploadMissing(context, digest))) there.add(digest)
 }
 

@@ -37,11 +37,11 @@ export async function uploadManifest(
 }
 
 function hasManifest(
-  { upstream, repository, signal }: DeliveryContext,
+  { upstream, repository, fromRegistry }: DeliveryContext,
   digest: Digest,
 ): Promise<boolean> {
   const reference = { kind: 'digest', digest } as const
-  return isThere(() => upstream.headManifest(repository.name, reference, signal))
+  return isThere(() => upstream.headManifest(repository.name, reference, fromRegistry))
 }
 
 async function uploadMissing(

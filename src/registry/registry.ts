@@ -28,6 +28,7 @@ import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import type { FactStore } from './ports/facts.ts'
+import { SilentRepositories } from './push/head-before-push.ts'
 import type { UpstreamBlobHead } from './ports/upstream.ts'
 import { compareFacts, type ComparedFacts } from './rebuild/compare-facts.ts'
 import { pullBlob } from './pull/pull-blob.ts'
@@ -152,6 +153,7 @@ function openParts(given: RegistryDeps) {
     epochs: deps.epochs,
     failed: error => noteStorage(note, error),
   })
+  const silent = new SilentRepositories()
   const blobs = {
     note,
     keptOpen,
@@ -164,6 +166,7 @@ function openParts(given: RegistryDeps) {
     heads: new Flights<UpstreamBlobHead>(),
     buffers: new BufferPool(deps.readCached),
     policies: deps.policies,
+    silent,
     prefetch,
   }
   const presence = new BlobPresence({ ...deps, negative })
@@ -174,7 +177,7 @@ function openParts(given: RegistryDeps) {
     deps,
     wantOfSpace,
     turns,
-    manifests: { ...deps, negative, contents, tags, prefetch },
+    manifests: { ...deps, silent, negative, contents, tags, prefetch },
     blobs,
     lists: { ...deps, lists, local: new LocalReferrers(contents), listTurns: new Turns() },
     blobPushes: { ...deps, space, uploads, presence },

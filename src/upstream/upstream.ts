@@ -5,19 +5,19 @@ import { NOT_NEEDED } from '../async/aborting.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
-import type { Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
+import type { ReadOptions, Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
 import { createAddressPolicy } from './connect/address-policy.ts'
 import { type LookupAll, lookupAll } from './connect/connector.ts'
 import { createDispatchers } from './connect/dispatcher.ts'
 import { createEndpoint, type Endpoint, type EndpointParts } from './endpoint/endpoint.ts'
 import { createAsk } from './endpoint/endpoints.ts'
 import { createExchange } from './connect/exchange.ts'
-import { createMirrorTrust, type MirrorTrust } from './endpoint/mirror-trust.ts'
+import { createMirrorTrust } from './endpoint/mirror-trust.ts'
 import { createNameRules } from './name-rules.ts'
 import { TIME_LIMITS, type TimeLimits, type UpstreamOptions } from './options.ts'
 import { profileOf } from './profiles.ts'
 import { createRateLimit } from './endpoint/rate-limit.ts'
-import { contentKey, createReads, type Reads } from './read/reads.ts'
+import { contentKey, createReads } from './read/reads.ts'
 import { createWrite } from './write/write-chain.ts'
 import { createWrites } from './write/writes.ts'
 
@@ -100,48 +100,33 @@ export function createUpstream(
   const writes = createWrites({ write, clock, rules })
 
   const trust = createMirrorTrust(mirrored, clock)
-
-  function readsFrom(mirrors: MirrorTrust | undefined): Reads & Pick<Upstream, 'inHaste'> {
-    const chain = { mirrors, authoritative, clock, random, chainMs: limits.chainMs }
-    const blobsAhead = (): void => {
-      const first = mirrors?.mirrorsFor(undefined)[0] ?? authoritative
-      for (const host of storage === undefined ? [first.url] : [first.url, storage])
-        dispatchers.warm(host, 'blob', CONNECTIONS_AHEAD)
-    }
-    const parts = { clock, profile, rules, blobsAhead }
-    const inHaste = createReads({ ask: createAsk({ ...chain, inHaste: true }), ...parts })
-    return { ...createReads({ ask: createAsk(chain), ...parts }), inHaste }
+  const ask = createAsk({ mirrors: trust, authoritative, clock, random, chainMs: limits.chainMs })
+  const blobsAhead = (options: ReadOptions): void => {
+    const [mirror] = options.endpoints === 'registry' ? [] : trust.mirrorsFor(undefined)
+    const { url: first } = mirror ?? authoritative
+    for (const host of storage === undefined ? [first] : [first, storage])
+      dispatchers.warm(host, 'blob', CONNECTIONS_AHEAD)
   }
-
-  function healthFrom(asked: readonly Endpoint[]): () => UpstreamHealth {
-    return () =>
-      healthOf(registry, asked, { nowMs: clock.nowMs(), remaining: rateLimit.remaining() })
-  }
-
-  const health = healthFrom([authoritative])
-  const letNextThrough = () => authoritative.breaker.letNextThrough()
-  const withoutMirrors: Upstream = {
+  return {
     registry,
-    ...readsFrom(undefined),
+    ...createReads({ ask, clock, profile, rules, blobsAhead }),
     ...writes,
-    health,
-    letNextThrough,
+    distrust: (name, reference, why) => {
+      const refused = trust.refuse(contentKey(name, reference))
+      for (const mirror of why === 'other bytes' ? refused : []) {
+        trust.leaveOut(mirror)
+        note({ kind: 'mirror left out', registry, mirror: mirror.url.host })
+      }
+      return refused.length > 0
+    },
+    letNextThrough: () => authoritative.breaker.letNextThrough(),
+    health: () =>
+      healthOf(registry, endpoints, { nowMs: clock.nowMs(), remaining: rateLimit.remaining() }),
+    close: () => {
+      closing.abort(NOT_NEEDED)
+      return dispatchers.close()
+    },
   }
-  const close = (): Promise<void> => {
-    closing.abort(NOT_NEEDED)
-    return dispatchers.close()
-  }
-  if (mirrored.length === 0) return { ...withoutMirrors, close }
-  const distrust: Upstream['distrust'] = (name, reference, why) => {
-    const refused = trust.refuse(contentKey(name, reference))
-    for (const mirror of why === 'other bytes' ? refused : []) {
-      trust.leaveOut(mirror)
-      note({ kind: 'mirror left out', registry, mirror: mirror.url.host })
-    }
-    return refused.length > 0
-  }
-  const reads = { ...readsFrom(trust), distrust }
-  return { ...withoutMirrors, ...reads, health: healthFrom(endpoints), withoutMirrors, close }
 }
 
 function tlsOf({ caPem, client }: UpstreamOptions) {

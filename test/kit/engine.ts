@@ -149,6 +149,8 @@ export function upstreamOf(given: Partial<Upstream>): Upstream {
     pushBlob: missing,
     streamBlob: missing,
     putManifest: missing,
+    distrust: () => false,
+    letNextThrough: () => {},
     health: () => ({
       registry: DOCKER_IO,
       breaker: 'closed',
@@ -158,6 +160,24 @@ export function upstreamOf(given: Partial<Upstream>): Upstream {
       rateLimitRemaining: undefined,
     }),
     ...given,
+  }
+}
+
+/** `mirror` is asked in place of `upstream`, but for what is asked of the registry alone. */
+export function behindMirror(
+  upstream: Upstream,
+  mirror: Pick<Upstream, 'headManifest' | 'headBlob'>,
+): Upstream {
+  return {
+    ...upstream,
+    headManifest: (name, reference, options) => {
+      const asked = options?.endpoints === 'registry' ? upstream : mirror
+      return asked.headManifest(name, reference, options)
+    },
+    headBlob: (name, digest, options) => {
+      const asked = options?.endpoints === 'registry' ? upstream : mirror
+      return asked.headBlob(name, digest, options)
+    },
   }
 }
 

@@ -55,7 +55,7 @@ export function rangedUpstream(options: RangedUpstreamOptions) {
     }
   }
 
-  const getBlob: Upstream['getBlob'] = async (_name, _digest, request, signal) => {
+  const getBlob: Upstream['getBlob'] = async (_name, _digest, request, { signal } = {}) => {
     const { offset, lastByte } = request
     const isPart = offset > 0 || lastByte !== undefined
     const last = Math.min(lastByte ?? bytes.length - 1, bytes.length - 1)

@@ -124,17 +124,19 @@ function upstreamOf(model: UpstreamModel): Upstream {
 
   return {
     registry: DOCKER_IO,
-    headManifest: (name, reference, signal) =>
+    distrust: () => false,
+    letNextThrough: () => {},
+    headManifest: (name, reference, { signal } = {}) =>
       send(manifestCall('head manifest', name, reference), signal, repository => {
         const { digest, mediaType, bytes } = findManifest(repository, reference)
         return { digest, mediaType, sizeBytes: bytes.length, warnings: [] }
       }),
-    getManifest: (name, reference, signal) =>
+    getManifest: (name, reference, { signal } = {}) =>
       send(manifestCall('get manifest', name, reference), signal, repository => {
         const { digest, mediaType, bytes } = findManifest(repository, reference)
         return { bytes, mediaType, declaredDigest: digest, warnings: [] }
       }),
-    headBlob: (name, digest, signal) =>
+    headBlob: (name, digest, { signal } = {}) =>
       send({ does: 'head blob', name, reference: digest }, signal, ({ blobs }) => {
         const bytes = blobs.get(digest)
         if (bytes === undefined) throw notFound()

@@ -56,7 +56,7 @@ t.test('R143: one client that gives up does not end the token request of the oth
   const stub = await startStub(t, { auth: BEARER })
   const { upstream } = openUpstream(t, stub.url)
   const leaving = new AbortController()
-  const first = upstream.headManifest(NAME, LATEST, leaving.signal)
+  const first = upstream.headManifest(NAME, LATEST, { signal: leaving.signal })
   const second = upstream.headManifest(NAME, LATEST)
   await stub.untilCount({ kind: 'token' }, 1)
   leaving.abort(new Error('left'))

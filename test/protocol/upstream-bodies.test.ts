@@ -194,7 +194,12 @@ t.test(
     stub.fault({ kind: 'blob' }, { stallAt: 100_000 })
     const { upstream, clock } = openUpstream(t, stub.url)
     const leaving = new AbortController()
-    const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 }, leaving.signal)
+    const blob = await upstream.getBlob(
+      NAME,
+      BLOB.digest,
+      { offset: 0 },
+      { signal: leaving.signal },
+    )
     const reading = readAll(blob.body)
     leaving.abort(new Error('left'))
     await t.rejects(reading, { message: 'left' })

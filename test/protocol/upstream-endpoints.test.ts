@@ -285,7 +285,7 @@ t.test(
     const { upstream } = openUpstream(t, stub.url, { connections: 3 })
     const leaving = new AbortController()
     const blobs = Array.from({ length: 20 }, () =>
-      upstream.getBlob(NAME, BLOB.digest, { offset: 0 }, leaving.signal),
+      upstream.getBlob(NAME, BLOB.digest, { offset: 0 }, { signal: leaving.signal }),
     )
     await stub.untilCount({ kind: 'blob' }, 3)
     t.ok(await upstream.getManifest(NAME, LATEST))

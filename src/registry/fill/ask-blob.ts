@@ -17,13 +17,12 @@ export async function askBlob(
   signal: AbortSignal,
 ): Promise<UpstreamBlob> {
   const { upstream } = namespace
-  const ask = () => upstream.getBlob(repository.name, digest, request, signal)
+  const ask = () => upstream.getBlob(repository.name, digest, request, { signal })
   const answer = await ask()
   const isOdd =
     expectedBytes !== undefined && (answer.totalBytes ?? expectedBytes) !== expectedBytes
   const reference = { kind: 'digest', digest } as const
-  if (!isOdd || upstream.distrust?.(repository.name, reference, 'odd content') !== true)
-    return answer
+  if (!isOdd || !upstream.distrust(repository.name, reference, 'odd content')) return answer
   try {
     const ofRegistry = await ask()
     await leave(answer)
@@ -43,10 +42,9 @@ export async function askLength(
   { namespace, repository, digest }: AskedFor,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const { upstream } = namespace
-  const authority = upstream.withoutMirrors ?? upstream
+  const options = { signal, endpoints: 'registry' } as const
   try {
-    return (await authority.headBlob(repository.name, digest, signal)).sizeBytes
+    return (await namespace.upstream.headBlob(repository.name, digest, options)).sizeBytes
   } catch (error) {
     if (error instanceof UpstreamError) return undefined
     throw error

@@ -116,7 +116,7 @@ export class Download {
   #distrust(why: Distrust): boolean {
     const { namespace, repository, digest } = this.#context.task
     const reference = { kind: 'digest', digest } as const
-    return namespace.upstream.distrust?.(repository.name, reference, why) === true
+    return namespace.upstream.distrust(repository.name, reference, why)
   }
 
   /** Undefined: it is to be tried again by another request. */
@@ -293,7 +293,7 @@ export class Download {
     if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0) {
       return undefined
     }
-    const head = await namespace.upstream.headBlob(repository.name, digest, signal)
+    const head = await namespace.upstream.headBlob(repository.name, digest, { signal })
     // What is here is no whole then, but as long as a manifest wrongly says.
     if (head.sizeBytes !== undefined && head.sizeBytes !== sizeBytes) return undefined
     progress.sized(sizeBytes)

@@ -24,7 +24,7 @@ export async function leaveUncached(
     const sizeBytes =
       progress.sizeBytes ??
       declaredBytes ??
-      (await namespace.upstream.headBlob(repository.name, digest, signal)).sizeBytes
+      (await namespace.upstream.headBlob(repository.name, digest, { signal })).sizeBytes
     if (sizeBytes === undefined) throw full
     progress.sized(sizeBytes)
     progress.end('uncached')

@@ -278,7 +278,7 @@ export class Fill {
     if (isLie(error)) {
       const { namespace, repository, digest } = this.task
       const reference = { kind: 'digest', digest } as const
-      namespace.upstream.distrust?.(repository.name, reference, distrustFor(error))
+      namespace.upstream.distrust(repository.name, reference, distrustFor(error))
       const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
       this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
     }

@@ -36,7 +36,7 @@ export async function* passOn(
     const { namespace, repository } = context.fill.task
     const check = await startedHash(digest, context)
     yield* verified(fetchWhole(range, context), check, () =>
-      namespace.upstream.distrust?.(repository.name, { kind: 'digest', digest }, 'other bytes'),
+      namespace.upstream.distrust(repository.name, { kind: 'digest', digest }, 'other bytes'),
     )
   }
 }

@@ -91,7 +91,7 @@ function letNextThrough({ namespaces, nudgeDeliveries }: QueueDeps, keys: readon
   const registries = new Set(keys.map(key => hostFrom(key.slice(0, key.indexOf('/')))))
   for (const registry of registries) {
     const namespace = registry === undefined ? undefined : namespaces.find(registry)
-    namespace?.upstream.letNextThrough?.()
+    namespace?.upstream.letNextThrough()
   }
   nudgeDeliveries()
 }

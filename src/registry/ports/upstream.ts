@@ -202,6 +202,22 @@ export interface UpstreamStream {
   cancel(): Promise<void>
 }
 
+/** How one question is put. */
+export interface ReadOptions {
+  /** Ends this call, never one shared with others. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * `registry`: not its mirrors, which may lag behind it or hold what it lacks: for what is asked
+   * before a write. Default `all`: mirrors first.
+   */
+  readonly endpoints?: 'all' | 'registry' | undefined
+  /**
+   * `if answered`: for a caller who has another answer to give. What nobody answers is not tried
+   * again; what is answered with a failure is. Default `always`.
+   */
+  readonly retries?: 'always' | 'if answered' | undefined
+}
+
 /** `odd content`: it hashes as it should, and may well be what the registry has. */
 export type Distrust = 'other bytes' | 'odd content'
 
@@ -223,45 +239,33 @@ export interface UpstreamHealth {
  *
  * Every method MUST throw UpstreamError and nothing else, except the signal's own reason when
  * `signal` aborts; MUST bound what it reads into memory; MUST have a deadline before the first byte
- * (R149: 25 s in all); MUST send nothing when its policy forbids the address (R188). `signal` ends
- * this call, never one shared with others.
+ * (R149: 25 s in all); MUST send nothing when its policy forbids the address (R188).
  */
 export interface Upstream {
   readonly registry: RegistryHost
   /**
-   * The same without its mirrors, which may lag behind the registry or hold what it lacks: for what
-   * is asked before a write. Not given where there are no mirrors.
-   */
-  readonly withoutMirrors?: Upstream
-  /**
-   * The same reads for a caller who has another answer to give: one that nobody answers is not
-   * tried again. What is answered with a failure is. Default: as ever.
-   */
-  readonly inHaste?: Pick<Upstream, 'headManifest' | 'headBlob' | 'listTags' | 'listReferrers'>
-  /**
    * What came for this is not taken. True when a mirror had given it: asking again asks the
-   * registry itself. After other bytes than the digest says the mirror is left out for a while. Not
-   * given where there are no mirrors.
+   * registry itself. After other bytes than the digest says the mirror is left out for a while.
    */
-  readonly distrust?: (name: RepositoryName, reference: Reference, why: Distrust) => boolean
+  distrust(name: RepositoryName, reference: Reference, why: Distrust): boolean
   /**
    * The operator wants the registry itself tried at the next request, whatever was found before;
-   * that one finds out. Default: it always is.
+   * that one finds out.
    */
-  readonly letNextThrough?: () => void
+  letNextThrough(): void
   headManifest(
     name: RepositoryName,
     reference: Reference,
-    signal?: AbortSignal,
+    options?: ReadOptions,
   ): Promise<UpstreamManifestHead>
   /** MUST refuse (`invalid`) a body above the manifest limit without reading on (R42). */
   getManifest(
     name: RepositoryName,
     reference: Reference,
-    signal?: AbortSignal,
+    options?: ReadOptions,
   ): Promise<UpstreamManifest>
   /** MUST NOT download the blob, also where HEAD is refused (R62). */
-  headBlob(name: RepositoryName, digest: Digest, signal?: AbortSignal): Promise<UpstreamBlobHead>
+  headBlob(name: RepositoryName, digest: Digest, options?: ReadOptions): Promise<UpstreamBlobHead>
   /**
    * One attempt chain up to the answer's head; the caller resumes a broken body with a new call.
    */
@@ -269,9 +273,9 @@ export interface Upstream {
     name: RepositoryName,
     digest: Digest,
     request: BlobRequest,
-    signal?: AbortSignal,
+    options?: ReadOptions,
   ): Promise<UpstreamBlob>
-  listTags(name: RepositoryName, signal?: AbortSignal): Promise<TagList>
+  listTags(name: RepositoryName, options?: ReadOptions): Promise<TagList>
   /**
    * MUST fall back to the referrers tag where the API is missing (R77); MUST NOT turn a failure
    * into an empty list (R78).
@@ -279,7 +283,7 @@ export interface Upstream {
   listReferrers(
     name: RepositoryName,
     digest: Digest,
-    signal?: AbortSignal,
+    options?: ReadOptions,
   ): Promise<UpstreamReferrers>
   /**
    * Writes go to the authoritative endpoint only, never to a mirror, with `pull,push` as scope; its

@@ -13,7 +13,7 @@ import type { TagFact } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { UpstreamError } from '../ports/upstream.ts'
+import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 import { previousOf } from './previous-image.ts'
 import type { ResolvedTag } from './resolved-tag.ts'
 
@@ -27,11 +27,14 @@ export interface AskTagDeps {
   readonly contents: ManifestContents
 }
 
-interface TagQuestion {
+/** Of whom, and how. */
+export interface AskedUpstream {
   readonly namespace: Namespace
+  readonly options?: ReadOptions | undefined
+}
+
+interface TagQuestion extends AskedUpstream {
   readonly known: TagFact | undefined
-  /** What is known can be given instead. */
-  readonly inHaste: boolean
 }
 
 export class TagQuestions {
@@ -49,33 +52,32 @@ export class TagQuestions {
   async ask(
     repository: Repository,
     tag: Tag,
-    options: TagQuestion & { wantsBytes: boolean },
+    question: TagQuestion & { wantsBytes: boolean },
   ): Promise<ResolvedTag> {
-    const cold = options.known === undefined && options.wantsBytes
+    const cold = question.known === undefined && question.wantsBytes
     const key = flightOf(cold ? 'GET' : 'HEAD', repository, tag)
     const { promise, joined } = this.#flights.run(key, () =>
-      cold ? this.fetch(repository, tag, options.namespace) : this.#head(repository, tag, options),
+      cold ? this.fetch(repository, tag, question) : this.#head(repository, tag, question),
     )
     const resolved = await promise
     return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
   }
 
-  async #head(repository: Repository, tag: Tag, options: TagQuestion): Promise<ResolvedTag> {
+  async #head(repository: Repository, tag: Tag, asked: TagQuestion): Promise<ResolvedTag> {
     const { clock, negative } = this.#deps
-    const { upstream } = options.namespace
-    const asked = options.inHaste ? (upstream.inHaste ?? upstream) : upstream
+    const { namespace, options, known } = asked
     const reference = { kind: 'tag', tag } as const
     try {
       return await negative.ask(manifestKey(repository, reference), async question => {
-        const head = await asked.headManifest(repository.name, reference)
+        const head = await namespace.upstream.headManifest(repository.name, reference, options)
         // Without a digest a HEAD says nothing about what changed (R44).
-        if (head.digest === undefined) return this.fetch(repository, tag, options.namespace)
+        if (head.digest === undefined) return this.fetch(repository, tag, asked)
         const checkedAtMs = clock.nowMs()
         const { digest, mediaType, sizeBytes, warnings } = head
-        await this.#confirmed(repository, tag, { ...options, digest, checkedAtMs, question })
+        await this.#confirmed(repository, tag, { known, digest, checkedAtMs, question })
         return {
           digest,
-          source: options.known?.digest === digest ? 'hit' : 'miss',
+          source: known?.digest === digest ? 'hit' : 'miss',
           checkedAtMs,
           head: { mediaType, sizeBytes },
           content: undefined,
@@ -85,7 +87,7 @@ export class TagQuestions {
       })
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error
-      if (error.failure === 'unsupported') return this.fetch(repository, tag, options.namespace)
+      if (error.failure === 'unsupported') return this.fetch(repository, tag, asked)
       if (error.failure === 'not-found') await this.#forget(repository, tag)
       throw error
     }
@@ -122,12 +124,13 @@ export class TagQuestions {
   }
 
   /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
-  async fetch(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
+  async fetch(repository: Repository, tag: Tag, asked: AskedUpstream): Promise<ResolvedTag> {
     try {
       const known = await this.#deps.catalog.findTag(repository, tag)
       const previous = await previousOf(this.#deps, repository, known)
       const { content, source } = await this.#deps.contents.getTagged(repository, tag, {
-        namespace,
+        namespace: asked.namespace,
+        options: asked.options,
         previous,
       })
       return {

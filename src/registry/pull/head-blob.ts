@@ -6,10 +6,10 @@ import type { Repository } from '../../oci/reference.ts'
 import type { BlobHead } from '../answers.ts'
 import {
   type Asker,
-  askedFor,
   isForwarding,
   isPushing,
   orAbsent,
+  readOptions,
 } from '../push/head-before-push.ts'
 import type { Namespace } from '../namespaces.ts'
 import { alwaysFrom } from './freshness.ts'
@@ -25,7 +25,8 @@ export async function headBlob(
   digest: Digest,
   { mayPush }: { mayPush?: boolean | undefined } = {},
 ): Promise<BlobHead> {
-  const asker = { policies: deps.policies, clock: deps.clock, mayPush }
+  const { policies, clock, silent } = deps
+  const asker = { policies, clock, silent, mayPush }
   const head = await find(deps, repository, { digest, asker })
   // What is not pushed because it is said to be here has to be here.
   return isPushing(asker, repository) ? { ...head, repeatable: undefined } : head
@@ -41,15 +42,15 @@ function find(
     const here = await headHere(deps, repository, { digest, isLocal: namespace === undefined })
     const isEnough = !isForwarding(asker, repository) || namespace?.policy.offline === true
     if (here !== undefined && isEnough) return here
-    const asked = askedFor(asker, repository, requireUpstream(repository, namespace))
+    const upstream = requireUpstream(repository, namespace)
     const listed = isPushing(asker, repository)
       ? undefined
       : await headListed(deps, repository, digest)
     if (listed !== undefined) return listed
     const missing = 'BLOB_UNKNOWN' as const
-    const state = { repository, namespace: asked, missing, ...(here && { here }) }
+    const state = { repository, namespace: upstream, missing, ...(here && { here }) }
     return orAbsent(asker, state, () =>
-      headUpstream(deps, repository, { digest, namespace: asked }),
+      headUpstream(deps, repository, { digest, namespace: upstream, asker }),
     )
   })
 }
@@ -87,10 +88,11 @@ async function headListed(
 function headUpstream(
   deps: PullBlobDeps,
   repository: Repository,
-  { digest, namespace }: { digest: Digest; namespace: Namespace },
+  { digest, namespace, asker }: { digest: Digest; namespace: Namespace; asker: Asker },
 ): Promise<BlobHead> {
+  const options = readOptions(asker, repository)
   return asking(deps, repository, digest, async () => {
-    const { sizeBytes } = await confirm(deps, repository, { digest, namespace })
+    const { sizeBytes } = await confirm(deps, repository, { digest, namespace, options })
     if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }
     throw new UpstreamError('invalid', 'the upstream does not tell the length of the blob')
   })

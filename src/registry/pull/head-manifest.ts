@@ -5,10 +5,10 @@ import type { Repository, Tag } from '../../oci/reference.ts'
 import type { ManifestAnswer, ManifestRequest } from '../answers.ts'
 import {
   type Asker,
-  askedFor,
   isForwarding,
   isPushing,
   orAbsent,
+  readOptions,
 } from '../push/head-before-push.ts'
 import {
   answer,
@@ -65,8 +65,9 @@ function find(
   return telling(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
-    const asker = { policies: deps.policies, clock: deps.clock, mayPush: request.mayPush }
-    const context = { ...deps, namespace: askedFor(asker, repository, namespace) }
+    const { policies, clock, silent } = deps
+    const asker = { policies, clock, silent, mayPush: request.mayPush }
+    const context = { ...deps, namespace, options: readOptions(asker, repository) }
     const { reference } = request
     return reference.kind === 'digest'
       ? headByDigest(context, repository, { digest: reference.digest, asker })
@@ -132,11 +133,12 @@ async function headUpstream(
   repository: Repository,
   digest: Digest,
 ): Promise<ManifestAnswer> {
+  const { options } = context
   const { upstream } = context.namespace
   const reference = { kind: 'digest', digest } as const
   try {
     const head = await context.negative.ask(manifestKey(repository, reference), () =>
-      upstream.headManifest(repository.name, reference),
+      upstream.headManifest(repository.name, reference, options),
     )
     const { mediaType, sizeBytes, warnings } = head
     if (head.digest === digest && mediaType !== undefined && sizeBytes !== undefined) {

@@ -92,9 +92,8 @@ async function atUpstream(
     key: referrersKey(digest),
     ttlMs: Math.min(LONGEST_TTL_MS, namespace.policy.ttlMs),
     maxStaleMs: namespace.policy.maxStaleMs,
-    upstream: namespace.upstream,
-    ask: async upstream =>
-      asText((await upstream.listReferrers(repository.name, digest)).manifests),
+    ask: async how =>
+      asText((await namespace.upstream.listReferrers(repository.name, digest, how)).manifests),
   }
   try {
     const list = await deps.lists.get(source)

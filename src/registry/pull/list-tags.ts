@@ -63,8 +63,8 @@ async function findTags(
     key: TAGS_KEY,
     ttlMs: Math.min(LONGEST_TTL_MS, namespace.policy.ttlMs),
     maxStaleMs: namespace.policy.maxStaleMs,
-    upstream: namespace.upstream,
-    ask: async upstream => JSON.stringify((await upstream.listTags(repository.name)).tags),
+    ask: async how =>
+      JSON.stringify((await namespace.upstream.listTags(repository.name, how)).tags),
   }
   const readLocal = (part: Page) => catalog.listLocalTags(repository, part)
   const local = await readTags(readLocal, page)

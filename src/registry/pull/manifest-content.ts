@@ -17,7 +17,7 @@ import type { PreviousDigest } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { UpstreamError, type UpstreamManifest } from '../ports/upstream.ts'
+import { type ReadOptions, UpstreamError, type UpstreamManifest } from '../ports/upstream.ts'
 
 export interface ManifestContent {
   readonly fact: ManifestFact
@@ -68,12 +68,12 @@ export class ManifestContents {
   async get(
     repository: Repository,
     digest: Digest,
-    { namespace }: { namespace: Namespace },
+    asked: { namespace: Namespace; options?: ReadOptions | undefined },
   ): Promise<{ content: ManifestContent; source: Source }> {
     const here = await this.here(repository, digest)
     if (here !== undefined) return { content: here, source: 'hit' }
     const { promise, joined } = this.#flights.run(`${repositoryKey(repository)}@${digest}`, () =>
-      this.#fetch(repository, { kind: 'digest', digest }, { namespace }),
+      this.#fetch(repository, { kind: 'digest', digest }, asked),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
@@ -86,10 +86,14 @@ export class ManifestContents {
   async getTagged(
     repository: Repository,
     tag: Tag,
-    options: { namespace: Namespace; previous: PreviousDigest | undefined },
+    asked: {
+      namespace: Namespace
+      options?: ReadOptions | undefined
+      previous: PreviousDigest | undefined
+    },
   ): Promise<{ content: ManifestContent; source: Source }> {
     const { promise, joined } = this.#flights.run(flightOf(repository, tag), () =>
-      this.#fetch(repository, { kind: 'tag', tag }, options),
+      this.#fetch(repository, { kind: 'tag', tag }, asked),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
@@ -97,15 +101,21 @@ export class ManifestContents {
   async #fetch(
     repository: Repository,
     reference: { kind: 'digest'; digest: Digest } | { kind: 'tag'; tag: Tag },
-    options: { namespace: Namespace; previous?: PreviousDigest | undefined },
+    asked: {
+      namespace: Namespace
+      options?: ReadOptions | undefined
+      previous?: PreviousDigest | undefined
+    },
   ): Promise<ManifestContent> {
-    const { upstream } = options.namespace
+    const { namespace, options, previous } = asked
+    const { upstream } = namespace
+    const endpoints = options?.endpoints
     const wanted = reference.kind === 'digest' ? reference.digest : undefined
     return this.#deps.negative.ask(manifestKey(repository, reference), async question => {
       const tagged =
-        reference.kind === 'tag' ? { tagged: { ...options, tag: reference.tag, question } } : {}
+        reference.kind === 'tag' ? { tagged: { previous, tag: reference.tag, question } } : {}
       for (;;) {
-        const answer = await upstream.getManifest(repository.name, reference)
+        const answer = await upstream.getManifest(repository.name, reference, { endpoints })
         try {
           const digest = this.#verified(repository, answer, wanted)
           return await this.#keep(repository, { ...answer, digest, ...tagged })
@@ -115,7 +125,8 @@ export class ManifestContents {
           // nobody's but the mirror's.
           const why = error.cause instanceof RegistryError ? 'odd content' : 'other bytes'
           // What a mirror gave is asked for once more, of the registry itself (R260).
-          if (upstream.distrust?.(repository.name, reference, why) !== true) throw error
+          const isOfMirror = endpoints !== 'registry'
+          if (!isOfMirror || !upstream.distrust(repository.name, reference, why)) throw error
         }
       }
     })

@@ -14,7 +14,8 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { ManifestFact } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
-import { UpstreamError } from '../ports/upstream.ts'
+import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
+import type { SilentRepositories } from '../push/head-before-push.ts'
 import type { Prefetch } from './prefetch.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import type { TagResolver } from './resolve-tag.ts'
@@ -29,11 +30,15 @@ export interface ManifestDeps {
   readonly contents: ManifestContents
   readonly tags: TagResolver
   readonly policies: RepositoryPolicies
+  readonly silent: SilentRepositories
   readonly prefetch: Prefetch
 }
 
-/** The same for one namespace, whose upstream may be asked. */
-export type ManifestContext = ManifestDeps & { readonly namespace: Namespace }
+/** The same for one namespace, whose upstream may be asked; as `options` say, default as ever. */
+export type ManifestContext = ManifestDeps & {
+  readonly namespace: Namespace
+  readonly options?: ReadOptions
+}
 
 /**
  * Finds out where the tag points and gives that to `use`. What was only known here may be gone
@@ -46,15 +51,15 @@ export async function resolving(
   { tag, ...wanted }: { tag: Tag; wantsBytes: boolean; mustAsk?: boolean },
   use: (resolved: ResolvedTag) => Promise<ManifestAnswer>,
 ): Promise<ManifestAnswer> {
-  const { tags, namespace } = context
-  const resolved = await tags.resolve(repository, tag, { namespace, ...wanted })
+  const { tags, namespace, options } = context
+  const resolved = await tags.resolve(repository, tag, { namespace, options, ...wanted })
   const useOrAskAnew = async () => {
     try {
       return await use(resolved)
     } catch (error) {
       const isGone = error instanceof UpstreamError && error.failure === 'not-found'
       if (!isGone || !isOnlyKnown(resolved)) throw error
-      return use(await tags.fetch(repository, tag, namespace))
+      return use(await tags.fetch(repository, tag, { namespace, options }))
     }
   }
   try {
@@ -92,8 +97,8 @@ export async function get(
   repository: Repository,
   digest: Digest,
 ): Promise<{ content: ManifestContent; source: Source }> {
-  const { contents, namespace } = context
-  if (!namespace.policy.offline) return contents.get(repository, digest, { namespace })
+  const { contents, namespace, options } = context
+  if (!namespace.policy.offline) return contents.get(repository, digest, { namespace, options })
   const here = await contents.here(repository, digest)
   if (here === undefined) throw offline(repository, 'the manifest is not here')
   return { content: here, source: 'hit' }

@@ -16,7 +16,8 @@ import type { Flights } from '../../async/flights.ts'
 import { follow, sendableUntil } from '../fill/follow.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { blobKey, type NegativeCache } from '../negative-cache.ts'
-import { type UpstreamBlobHead, UpstreamError } from '../ports/upstream.ts'
+import { type ReadOptions, type UpstreamBlobHead, UpstreamError } from '../ports/upstream.ts'
+import type { SilentRepositories } from '../push/head-before-push.ts'
 import type { KeptOpen } from '../kept-open.ts'
 import { blobFile, type OpenBlobDeps, openBlob } from './open-blob.ts'
 import type { Prefetch } from './prefetch.ts'
@@ -34,6 +35,7 @@ export interface PullBlobDeps extends OpenBlobDeps {
   /** The upstreams' HEADs that run now, by repository and digest. */
   readonly heads: Flights<UpstreamBlobHead>
   readonly policies: RepositoryPolicies
+  readonly silent: SilentRepositories
   readonly prefetch: Prefetch
 }
 
@@ -126,11 +128,11 @@ function isJoinable(deps: PullBlobDeps, { registry }: Repository, running: Fill)
 export function confirm(
   deps: PullBlobDeps,
   repository: Repository,
-  { digest, namespace }: { digest: Digest; namespace: Namespace },
+  { digest, namespace, options }: { digest: Digest; namespace: Namespace; options?: ReadOptions },
 ): Promise<UpstreamBlobHead> {
   const { catalog, clock, note, heads } = deps
   return heads.run(`${repositoryKey(repository)} ${digest}`, async () => {
-    const head = await namespace.upstream.headBlob(repository.name, digest)
+    const head = await namespace.upstream.headBlob(repository.name, digest, options)
     await bestEffort(note, () => catalog.recordMember(repository, digest, clock.nowMs()))
     return head
   }).promise

@@ -30,7 +30,9 @@ export async function keepReferrersList(
   { referrer, put, signal }: { referrer: Referrer; put: PutList; signal?: AbortSignal },
 ): Promise<boolean> {
   const { subject, descriptor } = referrer
-  const listed = await find(() => upstream.listReferrers(name, subject, signal))
+  // What a mirror lists says nothing about where the list is put.
+  const options = { signal, endpoints: 'registry' } as const
+  const listed = await find(() => upstream.listReferrers(name, subject, options))
   if (listed === undefined) return false
   if (listed.byTag !== true) return true
   if (listed.manifests.some(each => digestIn(each) === descriptor.digest)) return true

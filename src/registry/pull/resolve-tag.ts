@@ -5,7 +5,7 @@
 import { LATE, within } from '../../async/within.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import { type AskTagDeps, TagQuestions } from './ask-tag.ts'
+import { type AskedUpstream, type AskTagDeps, TagQuestions } from './ask-tag.ts'
 import {
   alwaysFrom,
   compileTtl,
@@ -43,10 +43,10 @@ export class TagResolver {
   async resolve(
     repository: Repository,
     tag: Tag,
-    options: { namespace: Namespace; wantsBytes: boolean; mustAsk?: boolean },
+    request: AskedUpstream & { wantsBytes: boolean; mustAsk?: boolean },
   ): Promise<ResolvedTag> {
     const { catalog, clock } = this.#deps
-    const { namespace } = options
+    const { namespace } = request
     const known = await catalog.findTag(repository, tag)
     // Nobody but this edge knows better, whoever could be asked.
     if (known?.local === true) return fromKnown(known, 'local', alwaysFrom())
@@ -60,14 +60,16 @@ export class TagResolver {
       return standIn ?? fromKnown(known, 'hit', whileWholeFrom(known.checkedAtMs, clock.nowMs()))
     }
     if (known === undefined) {
-      return this.#questions.ask(repository, tag, { ...options, known, inHaste: false })
+      return this.#questions.ask(repository, tag, { ...request, known })
     }
-    const ttlMs = options.mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
+    const ttlMs = request.mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
     const freshness = freshnessOf(known.checkedAtMs, ttlMs, clock.nowMs())
     const repeatable = freshFrom(known.checkedAtMs, ttlMs)
     if (freshness === 'fresh') return fromKnown(known, 'hit', repeatable)
     const servable = isServableStale(known.checkedAtMs, namespace.policy.maxStaleMs, clock.nowMs())
-    const asked = this.#questions.ask(repository, tag, { ...options, known, inHaste: servable })
+    const { retries } = request.options ?? {}
+    const options = { ...request.options, retries: servable ? ('if answered' as const) : retries }
+    const asked = this.#questions.ask(repository, tag, { ...request, known, options })
     if (freshness === 'grace') {
       // Nobody waits for it; the next client sees what it brought.
       asked.catch(() => {})
@@ -77,8 +79,8 @@ export class TagResolver {
   }
 
   /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
-  fetch(repository: Repository, tag: Tag, namespace: Namespace): Promise<ResolvedTag> {
-    return this.#questions.fetch(repository, tag, namespace)
+  fetch(repository: Repository, tag: Tag, asked: AskedUpstream): Promise<ResolvedTag> {
+    return this.#questions.fetch(repository, tag, asked)
   }
 
   /**

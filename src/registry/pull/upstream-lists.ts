@@ -12,7 +12,7 @@ import type { ListFact } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { type Upstream, UpstreamError } from '../ports/upstream.ts'
+import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 import { mayServeStale } from '../upstream-failure.ts'
 
 export interface ListSource {
@@ -22,10 +22,10 @@ export interface ListSource {
   readonly ttlMs: number
   readonly maxStaleMs: number
   /**
-   * Asks the upstream, in haste where an older list can be given instead; the text that is kept.
+   * Asks the upstream, which is tried less where an older list can be given instead; the text that
+   * is kept.
    */
-  readonly ask: (upstream: Pick<Upstream, 'listTags' | 'listReferrers'>) => Promise<string>
-  readonly upstream: Upstream
+  readonly ask: (options: ReadOptions) => Promise<string>
 }
 
 type ListName = Pick<ListSource, 'repository' | 'key'>
@@ -72,7 +72,7 @@ export class UpstreamLists {
     const servable =
       kept !== undefined && isServableStale(kept.checkedAtMs, source.maxStaleMs, clock.nowMs())
     const { promise, joined } = this.#flights.run(flight, () =>
-      this.#ask(source, flight, { inHaste: servable }),
+      this.#ask(source, flight, { retries: servable ? 'if answered' : 'always' }),
     )
     try {
       return { body: await promise, source: joined ? 'joined' : 'miss', warnings: [] }
@@ -92,11 +92,10 @@ export class UpstreamLists {
     }
   }
 
-  async #ask(source: ListSource, key: string, { inHaste }: { inHaste: boolean }): Promise<string> {
+  async #ask(source: ListSource, key: string, options: ReadOptions): Promise<string> {
     const { clock, negative } = this.#deps
     return negative.ask(key, async question => {
-      const { upstream } = source
-      const body = await source.ask(inHaste ? (upstream.inHaste ?? upstream) : upstream)
+      const body = await source.ask(options)
       const list = { body, checkedAtMs: clock.nowMs() }
       if (question.isCurrent) await this.#record(source, list)
       return body

@@ -99,7 +99,7 @@ export async function requireElsewhere(
   const namespace = deps.namespaces.find(repository.registry)
   const isAskable = namespace !== undefined && !namespace.policy.offline
   const { there, failure } = isAskable
-    ? await askUpstream(deps, repository, { missing, upstream: authority(namespace.upstream) })
+    ? await askUpstream(deps, repository, { missing, upstream: namespace.upstream })
     : { there: new Set<Digest>(), failure: undefined }
   if (failure !== undefined && !isPatient) throw failure
   const lacking = missing.filter(({ digest }) => digest === undefined || !there.has(digest))
@@ -119,11 +119,6 @@ export function assertFewMissing(repository: Repository, missing: readonly Diges
     'MANIFEST_BLOB_UNKNOWN',
     `the manifest lists ${length} parts that are not in ${repositoryKey(repository)} and that no manifest there has listed before; it is taken without ${SPARSE_MISSING_MAX} at most: push some of them first`,
   )
-}
-
-/** What a mirror has or lacks says nothing about where the push goes. */
-export function authority(upstream: Upstream): Upstream {
-  return upstream.withoutMirrors ?? upstream
 }
 
 /** `mayBeThere`: the upstream could not be asked. */
@@ -193,10 +188,12 @@ async function askUpstream(
 /** @throws UpstreamError when there was no answer */
 async function isThere(asking: Asking, digest: Digest, as: Listed['as']): Promise<boolean> {
   const { upstream, name, signal } = asking
+  // What a mirror has or lacks says nothing about where the push goes.
+  const options = { signal, endpoints: 'registry' } as const
   try {
-    if (as !== 'manifest') await upstream.headBlob(name, digest, signal)
+    if (as !== 'manifest') await upstream.headBlob(name, digest, options)
     else {
-      const head = await upstream.headManifest(name, { kind: 'digest', digest }, signal)
+      const head = await upstream.headManifest(name, { kind: 'digest', digest }, options)
       return head.digest === undefined || head.digest === digest
     }
     return true

@@ -2,18 +2,20 @@
 // anything but 200 and 404. So they are told what is at the place that the push goes to, and not
 // what this edge happens to have. Pulls of who may push ask as well, so what is here is given while
 // the upstream gives no answer.
+import { LRUCache } from 'lru-cache'
 import { LATE, within } from '../../async/within.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import { type Repository, repositoryKey, type RepositoryName } from '../../oci/reference.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { Clock } from '../ports/clock.ts'
-import { type Upstream, UpstreamError } from '../ports/upstream.ts'
+import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { mayServeStale, type MissingCode } from '../upstream-failure.ts'
 
 export interface Asker {
   readonly policies: RepositoryPolicies
   readonly clock: Clock
+  readonly silent: SilentRepositories
   /** The caller has the right to push. Default false. */
   readonly mayPush: boolean | undefined
 }
@@ -35,34 +37,16 @@ export function isForwarding(asker: Asker, repository: Repository): boolean {
   return isPushing(asker, repository) && asker.policies.find(repository).push === 'forward'
 }
 
-/** Of each namespace the one that is asked in haste; patterns are compiled once for each. */
-const hasty = new WeakMap<Namespace, Namespace>()
-
 /**
- * Whom to ask: who pushes is not told what a mirror has. Who may push has another answer when
- * nobody is there, and gets it at once.
+ * How the upstream is asked: who pushes is not told what a mirror has; who may push has another
+ * answer when nobody is there, and gets it at once.
  */
-export function askedFor(asker: Asker, repository: Repository, namespace: Namespace): Namespace {
-  if (asker.mayPush !== true) return namespace
-  const { withoutMirrors } = namespace.upstream
-  const asked =
-    withoutMirrors !== undefined && isPushing(asker, repository)
-      ? authorityOf(namespace, withoutMirrors)
-      : namespace
-  const known = hasty.get(asked)
-  if (known !== undefined) return known
-  const { headManifest, headBlob } = asked.upstream.inHaste ?? asked.upstream
-  const made = { ...asked, upstream: { ...asked.upstream, headManifest, headBlob } }
-  hasty.set(asked, made)
-  return made
-}
-
-const authorities = new WeakMap<Namespace, Namespace>()
-
-function authorityOf(namespace: Namespace, upstream: Upstream): Namespace {
-  const made = authorities.get(namespace) ?? { ...namespace, upstream }
-  authorities.set(namespace, made)
-  return made
+export function readOptions(asker: Asker, repository: Repository): ReadOptions {
+  if (asker.mayPush !== true) return {}
+  return {
+    endpoints: isPushing(asker, repository) ? 'registry' : 'all',
+    retries: 'if answered',
+  }
 }
 
 /** Longer than an old answer waits for a new one, which is the better one to give. */
@@ -73,22 +57,42 @@ const LONGEST_WAIT_MS = 6_000
  */
 const WAIT_AGAIN_MS = 1_000
 const SILENT_FOR_MS = 30_000
-/**
- * Of one namespace: more than are pushed to within half a minute. Where one is forgotten its push
- * waits longer.
- */
-const SILENT_MAX = 256
+/** More than are pushed to within half a minute. Where one is forgotten its push waits longer. */
+const SILENT_MAX = 1_000
 
 /**
- * Since when (monotonic) a push waits in vain for those that are asked in haste, the oldest first.
- * Each repository by itself: one name that hangs says nothing of the others.
+ * Where a push waits in vain for the upstream, and since when. Each repository by itself: one name
+ * that hangs says nothing of the others.
  */
-const silentSinceMs = new WeakMap<Namespace, Map<RepositoryName, number>>()
+export class SilentRepositories {
+  readonly #since = new LRUCache<string, { namespace: Namespace; atMs: number }>({
+    max: SILENT_MAX,
+  })
 
-export interface AbsentState<Answer> {
+  /**
+   * Monotonic; undefined: it is not known to be. A reload that asks another upstream begins anew.
+   */
+  sinceMs({ repository, namespace }: Place): number | undefined {
+    const silence = this.#since.peek(repositoryKey(repository))
+    return silence?.namespace === namespace ? silence.atMs : undefined
+  }
+
+  begin({ repository, namespace }: Place, atMs: number): void {
+    this.#since.set(repositoryKey(repository), { namespace, atMs })
+  }
+
+  end({ repository }: Place): void {
+    this.#since.delete(repositoryKey(repository))
+  }
+}
+
+/** Of whom is asked. */
+interface Place {
   readonly repository: Repository
-  /** Who is asked. */
   readonly namespace: Namespace
+}
+
+export interface AbsentState<Answer> extends Place {
   readonly missing: MissingCode
   /** Given where there is no answer. */
   readonly here?: Answer
@@ -134,34 +138,20 @@ async function inTime<Answer>(
   state: AbsentState<Answer>,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
-  const { clock } = asker
-  const { name, registry } = state.repository
-  const silent = silentIn(state.namespace)
-  const sinceMs = silent.get(name) ?? Number.NEGATIVE_INFINITY
+  const { clock, silent } = asker
+  const { registry } = state.repository
+  const sinceMs = silent.sinceMs(state) ?? Number.NEGATIVE_INFINITY
   const isSilent = clock.monotonicMs() - sinceMs < SILENT_FOR_MS
   // Who pulls by such a HEAD would not have what a slow line brings.
   const isShort = isSilent && isPushing(asker, state.repository) && state.isPatient !== true
   const asked = ask()
   asked.then(
-    () => silent.delete(name),
+    () => silent.end(state),
     () => {},
   )
   const answer = await within(clock, isShort ? WAIT_AGAIN_MS : LONGEST_WAIT_MS, asked)
   if (answer !== LATE) return answer
   // Only pushes ask about blobs. After a second nobody can tell who is silent from who is slow.
-  if (state.missing === 'BLOB_UNKNOWN' && !isShort) remember(silent, name, clock.monotonicMs())
+  if (state.missing === 'BLOB_UNKNOWN' && !isShort) silent.begin(state, clock.monotonicMs())
   throw new UpstreamError('unavailable', `${registry} is slow to answer`)
-}
-
-function silentIn(namespace: Namespace): Map<RepositoryName, number> {
-  const silent = silentSinceMs.get(namespace) ?? new Map<RepositoryName, number>()
-  silentSinceMs.set(namespace, silent)
-  return silent
-}
-
-function remember(silent: Map<RepositoryName, number>, name: RepositoryName, nowMs: number): void {
-  silent.delete(name)
-  silent.set(name, nowMs)
-  const [oldest] = silent.keys()
-  if (silent.size > SILENT_MAX && oldest !== undefined) silent.delete(oldest)
 }

@@ -3,7 +3,6 @@
 // so that at the delivery anything else there is somebody else's.
 import { type Digest, digestOf } from '../../oci/digest.ts'
 import type { Repository, RepositoryName, Tag } from '../../oci/reference.ts'
-import { authority } from './check-references.ts'
 import { mapFew } from '../../async/few-at-once.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -47,10 +46,12 @@ export async function learnTags(
       late.abort(new UpstreamError('unavailable', 'the upstream is slow to say where a tag is')),
     () => {},
   )
-  const upstream = authority(namespace.upstream)
   try {
     await mapFew(unknown, ASKED_AT_ONCE, async tag => {
-      const found = await pointsTo(upstream, repository.name, { tag, signal: late.signal })
+      const found = await pointsTo(namespace.upstream, repository.name, {
+        tag,
+        signal: late.signal,
+      })
       if (found !== undefined) learned.set(tag, found)
     })
   } catch (error) {
@@ -69,10 +70,11 @@ export async function pointsTo(
   { tag, signal }: { tag: Tag; signal?: AbortSignal },
 ): Promise<Digest | undefined> {
   const reference = { kind: 'tag', tag } as const
+  const options = { signal, endpoints: 'registry' } as const
   try {
-    const { digest } = await upstream.headManifest(name, reference, signal)
+    const { digest } = await upstream.headManifest(name, reference, options)
     // Some registries do not say it.
-    return digest ?? digestOf((await upstream.getManifest(name, reference, signal)).bytes)
+    return digest ?? digestOf((await upstream.getManifest(name, reference, options)).bytes)
   } catch (error) {
     if (error instanceof UpstreamError && error.failure === 'not-found') return undefined
     throw error

@@ -10,7 +10,6 @@ import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts
 import { type ManifestPush, type ManifestPushed, PUSH_TAGS_MAX } from '../answers.ts'
 import {
   assertFewMissing,
-  authority,
   type CheckDeps,
   findMissing,
   type Listed,
@@ -196,7 +195,7 @@ async function passOn(
   const { mediaType } = pushed.manifest
   // A full disk is found out before the upstream is changed.
   await deps.store.put(digest, bytes, await classOf(deps.catalog, digest))
-  const upstream = authority(namespace.upstream)
+  const { upstream } = namespace
   const { name } = repository
   const tags = tagsOf(pushed)
   const whereIs = (tag: Tag) => tellingPush(repository, () => pointsTo(upstream, name, { tag }))

@@ -49,8 +49,7 @@ export class BlobStream {
   #there: Digest | undefined
 
   constructor(upstream: Upstream, name: RepositoryName) {
-    // What a mirror has or lacks says nothing about where the blob goes.
-    this.#upstream = upstream.withoutMirrors ?? upstream
+    this.#upstream = upstream
     this.#name = name
   }
 
@@ -59,8 +58,10 @@ export class BlobStream {
    * the digest is known by then.
    */
   async ask(digest: Digest): Promise<void> {
+    // What a mirror has or lacks says nothing about where the blob goes.
+    const options = { signal: this.#cancelled.signal, endpoints: 'registry' } as const
     try {
-      await this.#upstream.headBlob(this.#name, digest, this.#cancelled.signal)
+      await this.#upstream.headBlob(this.#name, digest, options)
       this.#there = digest
     } catch (error) {
       // No registry owes an answer to this question. Whoever really cannot be reached says so when

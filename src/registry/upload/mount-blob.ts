@@ -101,8 +101,8 @@ async function mountUpstream(
     if (!(await upstream.mountBlob(repository.name, digest, from.name))) return undefined
     const here = (await mayGive(deps, from, { digest })) ? await deps.store.find(digest) : undefined
     const sizeBytes = here?.sizeBytes ?? (await deps.catalog.sizeOf(from, digest))
-    const authority = upstream.withoutMirrors ?? upstream
-    const head = sizeBytes ?? (await authority.headBlob(repository.name, digest)).sizeBytes
+    const ofRegistry = () => upstream.headBlob(repository.name, digest, { endpoints: 'registry' })
+    const head = sizeBytes ?? (await ofRegistry()).sizeBytes
     await bestEffort(deps.note, () =>
       here === undefined
         ? deps.presence.recordElsewhere(repository, digest)

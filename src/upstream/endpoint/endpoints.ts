@@ -3,7 +3,7 @@
 // refuses is asked of the authoritative endpoint, and what it has wrong as well (mirror-trust.ts).
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import { UpstreamError } from '../../registry/ports/upstream.ts'
+import { type ReadOptions, UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Finding } from './breaker.ts'
 import { type Deadline, startDeadline } from '../connect/deadline.ts'
 import type { Lane } from '../connect/dispatcher.ts'
@@ -26,9 +26,8 @@ const MIRROR_SHARE = 1 / 3
  */
 export type Work<T> = (endpoint: Endpoint, deadline: Deadline) => Promise<T>
 
-export interface AskOptions<T> {
+export interface AskOptions<T> extends ReadOptions {
   readonly lane: Lane
-  readonly signal: AbortSignal | undefined
   /** What of this content is asked for; none for lists. */
   readonly key?: ContentKey
   /**
@@ -42,30 +41,27 @@ export interface AskOptions<T> {
 export type Ask = <T>(work: Work<T>, options: AskOptions<T>) => Promise<T>
 
 export interface EndpointsOptions {
-  /** Undefined: there are none. */
-  readonly mirrors: MirrorTrust | undefined
+  readonly mirrors: MirrorTrust
   readonly authoritative: Endpoint
   readonly clock: Clock
   readonly random: () => number
   readonly chainMs: number
-  /** Nobody is waited for who is not there. Default false. */
-  readonly inHaste?: boolean
 }
 
 export function createAsk(options: EndpointsOptions): Ask {
-  const { mirrors, authoritative, clock, random, chainMs, inHaste = false } = options
+  const { mirrors, authoritative, clock, random, chainMs } = options
 
-  return async (work, { lane, signal, key, suffices = () => true }) => {
+  return async (work, { lane, signal, endpoints, retries, key, suffices = () => true }) => {
     const deadline = startDeadline(clock, chainMs, signal)
     try {
-      for (const mirror of mirrors?.mirrorsFor(key) ?? []) {
+      for (const mirror of endpoints === 'registry' ? [] : mirrors.mirrorsFor(key)) {
         const found = await askMirror(mirror, work, { lane, deadline })
         if (found.kind !== 'answer' || !suffices(found.value)) continue
-        if (key !== undefined) mirrors?.answered(key, mirror)
+        if (key !== undefined) mirrors.answered(key, mirror)
         return found.value
       }
       const attempt = () => once(authoritative, work, { lane, deadline, caller: signal })
-      const isFinal = inHaste ? createNobodyThere() : undefined
+      const isFinal = retries === 'if answered' ? createNobodyThere() : undefined
       return await withRetries(attempt, { clock, deadline, random, isFinal })
     } finally {
       if (!deadline.isLifted) deadline.end()

@@ -2,7 +2,7 @@
 // what a mirror's answer is worth.
 import type { Reference, RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import type { Upstream } from '../../registry/ports/upstream.ts'
+import type { ReadOptions, Upstream } from '../../registry/ports/upstream.ts'
 import { createBlobPlaces } from './blob-places.ts'
 import { getBlob, headBlob } from './blobs.ts'
 import type { Ask } from '../endpoint/endpoints.ts'
@@ -23,46 +23,46 @@ export interface ReadParts {
   readonly clock: Clock
   readonly profile: Omit<Profile, 'apiUrl'>
   readonly rules: NameRules
-  /** Blobs will be asked for next. */
-  readonly blobsAhead: () => void
+  /** Blobs will be asked for next, in the same way. */
+  readonly blobsAhead: (options: ReadOptions) => void
 }
 
 export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadParts): Reads {
   const { assertAllowed } = rules
   const places = createBlobPlaces()
   return {
-    headManifest: async (name, reference, signal) => {
+    headManifest: async (name, reference, options) => {
       assertAllowed(name)
       const key = contentKey(name, reference)
-      return ask(headManifest({ name, reference }, clock), { lane: 'api', signal, key })
+      return ask(headManifest({ name, reference }, clock), { ...options, lane: 'api', key })
     },
-    getManifest: async (name, reference, signal) => {
+    getManifest: async (name, reference, options = {}) => {
       assertAllowed(name)
-      blobsAhead()
+      blobsAhead(options)
       const key = contentKey(name, reference)
-      return ask(getManifest({ name, reference }, clock), { lane: 'api', signal, key })
+      return ask(getManifest({ name, reference }, clock), { ...options, lane: 'api', key })
     },
-    headBlob: async (name, digest, signal) => {
+    headBlob: async (name, digest, options) => {
       assertAllowed(name)
       const work = headBlob({ name, digest }, clock, profile.headBlob)
-      return ask(work, { lane: 'blob', signal, key: digest })
+      return ask(work, { ...options, lane: 'blob', key: digest })
     },
-    getBlob: async (name, digest, request, signal) => {
+    getBlob: async (name, digest, request, options) => {
       assertAllowed(name)
       const work = getBlob({ name, digest }, request, { clock, places })
-      return ask(work, { lane: 'blob', signal, key: digest })
+      return ask(work, { ...options, lane: 'blob', key: digest })
     },
-    listTags: async (name, signal) => {
+    listTags: async (name, options) => {
       assertAllowed(name)
       const suffices = ({ tags }: { tags: readonly unknown[] }) => tags.length > 0
-      return ask(listTags(name, clock, profile.tagsPageMax), { lane: 'api', signal, suffices })
+      return ask(listTags(name, clock, profile.tagsPageMax), { ...options, lane: 'api', suffices })
     },
-    listReferrers: async (name, digest, signal) => {
+    listReferrers: async (name, digest, options) => {
       assertAllowed(name)
       // A mirror that does not know the subject says "nobody" as well.
       const suffices = ({ manifests }: { manifests: readonly unknown[] }) => manifests.length > 0
       const work = listReferrers({ name, digest }, clock, profile.referrersApi)
-      return ask(work, { lane: 'api', signal, suffices })
+      return ask(work, { ...options, lane: 'api', suffices })
     },
   }
 }

@@ -5,6 +5,7 @@ import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import { behindMirror } from '../../kit/engine.ts'
 import { createWorld } from '../../kit/delivery-world.ts'
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 
@@ -329,7 +330,7 @@ t.test('mirrors are not asked: what they have or lack says nothing about the reg
   }
   const { upstream } = world.model
   Object.assign(world.model, {
-    upstream: { ...upstream, headManifest: refuse, headBlob: refuse, withoutMirrors: upstream },
+    upstream: behindMirror(upstream, { headManifest: refuse, headBlob: refuse }),
   })
   await world.push(image, { repository: app, tags: ['v1'] })
   await deliver(world)

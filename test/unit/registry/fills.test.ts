@@ -33,7 +33,7 @@ t.test('R236: a stop ends the fills that wait for their turn without beginning t
       })
     },
     upstream: {
-      getBlob: (_name, _digest, _request, signal) =>
+      getBlob: (_name, _digest, _request, { signal } = {}) =>
         new Promise((_, reject) => {
           signal?.addEventListener('abort', () => reject(signal.reason as Error))
         }),
@@ -56,7 +56,7 @@ t.test(
     const goOn = Promise.withResolvers<void>()
     const { registry, clock } = createEngine({
       upstream: {
-        getBlob: async (_name, _digest, _request, signal) =>
+        getBlob: async (_name, _digest, _request, { signal } = {}) =>
           blobAnswer([bytes.subarray(0, MiB), bytes.subarray(MiB)], {}, async () => {
             await goOn.promise
             signal?.throwIfAborted()

@@ -11,7 +11,7 @@ import {
   type UpstreamErrorOptions,
   type UpstreamFailure,
 } from '../../../src/registry/ports/upstream.ts'
-import { createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
+import { behindMirror, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
 import { isMemberOf } from '../../kit/membership.ts'
 
@@ -152,12 +152,8 @@ t.test(
 t.test('R117: what only a mirror has is sent', async t => {
   const { upstream, blobs } = takingUpstream()
   const { registry, namespace } = createEngine({ policies, upstream })
-  const withMirrors = {
-    ...namespace.upstream,
-    headBlob: async () => ({ sizeBytes: 5 }),
-    withoutMirrors: namespace.upstream,
-  }
-  Object.assign(namespace, { upstream: withMirrors })
+  const mirror = { ...namespace.upstream, headBlob: async () => ({ sizeBytes: 5 }) }
+  Object.assign(namespace, { upstream: behindMirror(namespace.upstream, mirror) })
   t.equal(blobs.get(await pushWhole(registry, app, 'hello')), 'hello')
 })
 

@@ -4,7 +4,11 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { formatReference } from '../../../src/oci/reference.ts'
-import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import {
+  type ReadOptions,
+  type Upstream,
+  UpstreamError,
+} from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { digested, tagged } from '../../kit/push-image.ts'
@@ -25,25 +29,13 @@ const asks = (registry: Registry, mayPush: boolean) => [
 for (const push of RULES)
   t.test(`R270: ${push}: HEAD by who may push is 404 where nobody answers`, async t => {
     const calls: string[] = []
-    const inHaste = {
-      headManifest: async () => {
-        calls.push('in haste')
-        return down()
-      },
-      headBlob: async () => {
-        calls.push('in haste')
-        return down()
-      },
-      listTags: down,
-      listReferrers: down,
-    } as unknown as Upstream['inHaste']
-    const patient = async () => {
-      calls.push('patient')
+    const ask = async (_name: unknown, _what: unknown, options?: ReadOptions) => {
+      calls.push(options?.retries === 'if answered' ? 'in haste' : 'patient')
       return down()
     }
     const policies = everywhere({ push })
-    const upstream = { headManifest: patient, headBlob: patient, getManifest: patient, inHaste }
-    const { registry } = createEngine({ policies, upstream: upstream as Partial<Upstream> })
+    const upstream = { headManifest: ask, headBlob: ask, getManifest: ask }
+    const { registry } = createEngine({ policies, upstream })
     for (const ask of asks(registry, true))
       await t.rejects(ask(), { code: /^(?:BLOB|MANIFEST)_UNKNOWN$/ })
     t.same(calls, ['in haste', 'in haste', 'in haste'], 'nothing is tried again')

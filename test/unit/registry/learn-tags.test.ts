@@ -62,7 +62,7 @@ t.test('an upstream that is slow to say where a tag is holds no push up', async 
   const engine = createEngine({
     policies: queueing,
     upstream: {
-      headManifest: (_name, _reference, signal) =>
+      headManifest: (_name, _reference, { signal } = {}) =>
         new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
     },
   })

@@ -67,7 +67,7 @@ function createScene({ images, others = [], atOnce = true, health = {}, ...optio
       const { bytes, mediaType, digest } = image.manifest
       return { bytes, mediaType, declaredDigest: digest, warnings: [] }
     },
-    getBlob: async (_name, digest, { offset }, signal) => {
+    getBlob: async (_name, digest, { offset }, { signal } = {}) => {
       asked.push(digest)
       const bytes = contents.get(digest)?.bytes() ?? Buffer.alloc(0)
       const answer = blobAnswer([bytes.subarray(offset)], { offset, totalBytes: bytes.length })

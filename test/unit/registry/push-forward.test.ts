@@ -7,7 +7,13 @@ import { OCI_MANIFEST } from '../../../src/oci/media-type.ts'
 import { formatReference } from '../../../src/oci/reference.ts'
 import { StoreError } from '../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createEngine, type EngineOptions, repositoryOf } from '../../kit/engine.ts'
+import {
+  behindMirror,
+  createEngine,
+  type EngineOptions,
+  repositoryOf,
+  upstreamOf,
+} from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { document, makeArtifact, makeImage } from '../../kit/image.ts'
 import { digested, pushDocument, tagged } from '../../kit/push-image.ts'
@@ -139,7 +145,7 @@ t.test('R113: an upstream that does not answer fails a forwarded push', async t 
 
 t.test('an upstream that is slow to say what it has does not keep the client for ever', async t => {
   const { registry, clock } = forwarding({
-    headBlob: (_name, _digest, signal) =>
+    headBlob: (_name, _digest, { signal } = {}) =>
       new Promise((_, reject) => {
         signal?.addEventListener('abort', () => reject(signal.reason))
       }),
@@ -349,12 +355,9 @@ t.test('R126: a full disk is told before the upstream is changed', async t => {
 
 t.test('a mirror is not asked whether the registry has what is listed', async t => {
   const { upstream, puts } = takingUpstream()
-  const authority = { ...upstream } as Upstream
-  const { registry } = forwarding({
-    withoutMirrors: authority,
-    headBlob: async () => Promise.reject(new Error('a mirror was asked')),
-    putManifest: async () => Promise.reject(new Error('a mirror was pushed to')),
-  })
+  const asked = async () => Promise.reject(new Error('a mirror was asked'))
+  const mirror = { headManifest: asked, headBlob: asked }
+  const { registry } = forwarding(behindMirror(upstreamOf(upstream), mirror))
   await pushDocument(registry, app, { document: manifest, reference: 'v1' })
   t.same(puts, ['v1'])
 })

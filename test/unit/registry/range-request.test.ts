@@ -34,7 +34,7 @@ t.test('R93: ranges that are given up as too slow say nothing about the upstream
         clock,
         sizeBytes: BLOB.sizeBytes,
         signal: new AbortController().signal,
-        ask: (range, signal) => upstream.getBlob(NAME, BLOB.digest, range, signal),
+        ask: (range, signal) => upstream.getBlob(NAME, BLOB.digest, range, { signal }),
         validator: undefined,
         mayRead: async () => answered.resolve(),
         nearEnd: () => {},

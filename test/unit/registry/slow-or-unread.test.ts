@@ -54,7 +54,7 @@ function createWorld(
   const upstream = upstreamOf({
     registry: repository.registry,
     headBlob: async () => ({ sizeBytes: BYTES }),
-    getBlob: async (_name, wanted, { offset }, signal) => {
+    getBlob: async (_name, wanted, { offset }, { signal } = {}) => {
       asked.push(offset)
       signal?.addEventListener('abort', () => stopped.resolve())
       const number = asked.length

@@ -36,7 +36,7 @@ const [half, otherHalf] = [blobOf(600, 'half '), blobOf(600, 'other ')]
 function upstreamNamed(registry: RegistryHost): Partial<Upstream> {
   return {
     registry,
-    getBlob: async (_name, digest, _request, signal) => {
+    getBlob: async (_name, digest, _request, { signal } = {}) => {
       const found = [small, large, half, otherHalf].find(each => each.digest === digest)
       if (found !== undefined) return blobAnswer([found.bytes])
       const isStill = blobAnswer([Buffer.from('x'), Buffer.from('y')], { totalBytes: 800 }, () => {

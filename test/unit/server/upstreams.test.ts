@@ -157,7 +157,7 @@ default: localhost`,
     const leaving = new AbortController()
     const ask = async (host: string) => {
       const upstream = upstreams.find(host as RegistryHost)?.upstream
-      await upstream?.headManifest(NAME, V1, leaving.signal).catch(() => {})
+      await upstream?.headManifest(NAME, V1, { signal: leaving.signal }).catch(() => {})
     }
     // Nobody answers there; what would go to a proxy would be there before what comes after it.
     const asked = ['skipped.invalid', 'plain.example', 'tls.example'].map(ask)
