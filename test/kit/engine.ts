@@ -12,11 +12,8 @@ import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
-import {
-  type Upstream,
-  type UpstreamBlob,
-  UpstreamError,
-} from '../../src/registry/ports/upstream.ts'
+import type { UpstreamBlob } from '../../src/registry/ports/upstream-content.ts'
+import { type Upstream, UpstreamError } from '../../src/registry/ports/upstream.ts'
 import { createRoute } from '../../src/registry/route.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
 import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'

@@ -1,5 +1,5 @@
 // What tests push, as the upstream port takes it, and the time that it takes.
-import type { BlobSource } from '../../src/registry/ports/upstream.ts'
+import type { BlobSource } from '../../src/registry/ports/upstream-content.ts'
 import type { Content } from './content.ts'
 import type { ManualClock } from './manual-clock.ts'
 

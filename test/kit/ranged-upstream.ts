@@ -1,7 +1,8 @@
 // An upstream that answers ranges of one blob, each connection as fast as a test's clock and its
 // limit say. What is asked, and how many bodies are read at once, is written down; a test may put
 // another answer in the place of any.
-import type { BlobRequest, Upstream, UpstreamBlob } from '../../src/registry/ports/upstream.ts'
+import type { BlobRequest, UpstreamBlob } from '../../src/registry/ports/upstream-content.ts'
+import type { Upstream } from '../../src/registry/ports/upstream.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 
 /** Bytes of one connection come so often. */

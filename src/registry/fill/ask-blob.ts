@@ -1,7 +1,8 @@
 // Asks an upstream for a blob of which something is known already. A mirror that says another
 // length may be wrong, and so may a manifest: so the registry itself says which, within the same
 // question, and nobody is accused before a digest is wrong (R260, R253).
-import { type BlobRequest, type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
+import type { BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
+import { UpstreamError } from '../ports/upstream.ts'
 import type { FillTask } from './fill-task.ts'
 
 export type AskedFor = Pick<FillTask, 'namespace' | 'repository' | 'digest'>

@@ -10,13 +10,8 @@ import type { FillTask } from './fill-task.ts'
 import type { ConnectionClaim } from './connection-budget.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import {
-  type BlobPlace,
-  type BlobRequest,
-  type Distrust,
-  type UpstreamBlob,
-  UpstreamError,
-} from '../ports/upstream.ts'
+import type { BlobPlace, BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
+import { type Distrust, UpstreamError } from '../ports/upstream.ts'
 import { mayBeOfRange } from './range-request.ts'
 import { RangedDownload, rangeBytes } from './ranged-download.ts'
 import type { SharedHandle } from './shared-handle.ts'

@@ -5,7 +5,8 @@ import type { FillProgress } from './fill-progress.ts'
 import type { FillTask } from './fill-task.ts'
 import { freeChunk } from '../ports/chunk-memory.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
-import { type UpstreamBlob, UpstreamError } from '../ports/upstream.ts'
+import type { UpstreamBlob } from '../ports/upstream-content.ts'
+import { UpstreamError } from '../ports/upstream.ts'
 import type { SharedHandle } from './shared-handle.ts'
 
 /**

@@ -4,7 +4,7 @@
 import type { ByteRange } from '../../oci/range.ts'
 import { type FillFile, StoreError } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { BlobRequest, UpstreamBlob } from '../ports/upstream.ts'
+import type { BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { type Attempts, mayTryAgain } from './fill-rules.ts'
 import type { ConnectionClaim, ConnectionBudget } from './connection-budget.ts'

@@ -17,7 +17,8 @@ import type { PreviousDigest } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { type ReadOptions, UpstreamError, type UpstreamManifest } from '../ports/upstream.ts'
+import type { UpstreamManifest } from '../ports/upstream-content.ts'
+import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 
 export interface ManifestContent {
   readonly fact: ManifestFact

@@ -7,13 +7,8 @@ import type { ErrorCode } from '../../oci/errors.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import { BoundedPipe } from './bounded-pipe.ts'
 import type { Clock } from '../ports/clock.ts'
-import {
-  type BlobSource,
-  type Upstream,
-  UpstreamError,
-  type UpstreamFailure,
-  type UpstreamStream,
-} from '../ports/upstream.ts'
+import type { BlobSource, UpstreamStream } from '../ports/upstream-content.ts'
+import { type Upstream, UpstreamError, type UpstreamFailure } from '../ports/upstream.ts'
 
 /**
  * Held in memory between the client and a slower upstream: what both keep moving with, and no more.

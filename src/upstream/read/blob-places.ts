@@ -2,7 +2,8 @@
 // there at once instead of through the registry each. Held by the download, so that a place lasts
 // no longer than that; any refusal sends it back to the registry (R146).
 import type { Digest } from '../../oci/digest.ts'
-import { type BlobPlace, UpstreamError } from '../../registry/ports/upstream.ts'
+import type { BlobPlace } from '../../registry/ports/upstream-content.ts'
+import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import type { RegistryResponse } from '../endpoint/session.ts'
 

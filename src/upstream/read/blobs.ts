@@ -6,12 +6,12 @@ import type { Digest } from '../../oci/digest.ts'
 import { parseContentRange, rangeLength } from '../../oci/range.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import {
-  type BlobRequest,
-  UpstreamError,
-  type UpstreamBlob,
-  type UpstreamBlobHead,
-} from '../../registry/ports/upstream.ts'
+import type {
+  BlobRequest,
+  UpstreamBlob,
+  UpstreamBlobHead,
+} from '../../registry/ports/upstream-content.ts'
+import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { responseError } from '../connect/response-errors.ts'
 import type { BlobPlaces } from './blob-places.ts'
 import { markRedirectedHost } from '../endpoint/failure-marks.ts'

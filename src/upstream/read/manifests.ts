@@ -8,11 +8,11 @@ import { MANIFEST_ACCEPT, parseMediaType } from '../../oci/media-type.ts'
 import { formatReference, type Reference, type RepositoryName } from '../../oci/reference.ts'
 import { parseWarnings } from '../../oci/warning.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import {
-  UpstreamError,
-  type UpstreamManifest,
-  type UpstreamManifestHead,
-} from '../../registry/ports/upstream.ts'
+import type {
+  UpstreamManifest,
+  UpstreamManifestHead,
+} from '../../registry/ports/upstream-content.ts'
+import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { responseError } from '../connect/response-errors.ts'
 import { requestAt, type Work } from '../endpoint/endpoints.ts'
 import { contentLength, isEncoded } from '../connect/response-headers.ts'

@@ -2,7 +2,8 @@
 // neither (R68).
 import { type RepositoryName, type Tag, tagFrom } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import { type TagList, UpstreamError } from '../../registry/ports/upstream.ts'
+import type { TagList } from '../../registry/ports/upstream-content.ts'
+import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { responseError } from '../connect/response-errors.ts'
 import { requestAt, type Work } from '../endpoint/endpoints.ts'
 import { readPages } from './pages.ts'

@@ -3,7 +3,7 @@
 // so nothing of them is sent a second time.
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import type { UpstreamStream } from '../../registry/ports/upstream.ts'
+import type { UpstreamStream } from '../../registry/ports/upstream-content.ts'
 import { needsNewUpload } from '../endpoint/failure-marks.ts'
 import { cancelUpload, endUpload, patchUpload, startUpload } from './uploads.ts'
 import type { Write } from './write-chain.ts'

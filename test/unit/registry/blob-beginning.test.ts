@@ -11,7 +11,7 @@ import {
   type ReadHandle,
   StoreError,
 } from '../../../src/registry/ports/blob-store.ts'
-import type { BlobRequest } from '../../../src/registry/ports/upstream.ts'
+import type { BlobRequest } from '../../../src/registry/ports/upstream-content.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 
 const app = repositoryOf('library/app')

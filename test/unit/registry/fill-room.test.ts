@@ -4,7 +4,8 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
-import { type BlobRequest, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import type { BlobRequest } from '../../../src/registry/ports/upstream-content.ts'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, type Engine, readAll, repositoryOf } from '../../kit/engine.ts'
 
 const app = repositoryOf('library/app')

@@ -3,11 +3,8 @@
 // upstream that cuts its answers.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import {
-  type BlobRequest,
-  type Upstream,
-  UpstreamError,
-} from '../../../src/registry/ports/upstream.ts'
+import type { BlobRequest } from '../../../src/registry/ports/upstream-content.ts'
+import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { HOLD_BACK_BYTES } from '../../../src/registry/fill/fill-progress.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 

@@ -10,7 +10,8 @@ import {
   StoreError,
 } from '../../../src/registry/ports/blob-store.ts'
 import type { Clock } from '../../../src/registry/ports/clock.ts'
-import { type UpstreamBlob, UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import type { UpstreamBlob } from '../../../src/registry/ports/upstream-content.ts'
+import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import {
   blobAnswer,
   createEngine,
