@@ -1,8 +1,9 @@
 // The configuration as the parts of the program receive it: frozen, parsed, every default filled
 // in. Made by loadConfig only. Each part gets its slice, never the whole.
+import type { LogLevel } from '../observe/log-levels.ts'
+import type { ConflictChoice, PushMode } from '../registry/ports/push-modes.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
-import type { ConflictChoice, LogLevel, PushMode } from './word-formats.ts'
 import type { Secret } from './secret.ts'
 import type { Size } from './units.ts'
 

@@ -1,5 +1,12 @@
 // Values that are one word of a closed set, with what people write for them elsewhere. One table
 // entry per set, as in formats.ts.
+import { LOG_LEVELS, type LogLevel } from '../observe/log-levels.ts'
+import {
+  CONFLICT_CHOICES,
+  type ConflictChoice,
+  PUSH_MODES,
+  type PushMode,
+} from '../registry/ports/push-modes.ts'
 import type { Format } from './formats.ts'
 import { closest } from './suggest.ts'
 
@@ -46,19 +53,12 @@ export const TLS_VERSION = oneOf<(typeof TLS_VERSIONS)[number]>('TLS version', T
   '1.3': 'tls1.3',
 })
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
-
 export const LEVEL = oneOf<LogLevel>('level', LOG_LEVELS, {
   warning: 'warn',
   critical: 'fatal',
   panic: 'fatal',
   verbose: 'debug',
 })
-
-/** As registry/repository-policy.ts has them; a test holds the two together. */
-export const PUSH_MODES = ['store', 'forward', 'queue', 'deny'] as const
-export type PushMode = (typeof PUSH_MODES)[number]
 
 export const PUSH_MODE = oneOf<PushMode>('push mode', PUSH_MODES, {
   true: 'store',
@@ -73,9 +73,6 @@ export const PUSH_MODE = oneOf<PushMode>('push mode', PUSH_MODES, {
   none: 'deny',
   refuse: 'deny',
 })
-
-const CONFLICT_CHOICES = ['park', 'overwrite'] as const
-export type ConflictChoice = (typeof CONFLICT_CHOICES)[number]
 
 export const CONFLICT = oneOf<ConflictChoice>('choice', CONFLICT_CHOICES, {
   refuse: 'park',

@@ -90,7 +90,7 @@ async function send(context: DeliveryContext, digest: Digest): Promise<boolean> 
   if (opened === undefined) return skip(context, digest)
   const { blob, handle } = opened
   try {
-    const source = { ...blob, read: () => readWhole(handle, blob.sizeBytes) }
+    const source = { ...blob, read: () => freshBytes(handle, blob.sizeBytes) }
     await upstream.pushBlob(repository.name, source, signal)
     return true
   } finally {
@@ -111,7 +111,7 @@ function skip(context: DeliveryContext, digest: Digest): false {
  * Fresh buffers: whoever sends them may hold on to each for as long as the other side does not take
  * it.
  */
-async function* readWhole(handle: ReadHandle, sizeBytes: number): AsyncGenerator<Uint8Array> {
+async function* freshBytes(handle: ReadHandle, sizeBytes: number): AsyncGenerator<Uint8Array> {
   for (let position = 0; position < sizeBytes; ) {
     const buffer = createReadBuffer(Math.min(READ_BYTES, sizeBytes - position))
     const bytes = await handle.read(buffer, position)

@@ -1,12 +1,10 @@
 // The logger: pino, one JSON object per line, secrets taken out by name. Messages are constant
 // lower-case text; what differs is in fields. Nobody makes a child logger from what a client sent.
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino'
+import type { LogLevel } from './log-levels.ts'
 import { redactText } from './redact.ts'
 
 export type Logger = PinoLogger
-
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /**
  * Exact paths: where headers or an option object may be logged. No wildcards: pino would copy the

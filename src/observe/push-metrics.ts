@@ -1,8 +1,8 @@
 // The rows of the metrics table about what clients push, what waits to be delivered, and uploads
 // that are under way.
+import { TAKING_MODES } from '../registry/ports/push-modes.ts'
 import type { MetricRow } from './metric-row.ts'
 
-const MODE = ['store', 'forward', 'queue'] as const
 /** Who carries entries of the outbox away: named after the push mode that makes the entries. */
 const CARRIERS = ['queue'] as const
 const DELIVERY_OUTCOME = ['delivered', 'retried', 'parked'] as const
@@ -14,13 +14,13 @@ export const PUSH_METRICS = {
     name: 'entrepot_pushes_total',
     type: 'counter',
     help: 'Manifests and blobs of clients that were acknowledged, by the push mode of their repository.',
-    labels: { what: ['manifest', 'blob'], mode: MODE },
+    labels: { what: ['manifest', 'blob'], mode: TAKING_MODES },
   },
   pushedBytes: {
     name: 'entrepot_pushed_bytes_total',
     type: 'counter',
     help: 'Bytes of the manifests and blobs that were acknowledged.',
-    labels: { mode: MODE },
+    labels: { mode: TAKING_MODES },
   },
   deliveries: {
     name: 'entrepot_deliveries_total',

@@ -3,7 +3,8 @@
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { LOCALHOST, type Repository, repositoryKey, type RepositoryKey } from '../oci/reference.ts'
-import type { PushMode, RepositoryPolicies, RepositoryPolicy } from './repository-policy.ts'
+import type { PushMode } from './ports/push-modes.ts'
+import type { RepositoryPolicies, RepositoryPolicy } from './repository-policy.ts'
 
 export interface RepositoryRule {
   /** Glob over the repository's key, `host/name`; `**` for all. */

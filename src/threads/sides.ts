@@ -4,7 +4,7 @@ import type { AccessRules } from '../access/local-access.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
 import type { Repository } from '../oci/reference.ts'
-import type { LogLevel } from '../observe/log.ts'
+import type { LogLevel } from '../observe/log-levels.ts'
 import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
 import type {
   BlobHead,

@@ -19,7 +19,7 @@ import {
 import type { DeliveryChange } from '../../src/registry/ports/outbox.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import type { Namespaces } from '../../src/registry/namespaces.ts'
-import type { PushMode } from '../../src/registry/repository-policy.ts'
+import type { PushMode } from '../../src/registry/ports/push-modes.ts'
 import { Turns } from '../../src/async/turns.ts'
 import { createMemoryFacts } from './memory/facts.ts'
 import { createManualClock } from './manual-clock.ts'

@@ -68,9 +68,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   upkeep: BY_PORTS,
   delivery: BY_PORTS,
   bundle: BY_PORTS,
-  config: { imports: ['oci'] },
-  // The events that it turns into metrics and log lines are a type of the engine.
-  observe: { imports: ['async', 'oci', `${PORTS}/events.ts`] },
+  // The words of its keys stand where they mean something.
+  config: { imports: ['oci', 'observe/log-levels.ts', `${PORTS}/push-modes.ts`] },
+  // The events that it turns into metrics and log lines are a type of the engine, and some labels
+  // are words of its.
+  observe: { imports: ['async', 'oci', `${PORTS}/events.ts`, `${PORTS}/push-modes.ts`] },
   // Carries the registry to threads that serve, and their log and counts to the one that
   // coordinates.
   threads: { imports: ['async', 'oci', 'registry', 'access', 'observe'] },

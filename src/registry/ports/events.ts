@@ -5,6 +5,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
 import type { StoreFailure, WantedRoom } from './blob-store.ts'
 import type { Carrier } from './outbox.ts'
+import type { TakingMode } from './push-modes.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** What an upstream request was for; a closed label set. */
@@ -104,7 +105,7 @@ export type EngineEvent =
       readonly kind: 'pushed'
       readonly repository: Repository
       readonly what: 'manifest' | 'blob'
-      readonly mode: 'store' | 'forward' | 'queue'
+      readonly mode: TakingMode
       readonly sizeBytes: number
     }
   | {

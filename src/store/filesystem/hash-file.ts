@@ -1,14 +1,26 @@
 // Hashing what is on disk already: parts that are resumed, content that is verified on a read.
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
+import {
+  type Digest,
+  digestAlgorithm,
+  digestOf,
+  finishDigest,
+  startDigest,
+} from '../../oci/digest.ts'
+import { StoreError } from '../../registry/ports/blob-store.ts'
 import { createReadBuffer } from '../../registry/ports/chunk-memory.ts'
 import { readFully } from './disk.ts'
+import type { OpenedFile } from './read-handle.ts'
 
 /**
  * Per read and per update of the hash: about a millisecond of the event loop on a small machine,
  * and few system calls.
  */
 const STEP_BYTES = 1024 * 1024
+
+/** Of one readVerified. Manifests are at most 4 MiB; whoever wants more reads by position. */
+const READ_WHOLE_LIMIT_BYTES = 64 * 1024 * 1024
 
 /** Feeds the first `lengthBytes` of `file` to `hash`. @throws EIO when the file is shorter */
 export async function hashBytes(hash: Hash, file: FileHandle, lengthBytes: number): Promise<void> {
@@ -20,6 +32,27 @@ export async function hashBytes(hash: Hash, file: FileHandle, lengthBytes: numbe
     hash.update(wanted)
     position += length
   }
+}
+
+/**
+ * All bytes, or undefined when they are not those of `digest`. What is larger than any content read
+ * whole is only hashed.
+ */
+export async function readIfRight(
+  opened: OpenedFile,
+  digest: Digest,
+): Promise<Uint8Array | undefined> {
+  const { file, sizeBytes } = opened
+  const algorithm = digestAlgorithm(digest)
+  if (sizeBytes > READ_WHOLE_LIMIT_BYTES) {
+    const hash = startDigest(algorithm)
+    await hashBytes(hash, file, sizeBytes)
+    if (finishDigest(hash, algorithm) !== digest) return undefined
+    throw new StoreError('io', `${digest} has ${sizeBytes} bytes: too many to read whole`)
+  }
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+  const length = await readFully(file, bytes, 0)
+  return digestOf(bytes.subarray(0, length), algorithm) === digest ? bytes : undefined
 }
 
 function shorter(): Error {

@@ -2,8 +2,8 @@
 // rules, and what can never do what it says is told with what was probably meant. Method: texts
 // loaded as files, and the lines that the operator reads.
 import t from 'tap'
-import { PUSH_MODES } from '../../../src/config/word-formats.ts'
-import { PUSH_MODES as MODES_OF_THE_ENGINE } from '../../../src/registry/repository-policy.ts'
+import { PUSH_MODE } from '../../../src/config/word-formats.ts'
+import { PUSH_MODES } from '../../../src/registry/ports/push-modes.ts'
 import { compareConfigs } from '../../../src/config/reload.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'
 
@@ -72,7 +72,7 @@ t.test('the environment gives rules as YAML', async t => {
 })
 
 t.test('the modes are those of the engine', async t => {
-  t.same(PUSH_MODES, MODES_OF_THE_ENGINE)
+  t.same(PUSH_MODE.json, { type: 'string', enum: PUSH_MODES })
 })
 
 /** A rule → what is said about it, after its path and severity. */

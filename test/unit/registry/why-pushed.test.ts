@@ -3,7 +3,7 @@
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { explainImage } from '../../../src/registry/operator/why-image.ts'
-import type { PushMode } from '../../../src/registry/repository-policy.ts'
+import type { PushMode } from '../../../src/registry/ports/push-modes.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { pushImage } from '../../kit/push-image.ts'
