@@ -1,13 +1,13 @@
 // The admin listeners, apart from the data port (R196): health and metrics on a TCP address,
 // whoever reaches it, and the operator's API beside them on a Unix socket, whose directory decides
 // who may.
-import { fastify, type FastifyInstance } from 'fastify'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { browserMark } from '../access/marks.ts'
 import { checkReadiness, type ReadinessOptions } from '../observe/health.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import { registerApi } from './api.ts'
-import { refuseBrowsers } from './refuse-browsers.ts'
 import { openSocket } from './socket.ts'
 
 export interface AdminDeps {
@@ -64,4 +64,15 @@ function buildListener({ metrics, readiness }: AdminDeps): FastifyInstance {
     return reply.type(contentType).send(text)
   })
   return app
+}
+
+/**
+ * No web page has business with the operator's API. A browser reaches no Unix socket by itself; a
+ * proxy that an operator put in front of one would bring it there.
+ */
+async function refuseBrowsers(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const mark = browserMark(request.raw.rawHeaders)
+  if (mark === undefined) return
+  const message = `the admin API answers no web pages (${mark} says that a browser asks)`
+  await reply.code(403).send({ code: 'DENIED', message })
 }

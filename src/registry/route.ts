@@ -1,16 +1,18 @@
 // Where a request's name leads: host header, path prefix and `ns` become one canonical repository
 // (R26–R34). Pure. From here on nothing depends on how the client spelled the name.
+import picomatch from 'picomatch'
 import type { NamePath, Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
+import { NAME_GLOB, type NamePatterns } from '../oci/name-glob.ts'
 import {
   assertKeyLength,
   hostFrom,
   LOCALHOST,
   parseName,
   type RegistryHost,
+  type RepositoryName,
 } from '../oci/reference.ts'
 import type { Routed } from './answers.ts'
-import { compileExcluded, type IsExcluded, type NamesOptions } from './excluded.ts'
 
 const DOCKER_HUB = 'docker.io' as RegistryHost
 
@@ -33,7 +35,15 @@ export interface RouteOptions {
   readonly names?: NamesOptions
 }
 
+/** `any`: for registries that only a client names. */
+export interface NamesOptions {
+  readonly byRegistry: ReadonlyMap<RegistryHost, NamePatterns>
+  readonly any: NamePatterns | undefined
+}
+
 export type Route = (target: Target, host: string | undefined) => Routed
+
+type IsExcluded = (registry: RegistryHost, name: RepositoryName) => boolean
 
 /**
  * @returns a function that throws RegistryError NAME_UNKNOWN or NAME_INVALID and touches nothing.
@@ -160,4 +170,20 @@ function withoutHttpsPort(host: RegistryHost): RegistryHost {
 function pathOf(target: Target): NamePath {
   if ('path' in target.endpoint) return target.endpoint.path
   throw new RegistryError('NAME_INVALID', 'this request names no repository')
+}
+
+/**
+ * Names that the operator keeps out (`include`, `exclude`): they lead nowhere, whoever asks for
+ * what, and whatever of them is here (R254).
+ */
+function compileExcluded({ byRegistry, any }: NamesOptions): IsExcluded {
+  const compiled = new Map([...byRegistry].map(([registry, each]) => [registry, compile(each)]))
+  const others = any === undefined ? () => false : compile(any)
+  return (registry, name) => (compiled.get(registry) ?? others)(name)
+}
+
+function compile({ include, exclude }: NamePatterns): (name: RepositoryName) => boolean {
+  const isIncluded = include.length === 0 ? () => true : picomatch([...include], NAME_GLOB)
+  const isExcluded = exclude.length === 0 ? () => false : picomatch([...exclude], NAME_GLOB)
+  return name => !isIncluded(name) || isExcluded(name)
 }

@@ -12,7 +12,7 @@ export interface NameRules {
 }
 
 /**
- * As NamePatterns says. Clients are refused before (registry/excluded.ts); this is for what goes on
+ * As NamePatterns says. Clients are refused before (registry/route.ts); this is for what goes on
  * by itself.
  */
 export function createNameRules(include: readonly string[], exclude: readonly string[]): NameRules {

@@ -1,13 +1,15 @@
 // `why`: where an image's answer comes from, when it was checked, and what a pull would do at this
 // moment.
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../pull/freshness.ts'
 import { isComplete } from '../completeness.ts'
+import { parseDelivery } from '../delivery-payload.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
+import type { Catalog } from '../ports/catalog.ts'
 import { findStandIn } from '../pull/previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
-import { pushedTagSentence } from './pushed-tag.ts'
 
 export interface Explanation {
   readonly image: string
@@ -76,6 +78,29 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
       ...previousSentences(previous, namespace),
     ],
   }
+}
+
+/**
+ * What becomes of a tag that was pushed here under an upstream's name and is not there yet. Asks no
+ * upstream.
+ */
+async function pushedTagSentence(
+  catalog: Catalog,
+  repository: Repository,
+  { tag, digest }: TagFact,
+): Promise<string> {
+  const { registry } = repository
+  const entries = await catalog.listDeliveriesOf(repositoryKey(repository))
+  const entry = entries.findLast(({ payload }) => {
+    const delivery = parseDelivery(payload)
+    return delivery?.digest === digest && delivery.tags.some(each => each.tag === tag)
+  })
+  if (entry === undefined)
+    return `the tag was pushed here and is kept here: ${registry} is not asked about it`
+  const { id, state } = entry
+  return state === 'waiting'
+    ? `the tag was pushed here, and waits to be delivered to ${registry} as entry ${id} of the queue: given at once, nobody is asked`
+    : `the tag was pushed here, and its delivery to ${registry} is parked: "entrepot queue ls" says why at entry ${id}; until then it is given from here`
 }
 
 function nameSentences(
