@@ -67,3 +67,13 @@ export function jsonAnswer(value: unknown, headers: AnswerHeaders = {}): Answer 
     body: { kind: 'bytes', bytes: Buffer.from(JSON.stringify(value)) },
   }
 }
+
+const PRINTABLE = /^[\t\x20-\x7e]*$/
+
+/**
+ * What may stand in a header's value: printable ASCII, spaces and tabs (R190). Node refuses CR and
+ * LF by itself but lets Latin-1 and what looks like it pass.
+ */
+export function isPrintable(text: string): boolean {
+  return PRINTABLE.test(text)
+}

@@ -15,7 +15,8 @@ import type { Epochs } from '../registry/epochs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { type ConnectionOwners, createConnectionOwners } from './connection-owners.ts'
-import { createConnections } from './connections.ts'
+import { Connections } from './connections.ts'
+import { createRequestIds } from './exchange.ts'
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
   CONNECTIONS_MAX,
@@ -29,7 +30,6 @@ import {
 } from './limits.ts'
 import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
-import { createRequestIds } from './request-id.ts'
 import type { Sendfile } from './send/sendfile.ts'
 import { createOpenKept, type SendKeptDeps } from './send/send-kept.ts'
 import { createServe, type Serve } from './serve.ts'
@@ -128,7 +128,7 @@ const PLAIN: Transport = { createServer, connected: 'connection' }
 export function buildApp(deps: AppDeps): DataApp {
   const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
   const { owners = createConnectionOwners() } = deps
-  const connections = createConnections(clock)
+  const connections = new Connections(clock)
   const stalled = createStalledReaders({
     monotonicMs: () => clock.monotonicMs(),
     noteCut: () => metrics.count('streamsCut', {}),

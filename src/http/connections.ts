@@ -18,136 +18,137 @@ export interface Turn {
   readonly awaited: () => number | undefined
 }
 
-export interface Connections {
-  /** To be told of every connection that is opened. */
-  opened(socket: Socket): void
-  /**
-   * Closes those on which nothing is being answered, also the ones that were never used: Node 24
-   * does not count those as idle. What is opened from now on is closed at once.
-   */
-  closeIdle(): void
-  /** Closes all, whatever is being answered on them. */
-  closeAll(): void
-  /**
-   * Resolves when none is open and the ends of all have been heard, by whoever listens for them
-   * too. For when no more are taken.
-   */
-  allClosed(): Promise<void>
-  /** Is nothing of this connection being answered, so that a turn would start at once? */
-  isFree(socket: Socket): boolean
-  /**
-   * Starts `turn` now or after those before it. `full` when too many wait already; then nothing is
-   * kept of it.
-   */
-  enter(socket: Socket, turn: Turn): 'entered' | 'full'
-  /** The request in turn is over; the next one starts. */
-  leave(socket: Socket): void
-  /**
-   * What came after the request in turn is no HTTP: its answer still goes out, then the connection
-   * ends. False when no request is being answered.
-   */
-  endAfterTurn(socket: Socket): boolean
-}
-
-interface Lane {
+interface Pipeline {
   inTurn: Turn | undefined
   ending: boolean
   readonly waiting: Turn[]
 }
 
-function abandonAll(lane: Lane): void {
-  for (const turn of lane.waiting.splice(0)) turn.abandon()
+function abandonAll({ waiting }: Pipeline): void {
+  for (const turn of waiting.splice(0)) turn.abandon()
 }
 
-export function createConnections(clock: Pick<Clock, 'sleep'>): Connections {
-  const lanes = new WeakMap<Socket, Lane>()
-  const open = new Set<Socket>()
-  const noneLeft = Promise.withResolvers<void>()
-  let isClosing = false
-  let isEnding = false
+export class Connections {
+  readonly #clock: Pick<Clock, 'sleep'>
+  readonly #pipelines = new WeakMap<Socket, Pipeline>()
+  readonly #open = new Set<Socket>()
+  readonly #noneLeft = Promise.withResolvers<void>()
+  #isClosing = false
+  #isEnding = false
 
-  const lookWhetherNoneIsLeft = () => {
-    if (isEnding && open.size === 0) noneLeft.resolve()
+  constructor(clock: Pick<Clock, 'sleep'>) {
+    this.#clock = clock
   }
 
-  function laneOf(socket: Socket): Lane {
-    const known = lanes.get(socket)
+  /** To be told of every connection that is opened. */
+  opened(socket: Socket): void {
+    this.#open.add(socket)
+    socket.once('end', () => void this.#watchEnded(socket))
+    socket.once('close', () => {
+      this.#open.delete(socket)
+      this.#lookWhetherNoneIsLeft()
+    })
+    // Its handshake was under way when the others were closed.
+    if (this.#isClosing) socket.destroy()
+  }
+
+  /**
+   * Closes those on which nothing is being answered, also the ones that were never used: Node 24
+   * does not count those as idle. What is opened from now on is closed at once.
+   */
+  closeIdle(): void {
+    this.#isClosing = true
+    for (const socket of this.#open) if (this.isFree(socket)) socket.destroy()
+  }
+
+  /** Closes all, whatever is being answered on them. */
+  closeAll(): void {
+    for (const socket of this.#open) socket.destroy()
+  }
+
+  /**
+   * Resolves when none is open and the ends of all have been heard, by whoever listens for them
+   * too. For when no more are taken.
+   */
+  allClosed(): Promise<void> {
+    this.#isEnding = true
+    this.#lookWhetherNoneIsLeft()
+    // Those who wait go on after the turn of the event in which the last one was heard to close.
+    return this.#noneLeft.promise
+  }
+
+  /** Is nothing of this connection being answered, so that a turn would start at once? */
+  isFree(socket: Socket): boolean {
+    return this.#pipelines.get(socket)?.inTurn === undefined
+  }
+
+  /**
+   * Starts `turn` now or after those before it. `full` when too many wait already; then nothing is
+   * kept of it.
+   */
+  enter(socket: Socket, turn: Turn): 'entered' | 'full' {
+    const pipeline = this.#pipelineOf(socket)
+    if (pipeline.inTurn === undefined) {
+      pipeline.inTurn = turn
+      turn.start()
+      return 'entered'
+    }
+    if (pipeline.waiting.length >= PIPELINED_MAX) return 'full'
+    pipeline.waiting.push(turn)
+    return 'entered'
+  }
+
+  /** The request in turn is over; the next one starts. */
+  leave(socket: Socket): void {
+    const pipeline = this.#pipelineOf(socket)
+    if (pipeline.ending) socket.destroySoon()
+    // The answer hears of the connection's end before the connection's own listeners do.
+    if (pipeline.ending || socket.destroyed) return abandonAll(pipeline)
+    pipeline.inTurn = pipeline.waiting.shift()
+    pipeline.inTurn?.start()
+  }
+
+  /**
+   * What came after the request in turn is no HTTP: its answer still goes out, then the connection
+   * ends. False when no request is being answered.
+   */
+  endAfterTurn(socket: Socket): boolean {
+    const pipeline = this.#pipelines.get(socket)
+    if (pipeline?.inTurn === undefined) return false
+    pipeline.ending = true
+    pipeline.inTurn.broken()
+    return true
+  }
+
+  #pipelineOf(socket: Socket): Pipeline {
+    const known = this.#pipelines.get(socket)
     if (known !== undefined) return known
-    const lane: Lane = { inTurn: undefined, ending: false, waiting: [] }
-    lanes.set(socket, lane)
-    socket.once('close', () => abandonAll(lane))
-    return lane
+    const pipeline: Pipeline = { inTurn: undefined, ending: false, waiting: [] }
+    this.#pipelines.set(socket, pipeline)
+    socket.once('close', () => abandonAll(pipeline))
+    return pipeline
+  }
+
+  #lookWhetherNoneIsLeft(): void {
+    if (this.#isEnding && this.#open.size === 0) this.#noneLeft.resolve()
   }
 
   /** Gives up what it waits for, once that has stood still for ENDED_WAIT_MS. */
-  async function watchEnded(socket: Socket): Promise<void> {
+  async #watchEnded(socket: Socket): Promise<void> {
     let seen: { readonly turn: Turn; readonly bytes: number | undefined } | undefined
     for (;;) {
-      const lane = lanes.get(socket)
-      const turn = lane?.inTurn
+      const pipeline = this.#pipelines.get(socket)
+      const turn = pipeline?.inTurn
       // Node, or the end of what was no HTTP, ends the connection with its last answer.
-      if (turn === undefined || lane?.ending === true || socket.destroyed) return
+      if (turn === undefined || pipeline?.ending === true || socket.destroyed) return
       const bytes = turn.awaited()
       if (bytes !== undefined && seen?.turn === turn && seen.bytes === bytes) break
       seen = { turn, bytes }
-      await clock.sleep(ENDED_WAIT_MS)
+      await this.#clock.sleep(ENDED_WAIT_MS)
       // Timers are heard before what came meanwhile, which a thread that was held up has yet to
       // take.
       await nextTurn()
     }
     socket.destroy()
-  }
-
-  return {
-    opened(socket) {
-      open.add(socket)
-      socket.once('end', () => void watchEnded(socket))
-      socket.once('close', () => {
-        open.delete(socket)
-        lookWhetherNoneIsLeft()
-      })
-      // Its handshake was under way when the others were closed.
-      if (isClosing) socket.destroy()
-    },
-    closeIdle() {
-      isClosing = true
-      for (const socket of open) if (lanes.get(socket)?.inTurn === undefined) socket.destroy()
-    },
-    closeAll() {
-      for (const socket of open) socket.destroy()
-    },
-    allClosed() {
-      isEnding = true
-      lookWhetherNoneIsLeft()
-      // Those who wait go on after the turn of the event in which the last one was heard to close.
-      return noneLeft.promise
-    },
-    isFree: socket => lanes.get(socket)?.inTurn === undefined,
-    enter(socket, turn) {
-      const lane = laneOf(socket)
-      if (lane.inTurn === undefined) {
-        lane.inTurn = turn
-        turn.start()
-        return 'entered'
-      }
-      if (lane.waiting.length >= PIPELINED_MAX) return 'full'
-      lane.waiting.push(turn)
-      return 'entered'
-    },
-    leave(socket) {
-      const lane = laneOf(socket)
-      if (lane.ending) socket.destroySoon()
-      // The answer hears of the connection's end before the connection's own listeners do.
-      if (lane.ending || socket.destroyed) return abandonAll(lane)
-      lane.inTurn = lane.waiting.shift()
-      lane.inTurn?.start()
-    },
-    endAfterTurn(socket) {
-      const lane = lanes.get(socket)
-      if (lane?.inTurn === undefined) return false
-      lane.ending = true
-      lane.inTurn.broken()
-      return true
-    },
   }
 }

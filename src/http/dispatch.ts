@@ -6,12 +6,14 @@ import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { formatReference, repositoryKey } from '../oci/reference.ts'
 import type { Registry, Routed } from '../registry/answers.ts'
+import { undeletable } from '../registry/delete/delete-refusal.ts'
 import type { Clock } from '../registry/ports/clock.ts'
+import { pushDenied } from '../registry/push/push-refusal.ts'
 import { checkSyntax } from './admit.ts'
 import type { Answer } from './answer.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
-import { answerCatalog } from './endpoints/catalog.ts'
-import type { Context } from './context.ts'
+import { answerCatalog } from './endpoints/lists.ts'
+import type { Context, NamedContext } from './context.ts'
 import { errorAnswer } from './error-response.ts'
 import type { Exchange, RequestRecord } from './exchange.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
@@ -19,7 +21,6 @@ import { isKnownMethod, methodsOf, refuseMethod, refuseUnknownMethod } from './m
 import { answerExtensions, answerLivez, answerPing } from './endpoints/ping.ts'
 import { planOf, type Plan } from './plan.ts'
 import { RequestPrincipal } from './principal.ts'
-import { refuseByPolicy } from './refuse-by-policy.ts'
 import type { TakePlace } from './places/place.ts'
 
 export interface DispatchDeps {
@@ -138,6 +139,23 @@ function decide(
   const decision = access.decide({ principal, resource, action })
   if (decision.kind === 'denied') throw new RegistryError('DENIED', decision.reason)
   return decision.anonymously
+}
+
+/**
+ * What the operator's rules for repositories say to a write, whoever asks (R116, R118): told before
+ * the body is read, and before anybody looks whether something exists. The engine holds to the same
+ * rules. Undefined when nothing speaks against it. @throws RegistryError DENIED with the way out
+ */
+function refuseByPolicy(context: NamedContext, action: Plan['action']): Answer | undefined {
+  if (action === 'pull') return undefined
+  const { registry, routed, target, exchange } = context
+  const policy = registry.policyOf(routed.repository)
+  if (action === 'push' && policy.push === 'deny') throw pushDenied(routed.repository)
+  if (action === 'push' || policy.deletable) return undefined
+  const error = undeletable(routed.repository)
+  exchange.record.error = error
+  const methods = methodsOf(target.endpoint.kind).filter(method => method !== 'DELETE')
+  return errorAnswer(error, { Allow: methods.join(', ') })
 }
 
 /** Of who showed credentials it asks for others: it is HTTP that a 401 does (RFC 9110, 11.6.1). */

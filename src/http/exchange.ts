@@ -4,8 +4,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
 import { isDelivered } from './send/end-answer.ts'
-import { isPrintable } from './header-text.ts'
+import { isPrintable } from './answer.ts'
 import type { HotQuestion } from './memory/hot-answers.ts'
+import { clientOf } from './principal.ts'
 
 /**
  * What becomes known while a request is answered; written by whoever knows it, read once at the
@@ -79,6 +80,24 @@ export function createExchange(
   }
 }
 
+/**
+ * What may be the id of a request: what a client sends goes into the log and back into a header.
+ */
+const CLIENT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{7,63}$/
+
+/** `sent`: the value of X-Request-Id. Ours, unless that is plainly an id. */
+export type RequestIdOf = (sent: unknown) => string
+
+/** `prefix` tells processes apart, such as 8 random characters; a counter follows it. */
+export function createRequestIds(prefix: string): RequestIdOf {
+  let count = 0
+  return sent => {
+    if (typeof sent === 'string' && CLIENT_ID.test(sent)) return sent
+    count += 1
+    return `${prefix}-${count.toString(36)}`
+  }
+}
+
 /** Will a body follow this request's head, as far as the head says? */
 export function hasBody(request: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': coding } = request.headers
@@ -121,7 +140,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     durationMs: nowMs - exchange.startedMs,
     outcome: outcomeOf(exchange),
     error,
-    client: request.socket.remoteAddress,
+    client: clientOf(request),
     userAgent: request.headers['user-agent'],
   }
 }

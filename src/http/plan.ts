@@ -5,22 +5,26 @@ import type { IncomingMessage } from 'node:http'
 import type { Action } from '../access/access.ts'
 import type { Endpoint, Target } from '../oci/endpoint.ts'
 import type { Answer } from './answer.ts'
-import { answerBlob } from './endpoints/blob.ts'
 import type { NamedContext } from './context.ts'
-import { answerDelete } from './endpoints/delete.ts'
-import { answerManifest } from './endpoints/manifest.ts'
-import { answerPutManifest, parsePushTags } from './endpoints/put-manifest.ts'
+import { answerBlob, answerDeleteBlob } from './endpoints/blob.ts'
+import { answerTags } from './endpoints/lists.ts'
+import {
+  answerDeleteManifest,
+  answerManifest,
+  answerPutManifest,
+  parsePushTags,
+} from './endpoints/manifest.ts'
 import { answerReferrers } from './endpoints/referrers.ts'
-import { answerStart, parseUploadStart } from './endpoints/start-upload.ts'
-import { answerTags } from './endpoints/tags.ts'
 import {
   answerAppend,
   answerCancel,
   answerFinish,
+  answerStart,
   answerUploadState,
+  parseChunkHead,
   parseUploadDigest,
+  parseUploadStart,
 } from './endpoints/upload.ts'
-import { parseChunkHead } from './endpoints/upload-chunk.ts'
 
 export interface Plan {
   readonly action: Exclude<Action, 'list'>
@@ -30,7 +34,7 @@ export interface Plan {
 /** Endpoints that carry a repository's name. */
 export type NamedEndpoint = Exclude<Endpoint, { kind: 'ping' | 'extension' | 'catalog' }>
 
-export interface Asked {
+interface ParsedRequest {
   readonly endpoint: NamedEndpoint
   /** One that the endpoint has. */
   readonly request: IncomingMessage
@@ -38,47 +42,47 @@ export interface Asked {
 }
 
 /** @throws RegistryError for what is wrong with the query or the headers of a write */
-export function planOf(asked: Asked): Plan {
-  const { endpoint, request } = asked
+export function planOf(parsed: ParsedRequest): Plan {
+  const { endpoint, request } = parsed
   switch (endpoint.kind) {
     case 'manifest':
       return request.method === 'PUT' || request.method === 'DELETE'
-        ? planManifestWrite(asked, endpoint)
+        ? planManifestWrite(parsed, endpoint)
         : { action: 'pull', handle: context => answerManifest(context, endpoint) }
     case 'blob':
       return request.method === 'DELETE'
-        ? { action: 'delete', handle: context => answerDelete(context, endpoint) }
+        ? { action: 'delete', handle: context => answerDeleteBlob(context, endpoint) }
         : { action: 'pull', handle: context => answerBlob(context, endpoint) }
     case 'tags':
       return { action: 'pull', handle: answerTags }
     case 'referrers':
       return { action: 'pull', handle: context => answerReferrers(context, endpoint) }
     case 'uploads':
-      return planStart(asked)
+      return planStart(parsed)
     case 'upload':
-      return planUpload(asked, endpoint)
+      return planUpload(parsed, endpoint)
   }
 }
 
 function planManifestWrite(
-  { request, target }: Asked,
+  { request, target }: ParsedRequest,
   endpoint: Extract<Endpoint, { kind: 'manifest' }>,
 ): Plan {
   if (request.method === 'DELETE') {
-    return { action: 'delete', handle: context => answerDelete(context, endpoint) }
+    return { action: 'delete', handle: context => answerDeleteManifest(context, endpoint) }
   }
   const tags = parsePushTags(endpoint, target.query)
   return { action: 'push', handle: context => answerPutManifest(context, endpoint, tags) }
 }
 
-function planStart({ request, target }: Asked): Plan {
+function planStart({ request, target }: ParsedRequest): Plan {
   const start = parseUploadStart(target.query)
   const head = parseChunkHead(request)
   return { action: 'push', handle: context => answerStart(context, start, head) }
 }
 
 function planUpload(
-  { request, target }: Asked,
+  { request, target }: ParsedRequest,
   endpoint: Extract<Endpoint, { kind: 'upload' }>,
 ): Plan {
   const action = 'push'

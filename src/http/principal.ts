@@ -16,7 +16,7 @@ export class RequestPrincipal implements Principal {
   }
 
   get address(): string | undefined {
-    return this.#request.socket.remoteAddress
+    return clientOf(this.#request)
   }
 
   get host(): string | undefined {
@@ -40,4 +40,20 @@ export class RequestPrincipal implements Principal {
     this.#found = await this.#owners.find(this.#request.socket)
     return this.#found
   }
+}
+
+/**
+ * Who shares with others what there is too little of, and whose pulls are told apart: an address.
+ * Behind a proxy all are one. Undefined of a connection that ended before anybody asked.
+ */
+export function clientOf({ socket }: Pick<IncomingMessage, 'socket'>): string | undefined {
+  return socket.remoteAddress
+}
+
+/**
+ * The client of a push. Who pushes is on this machine and has the address of all who do: what tells
+ * them apart is whose the connection is.
+ */
+export function pusherOf({ owner, address }: Principal): string | undefined {
+  return owner?.kind === 'user' ? `uid ${owner.uid}` : address
 }

@@ -13,12 +13,18 @@ import type { ConnectionOwners } from './connection-owners.ts'
 import type { Connections, Turn } from './connections.ts'
 import { dispatch } from './dispatch.ts'
 import { failureAnswer } from './error-response.ts'
-import { awaitedBytes, createExchange, type Exchange, summarize } from './exchange.ts'
+import {
+  awaitedBytes,
+  createExchange,
+  type Exchange,
+  type RequestIdOf,
+  summarize,
+} from './exchange.ts'
 import { BUSY_RETRY_AFTER_SECONDS, type Count } from './limits.ts'
 import type { Hot } from './memory/serve-hot.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import { breakBody } from './body/request-body.ts'
-import type { RequestIdOf } from './request-id.ts'
+import { clientOf } from './principal.ts'
 import { sendAnswer } from './send/send-answer.ts'
 import type { TakePlace } from './places/place.ts'
 import type { Sendfile } from './send/sendfile.ts'
@@ -56,12 +62,6 @@ export type Serve = (request: IncomingMessage, response: ServerResponse) => void
 export function createServe(deps: ServeDeps): Serve {
   const { metrics, connections, clock, running } = deps
 
-  const checkCapacity = () => {
-    if (running.add(0) <= deps.requestsMax) return
-    metrics.count('requestsRefused', { reason: 'busy' })
-    throw busy()
-  }
-
   function begin(): void {
     running.add(1)
     metrics.move('requestsInFlight', 1)
@@ -87,7 +87,7 @@ export function createServe(deps: ServeDeps): Serve {
     }
     exchange.response.once('finish', end)
     exchange.response.once('close', end)
-    void answerExchange(exchange, deps, checkCapacity)
+    void answerExchange(exchange, deps)
   }
 
   /**
@@ -109,7 +109,7 @@ export function createServe(deps: ServeDeps): Serve {
       begin()
       const requestId = deps.requestIdOf(found.asked.requestId)
       const over = () => leave(socket)
-      deps.hot?.send(response, found, { requestId, startedMs, client: socket.remoteAddress, over })
+      deps.hot?.send(response, found, { requestId, startedMs, client: clientOf(request), over })
       return
     }
     const requestId = deps.requestIdOf(request.headers['x-request-id'])
@@ -135,13 +135,9 @@ const WHOLE: Turn = {
   awaited: () => undefined,
 }
 
-async function answerExchange(
-  exchange: Exchange,
-  deps: ServeDeps,
-  checkCapacity: () => void,
-): Promise<void> {
+async function answerExchange(exchange: Exchange, deps: ServeDeps): Promise<void> {
   try {
-    const answer = await findAnswer(exchange, deps, checkCapacity)
+    const answer = await findAnswer(exchange, deps)
     await counting(answer, deps.metrics, () => sendAnswer(exchange, answer, deps))
   } catch (error) {
     await sendFailure(exchange, error, deps)
@@ -166,13 +162,12 @@ async function counting(
   }
 }
 
-async function findAnswer(
-  exchange: Exchange,
-  deps: ServeDeps,
-  checkCapacity: () => void,
-): Promise<Answer> {
+async function findAnswer(exchange: Exchange, deps: ServeDeps): Promise<Answer> {
   try {
-    const answer = await dispatch(exchange, { ...deps, checkCapacity })
+    const answer = await dispatch(exchange, {
+      ...deps,
+      checkCapacity: () => checkCapacity(deps),
+    })
     deps.hot?.offer(exchange, answer)
     return answer
   } finally {
@@ -191,6 +186,12 @@ async function sendFailure(exchange: Exchange, error: unknown, deps: ServeDeps):
     record.error = again instanceof Error ? again : record.error
     response.destroy()
   }
+}
+
+function checkCapacity({ running, requestsMax, metrics }: ServeDeps): void {
+  if (running.add(0) <= requestsMax) return
+  metrics.count('requestsRefused', { reason: 'busy' })
+  throw busy()
 }
 
 function busy(): RegistryError {

@@ -130,7 +130,7 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['observe'],
   yaml: ['config'],
   tldts: ['upstream'],
-  'ipaddr.js': ['upstream', 'access', 'config', 'http/socket-table.ts'],
+  'ipaddr.js': ['upstream', 'access', 'config', 'http/connection-owners.ts'],
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
   'lru-cache': ['registry', 'upstream', 'http', 'access', 'catalog', 'server/upstreams.ts'],
   picomatch: ['config', 'registry', 'upstream', 'access'],

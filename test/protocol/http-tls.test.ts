@@ -14,7 +14,7 @@ import {
   rotateTicketKeys,
   TICKET_KEYS_BYTES,
   TICKET_KEYS_MAX_AGE_MS,
-} from '../../src/http/tls/tickets.ts'
+} from '../../src/http/tls/tls.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { testCertificate } from '../kit/over-tls.ts'

@@ -2,17 +2,23 @@
 // faster than the engine takes it (R193). 100 Continue goes out with the first pull and not before
 // (R15). A client that brings nothing for a while, breaks HTTP or leaves ends it with an error; how
 // long the whole takes is nobody's business (R228), unless memory is held for it.
-import { NOT_NEEDED } from '../../async/aborting.ts'
 import type { IncomingMessage } from 'node:http'
+import { NOT_NEEDED } from '../../async/aborting.ts'
+import { within } from '../../async/within.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { type Exchange, hasBody } from '../exchange.ts'
-import { BODY_IDLE_MS, HELD_BODY_GRACE_MS, HELD_BODY_LEAST_BYTES_PER_SECOND } from '../limits.ts'
+import {
+  BODY_IDLE_MS,
+  HELD_BODY_GRACE_MS,
+  HELD_BODY_LEAST_BYTES_PER_SECOND,
+  LINGER_MS,
+} from '../limits.ts'
 
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 
 /** Does the sender hold its body back until it is told to go on? */
-export function awaitsContinue({ headers, httpVersion }: IncomingMessage): boolean {
+function awaitsContinue({ headers, httpVersion }: IncomingMessage): boolean {
   return httpVersion === '1.1' && CONTINUE.test(headers.expect ?? '')
 }
 
@@ -175,4 +181,28 @@ function tooSlow(): RegistryError {
   const seconds = BODY_IDLE_MS / 1_000
   const message = `no byte of the body came for ${seconds} seconds; what came before may be resumed`
   return new RegistryError('UNSUPPORTED', message, { status: 408 })
+}
+
+/**
+ * A body that nobody wants is read and dropped for a moment, because closing a connection with
+ * unread bytes resets it, and the reset may overtake the answer. Resolves when the body has ended
+ * or broken off, the connection is gone, or LINGER_MS have passed. Nothing is kept.
+ */
+export async function dropBody({ request, body }: Exchange, clock: Clock): Promise<void> {
+  const coding = request.headers['transfer-encoding'] ?? 'chunked'
+  // A sender that waits for 100 Continue has sent nothing and now will not; a coding that is not
+  // understood, and a body that broke, have no end.
+  const waits = awaitsContinue(request) && body.read === 'nothing'
+  if (request.complete || waits || coding !== 'chunked' || body.failure !== undefined) return
+  const ended = new Promise<void>(resolve => {
+    // What breaks it off, such as a client that closes its side, is told to whoever waits for more
+    // of it.
+    body.wake = resolve
+    request.once('end', resolve)
+    request.once('close', resolve)
+    request.once('error', () => resolve())
+    request.resume()
+  })
+  await within(clock, LINGER_MS, ended)
+  body.wake = undefined
 }

@@ -1,11 +1,13 @@
-// GET and HEAD of a blob (end-2; R46–R63): whole, one range, many ranges. What is decided here is
-// decided before the first byte; the bytes themselves are send-blob.ts.
+// GET and HEAD of a blob (end-2; R46–R63): whole, one range, many ranges; and its DELETE (end-10;
+// R118). What is decided here is decided before the first byte; the bytes themselves are
+// send-blob.ts.
 import { randomBytes } from 'node:crypto'
 import { matchesIfNoneMatch, matchesIfRange } from '../../oci/conditional.ts'
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import type { Endpoint } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import {
+  type ByteRange,
   formatContentRange,
   formatUnsatisfiedRange,
   parseRange,
@@ -14,12 +16,11 @@ import {
   rangeLength,
 } from '../../oci/range.ts'
 import type { BlobAnswer, BlobHead } from '../../registry/answers.ts'
-import type { Answer, AnswerHeaders } from '../answer.ts'
-import { cacheByDigest, contentHeaders } from './content-headers.ts'
+import { type Answer, type AnswerHeaders, emptyAnswer, type Segment } from '../answer.ts'
 import { mayPush, type NamedContext } from '../context.ts'
 import { errorAnswer } from '../error-response.ts'
 import { HOT_BODY_MAX_BYTES } from '../limits.ts'
-import { createMultipart } from './multipart.ts'
+import { cacheByDigest, contentHeaders } from './headers.ts'
 
 type BlobEndpoint = Extract<Endpoint, { kind: 'blob' }>
 
@@ -182,4 +183,49 @@ function refuseFalseEmptiness({ digest, sizeBytes }: BlobHead): void {
     'UNAVAILABLE',
     'the upstream says that this blob is empty, and its digest says that it is not',
   )
+}
+
+export async function answerDeleteBlob(
+  { registry, routed }: NamedContext,
+  { digest }: BlobEndpoint,
+): Promise<Answer> {
+  await registry.deleteBlob(routed.repository, digest)
+  return emptyAnswer(202, {})
+}
+
+interface Multipart {
+  readonly contentType: string
+  readonly segments: readonly Segment[]
+  readonly sizeBytes: number
+}
+
+/**
+ * `multipart/byteranges` (RFC 9110 §14.6; R54, R58): one part per range, in the order of the
+ * request, with its length known before the first byte is read. `boundary`: letters and digits
+ * only, and not to be guessed, or content could contain it.
+ */
+function createMultipart(
+  ranges: readonly ByteRange[],
+  blob: { readonly sizeBytes: number; readonly contentType: string },
+  boundary: string,
+): Multipart {
+  const segments = ranges.flatMap((range, index): Segment[] => {
+    const head = [
+      `${index === 0 ? '' : '\r\n'}--${boundary}`,
+      `Content-Type: ${blob.contentType}`,
+      `Content-Range: ${formatContentRange(range, blob.sizeBytes)}`,
+      '\r\n',
+    ].join('\r\n')
+    return [{ bytes: Buffer.from(head) }, { range }]
+  })
+  segments.push({ bytes: Buffer.from(`\r\n--${boundary}--\r\n`) })
+  return {
+    contentType: `multipart/byteranges; boundary=${boundary}`,
+    segments,
+    sizeBytes: segments.reduce((sum, segment) => sum + segmentLength(segment), 0),
+  }
+}
+
+function segmentLength(segment: Segment): number {
+  return 'bytes' in segment ? segment.bytes.length : rangeLength(segment.range)
 }

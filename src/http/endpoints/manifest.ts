@@ -1,17 +1,23 @@
-// GET and HEAD of a manifest, by tag or digest (end-3; R5, R8–R12). Its bytes go out as they came
-// in.
-import type { Endpoint } from '../../oci/endpoint.ts'
+// GET, HEAD, PUT and DELETE of a manifest (end-3, end-7, end-9; R5, R8–R12, R111, R112, R118). Its
+// bytes are taken in whole, and go out as they came in.
 import { matchesIfNoneMatch } from '../../oci/conditional.ts'
-import type { ManifestAnswer } from '../../registry/answers.ts'
-import type { Answer, AnswerBody } from '../answer.ts'
+import type { Endpoint } from '../../oci/endpoint.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts'
+import { parseTag, type Tag } from '../../oci/reference.ts'
+import { type ManifestAnswer, PUSH_TAGS_MAX } from '../../registry/answers.ts'
+import { type Answer, type AnswerBody, emptyAnswer } from '../answer.ts'
+import type { Held } from '../body/memory-budget.ts'
+import { giveUpBody, limitBody, readBody } from '../body/request-body.ts'
+import { mayPush, type NamedContext } from '../context.ts'
 import {
   ageSeconds,
   cacheByDigest,
   contentHeaders,
+  manifestLocation,
   REVALIDATE,
   warningLines,
-} from './content-headers.ts'
-import { mayPush, type NamedContext } from '../context.ts'
+} from './headers.ts'
 
 type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
 
@@ -23,10 +29,11 @@ export async function answerManifest(
   const { accept, 'if-none-match': ifNoneMatch } = exchange.request.headers
   const { reference } = endpoint
 
+  const client = headOnly || isPulling(context) ? context.principal.address : undefined
   const request = {
     reference,
     accept: accept === undefined ? [] : [accept],
-    ...clientOf(context),
+    ...(client === undefined ? {} : { client }),
   }
   const manifest = headOnly
     ? await registry.headManifest(routed.repository, { ...request, mayPush: mayPush(context) })
@@ -53,12 +60,6 @@ export async function answerManifest(
   }
 }
 
-function clientOf(context: NamedContext): { readonly client?: string } {
-  const { address } = context.principal
-  const isTold = context.headOnly || isPulling(context)
-  return address === undefined || !isTold ? {} : { client: address }
-}
-
 /** Whoever names a manifest that it has looks whether there is another one, and has its blobs. */
 function isPulling({ exchange }: NamedContext): boolean {
   return exchange.request.headers['if-none-match'] === undefined
@@ -66,4 +67,80 @@ function isPulling({ exchange }: NamedContext): boolean {
 
 function bodyOf({ bytes, sizeBytes }: ManifestAnswer): AnswerBody {
   return bytes === undefined ? { kind: 'length', sizeBytes } : { kind: 'bytes', bytes }
+}
+
+/**
+ * Tags that the query asks for, each once; a query belongs to a digest, beside a tag it means
+ * nothing (R19).
+ * @throws RegistryError TAG_INVALID, with status 414 for too many
+ */
+export function parsePushTags({ reference }: ManifestEndpoint, query: URLSearchParams): Tag[] {
+  const texts = reference.kind === 'digest' ? new Set(query.getAll('tag')) : []
+  const tags = Array.from(texts, parseTag)
+  if (tags.length <= PUSH_TAGS_MAX) return tags
+  const message = `at most ${PUSH_TAGS_MAX} tags with one manifest; send the others by themselves`
+  throw new RegistryError('TAG_INVALID', message, { status: 414 })
+}
+
+export async function answerPutManifest(
+  context: NamedContext,
+  { reference }: ManifestEndpoint,
+  tags: readonly Tag[],
+): Promise<Answer> {
+  const { exchange, registry, routed, memory } = context
+  const { 'content-length': length, 'content-type': mediaType = '' } = exchange.request.headers
+  const mostBytes = length === undefined ? MANIFEST_LIMIT_BYTES : Number(length)
+  if (mostBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
+  const giveUp = (error: RegistryError) => giveUpBody(exchange, error)
+  return memory.hold(giveUp, async held => {
+    const bytes = await readManifest(context, held, mostBytes)
+    const pushed = await registry.pushManifest(routed.repository, {
+      reference,
+      tags,
+      mediaType,
+      bytes,
+    })
+    return emptyAnswer(201, {
+      Location: manifestLocation(context, pushed.digest),
+      'Docker-Content-Digest': pushed.digest,
+      'OCI-Subject': pushed.subject,
+      'OCI-Tag': pushed.tags,
+      Warning: warningLines(pushed.warnings),
+    })
+  })
+}
+
+async function readManifest(
+  { exchange, clock }: NamedContext,
+  held: Held,
+  mostBytes: number,
+): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let sizeBytes = 0
+  const inTime = limitBody(exchange, clock, mostBytes)
+  try {
+    for await (const piece of readBody(exchange, clock)) {
+      sizeBytes += piece.length
+      if (sizeBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
+      held.add(piece.length)
+      pieces.push(piece)
+    }
+    held.whole()
+  } finally {
+    inTime()
+  }
+  return Buffer.concat(pieces)
+}
+
+function tooLarge(): RegistryError {
+  const message = `a manifest has at most ${MANIFEST_LIMIT_BYTES} bytes`
+  return new RegistryError('MANIFEST_INVALID', message, { status: 413 })
+}
+
+export async function answerDeleteManifest(
+  { registry, routed }: NamedContext,
+  { reference }: ManifestEndpoint,
+): Promise<Answer> {
+  await registry.deleteManifest(routed.repository, reference)
+  return emptyAnswer(202, {})
 }

@@ -1,7 +1,7 @@
 // `/v2/`, by which clients learn that this is a registry (end-1; R1, R2, R30), the extension list,
 // and `/livez` for load balancers. None of them asks anybody anything.
 import { type Answer, jsonAnswer } from '../answer.ts'
-import { REVALIDATE } from './content-headers.ts'
+import { REVALIDATE } from './headers.ts'
 
 const PING = jsonAnswer({}, { 'Cache-Control': REVALIDATE })
 const EXTENSIONS = jsonAnswer({ extensions: [] }, { 'Cache-Control': REVALIDATE })

@@ -4,7 +4,7 @@ import type { Endpoint } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { OCI_INDEX } from '../../oci/media-type.ts'
 import type { Answer } from '../answer.ts'
-import { REVALIDATE, warningLines } from './content-headers.ts'
+import { REVALIDATE, warningLines } from './headers.ts'
 import type { NamedContext } from '../context.ts'
 import { REFERRERS_MAX_BYTES } from '../limits.ts'
 

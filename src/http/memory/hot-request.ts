@@ -10,7 +10,7 @@ import { RequestPrincipal } from '../principal.ts'
 export interface HotRequest {
   /** The same for requests that are answered alike. */
   readonly key: string
-  /** The header's value; whether it may be used is request-id.ts's. */
+  /** The header's value; whether it may be used is `RequestIdOf`'s. */
   readonly requestId: string | undefined
   readonly userAgent: string | undefined
 }

@@ -2,6 +2,7 @@
 // opened or asked for, given back when the answer is over, however it ends.
 import { NOT_NEEDED } from '../../async/aborting.ts'
 import { type Exchange, takenBytes } from '../exchange.ts'
+import { clientOf } from '../principal.ts'
 import type { Reader, StalledReaders } from './stalled-readers.ts'
 import type { Places } from './waiting-room.ts'
 
@@ -46,7 +47,7 @@ async function takePlace(
   const leaving = new AbortController()
   const leave = () => leaving.abort(NOT_NEEDED)
   response.once('close', leave)
-  const taking = places.take(request.socket.remoteAddress ?? NOBODY, leaving.signal)
+  const taking = places.take(clientOf(request) ?? NOBODY, leaving.signal)
   const place = await taking.catch((error: unknown) => {
     response.off('close', leave)
     if (leaving.signal.aborted) return undefined

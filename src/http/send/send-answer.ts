@@ -1,11 +1,10 @@
 // Writes an Answer to its connection: the only place that does. Headers that every answer carries
 // are added here.
 import type { Clock } from '../../registry/ports/clock.ts'
-import type { Answer, AnswerHeaders } from '../answer.ts'
+import { type Answer, type AnswerHeaders, isPrintable } from '../answer.ts'
 import { endAnswer } from './end-answer.ts'
 import { type Exchange, hasBody } from '../exchange.ts'
-import { isPrintable } from '../header-text.ts'
-import { dropBody } from '../body/linger.ts'
+import { dropBody } from '../body/request-body.ts'
 import { sendBlob } from './send-blob.ts'
 import type { Sendfile } from './sendfile.ts'
 import type { StalledSendings } from './stalled-sendings.ts'

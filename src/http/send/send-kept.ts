@@ -11,6 +11,7 @@ import { STALLED_READER_MS } from '../limits.ts'
 import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
 import type { StalledSendings } from './stalled-sendings.ts'
 import { type TakePlaceNow, tookNothing } from '../places/place.ts'
+import { clientOf } from '../principal.ts'
 import type { Reader } from '../places/stalled-readers.ts'
 
 export interface SendKeptDeps {
@@ -35,7 +36,7 @@ export function createOpenKept(deps: SendKeptDeps): OpenKept {
     const sending = isReady ? sendfile.open(socket, file.descriptor) : undefined
     if (sending !== undefined) {
       const one = new KeptSending(blob, sending)
-      const leave = takePlaceNow(socket.remoteAddress, one)
+      const leave = takePlaceNow(clientOf({ socket }), one)
       if (leave !== undefined) {
         const unwatch = stalls.watch(sending, () => one.drop())
         one.ending = () => {
