@@ -2,7 +2,7 @@
 // the upstream (R44).
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import type { ManifestAnswer, ManifestRequest } from '../answers.ts'
+import type { ManifestAnswer, ManifestRequest, Source } from '../answers.ts'
 import {
   type Asker,
   isForwarding,
@@ -13,20 +13,19 @@ import {
 import {
   answer,
   assertDeliverable,
-  get,
+  failureOf,
   type ManifestContext,
   type ManifestDeps,
-  offline,
   repeatableHere,
-  resolving,
-  tagStory,
+  tagDetails,
   withoutBytes,
 } from './manifest-delivery.ts'
+import { offline } from './manifest-content.ts'
 import { manifestKey } from '../negative-cache.ts'
 import { UpstreamError } from '../ports/upstream.ts'
-import { isAccepted, local, pullTagged } from './pull-manifest.ts'
-import type { ResolvedTag } from './resolved-tag.ts'
+import { isAccepted, pullLocal, pullTag } from './pull-manifest.ts'
 import { telling } from '../upstream-failure.ts'
+import type { ResolvedTag } from './upstream-tags.ts'
 
 /** @throws RegistryError */
 export async function headManifest(
@@ -64,7 +63,7 @@ function find(
 ): Promise<ManifestAnswer> {
   return telling(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
-    if (namespace === undefined) return withoutBytes(await local(deps, repository, request))
+    if (namespace === undefined) return withoutBytes(await pullLocal(deps, repository, request))
     const { policies, clock, silent } = deps
     const asker = { policies, clock, silent, mayPush: request.mayPush }
     const context = { ...deps, namespace, options: readOptions(asker, repository) }
@@ -83,8 +82,8 @@ async function headByDigest(
   const isEnough = !isForwarding(asker, repository) || context.namespace.policy.offline
   const { namespace } = context
   const state = { repository, namespace, missing: 'MANIFEST_UNKNOWN' } as const
-  if (isEnough) return orAbsent(asker, state, () => headDigest(context, repository, digest))
-  const here = await headHere(context, repository, { digest, failure: undefined })
+  if (isEnough) return orAbsent(asker, state, () => headDigest(context, repository, { digest }))
+  const here = await headHere(context, repository, { digest })
   return orAbsent(asker, { ...state, ...(here && { here }) }, () =>
     headUpstream(context, repository, digest),
   )
@@ -98,13 +97,7 @@ async function headByTag(
   const { tag, asker } = request
   // Who pushes what the tag is said to be here would not push it.
   const mustAsk = isPushing(asker, repository)
-  const ask = async () => {
-    const head = await resolving(context, repository, { tag, wantsBytes: false, mustAsk }, found =>
-      headResolved(context, repository, found),
-    )
-    if (isAccepted(request, head.mediaType)) return head
-    return withoutBytes(await pullTagged(context, repository, request))
-  }
+  const ask = () => headTag(context, repository, { ...request, mustAsk })
   // Where nothing may be pushed, who asks for a tag that was pulled before is about to pull it
   // again, and hears of the outage.
   const isKnown = (await context.catalog.findTag(repository, tag)) !== undefined
@@ -114,17 +107,63 @@ async function headByTag(
   return orAbsent(asker, state, ask)
 }
 
+/** As pullTag does it. */
+async function headTag(
+  context: ManifestContext,
+  repository: Repository,
+  request: ManifestRequest & { tag: Tag; mustAsk: boolean },
+): Promise<ManifestAnswer> {
+  const { tags, namespace, options } = context
+  const { tag, mustAsk } = request
+  let resolved = await tags.resolve(repository, tag, {
+    namespace,
+    options,
+    wantsBytes: false,
+    mustAsk,
+  })
+  let head: ManifestAnswer | undefined
+  while (head === undefined) {
+    try {
+      head = await headResolved(context, repository, resolved)
+    } catch (error) {
+      resolved = await tags.insteadOf(resolved, { repository, tag, namespace, options, error })
+    }
+  }
+  if (isAccepted(request, head.mediaType)) return head
+  return withoutBytes(await pullTag(context, repository, request))
+}
+
+async function headResolved(
+  context: ManifestContext,
+  repository: Repository,
+  resolved: ResolvedTag,
+): Promise<ManifestAnswer> {
+  const head =
+    headTold(resolved) ??
+    (await headDigest(context, repository, {
+      digest: resolved.digest,
+      failure: failureOf(resolved),
+    }))
+  return { ...head, ...tagDetails(context, resolved, head.source) }
+}
+
+/** What was told with the place that the tag points to; undefined when that was not enough. */
+function headTold(resolved: ResolvedTag): ManifestAnswer | undefined {
+  const { kind, digest, source, warnings } = resolved
+  if (kind === 'fetched') return withoutBytes(answer(resolved.content, source))
+  return kind === 'confirmed'
+    ? headAnswer({ digest, ...resolved.head, source, warnings })
+    : undefined
+}
+
 async function headDigest(
   context: ManifestContext,
   repository: Repository,
-  digest: Digest,
-  failure?: UpstreamError,
+  { digest, failure }: { digest: Digest; failure?: UpstreamError | undefined },
 ): Promise<ManifestAnswer> {
   const here = await headHere(context, repository, { digest, failure })
   if (here !== undefined) return here
-  if (context.namespace.policy.offline) {
-    throw offline(repository, 'the manifest is not here')
-  }
+  if (context.namespace.policy.offline) throw offline(repository, 'the manifest is not here')
   return headUpstream(context, repository, digest)
 }
 
@@ -133,41 +172,32 @@ async function headUpstream(
   repository: Repository,
   digest: Digest,
 ): Promise<ManifestAnswer> {
-  const { options } = context
-  const { upstream } = context.namespace
+  const { contents, namespace, options, negative } = context
   const reference = { kind: 'digest', digest } as const
   try {
-    const head = await context.negative.ask(manifestKey(repository, reference), () =>
-      upstream.headManifest(repository.name, reference, options),
+    const told = await negative.ask(manifestKey(repository, reference), () =>
+      namespace.upstream.headManifest(repository.name, reference, options),
     )
-    const { mediaType, sizeBytes, warnings } = head
-    if (head.digest === digest && mediaType !== undefined && sizeBytes !== undefined) {
-      return {
-        digest,
-        mediaType,
-        sizeBytes,
-        bytes: undefined,
-        source: 'miss',
-        ageMs: undefined,
-        warnings,
-      }
-    }
+    const head =
+      told.digest === digest ? headAnswer({ ...told, digest, source: 'miss' }) : undefined
+    if (head !== undefined) return head
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.failure !== 'unsupported') throw error
   }
-  const { content, source } = await get(context, repository, digest)
+  const { content, source } = await contents.get(repository, digest, context)
   return withoutBytes(answer(content, source))
 }
 
 async function headHere(
   context: ManifestContext,
   repository: Repository,
-  { digest, failure }: { digest: Digest; failure: UpstreamError | undefined },
+  { digest, failure }: { digest: Digest; failure?: UpstreamError | undefined },
 ): Promise<ManifestAnswer | undefined> {
   const { catalog, store } = context
   const fact = await catalog.findManifest(repository, digest)
   if (fact === undefined || (await store.find(digest)) === undefined) return undefined
-  await assertDeliverable(context, repository, fact, failure)
+  await assertDeliverable(context, repository, { fact, failure })
+  const repeatable = failure === undefined ? repeatableHere(context) : undefined
   const { mediaType, sizeBytes } = fact
   return {
     digest,
@@ -177,27 +207,24 @@ async function headHere(
     source: 'hit',
     ageMs: undefined,
     warnings: [],
-    repeatable: failure === undefined ? repeatableHere(context) : undefined,
+    repeatable,
   }
 }
 
-async function headResolved(
-  context: ManifestContext,
-  repository: Repository,
-  resolved: ResolvedTag,
-): Promise<ManifestAnswer> {
-  const found = await headOf(context, repository, resolved)
-  return { ...found, ...tagStory(context, resolved, found.source) }
-}
-
-async function headOf(
-  context: ManifestContext,
-  repository: Repository,
-  { digest, content, head, source, warnings, failure }: ResolvedTag,
-): Promise<ManifestAnswer> {
-  if (content !== undefined) return withoutBytes(answer(content, source))
-  if (head?.mediaType === undefined || head.sizeBytes === undefined)
-    return headDigest(context, repository, digest, failure)
-  const { mediaType, sizeBytes } = head
+/** Undefined when the upstream did not tell all that belongs to an answer. */
+function headAnswer({
+  digest,
+  mediaType,
+  sizeBytes,
+  source,
+  warnings,
+}: {
+  readonly digest: Digest
+  readonly mediaType: string | undefined
+  readonly sizeBytes: number | undefined
+  readonly source: Source
+  readonly warnings: readonly string[]
+}): ManifestAnswer | undefined {
+  if (mediaType === undefined || sizeBytes === undefined) return undefined
   return { digest, mediaType, sizeBytes, bytes: undefined, source, ageMs: undefined, warnings }
 }

@@ -26,6 +26,12 @@ export interface ManifestContent {
   readonly warnings: readonly string[]
 }
 
+/** Which upstream may be asked, and how each request is put; by default as ever. */
+export interface ReadFrom {
+  readonly namespace: Namespace
+  readonly options?: ReadOptions | undefined
+}
+
 export interface ManifestContentDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
@@ -64,17 +70,19 @@ export class ManifestContents {
   /**
    * The manifest with this digest, fetched when it was not given to this repository, also where its
    * bytes are here through another one: it is small, and only what its upstream delivers says what
-   * it is there (R96, R251). @throws UpstreamError
+   * it is there (R96, R251).
+   * @throws UpstreamError; RegistryError where the upstream may not be asked
    */
   async get(
     repository: Repository,
     digest: Digest,
-    asked: { namespace: Namespace; options?: ReadOptions | undefined },
+    from: ReadFrom,
   ): Promise<{ content: ManifestContent; source: Source }> {
     const here = await this.here(repository, digest)
     if (here !== undefined) return { content: here, source: 'hit' }
+    if (from.namespace.policy.offline) throw offline(repository, 'the manifest is not here')
     const { promise, joined } = this.#flights.run(`${repositoryKey(repository)}@${digest}`, () =>
-      this.#fetch(repository, { kind: 'digest', digest }, asked),
+      this.#fetch(repository, { kind: 'digest', digest }, from),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
@@ -87,14 +95,10 @@ export class ManifestContents {
   async getTagged(
     repository: Repository,
     tag: Tag,
-    asked: {
-      namespace: Namespace
-      options?: ReadOptions | undefined
-      previous: PreviousDigest | undefined
-    },
+    from: ReadFrom & { previous: PreviousDigest | undefined },
   ): Promise<{ content: ManifestContent; source: Source }> {
     const { promise, joined } = this.#flights.run(flightOf(repository, tag), () =>
-      this.#fetch(repository, { kind: 'tag', tag }, asked),
+      this.#fetch(repository, { kind: 'tag', tag }, from),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
@@ -102,13 +106,9 @@ export class ManifestContents {
   async #fetch(
     repository: Repository,
     reference: { kind: 'digest'; digest: Digest } | { kind: 'tag'; tag: Tag },
-    asked: {
-      namespace: Namespace
-      options?: ReadOptions | undefined
-      previous?: PreviousDigest | undefined
-    },
+    from: ReadFrom & { previous?: PreviousDigest | undefined },
   ): Promise<ManifestContent> {
-    const { namespace, options, previous } = asked
+    const { namespace, options, previous } = from
     const { upstream } = namespace
     const endpoints = options?.endpoints
     const wanted = reference.kind === 'digest' ? reference.digest : undefined
@@ -206,6 +206,11 @@ export class ManifestContents {
   #lied(repository: Repository, what: string): void {
     this.#deps.note({ kind: 'content lied', registry: repository.registry, what })
   }
+}
+
+/** The configuration forbids asking: said as it is, not as if the registry had been asked. */
+export function offline({ registry }: Repository, what: string): RegistryError {
+  return new RegistryError('MANIFEST_UNKNOWN', `${registry} is configured offline, and ${what}`)
 }
 
 function flightOf(repository: Repository, tag: Tag): string {

@@ -1,6 +1,8 @@
-// GET of a manifest, by tag or digest. Decides what may be given; the bytes were verified by
-// whoever brought them (manifest-content.ts), where a tag points is found by resolve-tag.ts, and
-// HEAD is in head-manifest.ts.
+// GET of a manifest, by tag or digest: finds the namespace, resolves the tag, gets the bytes from
+// here or from the upstream, makes sure that it may be delivered, and answers. Where a tag points
+// is found by resolve-tag.ts, the bytes were verified by whoever brought them
+// (manifest-content.ts), and HEAD is in head-manifest.ts.
+import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { accepts, DOCKER_LIST, OCI_INDEX, OCI_MANIFEST } from '../../oci/media-type.ts'
 import { formatReference, type Repository, type Tag } from '../../oci/reference.ts'
@@ -10,14 +12,14 @@ import type { ManifestContent } from './manifest-content.ts'
 import {
   answer,
   assertDeliverable,
-  get,
+  failureOf,
   type ManifestContext,
   type ManifestDeps,
   repeatableHere,
-  resolving,
-  tagStory,
+  tagDetails,
 } from './manifest-delivery.ts'
 import { telling } from '../upstream-failure.ts'
+import type { ResolvedTag } from './upstream-tags.ts'
 
 /** What a client without a choice of platform is given from a Docker manifest list (R39). */
 const DEFAULT_PLATFORM = 'linux/amd64'
@@ -29,17 +31,13 @@ export async function pullManifest(
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
   return telling(repository, 'MANIFEST_UNKNOWN', async () => {
-    const namespace = deps.namespaces.find(repository.registry)
-    if (namespace === undefined) return local(deps, repository, request)
     const { reference } = request
-    if (reference.kind === 'tag')
-      return pullTagged({ ...deps, namespace }, repository, { ...request, tag: reference.tag })
+    const namespace = deps.namespaces.find(repository.registry)
+    if (namespace === undefined) return pullLocal(deps, repository, request)
     const context = { ...deps, namespace }
-    const { content, source } = await get(context, repository, reference.digest)
-    await assertDeliverable(context, repository, content.fact)
-    noteServed(context, repository, { request, content })
-    const repeatable = source === 'hit' ? repeatableHere(context) : undefined
-    return { ...answer(content, source), repeatable }
+    return reference.kind === 'tag'
+      ? pullTag(context, repository, { ...request, tag: reference.tag })
+      : pullDigest(context, repository, { ...request, digest: reference.digest })
   })
 }
 
@@ -47,23 +45,49 @@ export async function pullManifest(
  * What the tag points to, as far as the client can read it.
  * @throws UpstreamError, RegistryError
  */
-export async function pullTagged(
+export async function pullTag(
   context: ManifestContext,
   repository: Repository,
   request: ManifestRequest & { tag: Tag },
 ): Promise<ManifestAnswer> {
+  const { tags, namespace, options } = context
   const { tag } = request
-  return resolving(context, repository, { tag, wantsBytes: true }, async resolved => {
-    const found =
-      resolved.content === undefined
-        ? await get(context, repository, resolved.digest)
-        : { content: resolved.content, source: resolved.source }
-    const chosen = await negotiate(context, repository, { content: found.content, request })
-    await assertDeliverable(context, repository, chosen.fact, resolved.failure)
-    if (resolved.failure === undefined)
-      noteServed(context, repository, { request, content: chosen })
-    return { ...answer(chosen, found.source), ...tagStory(context, resolved, found.source) }
-  })
+  let resolved = await tags.resolve(repository, tag, { namespace, options, wantsBytes: true })
+  for (;;) {
+    try {
+      return await pullResolved(context, repository, { request, resolved })
+    } catch (error) {
+      resolved = await tags.insteadOf(resolved, { repository, tag, namespace, options, error })
+    }
+  }
+}
+
+async function pullResolved(
+  context: ManifestContext,
+  repository: Repository,
+  { request, resolved }: { request: ManifestRequest; resolved: ResolvedTag },
+): Promise<ManifestAnswer> {
+  const { content, source } =
+    resolved.kind === 'fetched'
+      ? resolved
+      : await context.contents.get(repository, resolved.digest, context)
+  const chosen = await negotiate(context, repository, { content, request })
+  const failure = failureOf(resolved)
+  await assertDeliverable(context, repository, { fact: chosen.fact, failure })
+  if (failure === undefined) noteServed(context, repository, { request, content: chosen })
+  return { ...answer(chosen, source), ...tagDetails(context, resolved, source) }
+}
+
+async function pullDigest(
+  context: ManifestContext,
+  repository: Repository,
+  request: ManifestRequest & { digest: Digest },
+): Promise<ManifestAnswer> {
+  const { content, source } = await context.contents.get(repository, request.digest, context)
+  await assertDeliverable(context, repository, content)
+  noteServed(context, repository, { request, content })
+  const repeatable = source === 'hit' ? repeatableHere(context) : undefined
+  return { ...answer(content, source), repeatable }
 }
 
 function noteServed(
@@ -76,7 +100,7 @@ function noteServed(
 }
 
 /** What is kept at this edge and comes from nowhere else. @throws RegistryError */
-export async function local(
+export async function pullLocal(
   deps: ManifestDeps,
   repository: Repository,
   request: ManifestRequest,
@@ -115,7 +139,7 @@ async function negotiate(
   if (isAccepted(request, mediaType)) return content
   const child = edges.find(edge => edge.kind === 'manifest' && edge.platform === DEFAULT_PLATFORM)
   if (mediaType === DOCKER_LIST && child !== undefined) {
-    return (await get(context, repository, child.child)).content
+    return (await context.contents.get(repository, child.child, context)).content
   }
   throw new RegistryError(
     'MANIFEST_UNKNOWN',

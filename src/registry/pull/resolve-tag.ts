@@ -3,9 +3,8 @@
 // (R88–R91; docs/configuration.md "Freshness"). For a tag that was pushed here and is not upstream
 // yet, nobody is asked.
 import { LATE, within } from '../../async/within.ts'
-import { RegistryError } from '../../oci/errors.ts'
+import type { Repeatable } from '../answers.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import { type AskedUpstream, type AskTagDeps, TagQuestions } from './ask-tag.ts'
 import {
   alwaysFrom,
   compileTtl,
@@ -14,24 +13,25 @@ import {
   isServableStale,
   whileWholeFrom,
 } from './freshness.ts'
+import { offline, type ReadFrom } from './manifest-content.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { findStandIn } from './previous-image.ts'
-import { fromKnown, type ResolvedTag } from './resolved-tag.ts'
+import { type ResolvedTag, UpstreamTags, type UpstreamTagsDeps } from './upstream-tags.ts'
 import { mayServeStale } from '../upstream-failure.ts'
 
 /** A client that could be given an old answer waits no longer than this for a new one. */
 const LONGEST_WAIT_MS = 5_000
 
 export class TagResolver {
-  readonly #deps: AskTagDeps
-  readonly #questions: TagQuestions
+  readonly #deps: UpstreamTagsDeps
+  readonly #upstreamTags: UpstreamTags
   readonly #ttls = new WeakMap<Namespace, ReturnType<typeof compileTtl>>()
 
-  constructor(deps: AskTagDeps) {
+  constructor(deps: UpstreamTagsDeps) {
     this.#deps = deps
-    this.#questions = new TagQuestions(deps)
+    this.#upstreamTags = new UpstreamTags(deps)
   }
 
   /**
@@ -43,44 +43,60 @@ export class TagResolver {
   async resolve(
     repository: Repository,
     tag: Tag,
-    request: AskedUpstream & { wantsBytes: boolean; mustAsk?: boolean },
+    wanted: ReadFrom & { wantsBytes: boolean; mustAsk?: boolean },
   ): Promise<ResolvedTag> {
     const { catalog, clock } = this.#deps
-    const { namespace } = request
+    const { namespace, wantsBytes, mustAsk = false } = wanted
     const known = await catalog.findTag(repository, tag)
     // Nobody but this edge knows better, whoever could be asked.
-    if (known?.local === true) return fromKnown(known, 'local', alwaysFrom())
-    if (namespace.policy.offline) {
-      if (known === undefined)
-        throw new RegistryError(
-          'MANIFEST_UNKNOWN',
-          `${repository.registry} is configured offline, and the tag is not here`,
-        )
-      const standIn = await this.#standIn(repository, known, { namespace })
-      return standIn ?? fromKnown(known, 'hit', whileWholeFrom(known.checkedAtMs, clock.nowMs()))
-    }
+    if (known?.local === true) return asKnown(known, 'local', alwaysFrom())
+    if (namespace.policy.offline) return this.#offline(repository, known, namespace)
     if (known === undefined) {
-      return this.#questions.ask(repository, tag, { ...request, known })
+      return wantsBytes
+        ? this.#upstreamTags.get(repository, tag, wanted)
+        : this.#upstreamTags.head(repository, tag, { ...wanted, known })
     }
-    const ttlMs = request.mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
-    const freshness = freshnessOf(known.checkedAtMs, ttlMs, clock.nowMs())
-    const repeatable = freshFrom(known.checkedAtMs, ttlMs)
-    if (freshness === 'fresh') return fromKnown(known, 'hit', repeatable)
-    const servable = isServableStale(known.checkedAtMs, namespace.policy.maxStaleMs, clock.nowMs())
-    const { retries } = request.options ?? {}
-    const options = { ...request.options, retries: servable ? ('if answered' as const) : retries }
-    const asked = this.#questions.ask(repository, tag, { ...request, known, options })
-    if (freshness === 'grace') {
-      // Nobody waits for it; the next client sees what it brought.
-      asked.catch(() => {})
-      return fromKnown(known, 'hit', repeatable)
+    const ttlMs = mustAsk ? 0 : this.#ttlMs(namespace, repository, tag)
+    const asKnownHere = asKnown(known, 'known', freshFrom(known.checkedAtMs, ttlMs))
+    switch (freshnessOf(known.checkedAtMs, ttlMs, clock.nowMs())) {
+      case 'fresh':
+        return asKnownHere
+      case 'grace':
+        // Nobody waits for it; the next client sees what it brought.
+        this.#confirm(repository, tag, { ...wanted, known }).catch(() => {})
+        return asKnownHere
+      case 'expired':
+        return this.#confirmOrStale(repository, tag, { ...wanted, known })
     }
-    return this.#orStale(repository, known, { namespace, asked, servable })
   }
 
-  /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
-  fetch(repository: Repository, tag: Tag, asked: AskedUpstream): Promise<ResolvedTag> {
-    return this.#questions.fetch(repository, tag, asked)
+  /**
+   * What else to give when the document of what was resolved could not be had: where the tag points
+   * now, if it was only known here and is gone upstream; else what it pointed to before, where the
+   * upstream failed and that is whole (R91).
+   * @throws `error`, or what asking anew failed with, when there is nothing better
+   */
+  async insteadOf(
+    resolved: ResolvedTag,
+    of: ReadFrom & { repository: Repository; tag: Tag; error: unknown },
+  ): Promise<ResolvedTag> {
+    const { repository, tag, namespace } = of
+    if (resolved.kind === 'previous') throw of.error
+    let { error } = of
+    const isGone = error instanceof UpstreamError && error.failure === 'not-found'
+    if (isGone && resolved.kind === 'known') {
+      try {
+        return await this.#upstreamTags.fetch(repository, tag, of)
+      } catch (failure) {
+        error = failure
+      }
+    }
+    if (!(error instanceof UpstreamError) || !mayServeStale(error)) throw error
+    const known = await this.#deps.catalog.findTag(repository, tag)
+    const previous =
+      known && (await this.#previous(repository, known, { namespace, failure: error }))
+    if (previous === undefined) throw error
+    return previous
   }
 
   /**
@@ -88,7 +104,90 @@ export class TagResolver {
    * asks from now on.
    */
   pushed(repository: Repository, tag: Tag): void {
-    this.#questions.pushed(repository, tag)
+    this.#upstreamTags.pushed(repository, tag)
+  }
+
+  async #offline(
+    repository: Repository,
+    known: TagFact | undefined,
+    namespace: Namespace,
+  ): Promise<ResolvedTag> {
+    if (known === undefined) throw offline(repository, 'the tag is not here')
+    const previous = await this.#previous(repository, known, { namespace, failure: undefined })
+    if (previous !== undefined) return previous
+    return asKnown(known, 'known', whileWholeFrom(known.checkedAtMs, this.#deps.clock.nowMs()))
+  }
+
+  /** What the upstream says now; it is tried less where what is known can be given instead. */
+  #confirm(
+    repository: Repository,
+    tag: Tag,
+    from: ReadFrom & { known: TagFact },
+  ): Promise<ResolvedTag> {
+    const isServable = this.#isServable(from.known, from.namespace)
+    const options = isServable ? { ...from.options, retries: 'if answered' as const } : from.options
+    return this.#upstreamTags.head(repository, tag, { ...from, options })
+  }
+
+  /** The new answer, or the old one with a warning when the upstream failed or is slow (R89). */
+  async #confirmOrStale(
+    repository: Repository,
+    tag: Tag,
+    from: ReadFrom & { known: TagFact },
+  ): Promise<ResolvedTag> {
+    const { namespace, known } = from
+    const isServable = this.#isServable(known, namespace)
+    const confirmed = this.#confirm(repository, tag, from)
+    if (!isServable) return confirmed
+    let failure: UpstreamError
+    try {
+      const resolved = await within(this.#deps.clock, LONGEST_WAIT_MS, confirmed)
+      if (resolved !== LATE) return resolved
+      failure = tooSlow(namespace)
+    } catch (error) {
+      if (!(error instanceof UpstreamError) || !mayServeStale(error)) throw error
+      failure = error
+    }
+    const previous = await this.#previous(repository, known, { namespace, failure })
+    return previous ?? this.#stale(repository, known, { kind: 'stale', failure, also: '' })
+  }
+
+  /** The image before, when it alone can be delivered; undefined when there is nothing better. */
+  async #previous(
+    repository: Repository,
+    known: TagFact,
+    { namespace, failure }: { namespace: Namespace; failure: UpstreamError | undefined },
+  ): Promise<ResolvedTag | undefined> {
+    const { policy } = namespace
+    const nowMs = this.#deps.clock.nowMs()
+    const previous = await findStandIn(this.#deps, repository, { known, policy, nowMs })
+    if (previous === undefined) return undefined
+    const also = `, and its newer ${known.digest} is not here whole`
+    return this.#stale(repository, previous, { kind: 'previous', failure, also })
+  }
+
+  /** An old answer with the warning that says why, and `also` what else is to be known of it. */
+  #stale(
+    repository: Repository,
+    { digest, checkedAtMs }: PreviousDigest,
+    {
+      kind,
+      failure,
+      also,
+    }: { kind: 'stale' | 'previous'; failure: UpstreamError | undefined; also: string },
+  ): ResolvedTag {
+    const { clock, note } = this.#deps
+    const ageMs = Math.max(0, clock.nowMs() - checkedAtMs)
+    if (failure !== undefined)
+      note({ kind: 'served stale', repository, ageMs, reason: failure.message })
+    const why = failure === undefined ? 'is configured offline' : `failed (${failure.failure})`
+    const minutes = Math.round(ageMs / 60_000)
+    const warning = `stale: ${repository.registry} ${why}${also}; last confirmed ${minutes} min ago`
+    return { kind, digest, checkedAtMs, source: 'stale', failure, warnings: [warning] }
+  }
+
+  #isServable({ checkedAtMs }: TagFact, { policy }: Namespace): boolean {
+    return isServableStale(checkedAtMs, policy.maxStaleMs, this.#deps.clock.nowMs())
   }
 
   /** Patterns are compiled once for each namespace. */
@@ -100,77 +199,15 @@ export class TagResolver {
     }
     return ttl(repository, tag)
   }
+}
 
-  /** The new answer, or the old one with a warning when the upstream failed or is slow (R89). */
-  async #orStale(
-    repository: Repository,
-    known: TagFact,
-    options: { namespace: Namespace; asked: Promise<ResolvedTag>; servable: boolean },
-  ): Promise<ResolvedTag> {
-    const { clock } = this.#deps
-    const { servable } = options
-    if (!servable) return options.asked
-    let failure: UpstreamError
-    try {
-      const resolved = await within(clock, LONGEST_WAIT_MS, options.asked)
-      if (resolved !== LATE) return resolved
-      failure = tooSlow(options.namespace)
-    } catch (error) {
-      if (!(error instanceof UpstreamError) || !mayServeStale(error)) throw error
-      failure = error
-    }
-    const previous = await this.#standIn(repository, known, { ...options, failure })
-    return previous ?? this.#stale(repository, known, { failure, also: '' })
-  }
-
-  /**
-   * What the tag pointed to before, with a warning, when an upstream that failed or may not be
-   * asked leaves nothing else to give (R91). For a caller who could not get the document of what
-   * was resolved. Undefined: there is nothing better than `error`.
-   */
-  async standIn(
-    repository: Repository,
-    tag: Tag,
-    options: { namespace: Namespace; error: unknown },
-  ): Promise<ResolvedTag | undefined> {
-    const { namespace, error } = options
-    if (!(error instanceof UpstreamError) || !mayServeStale(error)) return undefined
-    const known = await this.#deps.catalog.findTag(repository, tag)
-    if (known === undefined) return undefined
-    return this.#standIn(repository, known, { namespace, failure: error })
-  }
-
-  async #standIn(
-    repository: Repository,
-    known: TagFact,
-    { namespace, failure }: { namespace: Namespace; failure?: UpstreamError },
-  ): Promise<ResolvedTag | undefined> {
-    const { policy } = namespace
-    const nowMs = this.#deps.clock.nowMs()
-    const previous = await findStandIn(this.#deps, repository, { known, policy, nowMs })
-    if (previous === undefined) return undefined
-    const also = `, and its newer ${known.digest} is not here whole`
-    return this.#stale(repository, previous, { failure, also })
-  }
-
-  /** An old answer with the warning that says why, and `also` what else is to be known of it. */
-  #stale(
-    repository: Repository,
-    known: PreviousDigest,
-    { failure, also }: { failure: UpstreamError | undefined; also: string },
-  ): ResolvedTag {
-    const { clock, note } = this.#deps
-    const ageMs = Math.max(0, clock.nowMs() - known.checkedAtMs)
-    if (failure !== undefined)
-      note({ kind: 'served stale', repository, ageMs, reason: failure.message })
-    const why = failure === undefined ? 'is configured offline' : `failed (${failure.failure})`
-    const minutes = Math.round(ageMs / 60_000)
-    return {
-      ...fromKnown(known, 'stale'),
-      failure,
-      warnings: [`stale: ${repository.registry} ${why}${also}; last confirmed ${minutes} min ago`],
-    }
-  }
+function asKnown(
+  { digest, checkedAtMs }: TagFact,
+  kind: 'local' | 'known',
+  repeatable: Repeatable,
+): ResolvedTag {
+  const source = kind === 'local' ? 'local' : 'hit'
+  return { kind, digest, checkedAtMs, source, warnings: [], repeatable }
 }
 
 /** Each try may have been answered, and none well. */

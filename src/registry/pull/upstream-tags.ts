@@ -1,23 +1,53 @@
-// Where does a tag point, says the upstream: one question for all who ask now, and what was learned
-// is written down, unless a client pushed the tag meanwhile (R115). When it is asked at all is
-// decided in resolve-tag.ts.
+// Where does a tag point, says the upstream: one request for all who want to know now, and what was
+// learned is written down, unless a client pushed the tag meanwhile (R115). When it is asked at all
+// is decided in resolve-tag.ts.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import type { Repeatable, Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { Flights } from '../../async/flights.ts'
-import type { ManifestContents } from './manifest-content.ts'
-import type { Namespace, Namespaces } from '../namespaces.ts'
+import type { ManifestContent, ManifestContents, ReadFrom } from './manifest-content.ts'
+import type { Namespaces } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { TagFact } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
+import { UpstreamError } from '../ports/upstream.ts'
 import { previousOf } from './previous-image.ts'
-import type { ResolvedTag } from './resolved-tag.ts'
 
-export interface AskTagDeps {
+interface Pointing {
+  readonly digest: Digest
+  /** When the upstream last confirmed it. */
+  readonly checkedAtMs: number
+  readonly source: Source
+  readonly warnings: readonly string[]
+}
+
+/** Where a tag points, and how that is known. */
+export type ResolvedTag =
+  /** From the catalog, nobody asked: pushed here, or as the upstream said not long ago. */
+  | (Pointing & { readonly kind: 'local' | 'known'; readonly repeatable: Repeatable })
+  /** By a HEAD of the upstream, for this answer. */
+  | (Pointing & { readonly kind: 'confirmed'; readonly head: ToldHead })
+  /** By a GET of the upstream, for this answer. */
+  | (Pointing & { readonly kind: 'fetched'; readonly content: ManifestContent })
+  /**
+   * As the upstream said before it failed, or was configured offline (then there is no failure);
+   * `previous`: the image before that, because the newer one is not here whole.
+   */
+  | (Pointing & {
+      readonly kind: 'stale' | 'previous'
+      readonly failure: UpstreamError | undefined
+    })
+
+interface ToldHead {
+  readonly mediaType: string | undefined
+  readonly sizeBytes: number | undefined
+}
+
+export interface UpstreamTagsDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly namespaces: Namespaces
@@ -27,73 +57,64 @@ export interface AskTagDeps {
   readonly contents: ManifestContents
 }
 
-/** Of whom, and how. */
-export interface AskedUpstream {
-  readonly namespace: Namespace
-  readonly options?: ReadOptions | undefined
-}
-
-interface TagQuestion extends AskedUpstream {
+interface ConfirmFrom extends ReadFrom {
   readonly known: TagFact | undefined
 }
 
-export class TagQuestions {
-  readonly #deps: AskTagDeps
+export class UpstreamTags {
+  readonly #deps: UpstreamTagsDeps
   readonly #flights = new Flights<ResolvedTag>()
 
-  constructor(deps: AskTagDeps) {
+  constructor(deps: UpstreamTagsDeps) {
     this.#deps = deps
   }
 
-  /**
-   * By HEAD, or by GET when nothing is known and the document is wanted as well.
-   * @throws UpstreamError
-   */
-  async ask(
-    repository: Repository,
-    tag: Tag,
-    question: TagQuestion & { wantsBytes: boolean },
-  ): Promise<ResolvedTag> {
-    const cold = question.known === undefined && question.wantsBytes
-    const key = flightOf(cold ? 'GET' : 'HEAD', repository, tag)
-    const { promise, joined } = this.#flights.run(key, () =>
-      cold ? this.fetch(repository, tag, question) : this.#head(repository, tag, question),
-    )
+  /** By HEAD, or by GET where that says nothing. @throws UpstreamError */
+  head(repository: Repository, tag: Tag, from: ConfirmFrom): Promise<ResolvedTag> {
+    return this.#shared(flightOf('HEAD', repository, tag), () => this.#head(repository, tag, from))
+  }
+
+  /** By GET, so that the document is here as well. @throws UpstreamError */
+  get(repository: Repository, tag: Tag, from: ReadFrom): Promise<ResolvedTag> {
+    return this.#shared(flightOf('GET', repository, tag), () => this.fetch(repository, tag, from))
+  }
+
+  async #shared(key: string, ask: () => Promise<ResolvedTag>): Promise<ResolvedTag> {
+    const { promise, joined } = this.#flights.run(key, ask)
     const resolved = await promise
     return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
   }
 
-  async #head(repository: Repository, tag: Tag, asked: TagQuestion): Promise<ResolvedTag> {
-    const { clock, negative } = this.#deps
-    const { namespace, options, known } = asked
+  async #head(repository: Repository, tag: Tag, from: ConfirmFrom): Promise<ResolvedTag> {
+    const { namespace, options, known } = from
     const reference = { kind: 'tag', tag } as const
     try {
-      return await negative.ask(manifestKey(repository, reference), async question => {
+      return await this.#deps.negative.ask(manifestKey(repository, reference), async question => {
         const head = await namespace.upstream.headManifest(repository.name, reference, options)
-        // Without a digest a HEAD says nothing about what changed (R44).
-        if (head.digest === undefined) return this.fetch(repository, tag, asked)
-        const checkedAtMs = clock.nowMs()
         const { digest, mediaType, sizeBytes, warnings } = head
-        await this.#confirmed(repository, tag, { known, digest, checkedAtMs, question })
+        // Without a digest a HEAD says nothing about what changed (R44).
+        if (digest === undefined) return this.fetch(repository, tag, from)
+        const checkedAtMs = this.#deps.clock.nowMs()
+        await this.#record(repository, tag, { known, digest, checkedAtMs, question })
+        const source = known?.digest === digest ? 'hit' : 'miss'
         return {
+          kind: 'confirmed',
           digest,
-          source: known?.digest === digest ? 'hit' : 'miss',
+          source,
           checkedAtMs,
           head: { mediaType, sizeBytes },
-          content: undefined,
-          failure: undefined,
           warnings,
         }
       })
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error
-      if (error.failure === 'unsupported') return this.fetch(repository, tag, asked)
+      if (error.failure === 'unsupported') return this.fetch(repository, tag, from)
       if (error.failure === 'not-found') await this.#forget(repository, tag)
       throw error
     }
   }
 
-  async #confirmed(
+  async #record(
     repository: Repository,
     tag: Tag,
     said: { known: TagFact | undefined; digest: Digest; checkedAtMs: number; question: Question },
@@ -123,23 +144,19 @@ export class TagQuestions {
     contents.closeTag(repository, tag)
   }
 
-  /** Asks the upstream by GET, whatever is known here. @throws UpstreamError */
-  async fetch(repository: Repository, tag: Tag, asked: AskedUpstream): Promise<ResolvedTag> {
+  /** By GET, whoever else does so. @throws UpstreamError */
+  async fetch(repository: Repository, tag: Tag, from: ReadFrom): Promise<ResolvedTag> {
     try {
       const known = await this.#deps.catalog.findTag(repository, tag)
       const previous = await previousOf(this.#deps, repository, known)
-      const { content, source } = await this.#deps.contents.getTagged(repository, tag, {
-        namespace: asked.namespace,
-        options: asked.options,
-        previous,
-      })
+      const tagged = { namespace: from.namespace, options: from.options, previous }
+      const { content, source } = await this.#deps.contents.getTagged(repository, tag, tagged)
       return {
+        kind: 'fetched',
         digest: content.fact.digest,
         source,
         checkedAtMs: this.#deps.clock.nowMs(),
-        head: undefined,
         content,
-        failure: undefined,
         warnings: content.warnings,
       }
     } catch (error) {
