@@ -177,13 +177,19 @@ function pathOf(target: Target): NamePath {
  * what, and whatever of them is here (R254).
  */
 function compileExcluded({ byRegistry, any }: NamesOptions): IsExcluded {
-  const compiled = new Map([...byRegistry].map(([registry, each]) => [registry, compile(each)]))
-  const others = any === undefined ? () => false : compile(any)
-  return (registry, name) => (compiled.get(registry) ?? others)(name)
+  const compiled = new Map(
+    [...byRegistry].map(([registry, each]) => [registry, compileNames(each)]),
+  )
+  const others = any === undefined ? () => true : compileNames(any)
+  return (registry, name) => !(compiled.get(registry) ?? others)(name)
 }
 
-function compile({ include, exclude }: NamePatterns): (name: RepositoryName) => boolean {
+/** Which names the patterns let through. */
+export function compileNames({
+  include,
+  exclude,
+}: NamePatterns): (name: RepositoryName) => boolean {
   const isIncluded = include.length === 0 ? () => true : picomatch([...include], NAME_GLOB)
   const isExcluded = exclude.length === 0 ? () => false : picomatch([...exclude], NAME_GLOB)
-  return name => !isIncluded(name) || isExcluded(name)
+  return name => isIncluded(name) && !isExcluded(name)
 }

@@ -13,7 +13,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import { type Upstream, UpstreamError, type UpstreamHealth } from '../registry/ports/upstream.ts'
 import { namesOfMachine, type OwnAddress, ownNameIn } from '../registry/own-name.ts'
-import { createRoute, type Route, type RouteOptions } from '../registry/route.ts'
+import { compileNames, createRoute, type Route, type RouteOptions } from '../registry/route.ts'
 import { type LookupAll, lookupAll } from '../upstream/connect/connector.ts'
 import { createLookUps, type LookUps } from '../upstream/connect/look-ups.ts'
 import type { CredentialSource, UpstreamOptions } from '../upstream/options.ts'
@@ -220,8 +220,7 @@ function upstreamOptions(
       : { client: { certificatePem: client.certificate, keyPem: client.key.reveal() } }),
     ...proxyOptions(config, environment),
     connections: config.connections,
-    include: config.include,
-    exclude: config.exclude,
+    allows: compileNames(patternsOf(config)),
     userAgent: `entrepot/${version}`,
   }
 }

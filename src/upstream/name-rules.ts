@@ -1,7 +1,5 @@
-// Which repositories of an upstream may be pulled through and pushed to: the operator's include and
-// exclude globs.
-import picomatch from 'picomatch'
-import { NAME_GLOB } from '../oci/name-glob.ts'
+// Which repositories of an upstream may be pulled through and pushed to. Clients are refused before
+// (registry/route.ts); this is for what goes on by itself.
 import type { RepositoryName } from '../oci/reference.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 
@@ -11,14 +9,7 @@ export interface NameRules {
   readonly assertAllowed: (name: RepositoryName) => void
 }
 
-/**
- * As NamePatterns says. Clients are refused before (registry/route.ts); this is for what goes on
- * by itself.
- */
-export function createNameRules(include: readonly string[], exclude: readonly string[]): NameRules {
-  const isIncluded = include.length === 0 ? () => true : picomatch([...include], NAME_GLOB)
-  const isExcluded = exclude.length === 0 ? () => false : picomatch([...exclude], NAME_GLOB)
-  const allows = (name: RepositoryName): boolean => isIncluded(name) && !isExcluded(name)
+export function createNameRules(allows: NameRules['allows']): NameRules {
   return {
     allows,
     assertAllowed: name => {

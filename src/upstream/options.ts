@@ -1,6 +1,6 @@
 // What an upstream is made from: its slice of the configuration, values only. Files, environment
 // and defaults of the well-known registries are resolved before (config/, profiles.ts).
-import type { RegistryHost } from '../oci/reference.ts'
+import type { RegistryHost, RepositoryName } from '../oci/reference.ts'
 import type { HelperEnvironment } from './auth/credential-helper.ts'
 
 /**
@@ -82,10 +82,8 @@ export interface UpstreamOptions {
   readonly proxy?: { readonly url?: string; readonly noProxy?: string }
   /** Connections at once to each host, for blobs and again for the rest; at least 1. */
   readonly connections: number
-  /** Globs on repository names (`**` crosses slashes); empty means all. */
-  readonly include: readonly string[]
-  /** Globs; stronger than `include`. */
-  readonly exclude: readonly string[]
+  /** Names that it has for this edge, as the operator's patterns say. */
+  readonly allows: (name: RepositoryName) => boolean
   readonly userAgent: string
   readonly timeLimits?: Partial<TimeLimits>
 }

@@ -48,7 +48,7 @@ export function createUpstream(
   const { clock, note, random } = deps
   const limits: TimeLimits = { ...TIME_LIMITS, ...options.timeLimits }
   const profile = profileOf(registry)
-  const rules = createNameRules(options.include, options.exclude)
+  const rules = createNameRules(options.allows)
   if (url.protocol === 'http:' && !options.plainHttp) {
     throw new TypeError(`${registry}: the URL is http, and plain HTTP is not allowed`)
   }

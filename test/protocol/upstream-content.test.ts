@@ -2,6 +2,7 @@
 // their bytes (R13, R38, R42, R62, R147, R190). Method: stub registries of each habit.
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import { compileNames } from '../../src/registry/route.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../src/oci/manifest.ts'
 import { bytesContent, patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
@@ -210,7 +211,9 @@ t.test('a blob says how long it is when its registry does, and what it is called
 t.test('names that the operator keeps out are asked of nobody', async t => {
   const stub = await startStubRegistry()
   t.teardown(() => stub.stop())
-  const { upstream } = openUpstream(t, stub.url, { include: ['team/**'] })
+  const { upstream } = openUpstream(t, stub.url, {
+    allows: compileNames({ include: ['team/**'], exclude: [] }),
+  })
   const calls = [
     upstream.headManifest(NAME, LATEST),
     upstream.getManifest(NAME, LATEST),

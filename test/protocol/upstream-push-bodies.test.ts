@@ -95,7 +95,12 @@ t.test('R117: an early refusal ends the body and is the verdict', async t => {
     stub.fault({ method: 'PATCH' }, fault)
     stub.fault({ method: 'PUT' }, fault)
     const { upstream } = openUpstream(t, stub.url)
-    const verdict = { failure: 'denied', status: 403, code: 'DENIED', told: 'quota exceeded' }
+    const verdict = {
+      failure: 'denied',
+      status: 403,
+      code: 'DENIED',
+      sanitizedMessage: 'quota exceeded',
+    }
     for (const limit of [Infinity, 2]) {
       const { body: pieces, state } = endless(limit)
       t.match(await failureOf(upstream.streamBlob(NAME, pieces)), verdict, how)

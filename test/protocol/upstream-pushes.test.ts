@@ -1,6 +1,7 @@
 // Goal: what is pushed reaches every kind of registry whole and with as few requests as it takes
 // (R103, R109, R116, R117, R151). Method: stub registries on loopback; requests are counted.
 import t from 'tap'
+import { compileNames } from '../../src/registry/route.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseName, parseReference, type Reference } from '../../src/oci/reference.ts'
 import type { Upstream } from '../../src/registry/ports/upstream.ts'
@@ -205,7 +206,9 @@ t.test(
 
 t.test('R117: include and exclude hold for what is pushed, too', async t => {
   const stub = await startStub(t)
-  const { upstream } = openUpstream(t, stub.url, { include: ['library/other'] })
+  const { upstream } = openUpstream(t, stub.url, {
+    allows: compileNames({ include: ['library/other'], exclude: [] }),
+  })
   for (const push of [
     () => upstream.pushBlob(NAME, sourceOf(BLOB)),
     () => upstream.streamBlob(NAME, piecesOf(BLOB, 10_000)),

@@ -2,7 +2,7 @@
 // R144). What one repository was challenged with tells what another on the same host will be: its
 // token is asked for ahead, and the request that would only be refused is spared.
 import { parseChallenges } from '../../oci/challenge.ts'
-import { createRemembered } from '../connect/remembered.ts'
+import { boundedCache } from '../connect/bounded-cache.ts'
 
 /** Scopes whose challenge is remembered: one for each repository that is in use. */
 const CHALLENGES_MAX = 10_000
@@ -41,9 +41,9 @@ export interface KnownChallenges {
 }
 
 export function createKnownChallenges(): KnownChallenges {
-  const seen = createRemembered<KnownChallenge>(CHALLENGES_MAX)
-  const mistaken = createRemembered<true>(CHALLENGES_MAX)
-  const last = createRemembered<{ readonly scope: string; readonly challenge: KnownChallenge }>(
+  const seen = boundedCache<KnownChallenge>(CHALLENGES_MAX)
+  const mistaken = boundedCache<true>(CHALLENGES_MAX)
+  const last = boundedCache<{ readonly scope: string; readonly challenge: KnownChallenge }>(
     HOSTS_MAX,
   )
   const keyOf = ({ url, scope }: ChallengedTarget): string => `${url.origin} ${scope}`

@@ -3,7 +3,7 @@
 import { within } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { unlessAborted } from '../../async/aborting.ts'
-import { createRemembered } from '../connect/remembered.ts'
+import { boundedCache } from '../connect/bounded-cache.ts'
 
 /** Longer than any round trip; a host that takes longer for its first answer is not waited for. */
 const LONGEST_WAIT_MS = 1_000
@@ -21,7 +21,7 @@ export interface FirstRequests {
 }
 
 export function createFirstRequests(clock: Clock): FirstRequests {
-  const firsts = createRemembered<'answered' | PromiseWithResolvers<void>>(HOSTS_MAX)
+  const firsts = boundedCache<'answered' | PromiseWithResolvers<void>>(HOSTS_MAX)
   return {
     untilAnswered: async (origin, signal) => {
       const first = firsts.get(origin)

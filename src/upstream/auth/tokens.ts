@@ -5,7 +5,7 @@ import { ANONYMOUS, type Credential } from './credentials.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { startDeadline } from '../connect/deadline.ts'
 import type { Exchange } from '../connect/exchange.ts'
-import { createRemembered } from '../connect/remembered.ts'
+import { boundedCache } from '../connect/bounded-cache.ts'
 import { requestToken } from './token-request.ts'
 
 /** One for each repository in use; a token is some KiB. */
@@ -47,7 +47,7 @@ interface Kept {
 }
 
 export function createTokens({ exchange, clock, method, limitMs }: TokensOptions): Tokens {
-  const kept = createRemembered<Kept>(TOKENS_MAX)
+  const kept = boundedCache<Kept>(TOKENS_MAX)
   const flights = new Map<string, Promise<string>>()
 
   async function fetchToken(key: string, wanted: TokenWanted): Promise<string> {
@@ -80,9 +80,8 @@ export function createTokens({ exchange, clock, method, limitMs }: TokensOptions
       return unlessAborted(flight, signal)
     },
     discard: value => {
-      for (const [key, token] of kept.entries()) {
-        if (token.value === value) kept.delete(key)
-      }
+      const refused = [...kept.entries()].filter(([, token]) => token.value === value)
+      for (const [key] of refused) kept.delete(key)
     },
   }
 }

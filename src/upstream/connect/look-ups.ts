@@ -6,7 +6,7 @@ import { LATE, within } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Address, LookupAll } from './connector.ts'
 import { NOT_NEEDED, unlessAborted } from '../../async/aborting.ts'
-import { createRemembered } from './remembered.ts'
+import { boundedCache } from './bounded-cache.ts'
 
 /**
  * Before the time limit of a connection, so that its reason is told. Name servers that answer at
@@ -76,7 +76,7 @@ function inTime(look: Look, clock: Clock): LookupAll {
 
 /** While the name server is silent, the last addresses are as good as any. */
 function orKnown(look: LookupAll, clock: Clock): LookupAll {
-  const known = createRemembered<{ addresses: readonly Address[]; atMs: number }>(KNOWN_MAX)
+  const known = boundedCache<{ addresses: readonly Address[]; atMs: number }>(KNOWN_MAX)
   return async hostname => {
     const looked = look(hostname).then(addresses => {
       known.set(hostname, { addresses, atMs: clock.monotonicMs() })

@@ -5,7 +5,7 @@
 // then.
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Endpoint } from './endpoint.ts'
-import { createRemembered } from '../connect/remembered.ts'
+import { boundedCache } from '../connect/bounded-cache.ts'
 
 /** A bad file in a cache stays until somebody mends it, and the registry can carry one content. */
 const ALONE_MS = 60 * 60 * 1000
@@ -33,8 +33,8 @@ export interface MirrorTrust {
 }
 
 export function createMirrorTrust(mirrors: readonly Endpoint[], clock: Clock): MirrorTrust {
-  const givers = createRemembered<Set<Endpoint>>(CONTENTS_MAX)
-  const aloneUntilMs = createRemembered<number>(CONTENTS_MAX)
+  const givers = boundedCache<Set<Endpoint>>(CONTENTS_MAX)
+  const aloneUntilMs = boundedCache<number>(CONTENTS_MAX)
   const leftOutUntilMs = new Map<Endpoint, number>()
   const isPast = (untilMs = 0): boolean => clock.monotonicMs() >= untilMs
   return {

@@ -3,7 +3,7 @@
 // asks about one must not take the signatures of all away. What may not be the registry's own word
 // is believed for minutes only, and not before it has lasted (docs/adr/0024-whose-answer-it-is.md).
 import type { RepositoryName } from '../../oci/reference.ts'
-import { createRemembered } from '../connect/remembered.ts'
+import { boundedCache } from '../connect/bounded-cache.ts'
 
 /** How long a lack is remembered: an upgrade of the registry is noticed within the hour. */
 export const LACK_MS = 60 * 60 * 1000
@@ -44,10 +44,10 @@ export interface ReferrersSupport {
 }
 
 export function createReferrersSupport(): ReferrersSupport {
-  const lackUntilMs = createRemembered<number>(REPOSITORIES_MAX)
+  const lackUntilMs = boundedCache<number>(REPOSITORIES_MAX)
   /** The first and the last of answers that were none of the API's. */
-  const odd = createRemembered<{ sinceMs: number; lastMs: number }>(REPOSITORIES_MAX)
-  const seen = createRemembered<true>(REPOSITORIES_MAX)
+  const odd = boundedCache<{ sinceMs: number; lastMs: number }>(REPOSITORIES_MAX)
+  const seen = boundedCache<true>(REPOSITORIES_MAX)
   let wasSeen = false
   return {
     mayHave: (name, nowMs) => wasSeen || nowMs >= (lackUntilMs.get(name) ?? 0),

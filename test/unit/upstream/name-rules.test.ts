@@ -2,12 +2,14 @@
 import t from 'tap'
 import { parseName } from '../../../src/oci/reference.ts'
 import { readNameGlob } from '../../../src/config/globs.ts'
+import { compileNames } from '../../../src/registry/route.ts'
 import { createNameRules } from '../../../src/upstream/name-rules.ts'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 
 const passes = (name: string, include: readonly string[], exclude: readonly string[] = []) =>
-  failureThrownBy(() => createNameRules(include, exclude).assertAllowed(parseName(name))) ===
-  undefined
+  failureThrownBy(() => {
+    createNameRules(compileNames({ include, exclude })).assertAllowed(parseName(name))
+  }) === undefined
 
 t.test('without rules everything may be pulled', async t => {
   t.ok(passes('library/alpine', []))
