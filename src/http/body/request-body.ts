@@ -165,7 +165,7 @@ function createWait({ request, body }: Exchange, clock: Clock): Wait {
       sinceMs = undefined
     },
     release() {
-      over.abort()
+      over.abort(NOT_NEEDED)
       wake()
       body.wake = undefined
       request.off('readable', wake)

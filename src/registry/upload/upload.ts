@@ -8,6 +8,9 @@ import type { BlobStream } from './forward-blob.ts'
 import type { UploadFile } from '../ports/blob-store.ts'
 import type { UploadNote } from './upload-note.ts'
 
+/** One for all: each upload has a writer, and few are ended by the next. */
+const SUPERSEDED = new Error('a newer request goes on with this upload')
+
 /** An upload in the hands of one request. */
 export interface OpenUpload {
   readonly upload: Upload
@@ -77,7 +80,7 @@ export class Upload {
    */
   async asWriter<Value>(
     step: (signal: AbortSignal) => Promise<Value>,
-    reason: Error = new SupersededError(),
+    reason: Error = SUPERSEDED,
   ): Promise<Value> {
     this.#writer?.abort(reason)
     const writer = new AbortController()
@@ -88,8 +91,8 @@ export class Upload {
         return step(writer.signal)
       })
     } catch (error) {
-      if (!(error instanceof SupersededError)) throw error
-      throw new UploadOrderError('a newer request goes on with this upload', this.state)
+      if (error !== SUPERSEDED) throw error
+      throw new UploadOrderError(SUPERSEDED.message, this.state)
     } finally {
       if (this.#writer === writer) this.#writer = undefined
     }
@@ -99,12 +102,5 @@ export class Upload {
   interrupt(reason: RegistryError): void {
     this.#writer?.abort(reason)
     this.stream?.cancel(reason)
-  }
-}
-
-class SupersededError extends Error {
-  constructor() {
-    super('a newer request goes on with this upload')
-    this.name = 'SupersededError'
   }
 }
