@@ -58,7 +58,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const log = createBatches(lines => coordinator.notify('log', lines), clock)
   const logger = createLogger({ level: start.settings.logLevel, destination: log })
   const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
-  const { version, nodeVersion } = start
+  const { version, nodeVersion, places: limit } = start
   const metrics = createMetrics({ version, nodeVersion, sleep, process: false })
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(start.settings)
@@ -75,11 +75,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     readCached: start.native && start.tls !== undefined ? loadReadCached() : undefined,
   })
   const shared = sharedCounts(start.counts, start.thread)
-  const free = new FreePlaces({
-    limit: start.places,
-    counts: shared,
-    released: () => places.freed(),
-  })
+  const free = new FreePlaces({ limit, counts: shared, released: () => places.freed() })
   const places = borrowPlaces(() => coordinator, free)
   const { app, transport } = openApp(start, {
     registry: borrowed.registry,

@@ -4,7 +4,13 @@ import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
 import { LentBlobs } from './lent-blobs.ts'
 import { ownBytes } from './messages.ts'
 import type { Handlers } from './other-thread.ts'
-import { type CrossingChunk, type HttpThread, type RegistrySide, VALUE_METHODS } from './sides.ts'
+import {
+  type CrossingChunk,
+  type HttpThread,
+  type RegistrySide,
+  VALUE_METHODS,
+  type ValueMethod,
+} from './sides.ts'
 
 export interface LentRegistry {
   readonly handlers: Handlers<RegistrySide>
@@ -22,34 +28,16 @@ export interface LendDeps {
   readonly failed: (error: unknown) => void
 }
 
-const NOTHING: AsyncIterable<Uint8Array> = (async function* () {})()
+type Methods = Handlers<RegistrySide>['methods']
 
-export function lendRegistry({ registry, httpThread, failed }: LendDeps): LentRegistry {
+export function lendRegistry(deps: LendDeps): LentRegistry {
+  const { registry, httpThread, failed } = deps
   const blobs = new LentBlobs(failed)
-  /** Whoever refuses a write need not have touched its body: it is left all the same. */
-  const withBody = async <Value>(
-    { body, ...head }: CrossingChunk,
-    write: (chunk: UploadChunk) => Promise<Value>,
-  ): Promise<Value> => {
-    if (body === undefined) return write({ ...head, body: NOTHING })
-    const pieces = httpThread().accept(body)
-    try {
-      return await write({ ...head, body: pieces })
-    } finally {
-      await pieces.return?.()
-    }
-  }
-  const values = Object.fromEntries(
-    VALUE_METHODS.map(method => [
-      method,
-      (request: readonly unknown[]) => (registry()[method] as AnyMethod)(...request),
-    ]),
-  ) as unknown as Pick<Handlers<RegistrySide>['methods'], (typeof VALUE_METHODS)[number]>
-
   return {
     handlers: {
       methods: {
-        ...values,
+        ...lendValues(registry),
+        ...lendWrites(deps),
         async pullManifest([repository, request]) {
           const answer = await registry().pullManifest(repository, request)
           return { ...answer, bytes: ownBytes(answer.bytes) }
@@ -79,18 +67,6 @@ export function lendRegistry({ registry, httpThread, failed }: LendDeps): LentRe
             ),
           )
         },
-        appendUpload: ({ repository, id, chunk }) =>
-          withBody(chunk, whole => registry().appendUpload(repository, id, whole)),
-        finishUpload: ({ repository, id, digest, chunk }) =>
-          withBody(chunk, whole =>
-            registry().finishUpload(repository, id, { digest, chunk: whole }),
-          ),
-        mountBlob: ({ repository, digest, from, mount }) =>
-          registry().mountBlob(repository, {
-            digest,
-            from,
-            mayReadAny: repositories => httpThread().call('mayReadAny', { mount, repositories }),
-          }),
       },
       notes: {
         closeBlob: lease => blobs.giveBack(lease),
@@ -109,6 +85,48 @@ export function lendRegistry({ registry, httpThread, failed }: LendDeps): LentRe
 }
 
 type AnyMethod = (...request: readonly unknown[]) => Promise<unknown>
+
+/** What takes values and gives values. */
+function lendValues(registry: () => Registry): Pick<Methods, ValueMethod> {
+  const methods = VALUE_METHODS.map(method => [
+    method,
+    (request: readonly unknown[]) => (registry()[method] as AnyMethod)(...request),
+  ])
+  return Object.fromEntries(methods) as Pick<Methods, ValueMethod>
+}
+
+function lendWrites({
+  registry,
+  httpThread,
+}: LendDeps): Pick<Methods, 'appendUpload' | 'finishUpload' | 'mountBlob'> {
+  /** Whoever refuses a write need not have touched its body: it is left all the same. */
+  async function withBody<Value>(
+    { body, ...head }: CrossingChunk,
+    write: (chunk: UploadChunk) => Promise<Value>,
+  ): Promise<Value> {
+    if (body === undefined) return write({ ...head, body: NOTHING })
+    const pieces = httpThread().accept(body)
+    try {
+      return await write({ ...head, body: pieces })
+    } finally {
+      await pieces.return?.()
+    }
+  }
+  return {
+    appendUpload: ({ repository, id, chunk }) =>
+      withBody(chunk, whole => registry().appendUpload(repository, id, whole)),
+    finishUpload: ({ repository, id, digest, chunk }) =>
+      withBody(chunk, whole => registry().finishUpload(repository, id, { digest, chunk: whole })),
+    mountBlob: ({ repository, digest, from, mount }) =>
+      registry().mountBlob(repository, {
+        digest,
+        from,
+        mayReadAny: repositories => httpThread().call('mayReadAny', { mount, repositories }),
+      }),
+  }
+}
+
+const NOTHING: AsyncIterable<Uint8Array> = (async function* () {})()
 
 /** A reading that ends at once when it is left, also while it waits for bytes. */
 function abortable(

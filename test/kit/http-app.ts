@@ -16,7 +16,6 @@ import type { Sendfile } from '../../src/http/send/sendfile.ts'
 import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
 import { noteWaitingRoom, WaitingRoom } from '../../src/http/places/waiting-room.ts'
 import { createTlsTransport, TICKET_KEYS_BYTES, type TlsDeps } from '../../src/http/tls/tls.ts'
-
 import { createLogger } from '../../src/observe/log.ts'
 import type { LogLevel } from '../../src/observe/log-levels.ts'
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts'
