@@ -1,5 +1,5 @@
 // Limits that every implementation of the catalog port shares, and the checks that hold them.
-import { StoreError } from '../registry/ports/blob-store.ts'
+import { StoreError } from '../registry/ports/store-error.ts'
 import type { DeleteOptions } from '../registry/ports/catalog-pushes.ts'
 import type { Delivery, DeliveryChange, NewDelivery } from '../registry/ports/outbox.ts'
 

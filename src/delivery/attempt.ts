@@ -1,6 +1,6 @@
 // One attempt to carry one entry: what it puts in doubt is durable before it is sent, and what it
 // throws becomes an outcome.
-import { StoreError } from '../registry/ports/blob-store.ts'
+import { StoreError } from '../registry/ports/store-error.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import type { KeyMemory } from './key-memory.ts'

@@ -2,7 +2,7 @@
 import type { Access, Action, Principal } from '../access/access.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { Repository } from '../oci/reference.ts'
-import type { Registry, Routed } from '../registry/answers.ts'
+import type { Registry, Routed } from '../registry/use-cases.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'

@@ -5,7 +5,7 @@ import type { Access, Action, AccessRequest, Principal, Refusal } from '../acces
 import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { formatReference, repositoryKey } from '../oci/reference.ts'
-import type { Registry, Routed } from '../registry/answers.ts'
+import type { Registry, Routed } from '../registry/use-cases.ts'
 import { undeletable } from '../registry/delete/delete-refusal.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { pushDenied } from '../registry/push/push-refusal.ts'

@@ -2,7 +2,7 @@
 // anything else a client gets no text (R123): a StoreError becomes 503, what remains, upstream
 // errors among it, 500 with the request's id.
 import { errorEnvelope, RegistryError } from '../oci/errors.ts'
-import { StoreError } from '../registry/ports/blob-store.ts'
+import { StoreError } from '../registry/ports/store-error.ts'
 import type { Answer, AnswerHeaders } from './answer.ts'
 import { ERROR_BODY_MAX_BYTES } from './limits.ts'
 

@@ -1,6 +1,6 @@
 // Writing down what was learned from an upstream. When the disk is full or failing that costs the
 // caching, never the client's answer (R126). Not for anything that was acknowledged as kept.
-import { StoreError } from './ports/blob-store.ts'
+import { StoreError } from './ports/store-error.ts'
 import type { NoteEvent } from './ports/events.ts'
 
 /**

@@ -2,7 +2,8 @@
 // no database in here.
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
-import type { BlobAnswer, Registry } from './answers.ts'
+import type { BlobAnswer } from './answers.ts'
+import type { Registry } from './use-cases.ts'
 import { appendUpload } from './upload/append-upload.ts'
 import { noteStorage } from './best-effort.ts'
 import { BlobPresence } from './upload/blob-presence.ts'

@@ -12,7 +12,7 @@ import {
   type RegistryHost,
   type RepositoryName,
 } from '../oci/reference.ts'
-import type { Routed } from './answers.ts'
+import type { Routed } from './use-cases.ts'
 
 const DOCKER_HUB = 'docker.io' as RegistryHost
 

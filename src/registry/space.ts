@@ -1,6 +1,7 @@
 // May this much more be written? Asked before a fill or an upload writes its first byte, so that a
 // full disk is a decision and not a surprise in the middle of a client's download or push.
-import { type BlobStore, type Space, StoreError, type WantedRoom } from './ports/blob-store.ts'
+import type { BlobStore, Space } from './ports/blob-store.ts'
+import { StoreError, type WantedRoom } from './ports/store-error.ts'
 import { Turns } from '../async/turns.ts'
 
 /**

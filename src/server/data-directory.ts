@@ -1,7 +1,7 @@
 // storage.rootdirectory: made where it is not there, and told of by that key where it cannot be.
 import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { StoreError } from '../registry/ports/blob-store.ts'
+import { StoreError } from '../registry/ports/store-error.ts'
 
 /** Nobody's but the server's user. */
 const MODE = 0o700

@@ -9,7 +9,7 @@ import { createLogger } from '../observe/log.ts'
 import { LogOutput } from '../observe/log-output.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createNoteEvent } from '../observe/note-event.ts'
-import { StoreError } from '../registry/ports/blob-store.ts'
+import { StoreError } from '../registry/ports/store-error.ts'
 import type { RunningServer, Surroundings } from './surroundings.ts'
 
 /**

@@ -7,7 +7,7 @@ import type { Config, ProxyEnvironment, UpstreamConfig, UpstreamPolicy } from '.
 import type { Target } from '../oci/endpoint.ts'
 import type { NamePatterns } from '../oci/name-glob.ts'
 import { LOCALHOST, parseName, parseTag, type RegistryHost } from '../oci/reference.ts'
-import type { Routed } from '../registry/answers.ts'
+import type { Routed } from '../registry/use-cases.ts'
 import type { Namespace, Namespaces } from '../registry/namespaces.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'

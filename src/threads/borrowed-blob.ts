@@ -7,7 +7,7 @@ import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
 import { readWhole } from '../registry/fill/follow.ts'
 import { type ReadCached, BufferPool } from '../registry/fill/buffer-pool.ts'
 import { untilAborted } from '../async/aborting.ts'
-import { StoreError } from '../registry/ports/blob-store.ts'
+import { StoreError } from '../registry/ports/store-error.ts'
 import type { CoordinatorThread, LentBlob } from './sides.ts'
 
 /** One per thread: the memory that its blobs are read into is its own. */

@@ -2,7 +2,8 @@
 // the coordinator. To http/ it is a Registry like any other.
 import type { Digest } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
-import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
+import type { BlobAnswer, UploadChunk } from '../registry/answers.ts'
+import type { Registry } from '../registry/use-cases.ts'
 import type { ReadCached } from '../registry/fill/buffer-pool.ts'
 import type { KeptOpen } from '../registry/kept-open.ts'
 import type { Clock } from '../registry/ports/clock.ts'

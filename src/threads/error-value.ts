@@ -3,7 +3,7 @@
 // neither class nor fields.
 import { type ErrorCode, type FurtherError, RegistryError } from '../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../registry/answers.ts'
-import { type StoreFailure, StoreError } from '../registry/ports/blob-store.ts'
+import { type StoreFailure, StoreError } from '../registry/ports/store-error.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 
 interface ErrorText {

@@ -1,6 +1,7 @@
 // The coordinator's end of the registry as an HTTP thread has it: does what that thread asks for,
 // and holds what it has open.
-import type { BlobAnswer, Registry, UploadChunk } from '../registry/answers.ts'
+import type { BlobAnswer, UploadChunk } from '../registry/answers.ts'
+import type { Registry } from '../registry/use-cases.ts'
 import { LentBlobs } from './lent-blobs.ts'
 import { ownBytes } from './messages.ts'
 import type { Handlers } from './other-thread.ts'

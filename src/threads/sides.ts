@@ -9,11 +9,11 @@ import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
 import type {
   BlobHead,
   BlobPushed,
-  Registry,
   Sendable,
   UploadChunk,
   UploadState,
 } from '../registry/answers.ts'
+import type { Registry } from '../registry/use-cases.ts'
 import type { RepositoryRule } from '../registry/repository-policies.ts'
 import type { RouteOptions } from '../registry/route.ts'
 import type { OtherThread } from './other-thread.ts'

@@ -3,15 +3,14 @@
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Digest, DigestAlgorithm } from '../../src/oci/digest.ts'
-import {
-  type BlobStore,
-  type FillFile,
-  type KnownContent,
-  type ReadHandle,
-  StoreError,
-  type StoreFailure,
-  type UploadFile,
+import type {
+  BlobStore,
+  FillFile,
+  KnownContent,
+  ReadHandle,
+  UploadFile,
 } from '../../src/registry/ports/blob-store.ts'
+import { StoreError, type StoreFailure } from '../../src/registry/ports/store-error.ts'
 
 export interface StoreUnderTest {
   readonly store: BlobStore

@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { StoreError } from '../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../src/registry/ports/store-error.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import { mountSmallDisk } from '../kit/small-disk.ts'
 import { digestBy, storeDirectory } from '../kit/store-directory.ts'

@@ -1,7 +1,7 @@
 // A registry as an HTTP thread has it: lent by one side and reached through the other, over a real
 // MessageChannel, in one thread. The route and the rules are the registry's own.
 import { MessageChannel } from 'node:worker_threads'
-import type { Registry } from '../../src/registry/answers.ts'
+import type { Registry } from '../../src/registry/use-cases.ts'
 import type { Epochs } from '../../src/registry/epochs.ts'
 import { KeptOpen } from '../../src/registry/kept-open.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'

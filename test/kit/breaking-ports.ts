@@ -1,7 +1,8 @@
 // Ports whose writes break at the k-th call: the disk or the catalog refuses it, or does it and
 // cannot say so, or the process ends there. For walking through every point at which something can
 // be cut off.
-import { type BlobStore, StoreError } from '../../src/registry/ports/blob-store.ts'
+import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../src/registry/ports/store-error.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
 

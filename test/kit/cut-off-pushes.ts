@@ -2,7 +2,7 @@
 // repository whose tag `v1` points to an older image, and an index that is to take its place.
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../src/oci/reference.ts'
-import type { Registry } from '../../src/registry/answers.ts'
+import type { Registry } from '../../src/registry/use-cases.ts'
 import { parseDelivery } from '../../src/registry/delivery-payload.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import { createBreaking } from './breaking-ports.ts'

@@ -1,7 +1,8 @@
 // Images pushed into the registry room as clients do it: blobs, children, then the manifest.
 import type { Digest } from '../../src/oci/digest.ts'
 import { parseReference, parseTag, type Repository } from '../../src/oci/reference.ts'
-import type { ManifestPushed, Registry } from '../../src/registry/answers.ts'
+import type { ManifestPushed } from '../../src/registry/answers.ts'
+import type { Registry } from '../../src/registry/use-cases.ts'
 import type { Document, Image } from './image.ts'
 import { pushWhole } from './upload-chunks.ts'
 

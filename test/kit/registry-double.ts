@@ -15,13 +15,11 @@ import type {
   BlobAnswer,
   BlobFile,
   BlobHead,
-  ListPage,
   ManifestAnswer,
-  ManifestRequest,
-  Registry,
   Repeatable,
   Source,
 } from '../../src/registry/answers.ts'
+import type { ListPage, ManifestRequest, Registry } from '../../src/registry/use-cases.ts'
 import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import { createRoute } from '../../src/registry/route.ts'
 import { createPushes, type Pushes, type Shelf, type StoredManifest } from './pushes-double.ts'

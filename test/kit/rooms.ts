@@ -112,7 +112,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'server/closing.ts': { imports: [] },
   'server/listening.ts': { imports: [] },
-  'server/data-directory.ts': { imports: [`${PORTS}/blob-store.ts`] },
+  'server/data-directory.ts': { imports: [`${PORTS}/store-error.ts`] },
   'server/clock.ts': { imports: [PORTS] },
 }
 

@@ -4,12 +4,8 @@
 import { FILE_SYSTEM_CLOCK, type StoreTask } from './store-traced.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../src/oci/reference.ts'
-import {
-  type BlobStore,
-  type FillFile,
-  StoreError,
-  type UploadFile,
-} from '../../src/registry/ports/blob-store.ts'
+import type { BlobStore, FillFile, UploadFile } from '../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../src/registry/ports/store-error.ts'
 import type { Fact, FactStore } from '../../src/registry/ports/facts.ts'
 import { openFilesystemStore } from '../../src/store/filesystem/store.ts'
 

@@ -3,7 +3,8 @@
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import type { ByteRange } from '../../src/oci/range.ts'
 import type { Repository } from '../../src/oci/reference.ts'
-import type { Registry, UploadChunk } from '../../src/registry/answers.ts'
+import type { UploadChunk } from '../../src/registry/answers.ts'
+import type { Registry } from '../../src/registry/use-cases.ts'
 
 /** A body of these bytes; nothing is announced unless `said`. */
 export function chunkOf(

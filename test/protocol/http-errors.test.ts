@@ -3,7 +3,7 @@
 // in it.
 import t from 'tap'
 import { ERROR_CODES, type ErrorCode, RegistryError } from '../../src/oci/errors.ts'
-import { StoreError } from '../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { sendRaw } from '../kit/raw-client.ts'

@@ -2,7 +2,7 @@
 // calls. It holds nothing until that is written but uses of content.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import type { RecordBlob, RecordManifest } from '../../registry/ports/catalog-content.ts'
 import type { DeleteOptions, PendingBlob, RecordPush } from '../../registry/ports/catalog-pushes.ts'
 import type { ListFact, Page, TagCheck } from '../../registry/ports/catalog-tags.ts'

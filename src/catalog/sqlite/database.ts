@@ -3,7 +3,7 @@
 // decided here.
 import { existsSync, renameSync } from 'node:fs'
 import Sqlite, { type Database } from 'better-sqlite3'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { dropMark, isMarked, markedSecond, noteChecked } from './closed-mark.ts'
 import { isDamage } from './faults.ts'
 import { closeToOthers } from './file-mode.ts'

@@ -1,7 +1,7 @@
 // What SQLite and the file system report, as StoreErrors with a hint; also as plain values, to
 // cross threads.
 import { statSync } from 'node:fs'
-import { StoreError, type StoreFailure } from '../../registry/ports/blob-store.ts'
+import { StoreError, type StoreFailure } from '../../registry/ports/store-error.ts'
 
 /** A StoreError as a plain value. */
 export interface Fault {

@@ -2,7 +2,7 @@
 // process dies. It is held by an open transaction; nothing is ever written to the file.
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { assertFile, faultOf, isDamage } from './faults.ts'
 import { closeToOthers } from './file-mode.ts'
 

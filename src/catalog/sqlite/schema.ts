@@ -2,7 +2,7 @@
 // Steps are additive within a major version: an older minor of the same major still runs on the
 // file (docs/storage-format.md, "Catalog").
 import type { Database } from 'better-sqlite3'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import { PUSHES } from './schema-pushes.ts'
 import { TRUST } from './schema-trust.ts'

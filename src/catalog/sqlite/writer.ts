@@ -3,7 +3,7 @@
 // thread dies.
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import type { DeleteOptions } from '../../registry/ports/catalog-pushes.ts'
 import { faultOf, storeErrorOf } from './faults.ts'
 import type { Operation } from './operations.ts'

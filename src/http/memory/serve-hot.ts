@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Access } from '../../access/access.ts'
 import type { CreateNoteHit } from '../../observe/note-hit.ts'
-import type { Registry } from '../../registry/answers.ts'
+import type { Registry } from '../../registry/use-cases.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Answer } from '../answer.ts'
 import { endAnswer, isDelivered } from '../send/end-answer.ts'

@@ -3,7 +3,8 @@
 // its head leaves the request to the usual way (send-blob.ts).
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { BlobAnswer, Registry } from '../../registry/answers.ts'
+import type { BlobAnswer } from '../../registry/answers.ts'
+import type { Registry } from '../../registry/use-cases.ts'
 import { createClientFlow } from './client-flow.ts'
 import { endAnswer } from './end-answer.ts'
 import type { KeptBlob } from '../memory/hot-answers.ts'

@@ -1,6 +1,7 @@
 // What to do when a download breaks: which failures are worth another attempt, after what pause,
 // and what happens to the part on disk.
-import { type FillFile, StoreError } from '../ports/blob-store.ts'
+import type { FillFile } from '../ports/blob-store.ts'
+import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
 import { QueueError } from './slots.ts'

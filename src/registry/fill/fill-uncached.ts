@@ -2,7 +2,7 @@
 // blob's length is found out, and each reader goes to the upstream by itself (pass-on.ts).
 import { FillProgress, type Followed } from './fill-progress.ts'
 import type { FillTask } from './fill-task.ts'
-import type { StoreError } from '../ports/blob-store.ts'
+import type { StoreError } from '../ports/store-error.ts'
 
 export interface UncachedContext {
   readonly task: FillTask

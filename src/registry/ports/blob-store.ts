@@ -3,43 +3,6 @@
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 
 /**
- * - `full`: no space or no inodes left; `io`: the disk failed; `corrupt`: bytes do not hash to
- *   their digest or have the wrong length; `busy`: another fill of this digest is open, the data
- *   directory is another process's, or too many catalog writes wait.
- */
-export type StoreFailure = 'full' | 'io' | 'corrupt' | 'busy'
-
-export interface WantedRoom {
-  /** Absent when nobody had said how long it is. */
-  readonly wantedBytes?: number
-  /** There was room for so much of it. */
-  readonly freeBytes: number
-}
-
-/** Not safe to show to clients: it names files. `hint` says what the operator can do. */
-export class StoreError extends Error {
-  readonly failure: StoreFailure
-  readonly hint: string | undefined
-  /** Of `full`, where it was found out before anything was written. */
-  readonly room: WantedRoom | undefined
-  /** Of `full`: there is room but for what others have announced and not brought. */
-  readonly isPassing: boolean
-
-  constructor(
-    failure: StoreFailure,
-    message: string,
-    options: { hint?: string; cause?: unknown; room?: WantedRoom; isPassing?: boolean } = {},
-  ) {
-    super(message, { cause: options.cause })
-    this.name = 'StoreError'
-    this.failure = failure
-    this.hint = options.hint
-    this.room = options.room
-    this.isPassing = options.isPassing ?? false
-  }
-}
-
-/**
  * `cached`: can be fetched again; may vanish in a power cut, must never be wrong. `kept`:
  * acknowledged means durable, so the directory is synced too (reliability rules: file fsync,
  * rename, directory fsync).

@@ -3,7 +3,7 @@
 // parsed.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
-import type { StoreFailure, WantedRoom } from './blob-store.ts'
+import type { StoreFailure, WantedRoom } from './store-error.ts'
 import type { Carrier } from './outbox.ts'
 import type { TakingMode } from './push-modes.ts'
 import type { UpstreamFailure } from './upstream.ts'

@@ -2,7 +2,8 @@
 // the upstream (R44).
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import type { ManifestAnswer, ManifestRequest, Source } from '../answers.ts'
+import type { ManifestAnswer, Source } from '../answers.ts'
+import type { ManifestRequest } from '../use-cases.ts'
 import {
   type Asker,
   isForwarding,

@@ -3,7 +3,8 @@
 // pushed here and is not there yet is in every list (R115).
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import type { ListPage, Source, TagsAnswer } from '../answers.ts'
+import type { Source, TagsAnswer } from '../answers.ts'
+import type { ListPage } from '../use-cases.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { Page, TagFact } from '../ports/catalog-tags.ts'

@@ -4,7 +4,8 @@
 // was deleted. What was only cached is not in the facts: it is fetched again.
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { eachFew } from '../../async/few-at-once.ts'
-import { type BlobStore, StoreError } from '../ports/blob-store.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import { StoreError } from '../ports/store-error.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'

@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import type { RegistryError } from '../../oci/errors.ts'
 import type { RepositoryKey } from '../../oci/reference.ts'
-import type { StoreError } from '../ports/blob-store.ts'
+import type { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import { outageOf } from './upload-refusal.ts'
 

@@ -2,7 +2,7 @@
 // are append-upload.ts; what the operator's rules forbid is push-refusal.ts.
 import { RegistryError } from '../../oci/errors.ts'
 import { noteStorage } from '../best-effort.ts'
-import { StoreError } from '../ports/blob-store.ts'
+import { StoreError } from '../ports/store-error.ts'
 import type { NoteEvent } from '../ports/events.ts'
 
 /** Until the next one of many is done, or has given up. */

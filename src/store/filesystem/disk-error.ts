@@ -1,6 +1,6 @@
 // What the operating system said → StoreError, with what the operator can do. One place, so that
 // the same fault always reads the same in the log.
-import { StoreError, type StoreFailure } from '../../registry/ports/blob-store.ts'
+import { StoreError, type StoreFailure } from '../../registry/ports/store-error.ts'
 
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 

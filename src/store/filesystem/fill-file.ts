@@ -4,14 +4,14 @@
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { type Digest, digestAlgorithm, finishDigest } from '../../oci/digest.ts'
-import {
-  type ContentClass,
-  type FillExpectation,
-  type FillFile,
-  type ReadHandle,
-  StoreError,
-  type StoredBlob,
+import type {
+  ContentClass,
+  FillExpectation,
+  FillFile,
+  ReadHandle,
+  StoredBlob,
 } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { AheadWrites } from './ahead-writes.ts'
 import type { Disk } from './disk.ts'
 import { GrowingFile } from './growing-file.ts'

@@ -8,7 +8,7 @@ import {
   finishDigest,
   startDigest,
 } from '../../oci/digest.ts'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { createReadBuffer } from '../../registry/ports/chunk-memory.ts'
 import { readFully } from './disk.ts'
 import type { OpenedFile } from './read-handle.ts'

@@ -2,7 +2,8 @@
 // that they are (docs/storage-format.md, "Write order").
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
-import { StoreError, type StoredBlob } from '../../registry/ports/blob-store.ts'
+import type { StoredBlob } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { attempt, type Disk, syncDirectory } from './disk.ts'
 import { blobDirectory, blobPath } from './layout.ts'
 import { type FileIdentity, openRegularFile } from './read-handle.ts'

@@ -1,7 +1,7 @@
 // Makes the two files of an upload, and opens what was parked or what an earlier process left, cut
 // back to what may be believed.
 import { type DigestAlgorithm, startDigest } from '../../oci/digest.ts'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import type { UploadId } from '../upload-id.ts'
 import { attempt, type Disk, removeFile } from './disk.ts'
 import { errnoOf } from './disk-error.ts'

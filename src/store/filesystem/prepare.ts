@@ -3,7 +3,7 @@
 import { lstat, mkdir, readdir, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
-import { StoreError } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { syncDirectory } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 import {

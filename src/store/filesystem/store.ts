@@ -3,20 +3,20 @@
 // open.
 import { open, statfs } from 'node:fs/promises'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../../oci/digest.ts'
-import {
-  type BlobStore,
-  type ContentClass,
-  type FillFile,
-  type FindKnown,
-  type IsForgone,
-  type LeftPart,
-  type LeftUpload,
-  type ReadHandle,
-  type Space,
-  StoreError,
-  type StoredBlob,
-  type UploadFile,
+import type {
+  BlobStore,
+  ContentClass,
+  FillFile,
+  FindKnown,
+  IsForgone,
+  LeftPart,
+  LeftUpload,
+  ReadHandle,
+  Space,
+  StoredBlob,
+  UploadFile,
 } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'

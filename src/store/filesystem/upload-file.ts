@@ -10,13 +10,13 @@ import {
   finishDigest,
   startDigest,
 } from '../../oci/digest.ts'
-import {
-  type ContentClass,
-  type ReadHandle,
-  StoreError,
-  type StoredBlob,
-  type UploadFile,
+import type {
+  ContentClass,
+  ReadHandle,
+  StoredBlob,
+  UploadFile,
 } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import type { UploadId } from '../upload-id.ts'
 import type { Disk } from './disk.ts'
 import { GrowingFile } from './growing-file.ts'

@@ -1,7 +1,8 @@
 // The uploads of one store: which of them are open in this process, and what lies in `uploads/`.
 import { lstat, readdir } from 'node:fs/promises'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
-import { type LeftUpload, StoreError, type UploadFile } from '../../registry/ports/blob-store.ts'
+import type { LeftUpload, UploadFile } from '../../registry/ports/blob-store.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import { newUploadId, type UploadId, uploadIdFrom } from '../upload-id.ts'
 import { attempt, type Disk, inLanes, removeFile } from './disk.ts'
 import { ignoreMissing } from './disk-error.ts'

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../../src/oci/reference.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type {
   CatalogTotals,
   ContentFact,

@@ -1,11 +1,8 @@
 // What the in-memory twins of the store write to, and the few steps that more than one of them
 // takes. Making one is memory.ts.
 import type { Digest, DigestAlgorithm } from '../../../src/oci/digest.ts'
-import {
-  type FillExpectation,
-  type ReadHandle,
-  StoreError,
-} from '../../../src/registry/ports/blob-store.ts'
+import type { FillExpectation, ReadHandle } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 
 /**
  * What outlives a store, as files outlive a process; tests may damage it, and give it to a second

@@ -3,14 +3,14 @@
 import type { Hash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../../src/oci/digest.ts'
-import {
-  type ContentClass,
-  type FillExpectation,
-  type FillFile,
-  type ReadHandle,
-  StoreError,
-  type StoredBlob,
+import type {
+  ContentClass,
+  FillExpectation,
+  FillFile,
+  ReadHandle,
+  StoredBlob,
 } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   aheadBytes,
   extended,

@@ -6,19 +6,19 @@ import {
   digestAlgorithm,
   digestOf,
 } from '../../../src/oci/digest.ts'
-import {
-  type BlobStore,
-  type ContentClass,
-  type FillFile,
-  type FindKnown,
-  type LeftPart,
-  type LeftUpload,
-  type ReadHandle,
-  type Space,
-  StoreError,
-  type StoredBlob,
-  type UploadFile,
+import type {
+  BlobStore,
+  ContentClass,
+  FillFile,
+  FindKnown,
+  LeftPart,
+  LeftUpload,
+  ReadHandle,
+  Space,
+  StoredBlob,
+  UploadFile,
 } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Clock } from '../../../src/registry/ports/clock.ts'
 import { freeBytes, full, type MemoryDisk, readFrom } from './disk.ts'
 import { MemoryFill } from './fill.ts'

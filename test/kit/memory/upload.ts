@@ -7,13 +7,13 @@ import {
   finishDigest,
   startDigest,
 } from '../../../src/oci/digest.ts'
-import {
-  type ContentClass,
-  type ReadHandle,
-  StoreError,
-  type StoredBlob,
-  type UploadFile,
+import type {
+  ContentClass,
+  ReadHandle,
+  StoredBlob,
+  UploadFile,
 } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   extended,
   freeBytes,

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
 
 async function refusalOf(test: Parameters<typeof openCatalog>[0], directory: string) {

@@ -3,7 +3,7 @@
 // durability.test.ts.
 import t from 'tap'
 import { Sequence } from '../../../src/catalog/sqlite/sequence.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 
 /** More than half of a range, so that another is asked for. */

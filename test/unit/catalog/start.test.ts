@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { MIGRATIONS, migrate } from '../../../src/catalog/sqlite/schema.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   alpine,
   digestNamed,

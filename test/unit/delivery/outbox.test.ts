@@ -3,7 +3,7 @@
 // catalog in memory, a carrier that the test writes, and a clock moved by hand.
 import t from 'tap'
 import type { Outcome } from '../../../src/delivery/carrier.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { createBench, DELIVERED, FAILED, held, PARKED } from '../../kit/outbox-bench.ts'
 
 const SECOND_MS = 1_000

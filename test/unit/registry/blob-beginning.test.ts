@@ -5,12 +5,8 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
-import {
-  type BlobStore,
-  type FillFile,
-  type ReadHandle,
-  StoreError,
-} from '../../../src/registry/ports/blob-store.ts'
+import type { BlobStore, FillFile, ReadHandle } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { BlobRequest } from '../../../src/registry/ports/upstream-content.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 

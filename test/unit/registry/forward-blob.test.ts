@@ -4,7 +4,7 @@
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import type { ErrorCode } from '../../../src/oci/errors.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   type Upstream,
   UpstreamError,

@@ -3,7 +3,7 @@
 // when the test says so.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, rejection, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'

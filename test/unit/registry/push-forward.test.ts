@@ -5,7 +5,7 @@ import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { OCI_MANIFEST } from '../../../src/oci/media-type.ts'
 import { formatReference } from '../../../src/oci/reference.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import {
   behindMirror,

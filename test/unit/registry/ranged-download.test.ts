@@ -4,11 +4,8 @@
 import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
-import {
-  type BlobStore,
-  type FillFile,
-  StoreError,
-} from '../../../src/registry/ports/blob-store.ts'
+import type { BlobStore, FillFile } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Clock } from '../../../src/registry/ports/clock.ts'
 import type { UpstreamBlob } from '../../../src/registry/ports/upstream-content.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { pushImage, tagged } from '../../kit/push-image.ts'

@@ -3,7 +3,7 @@
 // one real one.
 import { open } from 'node:fs/promises'
 import t from 'tap'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { diskError } from '../../../src/store/filesystem/disk-error.ts'
 
 const DOING = { doing: 'write a part', root: '/data' }

@@ -3,7 +3,7 @@
 // start, then a look at the files.
 import { lstat, readdir, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   digestBy,
   type StoreDirectory,

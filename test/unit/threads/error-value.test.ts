@@ -6,7 +6,7 @@ import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { UploadOrderError } from '../../../src/registry/answers.ts'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { decodeError, encodeError, type ErrorValue } from '../../../src/threads/error-value.ts'
 

@@ -2,7 +2,7 @@
 // configuration of that moment says, and a disk that fails ends nothing. Method: the job over a
 // purge that writes down what it was asked, with a clock that moves by hand.
 import t from 'tap'
-import { StoreError } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'
 import { UploadPurge, type UploadPurging } from '../../../src/upkeep/purge-uploads.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
