@@ -20,13 +20,15 @@ export type AnswerBody =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   /** Only the length, for HEAD. */
   | { readonly kind: 'length'; readonly sizeBytes: number }
-  /** Streamed; whoever sends it closes `blob` exactly once, whatever happens. */
-  | {
-      readonly kind: 'blob'
-      readonly blob: BlobAnswer
-      readonly segments: readonly Segment[]
-      readonly sizeBytes: number
-    }
+  | BlobBody
+
+/** Streamed; whoever sends it closes `blob` exactly once, whatever happens. */
+export interface BlobBody {
+  readonly kind: 'blob'
+  readonly blob: BlobAnswer
+  readonly segments: readonly Segment[]
+  readonly sizeBytes: number
+}
 
 export interface Answer {
   readonly status: number

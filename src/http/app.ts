@@ -31,12 +31,11 @@ import {
 import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
 import type { Sendfile } from './send/sendfile.ts'
-import { createOpenKept, type SendKeptDeps } from './send/send-kept.ts'
+import { createOpenKept, type OpenKeptDeps } from './send/send-kept.ts'
 import { createServe, type Serve } from './serve.ts'
 import { createHot, type Hot } from './memory/serve-hot.ts'
-import { createStalledSendings } from './send/stalled-sendings.ts'
+import { createStalledReaders } from './send/stalled-readers.ts'
 import { createTakePlace, createTakePlaceNow } from './places/place.ts'
-import { createStalledReaders } from './places/stalled-readers.ts'
 import type { Places } from './places/waiting-room.ts'
 
 export interface HttpOptions {
@@ -129,26 +128,23 @@ export function buildApp(deps: AppDeps): DataApp {
   const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
   const { owners = createConnectionOwners() } = deps
   const connections = new Connections(clock)
-  const stalled = createStalledReaders({
-    monotonicMs: () => clock.monotonicMs(),
-    noteCut: () => metrics.count('streamsCut', {}),
-  })
+  const noteCut = () => metrics.count('streamsCut', {})
+  const readers = createStalledReaders({ clock, noteCut })
   const noteRequest = createNoteRequest({ logger, metrics })
-  const stalls = createStalledSendings(clock)
   let draining = false
   const serve = createServe({
     ...deps,
     owners,
     sendfile: deps.sendfile,
-    stalls,
+    readers,
     noteRequest,
     hot: createHotOf({ ...deps, owners }, noteRequest, {
-      stalls,
-      takePlaceNow: createTakePlaceNow(deps.places, stalled),
+      readers,
+      takePlaceNow: createTakePlaceNow(deps.places),
     }),
     connections,
     memory: createMemoryBudget(manifestBodiesBounds(options.threads ?? 1)),
-    takePlace: createTakePlace(deps.places, stalled),
+    takePlace: createTakePlace(deps.places),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: options.requestsMax ?? REQUESTS_MAX,
     running: options.shared?.requests ?? createCount(),
@@ -189,7 +185,7 @@ export function buildApp(deps: AppDeps): DataApp {
       connections.closeAll()
       transport.closeAll?.()
     },
-    othersWait: waiting => stalled.othersWait(waiting),
+    othersWait: waiting => readers.othersWait(waiting),
   }
 }
 
@@ -197,7 +193,7 @@ export function buildApp(deps: AppDeps): DataApp {
 function createHotOf(
   deps: AppDeps & { readonly owners: ConnectionOwners },
   noteRequest: NoteRequest,
-  sending: Pick<SendKeptDeps, 'stalls' | 'takePlaceNow'>,
+  sending: Pick<OpenKeptDeps, 'readers' | 'takePlaceNow'>,
 ): Hot | undefined {
   const { registry, access, owners, logger, metrics, clock, epochs, options, sendfile } = deps
   const maxBytes = options?.memoryBytes ?? MEMORY_BYTES

@@ -3,7 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
-import { isDelivered } from './send/end-answer.ts'
+import type { BlobSending } from './send/blob-sending.ts'
+import { isDelivered, isWaitedFor } from './send/end-answer.ts'
 import { isPrintable } from './answer.ts'
 import type { HotQuestion } from './memory/hot-answers.ts'
 import { clientOf } from './principal.ts'
@@ -19,12 +20,10 @@ export interface RequestRecord {
   /** For `OCI-Namespace`, when `ns` chose the upstream (R32). */
   namespace: string | undefined
   source: SourceLabel
+  /** Of a body that goes out at once. */
   sentBytes: number
-  /**
-   * Where the kernel sends the body from its file: how much the client has taken, or undefined
-   * while it has nothing to send.
-   */
-  takenBytes: (() => number | undefined) | undefined
+  /** Of a body that is a blob: what sends it, and counts. */
+  sending: Pick<BlobSending, 'sentBytes' | 'taken' | 'failure'> | undefined
   /** Body bytes of the request that were taken in. */
   receivedBytes: number
   /** Why it was refused or failed. */
@@ -71,7 +70,7 @@ export function createExchange(
       namespace: undefined,
       source: 'none',
       sentBytes: 0,
-      takenBytes: undefined,
+      sending: undefined,
       receivedBytes: 0,
       error: undefined,
       cut: false,
@@ -104,27 +103,17 @@ export function hasBody(request: IncomingMessage): boolean {
   return coding !== undefined || (length !== undefined && Number(length) !== 0)
 }
 
-/** While the client is waited for: how much of the body it has taken. */
-export function takenBytes({ response, record }: Exchange): number | undefined {
-  // One answer goes out both ways, by turns; what node has must be taken before the kernel sends
-  // on.
-  const byKernel = record.takenBytes?.()
-  if (byKernel !== undefined) return byKernel
-  const waits = response.writableEnded
-    ? !response.writableFinished
-    : response.writableNeedDrain || (response.socket?.writableLength ?? 0) > 0
-  return waits ? record.sentBytes : undefined
-}
-
-/** While anything else is waited for: how much of the body has come. */
-export function awaitedBytes(exchange: Exchange): number | undefined {
-  return takenBytes(exchange) === undefined ? exchange.record.sentBytes : undefined
+/** While anything but the client is waited for: how much of the body has come. */
+export function awaitedBytes({ response, record }: Exchange): number | undefined {
+  const { sending, sentBytes } = record
+  if (sending !== undefined) return sending.taken() === undefined ? sending.sentBytes : undefined
+  return isWaitedFor(response) ? undefined : sentBytes
 }
 
 /** What is left to say when the answer was finished or the connection is gone. */
 export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
   const { request, response, record } = exchange
-  const { endpoint, repository, reference, source, sentBytes, receivedBytes, error } = record
+  const { endpoint, repository, reference, source, receivedBytes, sending } = record
   const path = endpoint === 'none' ? pathOf(request.url ?? '') : undefined
   return {
     requestId: exchange.requestId,
@@ -135,11 +124,11 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     path,
     status: response.headersSent ? response.statusCode : 0,
     source,
-    sentBytes,
+    sentBytes: sending?.sentBytes ?? record.sentBytes,
     receivedBytes,
     durationMs: nowMs - exchange.startedMs,
     outcome: outcomeOf(exchange),
-    error,
+    error: sending?.failure ?? record.error,
     client: clientOf(request),
     userAgent: request.headers['user-agent'],
   }
@@ -147,7 +136,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
 
 /** An `aborted` answer is the client's choice and no error (R52). */
 function outcomeOf({ response, record }: Exchange): OutcomeLabel {
-  if (record.cut) return 'failed'
+  if (record.cut || record.sending?.failure !== undefined) return 'failed'
   if (!isDelivered(response)) return 'aborted'
   return response.statusCode >= 500 ? 'failed' : 'completed'
 }

@@ -27,10 +27,9 @@ import { breakBody } from './body/request-body.ts'
 import { clientOf } from './principal.ts'
 import { sendAnswer } from './send/send-answer.ts'
 import type { TakePlace } from './places/place.ts'
-import type { Sendfile } from './send/sendfile.ts'
-import type { StalledSendings } from './send/stalled-sendings.ts'
+import type { BlobSendingDeps } from './send/blob-sending.ts'
 
-export interface ServeDeps {
+export interface ServeDeps extends BlobSendingDeps {
   readonly registry: Registry
   readonly access: Access
   readonly owners: ConnectionOwners
@@ -50,8 +49,6 @@ export interface ServeDeps {
   /** Those that are being answered, on every thread. */
   readonly running: Count
   readonly draining: () => boolean
-  readonly sendfile: Sendfile | undefined
-  readonly stalls: StalledSendings
   /** Called when a request is over and the process is stopping. */
   readonly onIdle: () => void
 }
@@ -94,16 +91,16 @@ export function createServe(deps: ServeDeps): Serve {
    * Not when there is too much to do, nor when answers end their connections: those are told so by
    * the other way.
    */
-  function findHot(request: IncomingMessage) {
+  function findHot(request: IncomingMessage, response: ServerResponse) {
     const { hot } = deps
     if (hot === undefined || running.add(0) >= deps.requestsMax || deps.draining()) return undefined
-    return connections.isFree(request.socket) ? hot.find(request) : undefined
+    return connections.isFree(request.socket) ? hot.find(request, response) : undefined
   }
 
   return (request, response) => {
     const startedMs = clock.monotonicMs()
     const { socket } = request
-    const found = findHot(request)
+    const found = findHot(request, response)
     if (found !== undefined && 'answer' in found) {
       connections.enter(socket, WHOLE)
       begin()
@@ -179,6 +176,7 @@ async function sendFailure(exchange: Exchange, error: unknown, deps: ServeDeps):
   const { record, response, requestId } = exchange
   record.error = error instanceof Error ? error : new Error(String(error))
   record.source = 'none'
+  record.sending = undefined
   try {
     await sendAnswer(exchange, failureAnswer(error, requestId), deps)
   } catch (again) {

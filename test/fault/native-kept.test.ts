@@ -18,7 +18,8 @@ t.setTimeout(120_000)
 const sendfile = requireSendfile()
 const MiB = 1024 * 1024
 const BYTES = Buffer.alloc(6 * MiB, 'kept open, ')
-const descriptor = bytesOnDisk(t, BYTES)
+/** More than the kernel takes for a client that has left: four to send, and 32 to receive. */
+const LARGE = Buffer.alloc(48 * MiB, 'kept open, ')
 const WHILE_KEPT = {
   sinceMs: 0,
   untilMs: Number.POSITIVE_INFINITY,
@@ -26,26 +27,28 @@ const WHILE_KEPT = {
 }
 
 interface Given {
+  readonly bytes?: Buffer
   readonly streams?: number
   readonly sender?: Sendfile
 }
 
-async function open(test: Parameters<typeof createTestApp>[0], { streams, sender }: Given = {}) {
+async function open(test: Parameters<typeof createTestApp>[0], given: Given = {}) {
+  const { bytes = BYTES, streams, sender } = given
   const parts = createTestApp(test, {
     sendfile: sender ?? sendfile,
     epochs: createEpochs(),
     ...(streams === undefined ? {} : { streams }),
   })
   const { registry } = parts
-  const digest = registry.addBlob('docker.io/a/b', BYTES)
+  const digest = registry.addBlob('docker.io/a/b', bytes)
   registry.repeatable = WHILE_KEPT
   registry.isKept = true
   registry.file = {
-    descriptor,
-    readyBytes: BYTES.length,
+    descriptor: bytesOnDisk(test, bytes),
+    readyBytes: bytes.length,
     isProven: () => true,
     until: async (_position, last) => last + 1,
-    read: async (buffer, position) => BYTES.copy(buffer, 0, position),
+    read: async (buffer, position) => bytes.copy(buffer, 0, position),
   }
   const url = `${await parts.listen()}/v2/a/b/blobs/${digest}`
   return { ...parts, url }
@@ -86,19 +89,19 @@ t.test('it is the same answer, and the registry is not asked', async t => {
 })
 
 t.test('a client that leaves is noted with what it was sent, and nothing stays open', async t => {
-  const { url, registry, asked, untilCompleted, metrics } = await openHot(t)
+  const { url, registry, asked, untilCompleted, metrics } = await openHot(t, { bytes: LARGE })
   for (let count = 0; count < 20; count += 1) {
     await get(url, {}, { abortAfterBytes: 1 + count * 1_000, onBytes: () => {} })
   }
   const noted = (await untilCompleted(22)).slice(2)
   for (const { outcome, sentBytes } of noted) {
     t.equal(outcome, 'aborted')
-    t.ok(typeof sentBytes === 'number' && sentBytes > 0 && sentBytes < BYTES.length)
+    t.ok(typeof sentBytes === 'number' && sentBytes > 0 && sentBytes < LARGE.length)
   }
   t.equal(asked(), 0)
   await registry.drained()
   t.match((await metrics.render()).text, /entrepot_streams_in_flight 0\n/)
-  t.ok((await get(url)).body.equals(BYTES))
+  t.ok((await get(url)).body.equals(LARGE))
 })
 
 t.test('where no place is free it waits for one as others do', async t => {

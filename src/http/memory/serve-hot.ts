@@ -12,8 +12,10 @@ import type { Exchange } from '../exchange.ts'
 import type { HotAnswer, HotAnswers, HotQuestion, KeptBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS, HOT_USE_NOTED_MS } from '../limits.ts'
+import type { BlobSending } from '../send/blob-sending.ts'
 import { AGE, headLines, ID_AT } from '../send/send-answer.ts'
-import type { KeptSending, OpenKept } from '../send/send-kept.ts'
+import { sendBlob } from '../send/send-blob.ts'
+import type { OpenKept } from '../send/send-kept.ts'
 
 export interface HotDeps {
   readonly answers: HotAnswers
@@ -30,7 +32,7 @@ export interface FoundHot {
   readonly answer: HotAnswer
   readonly asked: HotRequest
   /** Of a large blob: what sends it. */
-  readonly kept: KeptSending | undefined
+  readonly kept: BlobSending | undefined
 }
 
 export interface Hot {
@@ -38,7 +40,7 @@ export interface Hot {
    * An answer to give now; or what to ask and then to `offer` an answer for; undefined for requests
    * that memory is not for.
    */
-  find(request: IncomingMessage): FoundHot | HotQuestion | undefined
+  find(request: IncomingMessage, response: ServerResponse): FoundHot | HotQuestion | undefined
   /** Writes it whole. `over` is called once, with how it ended and everything written down. */
   send(response: ServerResponse, found: FoundHot, more: SendHot): void
   /** The answer that was found for `exchange.hot`, before it is sent. */
@@ -80,13 +82,13 @@ export function createHot(deps: HotDeps): Hot {
   }
 
   return {
-    find(request) {
+    find(request, response) {
       const asked = readHotRequest(request, deps)
       if (asked === undefined) return undefined
       const answer = answers.find(asked.key, clock.nowMs())
       if (!('status' in answer)) return answer
       if (answer.kept === undefined) return { answer, asked, kept: undefined }
-      const kept = openKept?.(answer.kept, request)
+      const kept = openKept?.(answer.kept, response)
       return kept && { answer, asked, kept }
     },
     send(response, { answer, asked, kept }, { requestId, startedMs, client, over }) {
@@ -96,12 +98,11 @@ export function createHot(deps: HotDeps): Hot {
       const end = () => {
         if (isOver) return
         isOver = true
-        kept?.close()
         const delivered = isDelivered(response) ? 'completed' : 'aborted'
-        const outcome = kept?.error === undefined ? delivered : 'failed'
+        const { sentBytes, failure: error } = kept ?? {}
+        const outcome = error === undefined ? delivered : 'failed'
         const durationMs = clock.monotonicMs() - startedMs
         const { userAgent } = asked
-        const { sentBytes, error } = kept ?? {}
         answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error })
         over()
       }
@@ -112,7 +113,8 @@ export function createHot(deps: HotDeps): Hot {
       if (ageAt >= 0) head[ageAt] = ageText(nowMs - answer.repeatable.sinceMs)
       response.writeHead(status, head)
       if (kept === undefined) endAnswer(response, body)
-      else kept.begin(response)
+      // Whoever reads it meets what goes wrong at its end.
+      else sendBlob(kept, { writeHead: () => {}, clock }).catch(() => {})
       noteUse(answer, nowMs)
       notePull(answer, nowMs, client)
       noteRead(answer, nowMs)

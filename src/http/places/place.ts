@@ -1,9 +1,10 @@
 // One request's place among the bodies that are sent: waited for before anything of the blob is
 // opened or asked for, given back when the answer is over, however it ends.
+import type { ServerResponse } from 'node:http'
 import { NOT_NEEDED } from '../../async/aborting.ts'
-import { type Exchange, takenBytes } from '../exchange.ts'
+import type { Exchange } from '../exchange.ts'
 import { clientOf } from '../principal.ts'
-import type { Reader, StalledReaders } from './stalled-readers.ts'
+import type { Place } from './free-places.ts'
 import type { Places } from './waiting-room.ts'
 
 /**
@@ -12,65 +13,46 @@ import type { Places } from './waiting-room.ts'
  */
 export type TakePlace = (exchange: Exchange) => Promise<'taken' | 'gone'>
 
-/**
- * For whoever sends by itself.
- * @returns gives the place back; undefined when none can be had at once
- */
-export type TakePlaceNow = (client: string | undefined, reader: Reader) => (() => void) | undefined
+/** `none`: none can be had at once. */
+export type TakePlaceNow = (response: ServerResponse) => 'taken' | 'none'
 
 /** Of connections that ended before anybody asked for their address. */
 const NOBODY = ''
 
-export function createTakePlace(places: Places, stalled: StalledReaders): TakePlace {
-  return exchange => takePlace(exchange, places, stalled)
+export function createTakePlace(places: Places): TakePlace {
+  return ({ response }) => takePlace(response, places)
 }
 
-export function createTakePlaceNow(places: Places, stalled: StalledReaders): TakePlaceNow {
-  return (client, reader) => {
-    const place = places.takeNow(client ?? NOBODY)
-    if (place === undefined) return undefined
-    const unwatch = stalled.watch(reader)
-    return () => {
-      unwatch()
-      place.release()
-    }
+export function createTakePlaceNow(places: Places): TakePlaceNow {
+  return response => {
+    const place = places.takeNow(clientOf(response.req) ?? NOBODY)
+    if (place === undefined) return 'none'
+    releaseWith(response, place)
+    return 'taken'
   }
 }
 
-async function takePlace(
-  exchange: Exchange,
-  places: Places,
-  stalled: StalledReaders,
-): Promise<'taken' | 'gone'> {
-  const { request, response } = exchange
+async function takePlace(response: ServerResponse, places: Places): Promise<'taken' | 'gone'> {
   if (response.destroyed) return 'gone'
   const leaving = new AbortController()
   const leave = () => leaving.abort(NOT_NEEDED)
   response.once('close', leave)
-  const taking = places.take(clientOf(request) ?? NOBODY, leaving.signal)
+  const taking = places.take(clientOf(response.req) ?? NOBODY, leaving.signal)
   const place = await taking.catch((error: unknown) => {
     response.off('close', leave)
     if (leaving.signal.aborted) return undefined
     throw error
   })
   if (place === undefined) return 'gone'
-  const unwatch = stalled.watch({ taken: () => takenBytes(exchange), cut: () => cut(exchange) })
-  const release = () => {
-    unwatch()
+  if (leaving.signal.aborted) {
     place.release()
+    return 'gone'
   }
-  // It comes after the last byte went to the kernel, and after a connection that broke.
-  if (leaving.signal.aborted) release()
-  else response.once('close', release)
-  return leaving.signal.aborted ? 'gone' : 'taken'
+  releaseWith(response, place)
+  return 'taken'
 }
 
-export function tookNothing(): Error {
-  return new Error('the client took nothing for a while, and others waited for its place')
-}
-
-function cut({ response, record }: Exchange): void {
-  record.error = tookNothing()
-  record.cut = true
-  response.destroy()
+/** It closes after the last byte went to the kernel, and after a connection that broke. */
+function releaseWith(response: ServerResponse, place: Place): void {
+  response.once('close', () => place.release())
 }

@@ -16,6 +16,12 @@ export function endAnswer(response: ServerResponse, bytes?: Uint8Array): void {
   response.setTimeout(STALLED_READER_MS, () => response.destroy())
 }
 
+/** Do bytes of it wait in node for the client? */
+export function isWaitedFor(response: ServerResponse): boolean {
+  if (response.writableEnded) return !response.writableFinished
+  return response.writableNeedDrain || (response.socket?.writableLength ?? 0) > 0
+}
+
 /**
  * At `finish` or `close`: did the kernel take all of it? Node 24 calls an answer finished whose
  * connection was cut in the middle.

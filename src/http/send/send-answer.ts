@@ -5,17 +5,13 @@ import { type Answer, type AnswerHeaders, isPrintable } from '../answer.ts'
 import { endAnswer } from './end-answer.ts'
 import { type Exchange, hasBody } from '../exchange.ts'
 import { dropBody } from '../body/request-body.ts'
+import { BlobSending, type BlobSendingDeps } from './blob-sending.ts'
 import { sendBlob } from './send-blob.ts'
-import type { Sendfile } from './sendfile.ts'
-import type { StalledSendings } from './stalled-sendings.ts'
 
-export interface SendDeps {
+export interface SendDeps extends BlobSendingDeps {
   readonly clock: Clock
   /** The process is stopping: connections end with their answer (R236). */
   readonly draining: () => boolean
-  /** Absent: blobs pass through this process. */
-  readonly sendfile: Sendfile | undefined
-  readonly stalls: StalledSendings
 }
 
 /**
@@ -35,7 +31,11 @@ export async function sendAnswer(
     if (answer.reason !== undefined) response.statusMessage = answer.reason
     response.writeHead(answer.status, headLines(exchange, answer, close))
   }
-  if (body.kind === 'blob') return sendBlob({ ...deps, exchange, body, writeHead })
+  if (body.kind === 'blob') {
+    const sending = new BlobSending(response, body, deps)
+    record.sending = sending
+    return sendBlob(sending, { writeHead, clock: deps.clock })
+  }
 
   if (response.destroyed) return
   writeHead()

@@ -3,7 +3,7 @@
 
 /**
  * As who takes a blob too slowly gives its place back to those who wait
- * (http/places/stalled-readers.ts): far slower than any line that pushes.
+ * (http/send/stalled-readers.ts): far slower than any line that pushes.
  */
 const SLOW_BYTES = 64 * 1024
 const SLOW_MS = 10_000

@@ -5,13 +5,16 @@ import {
   createStalledReaders,
   LEAST_WHILE_OTHERS_WAIT_BYTES,
   STALLED_WHILE_OTHERS_WAIT_MS,
-} from '../../../src/http/places/stalled-readers.ts'
+} from '../../../src/http/send/stalled-readers.ts'
 
 function crowd() {
   let nowMs = 0
   let counted = 0
   const cut: string[] = []
-  const stalled = createStalledReaders({ monotonicMs: () => nowMs, noteCut: () => (counted += 1) })
+  const stalled = createStalledReaders({
+    clock: { monotonicMs: () => nowMs, sleep: () => new Promise(() => {}) },
+    noteCut: () => (counted += 1),
+  })
   return {
     cut,
     counted: () => counted,

@@ -5,9 +5,11 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
-import { KeptSending } from '../../../src/http/send/send-kept.ts'
-import type { FileSending } from '../../../src/http/send/sendfile.ts'
+import { SENDFILE_MIN_BYTES } from '../../../src/http/limits.ts'
+import { BlobSending } from '../../../src/http/send/blob-sending.ts'
+import { sendBlob } from '../../../src/http/send/send-blob.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
 
 t.test('R269: nothing is sent before the answer has its connection', async t => {
   const server = createServer().listen(0, '127.0.0.1')
@@ -28,18 +30,29 @@ t.test('R269: nothing is sent before the answer has its connection', async t => 
     isBusy: false,
     send: async (_from: number, to: number) => {
       orders.push(to)
+      sending.sentBytes += to
       sent.resolve()
     },
     close: () => {},
-  } as unknown as FileSending
+  }
   const response = new ServerResponse(new IncomingMessage(socket))
   response.writeHead(200, { 'Content-Length': '0' })
-  new KeptSending({ sizeBytes: 7, close: async () => {} } as unknown as BlobAnswer, sending).begin(
+  const sizeBytes = SENDFILE_MIN_BYTES
+  const blob = {
+    sizeBytes,
+    file: { descriptor: 0, readyBytes: sizeBytes },
+    close: async () => {},
+  } as unknown as BlobAnswer
+  const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
+  const one = new BlobSending(
     response,
+    { kind: 'blob', blob, segments, sizeBytes },
+    { sendfile: { open: () => sending }, readers: { watch: () => () => {}, othersWait: () => {} } },
   )
+  void sendBlob(one, { writeHead: () => {}, clock: createManualClock() })
   await new Promise(resolve => setImmediate(resolve))
   t.same(orders, [], 'it waits for its turn')
   response.assignSocket(socket)
   await sent.promise
-  t.same(orders, [7])
+  t.same(orders, [sizeBytes])
 })

@@ -1,0 +1,237 @@
+// The body of one answer on its way to a client: ranges of a blob, by the kernel as far as its file
+// may be sent, again when there is more, and by node whatever does not come that way. The one
+// sender of blobs, whole or growing, just opened or still open. The connection is node's before and
+// after; while the kernel sends, nothing of node's may be under way on it.
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { type ByteRange, rangeLength } from '../../oci/range.ts'
+import type { Sendable } from '../../registry/answers.ts'
+import type { BlobBody } from '../answer.ts'
+import { SENDFILE_MIN_BYTES } from '../limits.ts'
+import { type ClientFlow, createClientFlow } from './client-flow.ts'
+import { isWaitedFor } from './end-answer.ts'
+import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
+import type { Reader, StalledReaders } from './stalled-readers.ts'
+
+export interface BlobSendingDeps {
+  /** Absent: every byte passes through this process. */
+  readonly sendfile: Sendfile | undefined
+  readonly readers: StalledReaders
+}
+
+/** MUST be closed, whatever happened; that closes the blob, once. */
+export class BlobSending implements Reader {
+  readonly response: ServerResponse
+  readonly body: BlobBody
+  /** Undefined where node writes all of it. */
+  readonly kernel: FileSending | undefined
+  /** Why this side broke the connection. */
+  failure: Error | undefined
+  readonly #flow: ClientFlow
+  #nodeBytes = 0
+  /** What `ready` has found out, until it is sent: it would stay for as long as a client takes. */
+  #told: Told | undefined
+  #reading: Reading | undefined
+  #isClosed = false
+
+  constructor(response: ServerResponse, body: BlobBody, { sendfile, readers }: BlobSendingDeps) {
+    this.response = response
+    this.body = body
+    this.#flow = createClientFlow(response)
+    const isLarge = body.segments.some(segment => 'range' in segment && isWorthIt(segment.range))
+    this.kernel = isLarge ? openKernel(response, body, sendfile) : undefined
+    // What the kernel sends node does not count.
+    response.strictContentLength = this.kernel === undefined
+    if (this.#flow.gone) return
+    // What is left to send must not go out on a connection that was given up.
+    this.#flow.signal.addEventListener('abort', () => this.kernel?.close())
+    // It comes after the last byte went to the kernel, and after a connection that broke.
+    response.once('close', readers.watch(this))
+  }
+
+  /** Bytes of the body that the client's side of the connection has. */
+  get sentBytes(): number {
+    return (this.kernel?.sentBytes ?? 0) + this.#nodeBytes
+  }
+
+  /** The client has left: nothing more is to be sent. */
+  get isLeft(): boolean {
+    return this.#flow.gone
+  }
+
+  taken(): number | undefined {
+    return this.kernel?.isBusy === true || isWaitedFor(this.response) ? this.sentBytes : undefined
+  }
+
+  cut(why?: Error): void {
+    this.failure ??= why
+    this.response.destroy()
+  }
+
+  /**
+   * Resolves once bytes of `range` are here, and can be read: what fails until then can still be
+   * told as an error.
+   */
+  async ready(range: ByteRange): Promise<void> {
+    if (!this.#goesByKernel(range)) {
+      this.#reading = this.#read(range, range.first)
+      await this.#reading.first
+      return
+    }
+    const sendable = await this.#sendable(range.first, range.last)
+    if (typeof sendable === 'number') await this.#tryToRead(range.first)
+    this.#told = { at: range.first, sendable }
+  }
+
+  /**
+   * The head must be written; it goes out with the first bytes, if they are here. Resolves when the
+   * connection has all of `range`, or may be given more.
+   * @throws what the blob's reader throws; SendfileError; what broke the connection
+   */
+  async send(range: ByteRange): Promise<void> {
+    let position = range.first
+    if (this.#goesByKernel(range)) {
+      position = await this.#sendFile(range)
+      if (position > range.last) return
+      // Nobody knows how long the bytes take.
+      this.response.flushHeaders()
+    }
+    await this.#relay(range, position)
+  }
+
+  /** What stands between ranges. */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (!this.response.write(bytes)) await this.#flow.drained()
+    this.#nodeBytes += bytes.length
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.kernel?.close()
+    this.#flow.release()
+    this.#told = undefined
+    await this.#reading?.chunks.return?.()
+    await this.body.blob.close()
+  }
+
+  #goesByKernel(range: ByteRange): boolean {
+    return this.kernel !== undefined && isWorthIt(range)
+  }
+
+  /** The first position that is not sent: behind the range, or where the blob's reader goes on. */
+  async #sendFile({ first, last }: ByteRange): Promise<number> {
+    let position = first
+    while (position <= last) {
+      const told = this.#takeTold(position)
+      const sendable = told ? told.sendable : await this.#sendable(position, last)
+      if (sendable === undefined) return position
+      if (typeof sendable === 'object') {
+        await this.write(sendable)
+        position += sendable.length
+        continue
+      }
+      const sentBytes = await this.#sendBytes(position, sendable - position)
+      position += sentBytes
+      if (position < sendable) return position
+    }
+    return position
+  }
+
+  /** How many the kernel sent: fewer where it cannot send files of this file system. */
+  async #sendBytes(position: number, lengthBytes: number): Promise<number> {
+    const { kernel, response } = this
+    if (kernel === undefined) return 0
+    response.flushHeaders()
+    // An answer before this one has the connection: nothing goes to it past that.
+    if (response.socket === null) await once(response, 'socket', { signal: this.#flow.signal })
+    await this.#flow.flushed()
+    const before = kernel.sentBytes
+    try {
+      await kernel.send(position, lengthBytes)
+      return lengthBytes
+    } catch (error) {
+      if (!(error instanceof SendfileError) || error.failure !== 'unsupported') throw error
+      return kernel.sentBytes - before
+    }
+  }
+
+  async #sendable(position: number, last: number): Promise<Sendable> {
+    const { file } = this.body.blob
+    if (file === undefined) return undefined
+    return last < file.readyBytes ? last + 1 : file.until(position, last, this.#flow.signal)
+  }
+
+  /** Where nobody has read, the disk may fail. */
+  async #tryToRead(position: number): Promise<void> {
+    const { file } = this.body.blob
+    if (file?.isProven?.(position) !== true) await file?.read(Buffer.allocUnsafe(1), position)
+  }
+
+  #takeTold(position: number): Told | undefined {
+    const told = this.#told
+    this.#told = undefined
+    return told?.at === position ? told : undefined
+  }
+
+  /**
+   * What the kernel does not send of `range`, chunk by chunk, no faster than the client takes it.
+   */
+  async #relay(range: ByteRange, position: number): Promise<void> {
+    const { chunks, first } = this.#reading ?? this.#read(range, position)
+    this.#reading = undefined
+    try {
+      for (let step = await first; step.done !== true; step = await chunks.next()) {
+        await this.#pass(step.value)
+      }
+    } finally {
+      await chunks.return?.()
+    }
+  }
+
+  #read(range: ByteRange, position: number): Reading {
+    const { blob } = this.body
+    const chunks = blob.read(range, this.#flow.signal, position)[Symbol.asyncIterator]()
+    return { chunks, first: chunks.next() }
+  }
+
+  /**
+   * Counts a chunk when the client has taken it as far as the connection's buffer, and gives it
+   * back once the kernel has it.
+   */
+  async #pass(chunk: Uint8Array): Promise<void> {
+    const written = (error?: Error | null) => {
+      // After an error the connection may still hold on to it.
+      if (error === null || error === undefined) this.body.blob.giveBack?.(chunk)
+    }
+    if (!this.response.write(chunk, written)) await this.#flow.drained()
+    this.#nodeBytes += chunk.length
+  }
+}
+
+/** What may be sent from a position on. */
+interface Told {
+  readonly at: number
+  readonly sendable: Sendable
+}
+
+/** Driven by hand: the head goes out between the first request for bytes and their coming. */
+interface Reading {
+  readonly chunks: AsyncIterator<Uint8Array>
+  readonly first: Promise<IteratorResult<Uint8Array>>
+}
+
+function isWorthIt(range: ByteRange): boolean {
+  return rangeLength(range) >= SENDFILE_MIN_BYTES
+}
+
+/** Undefined when this answer cannot go this way. */
+function openKernel(
+  { socket, req }: ServerResponse,
+  { blob }: BlobBody,
+  sendfile: Sendfile | undefined,
+): FileSending | undefined {
+  const isItsOwn = socket === null || socket === req.socket
+  if (sendfile === undefined || blob.file === undefined || !isItsOwn) return undefined
+  return sendfile.open(req.socket, blob.file.descriptor)
+}
