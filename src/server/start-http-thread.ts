@@ -44,13 +44,17 @@ export function startHttpThread(start: HttpThreadStart, coordinator: Coordinator
       name: `http ${start.thread}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     })
-    return attend(worker, start, coordinator)
+    return coordinate(worker, start, coordinator)
   } catch (error) {
-    return stillborn(error instanceof Error ? error : new Error(String(error)))
+    return notStarted(error instanceof Error ? error : new Error(String(error)))
   }
 }
 
-function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator): RunningThread {
+function coordinate(
+  worker: Worker,
+  start: HttpThreadStart,
+  coordinator: Coordinator,
+): RunningThread {
   const { registry, waitingRoom, logger, metrics, logDestination } = coordinator
   const places = lendPlaces(waitingRoom)
   const lent = lendRegistry({
@@ -97,7 +101,7 @@ function attend(worker: Worker, start: HttpThreadStart, coordinator: Coordinator
   }
 }
 
-function stillborn(error: Error): RunningThread {
+function notStarted(error: Error): RunningThread {
   return {
     httpThread: { call: () => Promise.reject(new GoneError()), notify: () => {} },
     ended: Promise.resolve(error),

@@ -81,7 +81,7 @@ export class HttpThreads {
   readonly #slots: readonly Slot[]
   readonly #address = Promise.withResolvers<ThreadAddress>()
   readonly #stopping = new AbortController()
-  readonly #kept: readonly Promise<void>[]
+  readonly #supervised: readonly Promise<void>[]
 
   /** Starts them, by numbers that the deps know. */
   constructor(threads: readonly number[], deps: HttpThreadsDeps) {
@@ -93,7 +93,7 @@ export class HttpThreads {
       deaths: 0,
       up: Promise.withResolvers(),
     }))
-    this.#kept = this.#slots.map(slot => this.#keep(slot))
+    this.#supervised = this.#slots.map(slot => this.#supervise(slot))
   }
 
   get states(): readonly ThreadState[] {
@@ -152,7 +152,7 @@ export class HttpThreads {
   async end(): Promise<void> {
     this.#stopping.abort(new Error('the process stops'))
     await Promise.all(this.#slots.map(async ({ running }) => running?.end()))
-    await Promise.all(this.#kept)
+    await Promise.all(this.#supervised)
   }
 
   async #each(act: (running: RunningThread) => Promise<unknown>): Promise<void> {
@@ -163,7 +163,8 @@ export class HttpThreads {
     )
   }
 
-  async #keep(slot: Slot): Promise<void> {
+  /** Starts it, and again whenever it died, until the process stops. */
+  async #supervise(slot: Slot): Promise<void> {
     const { clock, start, died } = this.#deps
     const { signal } = this.#stopping
     let inARow = 0
@@ -171,7 +172,7 @@ export class HttpThreads {
       const startedMs = clock.monotonicMs()
       slot.state = 'starting'
       slot.running = start(slot.thread)
-      const error = await this.#live(slot, slot.running)
+      const error = await this.#untilEnded(slot, slot.running)
       slot.running = undefined
       slot.state = 'dead'
       slot.up.resolve()
@@ -184,8 +185,8 @@ export class HttpThreads {
     }
   }
 
-  /** Until its end; undefined when somebody wanted that. */
-  async #live(slot: Slot, running: RunningThread): Promise<Error | undefined> {
+  /** Lets it listen. What it died of; undefined when somebody wanted its end. */
+  async #untilEnded(slot: Slot, running: RunningThread): Promise<Error | undefined> {
     let refused: Error | undefined
     const listening = this.#address.promise.then(async address => {
       await running.httpThread.call('listen', address)
