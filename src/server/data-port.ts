@@ -2,18 +2,19 @@
 // the composition root: it says who gets what. With one thread there is nothing but the app, on a
 // port of its own.
 import { randomBytes } from 'node:crypto'
-import { createLocalAccess, type SharedLoopback, whyLocalPushOff } from '../access/local-access.ts'
+import { createLocalAccess } from '../access/local-access.ts'
 import { formatAddress, type ListenAddress } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
-import { buildApp, type DataApp } from '../http/app.ts'
-import { loadReadCached } from '../http/send/cached-reads.ts'
+import type { DataApp } from '../http/app.ts'
 import { drain } from '../http/drain.ts'
-import { loadSendfile, type Sendfile } from '../http/send/sendfile.ts'
-import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
 import { placesFor } from '../http/places/limit.ts'
-import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
-import { rotateTicketKeys, TICKET_KEYS_BYTES } from '../http/tls/tls.ts'
+import {
+  rotateTicketKeys,
+  TICKET_KEYS_BYTES,
+  type TlsOptions,
+  type TlsTransport,
+} from '../http/tls/tls.ts'
 import { listening, mustBeFree } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -31,10 +32,11 @@ import {
 } from '../threads/http-threads.ts'
 import { createCountsMemory, sharedCounts } from '../threads/shared-counts.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
-import { routeOptions } from './upstreams.ts'
+import { openThreadApp, readCachedFor, sendfileFor, type ThreadAppOptions } from './thread-app.ts'
+import { type SettingsSurroundings, threadSettings } from './thread-settings.ts'
 
 /** What Surroundings has as well is what it says there. */
-export interface DataPortDeps {
+export interface DataPortDeps extends SettingsSurroundings {
   readonly logger: Logger
   readonly logDestination: { write(lines: string): void }
   readonly metrics: Metrics
@@ -44,8 +46,6 @@ export interface DataPortDeps {
   readonly nodeVersion: string
   readonly memoryBytes: number
   readonly cores: number
-  readonly uid: number | undefined
-  readonly sharedLoopback?: SharedLoopback | undefined
   readonly native?: boolean | undefined
   /** See Coordinator. */
   readonly threadEntry?: URL
@@ -65,7 +65,6 @@ export class DataPort {
   readonly #further: HttpThreads | undefined
   readonly #placesMax: number
   readonly #waitingRoom: WaitingRoom
-  readonly #sendfile: Sendfile | undefined
   readonly #stopping = new AbortController()
   #tls: TlsOptions | undefined
   #transport: TlsTransport | undefined
@@ -80,7 +79,7 @@ export class DataPort {
     this.#threads = config.http.threads ?? threadsFor(deps.cores)
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
-    this.#settings = this.#settingsOf(config)
+    this.#settings = threadSettings(config, deps)
     this.#placesMax = config.http.streams ?? placesFor(deps.memoryBytes)
     this.#waitingRoom = new WaitingRoom({
       limit: this.#placesMax,
@@ -89,8 +88,6 @@ export class DataPort {
       note: noteWaitingRoom(deps.metrics, waiting => this.#othersWait(waiting)),
     })
     this.#tls = this.#openTls()
-    // Only what goes out as it lies on disk can be sent from there.
-    this.#sendfile = this.#mayLoad && this.#tls === undefined ? loadSendfile() : undefined
     const further = Array.from({ length: this.#threads - 1 }, (_, at) => at + 1)
     if (further.length === 0) return
     this.#further = new HttpThreads(further, {
@@ -100,8 +97,13 @@ export class DataPort {
     })
   }
 
-  get #mayLoad(): boolean {
-    return this.#deps.native !== false
+  get #appOptions(): ThreadAppOptions {
+    return {
+      threads: this.#threads,
+      memoryBytes: this.#memoryBytes,
+      tls: this.#tls,
+      native: this.#deps.native !== false,
+    }
   }
 
   /** Undefined before `listen`. */
@@ -111,15 +113,15 @@ export class DataPort {
 
   /** For the blobs that this process writes itself. */
   get readCached(): ReadCached | undefined {
-    return this.#mayLoad && this.#tls !== undefined ? loadReadCached() : undefined
+    return readCachedFor(this.#appOptions)
   }
 
   /** How large blobs go out, on every thread. */
   get sending(): Sending {
-    if (this.#tls !== undefined) return { sending: 'plain', plainBecause: 'tls' }
-    if (this.#sendfile !== undefined) return { sending: 'sendfile' }
-    const plainBecause = this.#mayLoad ? 'not built' : 'switched off'
-    return { sending: 'plain', plainBecause }
+    const options = this.#appOptions
+    if (options.tls !== undefined) return { sending: 'plain', plainBecause: 'tls' }
+    if (sendfileFor(options) !== undefined) return { sending: 'sendfile' }
+    return { sending: 'plain', plainBecause: options.native ? 'not built' : 'switched off' }
   }
 
   /** For after `listen`: the first thread then listens as long as anybody can ask. */
@@ -143,28 +145,19 @@ export class DataPort {
    * @throws a listen error, for the operator
    */
   async listen(registry: Registry): Promise<string> {
-    const { metrics, logger, clock, epochs } = this.#deps
+    const { logger, metrics, clock, epochs } = this.#deps
     this.#registry = registry
-    const threads = this.#threads
-    const limitUnsent = this.#mayLoad ? loadLimitUnsent({ threads }) : undefined
-    const transport = this.#tls && createTlsTransport(this.#tls, { clock, metrics, limitUnsent })
-    this.#transport = transport
-    const app = buildApp({
+    const { app, transport } = openThreadApp(this.#appOptions, {
       registry,
       access: createLocalAccess(() => this.#settings.access),
       logger,
       metrics,
       clock,
-      places: this.#waitingRoom,
-      sendfile: this.#sendfile,
       epochs,
-      options: {
-        threads: this.#threads,
-        shared: sharedCounts(this.#counts, 0),
-        memoryBytes: this.#memoryBytes,
-      },
-      ...(transport && { transport }),
+      places: this.#waitingRoom,
+      shared: sharedCounts(this.#counts, 0),
     })
+    this.#transport = transport
     this.#app = app
     const { addr } = this.#http
     const host = addr.host ?? '::'
@@ -190,7 +183,7 @@ export class DataPort {
    * began with.
    */
   async replace(config: Config): Promise<void> {
-    this.#settings = this.#settingsOf(config)
+    this.#settings = threadSettings(config, this.#deps)
     await this.#further?.replace(this.#settings)
   }
 
@@ -222,31 +215,17 @@ export class DataPort {
     await this.#further?.end()
   }
 
-  #settingsOf(config: Config): ThreadSettings {
-    const { localPush, hosts } = config.http
-    const localPushOff = whyLocalPushOff(localPush, this.#deps.sharedLoopback)
-    return {
-      route: routeOptions(config),
-      repositories: config.repositories,
-      access: { serverUid: this.#deps.uid, localPushOff, hosts },
-      logLevel: config.log.level,
-    }
-  }
-
   #start(thread: number) {
     const { logger, metrics, logDestination, threadEntry, version, nodeVersion, epochs } =
       this.#deps
     return startHttpThread(
       {
+        ...this.#appOptions,
         thread,
-        threads: this.#threads,
         counts: this.#counts,
         places: this.#placesMax,
         epochs: epochs.memory,
-        memoryBytes: this.#memoryBytes,
         settings: this.#settings,
-        tls: this.#tls,
-        native: this.#mayLoad,
         version,
         nodeVersion,
       },

@@ -3,13 +3,8 @@
 // composition root.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { createLocalAccess } from '../access/local-access.ts'
-import { type AppDeps, buildApp, type DataApp } from '../http/app.ts'
-import { loadReadCached } from '../http/send/cached-reads.ts'
 import { drain } from '../http/drain.ts'
-import { loadSendfile } from '../http/send/sendfile.ts'
 import { FreePlaces } from '../http/places/free-places.ts'
-import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
-import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { createLogger } from '../observe/log.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createEpochs } from '../registry/epochs.ts'
@@ -18,6 +13,7 @@ import { KeptOpen } from '../registry/kept-open.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createRoute } from '../registry/route.ts'
 import { systemClock } from './clock.ts'
+import { openThreadApp, readCachedFor, type ThreadAppOptions } from './thread-app.ts'
 import type { Port } from '../threads/messages.ts'
 import { OtherThread } from '../threads/other-thread.ts'
 import { borrowPlaces } from '../threads/places.ts'
@@ -26,23 +22,15 @@ import { sharedCounts } from '../threads/shared-counts.ts'
 import type { CoordinatorThread, ThreadSettings } from '../threads/sides.ts'
 
 /** What a thread is started with: values, and memory that it shares with the others. */
-export interface HttpThreadStart {
+export interface HttpThreadStart extends ThreadAppOptions {
   /** Its number: its place in `counts`. */
   readonly thread: number
-  /** Threads that serve, the first one included. */
-  readonly threads: number
   readonly counts: SharedArrayBuffer
   /** Bodies sent at once, by all threads. */
   readonly places: number
   /** Of Epochs. */
   readonly epochs: SharedArrayBuffer
-  /** For answers in memory, of this thread. */
-  readonly memoryBytes: number
   readonly settings: ThreadSettings
-  /** Undefined: plain HTTP. */
-  readonly tls: TlsOptions | undefined
-  /** native/sender.c may be loaded, where it was built. */
-  readonly native: boolean
   readonly version: string
   readonly nodeVersion: string
 }
@@ -72,12 +60,12 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     rules: () => rules,
     clock,
     keptOpen,
-    readCached: start.native && start.tls !== undefined ? loadReadCached() : undefined,
+    readCached: readCachedFor(start),
   })
   const shared = sharedCounts(start.counts, start.thread)
   const free = new FreePlaces({ limit, counts: shared, released: () => places.freed() })
   const places = borrowPlaces(() => coordinator, free)
-  const { app, transport } = openApp(start, {
+  const { app, transport } = openThreadApp(start, {
     registry: borrowed.registry,
     access: createLocalAccess(() => rules.access),
     logger,
@@ -116,25 +104,6 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     },
   })
   void tellCounted(coordinator, metrics)
-}
-
-interface AppParts extends Omit<AppDeps, 'owners' | 'options' | 'transport' | 'sendfile'> {
-  readonly shared: ReturnType<typeof sharedCounts>
-}
-
-function openApp(
-  { threads, native, tls, memoryBytes }: HttpThreadStart,
-  { shared, ...parts }: AppParts,
-): { readonly app: DataApp; readonly transport: TlsTransport | undefined } {
-  const limitUnsent = native ? loadLimitUnsent({ threads }) : undefined
-  const transport = tls && createTlsTransport(tls, { ...parts, limitUnsent })
-  const app = buildApp({
-    ...parts,
-    sendfile: native && tls === undefined ? loadSendfile() : undefined,
-    options: { threads, shared, memoryBytes },
-    ...(transport && { transport }),
-  })
-  return { app, transport }
 }
 
 async function tellCounted(coordinator: CoordinatorThread, metrics: Metrics): Promise<never> {

@@ -6,12 +6,12 @@ import { DOCKER_HUB_ALIASES, DOCKER_HUB } from '../config/built-in.ts'
 import type { Config, ProxyEnvironment, UpstreamConfig, UpstreamPolicy } from '../config/config.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { NamePatterns } from '../oci/name-glob.ts'
-import { LOCALHOST, parseName, parseTag, type RegistryHost } from '../oci/reference.ts'
+import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
 import type { Routed } from '../registry/use-cases.ts'
 import type { Namespace, Namespaces } from '../registry/namespaces.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
-import { type Upstream, UpstreamError, type UpstreamHealth } from '../registry/ports/upstream.ts'
+import type { UpstreamHealth } from '../registry/ports/upstream.ts'
 import { namesOfMachine, type OwnAddress, ownNameIn } from '../registry/own-name.ts'
 import { compileNames, createRoute, type Route, type RouteOptions } from '../registry/route.ts'
 import { type LookupAll, lookupAll } from '../upstream/connect/connector.ts'
@@ -258,51 +258,4 @@ function proxyOptions(
   return secret === undefined
     ? {}
     : { proxy: { url: secret.reveal(), noProxy: environment.noProxy } }
-}
-
-export interface Probe {
-  readonly registry: RegistryHost
-  readonly answers: boolean
-  readonly detail: string
-}
-
-/**
- * A name that no registry has: a HEAD on it costs nothing, and the refusal shows that a registry
- * answered.
- */
-const PROBE_NAME = parseName('entrepot/probe')
-const PROBE_REFERENCE = { kind: 'tag', tag: parseTag('probe') } as const
-
-/** Asks every configured upstream once, all at the same time. Never rejects. */
-export async function probeUpstreams(
-  config: Config,
-  deps: UpstreamsDeps,
-): Promise<readonly Probe[]> {
-  const upstreams = new Upstreams(config, deps)
-  try {
-    return await Promise.all(upstreams.list().map(({ upstream }) => probe(upstream)))
-  } finally {
-    await upstreams.close()
-  }
-}
-
-async function probe(upstream: Upstream): Promise<Probe> {
-  const { registry } = upstream
-  try {
-    await upstream.headManifest(PROBE_NAME, PROBE_REFERENCE)
-    return { registry, answers: true, detail: 'answers' }
-  } catch (error) {
-    if (!(error instanceof UpstreamError)) throw error
-    if (error.failure === 'not-found' || error.failure === 'unsupported')
-      return { registry, answers: true, detail: 'answers' }
-    if (error.failure === 'denied') {
-      return {
-        registry,
-        answers: true,
-        detail: 'answers; shows nothing of what it does not have to whoever asks like this',
-      }
-    }
-    const hint = error.hint === undefined ? '' : `; ${error.hint}`
-    return { registry, answers: false, detail: `${error.message}${hint}` }
-  }
 }

@@ -85,7 +85,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'admin',
       'server/start.ts',
       'server/surroundings.ts',
-      'server/upstreams.ts',
+      'server/probe-upstreams.ts',
       'server/clock.ts',
     ],
   },
@@ -94,6 +94,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   server: { imports: ['*'] },
   // Builds one upstream for each that is configured.
   'server/upstreams.ts': { imports: ['oci', 'config', 'registry', 'upstream'] },
+  'server/probe-upstreams.ts': { imports: ['server/upstreams.ts', 'oci', 'config', PORTS] },
+  'server/thread-app.ts': { imports: ['http', 'registry/fill', 'threads'] },
   // What one directory holds.
   'server/content.ts': {
     imports: ['server/closing.ts', 'config', 'observe', 'registry', 'store', 'catalog'],
@@ -102,7 +104,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'server/readings.ts': { imports: ['server/content.ts', 'observe', 'registry', 'threads'] },
   // A further HTTP thread loads what it runs and nothing else.
   'server/http-thread.ts': {
-    imports: ['server/clock.ts', 'access', 'http', 'observe', 'registry', 'threads'],
+    imports: [
+      'server/clock.ts',
+      'server/thread-app.ts',
+      'access',
+      'http',
+      'observe',
+      'registry',
+      'threads',
+    ],
   },
   'server/start-http-thread.ts': {
     imports: ['server/http-thread.ts', 'http', 'observe', 'registry', 'threads'],

@@ -1,0 +1,25 @@
+// What every HTTP thread goes by, from the configuration: values, since they go to other threads. A
+// part of the composition root.
+import { type SharedLoopback, whyLocalPushOff } from '../access/local-access.ts'
+import type { Config } from '../config/config.ts'
+import type { ThreadSettings } from '../threads/sides.ts'
+import { routeOptions } from './upstreams.ts'
+
+export interface SettingsSurroundings {
+  readonly uid: number | undefined
+  readonly sharedLoopback?: SharedLoopback | undefined
+}
+
+export function threadSettings(
+  config: Config,
+  { uid, sharedLoopback }: SettingsSurroundings,
+): ThreadSettings {
+  const { localPush, hosts } = config.http
+  const localPushOff = whyLocalPushOff(localPush, sharedLoopback)
+  return {
+    route: routeOptions(config),
+    repositories: config.repositories,
+    access: { serverUid: uid, localPushOff, hosts },
+    logLevel: config.log.level,
+  }
+}
