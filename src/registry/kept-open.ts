@@ -8,8 +8,9 @@ import { LRUCache } from 'lru-cache'
 import type { Digest } from '../oci/digest.ts'
 import { MANIFEST_LIMIT_BYTES } from '../oci/manifest.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../oci/reference.ts'
-import type { BlobAnswer, BlobFile, Repeatable } from './answers.ts'
+import type { BlobAnswer, Repeatable } from './answers.ts'
 import type { Epochs } from './epochs.ts'
+import type { WholeBlob } from './open-file.ts'
 import type { Clock } from './ports/clock.ts'
 
 /**
@@ -25,7 +26,7 @@ export const KEPT_OPEN_LEAST_BYTES = MANIFEST_LIMIT_BYTES + 1
 /** Of each thread, beside what its readers have open. */
 export const KEPT_OPEN_MOST = 64
 
-/** The next one is answered alike, by a view of its own where it is kept still. */
+/** The next one is answered alike, where it is kept still. */
 const WHILE_KEPT: Repeatable = {
   sinceMs: 0,
   untilMs: Number.POSITIVE_INFINITY,
@@ -48,9 +49,21 @@ export interface Asked {
   readonly stamp: number
 }
 
+interface Kept extends Asked {
+  readonly blob: WholeBlob
+  /** Aborts when it is kept no longer. */
+  readonly ended: AbortController
+}
+
 export class KeptOpen {
   readonly #deps: KeptOpenDeps
-  readonly #kept = new LRUCache<string, Kept>({ max: KEPT_OPEN_MOST, dispose: kept => kept.end() })
+  readonly #kept = new LRUCache<string, Kept>({
+    max: KEPT_OPEN_MOST,
+    dispose: ({ blob, ended }) => {
+      ended.abort(NOT_NEEDED)
+      blob.close().catch(this.#deps.failed)
+    },
+  })
   #isOver = false
 
   constructor(deps: KeptOpenDeps) {
@@ -66,30 +79,31 @@ export class KeptOpen {
     return { of, key: `${of} ${digest}`, slot, stamp: epochs.stampOf(slot) }
   }
 
-  /** One more view of what somebody was answered a moment ago. */
+  /** One more answer of what somebody was answered a moment ago. */
   find(asked: Asked | undefined): BlobAnswer | undefined {
     const kept = asked && this.#kept.get(asked.key)
     if (kept === undefined) return undefined
-    if (kept.stamp === asked?.stamp) return kept.view()
+    if (kept.stamp === asked?.stamp) return this.#answer(kept)
     this.#kept.delete(kept.key)
     return undefined
   }
 
   /** What the question brought, for who asked it, and from now on for others. */
-  share(asked: Asked | undefined, blob: BlobAnswer): BlobAnswer {
-    if (asked === undefined || this.#isOver) return blob
-    if (blob.isShareable !== true || blob.sizeBytes < KEPT_OPEN_LEAST_BYTES) return blob
-    if (this.#deps.epochs?.stampOf(asked.slot) !== asked.stamp) return blob
+  share(asked: Asked | undefined, blob: WholeBlob): BlobAnswer {
+    const { epochs, failed } = this.#deps
+    if (asked === undefined || this.#isOver) return blob.lastAnswer()
+    if (blob.head.sizeBytes < KEPT_OPEN_LEAST_BYTES) return blob.lastAnswer()
+    if (epochs?.stampOf(asked.slot) !== asked.stamp) return blob.lastAnswer()
     // Another one asked at the same time.
     const other = this.find(asked)
     if (other !== undefined) {
-      blob.close().catch(this.#deps.failed)
+      blob.close().catch(failed)
       return other
     }
-    const kept = new Kept(asked, blob, this.#deps)
+    const kept = { ...asked, blob, ended: new AbortController() }
     this.#kept.set(asked.key, kept)
     void this.#forgetSoon(kept)
-    return kept.view()
+    return this.#answer(kept)
   }
 
   /** Nothing is kept any more; who reads goes on. */
@@ -99,76 +113,12 @@ export class KeptOpen {
   }
 
   async #forgetSoon(kept: Kept): Promise<void> {
-    await this.#deps.clock.sleep(KEPT_OPEN_MS, kept.ended).catch(() => {})
+    await this.#deps.clock.sleep(KEPT_OPEN_MS, kept.ended.signal).catch(() => {})
     if (this.#kept.peek(kept.key) === kept) this.#kept.delete(kept.key)
   }
-}
 
-class Kept implements Asked {
-  readonly of: RepositoryKey
-  readonly key: string
-  readonly slot: number
-  readonly stamp: number
-  readonly #blob: BlobAnswer
-  readonly #deps: KeptOpenDeps
-  readonly #ended = new AbortController()
-  /** Who keeps it is one of them. */
-  #holders = 1
-  /** From where it was read without an error, last. */
-  #provenAt: number | undefined
-
-  constructor({ of, key, slot, stamp }: Asked, blob: BlobAnswer, deps: KeptOpenDeps) {
-    this.of = of
-    this.key = key
-    this.slot = slot
-    this.stamp = stamp
-    this.#blob = blob
-    this.#deps = deps
-  }
-
-  /** Aborts when it is kept no longer. */
-  get ended(): AbortSignal {
-    return this.#ended.signal
-  }
-
-  view(): BlobAnswer {
-    this.#holders += 1
-    const { file, ...blob } = this.#blob
-    let isClosed = false
-    const close = async () => {
-      if (isClosed) return
-      isClosed = true
-      await this.#leave()
-    }
+  #answer({ blob, of }: Kept): BlobAnswer {
     // In whichever thread it is kept, and in all that keep it.
-    const spoiled = () => this.#deps.epochs?.bump(this.of)
-    return { ...blob, repeatable: WHILE_KEPT, file: file && this.#noting(file), spoiled, close }
-  }
-
-  /** It is kept no longer. */
-  end(): void {
-    this.#ended.abort(NOT_NEEDED)
-    this.#leave().catch(this.#deps.failed)
-  }
-
-  async #leave(): Promise<void> {
-    this.#holders -= 1
-    if (this.#holders === 0) await this.#blob.close()
-  }
-
-  /** Who has read from somewhere spares others the trial there. */
-  #noting(file: BlobFile): BlobFile {
-    return {
-      ...file,
-      isProven: position =>
-        (position !== undefined && position === this.#provenAt) ||
-        file.isProven?.(position) === true,
-      read: async (buffer, position) => {
-        this.#provenAt = undefined
-        const filled = await file.read(buffer, position)
-        if (filled === buffer.length) this.#provenAt = position
-        return filled
-      },
-    }
+    return blob.answer({ repeatable: WHILE_KEPT, spoiled: () => this.#deps.epochs?.bump(of) })
   }
 }

@@ -4,31 +4,57 @@
 import { read } from 'node:fs'
 import type { ByteRange } from '../oci/range.ts'
 import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
+import { OpenFile, WholeBlob } from '../registry/open-file.ts'
 import { readWhole } from '../registry/fill/follow.ts'
 import { type ReadCached, BufferPool } from '../registry/fill/buffer-pool.ts'
 import { untilAborted } from '../async/aborting.ts'
+import type { ReadHandle } from '../registry/ports/blob-store.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import type { CoordinatorThread, LentBlob } from './sides.ts'
+
+/** What can be made of a blob that was lent; for one of these, once. */
+export interface BorrowedBlobs {
+  /** For one reader. */
+  answer(lent: LentBlob): BlobAnswer
+  /** Of what is shareable: open here for whoever reads it; it is given back with the last one. */
+  whole(lent: LentBlob): WholeBlob
+}
 
 /** One per thread: the memory that its blobs are read into is its own. */
 export function borrowBlobs(
   coordinator: () => CoordinatorThread,
   readCached: ReadCached | undefined,
-): (lent: LentBlob) => BlobAnswer {
+): BorrowedBlobs {
   const buffers = new BufferPool(readCached)
-  return ({ lease, descriptor, readyBytes, isProven, ...head }) => {
+
+  function partsOf({ lease, descriptor, readyBytes, isProven, ...head }: LentBlob) {
     const file =
       descriptor === undefined
         ? undefined
         : borrowedFile(coordinator, lease, { descriptor, readyBytes, isProven })
-    return {
-      ...head,
-      file,
+    const reading: Pick<BlobAnswer, 'read' | 'giveBack'> = {
       read: (range, signal, from = range.first) =>
         readBlob(coordinator, { lease, file, buffers, range, signal, from }),
       giveBack: chunk => buffers.giveBack(chunk),
-      close: async () => coordinator().notify('closeBlob', lease),
     }
+    const close = async () => coordinator().notify('closeBlob', lease)
+    return { head, file, reading, close }
+  }
+
+  return {
+    answer(lent) {
+      const { head, file, reading, close } = partsOf(lent)
+      return { ...head, ...reading, file, close }
+    },
+    whole(lent) {
+      const { head, file, reading, close } = partsOf(lent)
+      const read: ReadHandle['read'] = async (buffer, at) => file?.read(buffer, at) ?? 0
+      return new WholeBlob({
+        head,
+        open: new OpenFile({ descriptor: file?.descriptor, read, close }),
+        reading,
+      })
+    },
   }
 }
 

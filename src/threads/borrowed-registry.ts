@@ -47,7 +47,7 @@ type MayReadAny = Parameters<Registry['mountBlob']>[1]['mayReadAny']
 export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
   const { coordinator, rules, clock, keptOpen } = deps
   const mounts = new Mounts()
-  const openBlob = borrowBlobs(coordinator, deps.readCached)
+  const blobs = borrowBlobs(coordinator, deps.readCached)
   const uses = new Uses(clock, digests => coordinator().notify('used', digests))
   const values = Object.fromEntries(
     VALUE_METHODS.map(method => [
@@ -75,10 +75,8 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
         coordinator().notify('reads', { repository, digest })
         return kept
       }
-      return keptOpen.share(
-        asked,
-        openBlob(await coordinator().call('pullBlob', { repository, digest })),
-      )
+      const lent = await coordinator().call('pullBlob', { repository, digest })
+      return lent.isShareable ? keptOpen.share(asked, blobs.whole(lent)) : blobs.answer(lent)
     },
     findKept: (repository, digest) => keptOpen.find(keptOpen.ask(repository, digest)),
     appendUpload: (repository, id, chunk) =>

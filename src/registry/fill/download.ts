@@ -14,7 +14,7 @@ import type { BlobPlace, BlobRequest, UpstreamBlob } from '../ports/upstream-con
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
 import { mayBeOfRange } from './range-request.ts'
 import { RangedDownload, rangeBytes } from './ranged-download.ts'
-import type { SharedHandle } from './shared-handle.ts'
+import type { OpenFile } from '../open-file.ts'
 
 /**
  * What lacks less than this comes by one request: there is too little to find out about, and
@@ -30,7 +30,7 @@ export interface DownloadContext {
   readonly clock: Clock
   readonly progress: FillProgress
   /** The growing file, for comparing. */
-  readonly handle: () => SharedHandle | undefined
+  readonly handle: () => OpenFile | undefined
   readonly signal: AbortSignal
   /** Told once the length is known and agreed on. */
   readonly sized: (sizeBytes: number) => void

@@ -8,7 +8,7 @@ import type { FillFile } from '../ports/blob-store.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { UpstreamBlob } from '../ports/upstream-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
-import type { SharedHandle } from './shared-handle.ts'
+import type { OpenFile } from '../open-file.ts'
 
 /**
  * While nobody knows how long a blob is, room for more is looked for after so many bytes: the
@@ -24,7 +24,7 @@ export interface ReceiveContext {
    * @throws StoreError full
    */
   readonly reserve: (sizeBytes: number | undefined) => Promise<void>
-  readonly handle: () => SharedHandle | undefined
+  readonly handle: () => OpenFile | undefined
   readonly signal: AbortSignal
   /** Told once the length is known and agreed on. */
   readonly sized: (sizeBytes: number) => void
@@ -176,7 +176,7 @@ async function append(
 }
 
 async function isSame(
-  handle: SharedHandle | undefined,
+  handle: OpenFile | undefined,
   bytes: Uint8Array,
   position: number,
 ): Promise<boolean> {

@@ -17,7 +17,7 @@ import { StoreError } from '../ports/store-error.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
-import { SharedHandle } from './shared-handle.ts'
+import { OpenFile } from '../open-file.ts'
 import type { FillShare } from './fill-share.ts'
 import type { FillTask } from './fill-task.ts'
 import { endedFor, slowOrUnread, type Verdict } from './slow-or-unread.ts'
@@ -45,7 +45,7 @@ export class Fill {
   readonly #over = Promise.withResolvers<void>()
   readonly #room: FillRoom
   #file: FillFile | undefined
-  #handle: SharedHandle | undefined
+  #handle: OpenFile | undefined
   #startedAtMs: number
   #resumedBytes = 0
   #hasStarted = false
@@ -104,7 +104,7 @@ export class Fill {
    * The growing file, held for the caller, who releases it. Undefined when there is none (the disk
    * is full).
    */
-  hold(): SharedHandle | undefined {
+  hold(): OpenFile | undefined {
     return this.#handle?.hold() ? this.#handle : undefined
   }
 
@@ -183,7 +183,7 @@ export class Fill {
     }
     this.#file = file
     try {
-      this.#handle = new SharedHandle(await file.openRead())
+      this.#handle = new OpenFile(await file.openRead())
       this.#noteStart(file.contiguousBytes)
       this.progress.advance(file.contiguousBytes)
       const sizeBytes = await download.run(file)

@@ -1,11 +1,12 @@
-// A blob that lies here whole, opened for one client; and what is written down about its use.
+// A blob that lies here whole, opened; and what is written down about its use.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type { BlobAnswer, BlobFile, Source } from '../answers.ts'
+import type { Source } from '../answers.ts'
+import { OpenFile, WholeBlob } from '../open-file.ts'
 import { bestEffort } from '../best-effort.ts'
 import { readWhole } from '../fill/follow.ts'
 import type { BufferPool } from '../fill/buffer-pool.ts'
-import type { BlobStore, ReadHandle, StoredBlob } from '../ports/blob-store.ts'
+import type { BlobStore, StoredBlob } from '../ports/blob-store.ts'
 import type { ContentFact } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -25,7 +26,7 @@ export async function openBlob(
   deps: OpenBlobDeps,
   repository: Repository,
   { digest, source }: { digest: Digest; source: Source },
-): Promise<BlobAnswer | undefined> {
+): Promise<WholeBlob | undefined> {
   const known = await deps.catalog.findContent(digest)
   // Of what lost its row with a damaged catalog a manifest may say how long it is.
   const declaredBytes = known ? undefined : await deps.catalog.sizeOf(repository, digest)
@@ -41,19 +42,15 @@ export async function openBlob(
     await handle.close()
     throw error
   }
-  return {
-    digest,
-    sizeBytes: blob.sizeBytes,
-    source,
-    isShareable: true,
-    file: blobFile(handle, {
-      readyBytes: blob.sizeBytes,
-      until: async (_position, last) => last + 1,
-    }),
-    read: (range, _signal, from) => readWhole(handle, range, { buffers: deps.buffers, from }),
-    giveBack: chunk => deps.buffers.giveBack(chunk),
-    close: () => handle.close(),
-  }
+  const { buffers } = deps
+  return new WholeBlob({
+    head: { digest, sizeBytes: blob.sizeBytes, source },
+    open: new OpenFile(handle),
+    reading: {
+      read: (range, _signal, from) => readWhole(handle, range, { buffers, from }),
+      giveBack: chunk => buffers.giveBack(chunk),
+    },
+  })
 }
 
 /**
@@ -72,18 +69,4 @@ export async function noteUse(
     await bestEffort(deps.note, () => catalog.recordBlob(record))
   }
   catalog.noteUse(blob.digest, atMs)
-}
-
-/** Undefined where the bytes are in no file. */
-export function blobFile(
-  handle: Pick<ReadHandle, 'descriptor' | 'read'>,
-  how: Pick<BlobFile, 'readyBytes' | 'isProven' | 'until'>,
-): BlobFile | undefined {
-  const { descriptor } = handle
-  if (descriptor === undefined) return undefined
-  return {
-    ...how,
-    descriptor,
-    read: (buffer, position) => handle.read(buffer, position),
-  }
 }

@@ -20,10 +20,10 @@ import type { UpstreamBlobHead } from '../ports/upstream-content.ts'
 import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 import type { SilentRepositories } from '../push/head-before-push.ts'
 import type { KeptOpen } from '../kept-open.ts'
-import { blobFile, type OpenBlobDeps, openBlob } from './open-blob.ts'
+import { type OpenBlobDeps, openBlob } from './open-blob.ts'
 import type { Prefetch } from './prefetch.ts'
 import { whileReading } from './prefetch-asked.ts'
-import type { SharedHandle } from '../fill/shared-handle.ts'
+import { blobFile, type OpenFile } from '../open-file.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { isShared, mayGive, shareWith } from '../sharing.ts'
 import { telling, tellingEach } from '../upstream-failure.ts'
@@ -175,7 +175,7 @@ async function fill(
       lookedAt = deps.fills.moment
       const isOurs = await mayGive(deps, repository, { digest, isHeld: mayJoin })
       const here = isOurs ? await openBlob(deps, repository, { digest, source: 'hit' }) : undefined
-      if (here !== undefined) return here
+      if (here !== undefined) return here.lastAnswer()
       continue
     }
     // Not for a crowd that joins what is on its way: whoever began it has asked, and the upstream
@@ -286,7 +286,7 @@ async function passedOn(
 function following(
   deps: PullBlobDeps,
   repository: Repository,
-  answer: BlobHead & { running: Followed; handle: SharedHandle | undefined },
+  answer: BlobHead & { running: Followed; handle: OpenFile | undefined },
 ): BlobAnswer {
   const { buffers, clock } = deps
   const { running, handle, ...head } = answer

@@ -2,7 +2,6 @@
 // a look, and is given to nobody any longer than it would be without. Method: the engine over
 // in-memory twins that note what they are asked, a clock that the test moves.
 import t from 'tap'
-import type { BlobAnswer } from '../../../src/registry/answers.ts'
 import { createEpochs } from '../../../src/registry/epochs.ts'
 import {
   KEPT_OPEN_LEAST_BYTES,
@@ -10,6 +9,7 @@ import {
   KEPT_OPEN_MS,
   KeptOpen,
 } from '../../../src/registry/kept-open.ts'
+import { OpenFile, WholeBlob } from '../../../src/registry/open-file.ts'
 import { whileReading } from '../../../src/registry/pull/prefetch-asked.ts'
 import { digestNamed } from '../../contract/catalog-samples.ts'
 import { patternBlob } from '../../kit/content.ts'
@@ -171,7 +171,7 @@ t.test('what is opened while the edge stops is closed by its reader', async t =>
 })
 
 t.test('a reader whom prefetching counts has an opening of its own', async t => {
-  const blob = blobNamed('counted', () => {})
+  const blob = blobNamed('counted', () => {}).answer()
   const asked = { isFirst: false, left: () => {} }
   t.equal((await whileReading(asked, async () => blob)).isShareable, false)
   t.equal((await whileReading(undefined, async () => blob)).isShareable, true)
@@ -184,7 +184,7 @@ t.test('only so many are kept open, and who closes twice takes it from nobody', 
   const names = Array.from({ length: KEPT_OPEN_MOST + 1 }, (_, at) => String(at))
   for (const name of names) {
     const blob = blobNamed(name, () => (closed += 1))
-    const shared = keptOpen.share(keptOpen.ask(app, blob.digest), blob)
+    const shared = keptOpen.share(keptOpen.ask(app, blob.head.digest), blob)
     await shared.close()
     await shared.close()
   }
@@ -198,16 +198,16 @@ function failed(error: unknown): never {
   throw error
 }
 
-function blobNamed(name: string, close: () => void): BlobAnswer {
-  return {
-    digest: digestNamed(name),
-    sizeBytes: KEPT_OPEN_LEAST_BYTES,
-    source: 'hit',
-    isShareable: true,
-    file: undefined,
-    read: () => (async function* () {})(),
-    close: async () => close(),
-  }
+function blobNamed(name: string, close: () => void): WholeBlob {
+  return new WholeBlob({
+    head: { digest: digestNamed(name), sizeBytes: KEPT_OPEN_LEAST_BYTES, source: 'hit' },
+    open: new OpenFile({
+      descriptor: undefined,
+      read: async () => 0,
+      close: async () => close(),
+    }),
+    reading: { read: () => (async function* () {})() },
+  })
 }
 
 t.test('in a further thread, who asks next costs not even a question', async t => {
