@@ -6,6 +6,7 @@ import { UploadOrderError, type UploadState } from '../answers.ts'
 import { ClientPace } from './client-pace.ts'
 import type { BlobStream } from './forward-blob.ts'
 import type { UploadFile } from '../ports/blob-store.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { UploadNote } from './upload-note.ts'
 
 /** One for all: each upload has a writer, and few are ended by the next. */
@@ -51,6 +52,20 @@ export class Upload {
   /** Nobody works on it or waits to. */
   get isIdle(): boolean {
     return this.#turns === 0
+  }
+
+  /**
+   * Nobody has touched it for so long. What this process saw itself is measured by a clock that
+   * nobody sets; `changedAtMs`: for what it did not see.
+   */
+  isAbandoned(
+    clock: Clock,
+    { changedAtMs, olderThanMs }: { changedAtMs: number; olderThanMs: number },
+  ): boolean {
+    if (!this.isIdle) return false
+    return this.usedAtMs === undefined
+      ? clock.nowMs() - changedAtMs >= olderThanMs
+      : clock.monotonicMs() - this.usedAtMs >= olderThanMs
   }
 
   get sizeBytes(): number {

@@ -2,12 +2,10 @@
 // open file, how many there may be and how much room they take. What a piece may be and how it ends
 // as a blob is append-upload.ts and finish-upload.ts.
 import type { DigestAlgorithm } from '../../oci/digest.ts'
-import type { RegistryError } from '../../oci/errors.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { BlobStore, LeftUpload, UploadFile } from '../ports/blob-store.ts'
-import type { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space.ts'
@@ -28,6 +26,7 @@ export interface UploadsDeps {
 
 /** A descriptor and a buffer each; a few dozen clients push half a dozen blobs at a time. */
 export const UPLOADS_OPEN_MAX = 256
+
 export class Uploads {
   readonly #deps: UploadsDeps
   readonly #uploads = new Map<string, Upload>()
@@ -67,9 +66,12 @@ export class Uploads {
     const crowd = crowdBefore([...this.#uploads.values()], client)
     if (crowd !== undefined) await this.#removeVain(crowd)
     const id = newUploadId()
-    const key = repositoryKey(repository)
-    const of = { repository: key, algorithm, startedAtMs: clock.nowMs() }
-    const note = client === undefined ? of : { ...of, client }
+    const note = {
+      repository: repositoryKey(repository),
+      algorithm,
+      startedAtMs: clock.nowMs(),
+      ...(client !== undefined && { client }),
+    }
     const upload = new Upload(id, note, 0)
     this.#uploads.set(id, upload)
     try {
@@ -88,9 +90,11 @@ export class Uploads {
    * @throws RegistryError TOOMANYREQUESTS where nothing was begun in vain; StoreError
    */
   async #removeVain({ uploads, limit }: Crowd): Promise<void> {
-    const vain = uploads.find(({ id, note, sizeBytes }) => {
-      const left = { id, changedAtMs: note?.startedAtMs ?? 0 }
-      return sizeBytes === 0 && this.isAbandoned(left, VAIN_AFTER_MS)
+    const { clock } = this.#deps
+    const vain = uploads.find(upload => {
+      const changedAtMs = upload.note?.startedAtMs ?? 0
+      const isOld = upload.isAbandoned(clock, { changedAtMs, olderThanMs: VAIN_AFTER_MS })
+      return upload.sizeBytes === 0 && isOld
     })
     if (vain === undefined) throw tooManyBegun(limit)
     // Nobody has its turn, and none that begins meanwhile finds it.
@@ -168,17 +172,11 @@ export class Uploads {
     return true
   }
 
-  /** What this process saw itself is measured by a clock that nobody sets. */
-  isAbandoned(
-    { id, changedAtMs }: Pick<LeftUpload, 'id' | 'changedAtMs'>,
-    olderThanMs: number,
-  ): boolean {
+  isAbandoned({ id, changedAtMs }: LeftUpload, olderThanMs: number): boolean {
     const { clock } = this.#deps
     const upload = this.#uploads.get(id)
-    if (upload?.isIdle === false) return false
-    return upload?.usedAtMs === undefined
-      ? clock.nowMs() - changedAtMs >= olderThanMs
-      : clock.monotonicMs() - upload.usedAtMs >= olderThanMs
+    if (upload === undefined) return clock.nowMs() - changedAtMs >= olderThanMs
+    return upload.isAbandoned(clock, { changedAtMs, olderThanMs })
   }
 
   /** Ends what is under way and leaves the uploads for the next process. */
@@ -218,7 +216,7 @@ export class Uploads {
     throw this.#whyOver(id, key)
   }
 
-  #whyOver(id: string, key: RepositoryKey | undefined): RegistryError | StoreError {
+  #whyOver(id: string, key: RepositoryKey | undefined): Error {
     return (key === undefined ? undefined : this.#ended.find(id, key)) ?? unknownUpload()
   }
 
@@ -298,8 +296,6 @@ export class Uploads {
   }
 
   #sumOpen(bytes: (upload: Upload) => number): number {
-    let sum = 0
-    for (const upload of this.#open) sum += bytes(upload)
-    return sum
+    return this.#open.values().reduce((sum, upload) => sum + bytes(upload), 0)
   }
 }
