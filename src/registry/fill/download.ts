@@ -1,19 +1,19 @@
 // Brings what a fill's file lacks, resuming as often as the upstream makes progress: a large blob
 // by ranges, where the upstream answers with them, anything else by one request that is resumed.
 // What the bytes are worth is for the caller to verify.
-import { askBlob, askLength, leave } from './ask-blob.ts'
 import type { FillProgress } from './fill-progress.ts'
 import { agree, type ReceiveContext, receive } from './fill-receive.ts'
-import { Attempts, distrustFor, isLie, mayTryAgain } from './fill-rules.ts'
+import { Attempts, distrustFor, mayTryAgain } from './fill-rules.ts'
 import type { FillShare } from './fill-share.ts'
-import type { FillTask } from './fill-task.ts'
+import { askBlob, askLength, discard, distrust, type FillTask } from './fill-task.ts'
 import type { ConnectionClaim } from './connection-budget.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { BlobPlace, BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
-import { type Distrust, UpstreamError } from '../ports/upstream.ts'
+import { UpstreamError } from '../ports/upstream.ts'
 import { mayBeOfRange } from './range-request.ts'
-import { RangedDownload, rangeBytes } from './ranged-download.ts'
+import { rangeBytes } from './range-plan.ts'
+import { RangedDownload } from './ranged-download.ts'
 import type { OpenFile } from '../open-file.ts'
 
 /**
@@ -32,12 +32,10 @@ export interface DownloadContext {
   /** The growing file, for comparing. */
   readonly handle: () => OpenFile | undefined
   readonly signal: AbortSignal
-  /** Told once the length is known and agreed on. */
-  readonly sized: (sizeBytes: number) => void
   /** See ReceiveContext. */
   readonly reserve: ReceiveContext['reserve']
-  /** Told of each answer, before anything is made of it. */
-  readonly answered: () => void
+  /** Told of each response, before anything is made of it. */
+  readonly responded: () => void
 }
 
 export class Download {
@@ -47,10 +45,10 @@ export class Download {
   #file: FillFile | undefined
   #early: Promise<UpstreamBlob> | undefined
   #ranged: RangedDownload | undefined
-  /** Where the last answer came from. */
+  /** Where the last response came from. */
   #place: BlobPlace | undefined
   #received = false
-  /** What is here is compared with a whole answer, and not bought a third time. */
+  /** What is here is compared with a whole response, and not bought a third time. */
   #hasAskedForAll = false
   /** Ranges have their own attempts. */
   #gaveUp = false
@@ -71,7 +69,7 @@ export class Download {
    * drop.
    */
   begin(): void {
-    this.#early = this.#firstAnswer()
+    this.#early = this.#firstResponse()
     // Told to whoever runs.
     this.#early.catch(() => {})
   }
@@ -100,18 +98,13 @@ export class Download {
         // The upstream client has retried already; before a first byte its word is final.
         const state = { isBegun: this.#received, hasPart: file.contiguousBytes > 0 }
         // The registry itself may say something else than its mirror did (R260).
-        const wasMirror = isLie(error) && this.#distrust(distrustFor(error))
+        const lie = distrustFor(error)
+        const wasMirror = lie !== undefined && distrust(this.#context.task, lie)
         if (this.#gaveUp || !(wasMirror || mayTryAgain(error, state))) throw error
         const gainedBytes = file.contiguousBytes - before
         await this.#attempts.pauseAfter(error, gainedBytes, this.#context.signal)
       }
     }
-  }
-
-  #distrust(why: Distrust): boolean {
-    const { namespace, repository, digest } = this.#context.task
-    const reference = { kind: 'digest', digest } as const
-    return namespace.upstream.distrust(repository.name, reference, why)
   }
 
   /** Undefined: it is to be tried again by another request. */
@@ -121,15 +114,15 @@ export class Download {
     const whole = early === undefined ? await this.#alreadyWhole(file) : undefined
     if (whole !== undefined) return whole
     try {
-      const answer = await (early ?? this.#firstAnswer())
+      const response = await (early ?? this.#firstResponse())
       this.#received = true
-      return await this.#take(file, answer)
+      return await this.#take(file, response)
     } finally {
       this.#context.share.connections.releaseAll(this.#claim)
     }
   }
 
-  async #firstAnswer(): Promise<UpstreamBlob> {
+  async #firstResponse(): Promise<UpstreamBlob> {
     const { task, share, reserve, signal } = this.#context
     // Where there is no room, the upstream is not asked for what only readers can take.
     if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
@@ -138,11 +131,11 @@ export class Download {
     let refused: unknown
     for (const request of [first, ...others]) {
       try {
-        const answer = await this.#ask(request)
+        const response = await this.#ask(request)
         // Only now is it known that the range was refused and not the blob.
         if (refused !== undefined && first.lastByte !== undefined)
           share.concurrency.noteRangesRefused()
-        return answer
+        return response
       } catch (error) {
         if (!mayBeOfRange(error)) throw error
         refused = error
@@ -162,14 +155,14 @@ export class Download {
     return [first, ...others, { offset: 0 }]
   }
 
-  async #take(file: FillFile, answer: UpstreamBlob): Promise<number | undefined> {
-    this.#context.answered()
-    const { toldBytes, expectedBytes } = await this.#agree(file, answer).catch(async error => {
-      await leave(answer)
+  async #take(file: FillFile, response: UpstreamBlob): Promise<number | undefined> {
+    this.#context.responded()
+    const { toldBytes, expectedBytes } = await this.#agree(file, response).catch(async error => {
+      await discard(response)
       throw error
     })
     // Beside the bytes: it is for a later process, and clients wait for the first of them.
-    const { validator } = answer
+    const { validator } = response
     const noted =
       expectedBytes === undefined
         ? undefined
@@ -179,11 +172,11 @@ export class Download {
             source: this.#context.task.repository.registry,
           })
     try {
-      const isPart = answer.lastByte !== undefined && answer.lastByte + 1 !== expectedBytes
+      const isPart = response.lastByte !== undefined && response.lastByte + 1 !== expectedBytes
       if (!isPart || expectedBytes === undefined) {
-        return await receive(file, answer, { ...this.#context, expectedBytes })
+        return await receive(file, response, { ...this.#context, expectedBytes })
       }
-      return (await this.#byRanges(file, answer, expectedBytes)) ? expectedBytes : undefined
+      return (await this.#byRanges(file, response, expectedBytes)) ? expectedBytes : undefined
     } finally {
       await noted
     }
@@ -196,15 +189,15 @@ export class Download {
    */
   async #agree(
     file: FillFile,
-    answer: UpstreamBlob,
+    response: UpstreamBlob,
   ): Promise<{ toldBytes: number | undefined; expectedBytes: number | undefined }> {
     const { task, progress, signal } = this.#context
     const isOfManifest =
-      answer.totalBytes === undefined &&
+      response.totalBytes === undefined &&
       progress.sizeBytes === undefined &&
       task.declaredBytes !== undefined
-    const totalBytes = isOfManifest ? await askLength(task, signal) : answer.totalBytes
-    const expectedBytes = await agree(file, { ...answer, totalBytes }, this.#context)
+    const totalBytes = isOfManifest ? await askLength(task, signal) : response.totalBytes
+    const expectedBytes = await agree(file, { ...response, totalBytes }, this.#context)
     const wasTold = file.expected?.sizeBytes === expectedBytes
     return { toldBytes: totalBytes ?? (wasTold ? expectedBytes : undefined), expectedBytes }
   }
@@ -271,10 +264,11 @@ export class Download {
     const askedMs = clock.monotonicMs()
     const expectedBytes =
       progress.sizeBytes ?? task.declaredBytes ?? this.#file?.expected?.sizeBytes
-    const answer = await askBlob(task, { request: asked, expectedBytes }, signal)
-    if (answer.lastByte !== undefined) share.concurrency.noteLatency(clock.monotonicMs() - askedMs)
-    this.#place = answer.place
-    return answer
+    const response = await askBlob(task, { request: asked, expectedBytes }, signal)
+    if (response.lastByte !== undefined)
+      share.concurrency.noteLatency(clock.monotonicMs() - askedMs)
+    this.#place = response.place
+    return response
   }
 
   /**
@@ -282,7 +276,7 @@ export class Download {
    * is asked for.
    */
   async #alreadyWhole(file: FillFile): Promise<number | undefined> {
-    const { task, progress, sized, signal } = this.#context
+    const { task, progress, signal } = this.#context
     const { namespace, repository, digest, declaredBytes } = task
     const sizeBytes = file.expected?.sizeBytes ?? declaredBytes
     if (sizeBytes === undefined || file.contiguousBytes !== sizeBytes || sizeBytes === 0) {
@@ -292,7 +286,6 @@ export class Download {
     // What is here is no whole then, but as long as a manifest wrongly says.
     if (head.sizeBytes !== undefined && head.sizeBytes !== sizeBytes) return undefined
     progress.sized(sizeBytes)
-    sized(sizeBytes)
     return sizeBytes
   }
 }

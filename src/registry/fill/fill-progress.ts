@@ -40,8 +40,14 @@ export class FillProgress {
   #beginning: Uint8Array | undefined
   #sizeBytes: number | undefined
   #error: unknown
+  readonly #sized = Promise.withResolvers<number>()
   #changes = 0
   readonly #waiters = new Set<() => void>()
+
+  constructor() {
+    // Nobody may be waiting when it fails.
+    this.#sized.promise.catch(() => {})
+  }
 
   get state(): FillState {
     return this.#state
@@ -62,6 +68,14 @@ export class FillProgress {
   /** Undefined until the upstream or a manifest told. */
   get sizeBytes(): number | undefined {
     return this.#sizeBytes
+  }
+
+  /**
+   * The length, once the upstream agreed to send the blob. Rejects with what went wrong before
+   * that.
+   */
+  get whenSized(): Promise<number> {
+    return this.#sized.promise
   }
 
   /** Why it failed. */
@@ -104,6 +118,7 @@ export class FillProgress {
 
   sized(sizeBytes: number): void {
     this.#sizeBytes = sizeBytes
+    this.#sized.resolve(sizeBytes)
     this.#wake()
   }
 
@@ -122,6 +137,7 @@ export class FillProgress {
     if (this.#state !== 'running') return
     this.#state = state
     this.#error = error
+    if (state === 'failed') this.#sized.reject(error)
     this.#wake()
   }
 

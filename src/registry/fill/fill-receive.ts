@@ -1,4 +1,4 @@
-// One answer of the upstream into a fill's file: agrees on the length, skips what is on disk
+// One response of the upstream into a fill's file: agrees on the length, skips what is on disk
 // already after comparing it, and never lets the file grow past the length. The digest is checked
 // by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
@@ -26,51 +26,48 @@ export interface ReceiveContext {
   readonly reserve: (sizeBytes: number | undefined) => Promise<void>
   readonly handle: () => OpenFile | undefined
   readonly signal: AbortSignal
-  /** Told once the length is known and agreed on. */
-  readonly sized: (sizeBytes: number) => void
 }
 
 /**
- * Agrees on the blob's length with an answer, tells the readers, and makes sure of room. Undefined:
- * nobody has said it.
- * @throws UpstreamError invalid when the answer contradicts the manifest, an earlier answer or what
- * was asked; StoreError full, io
+ * Agrees on the blob's length with a response, tells the readers, and makes sure of room.
+ * Undefined: nobody has said it.
+ * @throws UpstreamError invalid when the response contradicts the manifest, an earlier response or
+ * what was asked; StoreError full, io
  */
 export async function agree(
   file: FillFile,
-  answer: Omit<UpstreamBlob, 'body'>,
+  response: Omit<UpstreamBlob, 'body'>,
   context: ReceiveContext,
 ): Promise<number | undefined> {
   const { progress } = context
-  const sizeBytes = agreedSize(file, answer, context)
-  if (answer.offset !== 0 && answer.offset !== file.contiguousBytes) {
+  const sizeBytes = agreedSize(file, response, context)
+  if (response.offset !== 0 && response.offset !== file.contiguousBytes) {
     throw new UpstreamError(
       'invalid',
-      `the upstream resumed at ${answer.offset}, not at ${file.contiguousBytes}`,
+      `the upstream resumed at ${response.offset}, not at ${file.contiguousBytes}`,
     )
   }
   if (sizeBytes !== undefined) {
     progress.sized(sizeBytes)
-    context.sized(sizeBytes)
   }
   await context.reserve(sizeBytes)
   return sizeBytes
 }
 
 /**
- * Appends the answer's body, after agree. Returns the blob's length when all of it is on disk.
+ * Appends the response's body, after agree. Returns the blob's length when all of it is on disk.
  * @throws UpstreamError unavailable when the body ended early, invalid when it contradicts the
  * manifest or is not of this blob;
- *   StoreError corrupt when a whole answer differs from what is on disk; full, io
+ *   StoreError corrupt when a whole response differs from what is on disk; full, io
  */
 export async function receive(
   file: FillFile,
-  answer: UpstreamBlob,
+  response: UpstreamBlob,
   context: ReceiveContext & { readonly expectedBytes: number | undefined },
 ): Promise<number> {
   const { progress, expectedBytes } = context
   try {
-    await append(file, answer, {
+    await append(file, response, {
       ...context,
       limitBytes: expectedBytes ?? Number.POSITIVE_INFINITY,
     })
@@ -86,7 +83,6 @@ export async function receive(
     )
   }
   progress.sized(sizeBytes)
-  context.sized(sizeBytes)
   return sizeBytes
 }
 
@@ -96,11 +92,11 @@ export async function receive(
  */
 function agreedSize(
   file: FillFile,
-  answer: Omit<UpstreamBlob, 'body'>,
+  response: Omit<UpstreamBlob, 'body'>,
   context: ReceiveContext,
 ): number | undefined {
   const { declaredBytes } = context.task
-  const { totalBytes } = answer
+  const { totalBytes } = response
   // Clients have been promised the first length; one that changes is wrong the one time or the
   // other.
   const promisedBytes = context.progress.sizeBytes ?? saidBefore(file, declaredBytes)
@@ -133,18 +129,18 @@ function saidBefore(
 
 async function append(
   file: FillFile,
-  answer: UpstreamBlob,
+  response: UpstreamBlob,
   context: ReceiveContext & { limitBytes: number },
 ): Promise<void> {
   const { progress } = context
   // The upstream sent everything although asked for the rest: what is here is compared, not
   // replaced, because readers have had it already and a mixture of two different beginnings must
   // never reach one client.
-  let knownBytes = answer.offset === 0 ? file.contiguousBytes : 0
+  let knownBytes = response.offset === 0 ? file.contiguousBytes : 0
   let isLike = true
-  let position = answer.offset
+  let position = response.offset
   let lookedAt = position
-  for await (const chunk of answer.body) {
+  for await (const chunk of response.body) {
     context.signal.throwIfAborted()
     progress.received(chunk.length)
     const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
@@ -186,8 +182,8 @@ async function isSame(
 }
 
 /**
- * Of two whole answers one is wrong, and nobody knows which. What is shorter than the blob, and
- * longer than that it cannot get, is none of its answers: somebody else stood in the way.
+ * Of two whole responses one is wrong, and nobody knows which. What is shorter than the blob, and
+ * longer than that it cannot get, is none of its responses: somebody else stood in the way.
  */
 function notLike(lengthBytes: number, limitBytes: number): Error {
   const message = 'the upstream sent other bytes than in its first, broken answer'

@@ -1,15 +1,39 @@
 // What to do when a download breaks: which failures are worth another attempt, after what pause,
 // and what happens to the part on disk.
-import type { FillFile } from '../ports/blob-store.ts'
+import type { Namespaces } from '../namespaces.ts'
+import type { BlobStore, FillFile } from '../ports/blob-store.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
+import { mayGoOn } from '../sharing.ts'
+import type { FillTask } from './fill-task.ts'
 import { QueueError } from './slots.ts'
 
 /** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
 const MAX_FRUITLESS_ATTEMPTS = 5
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 8_000
+
+/**
+ * The growing file of the blob, with the part that is here already. `advanced` is told how many
+ * bytes are there without a gap, as the disk takes them, which is later than the network gives
+ * them. @throws StoreError
+ */
+export async function openPart(
+  { store, namespaces }: { store: BlobStore; namespaces: Namespaces },
+  { digest, repository }: FillTask,
+  advanced: (contiguousBytes: number) => void,
+): Promise<FillFile> {
+  let file: FillFile
+  const open = () => store.openFill(digest, () => advanced(file.contiguousBytes))
+  file = await open()
+  // A part that somebody else began, and does not share, would be delivered by its end alone
+  // (R252).
+  if (mayGoOn(namespaces, file, repository.registry)) return file
+  await file.discard()
+  file = await open()
+  return file
+}
 
 /**
  * Wrong bytes go; a part that may be right is left for the next attempt, or the next process. What
@@ -26,14 +50,13 @@ export function isWrong(error: unknown): boolean {
   return error instanceof StoreError && error.failure === 'corrupt'
 }
 
-/** Was something said of the blob that cannot be, by bytes or by an answer's head? */
-export function isLie(error: unknown): boolean {
-  return isWrong(error) || isInvalid(error)
-}
-
-/** Of a lie: is it the mirror's? Of all but its bytes the registry may say the same. */
-export function distrustFor(error: unknown): Distrust {
-  return isWrong(error) ? 'other bytes' : 'odd content'
+/**
+ * What to hold against a mirror that said something of the blob that cannot be; undefined for any
+ * other failure. Of all but its bytes the registry may say the same.
+ */
+export function distrustFor(error: unknown): Distrust | undefined {
+  if (isWrong(error)) return 'other bytes'
+  return isInvalid(error) ? 'odd content' : undefined
 }
 
 function isInvalid(error: unknown): boolean {

@@ -7,9 +7,14 @@ import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
-import { overdue } from './fill-deadline.ts'
-import { distrustFor, failureForReaders, hintOf, isLie, isWrong, setAside } from './fill-rules.ts'
-import { leaveUncached } from './fill-uncached.ts'
+import {
+  distrustFor,
+  failureForReaders,
+  hintOf,
+  isWrong,
+  openPart,
+  setAside,
+} from './fill-rules.ts'
 import { classOf } from '../rebuild/missing-content.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore, FillFile } from '../ports/blob-store.ts'
@@ -19,9 +24,9 @@ import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
 import { OpenFile } from '../open-file.ts'
 import type { FillShare } from './fill-share.ts'
-import type { FillTask } from './fill-task.ts'
-import { endedFor, slowOrUnread, type Verdict } from './slow-or-unread.ts'
-import { mayGoOn } from '../sharing.ts'
+import type { Slots } from './slots.ts'
+import { distrust, type FillTask } from './fill-task.ts'
+import { endedFor, type Verdict, watchFill } from './fill-watch.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Speculation } from './speculative-fill.ts'
 
@@ -37,12 +42,14 @@ export interface FillDeps {
 export class Fill {
   readonly task: FillTask
   readonly progress = new FillProgress()
+  /** Resolves when the fill has ended, however it did, and its file is closed. */
+  readonly over: Promise<void>
+  /** Told by whoever keeps the table of fills, once this one is out of it. */
+  readonly ended: () => void
   /** Set while no client has asked for the blob; it has its place then. */
   speculation: Speculation | undefined
   readonly #deps: FillDeps
   readonly #stop = new AbortController()
-  readonly #sized = Promise.withResolvers<number>()
-  readonly #over = Promise.withResolvers<void>()
   readonly #room: FillRoom
   #file: FillFile | undefined
   #handle: OpenFile | undefined
@@ -56,19 +63,14 @@ export class Fill {
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
     this.task = task
-    const isApart = !task.namespace.shares
-    this.#room = new FillRoom(deps.space, deps.clock, { isApart, onDisk: () => this.#file })
+    const over = Promise.withResolvers<void>()
+    this.over = over.promise
+    this.ended = over.resolve
+    this.#room = new FillRoom(deps.space, deps.clock, {
+      isApart: !task.namespace.shares,
+      onDisk: () => this.#file,
+    })
     this.#startedAtMs = deps.clock.monotonicMs()
-    // Nobody may be waiting when it fails; run() reports the failure itself.
-    this.#sized.promise.catch(() => {})
-  }
-
-  /**
-   * The blob's length, once the upstream agreed to send it. Rejects with what went wrong before
-   * that.
-   */
-  get sized(): Promise<number> {
-    return this.#sized.promise
   }
 
   /** Does it wait for its place? Known as soon as run() was called. */
@@ -82,16 +84,6 @@ export class Fill {
    */
   get isGivenUp(): boolean {
     return this.speculation?.isGivenUp === true || this.#verdict === 'unread'
-  }
-
-  /** Resolves when the fill has ended, however it did, and its file is closed. */
-  get over(): Promise<void> {
-    return this.#over.promise
-  }
-
-  /** Told by whoever keeps the table of fills, once this one is out of it. */
-  ended(): void {
-    this.#over.resolve()
   }
 
   /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
@@ -122,13 +114,7 @@ export class Fill {
     let outcome: FillOutcome
     let failure: unknown
     try {
-      const { declaredBytes = Number.POSITIVE_INFINITY } = this.task
-      if (this.speculation === undefined) {
-        this.#isQueued = slots.areTaken
-        const group = repositoryKey(this.task.repository)
-        const turn = slots.take(declaredBytes, this.#stop.signal, group)
-        await turn.finally(() => (this.#isQueued = false))
-      }
+      if (this.speculation === undefined) await this.#takePlace(slots)
       this.#startedAtMs = this.#deps.clock.monotonicMs()
       const file = await this.#fill(share).finally(() => {
         this.speculation?.keep()
@@ -142,10 +128,7 @@ export class Fill {
       failure = failureForReaders(error)
       outcome = await this.#outcomeOf(error)
     }
-    if (outcome !== 'stored' && outcome !== 'uncached') {
-      this.progress.end('failed', failure)
-      this.#sized.reject(failure)
-    }
+    if (outcome !== 'stored' && outcome !== 'uncached') this.progress.end('failed', failure)
     this.#room.giveBack()
     await this.#handle?.release().catch((error: unknown) => noteStorage(this.#deps.note, error))
     // Lets go of the deadline's timer; there is nothing left to stop.
@@ -154,46 +137,43 @@ export class Fill {
     return outcome
   }
 
+  async #takePlace(slots: Slots): Promise<void> {
+    const { repository, declaredBytes = Number.POSITIVE_INFINITY } = this.task
+    this.#isQueued = slots.areTaken
+    try {
+      await slots.take(declaredBytes, this.#stop.signal, repositoryKey(repository))
+    } finally {
+      this.#isQueued = false
+    }
+  }
+
   /** Resolves to the whole file, verified. */
   async #fill(share: FillShare): Promise<FillFile> {
     // Whoever stops may give the directory to another process.
     this.#stop.signal.throwIfAborted()
-    const { store } = this.#deps
-    const { digest } = this.task
+    const { store, note } = this.#deps
     const download = this.#download(share)
     // A new file can be made while the upstream thinks.
-    if (!store.mayResume(digest)) {
+    if (!store.mayResume(this.task.digest)) {
       this.#room.look()
       download.begin()
     }
-    let file: FillFile
+    let file: FillFile | undefined
     try {
-      // Readers are told as the disk takes the bytes, which is later than the network gives them.
-      const open = () => store.openFill(digest, () => this.progress.advance(file.contiguousBytes))
-      file = await open()
-      // A part that somebody else began, and does not share, would be delivered by its end alone
-      // (R252).
-      if (!mayGoOn(this.#deps.namespaces, file, this.task.repository.registry)) {
-        await file.discard()
-        file = await open()
-      }
-    } catch (error) {
-      download.drop()
-      throw error
-    }
-    this.#file = file
-    try {
+      this.#file = file = await openPart(this.#deps, this.task, bytes => {
+        this.progress.advance(bytes)
+      })
       this.#handle = new OpenFile(await file.openRead())
       this.#noteStart(file.contiguousBytes)
       this.progress.advance(file.contiguousBytes)
-      const sizeBytes = await download.run(file)
-      file.verify(sizeBytes)
+      file.verify(await download.run(file))
     } catch (error) {
       // No effect once it runs; before that it may have asked already, by a connection that nobody
       // else gives back.
       download.drop()
       // A part that cannot be set aside costs its being resumed.
-      await setAside(file, error).catch((failed: unknown) => noteStorage(this.#deps.note, failed))
+      if (file !== undefined)
+        await setAside(file, error).catch((failed: unknown) => noteStorage(note, failed))
       throw error
     }
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
@@ -210,9 +190,8 @@ export class Fill {
       progress: this.progress,
       handle: () => this.#handle,
       signal: this.#stop.signal,
-      sized: this.#sized.resolve,
       reserve: sizeBytes => this.#room.reserve(sizeBytes),
-      answered: () => this.#watch(share),
+      responded: () => this.#watch(share),
     })
   }
 
@@ -237,55 +216,64 @@ export class Fill {
   #watch({ underWay }: FillShare): void {
     if (this.#isWatched) return
     this.#isWatched = true
-    const { clock } = this.#deps
-    const { signal } = this.#stop
     const { progress, task } = this
-    // The fill ends first.
-    const unlessEnded = () => {}
-    const sizeBytes = () => progress.sizeBytes ?? task.declaredBytes ?? progress.contiguousBytes
-    overdue(sizeBytes, clock, signal).then(reason => this.stop(reason), unlessEnded)
-    if (task.namespace.shares) return
     const watched = {
-      receivedBytes: () => progress.receivedBytes,
+      progress,
+      declaredBytes: task.declaredBytes,
+      isApart: !task.namespace.shares,
       isRead: () => this.speculation !== undefined || this.#handle?.isShared === true,
-      isSized: () => progress.sizeBytes !== undefined,
       underWay,
     }
-    slowOrUnread(watched, clock, signal).then(verdict => {
+    const end = (verdict: Verdict): void => {
       this.#verdict = verdict
       this.stop(endedFor(verdict))
-    }, unlessEnded)
+    }
+    // Mostly the fill ends first.
+    watchFill(watched, this.#deps.clock, this.#stop.signal).then(end, () => {})
   }
 
-  /**
-   * A full disk is no failure: the size is found out, and readers go to the upstream themselves.
-   */
   async #outcomeOf(error: unknown): Promise<FillOutcome> {
-    const { signal } = this.#stop
-    if (signal.aborted) {
+    if (this.#stop.signal.aborted) {
       if (this.#verdict !== 'slow') return 'abandoned'
       this.progress.end('uncached')
       return 'uncached'
     }
     if (error instanceof StoreError && error.failure === 'full') {
       noteStorage(this.#deps.note, error)
-      return leaveUncached(error, {
-        task: this.task,
-        progress: this.progress,
-        sized: this.#sized,
-        signal,
-      })
+      return this.#leaveUncached(error)
     }
-    if (isLie(error)) {
-      const { namespace, repository, digest } = this.task
-      const reference = { kind: 'digest', digest } as const
-      namespace.upstream.distrust(repository.name, reference, distrustFor(error))
+    const lie = distrustFor(error)
+    if (lie !== undefined) {
+      distrust(this.task, lie)
       const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
       this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
     }
     if (isWrong(error)) return 'corrupt'
     if (error instanceof StoreError) noteStorage(this.#deps.note, error)
     return 'failed'
+  }
+
+  /**
+   * A full disk is no failure: the upstream is asked for the length, if nobody has told it yet, and
+   * each reader goes there by itself (pass-on.ts).
+   */
+  async #leaveUncached(full: StoreError): Promise<'uncached' | 'failed'> {
+    const { progress } = this
+    const { namespace, repository, digest, declaredBytes } = this.task
+    const { signal } = this.#stop
+    try {
+      const sizeBytes =
+        progress.sizeBytes ??
+        declaredBytes ??
+        (await namespace.upstream.headBlob(repository.name, digest, { signal })).sizeBytes
+      if (sizeBytes === undefined) throw full
+      progress.sized(sizeBytes)
+      progress.end('uncached')
+      return 'uncached'
+    } catch (error) {
+      progress.end('failed', error)
+      return 'failed'
+    }
   }
 
   /** No effect after the first call: every fill that ends has started once. */

@@ -4,9 +4,9 @@
 // length alone.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { ByteRange } from '../../oci/range.ts'
-import { askBlob } from './ask-blob.ts'
-import { deadlineMs } from './fill-deadline.ts'
-import { type Followed, HOLD_BACK_BYTES } from './fill-progress.ts'
+import { askBlob, distrust, type FillTask } from './fill-task.ts'
+import { deadlineMs } from './fill-watch.ts'
+import { FillProgress, type Followed, HOLD_BACK_BYTES } from './fill-progress.ts'
 import { Attempts } from './fill-rules.ts'
 import type { PositionalReader } from './buffer-pool.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -33,16 +33,14 @@ export async function* passOn(
   const isWhole = range.first === 0 && range.last + 1 === context.fill.progress.sizeBytes
   if (!isWhole) yield* fetchRange(range, context)
   else {
-    const { namespace, repository } = context.fill.task
     const check = await startedHash(digest, context)
-    yield* verified(fetchWhole(range, context), check, () =>
-      namespace.upstream.distrust(repository.name, { kind: 'digest', digest }, 'other bytes'),
-    )
+    const whole = fetchWhole(range, context)
+    yield* verified(whole, check, () => distrust(context.fill.task, 'other bytes'))
   }
 }
 
 /**
- * Goes on where the upstream cut it, by the rules of a fill: whatever the answers were that its
+ * Goes on where the upstream cut it, by the rules of a fill: whatever the responses were that its
  * pieces came from, the digest is taken over all of them. Of a part nothing could be checked that
  * way.
  */
@@ -54,9 +52,9 @@ async function* fetchWhole(range: ByteRange, context: PassOnContext): AsyncGener
   let received = false
   for (;;) {
     const before = position
-    const answered = () => (received = true)
+    const responded = () => (received = true)
     try {
-      for await (const chunk of fetchRange(range, { ...context, position }, answered)) {
+      for await (const chunk of fetchRange(range, { ...context, position }, responded)) {
         position += chunk.length
         yield chunk
       }
@@ -72,17 +70,17 @@ async function* fetchWhole(range: ByteRange, context: PassOnContext): AsyncGener
 async function* fetchRange(
   range: ByteRange,
   context: PassOnContext,
-  answered: () => void = () => {},
+  responded: () => void = () => {},
 ): AsyncGenerator<Uint8Array> {
   const { task, progress } = context.fill
   const { position, signal } = context
   const expectedBytes = progress.sizeBytes
   const isToEnd = range.last + 1 === expectedBytes
   const request = { offset: position, ...(isToEnd ? {} : { lastByte: range.last }) }
-  const answer = await askBlob(task, { request, expectedBytes }, signal)
-  answered()
-  let at = answer.offset
-  for await (const chunk of answer.body) {
+  const response = await askBlob(task, { request, expectedBytes }, signal)
+  responded()
+  let at = response.offset
+  for await (const chunk of response.body) {
     // An upstream without ranges sends all of it; what comes before is skipped.
     const skip = Math.min(chunk.length, Math.max(0, position - at))
     const take = Math.min(chunk.length, range.last + 1 - at)
@@ -157,4 +155,15 @@ async function* verified(
   }
   for (const chunk of held) yield chunk
   held = []
+}
+
+/**
+ * In place of a fill that this repository may not join, and that has the blob's one file: its
+ * reader goes to the upstream by itself.
+ */
+export function withoutFile(task: FillTask, sizeBytes: number): Followed {
+  const progress = new FillProgress()
+  progress.sized(sizeBytes)
+  progress.end('uncached')
+  return { task, progress, bytesPerMs: 0 }
 }

@@ -26,7 +26,7 @@ const LONGEST_WAIT_FOR_HEAD_MS = 25_000
  * @throws QueueError when its turn did not come in time
  */
 export async function sizedInTime(fill: Fill, clock: Clock): Promise<number | undefined> {
-  const sized = fill.sized.catch(() => undefined)
+  const sized = fill.progress.whenSized.catch(() => undefined)
   if (!fill.isQueued) return sized
   const sizeBytes = await within(clock, LONGEST_WAIT_FOR_HEAD_MS, sized)
   if (sizeBytes === LATE) throw new QueueError()

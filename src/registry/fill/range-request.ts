@@ -2,7 +2,7 @@
 // the file. Whether it is made, and what becomes of what did not come, is for ranged-download.ts.
 import type { ByteRange } from '../../oci/range.ts'
 import type { Clock } from '../ports/clock.ts'
-import { leave } from './ask-blob.ts'
+import { discard } from './fill-task.ts'
 import type { FillProgress } from './fill-progress.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
@@ -162,7 +162,7 @@ export class RangeRequest {
     })
     const failure = faultOf(response, this.position, sizeBytes)
     if (failure === undefined) return response
-    await leave(response)
+    await discard(response)
     throw failure
   }
 

@@ -10,7 +10,7 @@ import type { FillProgress } from './fill-progress.ts'
 import { type Attempts, mayTryAgain } from './fill-rules.ts'
 import type { ConnectionClaim, ConnectionBudget } from './connection-budget.ts'
 import { NotARange, RangeRequest } from './range-request.ts'
-import { RangePlan } from './range-plan.ts'
+import { RangePlan, rangeBytes } from './range-plan.ts'
 import type { ConcurrencyController } from './concurrency-controller.ts'
 
 const MIB = 1024 * 1024
@@ -19,18 +19,6 @@ const MIB = 1024 * 1024
  * the gap waits for at worst.
  */
 const WINDOW_BYTES = 64 * MIB
-/** The first range, before anything is known. */
-const FIRST_BYTES = 4 * MIB
-/**
- * A range takes about so long: short ones keep the gap small, long ones cost fewer requests. Alone
- * there is no gap.
- */
-const RANGE_MS = 400
-const RANGE_ALONE_MS = 1_000
-const RANGE_MIN_BYTES = MIB
-const RANGE_MAX_BYTES = 8 * MIB
-/** At the end of the blob ranges are shorter, so that all requests end at about the same time. */
-const LAST_MIN_BYTES = 512 * 1024
 /**
  * A request is given up when what it lacks would take it this long, and so much longer than another
  * one.
@@ -55,29 +43,9 @@ export interface RangedDownloadContext {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly attempts: Attempts
-  /** ETag of the first answer. */
+  /** ETag of the first response. */
   readonly validator: string | undefined
   readonly ask: (request: BlobRequest, signal: AbortSignal) => Promise<UpstreamBlob>
-}
-
-/** How long the next range of one among `fills` should be, over `left` bytes. */
-export function rangeBytes(
-  { connectionBytesPerMs, limit }: ConcurrencyController,
-  leftBytes: number,
-  fills = 1,
-): number {
-  // What a fill may count on when all want more than one.
-  const connections = Math.max(1, Math.round(limit / fills))
-  const forMs = connections === 1 ? RANGE_ALONE_MS : RANGE_MS
-  const wanted = connectionBytesPerMs === undefined ? FIRST_BYTES : connectionBytesPerMs * forMs
-  const bounded = Math.min(RANGE_MAX_BYTES, Math.max(RANGE_MIN_BYTES, Math.round(wanted)))
-  if (connections === 1) return bounded
-  if (fills === 1)
-    return Math.min(bounded, Math.max(LAST_MIN_BYTES, Math.ceil(leftBytes / (2 * connections))))
-  // Beside others nothing is lost when its requests end one after another, what becomes free is
-  // theirs; and each question has its price.
-  const part = Math.min(bounded, Math.max(RANGE_MIN_BYTES, Math.ceil(leftBytes / connections)))
-  return leftBytes - part < LAST_MIN_BYTES ? leftBytes : part
 }
 
 export class RangedDownload {
@@ -202,14 +170,14 @@ export class RangedDownload {
     return connections.inUse - ending < concurrency.limit
   }
 
-  #begin(range: ByteRange, answer?: UpstreamBlob): void {
+  #begin(range: ByteRange, response?: UpstreamBlob): void {
     const request = new RangeRequest(range, {
       ...this.#context,
       signal: this.#signal,
       mayRead: waiting => this.#mayRead(waiting),
       nearEnd: () => this.#woken.resolve(),
     })
-    const ended = request.run(answer).then(
+    const ended = request.run(response).then(
       () => this.#ended(request),
       (error: unknown) => this.#ended(request, { error }),
     )

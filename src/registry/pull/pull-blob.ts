@@ -10,7 +10,7 @@ import { answerInTurn, sizedInTime } from '../fill/queued-fill.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Followed } from '../fill/fill-progress.ts'
-import { withoutFile } from '../fill/fill-uncached.ts'
+import { withoutFile } from '../fill/pass-on.ts'
 import type { Fills } from '../fill/fills.ts'
 import type { Flights } from '../../async/flights.ts'
 import { follow, sendableUntil } from '../fill/follow.ts'
@@ -250,7 +250,7 @@ async function follower(
   { running, source, isHeadOut }: { running: Fill; source: Source; isHeadOut: boolean },
 ): Promise<BlobAnswer | undefined> {
   const sizeBytes = isHeadOut
-    ? await running.sized.catch(() => undefined)
+    ? await running.progress.whenSized.catch(() => undefined)
     : await sizedInTime(running, deps.clock)
   if (sizeBytes === undefined) return undefined
   const { digest } = running.task

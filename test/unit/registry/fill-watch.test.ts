@@ -9,7 +9,7 @@ import {
   LEAST_BYTES,
   LOOK_EVERY_MS,
   SLOW_LOOKS_MAX,
-} from '../../../src/registry/fill/slow-or-unread.ts'
+} from '../../../src/registry/fill/fill-watch.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, upstreamOf } from '../../kit/engine.ts'
 
