@@ -58,6 +58,11 @@ t.test('files are short, readable, and open with what they are', async t => {
   t.same(sources.flatMap(rules.unreadable), [])
 })
 
+t.test('functions fit on a screen', async t => {
+  const all = beside.filter(({ path }) => !path.startsWith('test/'))
+  t.same(all.flatMap(rules.longFunctions), [])
+})
+
 t.test('comments are no wider than code, beside src/ too', async t => {
   t.same([...sources, ...beside].flatMap(rules.wideComments), [])
 })
