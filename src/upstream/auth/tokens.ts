@@ -3,6 +3,7 @@
 import type { Clock } from '../../registry/ports/clock.ts'
 import { ANONYMOUS, type Credential } from './credentials.ts'
 import { unlessAborted } from '../../async/aborting.ts'
+import { Flights } from '../../async/flights.ts'
 import { startDeadline } from '../connect/deadline.ts'
 import type { Exchange } from '../connect/exchange.ts'
 import { boundedCache } from '../connect/bounded-cache.ts'
@@ -48,7 +49,7 @@ interface Kept {
 
 export function createTokens({ exchange, clock, method, limitMs }: TokensOptions): Tokens {
   const kept = boundedCache<Kept>(TOKENS_MAX)
-  const flights = new Map<string, Promise<string>>()
+  const flights = new Flights<string>()
 
   async function fetchToken(key: string, wanted: TokenWanted): Promise<string> {
     const deadline = startDeadline(clock, limitMs)
@@ -60,7 +61,6 @@ export function createTokens({ exchange, clock, method, limitMs }: TokensOptions
       return value
     } finally {
       deadline.end()
-      flights.delete(key)
     }
   }
 
@@ -70,14 +70,8 @@ export function createTokens({ exchange, clock, method, limitMs }: TokensOptions
       const token = kept.get(key)
       if (token !== undefined && clock.monotonicMs() < token.renewAtMs)
         return Promise.resolve(token.value)
-      let flight = flights.get(key)
-      if (flight === undefined) {
-        flight = fetchToken(key, wanted)
-        flights.set(key, flight)
-        // Everybody who waits may have left.
-        flight.catch(() => {})
-      }
-      return unlessAborted(flight, signal)
+      const { promise } = flights.run(key, () => fetchToken(key, wanted))
+      return unlessAborted(promise, signal)
     },
     discard: value => {
       const refused = [...kept.entries()].filter(([, token]) => token.value === value)

@@ -2,6 +2,7 @@
 // end, and there are few: half of libuv's pool, eight of sixteen (main.ts). A name server that
 // stays silent holds one for ten seconds and more. So each name is looked up once for all who ask,
 // and names that clients made up have two threads at most (docs/adr/0029-look-ups.md).
+import { Flights } from '../../async/flights.ts'
 import { LATE, within } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Address, LookupAll } from './connector.ts'
@@ -45,14 +46,8 @@ type Look = (hostname: string, signal: AbortSignal) => Promise<readonly Address[
 
 /** One at a time for each name. */
 function shared(system: LookupAll): LookupAll {
-  const running = new Map<string, Promise<readonly Address[]>>()
-  return hostname => {
-    const known = running.get(hostname)
-    if (known !== undefined) return known
-    const flight = system(hostname).finally(() => running.delete(hostname))
-    running.set(hostname, flight)
-    return flight
-  }
+  const flights = new Flights<readonly Address[]>()
+  return hostname => flights.run(hostname, () => system(hostname)).promise
 }
 
 function inTime(look: Look, clock: Clock): LookupAll {
