@@ -9,6 +9,9 @@ import type { RepositoryRule } from './config.ts'
 import { covers } from './covers.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
+import { named } from './keys.ts'
+import { withDefaults } from './read-settings.ts'
+import { RULE_KEYS } from './repository-schema.ts'
 import type { Settings } from './schema.ts'
 import { closest } from './suggest.ts'
 
@@ -37,24 +40,20 @@ export function buildRepositories(
   )
   noteUnreached(judge, settings.repositories, matching)
   const written = settings.repositories.map(rule => {
-    return {
-      match: rule.match,
-      push: rule.push,
-      sparse: rule.sparse,
-      deletable: rule.delete ?? deletable,
-      onConflict: rule.onconflict,
-    }
+    return { ...named(RULE_KEYS, rule), deletable: rule.delete ?? deletable }
   })
   return [...written, ...builtInRules(deletable)]
 }
 
 /** What holds without any configuration. */
 function builtInRules(deletable: boolean | undefined): readonly RepositoryRule[] {
-  const rule = { sparse: false, deletable, onConflict: 'park' } as const
-  return [
-    { ...rule, match: `${LOCALHOST}/**`, push: 'store' },
-    { ...rule, match: EVERYTHING, push: 'deny' },
-  ]
+  const rules = [
+    { match: `${LOCALHOST}/**`, push: 'store' },
+    { match: EVERYTHING, push: 'deny' },
+  ] as const
+  return rules.map(rule => {
+    return { ...named(RULE_KEYS, withDefaults(RULE_KEYS, rule)), deletable }
+  })
 }
 
 interface RuleParts {
@@ -147,7 +146,7 @@ function checkUpstreams(
   const upstreams = known.upstreams.filter(({ registry }) => hosts.includes(registry))
   if (upstreams.length === 0) {
     judge.note(path, { message: 'localhost has no upstream', suggestion: 'store' })
-  } else if (upstreams.every(({ offline }) => offline)) {
+  } else if (upstreams.every(({ freshness }) => freshness.offline)) {
     const names = upstreams.map(({ registry }) => registry).join(', ')
     const message =
       mode === 'queue'

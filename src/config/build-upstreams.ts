@@ -1,6 +1,5 @@
 // The operator's `upstreams` map → one list of canonical, complete upstreams, and the policy for
 // "*".
-import type { NamePatterns } from '../oci/name-glob.ts'
 import { nameFrom, type RegistryHost } from '../oci/reference.ts'
 import { buildAuthorities, buildClient, buildCredentials } from './build-credentials.ts'
 import {
@@ -15,26 +14,20 @@ import type { ProxyChoice, TagRule, UpstreamConfig, UpstreamPolicy } from './con
 import { covers, coversTag } from './covers.ts'
 import type { Path } from './findings.ts'
 import { hostIn } from './formats.ts'
+import { named } from './keys.ts'
 import type { Judge } from './judge.ts'
 import type { Settings, UpstreamSettings } from './schema.ts'
 import { editDistance } from './suggest.ts'
+import {
+  CONNECTION_KEYS,
+  DOWNLOAD_KEYS,
+  FRESHNESS_KEYS,
+  NAME_KEYS,
+  NOT_FOR_ANY,
+} from './upstream-schema.ts'
 
 /** The key that opens every registry that a client names. */
 const ANY_UPSTREAM = '*'
-/**
- * They say where one registry is and who the edge is there, which makes no sense for all of them.
- */
-const NOT_FOR_ANY = [
-  'url',
-  'basepath',
-  'http',
-  'username',
-  'password',
-  'passwordfile',
-  'client',
-] as const satisfies readonly (keyof UpstreamSettings)[]
-const NOT_FOR_ANY_LISTS = ['mirrors', 'virtualhosts'] as const
-
 export interface BuiltUpstreams {
   readonly upstreams: readonly UpstreamConfig[]
   readonly anyUpstream: UpstreamPolicy | undefined
@@ -94,31 +87,29 @@ interface PolicyParts {
 }
 
 function buildPolicy(judge: Judge, path: Path, { keys, freshness }: PolicyParts): UpstreamPolicy {
+  const tagRules = buildTagRules(judge, path, keys)
+  checkNames(judge, path, keys)
+  const ca = buildAuthorities(judge, path, keys)
   return {
-    ttlMs: keys.ttl ?? freshness.ttl,
-    maxStaleMs: keys.maxstale ?? freshness.maxstale,
-    offline: keys.offline ?? freshness.offline,
-    tagRules: buildTagRules(judge, path, keys),
-    ...buildNames(judge, path, keys),
-    ca: buildAuthorities(judge, path, keys),
-    proxy: proxyChoice(keys.proxy),
+    freshness: { ...named(FRESHNESS_KEYS, ownOr(freshness, keys)), tagRules },
+    downloads: named(DOWNLOAD_KEYS, keys),
+    connection: { ...named(CONNECTION_KEYS, keys), ca, proxy: proxyChoice(keys.proxy) },
+    names: named(NAME_KEYS, keys),
     credentials: buildCredentials(judge, path, keys),
-    realms: keys.realms,
-    privateAddresses: keys.privateaddresses,
-    connections: keys.connections,
-    fills: keys.fills,
-    prefetch: keys.prefetch,
-    private: keys.private,
   }
+}
+
+/** What the upstream says itself, and for the rest what holds for all. */
+function ownOr<T extends object>(all: T, own: Partial<T>): T {
+  const written = Object.entries(own).filter(([key, value]) => key in all && value !== undefined)
+  return { ...all, ...Object.fromEntries(written) }
 }
 
 function buildAny(judge: Judge, path: Path, parts: PolicyParts): UpstreamPolicy {
   const { keys } = parts
-  const forbidden = [
-    ...NOT_FOR_ANY.filter(key => keys[key] !== undefined),
-    ...NOT_FOR_ANY_LISTS.filter(key => keys[key].length > 0),
-  ]
-  for (const key of forbidden) {
+  for (const key of NOT_FOR_ANY) {
+    const value = keys[key]
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
     judge.note([...path, key], { message: 'is for one registry; list that registry by its host' })
   }
   if (keys.privateaddresses) {
@@ -217,11 +208,9 @@ function buildTagRules(judge: Judge, path: Path, { tags }: UpstreamSettings): re
   return tags.map(({ match, ttl }) => ({ ...match, ttlMs: ttl }))
 }
 
-function buildNames(judge: Judge, path: Path, keys: UpstreamSettings): NamePatterns {
-  const { include, exclude } = keys
+function checkNames(judge: Judge, path: Path, { include, exclude }: UpstreamSettings): void {
   const excluding = checkPatterns(judge, [...path, 'exclude'], { globs: exclude, excluding: [] })
   checkPatterns(judge, [...path, 'include'], { globs: include, excluding })
-  return { include, exclude }
 }
 
 /** A pattern, or undefined for one that matches nothing, and so covers nothing. */

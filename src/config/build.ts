@@ -9,7 +9,8 @@ import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig, TlsConfig } from './config.ts'
 import type { Judge } from './judge.ts'
-import type { Settings } from './schema.ts'
+import { named } from './keys.ts'
+import { HTTP_KEYS, type Settings, STORAGE_KEYS, UPLOAD_PURGING_KEYS } from './schema.ts'
 import { Secret } from './secret.ts'
 import { listSettings } from './settings-list.ts'
 import { closest } from './suggest.ts'
@@ -50,12 +51,8 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
   const names = [...new Set(publicHost === undefined ? http.names : [publicHost, ...http.names])]
   const tls = buildTls(judge, settings)
   return {
-    addr: http.addr,
-    publicUrl: http.host,
+    ...named(HTTP_KEYS, http),
     names,
-    threads: http.threads,
-    streams: http.streams,
-    drainTimeoutMs: http.draintimeout,
     tls,
     localPush: localPush(settings, tls),
     hosts: allowedHosts(settings, names),
@@ -132,15 +129,8 @@ function buildStorage(judge: Judge, { storage }: Settings): StorageConfig {
     judge.note(['storage', 'redirect', 'disable'], { severity: 'warning', message })
   }
   return {
-    rootDirectory: storage.rootdirectory,
-    maxSize: storage.maxsize,
-    lowWaterShare: storage.lowwater,
-    uploadPurging: {
-      enabled: storage.maintenance.uploadpurging.enabled,
-      ageMs: storage.maintenance.uploadpurging.age,
-      intervalMs: storage.maintenance.uploadpurging.interval,
-      dryRun: storage.maintenance.uploadpurging.dryrun,
-    },
+    ...named(STORAGE_KEYS, storage),
+    uploadPurging: named(UPLOAD_PURGING_KEYS, storage.maintenance.uploadpurging),
   }
 }
 

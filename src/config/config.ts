@@ -1,11 +1,18 @@
 // The configuration as the parts of the program receive it: frozen, parsed, every default filled
 // in. Made by loadConfig only. Each part gets its slice, never the whole.
 import type { LogLevel } from '../observe/log-levels.ts'
-import type { ConflictChoice, PushMode } from '../registry/ports/push-modes.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
+import type { Named } from './keys.ts'
+import type { RULE_KEYS } from './repository-schema.ts'
+import type { HTTP_KEYS, STORAGE_KEYS, UPLOAD_PURGING_KEYS } from './schema.ts'
 import type { Secret } from './secret.ts'
-import type { Size } from './units.ts'
+import type {
+  CONNECTION_KEYS,
+  DOWNLOAD_KEYS,
+  FRESHNESS_KEYS,
+  NAME_KEYS,
+} from './upstream-schema.ts'
 
 export interface Config {
   readonly log: { readonly level: LogLevel }
@@ -32,17 +39,12 @@ export interface Config {
   readonly settings: readonly Setting[]
 }
 
-export interface HttpConfig {
-  readonly addr: ListenAddress
-  /** Public URL without a slash at its end, when clients do not see `addr`. */
-  readonly publicUrl: string | undefined
+type JudgedHttpKey = 'names' | 'hosts' | 'localPush' | 'tls'
+
+/** `publicUrl`: without a slash at its end, when clients do not see `addr`. */
+export interface HttpConfig extends Omit<Named<typeof HTTP_KEYS>, JudgedHttpKey> {
   /** Names of this edge that mean `localhost`, that of `publicUrl` among them. */
   readonly names: readonly RegistryHost[]
-  /** Undefined: by the cores of the machine. */
-  readonly threads: number | undefined
-  /** Undefined: by memory. */
-  readonly streams: number | undefined
-  readonly drainTimeoutMs: number
   /** Undefined: plain HTTP. */
   readonly tls: TlsConfig | undefined
   /**
@@ -71,34 +73,22 @@ export interface TlsConfig {
   readonly names: readonly string[]
 }
 
-export interface StorageConfig {
-  /** As written: a relative path starts at the working directory. */
-  readonly rootDirectory: string
-  /** A share is one of the file system that holds rootDirectory. */
-  readonly maxSize: Size
-  /** Where eviction is to stop, as a share of maxSize; nothing evicts yet. */
-  readonly lowWaterShare: number
+/**
+ * `rootDirectory`: as written, a relative path starts at the working directory. `maxSize`: a share
+ * is one of the file system that holds it.
+ */
+export interface StorageConfig extends Named<typeof STORAGE_KEYS> {
+  /** `ageMs`: since the last byte; Infinity: never abandoned. */
   readonly uploadPurging: UploadPurgingConfig
 }
 
-export interface UploadPurgingConfig {
-  readonly enabled: boolean
-  /** Since the last byte; Infinity: never abandoned. */
-  readonly ageMs: number
-  readonly intervalMs: number
-  readonly dryRun: boolean
-}
+export type UploadPurgingConfig = Named<typeof UPLOAD_PURGING_KEYS>
 
-/** What clients may do with repositories beyond pulling. */
-export interface RepositoryRule {
-  /** Glob over `host/name`; `**` for all. */
-  readonly match: string
-  readonly push: PushMode
-  readonly sparse: boolean
-  /** Undefined: under `localhost` only. */
-  readonly deletable: boolean | undefined
-  readonly onConflict: ConflictChoice
-}
+/**
+ * What clients may do with repositories beyond pulling. `match`: glob over `host/name`, `**` for
+ * all. `deletable` undefined: under `localhost` only.
+ */
+export type RepositoryRule = Named<typeof RULE_KEYS>
 
 export interface TagRule {
   /** Glob over the repository's name inside its registry; `**` for all. */
@@ -108,30 +98,20 @@ export interface TagRule {
   readonly ttlMs: number
 }
 
-/** What holds for an upstream wherever it is. */
+/** What holds for an upstream wherever it is: a slice for each part that is given one. */
 export interface UpstreamPolicy {
-  /** 0 asks always; Infinity never again. */
-  readonly ttlMs: number
-  /** Infinity: for as long as the upstream fails. */
-  readonly maxStaleMs: number
-  readonly offline: boolean
-  /** First match wins. */
-  readonly tagRules: readonly TagRule[]
-  /** Globs over repository names inside the registry. */
-  readonly include: readonly string[]
-  readonly exclude: readonly string[]
-  /** PEM text of certificates to trust beside the usual ones. */
-  readonly ca: string | undefined
-  readonly proxy: ProxyChoice
+  readonly freshness: Named<typeof FRESHNESS_KEYS> & {
+    /** First match wins. */
+    readonly tagRules: readonly TagRule[]
+  }
+  readonly downloads: Named<typeof DOWNLOAD_KEYS>
+  readonly connection: Named<typeof CONNECTION_KEYS> & {
+    /** PEM text of certificates to trust beside the usual ones. */
+    readonly ca: string | undefined
+    readonly proxy: ProxyChoice
+  }
+  readonly names: Named<typeof NAME_KEYS>
   readonly credentials: UpstreamCredentials
-  /** Hosts that may be token server or redirect target although they are on another domain. */
-  readonly realms: readonly RegistryHost[]
-  readonly privateAddresses: boolean
-  /** For manifests and for blobs each. */
-  readonly connections: number
-  readonly fills: number
-  readonly prefetch: boolean
-  readonly private: boolean
 }
 
 export interface UpstreamConfig extends UpstreamPolicy {

@@ -3,7 +3,9 @@
 // The `x-` members are ours.
 import type { Format } from './formats.ts'
 
-export interface KeyText {
+export interface KeyText<As extends string = never> {
+  /** What the code calls it, unit last, where that is not the key itself. */
+  readonly as?: As
   /** One or two sentences for the documentation and for editors. */
   readonly description: string
   /**
@@ -31,29 +33,45 @@ interface KeyMarks {
   readonly 'x-at-least'?: number
   readonly 'x-at-most'?: number
   readonly 'x-optional'?: boolean
+  readonly 'x-as'?: string
   readonly description?: string
 }
 
 declare const staticType: unique symbol
-/** A schema node whose values are `T`, which is nowhere but in the type. */
-export interface Node<T> extends KeySchema {
-  readonly [staticType]?: () => T
+/** A schema node whose values are `T`, which is nowhere but in the type; `As`: its name in code. */
+export interface Node<T, As extends string = never> extends KeySchema {
+  readonly [staticType]?: () => readonly [T, As]
 }
-/** One that may be left out. */
-interface OptionalNode<T> extends Node<T> {
-  readonly 'x-optional': true
-}
-export type Static<N> = N extends Node<infer T> ? T : never
+type TypesOf<N> = N extends { readonly [staticType]?: () => infer Types } ? Types : never
+export type Static<N> = TypesOf<N> extends readonly [infer T, unknown] ? T : never
+type NameOf<N, Key> =
+  TypesOf<N> extends readonly [unknown, infer As] ? ([As] extends [never] ? Key : As) : never
 
-type Nodes = Readonly<Record<string, Node<unknown>>>
-type OptionalKey<P extends Nodes> = {
-  [K in keyof P]: P[K] extends OptionalNode<unknown> ? K : never
+export type Keys = Readonly<Record<string, Node<unknown, string>>>
+/** One that may be left out. */
+type Optional = { readonly 'x-optional': true }
+type OptionalKey<P extends Keys> = {
+  [K in keyof P]: P[K] extends Optional ? K : never
 }[keyof P]
-type GroupOf<P extends Nodes> = { [K in Exclude<keyof P, OptionalKey<P>>]: Static<P[K]> } & {
+/** Values by the keys, as the operator writes them. */
+export type Written<P extends Keys> = { [K in Exclude<keyof P, OptionalKey<P>>]: Static<P[K]> } & {
   [K in OptionalKey<P>]?: Static<P[K]>
 }
+/** The same by the names that the code has for them: what a part of the program is given. */
+export type Named<P extends Keys> = {
+  readonly [K in keyof P as NameOf<P[K], K> & string]: P[K] extends Optional
+    ? Static<P[K]> | undefined
+    : Static<P[K]>
+}
 
-function marks(text: KeyText): KeyMarks {
+/** Of `written` what these keys say. */
+export function named<P extends Keys>(keys: P, written: Written<P>): Named<P> {
+  const values: Readonly<Record<string, unknown>> = written
+  const entries = Object.entries(keys).map(([key, node]) => [node['x-as'] ?? key, values[key]])
+  return Object.fromEntries(entries) as Named<P>
+}
+
+function marks(text: KeyText<string>): KeyMarks {
   return {
     description: text.description,
     'x-reload': text.reload,
@@ -61,26 +79,33 @@ function marks(text: KeyText): KeyMarks {
     ...(text.defaultText === undefined ? {} : { 'x-default-text': text.defaultText }),
     ...(text.atLeast === undefined ? {} : { 'x-at-least': text.atLeast }),
     ...(text.atMost === undefined ? {} : { 'x-at-most': text.atMost }),
+    ...(text.as === undefined ? {} : { 'x-as': text.as }),
   }
 }
 
 /** One value. Its static type is what the format parses to. */
-export function value<T>(format: Format<T>, text: KeyText): Node<T> {
+export function value<T, const As extends string = never>(
+  format: Format<T>,
+  text: KeyText<As>,
+): Node<T, As> {
   return { ...format.json, ...marks(text), 'x-format': format }
 }
 
 /** A list of values of one kind. */
-export function valuesOf<T>(format: Format<T>, text: KeyText): Node<T[]> {
+export function valuesOf<T, const As extends string = never>(
+  format: Format<T>,
+  text: KeyText<As>,
+): Node<readonly T[], As> {
   return { ...marks(text), type: 'array', items: { ...format.json, 'x-format': format } }
 }
 
 /** A list of groups. */
-export function groupsOf<T>(items: Node<T>, text: KeyText): Node<T[]> {
+export function groupsOf<T>(items: Node<T>, text: KeyText): Node<readonly T[]> {
   return { ...marks(text), type: 'array', items }
 }
 
 /** A map with exactly these keys. */
-export function group<P extends Nodes>(description: string, properties: P): Node<GroupOf<P>> {
+export function group<P extends Keys>(description: string, properties: P): Node<Written<P>> {
   const required = Object.keys(properties).filter(key => properties[key]?.['x-optional'] !== true)
   return { description, type: 'object', properties, required }
 }
@@ -91,7 +116,7 @@ export function mapOf<T>(entry: Node<T>, description: string): Node<Record<strin
 }
 
 /** May be left out; then undefined. */
-export function optional<T>(node: Node<T>): OptionalNode<T> {
+export function optional<N extends KeySchema>(node: N): N & Optional {
   return { ...node, 'x-optional': true }
 }
 

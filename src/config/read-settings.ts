@@ -2,8 +2,8 @@
 // noted with its place. What follows from several keys together is judged in build.ts.
 import type { Node } from './document.ts'
 import { type Finding, findingAt, formatPath, type Path, pathKey, type Place } from './findings.ts'
-import type { Format, Written } from './formats.ts'
-import { childSchema, type KeySchema, listKeys } from './keys.ts'
+import type { Format } from './formats.ts'
+import { childSchema, type Keys, type KeySchema, listKeys, type Written } from './keys.ts'
 import { KEY_SCHEMA, LATER_KEYS, type Settings } from './schema.ts'
 import { closest } from './suggest.ts'
 
@@ -179,6 +179,18 @@ function defaultOf(schema: KeySchema, format: Format<unknown>): unknown {
   return typeof text === 'string' ? parseDefault(format, text) : undefined
 }
 
+/** `given`, and the defaults of the keys that it leaves out. */
+export function withDefaults<P extends Keys>(keys: P, given: Partial<Written<P>>): Written<P> {
+  const values: Record<string, unknown> = { ...given }
+  for (const [key, schema] of Object.entries<KeySchema>(keys)) {
+    const format = schema['x-format']
+    values[key] ??= format === undefined ? undefined : defaultOf(schema, format)
+    if (values[key] === undefined && schema['x-optional'] !== true)
+      throw new Error(`${key} has no default in the schema`)
+  }
+  return values as Written<P>
+}
+
 function defaultList(schema: KeySchema, items: KeySchema): readonly unknown[] {
   const texts = schema['x-default']
   const format = items['x-format']
@@ -187,8 +199,7 @@ function defaultList(schema: KeySchema, items: KeySchema): readonly unknown[] {
 }
 
 function parseDefault(format: Format<unknown>, text: string): unknown {
-  const written: Written = { text, quoted: false }
-  const parsed = format.parse(written)
+  const parsed = format.parse({ text, quoted: false })
   if (parsed.kind === 'ok') return parsed.value
   throw new Error(`the schema's default ${text} is no ${format.name}`)
 }

@@ -3,39 +3,43 @@ import { BOOLEAN, REPOSITORY_GLOB } from './formats.ts'
 import { CONFLICT, PUSH_MODE } from './word-formats.ts'
 import { group, groupsOf, optional, value } from './keys.ts'
 
-export const REPOSITORY_RULES = groupsOf(
-  group('What may be done with the repositories that a pattern matches.', {
-    match: value(REPOSITORY_GLOB, {
-      description:
-        'Pattern over canonical repositories, `host/name`: `registry.example.com/team/**`. Quote it when it begins with `*`.',
-      reload: true,
-    }),
-    push: value(PUSH_MODE, {
-      description:
-        'What becomes of a push: `store` keeps it here for good; `forward` sends it to the upstream while the client waits; `queue` acknowledges it once it is durable here and delivers it when the upstream is there; `deny` refuses it.',
-      default: 'deny',
-      reload: true,
-    }),
-    sparse: value(BOOLEAN, {
-      description: 'Manifests are taken although what they list is not here.',
-      default: 'false',
-      reload: true,
-    }),
-    delete: optional(
-      value(BOOLEAN, {
-        description:
-          'Tags, manifests and blobs may be deleted, at this edge and not at the upstream.',
-        defaultText: '`storage.delete.enabled`',
-        reload: true,
-      }),
-    ),
-    onconflict: value(CONFLICT, {
-      description:
-        'For `queue`: what happens when the tag at the upstream is not where it was known to be at the push. `park` keeps both and waits for the operator, `overwrite` lets the push win.',
-      default: 'park',
-      reload: true,
-    }),
+export const RULE_KEYS = {
+  match: value(REPOSITORY_GLOB, {
+    description:
+      'Pattern over canonical repositories, `host/name`: `registry.example.com/team/**`. Quote it when it begins with `*`.',
+    reload: true,
   }),
+  push: value(PUSH_MODE, {
+    description:
+      'What becomes of a push: `store` keeps it here for good; `forward` sends it to the upstream while the client waits; `queue` acknowledges it once it is durable here and delivers it when the upstream is there; `deny` refuses it.',
+    default: 'deny',
+    reload: true,
+  }),
+  sparse: value(BOOLEAN, {
+    description: 'Manifests are taken although what they list is not here.',
+    default: 'false',
+    reload: true,
+  }),
+  delete: optional(
+    value(BOOLEAN, {
+      as: 'deletable',
+      description:
+        'Tags, manifests and blobs may be deleted, at this edge and not at the upstream.',
+      defaultText: '`storage.delete.enabled`',
+      reload: true,
+    }),
+  ),
+  onconflict: value(CONFLICT, {
+    as: 'onConflict',
+    description:
+      'For `queue`: what happens when the tag at the upstream is not where it was known to be at the push. `park` keeps both and waits for the operator, `overwrite` lets the push win.',
+    default: 'park',
+    reload: true,
+  }),
+}
+
+export const REPOSITORY_RULES = groupsOf(
+  group('What may be done with the repositories that a pattern matches.', RULE_KEYS),
   {
     description:
       'What may be pushed and deleted; the first match wins. After these come `localhost/**` with `push: store` and `**` with `push: deny`.',

@@ -31,10 +31,11 @@ const MOST_STREAMS = 16_384
 /** More would wait for each other, and for the one thread that coordinates them. */
 const MOST_HTTP_THREADS = 16
 
-const HTTP_KEYS = group('The listener that container clients speak to.', {
+export const HTTP_KEYS = {
   addr: value(ADDRESS, { description: 'Where to listen.', default: ':5000', reload: false }),
   host: optional(
     value(URL_TEXT, {
+      as: 'publicUrl',
       description:
         'The public URL of this edge, when clients do not see `addr`, for example behind a proxy. Its host is one of the own `names`.',
       reload: true,
@@ -54,6 +55,7 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
   }),
   localpush: optional(
     value(BOOLEAN, {
+      as: 'localPush',
       description:
         'Programs on this machine may push and delete without an account. `false`: nobody may.',
       defaultText:
@@ -101,56 +103,67 @@ const HTTP_KEYS = group('The listener that container clients speak to.', {
     }),
   ),
   draintimeout: value(DURATION, {
+    as: 'drainTimeoutMs',
     description: 'How long running pulls may take to finish when the server stops.',
     default: '30s',
     atMost: HOUR_MS,
     reload: false,
   }),
-})
+}
 
-const UPLOAD_PURGING_KEYS = group('Removing uploads that clients began and never finished.', {
+export const UPLOAD_PURGING_KEYS = {
   enabled: value(BOOLEAN, {
     description: 'Abandoned uploads are removed.',
     default: 'true',
     reload: true,
   }),
   age: value(DURATION, {
+    as: 'ageMs',
     description: 'How long after its last byte an upload counts as abandoned.',
     default: '168h',
     atLeast: SHORTEST_PURGE_MS,
     reload: true,
   }),
   interval: value(DURATION, {
+    as: 'intervalMs',
     description: 'How often they are looked for; the first time is soon after the start.',
     default: '24h',
     atLeast: SHORTEST_PURGE_MS,
     reload: true,
   }),
   dryrun: value(BOOLEAN, {
+    as: 'dryRun',
     description: 'Only tells in the log what would be removed.',
     default: 'false',
     reload: true,
   }),
-})
+}
 
-const STORAGE_KEYS = group('Where content is kept, and how much of it.', {
+export const STORAGE_KEYS = {
   rootdirectory: value(PATH, {
+    as: 'rootDirectory',
     description: 'The data directory. A relative path starts at the working directory.',
     default: './data',
     reload: false,
   }),
   maxsize: value(SIZE, {
+    as: 'maxSize',
     description:
       'What the data directory may take: a size, or a share of the file system that holds it. Beyond it, what is pulled is passed on and not kept, and pushes are refused.',
     default: '80%',
     reload: false,
   }),
   lowwater: value(SHARE, {
+    as: 'lowWaterShare',
     description:
       'The share of `maxsize` down to which content is to be evicted. Without effect in this version, which evicts nothing.',
     default: '90%',
     reload: false,
   }),
+}
+
+const STORAGE = group('Where content is kept, and how much of it.', {
+  ...STORAGE_KEYS,
   redirect: group('Sending clients elsewhere for blobs.', {
     disable: value(BOOLEAN, {
       description:
@@ -170,7 +183,10 @@ const STORAGE_KEYS = group('Where content is kept, and how much of it.', {
     ),
   }),
   maintenance: group('What is done by itself from time to time.', {
-    uploadpurging: UPLOAD_PURGING_KEYS,
+    uploadpurging: group(
+      'Removing uploads that clients began and never finished.',
+      UPLOAD_PURGING_KEYS,
+    ),
   }),
 })
 
@@ -182,7 +198,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
       reload: true,
     }),
   }),
-  http: HTTP_KEYS,
+  http: group('The listener that container clients speak to.', HTTP_KEYS),
   admin: group('The operator’s listeners: health, metrics, and the command line.', {
     addr: value(ADDRESS, {
       description: '`/metrics`, `/livez` and `/readyz`. Whoever reaches it needs no password.',
@@ -204,7 +220,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
     default: '64MiB',
     reload: false,
   }),
-  storage: STORAGE_KEYS,
+  storage: STORAGE,
   catalog: group(
     'Where facts about content are kept: `sqlite`, a database file in the data directory, which has nothing to set.',
     {
@@ -219,7 +235,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
       reload: true,
     }),
   ),
-  freshness: FRESHNESS_KEYS,
+  freshness: group('How fresh tags are kept, for upstreams that say nothing else.', FRESHNESS_KEYS),
   upstreams: mapOf(
     UPSTREAM_KEYS,
     'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',

@@ -1,4 +1,7 @@
-// The keys of one upstream, and the freshness that all of them share.
+// The keys of one upstream, and the freshness that all of them share: each written here and nowhere
+// else, in the group of the part of the program that is given it. A key that needs judging, with
+// others or with what is on this machine, is judged in build-upstreams.ts; the others go on by
+// themselves.
 import {
   BOOLEAN,
   COUNT,
@@ -20,30 +23,31 @@ const MOST_CONNECTIONS = 256
 /** Each fill holds a file and a connection. */
 const MOST_FILLS = 64
 
-export const FRESHNESS_KEYS = group(
-  'How fresh tags are kept, for upstreams that say nothing else.',
-  {
-    ttl: value(DURATION, {
-      description:
-        'How long a tag is fresh after the upstream confirmed it. `0` asks the upstream every time.',
-      default: '5m',
-      reload: true,
-    }),
-    maxstale: value(DURATION, {
-      description:
-        'How long after its last confirmation a tag may be served while the upstream fails.',
-      default: '30d',
-      reload: true,
-    }),
-    offline: value(BOOLEAN, {
-      description: 'Never ask an upstream: serve what is here.',
-      default: 'false',
-      reload: true,
-    }),
-  },
-)
+/** How fresh tags are kept, as the registry is given it. */
+export const FRESHNESS_KEYS = {
+  ttl: value(DURATION, {
+    as: 'ttlMs',
+    description:
+      'How long a tag is fresh after the upstream confirmed it. `0` asks the upstream every time.',
+    default: '5m',
+    reload: true,
+  }),
+  maxstale: value(DURATION, {
+    as: 'maxStaleMs',
+    description:
+      'How long after its last confirmation a tag may be served while the upstream fails.',
+    default: '30d',
+    reload: true,
+  }),
+  offline: value(BOOLEAN, {
+    description: 'Never ask an upstream: serve what is here.',
+    default: 'false',
+    reload: true,
+  }),
+}
 
-const CONNECTION_KEYS = {
+/** Where it is, and the way there. */
+const ENDPOINT_KEYS = {
   url: optional(
     value(URL_TEXT, {
       description: 'Where the registry is; a path in it comes before `/v2/`.',
@@ -96,6 +100,10 @@ const CONNECTION_KEYS = {
       reload: true,
     }),
   ),
+}
+
+/** What the client side of the protocol is given. */
+export const CONNECTION_KEYS = {
   realms: valuesOf(HOST, {
     description:
       'Token servers and redirect targets on other domains that may be used, beyond those built in for well-known registries.',
@@ -103,6 +111,7 @@ const CONNECTION_KEYS = {
     reload: true,
   }),
   privateaddresses: value(BOOLEAN, {
+    as: 'privateAddresses',
     description:
       'Redirects and token servers of this upstream may be at private, loopback and link-local addresses. For registries inside the site.',
     default: 'false',
@@ -117,7 +126,12 @@ const CONNECTION_KEYS = {
     atMost: MOST_CONNECTIONS,
     reload: true,
   }),
+}
+
+/** What the registry is given for downloads. */
+export const DOWNLOAD_KEYS = {
   fills: value(COUNT, {
+    as: 'fillsAtOnce',
     description: 'Blobs downloaded at once, never more than `connections`; the rest wait.',
     // Most images have fewer: theirs come together, where there are lines for it.
     default: '12',
@@ -174,7 +188,8 @@ const CREDENTIAL_KEYS = {
   ),
 }
 
-const PULL_KEYS = {
+/** The same keys as in FRESHNESS_KEYS, whose values hold where these are not written. */
+const OWN_FRESHNESS_KEYS = {
   ttl: optional(
     value(DURATION, {
       description: 'How long a tag is fresh.',
@@ -196,6 +211,9 @@ const PULL_KEYS = {
       reload: true,
     }),
   ),
+} satisfies Readonly<Record<keyof typeof FRESHNESS_KEYS, unknown>>
+
+const TAG_KEYS = {
   tags: groupsOf(
     group('Freshness of some tags; the first match wins.', {
       match: value(TAG_PATTERN, {
@@ -207,6 +225,10 @@ const PULL_KEYS = {
     }),
     { description: 'Freshness of some tags; the first match wins.', default: [], reload: true },
   ),
+}
+
+/** Which repositories it has for clients. */
+export const NAME_KEYS = {
   include: valuesOf(NAME_GLOB, {
     description: 'Repositories that there are for clients of this edge.',
     default: ['**'],
@@ -218,6 +240,9 @@ const PULL_KEYS = {
     default: [],
     reload: true,
   }),
+}
+
+const ROUTE_KEYS = {
   virtualhosts: valuesOf(HOST, {
     description:
       'Names of this edge that stand for this upstream: a request to such a host needs no prefix.',
@@ -226,8 +251,29 @@ const PULL_KEYS = {
   }),
 }
 
-export const UPSTREAM_KEYS = group('One upstream registry. Every key may be left out.', {
+/** In the order of the documentation. */
+const ALL_KEYS = {
+  ...ENDPOINT_KEYS,
   ...CONNECTION_KEYS,
+  ...DOWNLOAD_KEYS,
   ...CREDENTIAL_KEYS,
-  ...PULL_KEYS,
-})
+  ...OWN_FRESHNESS_KEYS,
+  ...TAG_KEYS,
+  ...NAME_KEYS,
+  ...ROUTE_KEYS,
+}
+
+export const UPSTREAM_KEYS = group('One upstream registry. Every key may be left out.', ALL_KEYS)
+
+/** They say where one registry is and who the edge is there: no sense for all of them. */
+export const NOT_FOR_ANY = [
+  'url',
+  'basepath',
+  'http',
+  'username',
+  'password',
+  'passwordfile',
+  'client',
+  'mirrors',
+  'virtualhosts',
+] as const satisfies readonly (keyof typeof ALL_KEYS)[]

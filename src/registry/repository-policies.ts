@@ -3,17 +3,13 @@
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { LOCALHOST, type Repository, repositoryKey, type RepositoryKey } from '../oci/reference.ts'
-import type { PushMode } from './ports/push-modes.ts'
-import type { RepositoryPolicies, RepositoryPolicy } from './repository-policy.ts'
+import { DENIED, type RepositoryPolicies, type RepositoryPolicy } from './repository-policy.ts'
 
-export interface RepositoryRule {
+export interface RepositoryRule extends Omit<RepositoryPolicy, 'deletable'> {
   /** Glob over the repository's key, `host/name`; `**` for all. */
   readonly match: string
-  readonly push: PushMode
-  readonly sparse: boolean
   /** Undefined: under `localhost` only. */
   readonly deletable: boolean | undefined
-  readonly onConflict: RepositoryPolicy['onConflict']
 }
 
 /**
@@ -21,13 +17,6 @@ export interface RepositoryRule {
  * rule.
  */
 const REMEMBERED_MAX = 4_096
-
-const DENIED: RepositoryPolicy = {
-  push: 'deny',
-  sparse: false,
-  deletable: false,
-  onConflict: 'park',
-}
 
 /**
  * First match wins; what no rule matches is denied. Where a rule that is wide enough matches
@@ -51,11 +40,11 @@ export function createPolicies(rules: readonly RepositoryRule[]): RepositoryPoli
 
 function policyOf(rule: RepositoryRule, { registry }: Repository): RepositoryPolicy {
   const isLocal = registry === LOCALHOST
+  const { match: _, ...policy } = rule
   return {
+    ...policy,
     push: isLocal && rule.push !== 'deny' ? 'store' : rule.push,
-    sparse: rule.sparse,
     deletable: rule.deletable ?? isLocal,
-    onConflict: rule.onConflict,
   }
 }
 

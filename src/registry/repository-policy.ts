@@ -12,6 +12,14 @@ export interface RepositoryPolicy {
   readonly onConflict: ConflictChoice
 }
 
+/** Where no rule holds. */
+export const DENIED: RepositoryPolicy = {
+  push: 'deny',
+  sparse: false,
+  deletable: false,
+  onConflict: 'park',
+}
+
 export interface RepositoryPolicies {
   /** MUST NOT do input or output. */
   find(repository: Repository): RepositoryPolicy

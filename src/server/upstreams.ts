@@ -3,9 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import { DOCKER_HUB_ALIASES, DOCKER_HUB } from '../config/built-in.ts'
-import type { Config, ProxyEnvironment, UpstreamConfig, UpstreamPolicy } from '../config/config.ts'
+import type { Config, ProxyChoice, ProxyEnvironment, UpstreamConfig } from '../config/config.ts'
 import type { Target } from '../oci/endpoint.ts'
-import type { NamePatterns } from '../oci/name-glob.ts'
 import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
 import type { Routed } from '../registry/use-cases.ts'
 import type { Namespace, Namespaces } from '../registry/namespaces.ts'
@@ -61,7 +60,7 @@ export class Upstreams implements Namespaces {
 
   get allShare(): boolean {
     const { anyUpstream, upstreams } = this.#config
-    return anyUpstream === undefined && upstreams.every(each => !each.private)
+    return anyUpstream === undefined && upstreams.every(({ downloads }) => !downloads.private)
   }
 
   list(): readonly Namespace[] {
@@ -146,15 +145,14 @@ export class Upstreams implements Namespaces {
     const { configured, named } = this.#lookUps
     const lookup = options.namedByClient ? named : configured
     const upstream = createUpstream(options, { ...this.#deps, lookup })
-    const { ttlMs, tagRules, maxStaleMs, offline } = config
+    const { freshness, downloads, connection } = config
     return {
+      ...downloads,
       upstream,
-      policy: { ttlMs, tagRules, maxStaleMs, offline },
-      fillsAtOnce: config.fills,
-      prefetch: config.prefetch,
+      policy: freshness,
       namedByClient: options.namedByClient,
-      shares: config.namedByClient !== true && !config.private,
-      connections: config.connections,
+      shares: config.namedByClient !== true && !downloads.private,
+      connections: connection.connections,
       close: () => upstream.close(),
     }
   }
@@ -189,15 +187,12 @@ export function routeOptions(config: Config): RouteOptions {
     ),
     anyUpstream: config.anyUpstream !== undefined,
     names: {
-      byRegistry: new Map(config.upstreams.map(each => [each.registry, patternsOf(each)] as const)),
-      any: config.anyUpstream && patternsOf(config.anyUpstream),
+      byRegistry: new Map(
+        config.upstreams.map(({ registry, names }) => [registry, names] as const),
+      ),
+      any: config.anyUpstream?.names,
     },
   }
-}
-
-/** Plain values alone: they go to other threads. */
-function patternsOf({ include, exclude }: UpstreamPolicy): NamePatterns {
-  return { include, exclude }
 }
 
 function upstreamOptions(
@@ -205,22 +200,21 @@ function upstreamOptions(
   environment: ProxyEnvironment,
   version: string,
 ): UpstreamOptions {
-  const { ca, client } = config
+  const { connection, client } = config
+  const { ca, proxy, ...settings } = connection
   return {
+    ...settings,
     registry: config.registry,
     url: new URL(config.basePath === '' ? config.url : `${config.url}/v2/${config.basePath}`),
     mirrors: config.mirrors.map(mirror => new URL(mirror)),
     credentials: credentialSource(config),
-    realms: config.realms,
-    privateAddresses: config.privateAddresses,
     plainHttp: config.plainHttp,
     ...(ca === undefined ? {} : { caPem: ca }),
     ...(client === undefined
       ? {}
       : { client: { certificatePem: client.certificate, keyPem: client.key.reveal() } }),
-    ...proxyOptions(config, environment),
-    connections: config.connections,
-    allows: compileNames(patternsOf(config)),
+    ...proxyOptions(proxy, config.url, environment),
+    allows: compileNames(config.names),
     userAgent: `entrepot/${version}`,
   }
 }
@@ -248,13 +242,13 @@ function credentialSource({ credentials }: UpstreamConfig): CredentialSource {
 
 /** HTTPS_PROXY for https upstreams, HTTP_PROXY for the others, as every client reads them. */
 function proxyOptions(
-  config: UpstreamPolicy & { url: string },
+  proxy: ProxyChoice,
+  url: string,
   environment: ProxyEnvironment,
 ): Pick<UpstreamOptions, 'proxy'> {
-  const { proxy } = config
   if (proxy.kind === 'none') return {}
   if (proxy.kind === 'url') return { proxy: { url: proxy.url } }
-  const secret = config.url.startsWith('https:') ? environment.httpsProxy : environment.httpProxy
+  const secret = url.startsWith('https:') ? environment.httpsProxy : environment.httpProxy
   return secret === undefined
     ? {}
     : { proxy: { url: secret.reveal(), noProxy: environment.noProxy } }

@@ -8,13 +8,13 @@ import type { NoteEvent } from '../registry/ports/events.ts'
 import type { ReadOptions, Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
 import { createAddressPolicy } from './connect/address-policy.ts'
 import { type LookupAll, lookupAll } from './connect/connector.ts'
-import { createDispatchers } from './connect/dispatcher.ts'
+import { createDispatchers, TIME_LIMITS, type TimeLimits } from './connect/dispatcher.ts'
 import { createEndpoint, type Endpoint, type EndpointParts } from './endpoint/endpoint.ts'
 import { createAsk } from './endpoint/endpoints.ts'
 import { createExchange } from './connect/exchange.ts'
 import { createMirrorTrust } from './endpoint/mirror-trust.ts'
 import { createNameRules } from './name-rules.ts'
-import { TIME_LIMITS, type TimeLimits, type UpstreamOptions } from './options.ts'
+import type { UpstreamOptions } from './options.ts'
 import { profileOf } from './profiles.ts'
 import { createRateLimit } from './endpoint/rate-limit.ts'
 import { contentKey, createReads } from './read/reads.ts'
@@ -53,14 +53,12 @@ export function createUpstream(
     throw new TypeError(`${registry}: the URL is http, and plain HTTP is not allowed`)
   }
   const dispatchers = createDispatchers({
+    ...options,
     policy: createAddressPolicy({
+      ...options,
       endpoints: options.namedByClient === true ? [] : [url, ...mirrors],
-      listed: options.realms,
-      privateAddresses: options.privateAddresses,
     }),
-    tls: tlsOf(options),
-    proxy: options.proxy,
-    connections: options.connections,
+    tls: options,
     limits,
     lookup: deps.lookup ?? lookupAll,
   })
@@ -127,10 +125,6 @@ export function createUpstream(
       return dispatchers.close()
     },
   }
-}
-
-function tlsOf({ caPem, client }: UpstreamOptions) {
-  return { ...(caPem === undefined ? {} : { caPem }), ...(client === undefined ? {} : { client }) }
 }
 
 /** As good as the best endpoint: as long as one is asked, the namespace is not cut off. */

@@ -2,7 +2,7 @@
 // no more to spare than what clients ask for themselves.
 import { LRUCache } from 'lru-cache'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Upstream } from '../ports/upstream.ts'
 
 /**
  * An upstream that counts and allows fewer than so many requests: those are for what clients ask
@@ -16,17 +16,28 @@ const REQUESTS_LEFT_MIN_HEADED = 50
 /** Clients and repositories that are remembered for having been fetched for in vain. */
 const VAIN_MAX = 10_000
 
+/** As the operator sets it, for one upstream. */
+export interface PrefetchPolicy {
+  /** May blobs be fetched before a client asks for them? */
+  readonly prefetch: boolean
+}
+
+interface Source extends PrefetchPolicy {
+  readonly policy: { readonly offline: boolean }
+  readonly upstream: Pick<Upstream, 'health'>
+}
+
 /** May anything be fetched from this upstream that nobody has asked for? */
-export function mayPrefetch(namespace: Namespace): boolean {
-  return hasToSpare(namespace, REQUESTS_LEFT_MIN)
+export function mayPrefetch(source: Source): boolean {
+  return hasToSpare(source, REQUESTS_LEFT_MIN)
 }
 
 /** And what a client was only told of? */
-export function mayFetchHeaded(namespace: Namespace): boolean {
-  return hasToSpare(namespace, REQUESTS_LEFT_MIN_HEADED)
+export function mayFetchHeaded(source: Source): boolean {
+  return hasToSpare(source, REQUESTS_LEFT_MIN_HEADED)
 }
 
-function hasToSpare({ prefetch, policy, upstream }: Namespace, requests: number): boolean {
+function hasToSpare({ prefetch, policy, upstream }: Source, requests: number): boolean {
   if (!prefetch || policy.offline) return false
   const { breaker, rateLimitRemaining: left } = upstream.health()
   return breaker === 'closed' && (left === undefined || left >= requests)

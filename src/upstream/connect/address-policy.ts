@@ -26,12 +26,22 @@ export interface AddressPolicy {
   checkAddresses(hostname: string, addresses: readonly string[]): void
 }
 
-export interface AddressPolicyOptions {
-  readonly endpoints: readonly URL[]
-  /** `host` or `host:port`. */
-  readonly listed: readonly string[]
-  /** Untrusted hosts may have private addresses, too. */
+/** As the operator sets it. */
+export interface HostSettings {
+  /**
+   * Hosts, with or without a port, that may see credentials as token servers, and may have private
+   * addresses.
+   */
+  readonly realms: readonly string[]
+  /**
+   * Redirects and realms may lead to private addresses of any host. Never needed for the endpoints
+   * themselves.
+   */
   readonly privateAddresses: boolean
+}
+
+export interface AddressPolicyOptions extends HostSettings {
+  readonly endpoints: readonly URL[]
 }
 
 /**
@@ -43,7 +53,7 @@ const PRIVATE_NAME =
 
 export function createAddressPolicy(options: AddressPolicyOptions): AddressPolicy {
   const endpoints = new Set(options.endpoints.map(hostAndPort))
-  const listed = new Set(options.listed.map(host => host.toLowerCase()))
+  const listed = new Set(options.realms.map(host => host.toLowerCase()))
 
   function trustOf(url: URL): HostTrust {
     if (endpoints.has(hostAndPort(url))) return 'endpoint'

@@ -31,16 +31,18 @@ const NEXT_ADDRESS_MS = 250
  */
 const TLS_SESSIONS = 32
 
-export interface TlsTrust {
-  /** In addition to the system's authorities. */
-  readonly caPem?: string
-  readonly client?: { readonly certificatePem: string; readonly keyPem: string }
+/** As the operator sets it. */
+export interface TlsSettings {
+  /** Trusted besides the system's authorities. */
+  readonly caPem?: string | undefined
+  /** Shown to the upstream's own endpoints only. */
+  readonly client?: { readonly certificatePem: string; readonly keyPem: string } | undefined
 }
 
 export interface ConnectorOptions {
   readonly policy: AddressPolicy
   readonly trust: HostTrust
-  readonly tls: TlsTrust
+  readonly tls: TlsSettings
   readonly lookup: LookupAll
   readonly connectMs: number
 }
@@ -75,7 +77,7 @@ export function createConnector(options: ConnectorOptions): buildConnector.conne
 }
 
 /** What `tls.connect` needs for this class of hosts; also used towards targets behind a proxy. */
-export function tlsOptions(tls: TlsTrust, trust: HostTrust): Record<string, unknown> {
+export function tlsOptions(tls: TlsSettings, trust: HostTrust): Record<string, unknown> {
   return {
     minVersion: 'TLSv1.2',
     ...(tls.caPem === undefined ? {} : { ca: [...getCACertificates('default'), tls.caPem] }),

@@ -4,9 +4,8 @@
 import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type AddressPolicy, type HostTrust } from './address-policy.ts'
-import { createConnector, type LookupAll, type TlsTrust, tlsOptions } from './connector.ts'
+import { createConnector, type LookupAll, type TlsSettings, tlsOptions } from './connector.ts'
 import { type ProxyOptions, proxyFor } from './http-proxy.ts'
-import type { TimeLimits } from '../options.ts'
 import { createWarmSockets, type WarmSockets } from './warm-sockets.ts'
 
 /**
@@ -53,11 +52,43 @@ export interface Dispatchers {
   close(): Promise<void>
 }
 
-export interface DispatcherOptions {
-  readonly policy: AddressPolicy
-  readonly tls: TlsTrust
-  readonly proxy: ProxyOptions | undefined
+/** All in milliseconds. */
+export interface TimeLimits {
+  readonly connectMs: number
+  readonly headersMs: number
+  /**
+   * Between two pieces of a body that is being asked for. A large blob has no limit in all (R150).
+   */
+  readonly bodyIdleMs: number
+  /**
+   * From the call to the first byte of a blob or the last of a manifest, over all retries, tokens
+   * and redirects (R149).
+   */
+  readonly chainMs: number
+}
+
+export const TIME_LIMITS: TimeLimits = {
+  // R150 allows 10 s, but the client's 30 s must hold a second attempt and a second endpoint.
+  connectMs: 5_000,
+  // Slow registries need several seconds for a large index; more than 15 s means that nobody is
+  // working on it.
+  headersMs: 15_000,
+  bodyIdleMs: 30_000,
+  // R149: clients give up on headers after 30 s (R18), and the edge needs some of that itself.
+  chainMs: 24_000,
+}
+
+/** As the operator sets it. */
+export interface PoolSettings {
+  /** Connections at once to each host, for blobs and again for the rest; at least 1. */
   readonly connections: number
+  /** An HTTP proxy for everything that `noProxy` (NO_PROXY's grammar) does not except. */
+  readonly proxy?: ProxyOptions | undefined
+}
+
+export interface DispatcherOptions extends PoolSettings {
+  readonly policy: AddressPolicy
+  readonly tls: TlsSettings
   readonly limits: TimeLimits
   readonly lookup: LookupAll
 }

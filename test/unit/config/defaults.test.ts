@@ -39,11 +39,11 @@ t.test(
       ],
     )
     for (const upstream of config.upstreams) {
-      t.equal(upstream.ttlMs, 300_000)
-      t.equal(upstream.maxStaleMs, 30 * 86_400_000)
-      t.equal(upstream.offline, false)
+      t.equal(upstream.freshness.ttlMs, 300_000)
+      t.equal(upstream.freshness.maxStaleMs, 30 * 86_400_000)
+      t.equal(upstream.freshness.offline, false)
       t.same(upstream.credentials, { kind: 'anonymous' })
-      t.same(upstream.include, ['**'])
+      t.same(upstream.names.include, ['**'])
     }
   },
 )
@@ -70,8 +70,12 @@ upstreams:
   docker.io: { ttl: 0 }
   ghcr.io: { offline: false, maxstale: 1d }
 `)
-  t.match(upstreams[0], { ttlMs: 0, maxStaleMs: Number.POSITIVE_INFINITY, offline: true })
-  t.match(upstreams[1], { ttlMs: 3_600_000, maxStaleMs: 86_400_000, offline: false })
+  t.match(upstreams[0], {
+    freshness: { ttlMs: 0, maxStaleMs: Number.POSITIVE_INFINITY, offline: true },
+  })
+  t.match(upstreams[1], {
+    freshness: { ttlMs: 3_600_000, maxStaleMs: 86_400_000, offline: false },
+  })
 })
 
 t.test('R27: every name of Docker Hub is docker.io, as upstream and as default', async t => {
@@ -135,19 +139,22 @@ upstreams:
       - { match: "@(a|b)/c:x", ttl: 0 }
     include: [team/*, "*"]
 `)
-  t.same(upstreams[0]?.tagRules, [
+  t.same(upstreams[0]?.freshness.tagRules, [
     { repository: '**', tag: 'latest', ttlMs: 60_000 },
     { repository: '**', tag: 'release-*', ttlMs: 86_400_000 },
     { repository: 'library/**', tag: '1.*', ttlMs: Number.POSITIVE_INFINITY },
     { repository: '@(a|b)/c', tag: 'x', ttlMs: 0 },
   ])
-  t.same(upstreams[0]?.include, ['team/*', '**'])
+  t.same(upstreams[0]?.names.include, ['team/*', '**'])
 })
 
 t.test('the opt-in "*" upstream is a policy and no upstream of its own', async t => {
   const config = configOf('upstreams: { docker.io: {}, "*": { ttl: 1h, fills: 2 } }')
   t.equal(config.upstreams.length, 1)
-  t.match(config.anyUpstream, { ttlMs: 3_600_000, fills: 2 })
+  t.match(config.anyUpstream, {
+    freshness: { ttlMs: 3_600_000 },
+    downloads: { fillsAtOnce: 2 },
+  })
 })
 
 t.test('own names are those listed and the one of the public URL', async t => {
@@ -175,6 +182,6 @@ t.test('port 0 may be given to both listeners: the system chooses', async t => {
 t.test('a configuration cannot be changed by who receives it', async t => {
   const config = configOf('')
   t.ok(Object.isFrozen(config.http.addr))
-  t.ok(Object.isFrozen(config.upstreams[0]?.include))
+  t.ok(Object.isFrozen(config.upstreams[0]?.names.include))
   t.throws(() => Object.assign(config.log, { level: 'trace' }), TypeError)
 })

@@ -21,7 +21,7 @@ t.test('a variable overrides the file and the defaults', async t => {
 t.test('a built-in upstream is changed and the others stay', async t => {
   const { upstreams } = configOf(undefined, { env: { ENTREPOT_UPSTREAMS_DOCKER_IO_TTL: '1m' } })
   t.equal(upstreams.length, 9)
-  t.match(upstreams[0], { registry: 'docker.io', ttlMs: 60_000 })
+  t.match(upstreams[0], { registry: 'docker.io', freshness: { ttlMs: 60_000 } })
 })
 
 t.test('hosts are found by their letters and digits, and one variable never means two', async t => {
@@ -32,7 +32,11 @@ t.test('hosts are found by their letters and digits, and one variable never mean
     ENTREPOT_UPSTREAMS_A_EXAMPLE_HTTP_TTL: '7s',
   }
   const { upstreams } = configOf(text, { env })
-  t.match(upstreams, [{ plainHttp: true }, { ttlMs: 300_000 }, { ttlMs: 7000 }])
+  t.match(upstreams, [
+    { plainHttp: true },
+    { freshness: { ttlMs: 300_000 } },
+    { freshness: { ttlMs: 7000 } },
+  ])
   const twins = 'default: localhost\nupstreams: { a-b.example: {}, a.b.example: {} }'
   t.match(complaints(twins, { env: { ENTREPOT_UPSTREAMS_A_B_EXAMPLE_TTL: '1s' } }), [
     /^ENTREPOT_UPSTREAMS_A_B_EXAMPLE_TTL: error: is upstreams.a-b.example.ttl as well as upstreams.a.b.example.ttl/,
@@ -48,8 +52,12 @@ t.test('lists are YAML or have commas; maps are YAML and can add upstreams', asy
   }
   const { upstreams } = configOf('upstreams: { quay.io: {} }', { env })
   t.match(upstreams, [
-    { registry: 'docker.io', exclude: ['c/*'], tagRules: [{ tag: 'latest' }] },
-    { registry: 'new.example', include: ['a/**', 'b'], ttlMs: 0 },
+    {
+      registry: 'docker.io',
+      names: { exclude: ['c/*'] },
+      freshness: { tagRules: [{ tag: 'latest' }] },
+    },
+    { registry: 'new.example', names: { include: ['a/**', 'b'] }, freshness: { ttlMs: 0 } },
   ])
   t.equal(upstreams.length, 2, 'a variable for the map replaces it')
 })

@@ -132,7 +132,7 @@ t.test('certificates and keys arrive as the text of their files', async t => {
   const config = configOf(upstream('ca: /ca, client: { certificate: /crt, key: /key }'), {
     files: { '/ca': certificate, '/crt': certificate, '/key': key },
   })
-  t.equal(config.upstreams[0]?.ca, certificate)
+  t.equal(config.upstreams[0]?.connection.ca, certificate)
   t.equal(config.upstreams[0]?.client?.key.reveal(), key)
   t.notMatch(inspect(config, { depth: 20 }), CANARY)
 })

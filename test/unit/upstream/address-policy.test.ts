@@ -10,7 +10,7 @@ import {
 
 const policy = createAddressPolicy({
   endpoints: [new URL('http://10.0.0.1:5000'), new URL('https://registry.corp.example')],
-  listed: ['minio.corp.example:9000', '10.0.0.9'],
+  realms: ['minio.corp.example:9000', '10.0.0.9'],
   privateAddresses: false,
 })
 
