@@ -31,9 +31,8 @@ import {
 import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
 import type { Sendfile } from './send/sendfile.ts'
-import { createOpenKept, type OpenKeptDeps } from './send/send-kept.ts'
 import { createServe, type Serve } from './serve.ts'
-import { createHot, type Hot } from './memory/serve-hot.ts'
+import { Hot, type HotDeps } from './memory/serve-hot.ts'
 import { createStalledReaders } from './send/stalled-readers.ts'
 import { createTakePlace, createTakePlaceNow } from './places/place.ts'
 import type { Places } from './places/waiting-room.ts'
@@ -193,18 +192,19 @@ export function buildApp(deps: AppDeps): DataApp {
 function createHotOf(
   deps: AppDeps & { readonly owners: ConnectionOwners },
   noteRequest: NoteRequest,
-  sending: Pick<OpenKeptDeps, 'readers' | 'takePlaceNow'>,
+  sending: Pick<HotDeps, 'readers' | 'takePlaceNow'>,
 ): Hot | undefined {
   const { registry, access, owners, logger, metrics, clock, epochs, options, sendfile } = deps
   const maxBytes = options?.memoryBytes ?? MEMORY_BYTES
   if (epochs === undefined || maxBytes < 1) return undefined
-  return createHot({
+  return new Hot({
+    ...sending,
     answers: createHotAnswers({ maxBytes, epochs }),
     createNote: createNoteHits({ logger, metrics, noteRequest, nowMs: () => clock.nowMs() }),
     access,
     owners,
     registry,
-    openKept: sendfile && createOpenKept({ ...sending, registry, sendfile }),
+    sendfile,
     clock,
   })
 }

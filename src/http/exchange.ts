@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { RequestSummary } from '../observe/note-request.ts'
-import type { BlobSending } from './send/blob-sending.ts'
+import type { BlobSender } from './send/blob-sender.ts'
 import { isDelivered, isWaitedFor } from './send/end-answer.ts'
 import { isPrintable } from './answer.ts'
 import type { HotQuestion } from './memory/hot-answers.ts'
@@ -23,7 +23,7 @@ export interface RequestRecord {
   /** Of a body that goes out at once. */
   sentBytes: number
   /** Of a body that is a blob: what sends it, and counts. */
-  sending: Pick<BlobSending, 'sentBytes' | 'taken' | 'failure'> | undefined
+  sender: Pick<BlobSender, 'sentBytes' | 'taken' | 'failure'> | undefined
   /** Body bytes of the request that were taken in. */
   receivedBytes: number
   /** Why it was refused or failed. */
@@ -70,7 +70,7 @@ export function createExchange(
       namespace: undefined,
       source: 'none',
       sentBytes: 0,
-      sending: undefined,
+      sender: undefined,
       receivedBytes: 0,
       error: undefined,
       cut: false,
@@ -105,15 +105,15 @@ export function hasBody(request: IncomingMessage): boolean {
 
 /** While anything but the client is waited for: how much of the body has come. */
 export function awaitedBytes({ response, record }: Exchange): number | undefined {
-  const { sending, sentBytes } = record
-  if (sending !== undefined) return sending.taken() === undefined ? sending.sentBytes : undefined
+  const { sender, sentBytes } = record
+  if (sender !== undefined) return sender.taken() === undefined ? sender.sentBytes : undefined
   return isWaitedFor(response) ? undefined : sentBytes
 }
 
 /** What is left to say when the answer was finished or the connection is gone. */
 export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
   const { request, response, record } = exchange
-  const { endpoint, repository, reference, source, receivedBytes, sending } = record
+  const { endpoint, repository, reference, source, receivedBytes, sender } = record
   const path = endpoint === 'none' ? pathOf(request.url ?? '') : undefined
   return {
     requestId: exchange.requestId,
@@ -124,11 +124,11 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     path,
     status: response.headersSent ? response.statusCode : 0,
     source,
-    sentBytes: sending?.sentBytes ?? record.sentBytes,
+    sentBytes: sender?.sentBytes ?? record.sentBytes,
     receivedBytes,
     durationMs: nowMs - exchange.startedMs,
     outcome: outcomeOf(exchange),
-    error: sending?.failure ?? record.error,
+    error: sender?.failure ?? record.error,
     client: clientOf(request),
     userAgent: request.headers['user-agent'],
   }
@@ -136,7 +136,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
 
 /** An `aborted` answer is the client's choice and no error (R52). */
 function outcomeOf({ response, record }: Exchange): OutcomeLabel {
-  if (record.cut || record.sending?.failure !== undefined) return 'failed'
+  if (record.cut || record.sender?.failure !== undefined) return 'failed'
   if (!isDelivered(response)) return 'aborted'
   return response.statusCode >= 500 ? 'failed' : 'completed'
 }

@@ -27,9 +27,9 @@ import { breakBody } from './body/request-body.ts'
 import { clientOf } from './principal.ts'
 import { sendAnswer } from './send/send-answer.ts'
 import type { TakePlace } from './places/place.ts'
-import type { BlobSendingDeps } from './send/blob-sending.ts'
+import type { BlobSenderDeps } from './send/blob-sender.ts'
 
-export interface ServeDeps extends BlobSendingDeps {
+export interface ServeDeps extends BlobSenderDeps {
   readonly registry: Registry
   readonly access: Access
   readonly owners: ConnectionOwners
@@ -176,7 +176,7 @@ async function sendFailure(exchange: Exchange, error: unknown, deps: ServeDeps):
   const { record, response, requestId } = exchange
   record.error = error instanceof Error ? error : new Error(String(error))
   record.source = 'none'
-  record.sending = undefined
+  record.sender = undefined
   try {
     await sendAnswer(exchange, failureAnswer(error, requestId), deps)
   } catch (again) {

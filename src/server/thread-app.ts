@@ -2,7 +2,7 @@
 // native addon, where it was built; what is encrypted first is read and bounded by it. A part of
 // the composition root.
 import { type AppDeps, buildApp, type DataApp } from '../http/app.ts'
-import { loadReadCached } from '../http/send/cached-reads.ts'
+import { loadReadCached } from '../http/addon.ts'
 import { loadSendfile, type Sendfile } from '../http/send/sendfile.ts'
 import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'

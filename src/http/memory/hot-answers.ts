@@ -27,7 +27,7 @@ export interface HotContent {
   readonly body: Uint8Array | undefined
   /**
    * Of a large blob, whose bytes are no memory's: which one. It is sent as long as it is open
-   * (send-kept.ts).
+   * (serve-hot.ts).
    */
   readonly kept: KeptBlob | undefined
   readonly digest: Digest

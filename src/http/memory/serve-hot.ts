@@ -1,5 +1,5 @@
-// A request whose answer is in memory, from its head to the line about it: no promise, no timer,
-// and of node's two objects only what the answer needs.
+// A request whose answer is in memory, from its head to the line about it: of node's two objects
+// only what the answer needs, and no promise, but for a large blob that is open still.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Access } from '../../access/access.ts'
 import type { CreateNoteHit } from '../../observe/note-hit.ts'
@@ -12,19 +12,18 @@ import type { Exchange } from '../exchange.ts'
 import type { HotAnswer, HotAnswers, HotQuestion, KeptBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS, HOT_USE_NOTED_MS } from '../limits.ts'
-import type { BlobSending } from '../send/blob-sending.ts'
+import type { TakePlaceNow } from '../places/place.ts'
+import { BlobSender, type BlobSenderDeps } from '../send/blob-sender.ts'
 import { AGE, headLines, ID_AT } from '../send/send-answer.ts'
 import { sendBlob } from '../send/send-blob.ts'
-import type { OpenKept } from '../send/send-kept.ts'
 
-export interface HotDeps {
+export interface HotDeps extends BlobSenderDeps {
   readonly answers: HotAnswers
   readonly createNote: CreateNoteHit
   readonly access: Access
   readonly owners: ConnectionOwners
-  readonly registry: Pick<Registry, 'noteUse' | 'notePull' | 'noteRead'>
-  /** Undefined where the kernel sends no files: large blobs go the usual way then. */
-  readonly openKept: OpenKept | undefined
+  readonly registry: Pick<Registry, 'findKept' | 'noteUse' | 'notePull' | 'noteRead'>
+  readonly takePlaceNow: TakePlaceNow
   readonly clock: Clock
 }
 
@@ -32,19 +31,7 @@ export interface FoundHot {
   readonly answer: HotAnswer
   readonly asked: HotRequest
   /** Of a large blob: what sends it. */
-  readonly kept: BlobSending | undefined
-}
-
-export interface Hot {
-  /**
-   * An answer to give now; or what to ask and then to `offer` an answer for; undefined for requests
-   * that memory is not for.
-   */
-  find(request: IncomingMessage, response: ServerResponse): FoundHot | HotQuestion | undefined
-  /** Writes it whole. `over` is called once, with how it ended and everything written down. */
-  send(response: ServerResponse, found: FoundHot, more: SendHot): void
-  /** The answer that was found for `exchange.hot`, before it is sent. */
-  offer(exchange: Exchange, answer: Answer): void
+  readonly sender: BlobSender | undefined
 }
 
 export interface SendHot {
@@ -52,97 +39,133 @@ export interface SendHot {
   /** Monotonic. */
   readonly startedMs: number
   readonly client: string | undefined
+  /** Called once, with everything written down. */
   readonly over: () => void
 }
 
 const MS_PER_SECOND = 1_000
 
-export function createHot(deps: HotDeps): Hot {
-  const { answers, createNote, registry, openKept, clock } = deps
+export class Hot {
+  readonly #deps: HotDeps
 
-  function noteUse(answer: HotAnswer, nowMs: number): void {
-    if (nowMs - answer.notedAtMs < HOT_USE_NOTED_MS) return
-    answer.notedAtMs = nowMs
-    registry.noteUse(answer.digest)
+  constructor(deps: HotDeps) {
+    this.#deps = deps
   }
 
-  function notePull(answer: HotAnswer, nowMs: number, client: string | undefined): void {
+  /**
+   * An answer to give now, by `send`; or what to ask and then to `offer` an answer for; undefined
+   * for requests that memory is not for.
+   */
+  find(request: IncomingMessage, response: ServerResponse): FoundHot | HotQuestion | undefined {
+    const { answers, clock } = this.#deps
+    const asked = readHotRequest(request, this.#deps)
+    if (asked === undefined) return undefined
+    const answer = answers.find(asked.key, clock.nowMs())
+    if (!('status' in answer)) return answer
+    if (answer.kept === undefined) return { answer, asked, sender: undefined }
+    const sender = this.#openKept(answer.kept, response)
+    return sender && { answer, asked, sender }
+  }
+
+  /** Writes it whole. */
+  send(response: ServerResponse, { answer, asked, sender }: FoundHot, more: SendHot): void {
+    const { clock } = this.#deps
+    const { requestId, startedMs, client, over } = more
+    const { head, status, body, ageAt, idAt } = answer
+    const nowMs = clock.nowMs()
+    let isOver = false
+    const end = () => {
+      if (isOver) return
+      isOver = true
+      const delivered = isDelivered(response) ? 'completed' : 'aborted'
+      const { sentBytes, failure: error } = sender ?? {}
+      const outcome = error === undefined ? delivered : 'failed'
+      const durationMs = clock.monotonicMs() - startedMs
+      const { userAgent } = asked
+      answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error })
+      over()
+    }
+    // The first is the usual end; the second alone a connection that broke.
+    response.once('finish', end)
+    response.once('close', end)
+    head[idAt] = requestId
+    if (ageAt >= 0) head[ageAt] = ageText(nowMs - answer.repeatable.sinceMs)
+    response.writeHead(status, head)
+    if (sender === undefined) endAnswer(response, body)
+    // Whoever reads it meets what goes wrong at its end.
+    else sendBlob(sender, { writeHead: () => {}, clock }).catch(() => {})
+    this.#noteUse(answer, nowMs)
+    this.#notePull(answer, nowMs, client)
+    this.#noteRead(answer, nowMs)
+  }
+
+  /** The answer that was found for `exchange.hot`, before it is sent. */
+  offer(exchange: Exchange, answer: Answer): void {
+    const { hot, record, request } = exchange
+    const { content, status, body } = answer
+    if (body.kind === 'blob') hot?.noteLength(body.sizeBytes)
+    if (hot?.isWanted !== true || content?.repeatable === undefined) return
+    const kept = this.#deps.sendfile && keptOf(answer)
+    if (body.kind === 'blob' && kept === undefined) return
+    const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
+    const head = headLines(exchange, answer, false)
+    const { endpoint, repository, reference, source } = record
+    const facts = { method: request.method ?? '', endpoint, repository, reference, source }
+    const sentBytes = kept?.sizeBytes ?? bytes?.length ?? 0
+    hot.keep({
+      status,
+      head,
+      idAt: ID_AT,
+      ageAt: ageIn(head),
+      body: bytes,
+      kept,
+      digest: content.digest,
+      repeatable: content.repeatable,
+      pulledFrom: content.pulledFrom,
+      note: this.#deps.createNote({ ...facts, status, sentBytes }),
+    })
+  }
+
+  /**
+   * A large blob that is open still from who asked for it before. Undefined when it is not to be
+   * had at once, or anything is out of the ordinary: then the request goes the usual way.
+   */
+  #openKept({ repository, digest }: KeptBlob, response: ServerResponse): BlobSender | undefined {
+    const { registry, takePlaceNow } = this.#deps
+    const blob = registry.findKept(repository, digest)
+    if (blob === undefined) return undefined
+    const { file, sizeBytes } = blob
+    // Where nobody has read, the disk may fail, which can be told as an error before the head
+    // alone.
+    const isReady = file?.readyBytes === sizeBytes && file.isProven?.(0) === true
+    if (!isReady || takePlaceNow(response) === 'none') {
+      // Whoever reads it sees to what goes wrong at its end.
+      blob.close().catch(() => {})
+      return undefined
+    }
+    const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
+    return new BlobSender(response, { kind: 'blob', blob, segments, sizeBytes }, this.#deps)
+  }
+
+  #noteUse(answer: HotAnswer, nowMs: number): void {
+    if (nowMs - answer.notedAtMs < HOT_USE_NOTED_MS) return
+    answer.notedAtMs = nowMs
+    this.#deps.registry.noteUse(answer.digest)
+  }
+
+  #notePull(answer: HotAnswer, nowMs: number, client: string | undefined): void {
     const { pulledFrom, digest } = answer
     if (pulledFrom === undefined || client === undefined) return
     if (nowMs - answer.pulledAtMs < HOT_PULL_NOTED_MS) return
     answer.pulledAtMs = nowMs
-    registry.notePull(pulledFrom, digest, client)
+    this.#deps.registry.notePull(pulledFrom, digest, client)
   }
 
   /** Whoever reads one blob of an image may want the others. */
-  function noteRead(answer: HotAnswer, nowMs: number): void {
+  #noteRead(answer: HotAnswer, nowMs: number): void {
     if (answer.kept === undefined || nowMs - answer.pulledAtMs < HOT_READ_NOTED_MS) return
     answer.pulledAtMs = nowMs
-    registry.noteRead(answer.kept.repository, answer.digest)
-  }
-
-  return {
-    find(request, response) {
-      const asked = readHotRequest(request, deps)
-      if (asked === undefined) return undefined
-      const answer = answers.find(asked.key, clock.nowMs())
-      if (!('status' in answer)) return answer
-      if (answer.kept === undefined) return { answer, asked, kept: undefined }
-      const kept = openKept?.(answer.kept, response)
-      return kept && { answer, asked, kept }
-    },
-    send(response, { answer, asked, kept }, { requestId, startedMs, client, over }) {
-      const { head, status, body, ageAt, idAt } = answer
-      const nowMs = clock.nowMs()
-      let isOver = false
-      const end = () => {
-        if (isOver) return
-        isOver = true
-        const delivered = isDelivered(response) ? 'completed' : 'aborted'
-        const { sentBytes, failure: error } = kept ?? {}
-        const outcome = error === undefined ? delivered : 'failed'
-        const durationMs = clock.monotonicMs() - startedMs
-        const { userAgent } = asked
-        answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error })
-        over()
-      }
-      // The first is the usual end; the second alone a connection that broke.
-      response.once('finish', end)
-      response.once('close', end)
-      head[idAt] = requestId
-      if (ageAt >= 0) head[ageAt] = ageText(nowMs - answer.repeatable.sinceMs)
-      response.writeHead(status, head)
-      if (kept === undefined) endAnswer(response, body)
-      // Whoever reads it meets what goes wrong at its end.
-      else sendBlob(kept, { writeHead: () => {}, clock }).catch(() => {})
-      noteUse(answer, nowMs)
-      notePull(answer, nowMs, client)
-      noteRead(answer, nowMs)
-    },
-    offer(exchange, answer) {
-      const { hot, record, request } = exchange
-      const { content, status, body } = answer
-      if (body.kind === 'blob') hot?.noteLength(body.sizeBytes)
-      if (hot?.isWanted !== true || content?.repeatable === undefined) return
-      const kept = openKept && keptOf(answer)
-      if (body.kind === 'blob' && kept === undefined) return
-      const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
-      const head = headLines(exchange, answer, false)
-      const { endpoint, repository, reference, source } = record
-      const facts = { method: request.method ?? '', endpoint, repository, reference, source }
-      hot.keep({
-        status,
-        head,
-        idAt: ID_AT,
-        ageAt: ageIn(head),
-        body: bytes,
-        kept,
-        digest: content.digest,
-        repeatable: content.repeatable,
-        pulledFrom: content.pulledFrom,
-        note: createNote({ ...facts, status, sentBytes: kept?.sizeBytes ?? bytes?.length ?? 0 }),
-      })
-    },
+    this.#deps.registry.noteRead(answer.kept.repository, answer.digest)
   }
 }
 

@@ -5,10 +5,10 @@ import { type Answer, type AnswerHeaders, isPrintable } from '../answer.ts'
 import { endAnswer } from './end-answer.ts'
 import { type Exchange, hasBody } from '../exchange.ts'
 import { dropBody } from '../body/request-body.ts'
-import { BlobSending, type BlobSendingDeps } from './blob-sending.ts'
+import { BlobSender, type BlobSenderDeps } from './blob-sender.ts'
 import { sendBlob } from './send-blob.ts'
 
-export interface SendDeps extends BlobSendingDeps {
+export interface SendDeps extends BlobSenderDeps {
   readonly clock: Clock
   /** The process is stopping: connections end with their answer (R236). */
   readonly draining: () => boolean
@@ -32,9 +32,9 @@ export async function sendAnswer(
     response.writeHead(answer.status, headLines(exchange, answer, close))
   }
   if (body.kind === 'blob') {
-    const sending = new BlobSending(response, body, deps)
-    record.sending = sending
-    return sendBlob(sending, { writeHead, clock: deps.clock })
+    const sender = new BlobSender(response, body, deps)
+    record.sender = sender
+    return sendBlob(sender, { writeHead, clock: deps.clock })
   }
 
   if (response.destroyed) return

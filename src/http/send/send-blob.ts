@@ -5,7 +5,7 @@ import { LATE, within } from '../../async/within.ts'
 import type { BlobAnswer } from '../../registry/answers.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { HEAD_HELD_BACK_MS } from '../limits.ts'
-import type { BlobSending } from './blob-sending.ts'
+import type { BlobSender } from './blob-sender.ts'
 import { endAnswer } from './end-answer.ts'
 import { SendfileError } from './sendfile.ts'
 
@@ -16,52 +16,52 @@ export interface BlobHeadDeps {
 }
 
 /**
- * Closes `sending`, and with it the blob.
+ * Closes `sender`, and with it the blob.
  * @throws what kept the bytes from coming, if the head has not gone out yet
  */
-export async function sendBlob(sending: BlobSending, deps: BlobHeadDeps): Promise<void> {
-  const { body, response } = sending
+export async function sendBlob(sender: BlobSender, deps: BlobHeadDeps): Promise<void> {
+  const { body, response } = sender
   try {
-    if (!sending.isLeft) await sendSegments(sending, deps)
+    if (!sender.isLeft) await sendSegments(sender, deps)
   } catch (error) {
-    if (sending.isLeft) return
+    if (sender.isLeft) return
     // Node may hear of it later, or never.
     if (error instanceof SendfileError && error.failure === 'client') return void response.destroy()
     body.blob.spoiled?.()
     if (!response.headersSent) throw error
-    sending.cut(error instanceof Error ? error : new Error(String(error)))
+    sender.cut(error instanceof Error ? error : new Error(String(error)))
   } finally {
-    await sending.close()
+    await sender.close()
   }
 }
 
-async function sendSegments(sending: BlobSending, deps: BlobHeadDeps): Promise<void> {
-  const { body, response } = sending
+async function sendSegments(sender: BlobSender, deps: BlobHeadDeps): Promise<void> {
+  const { body, response } = sender
   for (const segment of body.segments) {
     if ('range' in segment) {
-      if (!response.headersSent) await beginAnswer(sending, sending.ready(segment.range), deps)
-      if (sending.isLeft) return
-      await sending.send(segment.range)
+      if (!response.headersSent) await beginAnswer(sender, sender.ready(segment.range), deps)
+      if (sender.isLeft) return
+      await sender.send(segment.range)
     } else {
       if (!response.headersSent) deps.writeHead()
-      await sending.write(segment.bytes)
+      await sender.write(segment.bytes)
     }
   }
-  if (sending.isLeft) return
+  if (sender.isLeft) return
   if (!response.headersSent) deps.writeHead()
-  if (sending.sentBytes !== body.sizeBytes) throw new Error('the answer has not the length it told')
+  if (sender.sentBytes !== body.sizeBytes) throw new Error('the answer has not the length it told')
   endAnswer(response)
 }
 
 /** The head goes out, if the client is there. @throws what kept `first` from coming */
 async function beginAnswer(
-  sending: BlobSending,
+  sender: BlobSender,
   first: Promise<void>,
   { writeHead, clock }: BlobHeadDeps,
 ): Promise<void> {
-  const { body, response } = sending
+  const { body, response } = sender
   const held = await holdHead(first, body.blob, clock)
-  if (sending.isLeft) return
+  if (sender.isLeft) return
   writeHead()
   // Node would keep the head back for the first bytes.
   if (held === 'no longer') response.flushHeaders()

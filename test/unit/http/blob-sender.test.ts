@@ -6,7 +6,7 @@ import { createConnection, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import t from 'tap'
 import { SENDFILE_MIN_BYTES } from '../../../src/http/limits.ts'
-import { BlobSending } from '../../../src/http/send/blob-sending.ts'
+import { BlobSender } from '../../../src/http/send/blob-sender.ts'
 import { sendBlob } from '../../../src/http/send/send-blob.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
@@ -44,7 +44,7 @@ t.test('R269: nothing is sent before the answer has its connection', async t => 
     close: async () => {},
   } as unknown as BlobAnswer
   const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
-  const one = new BlobSending(
+  const one = new BlobSender(
     response,
     { kind: 'blob', blob, segments, sizeBytes },
     { sendfile: { open: () => sending }, readers: { watch: () => () => {}, othersWait: () => {} } },

@@ -13,14 +13,14 @@ import { isWaitedFor } from './end-answer.ts'
 import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
 import type { Reader, StalledReaders } from './stalled-readers.ts'
 
-export interface BlobSendingDeps {
+export interface BlobSenderDeps {
   /** Absent: every byte passes through this process. */
   readonly sendfile: Sendfile | undefined
   readonly readers: StalledReaders
 }
 
 /** MUST be closed, whatever happened; that closes the blob, once. */
-export class BlobSending implements Reader {
+export class BlobSender implements Reader {
   readonly response: ServerResponse
   readonly body: BlobBody
   /** Undefined where node writes all of it. */
@@ -34,7 +34,7 @@ export class BlobSending implements Reader {
   #reading: Reading | undefined
   #isClosed = false
 
-  constructor(response: ServerResponse, body: BlobBody, { sendfile, readers }: BlobSendingDeps) {
+  constructor(response: ServerResponse, body: BlobBody, { sendfile, readers }: BlobSenderDeps) {
     this.response = response
     this.body = body
     this.#flow = createClientFlow(response)
