@@ -3,7 +3,12 @@
 // neither class nor fields.
 import { type ErrorCode, type FurtherError, RegistryError } from '../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../registry/answers.ts'
-import { type StoreFailure, StoreError } from '../registry/ports/store-error.ts'
+import {
+  StoreError,
+  storeErrorOf,
+  type StoreErrorValue,
+  storeErrorValue,
+} from '../registry/ports/store-error.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 
 interface ErrorText {
@@ -25,7 +30,7 @@ export type ErrorValue = ErrorText &
         /** Of an UploadOrderError. */
         readonly state: UploadState | undefined
       }
-    | { readonly kind: 'store'; readonly failure: StoreFailure; readonly hint: string | undefined }
+    | ({ readonly kind: 'store' } & StoreErrorValue)
     | {
         readonly kind: 'upstream'
         readonly failure: UpstreamFailure
@@ -57,9 +62,7 @@ export function encodeError(error: unknown, depth = 0): ErrorValue {
     const state = error instanceof UploadOrderError ? error.state : undefined
     return { ...text, kind: 'registry', code, status, detail, further, retryAfterSeconds, state }
   }
-  if (error instanceof StoreError) {
-    return { ...text, kind: 'store', failure: error.failure, hint: error.hint }
-  }
+  if (error instanceof StoreError) return { ...text, kind: 'store', ...storeErrorValue(error) }
   if (error instanceof UpstreamError) {
     const { failure, hint, retryAfterMs, status, repositoryUnknown, code, sanitizedMessage } = error
     const facts = { hint, retryAfterMs, status, repositoryUnknown, code, sanitizedMessage }
@@ -84,7 +87,7 @@ function rebuild(value: ErrorValue): Error {
     case 'registry':
       return rebuildRegistryError(value, cause)
     case 'store':
-      return new StoreError(value.failure, message, { ...present({ hint: value.hint }), cause })
+      return storeErrorOf(value, cause)
     case 'upstream':
       return new UpstreamError(value.failure, message, { ...present(value.facts), cause })
     case 'other': {

@@ -2,11 +2,12 @@
 // operation costs the others nothing: the batch is then carried out again, each operation on its
 // own.
 import type { Database } from 'better-sqlite3'
-import { type Fault, faultOf, isOperationFault } from './faults.ts'
+import type { StoreErrorValue } from '../../registry/ports/store-error.ts'
+import { faultOf, isOperationFault } from './faults.ts'
 import { type Operation, prepareOperations } from './operations.ts'
 
 /** What became of each operation, in order; undefined is success, and success is durable. */
-export type Outcomes = readonly (Fault | undefined)[]
+export type Outcomes = readonly (StoreErrorValue | undefined)[]
 
 /** Returns what commits a batch on `database`. It does not throw. */
 export function prepareBatches(database: Database): (operations: readonly Operation[]) => Outcomes {

@@ -1,14 +1,12 @@
-// What SQLite and the file system report, as StoreErrors with a hint; also as plain values, to
-// cross threads.
+// What SQLite and the file system report, as what a StoreError says of it with a hint: a value,
+// because the writer's thread reports it to another one.
 import { statSync } from 'node:fs'
-import { StoreError, type StoreFailure } from '../../registry/ports/store-error.ts'
-
-/** A StoreError as a plain value. */
-export interface Fault {
-  readonly failure: StoreFailure
-  readonly message: string
-  readonly hint: string | undefined
-}
+import {
+  StoreError,
+  type StoreErrorValue,
+  storeErrorValue,
+  type StoreFailure,
+} from '../../registry/ports/store-error.ts'
 
 const DAMAGE = /^SQLITE_(?:CORRUPT|NOTADB)/
 const FULL = /^(?:SQLITE_FULL|ENOSPC|EDQUOT)$/
@@ -36,32 +34,29 @@ export function isOperationFault(error: unknown): boolean {
   return !code.startsWith('SQLITE_') || OPERATION.test(code)
 }
 
-export function faultOf(error: unknown): Fault {
+export function faultOf(error: unknown): StoreErrorValue {
+  if (error instanceof StoreError) return storeErrorValue(error)
   const code = codeOf(error)
   const reason = error instanceof Error ? error.message : String(error)
   const message = `the catalog failed: ${reason}${code === '' ? '' : ` (${code})`}`
-  if (error instanceof StoreError)
-    return { failure: error.failure, message: error.message, hint: error.hint }
-  if (FULL.test(code))
-    return { failure: 'full', message, hint: 'free space on the file system of the data directory' }
-  if (DAMAGE.test(code))
-    return {
-      failure: 'corrupt',
-      message,
-      hint: 'restart: a damaged catalog is moved aside and begun anew; then check the disk',
-    }
+  const said = (failure: StoreFailure, hint?: string): StoreErrorValue => ({
+    failure,
+    message,
+    hint,
+    room: undefined,
+    isPassing: false,
+  })
+  if (FULL.test(code)) return said('full', 'free space on the file system of the data directory')
+  if (DAMAGE.test(code)) {
+    return said(
+      'corrupt',
+      'restart: a damaged catalog is moved aside and begun anew; then check the disk',
+    )
+  }
   const hint = FORBIDDEN.test(code)
     ? 'the data directory must be a directory that the user who runs the server may write to, with all files in it'
     : undefined
-  return { failure: 'io', message, hint }
-}
-
-export function storeErrorOf(fault: Fault): StoreError {
-  return new StoreError(
-    fault.failure,
-    fault.message,
-    fault.hint === undefined ? {} : { hint: fault.hint },
-  )
+  return said('io', hint)
 }
 
 function codeOf(error: unknown): string {

@@ -6,7 +6,8 @@ import type { Database } from 'better-sqlite3'
 import { type Outcomes, prepareBatches } from './batch.ts'
 import { closeInOrder } from './closed-mark.ts'
 import { openForWriting } from './database.ts'
-import { type Fault, faultOf } from './faults.ts'
+import type { StoreErrorValue } from '../../registry/ports/store-error.ts'
+import { faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 
 export interface WriterStart {
@@ -22,7 +23,7 @@ export type WriterRequest =
 
 export type WriterReply =
   | { readonly kind: 'opened'; readonly evidence: string | undefined }
-  | { readonly kind: 'refused'; readonly fault: Fault }
+  | { readonly kind: 'refused'; readonly fault: StoreErrorValue }
   | { readonly kind: 'committed'; readonly outcomes: Outcomes }
 
 function serve(port: MessagePort, database: Database, file: string): void {

@@ -3,9 +3,9 @@
 // thread dies.
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { StoreError } from '../../registry/ports/store-error.ts'
+import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
 import type { DeleteOptions } from '../../registry/ports/catalog-pushes.ts'
-import { faultOf, storeErrorOf } from './faults.ts'
+import { faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'
 import type { WriterReply, WriterRequest, WriterStart } from './writer-thread.ts'

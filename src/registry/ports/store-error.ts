@@ -36,3 +36,28 @@ export class StoreError extends Error {
     this.isPassing = options.isPassing ?? false
   }
 }
+
+/**
+ * As it crosses between threads, by whatever way: the clone that a MessagePort makes of an error
+ * keeps neither class nor fields.
+ */
+export type StoreErrorValue = Pick<
+  StoreError,
+  'message' | 'failure' | 'hint' | 'room' | 'isPassing'
+>
+
+export function storeErrorValue(error: StoreError): StoreErrorValue {
+  const { message, failure, hint, room, isPassing } = error
+  return { message, failure, hint, room, isPassing }
+}
+
+/** The same error again. */
+export function storeErrorOf(value: StoreErrorValue, cause?: Error): StoreError {
+  const { message, failure, hint, room, isPassing } = value
+  return new StoreError(failure, message, {
+    cause,
+    isPassing,
+    ...(hint === undefined ? {} : { hint }),
+    ...(room === undefined ? {} : { room }),
+  })
+}

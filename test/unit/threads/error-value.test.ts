@@ -65,10 +65,17 @@ t.test('UploadOrderError: the state that the client goes on from arrives', async
   t.match(came, { status: 416, state: { id: 'u1', sizeBytes: 5 } })
 })
 
-t.test('StoreError: failure and hint arrive', async t => {
-  const came = await cross(new StoreError('full', 'no room', { hint: 'free some' }))
+t.test('StoreError: failure, hint and what there was room for arrive', async t => {
+  const room = { wantedBytes: 7, freeBytes: 5 }
+  const facts = { hint: 'free some', room, isPassing: true }
+  const came = await cross(new StoreError('full', 'no room', facts))
   t.ok(came instanceof StoreError)
-  t.match(came, { name: 'StoreError', failure: 'full', hint: 'free some', message: 'no room' })
+  t.match(came, { name: 'StoreError', failure: 'full', message: 'no room', ...facts })
+  const bare = (await cross(new StoreError('io', 'broken'))) as StoreError
+  t.same(
+    [bare.hint, bare.room, bare.isPassing, bare.cause],
+    [undefined, undefined, false, undefined],
+  )
 })
 
 t.test(
