@@ -11,11 +11,11 @@ import { manifestFact } from '../../src/registry/edges.ts'
 import type { Delivery } from '../../src/registry/ports/outbox.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
-import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
+import { DENIED, type RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import { Turns } from '../../src/async/turns.ts'
 import { createMemoryDisk, createMemoryStore } from './memory/store.ts'
 import { createMemoryFacts } from './memory/facts.ts'
-import { DOCKER_IO } from './engine.ts'
+import { NAMESPACE, DOCKER_IO } from './engine.ts'
 import type { Image } from './image.ts'
 import { createManualClock } from './manual-clock.ts'
 import { type Life, mortal, startLife } from './mortal.ts'
@@ -42,10 +42,8 @@ export function createWorld(options: WorldOptions = {}) {
   const model = createUpstreamModel()
   const events: EngineEvent[] = []
   const policy: { -readonly [K in keyof RepositoryPolicy]: RepositoryPolicy[K] } = {
+    ...DENIED,
     push: 'queue',
-    sparse: false,
-    deletable: false,
-    onConflict: 'park',
   }
   const namespace = { isKnown: true, isOffline: false }
   const world = {
@@ -95,15 +93,7 @@ function startProcess(world: World, { settlingMs, random = () => 0.5 }: WorldOpt
         if (registry !== DOCKER_IO || !namespace.isKnown) return undefined
         const offline = namespace.isOffline
         const freshness = { ttlMs: 0, tagRules: [], maxStaleMs: 0, offline }
-        return {
-          upstream,
-          policy: freshness,
-          fillsAtOnce: 8,
-          connections: 16,
-          prefetch: false,
-          namedByClient: false,
-          shares: true,
-        }
+        return { ...NAMESPACE, upstream, policy: freshness }
       },
       list: () => [],
       allShare: true,

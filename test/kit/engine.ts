@@ -1,6 +1,7 @@
 // The registry room alone: the real engine over the in-memory twins of store and catalog, with an
 // upstream that a test writes as functions. For races and failures that real sockets and disks
 // cannot be made to show on order.
+import { DENIED } from '../../src/registry/repository-policy.ts'
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../src/oci/digest.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
@@ -63,6 +64,15 @@ export interface LeftBehind {
   readonly clock: ManualClock
 }
 
+/** What a namespace is but for its upstream, where a test says nothing else. */
+export const NAMESPACE: Omit<Namespace, 'upstream' | 'policy'> = {
+  fillsAtOnce: 8,
+  prefetch: false,
+  connections: 16,
+  namedByClient: false,
+  shares: true,
+}
+
 export type Engine = ReturnType<typeof createEngine>
 
 export function createEngine(options: EngineOptions = {}) {
@@ -78,6 +88,7 @@ export function createEngine(options: EngineOptions = {}) {
     createMemoryFacts(disk, { catalog: catalog.identity }),
   )
   const namespace: Namespace = {
+    ...NAMESPACE,
     upstream: upstreamOf(options.upstream ?? {}),
     policy: {
       ttlMs: 300_000,
@@ -86,11 +97,9 @@ export function createEngine(options: EngineOptions = {}) {
       offline: false,
       ...options.policy,
     },
-    fillsAtOnce: options.fillsAtOnce ?? 8,
-    prefetch: options.prefetch ?? false,
-    connections: options.connections ?? 16,
-    namedByClient: false,
-    shares: true,
+    fillsAtOnce: options.fillsAtOnce ?? NAMESPACE.fillsAtOnce,
+    prefetch: options.prefetch ?? NAMESPACE.prefetch,
+    connections: options.connections ?? NAMESPACE.connections,
   }
   const beside = new Map(
     options.beside?.map(each => [each.upstream.registry, { ...namespace, ...each }]),
@@ -127,7 +136,7 @@ export function createEngine(options: EngineOptions = {}) {
 }
 
 function ruleOf(rule: Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>): RepositoryRule {
-  return { push: 'deny', sparse: false, deletable: undefined, onConflict: 'park', ...rule }
+  return { ...DENIED, deletable: undefined, ...rule }
 }
 
 export function upstreamOf(given: Partial<Upstream>): Upstream {

@@ -1,5 +1,6 @@
 // The operator's questions about the queue, over an in-memory catalog that a test fills: for the
 // use cases and the commands before them. Whatever else an operator may ask throws.
+import { DENIED } from '../../src/registry/repository-policy.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import {
@@ -43,7 +44,7 @@ export function createQueueOperator() {
     clock,
     registry: { turns: new Turns() },
     policies: {
-      find: () => ({ push, sparse: false, deletable: false, onConflict: 'park' }) as const,
+      find: () => ({ ...DENIED, push }),
     },
     namespaces: {
       find: (registry: string) => ({

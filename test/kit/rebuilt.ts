@@ -1,5 +1,6 @@
 // A catalog that was lost: a new one, built from what the store and the facts of an engine still
 // say.
+import { DENIED } from '../../src/registry/repository-policy.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
@@ -29,7 +30,5 @@ export async function rebuilt(
 
 /** The same rule for every repository. */
 export function everywhere(rule: Partial<RepositoryRule>): readonly RepositoryRule[] {
-  return [
-    { match: '**', push: 'store', sparse: false, deletable: true, onConflict: 'park', ...rule },
-  ]
+  return [{ ...DENIED, match: '**', push: 'store', deletable: true, ...rule }]
 }

@@ -20,7 +20,7 @@ import type {
   Source,
 } from '../../src/registry/answers.ts'
 import type { ListPage, ManifestRequest, Registry } from '../../src/registry/use-cases.ts'
-import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
+import { DENIED, type RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import { createRoute } from '../../src/registry/route.ts'
 import { createPushes, type Pushes, type Shelf, type StoredManifest } from './pushes-double.ts'
 
@@ -81,10 +81,9 @@ export function readFromMemory(chunkBytes = CHUNK_BYTES): ReadBlob {
 function defaultPolicy({ registry }: Repository): RepositoryPolicy {
   const isLocal = registry === LOCALHOST
   return {
+    ...DENIED,
     push: isLocal ? 'store' : 'deny',
-    sparse: false,
     deletable: isLocal,
-    onConflict: 'park',
   }
 }
 
