@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import { createEpochs } from '../src/registry/epochs.ts'
 import { openSqliteCatalog } from '../src/catalog/sqlite/open.ts'
 import type { SqliteCatalog } from '../src/catalog/sqlite/catalog.ts'
 import { digestOf } from '../src/oci/digest.ts'
@@ -155,7 +156,8 @@ function round(value: number | undefined): number {
 }
 
 async function main(manifests: number, directory: string): Promise<void> {
-  const open = () => openSqliteCatalog({ directory, clock, note: console.log })
+  const open = () =>
+    openSqliteCatalog({ directory, clock, note: console.log, epochs: createEpochs() })
   const start = async (name: string) => {
     const startMs = performance.now()
     const opened = await open()

@@ -3,6 +3,7 @@
 // The layout is that of docs/storage-format.md, through the code that defines it.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { layoutUnder, blobPath, prefixNames, WHOLE_MODE } from '../src/store/filesystem/layout.ts'
+import { createEpochs } from '../src/registry/epochs.ts'
 import { openSqliteCatalog } from '../src/catalog/sqlite/open.ts'
 import type { SqliteCatalog } from '../src/catalog/sqlite/catalog.ts'
 import { type Digest, digestOf } from '../src/oci/digest.ts'
@@ -45,7 +46,12 @@ export async function makeDataDirectory(directory: string, blobs: number): Promi
     mkdirSync(`${layout.blobs}/sha256/${prefix}`, { recursive: true, mode: 0o700 })
   const write = (bytes: Buffer) =>
     writeFileSync(blobPath(layout, digestOf(bytes)), bytes, { mode: WHOLE_MODE })
-  const catalog = await openSqliteCatalog({ directory, clock: systemClock, note: () => {} })
+  const catalog = await openSqliteCatalog({
+    directory,
+    clock: systemClock,
+    note: () => {},
+    epochs: createEpochs(),
+  })
   try {
     const images = Math.floor(blobs / PER_IMAGE)
     for (let first = 0; first < images; first += AT_ONCE) {

@@ -35,7 +35,7 @@ export function assertBounded(delivery: NewDelivery): void {
 }
 
 /** As they are. @throws StoreError io for a payload that is too long */
-export function boundedRests(options: DeleteOptions): DeleteOptions {
+export function boundedRests(options: DeleteOptions = {}): DeleteOptions {
   for (const { payload } of options.changeDeliveries ?? [])
     assertLength('payload', payload, MAX_PAYLOAD_BYTES)
   return options

@@ -2,6 +2,7 @@
 // that all threads see. Whoever remembers an answer remembers the stamp that it read before it
 // asked; while the stamp is the same, so is the answer, but for time.
 import type { RepositoryKey } from '../oci/reference.ts'
+import type { ChangedAnswers } from './ports/catalog.ts'
 
 /**
  * Two repositories that share a slot only forget answers that were still good. 16 KiB; slot 0
@@ -14,7 +15,7 @@ const ALL = 0
 const HASH_START = 0x811c9dc5
 const HASH_PRIME = 0x01000193
 
-export interface Epochs {
+export interface Epochs extends ChangedAnswers {
   /** For the epochs of another thread: createEpochs(memory) there. */
   readonly memory: SharedArrayBuffer
   /** To be kept by whoever asks for stamps of the same repository often. */
@@ -24,13 +25,6 @@ export interface Epochs {
    * gives another one.
    */
   stampOf(slot: number): number
-  /**
-   * What was answered about this repository may be wrong now. MUST be called after the change can
-   * be read, and before anybody is told that it was made.
-   */
-  bump(key: RepositoryKey): void
-  /** The same for every repository: configuration, and what no repository is known of. */
-  bumpAll(): void
 }
 
 /** `memory`: of the epochs of another thread; new ones otherwise. */

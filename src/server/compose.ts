@@ -14,7 +14,7 @@ import { listening, mustBeFree } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { readGauges, readThreads, readTraffic } from './readings.ts'
-import { createEpochs } from '../registry/epochs.ts'
+import type { Epochs } from '../registry/epochs.ts'
 import { createOperator, type Operator } from '../registry/operator/operator.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -31,17 +31,18 @@ export interface Base {
   readonly undo: Closing
   /** Closed by whoever opened it. */
   readonly opening: Promise<SqliteCatalog>
+  /** Those that it bumps. */
+  readonly epochs: Epochs
 }
 
 /** @throws StoreError or a listen error, with a message for the operator */
 export async function compose(config: Config, base: Base): Promise<RunningServer> {
-  const { surroundings, logger, metrics, undo, opening } = base
+  const { surroundings, logger, metrics, undo, opening, epochs } = base
   const { clock } = surroundings
-  const epochs = createEpochs()
-  const dataPort = new DataPort(config, { ...surroundings, ...base, epochs })
+  const dataPort = new DataPort(config, { ...surroundings, ...base })
   undo.push(() => dataPort.end())
   const { readCached, sending } = dataPort
-  const engine = await openEngine(config, { ...surroundings, ...base, epochs, readCached })
+  const engine = await openEngine(config, { ...surroundings, ...base, readCached })
   const reloads = new Reloads(config, { engine, dataPort, epochs, logger, clock })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads })
   watchGauges(metrics, { engine, dataPort, clock })

@@ -6,7 +6,6 @@ import type { Closing } from './closing.ts'
 import type { StorageConfig } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
-import type { Epochs } from '../registry/epochs.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -15,7 +14,6 @@ import type { ComparedFacts } from '../registry/rebuild/compare-facts.ts'
 import { rebuildCatalog, type RebuildReport } from '../registry/rebuild/rebuild-catalog.ts'
 import { recover } from '../registry/rebuild/recovery.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
-import { withEpochs } from '../registry/with-epochs.ts'
 import { openFilesystemStore } from '../store/filesystem/store.ts'
 
 export interface Content {
@@ -35,8 +33,6 @@ export interface ContentDeps {
   readonly note: NoteEvent
   readonly logger: Logger
   readonly policies: RepositoryPolicies
-  /** Bumped by every write to the catalog that changes an answer. */
-  readonly epochs: Epochs
   /** The catalog of the same directory; closed by whoever opened it, after everything here. */
   readonly opening: Promise<SqliteCatalog>
   /** Is given what has to be closed. */
@@ -51,35 +47,34 @@ export interface ContentDeps {
 export async function openContent(storage: StorageConfig, deps: ContentDeps): Promise<Content> {
   const directory = storage.rootDirectory
   const { clock, bootId, note, logger, undo } = deps
-  const opened = await deps.opening
-  const catalog = withEpochs(opened, deps.epochs)
+  const catalog = await deps.opening
   const { blobs: store, facts } = await openFilesystemStore({
     directory,
     note,
     clock,
     bootId,
-    known: digest => opened.findContent(digest),
+    known: digest => catalog.findContent(digest),
     isForgone: async digest =>
-      (await opened.findContent(digest)) !== undefined &&
-      (await opened.listRepositoriesOf(digest, 1)).length === 0,
-    isKnowing: () => opened.rebuilt,
+      (await catalog.findContent(digest)) !== undefined &&
+      (await catalog.listRepositoriesOf(digest, 1)).length === 0,
+    isKnowing: () => catalog.rebuilt,
     catalog: catalog.identity,
   })
   const parts = { store, catalog, clock, note }
   const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
   // What is still lost is looked for at each start, until its bytes are back.
-  let isCompared = opened.compared || built?.lost === 0
+  let isCompared = catalog.compared || built?.lost === 0
   // Nothing changes facts any more by then.
   undo.push(async () => {
-    if (isCompared && !facts.hasFailed) await opened.markCompared()
+    if (isCompared && !facts.hasFailed) await catalog.markCompared()
   })
   const report = await recover(parts, { full: false })
   logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when
   // somebody asks for it.
-  if (opened.damaged || report.suspicious) {
+  if (catalog.damaged || report.suspicious) {
     const stopping = new AbortController()
-    const recovered = recoverWhole(parts, { opened, logger, signal: stopping.signal })
+    const recovered = recoverWhole(parts, { catalog, logger, signal: stopping.signal })
     undo.push(() => {
       stopping.abort(new Error('this edge is stopping'))
       return recovered
@@ -135,11 +130,11 @@ async function comparing(
 
 async function recoverWhole(
   parts: Parameters<typeof recover>[0],
-  { opened, logger, signal }: { opened: SqliteCatalog; logger: Logger; signal: AbortSignal },
+  { catalog, logger, signal }: { catalog: SqliteCatalog; logger: Logger; signal: AbortSignal },
 ): Promise<void> {
   try {
     const report = await recover(parts, { full: true, signal })
-    await opened.markRecovered()
+    await catalog.markRecovered()
     logger.warn({ ...report }, 'catalog and content were reconciled')
   } catch (error) {
     // Unfinished, it begins again at the next start.

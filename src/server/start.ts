@@ -9,6 +9,7 @@ import { createLogger } from '../observe/log.ts'
 import { LogOutput } from '../observe/log-output.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createNoteEvent } from '../observe/note-event.ts'
+import { createEpochs } from '../registry/epochs.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import type { RunningServer, Surroundings } from './surroundings.ts'
 
@@ -44,13 +45,29 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
   let inOrder = false
   try {
     makeDataDirectory(config.storage.rootDirectory)
+    const epochs = createEpochs()
     // First of all: a thread of its own checks and opens it, while this one loads everything else.
-    const opening = openSqliteCatalog({ directory: config.storage.rootDirectory, note, clock })
+    const opening = openSqliteCatalog({
+      directory: config.storage.rootDirectory,
+      note,
+      clock,
+      epochs,
+    })
     // What went wrong is told to the one who awaits it further down.
     const opened = opening.catch(() => undefined)
     undo.push(async () => (await opened)?.close({ inOrder }))
     const { compose } = await import('./compose.ts')
-    const base = { surroundings, logDestination, logger, metrics, note, sleep, undo, opening }
+    const base = {
+      surroundings,
+      logDestination,
+      logger,
+      metrics,
+      note,
+      sleep,
+      undo,
+      opening,
+      epochs,
+    }
     const server = await compose(config, base)
     inOrder = true
     return server

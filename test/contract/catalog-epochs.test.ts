@@ -2,7 +2,6 @@
 import t from 'tap'
 import { createMemoryCatalog } from '../kit/memory/catalog.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import { withEpochs } from '../../src/registry/with-epochs.ts'
 import { catalogContract } from './catalog.ts'
 
-catalogContract(t, async () => withEpochs(createMemoryCatalog(), createEpochs()))
+catalogContract(t, async () => createMemoryCatalog({ epochs: createEpochs() }))

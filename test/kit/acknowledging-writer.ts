@@ -1,6 +1,7 @@
 // A process that records blobs and pushes without end and prints each once it was acknowledged: a
 // digest, and for a push the number of its entry in the outbox.
 // test/unit/catalog/durability.test.ts kills it.
+import { createEpochs } from '../../src/registry/epochs.ts'
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import { parseTag } from '../../src/oci/reference.ts'
 import { alpine, deliveryNamed, digestNamed, manifestNamed } from '../contract/catalog-samples.ts'
@@ -11,7 +12,12 @@ const WRITERS = 8
 
 const directory = process.argv[2]
 if (directory === undefined) throw new Error('usage: acknowledging-writer DIRECTORY')
-const catalog = await openSqliteCatalog({ directory, clock: createManualClock(), note() {} })
+const catalog = await openSqliteCatalog({
+  directory,
+  clock: createManualClock(),
+  note() {},
+  epochs: createEpochs(),
+})
 
 async function recordForever(writer: number): Promise<never> {
   for (let n = 0; ; n++) {

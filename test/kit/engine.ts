@@ -7,7 +7,7 @@ import type { Digest } from '../../src/oci/digest.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
-import { createEpochs } from '../../src/registry/epochs.ts'
+import { createEpochs, type Epochs } from '../../src/registry/epochs.ts'
 import type { Namespace, Namespaces } from '../../src/registry/namespaces.ts'
 import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
@@ -21,7 +21,6 @@ import { createPolicies, type RepositoryRule } from '../../src/registry/reposito
 import type { MemoryDisk } from './memory/disk.ts'
 import { createMemoryFacts } from './memory/facts.ts'
 import { createMemoryDisk, createMemoryStore } from './memory/store.ts'
-import { withEpochs } from '../../src/registry/with-epochs.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 
 export const DOCKER_IO = 'docker.io' as RegistryHost
@@ -62,6 +61,8 @@ export interface LeftBehind {
   readonly disk: MemoryDisk
   readonly catalog: Catalog
   readonly clock: ManualClock
+  /** Those that the catalog bumps. */
+  readonly epochs?: Epochs
 }
 
 /** What a namespace is but for its upstream, where a test says nothing else. */
@@ -80,10 +81,11 @@ export function createEngine(options: EngineOptions = {}) {
   const disk = after?.disk ?? createMemoryDisk()
   const clock = after?.clock ?? createManualClock()
   const events: EngineEvent[] = []
-  const catalog = after?.catalog ?? (options.catalog ?? (same => same))(createMemoryCatalog())
+  const epochs = after?.epochs ?? createEpochs()
+  const catalog =
+    after?.catalog ?? (options.catalog ?? (same => same))(createMemoryCatalog({ epochs }))
   const known = (digest: Digest) => catalog.findContent(digest)
   const store = (options.store ?? (same => same))(createMemoryStore(disk, { clock, known }))
-  const epochs = createEpochs()
   const facts = (options.facts ?? (same => same))(
     createMemoryFacts(disk, { catalog: catalog.identity }),
   )
@@ -111,7 +113,7 @@ export function createEngine(options: EngineOptions = {}) {
   }
   const registry = createRegistry({
     store,
-    catalog: withEpochs(catalog, epochs),
+    catalog,
     epochs,
     facts,
     clock,

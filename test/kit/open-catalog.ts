@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import type { Test } from 'tap'
+import { createEpochs } from '../../src/registry/epochs.ts'
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { createManualClock } from './manual-clock.ts'
@@ -15,6 +16,7 @@ export async function openCatalog(t: Test, directory: string) {
     directory,
     clock,
     note: event => events.push(event),
+    epochs: createEpochs(),
   })
   t.teardown(() => catalog.close())
   return { catalog, clock, events }

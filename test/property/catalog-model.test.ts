@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { createMemoryCatalog } from '../kit/memory/catalog.ts'
+import { createEpochs } from '../../src/registry/epochs.ts'
 import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { LOCALHOST, repositoryKey } from '../../src/oci/reference.ts'
@@ -66,7 +67,13 @@ t.test('SQLite and memory answer alike after random operations', async t => {
   await fc.assert(
     fc.asyncProperty(bursts, async bursts => {
       const directory = `${root}/${runs++}`
-      const open = () => openSqliteCatalog({ directory, clock: createManualClock(), note() {} })
+      const open = () =>
+        openSqliteCatalog({
+          directory,
+          clock: createManualClock(),
+          note() {},
+          epochs: createEpochs(),
+        })
       const model = createMemoryCatalog()
       let catalog = await open()
       let number = 0

@@ -10,7 +10,6 @@ import { openSqliteCatalog } from '../../src/catalog/sqlite/open.ts'
 import { repositoryKey } from '../../src/oci/reference.ts'
 import { createEpochs, type Epochs } from '../../src/registry/epochs.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
-import { withEpochs } from '../../src/registry/with-epochs.ts'
 import { seeding } from '../kit/arbitraries.ts'
 import { bursts, digests, repositories, tags } from '../kit/catalog-steps.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
@@ -102,17 +101,22 @@ async function check(catalog: Catalog, epochs: Epochs, numRuns: number): Promise
   return held
 }
 
-t.test('withEpochs: an answer with a stamp that holds is right', async t => {
+t.test('epochs: an answer with a stamp that holds is right', async t => {
   const epochs = createEpochs()
-  const held = await check(withEpochs(createMemoryCatalog(), epochs), epochs, 200)
+  const held = await check(createMemoryCatalog({ epochs }), epochs, 200)
   t.ok(held > 1_000, `${held} remembered answers outlived a burst`)
 })
 
-t.test('withEpochs: so it is where another thread writes', async t => {
+t.test('epochs: so it is where another thread writes', async t => {
   const directory = t.testdir({})
-  const opened = await openSqliteCatalog({ directory, clock: createManualClock(), note() {} })
-  t.teardown(() => opened.close())
   const epochs = createEpochs()
-  const held = await check(withEpochs(opened, epochs), epochs, 15)
+  const opened = await openSqliteCatalog({
+    directory,
+    clock: createManualClock(),
+    note() {},
+    epochs,
+  })
+  t.teardown(() => opened.close())
+  const held = await check(opened, epochs, 15)
   t.ok(held > 100, `${held} remembered answers outlived a burst`)
 })

@@ -2,14 +2,16 @@
 // whatever was taken is given back when a later step fails.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ChangedAnswers } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
-import { SqliteCatalog } from './catalog.ts'
+import { createSqliteCatalog, type SqliteCatalog } from './catalog.ts'
 import { openForReading } from './database.ts'
 import { storeErrorOf } from '../../registry/ports/store-error.ts'
 import { assertFile, faultOf } from './faults.ts'
 import { lockDirectory } from './lock.ts'
-import { Reader } from './reader.ts'
+import { metaReads } from './meta.ts'
+import { prepareReads } from './reads.ts'
 import { startWriter } from './writer.ts'
 
 export interface SqliteCatalogOptions {
@@ -17,6 +19,10 @@ export interface SqliteCatalogOptions {
   readonly directory: string
   readonly note: NoteEvent
   readonly clock: Clock
+  /**
+   * Is told whose answers a write may have changed, before whoever made it hears that it is done.
+   */
+  readonly epochs: ChangedAnswers
 }
 
 /**
@@ -28,8 +34,8 @@ export interface SqliteCatalogOptions {
  * be used, or was written by another major version; full.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<SqliteCatalog> {
-  const { directory, note, clock } = options
-  const lock = attempt(() => {
+  const { directory, note, clock, epochs } = options
+  const lock = orStoreError(() => {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     return lockDirectory(directory)
   })
@@ -48,8 +54,8 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
         hint: 'cached content is found again as it is pulled; check the disk, then remove the damaged file',
       })
     try {
-      const reader = attempt(() => new Reader(openForReading(file), () => clock.nowMs()))
-      const catalog = new SqliteCatalog({ reader, writer, lock, clock })
+      const reader = orStoreError(() => openReader(file, () => clock.nowMs()))
+      const catalog = createSqliteCatalog({ reader, writer, lock, clock, epochs })
       await catalog.reserveSequence()
       return catalog
     } catch (error) {
@@ -62,7 +68,16 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
   }
 }
 
-function attempt<T>(take: () => T): T {
+function openReader(file: string, nowMs: () => number) {
+  const database = openForReading(file)
+  return {
+    reads: prepareReads(database, nowMs),
+    meta: metaReads(database),
+    close: () => void database.close(),
+  }
+}
+
+function orStoreError<T>(take: () => T): T {
   try {
     return take()
   } catch (error) {

@@ -1,13 +1,15 @@
 // What a delete takes out of a repository: the content itself, the tags that point to it, and, if
 // it was a manifest there, what nothing else there lists (R255); what is pending for a push that
-// may be under way once that is over (R296). Runs on the writer thread inside somebody else's
-// transaction, as operations.ts says.
+// may be under way once that is over (R296).
+import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { Repository } from '../../oci/reference.ts'
 import type { PendingBlob } from '../../registry/ports/catalog-pushes.ts'
-import { digestBytes } from './encoding.ts'
-import type { TagWrites } from './record-tags.ts'
-import type { WriteStatements } from './write-statements.ts'
+import { EDGE_CODES, REASON_CODES } from './encoding.ts'
+import type { Ids } from './ids.ts'
+import { IS_GIVEN } from './members.ts'
+import type { PendingWrites } from './pending.ts'
+import type { TagWrites } from './tags.ts'
 
 interface AloneRow {
   readonly content: number
@@ -15,14 +17,22 @@ interface AloneRow {
   readonly lists: number
 }
 
-export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
+interface RemovalParts {
+  readonly ids: Ids
+  readonly tags: TagWrites
+  readonly pending: PendingWrites
+}
+
+export function memberRemoval(database: Database, { ids, tags, pending }: RemovalParts) {
+  const sql = prepareRemoval(database)
+
   return { removeMember, expirePendingBlob }
 
   function removeMember(repository: Repository, digest: Digest): void {
-    const { id, content } = idsOf(repository, digest)
+    const [id, content] = [ids.knownRepository(repository), ids.knownContent(digest)]
     if (id === undefined || content === undefined) return
     sql.forgetTaken.run(id, content)
-    sql.dropPending.run(id, content)
+    pending.drop(id, content)
     const isLister = sql.isLister.get(id, content) !== undefined
     if (sql.deleteMember.run(id, content).changes === 0) return
     tags.deleteTagsOf(id, content)
@@ -31,9 +41,9 @@ export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
 
   /** What a delete has left for it goes now, unless something lists it by now. */
   function expirePendingBlob({ repository, digest, acknowledgedAtMs }: PendingBlob): void {
-    const { id, content } = idsOf(repository, digest)
+    const [id, content] = [ids.knownRepository(repository), ids.knownContent(digest)]
     if (id === undefined || content === undefined) return
-    if (sql.expirePendingBlob.get(id, content, acknowledgedAtMs) !== 1) return
+    if (!pending.expire(id, content, acknowledgedAtMs)) return
     const alone = sql.findAlone.get(content, id) as AloneRow | undefined
     if (alone !== undefined) takeBelow(id, take(id, alone))
   }
@@ -42,8 +52,7 @@ export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
   function takeBelow(repository: number, gone: number[]): void {
     for (const parent of gone) {
       for (const child of sql.listAlone.all(parent, repository) as AloneRow[])
-        if (sql.deferRemoval.run(repository, child.content).changes === 0)
-          gone.push(...take(repository, child))
+        if (!pending.deferRemoval(repository, child.content)) gone.push(...take(repository, child))
     }
   }
 
@@ -53,11 +62,48 @@ export function memberRemoval(sql: WriteStatements, tags: TagWrites) {
     sql.deleteMember.run(repository, content)
     return lists === 1 ? [content] : []
   }
+}
 
-  function idsOf(repository: Repository, digest: Digest) {
-    return {
-      id: sql.findRepository.get(repositoryKey(repository)) as number | undefined,
-      content: sql.findContent.get(digestBytes(digest)) as number | undefined,
-    }
+/**
+ * Does what it lists belong here through it, or did a client list it? A blob lists nothing,
+ * whatever it is elsewhere.
+ */
+const IS_LISTER = (m: string, c: string) =>
+  `(${m}.reason <> ${REASON_CODES.confirmed} OR ${IS_GIVEN(m, c)})`
+
+// What `children` takes, repository: members among them that are no manifests here, and that no
+// member lists any more. What is to be had from elsewhere counts as listed: a client may have
+// brought it.
+const LIST_ALONE = (children: string) => `
+SELECT m.content, m.reason <> ${REASON_CODES.confirmed} AS lists
+FROM (${children}) e
+CROSS JOIN repository_content m ON m.content = e.child AND m.repository = ?
+CROSS JOIN content c ON c.id = m.content
+WHERE NOT ${IS_GIVEN('m', 'c')} AND NOT EXISTS (
+  SELECT 1 FROM edge other
+  CROSS JOIN repository_content p ON p.content = other.parent AND p.repository = m.repository
+  CROSS JOIN content pc ON pc.id = p.content
+  WHERE other.child = m.content AND other.kind <> ${EDGE_CODES.subject} AND ${IS_LISTER('p', 'pc')})`
+
+function prepareRemoval(database: Database) {
+  const row = (sql: string) => database.prepare(sql)
+  return {
+    deleteMember: row('DELETE FROM repository_content WHERE repository = ? AND content = ?'),
+    isLister: row(
+      `SELECT 1 FROM repository_content m JOIN content c ON c.id = m.content
+       WHERE m.repository = ? AND m.content = ? AND ${IS_LISTER('m', 'c')}`,
+    ),
+    listAlone: row(
+      LIST_ALONE(
+        `SELECT DISTINCT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject}`,
+      ),
+    ),
+    findAlone: row(LIST_ALONE('SELECT ? AS child')),
+    noteTaken: row(
+      `INSERT INTO taken (repository, content, delivered)
+       SELECT repository, content, delivered FROM repository_content WHERE repository = ? AND content = ?
+       ON CONFLICT DO UPDATE SET delivered = max(delivered, excluded.delivered)`,
+    ),
+    forgetTaken: row('DELETE FROM taken WHERE repository = ? AND content = ?'),
   }
 }

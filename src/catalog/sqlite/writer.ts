@@ -4,7 +4,6 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
-import type { DeleteOptions } from '../../registry/ports/catalog-pushes.ts'
 import { faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'
@@ -19,7 +18,6 @@ interface Waiting {
 
 /** Rows that may wait for the disk, about 50 MB of them; a hundred of the largest manifests. */
 const MAX_WAITING_ROWS = 250_000
-const BYTES_PER_ROW = 200
 /**
  * Rows in one transaction: some 50 ms of work, so that a single write never waits long behind a
  * crowd.
@@ -63,12 +61,11 @@ export class Writer {
   }
 
   /**
-   * Resolves when `operation` is durable.
+   * Resolves when `operation`, which is so many rows, is durable.
    * @throws StoreError busy when too much waits; full, io, corrupt
    */
-  write(operation: Operation): Promise<void> {
+  write(operation: Operation, rows: number): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
-    const rows = rowsOf(operation)
     if (this.#waiting.length > 0 && this.#waitingRows + rows > MAX_WAITING_ROWS)
       return Promise.reject(tooManyWaiting(this.#waitingRows))
     return new Promise((resolve, reject) => {
@@ -205,40 +202,6 @@ export async function startWriter(
     writer: new Writer(worker, onDeath),
     evidence: reply.kind === 'opened' ? reply.evidence : undefined,
   }
-}
-
-function rowsOf(operation: Operation): number {
-  switch (operation.kind) {
-    case 'record manifest':
-      return 1 + operation.record.manifest.edges.length
-    case 'record push': {
-      const { manifest, tags, delivery } = operation.record
-      return 1 + manifest.edges.length + tags.length + textRows(delivery?.payload)
-    }
-    case 'record delivery':
-      return 1 + textRows(operation.delivery.payload)
-    case 'change delivery': {
-      const { payload, reason, alsoReason } = operation.change
-      return 1 + textRows(payload) + textRows(reason) + textRows(alsoReason)
-    }
-    case 'delete tag':
-    case 'remove member':
-      return 1 + withdrawnRows(operation.options)
-    case 'note uses':
-      return operation.uses.length
-    default:
-      return 1
-  }
-}
-
-function withdrawnRows({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): number {
-  const changed = changeDeliveries.map(({ payload }) => 1 + textRows(payload))
-  return changed.reduce((sum, rows) => sum + rows, dropDeliveries.length)
-}
-
-/** A long text takes the memory of many rows. */
-function textRows(text = ''): number {
-  return Math.ceil(text.length / BYTES_PER_ROW)
 }
 
 function tooManyWaiting(rows: number): StoreError {

@@ -3,6 +3,7 @@
 // the catalog is truth for names. Values in, values out, always asynchronous. Each subject is in a
 // file of its own; here is what holds for all of them.
 import type { Digest } from '../../oci/digest.ts'
+import type { RepositoryKey } from '../../oci/reference.ts'
 import type { ContentReads, ContentWrites } from './catalog-content.ts'
 import type { PushReads, PushWrites } from './catalog-pushes.ts'
 import type { TagReads, TagWrites } from './catalog-tags.ts'
@@ -16,6 +17,17 @@ export interface CatalogReads extends ContentReads, TagReads, PushReads, OutboxR
  * @throws StoreError full, io, busy
  */
 export interface CatalogWrites extends ContentWrites, TagWrites, PushWrites, OutboxWrites {}
+
+/** Who remembers answers that are made of what is in the catalog; registry/epochs.ts. */
+export interface ChangedAnswers {
+  /**
+   * What was answered about this repository may be wrong now. MUST be called after the change can
+   * be read, and before anybody is told that it was made.
+   */
+  bump(key: RepositoryKey): void
+  /** The same for every repository. */
+  bumpAll(): void
+}
 
 export interface Catalog extends CatalogReads, CatalogWrites {
   /**

@@ -10,7 +10,6 @@ import {
 } from '../../../src/registry/ports/outbox.ts'
 import type { DeleteOptions } from '../../../src/registry/ports/catalog-pushes.ts'
 import {
-  boundedChange,
   byTime,
   MAX_DELIVERIES_OF_KEY,
   MAX_REASON_LENGTH,
@@ -72,7 +71,7 @@ export class MemoryOutbox {
   }
 
   change(id: number, change: DeliveryChange): void {
-    const { alsoReason, ...given } = boundedChange(change)
+    const { alsoReason, ...given } = change
     const entry = this.#entries.get(id)
     if (entry === undefined) return
     const before = entry.reason === undefined ? '' : `${entry.reason}; `
@@ -86,7 +85,7 @@ export class MemoryOutbox {
   }
 
   /** What a delete does to entries. */
-  withdraw({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions): void {
+  withdraw({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions = {}): void {
     for (const id of dropDeliveries) this.#entries.delete(id)
     for (const { id, payload } of changeDeliveries) this.#changePayload(id, payload)
   }

@@ -3,7 +3,8 @@
 // pending once that is over (R296). The port's promises are made in catalog.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Edge } from '../../../src/registry/ports/catalog-content.ts'
-import { dropTag, type Member, type RepositoryState } from './catalog-repositories.ts'
+import type { Member, RepositoryState } from './catalog-repositories.ts'
+import { dropTag } from './catalog-tags.ts'
 
 type Edges = ReadonlyMap<Digest, readonly Edge[]>
 

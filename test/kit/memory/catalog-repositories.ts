@@ -1,6 +1,5 @@
 // What the catalog in memory knows: content, what manifests list, and what each repository holds;
-// and how membership and tags follow from what is recorded. The port's promises are made in
-// memory.ts.
+// and how membership follows from what is recorded. The port's promises are made in catalog.ts.
 import { isDeepStrictEqual } from 'node:util'
 import type { Digest } from '../../../src/oci/digest.ts'
 import {
@@ -18,7 +17,7 @@ import type {
   Edge,
   ManifestFact,
 } from '../../../src/registry/ports/catalog-content.ts'
-import type { ListFact, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type { ListFact, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
 
 export interface Member {
   /**
@@ -145,6 +144,12 @@ export class MemoryRepositories {
       .sort()
   }
 
+  noteUse(digest: Digest, atMs: number): void {
+    const content = this.contents.get(digest)
+    if (content !== undefined && content.lastUsedAtMs < atMs)
+      this.contents.set(digest, { ...content, lastUsedAtMs: atMs })
+  }
+
   totals(): CatalogTotals {
     const contents = [...this.contents.values()]
     const manifests = contents.filter(({ mediaType }) => mediaType !== undefined).length
@@ -251,54 +256,5 @@ export class MemoryRepositories {
   #listed(parent: Digest): readonly Edge[] {
     const edges = this.edges.get(parent) ?? []
     return edges.filter(({ kind, distributable }) => kind !== 'subject' && distributable)
-  }
-}
-
-/** As an upstream says: what is local stays. */
-export function pointTag(
-  { tags }: RepositoryState,
-  to: TagCheck & { tag: Tag; digest: Digest },
-): void {
-  const { tag, digest, checkedAtMs } = to
-  const before = tags.get(tag)
-  if (before?.local === true) return
-  const { changedAtMs, previous } =
-    before?.digest === digest
-      ? before
-      : { changedAtMs: checkedAtMs, previous: to.previous ?? before?.previous }
-  tags.set(tag, { tag, digest, checkedAtMs, changedAtMs, previous, local: false })
-}
-
-/** As a client says: whatever was there. */
-export function pushTag(
-  { tags, carriedBy }: RepositoryState,
-  to: { tag: Tag; digest: Digest; local: boolean; atMs: number; delivery: number | undefined },
-): void {
-  const { tag, digest, local, atMs } = to
-  const before = tags.get(tag)
-  const changedAtMs = before?.digest === digest ? before.changedAtMs : atMs
-  tags.set(tag, { tag, digest, checkedAtMs: atMs, changedAtMs, previous: undefined, local })
-  carriedBy.set(tag, to.delivery)
-}
-
-export function dropTag({ tags, carriedBy }: RepositoryState, tag: Tag): void {
-  tags.delete(tag)
-  carriedBy.delete(tag)
-}
-
-/**
- * What is at the upstream now is local no longer, unless `isToCome` says so of the entry of the
- * tag's last push.
- */
-export function settleTags(
-  { tags, carriedBy }: RepositoryState,
-  settled: { digest: Digest; tags: readonly Tag[]; atMs: number },
-  isToCome: (id: number) => boolean,
-): void {
-  for (const tag of settled.tags) {
-    const fact = tags.get(tag)
-    const last = carriedBy.get(tag)
-    if (fact?.digest !== settled.digest || (last !== undefined && isToCome(last))) continue
-    tags.set(tag, { ...fact, local: false, checkedAtMs: settled.atMs })
   }
 }

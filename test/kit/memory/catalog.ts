@@ -2,302 +2,178 @@
 // with. It says the same by the plainest means, keeps nothing, and is bounded by nothing but the
 // test that uses it.
 import { randomUUID } from 'node:crypto'
-import type { Digest } from '../../../src/oci/digest.ts'
-import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../../src/oci/reference.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
-import type {
-  CatalogTotals,
-  ContentFact,
-  ManifestFact,
-  Member,
-  RecordBlob,
-  RecordManifest,
-} from '../../../src/registry/ports/catalog-content.ts'
-import type {
-  DeleteOptions,
-  PendingBlob,
-  PendingPage,
-  RecordPush,
-} from '../../../src/registry/ports/catalog-pushes.ts'
-import type { ListFact, Page, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
-import type { Catalog } from '../../../src/registry/ports/catalog.ts'
-import type {
-  Carrier,
-  Delivery,
-  DeliveryChange,
-  NewDelivery,
-  OutboxTotals,
-} from '../../../src/registry/ports/outbox.ts'
+import type { Catalog, ChangedAnswers } from '../../../src/registry/ports/catalog.ts'
+import { MAX_DELIVERERS, MAX_REFERRERS } from '../../../src/catalog/bounds.ts'
+import { readsFrom, type SyncReads } from '../../../src/catalog/reads.ts'
 import {
-  assertBounded,
-  boundedRests,
-  MAX_DELIVERERS,
-  MAX_REFERRERS,
-} from '../../../src/catalog/bounds.ts'
+  type Operation,
+  type WriteArgs,
+  type WriteName,
+  writesTo,
+} from '../../../src/catalog/writes.ts'
 import { MemoryOutbox } from './catalog-outbox.ts'
-import { addPending, listPendingBlobs, complete } from './catalog-pending.ts'
+import { addPending, complete, listPendingBlobs } from './catalog-pending.ts'
 import { expirePendingBlob, removeMember } from './catalog-removal.ts'
-import {
-  dropTag,
-  MemoryRepositories,
-  pointTag,
-  pushTag,
-  settleTags,
-  type RepositoryState,
-} from './catalog-repositories.ts'
+import { MemoryRepositories } from './catalog-repositories.ts'
+import { dropTag, listTags, pointTag, pushTag, settleTags } from './catalog-tags.ts'
 
-export function createMemoryCatalog(): Catalog {
-  return new MemoryCatalog()
+export interface MemoryCatalogOptions {
+  /** Default: nobody remembers an answer. */
+  readonly epochs?: ChangedAnswers
+  /** Makes a write, which is what `apply` does at once. Default just that. */
+  readonly write?: (operation: Operation, apply: () => void) => Promise<void>
 }
 
-class MemoryCatalog implements Catalog {
-  readonly identity = randomUUID()
-  readonly #repositories = new MemoryRepositories()
-  readonly #outbox = new MemoryOutbox()
-  #sequence = 0
-  #rebuilt = false
-  #closed = false
-
-  get rebuilt(): boolean {
-    return this.#rebuilt
+export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog {
+  const { epochs = { bump() {}, bumpAll() {} } } = options
+  const write = options.write ?? (async (_operation: Operation, apply: () => void) => apply())
+  const all = new MemoryRepositories()
+  const outbox = new MemoryOutbox()
+  const writes = writesOn(all, outbox)
+  let [isRebuilt, isClosed] = [false, false]
+  let sequence = 0
+  const assertOpen = () => {
+    if (isClosed) throw new StoreError('io', 'the catalog is closed')
   }
-
-  async findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined> {
-    return this.#open().manifest(repository, digest)
+  const apply = ({ name, args }: Operation) => {
+    assertOpen()
+    const change = writes[name] as (...args: readonly unknown[]) => void
+    change(...args)
   }
-
-  async findContent(digest: Digest): Promise<ContentFact | undefined> {
-    return this.#open().contents.get(digest)
+  const reads = readsFrom(readsOn(all, outbox), read => {
+    assertOpen()
+    return read()
+  })
+  return {
+    ...reads,
+    ...writesTo({ reads, epochs, write: each => write(each, () => apply(each)) }),
+    identity: randomUUID(),
+    get rebuilt() {
+      return isRebuilt
+    },
+    markRebuilt: async () => {
+      assertOpen()
+      isRebuilt = true
+    },
+    noteUse: (digest, atMs) => all.noteUse(digest, atMs),
+    sequence: () => {
+      assertOpen()
+      return ++sequence
+    },
+    raiseSequence: async floor => {
+      assertOpen()
+      sequence = Math.max(sequence, floor)
+    },
+    close: async () => {
+      isClosed = true
+    },
   }
+}
 
-  async findMember(repository: Repository, digest: Digest): Promise<Member | undefined> {
-    const member = this.#here(repository)?.members.get(digest)
-    if (member === undefined) return undefined
-    const { delivered } = member
-    return { delivered, mediaType: this.#open().manifest(repository, digest)?.mediaType }
+function readsOn(all: MemoryRepositories, outbox: MemoryOutbox): SyncReads {
+  return {
+    findManifest: (repository, digest) => all.manifest(repository, digest),
+    findContent: digest => all.contents.get(digest),
+    findMember: (repository, digest) => {
+      const member = all.find(repository)?.members.get(digest)
+      if (member === undefined) return undefined
+      const { delivered } = member
+      return { delivered, mediaType: all.manifest(repository, digest)?.mediaType }
+    },
+    wasTaken: (repository, digest) => all.find(repository)?.taken.has(digest) ?? false,
+    listDeliverers: digest => all.deliverers(digest).slice(0, MAX_DELIVERERS),
+    sizeOf: (repository, digest) => all.size(repository, digest),
+    findTag: (repository, tag) => all.find(repository)?.tags.get(tag),
+    listTags: (repository, page) => listTags(all.find(repository), page),
+    listLocalTags: (repository, { limit, ...page }) =>
+      listTags(all.find(repository), { ...page, limit: Number.POSITIVE_INFINITY })
+        .filter(({ local }) => local)
+        .slice(0, limit),
+    listRepositories: ({ after = '', limit }) =>
+      all
+        .listed()
+        .filter(key => key > after)
+        .slice(0, limit),
+    listHolders: (digest, page) => all.holders(digest, page.registry).slice(0, page.limit),
+    listRepositoriesOf: (digest, limit) => all.repositoriesOf(digest).slice(0, limit),
+    listReferrers: (repository, digest) =>
+      all.referrers(repository, digest).slice(0, MAX_REFERRERS),
+    findList: (repository, key) => all.find(repository)?.lists.get(key),
+    listContent: ({ after, limit }) =>
+      [...all.contents.values()]
+        .filter(({ digest }) => after === undefined || digest > after)
+        .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+        .slice(0, limit),
+    totals: () => all.totals(),
+    listPendingBlobs: page => listPendingBlobs(all.all(), page),
+    listDeliveries: page => outbox.list(page),
+    findDelivery: id => outbox.find(id),
+    listDeliveriesOf: key => outbox.listOf(key),
+    listDue: page => outbox.listDue(page),
+    outboxTotals: () => outbox.totals(),
   }
+}
 
-  async wasTaken(repository: Repository, digest: Digest): Promise<boolean> {
-    return this.#here(repository)?.taken.has(digest) ?? false
-  }
+type Writes = { readonly [Name in WriteName]: (...args: WriteArgs<Name>) => void }
 
-  async listDeliverers(digest: Digest): Promise<RegistryHost[]> {
-    return this.#open().deliverers(digest).slice(0, MAX_DELIVERERS)
-  }
-
-  async sizeOf(repository: Repository, digest: Digest): Promise<number | undefined> {
-    return this.#open().size(repository, digest)
-  }
-
-  async findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined> {
-    return this.#here(repository)?.tags.get(tag)
-  }
-
-  async listTags(repository: Repository, { after = '', limit }: Page): Promise<TagFact[]> {
-    const facts = [...(this.#here(repository)?.tags.values() ?? [])]
-    return facts
-      .filter(fact => fact.tag > after)
-      .sort((a, b) => (a.tag < b.tag ? -1 : 1))
-      .slice(0, limit)
-  }
-
-  async listLocalTags(repository: Repository, { limit, ...page }: Page): Promise<TagFact[]> {
-    const all = await this.listTags(repository, { ...page, limit: Number.POSITIVE_INFINITY })
-    return all.filter(({ local }) => local).slice(0, limit)
-  }
-
-  async listRepositories({ after = '', limit }: Page): Promise<RepositoryKey[]> {
-    const listed = this.#open().listed()
-    return listed.filter(key => key > after).slice(0, limit)
-  }
-
-  async listHolders(digest: Digest, page: { registry: RegistryHost; limit: number }) {
-    return this.#open().holders(digest, page.registry).slice(0, page.limit)
-  }
-
-  async listRepositoriesOf(digest: Digest, limit: number): Promise<RepositoryKey[]> {
-    return this.#open().repositoriesOf(digest).slice(0, limit)
-  }
-
-  async listReferrers(repository: Repository, digest: Digest): Promise<Digest[]> {
-    return this.#open().referrers(repository, digest).slice(0, MAX_REFERRERS)
-  }
-
-  async findList(repository: Repository, key: string): Promise<ListFact | undefined> {
-    return this.#here(repository)?.lists.get(key)
-  }
-
-  async listContent(page: { after?: Digest; limit: number }): Promise<ContentFact[]> {
-    return [...this.#open().contents.values()]
-      .filter(({ digest }) => page.after === undefined || digest > page.after)
-      .sort((a, b) => (a.digest < b.digest ? -1 : 1))
-      .slice(0, page.limit)
-  }
-
-  async totals(): Promise<CatalogTotals> {
-    return this.#open().totals()
-  }
-
-  async recordManifest(record: RecordManifest): Promise<void> {
-    const { digest } = record.manifest
-    const all = this.#open()
-    const state = all.open(record.repository)
-    all.setPresent({ ...record.manifest, ...record })
-    all.addManifest(state, record.manifest)
-    if (record.tag !== undefined)
-      pointTag(state, { ...record, tag: record.tag, digest, checkedAtMs: record.atMs })
-  }
-
-  async recordPush(record: RecordPush): Promise<void> {
-    const { tags, delivery } = record
-    if (delivery !== undefined) assertBounded(delivery)
-    const { digest } = record.manifest
-    const all = this.#open()
-    const state = all.open(record.repository)
-    all.setPresent({ ...record.manifest, ...record })
-    complete(state, record)
-    all.addPushed(state, record.manifest, record.elsewhere ?? [])
-    for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
-    if (delivery !== undefined) this.#outbox.add(delivery)
-  }
-
-  async recordBlob(record: RecordBlob): Promise<void> {
-    const state = this.#open().open(record.repository)
-    this.#repositories.addMember(state, record.digest, true)
-    this.#repositories.setPresent({ ...record, mediaType: undefined })
-    addPending(state.pending, record)
-  }
-
-  async recordMember(repository: Repository, digest: Digest): Promise<void> {
-    const all = this.#open()
-    all.addMember(all.open(repository), digest)
-  }
-
-  async recordTag(
-    repository: Repository,
-    tag: Tag,
-    digest: Digest,
-    check: TagCheck,
-  ): Promise<void> {
-    pointTag(this.#open().open(repository), { ...check, tag, digest })
-  }
-
-  async recordList(repository: Repository, key: string, list: ListFact): Promise<void> {
-    this.#open().open(repository).lists.set(key, list)
-  }
-
-  noteUse(digest: Digest, atMs: number): void {
-    const { contents } = this.#repositories
-    const content = contents.get(digest)
-    if (content !== undefined && content.lastUsedAtMs < atMs)
-      contents.set(digest, { ...content, lastUsedAtMs: atMs })
-  }
-
-  async forgetTag(repository: Repository, tag: Tag): Promise<void> {
-    const state = this.#here(repository)
-    if (state?.tags.get(tag)?.local === false) dropTag(state, tag)
-  }
-
-  async deleteTag(repository: Repository, tag: Tag, options: DeleteOptions = {}): Promise<void> {
-    const bounded = boundedRests(options)
-    const state = this.#here(repository)
-    if (state !== undefined) dropTag(state, tag)
-    this.#outbox.withdraw(bounded)
-  }
-
-  async forgetContent(digest: Digest): Promise<void> {
-    const all = this.#open()
-    const isKept = all.contents.get(digest)?.contentClass === 'kept'
-    if (!isKept || !all.isHeld(digest)) all.contents.delete(digest)
-  }
-
-  async removeMember(repository: Repository, digest: Digest, options: DeleteOptions = {}) {
-    const bounded = boundedRests(options)
-    const state = this.#here(repository)
-    if (state !== undefined) removeMember(state, digest, this.#repositories.edges)
-    this.#outbox.withdraw(bounded)
-  }
-
-  async listPendingBlobs(page: PendingPage): Promise<PendingBlob[]> {
-    return listPendingBlobs(this.#open().all(), page)
-  }
-
-  async expirePendingBlob(pending: PendingBlob): Promise<void> {
-    expirePendingBlob(this.#here(pending.repository), pending, this.#repositories.edges)
-  }
-
-  sequence(): number {
-    this.#open()
-    return ++this.#sequence
-  }
-
-  async raiseSequence(floor: number): Promise<void> {
-    this.#open()
-    this.#sequence = Math.max(this.#sequence, floor)
-  }
-
-  async recordDelivery(delivery: NewDelivery): Promise<void> {
-    this.#open()
-    assertBounded(delivery)
-    this.#outbox.add(delivery)
-  }
-
-  async listDeliveries(page: { after?: number; limit: number }): Promise<Delivery[]> {
-    this.#open()
-    return this.#outbox.list(page)
-  }
-
-  async findDelivery(id: number): Promise<Delivery | undefined> {
-    this.#open()
-    return this.#outbox.find(id)
-  }
-
-  async listDeliveriesOf(key: string): Promise<Delivery[]> {
-    this.#open()
-    return this.#outbox.listOf(key)
-  }
-
-  async listDue(page: { carrier: Carrier; limit: number }): Promise<Delivery[]> {
-    this.#open()
-    return this.#outbox.listDue(page)
-  }
-
-  async changeDelivery(id: number, change: DeliveryChange): Promise<void> {
-    this.#open()
-    this.#outbox.change(id, change)
-  }
-
-  async removeDelivery(
-    id: number,
-    settled?: { repository: Repository; digest: Digest; tags: readonly Tag[]; atMs: number },
-  ): Promise<void> {
-    this.#open()
-    this.#outbox.remove(id)
-    const state = settled === undefined ? undefined : this.#here(settled.repository)
-    if (settled === undefined || state === undefined) return
-    settleTags(state, settled, last => last > id && this.#outbox.has(last))
-  }
-
-  async outboxTotals(): Promise<OutboxTotals[]> {
-    this.#open()
-    return this.#outbox.totals()
-  }
-
-  async markRebuilt(): Promise<void> {
-    this.#open()
-    this.#rebuilt = true
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-  }
-
-  #open(): MemoryRepositories {
-    if (this.#closed) throw new StoreError('io', 'the catalog is closed')
-    return this.#repositories
-  }
-
-  #here(repository: Repository): RepositoryState | undefined {
-    return this.#open().find(repository)
+function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
+  return {
+    recordManifest: record => {
+      const { manifest, tag, atMs } = record
+      const state = all.open(record.repository)
+      all.setPresent({ ...manifest, ...record })
+      all.addManifest(state, manifest)
+      if (tag !== undefined)
+        pointTag(state, { ...record, tag, digest: manifest.digest, checkedAtMs: atMs })
+    },
+    recordBlob: record => {
+      const state = all.open(record.repository)
+      all.addMember(state, record.digest, true)
+      all.setPresent({ ...record, mediaType: undefined })
+      addPending(state.pending, record)
+    },
+    recordMember: (repository, digest) => all.addMember(all.open(repository), digest),
+    forgetContent: digest => {
+      const isKept = all.contents.get(digest)?.contentClass === 'kept'
+      if (!isKept || !all.isHeld(digest)) all.contents.delete(digest)
+    },
+    recordTag: (repository, tag, digest, check) =>
+      pointTag(all.open(repository), { ...check, tag, digest }),
+    forgetTag: (repository, tag) => {
+      const state = all.find(repository)
+      if (state?.tags.get(tag)?.local === false) dropTag(state, tag)
+    },
+    recordList: (repository, key, list) => void all.open(repository).lists.set(key, list),
+    recordPush: record => {
+      const { manifest, tags, delivery, elsewhere = [] } = record
+      const { digest } = manifest
+      const state = all.open(record.repository)
+      all.setPresent({ ...manifest, ...record })
+      complete(state, record)
+      all.addPushed(state, manifest, elsewhere)
+      for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
+      if (delivery !== undefined) outbox.add(delivery)
+    },
+    deleteTag: (repository, tag, options) => {
+      const state = all.find(repository)
+      if (state !== undefined) dropTag(state, tag)
+      outbox.withdraw(options)
+    },
+    removeMember: (repository, digest, options) => {
+      const state = all.find(repository)
+      if (state !== undefined) removeMember(state, digest, all.edges)
+      outbox.withdraw(options)
+    },
+    expirePendingBlob: pending =>
+      expirePendingBlob(all.find(pending.repository), pending, all.edges),
+    recordDelivery: delivery => outbox.add(delivery),
+    changeDelivery: (id, change) => outbox.change(id, change),
+    removeDelivery: (id, settled) => {
+      outbox.remove(id)
+      const state = settled && all.find(settled.repository)
+      if (settled === undefined || state === undefined) return
+      settleTags(state, settled, last => last > id && outbox.has(last))
+    },
   }
 }

@@ -119,14 +119,16 @@ t.test('a full disk fails the writes with a hint, and heals when there is space 
   t.teardown(() => database.close())
   const commit = prepareBatches(database)
   const blob = (n: number): Operation => ({
-    kind: 'record blob',
-    record: {
-      repository: alpine,
-      digest: digestNamed(`${n}`),
-      sizeBytes: 1,
-      contentClass: 'kept',
-      atMs: 1,
-    },
+    name: 'recordBlob',
+    args: [
+      {
+        repository: alpine,
+        digest: digestNamed(`${n}`),
+        sizeBytes: 1,
+        contentClass: 'kept',
+        atMs: 1,
+      },
+    ],
   })
   const batch = Array.from({ length: 500 }, (_, n) => blob(n))
   const pages = Number(database.pragma('page_count', { simple: true }))

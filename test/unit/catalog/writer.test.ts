@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import t from 'tap'
+import type { Operation } from '../../../src/catalog/sqlite/operations.ts'
 import { Uses } from '../../../src/catalog/sqlite/uses.ts'
 import { Writer } from '../../../src/catalog/sqlite/writer.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
@@ -13,12 +14,9 @@ import { createManualClock } from '../../kit/manual-clock.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
 
 const TAG = {
-  kind: 'record tag',
-  repository: alpine,
-  tag: latest,
-  digest: digestNamed('x'),
-  check: { checkedAtMs: 1 },
-} as const
+  name: 'recordTag',
+  args: [alpine, latest, digestNamed('x'), { checkedAtMs: 1 }],
+} satisfies Operation
 
 t.test('the death of the writer thread rejects what waits and what comes later', async t => {
   const endings = {
@@ -32,9 +30,9 @@ t.test('the death of the writer thread rejects what waits and what comes later',
     )
     const deaths: Error[] = []
     const writer = new Writer(thread, error => deaths.push(error))
-    const first = writer.write(TAG)
+    const first = writer.write(TAG, 1)
     await Promise.resolve()
-    const waiting = [first, writer.write(TAG), writer.write(TAG)]
+    const waiting = [first, writer.write(TAG, 1), writer.write(TAG, 1)]
     const expected = {
       name: 'StoreError',
       failure: 'io',
@@ -42,7 +40,7 @@ t.test('the death of the writer thread rejects what waits and what comes later',
       hint: /restart/,
     }
     for (const write of waiting) await t.rejects(write, expected, name)
-    await t.rejects(writer.write(TAG), expected)
+    await t.rejects(writer.write(TAG, 1), expected)
     t.equal(deaths.length, 1, 'and is told once')
     await writer.close()
   }
@@ -54,11 +52,15 @@ t.test('writes are refused, not queued without end, while the disk does not answ
   })
   const writer = new Writer(thread, () => {})
   const uses = Array.from({ length: 100_000 }, () => [digestNamed('x'), 1] as const)
-  const large = { kind: 'note uses', uses } as const
-  const settled = [writer.write(TAG)]
+  const large = { name: 'noteUses', args: [uses] } satisfies Operation
+  const settled = [writer.write(TAG, 1)]
   await Promise.resolve()
-  settled.push(writer.write(large), writer.write(large))
-  await t.rejects(writer.write(large), { name: 'StoreError', failure: 'busy', hint: String })
+  settled.push(writer.write(large, uses.length), writer.write(large, uses.length))
+  await t.rejects(writer.write(large, uses.length), {
+    name: 'StoreError',
+    failure: 'busy',
+    hint: String,
+  })
   const all = Promise.allSettled(settled)
   await thread.terminate()
   for (const { status } of await all) t.equal(status, 'rejected')

@@ -1,12 +1,11 @@
 // Goal: the stamp of a repository moves when an answer may have changed, at no other time, and not
-// before the change can be read. Method: the catalog in memory, and one whose writes wait until the
-// test lets them go on.
+// before the change can be read. Method: the catalog in memory, also with writes that wait until
+// the test lets them go on.
 import t from 'tap'
-import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { writesTo } from '../../../src/catalog/writes.ts'
+import { createMemoryCatalog, type MemoryCatalogOptions } from '../../kit/memory/catalog.ts'
 import { parseRepositoryKey, repositoryKey } from '../../../src/oci/reference.ts'
 import { createEpochs } from '../../../src/registry/epochs.ts'
-import type { Catalog } from '../../../src/registry/ports/catalog.ts'
-import { withEpochs } from '../../../src/registry/with-epochs.ts'
 import {
   alpine,
   digestNamed,
@@ -18,27 +17,19 @@ import {
 const [a, b] = [digestNamed('a'), digestNamed('b')]
 const pushed = parseRepositoryKey('localhost/pushed')
 
-/** `inner`, but for what is given. */
-function over(inner: Catalog, other: Partial<Catalog>): Catalog {
-  return new Proxy(inner, {
-    get: (target, name) => {
-      const member = Reflect.get(other, name) ?? Reflect.get(target, name, target)
-      return typeof member === 'function' ? member.bind(target) : member
-    },
-  })
-}
-
-function observed(inner: Catalog) {
+/** `write` as the catalog's own. */
+function observed(write?: MemoryCatalogOptions['write']) {
   const epochs = createEpochs()
   const stampOf = (repository: typeof alpine) =>
     epochs.stampOf(epochs.slotOf(repositoryKey(repository)))
-  return { epochs, stampOf, catalog: withEpochs(inner, epochs) }
+  const catalog = createMemoryCatalog({ epochs, ...(write === undefined ? {} : { write }) })
+  return { epochs, stampOf, catalog }
 }
 
 t.test(
-  'withEpochs: confirming a tag where it points leaves the stamp alone, moving it does not',
+  'epochs: confirming a tag where it points leaves the stamp alone, moving it does not',
   async t => {
-    const { catalog, stampOf } = observed(createMemoryCatalog())
+    const { catalog, stampOf } = observed()
     await catalog.recordTag(alpine, latest, a, { checkedAtMs: 1 })
     const [before, other] = [stampOf(alpine), stampOf(secret)]
     await catalog.recordTag(alpine, latest, a, { checkedAtMs: 2 })
@@ -49,17 +40,15 @@ t.test(
   },
 )
 
-t.test('withEpochs: a tag that is confirmed while it is on the move counts as moved', async t => {
-  const inner = createMemoryCatalog()
-  await inner.recordTag(alpine, latest, a, { checkedAtMs: 1 })
+t.test('epochs: a tag that is confirmed while it is on the move counts as moved', async t => {
   const waiting: (() => void)[] = []
-  const slow = over(inner, {
-    recordTag: async (...args) => {
-      await new Promise<void>(resolve => waiting.push(resolve))
-      await inner.recordTag(...args)
-    },
+  const { catalog, stampOf } = observed(async (_operation, apply) => {
+    await new Promise<void>(resolve => waiting.push(resolve))
+    apply()
   })
-  const { catalog, stampOf } = observed(slow)
+  const pointed = catalog.recordTag(alpine, latest, a, { checkedAtMs: 1 })
+  waiting.shift()?.()
+  await pointed
   const moved = catalog.recordTag(alpine, latest, b, { checkedAtMs: 2 })
   // Where the tag points as far as can be read, but not any more when this is written.
   const confirmed = catalog.recordTag(alpine, latest, a, { checkedAtMs: 3 })
@@ -71,8 +60,8 @@ t.test('withEpochs: a tag that is confirmed while it is on the move counts as mo
   t.not(stampOf(alpine), between)
 })
 
-t.test('withEpochs: a manifest that changes its media type concerns its repository', async t => {
-  const { catalog, stampOf } = observed(createMemoryCatalog())
+t.test('epochs: a manifest that changes its media type concerns its repository', async t => {
+  const { catalog, stampOf } = observed()
   const manifest = manifestNamed('m')
   const record = { repository: alpine, manifest, contentClass: 'cached', atMs: 1 } as const
   await catalog.recordManifest(record)
@@ -84,8 +73,8 @@ t.test('withEpochs: a manifest that changes its media type concerns its reposito
   t.equal(stampOf(secret), elsewhere)
 })
 
-t.test('withEpochs: content that goes concerns the repositories that hold it', async t => {
-  const { catalog, stampOf } = observed(createMemoryCatalog())
+t.test('epochs: content that goes concerns the repositories that hold it', async t => {
+  const { catalog, stampOf } = observed()
   for (const repository of [alpine, pushed]) await catalog.recordMember(repository, a, 1)
   await catalog.recordMember(secret, b, 1)
   const repositories = [alpine, pushed, secret]
@@ -97,16 +86,35 @@ t.test('withEpochs: content that goes concerns the repositories that hold it', a
   t.same(moved(), [true, true, true])
 })
 
-t.test('withEpochs: also those that hold it only since its going was begun', async t => {
-  const inner = createMemoryCatalog()
+t.test(
+  'epochs: a blob that comes again concerns those who hold it, the first time nobody',
+  async t => {
+    const { catalog, stampOf } = observed()
+    const blob = { repository: alpine, digest: a, sizeBytes: 1, contentClass: 'cached' } as const
+    await catalog.recordMember(pushed, a, 1)
+    const before = stampOf(pushed)
+    await catalog.recordBlob({ ...blob, atMs: 1 })
+    t.equal(stampOf(pushed), before, 'nobody can have opened it before')
+    await catalog.recordBlob({ ...blob, atMs: 2 })
+    t.not(stampOf(pushed), before, 'it may lie in another file now')
+  },
+)
+
+t.test('epochs: a blob that is pending no more may have been taken out', async t => {
+  const { catalog, stampOf } = observed()
+  const blob = { repository: pushed, digest: a, sizeBytes: 1, contentClass: 'kept' } as const
+  await catalog.recordBlob({ ...blob, atMs: 1, acknowledgedAtMs: 1 })
+  const before = stampOf(pushed)
+  await catalog.expirePendingBlob({ repository: pushed, digest: a, acknowledgedAtMs: 1 })
+  t.not(stampOf(pushed), before)
+})
+
+t.test('epochs: also those that hold it only since its going was begun', async t => {
   const begun = Promise.withResolvers<void>()
-  const slow = over(inner, {
-    forgetContent: async digest => {
-      await begun.promise
-      await inner.forgetContent(digest)
-    },
+  const { catalog, stampOf } = observed(async ({ name }, apply) => {
+    if (name === 'forgetContent') await begun.promise
+    apply()
   })
-  const { catalog, stampOf } = observed(slow)
   const forgotten = catalog.forgetContent(a)
   await catalog.recordMember(alpine, a, 1)
   const before = stampOf(alpine)
@@ -115,9 +123,8 @@ t.test('withEpochs: also those that hold it only since its going was begun', asy
   t.not(stampOf(alpine), before)
 })
 
-t.test('withEpochs: what very many hold, or nobody knows who, concerns every one', async t => {
-  const inner = createMemoryCatalog()
-  const { catalog, stampOf } = observed(inner)
+t.test('epochs: what very many hold, or nobody knows who, concerns every one', async t => {
+  const { catalog, stampOf } = observed()
   const hold = (count: number) =>
     catalog.recordMember(parseRepositoryKey(`localhost/n${count}`), a, 1)
   for (let count = 0; count < 100; count += 1) await hold(count)
@@ -129,17 +136,17 @@ t.test('withEpochs: what very many hold, or nobody knows who, concerns every one
   t.not(stampOf(secret), first, '101')
 
   const failure = new Error('the catalog is closed')
-  const blind = observed(
-    over(inner, {
-      listRepositoriesOf: () => Promise.reject(failure),
-    }),
-  )
+  const blind = observed()
+  const reads = { ...blind.catalog, listRepositoriesOf: () => Promise.reject(failure) }
   const second = blind.stampOf(secret)
-  await blind.catalog.forgetContent(b)
+  await writesTo({ reads, epochs: blind.epochs, write: async () => {} }).forgetContent(b)
   t.not(blind.stampOf(secret), second, 'unknown')
 
   // It may have been written all the same.
-  const failing = observed(over(inner, { forgetContent: () => Promise.reject(failure) }))
+  const failing = observed(async ({ name }, apply) => {
+    if (name === 'forgetContent') throw failure
+    apply()
+  })
   await failing.catalog.recordMember(alpine, b, 1)
   const [own, others] = [failing.stampOf(alpine), failing.stampOf(secret)]
   await t.rejects(failing.catalog.forgetContent(b), failure)

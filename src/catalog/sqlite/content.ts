@@ -1,0 +1,109 @@
+// Content by its digest, whoever holds it: whether its bytes are here, of what class, and when they
+// were last served.
+import type { Database } from 'better-sqlite3'
+import type { Digest } from '../../oci/digest.ts'
+import type { CatalogTotals, ContentFact } from '../../registry/ports/catalog-content.ts'
+import type { ContentClass } from '../../registry/ports/blob-store.ts'
+import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
+
+export interface ContentRow {
+  readonly id: number
+  readonly digest: Buffer
+  readonly size: number
+  readonly media_type: string | null
+  readonly class: number
+  readonly created_at: number
+  readonly last_used_at: number
+}
+
+/** Of `content c`; what a ContentRow has. */
+export const CONTENT_COLUMNS =
+  'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
+
+export function contentReads(database: Database) {
+  const findContent = database.prepare(
+    `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest = ? AND c.present = 1`,
+  )
+  const listContent = database.prepare(
+    `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest > ? AND c.present = 1
+     ORDER BY c.digest LIMIT ?`,
+  )
+  const totals = database.prepare(
+    `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes FROM totals`,
+  )
+
+  return {
+    findContent(digest: Digest): ContentFact | undefined {
+      const row = findContent.get(digestBytes(digest)) as ContentRow | undefined
+      return row === undefined ? undefined : contentOf(row)
+    },
+    listContent({ after, limit }: { after?: Digest; limit: number }): ContentFact[] {
+      const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
+      return (listContent.all(start, limit) as ContentRow[]).map(contentOf)
+    },
+    totals: () => totals.get() as CatalogTotals,
+  }
+}
+
+function contentOf(row: ContentRow): ContentFact {
+  return {
+    digest: digestFromBytes(row.digest),
+    sizeBytes: row.size,
+    mediaType: row.media_type ?? undefined,
+    contentClass: contentClass(row.class),
+    createdAtMs: row.created_at,
+    lastUsedAtMs: row.last_used_at,
+  }
+}
+
+/**
+ * id, size, media type, class, time. The first media type stays: it says that this is a manifest
+ * for somebody, and which to older versions.
+ */
+const SET_PRESENT = `
+UPDATE content SET
+  size = new.size,
+  media_type = coalesce(content.media_type, new.media_type),
+  class = iif(present, max(content.class, new.class), new.class),
+  created_at = iif(present, created_at, new.at),
+  last_used_at = iif(present, max(last_used_at, new.at), new.at),
+  present = 1
+FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
+WHERE content.id = new.id`
+
+// What was pushed and belongs to somebody is never forgotten: its bytes may come back, and nothing
+// else here says what they were.
+const FORGET_CONTENT = `
+UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL
+WHERE digest = ? AND present = 1
+  AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))`
+
+export interface PresentContent {
+  readonly sizeBytes: number
+  /** Undefined for what is recorded as a blob. */
+  readonly mediaType?: string
+  readonly contentClass: ContentClass
+  readonly atMs: number
+}
+
+export function contentWrites(database: Database) {
+  const setPresent = database.prepare(SET_PRESENT)
+  const forgetContent = database.prepare(FORGET_CONTENT)
+  const noteUse = database.prepare(
+    'UPDATE content SET last_used_at = ? WHERE digest = ? AND present = 1 AND last_used_at < ?',
+  )
+
+  return {
+    setPresent(id: number, { sizeBytes, mediaType, contentClass: its, atMs }: PresentContent) {
+      setPresent.run(id, sizeBytes, mediaType ?? null, CLASS_CODES[its], atMs)
+    },
+    forgetContent(digest: Digest): void {
+      forgetContent.run(digestBytes(digest))
+    },
+    noteUses(uses: readonly (readonly [Digest, number])[]): void {
+      for (const [digest, atMs] of uses) noteUse.run(atMs, digestBytes(digest), atMs)
+    },
+  }
+}
+
+export type ContentWrites = ReturnType<typeof contentWrites>

@@ -1,0 +1,73 @@
+// Pending blobs: acknowledged to a client, and no manifest has come for them so far (R296). What
+// becomes of what a delete would have taken along meanwhile is remove-member.ts.
+import type { Database } from 'better-sqlite3'
+import { parseRepositoryKey } from '../../oci/reference.ts'
+import type { PendingBlob, PendingPage } from '../../registry/ports/catalog-pushes.ts'
+import { digestFromBytes, EDGE_CODES } from './encoding.ts'
+
+interface PendingRow {
+  readonly key: string
+  readonly digest: Buffer
+  readonly at: number
+}
+
+export function pendingReads(database: Database) {
+  const list = database.prepare(
+    `SELECT r.key, c.digest, p.at FROM promised p
+     JOIN repository r ON r.id = p.repository JOIN content c ON c.id = p.content
+     WHERE p.at < ? OR p.at > ? ORDER BY p.at, r.key, c.digest LIMIT ?`,
+  )
+
+  return {
+    listPendingBlobs: ({ beforeMs, afterMs, limit }: PendingPage): PendingBlob[] =>
+      (list.all(beforeMs, afterMs, limit) as PendingRow[]).map(({ key, digest, at }) => ({
+        repository: parseRepositoryKey(key),
+        digest: digestFromBytes(digest),
+        acknowledgedAtMs: at,
+      })),
+  }
+}
+
+/** All by the numbers of repository and content. */
+export function pendingWrites(database: Database) {
+  const row = (sql: string) => database.prepare(sql)
+  // What was to be taken along before it was brought again is not any more.
+  const add = row(
+    `INSERT INTO promised (repository, content, times, at) VALUES (?, ?, 1, ?)
+     ON CONFLICT DO UPDATE SET times = times + 1, at = excluded.at, owed = 0`,
+  )
+  const complete = row(
+    `UPDATE promised SET times = times - 1, owed = 0 WHERE repository = ?
+     AND content IN (SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject})`,
+  )
+  const dropCompleted = row('DELETE FROM promised WHERE repository = ? AND times = 0')
+  const drop = row('DELETE FROM promised WHERE repository = ? AND content = ?')
+  const defer = row('UPDATE promised SET owed = 1 WHERE repository = ? AND content = ?')
+  const expire = row(
+    'DELETE FROM promised WHERE repository = ? AND content = ? AND at = ? RETURNING owed',
+  ).pluck()
+
+  return {
+    add(repository: number, content: number, atMs: number): void {
+      add.run(repository, content, atMs)
+    },
+    /** A manifest has come for what it lists, for each once. */
+    complete(repository: number, manifest: number): void {
+      if (complete.run(repository, manifest).changes > 0) dropCompleted.run(repository)
+    },
+    drop(repository: number, content: number): void {
+      drop.run(repository, content)
+    },
+    /** It goes when it is pending no more. False when it is not pending. */
+    deferRemoval: (repository: number, content: number) =>
+      defer.run(repository, content).changes > 0,
+    /**
+     * It is pending no more, if `atMs` is when it was last acknowledged. True when a delete would
+     * have taken it along meanwhile.
+     */
+    expire: (repository: number, content: number, atMs: number) =>
+      expire.get(repository, content, atMs) === 1,
+  }
+}
+
+export type PendingWrites = ReturnType<typeof pendingWrites>

@@ -1,0 +1,162 @@
+// Tags: where they point, and what points, settles or removes them. Tags that are `local` are
+// guarded by triggers of the tables: an upstream's word passes them by without effect; what a
+// client says takes `local` from them first.
+import type { Database } from 'better-sqlite3'
+import type { Digest } from '../../oci/digest.ts'
+import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
+import type { Page, TagCheck, TagFact } from '../../registry/ports/catalog-tags.ts'
+import type { SettledTags } from '../../registry/ports/outbox.ts'
+import { digestBytes, digestFromBytes } from './encoding.ts'
+import type { Ids } from './ids.ts'
+
+interface TagRow {
+  readonly name: Tag
+  readonly digest: Buffer
+  readonly checked_at: number
+  readonly changed_at: number
+  readonly previous: Buffer | null
+  readonly previous_checked_at: number | null
+  readonly local: number
+}
+
+const COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,
+  (SELECT digest FROM content WHERE id = t.previous) AS previous, t.previous_checked_at, t.local`
+const TABLES =
+  'FROM repository r JOIN tag t ON t.repository = r.id JOIN content c ON c.id = t.content'
+
+export function tagReads(database: Database) {
+  const find = database.prepare(`SELECT ${COLUMNS} ${TABLES} WHERE r.key = ? AND t.name = ?`)
+  const list = database.prepare(
+    `SELECT ${COLUMNS} ${TABLES} WHERE r.key = ? AND t.name > ? ORDER BY t.name LIMIT ?`,
+  )
+  // Named, because the planner takes the primary key, which holds the other tags too.
+  const listLocal = database.prepare(
+    `SELECT ${COLUMNS} FROM tag t INDEXED BY tag_local JOIN content c ON c.id = t.content
+     WHERE t.repository = (SELECT id FROM repository WHERE key = ?) AND t.local = 1 AND t.name > ?
+     ORDER BY t.name LIMIT ?`,
+  )
+
+  return {
+    findTag(repository: Repository, tag: Tag): TagFact | undefined {
+      const row = find.get(repositoryKey(repository), tag) as TagRow | undefined
+      return row === undefined ? undefined : tagOf(row)
+    },
+    listTags: (repository: Repository, { after = '', limit }: Page): TagFact[] =>
+      (list.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
+    listLocalTags: (repository: Repository, { after = '', limit }: Page): TagFact[] =>
+      (listLocal.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
+  }
+}
+
+function tagOf(row: TagRow): TagFact {
+  const { previous, previous_checked_at: checkedAtMs } = row
+  return {
+    tag: row.name,
+    digest: digestFromBytes(row.digest),
+    checkedAtMs: row.checked_at,
+    changedAtMs: row.changed_at,
+    local: row.local === 1,
+    previous:
+      previous === null || checkedAtMs === null
+        ? undefined
+        : { digest: digestFromBytes(previous), checkedAtMs },
+  }
+}
+
+export function tagWrites(database: Database, ids: Ids) {
+  const sql = prepareTagWrites(database)
+
+  return { recordTag, pushTags, forgetTag, deleteTag, deleteTagsOf, settleTags }
+
+  function recordTag(repository: Repository, tag: Tag, digest: Digest, check: TagCheck): void {
+    const { checkedAtMs, previous } = check
+    sql.upsert.run(
+      ids.repositoryId(repository),
+      tag,
+      ids.contentId(digest),
+      checkedAtMs,
+      checkedAtMs,
+      previous === undefined ? null : ids.contentId(previous.digest),
+      previous?.checkedAtMs ?? null,
+    )
+  }
+
+  function pushTags({ repository, manifest, tags, local, delivery, atMs }: RecordPush): void {
+    const id = ids.repositoryId(repository)
+    const content = ids.contentId(manifest.digest)
+    for (const tag of tags) {
+      sql.release.run(id, tag)
+      sql.push.run(id, tag, content, atMs, atMs, local ? 1 : 0, delivery?.id ?? null)
+    }
+  }
+
+  function forgetTag(repository: Repository, tag: Tag): void {
+    sql.remove.run(repositoryKey(repository), tag)
+  }
+
+  function deleteTag(repository: Repository, tag: Tag): void {
+    const id = ids.knownRepository(repository)
+    if (id !== undefined) sql.release.run(id, tag)
+    forgetTag(repository, tag)
+  }
+
+  function deleteTagsOf(repository: number, content: number): void {
+    sql.releaseOf.run(content, repository)
+    sql.removeOf.run(content, repository)
+  }
+
+  function settleTags(delivery: number, settled: SettledTags): void {
+    const { repository, digest, tags, atMs } = settled
+    const key = repositoryKey(repository)
+    for (const tag of tags) sql.settle.run(atMs, key, tag, digestBytes(digest), delivery)
+  }
+}
+
+export type TagWrites = ReturnType<typeof tagWrites>
+
+const UPSERT = `
+INSERT INTO tag (repository, name, content, checked_at, changed_at, previous, previous_checked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  previous = iif(content = excluded.content, previous, coalesce(excluded.previous, previous)),
+  previous_checked_at = iif(
+    content = excluded.content, previous_checked_at, coalesce(excluded.previous_checked_at, previous_checked_at)),
+  changed_at = iif(content = excluded.content, changed_at, excluded.changed_at),
+  checked_at = excluded.checked_at,
+  content = excluded.content`
+
+// repository, tag, content, checked at, changed at, local, entry of the outbox.
+const PUSH = `
+INSERT INTO tag (repository, name, content, checked_at, changed_at, local, delivery) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+  changed_at = iif(content = excluded.content, changed_at, excluded.changed_at),
+  checked_at = excluded.checked_at,
+  content = excluded.content,
+  local = excluded.local,
+  delivery = excluded.delivery,
+  previous = NULL,
+  previous_checked_at = NULL`
+
+// now, repository's key, tag, digest, entry of the outbox. Entries are carried in order, so a later
+// push of the tag is still to come.
+const SETTLE = `
+UPDATE tag SET local = 0, checked_at = ?
+WHERE repository = (SELECT id FROM repository WHERE key = ?) AND name = ?
+  AND content = (SELECT id FROM content WHERE digest = ?)
+  AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.id = tag.delivery AND o.id > ?)`
+
+function prepareTagWrites(database: Database) {
+  const row = (sql: string) => database.prepare(sql)
+  return {
+    upsert: row(UPSERT),
+    push: row(PUSH),
+    settle: row(SETTLE),
+    remove: row(
+      'DELETE FROM tag WHERE repository = (SELECT id FROM repository WHERE key = ?) AND name = ?',
+    ),
+    release: row('UPDATE tag SET local = 0 WHERE repository = ? AND name = ? AND local = 1'),
+    releaseOf: row('UPDATE tag SET local = 0 WHERE content = ? AND repository = ? AND local = 1'),
+    removeOf: row('DELETE FROM tag WHERE content = ? AND repository = ?'),
+  }
+}

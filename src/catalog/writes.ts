@@ -1,0 +1,152 @@
+// Every write of the port, and of each what it may change of what clients were answered, what of it
+// is bounded, and how much there is of it to be written. Whoever adds a write has to say so here:
+// the table has a row for each, by its type.
+import { type Repository, repositoryKey } from '../oci/reference.ts'
+import type { CatalogReads, CatalogWrites, ChangedAnswers } from '../registry/ports/catalog.ts'
+import type { DeleteOptions } from '../registry/ports/catalog-pushes.ts'
+import { announcing, type Change } from './announce-changes.ts'
+import { assertBounded, boundedChange, boundedRests } from './bounds.ts'
+
+export type WriteName = keyof CatalogWrites
+export type WriteArgs<Name extends WriteName> = Parameters<CatalogWrites[Name]>
+
+/** A write as a plain value: the name of the port's method, and what it was called with. */
+export type Operation = {
+  [Name in WriteName]: { readonly name: Name; readonly args: WriteArgs<Name> }
+}[WriteName]
+
+interface Write<Args extends readonly unknown[]> {
+  /**
+   * Undefined: none. What only adds (a member, a list, a new blob) changes no answer that could be
+   * remembered, and an entry of the outbox is part of none.
+   */
+  readonly changes: (...args: Args) => Change | undefined
+  /**
+   * What is written in place of `args`. Default just these.
+   * @throws StoreError io for what is too long
+   */
+  readonly bounded?: (...args: Args) => Args
+  /** That it stands for while it waits for the disk. Default 1. */
+  readonly rows?: (...args: Args) => number
+}
+
+type Writes = { readonly [Name in WriteName]: Write<WriteArgs<Name>> }
+
+const BYTES_PER_ROW = 200
+
+const nothing = () => undefined
+const of = (repository: Repository): Change => ({ of: { repository: repositoryKey(repository) } })
+
+const WRITES: Writes = {
+  recordManifest: {
+    // By its digest it is answered with its media type, which may be another one now.
+    changes: ({ repository, tag, manifest: { digest, mediaType } }) => {
+      if (tag !== undefined) return of(repository)
+      return {
+        ...of(repository),
+        part: digest,
+        unless: async catalog => {
+          const member = await catalog.findMember(repository, digest)
+          return (member?.mediaType ?? mediaType) === mediaType
+        },
+      }
+    },
+    rows: ({ manifest }) => 1 + manifest.edges.length,
+  },
+  recordBlob: {
+    // What comes a second time may lie in another file now, and the first one is still open
+    // somewhere (registry/kept-open.ts).
+    changes: ({ digest }) => ({
+      of: { holdersOf: digest },
+      part: 'file',
+      unless: async catalog => (await catalog.findContent(digest)) === undefined,
+    }),
+  },
+  recordMember: { changes: nothing },
+  forgetContent: { changes: digest => ({ of: { holdersOf: digest } }) },
+
+  recordTag: {
+    // Confirmed where it points already, as most tags are, it changes nothing but its time, which
+    // whoever remembers answers knows.
+    changes: (repository, tag, digest) => ({
+      ...of(repository),
+      part: tag,
+      unless: async catalog => (await catalog.findTag(repository, tag))?.digest === digest,
+    }),
+  },
+  forgetTag: { changes: of },
+  recordList: { changes: nothing },
+
+  recordPush: {
+    changes: ({ repository }) => of(repository),
+    bounded: record => {
+      if (record.delivery !== undefined) assertBounded(record.delivery)
+      return [record]
+    },
+    rows: ({ manifest, tags, delivery }) =>
+      1 + manifest.edges.length + tags.length + textRows(delivery?.payload),
+  },
+  deleteTag: {
+    changes: of,
+    bounded: (repository, tag, options) => [repository, tag, boundedRests(options)],
+    rows: (_repository, _tag, options) => 1 + withdrawnRows(options),
+  },
+  removeMember: {
+    changes: of,
+    bounded: (repository, digest, options) => [repository, digest, boundedRests(options)],
+    rows: (_repository, _digest, options) => 1 + withdrawnRows(options),
+  },
+  expirePendingBlob: { changes: ({ repository }) => of(repository) },
+
+  recordDelivery: {
+    changes: nothing,
+    bounded: delivery => {
+      assertBounded(delivery)
+      return [delivery]
+    },
+    rows: ({ payload }) => 1 + textRows(payload),
+  },
+  changeDelivery: {
+    changes: nothing,
+    bounded: (id, change) => [id, boundedChange(change)],
+    rows: (_id, { payload, reason, alsoReason }) =>
+      1 + textRows(payload) + textRows(reason) + textRows(alsoReason),
+  },
+  removeDelivery: {
+    changes: (_id, settled) => (settled === undefined ? undefined : of(settled.repository)),
+  },
+}
+
+/** Every write goes through `write`, which resolves when it is durable. */
+export interface WriteTarget {
+  readonly write: (operation: Operation, rows: number) => Promise<void>
+  /** Of the same catalog. */
+  readonly reads: CatalogReads
+  /** Is told what each write changes. */
+  readonly epochs: ChangedAnswers
+}
+
+/** The writes of the port, one method for each row of the table. */
+export function writesTo({ write, reads, epochs }: WriteTarget): CatalogWrites {
+  const announce = announcing(reads, epochs)
+  const method = (name: WriteName) => {
+    const row = WRITES[name] as Write<readonly unknown[]>
+    return async (...given: readonly unknown[]): Promise<void> => {
+      const args = row.bounded?.(...given) ?? given
+      const operation = { name, args } as Operation
+      await announce(row.changes(...args), () => write(operation, row.rows?.(...args) ?? 1))
+    }
+  }
+  const names = Object.keys(WRITES) as WriteName[]
+  return Object.fromEntries(names.map(name => [name, method(name)])) as unknown as CatalogWrites
+}
+
+function withdrawnRows({ dropDeliveries = [], changeDeliveries = [] }: DeleteOptions = {}): number {
+  const changed = changeDeliveries.map(({ payload }) => 1 + textRows(payload))
+  return changed.reduce((sum, rows) => sum + rows, dropDeliveries.length)
+}
+
+/** A long text takes the memory of many rows. */
+function textRows(text = ''): number {
+  return Math.ceil(text.length / BYTES_PER_ROW)
+}

@@ -1,0 +1,66 @@
+// Tags of a repository of the catalog in memory, as upstreams and clients point them. The port's
+// promises are made in catalog.ts.
+import type { Digest } from '../../../src/oci/digest.ts'
+import type { Tag } from '../../../src/oci/reference.ts'
+import type { Page, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type { RepositoryState } from './catalog-repositories.ts'
+
+/** In the order of the port. */
+export function listTags(
+  state: Pick<RepositoryState, 'tags'> | undefined,
+  { after = '', limit }: Page,
+): TagFact[] {
+  return [...(state?.tags.values() ?? [])]
+    .filter(({ tag }) => tag > after)
+    .sort((a, b) => (a.tag < b.tag ? -1 : 1))
+    .slice(0, limit)
+}
+
+/** As an upstream says: what is local stays. */
+export function pointTag(
+  { tags }: RepositoryState,
+  to: TagCheck & { tag: Tag; digest: Digest },
+): void {
+  const { tag, digest, checkedAtMs } = to
+  const before = tags.get(tag)
+  if (before?.local === true) return
+  const { changedAtMs, previous } =
+    before?.digest === digest
+      ? before
+      : { changedAtMs: checkedAtMs, previous: to.previous ?? before?.previous }
+  tags.set(tag, { tag, digest, checkedAtMs, changedAtMs, previous, local: false })
+}
+
+/** As a client says: whatever was there. */
+export function pushTag(
+  { tags, carriedBy }: RepositoryState,
+  to: { tag: Tag; digest: Digest; local: boolean; atMs: number; delivery: number | undefined },
+): void {
+  const { tag, digest, local, atMs } = to
+  const before = tags.get(tag)
+  const changedAtMs = before?.digest === digest ? before.changedAtMs : atMs
+  tags.set(tag, { tag, digest, checkedAtMs: atMs, changedAtMs, previous: undefined, local })
+  carriedBy.set(tag, to.delivery)
+}
+
+export function dropTag({ tags, carriedBy }: RepositoryState, tag: Tag): void {
+  tags.delete(tag)
+  carriedBy.delete(tag)
+}
+
+/**
+ * What is at the upstream now is local no longer, unless `isToCome` says so of the entry of the
+ * tag's last push.
+ */
+export function settleTags(
+  { tags, carriedBy }: RepositoryState,
+  settled: { digest: Digest; tags: readonly Tag[]; atMs: number },
+  isToCome: (id: number) => boolean,
+): void {
+  for (const tag of settled.tags) {
+    const fact = tags.get(tag)
+    const last = carriedBy.get(tag)
+    if (fact?.digest !== settled.digest || (last !== undefined && isToCome(last))) continue
+    tags.set(tag, { ...fact, local: false, checkedAtMs: settled.atMs })
+  }
+}
