@@ -2,7 +2,7 @@
 // that has the referrers API, else by this edge, whose client was told that it need not see to it.
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
-import { keepReferrersList, type PutList } from '../registry/pull/referrers-list.ts'
+import { keepReferrersList, type PutList } from '../registry/push/keep-referrers-list.ts'
 import type { Attempt } from './carrier.ts'
 import { isAnswer } from '../registry/is-answer.ts'
 import type { DeliveryContext } from './delivery-context.ts'

@@ -16,8 +16,7 @@ import { headBlob } from './pull/head-blob.ts'
 import { headManifest } from './pull/head-manifest.ts'
 import { Flights } from '../async/flights.ts'
 import { KeptOpen } from './kept-open.ts'
-import { listReferrers } from './pull/list-referrers.ts'
-import { LocalReferrers } from './pull/local-referrers.ts'
+import { listReferrers, LocalReferrers } from './pull/list-referrers.ts'
 import { listRepositories } from './pull/list-repositories.ts'
 import { listTags } from './pull/list-tags.ts'
 import { ManifestContents } from './pull/manifest-content.ts'
@@ -205,7 +204,7 @@ function pulling({ deps, manifests, blobs, lists }: Parts) {
       const namespace = namespaces.find(repository.registry)
       if (namespace !== undefined) prefetch.servedAgain({ repository, namespace, digest, client })
     },
-    noteRead: (repository, digest) => prefetch.asked(repository, digest)?.left(),
+    noteRead: (repository, digest) => prefetch.reading(repository, digest)?.end(),
     listTags: (repository, page) => listTags(lists, repository, page),
     listReferrers: (repository, digest, artifactTypes) =>
       listReferrers(lists, repository, { digest, artifactTypes }),

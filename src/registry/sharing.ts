@@ -3,8 +3,7 @@
 // enough only among registries that the operator named and has not called private: what answers to
 // a name that a client made up can say what it likes.
 import type { Digest } from '../oci/digest.ts'
-import type { RegistryHost, Repository } from '../oci/reference.ts'
-import { hostFrom, LOCALHOST } from '../oci/reference.ts'
+import { type RegistryHost, type Repository, hostFrom, LOCALHOST } from '../oci/reference.ts'
 import type { Namespaces } from './namespaces.ts'
 import type { FillFile } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'

@@ -4,9 +4,10 @@ import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore, FillFile } from '../ports/blob-store.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
 import { mayGoOn } from '../sharing.ts'
-import type { FillTask } from './fill-task.ts'
+import { distrust, type FillTask } from './fill-task.ts'
 import { QueueError } from './slots.ts'
 
 /** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
@@ -57,6 +58,15 @@ export function isWrong(error: unknown): boolean {
 export function distrustFor(error: unknown): Distrust | undefined {
   if (isWrong(error)) return 'other bytes'
   return isInvalid(error) ? 'odd content' : undefined
+}
+
+/** Tells of what cannot be, and holds it against the mirror. No effect for any other failure. */
+export function noteLie(error: unknown, task: FillTask, note: NoteEvent): void {
+  const why = distrustFor(error)
+  if (why === undefined) return
+  distrust(task, why)
+  const what = `blob ${task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
+  note({ kind: 'content lied', registry: task.repository.registry, what })
 }
 
 function isInvalid(error: unknown): boolean {

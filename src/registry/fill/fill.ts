@@ -7,14 +7,7 @@ import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
-import {
-  distrustFor,
-  failureForReaders,
-  hintOf,
-  isWrong,
-  openPart,
-  setAside,
-} from './fill-rules.ts'
+import { failureForReaders, hintOf, isWrong, noteLie, openPart, setAside } from './fill-rules.ts'
 import { classOf } from '../rebuild/missing-content.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore, FillFile } from '../ports/blob-store.ts'
@@ -25,7 +18,7 @@ import type { FillOutcome, NoteEvent } from '../ports/events.ts'
 import { OpenFile } from '../open-file.ts'
 import type { FillShare } from './fill-share.ts'
 import type { Slots } from './slots.ts'
-import { distrust, type FillTask } from './fill-task.ts'
+import type { FillTask } from './fill-task.ts'
 import { endedFor, type Verdict, watchFill } from './fill-watch.ts'
 import type { SpaceLedger } from '../space.ts'
 import type { Speculation } from './speculative-fill.ts'
@@ -54,8 +47,8 @@ export class Fill {
   #file: FillFile | undefined
   #handle: OpenFile | undefined
   #startedAtMs: number
-  #resumedBytes = 0
-  #hasStarted = false
+  /** What was here already; undefined before the start. */
+  #resumedBytes: number | undefined
   #isQueued = false
   #isWatched = false
   #verdict: Verdict | undefined
@@ -63,9 +56,9 @@ export class Fill {
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
     this.task = task
-    const over = Promise.withResolvers<void>()
-    this.over = over.promise
-    this.ended = over.resolve
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.over = promise
+    this.ended = resolve
     this.#room = new FillRoom(deps.space, deps.clock, {
       isApart: !task.namespace.shares,
       onDisk: () => this.#file,
@@ -89,7 +82,8 @@ export class Fill {
   /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
   get bytesPerMs(): number {
     const elapsedMs = this.#deps.clock.monotonicMs() - this.#startedAtMs
-    return elapsedMs <= 0 ? 0 : (this.progress.contiguousBytes - this.#resumedBytes) / elapsedMs
+    const bytes = this.progress.contiguousBytes - (this.#resumedBytes ?? 0)
+    return elapsedMs <= 0 ? 0 : bytes / elapsedMs
   }
 
   /**
@@ -160,9 +154,8 @@ export class Fill {
     }
     let file: FillFile | undefined
     try {
-      this.#file = file = await openPart(this.#deps, this.task, bytes => {
-        this.progress.advance(bytes)
-      })
+      const advanced = (bytes: number) => this.progress.advance(bytes)
+      this.#file = file = await openPart(this.#deps, this.task, advanced)
       this.#handle = new OpenFile(await file.openRead())
       this.#noteStart(file.contiguousBytes)
       this.progress.advance(file.contiguousBytes)
@@ -197,8 +190,8 @@ export class Fill {
 
   async #publish(file: FillFile): Promise<FillOutcome> {
     const { catalog, clock } = this.#deps
+    const { repository } = this.task
     try {
-      const { repository } = this.task
       const contentClass = await classOf(catalog, file.digest)
       const stored = await file.commit(contentClass)
       await catalog.recordBlob({ repository, ...stored, contentClass, atMs: clock.nowMs() })
@@ -242,12 +235,7 @@ export class Fill {
       noteStorage(this.#deps.note, error)
       return this.#leaveUncached(error)
     }
-    const lie = distrustFor(error)
-    if (lie !== undefined) {
-      distrust(this.task, lie)
-      const what = `blob ${this.task.digest}: ${error instanceof Error ? error.message : 'wrong'}`
-      this.#deps.note({ kind: 'content lied', registry: this.task.repository.registry, what })
-    }
+    noteLie(error, this.task, this.#deps.note)
     if (isWrong(error)) return 'corrupt'
     if (error instanceof StoreError) noteStorage(this.#deps.note, error)
     return 'failed'
@@ -278,8 +266,7 @@ export class Fill {
 
   /** No effect after the first call: every fill that ends has started once. */
   #noteStart(resumedBytes: number): void {
-    if (this.#hasStarted) return
-    this.#hasStarted = true
+    if (this.#resumedBytes !== undefined) return
     this.#resumedBytes = resumedBytes
     const { repository, digest } = this.task
     this.#deps.note({ kind: 'fill started', repository, digest, resumedBytes })
@@ -287,11 +274,12 @@ export class Fill {
 
   #noteEnd(outcome: FillOutcome, failure: unknown): void {
     const { clock, note } = this.#deps
+    const { repository, digest } = this.task
     this.#noteStart(0)
     note({
       kind: 'fill ended',
-      repository: this.task.repository,
-      digest: this.task.digest,
+      repository,
+      digest,
       outcome,
       sizeBytes: this.progress.contiguousBytes,
       durationMs: clock.monotonicMs() - this.#startedAtMs,

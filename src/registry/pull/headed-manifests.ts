@@ -12,8 +12,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
-import { imageKey } from './prefetch-image.ts'
-import { mayFetchHeaded } from './prefetch-rules.ts'
+import { imageKey, mayFetchHeaded } from './prefetch-rules.ts'
 import { isShared } from '../sharing.ts'
 
 /**

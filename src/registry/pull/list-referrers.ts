@@ -2,14 +2,14 @@
 // follows its image by a minute (R81); a failure is never an empty list (R78); the filter is
 // applied here whatever the upstream did (R75). What was pushed here and is not there yet is in
 // every list (R115).
-import type { Digest } from '../../oci/digest.ts'
-import { isDigestText } from '../../oci/digest.ts'
-import type { ReferrerDescriptor } from '../../oci/manifest.ts'
+import { type Digest, isDigestText } from '../../oci/digest.ts'
+import { parseManifest, type ReferrerDescriptor, referrerDescriptor } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { ReferrersAnswer, Source } from '../answers.ts'
 import { parseDelivery } from '../delivery-payload.ts'
-import { filterFew } from '../../async/few-at-once.ts'
-import type { LocalReferrers } from './local-referrers.ts'
+import { filterFew, mapFew } from '../../async/few-at-once.ts'
+import { Turns } from '../../async/turns.ts'
+import type { ManifestContent, ManifestContents } from './manifest-content.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
@@ -20,6 +20,13 @@ import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 const LONGEST_TTL_MS = 30_000
 /** Looks at the catalog at a time. */
 const LOOKS_AT_ONCE = 16
+
+/** Each is an open file, and up to 4 MiB. */
+const READ_AT_ONCE = 4
+/**
+ * Of one list. What comes beyond is listed without its annotations, which its manifest has as well.
+ */
+export const LOCAL_LIST_BYTES = 4 * 1024 * 1024
 
 export interface ListReferrersDeps {
   readonly catalog: Catalog
@@ -171,4 +178,46 @@ function memberOf(value: unknown, member: string): unknown {
   return typeof value === 'object' && value !== null
     ? (value as Record<string, unknown>)[member]
     : undefined
+}
+
+/**
+ * The referrers of which the manifests are here, as descriptors: read from disk a few at a time,
+ * one list of a repository after the other, and no manifest is held longer than it takes to
+ * describe it. A list may have thousands.
+ */
+export class LocalReferrers {
+  readonly #contents: Pick<ManifestContents, 'here'>
+  readonly #turns = new Turns()
+
+  constructor(contents: Pick<ManifestContents, 'here'>) {
+    this.#contents = contents
+  }
+
+  /** Of those whose manifests are here. */
+  describe(
+    repository: Repository,
+    referrers: readonly Digest[],
+  ): Promise<readonly ReferrerDescriptor[]> {
+    if (referrers.length === 0) return Promise.resolve([])
+    return this.#turns.take(repositoryKey(repository), async () => {
+      let listedBytes = 0
+      const described = await mapFew(referrers, READ_AT_ONCE, async each => {
+        const content = await this.#contents.here(repository, each)
+        if (content === undefined) return undefined
+        const descriptor = describe(content)
+        listedBytes += JSON.stringify(descriptor).length
+        return listedBytes > LOCAL_LIST_BYTES ? withoutAnnotations(descriptor) : descriptor
+      })
+      return described.filter(each => each !== undefined)
+    })
+  }
+}
+
+function describe({ fact, bytes }: ManifestContent): ReferrerDescriptor {
+  return referrerDescriptor(parseManifest(bytes, fact.mediaType), fact.digest, bytes.length)
+}
+
+function withoutAnnotations(descriptor: ReferrerDescriptor): ReferrerDescriptor {
+  const { annotations, ...rest } = descriptor
+  return annotations === undefined ? descriptor : rest
 }

@@ -14,12 +14,10 @@ import type { ManifestFact } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import type { Asked } from './prefetch-asked.ts'
-import { PlatformChoices } from './prefetch-choices.ts'
+import type { BlobAnswer } from '../answers.ts'
+import { imageKey, mayPrefetch, PlatformChoices, VainReaders } from './prefetch-rules.ts'
 import { PrefetchFills } from './prefetch-fills.ts'
-import { ImagePrefetch, imageKey } from './prefetch-image.ts'
-import { mayPrefetch, VainReaders } from './prefetch-rules.ts'
-import { PrefetchTable } from './prefetch-table.ts'
+import { ImagePrefetch, PrefetchTable } from './prefetch-images.ts'
 import type { SpaceLedger } from '../space.ts'
 
 /**
@@ -63,6 +61,14 @@ export interface ManifestServed extends Served {
 /** The same by somebody who remembers what it was given before. */
 export interface DigestServed extends Served {
   readonly digest: Digest
+}
+
+/** A client that reads a blob of an image that may be fetched ahead. */
+export interface ImageReading {
+  /** The blob was fetched ahead, and this is the client that it was fetched for. */
+  readonly isFirst: boolean
+  /** The client has read, or left. No effect the second time. */
+  end(): void
 }
 
 export class Prefetch {
@@ -145,8 +151,11 @@ export class Prefetch {
     )
   }
 
-  /** A client asks for a blob. Undefined when it is none of an image that is remembered. */
-  asked(repository: Repository, digest: Digest): Asked | undefined {
+  /**
+   * A client reads a blob: the rest of its image is wanted meanwhile. Undefined when it is none of
+   * an image that is remembered.
+   */
+  reading(repository: Repository, digest: Digest): ImageReading | undefined {
     const images = this.#table.withBlob(repository, digest)
     if (images === undefined) return undefined
     let isFirst = false
@@ -158,12 +167,12 @@ export class Prefetch {
       image.drop(digest)
     }
     this.#fills.begin()
-    let hasLeft = false
+    let isOver = false
     return {
       isFirst,
-      left: () => {
-        if (hasLeft) return
-        hasLeft = true
+      end: () => {
+        if (isOver) return
+        isOver = true
         for (const image of images) {
           image.readers -= 1
           image.lastSignMs = this.#clock.monotonicMs()
@@ -262,4 +271,17 @@ export class Prefetch {
     this.#table.delete(image)
     this.#fills.giveUp(image)
   }
+}
+
+/** The client's answer, whose end is the end of its reading. */
+export function readAs(reading: ImageReading | undefined, answer: BlobAnswer): BlobAnswer {
+  if (reading === undefined) return answer
+  // What was fetched for this very client was not saved by being here.
+  const source = reading.isFirst && answer.source === 'hit' ? 'miss' : answer.source
+  const repeatable = source === answer.source ? answer.repeatable : undefined
+  const close = async () => {
+    reading.end()
+    await answer.close()
+  }
+  return { ...answer, source, repeatable, close, isShareable: false }
 }

@@ -21,8 +21,7 @@ import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 import type { SilentRepositories } from '../push/head-before-push.ts'
 import type { KeptOpen } from '../kept-open.ts'
 import { type OpenBlobDeps, openBlob } from './open-blob.ts'
-import type { Prefetch } from './prefetch.ts'
-import { whileReading } from './prefetch-asked.ts'
+import { type Prefetch, readAs } from './prefetch.ts'
 import { blobFile, type OpenFile } from '../open-file.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { isShared, mayGive, shareWith } from '../sharing.ts'
@@ -46,7 +45,13 @@ export async function pullBlob(
   repository: Repository,
   digest: Digest,
 ): Promise<BlobAnswer> {
-  return whileReading(deps.prefetch.asked(repository, digest), () => pull(deps, repository, digest))
+  const reading = deps.prefetch.reading(repository, digest)
+  try {
+    return readAs(reading, await pull(deps, repository, digest))
+  } catch (error) {
+    reading?.end()
+    throw error
+  }
 }
 
 async function pull(

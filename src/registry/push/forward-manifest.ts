@@ -10,7 +10,7 @@ import {
 import type { Digest } from '../../oci/digest.ts'
 import { isAnswer } from '../is-answer.ts'
 import type { Upstream } from '../ports/upstream.ts'
-import { keepReferrersList, type PutList, type Referrer } from '../pull/referrers-list.ts'
+import { keepReferrersList, type PutList, type Referrer } from './keep-referrers-list.ts'
 
 export interface ForwardedManifest {
   readonly digest: Digest

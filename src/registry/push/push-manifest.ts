@@ -27,7 +27,7 @@ import { announceTags, type OvertakeDeliveriesDeps, takeTags } from './overtake-
 import { type PushRules, type PushWay, requirePush } from './push-refusal.ts'
 import { newDelivery } from './queue-delivery.ts'
 import { recordPushed, type RecordPushDeps, withoutFact } from './record-push.ts'
-import type { Referrer } from '../pull/referrers-list.ts'
+import type { Referrer } from './keep-referrers-list.ts'
 import { showAtUpstream, type ShowDeps } from './show-at-upstream.ts'
 import type { Turns } from '../../async/turns.ts'
 import { tellingFull } from '../upload/upload-refusal.ts'

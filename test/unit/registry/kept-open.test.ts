@@ -10,7 +10,7 @@ import {
   KeptOpen,
 } from '../../../src/registry/kept-open.ts'
 import { OpenFile, WholeBlob } from '../../../src/registry/open-file.ts'
-import { whileReading } from '../../../src/registry/pull/prefetch-asked.ts'
+import { readAs } from '../../../src/registry/pull/prefetch.ts'
 import { digestNamed } from '../../contract/catalog-samples.ts'
 import { patternBlob } from '../../kit/content.ts'
 import { overThreads } from '../../kit/borrowed-registry.ts'
@@ -172,9 +172,9 @@ t.test('what is opened while the edge stops is closed by its reader', async t =>
 
 t.test('a reader whom prefetching counts has an opening of its own', async t => {
   const blob = blobNamed('counted', () => {}).answer()
-  const asked = { isFirst: false, left: () => {} }
-  t.equal((await whileReading(asked, async () => blob)).isShareable, false)
-  t.equal((await whileReading(undefined, async () => blob)).isShareable, true)
+  const reading = { isFirst: false, end: () => {} }
+  t.equal(readAs(reading, blob).isShareable, false)
+  t.equal(readAs(undefined, blob).isShareable, true)
 })
 
 t.test('only so many are kept open, and who closes twice takes it from nobody', async t => {

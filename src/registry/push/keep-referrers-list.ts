@@ -7,8 +7,7 @@ import { OCI_INDEX } from '../../oci/media-type.ts'
 import type { Reference, RepositoryName } from '../../oci/reference.ts'
 import { referrersTag } from '../../oci/referrers-tag.ts'
 import type { ManifestSource, UpstreamReferrers } from '../ports/upstream-content.ts'
-import type { Upstream } from '../ports/upstream.ts'
-import { UpstreamError } from '../ports/upstream.ts'
+import { type Upstream, UpstreamError } from '../ports/upstream.ts'
 
 export interface Referrer {
   readonly subject: Digest
