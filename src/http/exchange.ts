@@ -6,7 +6,7 @@ import type { RequestSummary } from '../observe/note-request.ts'
 import type { BlobSender } from './send/blob-sender.ts'
 import { isDelivered, isWaitedFor } from './send/end-answer.ts'
 import { isPrintable } from './answer.ts'
-import type { HotQuestion } from './memory/hot-answers.ts'
+import type { HotMiss } from './memory/hot-answers.ts'
 import { clientOf } from './principal.ts'
 
 /**
@@ -51,7 +51,7 @@ export interface Exchange {
   readonly record: RequestRecord
   readonly body: BodyState
   /** Set where the answer may be remembered. */
-  readonly hot: HotQuestion | undefined
+  readonly hot: HotMiss | undefined
 }
 
 export function createExchange(

@@ -104,15 +104,15 @@ export const HOT_BODY_MAX_BYTES = 256 * 1024
  * Requests of which it is remembered that they came once: an answer is kept in memory from the
  * second time on, a blob once its length is known.
  */
-export const HOT_QUESTIONS_MAX = 4_096
+export const HOT_MISSES_MAX = 4_096
 
 /**
- * In the grace of an answer it is asked for anew so often at most, on each thread. What the
- * upstream said comes at the next of these times, or at once where it changed anything. Each asking
- * holds up the thread, and all clients behind it, for a millisecond: at 50 ms that was one answer
- * in a hundred, and without a pause one client in thirty went the long way itself.
+ * In its grace an answer is revalidated so often at most, on each thread. What the upstream said
+ * comes at the next of these times, or at once where it changed anything. Each time holds up the
+ * thread, and all clients behind it, for a millisecond: at 50 ms that was one answer in a hundred,
+ * and without a pause one client in thirty went the long way itself.
  */
-export const HOT_GRACE_ASKED_MS = 250
+export const HOT_REVALIDATE_EVERY_MS = 250
 
 /** The use of what is given from memory is noted so often: eviction thinks in hours. */
 export const HOT_USE_NOTED_MS = 60_000

@@ -104,7 +104,7 @@ export function createServe(deps: ServeDeps): Serve {
     if (found !== undefined && 'answer' in found) {
       connections.enter(socket, WHOLE)
       begin()
-      const requestId = deps.requestIdOf(found.asked.requestId)
+      const requestId = deps.requestIdOf(found.request.requestId)
       const over = () => leave(socket)
       deps.hot?.send(response, found, { requestId, startedMs, client: clientOf(request), over })
       return

@@ -3,15 +3,15 @@
 // Nothing in here asks anybody.
 //
 // Right means: the same request in every part that answers depend on (hot-request.ts), by somebody
-// of the same class, while the stamp that was read before the question is the repository's still
-// (registry/epochs.ts), and while time leaves the answer as it is.
+// of the same class, while the stamp that was read before the registry was called is the
+// repository's still (registry/epochs.ts), and while time leaves the answer as it is.
 import { LRUCache } from 'lru-cache'
 import type { Repository, RepositoryKey } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { NoteHit } from '../../observe/note-hit.ts'
 import type { Repeatable } from '../../registry/answers.ts'
 import type { Epochs } from '../../registry/epochs.ts'
-import { HOT_BODY_MAX_BYTES, HOT_GRACE_ASKED_MS, HOT_QUESTIONS_MAX } from '../limits.ts'
+import { HOT_BODY_MAX_BYTES, HOT_REVALIDATE_EVERY_MS, HOT_MISSES_MAX } from '../limits.ts'
 
 /** What goes out again; everything that differs from request to request is left open. */
 export interface HotContent {
@@ -46,8 +46,8 @@ export interface KeptBlob {
 export interface HotAnswer extends HotContent {
   readonly slot: number
   readonly stamp: number
-  /** Somebody is out to ask the question again, for all. */
-  isAsked: boolean
+  /** Somebody asks the registry again, for all. */
+  isRevalidating: boolean
   /** Wall clock: in its grace nobody asks before. */
   readonly quietUntilMs: number
   /** Wall clock: when its use was last noted. */
@@ -57,7 +57,7 @@ export interface HotAnswer extends HotContent {
 }
 
 /** A request that memory had no answer for. MUST be ended by `end`, whatever comes of it. */
-export interface HotQuestion {
+export interface HotMiss {
   readonly key: string
   /** It came before: what is answered now is to be kept. */
   readonly isWanted: boolean
@@ -67,13 +67,13 @@ export interface HotQuestion {
   about(repository: RepositoryKey): void
   /** To be told of a body that is not in memory, which is never kept. */
   noteLength(bodyBytes: number): void
-  /** Remembers the answer, if it was asked for before and nothing has changed since `about`. */
+  /** Remembers the answer, if its request came before and nothing has changed since `about`. */
   keep(content: HotContent): void
   end(): void
 }
 
 export interface HotAnswers {
-  find(key: string, nowMs: number): HotAnswer | HotQuestion
+  find(key: string, nowMs: number): HotAnswer | HotMiss
 }
 
 export interface HotAnswersOptions {
@@ -95,47 +95,47 @@ const CHARACTER_BYTES = 2
 
 export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAnswers {
   const answers = new LRUCache<string, HotAnswer>({ maxSize: maxBytes, sizeCalculation })
-  const asked = new LRUCache<string, Asked>({ max: HOT_QUESTIONS_MAX })
+  const missed = new LRUCache<string, Missed>({ max: HOT_MISSES_MAX })
 
   return {
     find(key, nowMs) {
       const known = answers.get(key)
       if (known === undefined) {
-        const before = asked.get(key)
-        if (before === undefined) asked.set(key, 'once')
-        return new Question(key, before, { answers, asked, epochs, known, nowMs })
+        const before = missed.get(key)
+        if (before === undefined) missed.set(key, 'once')
+        return new Miss(key, before, { answers, missed, epochs, known, nowMs })
       }
       const { repeatable } = known
       if (known.stamp !== epochs.stampOf(known.slot)) {
         answers.delete(key)
         const before = known.kept === undefined ? 'small' : 'once'
-        return new Question(key, before, { answers, asked, epochs, known: undefined, nowMs })
+        return new Miss(key, before, { answers, missed, epochs, known: undefined, nowMs })
       }
       if (nowMs >= repeatable.sinceMs) {
         if (nowMs < repeatable.untilMs) return known
-        const isQuiet = known.isAsked || nowMs < known.quietUntilMs
+        const isQuiet = known.isRevalidating || nowMs < known.quietUntilMs
         if (nowMs < repeatable.graceUntilMs && isQuiet) return known
       }
-      known.isAsked = true
-      return new Question(key, 'small', { answers, asked, epochs, known, nowMs })
+      known.isRevalidating = true
+      return new Miss(key, 'small', { answers, missed, epochs, known, nowMs })
     },
   }
 }
 
-/** A question that came before; `small`: it is answered by what fits in here. */
-type Asked = 'once' | 'small'
+/** A request that was missed before; `small`: it is answered by what fits in here. */
+type Missed = 'once' | 'small'
 
 interface Memory {
   readonly answers: LRUCache<string, HotAnswer>
-  readonly asked: LRUCache<string, Asked>
+  readonly missed: LRUCache<string, Missed>
   readonly epochs: Epochs
-  /** What is asked for anew. */
+  /** What is revalidated. */
   readonly known: HotAnswer | undefined
-  /** Wall clock, at the question. */
+  /** Wall clock, when the request came. */
   readonly nowMs: number
 }
 
-class Question implements HotQuestion {
+class Miss implements HotMiss {
   readonly key: string
   readonly isWanted: boolean
   readonly isSmall: boolean
@@ -143,7 +143,7 @@ class Question implements HotQuestion {
   #slot = 0
   #stamp: number | undefined
 
-  constructor(key: string, before: Asked | undefined, memory: Memory) {
+  constructor(key: string, before: Missed | undefined, memory: Memory) {
     this.key = key
     this.isWanted = before !== undefined
     this.isSmall = before === 'small'
@@ -157,7 +157,7 @@ class Question implements HotQuestion {
   }
 
   noteLength(bodyBytes: number): void {
-    if (bodyBytes <= HOT_BODY_MAX_BYTES) this.#memory.asked.set(this.key, 'small')
+    if (bodyBytes <= HOT_BODY_MAX_BYTES) this.#memory.missed.set(this.key, 'small')
   }
 
   keep(content: HotContent): void {
@@ -166,17 +166,17 @@ class Question implements HotQuestion {
     if (!this.isWanted || stamp === undefined) return
     if ((content.body?.length ?? 0) > HOT_BODY_MAX_BYTES) return
     if (epochs.stampOf(this.#slot) !== stamp) return
-    // In its grace already: the upstream was asked, by this question at the latest, and has not
-    // answered yet.
+    // In its grace already: the upstream was asked, because of this request at the latest, and has
+    // not answered yet.
     const isAwaited = nowMs >= content.repeatable.untilMs
-    const quietUntilMs = isAwaited ? nowMs + HOT_GRACE_ASKED_MS : 0
-    const uses = { isAsked: false, quietUntilMs, notedAtMs: 0, pulledAtMs: 0 }
+    const quietUntilMs = isAwaited ? nowMs + HOT_REVALIDATE_EVERY_MS : 0
+    const uses = { isRevalidating: false, quietUntilMs, notedAtMs: 0, pulledAtMs: 0 }
     answers.set(this.key, { ...content, slot: this.#slot, stamp, ...uses })
   }
 
   end(): void {
     const { known } = this.#memory
-    if (known !== undefined) known.isAsked = false
+    if (known !== undefined) known.isRevalidating = false
   }
 }
 

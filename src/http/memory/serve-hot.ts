@@ -9,7 +9,7 @@ import type { Answer } from '../answer.ts'
 import { endAnswer, isDelivered } from '../send/end-answer.ts'
 import type { ConnectionOwners } from '../connection-owners.ts'
 import type { Exchange } from '../exchange.ts'
-import type { HotAnswer, HotAnswers, HotQuestion, KeptBlob } from './hot-answers.ts'
+import type { HotAnswer, HotAnswers, HotMiss, KeptBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS, HOT_USE_NOTED_MS } from '../limits.ts'
 import type { TakePlaceNow } from '../places/place.ts'
@@ -29,7 +29,7 @@ export interface HotDeps extends BlobSenderDeps {
 
 export interface FoundHot {
   readonly answer: HotAnswer
-  readonly asked: HotRequest
+  readonly request: HotRequest
   /** Of a large blob: what sends it. */
   readonly sender: BlobSender | undefined
 }
@@ -53,22 +53,22 @@ export class Hot {
   }
 
   /**
-   * An answer to give now, by `send`; or what to ask and then to `offer` an answer for; undefined
+   * An answer to give now, by `send`; or a miss, to `offer` an answer for; undefined
    * for requests that memory is not for.
    */
-  find(request: IncomingMessage, response: ServerResponse): FoundHot | HotQuestion | undefined {
+  find(request: IncomingMessage, response: ServerResponse): FoundHot | HotMiss | undefined {
     const { answers, clock } = this.#deps
-    const asked = readHotRequest(request, this.#deps)
-    if (asked === undefined) return undefined
-    const answer = answers.find(asked.key, clock.nowMs())
+    const hot = readHotRequest(request, this.#deps)
+    if (hot === undefined) return undefined
+    const answer = answers.find(hot.key, clock.nowMs())
     if (!('status' in answer)) return answer
-    if (answer.kept === undefined) return { answer, asked, sender: undefined }
+    if (answer.kept === undefined) return { answer, request: hot, sender: undefined }
     const sender = this.#openKept(answer.kept, response)
-    return sender && { answer, asked, sender }
+    return sender && { answer, request: hot, sender }
   }
 
   /** Writes it whole. */
-  send(response: ServerResponse, { answer, asked, sender }: FoundHot, more: SendHot): void {
+  send(response: ServerResponse, { answer, request, sender }: FoundHot, more: SendHot): void {
     const { clock } = this.#deps
     const { requestId, startedMs, client, over } = more
     const { head, status, body, ageAt, idAt } = answer
@@ -81,7 +81,7 @@ export class Hot {
       const { sentBytes, failure: error } = sender ?? {}
       const outcome = error === undefined ? delivered : 'failed'
       const durationMs = clock.monotonicMs() - startedMs
-      const { userAgent } = asked
+      const { userAgent } = request
       answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error })
       over()
     }

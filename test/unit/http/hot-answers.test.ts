@@ -7,7 +7,7 @@ import {
   createHotAnswers,
   type HotAnswer,
   type HotContent,
-  type HotQuestion,
+  type HotMiss,
 } from '../../../src/http/memory/hot-answers.ts'
 import { createEpochs } from '../../../src/registry/epochs.ts'
 
@@ -27,19 +27,19 @@ const CONTENT: HotContent = {
 
 function open() {
   const answers = createHotAnswers({ maxBytes: 1_000_000, epochs: createEpochs() })
-  const isQuestion = (found: HotAnswer | HotQuestion): found is HotQuestion => !('status' in found)
-  const ask = (nowMs: number): HotQuestion => {
+  const isMiss = (found: HotAnswer | HotMiss): found is HotMiss => !('status' in found)
+  const ask = (nowMs: number): HotMiss => {
     const found = answers.find('key', nowMs)
-    if (!isQuestion(found)) throw new Error('it is answered')
+    if (!isMiss(found)) throw new Error('it is answered')
     return found
   }
-  const isAnswered = (nowMs: number) => !isQuestion(answers.find('key', nowMs))
+  const isAnswered = (nowMs: number) => !isMiss(answers.find('key', nowMs))
   // Only what is asked for again is kept.
   ask(1_000).end()
-  const question = ask(1_000)
-  question.about(REPOSITORY)
-  question.keep(CONTENT)
-  question.end()
+  const miss = ask(1_000)
+  miss.about(REPOSITORY)
+  miss.keep(CONTENT)
+  miss.end()
   return { ask, isAnswered }
 }
 
