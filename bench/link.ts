@@ -43,7 +43,7 @@ export interface ShapedUpstream extends Upstream {
 /** An upstream behind a shaped network. @throws Error as openNetwork */
 export async function startShapedUpstream(): Promise<ShapedUpstream> {
   const network: Network = openNetwork()
-  const upstream = await startUpstream(0, network.enter)
+  const upstream = await startUpstream({ enter: network.enter })
   const far = { host: network.address, enter: network.enter }
   const link = await startLink(Number(new URL(upstream.url).port), far)
   return {

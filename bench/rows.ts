@@ -1,5 +1,6 @@
 // Every row of the bench, in the order in which they run and are printed.
 import type { Row } from './row.ts'
+import { ablations } from './rows/ablations.ts'
 import { alone } from './rows/alone.ts'
 import { cold } from './rows/cold.ts'
 import { eventLoop } from './rows/event-loop.ts'
@@ -30,4 +31,5 @@ export const ROWS: readonly Row[] = [
   start,
   faults,
   mixed,
+  ablations,
 ]

@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { ABLATIONS } from './ablations.ts'
 import { describeBox } from './box.ts'
 import { LAST_RUN, renderRow, writeDocument } from './document.ts'
 import type { RowResult, Run } from './figures.ts'
@@ -68,7 +69,7 @@ async function measure(
 /** @throws Error for a name that no server has: nobody would miss its rows */
 function checkServers(names: readonly string[]): void {
   const known = new Set(
-    [REGISTRIES, PUSHABLE, HOT_SERVERS, COLD_SERVERS].flat().map(({ name }) => name),
+    [REGISTRIES, PUSHABLE, HOT_SERVERS, COLD_SERVERS, ABLATIONS].flat().map(({ name }) => name),
   )
   const unknown = names.filter(name => !known.has(name))
   if (unknown.length > 0)

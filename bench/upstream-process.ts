@@ -1,6 +1,6 @@
 // The upstream of the bench in a process of its own: the stub registry of the test kit, told by
 // messages what to hold, what to do wrong and what to count. usage: forked by upstream.ts, with the
-// port as its argument.
+// port and the scheme of its tokens as arguments.
 import { archiveImage } from './archive-image.ts'
 import { bytesContent, patternBlob } from '../test/kit/content.ts'
 import { type Image, makeImage } from '../test/kit/image.ts'
@@ -41,7 +41,11 @@ export interface Counts {
   readonly bytes: number
 }
 
-const stub = await startStubRegistry({ port: Number(process.argv[2] ?? 0) })
+const [, , port = '0', scheme = 'none'] = process.argv
+const stub = await startStubRegistry({
+  port: Number(port),
+  auth: { scheme: scheme === 'bearer' ? 'bearer' : 'none' },
+})
 
 process.on('message', (message: { id: number } & UpstreamCall) => {
   process.send?.({ id: message.id, result: answer(message) ?? null })

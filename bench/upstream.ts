@@ -18,9 +18,20 @@ export interface Upstream {
   stop(): Promise<void>
 }
 
-/** Listens on 127.0.0.1; `port` 0 lets the kernel choose. `enter` as forkWorker has it. */
-export async function startUpstream(port = 0, enter: readonly string[] = []): Promise<Upstream> {
-  const worker = forkWorker('./upstream-process.ts', [String(port)], enter)
+export interface UpstreamOptions {
+  /** 0, the default, lets the kernel choose. */
+  readonly port?: number
+  /** As forkWorker has it. */
+  readonly enter?: readonly string[]
+  /** Asks for a token of each repository, and gives it to anybody. Default false. */
+  readonly tokens?: boolean
+}
+
+/** Listens on 127.0.0.1. */
+export async function startUpstream(options: UpstreamOptions = {}): Promise<Upstream> {
+  const { port = 0, enter = [], tokens = false } = options
+  const args = [String(port), tokens ? 'bearer' : 'none']
+  const worker = forkWorker('./upstream-process.ts', args, enter)
   const url = (await worker.first) as string
   const call = (message: UpstreamCall) => worker.call(message)
   return {

@@ -17,7 +17,10 @@ export function isBuilt(key: string): boolean {
   return !LATER_KEYS.has(key)
 }
 
-export const entrepot: ServerKind = { name: ENTREPOT, start: options => start(CHECKOUT, options) }
+export const entrepot: ServerKind = {
+  name: ENTREPOT,
+  start: options => startEntrepot(CHECKOUT, options),
+}
 
 /**
  * Another version, measured in the same run: "before and after" need one machine at one time.
@@ -26,11 +29,15 @@ export const entrepot: ServerKind = { name: ENTREPOT, start: options => start(CH
 export function entrepotBeside(checkout: string): ServerKind {
   if (!existsSync(join(checkout, 'dist', 'main.js')))
     throw new Error(`--beside ${checkout}: not built; run "npm ci && npm run build" there`)
-  return { name: `${ENTREPOT}, beside`, start: options => start(checkout, options) }
+  return { name: `${ENTREPOT}, beside`, start: options => startEntrepot(checkout, options) }
 }
 
-async function start(checkout: string, options: ServerOptions): Promise<RunningServer> {
-  const { upstreamUrl, directory, ttl, threads } = options
+/** That of a built checkout. @throws Error when it does not start */
+export async function startEntrepot(
+  checkout: string,
+  options: ServerOptions,
+): Promise<RunningServer> {
+  const { upstreamUrl, directory, ttl, threads, upstream } = options
   const files = writeCertificate(options)
   if (files !== undefined && !isBuilt('http.tls')) throw new Error('http.tls is not built yet')
   const adminPort = await freePort()
@@ -48,7 +55,12 @@ async function start(checkout: string, options: ServerOptions): Promise<RunningS
         admin: { addr: `127.0.0.1:${adminPort}`, socket: join(directory, 'admin.sock') },
         storage: { rootdirectory: join(directory, 'data') },
         upstreams: {
-          'docker.io': { url: upstreamUrl, http: true, ...(ttl === undefined ? {} : { ttl }) },
+          'docker.io': {
+            url: upstreamUrl,
+            http: true,
+            ...(ttl === undefined ? {} : { ttl }),
+            ...upstream,
+          },
         },
       }),
   })

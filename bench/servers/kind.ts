@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly ttl?: string
   /** For Entrepot and nginx: threads or processes that serve. Default: their own, and 2. */
   readonly threads?: number
+  /** For Entrepot: further keys of its upstream. */
+  readonly upstream?: Readonly<Record<string, unknown>>
   /** Speaks TLS with this certificate, TLS 1.3 where that can be set. */
   readonly certificate?: Certificate
   /** For a server that has its content from the start: bytes by path of the URL. */

@@ -39,7 +39,7 @@ export class SpareBuffers {
   }
 }
 
-/** Of each of the two kinds together: what is kept for the next ones, at most. */
+/** What is kept of each kind for the next ones, at most. */
 const SPARE_BYTES = 4 * 1024 * 1024
 
 function bufferOptions(
