@@ -1,11 +1,14 @@
-// Goal: a reader that takes nothing gives its place up when others wait for one, and only then.
-// Method: readers whose counts the test moves, on a clock that stands still.
+// Goal: a reader that takes nothing gives its place up when others wait for one, and only then;
+// whoever takes nothing of what the kernel sends is cut after minutes. Method: readers whose counts
+// the test moves, on a clock that stands still.
 import t from 'tap'
+import { STALLED_READER_MS } from '../../../src/http/limits.ts'
 import {
   createStalledReaders,
   LEAST_WHILE_OTHERS_WAIT_BYTES,
   STALLED_WHILE_OTHERS_WAIT_MS,
 } from '../../../src/http/send/stalled-readers.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
 
 function crowd() {
   let nowMs = 0
@@ -94,4 +97,30 @@ t.test('stalled readers: a look from long ago counts only when nothing moved sin
   t.same(cut, [])
   later(STALLED_WHILE_OTHERS_WAIT_MS, 1)
   t.same(cut, ['reader'])
+})
+
+t.test('stalled readers: who takes nothing from the kernel is cut after minutes', async t => {
+  const clock = createManualClock()
+  const cut: unknown[] = []
+  const stalled = createStalledReaders({ clock, noteCut: () => t.fail('nobody waits') })
+  const watch = (name: string, kernel?: { isBusy: boolean; sentBytes: number }) =>
+    stalled.watch({ taken: () => 7, kernel, cut: why => void cut.push([name, why]) })
+  watch('node writes')
+  t.equal(clock.sleepers, 0, 'nobody looks while node writes alone')
+  const moving = { isBusy: true, sentBytes: 0 }
+  const ends = [
+    watch('waits for the upstream', { isBusy: false, sentBytes: 7 }),
+    watch('moves', moving),
+  ]
+  watch('stalled', { isBusy: true, sentBytes: 7 })
+  await clock.advance(STALLED_READER_MS)
+  t.same(cut, [])
+  for (let minutes = 0; minutes < 10; minutes += 1) {
+    moving.sentBytes += 1
+    await clock.advance(STALLED_READER_MS / 5)
+  }
+  t.same(cut, [['stalled', undefined]], 'once, and not as a failure')
+  for (const end of ends) end()
+  await clock.advance(STALLED_READER_MS)
+  t.equal(clock.sleepers, 0, 'nobody looks any more')
 })
