@@ -90,11 +90,9 @@ export class Uploads {
    * @throws RegistryError TOOMANYREQUESTS where nothing was begun in vain; StoreError
    */
   async #removeVain({ uploads, limit }: Crowd): Promise<void> {
-    const { clock } = this.#deps
     const vain = uploads.find(upload => {
-      const changedAtMs = upload.note?.startedAtMs ?? 0
-      const isOld = upload.isAbandoned(clock, { changedAtMs, olderThanMs: VAIN_AFTER_MS })
-      return upload.sizeBytes === 0 && isOld
+      const since = { changedAtMs: upload.note?.startedAtMs ?? 0, olderThanMs: VAIN_AFTER_MS }
+      return upload.sizeBytes === 0 && upload.isAbandoned(this.#deps.clock, since)
     })
     if (vain === undefined) throw tooManyBegun(limit)
     // Nobody has its turn, and none that begins meanwhile finds it.
