@@ -8,16 +8,8 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import type { EngineEvent } from '../../registry/ports/events.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Lane } from '../connect/dispatcher.ts'
+import { FailureWindow } from './failure-window.ts'
 
-/** Fewer may be chance; more keep clients waiting for nothing. */
-const FAILURES_IN_A_ROW = 5
-/**
- * For upstreams that fail often but not always: more than half of at least so many within the
- * window.
- */
-const WINDOW_MS = 30_000
-const WINDOW_MIN = 20
-const WINDOW_FAILED_SHARE = 0.5
 const OPEN_MS = 30_000
 const OPEN_MAX_MS = 5 * 60_000
 /**
@@ -33,8 +25,6 @@ const WATCH_WANTED_MS = 15 * 60_000
 const LIMITED_DEFAULT_MS = 60_000
 /** Timers may ring a little early. */
 const TIMER_SLACK_MS = 5
-/** Bounds the window's memory under load; what is older says little. */
-const WINDOW_MAX = 1_000
 
 const BREAKER_OPEN = { code: 'BREAKER_OPEN' }
 
@@ -59,32 +49,6 @@ export type Finding =
       readonly wasReached: boolean
     }
 
-export interface Breaker {
-  /**
-   * Lets a request through; what it found MUST be reported by calling what is given back, once.
-   * Resolves, and never rejects, when it is known whether that opens the breaker: a question of a
-   * few seconds now and then.
-   * @throws UpstreamError unavailable or rate-limited, with retryAfterMs, when it is open
-   */
-  enter(lane: Lane): (finding: Finding) => Promise<void>
-  /**
-   * Whatever was found, and whatever limit was named: the next request is let through and finds
-   * out.
-   */
-  letNextThrough(): void
-  /**
-   * A body broke after its head was good, or on its way up after it was let through. Default lane
-   * `blob`.
-   */
-  bodyFailed(error: UpstreamError, lane?: Lane): void
-  readonly state: BreakerState
-  /** Until a request would be let through, in any lane; undefined when it is not open. */
-  readonly retryInMs: number | undefined
-  readonly lastFailure: string | undefined
-  /** What the last request found that found anything. */
-  readonly lastFinding: 'good' | 'failed' | undefined
-}
-
 type BreakerChange = Omit<Extract<EngineEvent, { kind: 'upstream breaker' }>, 'kind' | 'registry'>
 
 export interface BreakerOptions {
@@ -108,188 +72,199 @@ export interface Watch {
   readonly signal: AbortSignal
 }
 
-export function createBreaker({ clock, host, onChange, isThere, watch }: BreakerOptions): Breaker {
-  let state: BreakerState = 'closed'
-  let openMs = OPEN_MS
-  let openUntilMs = 0
-  let inARow = 0
-  let lastFailure: string | undefined
-  let lastFinding: Breaker['lastFinding']
-  let recent: { readonly atMs: number; readonly failed: boolean }[] = []
-  let pinging: Promise<void> | undefined
-  let wantedMs = 0
-  let isWatched = false
-  const limited = new Map<Lane, { readonly untilMs: number }>()
+export class Breaker {
+  readonly #options: BreakerOptions
+  readonly #failures: FailureWindow
+  readonly #limited = new Map<Lane, { readonly untilMs: number }>()
+  #state: BreakerState = 'closed'
+  #openMs = OPEN_MS
+  #openUntilMs = 0
+  #lastFailure: string | undefined
+  #lastFinding: 'good' | 'failed' | undefined
+  #pinging: Promise<void> | undefined
+  #wantedMs = 0
+  #isWatched = false
 
-  function change(to: BreakerState, reason: string, hint?: string): void {
-    if (state === to) return
-    state = to
-    onChange({ state, reason, hint })
+  constructor(options: BreakerOptions) {
+    this.#options = options
+    this.#failures = new FailureWindow(options.clock)
   }
 
-  function open(error: UpstreamError): void {
-    openUntilMs = clock.monotonicMs() + openMs
-    openMs = Math.min(openMs * 2, OPEN_MAX_MS)
-    inARow = 0
-    recent = []
-    change('open', error.message, error.hint)
-    if (watch !== undefined && !isWatched) void keepPinging(watch)
+  /**
+   * Lets a request through; what it found MUST be reported by calling what is given back, once.
+   * Resolves, and never rejects, when it is known whether that opens the breaker: a question of a
+   * few seconds now and then.
+   * @throws UpstreamError unavailable or rate-limited, with retryAfterMs, when it is open
+   */
+  enter(lane: Lane): (finding: Finding) => Promise<void> {
+    const { clock } = this.#options
+    this.#wantedMs = clock.monotonicMs()
+    const limitMs = this.#limitedMs(lane)
+    if (limitMs > 0) throw this.#closedFor('rate-limited', limitMs)
+    if (this.#state === 'half-open') throw this.#closedFor('unavailable', 1_000)
+    const openForMs = this.#state === 'open' ? this.#openUntilMs - clock.monotonicMs() : 0
+    if (openForMs > 0) throw this.#closedFor('unavailable', openForMs)
+    const probing = this.#state === 'open'
+    if (probing) this.#change('half-open', 'one request asks whether it is back')
+    let isReported = false
+    return async finding => {
+      if (isReported) return
+      isReported = true
+      await this.#learn(lane, probing, finding)
+    }
+  }
+
+  /**
+   * A body broke after its head was good, or on its way up after it was let through. Default lane
+   * `blob`.
+   */
+  bodyFailed(error: UpstreamError, lane: Lane = 'blob'): void {
+    void this.#learn(lane, false, { kind: 'failed', error, wasReached: true })
+  }
+
+  /**
+   * Whatever was found, and whatever limit was named: the next request is let through and finds
+   * out.
+   */
+  letNextThrough(): void {
+    this.#openUntilMs = this.#options.clock.monotonicMs()
+    this.#limited.clear()
+  }
+
+  get state(): BreakerState {
+    if (this.#state !== 'closed') return this.#state
+    return this.retryInMs === undefined ? 'closed' : 'open'
+  }
+
+  /** Until a request would be let through, in any lane; undefined when it is not open. */
+  get retryInMs(): number | undefined {
+    const ms = Math.min(this.#waitMs('api'), this.#waitMs('blob'))
+    return ms > 0 ? ms : undefined
+  }
+
+  get lastFailure(): string | undefined {
+    return this.#lastFailure
+  }
+
+  /** What the last request found that found anything. */
+  get lastFinding(): 'good' | 'failed' | undefined {
+    return this.#lastFinding
+  }
+
+  async #learn(lane: Lane, probing: boolean, finding: Finding): Promise<void> {
+    if (finding.kind === 'none') {
+      // The probe found nothing out; the next request is one.
+      if (probing && this.#state === 'half-open') this.#change('open', 'the probe was given up')
+      return
+    }
+    this.#lastFinding = finding.kind
+    if (finding.kind === 'failed') {
+      this.#lastFailure = finding.error.message
+      if (finding.error.failure === 'rate-limited') {
+        // It answers, whatever it answers.
+        if (probing) this.#close()
+        return this.#limit(lane, finding.error)
+      }
+      this.#failures.add(true)
+      if (!probing && !(this.#state === 'closed' && this.#failures.tooMany)) return
+      return finding.wasReached ? this.#openUnlessThere(finding.error) : this.#open(finding.error)
+    }
+    this.#failures.add(false)
+    const wasLimited = this.#limited.delete(lane)
+    if (probing) this.#close()
+    else if (wasLimited && this.#state === 'closed') {
+      const reason = 'the rate limit has passed'
+      this.#options.onChange({ state: this.#state, reason, hint: undefined })
+    }
+  }
+
+  #open(error: UpstreamError): void {
+    const { clock, watch } = this.#options
+    this.#openUntilMs = clock.monotonicMs() + this.#openMs
+    this.#openMs = Math.min(this.#openMs * 2, OPEN_MAX_MS)
+    this.#failures.clear()
+    this.#change('open', error.message, error.hint)
+    if (watch !== undefined && !this.#isWatched) void this.#keepPinging(watch)
+  }
+
+  /** One question for all who fail meanwhile. */
+  #openUnlessThere(error: UpstreamError): Promise<void> {
+    this.#pinging ??= this.#options.isThere().then(there => {
+      this.#pinging = undefined
+      if (!there) return this.#open(error)
+      this.#failures.clear()
+      if (this.#state === 'half-open') this.#close()
+    })
+    return this.#pinging
+  }
+
+  #close(): void {
+    this.#openMs = OPEN_MS
+    this.#change('closed', 'it answers again')
+  }
+
+  #change(to: BreakerState, reason: string, hint?: string): void {
+    if (this.#state === to) return
+    this.#state = to
+    this.#options.onChange({ state: to, reason, hint })
   }
 
   /**
    * A pause grows with what clients find, so that few of them wait for nothing; this finds out what
    * none of them would for minutes.
    */
-  async function keepPinging({ random, signal }: Watch): Promise<void> {
-    isWatched = true
+  async #keepPinging({ random, signal }: Watch): Promise<void> {
+    const { clock, isThere } = this.#options
+    this.#isWatched = true
     // The question is the API's: while that is limited, nobody asks by itself.
-    const mayPing = () => state === 'open' && limitedMs('api') === 0
+    const mayPing = () => this.#state === 'open' && this.#limitedMs('api') === 0
     try {
-      while (state !== 'closed' && clock.monotonicMs() - wantedMs < WATCH_WANTED_MS) {
+      while (this.#state !== 'closed' && clock.monotonicMs() - this.#wantedMs < WATCH_WANTED_MS) {
         await clock.sleep(WATCH_MS * (1 + WATCH_SPREAD * (2 * random() - 1)), signal)
         // What a client is finding out is left to it.
-        if (!mayPing() || !(await isThere()) || state !== 'open') continue
-        lastFinding = 'good'
-        close()
+        if (!mayPing() || !(await isThere()) || this.#state !== 'open') continue
+        this.#lastFinding = 'good'
+        this.#close()
       }
     } catch {
       // It is closed for good.
     } finally {
-      isWatched = false
+      this.#isWatched = false
     }
-  }
-
-  /** One question for all who fail meanwhile. */
-  function openUnlessThere(error: UpstreamError): Promise<void> {
-    pinging ??= isThere().then(there => {
-      pinging = undefined
-      if (!there) return open(error)
-      inARow = 0
-      recent = []
-      if (state === 'half-open') close()
-    })
-    return pinging
   }
 
   /**
    * A first 429 that names no time is worth the retry that follows it; a second one is believed.
    */
-  function limit(lane: Lane, error: UpstreamError): void {
-    const before = limited.get(lane)
+  #limit(lane: Lane, error: UpstreamError): void {
+    const before = this.#limited.get(lane)
     const isHint = error.retryAfterMs === undefined && before === undefined
     const forMs = isHint ? 0 : (error.retryAfterMs ?? LIMITED_DEFAULT_MS)
-    limited.set(lane, { untilMs: clock.monotonicMs() + forMs })
-    if (forMs > 0) onChange({ state: 'open', reason: error.message, hint: error.hint })
+    this.#limited.set(lane, { untilMs: this.#options.clock.monotonicMs() + forMs })
+    if (forMs > 0)
+      this.#options.onChange({ state: 'open', reason: error.message, hint: error.hint })
   }
 
-  function limitedMs(lane: Lane): number {
-    const leftMs = (limited.get(lane)?.untilMs ?? 0) - clock.monotonicMs()
+  #limitedMs(lane: Lane): number {
+    const leftMs = (this.#limited.get(lane)?.untilMs ?? 0) - this.#options.clock.monotonicMs()
     return leftMs > TIMER_SLACK_MS ? leftMs : 0
   }
 
-  function count(failed: boolean): void {
-    const nowMs = clock.monotonicMs()
-    inARow = failed ? inARow + 1 : 0
-    recent = recent.filter(({ atMs }) => nowMs - atMs < WINDOW_MS).slice(-WINDOW_MAX)
-    recent.push({ atMs: nowMs, failed })
+  #waitMs(lane: Lane): number {
+    return Math.max(this.#openUntilMs - this.#options.clock.monotonicMs(), this.#limitedMs(lane), 0)
   }
 
-  function tooMany(): boolean {
-    if (inARow >= FAILURES_IN_A_ROW) return true
-    const failed = recent.filter(finding => finding.failed).length
-    return recent.length >= WINDOW_MIN && failed > recent.length * WINDOW_FAILED_SHARE
+  #closedFor(failure: 'unavailable' | 'rate-limited', forMs: number): UpstreamError {
+    const { host } = this.#options
+    const why = this.#lastFailure === undefined ? '' : `; last: ${this.#lastFailure}`
+    return new UpstreamError(
+      failure,
+      `${host} is asked again in at most ${Math.ceil(forMs / 1000)} s${why}`,
+      {
+        retryAfterMs: forMs,
+        hint: 'nothing needs to be done for that; see the failure that is named',
+        cause: BREAKER_OPEN,
+      },
+    )
   }
-
-  async function learn(lane: Lane, probing: boolean, finding: Finding): Promise<void> {
-    if (finding.kind === 'none') {
-      // The probe found nothing out; the next request is one.
-      if (probing && state === 'half-open') change('open', 'the probe was given up')
-      return
-    }
-    lastFinding = finding.kind
-    if (finding.kind === 'failed') {
-      lastFailure = finding.error.message
-      if (finding.error.failure === 'rate-limited') {
-        // It answers, whatever it answers.
-        if (probing) close()
-        return limit(lane, finding.error)
-      }
-      count(true)
-      if (!probing && !(state === 'closed' && tooMany())) return
-      return finding.wasReached ? openUnlessThere(finding.error) : open(finding.error)
-    }
-    count(false)
-    const wasLimited = limited.delete(lane)
-    if (probing) close()
-    else if (wasLimited && state === 'closed') {
-      onChange({ state, reason: 'the rate limit has passed', hint: undefined })
-    }
-  }
-
-  function close(): void {
-    openMs = OPEN_MS
-    change('closed', 'it answers again')
-  }
-
-  function waitMs(lane: Lane): number {
-    return Math.max(openUntilMs - clock.monotonicMs(), limitedMs(lane), 0)
-  }
-
-  return {
-    enter: lane => {
-      wantedMs = clock.monotonicMs()
-      const limitMs = limitedMs(lane)
-      if (limitMs > 0) throw closedFor(host, 'rate-limited', limitMs, lastFailure)
-      if (state === 'half-open') throw closedFor(host, 'unavailable', 1_000, lastFailure)
-      const openForMs = state === 'open' ? openUntilMs - clock.monotonicMs() : 0
-      if (openForMs > 0) throw closedFor(host, 'unavailable', openForMs, lastFailure)
-      const probing = state === 'open'
-      if (probing) change('half-open', 'one request asks whether it is back')
-      let isReported = false
-      return async finding => {
-        if (isReported) return
-        isReported = true
-        await learn(lane, probing, finding)
-      }
-    },
-    bodyFailed: (error, lane = 'blob') => {
-      void learn(lane, false, { kind: 'failed', error, wasReached: true })
-    },
-    get state() {
-      if (state !== 'closed') return state
-      return Math.min(waitMs('api'), waitMs('blob')) > 0 ? 'open' : 'closed'
-    },
-    get retryInMs() {
-      const ms = Math.min(waitMs('api'), waitMs('blob'))
-      return ms > 0 ? ms : undefined
-    },
-    letNextThrough: () => {
-      openUntilMs = clock.monotonicMs()
-      limited.clear()
-    },
-    get lastFailure() {
-      return lastFailure
-    },
-    get lastFinding() {
-      return lastFinding
-    },
-  }
-}
-
-function closedFor(
-  host: string,
-  failure: 'unavailable' | 'rate-limited',
-  forMs: number,
-  lastFailure: string | undefined,
-): UpstreamError {
-  const why = lastFailure === undefined ? '' : `; last: ${lastFailure}`
-  return new UpstreamError(
-    failure,
-    `${host} is asked again in at most ${Math.ceil(forMs / 1000)} s${why}`,
-    {
-      retryAfterMs: forMs,
-      hint: 'nothing needs to be done for that; see the failure that is named',
-      cause: BREAKER_OPEN,
-    },
-  )
 }

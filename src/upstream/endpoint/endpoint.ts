@@ -6,7 +6,7 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { type Authorizer, createAuthorizer } from '../auth/authorizer.ts'
-import { type Breaker, createBreaker, type Watch } from './breaker.ts'
+import { Breaker, type Watch } from './breaker.ts'
 import { createCredentials } from '../auth/credentials.ts'
 import { startDeadline } from '../connect/deadline.ts'
 import { credentialHosts } from '../auth/docker-config.ts'
@@ -67,7 +67,7 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
   const nobody = { source: { kind: 'anonymous' }, hosts: [] } as const
   const anonymous = authorizer(parts, { ...nobody, ping: undefined, firsts: undefined })
   const send = createSession({ exchange, own, anonymous, onBlobRedirect: parts.onBlobRedirect })
-  const breaker = createBreaker({
+  const breaker = new Breaker({
     clock,
     host: url.host,
     onChange: change => note({ kind: 'upstream breaker', registry, ...change }),

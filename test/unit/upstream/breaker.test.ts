@@ -2,7 +2,7 @@
 // is back. Method: the breaker alone, with virtual time.
 import t from 'tap'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createBreaker } from '../../../src/upstream/endpoint/breaker.ts'
+import { Breaker } from '../../../src/upstream/endpoint/breaker.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 
@@ -23,7 +23,7 @@ function setUp() {
   const clock = createManualClock()
   const changes: string[] = []
   const questions: number[] = []
-  const breaker = createBreaker({
+  const breaker = new Breaker({
     clock,
     host: 'r.example',
     onChange: ({ state }) => changes.push(state),
@@ -242,7 +242,7 @@ function setUpWatched(there: readonly boolean[]) {
   const changes: string[] = []
   const asked: number[] = []
   const closing = new AbortController()
-  const breaker = createBreaker({
+  const breaker = new Breaker({
     clock,
     host: 'r.example',
     onChange: ({ state }) => changes.push(state),
