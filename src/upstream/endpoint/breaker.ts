@@ -200,6 +200,7 @@ export class Breaker {
 
   #close(): void {
     this.#openMs = OPEN_MS
+    this.#openUntilMs = 0
     this.#change('closed', 'it answers again')
   }
 

@@ -276,6 +276,19 @@ t.test(
   },
 )
 
+t.test('R305: one that was closed by an answer is not said to be open any more', async t => {
+  const { clock, changes, breaker, fail } = setUpWatched([false, true])
+  fail()
+  await clock.advance(30_000)
+  // A client asks at the same time, in vain: the pause is a minute then.
+  void breaker.enter('api')(DOWN)
+  t.equal(breaker.retryInMs, 60_000)
+  await clock.advance(30_000)
+  t.equal(changes.at(-1), 'closed')
+  t.equal(breaker.state, 'closed')
+  t.equal(breaker.retryInMs, undefined)
+})
+
 t.test('R305: a question on its way is the only one, whoever fails meanwhile', async t => {
   const { clock, asked, breaker, fail } = setUpWatched([])
   fail()
