@@ -14,7 +14,7 @@ import {
 import type { Namespace } from '../namespaces.ts'
 import { alwaysFrom } from './freshness.ts'
 import { UpstreamError } from '../ports/upstream.ts'
-import { asking, confirm, type PullBlobDeps, requireUpstream } from './pull-blob.ts'
+import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
 import { mayGive } from '../sharing.ts'
 import { telling } from '../upstream-failure.ts'
 
