@@ -14,6 +14,7 @@ import { pulls } from './rows/pulls.ts'
 import { push } from './rows/push.ts'
 import { stalled } from './rows/stalled.ts'
 import { start } from './rows/start.ts'
+import { threads } from './rows/threads.ts'
 import { tls } from './rows/tls.ts'
 
 export const ROWS: readonly Row[] = [
@@ -31,5 +32,6 @@ export const ROWS: readonly Row[] = [
   start,
   faults,
   mixed,
+  threads,
   ablations,
 ]
