@@ -5,7 +5,6 @@ import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
-import { backOffMs } from './back-off.ts'
 import type { KeyMemory } from './key-memory.ts'
 import type { Outcome, Settled } from './carrier.ts'
 
@@ -19,6 +18,18 @@ export interface ConcludeParts {
   /** Removes an entry that was delivered, with what was kept for it alone. */
   readonly takeOut: (entry: Delivery, settled: Settled | undefined) => Promise<void>
 }
+
+/** Longer than a restart behind a load balancer takes; the first failures are mostly that. */
+const FIRST_MS = 1_000
+/**
+ * A link that comes back is used within this, and a thousand repositories that wait ask three times
+ * a second.
+ */
+const LONGEST_MS = 5 * 60_000
+/** Doubling further changes nothing any more. */
+const DOUBLINGS_MAX = 16
+/** Past this the other side's wish counts no more: rate limits are by the minute or the hour. */
+export const LONGEST_WAIT_MS = 60 * 60_000
 
 const SETTLING =
   'delivered; the entry stays until an earlier request, whose answer was never seen, can no longer arrive'
@@ -64,6 +75,26 @@ async function retryLater(
   const waitMs = backOffMs({ attempts, retryAfterMs, random: parts.random() })
   await waitFor(parts, { ...entry, attempts }, { waitMs, reason })
   tell(parts, entry, { outcome: 'retried', attempts, durationMs, reason, hint })
+}
+
+interface BackOff {
+  /** That failed, this one included; at least 1. */
+  readonly attempts: number
+  readonly retryAfterMs: number | undefined
+  /** In [0, 1). */
+  readonly random: number
+}
+
+/**
+ * Whole milliseconds. What failed together does not come back together: it is the half to the whole
+ * of the nominal time.
+ */
+function backOffMs({ attempts, retryAfterMs = 0, random }: BackOff): number {
+  const nominalMs = FIRST_MS * 2 ** Math.min(attempts - 1, DOUBLINGS_MAX)
+  const ownMs = Math.min(nominalMs, LONGEST_MS) * (0.5 + random / 2)
+  // Not before the time that was asked for, and up to a tenth later.
+  const askedMs = retryAfterMs * (1 + random / 10)
+  return Math.ceil(Math.min(Math.max(ownMs, askedMs), LONGEST_WAIT_MS))
 }
 
 /** Without an attempt: it stays what it is, for `waitMs`. @throws StoreError */

@@ -1,14 +1,16 @@
 // Points an upstream's tags at a manifest that is there (R116), last of all, and only where that
 // takes nothing back: not what somebody else put there meanwhile, and not what a later push of this
 // edge put there. docs/adr/0012-outbox.md has the rules and why they suffice.
+import type { Turns } from '../async/turns.ts'
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
-import { repositoryKey, type Tag } from '../oci/reference.ts'
+import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { DeliveredTag } from '../registry/delivery-payload.ts'
 import { isAnswer } from '../registry/is-answer.ts'
+import { carriesTag, type OvertakeDeps, takeTagFrom } from '../registry/overtake-tag.ts'
+import type { Delivery } from '../registry/ports/outbox.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import type { Attempt, LeftTag } from './carrier.ts'
-import type { DeliveryContext } from './delivery-context.ts'
-import { Undeliverable } from './undeliverable.ts'
+import { type DeliveryContext, Undeliverable } from './delivery-context.ts'
 
 export interface TagsToPut {
   readonly digest: Digest
@@ -102,4 +104,32 @@ function conflict({ repository }: DeliveryContext, conflicts: readonly string[])
     `the upstream's tag was moved by somebody else, or was not known here at the push: in ${key} ${conflicts.join(', ')}`,
     `to replace it set onconflict: overwrite for ${key} under repositories and retry this entry, else drop it`,
   )
+}
+
+export interface OvertakeParts extends OvertakeDeps {
+  readonly turns: Pick<Turns, 'take'>
+}
+
+/**
+ * Takes a tag from every entry of the repository that is older than `before`. Durable when it
+ * resolves.
+ * @throws StoreError
+ */
+export function createOvertake(
+  parts: OvertakeParts,
+  repository: Repository,
+  before: number,
+): (tag: Tag) => Promise<void> {
+  const key = repositoryKey(repository)
+  // Asked once for all tags: none comes to be older.
+  let known: readonly Delivery[] | undefined
+  return async tag => {
+    known ??= (await parts.catalog.listDeliveriesOf(key)).filter(({ id }) => id < before)
+    const carrying = known.filter(entry => carriesTag(entry, tag))
+    if (carrying.length === 0) return
+    // In its turn: no delete or operator takes them out meanwhile.
+    await parts.turns.take(key, async () => {
+      for (const { id } of carrying) await takeTagFrom(parts, repository, { tag, id })
+    })
+  }
 }

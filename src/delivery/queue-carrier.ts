@@ -2,19 +2,21 @@
 // blobs, children, itself, then its tags and, where the upstream does not do so, its line in the
 // list of referrers. Whatever is there already is not sent again, so it may be done any number of
 // times.
+import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
+import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
 import { parseRepositoryKey, type Repository } from '../oci/reference.ts'
 import { type ManifestDelivery, parseDelivery } from '../registry/delivery-payload.ts'
+import { isAnswer } from '../registry/is-answer.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
+import { keepReferrersList, type PutList } from '../registry/push/keep-referrers-list.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import { uploadManifest } from './upload-manifest.ts'
 import { failureOutcome } from './queue-failure.ts'
-import { listReferrer } from './list-referrer.ts'
 import type { Attempt, Carry, Outcome } from './carrier.ts'
-import { createOvertake, type OvertakeParts } from './overtake.ts'
-import { putTags } from './put-tags.ts'
+import { createOvertake, type OvertakeParts, putTags } from './put-tags.ts'
 import type { DeliveryContext } from './delivery-context.ts'
 
 export interface QueueCarrierParts extends OvertakeParts {
@@ -83,4 +85,31 @@ function repositoryFrom(key: string): Repository | undefined {
     if (error instanceof RegistryError) return undefined
     throw error
   }
+}
+
+interface Delivered {
+  readonly digest: Digest
+  readonly mediaType: string
+  readonly bytes: Uint8Array
+}
+
+/**
+ * What refers to another manifest is listed as such at the upstream (R77, R115): by itself where
+ * that has the referrers API, else by this edge, whose client was told that it need not see to it.
+ * With the manifest at the upstream. The list is put as a tag is: one that arrived late would take
+ * back what was listed since.
+ * @throws UpstreamError, StoreError
+ */
+async function listReferrer(
+  { upstream, repository: { name }, signal }: DeliveryContext,
+  { digest, mediaType, bytes }: Delivered,
+  attempt: Attempt,
+): Promise<void> {
+  const manifest = parseManifest(bytes, mediaType)
+  const subject = manifest.subject?.digest
+  if (subject === undefined) return
+  const referrer = { subject, descriptor: referrerDescriptor(manifest, digest, bytes.length) }
+  const put: PutList = (reference, list) =>
+    attempt.send(() => upstream.putManifest(name, reference, list, signal), isAnswer)
+  await keepReferrersList(upstream, name, { referrer, put, signal })
 }

@@ -4,7 +4,7 @@
 import type { Repository } from '../oci/reference.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 import type { Outcome } from './carrier.ts'
-import { Undeliverable } from './undeliverable.ts'
+import { Undeliverable } from './delivery-context.ts'
 
 /**
  * How long the outbox goes on when an upstream refuses: a password that ran out, a registry in

@@ -7,8 +7,7 @@ import { StoreError } from '../registry/ports/store-error.ts'
 import { createReadBuffer } from '../registry/ports/chunk-memory.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 import { mayGive } from '../registry/sharing.ts'
-import { isThere, type DeliveryContext } from './delivery-context.ts'
-import { Undeliverable } from './undeliverable.ts'
+import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
 
 /**
  * The next one's questions are asked while a large one is under way; more would only share the same

@@ -6,8 +6,7 @@ import { RegistryError } from '../oci/errors.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { manifestKind, parseMediaType } from '../oci/media-type.ts'
 import { uploadBlobs, missing } from './upload-blobs.ts'
-import { isThere, type DeliveryContext } from './delivery-context.ts'
-import { Undeliverable } from './undeliverable.ts'
+import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
 
 /**
  * Indexes inside indexes, counted from the outermost; nobody makes deeper ones, and a client cannot

@@ -1,5 +1,5 @@
-// How many uploads may be begun and not finished, in all and by one client, and when one that was
-// begun in vain may go for another (R274).
+// How many uploads may be begun and not finished, in all and by one client, how many may be open,
+// and when one that was begun in vain may go for another (R274).
 import type { Upload } from './upload.ts'
 
 /**
@@ -12,6 +12,8 @@ export const UPLOADS_MAX = 10_000
  * pushing.
  */
 export const UPLOADS_CLIENT_MAX = 2_500
+/** A descriptor and a buffer each; a few dozen clients push half a dozen blobs at a time. */
+export const UPLOADS_OPEN_MAX = 256
 
 /**
  * Where there are too many, one that has no byte after this time goes for another: clients send the

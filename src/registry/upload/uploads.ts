@@ -12,7 +12,7 @@ import type { SpaceLedger } from '../space.ts'
 import { EndedUploads } from './ended-uploads.ts'
 import { type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
-import { type Crowd, crowdBefore, VAIN_AFTER_MS } from './upload-crowd.ts'
+import { type Crowd, crowdBefore, UPLOADS_OPEN_MAX, VAIN_AFTER_MS } from './upload-crowd.ts'
 import { stopping, tooManyAtOnce, tooManyBegun, tooSlow, unknownUpload } from './upload-refusal.ts'
 
 export interface UploadsDeps {
@@ -23,9 +23,6 @@ export interface UploadsDeps {
   /** A new id at each call: at least 128 random bits. */
   readonly newUploadId: () => string
 }
-
-/** A descriptor and a buffer each; a few dozen clients push half a dozen blobs at a time. */
-export const UPLOADS_OPEN_MAX = 256
 
 export class Uploads {
   readonly #deps: UploadsDeps

@@ -8,9 +8,9 @@ import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   UPLOADS_CLIENT_MAX,
   UPLOADS_MAX,
+  UPLOADS_OPEN_MAX,
   VAIN_AFTER_MS,
 } from '../../../src/registry/upload/upload-crowd.ts'
-import { UPLOADS_OPEN_MAX } from '../../../src/registry/upload/uploads.ts'
 import { createEngine, localOf, readAll } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
 
