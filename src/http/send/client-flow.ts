@@ -1,6 +1,7 @@
 // How fast a client takes what it is sent, and whether it is still there: one set of listeners per
 // streamed answer, none per chunk.
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { STALLED_READER_MS } from '../limits.ts'
 
 export interface ClientFlow {
@@ -76,12 +77,7 @@ export function createClientFlow(response: ServerResponse): ClientFlow {
     async flushed() {
       const { socket } = response
       if (socket === null || socket.writableLength === 0) return
-      await wait(done => {
-        // Of an error `close` tells.
-        socket.write('', error => {
-          if (error === null || error === undefined) done()
-        })
-      })
+      await wait(done => whenWritten(socket, done))
     },
     release() {
       connection.off('drain', tellDrained)
@@ -89,4 +85,11 @@ export function createClientFlow(response: ServerResponse): ClientFlow {
       response.off('timeout', onTimeout)
     },
   }
+}
+
+/** All that `socket` was given so far. Of an error its `close` tells. */
+function whenWritten(socket: Socket, done: () => void): void {
+  socket.write('', error => {
+    if (error === null || error === undefined) done()
+  })
 }
