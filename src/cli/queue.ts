@@ -1,4 +1,5 @@
 // `queue`: what clients pushed and what waits to be delivered to its upstream.
+import { registryOf } from '../oci/reference.ts'
 import type { ListedQueue, QueuedPush, RetriedQueue } from '../registry/operator/queue.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
@@ -133,7 +134,7 @@ function nextTry({ state, nextAtMs }: QueuedPush, nowMs: number): string {
 }
 
 function writeDropped(context: CliContext, { id, repository, tags, digest }: QueuedPush): void {
-  const host = repository.slice(0, repository.indexOf('/'))
+  const host = registryOf(repository)
   const tagged = tags.length === 0 ? '' : `:${tags.join(',')}`
   const lines = [
     `dropped ${id}: ${repository}${tagged}${digest === undefined ? '' : ` (${digest})`} is not delivered to ${host}`,

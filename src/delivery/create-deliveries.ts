@@ -1,6 +1,6 @@
 // Everything that goes elsewhere by itself: the outbox with its carriers. One carrier so far; a
 // replica or a notification will be another function beside it.
-import { hostFrom, type RegistryHost } from '../oci/reference.ts'
+import { hostFrom, type RegistryHost, registryOf } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
@@ -79,7 +79,7 @@ export function createDeliveries(parts: DeliveriesParts): Deliveries {
 
 /** One for each registry. */
 function destinationOf(namespaces: Namespaces, { key }: Delivery): Destination {
-  const name = key.slice(0, key.indexOf('/'))
+  const name = registryOf(key)
   const registry = hostFrom(name)
   // What cannot be read has nowhere to go, which its carrier finds out.
   if (registry === undefined) return { name, closed: undefined }

@@ -2,6 +2,7 @@
 // each other over keys, within bounds. It knows neither what entries say nor who is on the other
 // side: that is a carrier's. Durable is only what the catalog holds, so a process may end at any
 // point; docs/adr/0012-outbox.md says why nothing is lost or overtaken then.
+import { registryOf } from '../oci/reference.ts'
 import { within } from '../async/within.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Carrier, Delivery } from '../registry/ports/outbox.ts'
@@ -246,7 +247,7 @@ export class Outbox {
 
 /** No destination has more than its share of a look: then a look sees everything that waits. */
 function isAll(entries: readonly Delivery[]): boolean {
-  const destinations = Map.groupBy(entries, ({ key }) => key.slice(0, key.indexOf('/')))
+  const destinations = Map.groupBy(entries, ({ key }) => registryOf(key))
   const share = Math.floor(LOOK_AHEAD / destinations.size)
   return destinations.values().every(({ length }) => length < share)
 }

@@ -1,6 +1,6 @@
 // What the engine tells about pushes, their delivery and abandoned uploads, as metrics and log
 // lines: the rest of note-event.ts.
-import { repositoryKey } from '../oci/reference.ts'
+import { registryOf, repositoryKey } from '../oci/reference.ts'
 import type { EngineEvent } from '../registry/ports/events.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -41,7 +41,7 @@ export function noteDelivery(event: Event<'delivery'>, { logger, metrics, due }:
     case 'parked':
       return logger.warn(fields, 'delivery parked: it waits for the operator')
     case 'retried': {
-      const registry = key.slice(0, key.indexOf('/'))
+      const registry = registryOf(key)
       const held = due(`delivery ${carrier} ${registry} ${told.hint}`)
       if (held === undefined) return
       return logger.warn({ ...fields, held }, 'delivery failed and is tried again')

@@ -105,12 +105,19 @@ export function repositoryKey(repository: Repository): RepositoryKey {
   return `${repository.registry}/${repository.name}` as RepositoryKey
 }
 
+/**
+ * The registry that a repository's key begins with, as it stands there: what an entry of the outbox
+ * carries as its key may be nothing that can be read.
+ */
+export function registryOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
+}
+
 /** The inverse of repositoryKey. @throws RegistryError NAME_INVALID */
 export function parseRepositoryKey(text: string): Repository {
-  const slash = text.indexOf('/')
   const repository = {
-    registry: parseHost(text.slice(0, slash)),
-    name: parseName(text.slice(slash + 1)),
+    registry: parseHost(registryOf(text)),
+    name: parseName(text.slice(text.indexOf('/') + 1)),
   }
   assertKeyLength(repository)
   return repository

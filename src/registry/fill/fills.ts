@@ -1,5 +1,6 @@
 // The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them
 // ended on a stop.
+import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import type { FillTask } from './fill-task.ts'
 import { Fill, type FillDeps } from './fill.ts'
@@ -28,7 +29,7 @@ export class Fills {
   /** A namespace that was configured anew begins with its own places. */
   readonly #shares = new WeakMap<Namespace, FillShare>()
   /** When each of the last fills ended, counted in ends, in that order. */
-  readonly #ends = new Map<Digest, number>()
+  readonly #ends = new LRUCache<Digest, number>({ max: ENDS_REMEMBERED })
   #endsSoFar = 0
   readonly #named: Slots
   #stopped: Error | undefined
@@ -63,7 +64,7 @@ export class Fills {
    */
   hasEndedSince(digest: Digest, moment: number): boolean {
     const isForgotten = this.#endsSoFar - moment > ENDS_REMEMBERED
-    return isForgotten || (this.#ends.get(digest) ?? 0) > moment
+    return isForgotten || (this.#ends.peek(digest) ?? 0) > moment
   }
 
   /**
@@ -142,18 +143,11 @@ export class Fills {
   }
 
   async #run(fill: Fill): Promise<void> {
-    await fill.run(this.#shareOf(fill.task.namespace))
-    this.#running.delete(fill.task.digest)
-    this.#noteEnd(fill.task.digest)
+    const { namespace, digest } = fill.task
+    await fill.run(this.#shareOf(namespace))
+    this.#running.delete(digest)
+    this.#ends.set(digest, ++this.#endsSoFar)
     fill.ended()
     this.#whenPlace()
-  }
-
-  #noteEnd(digest: Digest): void {
-    this.#endsSoFar += 1
-    this.#ends.delete(digest)
-    this.#ends.set(digest, this.#endsSoFar)
-    const [first] = this.#ends.keys()
-    if (this.#ends.size > ENDS_REMEMBERED && first !== undefined) this.#ends.delete(first)
   }
 }

@@ -1,7 +1,13 @@
 // `queue`: what waits to be delivered, trying it now, and giving it up. Carrying entries away is
 // delivery/'s.
 import { RegistryError } from '../../oci/errors.ts'
-import { hostFrom, parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
+import {
+  hostFrom,
+  parseRepositoryKey,
+  registryOf,
+  repositoryKey,
+  type Tag,
+} from '../../oci/reference.ts'
 import { parseDelivery } from '../delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/outbox.ts'
@@ -88,7 +94,7 @@ export async function retryAllQueued(deps: QueueDeps): Promise<RetriedQueue> {
  * to tell instead of it.
  */
 function letNextThrough({ namespaces, nudgeDeliveries }: QueueDeps, keys: readonly string[]): void {
-  const registries = new Set(keys.map(key => hostFrom(key.slice(0, key.indexOf('/')))))
+  const registries = new Set(keys.map(key => hostFrom(registryOf(key))))
   for (const registry of registries) {
     const namespace = registry === undefined ? undefined : namespaces.find(registry)
     namespace?.upstream.letNextThrough()
@@ -158,7 +164,7 @@ async function requireEntry({ catalog }: QueueDeps, id: number): Promise<Deliver
 function stillUnderWay({ id, key }: Delivery): RegistryError {
   return new RegistryError(
     'UNAVAILABLE',
-    `entry ${id} was sent to ${key.slice(0, key.indexOf('/'))} and its answer was not seen yet, so it may still arrive: drop it in a few minutes`,
+    `entry ${id} was sent to ${registryOf(key)} and its answer was not seen yet, so it may still arrive: drop it in a few minutes`,
   )
 }
 
