@@ -259,14 +259,14 @@ export class Download {
   async #ask(request: BlobRequest, signal = this.#context.signal): Promise<UpstreamBlob> {
     const { task, clock, progress, share } = this.#context
     const place = this.#place
-    const asked = place === undefined ? request : { ...request, place }
+    const wanted = place === undefined ? request : { ...request, place }
     if (request.offset === 0 && (this.#file?.contiguousBytes ?? 0) > 0) this.#hasAskedForAll = true
-    const askedMs = clock.monotonicMs()
+    const startedMs = clock.monotonicMs()
     const expectedBytes =
       progress.sizeBytes ?? task.declaredBytes ?? this.#file?.expected?.sizeBytes
-    const response = await askBlob(task, { request: asked, expectedBytes }, signal)
+    const response = await askBlob(task, { request: wanted, expectedBytes }, signal)
     if (response.lastByte !== undefined)
-      share.concurrency.noteLatency(clock.monotonicMs() - askedMs)
+      share.concurrency.noteLatency(clock.monotonicMs() - startedMs)
     this.#place = response.place
     return response
   }

@@ -30,7 +30,7 @@ export class FillRoom {
   readonly #isApart: boolean
   /** Undefined while nothing is promised, and after the end. */
   #giveBack: (() => void) | undefined
-  /** For so much there is a promise; only a later answer may tell how much all of it is. */
+  /** For so much there is a promise; only a later response may tell how much all of it is. */
   #sizeBytes: number | undefined
   #isOver = false
 
@@ -41,7 +41,7 @@ export class FillRoom {
     this.#onDisk = onDisk
   }
 
-  /** Looks at the disk now, so that the upstream's answer does not wait for it. */
+  /** Looks at the disk now, so that the upstream's response does not wait for it. */
   look(): void {
     // Who reserves looks again.
     const space = this.#space.look().catch(() => undefined)

@@ -38,8 +38,8 @@ export async function openPart(
 
 /**
  * Wrong bytes go; a part that may be right is left for the next attempt, or the next process. What
- * an answer says of itself makes no byte wrong: anybody may stand in the way and say something else
- * for a while.
+ * a response says of itself makes no byte wrong: anybody may stand in the way and say something
+ * else for a while.
  */
 export async function setAside(file: FillFile, error: unknown): Promise<void> {
   const useless = isWrong(error) || (error instanceof StoreError && error.failure === 'full')
@@ -125,7 +125,7 @@ export function mayTryAgain(
 }
 
 function pauseMs(fruitless: number, error: unknown): number {
-  const asked = error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0
-  const doubled = fruitless === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (fruitless - 1)
-  return Math.min(LONGEST_PAUSE_MS, Math.max(asked, doubled))
+  const wantedMs = error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0
+  const doubledMs = fruitless === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (fruitless - 1)
+  return Math.min(LONGEST_PAUSE_MS, Math.max(wantedMs, doubledMs))
 }

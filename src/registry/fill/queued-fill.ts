@@ -25,7 +25,7 @@ const LONGEST_WAIT_FOR_HEAD_MS = 25_000
  * The blob's length, or undefined when the fill failed before anybody knew it.
  * @throws QueueError when its turn did not come in time
  */
-export async function sizedInTime(fill: Fill, clock: Clock): Promise<number | undefined> {
+export async function sizeInTime(fill: Fill, clock: Clock): Promise<number | undefined> {
   const sized = fill.progress.whenSized.catch(() => undefined)
   if (!fill.isQueued) return sized
   const sizeBytes = await within(clock, LONGEST_WAIT_FOR_HEAD_MS, sized)
@@ -33,7 +33,7 @@ export async function sizedInTime(fill: Fill, clock: Clock): Promise<number | un
   return sizeBytes
 }
 
-export interface InTurn {
+export interface QueuedAnswer {
   readonly repository: Repository
   /** The length is what a verified manifest of this repository says. */
   readonly head: BlobHead
@@ -47,7 +47,13 @@ export interface InTurn {
  * The answer whose head is known before its body may be asked for. Reading it throws what `coming`
  * rejects with.
  */
-export function answerInTurn({ repository, head, coming, buffers, note }: InTurn): BlobAnswer {
+export function queuedAnswer({
+  repository,
+  head,
+  coming,
+  buffers,
+  note,
+}: QueuedAnswer): BlobAnswer {
   let answer: BlobAnswer | undefined
   let isClosed = false
   coming.then(

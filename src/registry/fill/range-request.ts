@@ -156,8 +156,8 @@ export class RangeRequest {
   async #ask(signal: AbortSignal): Promise<UpstreamBlob> {
     const { ask, sizeBytes, validator } = this.#context
     const request = { offset: this.position, lastByte: this.last }
-    const asked = validator === undefined ? request : { ...request, validator }
-    const response = await ask(asked, signal).catch((error: unknown) => {
+    const wanted = validator === undefined ? request : { ...request, validator }
+    const response = await ask(wanted, signal).catch((error: unknown) => {
       throw mayBeOfRange(error) ? new NotARange({ cause: error }) : error
     })
     const failure = faultOf(response, this.position, sizeBytes)

@@ -87,7 +87,7 @@ export class HeadedManifests {
       this.#waiting.delete(key)
       this.#running.add(key)
       try {
-        await this.#bring(headed)
+        await this.#fetchImage(headed)
       } catch {
         // Whoever asks for it is told.
       } finally {
@@ -96,7 +96,7 @@ export class HeadedManifests {
     }
   }
 
-  async #bring(headed: Headed): Promise<void> {
+  async #fetchImage(headed: Headed): Promise<void> {
     const manifest = await this.#manifest(headed)
     if (manifest === undefined) return
     const expected = this.#deps.expected(headed, manifest)?.child

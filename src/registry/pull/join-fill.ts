@@ -5,7 +5,7 @@ import type { ByteRange } from '../../oci/range.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobFile, BlobHead, Source } from '../answers.ts'
 import { asking, confirm, type PullBlobDeps } from './blob-upstream.ts'
-import { answerInTurn, sizedInTime } from '../fill/queued-fill.ts'
+import { queuedAnswer, sizeInTime } from '../fill/queued-fill.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Followed } from '../fill/fill-progress.ts'
 import { follow, sendableUntil } from '../fill/follow.ts'
@@ -116,7 +116,7 @@ async function joinOrStart(
   const source = joined ? 'joined' : 'miss'
   if (fill.isQueued && declaredBytes !== undefined && !isHeadOut) {
     const head = { digest, sizeBytes: declaredBytes, source } as const
-    return inTurn(deps, repository, { head, wanted: known })
+    return queued(deps, repository, { head, wanted: known })
   }
   const answer = await follower(deps, repository, { fill, source, isHeadOut })
   if (answer !== undefined) return answer
@@ -137,7 +137,7 @@ export function isForeign({ task }: Fill, repository: Repository): boolean {
  * The head at once, and the body by the same way as ever: whether the upstream gives it is found
  * out when its turn comes.
  */
-function inTurn(
+function queued(
   deps: PullBlobDeps,
   repository: Repository,
   { head, wanted }: { head: BlobHead; wanted: WantedBlob },
@@ -145,7 +145,7 @@ function inTurn(
   const coming = asking(deps, repository, wanted.digest, () =>
     joinFill(deps, repository, { ...wanted, isHeadOut: true }),
   )
-  return answerInTurn({ ...deps, repository, head, coming })
+  return queuedAnswer({ ...deps, repository, head, coming })
 }
 
 /** Undefined when the fill failed before its length was known, or is over. */
@@ -156,7 +156,7 @@ async function follower(
 ): Promise<BlobAnswer | undefined> {
   const sizeBytes = isHeadOut
     ? await fill.progress.whenSized.catch(() => undefined)
-    : await sizedInTime(fill, deps.clock)
+    : await sizeInTime(fill, deps.clock)
   if (sizeBytes === undefined) return undefined
   const { digest } = fill.task
   const open = fill.hold()

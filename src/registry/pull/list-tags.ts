@@ -38,8 +38,8 @@ export async function listTags(
 ): Promise<TagsAnswer> {
   return telling(repository, 'NAME_UNKNOWN', async () => {
     // One more than is shown tells whether there is more.
-    const asked = { ...(after === undefined ? {} : { after }), limit: limit + 1 }
-    const { tags, source, warnings } = await findTags(deps, repository, asked)
+    const wanted = { ...(after === undefined ? {} : { after }), limit: limit + 1 }
+    const { tags, source, warnings } = await findTags(deps, repository, wanted)
     return { tags: tags.slice(0, limit), more: tags.length > limit, source, warnings }
   })
 }

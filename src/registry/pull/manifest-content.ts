@@ -116,10 +116,10 @@ export class ManifestContents {
       const tagged =
         reference.kind === 'tag' ? { tagged: { previous, tag: reference.tag, question } } : {}
       for (;;) {
-        const answer = await upstream.getManifest(repository.name, reference, { endpoints })
+        const response = await upstream.getManifest(repository.name, reference, { endpoints })
         try {
-          const digest = this.#verified(repository, answer, wanted)
-          return await this.#keep(repository, { ...answer, digest, ...tagged })
+          const digest = this.#verified(repository, response, wanted)
+          return await this.#keep(repository, { ...response, digest, ...tagged })
         } catch (error) {
           if (!(error instanceof UpstreamError) || error.failure !== 'invalid') throw error
           // Whoever can publish there chooses what is odd; bytes that miss their digest are
@@ -137,13 +137,17 @@ export class ManifestContents {
    * The digest of what came, when it is the one that was asked for and the one that the upstream
    * claims (R36).
    */
-  #verified(repository: Repository, answer: UpstreamManifest, wanted: Digest | undefined): Digest {
-    const claimed = wanted ?? answer.declaredDigest
+  #verified(
+    repository: Repository,
+    response: UpstreamManifest,
+    wanted: Digest | undefined,
+  ): Digest {
+    const claimed = wanted ?? response.declaredDigest
     const digest = digestOf(
-      answer.bytes,
+      response.bytes,
       claimed === undefined ? 'sha256' : digestAlgorithm(claimed),
     )
-    const lies = [wanted, wanted === undefined ? answer.declaredDigest : undefined].some(
+    const lies = [wanted, wanted === undefined ? response.declaredDigest : undefined].some(
       each => each !== undefined && each !== digest,
     )
     if (!lies) return digest
