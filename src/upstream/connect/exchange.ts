@@ -6,11 +6,11 @@ import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent, UpstreamCall } from '../../registry/ports/events.ts'
 import type { RegistryHost } from '../../oci/reference.ts'
-import { type ResponseBody, responseBody } from './response-body.ts'
+import { ResponseBody } from './response-body.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import type { Dispatchers, Lane } from './dispatcher.ts'
 import { connectionError } from './errors.ts'
-import { type RequestBody, type Sending, startSending } from './request-body.ts'
+import { type RequestBody, Sending } from './request-body.ts'
 import { type ResponseHeaders, responseHeaders } from './response-headers.ts'
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -53,87 +53,86 @@ export interface ExchangeOptions {
 }
 
 export function createExchange(options: ExchangeOptions): Exchange {
-  const { registry, dispatchers, clock, note } = options
+  return request => exchange(options, request)
+}
 
-  return async request => {
-    const startedMs = clock.monotonicMs()
-    const report = (outcome: number | UpstreamError['failure']): void => {
-      const durationMs = clock.monotonicMs() - startedMs
-      note({ kind: 'upstream request', registry, call: request.call, outcome, durationMs })
-    }
-    const stuck = new AbortController()
-    const sending =
-      typeof request.body === 'object'
-        ? startSending(request.body, {
-            host: request.url.host,
-            clock,
-            onStuck: error => stuck.abort(error),
-          })
-        : undefined
-    try {
-      const response = await send(request, sending, stuck.signal)
-      report(response.status)
-      options.onHead(response)
-      return response
-    } catch (error) {
-      sending?.stop()
-      if (request.signal.aborted) {
-        if (request.signal.reason instanceof UpstreamError) report(request.signal.reason.failure)
-        throw request.signal.reason
-      }
-      if (sending?.failure !== undefined) throw sending.failure.error
-      const failure = connectionError(
-        stuck.signal.aborted ? stuck.signal.reason : error,
-        request.url.host,
-      )
-      report(failure.failure)
-      throw failure
-    }
+async function exchange(
+  options: ExchangeOptions,
+  request: ExchangeRequest,
+): Promise<ExchangeResponse> {
+  const { registry, clock, note } = options
+  const { host } = request.url
+  const startedMs = clock.monotonicMs()
+  const report = (outcome: number | UpstreamError['failure']): void => {
+    const durationMs = clock.monotonicMs() - startedMs
+    note({ kind: 'upstream request', registry, call: request.call, outcome, durationMs })
   }
+  const stuck = new AbortController()
+  const onStuck = (error: UpstreamError): void => stuck.abort(error)
+  const sending =
+    typeof request.body === 'object'
+      ? new Sending(request.body, { host, clock, onStuck })
+      : undefined
+  try {
+    const response = await send(options, request, { sending, stuck: stuck.signal })
+    report(response.status)
+    options.onHead(response)
+    return response
+  } catch (error) {
+    sending?.stop()
+    if (request.signal.aborted) {
+      if (request.signal.reason instanceof UpstreamError) report(request.signal.reason.failure)
+      throw request.signal.reason
+    }
+    if (sending?.failure !== undefined) throw sending.failure.error
+    const failure = connectionError(stuck.signal.aborted ? stuck.signal.reason : error, host)
+    report(failure.failure)
+    throw failure
+  }
+}
 
-  async function send(
-    request: ExchangeRequest,
-    sending: Sending | undefined,
-    stuck: AbortSignal,
-  ): Promise<ExchangeResponse> {
-    const { url, signal } = request
-    signal.throwIfAborted()
-    const sendSignal = sending === undefined ? signal : AbortSignal.any([signal, stuck])
-    const coming = dispatchers.for(url, request.lane).request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: request.method,
-      headers: {
-        'user-agent': options.userAgent,
-        // Bytes are verified as they are named: as they stand in the registry (R147).
-        'accept-encoding': 'identity',
-        ...lengthOf(request),
-        ...request.headers,
-      },
-      // Async iterables are pulled as fast as the socket takes them; the library's types do not
-      // know them.
-      body: (sending?.pieces as unknown as Readable | undefined) ?? formOf(request),
-      signal: sendSignal,
-      // The library's limit takes a body that moves slowly for an answer that does not come.
-      ...(sending === undefined ? {} : { headersTimeout: 0 }),
-      responseHeaders: 'raw',
-    })
-    // The library ends a request that waits for a connection only when that is free.
-    const response = await unlessAborted(coming, sendSignal)
-    const isSentWhole = sending?.isWhole ?? true
-    sending?.hold()
-    const body = responseBody(response.body, {
-      host: url.host,
-      clock,
-      idleMs: options.bodyIdleMs,
-      signal,
-      onBytes: bytes => note({ kind: 'upstream bytes', registry, bytes }),
-    })
-    body.onClose(() => sending?.stop())
-    // With responseHeaders 'raw' this is an array, which the library's types do not know.
-    const headers = responseHeaders(response.headers as unknown as string[])
-    return { status: response.statusCode, headers, url, body, isSentWhole }
-  }
+async function send(
+  { registry, dispatchers, clock, note, userAgent, bodyIdleMs }: ExchangeOptions,
+  request: ExchangeRequest,
+  { sending, stuck }: { sending: Sending | undefined; stuck: AbortSignal },
+): Promise<ExchangeResponse> {
+  const { url, signal } = request
+  signal.throwIfAborted()
+  const sendSignal = sending === undefined ? signal : AbortSignal.any([signal, stuck])
+  const coming = dispatchers.for(url, request.lane).request({
+    origin: url.origin,
+    path: url.pathname + url.search,
+    method: request.method,
+    headers: {
+      'user-agent': userAgent,
+      // Bytes are verified as they are named: as they stand in the registry (R147).
+      'accept-encoding': 'identity',
+      ...lengthOf(request),
+      ...request.headers,
+    },
+    // Async iterables are pulled as fast as the socket takes them; the library's types do not
+    // know them.
+    body: (sending?.pieces as unknown as Readable | undefined) ?? formOf(request),
+    signal: sendSignal,
+    // The library's limit takes a body that moves slowly for an answer that does not come.
+    ...(sending === undefined ? {} : { headersTimeout: 0 }),
+    responseHeaders: 'raw',
+  })
+  // The library ends a request that waits for a connection only when that is free.
+  const response = await unlessAborted(coming, sendSignal)
+  const isSentWhole = sending?.isWhole ?? true
+  sending?.hold()
+  const body = new ResponseBody(response.body, {
+    host: url.host,
+    clock,
+    idleMs: bodyIdleMs,
+    signal,
+    onBytes: bytes => note({ kind: 'upstream bytes', registry, bytes }),
+  })
+  body.onClose(() => sending?.stop())
+  // With responseHeaders 'raw' this is an array, which the library's types do not know.
+  const headers = responseHeaders(response.headers as unknown as string[])
+  return { status: response.statusCode, headers, url, body, isSentWhole }
 }
 
 function lengthOf({ body }: ExchangeRequest): Record<string, string> {

@@ -3,7 +3,7 @@
 // second time is for session.ts.
 import type { Clock } from '../../registry/ports/clock.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { startStallWatchdog } from './stall-watchdog.ts'
+import { type StallWatchdog, startStallWatchdog } from './stall-watchdog.ts'
 
 /**
  * Small, so that a slow line that moves is told from one that stands: it takes one within the time
@@ -33,21 +33,6 @@ export interface RequestBody {
   readonly onLast?: () => void
 }
 
-export interface Sending {
-  readonly pieces: AsyncIterable<Uint8Array>
-  /**
-   * Gives out no more and lets the connection wait: an answer came, and must be read before the
-   * connection may break.
-   */
-  hold(): void
-  /** Gives the source back, and fails whoever waits for a piece. No effect the second time. */
-  stop(): void
-  /** The connection took all of it. */
-  readonly isWhole: boolean
-  /** What the source threw: not the registry's fault. */
-  readonly failure: { readonly error: unknown } | undefined
-}
-
 export interface SendingOptions {
   readonly host: string
   readonly clock: Clock
@@ -55,104 +40,123 @@ export interface SendingOptions {
   readonly onStuck: (error: UpstreamError) => void
 }
 
-export function startSending(body: RequestBody, options: SendingOptions): Sending {
-  const { host, clock, onStuck } = options
-  const answered = new AbortController()
-  const watchdog = startStallWatchdog(clock, STALL_MS, () => {
-    onStuck(new UpstreamError('unavailable', `${host} took no byte for ${STALL_MS} ms`))
-  })
-  let source: AsyncIterator<Uint8Array> | undefined
-  let rest: Uint8Array = new Uint8Array(0)
-  let takenBytes = 0
-  let isHeld = false
-  let isStopped = false
-  let isWhole = false
-  let failure: Sending['failure']
-  let giveUp = (): void => {}
+/** One sending of a body, from its start. */
+export class Sending {
+  readonly pieces: AsyncIterable<Uint8Array>
+  readonly #body: RequestBody
+  readonly #options: SendingOptions
+  readonly #watchdog: StallWatchdog
+  readonly #answered = new AbortController()
+  #source: AsyncIterator<Uint8Array> | undefined
+  #rest: Uint8Array = new Uint8Array(0)
+  #takenBytes = 0
+  #isHeld = false
+  #isStopped = false
+  #isWhole = false
+  #failure: { readonly error: unknown } | undefined
+  #giveUp = (): void => {}
 
-  /** Settles with `promise`, unless the sending is held or stopped before; then as `stop` says. */
-  function unlessHeld<T>(promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      giveUp = () => reject(new Error('the sending was stopped'))
-      promise.then(
-        value => {
-          if (!isHeld) resolve(value)
-        },
-        (error: unknown) => {
-          if (isHeld) return
-          failure = { error }
-          reject(error)
-        },
-      )
-      if (isStopped) giveUp()
+  constructor(body: RequestBody, options: SendingOptions) {
+    const { host, clock, onStuck } = options
+    this.#body = body
+    this.#options = options
+    this.#watchdog = startStallWatchdog(clock, STALL_MS, () => {
+      onStuck(new UpstreamError('unavailable', `${host} took no byte for ${STALL_MS} ms`))
     })
+    this.pieces = { [Symbol.asyncIterator]: () => ({ next: () => this.#next() }) }
   }
 
-  /** The next piece that is not empty; undefined at the end. */
-  async function nextPiece(): Promise<Uint8Array | undefined> {
-    source ??= body.read()[Symbol.asyncIterator]()
-    while (rest.length === 0) {
-      const step = await source.next()
-      if (step.done === true) return checkedEnd()
-      rest = step.value
-    }
-    const piece = rest.subarray(0, PIECE_BYTES)
-    rest = rest.subarray(piece.length)
-    takenBytes += piece.length
-    if (takenBytes > (body.sizeBytes ?? takenBytes)) throw wrongSize(takenBytes, body.sizeBytes)
-    return piece
+  /** The connection took all of it. */
+  get isWhole(): boolean {
+    return this.#isWhole
   }
 
-  function checkedEnd(): undefined {
-    if (takenBytes !== (body.sizeBytes ?? takenBytes)) throw wrongSize(takenBytes, body.sizeBytes)
+  /** What the source threw: not the registry's fault. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure
   }
 
-  async function next(): Promise<IteratorResult<Uint8Array, undefined>> {
-    watchdog.arrived()
-    if (source === undefined) body.onFirst?.()
-    const piece = await unlessHeld(nextPiece())
+  /**
+   * Gives out no more and lets the connection wait: an answer came, and must be read before the
+   * connection may break.
+   */
+  hold(): void {
+    this.#isHeld = true
+    this.#watchdog.stop()
+    this.#answered.abort()
+  }
+
+  /** Gives the source back, and fails whoever waits for a piece. No effect the second time. */
+  stop(): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.hold()
+    this.#giveUp()
+    // A source that waits for its own next piece ends when that comes.
+    if (!this.#isWhole) this.#source?.return?.()?.catch(() => {})
+  }
+
+  async #next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const { onFirst, onLast, responseMs } = this.#body
+    this.#watchdog.arrived()
+    if (this.#source === undefined) onFirst?.()
+    const piece = await this.#unlessHeld(this.#nextPiece())
     if (piece !== undefined) {
-      watchdog.waiting()
+      this.#watchdog.waiting()
       return { done: false, value: piece }
     }
-    isWhole = true
-    body.onLast?.()
-    if (body.responseMs !== undefined) void awaitResponse(body.responseMs)
+    this.#isWhole = true
+    onLast?.()
+    if (responseMs !== undefined) void this.#awaitResponse(responseMs)
     return { done: true, value: undefined }
   }
 
-  async function awaitResponse(limitMs: number): Promise<void> {
+  /** The next piece that is not empty; undefined at the end. */
+  async #nextPiece(): Promise<Uint8Array | undefined> {
+    const { sizeBytes } = this.#body
+    this.#source ??= this.#body.read()[Symbol.asyncIterator]()
+    while (this.#rest.length === 0) {
+      const step = await this.#source.next()
+      if (step.done === true) {
+        if (this.#takenBytes === (sizeBytes ?? this.#takenBytes)) return undefined
+        throw wrongSize(this.#takenBytes, sizeBytes)
+      }
+      this.#rest = step.value
+    }
+    const piece = this.#rest.subarray(0, PIECE_BYTES)
+    this.#rest = this.#rest.subarray(piece.length)
+    this.#takenBytes += piece.length
+    if (this.#takenBytes > (sizeBytes ?? this.#takenBytes))
+      throw wrongSize(this.#takenBytes, sizeBytes)
+    return piece
+  }
+
+  /** Settles with `promise`, unless the sending is held or stopped before; then as `stop` says. */
+  #unlessHeld<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => reject(new Error('the sending was stopped'))
+      promise.then(
+        value => {
+          if (!this.#isHeld) resolve(value)
+        },
+        (error: unknown) => {
+          if (this.#isHeld) return
+          this.#failure = { error }
+          reject(error)
+        },
+      )
+      if (this.#isStopped) this.#giveUp()
+    })
+  }
+
+  async #awaitResponse(limitMs: number): Promise<void> {
+    const { host, clock, onStuck } = this.#options
     try {
-      await clock.sleep(limitMs, answered.signal)
+      await clock.sleep(limitMs, this.#answered.signal)
     } catch {
       return
     }
     onStuck(new UpstreamError('unavailable', `${host} has all, and no answer for ${limitMs} ms`))
-  }
-
-  function hold(): void {
-    isHeld = true
-    watchdog.stop()
-    answered.abort()
-  }
-
-  return {
-    pieces: { [Symbol.asyncIterator]: () => ({ next }) },
-    hold,
-    stop: () => {
-      if (isStopped) return
-      isStopped = true
-      hold()
-      giveUp()
-      // A source that waits for its own next piece ends when that comes.
-      if (!isWhole) source?.return?.()?.catch(() => {})
-    },
-    get isWhole() {
-      return isWhole
-    },
-    get failure() {
-      return failure
-    },
   }
 }
 

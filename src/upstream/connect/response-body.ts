@@ -14,27 +14,6 @@ const DRAIN_BYTES_MAX = 64 * 1024
  */
 const REPORT_BYTES = 1024 * 1024
 
-export interface ResponseBody {
-  /**
-   * Bytes as they come. Ends normally only after `lengthBytes`, when that is known.
-   * @throws UpstreamError unavailable, invalid
-   */
-  read(lengthBytes: number | undefined): AsyncGenerator<Uint8Array, void>
-  /**
-   * Everything, at most `limitBytes`.
-   * @throws UpstreamError invalid when there is more, and ends the connection
-   */
-  readAll(limitBytes: number): Promise<Uint8Array>
-  /** Reads and forgets a small body, ends the connection of a large one. Never rejects. */
-  drain(): Promise<void>
-  /** Ends the connection. */
-  destroy(): void
-  /**
-   * `listener` is called when the body was read, drained or destroyed; at once when it was already.
-   */
-  onClose(listener: () => void): void
-}
-
 export interface ResponseBodyOptions {
   readonly host: string
   readonly clock: Clock
@@ -46,30 +25,33 @@ export interface ResponseBodyOptions {
 
 type RawBody = Dispatcher.ResponseData['body']
 
-export function responseBody(raw: RawBody, options: ResponseBodyOptions): ResponseBody {
-  const { host, clock, idleMs, signal, onBytes } = options
-  let stalled = false
-  // Destroying emits AbortError, which nobody else listens for.
-  raw.on('error', () => {})
+export class ResponseBody {
+  readonly #raw: RawBody
+  readonly #options: ResponseBodyOptions
+  #isStalled = false
 
-  function failure(error: unknown): unknown {
-    if (signal.aborted) return signal.reason
-    if (stalled) {
-      return new UpstreamError('unavailable', `${host}: no byte came for ${idleMs} ms`)
-    }
-    return connectionError(error, host)
+  constructor(raw: RawBody, options: ResponseBodyOptions) {
+    this.#raw = raw
+    this.#options = options
+    // Destroying emits AbortError, which nobody else listens for.
+    raw.on('error', () => {})
   }
 
-  async function* read(lengthBytes: number | undefined): AsyncGenerator<Uint8Array, void> {
+  /**
+   * Bytes as they come. Ends normally only after `lengthBytes`, when that is known.
+   * @throws UpstreamError unavailable, invalid
+   */
+  async *read(lengthBytes: number | undefined): AsyncGenerator<Uint8Array, void> {
+    const { host, clock, idleMs, onBytes } = this.#options
     const watchdog = startStallWatchdog(clock, idleMs, () => {
-      stalled = true
-      raw.destroy()
+      this.#isStalled = true
+      this.#raw.destroy()
     })
     let received = 0
     let unreported = 0
     try {
       watchdog.waiting()
-      for await (const chunk of raw as AsyncIterable<Uint8Array>) {
+      for await (const chunk of this.#raw as AsyncIterable<Uint8Array>) {
         watchdog.arrived()
         received += chunk.length
         unreported += chunk.length
@@ -84,7 +66,7 @@ export function responseBody(raw: RawBody, options: ResponseBodyOptions): Respon
         watchdog.waiting()
       }
     } catch (error) {
-      throw failure(error)
+      throw this.#failure(error)
     } finally {
       watchdog.stop()
       if (unreported > 0) onBytes(unreported)
@@ -97,12 +79,17 @@ export function responseBody(raw: RawBody, options: ResponseBodyOptions): Respon
     }
   }
 
-  async function readAll(limitBytes: number): Promise<Uint8Array> {
+  /**
+   * Everything, at most `limitBytes`.
+   * @throws UpstreamError invalid when there is more, and ends the connection
+   */
+  async readAll(limitBytes: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = []
     let size = 0
-    for await (const chunk of read(undefined)) {
+    for await (const chunk of this.read(undefined)) {
       size += chunk.length
       if (size > limitBytes) {
+        const { host } = this.#options
         throw new UpstreamError('invalid', `${host} sent more than ${limitBytes} bytes`)
       }
       chunks.push(chunk)
@@ -110,20 +97,33 @@ export function responseBody(raw: RawBody, options: ResponseBodyOptions): Respon
     return Buffer.concat(chunks, size)
   }
 
-  return {
-    read,
-    readAll,
-    drain: () =>
-      raw.dump({ limit: DRAIN_BYTES_MAX }).then(
-        () => {},
-        () => {},
-      ),
-    destroy: () => {
-      raw.destroy()
-    },
-    onClose: listener => {
-      if (raw.closed) listener()
-      else raw.once('close', listener)
-    },
+  /** Reads and forgets a small body, ends the connection of a large one. Never rejects. */
+  drain(): Promise<void> {
+    return this.#raw.dump({ limit: DRAIN_BYTES_MAX }).then(
+      () => {},
+      () => {},
+    )
+  }
+
+  /** Ends the connection. */
+  destroy(): void {
+    this.#raw.destroy()
+  }
+
+  /**
+   * `listener` is called when the body was read, drained or destroyed; at once when it was already.
+   */
+  onClose(listener: () => void): void {
+    if (this.#raw.closed) listener()
+    else this.#raw.once('close', listener)
+  }
+
+  #failure(error: unknown): unknown {
+    const { host, idleMs, signal } = this.#options
+    if (signal.aborted) return signal.reason
+    if (this.#isStalled) {
+      return new UpstreamError('unavailable', `${host}: no byte came for ${idleMs} ms`)
+    }
+    return connectionError(error, host)
   }
 }

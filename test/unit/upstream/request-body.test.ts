@@ -2,14 +2,14 @@
 // ended once (R117, R150). Method: virtual time; the test is the connection.
 import t from 'tap'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { type RequestBody, startSending } from '../../../src/upstream/connect/request-body.ts'
+import { type RequestBody, Sending } from '../../../src/upstream/connect/request-body.ts'
 
 const KIB = 1024
 
 function start(body: Partial<RequestBody> & Pick<RequestBody, 'read'>) {
   const clock = createManualClock()
   const stuck: string[] = []
-  const sending = startSending(
+  const sending = new Sending(
     { sizeBytes: undefined, ...body },
     { host: 'r.example', clock, onStuck: error => stuck.push(error.message) },
   )
