@@ -23,28 +23,6 @@ export interface Authorization {
   readonly kind: 'basic' | 'bearer'
 }
 
-export interface Authorizer {
-  /**
-   * What to send at once, when the host's challenges said already what it will want; else
-   * undefined.
-   * @throws UpstreamError
-   */
-  current(target: AuthorizationTarget): Promise<Authorization | undefined>
-  /**
-   * After a 401: what to send next, or undefined when nothing better can be had. `headerValues` are
-   * those of WWW-Authenticate, `sent` what the refused request carried.
-   * @throws UpstreamError denied when the token server refuses, refused for a realm that may not
-   * see credentials
-   */
-  afterRefusal(
-    target: AuthorizationTarget,
-    headerValues: readonly string[],
-    sent: Authorization | undefined,
-  ): Promise<Authorization | undefined>
-  /** A request was answered without a challenge, or failed. */
-  answered(url: URL): void
-}
-
 export interface AuthorizerOptions {
   readonly credentials: Credentials
   readonly tokens: Tokens
@@ -56,45 +34,96 @@ export interface AuthorizerOptions {
   readonly firsts: FirstRequests | undefined
 }
 
-export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { credentials, tokens, realms, ping, firsts } = options
-  const challenges = createKnownChallenges()
+export class Authorizer {
+  readonly #options: AuthorizerOptions
+  readonly #challenges = createKnownChallenges()
 
-  async function known(target: AuthorizationTarget): Promise<Authorization | undefined> {
-    const seen = challenges.seen(target)
-    if (seen !== undefined) return respond(seen, target, undefined)
-    const expected = challenges.expected(target)
+  constructor(options: AuthorizerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * What to send at once, when the host's challenges said already what it will want; else
+   * undefined.
+   * @throws UpstreamError
+   */
+  async current(target: AuthorizationTarget): Promise<Authorization | undefined> {
+    const { firsts } = this.#options
+    const authorization = await this.#known(target)
+    if (authorization !== undefined || firsts === undefined) return authorization
+    await firsts.untilAnswered(target.url.origin, target.signal)
+    return this.#known(target)
+  }
+
+  /**
+   * After a 401: what to send next, or undefined when nothing better can be had. `headerValues` are
+   * those of WWW-Authenticate, `sent` what the refused request carried.
+   * @throws UpstreamError denied when the token server refuses, refused for a realm that may not
+   * see credentials
+   */
+  async afterRefusal(
+    target: AuthorizationTarget,
+    headerValues: readonly string[],
+    sent: Authorization | undefined,
+  ): Promise<Authorization | undefined> {
+    const { tokens, ping, firsts } = this.#options
+    try {
+      if (sent?.kind === 'bearer') tokens.discard(sent.header.slice('Bearer '.length))
+      const challenge =
+        chooseChallenge(headerValues) ??
+        this.#challenges.seen(target) ??
+        chooseChallenge(await ping(target.signal))
+      if (challenge === undefined) return undefined
+      const authorization = await this.#respond(challenge, target, sent)
+      if (authorization !== undefined) this.#challenges.accepted(target, challenge)
+      return authorization
+    } finally {
+      firsts?.answered(target.url.origin)
+    }
+  }
+
+  /** A request was answered without a challenge, or failed. */
+  answered(url: URL): void {
+    this.#options.firsts?.answered(url.origin)
+  }
+
+  async #known(target: AuthorizationTarget): Promise<Authorization | undefined> {
+    const seen = this.#challenges.seen(target)
+    if (seen !== undefined) return this.#respond(seen, target, undefined)
+    const expected = this.#challenges.expected(target)
     if (expected === undefined) return undefined
     try {
-      return await respond(expected, target, undefined)
+      return await this.#respond(expected, target, undefined)
     } catch (error) {
       // This repository may be open to everybody, or want something else: its own challenge tells.
       if (!(error instanceof UpstreamError) || error.failure !== 'denied') throw error
-      challenges.expectNoMore(target)
+      this.#challenges.expectNoMore(target)
       return undefined
     }
   }
 
-  async function respond(
+  async #respond(
     challenge: KnownChallenge,
     target: AuthorizationTarget,
     sent: Authorization | undefined,
   ): Promise<Authorization | undefined> {
+    const { credentials } = this.#options
     const credential = await credentials.find()
-    if (challenge.kind === 'basic') return basic(credential, sent)
+    if (challenge.kind === 'basic') return this.#basic(credential, sent)
     try {
-      return await bearer(challenge, target, credential)
+      return await this.#bearer(challenge, target, credential)
     } catch (error) {
       const isDenied = error instanceof UpstreamError && error.failure === 'denied'
       if (!isDenied || credential === undefined || !credentials.refused()) throw error
-      return bearer(challenge, target, await credentials.find())
+      return this.#bearer(challenge, target, await credentials.find())
     }
   }
 
-  async function basic(
+  async #basic(
     credential: Credential | undefined,
     sent: Authorization | undefined,
   ): Promise<Authorization | undefined> {
+    const { credentials } = this.#options
     if (credential === undefined) return undefined
     const header = basicAuthorization(credential)
     if (header !== sent?.header) return { kind: 'basic', header }
@@ -103,46 +132,17 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return { kind: 'basic', header: basicAuthorization(renewed) }
   }
 
-  async function bearer(
+  async #bearer(
     challenge: KnownChallenge & { kind: 'bearer' },
-    target: AuthorizationTarget,
+    { url, scope, signal }: AuthorizationTarget,
     credential: Credential | undefined,
   ): Promise<Authorization> {
-    const realm = parseRealm(challenge.realm, target.url)
-    if (credential !== undefined) assertMayCarryCredentials(realm, target.url, realms)
-    const scopes = scopesFor(challenge.scopes, target.scope)
-    const wanted = {
-      realm,
-      service: challenge.service,
-      scopes,
-      credential,
-      origin: target.url.origin,
-    }
-    return { kind: 'bearer', header: `Bearer ${await tokens.get(wanted, target.signal)}` }
-  }
-
-  return {
-    current: async target => {
-      const authorization = await known(target)
-      if (authorization !== undefined || firsts === undefined) return authorization
-      await firsts.untilAnswered(target.url.origin, target.signal)
-      return known(target)
-    },
-    afterRefusal: async (target, headerValues, sent) => {
-      try {
-        if (sent?.kind === 'bearer') tokens.discard(sent.header.slice('Bearer '.length))
-        const challenge =
-          chooseChallenge(headerValues) ??
-          challenges.seen(target) ??
-          chooseChallenge(await ping(target.signal))
-        if (challenge === undefined) return undefined
-        const authorization = await respond(challenge, target, sent)
-        if (authorization !== undefined) challenges.accepted(target, challenge)
-        return authorization
-      } finally {
-        firsts?.answered(target.url.origin)
-      }
-    },
-    answered: url => firsts?.answered(url.origin),
+    const { realms, tokens } = this.#options
+    const { service } = challenge
+    const realm = parseRealm(challenge.realm, url)
+    if (credential !== undefined) assertMayCarryCredentials(realm, url, realms)
+    const scopes = scopesFor(challenge.scopes, scope)
+    const wanted = { realm, service, scopes, credential, origin: url.origin }
+    return { kind: 'bearer', header: `Bearer ${await tokens.get(wanted, signal)}` }
   }
 }

@@ -5,7 +5,7 @@ import type { RegistryHost } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { type Authorizer, createAuthorizer } from '../auth/authorizer.ts'
+import { Authorizer } from '../auth/authorizer.ts'
 import { Breaker, type Watch } from './breaker.ts'
 import { createCredentials } from '../auth/credentials.ts'
 import { startDeadline } from '../connect/deadline.ts'
@@ -138,7 +138,7 @@ function authorizer(
   },
 ): Authorizer {
   const limitMs = limits.connectMs + limits.headersMs
-  return createAuthorizer({
+  return new Authorizer({
     firsts: who.firsts,
     credentials: createCredentials({ source: who.source, hosts: who.hosts, clock }),
     tokens: createTokens({ exchange, clock, method: profile.tokenMethod, limitMs }),

@@ -55,78 +55,76 @@ export interface SessionOptions {
 }
 
 export function createSession(options: SessionOptions): Send {
-  const { exchange, own, anonymous, onBlobRedirect } = options
-
-  async function send(
-    request: RegistryRequest,
-    signal: AbortSignal,
-    way: { hasLeftRegistry: boolean },
-  ): Promise<RegistryResponse> {
-    const { scope } = request
-    let { url } = request
-    let authorizer = request.withoutCredentials === true ? anonymous : own
-    let authorization = await authorizer.current({ url, scope, signal })
-    let authorizations = 0
-
-    for (let hops = 0; ; ) {
-      const response = await exchange({
-        ...request,
-        url,
-        headers: withAuthorization(request.headers, authorization),
-        signal,
-      })
-      const redirected = authorizer !== own
-
-      if (response.status === 401 && authorizations < AUTHORIZATIONS_MAX) {
-        authorizations += 1
-        const challenges = response.headers.all('www-authenticate')
-        await response.body.drain()
-        const target = { url, scope, signal }
-        const next = await authorizer.afterRefusal(target, challenges, authorization)
-        if (next === undefined) return { ...response, redirected }
-        if (request.body?.once === true) throw tokenEnded(url)
-        authorization = next
-        continue
-      }
-
-      const target = isRead(request) ? await nextHop(response) : undefined
-      if (target === undefined) {
-        const page = pageError(response)
-        if (page === undefined) return { ...response, redirected }
-        await response.body.drain()
-        throw page
-      }
-      await response.body.drain()
-      hops += 1
-      if (hops > REDIRECTS_MAX) {
-        throw new UpstreamError(
-          'invalid',
-          `${request.url.host} redirects more than ${REDIRECTS_MAX} times`,
-        )
-      }
-      if (!isSameOrigin(url, target)) {
-        if (request.lane === 'blob') onBlobRedirect(target)
-        // For good: a host that was redirected to must not send our credentials back to a URL of
-        // its choice.
-        authorizer = anonymous
-        // Manifests are redirected to registries, which are part of the one that was asked.
-        way.hasLeftRegistry = request.lane === 'blob' || request.call === 'blob'
-        authorization = await anonymous.current({ url: target, scope, signal })
-        authorizations = 0
-      }
-      url = target
-    }
-  }
-
   return async (request, signal) => {
     const way = { hasLeftRegistry: request.withoutCredentials === true }
     try {
-      return await send(request, signal, way)
+      return await send(options, request, { signal, way })
     } catch (error) {
       throw way.hasLeftRegistry ? markRedirectedHost(error) : error
     } finally {
-      own.answered(request.url)
+      options.own.answered(request.url)
     }
+  }
+}
+
+async function send(
+  { exchange, own, anonymous, onBlobRedirect }: SessionOptions,
+  request: RegistryRequest,
+  { signal, way }: { signal: AbortSignal; way: { hasLeftRegistry: boolean } },
+): Promise<RegistryResponse> {
+  const { scope } = request
+  let { url } = request
+  let authorizer = request.withoutCredentials === true ? anonymous : own
+  let authorization = await authorizer.current({ url, scope, signal })
+  let authorizations = 0
+
+  for (let hops = 0; ; ) {
+    const response = await exchange({
+      ...request,
+      url,
+      headers: withAuthorization(request.headers, authorization),
+      signal,
+    })
+    const redirected = authorizer !== own
+
+    if (response.status === 401 && authorizations < AUTHORIZATIONS_MAX) {
+      authorizations += 1
+      const challenges = response.headers.all('www-authenticate')
+      await response.body.drain()
+      const target = { url, scope, signal }
+      const next = await authorizer.afterRefusal(target, challenges, authorization)
+      if (next === undefined) return { ...response, redirected }
+      if (request.body?.once === true) throw tokenEnded(url)
+      authorization = next
+      continue
+    }
+
+    const target = isRead(request) ? await nextHop(response) : undefined
+    if (target === undefined) {
+      const page = pageError(response)
+      if (page === undefined) return { ...response, redirected }
+      await response.body.drain()
+      throw page
+    }
+    await response.body.drain()
+    hops += 1
+    if (hops > REDIRECTS_MAX) {
+      throw new UpstreamError(
+        'invalid',
+        `${request.url.host} redirects more than ${REDIRECTS_MAX} times`,
+      )
+    }
+    if (!isSameOrigin(url, target)) {
+      if (request.lane === 'blob') onBlobRedirect(target)
+      // For good: a host that was redirected to must not send our credentials back to a URL of
+      // its choice.
+      authorizer = anonymous
+      // Manifests are redirected to registries, which are part of the one that was asked.
+      way.hasLeftRegistry = request.lane === 'blob' || request.call === 'blob'
+      authorization = await anonymous.current({ url: target, scope, signal })
+      authorizations = 0
+    }
+    url = target
   }
 }
 
