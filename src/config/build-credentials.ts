@@ -4,7 +4,6 @@ import type { UpstreamConfig, UpstreamCredentials } from './config.ts'
 import type { Path } from './findings.ts'
 import { helperEnvironment } from './helper-environment.ts'
 import type { Judge } from './judge.ts'
-import { readPem } from './read-pem.ts'
 import type { UpstreamSettings } from './schema.ts'
 import { Secret } from './secret.ts'
 
@@ -83,12 +82,12 @@ export function buildClient(
 ): UpstreamConfig['client'] {
   if (keys.client === undefined) return undefined
   const base = [...path, 'client']
-  const certificate = readPem(judge, [...base, 'certificate'], {
+  const certificate = judge.readPem([...base, 'certificate'], {
     file: keys.client.certificate,
     label: 'CERTIFICATE',
     what: 'public',
   })
-  const key = readPem(judge, [...base, 'key'], {
+  const key = judge.readPem([...base, 'key'], {
     file: keys.client.key,
     label: 'PRIVATE KEY',
     what: 'secret',
@@ -104,5 +103,5 @@ export function buildAuthorities(
   keys: UpstreamSettings,
 ): string | undefined {
   if (keys.ca === undefined) return undefined
-  return readPem(judge, [...path, 'ca'], { file: keys.ca, label: 'CERTIFICATE', what: 'public' })
+  return judge.readPem([...path, 'ca'], { file: keys.ca, label: 'CERTIFICATE', what: 'public' })
 }

@@ -7,7 +7,6 @@ import { createSecureContext } from 'node:tls'
 import type { TlsConfig } from './config.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
-import { readPem } from './read-pem.ts'
 import type { Settings } from './schema.ts'
 import { Secret } from './secret.ts'
 
@@ -32,8 +31,8 @@ export function buildTls(judge: Judge, { http }: Settings): TlsConfig | undefine
   const { minimumtls } = http.tls
   const file = judge.credential(http.tls.certificate)
   const keyFile = judge.credential(http.tls.key)
-  const text = readPem(judge, AT_CERTIFICATE, { file, label: 'CERTIFICATE', what: 'public' })
-  const keyText = readPem(judge, AT_KEY, { file: keyFile, label: 'PRIVATE KEY', what: 'secret' })
+  const text = judge.readPem(AT_CERTIFICATE, { file, label: 'CERTIFICATE', what: 'public' })
+  const keyText = judge.readPem(AT_KEY, { file: keyFile, label: 'PRIVATE KEY', what: 'secret' })
   const chain = text === undefined ? undefined : readChain(judge, text, file)
   const key = keyText === undefined ? undefined : readKey(judge, keyText, keyFile)
   const [certificate] = chain ?? []

@@ -11,7 +11,7 @@ import {
   WELL_KNOWN_HOSTS,
 } from './built-in.ts'
 import type { ProxyChoice, TagRule, UpstreamConfig, UpstreamPolicy } from './config.ts'
-import { covers, coversTag } from './covers.ts'
+import { covers, coversTag } from './globs.ts'
 import type { Path } from './findings.ts'
 import { hostIn } from './formats.ts'
 import { named } from './keys.ts'

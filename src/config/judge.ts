@@ -1,6 +1,5 @@
 // Collects what is wrong between keys, each finding at the place where its key was written, and
 // reads the files that keys name through the reader that the caller gave.
-import { credentialHint, credentialPath } from './credential-path.ts'
 import {
   type Finding,
   findingAt,
@@ -30,7 +29,20 @@ export interface Surroundings {
   readonly nowMs: number | undefined
 }
 
+export interface PemFile {
+  readonly file: string
+  readonly label: 'CERTIFICATE' | 'PRIVATE KEY'
+  /** Whether others than the server's user may read it. */
+  readonly what: 'public' | 'secret'
+}
+
+/**
+ * Where LoadCredential= of the unit that is shipped puts things while it runs: so that root can
+ * check on a command line what the server reads.
+ */
+export const UNIT_CREDENTIALS = '/run/credentials/entrepot.service'
 const READABLE_BY_ALL = 0o004
+
 export class Judge {
   readonly findings: Finding[] = []
   readonly surroundings: Surroundings
@@ -88,4 +100,33 @@ export class Judge {
     this.fileTexts.set(pathKey(path), read.text)
     return read.text
   }
+
+  /**
+   * The whole text of a file of certificates or keys, as far as their armour: what is inside shows
+   * when TLS uses it. Undefined when it cannot be read or holds no PEM of that label, which is then
+   * noted at `path`.
+   */
+  readPem(path: Path, { file, label, what }: PemFile): string | undefined {
+    const text = this.readFile(path, file, what)
+    if (text === undefined) return undefined
+    if (new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) return text
+    this.note(path, { message: `${file} holds no PEM ${label.toLowerCase()}` })
+    return undefined
+  }
+}
+
+/**
+ * A name without a slash is one of a credential, when this process was given any, or when the unit
+ * runs and this is a command beside it; else it is the path that it looks like.
+ */
+function credentialPath(name: string, { env, isDirectory }: Surroundings): string {
+  if (name.includes('/')) return name
+  const given = env['CREDENTIALS_DIRECTORY'] ?? ''
+  const directory = given === '' && isDirectory(UNIT_CREDENTIALS) ? UNIT_CREDENTIALS : given
+  return directory === '' ? name : `${directory}/${name}`
+}
+
+/** What to do when nothing can be read under a name that no credential was found for. */
+function credentialHint(name: string): string {
+  return `a credential of the unit is there while it runs, for root; else set CREDENTIALS_DIRECTORY to a directory with a file ${name}`
 }

@@ -1,7 +1,7 @@
 // What a reload does to the running parts, and what `status` tells of it: a part of the composition
 // root.
 import type { Config } from '../config/config.ts'
-import { type ConfigChange, compareConfigs } from '../config/reload.ts'
+import { type ConfigChange, compareConfigs } from '../config/settings-list.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { RefusedReload } from '../registry/operator/operator-deps.ts'

@@ -1,7 +1,7 @@
 // What a server is given by the process that runs it, and what that process is given back.
 import type { SharedLoopback } from '../access/local-access.ts'
 import type { Config } from '../config/config.ts'
-import type { ConfigChange } from '../config/reload.ts'
+import type { ConfigChange } from '../config/settings-list.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Sending } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'

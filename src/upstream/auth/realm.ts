@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js'
 import { getDomain } from 'tldts'
 import { unbracketed } from '../connect/address-policy.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { redactUrl } from '../connect/redact.ts'
+import { redactUrl } from '../connect/redirect.ts'
 
 /** @throws UpstreamError invalid when it is no URL; refused when it would leave https */
 export function parseRealm(text: string, registry: URL): URL {

@@ -3,7 +3,6 @@
 // (R146).
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { ExchangeResponse } from './exchange.ts'
-import { redactUrl } from './redact.ts'
 
 /** A registry, a regional front end, its storage; more than twice that is a loop. */
 export const REDIRECTS_MAX = 5
@@ -57,4 +56,13 @@ export function followable(target: URL | undefined, from: URL, leads: string): U
 /** Scheme, host and port. */
 export function isSameOrigin(a: URL, b: URL): boolean {
   return a.origin === b.origin
+}
+
+/**
+ * What may be said of a URL in logs and errors: where it leads, never what it carries (R195).
+ * Signed storage URLs have their signature in the query, configured ones may have user-info.
+ * Scheme, host, port and path.
+ */
+export function redactUrl(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname}`
 }

@@ -8,7 +8,7 @@ import {
   type UpstreamFailure,
 } from '../../registry/ports/upstream.ts'
 import type { ExchangeResponse } from './exchange.ts'
-import { retryAfterMs } from './retry-after.ts'
+import { retryAfterMs } from './response-headers.ts'
 import { isOwnRefusal, notRegistryError } from './not-a-registry.ts'
 
 /** Enough for an error envelope; the rest of a longer body is not read. */

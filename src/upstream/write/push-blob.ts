@@ -1,15 +1,18 @@
-// A blob that is on this disk goes to the registry: mounted from another repository there, or sent
-// whole with one PUT, which every registry takes (R117). What is lost on the way begins again with
-// a new upload.
+// A blob goes to the registry. One that is on this disk is mounted from another repository there,
+// or sent whole with one PUT, which every registry takes (R117); what breaks on the way begins
+// again with a new upload. One that is still arriving here goes up at the same time: POST, then one
+// PATCH in chunked coding, and a PUT with the digest once that is known (R103, R117). Nothing of
+// its bytes is kept, so nothing of them is sent a second time.
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import type { BlobSource } from '../../registry/ports/upstream-content.ts'
+import type { BlobSource, UpstreamStream } from '../../registry/ports/upstream-content.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { pushScope } from '../auth/scopes.ts'
-import { cancelUpload, endUpload, startUpload, uploadAt } from './uploads.ts'
+import { needsNewUpload } from '../endpoint/failure-marks.ts'
+import { cancelUpload, endUpload, patchUpload, startUpload, uploadAt } from './uploads.ts'
 import { writeError } from './write-errors.ts'
-import type { WriteSteps } from './write-chain.ts'
+import type { Write, WriteSteps } from './write-chain.ts'
 
 /** An attempt: POST, then PUT with Content-Length. */
 export function pushBlob(name: RepositoryName, source: BlobSource, clock: Clock) {
@@ -69,4 +72,48 @@ export function mountBlob(mount: Mount, clock: Clock) {
 
 function isAboutTheMount({ failure }: UpstreamError): boolean {
   return failure !== 'unavailable' && failure !== 'rate-limited'
+}
+
+export interface StreamParts {
+  readonly write: Write
+  readonly clock: Clock
+  readonly signal: AbortSignal | undefined
+}
+
+/** @throws UpstreamError, the signal's reason, or what `body` throws */
+export async function streamBlob(
+  name: RepositoryName,
+  body: AsyncIterable<Uint8Array>,
+  { write, clock, signal }: StreamParts,
+): Promise<UpstreamStream> {
+  const piece = { sizeBytes: undefined, read: () => body, once: true }
+  // Here the token is settled that the body needs.
+  const begun = await write(
+    async ({ begin, endpoint }) => ({
+      endpoint,
+      upload: await begin('push', startUpload(name, clock)),
+    }),
+    { signal },
+  )
+  const { endpoint } = begun
+  let { upload } = begun
+  try {
+    upload = await write(({ goOn }) => goOn(patchUpload(upload, piece, clock)), {
+      signal,
+      isFinal: () => true,
+    })
+  } catch (error) {
+    // Nobody waits for it: what went wrong is to be told at once.
+    void cancelUpload(endpoint, upload, clock)
+    throw error
+  }
+  return {
+    finish: digest =>
+      write(({ goOn }) => goOn(endUpload(upload, { digest, clock })), {
+        signal,
+        // An attempt that got no answer may have ended the upload: another would find it gone.
+        isFinal: failure => failure.status === undefined || needsNewUpload(failure),
+      }),
+    cancel: () => cancelUpload(endpoint, upload, clock),
+  }
 }

@@ -1,5 +1,5 @@
 // Uploads at a registry: begun with POST, addressed by the Location of each answer (R117), given
-// back when they are not wanted. What is sent into them is in push-blob.ts and stream-blob.ts.
+// back when they are not wanted. What is sent into them is in push-blob.ts.
 import { type Digest, digestAlgorithm, digestFrom } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'

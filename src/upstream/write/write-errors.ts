@@ -8,7 +8,7 @@ import {
 } from '../../registry/ports/upstream.ts'
 import { FAILURES, isErrorCode, readErrors } from '../connect/response-errors.ts'
 import { markRedirectedHost, newUploadError } from '../endpoint/failure-marks.ts'
-import { retryAfterMs } from '../connect/retry-after.ts'
+import { retryAfterMs } from '../connect/response-headers.ts'
 import type { RegistryResponse } from '../endpoint/session.ts'
 import { hasOwnMark, isOwnRefusal, notRegistryError } from '../connect/not-a-registry.ts'
 import { sanitizeMessage } from './sanitized-message.ts'

@@ -3,9 +3,8 @@
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Upstream } from '../../registry/ports/upstream.ts'
 import type { NameRules } from '../name-rules.ts'
-import { mountBlob, pushBlob } from './push-blob.ts'
+import { mountBlob, pushBlob, streamBlob } from './push-blob.ts'
 import { putManifest } from './put-manifest.ts'
-import { streamBlob } from './stream-blob.ts'
 import type { Write } from './write-chain.ts'
 
 export type Writes = Pick<Upstream, 'mountBlob' | 'pushBlob' | 'streamBlob' | 'putManifest'>

@@ -2,7 +2,7 @@
 // operator says so; and the list of allowed names holds those that the configuration gives this
 // edge elsewhere. Method: configurations as text, with certificates made for them.
 import t from 'tap'
-import { compareConfigs } from '../../../src/config/reload.ts'
+import { compareConfigs } from '../../../src/config/settings-list.ts'
 import { makeCertificate } from '../../kit/certificate.ts'
 import { configOf } from '../../kit/load-text.ts'
 

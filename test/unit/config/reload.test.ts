@@ -1,7 +1,7 @@
 // Goal: a reload can say what took effect and what waits for a restart. Method: pairs of
 // configurations.
 import t from 'tap'
-import { compareConfigs } from '../../../src/config/reload.ts'
+import { compareConfigs } from '../../../src/config/settings-list.ts'
 import { configOf } from '../../kit/load-text.ts'
 
 t.test('nothing changed: nothing is reported', async t => {

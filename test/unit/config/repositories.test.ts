@@ -4,7 +4,7 @@
 import t from 'tap'
 import { PUSH_MODE } from '../../../src/config/word-formats.ts'
 import { PUSH_MODES } from '../../../src/registry/ports/push-modes.ts'
-import { compareConfigs } from '../../../src/config/reload.ts'
+import { compareConfigs } from '../../../src/config/settings-list.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'
 
 const CORP = 'upstreams: { docker.io: {}, registry.corp.example: {}, "10.0.0.5:5000": {} }\n'

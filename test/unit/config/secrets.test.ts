@@ -2,7 +2,7 @@
 // objects, and every way in which JavaScript prints a value.
 import { inspect } from 'node:util'
 import t from 'tap'
-import { UNIT_CREDENTIALS } from '../../../src/config/credential-path.ts'
+import { UNIT_CREDENTIALS } from '../../../src/config/judge.ts'
 import { Secret } from '../../../src/config/secret.ts'
 import { complaints, configOf, loadText } from '../../kit/load-text.ts'
 

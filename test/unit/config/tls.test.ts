@@ -2,7 +2,7 @@
 // to do. Method: certificates made for each fault, and the lines that the operator reads.
 import { createPrivateKey } from 'node:crypto'
 import t from 'tap'
-import { compareConfigs } from '../../../src/config/reload.ts'
+import { compareConfigs } from '../../../src/config/settings-list.ts'
 import { makeCertificate } from '../../kit/certificate.ts'
 import { type Around, complaints, configOf, loadText } from '../../kit/load-text.ts'
 

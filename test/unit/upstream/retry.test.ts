@@ -3,7 +3,7 @@
 import t from 'tap'
 import { UpstreamError, type UpstreamFailure } from '../../../src/registry/ports/upstream.ts'
 import { startDeadline } from '../../../src/upstream/connect/deadline.ts'
-import { retryAfterMs } from '../../../src/upstream/connect/retry-after.ts'
+import { retryAfterMs } from '../../../src/upstream/connect/response-headers.ts'
 import { withRetries } from '../../../src/upstream/endpoint/retry.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
