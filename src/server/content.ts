@@ -5,7 +5,7 @@ import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import type { StorageConfig } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
-import type { BlobStore } from '../registry/ports/blob-store.ts'
+import type { BlobStore, IsForgone } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -48,22 +48,21 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const directory = storage.rootDirectory
   const { clock, bootId, note, logger, undo } = deps
   const catalog = await deps.opening
+  // What is still lost is looked for at each start, until its bytes are back.
+  let isCompared = catalog.compared
   const { blobs: store, facts } = await openFilesystemStore({
     directory,
     note,
     clock,
     bootId,
     known: digest => catalog.findContent(digest),
-    isForgone: async digest =>
-      (await catalog.findContent(digest)) !== undefined &&
-      (await catalog.listRepositoriesOf(digest, 1)).length === 0,
+    isForgone: forgoneBy(catalog, () => isCompared),
     isKnowing: () => catalog.rebuilt,
     catalog: catalog.identity,
   })
   const parts = { store, catalog, clock, note }
   const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
-  // What is still lost is looked for at each start, until its bytes are back.
-  let isCompared = catalog.compared || built?.lost === 0
+  isCompared ||= built?.lost === 0
   // Nothing changes facts any more by then.
   undo.push(async () => {
     if (isCompared && !facts.hasFailed) await catalog.markCompared()
@@ -90,6 +89,19 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     })
   }
   return { catalog, store, facts, compareFacts }
+}
+
+/**
+ * Nobody has it any more. While the facts may say more than the catalog (not `isCompared`), that is
+ * known only of content that counts as being here.
+ */
+function forgoneBy(catalog: Catalog, isCompared: () => boolean): IsForgone {
+  return async digest => {
+    const isKnown = isCompared()
+      ? await catalog.isRecorded(digest)
+      : (await catalog.findContent(digest)) !== undefined
+    return isKnown && (await catalog.listRepositoriesOf(digest, 1)).length === 0
+  }
 }
 
 /**

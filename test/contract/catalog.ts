@@ -10,6 +10,7 @@ import {
   type MakeCatalog,
   MANIFEST_TYPE,
   manifestNamed,
+  pushOf,
   secret,
 } from './catalog-samples.ts'
 import { listingContract } from './catalog-listing.ts'
@@ -94,6 +95,27 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
     t.match(await catalog.findContent(manifest.digest), { createdAtMs: 9, contentClass: 'cached' })
   })
+
+  t.test(
+    'what was ever named is recorded, also once it is forgotten and nobody holds it',
+    async t => {
+      const catalog = await makeCatalog(t)
+      const manifest = manifestNamed('m', [layerEdge('layer')])
+      const named = ['m', 'layer', 'confirmed', 'tagged', 'before'].map(digestNamed)
+      const recorded = () => Promise.all(named.map(digest => catalog.isRecorded(digest)))
+      t.strictSame(await recorded(), [false, false, false, false, false])
+      await catalog.recordPush(pushOf('m', { manifest }))
+      await catalog.recordMember(alpine, digestNamed('confirmed'), 1)
+      const previous = { digest: digestNamed('before'), checkedAtMs: 1 }
+      await catalog.recordTag(alpine, latest, digestNamed('tagged'), { checkedAtMs: 2, previous })
+      await catalog.removeMember(alpine, digestNamed('m'))
+      await catalog.forgetContent(digestNamed('m'))
+      await catalog.forgetContent(digestNamed('unknown'))
+      t.equal(await catalog.findContent(digestNamed('m')), undefined)
+      t.strictSame(await recorded(), [true, true, true, true, true])
+      t.equal(await catalog.isRecorded(digestNamed('unknown')), false)
+    },
+  )
 
   t.test('kept content is not forgotten as long as some repository holds it', async t => {
     const catalog = await makeCatalog(t)

@@ -194,6 +194,40 @@ t.test('R271: the last copy of what was pushed outlives the catalog', async t =>
     t.match(left, digest.replace(':', '-'), 'its last copy is there')
 })
 
+// issue 18
+t.test('R301: so it does after a start that has found its file missing', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const image = makeImage({ seed: 'deleted and forgotten', layers: [SIZES.small] })
+  const [layer] = image.layers as [Content]
+  const options = { upstreams: NO_UPSTREAM, directory }
+  const first = await startTestEdge(t, options)
+  for (const blob of [image.config, layer]) await pushBlob(first, 'localhost/app', blob.bytes())
+  const { digest, mediaType, bytes } = image.manifest
+  const manifest = `/v2/localhost/app/manifests/${digest}`
+  const headers = { 'content-type': mediaType }
+  t.equal((await first.send('PUT', manifest, { headers, body: bytes })).status, 201)
+  harm(first, layer, DAMAGES['cut'] as Damage)
+  t.equal((await first.send('HEAD', `/v2/localhost/app/blobs/${layer.digest}`)).status, 404)
+  t.equal((await first.send('DELETE', manifest)).status, 202)
+  await first.stop()
+  const second = await startTestEdge(t, options)
+  const isThere = async (edge: TestEdge) =>
+    (await filesIn(edge, 'quarantine')).join(' ').includes(layer.digest.replace(':', '-'))
+  t.equal(await isThere(second), true, 'there is room for it')
+  await second.stop()
+  for (let count = 100; count < 200; count += 1)
+    appendFileSync(
+      join(
+        second.dataDirectory,
+        'quarantine',
+        `20990101T000000.${count}Z-sha256-${'0'.repeat(64)}`,
+      ),
+      '',
+    )
+  t.equal(await isThere(await startTestEdge(t, options)), false)
+})
+
 // issue 17, 17
 t.test('R301: the last copy of what was deleted makes way as any other', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))

@@ -24,6 +24,7 @@ export function contentReads(database: Database) {
   const findContent = database.prepare(
     `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest = ? AND c.present = 1`,
   )
+  const isRecorded = database.prepare('SELECT 1 FROM content WHERE digest = ?')
   const listContent = database.prepare(
     `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest > ? AND c.present = 1
      ORDER BY c.digest LIMIT ?`,
@@ -37,6 +38,7 @@ export function contentReads(database: Database) {
       const row = findContent.get(digestBytes(digest)) as ContentRow | undefined
       return row === undefined ? undefined : contentOf(row)
     },
+    isRecorded: (digest: Digest) => isRecorded.get(digestBytes(digest)) !== undefined,
     listContent({ after, limit }: { after?: Digest; limit: number }): ContentFact[] {
       const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
       return (listContent.all(start, limit) as ContentRow[]).map(contentOf)

@@ -104,6 +104,12 @@ export interface ContentReads {
    * (R251).
    */
   findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined>
+  /**
+   * Was anything ever recorded that names it: by whoever, and whether its bytes are here or not?
+   * Until the facts beside the content agree with the catalog, one of those may name what it does
+   * not.
+   */
+  isRecorded(digest: Digest): Promise<boolean>
   /** The content's own row, whatever the repository; undefined when only named by a parent. */
   findContent(digest: Digest): Promise<ContentFact | undefined>
   /**

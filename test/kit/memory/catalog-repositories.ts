@@ -17,7 +17,7 @@ import type {
   Edge,
   ManifestFact,
 } from '../../../src/registry/ports/catalog-content.ts'
-import type { ListFact, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type { ListFact, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
 
 export interface Member {
   /**
@@ -49,6 +49,8 @@ type PresentContent = Omit<ContentFact, 'createdAtMs' | 'lastUsedAtMs'> & { read
 export class MemoryRepositories {
   readonly contents = new Map<Digest, ContentFact>()
   readonly edges = new Map<Digest, readonly Edge[]>()
+  /** Whatever was ever named. */
+  readonly recorded = new Set<Digest>()
   /** Manifests of which only a client has said what they list. */
   readonly #claimed = new Set<Digest>()
   readonly #states = new Map<RepositoryKey, RepositoryState>()
@@ -144,6 +146,10 @@ export class MemoryRepositories {
       .sort()
   }
 
+  recordPrevious({ previous }: Pick<TagCheck, 'previous'>): void {
+    if (previous !== undefined) this.recorded.add(previous.digest)
+  }
+
   noteUse(digest: Digest, atMs: number): void {
     const content = this.contents.get(digest)
     if (content !== undefined && content.lastUsedAtMs < atMs)
@@ -165,6 +171,7 @@ export class MemoryRepositories {
   setPresent(content: PresentContent): void {
     const { digest, sizeBytes, atMs } = content
     const before = this.contents.get(digest)
+    this.recorded.add(digest)
     this.contents.set(digest, {
       digest,
       sizeBytes,
@@ -208,6 +215,7 @@ export class MemoryRepositories {
 
   /** By itself, whatever it lists. */
   addMember({ members }: RepositoryState, digest: Digest, delivered = false): void {
+    this.recorded.add(digest)
     const before = members.get(digest)
     if (before !== undefined && (before.delivered || !delivered)) return
     members.set(digest, {
@@ -221,6 +229,7 @@ export class MemoryRepositories {
   #setEdges(digest: Digest, edges: readonly Edge[]): boolean {
     const isSame = isDeepStrictEqual(this.edges.get(digest) ?? [], edges)
     this.edges.set(digest, edges)
+    for (const { child } of edges) this.recorded.add(child)
     return !isSame
   }
 

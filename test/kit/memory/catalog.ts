@@ -75,6 +75,7 @@ function readsOn(all: MemoryRepositories, outbox: MemoryOutbox): SyncReads {
   return {
     findManifest: (repository, digest) => all.manifest(repository, digest),
     findContent: digest => all.contents.get(digest),
+    isRecorded: digest => all.recorded.has(digest),
     findMember: (repository, digest) => {
       const member = all.find(repository)?.members.get(digest)
       if (member === undefined) return undefined
@@ -124,8 +125,9 @@ function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
       const state = all.open(record.repository)
       all.setPresent({ ...manifest, ...record })
       all.addManifest(state, manifest)
-      if (tag !== undefined)
-        pointTag(state, { ...record, tag, digest: manifest.digest, checkedAtMs: atMs })
+      if (tag === undefined) return
+      all.recordPrevious(record)
+      pointTag(state, { ...record, tag, digest: manifest.digest, checkedAtMs: atMs })
     },
     recordBlob: record => {
       const state = all.open(record.repository)
@@ -138,8 +140,11 @@ function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
       const isKept = all.contents.get(digest)?.contentClass === 'kept'
       if (!isKept || !all.isHeld(digest)) all.contents.delete(digest)
     },
-    recordTag: (repository, tag, digest, check) =>
-      pointTag(all.open(repository), { ...check, tag, digest }),
+    recordTag: (repository, tag, digest, check) => {
+      all.recorded.add(digest)
+      all.recordPrevious(check)
+      pointTag(all.open(repository), { ...check, tag, digest })
+    },
     forgetTag: (repository, tag) => {
       const state = all.find(repository)
       if (state?.tags.get(tag)?.local === false) dropTag(state, tag)
