@@ -50,8 +50,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   http: A_SURFACE,
   // What is in memory is answered before anybody routes, plans or handles.
   'http/memory': insideOf('http', A_SURFACE, 'endpoints'),
-  // What sends does not know what is sent.
-  'http/send': insideOf('http', A_SURFACE, 'endpoints'),
+  // What sends knows neither what is sent nor who may be sent it.
+  'http/send': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'places', 'tls'),
   'http/places': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'send', 'tls', 'body'),
   'http/body': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'send', 'tls', 'places'),
   admin: A_SURFACE,
