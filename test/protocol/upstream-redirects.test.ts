@@ -67,12 +67,12 @@ t.test(
     const { storage, server } = await redirecting(t, url => `${url}/blob?X-Amz-Signature=canary`)
     const options = { credentials: BASIC, realms: [storage.host] }
     const { upstream, events } = openUpstream(t, server.url, options)
-    const { place, body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+    const { location, body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
     await readAll(body)
-    t.same(place, { host: storage.host })
-    if (place === undefined) return
+    t.same(location, { host: storage.host })
+    if (location === undefined) return
     const asked = server.received.length
-    const request = { offset: 4, validator: '"e"', place }
+    const request = { offset: 4, validator: '"e"', location }
     const more = await upstream.getBlob(NAME, BLOB.digest, request)
     t.equal((await readAll(more.body)).length, 10)
     t.equal(server.received.length, asked, 'the registry was not asked')
@@ -82,14 +82,14 @@ t.test(
     })
     t.equal(storage.received[1]?.headers.authorization, undefined)
     const other = bytesContent(Buffer.from('other bytes')).digest
-    await readAll((await upstream.getBlob(NAME, other, { offset: 0, place })).body)
-    t.equal(server.received.length, asked + 1, 'a place is of one blob')
+    await readAll((await upstream.getBlob(NAME, other, { offset: 0, location })).body)
+    t.equal(server.received.length, asked + 1, 'a location is of one blob')
     t.notMatch(JSON.stringify(events), /canary/)
   },
 )
 
 t.test(
-  'R146: a place that refuses or is gone costs a question at the registry, no more',
+  'R146: a location that refuses or is gone costs a question at the registry, no more',
   async t => {
     for (const refusal of [401, 403, 404, 410, 500]) {
       let isOver = false
@@ -103,14 +103,14 @@ t.test(
         return { status: 307, headers: { location: `${storage.url}/${redirects}` } }
       })
       const { upstream } = openUpstream(t, server.url, { realms: [storage.host] })
-      const { place, body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
+      const { location, body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
       await readAll(body)
-      if (place === undefined) throw new Error('a redirect leads to a place')
+      if (location === undefined) throw new Error('a redirect leads to a location')
       isOver = true
-      const more = await upstream.getBlob(NAME, BLOB.digest, { offset: 0, place })
+      const more = await upstream.getBlob(NAME, BLOB.digest, { offset: 0, location })
       t.equal((await readAll(more.body)).length, 10, `${refusal}`)
       t.equal(redirects, 2)
-      t.ok(more.place !== undefined && more.place !== place, 'and there is a new place')
+      t.ok(more.location !== undefined && more.location !== location, 'and there is a new location')
     }
   },
 )

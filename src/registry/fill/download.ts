@@ -9,7 +9,7 @@ import { askBlob, askLength, discard, distrust, type FillTask } from './fill-tas
 import type { ConnectionClaim } from './connection-budget.ts'
 import type { FillFile } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { BlobPlace, BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
+import type { BlobLocation, BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { mayBeOfRange } from './range-request.ts'
 import { rangeBytes } from './range-plan.ts'
@@ -46,7 +46,7 @@ export class Download {
   #early: Promise<UpstreamBlob> | undefined
   #ranged: RangedDownload | undefined
   /** Where the last response came from. */
-  #place: BlobPlace | undefined
+  #location: BlobLocation | undefined
   #received = false
   /** What is here is compared with a whole response, and not bought a third time. */
   #hasAskedForAll = false
@@ -258,8 +258,8 @@ export class Download {
 
   async #ask(request: BlobRequest, signal = this.#context.signal): Promise<UpstreamBlob> {
     const { task, clock, progress, share } = this.#context
-    const place = this.#place
-    const wanted = place === undefined ? request : { ...request, place }
+    const location = this.#location
+    const wanted = location === undefined ? request : { ...request, location }
     if (request.offset === 0 && (this.#file?.contiguousBytes ?? 0) > 0) this.#hasAskedForAll = true
     const startedMs = clock.monotonicMs()
     const expectedBytes =
@@ -267,7 +267,7 @@ export class Download {
     const response = await askBlob(task, { request: wanted, expectedBytes }, signal)
     if (response.lastByte !== undefined)
       share.concurrency.noteLatency(clock.monotonicMs() - startedMs)
-    this.#place = response.place
+    this.#location = response.location
     return response
   }
 

@@ -38,14 +38,14 @@ export interface BlobRequest {
    * Where an earlier answer for this blob came from: asked at once, without the way through the
    * registry. What refuses or fails there MUST be asked of the registry, within this call (R146).
    */
-  readonly place?: BlobPlace
+  readonly location?: BlobLocation
 }
 
 /**
  * A host that the registry led to, for more of the same blob. The URL, which may be signed, stays
  * with the upstream (R195).
  */
-export interface BlobPlace {
+export interface BlobLocation {
   readonly host: string
 }
 
@@ -67,7 +67,7 @@ export interface UpstreamBlob {
   readonly lastByte?: number
   readonly validator: string | undefined
   /** Where it came from, when that was not the registry's own host. */
-  readonly place?: BlobPlace
+  readonly location?: BlobLocation
   /**
    * The bytes from `offset`, in fresh buffers that the reader owns. MUST be read to its end or
    * destroyed by breaking out of the loop, which closes the connection. Throws UpstreamError:

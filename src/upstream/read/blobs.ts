@@ -1,7 +1,7 @@
 // Blobs: their size without their bytes, and their bytes from an offset on. One request each; a
 // body that breaks is resumed by the caller with a new one. Signed targets do not last, so that one
-// goes through the registry again, unless it is told of a place that has just answered (R87, R146;
-// blob-places.ts).
+// goes through the registry again, unless it is told of a location that has just answered (R87,
+// R146; blob-locations.ts).
 import type { Digest } from '../../oci/digest.ts'
 import { parseContentRange, rangeLength } from '../../oci/range.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
@@ -13,7 +13,7 @@ import type {
 } from '../../registry/ports/upstream-content.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import { responseError } from '../connect/response-errors.ts'
-import type { BlobPlaces } from './blob-places.ts'
+import type { BlobLocations } from './blob-locations.ts'
 import { markRedirectedHost } from '../endpoint/failure-marks.ts'
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import { requestAt, type Work } from '../endpoint/endpoints.ts'
@@ -96,14 +96,17 @@ async function sizeFrom(response: RegistryResponse, clock: Clock): Promise<Upstr
 export function getBlob(
   wanted: BlobWanted,
   request: BlobRequest,
-  { clock, places }: { readonly clock: Clock; readonly places: BlobPlaces },
+  { clock, locations }: { readonly clock: Clock; readonly locations: BlobLocations },
 ): Work<UpstreamBlob> {
   return async (endpoint, deadline) => {
     const headers = rangeHeaders(request)
     const { signal } = deadline
     const response =
-      (await places.ask(request.place, { endpoint, digest: wanted.digest }, { headers, signal })) ??
-      (await sendBlob(endpoint, wanted, { method: 'GET', lane: 'blob', headers, signal }))
+      (await locations.ask(
+        request.location,
+        { endpoint, digest: wanted.digest },
+        { headers, signal },
+      )) ?? (await sendBlob(endpoint, wanted, { method: 'GET', lane: 'blob', headers, signal }))
     if (response.status !== 200 && response.status !== 206) throw await failure(response, clock)
     try {
       const blob = readHead(response, request)
@@ -113,7 +116,7 @@ export function getBlob(
       if (!response.redirected) return { ...blob, body }
       const { scope } = requestAt(endpoint, wanted.name, '')
       const found = { endpoint, digest: wanted.digest, url: response.url, scope }
-      return { ...blob, place: places.remember(found), body }
+      return { ...blob, location: locations.remember(found), body }
     } catch (error) {
       response.body.destroy()
       throw error

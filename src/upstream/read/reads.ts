@@ -3,7 +3,7 @@
 import type { Reference, RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { ReadOptions, Upstream } from '../../registry/ports/upstream.ts'
-import { createBlobPlaces } from './blob-places.ts'
+import { createBlobLocations } from './blob-locations.ts'
 import { getBlob, headBlob } from './blobs.ts'
 import type { Ask } from '../endpoint/endpoints.ts'
 import { getManifest, headManifest } from './manifests.ts'
@@ -29,7 +29,7 @@ export interface ReadParts {
 
 export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadParts): Reads {
   const { assertAllowed } = rules
-  const places = createBlobPlaces()
+  const locations = createBlobLocations()
   return {
     headManifest: async (name, reference, options) => {
       assertAllowed(name)
@@ -49,7 +49,7 @@ export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadPart
     },
     getBlob: async (name, digest, request, options) => {
       assertAllowed(name)
-      const work = getBlob({ name, digest }, request, { clock, places })
+      const work = getBlob({ name, digest }, request, { clock, locations })
       return ask(work, { ...options, lane: 'blob', key: digest })
     },
     listTags: async (name, options) => {

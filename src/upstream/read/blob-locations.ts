@@ -1,8 +1,8 @@
 // Where redirects led for blobs, for whoever asks for more of one: the ranges of a download go
-// there at once instead of through the registry each. Held by the download, so that a place lasts
-// no longer than that; any refusal sends it back to the registry (R146).
+// there at once instead of through the registry each. Held by the download, so that a location
+// lasts no longer than that; any refusal sends it back to the registry (R146).
 import type { Digest } from '../../oci/digest.ts'
-import type { BlobPlace } from '../../registry/ports/upstream-content.ts'
+import type { BlobLocation } from '../../registry/ports/upstream-content.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Endpoint } from '../endpoint/endpoint.ts'
 import type { RegistryResponse } from '../endpoint/session.ts'
@@ -15,31 +15,31 @@ interface Found {
   readonly scope: string
 }
 
-export interface BlobPlaces {
+export interface BlobLocations {
   /** `url` answered a GET for the blob, without credentials. */
-  remember(found: Found): BlobPlace
+  remember(found: Found): BlobLocation
   /**
-   * The answer of the place when it has the blob, else undefined: it is of no use any more, or
+   * The response from there when it has the blob, else undefined: it is of no use any more, or
    * another blob's or endpoint's. No credentials go there. @throws the signal's reason
    */
   ask(
-    place: BlobPlace | undefined,
+    location: BlobLocation | undefined,
     wanted: { readonly endpoint: Endpoint; readonly digest: Digest },
     how: { readonly headers: Readonly<Record<string, string>>; readonly signal: AbortSignal },
   ): Promise<RegistryResponse | undefined>
 }
 
-export function createBlobPlaces(): BlobPlaces {
-  const found = new WeakMap<BlobPlace, Found>()
+export function createBlobLocations(): BlobLocations {
+  const found = new WeakMap<BlobLocation, Found>()
   return {
     remember: known => {
-      const place = { host: known.url.host }
-      found.set(place, known)
-      return place
+      const location = { host: known.url.host }
+      found.set(location, known)
+      return location
     },
-    ask: async (place, { endpoint, digest }, { headers, signal }) => {
-      const known = place === undefined ? undefined : found.get(place)
-      if (place === undefined || known?.endpoint !== endpoint || known.digest !== digest) {
+    ask: async (location, { endpoint, digest }, { headers, signal }) => {
+      const known = location === undefined ? undefined : found.get(location)
+      if (location === undefined || known?.endpoint !== endpoint || known.digest !== digest) {
         return undefined
       }
       try {
@@ -55,7 +55,7 @@ export function createBlobPlaces(): BlobPlaces {
       } catch (error) {
         if (signal.aborted || !(error instanceof UpstreamError)) throw error
       }
-      found.delete(place)
+      found.delete(location)
       return undefined
     },
   }
