@@ -1,7 +1,8 @@
 // The body of a request as the engine reads it: pulled piece by piece, so that a client is read no
 // faster than the engine takes it (R193). 100 Continue goes out with the first pull and not before
 // (R15). A client that brings nothing for a while, breaks HTTP or leaves ends it with an error; how
-// long the whole takes is nobody's business (R228), unless memory is held for it.
+// long the whole takes is nobody's business (R228), unless memory is held for it. One that nobody
+// wants is dropped (`dropBody`).
 import type { IncomingMessage } from 'node:http'
 import { NOT_NEEDED } from '../../async/aborting.ts'
 import { within } from '../../async/within.ts'
