@@ -67,9 +67,10 @@ export function withoutFact(
 ): Promise<readonly Digest[]> {
   const key = repositoryKey(repository)
   return filterFew(absent, LOOKS_AT_ONCE, async digest => {
-    for (const kind of ['deleted', 'manifest'] as const)
-      if (await facts.has({ kind, repository: key, digest })) return false
-    return true
+    const tombstone = await facts.find({ kind: 'deleted', repository: key, digest })
+    // One that cannot be read tells a catalog that is built from the facts nothing.
+    if (tombstone !== undefined && tombstone !== 'unreadable') return false
+    return !(await facts.has({ kind: 'manifest', repository: key, digest }))
   })
 }
 

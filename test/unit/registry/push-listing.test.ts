@@ -15,6 +15,7 @@ import { digested, pushDocument, tagged, pushImage, pushParts } from '../../kit/
 import { rebuilt } from '../../kit/rebuilt.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
 import { isMemberOf } from '../../kit/membership.ts'
+import { factName } from '../../../src/store/fact-text.ts'
 
 const secret = localOf('secret')
 const app = localOf('team/app')
@@ -153,6 +154,22 @@ t.test('R274: to tag a manifest once more writes no tombstone again', async t =>
   await clock.advance(1_000)
   await pushDocument(registry, sparse, { document: index, reference: 'v2' })
   t.same(await factsOf(facts, 'deleted'), before)
+})
+
+// issue 18
+t.test('R179: a tombstone that cannot be read is written again by the next push', async t => {
+  const engine = createEngine({ policies: rules })
+  const { registry, facts, disk } = engine
+  const { manifest: index } = makeIndex([image])
+  await pushDocument(registry, sparse, { document: index, reference: 'v1' })
+  const [tombstone] = await factsOf(facts, 'deleted')
+  if (tombstone === undefined) throw new Error('it lists what is not here')
+  disk.facts.set(factName(tombstone), '{')
+  t.same(await factsOf(facts, 'deleted'), [])
+  await pushDocument(registry, sparse, { document: index, reference: 'v2' })
+  t.match(await factsOf(facts, 'deleted'), [{ digest: tombstone.digest }])
+  await pushImage(registry, secret, image)
+  await throughLoss(engine, each => assertClosed(t, each, sparse, [tombstone.digest]))
 })
 
 // issue 17, 25
