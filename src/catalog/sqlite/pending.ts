@@ -12,19 +12,32 @@ interface PendingRow {
 }
 
 export function pendingReads(database: Database) {
-  const list = database.prepare(
-    `SELECT r.key, c.digest, p.at FROM promised p
-     JOIN repository r ON r.id = p.repository JOIN content c ON c.id = p.content
-     WHERE p.at < ? OR p.at > ? ORDER BY p.at, r.key, c.digest LIMIT ?`,
-  )
+  // Each in the order of the index: after a catalog was built anew all that is kept is due at once,
+  // and is not sorted for every page of it.
+  const list = (due: string) =>
+    database.prepare(
+      `SELECT r.key, c.digest, p.at FROM promised p
+       CROSS JOIN repository r ON r.id = p.repository CROSS JOIN content c ON c.id = p.content
+       WHERE ${due} ORDER BY p.at, r.key, c.digest LIMIT ?`,
+    )
+  const listBefore = list('p.at < ?')
+  const listAfter = list('p.at > ? AND p.at >= ?')
 
   return {
-    listPendingBlobs: ({ beforeMs, afterMs, limit }: PendingPage): PendingBlob[] =>
-      (list.all(beforeMs, afterMs, limit) as PendingRow[]).map(({ key, digest, at }) => ({
-        repository: parseRepositoryKey(key),
-        digest: digestFromBytes(digest),
-        acknowledgedAtMs: at,
-      })),
+    listPendingBlobs({ beforeMs, afterMs, limit }: PendingPage): PendingBlob[] {
+      const before = listBefore.all(beforeMs, limit) as PendingRow[]
+      const left = limit - before.length
+      const after = left === 0 ? [] : (listAfter.all(afterMs, beforeMs, left) as PendingRow[])
+      return [...before, ...after].map(pendingOf)
+    },
+  }
+}
+
+function pendingOf({ key, digest, at }: PendingRow): PendingBlob {
+  return {
+    repository: parseRepositoryKey(key),
+    digest: digestFromBytes(digest),
+    acknowledgedAtMs: at,
   }
 }
 
