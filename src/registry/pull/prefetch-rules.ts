@@ -17,7 +17,7 @@ const REQUESTS_LEFT_MIN = 10
  */
 const REQUESTS_LEFT_MIN_HEADED = 50
 /** Clients and repositories that are remembered for having been fetched for in vain. */
-const VAIN_MAX = 10_000
+const MANIFEST_ONLY_MAX = 10_000
 
 /** As the operator sets it, for one upstream. */
 export interface PrefetchPolicy {
@@ -51,21 +51,21 @@ function hasToSpare({ prefetch, policy, upstream }: Source, requests: number): b
  * these, fetching begins with the first blob that is asked for. It costs such a client a round trip
  * should it pull after all.
  */
-export class VainReaders {
-  readonly #vain = new LRUCache<string, true>({ max: VAIN_MAX })
+export class ManifestOnlyReaders {
+  readonly #keys = new LRUCache<string, true>({ max: MANIFEST_ONLY_MAX })
 
   has(repository: Repository, client: string): boolean {
-    return this.#vain.has(clientKey(client)) || this.#vain.has(repositoryKey(repository))
+    return this.#keys.has(clientKey(client)) || this.#keys.has(repositoryKey(repository))
   }
 
   add(repository: Repository, clients: Iterable<string>): void {
-    this.#vain.set(repositoryKey(repository), true)
-    for (const client of clients) this.#vain.set(clientKey(client), true)
+    this.#keys.set(repositoryKey(repository), true)
+    for (const client of clients) this.#keys.set(clientKey(client), true)
   }
 
   delete(repository: Repository, clients: Iterable<string>): void {
-    this.#vain.delete(repositoryKey(repository))
-    for (const client of clients) this.#vain.delete(clientKey(client))
+    this.#keys.delete(repositoryKey(repository))
+    for (const client of clients) this.#keys.delete(clientKey(client))
   }
 }
 

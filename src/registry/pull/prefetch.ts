@@ -15,7 +15,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { BlobAnswer } from '../answers.ts'
-import { imageKey, mayPrefetch, PlatformChoices, VainReaders } from './prefetch-rules.ts'
+import { imageKey, mayPrefetch, PlatformChoices, ManifestOnlyReaders } from './prefetch-rules.ts'
 import { PrefetchFills } from './prefetch-fills.ts'
 import { ImagePrefetch, PrefetchTable } from './prefetch-images.ts'
 import type { SpaceLedger } from '../space.ts'
@@ -78,7 +78,7 @@ export class Prefetch {
   readonly #table = new PrefetchTable()
   readonly #fills: PrefetchFills
   readonly #choices = new PlatformChoices()
-  readonly #vain = new VainReaders()
+  readonly #manifestOnly = new ManifestOnlyReaders()
   readonly #whole: LRUCache<string, true>
   readonly #headed: HeadedManifests
   readonly #stop = new AbortController()
@@ -194,7 +194,7 @@ export class Prefetch {
    */
   #pull(image: ImagePrefetch): void {
     image.isPulled = true
-    this.#vain.delete(image.repository, image.clients)
+    this.#manifestOnly.delete(image.repository, image.clients)
     if (!image.isStarted) image.start()
     // After that, so that a layer that they share goes on.
     for (const sibling of this.#table.siblings(image)) if (!sibling.isPulled) this.#end(sibling)
@@ -219,7 +219,7 @@ export class Prefetch {
       child !== undefined &&
       (child.platform === undefined || this.#table.siblings(image).length > 0)
     if (image.blobs.length === 0 || !this.#remember(image)) return
-    if (!isOneOfMany && !this.#vain.has(repository, client)) image.start()
+    if (!isOneOfMany && !this.#manifestOnly.has(repository, client)) image.start()
     void this.#watch(image)
     this.#fills.begin()
   }
@@ -234,7 +234,7 @@ export class Prefetch {
   }
 
   #expectChild({ repository, namespace, client, manifest }: ManifestServed): void {
-    if (this.#vain.has(repository, client)) return
+    if (this.#manifestOnly.has(repository, client)) return
     const child = this.#choices.expected(repository, client, manifest)
     if (child === undefined || this.#isKnown(imageKey(repository, child.child), client)) return
     this.#contents.get(repository, child.child, { namespace }).then(
@@ -259,8 +259,8 @@ export class Prefetch {
   }
 
   #leave(image: ImagePrefetch): void {
-    const isVain = !image.isPulled && image.begun.size > 0
-    if (isVain) this.#vain.add(image.repository, image.clients)
+    const wasInVain = !image.isPulled && image.begun.size > 0
+    if (wasInVain) this.#manifestOnly.add(image.repository, image.clients)
     this.#end(image)
   }
 
