@@ -43,7 +43,7 @@ export const ablations: Row = {
   id: 'ablations',
   goal: 'Ablations',
   title: 'What each thing earns: with all of them, and without one',
-  rounds: { short: 0, full: 7 },
+  rounds: { short: 0, full: 5 },
   method:
     'Entrepot as it is, and copies of it in which one constant has another value, or one key of the configuration is set ' +
     '(`bench/ablations.ts`); in each case those that it could matter to. An image is one manifest and then ten blobs, three at a time, by ' +

@@ -31,7 +31,7 @@ export const threads: Row = {
   id: 'threads',
   goal: 'Threads',
   title: 'One HTTP thread, and two',
-  rounds: { short: 1, full: 7 },
+  rounds: { short: 0, full: 5 },
   method:
     `Requests by wrk, ${SMALL_CLIENTS} connections; blobs of 100 MB, plain by the client of this bench and over TLS by wrk, each of which takes most ` +
     `of a core; pushes of ${PUSHED.blobs} blobs of 1 MiB, ${PUSHED.atOnce} at once; and a blob of 100 MB that is not here yet, for ` +
