@@ -70,19 +70,19 @@ export class UpstreamTags {
   }
 
   /** By HEAD, or by GET where that says nothing. @throws UpstreamError */
-  head(repository: Repository, tag: Tag, from: ConfirmFrom): Promise<ResolvedTag> {
-    return this.#shared(flightOf('HEAD', repository, tag), () => this.#head(repository, tag, from))
+  async head(repository: Repository, tag: Tag, from: ConfirmFrom): Promise<ResolvedTag> {
+    const flight = this.#flights.run(flightOf('HEAD', repository, tag), () =>
+      this.#head(repository, tag, from),
+    )
+    return asJoined(await flight.promise, flight.joined)
   }
 
   /** By GET, so that the document is here as well. @throws UpstreamError */
-  get(repository: Repository, tag: Tag, from: ReadFrom): Promise<ResolvedTag> {
-    return this.#shared(flightOf('GET', repository, tag), () => this.fetch(repository, tag, from))
-  }
-
-  async #shared(key: string, ask: () => Promise<ResolvedTag>): Promise<ResolvedTag> {
-    const { promise, joined } = this.#flights.run(key, ask)
-    const resolved = await promise
-    return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
+  async get(repository: Repository, tag: Tag, from: ReadFrom): Promise<ResolvedTag> {
+    const flight = this.#flights.run(flightOf('GET', repository, tag), () =>
+      this.fetch(repository, tag, from),
+    )
+    return asJoined(await flight.promise, flight.joined)
   }
 
   async #head(repository: Repository, tag: Tag, from: ConfirmFrom): Promise<ResolvedTag> {
@@ -173,4 +173,9 @@ export class UpstreamTags {
 
 function flightOf(method: 'GET' | 'HEAD', repository: Repository, tag: Tag): string {
   return `${method} ${repositoryKey(repository)}:${tag}`
+}
+
+/** As it is told to whoever shares the request of another one. */
+function asJoined(resolved: ResolvedTag, joined: boolean): ResolvedTag {
+  return joined && resolved.source === 'miss' ? { ...resolved, source: 'joined' } : resolved
 }
