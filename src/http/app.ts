@@ -1,6 +1,6 @@
 // The data port: node's HTTP server over createServe, which routes and parses by itself, because
 // names are parsed from the raw target and bodies are read by those who want them. Nobody listens
-// here: server.ts does.
+// here: server/data-port.ts does.
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'

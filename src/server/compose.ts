@@ -1,7 +1,6 @@
 // The second half of the composition root, with nearly all of the code behind it: builds each part
-// once, in order, over a catalog that is being opened meanwhile. With engine.ts, content.ts,
-// readings.ts and upstreams.ts beside it the only files that import across the rooms; it decides
-// nothing but who gets what.
+// once, in order, over a catalog that is being opened meanwhile. It decides nothing but who gets
+// what.
 import type { AdminApp } from '../admin/app.ts'
 import { prepareSocket } from '../admin/socket.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'

@@ -1,6 +1,6 @@
 // Everything behind the listeners: content, upstreams, the registry over them, and what works by
 // itself beside it. A part of the composition root: it says who gets what, and decides nothing.
-// Listeners, log and metrics are of compose.ts and server.ts.
+// Listeners, log and metrics are of compose.ts and start.ts.
 import { randomBytes } from 'node:crypto'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'

@@ -1,5 +1,5 @@
 // The namespaces of the running process, made from the configuration and remade on a reload: part
-// of the composition, beside server.ts, because it joins config/, upstream/ and registry/.
+// of the composition, because it joins config/, upstream/ and registry/.
 import { readFile } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import { DOCKER_HUB_ALIASES, DOCKER_HUB } from '../config/built-in.ts'

@@ -1,5 +1,5 @@
 // What the in-memory twins of the store write to, and the few steps that more than one of them
-// takes. Making one is memory.ts.
+// takes. Making one is store.ts.
 import type { Digest, DigestAlgorithm } from '../../../src/oci/digest.ts'
 import type { FillExpectation, ReadHandle } from '../../../src/registry/ports/blob-store.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
