@@ -55,7 +55,7 @@ function startAttempt(
   }
   const attempt: Attempt = {
     signal,
-    send: async (request, isAnswer) => {
+    send: async (request, isFinalFailure) => {
       signal.throwIfAborted()
       // A push that is sent meanwhile has changed the entry when it ends, unless it moved nothing.
       await inTurn(entry.key, async () => {
@@ -67,7 +67,7 @@ function startAttempt(
       try {
         return await request()
       } catch (error) {
-        if (!isAnswer(error)) memory.addDoubt(entry)
+        if (!isFinalFailure(error)) memory.addDoubt(entry)
         throw error
       }
     },

@@ -53,12 +53,12 @@ export interface Attempt {
   /**
    * Runs a request that would do harm if it arrived after a later entry's. That it is under way is
    * durable before it is sent, so that nothing overtakes it, in this process or the next, before it
-   * can no longer arrive. `isAnswer`: does this error show that the other side is done with the
-   * request? Sends nothing, and ends the attempt, when the entry was dropped or changed since it
-   * began.
+   * can no longer arrive. `isFinalFailure`: does this error show that the other side is done with
+   * the request? Sends nothing, and ends the attempt, when the entry was dropped or changed since
+   * it began.
    * @throws what `request` throws; StoreError, and then nothing was sent
    */
-  send<T>(request: () => Promise<T>, isAnswer: (error: unknown) => boolean): Promise<T>
+  send<T>(request: () => Promise<T>, isFinalFailure: (error: unknown) => boolean): Promise<T>
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Turns } from '../async/turns.ts'
 import { type Digest, digestAlgorithm, digestOf } from '../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import type { DeliveredTag } from '../registry/delivery-payload.ts'
-import { isAnswer } from '../registry/is-answer.ts'
+import { isFinalFailure } from '../registry/final-failure.ts'
 import { carriesTag, type OvertakeDeps, takeTagFrom } from '../registry/overtake-tag.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
@@ -58,7 +58,7 @@ export async function putTags(
     const reference = { kind: 'tag', tag } as const
     const source = { bytes, mediaType, digest, once: true }
     const put = () => upstream.putManifest(repository.name, reference, source, signal)
-    await attempt.send(put, isAnswer)
+    await attempt.send(put, isFinalFailure)
   }
   if (conflicts.length > 0) throw conflict(context, conflicts)
   return left

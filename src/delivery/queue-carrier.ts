@@ -7,7 +7,7 @@ import { RegistryError } from '../oci/errors.ts'
 import { parseManifest, referrerDescriptor } from '../oci/manifest.ts'
 import { parseRepositoryKey, type Repository } from '../oci/reference.ts'
 import { type ManifestDelivery, parseDelivery } from '../registry/delivery-payload.ts'
-import { isAnswer } from '../registry/is-answer.ts'
+import { isFinalFailure } from '../registry/final-failure.ts'
 import type { Namespaces } from '../registry/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
@@ -110,6 +110,6 @@ async function listReferrer(
   if (subject === undefined) return
   const referrer = { subject, descriptor: referrerDescriptor(manifest, digest, bytes.length) }
   const put: PutList = (reference, list) =>
-    attempt.send(() => upstream.putManifest(name, reference, list, signal), isAnswer)
+    attempt.send(() => upstream.putManifest(name, reference, list, signal), isFinalFailure)
   await keepReferrersList(upstream, name, { referrer, put, signal })
 }

@@ -8,7 +8,7 @@ import {
   type Tag,
 } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { isAnswer } from '../is-answer.ts'
+import { isFinalFailure } from '../final-failure.ts'
 import type { Upstream } from '../ports/upstream.ts'
 import { keepReferrersList, type PutList, type Referrer } from './keep-referrers-list.ts'
 
@@ -67,7 +67,7 @@ export async function forwardManifest(
     subject ??= await listedSubject(upstream, name, manifest.referrer)
     return { accepted, unknown: undefined, subject, failure: undefined }
   } catch (failure) {
-    return { accepted, unknown: isAnswer(failure) ? undefined : sent, subject, failure }
+    return { accepted, unknown: isFinalFailure(failure) ? undefined : sent, subject, failure }
   }
 }
 

@@ -9,7 +9,7 @@ const REQUEST_TIMEOUT = 408
  * A server's own word, or nothing was sent. Not so a 5xx: it may come from a proxy, behind which
  * the registry goes on.
  */
-export function isAnswer(error: unknown): boolean {
+export function isFinalFailure(error: unknown): boolean {
   if (!(error instanceof UpstreamError)) return false
   const { status, failure } = error
   if (status === undefined) return failure === 'refused'
