@@ -27,14 +27,14 @@ export interface SqliteCatalogParts {
   readonly epochs: ChangedAnswers
 }
 
-export type SqliteCatalog = ReturnType<typeof createSqliteCatalog>
+/** Nobody has its `write` but the writes of the port, which tell of what they change. */
+export type SqliteCatalog = Omit<CatalogFile, 'read' | 'write'> & Catalog
 
-export function createSqliteCatalog(parts: SqliteCatalogParts) {
+export function createSqliteCatalog(parts: SqliteCatalogParts): SqliteCatalog {
   const file = new CatalogFile(parts)
   const reads = readsFrom(parts.reader.reads, read => file.read(read))
   const write = (operation: Operation, rows: number) => file.write(operation, rows)
-  const catalog = Object.assign(file, reads, writesTo({ write, reads, epochs: parts.epochs }))
-  return catalog satisfies Catalog
+  return Object.assign(file, reads, writesTo({ write, reads, epochs: parts.epochs }))
 }
 
 /** The open file, and what the port has beside reads and writes. */

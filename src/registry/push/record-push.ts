@@ -45,11 +45,11 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
   await presence.whileAbsent(push.repository, listed, async absent => {
-    const told = await keptManifestFact(catalog, push.repository, push)
+    const fact = await keptManifestFact(catalog, push.repository, push)
     await record(
       deps,
       push,
-      changesOf(push, told, await withoutFact(deps, push.repository, absent)),
+      changesOf(push, fact, await withoutFact(deps, push.repository, absent)),
     )
   })
   await presence.affirm(push.repository, listed)
@@ -135,17 +135,17 @@ async function record(
  */
 function changesOf(
   push: PushToRecord,
-  told: KeptManifestFact,
+  fact: KeptManifestFact,
   absent: readonly Digest[],
 ): readonly Change[] {
   const { tags, delivery, atMs } = push
-  const { repository, digest } = told
+  const { repository, digest } = fact
   const before: readonly Change[] = [
     { write: absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs })) },
     {
       write: [
-        ...push.alsoKept.map(({ fact }) => fact).filter(fact => fact !== undefined),
-        told,
+        ...push.alsoKept.map(also => also.fact).filter(each => each !== undefined),
+        fact,
         ...(delivery === undefined ? [] : [{ kind: 'delivery', ...delivery } as const]),
       ],
     },

@@ -23,7 +23,7 @@ export async function keptManifestFact(
   { manifest, atMs }: { manifest: Omit<ManifestFact, 'sizeBytes'>; atMs: number },
 ): Promise<KeptManifestFact> {
   const { digest, mediaType, edges } = manifest
-  const told = {
+  const fact = {
     kind: 'manifest',
     repository: repositoryKey(repository),
     digest,
@@ -31,13 +31,13 @@ export async function keptManifestFact(
     atMs,
   } as const
   const foreign = new Set(edges.filter(isForeign).map(({ child }) => child))
-  if (foreign.size === 0) return told
+  if (foreign.size === 0) return fact
   const here = await filterFew(
     [...foreign],
     LOOKS_AT_ONCE,
     async child => (await catalog.findMember(repository, child)) !== undefined,
   )
-  return { ...told, foreign: here.slice(0, FOREIGN_NAMED_MAX) }
+  return { ...fact, foreign: here.slice(0, FOREIGN_NAMED_MAX) }
 }
 
 /** The edges to what belongs to the repository by this fact, unless a tombstone takes it away. */

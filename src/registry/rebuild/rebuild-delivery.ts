@@ -71,8 +71,8 @@ export async function rebuildDelivery(
   if (tags === 'unclear') return 'unclear'
   const manifest = await catalog.findManifest(repository, digest)
   // A push by digest has no tag whose fact could tell.
-  const isTold = tags.length > 0 || (await isKnown(facts, repository, digest))
-  const isLost = manifest === undefined && isTold && !(await isDeleted(facts, repository, digest))
+  const hasFact = tags.length > 0 || (await isKnown(facts, repository, digest))
+  const isLost = manifest === undefined && hasFact && !(await isDeleted(facts, repository, digest))
   if (manifest === undefined && !isLost) return 'dropped'
   const rest: NewDelivery =
     tags.length === delivery.tags.length
@@ -103,10 +103,10 @@ async function believedOf(
   const believed: DeliveredTag[] = []
   for (const each of push.tags) {
     const { tag } = each
-    const told = await facts.find({ kind: 'tag', repository: repositoryKey(repository), tag })
-    if (told === 'unreadable') return 'unclear'
-    if (told?.kind !== 'tag') continue
-    if (told.digest === push.digest && told.atMs === push.atMs) believed.push(each)
+    const found = await facts.find({ kind: 'tag', repository: repositoryKey(repository), tag })
+    if (found === 'unreadable') return 'unclear'
+    if (found?.kind !== 'tag') continue
+    if (found.digest === push.digest && found.atMs === push.atMs) believed.push(each)
   }
   return believed
 }

@@ -99,8 +99,8 @@ async function recordTag(
   const repository = parseRepositoryKey(key)
   const manifest = await catalog.findManifest(repository, digest)
   if (manifest === undefined) {
-    const isTold = await facts.has({ kind: 'manifest', repository: key, digest })
-    return isTold ? 'lost' : 'superseded'
+    const hasFact = await facts.has({ kind: 'manifest', repository: key, digest })
+    return hasFact ? 'lost' : 'superseded'
   }
   const entries = await catalog.listDeliveriesOf(key)
   const delivery = entries.find(entry => carries(entry, fact))

@@ -96,10 +96,10 @@ export class BlobPresence {
   async affirm(repository: Repository, digests: readonly Digest[]): Promise<void> {
     const { facts, catalog } = this.#deps
     const key = repositoryKey(repository)
-    const told = await filterFew(digests, LOOKS_AT_ONCE, digest =>
+    const deleted = await filterFew(digests, LOOKS_AT_ONCE, digest =>
       facts.has({ kind: 'deleted', repository: key, digest }),
     )
-    for (const digest of told)
+    for (const digest of deleted)
       await this.#turns.take(turnOf(repository, digest), async () => {
         const member = await catalog.findMember(repository, digest)
         if (member !== undefined) await facts.remove([{ kind: 'deleted', repository: key, digest }])
