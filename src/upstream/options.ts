@@ -26,7 +26,9 @@ export type CredentialSource =
   /** A program `docker-credential-<name>` on the PATH. */
   | { readonly kind: 'helper'; readonly name: string; readonly environment: HelperEnvironment }
 
-/** What its parts are given as it is stands where they are. */
+/**
+ * What one part alone is given, as the operator set it, is said there: `HostSettings` for one.
+ */
 export interface UpstreamOptions extends HostSettings, TlsSettings, PoolSettings {
   readonly registry: RegistryHost
   /** The authoritative endpoint. A path is put before `/v2/` (R164). No user-info. */
