@@ -4,12 +4,10 @@
 
 export interface WriteBufferOptions {
   /**
-   * Two of this size: one takes chunks while the other is being written. Taken when the first small
-   * chunk comes.
+   * Two of this size: one takes chunks while the other is being written. Allocated when the first
+   * small chunk comes.
    */
   readonly bufferBytes: number
-  /** Buffers of this size that nobody uses now. */
-  readonly spares: SpareBuffers
   /**
    * After so long it is written, full or not; undefined: nobody reads what is written, and waits
    * for it.
@@ -18,49 +16,17 @@ export interface WriteBufferOptions {
 }
 
 /**
- * Buffers that were used and are free, for whoever needs one next. A blob of a megabyte fills two
- * and is over: new ones each time cost the kernel their pages and the collector a look.
- */
-export class SpareBuffers {
-  readonly #most: number
-  readonly #buffers: Buffer[] = []
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  take(): Buffer | undefined {
-    return this.#buffers.pop()
-  }
-
-  /** MUST NOT be used by anybody any more. Beyond the most it is left to the collector. */
-  give(buffer: Buffer): void {
-    if (this.#buffers.length < this.#most) this.#buffers.push(buffer)
-  }
-}
-
-/** What is kept of each kind for the next ones, at most. */
-const SPARE_BYTES = 4 * 1024 * 1024
-
-function bufferOptions(
-  bufferBytes: number,
-  { followedMs }: Pick<WriteBufferOptions, 'followedMs'>,
-): WriteBufferOptions {
-  return { bufferBytes, followedMs, spares: new SpareBuffers(SPARE_BYTES / bufferBytes) }
-}
-
-/**
  * For a fill. Larger buffers made no difference that could be measured; at the default limits all
  * fills together stay below 40 MiB. A write wakes a thread and then each reader, which costs far
  * more than the bytes: twenty milliseconds of a line of 10 MB/s are one write, not four.
  */
-export const FOLLOWED = bufferOptions(256 * 1024, { followedMs: 20 })
+export const FOLLOWED: WriteBufferOptions = { bufferBytes: 256 * 1024, followedMs: 20 }
 
 /**
  * For an upload, which nobody reads before it is flushed. Twice the size of a fill's saved
  * processor time on a large upload; twice that again saved none.
  */
-export const GATHERED = bufferOptions(512 * 1024, { followedMs: undefined })
+export const GATHERED: WriteBufferOptions = { bufferBytes: 512 * 1024, followedMs: undefined }
 
 /** Writes the beginning of `bytes` behind all that was written before; returns how much of it. */
 export type WriteNext = (bytes: Uint8Array) => Promise<number>
@@ -105,7 +71,7 @@ export class WriteBuffer {
     let taken = 0
     while (taken < chunk.length) {
       this.#throwFailure()
-      this.#filling ??= this.#options.spares.take() ?? Buffer.allocUnsafeSlow(bufferBytes)
+      this.#filling ??= Buffer.allocUnsafeSlow(bufferBytes)
       const room = this.#isFull ? 0 : Math.min(bufferBytes - this.#beyond, chunk.length - taken)
       this.#filling.set(chunk.subarray(taken, taken + room), this.#filledBytes)
       this.#filledBytes += room
@@ -144,10 +110,8 @@ export class WriteBuffer {
     this.#position += lengthBytes
   }
 
-  /** Gives the memory back: all is written, and nothing is added any more. */
+  /** Gives the memory back: nothing is added any more. */
   close(): void {
-    for (const buffer of [this.#filling, this.#spare])
-      if (buffer !== undefined) this.#options.spares.give(buffer)
     this.#filling = this.#spare = undefined
   }
 
@@ -179,7 +143,7 @@ export class WriteBuffer {
       await this.#inFlight
     } while (this.#inFlight !== undefined || (this.#filledBytes > 0 && this.#failed === undefined))
     // An upload between two requests takes no memory.
-    if (this.#options.followedMs === undefined) this.close()
+    if (this.#options.followedMs === undefined) this.#filling = this.#spare = undefined
   }
 
   #startLater(): void {

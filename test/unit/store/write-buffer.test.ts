@@ -4,12 +4,7 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { writeFully } from '../../../src/store/filesystem/disk.ts'
-import {
-  FOLLOWED,
-  GATHERED,
-  SpareBuffers,
-  WriteBuffer,
-} from '../../../src/store/filesystem/write-buffer.ts'
+import { FOLLOWED, GATHERED, WriteBuffer } from '../../../src/store/filesystem/write-buffer.ts'
 
 const RECORD = Buffer.alloc(16 * 1024, 'a TLS record ')
 const PER_BUFFER = FOLLOWED.bufferBytes / RECORD.length
@@ -162,37 +157,6 @@ t.test('what nobody follows is written when the buffer is full or flushed', asyn
   await buffer.add(Buffer.from('x'))
   await buffer.flush()
   t.equal(disk.bytes().length, GATHERED.bufferBytes + RECORD.length + 1)
-})
-
-t.test('a buffer is used again when all of it is written, and by one at a time', async t => {
-  const spares = new SpareBuffers(2)
-  const options = { ...GATHERED, spares }
-  const disk = slowDisk()
-  const first = new WriteBuffer(disk.write, options)
-  await first.add(RECORD)
-  const flushing = first.flush()
-  await disk.until(1)
-  t.equal(spares.take(), undefined, 'the disk may still read it')
-  disk.finish()
-  await flushing
-  const used = spares.take()
-  t.equal(used?.length, GATHERED.bufferBytes)
-  if (used !== undefined) spares.give(used.fill('what was in it'))
-  const quick = slowDisk(true)
-  const second = new WriteBuffer(quick.write, options)
-  await second.add(Buffer.from('less'))
-  t.equal(spares.take(), undefined, 'the second one has it')
-  await second.flush()
-  t.equal(quick.bytes().toString(), 'less')
-})
-
-t.test('no more buffers are kept than told', async t => {
-  const spares = new SpareBuffers(1)
-  const [one, other] = [Buffer.alloc(1), Buffer.alloc(1)]
-  spares.give(one)
-  spares.give(other)
-  t.equal(spares.take(), one)
-  t.equal(spares.take(), undefined)
 })
 
 t.test('flush waits for a chunk that goes past the buffer, from when it is given', async t => {
