@@ -51,8 +51,8 @@ export interface StartedServers {
 
 /**
  * Starts one server of each kind, each in a directory of its own below `directory`; those that do
- * not start are absences, but Entrepot: without it there is nothing to measure. @throws Error when
- * that does not start
+ * not start are absences, but Entrepot: without it there is nothing to measure.
+ * @throws Error when that does not start
  */
 export async function startServers(
   {

@@ -144,7 +144,8 @@ function decide(
 /**
  * What the operator's rules for repositories say to a write, whoever asks (R116, R118): told before
  * the body is read, and before anybody looks whether something exists. The engine holds to the same
- * rules. Undefined when nothing speaks against it. @throws RegistryError DENIED with the way out
+ * rules. Undefined when nothing speaks against it.
+ * @throws RegistryError DENIED with the way out
  */
 function refuseByPolicy(context: NamedContext, action: Plan['action']): Answer | undefined {
   if (action === 'pull') return undefined

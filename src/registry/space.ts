@@ -131,7 +131,8 @@ export class SpaceLedger {
    * Is there room for `more` beside all that was promised, or, when it is apart, in the share of
    * those? Then `count` has to make it count, at once. Before, it counts for nobody: anybody can
    * announce anything. What is left of downloads that failed makes room where there is none.
-   * `seen`: what `look` told a moment ago. @throws StoreError full
+   * `seen`: what `look` told a moment ago.
+   * @throws StoreError full
    */
   async admit(more: SpaceClaim, count: () => void, seen?: Space): Promise<void> {
     if ((await this.#take(more, count, seen)) === undefined) return

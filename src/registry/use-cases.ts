@@ -132,8 +132,8 @@ export interface Registry {
   appendUpload(repository: Repository, id: string, chunk: UploadChunk): Promise<UploadState>
   /**
    * Appends the last piece and turns the upload into a blob: durable, recorded and (forward mode)
-   * accepted by the upstream when this resolves. A wrong digest ends the upload. @throws as
-   * appendUpload; DIGEST_INVALID; DENIED when the upstream refused
+   * accepted by the upstream when this resolves. A wrong digest ends the upload.
+   * @throws as appendUpload; DIGEST_INVALID; DENIED when the upstream refused
    */
   finishUpload(
     repository: Repository,

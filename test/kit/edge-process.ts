@@ -148,7 +148,8 @@ export async function startEdge(options: EdgeOptions = {}) {
     peakMemoryBytes: (): Promise<number> => peakMemoryBytes(running.child.pid ?? 0),
     /**
      * Resolves with the first line that satisfies `wanted`, past or future, from line `from` of
-     * `logs` on. @throws when the process ends before.
+     * `logs` on.
+     * @throws when the process ends before.
      */
     untilLogged: (wanted: (line: LogLine) => boolean, from = 0): Promise<LogLine> =>
       running.untilLogged(wanted, from),

@@ -66,7 +66,8 @@ export interface SentRequest {
 
 /**
  * One request of any method. A `body` goes with its Content-Length; without one, what is no GET or
- * HEAD says that it has none, as clients do. @throws as get
+ * HEAD says that it has none, as clients do.
+ * @throws as get
  */
 export function send(
   url: string,

@@ -47,7 +47,8 @@ export function noteChecked(database: Database, atMs: number): void {
 /**
  * A mark holds for one start: what is wrong with the file nevertheless is looked for at the next.
  * The file's time first, since the row stays in the file, and in whatever is copied from it, until
- * the log is moved there. @throws SqliteError for damage
+ * the log is moved there.
+ * @throws SqliteError for damage
  */
 export function dropMark(database: Database, file: string, second: number | undefined): void {
   if (second !== undefined) touch(file, second + 0.5)

@@ -57,7 +57,8 @@ export function giveUpBody({ body }: Exchange, error: RegistryError): void {
 
 /**
  * Gives a body of at most `mostBytes` up that is held whole while it comes, unless it comes at a
- * least rate. @returns says that it has come, or is not wanted any more
+ * least rate.
+ * @returns says that it has come, or is not wanted any more
  */
 export function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): () => void {
   const over = new AbortController()

@@ -32,8 +32,9 @@ export type PlaceRefusal = 'full' | 'late'
 export interface Places {
   /**
    * Resolves with a place, at once when one is free. `client` is who shares fairly with others: an
-   * address. MUST be released once the body is over. @throws RegistryError UNAVAILABLE with
-   * `retryAfterSeconds`; the signal's reason, when it aborts first
+   * address. MUST be released once the body is over.
+   * @throws RegistryError UNAVAILABLE with `retryAfterSeconds`; the signal's reason, when it aborts
+   * first
    */
   take(client: string, signal: AbortSignal): Promise<Place>
   /** A place, if there is one to be had without asking anybody and waiting. As for `take`. */

@@ -15,8 +15,8 @@ export interface SendDeps extends BlobSenderDeps {
 }
 
 /**
- * Resolves when everything was handed to the connection, or when that is gone. @throws whatever
- * kept the answer from being begun: until then another answer can take its place.
+ * Resolves when everything was handed to the connection, or when that is gone.
+ * @throws whatever kept the answer from being begun: until then another answer can take its place.
  */
 export async function sendAnswer(
   exchange: Exchange,

@@ -24,8 +24,8 @@ export interface FileSending {
   /** Something is being sent. */
   readonly isBusy: boolean
   /**
-   * Resolves when the kernel has all bytes; they must be in the file. One at a time. @throws
-   * SendfileError; Error when it is closed meanwhile
+   * Resolves when the kernel has all bytes; they must be in the file. One at a time.
+   * @throws SendfileError; Error when it is closed meanwhile
    */
   send(position: number, lengthBytes: number): Promise<void>
   /** No more bytes are sent: at once where they wait for the client, and soon in any case. */

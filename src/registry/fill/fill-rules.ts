@@ -18,7 +18,8 @@ const LONGEST_PAUSE_MS = 8_000
 /**
  * The growing file of the blob, with the part that is here already. `advanced` is told how many
  * bytes are there without a gap, as the disk takes them, which is later than the network gives
- * them. @throws StoreError
+ * them.
+ * @throws StoreError
  */
 export async function openPart(
   { store, namespaces }: { store: BlobStore; namespaces: Namespaces },

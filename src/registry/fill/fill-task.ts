@@ -20,8 +20,8 @@ type FillSource = Pick<FillTask, 'namespace' | 'repository' | 'digest'>
 
 /**
  * As Upstream.getBlob, but what a mirror says is taken only when its length is `expectedBytes`,
- * where both are told, or when the registry gives nothing: then the digest judges. @throws
- * UpstreamError; the signal's reason
+ * where both are told, or when the registry gives nothing: then the digest judges.
+ * @throws UpstreamError; the signal's reason
  */
 export async function askBlob(
   source: FillSource,
@@ -48,7 +48,8 @@ export async function askBlob(
 
 /**
  * How long the blob is, of a response that does not say so. Not from a mirror, whose response it
- * may be. Undefined: nobody says it, or nobody is there. @throws the signal's reason
+ * may be. Undefined: nobody says it, or nobody is there.
+ * @throws the signal's reason
  */
 export async function askLength(
   { namespace, repository, digest }: FillSource,

@@ -104,8 +104,9 @@ function letNextThrough({ namespaces, nudgeDeliveries }: QueueDeps, keys: readon
 
 /**
  * The entry is never delivered. What was pushed stays here, but the upstream has the word on its
- * tags again: one that the upstream does not have is gone at the next look. @returns what was given
- * up. @throws RegistryError when there is no such entry, or it may be on its way to the upstream
+ * tags again: one that the upstream does not have is gone at the next look.
+ * @returns what was given up.
+ * @throws RegistryError when there is no such entry, or it may be on its way to the upstream
  */
 export async function dropQueued(deps: QueueDeps, id: number): Promise<QueuedPush> {
   const { key } = await requireEntry(deps, id)

@@ -74,7 +74,8 @@ export interface FillFile {
    * this has resolved. For a fill that was opened with `grown` it resolves as soon as the chunk is
    * hashed and has room in a bounded buffer, and a write that fails later is thrown by the next
    * call; otherwise it resolves when the chunk is on disk. After a failure only park and discard
-   * are of use. @throws StoreError full, io
+   * are of use.
+   * @throws StoreError full, io
    */
   append(chunk: Uint8Array): Promise<void>
   /**
@@ -92,7 +93,8 @@ export interface FillFile {
   forgetAhead(): Promise<void>
   /**
    * Resolves when everything appended is on disk, and hashed as far as it goes without a gap:
-   * `contiguousBytes` is then all there is without one. @throws StoreError full, io
+   * `contiguousBytes` is then all there is without one.
+   * @throws StoreError full, io
    */
   flush(): Promise<void>
   /**
@@ -104,13 +106,14 @@ export interface FillFile {
   /**
    * After verify: flush, fsync, close, rename to the blob's name (and sync the directory when
    * `kept`). Never retries an fsync. When the blob is there already, the new verified file replaces
-   * it. A failed commit discards. @throws StoreError full, io
+   * it. A failed commit discards.
+   * @throws StoreError full, io
    */
   commit(contentClass: ContentClass): Promise<StoredBlob>
   /**
    * Closes and leaves what is contiguous on disk for a later openFill, made durable; an empty part
-   * is removed. No effect when the fill has ended. @throws StoreError io, full; the part is removed
-   * then
+   * is removed. No effect when the fill has ended.
+   * @throws StoreError io, full; the part is removed then
    */
   park(): Promise<void>
   /**
@@ -143,14 +146,15 @@ export interface UploadFile {
   flush(): Promise<void>
   /**
    * Compares everything that was appended with `digest`; reads the file once more when it was
-   * hashed by the other algorithm (R105). What follows is only commit, or more bytes. @throws
-   * StoreError corrupt when it differs; full, io
+   * hashed by the other algorithm (R105). What follows is only commit, or more bytes.
+   * @throws StoreError corrupt when it differs; full, io
    */
   verify(digest: Digest): Promise<StoredBlob>
   /**
    * After verify: flush, fsync, close, rename to the blob's name, and for `kept` fsync of the
    * directory. Never retries an fsync. A blob that is there already is replaced. A failed commit
-   * discards. @throws StoreError full, io
+   * discards.
+   * @throws StoreError full, io
    */
   commit(contentClass: ContentClass): Promise<StoredBlob>
   /**
@@ -236,14 +240,11 @@ export interface BlobStore {
   put(digest: Digest, bytes: Uint8Array, contentClass: ContentClass): Promise<StoredBlob>
   /**
    * Opens or resumes the one fill of `digest`. With `grown`, small chunks are gathered into larger
-   * writes, and `grown` is called each time `contiguousBytes` has risen; it MUST NOT throw. @throws
-   * StoreError busy while another is open; full, io
+   * writes, and `grown` is called each time `contiguousBytes` has risen; it MUST NOT throw.
+   * @throws StoreError busy while another is open; full, io
    */
   openFill(digest: Digest, grown?: () => void): Promise<FillFile>
-  /**
-   * Is there anything that openFill would resume? Known without looking at the disk; true when in
-   * doubt.
-   */
+  /** Would openFill resume something? Known without a look at the disk; true when unsure. */
   mayResume(digest: Digest): boolean
   /** Parts that are not open: what may be resumed. */
   listParts(): Promise<readonly Digest[]>
@@ -264,20 +265,22 @@ export interface BlobStore {
   clearQuarantine(): Promise<void>
   /**
    * Makes what is here durable as `kept` content is: fsync of the file and of its directory.
-   * Undefined when the blob is not here. Idempotent. @throws StoreError io
+   * Undefined when the blob is not here. Idempotent.
+   * @throws StoreError io
    */
   keep(digest: Digest): Promise<StoredBlob | undefined>
   /**
    * Begins an upload under an id that the caller made (at least 128 random bits, of letters,
    * digits, `-` and `_`). `note` is the caller's, at most 1 KiB of text, and comes back from
    * openUpload and listUploads, also in a later process. `algorithm`: by which it is hashed as it
-   * grows. @throws StoreError full, io; busy when the id is taken
+   * grows.
+   * @throws StoreError full, io; busy when the id is taken
    */
   createUpload(id: string, note: string, algorithm: DigestAlgorithm): Promise<UploadFile>
   /**
    * An upload that was parked, or left by an earlier process: hashed again up to what is durable.
-   * Undefined when there is none, or its beginning can't be read. @throws StoreError busy while it
-   * is open; full, io
+   * Undefined when there is none, or its beginning can't be read.
+   * @throws StoreError busy while it is open; full, io
    */
   openUpload(id: string): Promise<UploadFile | undefined>
   listUploads(): Promise<readonly LeftUpload[]>

@@ -37,8 +37,8 @@ export interface Catalog extends CatalogReads, CatalogWrites {
   noteUse(digest: Digest, atMs: number): void
   /**
    * A positive integer larger than any that this catalog gave before, in this process or an earlier
-   * one, whatever the clock does. Synchronous: a range is reserved at open. @throws StoreError
-   * full, io when none could be reserved
+   * one, whatever the clock does. Synchronous: a range is reserved at open.
+   * @throws StoreError full, io when none could be reserved
    */
   sequence(): number
   /**

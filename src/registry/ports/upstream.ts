@@ -187,14 +187,15 @@ export interface Upstream {
   ): Promise<boolean>
   /**
    * Sends a blob whole: POST, then one PUT with Content-Length, which every registry takes. Tried
-   * again as reads are, from the start. The caller has asked by headBlob before. @throws
-   * UpstreamError
+   * again as reads are, from the start. The caller has asked by headBlob before.
+   * @throws UpstreamError
    */
   pushBlob(name: RepositoryName, source: BlobSource, signal?: AbortSignal): Promise<void>
   /**
    * Sends `body` while it comes (POST, then one PATCH) and resolves when the upstream has taken all
    * of it. Pulls on `body` only as fast as the upstream takes it. Never tried again: the caller has
-   * the bytes on disk and can use pushBlob. @throws UpstreamError, or what `body` throws
+   * the bytes on disk and can use pushBlob.
+   * @throws UpstreamError, or what `body` throws
    */
   streamBlob(
     name: RepositoryName,
@@ -205,7 +206,8 @@ export interface Upstream {
    * Resolves when the upstream has accepted it. MUST throw `invalid` when the upstream answers with
    * another digest than `digest` (R116). Idempotent, so tried again as reads are, unless `once`:
    * then it is sent a single time, so that whoever keeps the order of tags knows of every request
-   * that may arrive late. @throws UpstreamError
+   * that may arrive late.
+   * @throws UpstreamError
    */
   putManifest(
     name: RepositoryName,

@@ -41,7 +41,8 @@ export type ManifestContext = ManifestDeps & ReadFrom
 
 /**
  * Refuses what could not be delivered whole because nobody can be asked for the rest (R91):
- * `failure` says why not, or the namespace is offline. @throws UpstreamError, RegistryError
+ * `failure` says why not, or the namespace is offline.
+ * @throws UpstreamError, RegistryError
  */
 export async function assertDeliverable(
   context: ManifestContext,

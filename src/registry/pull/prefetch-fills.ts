@@ -139,7 +139,8 @@ export class PrefetchFills {
   /**
    * Leaves of what is pending only what is of this repository and not here, and as much of that as
    * there is room to spare. What only a client's push lists is no member by that, and is not asked
-   * for in its name. @throws StoreError
+   * for in its name.
+   * @throws StoreError
    */
   async #look(image: ImagePrefetch): Promise<void> {
     const { catalog, store, space } = this.#deps

@@ -88,8 +88,8 @@ export function findMissing(
 
 /**
  * Those of `missing` that the repository's upstream has. `isPatient`: what it gives no answer about
- * counts as missing; otherwise its failure is thrown, for pushes that need it anyway. @throws
- * UpstreamError; RegistryError MANIFEST_BLOB_UNKNOWN
+ * counts as missing; otherwise its failure is thrown, for pushes that need it anyway.
+ * @throws UpstreamError; RegistryError MANIFEST_BLOB_UNKNOWN
  */
 export async function requireElsewhere(
   deps: CheckDeps,

@@ -104,7 +104,8 @@ export interface AbsentState<Answer> extends Place {
  * Runs `ask`. When the upstream gave no answer: `here`, where there is that; else, for whoever may
  * push, that nothing is there, so that the push itself is begun and says how it stands: that it is
  * denied, and what to do; that it cannot go on to its upstream; or that it waits here until it can.
- * For who cannot push a 404 would be a lie. @throws RegistryError; what `ask` throws
+ * For who cannot push a 404 would be a lie.
+ * @throws RegistryError; what `ask` throws
  */
 export async function orAbsent<Answer>(
   asker: Asker,

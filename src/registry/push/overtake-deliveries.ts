@@ -31,7 +31,8 @@ export interface Announced {
   readonly any: boolean
   /**
    * Nothing pointed these tags to `digest`. Of `unknown` nobody knows whether something did: an
-   * attempt that saw where it is looks again. MUST run in the same turn. @throws StoreError
+   * attempt that saw where it is looks again. MUST run in the same turn.
+   * @throws StoreError
    */
   failed(tags: readonly Tag[], unknown: Tag | undefined): Promise<void>
 }
@@ -45,9 +46,9 @@ export interface Announcement {
 
 /**
  * From here on no attempt puts one of the tags where `digest` has been put. MUST run in the
- * repository's turn, before anything is sent. Durable when it resolves. @throws RegistryError
- * UNAVAILABLE while a request for one of the tags may still arrive; StoreError; what `whereIs`
- * throws
+ * repository's turn, before anything is sent. Durable when it resolves.
+ * @throws RegistryError UNAVAILABLE while a request for one of the tags may still arrive;
+ * StoreError; what `whereIs` throws
  */
 export async function announceTags(
   deps: OvertakeDeliveriesDeps,

@@ -58,7 +58,8 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
 /**
  * Those of `absent` that cost a tombstone. One that is there says the same, so that to tag a
  * manifest once more costs none; and what has a manifest's fact was pushed, and lost with its
- * bytes: a tombstone would take it away should they come back. @throws StoreError io
+ * bytes: a tombstone would take it away should they come back.
+ * @throws StoreError io
  */
 export function withoutFact(
   { facts }: Pick<RecordPushDeps, 'facts'>,

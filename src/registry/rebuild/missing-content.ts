@@ -15,8 +15,8 @@ interface MissedDeps {
 
 /**
  * The catalog says that the bytes are here, and the disk says no: the disk is right. Tells of what
- * was pushed; what can be fetched again is forgotten. Returns whether it was kept. @throws
- * StoreError
+ * was pushed; what can be fetched again is forgotten. Returns whether it was kept.
+ * @throws StoreError
  */
 export async function noteMissing(
   { catalog, note }: { readonly catalog: Catalog; readonly note: NoteEvent },

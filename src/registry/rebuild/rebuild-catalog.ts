@@ -54,7 +54,8 @@ type Counts = { -readonly [Each in keyof RebuildReport]: RebuildReport[Each] }
 /**
  * No effect on a catalog that is `rebuilt`. Idempotent: one that was cut off begins again. Reads
  * the facts up to four times, in memory that grows with undelivered entries alone. MUST end before
- * anybody asks, pushes or delivers. @throws StoreError
+ * anybody asks, pushes or delivers.
+ * @throws StoreError
  */
 export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport> {
   const { catalog, clock } = parts

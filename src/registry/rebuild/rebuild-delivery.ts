@@ -51,7 +51,8 @@ interface Parts {
  * - `dropped`: there is nothing left of it to deliver
  * - `unclear`: a tag's fact cannot be read; nothing was changed
  *
- * MUST run when nothing of its repository is being pushed. @throws StoreError
+ * MUST run when nothing of its repository is being pushed.
+ * @throws StoreError
  */
 export async function rebuildDelivery(
   { catalog, facts }: Parts,

@@ -91,7 +91,8 @@ export class BlobPresence {
   /**
    * A client was told that all of `digests` are here, or is about to be: a tombstone of what is
    * here could not be read when the catalog was built, and must not take it away when it can be.
-   * Durable when it resolves. @throws StoreError
+   * Durable when it resolves.
+   * @throws StoreError
    */
   async affirm(repository: Repository, digests: readonly Digest[]): Promise<void> {
     const { facts, catalog } = this.#deps

@@ -26,7 +26,8 @@ export interface PendingBlobsDeps {
 
 /**
  * Also of what was acknowledged in the future: the clock was set back since. Once `signal` is
- * aborted no more of them begin to expire; the rest is for another time. @throws StoreError
+ * aborted no more of them begin to expire; the rest is for another time.
+ * @throws StoreError
  */
 export async function expirePendingBlobs(
   { catalog, clock, turns }: PendingBlobsDeps,

@@ -17,8 +17,8 @@ export interface Purged {
 
 /**
  * Removes what did not grow, and was not asked about by this process, for `olderThanMs`; never what
- * a request is about now. With `dryRun` it only counts. One event. @throws StoreError; what was
- * removed before that stays so
+ * a request is about now. With `dryRun` it only counts. One event.
+ * @throws StoreError; what was removed before that stays so
  */
 export async function purgeUploads(
   { store, note, uploads }: PurgeDeps,

@@ -26,7 +26,8 @@ export class DirectorySync {
 
   /**
    * Resolves when every change that was told before this call is durable. A sync that failed is not
-   * run again for those who shared it. @throws the system's error
+   * run again for those who shared it.
+   * @throws the system's error
    */
   async settle(): Promise<void> {
     if (this.#waiting === undefined) {

@@ -44,8 +44,9 @@ export interface Writable {
 }
 
 /**
- * One write, which may be short: the caller goes on from there. @throws the system's error, also
- * when nothing was written without one (then EIO): going on would never end.
+ * One write, which may be short: the caller goes on from there.
+ * @throws the system's error, also when nothing was written without one (then EIO): going on would
+ * never end.
  */
 export async function writeSome(
   file: Writable,

@@ -49,7 +49,8 @@ export class Quarantine {
 
   /**
    * Moves the blob's file if it is still the one that was found to be wrong: somebody may have put
-   * good content in its place meanwhile. @throws StoreError io
+   * good content in its place meanwhile.
+   * @throws StoreError io
    */
   async take(digest: Digest, identity: FileIdentity): Promise<void> {
     const disk = this.#disk
@@ -83,7 +84,8 @@ export class Quarantine {
 
   /**
    * The newest stay, within both bounds, and whatever else is the last copy of what was pushed.
-   * `moved` came last, whatever the clock said before; true when it went. @throws StoreError io
+   * `moved` came last, whatever the clock said before; true when it went.
+   * @throws StoreError io
    */
   async clear(moved?: string): Promise<boolean> {
     return await attempt(this.#disk, 'clear the quarantine', () =>

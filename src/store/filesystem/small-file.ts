@@ -32,8 +32,8 @@ export interface Replacement {
 
 /**
  * Puts a new file in the place of what is under `path`, in one step: a killed process leaves the
- * old one or the new one. Its name is not synced. @throws the system's error; nothing is left over
- * then
+ * old one or the new one. Its name is not synced.
+ * @throws the system's error; nothing is left over then
  */
 export async function replaceFile(
   disk: Disk,

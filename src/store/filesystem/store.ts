@@ -22,7 +22,7 @@ import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
 import { attempt, type Disk, inLanes, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
-import { Doubt } from './doubt.ts'
+import { LengthCheck } from './length-check.ts'
 import { FilesystemFacts } from './facts.ts'
 import { FilesystemFill } from './fill-file.ts'
 import { readIfRight } from './hash-file.ts'
@@ -99,7 +99,7 @@ class FilesystemStore implements BlobStore {
   readonly #uploads: FilesystemUploads
   readonly #keeper: BlobKeeper
   readonly #quarantine: Quarantine
-  readonly #doubt: Doubt
+  readonly #lengthCheck: LengthCheck
 
   constructor(
     disk: Disk,
@@ -111,18 +111,18 @@ class FilesystemStore implements BlobStore {
     this.#keeper = new BlobKeeper(disk)
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
     const { known } = knowledge
-    this.#doubt = new Doubt({ disk, quarantine: this.#quarantine, known })
+    this.#lengthCheck = new LengthCheck({ disk, quarantine: this.#quarantine, known })
   }
 
   async find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
-    return await this.#doubt.find(digest, declaredBytes)
+    return await this.#lengthCheck.find(digest, declaredBytes)
   }
 
   async openRead(
     digest: Digest,
     declaredBytes?: number,
   ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
-    const opened = await this.#doubt.open(digest, declaredBytes)
+    const opened = await this.#lengthCheck.open(digest, declaredBytes)
     if (opened === undefined) return undefined
     const { file, sizeBytes } = opened
     return { blob: { digest, sizeBytes }, handle: readHandle(this.#disk, file, digest) }

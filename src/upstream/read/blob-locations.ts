@@ -20,7 +20,8 @@ export interface BlobLocations {
   remember(found: Found): BlobLocation
   /**
    * The response from there when it has the blob, else undefined: it is of no use any more, or
-   * another blob's or endpoint's. No credentials go there. @throws the signal's reason
+   * another blob's or endpoint's. No credentials go there.
+   * @throws the signal's reason
    */
   ask(
     location: BlobLocation | undefined,

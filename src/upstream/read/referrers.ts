@@ -73,8 +73,8 @@ interface Lack {
 
 /**
  * What anything may answer is believed when it has lasted, or a moment later is the same: one
- * broken backend of an ingress is to hide nothing. Not where the API is known to be. @throws
- * UpstreamError
+ * broken backend of an ingress is to hide nothing. Not where the API is known to be.
+ * @throws UpstreamError
  */
 async function askApi(
   endpoint: Endpoint,

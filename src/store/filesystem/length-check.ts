@@ -11,14 +11,14 @@ import { findBlob } from './list-blobs.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type FileIdentity, type OpenedFile, openRegularFile } from './read-handle.ts'
 
-export interface DoubtParts {
+export interface LengthCheckParts {
   readonly disk: Disk
   readonly quarantine: Quarantine
   readonly known: FindKnown
 }
 
 /**
- * At a file whose length is in doubt: a pull or a push may have put another one in its place
+ * At a file of another length than recorded: a pull or a push may have put another one in its place
  * meanwhile, and again.
  */
 const LOOKS_MAX = 3
@@ -26,12 +26,12 @@ const LOOKS_MAX = 3
 /** The file whose bytes were right; it may be another one than that which was asked about. */
 type RightFile = Pick<OpenedFile, 'sizeBytes' | 'identity'>
 
-export class Doubt {
-  readonly #parts: DoubtParts
+export class LengthCheck {
+  readonly #parts: LengthCheckParts
   /** A crowd that asks for the same blob waits for one reading of it. */
   readonly #judged = new Map<Digest, Promise<RightFile | undefined>>()
 
-  constructor(parts: DoubtParts) {
+  constructor(parts: LengthCheckParts) {
     this.#parts = parts
   }
 
