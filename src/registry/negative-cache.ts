@@ -12,7 +12,7 @@ import {
 import type { Clock } from './ports/clock.ts'
 import { UpstreamError } from './ports/upstream.ts'
 
-/** At most this, by R81 and R94. */
+/** Absence is kept for seconds (R94): a signature is seen at most this late (R81). */
 const TTL_MS = 30_000
 /** Enough for the misses of a busy half minute; an entry is a few hundred bytes. */
 const MAX_ENTRIES = 10_000

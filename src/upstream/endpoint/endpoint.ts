@@ -39,7 +39,7 @@ export interface Endpoint {
  */
 export interface Capabilities {
   readonly referrers: ReferrersSupport
-  /** R62. */
+  /** Until then HEAD of a blob is not tried: it was refused (R62). */
   headBlobRefusedUntilMs: number
 }
 
