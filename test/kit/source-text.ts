@@ -110,10 +110,8 @@ function blank(text: string, spans: readonly Span[]): string {
   return blanked + text.slice(at)
 }
 
-/** The lines that hold nothing but a comment. */
+/** The lines that hold a comment, or a part of one, beside code too. */
 export function commentLines(source: SourceFile): readonly string[] {
   const rest = source.withoutComments.split('\n')
-  return source.text
-    .split('\n')
-    .filter((line, index) => line.trim() !== '' && rest[index]?.trim() === '')
+  return source.text.split('\n').filter((line, index) => line !== rest[index])
 }

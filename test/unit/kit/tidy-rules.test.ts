@@ -67,6 +67,7 @@ t.test('lines of comments are told from lines of texts that look like them', asy
     '/** c',
     ' * d',
     ' */',
+    'e() // f',
   ])
 })
 
@@ -207,7 +208,11 @@ t.test('comments that are wider than code are found, texts are not', async t => 
   t.same(rules.wideComments(inOci(`// ${'a'.repeat(97)}`)), [])
   t.equal(rules.wideComments(inOci(`// ${'a'.repeat(98)}`)).length, 1)
   t.equal(rules.wideComments(inOci('/**', ` * ${'a'.repeat(98)}`, ' */')).length, 1)
+  t.equal(rules.wideComments(inOci(`a() // ${'a'.repeat(94)}`)).length, 1)
+  t.equal(rules.wideComments(inOci(`a(/* ${'a'.repeat(94)} */)`)).length, 1)
+  t.equal(rules.wideComments(inOci('a() /* a', `${'a'.repeat(98)} */ b()`)).length, 1)
   t.same(rules.wideComments(inOci(`const a = '${'a'.repeat(150)}'`)), [])
+  t.same(rules.wideComments(inOci(`const a = '// ${'a'.repeat(150)}'`)), [])
 })
 
 t.test('functions that no screen holds are found, with all that is inside them', async t => {
