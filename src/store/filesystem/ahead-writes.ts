@@ -2,7 +2,7 @@
 // longer than what may be believed of it, so its sidecar says how much that is before the first
 // such write, and again as the beginning grows (docs/storage-format.md, "Sidecars").
 import type { FileHandle } from 'node:fs/promises'
-import { attempt, type Disk, writevFully } from './disk.ts'
+import { type Disk, orStoreError, writevFully } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { Stretches } from '../stretches.ts'
 
@@ -52,10 +52,10 @@ export class AheadWrites {
   async #write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
     const { disk, what, file, record } = this.#ahead
     this.#isSparse = true
-    this.#recorded ??= attempt(disk, `write ahead in ${what}`, () => record.mustWrite())
+    this.#recorded ??= orStoreError(disk, `write ahead in ${what}`, () => record.mustWrite())
     await this.#recorded
     const lengthBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    await attempt(disk, `write ahead in ${what}`, () => writevFully(file, chunks, position))
+    await orStoreError(disk, `write ahead in ${what}`, () => writevFully(file, chunks, position))
     this.#stretches.add(position, position + lengthBytes)
   }
 
@@ -76,7 +76,7 @@ export class AheadWrites {
     this.forget()
     if (!this.#isSparse) return
     const { disk, what, file } = this.#ahead
-    await attempt(disk, `cut ${what}`, () => file.truncate(contiguousBytes))
+    await orStoreError(disk, `cut ${what}`, () => file.truncate(contiguousBytes))
     this.#isSparse = false
     this.#recorded = undefined
     this.#recordedBytes = contiguousBytes

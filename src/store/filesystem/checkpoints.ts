@@ -1,7 +1,7 @@
 // Syncing of a growing file, on the way and at its end. A sync that failed is never tried again:
 // from then on the file is broken, for the kernel may have dropped what it could not write.
 import type { FileHandle } from 'node:fs/promises'
-import { attempt, type Disk } from './disk.ts'
+import { type Disk, orStoreError } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 
 /**
@@ -55,7 +55,7 @@ export class Checkpoints {
   async syncAll(lengthBytes: number): Promise<void> {
     const { disk, file, what, record } = this.#synced
     try {
-      await attempt(disk, `sync ${what}`, () => file.datasync())
+      await orStoreError(disk, `sync ${what}`, () => file.datasync())
     } catch (error) {
       // Nothing that the file holds can be believed any more.
       this.#broken = { error }

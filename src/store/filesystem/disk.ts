@@ -104,8 +104,12 @@ export async function removeFile(path: string): Promise<void> {
   await unlink(path).catch(ignoreMissing)
 }
 
-/** Runs `step` and turns system errors into StoreErrors that say what was being done. */
-export async function attempt<T>(disk: Disk, doing: string, step: () => Promise<T>): Promise<T> {
+/** What `step` gives; its system error is thrown as a StoreError that says what was being done. */
+export async function orStoreError<T>(
+  disk: Disk,
+  doing: string,
+  step: () => Promise<T>,
+): Promise<T> {
   try {
     return await step()
   } catch (error) {

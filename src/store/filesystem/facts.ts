@@ -5,7 +5,7 @@ import { lstat, opendir, unlink } from 'node:fs/promises'
 import type { Fact, FactIdentity, FactStore, ListedFact } from '../../registry/ports/facts.ts'
 import { FACT_LIMIT_BYTES, factName, formatFact, isFactName, parseFact } from '../fact-text.ts'
 import { DirectorySync } from './directory-sync.ts'
-import { attempt, type Disk } from './disk.ts'
+import { type Disk, orStoreError } from './disk.ts'
 import { diskError, errnoOf, ignoreMissing } from './disk-error.ts'
 import { factPath, WHOLE_MODE } from './layout.ts'
 import { readSmallFile, replaceFile } from './small-file.ts'
@@ -70,7 +70,7 @@ export class FilesystemFacts implements FactStore {
 
   async has(identity: FactIdentity): Promise<boolean> {
     const path = factPath(this.#disk.layout, factName(identity))
-    return attempt(
+    return orStoreError(
       this.#disk,
       'look for a kept fact',
       async () => (await lstat(path).catch(ignoreMissing)) !== undefined,
@@ -78,7 +78,7 @@ export class FilesystemFacts implements FactStore {
   }
 
   async find(identity: FactIdentity): Promise<ListedFact | 'unreadable' | undefined> {
-    const found = await attempt(this.#disk, 'read a kept fact', () =>
+    const found = await orStoreError(this.#disk, 'read a kept fact', () =>
       this.#read(factName(identity)),
     )
     if (found.kind === 'fact') return found.fact
@@ -115,7 +115,7 @@ export class FilesystemFacts implements FactStore {
         step(name, factPath(this.#disk.layout, name)),
       ),
     )
-    await attempt(this.#disk, doing, async () => {
+    await orStoreError(this.#disk, doing, async () => {
       // All of them, so that nothing is still being written when this call has failed.
       await Promise.allSettled(changes)
       await Promise.all(changes)

@@ -8,7 +8,7 @@ import { StoreError } from '../../registry/ports/store-error.ts'
 import { createReadBuffer } from '../../registry/ports/chunk-memory.ts'
 import type { AheadWrites } from './ahead-writes.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { attempt, type Disk, readFully, removeFile, writeSome } from './disk.ts'
+import { type Disk, orStoreError, readFully, removeFile, writeSome } from './disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { publish } from './publish.ts'
 import { openOwnFile, readHandle } from './read-handle.ts'
@@ -106,7 +106,7 @@ export class GrowingFile {
       const buffer = createReadBuffer(Math.min(TAKE_IN_BYTES, endBytes - this.#contiguousBytes))
       while (this.#open && this.#contiguousBytes < endBytes) {
         const wanted = buffer.subarray(0, endBytes - this.#contiguousBytes)
-        const length = await attempt(disk, `read ${what}`, () =>
+        const length = await orStoreError(disk, `read ${what}`, () =>
           readFully(file, wanted, this.#contiguousBytes),
         )
         if (length < wanted.length) throw new StoreError('io', `${what} is shorter than it was`)
@@ -132,7 +132,7 @@ export class GrowingFile {
   async reread(step: (file: FileHandle, lengthBytes: number) => Promise<void>): Promise<void> {
     await this.flush()
     const { disk, what, file } = this.#growth
-    await attempt(disk, `read ${what}`, () => step(file, this.#contiguousBytes))
+    await orStoreError(disk, `read ${what}`, () => step(file, this.#contiguousBytes))
   }
 
   /**
@@ -176,7 +176,7 @@ export class GrowingFile {
     try {
       await this.#growth.ahead?.cut(this.#contiguousBytes)
       await this.#checkpoints.syncAll(this.#contiguousBytes)
-      await attempt(disk, `close ${what}`, () => file.close())
+      await orStoreError(disk, `close ${what}`, () => file.close())
       ended(true)
     } catch (error) {
       await this.#remove()
@@ -198,7 +198,7 @@ export class GrowingFile {
     const { disk, what, path } = this.#growth
     // A moment later the file may have another name or none.
     return await this.#whileOpen(async () => {
-      const file = await attempt(disk, `open ${what}`, () => openOwnFile(path))
+      const file = await orStoreError(disk, `open ${what}`, () => openOwnFile(path))
       return readHandle(disk, file, what)
     })
   }
@@ -217,7 +217,7 @@ export class GrowingFile {
   async #writeNext(bytes: Uint8Array): Promise<number> {
     this.#checkpoints.throwIfBroken()
     const { disk, what, file } = this.#growth
-    const written = await attempt(disk, `write ${what}`, () =>
+    const written = await orStoreError(disk, `write ${what}`, () =>
       writeSome(file, bytes, this.#contiguousBytes),
     )
     this.#advance(written)

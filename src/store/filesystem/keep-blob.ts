@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { StoredBlob } from '../../registry/ports/blob-store.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
-import { attempt, type Disk, syncDirectory } from './disk.ts'
+import { type Disk, orStoreError, syncDirectory } from './disk.ts'
 import { blobDirectory, blobPath } from './layout.ts'
 import { type FileIdentity, openRegularFile } from './read-handle.ts'
 
@@ -24,12 +24,14 @@ export class BlobKeeper {
   async keep(digest: Digest): Promise<StoredBlob | undefined> {
     const { layout } = this.#disk
     const doing = `keep ${digest}`
-    const opened = await attempt(this.#disk, doing, () => openRegularFile(blobPath(layout, digest)))
+    const opened = await orStoreError(this.#disk, doing, () =>
+      openRegularFile(blobPath(layout, digest)),
+    )
     if (opened === undefined) return undefined
     const { file, sizeBytes, identity } = opened
     try {
       this.#refuseFailed(digest, identity)
-      await attempt(this.#disk, doing, () => this.#sync(file, digest, identity))
+      await orStoreError(this.#disk, doing, () => this.#sync(file, digest, identity))
       return { digest, sizeBytes }
     } finally {
       await file.close().catch(() => {})

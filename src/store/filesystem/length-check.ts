@@ -4,7 +4,7 @@
 // the length that everybody makes anyway, so that what is in order costs no read.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { FindKnown, StoredBlob } from '../../registry/ports/blob-store.ts'
-import { attempt, type Disk } from './disk.ts'
+import { type Disk, orStoreError } from './disk.ts'
 import { hashBytes } from './hash-file.ts'
 import { blobPath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
@@ -42,7 +42,9 @@ export class LengthCheck {
   async find(digest: Digest, declaredBytes: number | undefined): Promise<StoredBlob | undefined> {
     const { disk } = this.#parts
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
-      const found = await attempt(disk, `look for ${digest}`, () => findBlob(disk.layout, digest))
+      const found = await orStoreError(disk, `look for ${digest}`, () =>
+        findBlob(disk.layout, digest),
+      )
       if (found === undefined) return undefined
       const judged = await this.#judge(found, declaredBytes)
       if (judged === 'as known') return found
@@ -56,7 +58,7 @@ export class LengthCheck {
     const { disk } = this.#parts
     const path = blobPath(disk.layout, digest)
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
-      const opened = await attempt(disk, `open ${digest}`, () => openRegularFile(path))
+      const opened = await orStoreError(disk, `open ${digest}`, () => openRegularFile(path))
       if (opened === undefined || (await this.#isBlob(digest, opened, declaredBytes))) return opened
     }
     return undefined
@@ -106,7 +108,7 @@ export class LengthCheck {
 
   async #readThrough(digest: Digest): Promise<RightFile | undefined> {
     const { disk, quarantine } = this.#parts
-    return await attempt(disk, `read ${digest}`, async () => {
+    return await orStoreError(disk, `read ${digest}`, async () => {
       const opened = await openRegularFile(blobPath(disk.layout, digest))
       if (opened === undefined) return undefined
       const { sizeBytes, identity } = opened

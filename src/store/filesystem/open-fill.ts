@@ -1,7 +1,7 @@
 // Opens the part of a digest for writing: a new one, or what an earlier fill left.
 import type { FileHandle } from 'node:fs/promises'
 import { type Digest, digestAlgorithm, startDigest } from '../../oci/digest.ts'
-import { attempt, type Disk, removeFile } from './disk.ts'
+import { type Disk, orStoreError, removeFile } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 import type { OpenedPart } from './fill-file.ts'
 import { partPath, sidecarPath } from './layout.ts'
@@ -14,7 +14,7 @@ import { readSidecar, usableBytes } from './sidecar.ts'
  * @throws StoreError full, io. The caller sees to it that there is one at a time per digest.
  */
 export async function openPart(disk: Disk, digest: Digest, isLeft: boolean): Promise<OpenedPart> {
-  return await attempt(disk, `open the part of ${digest}`, async () => {
+  return await orStoreError(disk, `open the part of ${digest}`, async () => {
     const path = partPath(disk.layout, digest)
     const created = isLeft ? undefined : await createUnlessThere(path)
     if (created !== undefined) return emptyPart(digest, created)

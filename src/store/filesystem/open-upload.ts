@@ -3,7 +3,7 @@
 import { type DigestAlgorithm, startDigest } from '../../oci/digest.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import type { UploadId } from '../upload-id.ts'
-import { attempt, type Disk, removeFile } from './disk.ts'
+import { type Disk, orStoreError, removeFile } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 import { GrowthRecord } from './growth-record.ts'
 import { uploadPath, uploadSidecarPath } from './layout.ts'
@@ -28,7 +28,7 @@ export async function createUploadFiles(
   id: UploadId,
   { note, algorithm }: { readonly note: string; readonly algorithm: DigestAlgorithm },
 ): Promise<OpenedUpload> {
-  return await attempt(disk, `begin ${AN_UPLOAD}`, async () => {
+  return await orStoreError(disk, `begin ${AN_UPLOAD}`, async () => {
     const path = uploadPath(disk.layout, id)
     const file = await createGrowingFile(path).catch((error: unknown) => {
       if (errnoOf(error) !== 'EEXIST') throw error
@@ -55,7 +55,7 @@ export async function createUploadFiles(
  * @throws StoreError full, io. The caller sees to it that each is opened once at a time.
  */
 export async function openLeftUpload(disk: Disk, id: UploadId): Promise<OpenedUpload | undefined> {
-  return await attempt(disk, `open ${AN_UPLOAD}`, async () => {
+  return await orStoreError(disk, `open ${AN_UPLOAD}`, async () => {
     const sidecar = await readUploadSidecar(disk, id)
     if (sidecar === undefined) return undefined
     const file = await reopenFile(uploadPath(disk.layout, id))

@@ -6,7 +6,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { ContentClass, StoredBlob } from '../../registry/ports/blob-store.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
-import { attempt, type Disk, removeFile, syncDirectory } from './disk.ts'
+import { type Disk, orStoreError, removeFile, syncDirectory } from './disk.ts'
 import { blobDirectory, blobPath, WHOLE_MODE } from './layout.ts'
 import type { Turns } from '../../async/turns.ts'
 
@@ -34,7 +34,7 @@ export async function publish(
   const { digest, path, sizeBytes, contentClass } = publication
   try {
     await makeWhole(disk, publication)
-    await attempt(disk, `put ${digest} in its place`, () =>
+    await orStoreError(disk, `put ${digest} in its place`, () =>
       turns.take(digest, () => rename(path, blobPath(disk.layout, digest))),
     )
   } catch (error) {
@@ -44,7 +44,7 @@ export async function publish(
     throw error
   }
   if (contentClass === 'kept') {
-    await attempt(disk, `sync the directory of ${digest}`, () =>
+    await orStoreError(disk, `sync the directory of ${digest}`, () =>
       syncDirectory(blobDirectory(disk.layout, digest)),
     )
   }
@@ -53,15 +53,15 @@ export async function publish(
 
 async function makeWhole(disk: Disk, publication: Publication): Promise<void> {
   const { digest, file, sizeBytes, contentClass } = publication
-  const sync = () => attempt(disk, `sync ${digest}`, () => file.sync())
+  const sync = () => orStoreError(disk, `sync ${digest}`, () => file.sync())
   try {
-    const { size } = await attempt(disk, `look at ${digest}`, () => file.stat())
+    const { size } = await orStoreError(disk, `look at ${digest}`, () => file.stat())
     if (size !== sizeBytes) {
       throw new StoreError('io', `${digest}: ${sizeBytes} bytes written, ${size} on disk`)
     }
     // Before the fsync, so that it is made durable by it; by descriptor, so that it cannot hit
     // another file.
-    await attempt(disk, `seal ${digest}`, () => file.chmod(WHOLE_MODE))
+    await orStoreError(disk, `seal ${digest}`, () => file.chmod(WHOLE_MODE))
     // Never tried again when it fails: the kernel may have dropped the pages, and would then report
     // success.
     await (contentClass === 'kept' ? sync() : disk.lanes.take(sync))
@@ -69,5 +69,5 @@ async function makeWhole(disk: Disk, publication: Publication): Promise<void> {
     await file.close().catch(() => {})
     throw error
   }
-  await attempt(disk, `close ${digest}`, () => file.close())
+  await orStoreError(disk, `close ${digest}`, () => file.close())
 }

@@ -6,7 +6,7 @@ import { lstat, readdir, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
 import type { FindKnown, IsForgone } from '../../registry/ports/blob-store.ts'
-import { attempt, type Disk, removeFile } from './disk.ts'
+import { type Disk, orStoreError, removeFile } from './disk.ts'
 import { errnoOf, ignoreMissing } from './disk-error.ts'
 import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
@@ -55,7 +55,7 @@ export class Quarantine {
   async take(digest: Digest, identity: FileIdentity): Promise<void> {
     const disk = this.#disk
     const isKept = await this.#isKept(digest)
-    const moved = await attempt(disk, `quarantine ${digest}`, () =>
+    const moved = await orStoreError(disk, `quarantine ${digest}`, () =>
       this.#turns.take(digest, () => moveIfSame(disk, digest, { identity, isKept })),
     )
     if (moved === undefined) return
@@ -88,7 +88,7 @@ export class Quarantine {
    * @throws StoreError io
    */
   async clear(moved?: string): Promise<boolean> {
-    return await attempt(this.#disk, 'clear the quarantine', () =>
+    return await orStoreError(this.#disk, 'clear the quarantine', () =>
       this.#turns.take(CLEARING, () => this.#clear(moved)),
     )
   }

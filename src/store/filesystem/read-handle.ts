@@ -3,7 +3,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ReadHandle } from '../../registry/ports/blob-store.ts'
-import { attempt, type Disk, readFully } from './disk.ts'
+import { type Disk, orStoreError, readFully } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
@@ -64,7 +64,7 @@ export function readHandle(disk: Disk, file: FileHandle, what: string): ReadHand
       return file.fd
     },
     read: (buffer, position) =>
-      attempt(disk, `read ${what}`, () => readFully(file, buffer, position)),
-    close: () => attempt(disk, `close ${what}`, () => file.close()),
+      orStoreError(disk, `read ${what}`, () => readFully(file, buffer, position)),
+    close: () => orStoreError(disk, `close ${what}`, () => file.close()),
   }
 }

@@ -20,7 +20,7 @@ import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
-import { attempt, type Disk, inLanes, removeFile, writeFully } from './disk.ts'
+import { type Disk, inLanes, orStoreError, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
 import { LengthCheck } from './length-check.ts'
 import { FilesystemFacts } from './facts.ts'
@@ -132,7 +132,9 @@ class FilesystemStore implements BlobStore {
     const opened = await this.#openBlob(digest)
     if (opened === undefined) return undefined
     try {
-      const bytes = await attempt(this.#disk, `read ${digest}`, () => readIfRight(opened, digest))
+      const bytes = await orStoreError(this.#disk, `read ${digest}`, () =>
+        readIfRight(opened, digest),
+      )
       if (bytes !== undefined) return bytes
       await this.#quarantine.take(digest, opened.identity)
       return undefined
@@ -146,7 +148,7 @@ class FilesystemStore implements BlobStore {
       throw new StoreError('corrupt', `the ${bytes.length} bytes given for ${digest} are others`)
     }
     const path = temporaryPath(this.#disk.layout)
-    const file = await attempt(this.#disk, `store ${digest}`, async () => {
+    const file = await orStoreError(this.#disk, `store ${digest}`, async () => {
       const created = await open(path, 'wx', WRITING_MODE)
       try {
         await writeFully(created, bytes)
@@ -189,7 +191,7 @@ class FilesystemStore implements BlobStore {
   }
 
   async describeParts(): Promise<readonly LeftPart[]> {
-    return await attempt(this.#disk, 'look at the parts', () =>
+    return await orStoreError(this.#disk, 'look at the parts', () =>
       describeParts(this.#disk, this.#left),
     )
   }
@@ -201,7 +203,7 @@ class FilesystemStore implements BlobStore {
   }
 
   async removeParts(olderThanMs: number): Promise<void> {
-    await attempt(this.#disk, 'remove parts', () =>
+    await orStoreError(this.#disk, 'remove parts', () =>
       inLanes([...this.#left.keys()], async digest => {
         if (await isOlder(this.#disk, digest, olderThanMs)) await this.#removePart(digest)
       }),
@@ -217,7 +219,7 @@ class FilesystemStore implements BlobStore {
   }
 
   removePart(digest: Digest): Promise<boolean> {
-    return attempt(this.#disk, 'remove a part', () => this.#removePart(digest))
+    return orStoreError(this.#disk, 'remove a part', () => this.#removePart(digest))
   }
 
   async #removePart(digest: Digest): Promise<boolean> {
@@ -233,7 +235,9 @@ class FilesystemStore implements BlobStore {
   }
 
   async listParts(): Promise<readonly Digest[]> {
-    const parts = await attempt(this.#disk, 'list the parts', () => listParts(this.#disk.layout))
+    const parts = await orStoreError(this.#disk, 'list the parts', () =>
+      listParts(this.#disk.layout),
+    )
     return parts.filter(digest => !this.#fills.has(digest))
   }
 
@@ -261,7 +265,7 @@ class FilesystemStore implements BlobStore {
 
   async remove(digest: Digest): Promise<void> {
     const { layout } = this.#disk
-    await attempt(this.#disk, `remove ${digest}`, () =>
+    await orStoreError(this.#disk, `remove ${digest}`, () =>
       this.#turns.take(digest, () => removeFile(blobPath(layout, digest))),
     )
   }
@@ -277,7 +281,7 @@ class FilesystemStore implements BlobStore {
 
   async space(): Promise<Space> {
     const { blobs } = this.#disk.layout
-    const { bavail, blocks, bsize } = await attempt(this.#disk, 'ask for free space', () =>
+    const { bavail, blocks, bsize } = await orStoreError(this.#disk, 'ask for free space', () =>
       statfs(blobs),
     )
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
@@ -285,6 +289,6 @@ class FilesystemStore implements BlobStore {
 
   async #openBlob(digest: Digest): Promise<OpenedFile | undefined> {
     const path = blobPath(this.#disk.layout, digest)
-    return await attempt(this.#disk, `open ${digest}`, () => openRegularFile(path))
+    return await orStoreError(this.#disk, `open ${digest}`, () => openRegularFile(path))
   }
 }

@@ -4,7 +4,7 @@ import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { LeftUpload, UploadFile } from '../../registry/ports/blob-store.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { newUploadId, type UploadId, uploadIdFrom } from '../upload-id.ts'
-import { attempt, type Disk, inLanes, removeFile } from './disk.ts'
+import { type Disk, inLanes, orStoreError, removeFile } from './disk.ts'
 import { ignoreMissing } from './disk-error.ts'
 import { uploadEntry, uploadPath, uploadSidecarPath } from './layout.ts'
 import { createUploadFiles, openLeftUpload } from './open-upload.ts'
@@ -51,7 +51,7 @@ export class FilesystemUploads {
   }
 
   async list(): Promise<readonly LeftUpload[]> {
-    return await attempt(this.#disk, 'list the uploads', async () => {
+    return await orStoreError(this.#disk, 'list the uploads', async () => {
       const names = await readdir(this.#disk.layout.uploads)
       const entries = names.map(uploadEntry).filter(entry => entry !== undefined)
       const uploads: LeftUpload[] = []
@@ -69,7 +69,7 @@ export class FilesystemUploads {
     const { layout } = this.#disk
     const { ended } = this.#claim(id)
     try {
-      await attempt(this.#disk, `remove ${AN_UPLOAD}`, async () => {
+      await orStoreError(this.#disk, `remove ${AN_UPLOAD}`, async () => {
         await removeFile(uploadPath(layout, id))
         await removeFile(uploadSidecarPath(layout, id))
       })
