@@ -31,7 +31,7 @@ export async function filterFew<Item>(
  * thrown once all have.
  */
 export async function eachFew<Item>(
-  items: AsyncIterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item>,
   atOnce: number,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {

@@ -6,7 +6,7 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { diskError, ignoreMissing } from './disk-error.ts'
 import type { Layout } from './layout.ts'
-import type { SyncLanes } from './sync-lanes.ts'
+import type { SyncTurns } from './sync-turns.ts'
 
 export interface Disk {
   readonly layout: Layout
@@ -18,7 +18,7 @@ export interface Disk {
   readonly clock: Clock
   readonly note: NoteEvent
   /** For content that can be fetched again. */
-  readonly lanes: SyncLanes
+  readonly syncTurns: SyncTurns
 }
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants
@@ -118,25 +118,4 @@ export async function orStoreError<T>(
 }
 
 /** When many files are gone through: keeps the thread pool busy with a few descriptors. */
-const LANES = 16
-
-/**
- * `step` on each, a few at a time, in no order. The first failure is thrown once the steps that run
- * have ended.
- */
-export async function inLanes<T>(
-  items: readonly T[],
-  step: (item: T) => Promise<void>,
-): Promise<void> {
-  const rest = items.values()
-  const failures: unknown[] = []
-  const lane = async () => {
-    for (;;) {
-      const { value, done } = rest.next()
-      if (done === true || failures.length > 0) return
-      await step(value).catch((error: unknown) => void failures.push(error))
-    }
-  }
-  await Promise.all(Array.from({ length: LANES }, lane))
-  if (failures.length > 0) throw failures[0]
-}
+export const FILES_AT_ONCE = 16

@@ -2,7 +2,8 @@
 import { lstat, readdir } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { LeftPart } from '../../registry/ports/blob-store.ts'
-import { type Disk, inLanes, removeFile } from './disk.ts'
+import { eachFew } from '../../async/few-at-once.ts'
+import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { fillEntry, type Layout, partPath, sidecarPath } from './layout.ts'
 import { readSidecar } from './sidecar.ts'
 
@@ -26,7 +27,7 @@ export async function describeParts(
   sizes: ReadonlyMap<Digest, number>,
 ): Promise<readonly LeftPart[]> {
   const parts: LeftPart[] = []
-  await inLanes([...sizes], async ([digest, sizeBytes]) => {
+  await eachFew([...sizes], FILES_AT_ONCE, async ([digest, sizeBytes]) => {
     const stats = await lstat(partPath(disk.layout, digest)).catch(() => undefined)
     if (stats === undefined) return
     const source = (await readSidecar(disk, digest))?.expected.source

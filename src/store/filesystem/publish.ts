@@ -64,7 +64,7 @@ async function makeWhole(disk: Disk, publication: Publication): Promise<void> {
     await orStoreError(disk, `seal ${digest}`, () => file.chmod(WHOLE_MODE))
     // Never tried again when it fails: the kernel may have dropped the pages, and would then report
     // success.
-    await (contentClass === 'kept' ? sync() : disk.lanes.take(sync))
+    await (contentClass === 'kept' ? sync() : disk.syncTurns.take(sync))
   } catch (error) {
     await file.close().catch(() => {})
     throw error

@@ -20,7 +20,8 @@ import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
-import { type Disk, inLanes, orStoreError, removeFile, writeFully } from './disk.ts'
+import { eachFew } from '../../async/few-at-once.ts'
+import { type Disk, FILES_AT_ONCE, orStoreError, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
 import { LengthCheck } from './length-check.ts'
 import { FilesystemFacts } from './facts.ts'
@@ -36,7 +37,7 @@ import { type Knowledge, Quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
 import { describeParts, isOlder, listParts, measureParts, removePart } from './parts.ts'
 import { sweep } from './sweep.ts'
-import { SyncLanes } from './sync-lanes.ts'
+import { SyncTurns } from './sync-turns.ts'
 import { Turns } from '../../async/turns.ts'
 import { FilesystemUploads } from './uploads.ts'
 
@@ -75,7 +76,7 @@ export async function openFilesystemStore(
   const { directory, known, isForgone = async () => false, isKnowing, catalog, ...rest } = options
   try {
     const layout = layoutUnder(await prepareRoot(directory))
-    const disk: Disk = { ...rest, layout, lanes: new SyncLanes() }
+    const disk: Disk = { ...rest, layout, syncTurns: new SyncTurns() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
     const left = await measureParts(disk.layout)
@@ -204,7 +205,7 @@ class FilesystemStore implements BlobStore {
 
   async removeParts(olderThanMs: number): Promise<void> {
     await orStoreError(this.#disk, 'remove parts', () =>
-      inLanes([...this.#left.keys()], async digest => {
+      eachFew([...this.#left.keys()], FILES_AT_ONCE, async digest => {
         if (await isOlder(this.#disk, digest, olderThanMs)) await this.#removePart(digest)
       }),
     )

@@ -4,7 +4,8 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { UploadId } from '../upload-id.ts'
-import { type Disk, inLanes, removeFile } from './disk.ts'
+import { eachFew } from '../../async/few-at-once.ts'
+import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 import { readUploadSidecar } from './upload-sidecar.ts'
@@ -28,7 +29,7 @@ async function sweepDirectory(
 ): Promise<void> {
   const entries = await readdir(directory, { withFileTypes: true })
   const names = entries.filter(entry => !entry.isDirectory()).map(({ name }) => name)
-  await inLanes(names, async name => {
+  await eachFew(names, FILES_AT_ONCE, async name => {
     if (!(await isOfUse(name))) await removeFile(join(directory, name))
   })
 }

@@ -4,7 +4,8 @@ import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { LeftUpload, UploadFile } from '../../registry/ports/blob-store.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { newUploadId, type UploadId, uploadIdFrom } from '../upload-id.ts'
-import { type Disk, inLanes, orStoreError, removeFile } from './disk.ts'
+import { eachFew } from '../../async/few-at-once.ts'
+import { type Disk, FILES_AT_ONCE, orStoreError, removeFile } from './disk.ts'
 import { ignoreMissing } from './disk-error.ts'
 import { uploadEntry, uploadPath, uploadSidecarPath } from './layout.ts'
 import { createUploadFiles, openLeftUpload } from './open-upload.ts'
@@ -55,7 +56,7 @@ export class FilesystemUploads {
       const names = await readdir(this.#disk.layout.uploads)
       const entries = names.map(uploadEntry).filter(entry => entry !== undefined)
       const uploads: LeftUpload[] = []
-      await inLanes(entries, async ({ kind, id }) => {
+      await eachFew(entries, FILES_AT_ONCE, async ({ kind, id }) => {
         const upload = kind === 'file' ? await this.#lookAt(id) : undefined
         if (upload !== undefined) uploads.push(upload)
       })

@@ -7,7 +7,7 @@ import { dirname } from 'node:path'
 import t from 'tap'
 import { layoutUnder } from '../../../src/store/filesystem/layout.ts'
 import { Quarantine, QUARANTINE_BYTES } from '../../../src/store/filesystem/quarantine.ts'
-import { SyncLanes } from '../../../src/store/filesystem/sync-lanes.ts'
+import { SyncTurns } from '../../../src/store/filesystem/sync-turns.ts'
 import { Turns } from '../../../src/async/turns.ts'
 import {
   digestBy,
@@ -199,7 +199,7 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   await store.put(DIGEST, BYTES, 'kept')
   const { clock, root } = directory
   const note = () => t.fail('noted')
-  const disk = { layout: layoutUnder(root), bootId: '', clock, note, lanes: new SyncLanes() }
+  const disk = { layout: layoutUnder(root), bootId: '', clock, note, syncTurns: new SyncTurns() }
   const quarantine = new Quarantine(disk, new Turns(), {
     known: async () => undefined,
     isForgone: async () => false,
@@ -339,7 +339,7 @@ t.test('R271: what nobody can tell of is taken for a last copy', async t => {
       bootId: '',
       clock,
       note: () => {},
-      lanes: new SyncLanes(),
+      syncTurns: new SyncTurns(),
     }
     const quarantine = new Quarantine(disk, new Turns(), {
       ...knowing,

@@ -3,19 +3,19 @@
 // clients and the writes of downloads.
 import { Turns } from '../../async/turns.ts'
 
-/** Half of the sixteen threads that main.ts asks for. */
-const LANES = 8
+/** Turns side by side: half of the sixteen threads that main.ts asks for. */
+const AT_ONCE = 8
 
-export class SyncLanes {
+export class SyncTurns {
   readonly #turns = new Turns()
   #last = 0
 
   /**
-   * Runs `sync` when no more than the others of its lane were asked for before.
+   * Runs `sync` once those before it that have the same of the turns have ended.
    * @throws what `sync` throws
    */
   async take(sync: () => Promise<void>): Promise<void> {
-    this.#last = (this.#last + 1) % LANES
+    this.#last = (this.#last + 1) % AT_ONCE
     await this.#turns.take(String(this.#last), sync)
   }
 }
