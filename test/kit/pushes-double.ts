@@ -13,7 +13,7 @@ import {
 } from '../../src/oci/reference.ts'
 import { type UploadChunk, UploadOrderError, type UploadState } from '../../src/registry/answers.ts'
 import type { Registry } from '../../src/registry/use-cases.ts'
-import { pushDenied } from '../../src/registry/push/push-refusal.ts'
+import { pushDenied } from '../../src/registry/push-refusal.ts'
 import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import type { Route } from '../../src/registry/route.ts'
 

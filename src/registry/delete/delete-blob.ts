@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type { BlobPresence } from '../upload/blob-presence.ts'
+import type { BlobPresence } from '../blob-presence.ts'
 import { requireDeletable } from './delete-refusal.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'

@@ -4,13 +4,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobHead } from '../answers.ts'
-import {
-  type Asker,
-  isForwarding,
-  isPushing,
-  orAbsent,
-  readOptions,
-} from '../push/head-before-push.ts'
+import { type Asker, isForwarding, isPushing, orAbsent, readOptions } from './head-before-push.ts'
 import type { Namespace } from '../namespaces.ts'
 import { alwaysFrom } from './freshness.ts'
 import { UpstreamError } from '../ports/upstream.ts'

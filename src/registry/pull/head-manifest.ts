@@ -4,13 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
 import type { ManifestRequest } from '../use-cases.ts'
-import {
-  type Asker,
-  isForwarding,
-  isPushing,
-  orAbsent,
-  readOptions,
-} from '../push/head-before-push.ts'
+import { type Asker, isForwarding, isPushing, orAbsent, readOptions } from './head-before-push.ts'
 import {
   answer,
   assertDeliverable,

@@ -11,7 +11,7 @@ import type { ContentFact } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { noteMissingUnlessBack } from '../rebuild/missing-content.ts'
+import { noteMissingUnlessBack } from '../missing-content.ts'
 
 export interface OpenBlobDeps {
   readonly store: BlobStore

@@ -10,7 +10,7 @@ import type { Delivery } from '../ports/outbox.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fact, FactIdentity, ListedFact } from '../ports/facts.ts'
 import type { Turns } from '../../async/turns.ts'
-import type { BlobPresence } from '../upload/blob-presence.ts'
+import type { BlobPresence } from '../blob-presence.ts'
 import {
   recordEarlierFact,
   type EarlierFact,

@@ -2,7 +2,7 @@
 // catalog about names. It mends rows and never makes one: which repository some bytes belonged to
 // cannot be told from bytes (R179), so content without a row waits on disk until somebody pulls
 // what names it, and is then served without a download.
-import { noteMissing } from './missing-content.ts'
+import { noteMissing } from '../missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { ContentFact } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'

@@ -4,7 +4,7 @@ import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'
 import type { AppendDeps } from './append-upload.ts'
-import { requirePush } from '../push/push-refusal.ts'
+import { requirePush } from '../push-refusal.ts'
 import { NOTHING_MORE } from '../space.ts'
 import { tellingFull } from './upload-refusal.ts'
 

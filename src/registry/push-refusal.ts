@@ -1,10 +1,10 @@
 // What a client is told whose push the operator's `repositories` rules do not let through (403
 // DENIED): what to configure, or which name to write instead. Who may push at all is for access/;
 // what an upstream says of a push, for upstream-failure.ts.
-import { RegistryError } from '../../oci/errors.ts'
-import { LOCALHOST, type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { Namespace, Namespaces } from '../namespaces.ts'
-import type { RepositoryPolicies, RepositoryPolicy } from '../repository-policy.ts'
+import { RegistryError } from '../oci/errors.ts'
+import { LOCALHOST, type Repository, repositoryKey } from '../oci/reference.ts'
+import type { Namespace, Namespaces } from './namespaces.ts'
+import type { RepositoryPolicies, RepositoryPolicy } from './repository-policy.ts'
 
 /** How a push to a repository goes on; `namespace` has the upstream that it is streamed to. */
 export type PushWay =

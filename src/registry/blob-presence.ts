@@ -1,14 +1,14 @@
 // Writing down that a blob was pushed or mounted, and that one was deleted or never there: the row
 // in the catalog and the tombstone beside the content agree about the last of them, also after the
 // catalog was lost.
-import type { Digest } from '../../oci/digest.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { filterFew } from '../../async/few-at-once.ts'
-import { blobKey, type NegativeCache } from '../negative-cache.ts'
-import type { ContentClass } from '../ports/blob-store.ts'
-import type { Clock } from '../ports/clock.ts'
-import { restoreFacts, type RestoreDeps } from '../rebuild/restore-facts.ts'
-import { Turns } from '../../async/turns.ts'
+import type { Digest } from '../oci/digest.ts'
+import { type Repository, repositoryKey } from '../oci/reference.ts'
+import { filterFew } from '../async/few-at-once.ts'
+import { blobKey, type NegativeCache } from './negative-cache.ts'
+import type { ContentClass } from './ports/blob-store.ts'
+import type { Clock } from './ports/clock.ts'
+import { restoreFacts, type RestoreDeps } from './rebuild/restore-facts.ts'
+import { Turns } from '../async/turns.ts'
 
 /** Looks at the catalog at a time. */
 const LOOKS_AT_ONCE = 16

@@ -1,11 +1,11 @@
 // Content whose file is gone. Of what is kept nobody else has a copy, so the operator is told,
 // whoever finds out. Its row stays, and with it what the bytes were: they are served again once
 // they are back, from a backup or a push.
-import type { Digest } from '../../oci/digest.ts'
-import { bestEffort } from '../best-effort.ts'
-import type { BlobStore, ContentClass } from '../ports/blob-store.ts'
-import type { Catalog } from '../ports/catalog.ts'
-import type { NoteEvent } from '../ports/events.ts'
+import type { Digest } from '../oci/digest.ts'
+import { bestEffort } from './best-effort.ts'
+import type { BlobStore, ContentClass } from './ports/blob-store.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { NoteEvent } from './ports/events.ts'
 
 interface MissedDeps {
   readonly store: BlobStore
