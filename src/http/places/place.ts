@@ -25,6 +25,8 @@ export function createTakePlace(places: Places): TakePlace {
 
 export function createTakePlaceNow(places: Places): TakePlaceNow {
   return response => {
+    // Its `close` has been: it would never give the place back.
+    if (response.destroyed) return 'none'
     const place = places.takeNow(clientOf(response.req) ?? NOBODY)
     if (place === undefined) return 'none'
     releaseWith(response, place)

@@ -1,9 +1,13 @@
 // Goal: the waiting room for blob bodies is bounded, fair and never forgets a place. Method: places
 // are taken and given back by hand on a clock that stands still; then at random, held against the
 // rules at every step.
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import t from 'tap'
+import type { Exchange } from '../../../src/http/exchange.ts'
 import type { Place } from '../../../src/http/places/free-places.ts'
 import { placesFor } from '../../../src/http/places/limit.ts'
+import { createTakePlace, createTakePlaceNow } from '../../../src/http/places/place.ts'
 import {
   PLACE_WAIT_MAX_MS,
   type PlaceRefusal,
@@ -54,6 +58,7 @@ function room(limit: number) {
       (error: unknown) => error,
     )
   return {
+    places,
     clock,
     seen,
     order,
@@ -241,4 +246,14 @@ t.test('places: their number comes from the memory', async t => {
   const GIB = 2 ** 30
   const table = [0.1, 1, 2, 4, 8, 64].map(gib => placesFor(gib * GIB))
   t.same(table, [64, 256, 512, 1_024, 2_048, 2_048])
+})
+
+t.test('a response that is over takes no place, which it would never give back', async t => {
+  const { places, seen } = room(1)
+  const response = new ServerResponse(new IncomingMessage(new Socket()))
+  response.destroy()
+  t.equal(createTakePlaceNow(places)(response), 'none')
+  t.equal(await createTakePlace(places)({ response } as Exchange), 'gone')
+  t.equal(seen.active, 0)
+  t.ok(places.takeNow('10.0.0.1'), 'it is free')
 })
