@@ -109,7 +109,7 @@ function foreignFrom(field: unknown): readonly Digest[] | undefined {
   return digests.every(each => each !== undefined) ? digests : undefined
 }
 
-/** Until version 1005 of the catalog the carrier `queue` was called `forward`. */
+/** Until version 2000 of the catalog the carrier `queue` was called `forward`. */
 const CARRIERS = new Set<unknown>(['queue', 'forward'])
 
 function deliveryFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {

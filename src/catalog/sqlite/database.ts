@@ -28,7 +28,7 @@ export interface WritableCatalog {
  * check it. A file that does not hold together is kept under a dated name and a new one begun.
  * `atMs` names it.
  *
- * @throws StoreError for a file of another major version; SqliteError for what the disk refuses.
+ * @throws StoreError for a file of a newer major version; SqliteError for what the disk refuses.
  */
 export function openForWriting(file: string, atMs: number): WritableCatalog {
   try {

@@ -31,7 +31,7 @@ export interface SqliteCatalogOptions {
  * is due.
  *
  * @throws StoreError, with a hint: busy when another process has the directory; io when it cannot
- * be used, or was written by another major version; full.
+ * be used, or was written by a newer major version; full.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<SqliteCatalog> {
   const { directory, note, clock, epochs } = options

@@ -1,6 +1,6 @@
 // The tables of catalog.db as numbered steps, and how a file of an older or newer version is met.
 // Steps are additive within a major version: an older minor of the same major still runs on the
-// file (docs/storage-format.md, "Catalog").
+// file, one of an older major refuses it (docs/storage-format.md, "Catalog").
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
@@ -13,7 +13,7 @@ export interface Migration {
   readonly sql: string
 }
 
-/** Versions whose quotient by this differs cannot share a file. */
+/** An older version cannot use a file whose version has a higher quotient by this. */
 const VERSIONS_PER_MAJOR = 1000
 
 const IS_MANIFEST = (row: string) => `(${row}.present = 1 AND ${row}.media_type IS NOT NULL)`
@@ -171,7 +171,8 @@ CREATE TABLE promised (
 CREATE INDEX promised_by_age ON promised (at);
 `
 
-// To 1005: who carries the entries of pushes into a queue is called after it.
+// To 2000: who carries the entries of pushes into a queue is called after it. A major version,
+// since an older minor would find none of them, and queue its own where nobody looks.
 const CARRIER = `
 UPDATE outbox SET carrier = 'queue' WHERE carrier = 'forward';
 UPDATE outbox_totals SET carrier = 'queue' WHERE carrier = 'forward';
@@ -187,20 +188,20 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1002, sql: LISTING },
   { version: 1003, sql: TRUST },
   { version: 1004, sql: PROMISES },
-  { version: 1005, sql: CARRIER },
+  { version: 2000, sql: CARRIER },
 ]
 
 /**
  * Brings the file to the newest version known here, all steps in one transaction. A newer minor of
  * the same major is left as it is. Returns the version that the file has now.
  *
- * @throws StoreError io, with a hint, when the file is of another major version.
+ * @throws StoreError io, with a hint, when the file is of a newer major version.
  */
 export function migrate(database: Database, migrations = MIGRATIONS): number {
   const newest = migrations.at(-1)?.version ?? 0
   const found = Number(database.pragma('user_version', { simple: true }))
-  if (found >= newest && majorOf(found) === majorOf(newest)) return found
-  if (found !== 0 && majorOf(found) !== majorOf(newest)) throw otherMajor(found, newest)
+  if (majorOf(found) > majorOf(newest)) throw newerMajor(found, newest)
+  if (found >= newest) return found
   database
     .transaction(() => {
       for (const step of migrations) if (step.version > found) database.exec(step.sql)
@@ -214,15 +215,12 @@ function majorOf(version: number): number {
   return Math.floor(version / VERSIONS_PER_MAJOR)
 }
 
-function otherMajor(found: number, newest: number): StoreError {
+function newerMajor(found: number, newest: number): StoreError {
   return new StoreError(
     'io',
     `the catalog has format ${found}, this version of the program writes format ${newest}`,
     {
-      hint:
-        found > newest
-          ? 'start the newer version again, or restore the backup that was made before the upgrade'
-          : 'start the last version of the older major first: it brings the catalog up to date',
+      hint: 'start the newer version again, or restore the backup that was made before the upgrade',
     },
   )
 }

@@ -124,7 +124,7 @@ t.test('a directory that cannot be used is refused with a hint', async t => {
 })
 
 t.test(
-  'a newer minor version is opened as it is, another major refused with the way out',
+  'a newer minor version is opened as it is, a newer major refused with the way out',
   async t => {
     const newest = MIGRATIONS.at(-1)?.version ?? 0
     const directory = await leaveCatalog(t)
@@ -134,15 +134,15 @@ t.test(
       database.exec('CREATE TABLE IF NOT EXISTS later (x)')
       database.close()
     }
-    setVersion(1999)
+    setVersion(2999)
     const { catalog } = await openCatalog(t, directory)
     t.ok(await catalog.findManifest(alpine, digestNamed('m')))
     await catalog.close()
     const database = new Sqlite(join(directory, 'catalog.db'))
-    t.equal(database.pragma('user_version', { simple: true }), 1999, 'its version stays')
+    t.equal(database.pragma('user_version', { simple: true }), 2999, 'its version stays')
     database.close()
 
-    setVersion(2000)
+    setVersion(3000)
     await t.rejects(openCatalog(t, directory), {
       name: 'StoreError',
       hint: /newer version/,
@@ -157,15 +157,15 @@ t.test(
 )
 
 t.test('every earlier version is brought up to date, all steps or none', async t => {
-  const steps = [...MIGRATIONS, { version: 1999, sql: 'CREATE TABLE extra (x)' }]
+  const steps = [...MIGRATIONS, { version: 2999, sql: 'CREATE TABLE extra (x)' }]
   for (let from = 0; from <= steps.length; from++) {
     const database = new Sqlite(':memory:')
     if (from > 0) migrate(database, steps.slice(0, from))
-    t.equal(migrate(database, steps), 1999)
-    t.equal(migrate(database, steps), 1999, 'and again without effect')
+    t.equal(migrate(database, steps), 2999)
+    t.equal(migrate(database, steps), 2999, 'and again without effect')
     database.exec('INSERT INTO extra VALUES (1); INSERT INTO meta VALUES (1, 2)')
   }
-  const broken = [...MIGRATIONS, { version: 1999, sql: 'CREATE TABLE extra (x); nonsense' }]
+  const broken = [...MIGRATIONS, { version: 2999, sql: 'CREATE TABLE extra (x); nonsense' }]
   const database = new Sqlite(':memory:')
   t.throws(() => migrate(database, broken), { code: 'SQLITE_ERROR' })
   t.equal(database.pragma('user_version', { simple: true }), 0)
