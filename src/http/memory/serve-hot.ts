@@ -44,6 +44,7 @@ export interface SendHot {
 }
 
 const MS_PER_SECOND = 1_000
+const HEAD_IS_WRITTEN = () => {}
 
 export class Hot {
   readonly #deps: HotDeps
@@ -85,15 +86,16 @@ export class Hot {
       answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error })
       over()
     }
-    // The first is the usual end; the second alone a connection that broke.
-    response.once('finish', end)
-    response.once('close', end)
+    // The first is the usual end; the second alone a connection that broke. Not by `once`, which
+    // would make three objects for each.
+    response.on('finish', end)
+    response.on('close', end)
     head[idAt] = requestId
     if (ageAt >= 0) head[ageAt] = ageText(nowMs - answer.repeatable.sinceMs)
     response.writeHead(status, head)
     if (sender === undefined) endAnswer(response, body)
     // Whoever reads it meets what goes wrong at its end.
-    else sendBlob(sender, { writeHead: () => {}, clock }).catch(() => {})
+    else sendBlob(sender, { writeHead: HEAD_IS_WRITTEN, clock }).catch(() => {})
     this.#noteUse(answer, nowMs)
     this.#notePull(answer, nowMs, client)
     this.#noteRead(answer, nowMs)

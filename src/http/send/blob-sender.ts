@@ -8,7 +8,7 @@ import { type ByteRange, rangeLength } from '../../oci/range.ts'
 import type { Sendable } from '../../registry/answers.ts'
 import type { BlobBody } from '../answer.ts'
 import { SENDFILE_MIN_BYTES } from '../limits.ts'
-import { type ClientFlow, createClientFlow } from './client-flow.ts'
+import { ClientFlow } from './client-flow.ts'
 import { isWaitedFor } from './end-answer.ts'
 import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
 import type { Reader, StalledReaders } from './stalled-readers.ts'
@@ -37,16 +37,19 @@ export class BlobSender implements Reader {
   constructor(response: ServerResponse, body: BlobBody, { sendfile, readers }: BlobSenderDeps) {
     this.response = response
     this.body = body
-    this.#flow = createClientFlow(response)
+    this.#flow = new ClientFlow(response)
     const isLarge = body.segments.some(segment => 'range' in segment && isWorthIt(segment.range))
     this.kernel = isLarge ? openKernel(response, body, sendfile) : undefined
     // What the kernel sends node does not count.
     response.strictContentLength = this.kernel === undefined
     if (this.#flow.gone) return
-    // What is left to send must not go out on a connection that was given up.
-    this.#flow.signal.addEventListener('abort', () => this.kernel?.close())
-    // It comes after the last byte went to the kernel, and after a connection that broke.
-    response.once('close', readers.watch(this))
+    const unwatch = readers.watch(this)
+    // It comes once, after the last byte went to the kernel or the connection broke.
+    response.on('close', () => {
+      unwatch()
+      // What is left to send must not go out on a connection that was given up.
+      if (this.isLeft) this.kernel?.close()
+    })
   }
 
   /** Bytes of the body that the client's side of the connection has. */
@@ -73,7 +76,7 @@ export class BlobSender implements Reader {
    * told as an error.
    */
   async ready(range: ByteRange): Promise<void> {
-    if (!this.#goesByKernel(range)) {
+    if (this.kernel === undefined || !isWorthIt(range)) {
       this.#reading = this.#read(range, range.first)
       await this.#reading.first
       return
@@ -88,15 +91,10 @@ export class BlobSender implements Reader {
    * connection has all of `range`, or may be given more.
    * @throws what the blob's reader throws; SendfileError; what broke the connection
    */
-  async send(range: ByteRange): Promise<void> {
-    let position = range.first
-    if (this.#goesByKernel(range)) {
-      position = await this.#sendFile(range)
-      if (position > range.last) return
-      // Nobody knows how long the bytes take.
-      this.response.flushHeaders()
-    }
-    await this.#relay(range, position)
+  send(range: ByteRange): Promise<void> {
+    const { kernel } = this
+    if (kernel === undefined || !isWorthIt(range)) return this.#relay(range, range.first)
+    return this.#sendFile(kernel, range)
   }
 
   /** What stands between ranges. */
@@ -115,45 +113,43 @@ export class BlobSender implements Reader {
     await this.body.blob.close()
   }
 
-  #goesByKernel(range: ByteRange): boolean {
-    return this.kernel !== undefined && isWorthIt(range)
-  }
-
-  /** The first position that is not sent: behind the range, or where the blob's reader goes on. */
-  async #sendFile({ first, last }: ByteRange): Promise<number> {
-    let position = first
+  /** Calls the kernel itself: a client that stands still keeps each function that waits for it. */
+  async #sendFile(kernel: FileSending, range: ByteRange): Promise<void> {
+    const { last } = range
+    let position = range.first
     while (position <= last) {
       const told = this.#takeTold(position)
       const sendable = told ? told.sendable : await this.#sendable(position, last)
-      if (sendable === undefined) return position
+      if (sendable === undefined) break
       if (typeof sendable === 'object') {
         await this.write(sendable)
         position += sendable.length
         continue
       }
-      const sentBytes = await this.#sendBytes(position, sendable - position)
-      position += sentBytes
-      if (position < sendable) return position
+      await this.#leaveToKernel()
+      const before = kernel.sentBytes
+      try {
+        await kernel.send(position, sendable - position)
+        position = sendable
+      } catch (error) {
+        if (!(error instanceof SendfileError) || error.failure !== 'unsupported') throw error
+        position += kernel.sentBytes - before
+        break
+      }
     }
-    return position
+    if (position > last) return
+    // Nobody knows how long the bytes take.
+    this.response.flushHeaders()
+    await this.#relay(range, position)
   }
 
-  /** How many the kernel sent: fewer where it cannot send files of this file system. */
-  async #sendBytes(position: number, lengthBytes: number): Promise<number> {
-    const { kernel, response } = this
-    if (kernel === undefined) return 0
+  /** Resolves when node has nothing of its own to send on the connection. */
+  async #leaveToKernel(): Promise<void> {
+    const { response } = this
     response.flushHeaders()
     // An answer before this one has the connection: nothing goes to it past that.
     if (response.socket === null) await once(response, 'socket', { signal: this.#flow.signal })
     await this.#flow.flushed()
-    const before = kernel.sentBytes
-    try {
-      await kernel.send(position, lengthBytes)
-      return lengthBytes
-    } catch (error) {
-      if (!(error instanceof SendfileError) || error.failure !== 'unsupported') throw error
-      return kernel.sentBytes - before
-    }
   }
 
   async #sendable(position: number, last: number): Promise<Sendable> {

@@ -82,7 +82,7 @@ export function loadSendfile(built = ADDON_BUILT): Sendfile | undefined {
 }
 
 function createSendfile(addon: Addon): Sendfile {
-  const running = new Map<number, PromiseWithResolvers<void>>()
+  const running: Running = new Map()
   addon.start((id, errorNumber) => {
     const order = running.get(id)
     running.delete(id)
@@ -93,28 +93,46 @@ function createSendfile(addon: Addon): Sendfile {
     open(socket, descriptor) {
       const connection = descriptorOf(socket)
       const id = connection === undefined ? -1 : addon.open(connection, descriptor)
-      if (id < 0) return undefined
-      let sentBytes: number | undefined
-      return {
-        get sentBytes() {
-          return sentBytes ?? addon.sent(id)
-        },
-        get isBusy() {
-          return running.has(id)
-        },
-        send(position, lengthBytes) {
-          addon.send(id, position, lengthBytes)
-          const order = Promise.withResolvers<void>()
-          running.set(id, order)
-          return order.promise
-        },
-        close() {
-          sentBytes ??= addon.sent(id)
-          addon.close(id)
-          running.get(id)?.reject(new Error('the sending was closed'))
-          running.delete(id)
-        },
-      }
+      return id < 0 ? undefined : new KernelSending(id, addon, running)
     },
+  }
+}
+
+/** What is being sent, by the id that the addon gave it. */
+type Running = Map<number, PromiseWithResolvers<void>>
+
+/** A class, because thousands may wait for slow clients: what each of them holds counts. */
+class KernelSending implements FileSending {
+  readonly #id: number
+  readonly #addon: Addon
+  readonly #running: Running
+  #sentBytes: number | undefined
+
+  constructor(id: number, addon: Addon, running: Running) {
+    this.#id = id
+    this.#addon = addon
+    this.#running = running
+  }
+
+  get sentBytes(): number {
+    return this.#sentBytes ?? this.#addon.sent(this.#id)
+  }
+
+  get isBusy(): boolean {
+    return this.#running.has(this.#id)
+  }
+
+  send(position: number, lengthBytes: number): Promise<void> {
+    this.#addon.send(this.#id, position, lengthBytes)
+    const order = Promise.withResolvers<void>()
+    this.#running.set(this.#id, order)
+    return order.promise
+  }
+
+  close(): void {
+    this.#sentBytes ??= this.#addon.sent(this.#id)
+    this.#addon.close(this.#id)
+    this.#running.get(this.#id)?.reject(new Error('the sending was closed'))
+    this.#running.delete(this.#id)
   }
 }
