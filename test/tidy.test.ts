@@ -31,6 +31,10 @@ t.test(
   },
 )
 
+t.test('the table of rooms names what is there, and allows what is needed', async t => {
+  t.same(rules.staleRows(sources), [])
+})
+
 t.test('built-in modules stay out of the rooms that decide', async t => {
   t.same(
     sources.flatMap(source => rules.misplacedBuiltins(source)),

@@ -23,52 +23,75 @@ const NO_INPUT_OUTPUT = {
     'node:child_process',
   ],
 }
-const AN_IMPLEMENTATION: Room = { imports: ['async', 'oci', PORTS] }
-const BY_PORTS: Room = { imports: ['async', 'oci', 'registry'] }
-const A_SURFACE: Room = { imports: ['async', 'oci', 'registry', 'access', 'observe'] }
-/**
- * A folder of `name` that may import what the room may, and of the room itself all but these
- * folders.
- */
-const insideOf = (name: string, room: Room, ...never: readonly string[]): Room => ({
-  imports: [...room.imports, name],
-  never: never.map(folder => `${name}/${folder}`),
+const HTTP = ['oci', 'registry', 'access', 'observe']
+/** A folder of `room` that may import that, and of its own room all but what is in `never`. */
+const insideOf = (
+  room: string,
+  { imports, never }: { readonly imports: readonly string[]; readonly never: readonly string[] },
+): Room => ({
+  imports: [...imports, room],
+  never: never.map(place => `${room}/${place}`),
 })
 
 /**
  * By room, or by folder or file inside a room: the longest key says all that its files may import,
  * and an outer one nothing more of them. `{ imports: ['http'], never: ['http/endpoints'] }` is for
- * a folder that may not reach the one beside it.
+ * a folder that may not reach the one beside it. A row says no more than its files need: what is
+ * there no more, or what none of them imports, tidy.test.ts finds.
  */
 export const ROOMS: Readonly<Record<string, Room>> = {
+  // Beside the rooms: gives commands the process that they run in.
+  'main.ts': { imports: ['cli'] },
+  // The words of the specification, for everybody: they depend on nothing.
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
   // Waiting, joining and taking turns, whatever for.
   async: { imports: [], builtins: { only: [] } },
+  // Decides, over ports: who implements them, and who asks, is nothing to it.
   registry: { imports: ['async', 'oci'], builtins: NO_INPUT_OUTPUT },
-  access: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
-  admission: { imports: ['oci', PORTS], builtins: NO_INPUT_OUTPUT },
-  http: A_SURFACE,
+  // Rights do not depend on what exists, so nothing is here to look it up by.
+  access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
+  // Surfaces ask the registry, and know nobody behind its ports.
+  http: { imports: [...HTTP, 'async'] },
   // What is in memory is answered before anybody routes, plans or handles.
-  'http/memory': insideOf('http', A_SURFACE, 'endpoints'),
+  'http/memory': insideOf('http', { imports: HTTP, never: ['endpoints'] }),
   // What sends knows neither what is sent nor who may be sent it.
-  'http/send': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'places', 'tls'),
-  'http/places': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'send', 'tls', 'body'),
-  'http/body': insideOf('http', A_SURFACE, 'endpoints', 'memory', 'send', 'tls', 'places'),
-  admin: A_SURFACE,
-  upstream: AN_IMPLEMENTATION,
+  'http/send': insideOf('http', {
+    imports: ['async', 'oci', 'registry'],
+    never: ['endpoints', 'memory', 'places', 'tls'],
+  }),
+  // Who is sent a body next does not depend on how it is sent, or of what.
+  'http/places': insideOf('http', {
+    imports: ['async', 'oci', 'registry', 'observe'],
+    never: ['endpoints', 'memory', 'send', 'tls', 'body'],
+  }),
+  // A body is read in the same way whoever wants it.
+  'http/body': insideOf('http', {
+    imports: ['async', 'oci', 'registry'],
+    never: ['endpoints', 'memory', 'send', 'tls', 'places'],
+  }),
+  admin: { imports: HTTP },
+  // What implements ports knows them, and neither who asks nor the other implementations.
+  upstream: { imports: ['async', 'oci', PORTS] },
   // From the socket to the question: each may know those before it.
-  'upstream/connect': insideOf('upstream', AN_IMPLEMENTATION, 'auth', 'endpoint', 'read', 'write'),
-  'upstream/auth': insideOf('upstream', AN_IMPLEMENTATION, 'endpoint', 'read', 'write'),
-  'upstream/endpoint': insideOf('upstream', AN_IMPLEMENTATION, 'read', 'write'),
-  'upstream/read': insideOf('upstream', AN_IMPLEMENTATION, 'write'),
-  'upstream/write': insideOf('upstream', AN_IMPLEMENTATION, 'read'),
-  store: AN_IMPLEMENTATION,
-  catalog: AN_IMPLEMENTATION,
-  peers: AN_IMPLEMENTATION,
-  upkeep: BY_PORTS,
-  delivery: BY_PORTS,
-  bundle: BY_PORTS,
-  // The words of its keys stand where they mean something.
+  'upstream/connect': insideOf('upstream', {
+    imports: ['async', 'oci', PORTS],
+    never: ['auth', 'endpoint', 'read', 'write'],
+  }),
+  'upstream/auth': insideOf('upstream', {
+    imports: ['async', 'oci', PORTS],
+    never: ['endpoint', 'read', 'write'],
+  }),
+  'upstream/endpoint': insideOf('upstream', { imports: ['oci', PORTS], never: ['read', 'write'] }),
+  // Mirrors are read and never written to: the two ways share no more than the endpoint.
+  'upstream/read': insideOf('upstream', { imports: ['oci', PORTS], never: ['write'] }),
+  'upstream/write': insideOf('upstream', { imports: ['oci', PORTS], never: ['read'] }),
+  store: { imports: ['async', 'oci', PORTS] },
+  catalog: { imports: ['oci', PORTS] },
+  // What works by itself uses the ports and what the registry shares, as its use cases do.
+  upkeep: { imports: ['async', 'registry'] },
+  delivery: { imports: ['async', 'oci', 'registry'] },
+  // Judges what was written, and knows none of the parts that use it: the words of its keys stand
+  // where they mean something.
   config: { imports: ['oci', 'observe/log-levels.ts', `${PORTS}/push-modes.ts`] },
   // The events that it turns into metrics and log lines are a type of the engine, and some labels
   // are words of its.
@@ -94,7 +117,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   server: { imports: ['*'] },
   // Builds one upstream for each that is configured.
   'server/upstreams.ts': { imports: ['oci', 'config', 'registry', 'upstream'] },
+  // For `entrepot check`, which opens no directory.
   'server/probe-upstreams.ts': { imports: ['server/upstreams.ts', 'oci', 'config', PORTS] },
+  // The first thread and the further ones have it, so it knows what both have.
   'server/thread-app.ts': { imports: ['http', 'registry/fill', 'threads'] },
   // What one directory holds.
   'server/content.ts': {
@@ -114,25 +139,24 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'threads',
     ],
   },
+  // The coordinator towards such a thread.
   'server/start-http-thread.ts': {
     imports: ['server/http-thread.ts', 'http', 'observe', 'registry', 'threads'],
   },
+  // What a start is given and gives back, as types: who names it loads nothing that is composed.
   'server/surroundings.ts': {
     imports: ['config', 'access/local-access.ts', 'observe/log.ts', 'registry/operator', PORTS],
   },
+  // Parts that know nothing of what is composed.
   'server/closing.ts': { imports: [] },
   'server/listening.ts': { imports: [] },
   'server/data-directory.ts': { imports: [`${PORTS}/store-error.ts`] },
   'server/clock.ts': { imports: [PORTS] },
 }
 
-/** Files beside the rooms, with what they may import. */
-export const ROOT_FILES: Readonly<Record<string, readonly string[]>> = {
-  'main.ts': ['cli'],
-}
-
 /** Where a library lives: folders or files of src/. Whatever is not in here has no home yet. */
 export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
+  // Each is how one room does its work: who replaces it changes that room alone.
   fastify: ['admin'],
   undici: ['upstream'],
   'better-sqlite3': ['catalog/sqlite'],
@@ -140,10 +164,11 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['observe'],
   yaml: ['config'],
   tldts: ['upstream'],
-  'ipaddr.js': ['upstream', 'access', 'config', 'http/connection-owners.ts'],
+  // Addresses are judged where a connection is opened, taken or counted.
+  'ipaddr.js': ['upstream', 'access', 'http/connection-owners.ts'],
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
-  'lru-cache': ['registry', 'upstream', 'http', 'access', 'catalog', 'server/upstreams.ts'],
-  picomatch: ['config', 'registry', 'upstream', 'access'],
+  'lru-cache': ['registry', 'upstream', 'http', 'server/upstreams.ts'],
+  picomatch: ['config', 'registry'],
 }
 
 /** The files that may touch `process`: everything else receives what it needs. */

@@ -2,7 +2,7 @@
 // violations out, as lines for people. What a rule allows stands in rooms.ts. The rules are tried
 // on small bad samples in test/unit/kit, and on the tree in test/tidy.test.ts.
 import { posix } from 'node:path'
-import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, type Room, ROOT_FILES } from './rooms.ts'
+import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, type Room } from './rooms.ts'
 import { commentLines, type SourceFile } from './source-text.ts'
 
 export type Violations = readonly string[]
@@ -26,6 +26,11 @@ function resolveImport(source: SourceFile, specifier: string): string {
   return posix.join(posix.dirname(source.path), specifier)
 }
 
+/** The files of src/ that it imports, from there. */
+function placesImported(source: SourceFile): readonly string[] {
+  return source.imports.filter(isOurs).map(each => withinSrc(resolveImport(source, each)))
+}
+
 /** Lines of `text` that match, as `path:line: text`. */
 function findLines(path: string, text: string, pattern: RegExp): Violations {
   return text.split('\n').flatMap((line, index) => {
@@ -44,20 +49,59 @@ function rowsFor(source: SourceFile, rooms: Rooms): readonly (readonly [string, 
 
 /** Rules 1–7 between the rooms and inside them: who may import whom, types included. */
 export function misplacedImports(source: SourceFile, rooms: Rooms = ROOMS): Violations {
-  const rootFile = ROOT_FILES[withinSrc(source.path)]
   const [innermost] = rowsFor(source, rooms)
-  if (rootFile === undefined && innermost === undefined) {
-    return [`${source.path} stands in no room`]
-  }
-  const [place, room] = innermost ?? []
-  const allowed = rootFile ?? [place, ...(room?.imports ?? [])]
-  return source.imports.flatMap(specifier => {
-    if (!isOurs(specifier)) return []
-    const target = withinSrc(resolveImport(source, specifier))
-    const isIn = (each: string | undefined) => each === '*' || (each && isInside(target, each))
-    if (allowed.some(isIn) && !room?.never?.some(isIn)) return []
+  if (innermost === undefined) return [`${source.path} stands in no room`]
+  const [place, { imports, never = [] }] = innermost
+  return placesImported(source).flatMap(target => {
+    const isIn = (each: string) => each === '*' || isInside(target, each)
+    if ([place, ...imports].some(isIn) && !never.some(isIn)) return []
     return [`${source.path} imports ${target}, which is not for this room`]
   })
+}
+
+interface Tables {
+  readonly rooms: Rooms
+  readonly libraries: Readonly<Record<string, readonly string[]>>
+  readonly mayTouchProcess: readonly string[]
+}
+
+const TABLES: Tables = {
+  rooms: ROOMS,
+  libraries: LIBRARY_HOMES,
+  mayTouchProcess: MAY_TOUCH_PROCESS,
+}
+
+/**
+ * What rooms.ts names and the tree does not have, or allows and nobody needs. A row whose file was
+ * renamed would hold nothing any more: the file fell to an outer row.
+ */
+export function staleRows(sources: readonly SourceFile[], tables: Tables = TABLES): Violations {
+  const { rooms, libraries, mayTouchProcess } = tables
+  const isThere = (place: string) => sources.some(({ path }) => isInside(withinSrc(path), place))
+  const rows = Object.entries(rooms)
+  const named = [
+    ...rows.flatMap(([place, { imports, never = [] }]) => [place, ...imports, ...never]),
+    ...Object.values(libraries).flat(),
+    ...mayTouchProcess.map(withinSrc),
+  ]
+  const gone = new Set(named.filter(place => place !== '*' && !isThere(place)))
+  const unused = rows.flatMap(([place, { imports }]) => {
+    const targets = sources
+      .filter(source => rowsFor(source, rooms)[0]?.[0] === place)
+      .flatMap(placesImported)
+    return imports
+      .filter(each => each !== '*' && !gone.has(each))
+      .filter(each => !targets.some(target => isInside(target, each)))
+      .map(each => `rooms.ts: ${place} may import ${each}, and does not`)
+  })
+  const deserted = Object.entries(libraries).flatMap(([library, homes]) => {
+    const users = sources.filter(({ imports }) => imports.includes(library))
+    return homes
+      .filter(home => !gone.has(home))
+      .filter(home => !users.some(({ path }) => isInside(withinSrc(path), home)))
+      .map(home => `rooms.ts: ${library} does not live in ${home}`)
+  })
+  return [...[...gone].map(place => `rooms.ts: there is no ${place}`), ...unused, ...deserted]
 }
 
 /** Rules 1 and 2: what is pure, and what decides, does no input or output of its own. */

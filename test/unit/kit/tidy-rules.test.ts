@@ -118,6 +118,42 @@ t.test('rooms inside rooms: the longest key says what an import may reach', asyn
   t.equal(builtins('src/http/tls/a.ts'), 0)
 })
 
+t.test('rooms: rows that hold nothing any more are found', async t => {
+  const sources = [
+    source('src/oci/digest.ts'),
+    source('src/http/app.ts', "import '../oci/digest.ts'", "import 'undici'"),
+    source('src/http/send/blob.ts', "import '../app.ts'"),
+    source('src/main.ts', "import './http/app.ts'"),
+  ]
+  const rooms = {
+    oci: { imports: [] },
+    http: { imports: ['oci'], never: ['http/send'] },
+    'http/send': { imports: ['http/app.ts'] },
+    'main.ts': { imports: ['*'] },
+  }
+  const good = { rooms, libraries: { undici: ['http'] }, mayTouchProcess: ['src/main.ts'] }
+  t.same(rules.staleRows(sources, good), [])
+  const stale = (bad: Partial<typeof rooms>, rest: object = {}) =>
+    rules.staleRows(sources, { ...good, rooms: { ...rooms, ...bad }, ...rest })
+  const { 'http/send': send, ...others } = rooms
+  t.same(rules.staleRows(sources, { ...good, rooms: { ...others, 'http/sent': send } }), [
+    'rooms.ts: there is no http/sent',
+    'rooms.ts: http/sent may import http/app.ts, and does not',
+  ])
+  t.same(stale({ 'main.ts': { imports: ['http', 'cli'] } }), ['rooms.ts: there is no cli'])
+  t.same(stale({ http: { imports: ['oci'], never: ['http/sent'] } }), [
+    'rooms.ts: there is no http/sent',
+  ])
+  t.same(stale({ 'http/send': { imports: ['http', 'oci'] } }), [
+    'rooms.ts: http/send may import oci, and does not',
+  ])
+  t.same(stale({}, { libraries: { undici: ['http', 'oci', 'cli'] } }), [
+    'rooms.ts: there is no cli',
+    'rooms.ts: undici does not live in oci',
+  ])
+  t.same(stale({}, { mayTouchProcess: ['src/start.ts'] }), ['rooms.ts: there is no start.ts'])
+})
+
 t.test('rooms: built-in modules and libraries', async t => {
   t.same(rules.misplacedBuiltins(inOci("import { createHash } from 'node:crypto'")), [])
   t.equal(rules.misplacedBuiltins(inOci("import { join } from 'node:path'")).length, 1)
