@@ -46,8 +46,53 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
   // Waiting, joining and taking turns, whatever for.
   async: { imports: [], builtins: { only: [] } },
-  // Decides, over ports: who implements them, and who asks, is nothing to it.
-  registry: { imports: ['async', 'oci'], builtins: NO_INPUT_OUTPUT },
+  // Decides, over ports: who implements them, and who asks, is nothing to it. What operators ask
+  // looks at the rest, which does not know of it.
+  registry: {
+    imports: ['async', 'oci'],
+    never: ['registry/operator'],
+    builtins: NO_INPUT_OUTPUT,
+  },
+  // Contracts: whoever implements one loads nothing of those who ask by it.
+  [PORTS]: { imports: ['oci'] },
+  // The use cases, of which each may know those that it needs: what several of them need stands
+  // beside the folders. A file that grows is filled for whoever waits, whatever for.
+  'registry/fill': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
+  }),
+  // A pull changes nothing that clients sent here: it writes no fact, and takes none away.
+  'registry/pull': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['upload', 'push', 'delete', 'rebuild', 'operator'],
+  }),
+  // Bytes come in, whatever manifest will list them.
+  'registry/upload': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['fill', 'pull', 'push', 'delete', 'rebuild', 'operator'],
+  }),
+  // What is pushed is seen by pulls at once, so what they remember is changed; and where a push
+  // breaks off, facts are put back. It downloads nothing.
+  'registry/push': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['fill', 'delete', 'operator'],
+  }),
+  // Takes away what is here: no upstream is told, and nobody is waited for. Facts are put back.
+  'registry/delete': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'operator'],
+  }),
+  // From facts alone, before anybody can ask: what answers clients is not there yet.
+  'registry/rebuild': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'delete', 'operator'],
+  }),
+  // Looks, and asks the running registry as clients do. How fresh a tag is, and what is given
+  // instead, pulls say.
+  'registry/operator': insideOf('registry', {
+    imports: ['oci'],
+    never: ['fill', 'upload', 'push', 'delete', 'rebuild'],
+  }),
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
   // Surfaces ask the registry, and know nobody behind its ports.

@@ -118,6 +118,39 @@ t.test('rooms inside rooms: the longest key says what an import may reach', asyn
   t.equal(builtins('src/http/tls/a.ts'), 0)
 })
 
+t.test('inside the registry, use cases know those that they need', async t => {
+  const misplaced = (path: string, specifier: string) =>
+    rules.misplacedImports(source(`src/registry/${path}`, `import '${specifier}'`)).length
+  const good = [
+    ['pull/a.ts', '../fill/b.ts'],
+    ['push/a.ts', '../pull/b.ts'],
+    ['push/a.ts', '../upload/b.ts'],
+    ['push/a.ts', '../rebuild/b.ts'],
+    ['delete/a.ts', '../rebuild/b.ts'],
+    ['operator/a.ts', '../pull/b.ts'],
+    ['fill/a.ts', '../space.ts'],
+    ['registry.ts', './push/b.ts'],
+    ['ports/a.ts', './b.ts'],
+  ] as const
+  for (const [path, specifier] of good) t.equal(misplaced(path, specifier), 0, path + specifier)
+  const all = ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild', 'operator']
+  const bad = {
+    fill: ['pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
+    pull: ['upload', 'push', 'delete', 'rebuild', 'operator'],
+    upload: ['fill', 'pull', 'push', 'delete', 'rebuild', 'operator'],
+    push: ['fill', 'delete', 'operator'],
+    delete: ['fill', 'pull', 'upload', 'push', 'operator'],
+    rebuild: ['fill', 'pull', 'upload', 'push', 'delete', 'operator'],
+    operator: ['fill', 'upload', 'push', 'delete', 'rebuild'],
+    ports: all,
+  }
+  for (const [folder, never] of Object.entries(bad)) {
+    for (const other of never) t.equal(misplaced(`${folder}/a.ts`, `../${other}/b.ts`), 1)
+  }
+  t.equal(misplaced('ports/a.ts', '../space.ts'), 1)
+  t.equal(misplaced('space.ts', './operator/b.ts'), 1)
+})
+
 t.test('rooms: rows that hold nothing any more are found', async t => {
   const sources = [
     source('src/oci/digest.ts'),
