@@ -41,15 +41,15 @@ export interface KeptOpenDeps {
   readonly failed: (error: unknown) => void
 }
 
-/** What was the case before a question. */
-export interface Asked {
+/** A blob of a repository, as whatever changes its answer stood before a question about it. */
+export interface Stamped {
   readonly of: RepositoryKey
   readonly key: string
   readonly slot: number
   readonly stamp: number
 }
 
-interface Kept extends Asked {
+interface Kept extends Stamped {
   readonly blob: WholeBlob
   /** Aborts when it is kept no longer. */
   readonly ended: AbortController
@@ -70,8 +70,8 @@ export class KeptOpen {
     this.#deps = deps
   }
 
-  /** Before anybody else is asked about this blob. */
-  ask(repository: Repository, digest: Digest): Asked | undefined {
+  /** To be taken before anybody else is asked about the blob. Undefined: nothing is kept. */
+  stampOf(repository: Repository, digest: Digest): Stamped | undefined {
     const { epochs } = this.#deps
     if (epochs === undefined) return undefined
     const of = repositoryKey(repository)
@@ -80,28 +80,28 @@ export class KeptOpen {
   }
 
   /** One more answer of what somebody was answered a moment ago. */
-  find(asked: Asked | undefined): BlobAnswer | undefined {
-    const kept = asked && this.#kept.get(asked.key)
+  find(stamped: Stamped | undefined): BlobAnswer | undefined {
+    const kept = stamped && this.#kept.get(stamped.key)
     if (kept === undefined) return undefined
-    if (kept.stamp === asked?.stamp) return this.#answer(kept)
+    if (kept.stamp === stamped?.stamp) return this.#answer(kept)
     this.#kept.delete(kept.key)
     return undefined
   }
 
   /** What the question brought, for who asked it, and from now on for others. */
-  share(asked: Asked | undefined, blob: WholeBlob): BlobAnswer {
+  share(stamped: Stamped | undefined, blob: WholeBlob): BlobAnswer {
     const { epochs, failed } = this.#deps
-    if (asked === undefined || this.#isOver) return blob.lastAnswer()
+    if (stamped === undefined || this.#isOver) return blob.lastAnswer()
     if (blob.head.sizeBytes < KEPT_OPEN_LEAST_BYTES) return blob.lastAnswer()
-    if (epochs?.stampOf(asked.slot) !== asked.stamp) return blob.lastAnswer()
+    if (epochs?.stampOf(stamped.slot) !== stamped.stamp) return blob.lastAnswer()
     // Another one asked at the same time.
-    const other = this.find(asked)
+    const other = this.find(stamped)
     if (other !== undefined) {
       blob.close().catch(failed)
       return other
     }
-    const kept = { ...asked, blob, ended: new AbortController() }
-    this.#kept.set(asked.key, kept)
+    const kept = { ...stamped, blob, ended: new AbortController() }
+    this.#kept.set(stamped.key, kept)
     void this.#forgetSoon(kept)
     return this.#answer(kept)
   }

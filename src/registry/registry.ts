@@ -195,7 +195,7 @@ function pulling({ deps, manifests, blobs, lists }: Parts) {
     pullManifest: (repository, request) => pullManifest(manifests, repository, request),
     headBlob: (repository, digest, options) => headBlob(blobs, repository, digest, options),
     pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobs, repository, digest),
-    findKept: (repository, digest) => keptOpen.find(keptOpen.ask(repository, digest)),
+    findKept: (repository, digest) => keptOpen.find(keptOpen.stampOf(repository, digest)),
     readWholeBlob: (repository, digest, options) =>
       readWholeBlob(blobs, repository, { digest, ...options }),
     noteUse: digest => catalog.noteUse(digest, clock.nowMs()),

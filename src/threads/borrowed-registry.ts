@@ -68,17 +68,17 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
     pushManifest: (repository, push) =>
       coordinator().call('pushManifest', [repository, { ...push, bytes: ownBytes(push.bytes) }]),
     pullBlob: async (repository, digest): Promise<BlobAnswer> => {
-      const asked = keptOpen.ask(repository, digest)
-      const kept = keptOpen.find(asked)
+      const stamped = keptOpen.stampOf(repository, digest)
+      const kept = keptOpen.find(stamped)
       if (kept !== undefined) {
         // Whoever reads one blob of an image may want the others.
         coordinator().notify('reads', { repository, digest })
         return kept
       }
       const lent = await coordinator().call('pullBlob', { repository, digest })
-      return lent.isShareable ? keptOpen.share(asked, blobs.whole(lent)) : blobs.answer(lent)
+      return lent.isShareable ? keptOpen.share(stamped, blobs.whole(lent)) : blobs.answer(lent)
     },
-    findKept: (repository, digest) => keptOpen.find(keptOpen.ask(repository, digest)),
+    findKept: (repository, digest) => keptOpen.find(keptOpen.stampOf(repository, digest)),
     appendUpload: (repository, id, chunk) =>
       withBody(coordinator(), chunk, crossing =>
         coordinator().call('appendUpload', { repository, id, chunk: crossing }),

@@ -50,7 +50,7 @@ async function hurry<T>(
 }
 
 /** As those ask who have another answer to give. */
-const IN_HASTE = { retries: 'if answered' } as const
+const IN_HASTE = { retries: 'if responded' } as const
 
 t.test(
   'R149: 408, 425, 429, 500, 502, 503 and 504 and broken connections are tried again',

@@ -97,10 +97,10 @@ export interface ReadOptions {
    */
   readonly endpoints?: 'all' | 'registry' | undefined
   /**
-   * `if answered`: for a caller who has another answer to give. What nobody answers is not tried
-   * again; what is answered with a failure is. Default `always`.
+   * `if responded`: for a caller who has another answer to give. Where no response came it is not
+   * tried again; where a failure was the response it is. Default `always`.
    */
-  readonly retries?: 'always' | 'if answered' | undefined
+  readonly retries?: 'always' | 'if responded' | undefined
 }
 
 /** `odd content`: it hashes as it should, and may well be what the registry has. */

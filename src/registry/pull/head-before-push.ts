@@ -12,11 +12,11 @@ import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { mayServeStale, type MissingCode } from '../upstream-failure.ts'
 
-export interface Asker {
+export interface HeadCaller {
   readonly policies: RepositoryPolicies
   readonly clock: Clock
   readonly silent: SilentRepositories
-  /** The caller has the right to push. Default false. */
+  /** It has the right to push. Default false. */
   readonly mayPush: boolean | undefined
 }
 
@@ -24,7 +24,7 @@ export interface Asker {
  * Is what is asked for here the beginning of a push? Then only what is really there may be told of.
  */
 export function isPushing(
-  { policies, mayPush = false }: Pick<Asker, 'policies' | 'mayPush'>,
+  { policies, mayPush = false }: Pick<HeadCaller, 'policies' | 'mayPush'>,
   repository: Repository,
 ): boolean {
   return mayPush && policies.find(repository).push !== 'deny'
@@ -33,19 +33,19 @@ export function isPushing(
 /**
  * And of one that goes to the upstream at once: what is here need not be there any more, or yet.
  */
-export function isForwarding(asker: Asker, repository: Repository): boolean {
-  return isPushing(asker, repository) && asker.policies.find(repository).push === 'forward'
+export function isForwarding(caller: HeadCaller, repository: Repository): boolean {
+  return isPushing(caller, repository) && caller.policies.find(repository).push === 'forward'
 }
 
 /**
  * How the upstream is asked: who pushes is not told what a mirror has; who may push has another
  * answer when nobody is there, and gets it at once.
  */
-export function readOptions(asker: Asker, repository: Repository): ReadOptions {
-  if (asker.mayPush !== true) return {}
+export function readOptions(caller: HeadCaller, repository: Repository): ReadOptions {
+  if (caller.mayPush !== true) return {}
   return {
-    endpoints: isPushing(asker, repository) ? 'registry' : 'all',
-    retries: 'if answered',
+    endpoints: isPushing(caller, repository) ? 'registry' : 'all',
+    retries: 'if responded',
   }
 }
 
@@ -108,19 +108,20 @@ export interface AbsentState<Answer> extends Place {
  * @throws RegistryError; what `ask` throws
  */
 export async function orAbsent<Answer>(
-  asker: Asker,
+  caller: HeadCaller,
   state: AbsentState<Answer>,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
   const { repository, missing, here } = state
   try {
-    return await (asker.mayPush === true ? inTime(asker, state, ask) : ask())
+    return await (caller.mayPush === true ? inTime(caller, state, ask) : ask())
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.failure === 'not-found') throw error
     if (here !== undefined && mayServeStale(error)) return here
-    const isQueue = isPushing(asker, repository) && asker.policies.find(repository).push === 'queue'
+    const isQueue =
+      isPushing(caller, repository) && caller.policies.find(repository).push === 'queue'
     // Into a queue all goes that the upstream refuses today, too.
-    if (asker.mayPush !== true || !(isQueue || error.failure === 'unavailable')) throw error
+    if (caller.mayPush !== true || !(isQueue || error.failure === 'unavailable')) throw error
     const also = isQueue ? '; what is pushed waits here until it can' : ''
     throw new RegistryError(
       missing,
@@ -135,16 +136,16 @@ export async function orAbsent<Answer>(
  * asked goes on
  */
 async function inTime<Answer>(
-  asker: Asker,
+  caller: HeadCaller,
   state: AbsentState<Answer>,
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
-  const { clock, silent } = asker
+  const { clock, silent } = caller
   const { registry } = state.repository
   const sinceMs = silent.sinceMs(state) ?? Number.NEGATIVE_INFINITY
   const isSilent = clock.monotonicMs() - sinceMs < SILENT_FOR_MS
   // Who pulls by such a HEAD would not have what a slow line brings.
-  const isShort = isSilent && isPushing(asker, state.repository) && state.isPatient !== true
+  const isShort = isSilent && isPushing(caller, state.repository) && state.isPatient !== true
   const asked = ask()
   asked.then(
     () => silent.end(state),

@@ -4,7 +4,13 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobHead } from '../answers.ts'
-import { type Asker, isForwarding, isPushing, orAbsent, readOptions } from './head-before-push.ts'
+import {
+  type HeadCaller,
+  isForwarding,
+  isPushing,
+  orAbsent,
+  readOptions,
+} from './head-before-push.ts'
 import type { Namespace } from '../namespaces.ts'
 import { alwaysFrom } from './freshness.ts'
 import { UpstreamError } from '../ports/upstream.ts'
@@ -20,31 +26,31 @@ export async function headBlob(
   { mayPush }: { mayPush?: boolean | undefined } = {},
 ): Promise<BlobHead> {
   const { policies, clock, silent } = deps
-  const asker = { policies, clock, silent, mayPush }
-  const head = await find(deps, repository, { digest, asker })
+  const caller = { policies, clock, silent, mayPush }
+  const head = await find(deps, repository, { digest, caller })
   // What is not pushed because it is said to be here has to be here.
-  return isPushing(asker, repository) ? { ...head, repeatable: undefined } : head
+  return isPushing(caller, repository) ? { ...head, repeatable: undefined } : head
 }
 
 function find(
   deps: PullBlobDeps,
   repository: Repository,
-  { digest, asker }: { digest: Digest; asker: Asker },
+  { digest, caller }: { digest: Digest; caller: HeadCaller },
 ): Promise<BlobHead> {
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     const here = await headHere(deps, repository, { digest, isLocal: namespace === undefined })
-    const isEnough = !isForwarding(asker, repository) || namespace?.policy.offline === true
+    const isEnough = !isForwarding(caller, repository) || namespace?.policy.offline === true
     if (here !== undefined && isEnough) return here
     const upstream = requireUpstream(repository, namespace)
-    const listed = isPushing(asker, repository)
+    const listed = isPushing(caller, repository)
       ? undefined
       : await headListed(deps, repository, digest)
     if (listed !== undefined) return listed
     const missing = 'BLOB_UNKNOWN' as const
     const state = { repository, namespace: upstream, missing, ...(here && { here }) }
-    return orAbsent(asker, state, () =>
-      headUpstream(deps, repository, { digest, namespace: upstream, asker }),
+    return orAbsent(caller, state, () =>
+      headUpstream(deps, repository, { digest, namespace: upstream, caller }),
     )
   })
 }
@@ -82,9 +88,9 @@ async function headListed(
 function headUpstream(
   deps: PullBlobDeps,
   repository: Repository,
-  { digest, namespace, asker }: { digest: Digest; namespace: Namespace; asker: Asker },
+  { digest, namespace, caller }: { digest: Digest; namespace: Namespace; caller: HeadCaller },
 ): Promise<BlobHead> {
-  const options = readOptions(asker, repository)
+  const options = readOptions(caller, repository)
   return asking(deps, repository, digest, async () => {
     const { sizeBytes } = await confirm(deps, repository, { digest, namespace, options })
     if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }

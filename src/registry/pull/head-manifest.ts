@@ -4,7 +4,13 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
 import type { ManifestRequest } from '../use-cases.ts'
-import { type Asker, isForwarding, isPushing, orAbsent, readOptions } from './head-before-push.ts'
+import {
+  type HeadCaller,
+  isForwarding,
+  isPushing,
+  orAbsent,
+  readOptions,
+} from './head-before-push.ts'
 import {
   answer,
   assertDeliverable,
@@ -60,26 +66,26 @@ function find(
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return withoutBytes(await pullLocal(deps, repository, request))
     const { policies, clock, silent } = deps
-    const asker = { policies, clock, silent, mayPush: request.mayPush }
-    const context = { ...deps, namespace, options: readOptions(asker, repository) }
+    const caller = { policies, clock, silent, mayPush: request.mayPush }
+    const context = { ...deps, namespace, options: readOptions(caller, repository) }
     const { reference } = request
     return reference.kind === 'digest'
-      ? headByDigest(context, repository, { digest: reference.digest, asker })
-      : headByTag(context, repository, { ...request, tag: reference.tag, asker })
+      ? headByDigest(context, repository, { digest: reference.digest, caller })
+      : headByTag(context, repository, { ...request, tag: reference.tag, caller })
   })
 }
 
 async function headByDigest(
   context: ManifestContext,
   repository: Repository,
-  { digest, asker }: { digest: Digest; asker: Asker },
+  { digest, caller }: { digest: Digest; caller: HeadCaller },
 ): Promise<ManifestAnswer> {
-  const isEnough = !isForwarding(asker, repository) || context.namespace.policy.offline
+  const isEnough = !isForwarding(caller, repository) || context.namespace.policy.offline
   const { namespace } = context
   const state = { repository, namespace, missing: 'MANIFEST_UNKNOWN' } as const
-  if (isEnough) return orAbsent(asker, state, () => headDigest(context, repository, { digest }))
+  if (isEnough) return orAbsent(caller, state, () => headDigest(context, repository, { digest }))
   const here = await headHere(context, repository, { digest })
-  return orAbsent(asker, { ...state, ...(here && { here }) }, () =>
+  return orAbsent(caller, { ...state, ...(here && { here }) }, () =>
     headUpstream(context, repository, digest),
   )
 }
@@ -87,11 +93,11 @@ async function headByDigest(
 async function headByTag(
   context: ManifestContext,
   repository: Repository,
-  request: ManifestRequest & { tag: Tag; asker: Asker },
+  request: ManifestRequest & { tag: Tag; caller: HeadCaller },
 ): Promise<ManifestAnswer> {
-  const { tag, asker } = request
+  const { tag, caller } = request
   // Who pushes what the tag is said to be here would not push it.
-  const mustAsk = isPushing(asker, repository)
+  const mustAsk = isPushing(caller, repository)
   const ask = () => headTag(context, repository, { ...request, mustAsk })
   // Where nothing may be pushed, who asks for a tag that was pulled before is about to pull it
   // again, and hears of the outage.
@@ -99,7 +105,7 @@ async function headByTag(
   if (isKnown && !mustAsk) return ask()
   const { namespace } = context
   const state = { repository, namespace, missing: 'MANIFEST_UNKNOWN', isPatient: isKnown } as const
-  return orAbsent(asker, state, ask)
+  return orAbsent(caller, state, ask)
 }
 
 /** As pullTag does it. */

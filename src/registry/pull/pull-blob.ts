@@ -34,8 +34,8 @@ async function pull(
 ): Promise<BlobAnswer> {
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
-    const asked = deps.keptOpen.ask(repository, digest)
-    const kept = deps.keptOpen.find(asked)
+    const stamped = deps.keptOpen.stampOf(repository, digest)
+    const kept = deps.keptOpen.find(stamped)
     if (kept !== undefined) return kept
     const lookedAt = deps.fills.moment
     const running = deps.fills.find(digest)
@@ -48,7 +48,7 @@ async function pull(
         digest,
         source: namespace === undefined ? 'local' : 'hit',
       })
-      if (here !== undefined) return deps.keptOpen.share(asked, here)
+      if (here !== undefined) return deps.keptOpen.share(stamped, here)
     }
     const upstream = requireUpstream(repository, namespace)
     return asking(deps, repository, digest, async () => {

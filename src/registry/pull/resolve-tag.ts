@@ -125,7 +125,9 @@ export class TagResolver {
     from: ReadFrom & { known: TagFact },
   ): Promise<ResolvedTag> {
     const isServable = this.#isServable(from.known, from.namespace)
-    const options = isServable ? { ...from.options, retries: 'if answered' as const } : from.options
+    const options = isServable
+      ? { ...from.options, retries: 'if responded' as const }
+      : from.options
     return this.#upstreamTags.head(repository, tag, { ...from, options })
   }
 

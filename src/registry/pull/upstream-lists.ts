@@ -72,7 +72,7 @@ export class UpstreamLists {
     const servable =
       kept !== undefined && isServableStale(kept.checkedAtMs, source.maxStaleMs, clock.nowMs())
     const { promise, joined } = this.#flights.run(flight, () =>
-      this.#ask(source, flight, { retries: servable ? 'if answered' : 'always' }),
+      this.#ask(source, flight, { retries: servable ? 'if responded' : 'always' }),
     )
     try {
       return { body: await promise, source: joined ? 'joined' : 'miss', warnings: [] }

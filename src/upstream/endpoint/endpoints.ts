@@ -31,7 +31,7 @@ export interface AskOptions<T> extends ReadOptions {
   /** What of this content is asked for; none for lists. */
   readonly key?: ContentKey
   /**
-   * Is this answer of a mirror enough, or is the authoritative endpoint to be asked as well?
+   * Is this response of a mirror enough, or is the authoritative endpoint to be asked as well?
    * Default: it is.
    */
   readonly suffices?: (value: T) => boolean
@@ -56,12 +56,12 @@ export function createAsk(options: EndpointsOptions): Ask {
     try {
       for (const mirror of endpoints === 'registry' ? [] : mirrors.mirrorsFor(key)) {
         const found = await askMirror(mirror, work, { lane, deadline })
-        if (found.kind !== 'answer' || !suffices(found.value)) continue
-        if (key !== undefined) mirrors.answered(key, mirror)
+        if (found.kind !== 'response' || !suffices(found.value)) continue
+        if (key !== undefined) mirrors.gave(key, mirror)
         return found.value
       }
       const attempt = () => once(authoritative, work, { lane, deadline, caller: signal })
-      const isFinal = retries === 'if answered' ? createNobodyThere() : undefined
+      const isFinal = retries === 'if responded' ? createFinalWithoutResponse() : undefined
       return await withRetries(attempt, { clock, deadline, random, isFinal })
     } finally {
       if (!deadline.isLifted) deadline.end()
@@ -76,7 +76,7 @@ export function createAsk(options: EndpointsOptions): Ask {
         deadline.lift()
         part.whenEnded(() => deadline.end())
       }
-      return { kind: 'answer', value } as const
+      return { kind: 'response', value } as const
     } catch (error) {
       if (deadline.signal.aborted) throw deadline.signal.reason
       if (error instanceof UpstreamError) return { kind: 'failed' } as const
@@ -88,10 +88,10 @@ export function createAsk(options: EndpointsOptions): Ask {
 }
 
 /**
- * No answer: but a connection that was kept open, and that the other side had given up, is replaced
- * once.
+ * Any failure without a response is final, but for one: a connection that was kept open, and that
+ * the other side had given up, is replaced once.
  */
-function createNobodyThere(): (failure: UpstreamError) => boolean {
+function createFinalWithoutResponse(): (failure: UpstreamError) => boolean {
   let hasReconnected = false
   return failure => {
     if (failure.status !== undefined) return false

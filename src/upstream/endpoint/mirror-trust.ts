@@ -1,7 +1,7 @@
 // Which mirrors are asked, and for what: not for content that the caller refuses, and for a while
 // not at all one that gave other bytes than a digest says (R260). Bytes that are refused for what
 // they say may be what the registry has, and whoever can publish there chose them: a mirror is not
-// left out for those. Who verifies is the caller; what a mirror answered is remembered here until
+// left out for those. Who verifies is the caller; what a mirror gave is remembered here until
 // then.
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -22,7 +22,7 @@ export type ContentKey = string
 export interface MirrorTrust {
   /** Those to ask, in order; without a key it is no content that is asked for. */
   mirrorsFor(key: ContentKey | undefined): readonly Endpoint[]
-  answered(key: ContentKey, mirror: Endpoint): void
+  gave(key: ContentKey, mirror: Endpoint): void
   /**
    * Gives the mirrors that had given it, which are not asked for it from now on; none: it was not
    * theirs.
@@ -42,7 +42,7 @@ export function createMirrorTrust(mirrors: readonly Endpoint[], clock: Clock): M
       if (key !== undefined && !isPast(aloneUntilMs.get(key))) return []
       return mirrors.filter(mirror => isPast(leftOutUntilMs.get(mirror)))
     },
-    answered: (key, mirror) => {
+    gave: (key, mirror) => {
       givers.set(key, (givers.get(key) ?? new Set()).add(mirror))
     },
     refuse: key => {

@@ -30,7 +30,7 @@ for (const push of RULES)
   t.test(`R270: ${push}: HEAD by who may push is 404 where nobody answers`, async t => {
     const calls: string[] = []
     const ask = async (_name: unknown, _what: unknown, options?: ReadOptions) => {
-      calls.push(options?.retries === 'if answered' ? 'in haste' : 'patient')
+      calls.push(options?.retries === 'if responded' ? 'in haste' : 'patient')
       return down()
     }
     const policies = everywhere({ push })

@@ -184,7 +184,7 @@ t.test('only so many are kept open, and who closes twice takes it from nobody', 
   const names = Array.from({ length: KEPT_OPEN_MOST + 1 }, (_, at) => String(at))
   for (const name of names) {
     const blob = blobNamed(name, () => (closed += 1))
-    const shared = keptOpen.share(keptOpen.ask(app, blob.head.digest), blob)
+    const shared = keptOpen.share(keptOpen.stampOf(app, blob.head.digest), blob)
     await shared.close()
     await shared.close()
   }
