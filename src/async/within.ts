@@ -1,4 +1,5 @@
-// A wait with a limit: what comes in time, or the word that it did not.
+// Limits of time: of a wait, which gives what comes in time or the word that it did not, and of
+// work, which is told to end.
 import { NOT_NEEDED } from './aborting.ts'
 
 export const LATE: unique symbol = Symbol('late')
@@ -25,6 +26,29 @@ export async function within<Value>(
   )
   try {
     return await Promise.race([promise, late])
+  } finally {
+    timer.abort(NOT_NEEDED)
+  }
+}
+
+/**
+ * What `work` gives. Its signal aborts after `ms`, with what `late` makes: for work that ends by
+ * itself then, as questions to an upstream do. No timer is left behind.
+ */
+export async function withTimeLimit<Value>(
+  clock: Sleeper,
+  { ms, late }: { readonly ms: number; readonly late: () => Error },
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> {
+  const limit = new AbortController()
+  const timer = new AbortController()
+  clock.sleep(ms, timer.signal).then(
+    () => limit.abort(late()),
+    // Only when the work has settled.
+    () => {},
+  )
+  try {
+    return await work(limit.signal)
   } finally {
     timer.abort(NOT_NEEDED)
   }

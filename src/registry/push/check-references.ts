@@ -8,6 +8,7 @@ import type { Manifest } from '../../oci/manifest.ts'
 import { manifestKind, parseMediaType } from '../../oci/media-type.ts'
 import { type Repository, repositoryKey, type RepositoryName } from '../../oci/reference.ts'
 import { filterFew, mapFew } from '../../async/few-at-once.ts'
+import { withTimeLimit } from '../../async/within.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -49,7 +50,7 @@ export const SPARSE_MISSING_MAX = 1_000
 /**
  * An error's body holds so many entries (R121: 64 KiB); the others turn up when these are mended.
  */
-const TOLD_MAX = 100
+const NAMED_MAX = 100
 
 /** Each once. */
 export function listedBy({ config, layers, manifests }: Manifest): readonly Listed[] {
@@ -133,7 +134,7 @@ export function notThere(
     ? `; whether ${repository.registry} has it could not be asked: push that as well, or push again when it answers`
     : ''
   // One entry each, as the specification's format has it: clients print or count them.
-  const further = rest.slice(0, TOLD_MAX - 1).map(digest => ({
+  const further = rest.slice(0, NAMED_MAX - 1).map(digest => ({
     message: `nor is ${digest}`,
     detail: { digest },
   }))
@@ -159,30 +160,24 @@ async function askUpstream(
   { name }: Repository,
   { missing, upstream }: { missing: readonly Listed[]; upstream: Upstream },
 ): Promise<{ there: ReadonlySet<Digest>; failure: UpstreamError | undefined }> {
-  const late = new AbortController()
-  const asked = new AbortController()
-  const tooLate = new UpstreamError('unavailable', 'the upstream is slow to say what it has')
-  clock.sleep(ASKING_TIMEOUT_MS, asked.signal).then(
-    () => late.abort(tooLate),
-    () => {},
-  )
   const there = new Set<Digest>()
   let failure: UpstreamError | undefined
-  try {
-    await mapFew(missing, ASKED_AT_ONCE, async ({ digest, as }) => {
+  await withTimeLimit(clock, { ms: ASKING_TIMEOUT_MS, late: slow }, signal =>
+    mapFew(missing, ASKED_AT_ONCE, async ({ digest, as }) => {
       if (digest === undefined || failure !== undefined) return
       try {
-        const asking = { upstream, name, signal: late.signal }
-        if (await isThere(asking, digest, as)) there.add(digest)
+        if (await isThere({ upstream, name, signal }, digest, as)) there.add(digest)
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error
         failure = error
       }
-    })
-  } finally {
-    asked.abort()
-  }
+    }),
+  )
   return { there, failure }
+}
+
+function slow(): UpstreamError {
+  return new UpstreamError('unavailable', 'the upstream is slow to say what it has')
 }
 
 /** @throws UpstreamError when there was no answer */

@@ -4,6 +4,7 @@
 import { type Digest, digestOf } from '../../oci/digest.ts'
 import type { Repository, RepositoryName, Tag } from '../../oci/reference.ts'
 import { mapFew } from '../../async/few-at-once.ts'
+import { withTimeLimit } from '../../async/within.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -39,28 +40,22 @@ export async function learnTags(
   for (const tag of tags)
     if ((await catalog.findTag(repository, tag)) === undefined) unknown.push(tag)
   if (unknown.length === 0) return learned
-  const late = new AbortController()
-  const asked = new AbortController()
-  clock.sleep(LEARNING_TIMEOUT_MS, asked.signal).then(
-    () =>
-      late.abort(new UpstreamError('unavailable', 'the upstream is slow to say where a tag is')),
-    () => {},
-  )
   try {
-    await mapFew(unknown, ASKED_AT_ONCE, async tag => {
-      const found = await pointsTo(namespace.upstream, repository.name, {
-        tag,
-        signal: late.signal,
-      })
-      if (found !== undefined) learned.set(tag, found)
-    })
+    await withTimeLimit(clock, { ms: LEARNING_TIMEOUT_MS, late: slow }, signal =>
+      mapFew(unknown, ASKED_AT_ONCE, async tag => {
+        const found = await pointsTo(namespace.upstream, repository.name, { tag, signal })
+        if (found !== undefined) learned.set(tag, found)
+      }),
+    )
   } catch (error) {
     // Whoever does not answer one question is not asked the next.
     if (!(error instanceof UpstreamError)) throw error
-  } finally {
-    asked.abort()
   }
   return learned
+}
+
+function slow(): UpstreamError {
+  return new UpstreamError('unavailable', 'the upstream is slow to say where a tag is')
 }
 
 /** Undefined: the upstream has no such tag. @throws UpstreamError when there was no answer */
