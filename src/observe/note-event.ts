@@ -13,7 +13,7 @@ import {
   noteUploadsPurged,
 } from './note-push.ts'
 import { createOnceAMinute } from './once-a-minute.ts'
-import { redactText, redactTold } from './redact.ts'
+import { redactText, redactReason } from './redact.ts'
 
 export interface NoteEventOptions {
   readonly logger: Logger
@@ -90,7 +90,7 @@ function outcomeLabel(outcome: Event<'upstream request'>['outcome']): string {
 
 function noteBreaker(event: Event<'upstream breaker'>, { logger, metrics }: Notebook): void {
   metrics.set('upstreamBreaker', { upstream: event.registry }, BREAKER_VALUE[event.state])
-  const fields = { upstream: event.registry, state: event.state, ...redactTold(event) }
+  const fields = { upstream: event.registry, state: event.state, ...redactReason(event) }
   if (event.state === 'open') logger.warn(fields, 'upstream is not asked for a while')
   else if (event.state === 'closed') logger.info(fields, 'upstream answers again')
   else logger.debug(fields, 'upstream is tried again')
@@ -115,7 +115,7 @@ function noteFillEnded(event: Event<'fill ended'>, { logger, metrics }: Notebook
     outcome,
     sizeBytes: event.sizeBytes,
     durationMs: Math.round(event.durationMs),
-    ...redactTold(event),
+    ...redactReason(event),
   }
   if (outcome === 'failed' || outcome === 'corrupt') logger.warn(fields, 'fill failed')
   else if (outcome === 'abandoned') logger.info(fields, 'fill abandoned')
@@ -140,7 +140,7 @@ function noteStorageFailed(
   metrics.count('storageFailures', { failure })
   const held = due(`storage ${failure}`)
   if (held === undefined) return
-  logger.error({ ...redactTold(event), failure, ...room, held }, 'storage failed')
+  logger.error({ ...redactReason(event), failure, ...room, held }, 'storage failed')
 }
 
 function noteLie(event: Event<'content lied'>, { logger, metrics, due }: Notebook): void {

@@ -5,7 +5,7 @@ import type { EngineEvent } from '../registry/ports/events.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { OnceAMinute } from './once-a-minute.ts'
-import { redactTold } from './redact.ts'
+import { redactReason } from './redact.ts'
 
 export type Event<K extends EngineEvent['kind']> = Extract<EngineEvent, { kind: K }>
 
@@ -33,8 +33,8 @@ export function noteDelivery(event: Event<'delivery'>, { logger, metrics, due }:
   const { carrier, outcome, id, key, attempts, durationMs } = event
   metrics.count('deliveries', { carrier, outcome })
   metrics.observe('deliveryDuration', { carrier, outcome }, durationMs / 1000)
-  const told = redactTold(event)
-  const fields = { carrier, id, key, attempts, durationMs: Math.round(durationMs), ...told }
+  const why = redactReason(event)
+  const fields = { carrier, id, key, attempts, durationMs: Math.round(durationMs), ...why }
   switch (outcome) {
     case 'delivered':
       return logger.info(fields, 'push delivered')
@@ -42,7 +42,7 @@ export function noteDelivery(event: Event<'delivery'>, { logger, metrics, due }:
       return logger.warn(fields, 'delivery parked: it waits for the operator')
     case 'retried': {
       const registry = registryOf(key)
-      const held = due(`delivery ${carrier} ${registry} ${told.hint}`)
+      const held = due(`delivery ${carrier} ${registry} ${why.hint}`)
       if (held === undefined) return
       return logger.warn({ ...fields, held }, 'delivery failed and is tried again')
     }

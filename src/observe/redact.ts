@@ -26,7 +26,7 @@ export function shorten(text: string): string {
 /**
  * `reason` and `hint` of an event as fields of a log line, redacted: they may quote an upstream.
  */
-export function redactTold(event: {
+export function redactReason(event: {
   readonly reason: string | undefined
   readonly hint: string | undefined
 }): { readonly reason?: string; readonly hint?: string } {

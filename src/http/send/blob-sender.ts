@@ -30,7 +30,7 @@ export class BlobSender implements Reader {
   readonly #flow: ClientFlow
   #nodeBytes = 0
   /** What `ready` has found out, until it is sent: it would stay for as long as a client takes. */
-  #told: Told | undefined
+  #ready: Ready | undefined
   #reading: Reading | undefined
   #isClosed = false
 
@@ -83,7 +83,7 @@ export class BlobSender implements Reader {
     }
     const sendable = await this.#sendable(range.first, range.last)
     if (typeof sendable === 'number') await this.#tryToRead(range.first)
-    this.#told = { at: range.first, sendable }
+    this.#ready = { at: range.first, sendable }
   }
 
   /**
@@ -108,7 +108,7 @@ export class BlobSender implements Reader {
     this.#isClosed = true
     this.kernel?.close()
     this.#flow.release()
-    this.#told = undefined
+    this.#ready = undefined
     await this.#reading?.chunks.return?.()
     await this.body.blob.close()
   }
@@ -118,8 +118,8 @@ export class BlobSender implements Reader {
     const { last } = range
     let position = range.first
     while (position <= last) {
-      const told = this.#takeTold(position)
-      const sendable = told ? told.sendable : await this.#sendable(position, last)
+      const ready = this.#takeReady(position)
+      const sendable = ready ? ready.sendable : await this.#sendable(position, last)
       if (sendable === undefined) break
       if (typeof sendable === 'object') {
         await this.write(sendable)
@@ -164,10 +164,10 @@ export class BlobSender implements Reader {
     if (file?.isProven?.(position) !== true) await file?.read(Buffer.allocUnsafe(1), position)
   }
 
-  #takeTold(position: number): Told | undefined {
-    const told = this.#told
-    this.#told = undefined
-    return told?.at === position ? told : undefined
+  #takeReady(position: number): Ready | undefined {
+    const ready = this.#ready
+    this.#ready = undefined
+    return ready?.at === position ? ready : undefined
   }
 
   /**
@@ -206,7 +206,7 @@ export class BlobSender implements Reader {
 }
 
 /** What may be sent from a position on. */
-interface Told {
+interface Ready {
   readonly at: number
   readonly sendable: Sendable
 }

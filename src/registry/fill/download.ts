@@ -157,7 +157,7 @@ export class Download {
 
   async #take(file: FillFile, response: UpstreamBlob): Promise<number | undefined> {
     this.#context.responded()
-    const { toldBytes, expectedBytes } = await this.#agree(file, response).catch(async error => {
+    const { notedBytes, expectedBytes } = await this.#agree(file, response).catch(async error => {
       await discard(response)
       throw error
     })
@@ -167,7 +167,7 @@ export class Download {
       expectedBytes === undefined
         ? undefined
         : file.expect({
-            sizeBytes: toldBytes,
+            sizeBytes: notedBytes,
             validator,
             source: this.#context.task.repository.registry,
           })
@@ -184,13 +184,13 @@ export class Download {
 
   /**
    * A manifest's word alone is not taken for the length as long as there is anybody to ask; and
-   * where nobody answers it is believed now, but not written down as `toldBytes`, which a later
+   * where nobody answers it is believed now, but not written down as `notedBytes`, which a later
    * download holds an upstream to.
    */
   async #agree(
     file: FillFile,
     response: UpstreamBlob,
-  ): Promise<{ toldBytes: number | undefined; expectedBytes: number | undefined }> {
+  ): Promise<{ notedBytes: number | undefined; expectedBytes: number | undefined }> {
     const { task, progress, signal } = this.#context
     const isOfManifest =
       response.totalBytes === undefined &&
@@ -198,8 +198,8 @@ export class Download {
       task.declaredBytes !== undefined
     const totalBytes = isOfManifest ? await askLength(task, signal) : response.totalBytes
     const expectedBytes = await agree(file, { ...response, totalBytes }, this.#context)
-    const wasTold = file.expected?.sizeBytes === expectedBytes
-    return { toldBytes: totalBytes ?? (wasTold ? expectedBytes : undefined), expectedBytes }
+    const isNoted = file.expected?.sizeBytes === expectedBytes
+    return { notedBytes: totalBytes ?? (isNoted ? expectedBytes : undefined), expectedBytes }
   }
 
   /** Is there, or will there probably be, a part to ask for by another connection? */

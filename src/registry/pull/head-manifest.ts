@@ -140,7 +140,7 @@ async function headResolved(
   resolved: ResolvedTag,
 ): Promise<ManifestAnswer> {
   const head =
-    headTold(resolved) ??
+    headConfirmed(resolved) ??
     (await headDigest(context, repository, {
       digest: resolved.digest,
       failure: failureOf(resolved),
@@ -148,8 +148,8 @@ async function headResolved(
   return { ...head, ...tagDetails(context, resolved, head.source) }
 }
 
-/** What was told with the place that the tag points to; undefined when that was not enough. */
-function headTold(resolved: ResolvedTag): ManifestAnswer | undefined {
+/** What came with the place that the tag points to; undefined when that was not enough. */
+function headConfirmed(resolved: ResolvedTag): ManifestAnswer | undefined {
   const { kind, digest, source, warnings } = resolved
   if (kind === 'fetched') return withoutBytes(answer(resolved.content, source))
   return kind === 'confirmed'
@@ -176,11 +176,11 @@ async function headUpstream(
   const { contents, namespace, options, negative } = context
   const reference = { kind: 'digest', digest } as const
   try {
-    const told = await negative.ask(manifestKey(repository, reference), () =>
+    const response = await negative.ask(manifestKey(repository, reference), () =>
       namespace.upstream.headManifest(repository.name, reference, options),
     )
     const head =
-      told.digest === digest ? headAnswer({ ...told, digest, source: 'miss' }) : undefined
+      response.digest === digest ? headAnswer({ ...response, digest, source: 'miss' }) : undefined
     if (head !== undefined) return head
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.failure !== 'unsupported') throw error

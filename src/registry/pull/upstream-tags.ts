@@ -30,7 +30,7 @@ export type ResolvedTag =
   /** From the catalog, nobody asked: pushed here, or as the upstream said not long ago. */
   | (Pointing & { readonly kind: 'local' | 'known'; readonly repeatable: Repeatable })
   /** By a HEAD of the upstream, for this answer. */
-  | (Pointing & { readonly kind: 'confirmed'; readonly head: ToldHead })
+  | (Pointing & { readonly kind: 'confirmed'; readonly head: ConfirmedHead })
   /** By a GET of the upstream, for this answer. */
   | (Pointing & { readonly kind: 'fetched'; readonly content: ManifestContent })
   /**
@@ -42,7 +42,7 @@ export type ResolvedTag =
       readonly failure: UpstreamError | undefined
     })
 
-interface ToldHead {
+interface ConfirmedHead {
   readonly mediaType: string | undefined
   readonly sizeBytes: number | undefined
 }
