@@ -133,7 +133,7 @@ export const DOWNLOAD_KEYS = {
   fills: value(COUNT, {
     as: 'fillsAtOnce',
     description: 'Blobs downloaded at once, never more than `connections`; the rest wait.',
-    // Most images have fewer: theirs come together, where there are lines for it.
+    // Most images have fewer: theirs come together, where there are connections for it.
     default: '12',
     atLeast: 1,
     atMost: MOST_FILLS,
