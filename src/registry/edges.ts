@@ -25,8 +25,8 @@ export function manifestFact(manifest: Manifest, digest: Digest, sizeBytes: numb
 }
 
 /**
- * Does the manifest say that it is in its repository? Neither a subject is by that (R179), nor what
- * is to be had from elsewhere (R250).
+ * Does the manifest say that it is in its repository? Neither a subject is by that (R179), nor is a
+ * foreign layer (R250).
  */
 export function isListed({ kind, distributable }: Edge): boolean {
   return kind !== 'subject' && distributable

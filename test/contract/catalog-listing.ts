@@ -25,9 +25,9 @@ function push(
   catalog: Catalog,
   repository: Repository,
   manifest: ManifestFact,
-  elsewhere: readonly Digest[] = [],
+  confirmed: readonly Digest[] = [],
 ): Promise<void> {
-  return catalog.recordPush(pushOf('any', { repository, manifest, tags: [], elsewhere }))
+  return catalog.recordPush(pushOf('any', { repository, manifest, tags: [], confirmed }))
 }
 
 function pull(catalog: Catalog, repository: Repository, manifest: ManifestFact): Promise<void> {
@@ -60,7 +60,7 @@ export function listingContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await membersOf(catalog, alpine), ['image'], 'nor when it is pushed again')
   })
 
-  t.test('R179: what was shown to be elsewhere is a member, and nothing below that', async t => {
+  t.test('R179: what was confirmed is a member, and nothing below that', async t => {
     const catalog = await makeCatalog(t)
     await pull(catalog, secret, image)
     await push(catalog, alpine, index, [image.digest])

@@ -208,7 +208,7 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       await catalog.recordMember(secret, digestNamed('m'), 2)
       t.equal(await of(secret, 'm'), 'named')
       await catalog.recordPush(
-        pushOf('m', { repository: secret, manifest, elsewhere: [digestNamed('e')] }),
+        pushOf('m', { repository: secret, manifest, confirmed: [digestNamed('e')] }),
       )
       t.strictSame([await of(secret, 'm'), await of(secret, 'e')], ['delivered', 'named'])
       t.equal(await of(secret, 'never seen'), undefined)

@@ -89,7 +89,7 @@ const pushRecord = fc.record(
     manifest,
     contentClass,
     tags: fc.uniqueArray(tag, { maxLength: 2 }),
-    elsewhere: fc.uniqueArray(digest, { maxLength: 2 }),
+    confirmed: fc.uniqueArray(digest, { maxLength: 2 }),
     local: fc.boolean(),
     delivery,
     completes: fc.boolean(),

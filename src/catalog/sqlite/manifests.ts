@@ -119,7 +119,7 @@ function edgeOf(row: EdgeRow): Edge {
 }
 
 // parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not
-// thereby gain its subject (R179). Nor is what is to be had from elsewhere (R250): an author may
+// thereby gain its subject (R179). Nor is a foreign layer (R250): an author may
 // list any digest as that. It does not go on below what only a client has described.
 const INSERT_BELOW = `
 WITH RECURSIVE below (id) AS (
@@ -166,9 +166,9 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
     if (isNews) for (const lister of sql.findListers.all(id)) addBelow(lister as number, id)
   }
 
-  /** As a client says, which proves nothing of what is below: neither here nor elsewhere. */
-  function recordPushed(record: ManifestContent & Pick<RecordPush, 'elsewhere' | 'completes'>) {
-    const { manifest, elsewhere = [], completes = false } = record
+  /** As a client says, which proves nothing of what is below: neither here nor at an upstream. */
+  function recordPushed(record: ManifestContent & Pick<RecordPush, 'confirmed' | 'completes'>) {
+    const { manifest, confirmed = [], completes = false } = record
     const { repository, id } = setManifest(record)
     if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
@@ -176,7 +176,7 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
     const isNew = sql.isGiven.get(repository, id) === undefined
     sql.pushManifest.run(repository, id, manifest.mediaType)
     if (completes && isNew) pending.complete(repository, id)
-    for (const member of elsewhere) members.confirm(repository, ids.contentId(member))
+    for (const member of confirmed) members.confirm(repository, ids.contentId(member))
   }
 
   function setManifest({ repository, manifest, contentClass, atMs }: ManifestContent) {

@@ -72,7 +72,7 @@ const IS_LISTER = (m: string, c: string) =>
   `(${m}.reason <> ${REASON_CODES.confirmed} OR ${IS_GIVEN(m, c)})`
 
 // What `children` takes, repository: members among them that are no manifests here, and that no
-// member lists any more. What is to be had from elsewhere counts as listed: a client may have
+// member lists any more. A foreign layer counts as listed: a client may have
 // brought it.
 const LIST_ALONE = (children: string) => `
 SELECT m.content, m.reason <> ${REASON_CODES.confirmed} AS lists

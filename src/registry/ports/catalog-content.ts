@@ -20,8 +20,8 @@ export interface Edge {
   /** Of a child of an index: `os/architecture[/variant]`, else undefined. */
   readonly platform: string | undefined
   /**
-   * Layers that are fetched from elsewhere (R64) are not: an image is complete without them, and
-   * they become no members by it.
+   * Foreign layers, which are fetched from elsewhere (R64), are not: an image is complete without
+   * them, and they become no members by it.
    */
   readonly distributable: boolean
 }

@@ -13,10 +13,10 @@ export interface RecordPush {
   /** Point to the manifest from now on; empty for a push by digest alone. */
   readonly tags: readonly Tag[]
   /**
-   * Of what the manifest lists: what the upstream said is in this repository. Members with this,
-   * and nothing below them. Default none.
+   * Of what the manifest lists: what is known to be in this repository, as the upstream said or, in
+   * a rebuild, a fact. Members with this, and nothing below them. Default none.
    */
-  readonly elsewhere?: readonly Digest[]
+  readonly confirmed?: readonly Digest[]
   /** What `TagFact.local` becomes. */
   readonly local: boolean
   /** What must also go elsewhere. */
@@ -74,7 +74,7 @@ export interface PushReads {
 export interface PushWrites {
   /**
    * A push: content, edges, memberships, tags and the outbox entry in one transaction. The manifest
-   * and `elsewhere` become members. Nothing else MUST become one, here or in another repository,
+   * and `confirmed` become members. Nothing else MUST become one, here or in another repository,
    * now or when the manifest is recorded in another one later: what a client lists proves nothing,
    * and of sizes neither (R253). Its tags point to it whatever they were, are as `local` as it
    * says, and remember no `previous`. Durable when it resolves (synchronous=FULL). Idempotent.
@@ -86,7 +86,7 @@ export interface PushWrites {
   /**
    * Takes content out of a repository: its membership and every tag of that repository that points
    * to it, in one transaction. A manifest of that repository takes along what it lists, and nothing
-   * else there lists: as a layer, from elsewhere or not, never as a subject (R255). What is a
+   * else there lists: as a layer, foreign or not, never as a subject (R255). What is a
    * manifest there stays, and with it what that lists; so does a pending blob, until
    * `expirePendingBlob`. Bytes, edges and other repositories MUST NOT be touched, nor what tags
    * remember as `previous`. When it is no member, only that it was taken along is forgotten, and

@@ -29,7 +29,7 @@ export type Fact =
       readonly mediaType: string
       readonly atMs: number
       /**
-       * Of what it lists as to be had from elsewhere, this was in the repository when the fact was
+       * Of the foreign layers that it lists, these were in the repository when the fact was
        * written: FOREIGN_NAMED_MAX at most. Not there when it lists nothing such, and in facts of
        * earlier versions, which have a tombstone for each that was not.
        */

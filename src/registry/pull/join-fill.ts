@@ -92,7 +92,7 @@ function nextStep(
   // Not for a crowd that joins what is on its way: whoever began it has asked, and the upstream
   // tells.
   if (declared === undefined && running?.isQueued !== false) return 'look up the length'
-  if (running === undefined || !isForeign(running, repository)) return 'join or start'
+  if (running === undefined || !runsForAnother(running, repository)) return 'join or start'
   // What it brings is not given here, two cannot write the same file, and nobody waits for what
   // another's upstream sends.
   if (!shareWith(namespaces, running.task.repository.registry, repository.registry))
@@ -123,13 +123,13 @@ async function joinOrStart(
   // Its file was closed already.
   await fill.over
   // What another repository was told says nothing about this one.
-  const isOwn = !isForeign(fill, repository)
+  const isOwn = !runsForAnother(fill, repository)
   if (isOwn && fill.progress.state === 'failed') throw fill.progress.error
   return undefined
 }
 
 /** Does it run for another repository? */
-export function isForeign({ task }: Fill, repository: Repository): boolean {
+export function runsForAnother({ task }: Fill, repository: Repository): boolean {
   return repositoryKey(task.repository) !== repositoryKey(repository)
 }
 

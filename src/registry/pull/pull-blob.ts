@@ -6,7 +6,7 @@ import type { Repository } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobRead } from '../answers.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
 import { alwaysFrom } from './freshness.ts'
-import { isForeign, joinFill } from './join-fill.ts'
+import { runsForAnother, joinFill } from './join-fill.ts'
 import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
 import { isShared, mayGive, shareWith } from '../sharing.ts'
@@ -41,7 +41,7 @@ async function pull(
     const running = deps.fills.find(digest)
     // On its way for this repository: it is neither on disk nor to be asked about, and a crowd
     // would do so one by one.
-    const isComing = running !== undefined && !isForeign(running, repository)
+    const isComing = running !== undefined && !runsForAnother(running, repository)
     const isOurs = isComing || (await mayGive(deps, repository, { digest }))
     if (isOurs && !isComing) {
       const here = await openBlob(deps, repository, {
@@ -80,7 +80,7 @@ async function isSharedHere(
   if (running !== undefined) {
     const { registry } = running.task.repository
     const mayShare = shareWith(deps.namespaces, registry, repository.registry)
-    return isForeign(running, repository) && mayShare
+    return runsForAnother(running, repository) && mayShare
   }
   // A file without a row would only be fetched once more; a crowd for a cold blob looks at the disk
   // for nothing.

@@ -1,6 +1,6 @@
 // Is what a pushed manifest lists really there (R113)? It must be in this repository, or its
 // upstream must say that it is there, which is asked by HEAD: nothing is downloaded for it. A
-// subject may be missing, and so may what is fetched from elsewhere (R64).
+// subject may be missing, and so may foreign layers (R64).
 import { type Descriptor, isDistributable } from '../../oci/descriptor.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -92,7 +92,7 @@ export function findMissing(
  * counts as missing; otherwise its failure is thrown, for pushes that need it anyway.
  * @throws UpstreamError; RegistryError MANIFEST_BLOB_UNKNOWN
  */
-export async function requireElsewhere(
+export async function requireAtUpstream(
   deps: CheckDeps,
   repository: Repository,
   { missing, isPatient }: { missing: readonly Listed[]; isPatient: boolean },

@@ -15,7 +15,7 @@ import {
   type Listed,
   listedBy,
   notThere,
-  requireElsewhere,
+  requireAtUpstream,
   SPARSE_MISSING_MAX,
 } from './check-references.ts'
 import { manifestFact } from '../edges.ts'
@@ -50,7 +50,7 @@ interface Pushed extends ManifestPush {
   readonly manifest: Manifest
   readonly listed: readonly Listed[]
   /** Listed, not here, and at the upstream. */
-  readonly elsewhere: ReadonlySet<Digest>
+  readonly confirmed: ReadonlySet<Digest>
   /** Where tags of it point at the upstream that are not known here. */
   readonly learned: ReadonlyMap<Tag, Digest>
 }
@@ -67,10 +67,10 @@ export async function pushManifest(
   const manifest = parsePushed(push)
   const warnings = staleData(manifest)
   const listed = listedBy(manifest)
-  const elsewhere = await checkListed(deps, repository, { way, listed })
+  const confirmed = await checkListed(deps, repository, { way, listed })
   const learned =
     way.mode === 'queue' ? await learnTags(deps, repository, tagsOf(push)) : new Map<Tag, Digest>()
-  const pushed = { ...push, repository, digest, manifest, listed, elsewhere, learned }
+  const pushed = { ...push, repository, digest, manifest, listed, confirmed, learned }
   const subject = await tellingFull(deps.note, () =>
     deps.turns.take(repositoryKey(repository), () => accept(deps, way, pushed)),
   )
@@ -129,7 +129,7 @@ async function checkListed(
   if (way.policy.sparse) await requireFewMissing(deps, repository, missing)
   if (way.policy.sparse || missing.length === 0) return new Set()
   const isPatient = !isForwarded
-  return tellingPush(repository, () => requireElsewhere(deps, repository, { missing, isPatient }))
+  return tellingPush(repository, () => requireAtUpstream(deps, repository, { missing, isPatient }))
 }
 
 /**
@@ -163,9 +163,9 @@ async function accept(
 
 /** Something may have been deleted while the upstream was asked, or another push had its turn. */
 async function requireStill(deps: PushManifestDeps, pushed: Pushed): Promise<void> {
-  const { repository, listed, elsewhere } = pushed
+  const { repository, listed, confirmed } = pushed
   const missing = await findMissing(deps, repository, listed)
-  const gone = missing.filter(({ digest }) => digest === undefined || !elsewhere.has(digest))
+  const gone = missing.filter(({ digest }) => digest === undefined || !confirmed.has(digest))
   if (gone.length > 0) throw notThere(repository, gone)
 }
 
@@ -232,10 +232,10 @@ function referrerOf({ manifest, digest, bytes }: Pushed): Referrer | undefined {
 }
 
 function recordOf(
-  { repository, manifest, digest, bytes, elsewhere }: Pushed,
+  { repository, manifest, digest, bytes, confirmed }: Pushed,
   tags: readonly Tag[],
 ) {
-  return { repository, manifest: manifestFact(manifest, digest, bytes.length), tags, elsewhere }
+  return { repository, manifest: manifestFact(manifest, digest, bytes.length), tags, confirmed }
 }
 
 /** All that point to it from now on. */

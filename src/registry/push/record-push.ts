@@ -28,12 +28,12 @@ export interface RecordPushDeps extends RestoreDeps {
   readonly presence: BlobPresence
 }
 
-export interface PushToRecord extends Omit<RecordPush, 'elsewhere' | 'completes'> {
+export interface PushToRecord extends Omit<RecordPush, 'confirmed' | 'completes'> {
   readonly contentClass: ContentClass
   /** Listed, and only cached until now. */
   readonly alsoKept: readonly BecameKept[]
   /** Listed, and at the upstream alone. */
-  readonly elsewhere: ReadonlySet<Digest>
+  readonly confirmed: ReadonlySet<Digest>
 }
 
 /**
@@ -43,7 +43,7 @@ export interface PushToRecord extends Omit<RecordPush, 'elsewhere' | 'completes'
 export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Promise<void> {
   if (push.contentClass !== 'kept') return record(deps, push, [{ remove: tagsOf(push) }])
   const { catalog, presence } = deps
-  const listed = (await listedBy(catalog, push)).filter(digest => !push.elsewhere.has(digest))
+  const listed = (await listedBy(catalog, push)).filter(digest => !push.confirmed.has(digest))
   await presence.whileAbsent(push.repository, listed, async absent => {
     const fact = await keptManifestFact(catalog, push.repository, push)
     await record(
@@ -104,7 +104,7 @@ async function record(
   changes: readonly Change[],
 ): Promise<void> {
   const { catalog, facts, negative, tags } = deps
-  const { alsoKept: _, elsewhere, ...row } = push
+  const { alsoKept: _, confirmed, ...row } = push
   const { repository, manifest } = push
   const { digest } = manifest
   const outdated = outdatedBy(push)
@@ -116,7 +116,7 @@ async function record(
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
-    await catalog.recordPush({ ...row, elsewhere: [...elsewhere], completes: true })
+    await catalog.recordPush({ ...row, confirmed: [...confirmed], completes: true })
     // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
     if (outdated.length > 0) await facts.remove(outdated)
   } catch (error) {
@@ -166,11 +166,11 @@ function tagsOf({ repository, tags }: PushToRecord): readonly FactIdentity[] {
 
 /** Tombstones of what belongs here again. */
 function outdatedBy(push: PushToRecord): readonly FactIdentity[] {
-  const { manifest, tags, contentClass, alsoKept, elsewhere } = push
+  const { manifest, tags, contentClass, alsoKept, confirmed } = push
   const repository = repositoryKey(push.repository)
   const isKept = contentClass === 'kept'
   // That of a manifest which is kept under a tag has gone before the tag came.
   const pushed = isKept && tags.length > 0 ? [] : [manifest.digest]
-  const digests = [...pushed, ...alsoKept.map(({ digest }) => digest), ...elsewhere]
+  const digests = [...pushed, ...alsoKept.map(({ digest }) => digest), ...confirmed]
   return digests.map(digest => ({ kind: 'deleted', repository, digest }))
 }

@@ -14,7 +14,7 @@ const LOOKS_AT_ONCE = 16
 export type KeptManifestFact = Extract<Fact, { kind: 'manifest' }>
 
 /**
- * Names of the layers from elsewhere those that clients have sent here by now (R250).
+ * Names of the foreign layers those that clients have sent here by now (R250).
  * @throws StoreError
  */
 export async function keptManifestFact(

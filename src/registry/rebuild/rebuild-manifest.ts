@@ -48,14 +48,14 @@ export async function rebuildManifest(
   // What the fact tells of was a member, or has a tombstone. What is below that has facts of its
   // own.
   const listed = memberEdges(fact, manifest.edges).map(({ child }) => child)
-  const elsewhere = await filterFew(
+  const confirmed = await filterFew(
     [...new Set(listed)],
     LOOKS_AT_ONCE,
     async child => !(await isGone(child)),
   )
-  const record = { repository, manifest, contentClass: 'kept', elsewhere, atMs } as const
+  const record = { repository, manifest, contentClass: 'kept', confirmed, atMs } as const
   await catalog.recordPush({ ...record, tags: [], local: true })
-  const kept = new Set(elsewhere)
+  const kept = new Set(confirmed)
   const blobs = new Map(
     manifest.edges
       .filter(edge => isBlob(edge) && kept.has(edge.child))

@@ -62,7 +62,7 @@ function isLister({ lists, mediaType }: Member): boolean {
   return lists || mediaType !== undefined
 }
 
-/** What is to be had from elsewhere, too: a client may have brought it. */
+/** A foreign layer, too: a client may have brought it. */
 function listed(parent: Digest, edges: Edges): Digest[] {
   const below = edges.get(parent) ?? []
   return below.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)

@@ -199,18 +199,18 @@ export class MemoryRepositories {
         if (each.members.get(digest)?.lists === true) this.#addBelow(each, digest)
   }
 
-  /** As a client says: nothing below it becomes a member, but for what is elsewhere. */
+  /** As a client says: nothing below it becomes a member, but for what is confirmed. */
   addPushed(
     state: RepositoryState,
     { digest, mediaType, edges }: ManifestFact,
-    elsewhere: readonly Digest[],
+    confirmed: readonly Digest[],
   ): void {
     if (this.#setEdges(digest, edges)) this.#claimed.add(digest)
     state.pushed = true
     const before = state.members.get(digest)
     const pushed = { mediaType, delivered: true }
     state.members.set(digest, { lists: false, ...before, ...pushed })
-    for (const each of elsewhere) this.addMember(state, each)
+    for (const each of confirmed) this.addMember(state, each)
   }
 
   /** By itself, whatever it lists. */

@@ -151,12 +151,12 @@ function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
     },
     recordList: (repository, key, list) => void all.open(repository).lists.set(key, list),
     recordPush: record => {
-      const { manifest, tags, delivery, elsewhere = [] } = record
+      const { manifest, tags, delivery, confirmed = [] } = record
       const { digest } = manifest
       const state = all.open(record.repository)
       all.setPresent({ ...manifest, ...record })
       complete(state, record)
-      all.addPushed(state, manifest, elsewhere)
+      all.addPushed(state, manifest, confirmed)
       for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
       if (delivery !== undefined) outbox.add(delivery)
     },
