@@ -1,5 +1,5 @@
 // The well-known registries as data (R154–R165): where they are, what they lack, where they lead.
-// What is not said here is found out from their answers. Used for defaults in the configuration,
+// What is not said here is found out from their responses. Used for defaults in the configuration,
 // and by this room.
 import type { RegistryHost } from '../oci/reference.ts'
 

@@ -5,14 +5,16 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { boundedCache } from '../connect/bounded-cache.ts'
 
-/** Longer than any round trip; a host that takes longer for its first answer is not waited for. */
+/**
+ * Longer than any round trip; a host that takes longer for its first response is not waited for.
+ */
 const LONGEST_WAIT_MS = 1_000
 /** An endpoint has one; a client's redirects add some. */
 const HOSTS_MAX = 256
 
 export interface FirstRequests {
   /**
-   * Resolves at once for the first request to this origin, and for all after its answer.
+   * Resolves at once for the first request to this origin, and for all after its response.
    * @throws the signal's reason
    */
   untilAnswered(origin: string, signal: AbortSignal): Promise<void>

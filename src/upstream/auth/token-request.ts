@@ -8,7 +8,7 @@ import { isNotRegistry, pageError } from '../connect/not-a-registry.ts'
 
 /** Tokens of registries with many scopes have some ten KiB. */
 const TOKEN_RESPONSE_BYTES = 256 * 1024
-/** The specification's value for answers without expires_in. */
+/** The specification's value for responses without expires_in. */
 const EXPIRES_DEFAULT_SECONDS = 60
 /** A mistaken expiry must not keep a revoked token for months. */
 const EXPIRES_MAX_SECONDS = 24 * 60 * 60

@@ -1,4 +1,4 @@
-// Which addresses may be connected to (R188). What a registry's answers name — realms, redirects,
+// Which addresses may be connected to (R188). What a registry's responses name — realms, redirects,
 // next pages — must not lead into the network that this edge stands in, unless the operator named
 // that host.
 import ipaddr from 'ipaddr.js'

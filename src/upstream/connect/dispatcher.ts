@@ -10,7 +10,7 @@ import { createWarmSockets, type WarmSockets } from './warm-sockets.ts'
 
 /**
  * `blob`: downloads, which may take hours; `push`: bodies on their way up, which may, too; `api`:
- * small answers, which must never wait behind either; `ping`: whether a registry is there, which
+ * small responses, which must never wait behind either; `ping`: whether a registry is there, which
  * must not wait behind names that hang.
  */
 export type Lane = 'api' | 'blob' | 'push' | 'ping'

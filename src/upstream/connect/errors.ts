@@ -1,5 +1,5 @@
-// Failures without an answer — DNS, TCP, TLS, time limits, broken HTTP — as UpstreamError. Failures
-// that the upstream answered with a status are in response-errors.ts.
+// Failures without a response — DNS, TCP, TLS, time limits, broken HTTP — as UpstreamError.
+// Failures that the upstream answered with a status are in response-errors.ts.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 
 /**
@@ -8,7 +8,7 @@ import { UpstreamError } from '../../registry/ports/upstream.ts'
  */
 const STALE_CONNECTION = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
-/** Trying again gives the same answer, and the operator has to do something. */
+/** Trying again gives the same response, and the operator has to do something. */
 const CERTIFICATE: Record<string, string> = {
   CERT_HAS_EXPIRED: 'the certificate has expired; look at the clock of this machine, too',
   CERT_NOT_YET_VALID: 'the certificate is not valid yet; look at the clock of this machine',

@@ -1,6 +1,6 @@
-// One HTTP request and its answer's head: no redirects, no authentication, no second try. The only
-// place that hands something to undici, so that each attempt is reported once and each failure is
-// classified once.
+// One HTTP request and its response's head: no redirects, no authentication, no second try. The
+// only place that hands something to undici, so that each attempt is reported once and each failure
+// is classified once.
 import type { Readable } from 'node:stream'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -48,7 +48,7 @@ export interface ExchangeOptions {
   readonly note: NoteEvent
   readonly userAgent: string
   readonly bodyIdleMs: number
-  /** Sees the head of every answer, for rate limits. */
+  /** Sees the head of every response, for rate limits. */
   readonly onHead: (response: Pick<ExchangeResponse, 'headers' | 'url'>) => void
 }
 
@@ -114,7 +114,7 @@ async function send(
     // know them.
     body: (sending?.pieces as unknown as Readable | undefined) ?? formOf(request),
     signal: sendSignal,
-    // The library's limit takes a body that moves slowly for an answer that does not come.
+    // The library's limit takes a body that moves slowly for a response that does not come.
     ...(sending === undefined ? {} : { headersTimeout: 0 }),
     responseHeaders: 'raw',
   })

@@ -34,12 +34,12 @@ export function isNotRegistry(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && error.cause === NOT_A_REGISTRY
 }
 
-/** Did the registry say so itself? `codes`: of the `errors` in the answer's body. */
+/** Did the registry say so itself? `codes`: of the `errors` in the response's body. */
 export function isOwnRefusal(headers: ResponseHeaders, codes: readonly string[]): boolean {
   return hasVersion(headers) || codes.some(isCode)
 }
 
-/** A header that only registries send, on an answer whose status and type say nothing. */
+/** A header that only registries send, on a response whose status and type say nothing. */
 export function hasOwnMark(headers: ResponseHeaders): boolean {
   return hasVersion(headers) || headers.first('docker-content-digest') !== undefined
 }

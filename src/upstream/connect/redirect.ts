@@ -28,7 +28,7 @@ export function redirectTarget(response: ExchangeResponse): URL | undefined {
 
 /**
  * `target` without its fragment, when it may be followed from `from`; undefined stands for one that
- * is malformed. `leads` is for the message: what the answer does.
+ * is malformed. `leads` is for the message: what the response does.
  * @throws UpstreamError as redirectTarget
  */
 export function followable(target: URL | undefined, from: URL, leads: string): URL {

@@ -22,10 +22,10 @@ export interface RequestBody {
   read(): AsyncIterable<Uint8Array>
   /** `read` can be called once only. */
   readonly once?: boolean
-  /** From the last byte to the answer's head. Default: only the request's signal limits it. */
+  /** From the last byte to the response's head. Default: only the request's signal limits it. */
   readonly responseMs?: number
   /**
-   * A connection was found and asks for the first piece: time limits for answers do not count any
+   * A connection was found and asks for the first piece: time limits for responses do not count any
    * more.
    */
   readonly onFirst?: () => void
@@ -77,7 +77,7 @@ export class Sending {
   }
 
   /**
-   * Gives out no more and lets the connection wait: an answer came, and must be read before the
+   * Gives out no more and lets the connection wait: a response came, and must be read before the
    * connection may break.
    */
   hold(): void {

@@ -1,4 +1,4 @@
-// The body of one answer. Every path must read it to its end or destroy it: an unread body keeps
+// The body of one response. Every path must read it to its end or destroy it: an unread body keeps
 // its connection from being used again, and everybody who waits for one (idioms, undici trap 1).
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../registry/ports/clock.ts'

@@ -1,4 +1,4 @@
-// The headers of an answer as a list, in the order they came. Fields like WWW-Authenticate, Link
+// The headers of a response as a list, in the order they came. Fields like WWW-Authenticate, Link
 // and Warning may come several times, and joining or keeping the first would lose some (R140,
 // R230).
 

@@ -25,7 +25,7 @@ export function healthOf(
 }
 
 /**
- * How many pulls a registry still allows, from the headers of its answers (R154): Docker Hub's
+ * How many pulls a registry still allows, from the headers of its responses (R154): Docker Hub's
  * `ratelimit-remaining: 76;w=21600`.
  */
 export interface RateLimit {

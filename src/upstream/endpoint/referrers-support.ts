@@ -15,7 +15,7 @@ const LASTING_MS = 60_000
 /** Of what may have been somebody else: a backend may be broken for longer than that. */
 const UNCONFIRMED_LACK_MS = 5 * 60_000
 /**
- * Of an answer of longer ago nothing is left that could have lasted: it is asked about anew after
+ * Of a response of longer ago nothing is left that could have lasted: it is asked about anew after
  * UNCONFIRMED_LACK_MS.
  */
 const FORGOTTEN_MS = 2 * UNCONFIRMED_LACK_MS
@@ -29,7 +29,7 @@ export interface ReferrersSupport {
   /** False for as long as `lacks` remembers, unless the API has answered for any repository. */
   mayHave(name: RepositoryName, nowMs: number): boolean
   /**
-   * An answer that is none of the API's came: is it the same for a minute, with none of the API in
+   * A response that is none of the API's came: is it the same for a minute, with none of the API in
    * between?
    */
   isLasting(name: RepositoryName, nowMs: number): boolean
@@ -37,15 +37,15 @@ export interface ReferrersSupport {
   lacks(name: RepositoryName, by: LackSaidBy, nowMs: number): void
   /** The API has answered. */
   seen(name: RepositoryName): void
-  /** Then an answer that is none of the API is about that digest or that repository. */
+  /** Then a response that is none of the API is about that digest or that repository. */
   readonly wasSeen: boolean
-  /** Of this repository: then an answer without the registry's mark is an outage. */
+  /** Of this repository: then a response without the registry's mark is an outage. */
   wasSeenOf(name: RepositoryName): boolean
 }
 
 export function createReferrersSupport(): ReferrersSupport {
   const lackUntilMs = boundedCache<number>(REPOSITORIES_MAX)
-  /** The first and the last of answers that were none of the API's. */
+  /** The first and the last of responses that were none of the API's. */
   const odd = boundedCache<{ sinceMs: number; lastMs: number }>(REPOSITORIES_MAX)
   const seen = boundedCache<true>(REPOSITORIES_MAX)
   let wasSeen = false

@@ -1,5 +1,5 @@
-// One request to one endpoint up to its final answer: the challenge answered, redirects followed.
-// Whether the answer is good is for the caller; whether to try again, for retry.ts.
+// One request to one endpoint up to its final response: the challenge answered, redirects followed.
+// Whether the response is good is for the caller; whether to try again, for retry.ts.
 import type { UpstreamCall } from '../../registry/ports/events.ts'
 import { UpstreamError } from '../../registry/ports/upstream.ts'
 import type { Authorization, Authorizer } from '../auth/authorizer.ts'
@@ -39,7 +39,7 @@ export interface RegistryResponse extends ExchangeResponse {
 }
 
 /**
- * The body of the answer MUST be read, drained or destroyed, and is no page for people.
+ * The body of the response MUST be read, drained or destroyed, and is no page for people.
  * @throws UpstreamError, or the signal's reason
  */
 export type Send = (request: RegistryRequest, signal: AbortSignal) => Promise<RegistryResponse>

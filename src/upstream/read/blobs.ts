@@ -136,7 +136,7 @@ function rangeHeaders({ offset, lastByte, validator }: BlobRequest): Record<stri
 
 type BlobHead = Omit<UpstreamBlob, 'body'>
 
-/** @throws UpstreamError invalid when the answer is not what was asked for, or in an encoding */
+/** @throws UpstreamError invalid when the response is not what was asked for, or in an encoding */
 function readHead(response: RegistryResponse, request: BlobRequest): BlobHead {
   const { headers, url, status } = response
   if (isEncoded(headers)) {

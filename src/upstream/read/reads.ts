@@ -1,5 +1,5 @@
 // What is asked of a namespace, as the Upstream port has it: each question with its lane, and with
-// what a mirror's answer is worth.
+// what a mirror's response is worth.
 import type { Reference, RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { ReadOptions, Upstream } from '../../registry/ports/upstream.ts'

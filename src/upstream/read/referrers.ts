@@ -1,5 +1,5 @@
 // Who refers to a manifest: by the referrers API, or by the fallback tag where a registry has none
-// (R77). "Nobody" is an answer of the registry only: whatever else goes wrong is an error, or
+// (R77). "Nobody" is a response of the registry only: whatever else goes wrong is an error, or
 // clients would take it for "no signature" (R78). That the API does not answer is true of the
 // question at hand, and of a repository only after it was asked about a manifest that it has:
 // anybody can name a digest.

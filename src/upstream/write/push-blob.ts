@@ -111,7 +111,7 @@ export async function streamBlob(
     finish: digest =>
       write(({ goOn }) => goOn(endUpload(upload, { digest, clock })), {
         signal,
-        // An attempt that got no answer may have ended the upload: another would find it gone.
+        // An attempt that got no response may have ended the upload: another would find it gone.
         isFinal: failure => failure.status === undefined || needsNewUpload(failure),
       }),
     cancel: () => cancelUpload(endpoint, upload, clock),

@@ -46,7 +46,7 @@ export function putManifest(put: ManifestPut, clock: Clock) {
 }
 
 /**
- * Only while it moves it is not counted: who waits for the answer has no more time than for any
+ * Only while it moves it is not counted: who waits for the response has no more time than for any
  * other.
  */
 function bodyOf(bytes: Uint8Array, deadline: Deadline) {

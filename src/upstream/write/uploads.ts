@@ -1,4 +1,4 @@
-// Uploads at a registry: begun with POST, addressed by the Location of each answer (R117), given
+// Uploads at a registry: begun with POST, addressed by the Location of each response (R117), given
 // back when they are not wanted. What is sent into them is in push-blob.ts.
 import { type Digest, digestAlgorithm, digestFrom } from '../../oci/digest.ts'
 import type { RepositoryName } from '../../oci/reference.ts'
@@ -21,7 +21,7 @@ const TAKEN = new Set([200, 201, 202, 204])
  */
 const CANCEL_MS = 5_000
 /**
- * From a blob's last byte to the answer: object stores copy what came in parts, at some hundred
+ * From a blob's last byte to the response: object stores copy what came in parts, at some hundred
  * MiB/s.
  */
 const BLOB_RESPONSE_MS = 120_000
@@ -117,8 +117,8 @@ export function endUpload(
 }
 
 /**
- * The limit for answers stands still from the first byte on: a body has its own, and so has the
- * answer to a blob.
+ * The limit for responses stands still from the first byte on: a body has its own, and so has the
+ * response to a blob.
  */
 async function send(
   request: RegistryRequest,
