@@ -101,7 +101,7 @@ export function createServe(deps: ServeDeps): Serve {
     const startedMs = clock.monotonicMs()
     const { socket } = request
     const found = findHot(request, response)
-    if (found !== undefined && 'answer' in found) {
+    if (found?.kind === 'hit') {
       connections.enter(socket, WHOLE)
       begin()
       const requestId = deps.requestIdOf(found.request.requestId)

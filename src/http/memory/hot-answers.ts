@@ -44,6 +44,7 @@ export interface KeptBlob {
 }
 
 export interface HotAnswer extends HotContent {
+  readonly kind: 'hit'
   readonly slot: number
   readonly stamp: number
   /** Somebody asks the registry again, for all. */
@@ -58,6 +59,7 @@ export interface HotAnswer extends HotContent {
 
 /** A request that memory had no answer for. MUST be ended by `end`, whatever comes of it. */
 export interface HotMiss {
+  readonly kind: 'miss'
   readonly key: string
   /** It came before: what is answered now is to be kept. */
   readonly isWanted: boolean
@@ -136,6 +138,7 @@ interface Memory {
 }
 
 class Miss implements HotMiss {
+  readonly kind = 'miss'
   readonly key: string
   readonly isWanted: boolean
   readonly isSmall: boolean
@@ -171,7 +174,7 @@ class Miss implements HotMiss {
     const isAwaited = nowMs >= content.repeatable.untilMs
     const quietUntilMs = isAwaited ? nowMs + HOT_REVALIDATE_EVERY_MS : 0
     const uses = { isRevalidating: false, quietUntilMs, notedAtMs: 0, pulledAtMs: 0 }
-    answers.set(this.key, { ...content, slot: this.#slot, stamp, ...uses })
+    answers.set(this.key, { ...content, kind: 'hit', slot: this.#slot, stamp, ...uses })
   }
 
   end(): void {

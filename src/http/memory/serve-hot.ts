@@ -28,6 +28,7 @@ export interface HotDeps extends BlobSenderDeps {
 }
 
 export interface FoundHot {
+  readonly kind: 'hit'
   readonly answer: HotAnswer
   readonly request: HotRequest
   /** Of a large blob: what sends it. */
@@ -62,10 +63,10 @@ export class Hot {
     const hot = readHotRequest(request, this.#deps)
     if (hot === undefined) return undefined
     const answer = answers.find(hot.key, clock.nowMs())
-    if (!('status' in answer)) return answer
-    if (answer.kept === undefined) return { answer, request: hot, sender: undefined }
+    if (answer.kind === 'miss') return answer
+    if (answer.kept === undefined) return { kind: 'hit', answer, request: hot, sender: undefined }
     const sender = this.#openKept(answer.kept, response)
-    return sender && { answer, request: hot, sender }
+    return sender && { kind: 'hit', answer, request: hot, sender }
   }
 
   /** Writes it whole. */

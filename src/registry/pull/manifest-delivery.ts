@@ -54,11 +54,18 @@ export async function assertDeliverable(
   throw failure ?? offline(repository, 'not everything that this manifest names is here')
 }
 
+type OutdatedTag = Extract<ResolvedTag, { kind: 'stale' | 'previous' }>
+
+/** As the upstream said before: it failed, or nobody may be asked. */
+function isOutdated(resolved: ResolvedTag): resolved is OutdatedTag {
+  return resolved.kind === 'stale' || resolved.kind === 'previous'
+}
+
 /**
  * Why the upstream could not be asked where the tag points; undefined when it could, or need not.
  */
 export function failureOf(resolved: ResolvedTag): UpstreamError | undefined {
-  return 'failure' in resolved ? resolved.failure : undefined
+  return isOutdated(resolved) ? resolved.failure : undefined
 }
 
 /** With its bytes, and nothing to say about a tag. */
@@ -75,12 +82,12 @@ export function tagDetails(
 ): Pick<ManifestAnswer, 'source' | 'ageMs' | 'warnings' | 'repeatable'> {
   const { kind, warnings, checkedAtMs } = resolved
   // The next one is told that it is here, and not how it came.
-  const repeatable = source === 'hit' && 'repeatable' in resolved ? resolved.repeatable : undefined
+  const isHere = resolved.kind === 'local' || resolved.kind === 'known'
+  const repeatable = source === 'hit' && isHere ? resolved.repeatable : undefined
   // No upstream ever confirmed it.
   if (kind === 'local') return { source: 'local', ageMs: undefined, warnings, repeatable }
-  const isStale = kind === 'stale' || kind === 'previous'
   const ageMs = Math.max(0, clock.nowMs() - checkedAtMs)
-  return { source: isStale ? 'stale' : source, ageMs, warnings, repeatable }
+  return { source: isOutdated(resolved) ? 'stale' : source, ageMs, warnings, repeatable }
 }
 
 /**

@@ -27,7 +27,7 @@ const CONTENT: HotContent = {
 
 function open() {
   const answers = createHotAnswers({ maxBytes: 1_000_000, epochs: createEpochs() })
-  const isMiss = (found: HotAnswer | HotMiss): found is HotMiss => !('status' in found)
+  const isMiss = (found: HotAnswer | HotMiss): found is HotMiss => found.kind === 'miss'
   const ask = (nowMs: number): HotMiss => {
     const found = answers.find('key', nowMs)
     if (!isMiss(found)) throw new Error('it is answered')
