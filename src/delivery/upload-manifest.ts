@@ -94,8 +94,8 @@ async function readChild(
 }
 
 /**
- * What has to be there before the manifest: no foreign layer (R64), and no subject, which
- * may come later or never.
+ * What has to be there before the manifest: no foreign layer (R64), and no subject, which may come
+ * later or never.
  */
 function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest: Digest })[] {
   const all = [...manifests, ...(config === undefined ? [] : [config]), ...layers]

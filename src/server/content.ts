@@ -92,8 +92,8 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
 }
 
 /**
- * Nobody has it any more. While the facts may say more than the catalog (not `isCompared`), that is
- * known only of content that counts as being here.
+ * Nobody has it any more. While the facts may say more than the catalog (not `isCompared`: after an
+ * end out of order, until the next stop), that is known only of content that counts as being here.
  */
 function forgoneBy(catalog: Catalog, isCompared: () => boolean): IsForgone {
   return async digest => {

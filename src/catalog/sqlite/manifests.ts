@@ -119,8 +119,8 @@ function edgeOf(row: EdgeRow): Edge {
 }
 
 // parent, repository. A subject is not listed by its referrer: whoever may push a referrer must not
-// thereby gain its subject (R179). Nor is a foreign layer (R250): an author may
-// list any digest as that. It does not go on below what only a client has described.
+// thereby gain its subject (R179). Nor is a foreign layer (R250): an author may list any digest as
+// that. It does not go on below what only a client has described.
 const INSERT_BELOW = `
 WITH RECURSIVE below (id) AS (
   SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject} AND distributable = 1

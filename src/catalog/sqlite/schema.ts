@@ -195,12 +195,13 @@ export const MIGRATIONS: readonly Migration[] = [
  * Brings the file to the newest version known here, all steps in one transaction. A newer minor of
  * the same major is left as it is. Returns the version that the file has now.
  *
- * @throws StoreError io, with a hint, when the file is of a newer major version.
+ * @throws StoreError io, with a hint, when the file is of a newer major version, or of none.
  */
 export function migrate(database: Database, migrations = MIGRATIONS): number {
   const newest = migrations.at(-1)?.version ?? 0
   const found = Number(database.pragma('user_version', { simple: true }))
   if (majorOf(found) > majorOf(newest)) throw newerMajor(found, newest)
+  if (found !== 0 && majorOf(found) < 1) throw noCatalog(found)
   if (found >= newest) return found
   database
     .transaction(() => {
@@ -213,6 +214,12 @@ export function migrate(database: Database, migrations = MIGRATIONS): number {
 
 function majorOf(version: number): number {
   return Math.floor(version / VERSIONS_PER_MAJOR)
+}
+
+function noCatalog(found: number): StoreError {
+  return new StoreError('io', `catalog.db has format ${found}, which no catalog ever had`, {
+    hint: 'move the file away: what was pushed is read from facts/ at the next start',
+  })
 }
 
 function newerMajor(found: number, newest: number): StoreError {

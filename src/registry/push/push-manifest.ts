@@ -156,7 +156,7 @@ async function accept(
   pushed: Pushed,
 ): Promise<Digest | undefined> {
   if (!way.policy.sparse) await requireStill(deps, pushed)
-  if (way.mode === 'forward') return passOn(deps, way, pushed)
+  if (way.mode === 'forward') return forwardNow(deps, way, pushed)
   await keep(deps, way.mode, pushed)
   return pushed.manifest.subject?.digest
 }
@@ -186,7 +186,7 @@ async function keep(
   await recordPushed(deps, { ...record, ...delivery, alsoKept })
 }
 
-async function passOn(
+async function forwardNow(
   deps: PushManifestDeps,
   { namespace }: Extract<PushWay, { mode: 'forward' }>,
   pushed: Pushed,

@@ -147,6 +147,10 @@ t.test(
       name: 'StoreError',
       hint: /newer version/,
     })
+    for (const none of [7, 999, -1]) {
+      setVersion(none)
+      await t.rejects(openCatalog(t, directory), { name: 'StoreError', hint: /move the file/ })
+    }
     setVersion(newest)
     t.equal(
       (await openCatalog(t, directory)).catalog.damaged,
