@@ -1,6 +1,6 @@
 // The edge as the matrix uses it: two upstreams behind gates, an address that survives a restart,
 // and a look at its log and its data directory for the moments that a client does not show.
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type EdgeProcess, type LogLine, startEdge } from '../kit/edge-process.ts'
@@ -27,7 +27,10 @@ export interface TestEdge {
    * part with holes, what its sidecar says (docs/storage-format.md).
    */
   believedBytes(digest: string): number
-  /** Resolves when so many bytes of a blob that is not whole yet are on disk. */
+  /**
+   * Resolves when so many bytes of a blob that is not whole yet are on disk, and its sidecar, which
+   * comes beside the first of them: without it an edge that was killed believes none.
+   */
   partReaches(digest: string, sizeBytes: number): Promise<void>
   /** kill -9 */
   kill(): Promise<void>
@@ -95,7 +98,7 @@ export async function startTestEdge(
     },
     async partReaches(digest, sizeBytes) {
       const deadline = Date.now() + PATIENCE_MS
-      while (partBytes(digest) < sizeBytes) {
+      while (partBytes(digest) < sizeBytes || !existsSync(`${partOf(digest)}.json`)) {
         if (Date.now() > deadline) throw new Error(`${partBytes(digest)} bytes came to disk`)
         await wait(LOOK_AGAIN_MS)
       }
