@@ -23,6 +23,8 @@ import { startUpstream, type Upstream } from '../upstream.ts'
 
 const REPOSITORY = 'bench/ablations'
 const BLOB_BYTES = 100_000_000
+/** Little above what is kept in memory: to open it is much of what it costs. */
+const MIDDLE_BYTES = 5_000_000
 const PER_CONNECTION = 10_000_000
 const ROUND_TRIP_MS = 40
 const HOT_SECONDS = 2
@@ -49,7 +51,7 @@ export const ablations: Row = {
     '(`bench/ablations.ts`); in each case those that it could matter to. An image is one manifest and then ten blobs, three at a time, by ' +
     'a client that only reads; each is in a repository that nobody has asked for before. Away means a relay in front of the upstream, ' +
     'which holds every byte back for half of the time there and back and the first of a connection longer, as its handshake would; its ' +
-    'token service is near. "After a start" asks a process that has just started for ten blobs of an image at once, without its manifest. ' +
+    'token service is near. "After a start" asks a process that has just started: for an image, or for ten blobs of one at once, without its manifest. ' +
     '"To all" is the time over that of Entrepot as it is, in the same round.',
   tables: [
     {
@@ -127,15 +129,20 @@ async function measureHot(
 ): Promise<readonly Sample[]> {
   const { samples, add } = collectSamples()
   const { upstream, load, rounds } = context
-  const layerBytes = [BLOB_BYTES]
+  const layerBytes = [BLOB_BYTES, MIDDLE_BYTES]
   const image = { repository: REPOSITORY, tag: 'hot', seed: 'ablations/hot', layerBytes }
   const { layers, mediaType } = await upstream.addImage(image)
   const manifest = `/v2/${REPOSITORY}/manifests/hot`
-  const blob = `/v2/${REPOSITORY}/blobs/${layers[0]}`
-  for (const { server } of running) await load.pull(server.url, [manifest, blob])
+  const [large = '', middle = ''] = layers.map(digest => `/v2/${REPOSITORY}/blobs/${digest}`)
+  for (const { server } of running) await load.pull(server.url, [manifest, large, middle])
+  const cases = [
+    { line: 'blob of 100 MB, 4 clients', blob: large, clients: 4 },
+    { line: 'blob of 100 MB, 64 clients', blob: large, clients: 64 },
+    { line: 'blob of 5 MB, 4 clients', blob: middle, clients: 4 },
+    { line: 'blob of 5 MB, 64 clients', blob: middle, clients: 64 },
+  ]
   for (let round = 1; round <= rounds; round += 1) {
-    for (const clients of [4, 64]) {
-      const line = `blob of 100 MB, ${clients} clients`
+    for (const { line, blob, clients } of cases) {
       context.tell(`${line}, round ${round}`)
       for (const { kind, server } of running) {
         const options = { clients, seconds: HOT_SECONDS }
@@ -197,21 +204,39 @@ async function measureFar(context: RowContext, kindOf: Kinds): Promise<Seen> {
     } finally {
       await stop()
     }
-    const started = [entrepot, kindOf(WITHOUT_FIRST_REQUEST)]
-    for (const sample of await measureStarts(far, started)) add(sample)
+    const blobs = {
+      line: `10 blobs after a start, ${FAR}`,
+      kinds: [entrepot, kindOf(WITHOUT_FIRST_REQUEST)],
+      tags: [],
+      atOnce: SMALL_LAYERS.length,
+    }
+    const image = {
+      line: `image of 10 × 0.5 MB after a start, ${FAR}`,
+      kinds: [entrepot, kindOf(WITHOUT_WARM_SOCKETS)],
+      tags: [TAG],
+      atOnce: AT_ONCE,
+    }
+    for (const starts of [blobs, image])
+      for (const sample of await measureStarts(far, starts)) add(sample)
     return { samples, absences }
   } finally {
     await Promise.all([link.stop(), near.stop()])
   }
 }
 
-/** Ten blobs at once, as the first thing that a process is asked for. */
+/** As the first thing that a process is asked for: no connection is open, no token there. */
+interface Starts {
+  readonly line: string
+  readonly kinds: readonly ServerKind[]
+  readonly tags: readonly string[]
+  readonly atOnce: number
+}
+
 async function measureStarts(
   context: RowContext,
-  kinds: readonly ServerKind[],
+  { line, kinds, tags, atOnce }: Starts,
 ): Promise<readonly Sample[]> {
   const { samples, add } = collectSamples()
-  const line = `10 blobs after a start, ${FAR}`
   for (let round = 1; round <= context.rounds; round += 1) {
     context.tell(`${line}, round ${round}`)
     let all: number | undefined
@@ -224,13 +249,8 @@ async function measureStarts(
       try {
         const [started] = running
         if (started === undefined) continue
-        const seed = `start/${round}/${kind.name}`
-        const measures = await pullImage(context, started, {
-          seed,
-          tags: [],
-          atOnce: SMALL_LAYERS.length,
-          layerBytes: SMALL_LAYERS,
-        })
+        const image = { seed: `${line}/${round}/${kind.name}`, layerBytes: SMALL_LAYERS }
+        const measures = await pullImage(context, started, { ...image, tags, atOnce })
         all ??= measures.seconds
         const toAll = measures.seconds / all
         add({
