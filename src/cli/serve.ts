@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
+import { Turns } from '../async/turns.ts'
 import { formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -47,7 +48,11 @@ export async function run(args: readonly string[], context: CliContext): Promise
     },
     'serving',
   )
-  signals.onReload(() => void reload(server, context, values.config))
+  const turns = new Turns()
+  signals.onReload(() => {
+    // One after another, each with the file as it is when its turn comes.
+    void turns.take('reload', () => reload(server, context, values.config))
+  })
   await signals.stop
   logger.info('stopping: answers under way are finished, new requests are refused')
   await server.stop()
@@ -143,22 +148,34 @@ async function reload(
   context: CliContext,
   named: string | undefined,
 ): Promise<void> {
+  const config = readAgain(server, context, named)
+  if (config === undefined) return
   try {
-    const { path, result } = loadConfiguration(context, named)
-    if (result.kind === 'invalid') {
-      const faults = formatFindings(result.findings, path).trimEnd().split('\n')
-      server.refuseReload(faults)
-      server.logger.error({ faults }, 'configuration not reloaded: it has faults')
-      return
-    }
-    const change = await server.reload(result.config)
+    const change = await server.reload(config)
     server.logger.info({ ...change }, 'configuration reloaded')
   } catch (error) {
-    if (error instanceof CliError) {
-      server.refuseReload([error.message])
-      server.logger.error({ err: error }, 'configuration not reloaded')
-    } else server.logger.error({ err: error }, 'configuration reloaded in part')
+    server.logger.error({ err: error }, 'configuration reloaded in part')
   }
+}
+
+/** Undefined when all stays as it was: the log and `status` say why. */
+function readAgain(
+  server: RunningServer,
+  context: CliContext,
+  named: string | undefined,
+): Config | undefined {
+  try {
+    const { path, result } = loadConfiguration(context, named)
+    if (result.kind !== 'invalid') return result.config
+    const faults = formatFindings(result.findings, path).trimEnd().split('\n')
+    server.refuseReload(faults)
+    server.logger.error({ faults }, 'configuration not reloaded: it has faults')
+  } catch (error) {
+    const fault = error instanceof CliError ? error.message : 'it failed; the log says how'
+    server.refuseReload([fault])
+    server.logger.error({ err: error }, 'configuration not reloaded')
+  }
+  return undefined
 }
 
 /**

@@ -147,6 +147,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
     imports: [
+      'async',
       'oci',
       'config',
       'registry',

@@ -30,7 +30,7 @@ async function serve(t: { teardown(fn: () => unknown): unknown }) {
     {
       get: (target, name) => {
         if (name === 'ENTREPOT_CONFIG') loads.count += 1
-        if (loads.count === 2) loads.again.resolve()
+        if (loads.count % 2 === 0) loads.again.resolve()
         return target[String(name)]
       },
     },
@@ -60,6 +60,21 @@ t.test('SIGHUPs that come while the server starts make it reload once, afterward
   signal('SIGTERM')
   t.equal(await ended, 0)
   t.equal(loads.count, 2)
+})
+
+t.test('of two SIGHUPs at once the second reads the file when the first is through', async t => {
+  const { ended, loads, signal } = await serve(t)
+  signal('SIGHUP')
+  await loads.again.promise
+  const before = loads.count
+  loads.again = Promise.withResolvers()
+  signal('SIGHUP')
+  signal('SIGHUP')
+  t.ok(loads.count < before + 2, `both at once: ${loads.count} after ${before}`)
+  await loads.again.promise
+  signal('SIGTERM')
+  t.equal(await ended, 0)
+  t.equal(loads.count, before + 2)
 })
 
 t.test('a signal that comes twice is one; who asks again later does not want to wait', async t => {
