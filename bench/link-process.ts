@@ -5,7 +5,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 export interface LinkSettings {
   /**
-   * There and back. The first bytes of a connection wait once more, for its handshake. Default 0.
+   * There and back. No byte of a connection goes on its way before its handshake, which takes as
+   * long from when it was opened. Default 0.
    */
   readonly roundTripMs?: number | undefined
 }
@@ -25,8 +26,9 @@ const server = createServer(
   client => {
     const toUpstream = { host: '127.0.0.1', port: Number(upstreamPort) }
     const upstream = connect({ ...toUpstream, noDelay: true, allowHalfOpen: true })
-    pass(client, upstream, { handshakes: 1 })
-    pass(upstream, client, { handshakes: 0 })
+    const openAtMs = performance.now() + (settings.roundTripMs ?? 0)
+    pass(client, upstream, openAtMs)
+    pass(upstream, client, openAtMs)
     client.on('error', () => upstream.destroy())
     upstream.on('error', () => client.destroy())
   },
@@ -47,10 +49,9 @@ interface Piece {
 }
 
 /** One direction: what comes is handed on when its time has come, in order. */
-function pass(from: Socket, to: Socket, { handshakes }: { readonly handshakes: number }): void {
+function pass(from: Socket, to: Socket, openAtMs: number): void {
   const queue: Piece[] = []
   let queuedBytes = 0
-  let extraMs = handshakes * (settings.roundTripMs ?? 0)
   let ended = false
   let timer: NodeJS.Timeout | undefined
 
@@ -72,8 +73,8 @@ function pass(from: Socket, to: Socket, { handshakes }: { readonly handshakes: n
     flow()
   }
   from.on('data', (bytes: Buffer) => {
-    queue.push({ bytes, atMs: performance.now() + (settings.roundTripMs ?? 0) / 2 + extraMs })
-    extraMs = 0
+    const sentAtMs = Math.max(performance.now(), openAtMs)
+    queue.push({ bytes, atMs: sentAtMs + (settings.roundTripMs ?? 0) / 2 })
     queuedBytes += bytes.length
     if (timer === undefined) handOn()
     else flow()

@@ -50,7 +50,7 @@ export const ablations: Row = {
     'Entrepot as it is, and copies of it in which one constant has another value, or one key of the configuration is set ' +
     '(`bench/ablations.ts`); in each case those that it could matter to. An image is one manifest and then ten blobs, three at a time, by ' +
     'a client that only reads; each is in a repository that nobody has asked for before. Away means a relay in front of the upstream, ' +
-    'which holds every byte back for half of the time there and back and the first of a connection longer, as its handshake would; its ' +
+    'which holds every byte back for half of the time there and back, and all of a connection until its handshake would be over; its ' +
     'token service is near. "After a start" asks a process that has just started: for an image, or for ten blobs of one at once, without its manifest. ' +
     '"To all" is the time over that of Entrepot as it is, in the same round.',
   tables: [

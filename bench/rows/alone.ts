@@ -31,8 +31,8 @@ export const alone: Row = {
   method:
     'In each round every server gets a blob that it has never seen; it has served ten of 10 MB to twenty clients before. "Not limited" is loopback. The ' +
     'shaped network is a network namespace behind a token bucket of the kernel (tc tbf, 50 MB/s for all connections together) and a ' +
-    'relay in it that holds every byte back for half of the 40 ms, and the first bytes of a connection for a round trip more, as its ' +
-    'handshake would. In the short form the others are measured in the first round only.',
+    'relay in it that holds every byte back for half of the 40 ms, and all of a connection until its handshake would be over, a round ' +
+    'trip after it was opened. In the short form the others are measured in the first round only.',
   tables: [
     {
       table: 'alone',
