@@ -165,17 +165,21 @@ async function passBody(
   response: ServerResponse,
   { note, barrier }: { note: Passed; barrier: Barrier | undefined },
 ): Promise<void> {
+  // Undefined once the body is past it.
+  let ahead = barrier
   for await (const chunk of answer as AsyncIterable<Buffer>) {
-    const beforeBarrier = barrier === undefined ? chunk.length : barrier.afterBytes - note.bodyBytes
-    if (barrier === undefined || beforeBarrier >= chunk.length) {
+    if (ahead === undefined || note.bodyBytes + chunk.length <= ahead.afterBytes) {
       await write(response, chunk, note)
       continue
     }
-    if (beforeBarrier > 0) await write(response, chunk.subarray(0, beforeBarrier), note)
-    barrier.arrive()
-    response.once('close', barrier.leave)
-    await barrier.released
-    await write(response, chunk.subarray(Math.max(beforeBarrier, 0)), note)
+    const { afterBytes, arrive, leave, released } = ahead
+    ahead = undefined
+    const before = chunk.subarray(0, afterBytes - note.bodyBytes)
+    if (before.length > 0) await write(response, before, note)
+    arrive()
+    response.once('close', leave)
+    await released
+    await write(response, chunk.subarray(before.length), note)
   }
   response.end()
 }
