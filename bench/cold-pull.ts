@@ -1,7 +1,8 @@
 // One blob that no server has seen, asked for by some clients at once: from the upstream itself, or
 // through a server.
 import { setTimeout as wait } from 'node:timers/promises'
-import { residentBytes, watchCpu } from './processes.ts'
+import { isWhole } from './load.ts'
+import { residentMiB, watchCpu } from './processes.ts'
 import type { RowContext, Started } from './row.ts'
 
 export interface Cold {
@@ -20,9 +21,10 @@ const WARM_PULLS = 10
 /** Large enough to go the way of large blobs. */
 const WARM_BYTES = 10_000_000
 const WARM_CLIENTS = 20
-const MEBIBYTE = 1024 * 1024
 /** How often memory is looked at. */
 const LOOK_MS = 200
+
+export type ColdPulled = Awaited<ReturnType<typeof coldPull>>
 
 /** Through the upstream itself when nothing was started. Its CPU and memory are then NaN. */
 export async function coldPull(
@@ -41,11 +43,21 @@ export async function coldPull(
   const memory = watchMemory(started?.server.pid)
   const pulled = await load.pull(url, paths, { clients, firstByteOnly })
   await wait(SETTLE_MS)
-  const residentMiB = memory()
+  const mostMiB = memory()
   const { cpuSeconds, boxSeconds } = cpu()
   const counts = await upstream.count({ kind: 'blob', method: 'GET', reference: layers[0] ?? '' })
   await upstream.forget(repository, layers)
-  return { clients: pulled, counts, cpuSeconds, boxSeconds, residentMiB }
+  return {
+    clients: pulled,
+    /** Until the last client was done. */
+    seconds: Math.max(...pulled.map(({ lastByteMs }) => lastByteMs)) / 1000,
+    /** Clients without a whole blob. */
+    failures: pulled.filter(client => !isWhole(client)).length,
+    counts,
+    cpuSeconds,
+    boxSeconds,
+    mostMiB,
+  }
 }
 
 /** The first requests of a process are those of its compiler, and no service has seen only one. */
@@ -68,14 +80,14 @@ export async function warmUp(
 /** The result tells the most that was seen, in MiB. */
 function watchMemory(pid: number | undefined): () => number {
   if (pid === undefined) return () => Number.NaN
-  let most = residentBytes(pid)
+  let most = residentMiB(pid)
   const look = () => {
-    most = Math.max(most, residentBytes(pid))
+    most = Math.max(most, residentMiB(pid))
   }
   const timer = setInterval(look, LOOK_MS)
   return () => {
     clearInterval(timer)
     look()
-    return most / MEBIBYTE
+    return most
   }
 }

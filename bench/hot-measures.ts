@@ -1,5 +1,6 @@
 // What downloading one thing that is here, again and again, costs a server and the whole machine:
 // for each gigabyte of a large blob, plain or over TLS, and for each answer of a small one.
+import type { Table } from './figures.ts'
 import type { Load, LoopOptions } from './load.ts'
 import { watchCpu } from './processes.ts'
 import type { RunningServer } from './server-process.ts'
@@ -8,6 +9,18 @@ import { runWrk, type WrkOptions } from './wrk.ts'
 const GIGABYTE = 1e9
 const MEGABYTE = 1e6
 const MICROSECONDS = 1e6
+
+/** A table of what either measure of a large blob tells, a line for each number of clients. */
+export const BLOB_BY_CLIENTS = {
+  lineHeading: 'clients',
+  columns: [
+    { measure: 'cpuSecondsPerGB', heading: 'CPU, s per GB', digits: 3 },
+    { measure: 'boxSecondsPerGB', heading: 'whole box, s per GB', digits: 3 },
+    { measure: 'megabytesPerSecond', heading: 'MB/s' },
+    { measure: 'failures', heading: 'failed answers' },
+  ],
+  growth: [{ measure: 'cpuSecondsPerGB', what: 'CPU per GB with the number of clients' }],
+} satisfies Omit<Table, 'table' | 'title'>
 
 /** A large blob over plain HTTP, by the client of this bench, which drops what it reads. */
 export async function measureBlob(

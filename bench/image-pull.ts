@@ -1,5 +1,6 @@
 // An image that no server has seen, pulled through one by a client that only reads: its manifest
 // and then its blobs, some at a time.
+import { isWhole } from './load.ts'
 import { watchCpu } from './processes.ts'
 import type { RowContext, Started } from './row.ts'
 
@@ -33,6 +34,6 @@ export async function pullImage(
   const { cpuSeconds } = cpu()
   const { requests } = await upstream.count({})
   await upstream.forget(repository, layers)
-  const notPulled = pulled.filter(({ status }) => status !== 200).length
+  const notPulled = pulled.filter(each => !isWhole(each)).length
   return { seconds, cpuSeconds, requests, failures: failures + notPulled }
 }

@@ -59,6 +59,11 @@ export async function startLoad(): Promise<Load> {
   }
 }
 
+/** A 200 that came to its end. */
+export function isWhole({ status, complete }: Pick<Pulled, 'status' | 'complete'>): boolean {
+  return status === 200 && complete
+}
+
 function targetOf(url: string, paths: readonly string[]): Target {
   const { hostname, port } = new URL(url)
   return { host: hostname, port: Number(port), paths }

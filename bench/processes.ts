@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
  * Of /proc/PID/stat and /proc/stat: USER_HZ, which is 100 on every architecture that Node runs on.
  */
 const TICKS_PER_SECOND = 100
+const KIB_PER_MIB = 1024
 
 interface Stat {
   readonly pid: number
@@ -45,14 +46,11 @@ export function watchCpu(pid: number | undefined): () => CpuTime {
   }
 }
 
-/**
- * Resident memory of `pid` and everything below it, in bytes. Pages that they share count once for
- * each.
- */
-export function residentBytes(pid: number): number {
+/** Resident memory of `pid` and everything below it. Pages that they share count once for each. */
+export function residentMiB(pid: number): number {
   return processTree(pid).reduce((sum, stat) => {
     const status = readIfThere(`/proc/${stat.pid}/status`)
-    return sum + Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024
+    return sum + Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / KIB_PER_MIB
   }, 0)
 }
 

@@ -21,12 +21,12 @@ export interface Blobs {
   readonly atOnce: number
 }
 
-export interface PushFile {
+/** Removed where the block ends: `using`. */
+export interface PushFile extends Disposable {
   /** New content in place of what was there. The same seed is the same content. */
   write(seed: string, blobs: Blobs): void
   /** Pushes all of it into `repository` of `url`. */
   push(url: string, repository: string, blobs: Blobs): Promise<PushResult>
-  remove(): void
 }
 
 /** `directory` gives the file its name. */
@@ -55,6 +55,6 @@ export function openPushFile(directory: string): PushFile {
       for await (const part of child.stdout.setEncoding('utf8')) text += String(part)
       return JSON.parse(text) as PushResult
     },
-    remove,
+    [Symbol.dispose]: remove,
   }
 }

@@ -35,7 +35,33 @@ export interface Row {
   readonly tables: readonly Table[]
   /** How often, in the short and in the full form; 0: the short form leaves it out. */
   readonly rounds: { readonly short: number; readonly full: number }
-  run(context: RowContext): Promise<Pick<RowResult, 'samples' | 'absences'>>
+  run(context: RowContext): Promise<Seen>
+}
+
+/** What a row has seen, or a part of it. */
+export type Seen = Pick<RowResult, 'samples' | 'absences'>
+
+/** Of parts that were measured one after another. What is absent from several is told of once. */
+export function joinSeen(parts: readonly Seen[]): Seen {
+  const all = parts.flatMap(({ absences }) => absences)
+  const absences = new Map(all.map(absence => [`${absence.server}/${absence.line}`, absence]))
+  return { samples: parts.flatMap(({ samples }) => samples), absences: [...absences.values()] }
+}
+
+/**
+ * Every case in each round, one after another: who walks through them measures server after server
+ * in each, so that what is compared was measured side by side.
+ */
+export function* inRounds<Case extends { readonly line: string }>(
+  { rounds, tell }: Pick<RowContext, 'rounds' | 'tell'>,
+  cases: readonly Case[],
+): Generator<Case & { readonly round: number }> {
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const each of cases) {
+      tell(`${each.line}, round ${round}`)
+      yield { ...each, round }
+    }
+  }
 }
 
 export interface Started {
@@ -43,10 +69,10 @@ export interface Started {
   readonly server: RunningServer
 }
 
-export interface StartedServers {
+/** They are stopped and what they stored is removed where the block ends: `await using`. */
+export interface StartedServers extends AsyncDisposable {
   readonly running: readonly Started[]
   readonly absences: readonly Absence[]
-  readonly stop: () => Promise<void>
 }
 
 /**
@@ -83,7 +109,7 @@ export async function startServers(
       throw new Error(`${ENTREPOT} does not start: ${absence.why}`)
     }
   }
-  return { running, absences, stop }
+  return { running, absences, [Symbol.asyncDispose]: stop }
 }
 
 function choose(
@@ -103,9 +129,9 @@ export function directoryOf(directory: string, { name }: ServerKind): string {
 }
 
 /** Samples as they come, so that a row need not carry lists around. */
-export function collectSamples(): { samples: Sample[]; add: (sample: Sample) => void } {
+export function collectSamples(): { samples: Sample[]; add: (...some: Sample[]) => void } {
   const samples: Sample[] = []
-  return { samples, add: sample => void samples.push(sample) }
+  return { samples, add: (...some) => void samples.push(...some) }
 }
 
 /**

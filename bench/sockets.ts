@@ -2,20 +2,22 @@
 // yet, and their book-keeping.
 import { spawnSync } from 'node:child_process'
 
+const MEBIBYTE = 1024 * 1024
+
 /**
- * Bytes of kernel memory behind all connections that were made to `port`.
+ * Kernel memory behind all connections that were made to `port`.
  * @throws Error without the ss program
  */
-export function socketBytes(port: number): number {
+export function socketMiB(port: number): number {
   const args = ['--tcp', '--memory', '--numeric', '--no-header', 'sport', '=', `:${port}`]
   const { stdout, error } = spawnSync('ss', args, { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
   if (error !== undefined) throw new Error('ss is not installed')
-  return sumSocketMemory(stdout)
+  return sumSocketMemory(stdout) / MEBIBYTE
 }
 
 /**
- * Of each `skmem:(r…,rb…,t…,tb…,f…,w…,o…,bl…,d…)`: received, forward-allocated, queued to be sent,
- * options, backlog.
+ * In bytes, of each `skmem:(r…,rb…,t…,tb…,f…,w…,o…,bl…,d…)`: received, forward-allocated, queued to
+ * be sent, options, backlog.
  */
 export function sumSocketMemory(text: string): number {
   return [...text.matchAll(/skmem:\(([^)]*)\)/g)].reduce((sum, [, fields = '']) => {

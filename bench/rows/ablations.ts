@@ -13,10 +13,20 @@ import {
 } from '../ablations.ts'
 import { coldPull, warmUp } from '../cold-pull.ts'
 import type { Absence, Sample } from '../figures.ts'
+import { addHotImage, bringHere } from '../hot-image.ts'
 import { measureBlob, measureSmall } from '../hot-measures.ts'
 import { pullImage, TAG } from '../image-pull.ts'
 import { limitConnections, startLink } from '../link.ts'
-import { collectSamples, type Row, type RowContext, type Started, startServers } from '../row.ts'
+import {
+  collectSamples,
+  inRounds,
+  joinSeen,
+  type Row,
+  type RowContext,
+  type Seen,
+  type Started,
+  startServers,
+} from '../row.ts'
 import { ENTREPOT, entrepot } from '../servers/entrepot.ts'
 import type { ServerKind } from '../servers/kind.ts'
 import { startUpstream, type Upstream } from '../upstream.ts'
@@ -28,6 +38,11 @@ const MIDDLE_BYTES = 5_000_000
 const PER_CONNECTION = 10_000_000
 const ROUND_TRIP_MS = 40
 const HOT_SECONDS = 2
+const HOT_IMAGE = {
+  repository: REPOSITORY,
+  seed: 'ablations/hot',
+  layerBytes: [BLOB_BYTES, MIDDLE_BYTES],
+}
 /** What a client of an image takes at a time. */
 const AT_ONCE = 3
 const TEN_LAYERS = Array.from({ length: 10 }, () => 9_800_000)
@@ -82,45 +97,40 @@ export const ablations: Row = {
     },
   ],
   async run(context) {
-    const { samples, add } = collectSamples()
-    const absences: Absence[] = []
     const kinds = new Map(ABLATIONS.map(each => [each, ablated(each, context.directory)]))
-    const parts = [measureNear, measureNarrow, measureFar]
-    for (const part of parts) {
-      const seen = await part(context, each => kinds.get(each) ?? entrepot)
-      for (const sample of seen.samples) add(sample)
-      absences.push(...seen.absences)
-    }
-    return { samples, absences }
+    const kindOf: Kinds = each => kinds.get(each) ?? entrepot
+    return joinSeen([
+      await measureNear(context, kindOf),
+      await measureNarrow(context, kindOf),
+      await measureFar(context, kindOf),
+    ])
   },
 }
 
 type Kinds = (ablation: (typeof ABLATIONS)[number]) => ServerKind
-interface Seen {
-  readonly samples: readonly Sample[]
-  readonly absences: readonly Absence[]
-}
 
 /** What is here, and one blob that is not, over loopback. */
 async function measureNear(context: RowContext, kindOf: Kinds): Promise<Seen> {
   const { samples, add } = collectSamples()
   const matter = [WITHOUT_KEPT_OPEN, WITHOUT_RANGES, WITHOUT_WARM_SOCKETS].map(kindOf)
-  const { running, absences, stop } = await startServers(context, [entrepot, ...matter])
-  try {
-    for (const started of running) await warmUp(context, started, REPOSITORY)
-    const hot = running.filter(
-      ({ kind }) => kind.name === ENTREPOT || kind.name === WITHOUT_KEPT_OPEN.name,
-    )
-    for (const sample of await measureHot(context, hot)) add(sample)
-    const cold = running.filter(({ kind }) => kind.name !== WITHOUT_KEPT_OPEN.name)
-    for (const clients of [1, 20]) {
-      const line = `blob of 100 MB, ${clients} at once`
-      for (const sample of await measureBlobs(context, cold, { line, clients })) add(sample)
-    }
-  } finally {
-    await stop()
+  await using servers = await startServers(context, [entrepot, ...matter])
+  const { running, absences } = servers
+  for (const started of running) await warmUp(context, started, REPOSITORY)
+  const hot = running.filter(
+    ({ kind }) => kind.name === ENTREPOT || kind.name === WITHOUT_KEPT_OPEN.name,
+  )
+  add(...(await measureHot(context, hot)))
+  const cold = running.filter(({ kind }) => kind.name !== WITHOUT_KEPT_OPEN.name)
+  for (const clients of [1, 20]) {
+    const line = `blob of 100 MB, ${clients} at once`
+    add(...(await measureBlobs(context, cold, { line, clients })))
   }
   return { samples, absences }
+}
+
+interface HotCase {
+  readonly line: string
+  readonly measure: (started: Started) => Promise<Sample['measures']>
 }
 
 async function measureHot(
@@ -128,33 +138,31 @@ async function measureHot(
   running: readonly Started[],
 ): Promise<readonly Sample[]> {
   const { samples, add } = collectSamples()
-  const { upstream, load, rounds } = context
-  const layerBytes = [BLOB_BYTES, MIDDLE_BYTES]
-  const image = { repository: REPOSITORY, tag: 'hot', seed: 'ablations/hot', layerBytes }
-  const { layers, mediaType } = await upstream.addImage(image)
-  const manifest = `/v2/${REPOSITORY}/manifests/hot`
-  const [large = '', middle = ''] = layers.map(digest => `/v2/${REPOSITORY}/blobs/${digest}`)
-  for (const { server } of running) await load.pull(server.url, [manifest, large, middle])
+  const { load } = context
+  const image = await addHotImage(context, HOT_IMAGE)
+  const [large = '', middle = ''] = image.blobs
+  for (const started of running) await bringHere(context, started, image)
+  const blob = (size: string, path: string, clients: number): HotCase => ({
+    line: `blob of ${size}, ${clients} clients`,
+    measure: ({ server }) => measureBlob({ load, server }, path, { clients, seconds: HOT_SECONDS }),
+  })
   const cases = [
-    { line: 'blob of 100 MB, 4 clients', blob: large, clients: 4 },
-    { line: 'blob of 100 MB, 64 clients', blob: large, clients: 64 },
-    { line: 'blob of 5 MB, 4 clients', blob: middle, clients: 4 },
-    { line: 'blob of 5 MB, 64 clients', blob: middle, clients: 64 },
+    blob('100 MB', large, 4),
+    blob('100 MB', large, 64),
+    blob('5 MB', middle, 4),
+    blob('5 MB', middle, 64),
+    {
+      line: 'manifest by tag, 32 clients',
+      measure: ({ server }: Started) => {
+        const options = { clients: 32, seconds: HOT_SECONDS, accept: image.accept }
+        return measureSmall(server, image.manifestByTag, options)
+      },
+    },
   ]
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const { line, blob, clients } of cases) {
-      context.tell(`${line}, round ${round}`)
-      for (const { kind, server } of running) {
-        const options = { clients, seconds: HOT_SECONDS }
-        const measures = await measureBlob({ load, server }, blob, options)
-        add({ table: 'ablations-hot', line, server: kind.name, round, measures })
-      }
-    }
-    const line = 'manifest by tag, 32 clients'
-    for (const { kind, server } of running) {
-      const options = { clients: 32, seconds: HOT_SECONDS, accept: mediaType }
-      const measures = await measureSmall(server, manifest, options)
-      add({ table: 'ablations-hot', line, server: kind.name, round, measures })
+  for (const { measure, ...place } of inRounds(context, cases)) {
+    for (const started of running) {
+      const measures = await measure(started)
+      add({ table: 'ablations-hot', ...place, server: started.kind.name, measures })
     }
   }
   return samples
@@ -166,62 +174,57 @@ async function measureNarrow(context: RowContext, kindOf: Kinds): Promise<Seen> 
   const upstream = await limitConnections(context.upstream, PER_CONNECTION)
   const narrow = { ...context, upstream }
   const matter = [WITHOUT_RANGES, WITHOUT_PREFETCH, WITHOUT_BOTH, WITHOUT_WARM_SOCKETS]
-  const { running, absences, stop } = await startServers(narrow, [entrepot, ...matter.map(kindOf)])
+  const images = [
+    { line: `image of 1 × 98 MB, ${NARROW}`, layerBytes: ONE_LAYER },
+    { line: `image of 10 × 9.8 MB, ${NARROW}`, layerBytes: TEN_LAYERS },
+  ]
   try {
-    for (const started of running) await warmUp(narrow, started, REPOSITORY)
-    const images = [
-      { line: `image of 1 × 98 MB, ${NARROW}`, layerBytes: ONE_LAYER },
-      { line: `image of 10 × 9.8 MB, ${NARROW}`, layerBytes: TEN_LAYERS },
-    ]
-    for (const image of images)
-      for (const sample of await measureImages(narrow, running, image)) add(sample)
+    await using servers = await startServers(narrow, [entrepot, ...matter.map(kindOf)])
+    for (const started of servers.running) await warmUp(narrow, started, REPOSITORY)
+    for (const image of images) add(...(await measureImages(narrow, servers.running, image)))
+    return { samples, absences: servers.absences }
   } finally {
-    await stop()
     await upstream.stop()
   }
-  return { samples, absences }
 }
 
 /** An upstream that is far away and wants tokens. */
 async function measureFar(context: RowContext, kindOf: Kinds): Promise<Seen> {
-  const { samples, add } = collectSamples()
   const near = await startUpstream({ tokens: true })
   const link = await startLink(Number(new URL(near.url).port))
   const upstream: Upstream = { ...near, url: `http://127.0.0.1:${link.port}` }
   const far = { ...context, upstream }
+  const blobs = {
+    line: `10 blobs after a start, ${FAR}`,
+    kinds: [entrepot, kindOf(WITHOUT_FIRST_REQUEST)],
+    tags: [],
+    atOnce: SMALL_LAYERS.length,
+  }
+  const image = {
+    line: `image of 10 × 0.5 MB after a start, ${FAR}`,
+    kinds: [entrepot, kindOf(WITHOUT_WARM_SOCKETS)],
+    tags: [TAG],
+    atOnce: AT_ONCE,
+  }
   try {
     await link.set({ roundTripMs: ROUND_TRIP_MS })
-    const matter = [WITHOUT_PREFETCH, WITHOUT_WARM_SOCKETS, WITHOUT_EXPECTED_CHALLENGES]
-    const { running, absences, stop } = await startServers(
-      far,
-      [entrepot, ...matter.map(kindOf)],
-      AT_LOOPBACK,
-    )
-    try {
-      const line = `image of 10 × 0.5 MB, ${FAR}`
-      const images = { line, layerBytes: SMALL_LAYERS }
-      for (const sample of await measureImages(far, running, images)) add(sample)
-    } finally {
-      await stop()
-    }
-    const blobs = {
-      line: `10 blobs after a start, ${FAR}`,
-      kinds: [entrepot, kindOf(WITHOUT_FIRST_REQUEST)],
-      tags: [],
-      atOnce: SMALL_LAYERS.length,
-    }
-    const image = {
-      line: `image of 10 × 0.5 MB after a start, ${FAR}`,
-      kinds: [entrepot, kindOf(WITHOUT_WARM_SOCKETS)],
-      tags: [TAG],
-      atOnce: AT_ONCE,
-    }
-    for (const starts of [blobs, image])
-      for (const sample of await measureStarts(far, starts)) add(sample)
-    return { samples, absences }
+    return joinSeen([
+      await measureFarImages(far, kindOf),
+      await measureStarts(far, blobs),
+      await measureStarts(far, image),
+    ])
   } finally {
     await Promise.all([link.stop(), near.stop()])
   }
+}
+
+async function measureFarImages(context: RowContext, kindOf: Kinds): Promise<Seen> {
+  const matter = [WITHOUT_PREFETCH, WITHOUT_WARM_SOCKETS, WITHOUT_EXPECTED_CHALLENGES]
+  const kinds = [entrepot, ...matter.map(kindOf)]
+  await using servers = await startServers(context, kinds, AT_LOOPBACK)
+  const images = { line: `image of 10 × 0.5 MB, ${FAR}`, layerBytes: SMALL_LAYERS }
+  const samples = await measureImages(context, servers.running, images)
+  return { samples, absences: servers.absences }
 }
 
 /** As the first thing that a process is asked for: no connection is open, no token there. */
@@ -235,37 +238,25 @@ interface Starts {
 async function measureStarts(
   context: RowContext,
   { line, kinds, tags, atOnce }: Starts,
-): Promise<readonly Sample[]> {
+): Promise<Seen> {
   const { samples, add } = collectSamples()
-  for (let round = 1; round <= context.rounds; round += 1) {
-    context.tell(`${line}, round ${round}`)
+  const absences: Absence[] = []
+  for (const { round } of inRounds(context, [{ line }])) {
     let all: number | undefined
     for (const kind of kinds) {
-      const { running, stop } = await startServers(
-        { ...context, beside: undefined },
-        [kind],
-        AT_LOOPBACK,
-      )
-      try {
-        const [started] = running
-        if (started === undefined) continue
-        const image = { seed: `${line}/${round}/${kind.name}`, layerBytes: SMALL_LAYERS }
-        const measures = await pullImage(context, started, { ...image, tags, atOnce })
-        all ??= measures.seconds
-        const toAll = measures.seconds / all
-        add({
-          table: 'ablations',
-          line,
-          server: kind.name,
-          round,
-          measures: { ...measures, toAll },
-        })
-      } finally {
-        await stop()
-      }
+      const alone = { ...context, beside: undefined }
+      await using servers = await startServers(alone, [kind], AT_LOOPBACK)
+      absences.push(...servers.absences)
+      const [started] = servers.running
+      if (started === undefined) continue
+      const image = { seed: `${line}/${round}/${kind.name}`, layerBytes: SMALL_LAYERS }
+      const seen = await pullImage(context, started, { ...image, tags, atOnce })
+      all ??= seen.seconds
+      const measures = { ...seen, toAll: seen.seconds / all }
+      add({ table: 'ablations', line, server: kind.name, round, measures })
     }
   }
-  return samples
+  return { samples, absences }
 }
 
 async function measureBlobs(
@@ -273,15 +264,15 @@ async function measureBlobs(
   running: readonly Started[],
   { line, clients }: { readonly line: string; readonly clients: number },
 ): Promise<readonly Sample[]> {
-  return eachRound(context, running, line, async (started, seed) => {
+  return againstAll(context, running, line, async (started, seed) => {
     const cold = { repository: REPOSITORY, seed, sizeBytes: BLOB_BYTES, clients }
-    const { clients: pulled, counts, cpuSeconds } = await coldPull(context, started, cold)
+    const seen = await coldPull(context, started, cold)
     return {
-      seconds: Math.max(...pulled.map(({ lastByteMs }) => lastByteMs)) / 1000,
-      firstByteMs: Math.min(...pulled.map(({ firstByteMs }) => firstByteMs)),
-      cpuSeconds,
-      requests: counts.requests,
-      failures: pulled.filter(({ complete, status }) => !complete || status !== 200).length,
+      seconds: seen.seconds,
+      firstByteMs: Math.min(...seen.clients.map(({ firstByteMs }) => firstByteMs)),
+      cpuSeconds: seen.cpuSeconds,
+      requests: seen.counts.requests,
+      failures: seen.failures,
     }
   })
 }
@@ -296,13 +287,13 @@ async function measureImages(
     const warm = { seed: `${line}/warm/${started.kind.name}`, tags: [TAG], layerBytes }
     await pullImage(context, started, { ...warm, atOnce: AT_ONCE })
   }
-  return eachRound(context, running, line, (started, seed) =>
+  return againstAll(context, running, line, (started, seed) =>
     pullImage(context, started, { seed, tags: [TAG], atOnce: AT_ONCE, layerBytes }),
   )
 }
 
-/** Every server in each round; the first of them is that with all. */
-async function eachRound(
+/** Every server in each round, held against the first of them, which is that with all. */
+async function againstAll(
   context: RowContext,
   running: readonly Started[],
   line: string,
@@ -312,15 +303,14 @@ async function eachRound(
   ) => Promise<{ readonly seconds: number } & Sample['measures']>,
 ): Promise<readonly Sample[]> {
   const { samples, add } = collectSamples()
-  for (let round = 1; round <= context.rounds; round += 1) {
-    context.tell(`${line}, round ${round}`)
+  for (const { round } of inRounds(context, [{ line }])) {
     let all: number | undefined
     for (const started of running) {
       const server = started.kind.name
-      const measures = await measure(started, `${line}/${round}/${server}`)
-      all ??= measures.seconds
-      const toAll = measures.seconds / all
-      add({ table: 'ablations', line, server, round, measures: { ...measures, toAll } })
+      const seen = await measure(started, `${line}/${round}/${server}`)
+      all ??= seen.seconds
+      const measures = { ...seen, toAll: seen.seconds / all }
+      add({ table: 'ablations', line, server, round, measures })
     }
   }
   return samples

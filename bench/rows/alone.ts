@@ -1,16 +1,19 @@
 // Row: one client and one blob that is not here yet, against the same client at the upstream
 // itself: over loopback, at three sizes, and over a network of 50 MB/s and 40 ms.
+import { coldPull, warmUp } from '../cold-pull.ts'
+import type { Sample } from '../figures.ts'
+import { startShapedUpstream } from '../link.ts'
 import {
   collectSamples,
+  inRounds,
   isLeftOut,
+  joinSeen,
   type Row,
   type RowContext,
+  type Seen,
   type Started,
   startServers,
 } from '../row.ts'
-import { coldPull, warmUp } from '../cold-pull.ts'
-import type { Absence, Sample } from '../figures.ts'
-import { type ShapedUpstream, startShapedUpstream } from '../link.ts'
 import { absentEverywhere, COLD_SERVERS, DIRECT } from '../servers.ts'
 
 const REPOSITORY = 'bench/alone'
@@ -51,41 +54,29 @@ export const alone: Row = {
     },
   ],
   async run(context) {
-    const { samples, add } = collectSamples()
-    const absences: Absence[] = []
-    const open = await startServers(context, COLD_SERVERS)
-    absences.push(...open.absences)
-    try {
-      const cases = SIZES.map(megabytes => ({
-        line: unshaped(megabytes),
-        megabytes,
-        size: megabytes,
-      }))
-      for (const sample of await measure(context, open.running, cases)) add(sample)
-    } finally {
-      await open.stop()
-    }
-    const upstream = await startShapedUpstream().catch(absentEverywhere)
-    if ('why' in upstream) absences.push({ ...upstream, line: SHAPED })
-    else for (const sample of await measureShaped({ ...context, upstream })) add(sample)
-    return { samples, absences }
+    return joinSeen([await measureUnshaped(context), await measureShaped(context)])
   },
 }
 
-/** Stops the upstream, too. */
-async function measureShaped(
-  context: RowContext & { readonly upstream: ShapedUpstream },
-): Promise<readonly Sample[]> {
+async function measureUnshaped(context: RowContext): Promise<Seen> {
+  await using servers = await startServers(context, COLD_SERVERS)
+  const cases = SIZES.map(size => ({ line: unshaped(size), megabytes: size, size }))
+  const samples = await measure(context, servers.running, cases)
+  return { samples, absences: servers.absences }
+}
+
+async function measureShaped(context: RowContext): Promise<Seen> {
+  const upstream = await startShapedUpstream().catch(absentEverywhere)
+  if ('why' in upstream) return { samples: [], absences: [{ ...upstream, line: SHAPED }] }
+  const shaped = { ...context, upstream }
   try {
-    const { running, stop } = await startServers(context, COLD_SERVERS)
-    try {
-      await context.upstream.shape(NETWORK)
-      return await measure(context, running, [{ line: SHAPED, megabytes: LARGE }])
-    } finally {
-      await stop()
-    }
+    await using servers = await startServers(shaped, COLD_SERVERS)
+    await upstream.shape(NETWORK)
+    const cases = [{ line: SHAPED, megabytes: LARGE }]
+    const samples = await measure(shaped, servers.running, cases)
+    return { samples, absences: servers.absences }
   } finally {
-    await context.upstream.stop()
+    await upstream.stop()
   }
 }
 
@@ -102,24 +93,21 @@ async function measure(
 ): Promise<readonly Sample[]> {
   const { samples, add } = collectSamples()
   for (const started of [undefined, ...running]) await warmUp(context, started, REPOSITORY)
-  for (let round = 1; round <= context.rounds; round += 1) {
-    for (const { line, megabytes, ...size } of cases) {
-      context.tell(`${line}, round ${round}`)
-      let direct: Measured | undefined
-      for (const started of [undefined, ...running]) {
-        if (isLeftOut(context, started?.kind, round)) continue
-        const server = started?.kind.name ?? DIRECT
-        const sizeBytes = megabytes * MEGABYTE
-        const seed = `${line}/${round}/${server}`
-        const pulled = await pullOne(context, started, { seed, sizeBytes })
-        direct ??= pulled
-        const compared = {
-          laterMs: started === undefined ? Number.NaN : pulled.firstByteMs - direct.firstByteMs,
-          ratio: pulled.seconds / direct.seconds,
-          unshapedSeconds: 'size' in size ? pulled.seconds : Number.NaN,
-        }
-        add({ table: 'alone', line, ...size, server, round, measures: { ...pulled, ...compared } })
+  for (const { megabytes, ...place } of inRounds(context, cases)) {
+    let direct: Measured | undefined
+    for (const started of [undefined, ...running]) {
+      if (isLeftOut(context, started?.kind, place.round)) continue
+      const server = started?.kind.name ?? DIRECT
+      const sizeBytes = megabytes * MEGABYTE
+      const seed = `${place.line}/${place.round}/${server}`
+      const pulled = await pullOne(context, started, { seed, sizeBytes })
+      direct ??= pulled
+      const compared = {
+        laterMs: started === undefined ? Number.NaN : pulled.firstByteMs - direct.firstByteMs,
+        ratio: pulled.seconds / direct.seconds,
+        unshapedSeconds: place.size === undefined ? Number.NaN : pulled.seconds,
       }
+      add({ table: 'alone', ...place, server, measures: { ...pulled, ...compared } })
     }
   }
   return samples
@@ -133,13 +121,12 @@ async function pullOne(
   { seed, sizeBytes }: { seed: string; sizeBytes: number },
 ) {
   const what = { repository: REPOSITORY, seed, sizeBytes, clients: 1 }
-  const { clients, counts } = await coldPull(context, started, what)
-  const [client] = clients
+  const { clients, seconds, counts, failures } = await coldPull(context, started, what)
   return {
-    firstByteMs: client?.firstByteMs ?? Number.NaN,
-    seconds: (client?.lastByteMs ?? Number.NaN) / 1000,
+    firstByteMs: clients[0]?.firstByteMs ?? Number.NaN,
+    seconds,
     gets: counts.requests,
     bytesRatio: counts.bytes / sizeBytes,
-    failures: client?.complete === true && client.status === 200 ? 0 : 1,
+    failures,
   }
 }

@@ -1,12 +1,21 @@
 // Row: many clients at once ask for a blob that is not here yet. What the upstream is asked for,
 // when each client has its first byte, when the last client is done and what memory it takes, next
 // to clients that ask the upstream themselves.
-import { type Cold, coldPull, warmUp } from '../cold-pull.ts'
-import type { Absence, Sample } from '../figures.ts'
-import { limitConnections, type ShapedUpstream, startShapedUpstream } from '../link.ts'
-import { collectSamples, type Row, type RowContext, type Started, startServers } from '../row.ts'
+import { type Cold, type ColdPulled, coldPull, warmUp } from '../cold-pull.ts'
+import type { Sample } from '../figures.ts'
+import { limitConnections, startShapedUpstream } from '../link.ts'
+import {
+  collectSamples,
+  inRounds,
+  joinSeen,
+  type Row,
+  type RowContext,
+  type Seen,
+  type Started,
+  startServers,
+} from '../row.ts'
 import { absentEverywhere, COLD_SERVERS, DIRECT } from '../servers.ts'
-import { ENTREPOT } from '../servers/entrepot.ts'
+import { ENTREPOT, entrepot } from '../servers/entrepot.ts'
 import { median, worstDelay } from '../statistics.ts'
 
 const CLIENTS = 20
@@ -68,24 +77,19 @@ export const cold: Row = {
     },
   ],
   async run(context) {
-    const { samples, add } = collectSamples()
-    const absences: Absence[] = []
-    const keep = (some: readonly Sample[]) => some.forEach(add)
-    const open = await startServers(context, COLD_SERVERS)
-    absences.push(...open.absences)
-    try {
-      for (const started of [undefined, ...open.running]) await warmUp(context, started, REPOSITORY)
-      keep(await measureTwenty(context, open.running, TWENTY))
-      keep(await measureHerds(context, open.running))
-    } finally {
-      await open.stop()
-    }
-    if (context.full) keep(await measureLimited(context))
-    const upstream = await startShapedUpstream().catch(absentEverywhere)
-    if ('why' in upstream) absences.push({ ...upstream, line: SHAPED })
-    else keep(await measureShaped({ ...context, upstream }))
-    return { samples, absences }
+    const open = await measureUnshaped(context)
+    const limited = context.full ? [await measureLimited(context)] : []
+    return joinSeen([open, ...limited, await measureShaped(context)])
   },
+}
+
+async function measureUnshaped(context: RowContext): Promise<Seen> {
+  await using servers = await startServers(context, COLD_SERVERS)
+  const { running, absences } = servers
+  for (const started of [undefined, ...running]) await warmUp(context, started, REPOSITORY)
+  const twenty = await measureTwenty(context, running, TWENTY)
+  const herds = await measureHerds(context, running)
+  return { samples: [...twenty, ...herds], absences }
 }
 
 /** Everybody against twenty direct clients. */
@@ -95,9 +99,8 @@ async function measureTwenty(
   line: string,
 ): Promise<readonly Sample[]> {
   const { samples, add } = collectSamples()
-  for (let round = 1; round <= context.rounds; round += 1) {
-    context.tell(`${line}, round ${round}`)
-    let direct: Pulls | undefined
+  for (const { round } of inRounds(context, [{ line }])) {
+    let direct: ColdPulled | undefined
     for (const started of [undefined, ...running]) {
       const server = started?.kind.name ?? DIRECT
       if (round > ROUNDS_OF_OTHERS && ![DIRECT, ENTREPOT].includes(server)) continue
@@ -130,56 +133,44 @@ async function measureHerds(
   return samples
 }
 
-async function measureLimited(context: RowContext): Promise<readonly Sample[]> {
+async function measureLimited(context: RowContext): Promise<Seen> {
   const upstream = await limitConnections(context.upstream, PER_CONNECTION)
   const limited = { ...context, upstream, rounds: 1 }
-  const { running, stop } = await startServers(limited, COLD_SERVERS)
   try {
-    for (const started of running) await warmUp(limited, started, REPOSITORY)
-    return await measureTwenty(limited, running, LIMITED)
+    await using servers = await startServers(limited, COLD_SERVERS)
+    for (const started of servers.running) await warmUp(limited, started, REPOSITORY)
+    const samples = await measureTwenty(limited, servers.running, LIMITED)
+    return { samples, absences: servers.absences }
   } finally {
-    await stop()
     await upstream.stop()
   }
 }
 
-/**
- * Stops the upstream, too. Others than Entrepot would take a blob for each client through the same
- * narrow place.
- */
-async function measureShaped(
-  context: RowContext & { readonly upstream: ShapedUpstream },
-): Promise<readonly Sample[]> {
+/** Others than Entrepot would take a blob for each client through the same narrow place. */
+async function measureShaped(context: RowContext): Promise<Seen> {
   const { samples, add } = collectSamples()
-  const own = COLD_SERVERS.filter(({ name }) => name === ENTREPOT)
+  const upstream = await startShapedUpstream().catch(absentEverywhere)
+  if ('why' in upstream) return { samples, absences: [{ ...upstream, line: SHAPED }] }
+  const shaped = { ...context, upstream }
   try {
-    const { running, stop } = await startServers(context, own)
-    const [started] = running
-    try {
-      await warmUp(context, started, REPOSITORY)
-      await context.upstream.shape(NETWORK)
-      for (let round = 1; round <= context.rounds; round += 1) {
-        context.tell(`${SHAPED}, round ${round}`)
-        const lone = await pull(context, undefined, { seed: `lone/${round}`, clients: 1 })
-        const firsts = { seed: `firsts/${round}`, firstByteOnly: true }
-        const direct = await pull(context, undefined, firsts)
-        const pulled = await pull(context, started, { seed: `shaped/${round}` })
-        const alone = measuresOf(lone, undefined)
-        add({ ...named(LONE, DIRECT, round), measures: alone })
-        const toLone = measuresOf(pulled, undefined).lastClientSeconds / alone.lastClientSeconds
-        const measures = { ...measuresOf(pulled, direct), toLone }
-        add({ ...named(SHAPED, ENTREPOT, round), measures })
-      }
-    } finally {
-      await stop()
+    await using servers = await startServers(shaped, [entrepot])
+    const [started] = servers.running
+    await warmUp(shaped, started, REPOSITORY)
+    await upstream.shape(NETWORK)
+    for (const { round } of inRounds(context, [{ line: SHAPED }])) {
+      const lone = await pull(shaped, undefined, { seed: `lone/${round}`, clients: 1 })
+      const firsts = { seed: `firsts/${round}`, firstByteOnly: true }
+      const direct = await pull(shaped, undefined, firsts)
+      const pulled = await pull(shaped, started, { seed: `shaped/${round}` })
+      add({ ...named(LONE, DIRECT, round), measures: measuresOf(lone, undefined) })
+      const measures = { ...measuresOf(pulled, direct), toLone: pulled.seconds / lone.seconds }
+      add({ ...named(SHAPED, ENTREPOT, round), measures })
     }
   } finally {
-    await context.upstream.stop()
+    await upstream.stop()
   }
-  return samples
+  return { samples, absences: [] }
 }
-
-type Pulls = Awaited<ReturnType<typeof pull>>
 
 function pull(
   context: RowContext,
@@ -194,20 +185,20 @@ function named(line: string, server: string, round: number) {
   return { table: 'cold', line, server, round }
 }
 
-function measuresOf(pulled: Pulls, direct: Pulls | undefined) {
-  const { clients, counts, cpuSeconds, boxSeconds, residentMiB } = pulled
+function measuresOf(pulled: ColdPulled, direct: ColdPulled | undefined) {
+  const { clients, seconds, counts, cpuSeconds, boxSeconds, mostMiB, failures } = pulled
   const firstBytes = clients.map(({ firstByteMs }) => firstByteMs)
   const reference = direct?.clients.map(({ firstByteMs }) => firstByteMs)
-  const compares = reference !== undefined && direct?.clients !== clients
+  const compares = reference !== undefined && direct !== pulled
   return {
     gets: counts.requests,
     bytesRatio: counts.bytes / BLOB_BYTES,
     firstByteMs: median(firstBytes),
     laterMs: compares ? worstDelay(firstBytes, reference) : Number.NaN,
-    lastClientSeconds: Math.max(...clients.map(({ lastByteMs }) => lastByteMs)) / 1000,
+    lastClientSeconds: seconds,
     cpuSeconds,
     boxSeconds,
-    residentMiB,
-    failures: clients.filter(({ complete, status }) => !complete || status !== 200).length,
+    residentMiB: mostMiB,
+    failures,
   }
 }

@@ -1,11 +1,12 @@
 // Row: how long the event loop is held up while everything that works in the background works as
 // fast as it can.
+import { isWhole } from '../load.ts'
 import { readMetric } from '../prometheus.ts'
 import { startProbe } from '../probe.ts'
 import { MEBIBYTE, openPushFile, type PushFile } from '../pushing.ts'
-import { collectSamples, type Row, type RowContext, startServers } from '../row.ts'
+import { collectSamples, inRounds, type Row, type RowContext, startServers } from '../row.ts'
 import type { RunningServer } from '../server-process.ts'
-import { ENTREPOT, entrepot } from '../servers/entrepot.ts'
+import { entrepot } from '../servers/entrepot.ts'
 import { percentile } from '../statistics.ts'
 import type { Upstream } from '../upstream.ts'
 
@@ -49,24 +50,17 @@ export const eventLoop: Row = {
   ],
   async run(context) {
     const { samples, add } = collectSamples()
-    const { running, stop } = await startServers(context, [entrepot])
-    const file = openPushFile(context.directory)
-    try {
-      for (const { server } of running) {
-        await measureWith(context, { server, file, fills: 1, seed: 'warm' })
-        for (let round = 1; round <= context.rounds; round += 1) {
-          for (const fills of FILLS) {
-            context.tell(`${fillsLine(fills)}, round ${round}`)
-            const scene = { server, file, fills, seed: String(round) }
-            const measures = await measureWith(context, scene)
-            const named = { table: 'event-loop', line: fillsLine(fills), server: ENTREPOT }
-            add({ ...named, round, size: fills, measures })
-          }
-        }
+    await using servers = await startServers(context, [entrepot])
+    using file = openPushFile(context.directory)
+    for (const { server } of servers.running)
+      await measureWith(context, { server, file, fills: 1, seed: 'warm' })
+    const cases = FILLS.map(fills => ({ line: fillsLine(fills), size: fills }))
+    for (const each of inRounds(context, cases)) {
+      for (const { kind, server } of servers.running) {
+        const scene = { server, file, fills: each.size, seed: String(each.round) }
+        const measures = await measureWith(context, scene)
+        add({ table: 'event-loop', ...each, server: kind.name, measures })
       }
-    } finally {
-      file.remove()
-      await stop()
     }
     return { samples, absences: [] }
   },
@@ -95,7 +89,7 @@ async function measureWith(context: RowContext, scene: Scene) {
       for (const digest of digests) {
         const path = `/v2/${PULL_REPOSITORY}/blobs/${digest}`
         const [pulled] = await load.pull(server.url, [path])
-        if (pulled?.complete !== true || pulled.status !== 200) failures += 1
+        if (pulled === undefined || !isWhole(pulled)) failures += 1
       }
     }),
   )

@@ -1,14 +1,15 @@
 // Row: a manifest by tag under load while its freshness runs out every second and the upstream
 // takes its time: what the upstream is asked, and whether any client waits for it.
+import { addHotImage } from '../hot-image.ts'
 import { collectSamples, isLeftOut, type Row, type RowContext, startServers } from '../row.ts'
 import type { RunningServer } from '../server-process.ts'
 import { REGISTRIES } from '../servers.ts'
-import { ENTREPOT } from '../servers/entrepot.ts'
+import { ENTREPOT, entrepot } from '../servers/entrepot.ts'
 import { runWrk } from '../wrk.ts'
 
 const CLIENTS = 32
 const SECONDS = { short: 4, full: 10 }
-const REPOSITORY = 'bench/fresh'
+const IMAGE = { repository: 'bench/fresh', seed: 'fresh', layerBytes: [1000] }
 const TTL_SECONDS = 1
 /** Far beyond what a hit takes: whoever waits for the upstream is seen. */
 export const UPSTREAM_MS = 500
@@ -46,39 +47,32 @@ export const freshness: Row = {
   async run(context) {
     const { samples, add } = collectSamples()
     const { upstream, load } = context
-    const image = { repository: REPOSITORY, tag: 'v1', seed: 'fresh', layerBytes: [1000] }
-    const { mediaType } = await upstream.addImage(image)
-    const path = `/v2/${REPOSITORY}/manifests/v1`
-    const expiring = await startServers(context, REGISTRIES, { ttl: `${TTL_SECONDS}s` })
-    const own = REGISTRIES.filter(({ name }) => name === ENTREPOT)
+    const { manifestByTag: path, accept } = await addHotImage(context, IMAGE)
+    await using expiring = await startServers(context, REGISTRIES, { ttl: `${TTL_SECONDS}s` })
     const elsewhere = { ...context, directory: `${context.directory}/f` }
-    const staying = await startServers(elsewhere, own, { ttl: LONG_TTL })
+    await using staying = await startServers(elsewhere, [entrepot], { ttl: LONG_TTL })
     const [fresh] = staying.running
-    try {
-      await upstream.fault({ kind: 'manifest' }, { latencyMs: UPSTREAM_MS })
-      for (const { server } of [...expiring.running, ...staying.running]) {
-        await load.pull(server.url, [path])
-        await runWrk(server.url + path, { clients: CLIENTS, seconds: WARM_SECONDS })
-      }
-      const measure = createMeasure(context, path, mediaType)
-      for (let round = 1; round <= context.rounds; round += 1) {
-        for (const { kind, server } of expiring.running) {
-          if (isLeftOut(context, kind, round)) continue
-          context.tell(`${kind.name}, round ${round}`)
-          const seen = await measure(server)
-          const named = { table: 'freshness', server: kind.name, round }
-          if (kind.name !== ENTREPOT || fresh === undefined) {
-            add({ ...named, line: EXPIRING, measures: seen })
-            continue
-          }
-          const whenFresh = await measure(fresh.server)
-          const p99Ratio = seen.p99Ms / whenFresh.p99Ms
-          add({ ...named, line: EXPIRING, measures: { ...seen, p99Ratio } })
-          add({ ...named, line: STAYING, measures: whenFresh })
+    await upstream.fault({ kind: 'manifest' }, { latencyMs: UPSTREAM_MS })
+    for (const { server } of [...expiring.running, ...staying.running]) {
+      await load.pull(server.url, [path])
+      await runWrk(server.url + path, { clients: CLIENTS, seconds: WARM_SECONDS })
+    }
+    const measure = createMeasure(context, path, accept)
+    for (let round = 1; round <= context.rounds; round += 1) {
+      for (const { kind, server } of expiring.running) {
+        if (isLeftOut(context, kind, round)) continue
+        context.tell(`${kind.name}, round ${round}`)
+        const seen = await measure(server)
+        const named = { table: 'freshness', server: kind.name, round }
+        if (kind.name !== ENTREPOT || fresh === undefined) {
+          add({ ...named, line: EXPIRING, measures: seen })
+          continue
         }
+        const whenFresh = await measure(fresh.server)
+        const p99Ratio = seen.p99Ms / whenFresh.p99Ms
+        add({ ...named, line: EXPIRING, measures: { ...seen, p99Ratio } })
+        add({ ...named, line: STAYING, measures: whenFresh })
       }
-    } finally {
-      await Promise.all([expiring.stop(), staying.stop()])
     }
     return { samples, absences: expiring.absences }
   },

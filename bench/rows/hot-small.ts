@@ -1,16 +1,15 @@
 // Row: what is small and here: a blob of 4 KiB, a manifest by digest, the same by tag. Requests by
 // wrk, which also counts them.
+import { addHotImage, bringHere } from '../hot-image.ts'
 import { measureSmall } from '../hot-measures.ts'
-import { runWrk } from '../wrk.ts'
-import { collectSamples, type Row, startServers } from '../row.ts'
+import { collectSamples, inRounds, type Row, startServers } from '../row.ts'
 import { HOT_SERVERS } from '../servers.ts'
-import { bytesContent, patternBlob } from '../../test/kit/content.ts'
+import { runWrk } from '../wrk.ts'
 
+const IMAGE = { repository: 'bench/small', seed: 'small', layerBytes: [4096] }
 const CLIENTS = 32
 const SECONDS = 2
 const WARM_SECONDS = 1
-const BLOB_BYTES = 4096
-const REPOSITORY = 'bench/small'
 /**
  * So that the upstream has something to be asked during a run: once a second and tag, however many
  * ask.
@@ -43,55 +42,31 @@ export const hotSmall: Row = {
   ],
   async run(context) {
     const { samples, add } = collectSamples()
-    const { upstream, load } = context
-    const image = { repository: REPOSITORY, tag: 'v1', seed: 'small', layerBytes: [BLOB_BYTES] }
-    const { layers, manifestDigest, manifest, mediaType } = await upstream.addImage(image)
-    const base = `/v2/${REPOSITORY}`
-    const paths = {
-      'blob of 4 KiB': `${base}/blobs/${layers[0]}`,
-      'manifest by digest': `${base}/manifests/${manifestDigest}`,
-      'manifest by tag': `${base}/manifests/v1`,
+    const { upstream } = context
+    const image = await addHotImage(context, IMAGE)
+    const options = { clients: CLIENTS, seconds: SECONDS, accept: image.accept }
+    const cases = [
+      { line: 'blob of 4 KiB', path: image.blobs[0] ?? '' },
+      { line: 'manifest by digest', path: image.manifestByDigest },
+      { line: 'manifest by tag', path: image.manifestByTag },
+    ]
+    const files = image.files()
+    await using servers = await startServers(context, HOT_SERVERS, { files, ttl: TTL })
+    for (const started of servers.running) {
+      await bringHere(context, started, image)
+      // No service has seen only a few requests, and the first thousands are those of a compiler.
+      for (const { path } of cases)
+        await runWrk(`${started.server.url}${path}`, { ...options, seconds: WARM_SECONDS })
     }
-    const document = bytesContent(Buffer.from(manifest))
-    const files = {
-      [paths['blob of 4 KiB']]: bytesContent(patternBlob('small/0', BLOB_BYTES).bytes()),
-      [paths['manifest by digest']]: document,
-      [paths['manifest by tag']]: document,
-    }
-    const { running, absences, stop } = await startServers(context, HOT_SERVERS, {
-      files,
-      ttl: TTL,
-    })
-    try {
-      for (const { server } of running) {
-        await load.pull(server.url, Object.values(paths).toReversed())
-        // No service has seen only a few requests, and the first thousands are those of a compiler.
-        for (const path of Object.values(paths)) {
-          await runWrk(`${server.url}${path}`, {
-            clients: CLIENTS,
-            seconds: WARM_SECONDS,
-            accept: mediaType,
-          })
-        }
+    for (const { path, ...place } of inRounds(context, cases)) {
+      for (const { kind, server } of servers.running) {
+        await upstream.clearCounts()
+        const seen = await measureSmall(server, path, options)
+        const upstreamRequests = kind.isStatic ? Number.NaN : (await upstream.count({})).requests
+        const measures = { ...seen, upstreamRequests }
+        add({ table: 'hot-small', ...place, server: kind.name, measures })
       }
-      for (let round = 1; round <= context.rounds; round += 1) {
-        for (const [line, path] of Object.entries(paths)) {
-          context.tell(`${line}, round ${round}`)
-          for (const { kind, server } of running) {
-            await upstream.clearCounts()
-            const options = { clients: CLIENTS, seconds: SECONDS, accept: mediaType }
-            const seen = await measureSmall(server, path, options)
-            const upstreamRequests = kind.isStatic
-              ? Number.NaN
-              : (await upstream.count({})).requests
-            const measures = { ...seen, upstreamRequests }
-            add({ table: 'hot-small', line, server: kind.name, round, measures })
-          }
-        }
-      }
-    } finally {
-      await stop()
     }
-    return { samples, absences }
+    return { samples, absences: servers.absences }
   },
 }

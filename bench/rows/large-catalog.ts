@@ -4,14 +4,13 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { blobOf, makeDataDirectory, plainBlobs, repositoryName } from '../data-directory.ts'
-import { residentBytes } from '../processes.ts'
+import { residentMiB } from '../processes.ts'
 import { collectSamples, directoryOf, type Row, type RowContext } from '../row.ts'
 import { ENTREPOT, entrepot } from '../servers/entrepot.ts'
 import { formatNumber, median, percentile } from '../statistics.ts'
 
 const SIZES = { short: [1_000, 10_000, 100_000], full: [10_000, 100_000, 1_000_000] }
 const IDLE_MS = 1_500
-const MEBIBYTE = 1024 * 1024
 const CLIENTS = 8
 const PULLS = 2_000
 const PAGES = 50
@@ -81,7 +80,7 @@ async function measure(context: RowContext, blobs: number) {
   const server = await entrepot.start({ upstreamUrl: upstream.url, directory: own })
   try {
     await wait(IDLE_MS)
-    const residentMiB = residentBytes(server.pid) / MEBIBYTE
+    const idleMiB = residentMiB(server.pid)
     const all = plainBlobs(blobs)
     const pulls = Math.min(PULLS, all)
     const paths = Array.from({ length: pulls }, (_, n) => blobOf((n * STRIDE) % all).path)
@@ -93,8 +92,8 @@ async function measure(context: RowContext, blobs: number) {
     const listed = await load.ask(server.url, pages, 1)
     return {
       readyMs: server.readyMs,
-      residentMiB,
-      afterMiB: residentBytes(server.pid) / MEBIBYTE,
+      residentMiB: idleMiB,
+      afterMiB: residentMiB(server.pid),
       pullP99Ms: percentile(pulled.waitsMs, 0.99),
       pageMs: median(listed.waitsMs),
       failures: pulled.failures + listed.failures,

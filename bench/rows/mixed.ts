@@ -1,13 +1,13 @@
 // Row: everything at once for ten minutes. What is looked for is not speed: no errors, memory that
 // does not grow, health that answers.
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Load, startLoad } from '../load.ts'
+import { isWhole, type Load, startLoad } from '../load.ts'
 import { startProbe } from '../probe.ts'
-import { residentBytes } from '../processes.ts'
+import { residentMiB } from '../processes.ts'
 import { MEBIBYTE, openPushFile } from '../pushing.ts'
 import { collectSamples, type Row, type RowContext, startServers } from '../row.ts'
 import type { RunningServer } from '../server-process.ts'
-import { ENTREPOT, entrepot } from '../servers/entrepot.ts'
+import { entrepot } from '../servers/entrepot.ts'
 import { formatNumber, percentile, type Point, slope } from '../statistics.ts'
 
 const SECONDS = { short: 20, full: 600 }
@@ -70,14 +70,10 @@ export const mixed: Row = {
   ],
   async run(context) {
     const { samples, add } = collectSamples()
-    const { running, stop } = await startServers(context, [entrepot], { ttl: '1s' })
-    try {
-      for (const { server } of running) {
-        const measures = await measure(context, server)
-        add({ table: 'mixed', line: MIXED, server: ENTREPOT, round: 1, measures })
-      }
-    } finally {
-      await stop()
+    await using servers = await startServers(context, [entrepot], { ttl: '1s' })
+    for (const { kind, server } of servers.running) {
+      const measures = await measure(context, server)
+      add({ table: 'mixed', line: MIXED, server: kind.name, round: 1, measures })
     }
     return { samples, absences: [] }
   },
@@ -139,7 +135,7 @@ async function measure(context: RowContext, server: RunningServer) {
 
 async function watch({ server, isOver, context }: Scene, memory: Point[]): Promise<void> {
   while (!isOver()) {
-    const value = residentBytes(server.pid) / MEBIBYTE
+    const value = residentMiB(server.pid)
     memory.push({ size: performance.now() / MINUTE_MS, value })
     if (memory.length % 30 === 0) context.tell(`${formatNumber(value)} MiB`)
     await wait(LOOK_MS)
@@ -191,7 +187,7 @@ async function runCold(scene: Scene): Promise<void> {
 }
 
 async function runPushes({ context, server, tally, isOver }: Scene): Promise<void> {
-  const file = openPushFile(context.directory)
+  using file = openPushFile(context.directory)
   for (let turn = 0; !isOver(); turn += 1) {
     file.write(`mixed/${turn}`, PUSH)
     const { blobs, failures } = await file.push(server.url, PUSH_REPOSITORY, PUSH)
@@ -199,7 +195,6 @@ async function runPushes({ context, server, tally, isOver }: Scene): Promise<voi
     tally.failures += failures.length
     await wait(PAUSE_MS)
   }
-  file.remove()
 }
 
 /** They come, stay for a while and are gone. */
@@ -218,9 +213,9 @@ async function runStalled(scene: Scene, load: Load): Promise<void> {
 }
 
 function count(tally: Tally, seen: Awaited<ReturnType<Load['pull']>>): void {
-  for (const { complete, status, bodyBytes } of seen) {
-    if (complete && status === 200) tally.answers += 1
+  for (const pulled of seen) {
+    if (isWhole(pulled)) tally.answers += 1
     else tally.failures += 1
-    tally.bytes += bodyBytes
+    tally.bytes += pulled.bodyBytes
   }
 }

@@ -10,13 +10,16 @@ import {
   dockerdGraph,
 } from '../clients/docker.ts'
 import { SKOPEO, skopeo } from '../clients/skopeo.ts'
-import type { Absence } from '../figures.ts'
+import type { Sample } from '../figures.ts'
 import { limitConnections, type ShapedUpstream, startShapedUpstream } from '../link.ts'
 import {
   collectSamples,
+  inRounds,
   isLeftOut,
+  joinSeen,
   type Row,
   type RowContext,
+  type Seen,
   type Started,
   startServers,
 } from '../row.ts'
@@ -78,33 +81,33 @@ export const pulls: Row = {
     },
   ],
   async run(context) {
-    const { samples, add } = collectSamples()
-    const absences: Absence[] = []
-    const unlimited = await measure(context, [{ client: skopeo, line: UNLIMITED_SKOPEO }])
-    // From here on: it is the same upstream.
-    const upstream = await limitConnections(context.upstream, PER_CONNECTION)
-    try {
-      const cases = CLIENTS.map(client => ({ client, line: limited(client.name) }))
-      const narrow = await measure({ ...context, upstream }, cases)
-      for (const each of [...unlimited.samples, ...narrow.samples]) add(each)
-      absences.push(...narrow.absences)
-    } finally {
-      await upstream.stop()
-    }
-    const shaped = await startFarUpstream().catch(absentEverywhere)
-    if ('why' in shaped)
-      return { samples, absences: [...absences, { ...shaped, line: far('all') }] }
-    try {
-      const cases = FAR_CLIENTS.map(client => ({ client, line: far(client.name) }))
-      const distant = await measure({ ...context, upstream: shaped }, cases)
-      for (const each of distant.samples) add(each)
-      // A server that cannot be had is told of already.
-      absences.push(...distant.absences.filter(({ line }) => line !== undefined))
-    } finally {
-      await shaped.stop()
-    }
-    return { samples, absences }
+    return joinSeen([
+      await measure(context, [{ client: skopeo, line: UNLIMITED_SKOPEO }]),
+      await measureLimited(context),
+      await measureFar(context),
+    ])
   },
+}
+
+async function measureLimited(context: RowContext): Promise<Seen> {
+  const upstream = await limitConnections(context.upstream, PER_CONNECTION)
+  try {
+    const cases = CLIENTS.map(client => ({ client, line: limited(client.name) }))
+    return await measure({ ...context, upstream }, cases)
+  } finally {
+    await upstream.stop()
+  }
+}
+
+async function measureFar(context: RowContext): Promise<Seen> {
+  const upstream = await startFarUpstream().catch(absentEverywhere)
+  if ('why' in upstream) return { samples: [], absences: [{ ...upstream, line: far('all') }] }
+  try {
+    const cases = FAR_CLIENTS.map(client => ({ client, line: far(client.name) }))
+    return await measure({ ...context, upstream }, cases)
+  } finally {
+    await upstream.stop()
+  }
 }
 
 /** @throws Error where networks cannot be made or shaped */
@@ -124,48 +127,51 @@ interface Case {
   readonly line: string
 }
 
-async function measure(context: RowContext, cases: readonly Case[]) {
+async function measure(context: RowContext, cases: readonly Case[]): Promise<Seen> {
   const { samples, add } = collectSamples()
-  const { running, absences, stop } = await startServers(context, REGISTRIES)
-  const missing: Absence[] = [...absences]
-  const sources = [
-    { name: DIRECT, kind: undefined, url: context.upstream.url },
-    ...running.map(({ kind, server }) => ({ name: kind.name, kind, url: server.url })),
-  ]
-  try {
-    for (const [index, { client, line }] of cases.entries()) {
-      const directory = `${context.directory}/c${index}`
-      const started = await client.start(directory).catch((error: unknown) => {
-        missing.push({ ...absenceOf({ name: 'all' }, error), line })
-      })
-      if (started === undefined) continue
-      try {
-        const warm = { url: context.upstream.url, seed: `${line}/warm`, layer: WARM_BYTES }
-        await pullOnce(context, started, warm)
-        if (index === 0) await warmUp(context, started, running)
-        for (let round = 1; round <= context.rounds; round += 1) {
-          context.tell(`${line}, round ${round}`)
-          let direct: Pulled | undefined
-          for (const { name, kind, url } of sources) {
-            if (isLeftOut(context, kind, client === skopeo ? round : 2)) continue
-            const seed = `${line}/${round}/${name}`
-            const pulled = await pullOnce(context, started, { url, seed })
-            direct ??= pulled
-            const faster = direct.downloadSeconds / pulled.downloadSeconds
-            const wholeFaster = direct.wholeSeconds / pulled.wholeSeconds
-            const measures = { ...pulled, faster, wholeFaster }
-            add({ table: 'pulls', line, server: name, round, measures })
-          }
-        }
-      } finally {
-        await started.stop()
-        removeDirectory(directory)
-      }
+  await using servers = await startServers(context, REGISTRIES)
+  const absences = [...servers.absences]
+  for (const [index, each] of cases.entries()) {
+    const directory = `${context.directory}/c${index}`
+    const client = await each.client.start(directory).catch((error: unknown) => {
+      absences.push({ ...absenceOf({ name: 'all' }, error), line: each.line })
+    })
+    if (client === undefined) continue
+    try {
+      const warm = { url: context.upstream.url, seed: `${each.line}/warm`, layer: WARM_BYTES }
+      await pullOnce(context, client, warm)
+      if (index === 0) await warmUp(context, client, servers.running)
+      add(...(await measureCase(context, servers.running, { ...each, running: client })))
+    } finally {
+      await client.stop()
+      removeDirectory(directory)
     }
-  } finally {
-    await stop()
   }
-  return { samples, absences: missing }
+  return { samples, absences }
+}
+
+async function measureCase(
+  context: RowContext,
+  servers: readonly Started[],
+  { client, running, line }: Case & { readonly running: RunningClient },
+): Promise<readonly Sample[]> {
+  const { samples, add } = collectSamples()
+  for (const { round } of inRounds(context, [{ line }])) {
+    let direct: Pulled | undefined
+    for (const started of [undefined, ...servers]) {
+      if (isLeftOut(context, started?.kind, client === skopeo ? round : 2)) continue
+      const server = started?.kind.name ?? DIRECT
+      const url = started?.server.url ?? context.upstream.url
+      const pulled = await pullOnce(context, running, { url, seed: `${line}/${round}/${server}` })
+      direct ??= pulled
+      const compared = {
+        faster: direct.downloadSeconds / pulled.downloadSeconds,
+        wholeFaster: direct.wholeSeconds / pulled.wholeSeconds,
+      }
+      add({ table: 'pulls', line, server, round, measures: { ...pulled, ...compared } })
+    }
+  }
+  return samples
 }
 
 async function warmUp(

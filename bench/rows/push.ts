@@ -6,7 +6,14 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { watchCpu } from '../processes.ts'
 import { type Blobs, MEBIBYTE, openPushFile, type PushFile } from '../pushing.ts'
-import { collectSamples, type Row, type RowContext, type Started, startServers } from '../row.ts'
+import {
+  collectSamples,
+  inRounds,
+  type Row,
+  type RowContext,
+  type Started,
+  startServers,
+} from '../row.ts'
 import { PUSHABLE } from '../servers.ts'
 
 interface Case extends Blobs {
@@ -68,34 +75,25 @@ export const push: Row = {
   ],
   async run(context) {
     const { samples, add } = collectSamples()
-    const { running, absences, stop } = await startServers(context, PUSHABLE)
-    const file = openPushFile(context.directory)
-    try {
-      for (const started of running) {
-        file.write(`warm/${started.kind.name}`, TRACED)
-        await pushTo(started, file, TRACED)
-        const syncsPerBlob = await countSyncs(context, started, file)
-        const line = `${TRACED.blobs} × 1 MiB`
-        const { name } = started.kind
-        add({ table: 'durable', line, server: name, round: 1, measures: { syncsPerBlob } })
-      }
-      for (let round = 1; round <= context.rounds; round += 1) {
-        for (const { line, size, ...blobs } of CASES) {
-          context.tell(`${line}, round ${round}`)
-          file.write(`${line}/${round}`, blobs)
-          const sized = size === undefined ? {} : { size }
-          for (const started of running) {
-            const { name } = started.kind
-            const measures = await pushTo(started, file, blobs)
-            add({ table: 'push', line, server: name, round, ...sized, measures })
-          }
-        }
-      }
-    } finally {
-      file.remove()
-      await stop()
+    await using servers = await startServers(context, PUSHABLE)
+    using file = openPushFile(context.directory)
+    for (const started of servers.running) {
+      file.write(`warm/${started.kind.name}`, TRACED)
+      await pushTo(started, file, TRACED)
+      const syncsPerBlob = await countSyncs(context, started, file)
+      const line = `${TRACED.blobs} × 1 MiB`
+      const { name } = started.kind
+      add({ table: 'durable', line, server: name, round: 1, measures: { syncsPerBlob } })
     }
-    return { samples, absences }
+    for (const { line, size, round, ...blobs } of inRounds(context, CASES)) {
+      file.write(`${line}/${round}`, blobs)
+      const place = { table: 'push', line, round, ...(size === undefined ? {} : { size }) }
+      for (const started of servers.running) {
+        const measures = await pushTo(started, file, blobs)
+        add({ ...place, server: started.kind.name, measures })
+      }
+    }
+    return { samples, absences: servers.absences }
   },
 }
 

@@ -1,19 +1,17 @@
 // Row: readers that stopped reading, beside readers that go on: what the stalled ones cost in
 // memory, and what they take from the others.
 import { setTimeout as wait } from 'node:timers/promises'
-import { bytesContent, patternBlob } from '../../test/kit/content.ts'
-import { residentBytes } from '../processes.ts'
+import { addHotImage, bringHere } from '../hot-image.ts'
+import { residentMiB } from '../processes.ts'
 import { collectSamples, type Row, type RowContext, type Started, startServers } from '../row.ts'
 import { HOT_SERVERS } from '../servers.ts'
-import { socketBytes } from '../sockets.ts'
+import { socketMiB } from '../sockets.ts'
 
-const BLOB_BYTES = 100_000_000
+const IMAGE = { repository: 'bench/stalled', seed: 'stalled', layerBytes: [100_000_000] }
 const STALLED = [100, 300, 1000]
 const MANY = 1000
 const ACTIVE = 64
 const SECONDS = { short: 2, full: 10 }
-const REPOSITORY = 'bench/stalled'
-const MEBIBYTE = 1024 * 1024
 const MEGABYTE = 1e6
 /** For the server to notice that held readers have gone. */
 const SETTLE_MS = 500
@@ -51,32 +49,21 @@ export const stalled: Row = {
   ],
   async run(context) {
     const { samples, add } = collectSamples()
-    const { upstream, load } = context
-    const image = { repository: REPOSITORY, tag: 'v1', seed: 'stalled', layerBytes: [BLOB_BYTES] }
-    const { layers } = await upstream.addImage(image)
-    const path = `/v2/${REPOSITORY}/blobs/${layers[0]}`
-    const files = { [path]: bytesContent(patternBlob('stalled/0', BLOB_BYTES).bytes()) }
-    const { running, absences, stop } = await startServers(context, HOT_SERVERS, { files })
-    try {
-      for (const { kind, server } of running) {
-        const manifest = `/v2/${REPOSITORY}/manifests/v1`
-        await load.pull(server.url, kind.isStatic ? [path] : [manifest, path])
-      }
-      for (let round = 1; round <= context.rounds; round += 1) {
-        for (const started of running) {
-          context.tell(`${started.kind.name}, round ${round}`)
-          const measured = await measureServer(context, started, path)
-          const named = { table: 'stalled', server: started.kind.name, round }
-          for (const { count, ...measures } of measured) {
-            const size = count === 0 ? {} : { size: count }
-            add({ ...named, line: stalledLine(count), ...size, measures })
-          }
+    const image = await addHotImage(context, IMAGE)
+    const [blob = ''] = image.blobs
+    await using servers = await startServers(context, HOT_SERVERS, { files: image.files() })
+    for (const started of servers.running) await bringHere(context, started, image)
+    for (let round = 1; round <= context.rounds; round += 1) {
+      for (const started of servers.running) {
+        context.tell(`${started.kind.name}, round ${round}`)
+        const named = { table: 'stalled', server: started.kind.name, round }
+        for (const { count, ...measures } of await measureServer(context, started, blob)) {
+          const size = count === 0 ? {} : { size: count }
+          add({ ...named, line: stalledLine(count), ...size, measures })
         }
       }
-    } finally {
-      await stop()
     }
-    return { samples, absences }
+    return { samples, absences: servers.absences }
   },
 }
 
@@ -99,11 +86,13 @@ async function measureWith(
   const { begun } = await load.hold(server.url, path, count)
   const loop = load.loop(server.url, path, { clients: ACTIVE, seconds })
   await wait((seconds * 1000) / 2)
-  const residentMiB = residentBytes(server.pid) / MEBIBYTE
-  const socketMiB = socketBytes(Number(new URL(server.url).port)) / MEBIBYTE
+  const memory = {
+    residentMiB: residentMiB(server.pid),
+    socketMiB: socketMiB(Number(new URL(server.url).port)),
+  }
   const { bytes, seconds: elapsed, failures } = await loop
   await load.release()
   await wait(SETTLE_MS)
   const megabytesPerSecond = bytes / MEGABYTE / elapsed
-  return { count, residentMiB, socketMiB, megabytesPerSecond, notBegun: count - begun, failures }
+  return { count, ...memory, megabytesPerSecond, notBegun: count - begun, failures }
 }

@@ -1,7 +1,8 @@
 // Row: from the start of the process to its first answer, and the memory that it takes when nothing
 // is asked of it.
 import { setTimeout as wait } from 'node:timers/promises'
-import { residentBytes } from '../processes.ts'
+import type { Absence } from '../figures.ts'
+import { residentMiB } from '../processes.ts'
 import { collectSamples, type Row, startServers } from '../row.ts'
 import { HOT_SERVERS } from '../servers.ts'
 
@@ -9,7 +10,6 @@ import { HOT_SERVERS } from '../servers.ts'
 const IDLE_MS = 1_500
 /** Of Entrepot and nginx; the others have as many as they like. */
 const THREADS = 2
-const MEBIBYTE = 1024 * 1024
 
 export const start: Row = {
   id: 'start',
@@ -32,19 +32,18 @@ export const start: Row = {
   ],
   async run(context) {
     const { samples, add } = collectSamples()
-    await (await startServers(context, HOT_SERVERS, { threads: THREADS })).stop()
-    let absences: Awaited<ReturnType<typeof startServers>>['absences'] = []
-    for (let round = 1; round <= context.rounds; round += 1) {
+    let absences: readonly Absence[] = []
+    // The first start of each is not counted.
+    for (let round = 0; round <= context.rounds; round += 1) {
       context.tell(`round ${round}`)
-      const started = await startServers(context, HOT_SERVERS, { threads: THREADS })
-      ;({ absences } = started)
+      await using servers = await startServers(context, HOT_SERVERS, { threads: THREADS })
+      ;({ absences } = servers)
+      if (round === 0) continue
       await wait(IDLE_MS)
-      for (const { kind, server } of started.running) {
-        const residentMiB = residentBytes(server.pid) / MEBIBYTE
-        const measures = { readyMs: server.readyMs, residentMiB }
+      for (const { kind, server } of servers.running) {
+        const measures = { readyMs: server.readyMs, residentMiB: residentMiB(server.pid) }
         add({ table: 'start', line: 'empty', server: kind.name, round, measures })
       }
-      await started.stop()
     }
     return { samples, absences }
   },

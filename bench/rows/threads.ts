@@ -1,11 +1,21 @@
 // Row: one HTTP thread against two, for each thing that a server does: what a second one gives
 // where clients take the other core, and what it costs.
 import { coldPull, warmUp } from '../cold-pull.ts'
-import type { Absence, Sample } from '../figures.ts'
+import type { Sample } from '../figures.ts'
+import { addHotImage, bringHere } from '../hot-image.ts'
 import { measureBlob, measureBlobByWrk, measureSmall } from '../hot-measures.ts'
-import { residentBytes, watchCpu } from '../processes.ts'
+import { residentMiB, watchCpu } from '../processes.ts'
 import { MEBIBYTE, openPushFile } from '../pushing.ts'
-import { collectSamples, type Row, type RowContext, type Started, startServers } from '../row.ts'
+import {
+  collectSamples,
+  inRounds,
+  joinSeen,
+  type Row,
+  type RowContext,
+  type Seen,
+  type Started,
+  startServers,
+} from '../row.ts'
 import { ENTREPOT, entrepot } from '../servers/entrepot.ts'
 import type { ServerKind } from '../servers/kind.ts'
 import { makeCertificate } from '../../test/kit/certificate.ts'
@@ -53,14 +63,7 @@ export const threads: Row = {
     },
   ],
   async run(context) {
-    const { samples, add } = collectSamples()
-    const absences: Absence[] = []
-    for (const part of [measurePlain, measureTls]) {
-      const seen = await part(context)
-      for (const sample of seen.samples) add(sample)
-      absences.push(...seen.absences)
-    }
-    return { samples, absences }
+    return joinSeen([await measurePlain(context), await measureTls(context)])
   },
 }
 
@@ -77,22 +80,22 @@ interface Case {
   readonly measure: (started: Started, seed: string) => Promise<Cost>
 }
 
-async function measurePlain(context: RowContext) {
-  const { upstream, load, directory } = context
+async function measurePlain(context: RowContext): Promise<Seen> {
+  const { load, directory } = context
   const layerBytes = [BLOB_BYTES, SMALL_BYTES]
-  const image = { repository: REPOSITORY, tag: 'v1', seed: 'threads', layerBytes }
-  const { layers, mediaType: accept } = await upstream.addImage(image)
-  const manifest = `/v2/${REPOSITORY}/manifests/v1`
-  const [large = '', small = ''] = layers.map(digest => `/v2/${REPOSITORY}/blobs/${digest}`)
-  const file = openPushFile(directory)
+  const image = await addHotImage(context, { repository: REPOSITORY, seed: 'threads', layerBytes })
+  const [large = '', small = ''] = image.blobs
+  using file = openPushFile(directory)
+  const requests = (line: string, path: string): Case => ({
+    line,
+    measure: async ({ server }) => {
+      const options = { clients: SMALL_CLIENTS, seconds: SECONDS, accept: image.accept }
+      return ofSmall(await measureSmall(server, path, options))
+    },
+  })
   const cases: readonly Case[] = [
-    ...[manifest, small].map((path, at) => ({
-      line: at === 0 ? 'manifest by tag' : 'blob of 4 KiB',
-      measure: async ({ server }: Started) => {
-        const options = { clients: SMALL_CLIENTS, seconds: SECONDS, accept }
-        return ofSmall(await measureSmall(server, path, options))
-      },
-    })),
+    requests('manifest by tag', image.manifestByTag),
+    requests('blob of 4 KiB', small),
     ...[4, 64].map(clients => ({
       line: `GB in blobs of 100 MB, ${clients} clients`,
       measure: async ({ server }: Started) =>
@@ -112,69 +115,60 @@ async function measurePlain(context: RowContext) {
       line: `cold blob of 100 MB, ${COLD_CLIENTS} clients`,
       measure: async (started, seed) => {
         const cold = { repository: REPOSITORY, seed, sizeBytes: BLOB_BYTES, clients: COLD_CLIENTS }
-        const { clients, cpuSeconds, boxSeconds } = await coldPull(context, started, cold)
-        const seconds = Math.max(...clients.map(({ lastByteMs }) => lastByteMs)) / MILLISECONDS
-        const failures = clients.filter(({ complete }) => !complete).length
-        return ofOne({ seconds, cpuSeconds, boxSeconds, count: 1, failures })
+        return ofOne({ ...(await coldPull(context, started, cold)), count: 1 })
       },
     },
   ]
-  const { running, absences, stop } = await startServers(context, KINDS)
-  try {
-    for (const started of running) {
-      await warmUp(context, started, REPOSITORY)
-      await load.pull(started.server.url, [manifest, small, large])
-    }
-    return { samples: await measureCases(context, running, cases), absences }
-  } finally {
-    file.remove()
-    await stop()
+  await using servers = await startServers(context, KINDS)
+  for (const started of servers.running) {
+    await warmUp(context, started, REPOSITORY)
+    await bringHere(context, started, image)
+  }
+  return {
+    samples: await measureCases(context, servers.running, cases),
+    absences: servers.absences,
   }
 }
 
-async function measureTls(context: RowContext) {
-  const { upstream, load } = context
-  const layerBytes = [BLOB_BYTES]
-  const image = { repository: REPOSITORY, tag: 'tls', seed: 'threads/tls', layerBytes }
-  const { layers } = await upstream.addImage(image)
-  const paths = [`/v2/${REPOSITORY}/manifests/tls`, `/v2/${REPOSITORY}/blobs/${layers[0]}`]
+async function measureTls(context: RowContext): Promise<Seen> {
+  const added = { repository: REPOSITORY, seed: 'threads/tls', layerBytes: [BLOB_BYTES] }
+  const image = await addHotImage(context, added)
+  const [blob = ''] = image.blobs
   const cases: readonly Case[] = [4, 32].map(clients => ({
     line: `GB over TLS, ${clients} clients`,
     measure: async ({ server }) =>
-      ofBlob(await measureBlobByWrk(server, paths[1] ?? '', { clients, seconds: SECONDS })),
+      ofBlob(await measureBlobByWrk(server, blob, { clients, seconds: SECONDS })),
   }))
   const certificate = makeCertificate()
-  const { running, absences, stop } = await startServers(context, KINDS, { certificate })
-  try {
-    for (const { server } of running) {
-      await load.pull(server.url, paths, { authority: certificate.ca })
-    }
-    return { samples: await measureCases(context, running, cases), absences }
-  } finally {
-    await stop()
+  await using servers = await startServers(context, KINDS, { certificate })
+  for (const started of servers.running)
+    await bringHere(context, started, image, { authority: certificate.ca })
+  return {
+    samples: await measureCases(context, servers.running, cases),
+    absences: servers.absences,
   }
 }
 
 async function measureCases(
-  { rounds, tell }: RowContext,
+  context: RowContext,
   running: readonly Started[],
   cases: readonly Case[],
 ): Promise<readonly Sample[]> {
   const { samples, add } = collectSamples()
-  // The first round is not counted: it is that of a compiler.
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const { line, measure } of cases) {
-      tell(`${line}, round ${round}`)
-      let one: number | undefined
-      for (const started of running) {
-        const { name } = started.kind
-        const cost = await measure(started, `${line}/${round}/${name}`)
-        one ??= cost.perSecond
-        if (round === 0) continue
-        const residentMiB = residentBytes(started.server.pid) / MEBIBYTE
-        const measures = { ...cost, toOne: cost.perSecond / one, residentMiB }
-        add({ table: 'threads', line, server: name, round, measures })
+  // Once before anything is counted: that round is one of a compiler.
+  for (const { line, measure } of inRounds({ ...context, rounds: 1 }, cases))
+    for (const started of running) await measure(started, `${line}/warm/${started.kind.name}`)
+  for (const { measure, ...place } of inRounds(context, cases)) {
+    let one: number | undefined
+    for (const started of running) {
+      const { name } = started.kind
+      const cost = await measure(started, `${place.line}/${place.round}/${name}`)
+      one ??= cost.perSecond
+      const compared = {
+        toOne: cost.perSecond / one,
+        residentMiB: residentMiB(started.server.pid),
       }
+      add({ table: 'threads', ...place, server: name, measures: { ...cost, ...compared } })
     }
   }
   return samples
