@@ -2,6 +2,7 @@
 // written ahead, taken in when the gap is closed, never believed before.
 import type { Test } from 'tap'
 import {
+  becomesBlob,
   BYTES,
   corrupt,
   DIGEST,
@@ -12,7 +13,6 @@ import {
   type MakeStore,
   openFill,
   openRead,
-  text,
   textAt,
 } from './blob-store-samples.ts'
 
@@ -56,9 +56,7 @@ export function writingAhead(t: Test, makeStore: MakeStore): void {
         [...new Set(seen)].sort((a, b) => a - b),
       )
       t.equal(await textAt(await openRead(t, fill), 0, 100), BYTES.toString())
-      fill.verify(BYTES.length)
-      await fill.commit('cached')
-      t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
+      await becomesBlob(t, store, fill)
     }
   })
 
@@ -149,9 +147,7 @@ export function writingAhead(t: Test, makeStore: MakeStore): void {
     t.equal(fill.contiguousBytes, 5)
     await fill.append(BYTES.subarray(5))
     await fill.flush()
-    fill.verify(BYTES.length)
-    await fill.commit('cached')
-    t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
+    await becomesBlob(t, store, fill)
   })
 
   t.test('R86: a part with a hole is resumed before the hole, parked or killed', async t => {

@@ -7,6 +7,7 @@ import {
   EXPECTATION,
   OTHER,
   OTHER_DIGEST,
+  becomesBlob,
   corrupt,
   finishResumed,
   digestBy,
@@ -53,9 +54,7 @@ export function growingContent(t: Test, makeStore: MakeStore): void {
       }
       await fill.flush()
       t.equal(await textAt(await openRead(t, fill), 0, 100), BYTES.toString())
-      fill.verify(BYTES.length)
-      await fill.commit('cached')
-      t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
+      await becomesBlob(t, store, fill)
     }
   })
 
@@ -161,9 +160,7 @@ export function endingsOfFills(t: Test, makeStore: MakeStore): void {
       t.equal(fill.contiguousBytes, 0)
       await fill.append(BYTES)
       corrupt(t, fill, BYTES.length - 1)
-      fill.verify(BYTES.length)
-      await fill.commit('cached')
-      t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
+      await becomesBlob(t, store, fill)
     },
   )
 
@@ -277,9 +274,7 @@ export function resuming(t: Test, makeStore: MakeStore): void {
     const again = await openFill(t, second)
     t.equal(again.expected, undefined)
     await again.append(BYTES)
-    again.verify(BYTES.length)
-    await again.commit('cached')
-    t.equal(text(await second.readVerified(DIGEST)), BYTES.toString())
+    await becomesBlob(t, second, again)
   })
 
   t.test(

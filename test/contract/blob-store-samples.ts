@@ -112,6 +112,13 @@ export function corrupt(t: Test, fill: FillFile, sizeBytes: number): void {
   }
 }
 
+/** Ends a fill that has all bytes of the samples' blob: it is there then, and whole. */
+export async function becomesBlob(t: Test, store: BlobStore, fill: FillFile): Promise<void> {
+  fill.verify(BYTES.length)
+  await fill.commit('cached')
+  t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
+}
+
 /** Opens the part of the samples' blob again, which had come this far, and brings it to its end. */
 export async function finishResumed(
   t: Test,
@@ -124,8 +131,6 @@ export async function finishResumed(
   t.same(fill.expected, EXPECTATION)
   t.equal(await textAt(await openRead(t, fill), 0, 9), 'the bytes')
   await fill.append(BYTES.subarray(resumedBytes))
-  fill.verify(BYTES.length)
-  await fill.commit('cached')
-  t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
+  await becomesBlob(t, store, fill)
   t.same(await store.listParts(), [])
 }

@@ -2,16 +2,17 @@
 // everything is asked for in the repository that it was deleted from and in one that keeps it.
 import type { Test } from 'tap'
 import { parseTag, type Repository } from '../../src/oci/reference.ts'
-import type { ManifestFact } from '../../src/registry/ports/catalog-content.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import {
   alpine,
+  blobOf,
   deliveryNamed,
   digestNamed,
   latest,
   layerEdge,
   type MakeCatalog,
   manifestNamed,
+  pullOf,
   pushOf,
   secret,
 } from './catalog-samples.ts'
@@ -21,8 +22,8 @@ const stable = parseTag('stable')
 const LAYERS = ['own', 'shared', 'foreign']
 
 async function hold(catalog: Catalog, repository: Repository, names: readonly string[]) {
-  const blob = { repository, sizeBytes: 7, contentClass: 'kept', atMs: 1 } as const
-  for (const name of names) await catalog.recordBlob({ ...blob, digest: digestNamed(name) })
+  const kept = { repository, contentClass: 'kept' } as const
+  for (const name of names) await catalog.recordBlob(blobOf(name, kept))
 }
 
 /** Which of the blobs of these tests are members. */
@@ -147,16 +148,14 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     const child = manifestNamed('child', [layerEdge('own'), layerEdge('shared')])
     const index = manifestNamed('index', [layerEdge('child', { kind: 'manifest' })])
     const other = manifestNamed('other', [layerEdge('shared')])
-    const pull = (repository: Repository, manifest: ManifestFact) =>
-      catalog.recordManifest({ repository, manifest, contentClass: 'cached', atMs: 1 })
-    await pull(secret, child)
-    for (const manifest of [index, other]) await pull(alpine, manifest)
+    await catalog.recordManifest(pullOf(child, { repository: secret }))
+    for (const manifest of [index, other]) await catalog.recordManifest(pullOf(manifest))
     t.strictSame(await held(catalog, alpine), ['own', 'shared'])
     await catalog.removeMember(alpine, index.digest)
     t.equal(await isMemberOf(catalog, alpine, child.digest), false, 'it never was a manifest there')
     t.strictSame(await held(catalog, alpine), ['shared'])
     t.strictSame(await held(catalog, secret), ['own', 'shared'])
-    await pull(alpine, index)
+    await catalog.recordManifest(pullOf(index))
     t.strictSame(await held(catalog, alpine), ['own', 'shared'], 'and comes back with it')
   })
 
@@ -178,9 +177,8 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     'R296: what is pending stays until it expires, and goes then if it was to go before',
     async t => {
       const catalog = await makeCatalog(t)
-      const blob = { repository: alpine, sizeBytes: 7, contentClass: 'kept', atMs: 1 } as const
       const acknowledge = (name: string, acknowledgedAtMs: number) =>
-        catalog.recordBlob({ ...blob, digest: digestNamed(name), acknowledgedAtMs })
+        catalog.recordBlob(blobOf(name, { contentClass: 'kept', acknowledgedAtMs }))
       const pending = (name: string, acknowledgedAtMs: number) => ({
         repository: alpine,
         digest: digestNamed(name),
@@ -254,16 +252,16 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('what was deleted below an index comes back with a new parent only', async t => {
     const catalog = await makeCatalog(t)
     const index = manifestNamed('index', [layerEdge('child', { kind: 'manifest' })])
-    const record = { repository: alpine, contentClass: 'kept', atMs: 1 } as const
     const isMember = () => isMemberOf(catalog, alpine, digestNamed('child'))
-    await catalog.recordManifest({ ...record, manifest: index })
+    const recorded = pullOf(index, { contentClass: 'kept' })
+    await catalog.recordManifest(recorded)
     await catalog.removeMember(alpine, digestNamed('child'))
-    await catalog.recordManifest({ ...record, manifest: index })
+    await catalog.recordManifest(recorded)
     await catalog.recordPush(pushOf('index', { manifest: index }))
     await catalog.recordMember(alpine, index.digest, 1)
     t.equal(await isMember(), false)
     const other = manifestNamed('other index', [layerEdge('child', { kind: 'manifest' })])
-    await catalog.recordManifest({ ...record, manifest: other })
+    await catalog.recordManifest(pullOf(other, { contentClass: 'kept' }))
     t.equal(await isMember(), true)
   })
 }

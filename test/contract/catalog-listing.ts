@@ -8,10 +8,12 @@ import type { ManifestFact } from '../../src/registry/ports/catalog-content.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import {
   alpine,
+  blobOf,
   digestNamed,
   layerEdge,
   type MakeCatalog,
   manifestNamed,
+  pullOf,
   pushOf,
   secret,
 } from './catalog-samples.ts'
@@ -31,12 +33,11 @@ function push(
 }
 
 function pull(catalog: Catalog, repository: Repository, manifest: ManifestFact): Promise<void> {
-  return catalog.recordManifest({ repository, manifest, contentClass: 'cached', atMs: 1 })
+  return catalog.recordManifest(pullOf(manifest, { repository }))
 }
 
 function hold(catalog: Catalog, repository: Repository, digest: Digest): Promise<void> {
-  const blob = { digest, sizeBytes: 7, contentClass: 'kept', atMs: 1 } as const
-  return catalog.recordBlob({ repository, ...blob })
+  return catalog.recordBlob(blobOf('any', { repository, digest, contentClass: 'kept' }))
 }
 
 /** Which of `digests` are members. */

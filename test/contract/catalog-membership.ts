@@ -2,13 +2,15 @@
 // the port is used; everything is asked for in a repository that must have it and in one that must
 // not.
 import type { Test } from 'tap'
-import { parseRepositoryKey, repositoryKey } from '../../src/oci/reference.ts'
+import { parseRepositoryKey, type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import {
   alpine,
+  blobOf,
   digestNamed,
   layerEdge,
   type MakeCatalog,
   manifestNamed,
+  pullOf,
   pushOf,
   secret,
 } from './catalog-samples.ts'
@@ -18,14 +20,9 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('R179: what a manifest lists belongs to its repository and to no other', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('layer')])
-    await catalog.recordManifest({ repository: secret, manifest, contentClass: 'kept', atMs: 1 })
-    await catalog.recordBlob({
-      repository: secret,
-      digest: digestNamed('layer'),
-      sizeBytes: 1000,
-      contentClass: 'kept',
-      atMs: 1,
-    })
+    const kept = { repository: secret, contentClass: 'kept' } as const
+    await catalog.recordManifest(pullOf(manifest, kept))
+    await catalog.recordBlob(blobOf('layer', { ...kept, sizeBytes: 1000 }))
     for (const digest of [manifest.digest, digestNamed('layer')]) {
       t.equal(await isMemberOf(catalog, secret, digest), true)
       t.equal(await isMemberOf(catalog, alpine, digest), false)
@@ -49,13 +46,10 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
         const catalog = await makeCatalog(t)
         // Only the outermost is recorded in `alpine`; the bytes of the others came by way of
         // another repository.
-        for (const manifest of order)
-          await catalog.recordManifest({
-            repository: manifest === outer ? alpine : secret,
-            manifest,
-            contentClass: 'cached',
-            atMs: 1,
-          })
+        for (const manifest of order) {
+          const repository = manifest === outer ? alpine : secret
+          await catalog.recordManifest(pullOf(manifest, { repository }))
+        }
         for (const name of ['outer', 'middle', 'inner', 'layer'])
           t.equal(await isMemberOf(catalog, alpine, digestNamed(name)), true, name)
         t.equal(await isMemberOf(catalog, secret, outer.digest), false)
@@ -68,18 +62,8 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     const catalog = await makeCatalog(t)
     const subject = manifestNamed('subject', [layerEdge('layer')])
     const referrer = manifestNamed('referrer', [layerEdge('subject', { kind: 'subject' })])
-    await catalog.recordManifest({
-      repository: secret,
-      manifest: subject,
-      contentClass: 'kept',
-      atMs: 1,
-    })
-    await catalog.recordManifest({
-      repository: alpine,
-      manifest: referrer,
-      contentClass: 'kept',
-      atMs: 1,
-    })
+    await catalog.recordManifest(pullOf(subject, { repository: secret, contentClass: 'kept' }))
+    await catalog.recordManifest(pullOf(referrer, { contentClass: 'kept' }))
     t.equal(await isMemberOf(catalog, alpine, subject.digest), false)
     t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), false)
     t.equal(await catalog.sizeOf(alpine, subject.digest), undefined)
@@ -91,16 +75,14 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     const foreign = layerEdge('foreign', { distributable: false })
     const image = manifestNamed('image', [foreign, layerEdge('layer')])
     const index = manifestNamed('index', [layerEdge('image', { kind: 'manifest' })])
-    const record = { repository: alpine, contentClass: 'cached', atMs: 1 } as const
-    for (const manifest of [index, image]) await catalog.recordManifest({ ...record, manifest })
+    for (const manifest of [index, image]) await catalog.recordManifest(pullOf(manifest))
     t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), true)
     t.equal(await isMemberOf(catalog, alpine, foreign.child), false)
-    const blob = { ...record, digest: foreign.child, sizeBytes: 7 }
-    await catalog.recordBlob(blob)
+    await catalog.recordBlob(blobOf('foreign'))
     t.equal(await isMemberOf(catalog, alpine, foreign.child), true, 'but where it was delivered')
-    await catalog.recordBlob({ ...blob, repository: secret, digest: digestNamed('listed') })
+    await catalog.recordBlob(blobOf('listed', { repository: secret }))
     const both = [layerEdge('listed', { distributable: false }), layerEdge('listed')]
-    await catalog.recordManifest({ ...record, manifest: manifestNamed('both', both) })
+    await catalog.recordManifest(pullOf(manifestNamed('both', both)))
     t.equal(
       await isMemberOf(catalog, alpine, digestNamed('listed')),
       true,
@@ -113,23 +95,13 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     async t => {
       const catalog = await makeCatalog(t)
       const manifest = manifestNamed('m', [layerEdge('layer')])
-      await catalog.recordManifest({
-        repository: secret,
-        manifest,
-        contentClass: 'cached',
-        atMs: 1,
-      })
+      await catalog.recordManifest(pullOf(manifest, { repository: secret }))
       await catalog.recordMember(alpine, manifest.digest, 2)
       t.equal(await isMemberOf(catalog, alpine, manifest.digest), true)
       t.equal(await catalog.findManifest(alpine, manifest.digest), undefined, 'not as a manifest')
       t.equal((await catalog.findMember(alpine, manifest.digest))?.mediaType, undefined)
       t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), false)
-      await catalog.recordManifest({
-        repository: alpine,
-        manifest,
-        contentClass: 'cached',
-        atMs: 2,
-      })
+      await catalog.recordManifest(pullOf(manifest, { atMs: 2 }))
       t.equal(
         await isMemberOf(catalog, alpine, digestNamed('layer')),
         true,
@@ -149,16 +121,10 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
         ...manifestNamed(name, [layerEdge('subject', { kind: 'subject' })]),
         mediaType,
       })
-      const pull = { contentClass: 'cached', atMs: 1 } as const
-      await catalog.recordManifest({ ...pull, repository: alpine, manifest: of('m', 'x/pulled') })
+      await catalog.recordManifest(pullOf(of('m', 'x/pulled')))
       await catalog.recordPush(pushOf('m', { repository: secret, manifest: of('m', 'x/pushed') }))
       const other = parseRepositoryKey('localhost/other')
-      await catalog.recordBlob({
-        ...pull,
-        repository: other,
-        digest: digestNamed('m'),
-        sizeBytes: 500,
-      })
+      await catalog.recordBlob(blobOf('m', { repository: other, sizeBytes: 500 }))
       t.strictSame(await catalog.findManifest(alpine, digestNamed('m')), of('m', 'x/pulled'))
       t.strictSame(await catalog.findManifest(secret, digestNamed('m')), of('m', 'x/pushed'))
       t.equal(await catalog.findManifest(other, digestNamed('m')), undefined, 'brought as a blob')
@@ -172,11 +138,11 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       const subject = digestNamed('subject')
       t.strictSame(await catalog.listReferrers(secret, subject), [digestNamed('m')])
       t.strictSame(await catalog.listReferrers(other, subject), [])
-      await catalog.recordManifest({ ...pull, repository: alpine, manifest: of('m', 'x/later') })
+      await catalog.recordManifest(pullOf(of('m', 'x/later')))
       t.strictSame(await types(), ['x/later', 'x/pushed', undefined], 'what was given last')
       t.match(await catalog.findContent(digestNamed('m')), { mediaType: 'x/pulled' })
       const index = manifestNamed('index', [layerEdge('m', { kind: 'manifest' })])
-      await catalog.recordManifest({ ...pull, repository: other, manifest: index })
+      await catalog.recordManifest(pullOf(index, { repository: other }))
       t.strictSame(await types(), ['x/later', 'x/pushed', undefined], 'listed, and not given')
     },
   )
@@ -187,23 +153,23 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       const catalog = await makeCatalog(t)
       const pushed = parseRepositoryKey('localhost/pushed')
       const manifest = manifestNamed('m', [layerEdge('layer')])
-      const of = (repository: typeof alpine, name: string) =>
+      const of = (repository: Repository, name: string) =>
         membershipOf(catalog, repository, digestNamed(name))
-      const record = { contentClass: 'cached', atMs: 1 } as const
-      await catalog.recordManifest({ ...record, repository: alpine, manifest })
+      await catalog.recordManifest(pullOf(manifest))
       t.strictSame([await of(alpine, 'm'), await of(alpine, 'layer')], ['delivered', 'named'])
       t.strictSame(await catalog.listDeliverers(digestNamed('layer')), [])
-      const blob = { ...record, digest: digestNamed('layer'), sizeBytes: 1000 }
-      for (const repository of [secret, pushed]) await catalog.recordBlob({ ...blob, repository })
-      await catalog.recordBlob({ ...blob, repository: parseRepositoryKey('localhost/other') })
+      const other = parseRepositoryKey('localhost/other')
+      const bring = (repository: Repository) =>
+        catalog.recordBlob(blobOf('layer', { repository, sizeBytes: 1000 }))
+      for (const repository of [secret, pushed, other]) await bring(repository)
       t.strictSame(await catalog.listDeliverers(digestNamed('layer')), [
         'localhost',
         'registry.corp.example',
       ])
       t.equal(await of(alpine, 'layer'), 'named', 'that others have it says nothing')
-      await catalog.recordBlob({ ...blob, repository: alpine })
+      await bring(alpine)
       await catalog.recordMember(alpine, digestNamed('layer'), 2)
-      await catalog.recordManifest({ ...record, repository: alpine, manifest })
+      await catalog.recordManifest(pullOf(manifest))
       t.equal(await of(alpine, 'layer'), 'delivered', 'and stays so')
       await catalog.recordMember(secret, digestNamed('m'), 2)
       t.equal(await of(secret, 'm'), 'named')
@@ -220,9 +186,8 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('content has the repositories that know it as theirs, here or not', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('layer')])
-    const record = { manifest, contentClass: 'cached', atMs: 1 } as const
     for (const repository of [alpine, secret])
-      await catalog.recordManifest({ repository, ...record })
+      await catalog.recordManifest(pullOf(manifest, { repository }))
     const pushed = parseRepositoryKey('localhost/pushed')
     await catalog.recordPush(pushOf('m', { manifest, repository: pushed }))
     const of = async (name: string, limit = 9) =>
@@ -232,13 +197,7 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await of('layer'), [own, others], 'named by an upstream; a client proves nothing')
     t.equal((await of('m', 2)).length, 2)
     t.strictSame(await of('unknown'), [])
-    await catalog.recordBlob({
-      repository: alpine,
-      digest: digestNamed('layer'),
-      sizeBytes: 7,
-      contentClass: 'cached',
-      atMs: 1,
-    })
+    await catalog.recordBlob(blobOf('layer'))
     await catalog.forgetContent(digestNamed('layer'))
     t.strictSame(await of('layer'), [own, others], 'forgotten')
     await catalog.removeMember(alpine, manifest.digest)
@@ -248,21 +207,10 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('the size is the one that the own manifest gives, else the recorded one', async t => {
     const catalog = await makeCatalog(t)
     const digest = digestNamed('layer')
-    await catalog.recordBlob({
-      repository: alpine,
-      digest,
-      sizeBytes: 7,
-      contentClass: 'cached',
-      atMs: 1,
-    })
+    await catalog.recordBlob(blobOf('layer'))
     t.equal(await catalog.sizeOf(alpine, digest), 7)
     const listing = (sizeBytes: number) => manifestNamed('m', [layerEdge('layer', { sizeBytes })])
-    await catalog.recordManifest({
-      repository: secret,
-      manifest: listing(9),
-      contentClass: 'cached',
-      atMs: 1,
-    })
+    await catalog.recordManifest(pullOf(listing(9), { repository: secret }))
     t.equal(
       await catalog.sizeOf(alpine, digest),
       7,
@@ -276,15 +224,9 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     const catalog = await makeCatalog(t)
     const subject = digestNamed('subject')
     const edge = layerEdge('subject', { kind: 'subject' })
-    const record = (repository: typeof alpine, name: string) =>
-      catalog.recordManifest({
-        repository,
-        manifest: manifestNamed(name, [edge, layerEdge('layer')]),
-        contentClass: 'cached',
-        atMs: 1,
-      })
-    for (const name of ['sbom', 'signature']) await record(alpine, name)
-    await record(secret, 'private')
+    const naming = (name: string) => manifestNamed(name, [edge, layerEdge('layer')])
+    for (const name of ['sbom', 'signature']) await catalog.recordManifest(pullOf(naming(name)))
+    await catalog.recordManifest(pullOf(naming('private'), { repository: secret }))
     const expected = [digestNamed('sbom'), digestNamed('signature')].sort()
     t.strictSame(await catalog.listReferrers(alpine, subject), expected)
     t.strictSame(await catalog.listReferrers(alpine, digestNamed('layer')), [])

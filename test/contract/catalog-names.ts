@@ -5,10 +5,13 @@ import type { Digest } from '../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../../src/oci/reference.ts'
 import {
   alpine,
+  blobOf,
   digestNamed,
   latest,
   type MakeCatalog,
   manifestNamed,
+  pullOf,
+  pushOf,
   secret,
 } from './catalog-samples.ts'
 import { isMemberOf } from '../kit/membership.ts'
@@ -17,13 +20,7 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('a tag keeps the time of its last change while it is only confirmed', async t => {
     const catalog = await makeCatalog(t)
     const [one, two] = [digestNamed('one'), digestNamed('two')]
-    await catalog.recordManifest({
-      repository: alpine,
-      manifest: manifestNamed('one'),
-      contentClass: 'cached',
-      tag: latest,
-      atMs: 10,
-    })
+    await catalog.recordManifest(pullOf(manifestNamed('one'), { tag: latest, atMs: 10 }))
     await catalog.recordTag(alpine, latest, one, { checkedAtMs: 20 })
     t.strictSame(await catalog.findTag(alpine, latest), {
       tag: latest,
@@ -62,10 +59,10 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.recordTag(alpine, latest, three, { checkedAtMs: 40 })
     t.strictSame(await previous(), first, 'the tag moved, and nothing better was known')
     const second = { digest: two, checkedAtMs: 30 }
-    const record = { repository: alpine, contentClass: 'cached', tag: latest, atMs: 50 } as const
-    await catalog.recordManifest({ ...record, manifest: manifestNamed('one'), previous: second })
+    const record = pullOf(manifestNamed('one'), { tag: latest, atMs: 50 })
+    await catalog.recordManifest({ ...record, previous: second })
     t.match(await catalog.findTag(alpine, latest), { digest: one, previous: second }, 'by GET')
-    await catalog.recordManifest({ ...record, manifest: manifestNamed('one'), previous: first })
+    await catalog.recordManifest({ ...record, previous: first })
     t.strictSame(await previous(), second, 'confirmed by GET')
     t.strictSame((await catalog.listTags(alpine, { limit: 1 }))[0]?.previous, second)
     await catalog.forgetTag(alpine, latest)
@@ -92,14 +89,8 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('R71: repositories are listed while they hold a manifest or a tag', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m')
-    const blob = {
-      digest: digestNamed('b'),
-      sizeBytes: 1,
-      contentClass: 'cached',
-      atMs: 1,
-    } as const
     const repository = (key: string) => parseRepositoryKey(key)
-    await catalog.recordBlob({ repository: repository('x.example/only-a-blob'), ...blob })
+    await catalog.recordBlob(blobOf('b', { repository: repository('x.example/only-a-blob') }))
     await catalog.recordList(repository('x.example/only-a-list'), 'tags', {
       body: '',
       checkedAtMs: 1,
@@ -107,12 +98,9 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.recordTag(repository('x.example/tagged'), latest, manifest.digest, {
       checkedAtMs: 1,
     })
-    await catalog.recordManifest({
-      repository: repository('docker.io/library/b'),
-      manifest,
-      contentClass: 'cached',
-      atMs: 1,
-    })
+    await catalog.recordManifest(
+      pullOf(manifest, { repository: repository('docker.io/library/b') }),
+    )
     await catalog.recordMember(repository('docker.io/library/a'), manifest.digest, 1)
     const all = { limit: 10 }
     t.strictSame(await catalog.listRepositories(all), [
@@ -135,14 +123,7 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     const catalog = await makeCatalog(t)
     const pushed = parseRepositoryKey('x.example/pushed')
     const manifest = manifestNamed('m')
-    await catalog.recordPush({
-      repository: pushed,
-      manifest,
-      contentClass: 'kept',
-      tags: [latest],
-      local: true,
-      atMs: 1,
-    })
+    await catalog.recordPush(pushOf('m', { repository: pushed }))
     await catalog.removeMember(pushed, manifest.digest)
     t.strictSame(await catalog.listTags(pushed, { limit: 9 }), [])
     t.strictSame(await catalog.listRepositories({ limit: 9 }), ['x.example/pushed'])

@@ -6,12 +6,14 @@ import { LOCALHOST, parseRepositoryKey, parseTag, type Tag } from '../../src/oci
 import type { NewDelivery } from '../../src/registry/ports/outbox.ts'
 import {
   alpine,
+  blobOf,
   deliveryNamed,
   digestNamed,
   latest,
   layerEdge,
   type MakeCatalog,
   manifestNamed,
+  pullOf,
   pushOf,
   secret,
 } from './catalog-samples.ts'
@@ -103,13 +105,7 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.recordTag(alpine, latest, upstream.digest, { checkedAtMs: 99, previous })
     await catalog.recordTag(alpine, latest, digestNamed('pushed'), { checkedAtMs: 99 })
     await catalog.forgetTag(alpine, latest)
-    await catalog.recordManifest({
-      repository: alpine,
-      manifest: upstream,
-      contentClass: 'cached',
-      tag: latest,
-      atMs: 99,
-    })
+    await catalog.recordManifest(pullOf(upstream, { tag: latest, atMs: 99 }))
     t.strictSame(await catalog.findTag(alpine, latest), before)
     t.strictSame(await catalog.findManifest(alpine, upstream.digest), upstream, 'the rest is kept')
     t.match(await catalog.totals(), { tags: 1, manifests: 2 })
@@ -139,10 +135,9 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('R109: holders are the repositories of one registry that have the bytes', async t => {
     const catalog = await makeCatalog(t)
     const digest = digestNamed('b')
-    const blob = { digest, sizeBytes: 1, contentClass: 'cached', atMs: 1 } as const
     const keys = ['localhost/b', 'localhost/a/z', 'localhost:5000/a', 'localhost-x.example/a']
     for (const key of keys)
-      await catalog.recordBlob({ repository: parseRepositoryKey(key), ...blob })
+      await catalog.recordBlob(blobOf('b', { repository: parseRepositoryKey(key) }))
     await catalog.recordMember(parseRepositoryKey('localhost/named'), digestNamed('absent'), 1)
     const holders = (of: Digest, limit = 9) =>
       catalog.listHolders(of, { registry: LOCALHOST, limit })

@@ -7,7 +7,12 @@ import {
   type Repository,
   repositoryKey,
 } from '../../src/oci/reference.ts'
-import type { Edge, ManifestFact } from '../../src/registry/ports/catalog-content.ts'
+import type {
+  Edge,
+  ManifestFact,
+  RecordBlob,
+  RecordManifest,
+} from '../../src/registry/ports/catalog-content.ts'
 import type { RecordPush } from '../../src/registry/ports/catalog-pushes.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { NewDelivery } from '../../src/registry/ports/outbox.ts'
@@ -50,6 +55,17 @@ export function deliveryNamed(
 ): NewDelivery {
   const key = repositoryKey(repository)
   return { id, carrier: 'queue', key, payload: `${id}`, createdAtMs: 0, ...overrides }
+}
+
+/** A pull of `manifest` into `alpine`. */
+export function pullOf(manifest: ManifestFact, more: Partial<RecordManifest> = {}): RecordManifest {
+  return { repository: alpine, manifest, contentClass: 'cached', atMs: 1, ...more }
+}
+
+/** The bytes that are called `name`, brought to `alpine`. */
+export function blobOf(name: string, more: Partial<RecordBlob> = {}): RecordBlob {
+  const digest = digestNamed(name)
+  return { repository: alpine, digest, sizeBytes: 7, contentClass: 'cached', atMs: 1, ...more }
 }
 
 /** A push of the manifest `name` to `alpine`. */

@@ -4,12 +4,14 @@ import type { Test } from 'tap'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import {
   alpine,
+  blobOf,
   digestNamed,
   latest,
   layerEdge,
   type MakeCatalog,
   MANIFEST_TYPE,
   manifestNamed,
+  pullOf,
   pushOf,
   secret,
 } from './catalog-samples.ts'
@@ -38,7 +40,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
       layerEdge('twice'),
       layerEdge('config', { kind: 'config', sizeBytes: 0 }),
     ])
-    await catalog.recordManifest({ repository: alpine, manifest, contentClass: 'cached', atMs: 5 })
+    await catalog.recordManifest(pullOf(manifest, { atMs: 5 }))
     t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
     t.strictSame(await catalog.findContent(manifest.digest), {
       digest: manifest.digest,
@@ -54,7 +56,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('recording a manifest again changes nothing', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('a'), layerEdge('b')])
-    const record = { repository: alpine, manifest, contentClass: 'cached', atMs: 5 } as const
+    const record = pullOf(manifest)
     await catalog.recordManifest(record)
     const before = [await catalog.findContent(manifest.digest), await catalog.totals()]
     await catalog.recordManifest(record)
@@ -66,11 +68,10 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     'kept content never becomes cached; its use and its beginning stay the true ones',
     async t => {
       const catalog = await makeCatalog(t)
-      const blob = { repository: alpine, digest: digestNamed('b'), sizeBytes: 1 }
-      await catalog.recordBlob({ ...blob, contentClass: 'cached', atMs: 10 })
-      await catalog.recordBlob({ ...blob, contentClass: 'kept', atMs: 20 })
-      await catalog.recordBlob({ ...blob, contentClass: 'cached', atMs: 15 })
-      t.match(await catalog.findContent(blob.digest), {
+      await catalog.recordBlob(blobOf('b', { contentClass: 'cached', atMs: 10 }))
+      await catalog.recordBlob(blobOf('b', { contentClass: 'kept', atMs: 20 }))
+      await catalog.recordBlob(blobOf('b', { contentClass: 'cached', atMs: 15 }))
+      t.match(await catalog.findContent(digestNamed('b')), {
         contentClass: 'kept',
         createdAtMs: 10,
         lastUsedAtMs: 20,
@@ -82,8 +83,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('forgotten content leaves its edges and memberships, and comes back whole', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('layer')])
-    const record = { repository: alpine, manifest, contentClass: 'cached', atMs: 1 } as const
-    await catalog.recordManifest({ ...record, tag: latest })
+    await catalog.recordManifest(pullOf(manifest, { tag: latest }))
     await catalog.forgetContent(manifest.digest)
     await catalog.forgetContent(digestNamed('never here'))
     t.equal(await catalog.findContent(manifest.digest), undefined)
@@ -91,7 +91,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     t.equal(await isMemberOf(catalog, alpine, manifest.digest), true)
     t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), true)
     t.equal((await catalog.findTag(alpine, latest))?.digest, manifest.digest)
-    await catalog.recordManifest({ ...record, atMs: 9 })
+    await catalog.recordManifest(pullOf(manifest, { atMs: 9 }))
     t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
     t.match(await catalog.findContent(manifest.digest), { createdAtMs: 9, contentClass: 'cached' })
   })
@@ -120,8 +120,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('kept content is not forgotten as long as some repository holds it', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [])
-    const record = { repository: alpine, manifest, contentClass: 'kept', atMs: 1 } as const
-    await catalog.recordManifest({ ...record, tag: latest })
+    await catalog.recordManifest(pullOf(manifest, { contentClass: 'kept', tag: latest }))
     await catalog.forgetContent(manifest.digest)
     t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
     t.match(await catalog.findContent(manifest.digest), { contentClass: 'kept' })
@@ -134,13 +133,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('a use moves the last use forward only, and is there after the next write', async t => {
     const catalog = await makeCatalog(t)
     const digest = digestNamed('b')
-    await catalog.recordBlob({
-      repository: alpine,
-      digest,
-      sizeBytes: 1,
-      contentClass: 'cached',
-      atMs: 50,
-    })
+    await catalog.recordBlob(blobOf('b', { atMs: 50 }))
     for (const atMs of [60, 90, 70]) catalog.noteUse(digest, atMs)
     catalog.noteUse(digestNamed('unknown'), 99)
     await catalog.recordTag(alpine, latest, digest, { checkedAtMs: 1 })
@@ -156,14 +149,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
       digestNamed(name),
       digestOf(Buffer.from(name), 'sha512'),
     ])
-    for (const digest of digests)
-      await catalog.recordBlob({
-        repository: alpine,
-        digest,
-        sizeBytes: 1,
-        contentClass: 'cached',
-        atMs: 1,
-      })
+    for (const digest of digests) await catalog.recordBlob(blobOf('any', { digest }))
     const seen: Digest[] = []
     let page = await catalog.listContent({ limit: 3 })
     for (let after = page.at(-1); after !== undefined; after = page.at(-1)) {
@@ -178,21 +164,9 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     const nothing = { repositories: 0, tags: 0, manifests: 0, blobs: 0, contentBytes: 0 }
     t.strictSame(await catalog.totals(), nothing)
     const manifest = manifestNamed('m', [layerEdge('layer')])
-    await catalog.recordManifest({
-      repository: alpine,
-      manifest,
-      contentClass: 'cached',
-      tag: latest,
-      atMs: 1,
-    })
-    const blob = {
-      digest: digestNamed('layer'),
-      sizeBytes: 1000,
-      contentClass: 'cached',
-      atMs: 1,
-    } as const
-    await catalog.recordBlob({ repository: alpine, ...blob })
-    await catalog.recordBlob({ repository: secret, ...blob })
+    await catalog.recordManifest(pullOf(manifest, { tag: latest }))
+    for (const repository of [alpine, secret])
+      await catalog.recordBlob(blobOf('layer', { repository, sizeBytes: 1000 }))
     t.strictSame(await catalog.totals(), {
       repositories: 1,
       tags: 1,

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'
-import { askedTwiceOrNever, faultOf, pullImage, stampede } from '../kit/herd.ts'
+import { askedTwiceOrNever, faultOf, pullImage, stampede, stampedeHalfWay } from '../kit/herd.ts'
 import { makeImage } from '../kit/image.ts'
 import { createBarrier } from '../kit/stub-faults.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
@@ -34,13 +34,9 @@ async function followedBy(
 ) {
   const { stub, edge } = await edgeAndStub(t)
   const blob = patternBlob('heavy', sizeBytes)
-  stub.addBlob('library/heavy', blob)
-  const barrier = createBarrier(sizeBytes / 2)
-  stub.fault({ kind: 'blob', method: 'GET', digest: blob.digest }, { barrier })
-  const url = `${edge.url}/v2/library/heavy/blobs/${blob.digest}`
-  const herd = stampede(url, { clients, hashEvery })
-  await Promise.all([barrier.reached, herd.allStarted])
-  barrier.release()
+  const wanted = { name: 'heavy', blob, clients, hashEvery }
+  const herd = await stampedeHalfWay({ stub, edge }, wanted)
+  herd.release()
   const faults = (await herd.all).flatMap(got => faultOf(got, blob) ?? [])
   t.same(faults, [])
   const asked = askedTwiceOrNever(stub.rangesAsked(blob.digest), sizeBytes)

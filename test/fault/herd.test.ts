@@ -4,9 +4,8 @@
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'
-import { askedTwiceOrNever, faultOf, pullImage, stampede } from '../kit/herd.ts'
+import { askedTwiceOrNever, faultOf, pullImage, stampedeHalfWay } from '../kit/herd.ts'
 import { makeImage } from '../kit/image.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 
 const MIB = 1024 * 1024
@@ -19,12 +18,8 @@ t.teardown(() => edge.stop())
 
 t.test('20 clients on one cold blob: one download, which all follow while it runs', async t => {
   const blob = patternBlob('herd', 12 * MIB)
-  stub.addBlob('library/herd', blob)
-  const barrier = createBarrier(6 * MIB)
-  stub.fault({ kind: 'blob', method: 'GET', digest: blob.digest }, { barrier })
-  const herd = stampede(`${edge.url}/v2/library/herd/blobs/${blob.digest}`, { clients: 20 })
-  await Promise.all([barrier.reached, herd.allStarted])
-  barrier.release()
+  const herd = await stampedeHalfWay({ stub, edge }, { name: 'herd', blob, clients: 20 })
+  herd.release()
   t.same(
     (await herd.all).map(got => faultOf(got, blob)),
     Array(20).fill(undefined),

@@ -6,9 +6,9 @@ import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'
-import { askedTwiceOrNever, faultOf, stampede } from '../kit/herd.ts'
+import { askedTwiceOrNever, faultOf, stampedeHalfWay } from '../kit/herd.ts'
 import { manifestOver } from '../kit/push-client.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
+import { withDigest } from '../kit/raw-push.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 
@@ -28,9 +28,7 @@ async function pushBlob(
   const begun = await client.send('POST', `/v2/${repository}/blobs/uploads/`, {
     body: Buffer.alloc(0),
   })
-  const location = String(begun.headers['location'])
-  const separator = location.includes('?') ? '&' : '?'
-  return client.send('PUT', `${location}${separator}digest=${digest}`, { body })
+  return client.send('PUT', withDigest(String(begun.headers['location']), digest), { body })
 }
 
 t.test('without http.threads there is one for each core, four at most', async t => {
@@ -97,11 +95,8 @@ for (const threads of [1, 2, 4]) {
           t.equal(answer.status, 202)
           t.equal(answer.headers['range'], `0-${(piece + 1) * MIB - 1}`)
         }
-        const location = String(answer.headers['location'])
-        const separator = location.includes('?') ? '&' : '?'
-        const end = await at(3).send('PUT', `${location}${separator}digest=${digest}`, {
-          body: Buffer.alloc(0),
-        })
+        const put = withDigest(String(answer.headers['location']), digest)
+        const end = await at(3).send('PUT', put, { body: Buffer.alloc(0) })
         t.equal(end.status, 201)
         for (const client of clients) {
           const whole = await client.send('GET', `/v2/app/blobs/${digest}`)
@@ -116,12 +111,8 @@ for (const threads of [1, 2, 4]) {
 
     t.test('a herd over all threads on a cold blob asks for each byte once', async t => {
       const blob = patternBlob(`herd ${threads}`, 12 * MIB)
-      stub.addBlob('library/herd', blob)
-      const barrier = createBarrier(6 * MIB)
-      stub.fault({ kind: 'blob', method: 'GET', digest: blob.digest }, { barrier })
-      const herd = stampede(`${edge.url}/v2/library/herd/blobs/${blob.digest}`, { clients: 20 })
-      await Promise.all([barrier.reached, herd.allStarted])
-      barrier.release()
+      const herd = await stampedeHalfWay({ stub, edge }, { name: 'herd', blob, clients: 20 })
+      herd.release()
       t.same(
         (await herd.all).map(got => faultOf(got, blob)),
         Array(20).fill(undefined),
@@ -166,14 +157,10 @@ for (const threads of [1, 2, 4]) {
       const memory = await edge.peakMemoryBytes()
       t.comment(`${threads} threads: ${Math.round(memory / MIB)} MiB at most`)
       const blob = patternBlob(`drain ${threads}`, 12 * MIB)
-      stub.addBlob('library/drain', blob)
-      const barrier = createBarrier(6 * MIB)
-      stub.fault({ kind: 'blob', method: 'GET', digest: blob.digest }, { barrier })
-      const herd = stampede(`${edge.url}/v2/library/drain/blobs/${blob.digest}`, { clients: 8 })
-      await Promise.all([barrier.reached, herd.allStarted])
+      const herd = await stampedeHalfWay({ stub, edge }, { name: 'drain', blob, clients: 8 })
       const ended = edge.terminate()
       await edge.untilLogged(({ msg }) => String(msg).startsWith('stopping'))
-      barrier.release()
+      herd.release()
       t.same(
         (await herd.all).map(got => faultOf(got, blob)),
         Array(8).fill(undefined),

@@ -6,6 +6,8 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Content } from './content.ts'
 import type { Image } from './image.ts'
 import { get } from './raw-client.ts'
+import { createBarrier } from './stub-faults.ts'
+import type { StubRegistry } from './stub-registry.ts'
 
 export interface Got {
   readonly status: number
@@ -92,6 +94,22 @@ export function stampede(
     ),
   )
   return { allStarted: allStarted.promise, all }
+}
+
+/**
+ * A stampede on a blob of `library/NAME` that the stub holds back half-way: resolves when every
+ * client holds its first bytes; the rest comes after `release`.
+ */
+export async function stampedeHalfWay(
+  { stub, edge }: { readonly stub: StubRegistry; readonly edge: { readonly url: string } },
+  { name, blob, ...herd }: { name: string; blob: Content; clients: number; hashEvery?: number },
+) {
+  stub.addBlob(`library/${name}`, blob)
+  const barrier = createBarrier(blob.sizeBytes / 2)
+  stub.fault({ kind: 'blob', method: 'GET', digest: blob.digest }, { barrier })
+  const { all, allStarted } = stampede(`${edge.url}/v2/library/${name}/blobs/${blob.digest}`, herd)
+  await Promise.all([barrier.reached, allStarted])
+  return { all, release: barrier.release }
 }
 
 /**

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { digestOf } from '../../src/oci/digest.ts'
 import { MEDIA_TYPES } from './image.ts'
 import { testCertificate } from './over-tls.ts'
+import { withDigest } from './raw-push.ts'
 
 export interface PushAnswer {
   readonly status: number
@@ -62,8 +63,7 @@ export function createPushClient(url: string): PushClient {
       const begun = await send('POST', `/v2/${repository}/blobs/uploads/`)
       const location = begun.headers['location']
       if (begun.status !== 202 || typeof location !== 'string') return begun
-      const separator = location.includes('?') ? '&' : '?'
-      return send('PUT', `${location}${separator}digest=${digestOf(bytes)}`, bytes)
+      return send('PUT', withDigest(location, digestOf(bytes)), bytes)
     },
     manifest: (repository, reference, { bytes, mediaType }) =>
       send('PUT', `/v2/${repository}/manifests/${reference}`, bytes, { 'content-type': mediaType }),

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Content } from './content.ts'
 import type { SmallManifest } from './push-client.ts'
+import { withDigest } from './raw-push.ts'
 
 export type ClientStep =
   | 'a blob half sent'
@@ -60,11 +61,9 @@ async function pushBlob(
   })
   if (begun.status !== 202) return refusal('POST of an upload', begun)
   // What stands in it goes back as it is.
-  const separator = begun.location.includes('?') ? '&' : '?'
-  const location = new URL(`${begun.location}${separator}digest=${digest}`, url)
   const answer = await send(agent, {
     method: 'PUT',
-    url: location,
+    url: new URL(withDigest(begun.location, digest), url),
     body: bytes(),
     half: () => at('a blob half sent'),
     whole: () => at('a blob sent, not answered'),

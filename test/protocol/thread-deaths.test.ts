@@ -13,6 +13,7 @@ import { runCli } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { openMortalChannel } from '../kit/mortal-channel.ts'
+import { withDigest } from '../kit/raw-push.ts'
 import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 
 t.setTimeout(180_000)
@@ -247,8 +248,7 @@ async function untilStreams(what: 'in_flight' | 'waiting', wanted: number): Prom
 async function pushBlob(t: { equal(a: unknown, b: unknown): unknown }, seed: string) {
   const blob = patternBlob(seed, 32 * MIB)
   const { headers } = await edge.send('POST', '/v2/app/blobs/uploads/')
-  const location = String(headers['location'])
-  const put = `${location}${location.includes('?') ? '&' : '?'}digest=${blob.digest}`
+  const put = withDigest(String(headers['location']), blob.digest)
   t.equal((await edge.send('PUT', put, { body: blob.bytes() })).status, 201)
   return blob
 }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { withDigest } from '../../kit/raw-push.ts'
 import { freshDirectory, runCommand } from '../processes.ts'
 import { readWhole, type Scenario } from './scene.ts'
 
@@ -43,14 +44,12 @@ export const curlPushes: Scenario = {
     const large = file('large', Buffer.alloc(LARGE_BYTES, 'large'))
     const upload = await begin(uploads)
     await curl('--request', 'PATCH', ...octets, '--data-binary', `@${large.path}`, upload)
-    const separator = upload.includes('?') ? '&' : '?'
-    await curl('--request', 'PUT', `${upload}${separator}digest=${large.digest}`)
+    await curl('--request', 'PUT', withDigest(upload, large.digest))
 
     const piped = file('piped', Buffer.from('of unknown length'))
     const second = await begin(uploads)
-    const query = `${second.includes('?') ? '&' : '?'}digest=${piped.digest}`
     const chunked = ['--header', 'Transfer-Encoding: chunked', '--upload-file', piped.path]
-    await curl(...chunked, `${second}${query}`)
+    await curl(...chunked, withDigest(second, piped.digest))
 
     const layers = [large, piped].map(({ digest, size }) => {
       return { mediaType: 'application/octet-stream', digest, size }

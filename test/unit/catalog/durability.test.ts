@@ -13,7 +13,7 @@ import { openForWriting } from '../../../src/catalog/sqlite/database.ts'
 import type { Operation } from '../../../src/catalog/sqlite/operations.ts'
 import { parseDigest } from '../../../src/oci/digest.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
-import { alpine, digestNamed, latest } from '../../contract/catalog-samples.ts'
+import { alpine, blobOf, digestNamed, latest } from '../../contract/catalog-samples.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 import { isMemberOf } from '../../kit/membership.ts'
 
@@ -85,13 +85,7 @@ t.test('kill -9 of the process loses no acknowledged write', async t => {
 t.test('one operation that fails leaves the others of its batch alone', async t => {
   const { catalog } = await openCatalog(t, t.testdir({}))
   const record = (name: string, sizeBytes: number) =>
-    catalog.recordBlob({
-      repository: alpine,
-      digest: digestNamed(name),
-      sizeBytes,
-      contentClass: 'cached',
-      atMs: 1,
-    })
+    catalog.recordBlob(blobOf(name, { sizeBytes }))
   const settled = await Promise.allSettled([
     record('before', 1),
     record('bad', -1),

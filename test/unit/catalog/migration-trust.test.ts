@@ -6,10 +6,13 @@ import { parseRepositoryKey, type Repository } from '../../../src/oci/reference.
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import {
   alpine,
+  blobOf,
   digestNamed,
   layerEdge,
   MANIFEST_TYPE,
   manifestNamed,
+  pullOf,
+  pushOf,
   secret,
 } from '../../contract/catalog-samples.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
@@ -108,12 +111,8 @@ t.test(
     t.equal(await typeOf(alpine, 'image'), MANIFEST_TYPE)
     t.equal(await typeOf(team, 'pushed'), MANIFEST_TYPE)
     t.equal(await typeOf(alpine, 'fetched'), undefined)
-    await catalog.recordManifest({
-      repository: secret,
-      manifest: { ...manifestNamed('fetched'), mediaType: 'x/other' },
-      contentClass: 'cached',
-      atMs: 1,
-    })
+    const fetched = { ...manifestNamed('fetched'), mediaType: 'x/other' }
+    await catalog.recordManifest(pullOf(fetched, { repository: secret }))
     t.equal(await typeOf(secret, 'fetched'), 'x/other')
     t.equal(await typeOf(alpine, 'fetched'), undefined, 'no manifest here by that')
 
@@ -142,17 +141,8 @@ t.test(
   async t => {
     const directory = t.testdir({})
     const first = (await openCatalog(t, directory)).catalog
-    const cached = { contentClass: 'cached', atMs: 1 } as const
-    const blob = { ...cached, digest: digestNamed('secret'), sizeBytes: 1000 }
-    await first.recordBlob({ ...blob, repository: secret })
-    await first.recordPush({
-      repository: local,
-      manifest: manifestNamed('private'),
-      contentClass: 'kept',
-      tags: [],
-      local: true,
-      atMs: 1,
-    })
+    await first.recordBlob(blobOf('secret', { repository: secret, sizeBytes: 1000 }))
+    await first.recordPush(pushOf('private', { repository: local, tags: [] }))
     await first.close()
 
     const image = manifestNamed('image', [foreignEdge('secret'), layerEdge('layer')])
@@ -193,7 +183,7 @@ t.test(
     )
     t.match(await catalog.findManifest(local, digestNamed('pushed')), { mediaType: MANIFEST_TYPE })
     t.match(await catalog.findManifest(alpine, digestNamed('image')), { mediaType: MANIFEST_TYPE })
-    await catalog.recordManifest({ ...cached, repository: alpine, manifest: image })
+    await catalog.recordManifest(pullOf(image))
     t.strictSame(await memberships(catalog, alpine, ['image', 'secret']), {
       image: 'delivered',
       secret: undefined,

@@ -21,6 +21,7 @@ import {
   latest,
   layerEdge,
   manifestNamed,
+  pullOf,
   pushOf,
 } from '../../contract/catalog-samples.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
@@ -200,14 +201,13 @@ t.test(
       isMemberOf(catalog, where, digestNamed(name))
     t.equal(await isMember(local, 'pushed'), true)
     t.equal(await isMember(local, 'layer'), true)
-    const pull = { repository: alpine, contentClass: 'cached', atMs: 1 } as const
-    await catalog.recordManifest({ ...pull, manifest: index })
+    await catalog.recordManifest(pullOf(index))
     t.equal(await isMember(alpine, 'layer'), false, 'a client said so, as far as is known')
     const edges = [layerEdge('layer'), layerEdge('another')]
-    await catalog.recordManifest({ ...pull, manifest: manifestNamed('pushed', edges) })
+    await catalog.recordManifest(pullOf(manifestNamed('pushed', edges)))
     t.equal(await isMember(alpine, 'another'), true)
     t.equal(await isMember(local, 'another'), false, 'not by what another repository pulls')
-    await catalog.recordManifest({ ...pull, manifest: manifestNamed('pulled', edges) })
+    await catalog.recordManifest(pullOf(manifestNamed('pulled', edges)))
     t.equal(await isMember(alpine, 'layer'), true)
   },
 )
@@ -216,12 +216,7 @@ t.test('a catalog that is begun anew is to be rebuilt until that was done', asyn
   const directory = t.testdir({})
   const first = (await openCatalog(t, directory)).catalog
   t.equal(first.rebuilt, false)
-  await first.recordManifest({
-    repository: alpine,
-    manifest: manifestNamed('m'),
-    contentClass: 'kept',
-    atMs: 1,
-  })
+  await first.recordManifest(pullOf(manifestNamed('m'), { contentClass: 'kept' }))
   await first.close()
   const second = (await openCatalog(t, directory)).catalog
   t.equal(second.rebuilt, false, 'whatever is in it by now')

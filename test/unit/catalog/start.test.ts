@@ -15,6 +15,7 @@ import {
   latest,
   layerEdge,
   manifestNamed,
+  pullOf,
 } from '../../contract/catalog-samples.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
 import { isMemberOf } from '../../kit/membership.ts'
@@ -27,13 +28,7 @@ async function leaveCatalog(t: Test): Promise<string> {
   const { catalog } = await openCatalog(t, directory)
   const edges = Array.from({ length: 2000 }, (_, n) => layerEdge(`${n}`))
   const manifest = manifestNamed('m', edges)
-  await catalog.recordManifest({
-    repository: alpine,
-    manifest,
-    contentClass: 'kept',
-    tag: latest,
-    atMs: 1,
-  })
+  await catalog.recordManifest(pullOf(manifest, { contentClass: 'kept', tag: latest }))
   await catalog.close()
   return directory
 }

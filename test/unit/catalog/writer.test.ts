@@ -9,7 +9,7 @@ import type { Operation } from '../../../src/catalog/sqlite/operations.ts'
 import { Uses } from '../../../src/catalog/sqlite/uses.ts'
 import { Writer } from '../../../src/catalog/sqlite/writer.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { alpine, digestNamed, latest } from '../../contract/catalog-samples.ts'
+import { alpine, blobOf, digestNamed, latest } from '../../contract/catalog-samples.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
 
@@ -70,13 +70,7 @@ t.test('uses cost no commit of their own; a write takes them along, before it', 
   const directory = t.testdir({})
   const { catalog } = await openCatalog(t, directory)
   const digest = digestNamed('b')
-  await catalog.recordBlob({
-    repository: alpine,
-    digest,
-    sizeBytes: 1,
-    contentClass: 'cached',
-    atMs: 1,
-  })
+  await catalog.recordBlob(blobOf('b'))
   const beside = new Sqlite(join(directory, 'catalog.db'), { readonly: true })
   t.teardown(() => beside.close())
   const version = () => beside.pragma('data_version', { simple: true })
