@@ -222,7 +222,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
   }),
   storage: STORAGE,
   catalog: group(
-    'Where facts about content are kept: `sqlite`, a database file in the data directory, which has nothing to set.',
+    'Where what is known about content is kept: `sqlite`, a database file in the data directory, which has nothing to set.',
     {
       sqlite: group('A database file in the data directory. There is nothing to set.', {}),
     },

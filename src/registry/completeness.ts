@@ -6,7 +6,7 @@ import type { Repository } from '../oci/reference.ts'
 import { isListed } from './edges.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import { mayGive, type SharingDeps } from './sharing.ts'
-import type { Edge, ManifestFact } from './ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from './ports/catalog-content.ts'
 
 /** Indexes inside indexes, counted from the outermost; deeper ones count as incomplete (R186). */
 const MAX_DEPTH = 4
@@ -19,7 +19,7 @@ export interface CompletenessDeps extends SharingDeps {
 export async function isComplete(
   deps: CompletenessDeps,
   repository: Repository,
-  manifest: ManifestFact,
+  manifest: RecordedManifest,
 ): Promise<boolean> {
   return isWhole({ ...deps, repository, lacking: new Set() }, manifest, 0)
 }
@@ -30,9 +30,9 @@ export async function isWholeHere(
   repository: Repository,
   digest: Digest,
 ): Promise<boolean> {
-  const fact = await deps.catalog.findManifest(repository, digest)
-  if (fact === undefined || (await deps.store.find(digest)) === undefined) return false
-  return isComplete(deps, repository, fact)
+  const recorded = await deps.catalog.findManifest(repository, digest)
+  if (recorded === undefined || (await deps.store.find(digest)) === undefined) return false
+  return isComplete(deps, repository, recorded)
 }
 
 interface Search extends CompletenessDeps {
@@ -41,7 +41,11 @@ interface Search extends CompletenessDeps {
   readonly lacking: Set<Digest>
 }
 
-async function isWhole(search: Search, manifest: ManifestFact, depth: number): Promise<boolean> {
+async function isWhole(
+  search: Search,
+  manifest: RecordedManifest,
+  depth: number,
+): Promise<boolean> {
   const children = manifest.edges.filter(edge => edge.kind === 'manifest')
   if (children.length > 0) {
     if (depth === MAX_DEPTH) return false
@@ -55,9 +59,9 @@ async function isWhole(search: Search, manifest: ManifestFact, depth: number): P
 
 async function isChildWhole(search: Search, child: Digest, depth: number): Promise<boolean> {
   const { catalog, store, repository } = search
-  const fact = await catalog.findManifest(repository, child)
-  const found = fact === undefined ? undefined : await store.find(child)
-  if (fact !== undefined && found !== undefined && (await isWhole(search, fact, depth + 1)))
+  const recorded = await catalog.findManifest(repository, child)
+  const found = recorded === undefined ? undefined : await store.find(child)
+  if (recorded !== undefined && found !== undefined && (await isWhole(search, recorded, depth + 1)))
     return true
   search.lacking.add(child)
   return false

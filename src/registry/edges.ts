@@ -1,15 +1,19 @@
-// A parsed manifest as the facts that the catalog keeps: which digests it names, as what, and how
-// large they say they are.
+// A parsed manifest as the catalog records it: which digests it names, as what, and how large
+// they say they are.
 import type { Digest } from '../oci/digest.ts'
 import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
 import type { Manifest } from '../oci/manifest.ts'
-import type { Edge, EdgeKind, ManifestFact } from './ports/catalog-content.ts'
+import type { Edge, EdgeKind, RecordedManifest } from './ports/catalog-content.ts'
 
 /**
  * Children whose digest algorithm is not computed here are left out: they can't be fetched by it
  * either (R23).
  */
-export function manifestFact(manifest: Manifest, digest: Digest, sizeBytes: number): ManifestFact {
+export function asRecorded(
+  manifest: Manifest,
+  digest: Digest,
+  sizeBytes: number,
+): RecordedManifest {
   const edges = [
     ...manifest.manifests.map(child => edge(child, 'manifest')),
     ...(manifest.config === undefined ? [] : [edge(manifest.config, 'config')]),

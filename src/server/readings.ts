@@ -6,7 +6,7 @@ import type { Traffic } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { ThreadState } from '../threads/http-threads.ts'
 
-/** Facts of this moment. @throws StoreError */
+/** What is so at this moment. @throws StoreError */
 export async function readGauges(
   { store, catalog }: Pick<Content, 'store' | 'catalog'>,
   clock: Clock,

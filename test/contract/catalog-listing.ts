@@ -4,7 +4,7 @@
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import type { Repository } from '../../src/oci/reference.ts'
-import type { ManifestFact } from '../../src/registry/ports/catalog-content.ts'
+import type { RecordedManifest } from '../../src/registry/ports/catalog-content.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import {
   alpine,
@@ -26,13 +26,13 @@ const index = manifestNamed('index', [layerEdge('image', { kind: 'manifest' })])
 function push(
   catalog: Catalog,
   repository: Repository,
-  manifest: ManifestFact,
+  manifest: RecordedManifest,
   confirmed: readonly Digest[] = [],
 ): Promise<void> {
   return catalog.recordPush(pushOf('any', { repository, manifest, tags: [], confirmed }))
 }
 
-function pull(catalog: Catalog, repository: Repository, manifest: ManifestFact): Promise<void> {
+function pull(catalog: Catalog, repository: Repository, manifest: RecordedManifest): Promise<void> {
   return catalog.recordManifest(pullOf(manifest, { repository }))
 }
 

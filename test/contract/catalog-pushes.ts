@@ -72,7 +72,7 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
       await catalog.recordTag(alpine, latest, digestNamed('one'), { checkedAtMs: 1 })
       await catalog.recordTag(alpine, latest, digestNamed('two'), { checkedAtMs: 2, previous })
       await catalog.recordPush(pushOf('three', { local: false }))
-      const fact = {
+      const recorded = {
         tag: latest,
         digest: digestNamed('three'),
         checkedAtMs: 10,
@@ -80,11 +80,11 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
         previous: undefined,
         local: false,
       }
-      t.strictSame(await catalog.findTag(alpine, latest), fact)
+      t.strictSame(await catalog.findTag(alpine, latest), recorded)
       await catalog.recordPush(pushOf('three', { atMs: 20 }))
       t.strictSame(
         await catalog.findTag(alpine, latest),
-        { ...fact, checkedAtMs: 20, local: true },
+        { ...recorded, checkedAtMs: 20, local: true },
         'pushed again, it changed no later than before',
       )
       await catalog.recordPush(pushOf('four', { atMs: 30 }))

@@ -1,4 +1,4 @@
-// Made-up facts for tests of catalogs: digests, edges and manifests by name.
+// Made-up content for tests of catalogs: digests, edges and manifests by name.
 import type { Test } from 'tap'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import {
@@ -9,7 +9,7 @@ import {
 } from '../../src/oci/reference.ts'
 import type {
   Edge,
-  ManifestFact,
+  RecordedManifest,
   RecordBlob,
   RecordManifest,
 } from '../../src/registry/ports/catalog-content.ts'
@@ -42,8 +42,8 @@ export function layerEdge(child: string, overrides: Partial<Edge> = {}): Edge {
   }
 }
 
-/** The fact of a manifest that is called `name` and lists `edges`. */
-export function manifestNamed(name: string, edges: readonly Edge[] = []): ManifestFact {
+/** A manifest, as the catalog records it, that is called `name` and lists `edges`. */
+export function manifestNamed(name: string, edges: readonly Edge[] = []): RecordedManifest {
   return { digest: digestNamed(name), mediaType: MANIFEST_TYPE, sizeBytes: 500, edges }
 }
 
@@ -58,7 +58,10 @@ export function deliveryNamed(
 }
 
 /** A pull of `manifest` into `alpine`. */
-export function pullOf(manifest: ManifestFact, more: Partial<RecordManifest> = {}): RecordManifest {
+export function pullOf(
+  manifest: RecordedManifest,
+  more: Partial<RecordManifest> = {},
+): RecordManifest {
   return { repository: alpine, manifest, contentClass: 'cached', atMs: 1, ...more }
 }
 

@@ -1,4 +1,4 @@
-// What every catalog must do, whoever keeps the facts (src/registry/ports/catalog.ts).
+// What every catalog must do, in whatever it keeps its rows (src/registry/ports/catalog.ts).
 // Method: only the port is used; each test gets an empty catalog; times are made up.
 import type { Test } from 'tap'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'

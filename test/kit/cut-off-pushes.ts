@@ -129,11 +129,11 @@ export async function pointsTo(
   catalog: Catalog,
   repository: Repository,
 ): Promise<Digest | undefined> {
-  const fact = await catalog.findTag(repository, reference.tag)
-  if (fact === undefined) return undefined
-  if ((await catalog.findManifest(repository, fact.digest)) === undefined)
+  const recorded = await catalog.findTag(repository, reference.tag)
+  if (recorded === undefined) return undefined
+  if ((await catalog.findManifest(repository, recorded.digest)) === undefined)
     throw new Error('the tag points to nothing')
-  return fact.digest
+  return recorded.digest
 }
 
 /** Digests that the outbox brings the tag to. */

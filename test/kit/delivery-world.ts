@@ -7,7 +7,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { parseTag, type Repository, repositoryKey, type Tag } from '../../src/oci/reference.ts'
 import { EXPECTED_MAX, formatDelivery, parseDelivery } from '../../src/registry/delivery-payload.ts'
-import { manifestFact } from '../../src/registry/edges.ts'
+import { asRecorded } from '../../src/registry/edges.ts'
 import type { Delivery } from '../../src/registry/ports/outbox.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
@@ -189,5 +189,5 @@ async function keepContent(
 
 function factOf({ manifest }: Image) {
   const { bytes, mediaType } = manifest
-  return manifestFact(parseManifest(bytes, mediaType), digestOf(bytes), bytes.length)
+  return asRecorded(parseManifest(bytes, mediaType), digestOf(bytes), bytes.length)
 }

@@ -7,7 +7,7 @@ import { MIGRATIONS } from '../../src/catalog/sqlite/schema.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import type { ContentClass } from '../../src/registry/ports/blob-store.ts'
-import type { Edge, ManifestFact } from '../../src/registry/ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../../src/registry/ports/catalog-content.ts'
 
 const VERSION = 1002
 
@@ -75,7 +75,7 @@ function writesOf(database: Database) {
       contentId(digest),
     )
 
-  function setManifest(manifest: ManifestFact, contentClass: ContentClass): number {
+  function setManifest(manifest: RecordedManifest, contentClass: ContentClass): number {
     const { digest, sizeBytes, mediaType, edges } = manifest
     setPresent(digest, [sizeBytes, mediaType, CLASS_CODES[contentClass]])
     run('DELETE FROM edge WHERE parent = ?', contentId(digest))
@@ -99,7 +99,7 @@ function writesOf(database: Database) {
 
   return {
     /** As an upstream gave it. */
-    recordManifest(repository: Repository, manifest: ManifestFact): void {
+    recordManifest(repository: Repository, manifest: RecordedManifest): void {
       const content = setManifest(manifest, 'cached')
       run('UPDATE content SET claimed = 0 WHERE id = ? AND claimed = 1', content)
       run(
@@ -110,7 +110,7 @@ function writesOf(database: Database) {
       )
       run(INSERT_BELOW, content, repositoryId(repository))
     },
-    recordPushed(repository: Repository, manifest: ManifestFact): void {
+    recordPushed(repository: Repository, manifest: RecordedManifest): void {
       const content = setManifest(manifest, 'kept')
       run('UPDATE content SET claimed = 1 WHERE id = ? AND claimed = 0', content)
       confirmMember(repository, manifest.digest)

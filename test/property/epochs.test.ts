@@ -36,8 +36,8 @@ function questionsTo(catalog: Catalog, epochs: Epochs): readonly Question[] {
       about: `${key}:${tag}`,
       slot,
       ask: async () => {
-        const fact = await catalog.findTag(repository, tag)
-        return fact && { digest: fact.digest, local: fact.local }
+        const recorded = await catalog.findTag(repository, tag)
+        return recorded && { digest: recorded.digest, local: recorded.local }
       },
     }))
     const ofDigests = digests.flatMap(digest => [

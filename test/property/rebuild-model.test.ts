@@ -175,9 +175,9 @@ async function promised(catalog: Catalog, repository: Repository): Promise<unkno
   const known: unknown[] = []
   for (const digest of manifests) {
     const isKept = isLocal || undelivered.includes(digest)
-    const fact = isKept ? await catalog.findManifest(repository, digest) : undefined
+    const recorded = isKept ? await catalog.findManifest(repository, digest) : undefined
     const referrers = isKept ? await catalog.listReferrers(repository, digest) : []
-    known.push({ digest, fact, referrers: isLocal ? referrers : [] })
+    known.push({ digest, recorded, referrers: isLocal ? referrers : [] })
   }
   return {
     tags: local.map(({ tag, digest }) => {
@@ -216,8 +216,8 @@ async function assertMembers(
           `${digest}, sent though foreign, was lost`,
         )
   for (const digest of manifests) {
-    const fact = await before.findManifest(repository, digest)
-    for (const { child, kind } of fact?.edges ?? []) {
+    const recorded = await before.findManifest(repository, digest)
+    for (const { child, kind } of recorded?.edges ?? []) {
       if (kind === 'subject' || !(await isMemberOf(before, repository, child))) continue
       assert.ok(await isMemberOf(after, repository, child), `${child} of ${digest} was lost`)
     }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { parseRepositoryKey } from '../../src/oci/reference.ts'
-import { manifestFact } from '../../src/registry/edges.ts'
+import { asRecorded } from '../../src/registry/edges.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
@@ -21,7 +21,7 @@ const paths = [
 ]
 
 const factOf = ({ manifest: { bytes, digest, mediaType } }: Image) =>
-  manifestFact(parseManifest(bytes, mediaType), digest, bytes.length)
+  asRecorded(parseManifest(bytes, mediaType), digest, bytes.length)
 
 /** The data directory, with the files of the image, and what version 1002 would know of them. */
 async function leftByVersion1002(t: Test): Promise<string> {

@@ -2,7 +2,7 @@
 // were last served.
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
-import type { CatalogTotals, ContentFact } from '../../registry/ports/catalog-content.ts'
+import type { CatalogTotals, RecordedContent } from '../../registry/ports/catalog-content.ts'
 import type { ContentClass } from '../../registry/ports/blob-store.ts'
 import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
 
@@ -34,12 +34,12 @@ export function contentReads(database: Database) {
   )
 
   return {
-    findContent(digest: Digest): ContentFact | undefined {
+    findContent(digest: Digest): RecordedContent | undefined {
       const row = findContent.get(digestBytes(digest)) as ContentRow | undefined
       return row === undefined ? undefined : contentOf(row)
     },
     isRecorded: (digest: Digest) => isRecorded.get(digestBytes(digest)) !== undefined,
-    listContent({ after, limit }: { after?: Digest; limit: number }): ContentFact[] {
+    listContent({ after, limit }: { after?: Digest; limit: number }): RecordedContent[] {
       const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
       return (listContent.all(start, limit) as ContentRow[]).map(contentOf)
     },
@@ -47,7 +47,7 @@ export function contentReads(database: Database) {
   }
 }
 
-function contentOf(row: ContentRow): ContentFact {
+function contentOf(row: ContentRow): RecordedContent {
   return {
     digest: digestFromBytes(row.digest),
     sizeBytes: row.size,

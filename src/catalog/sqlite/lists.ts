@@ -1,7 +1,7 @@
 // Answers of upstreams that are kept as text: lists of tags and of referrers.
 import type { Database } from 'better-sqlite3'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { ListFact } from '../../registry/ports/catalog-tags.ts'
+import type { RecordedList } from '../../registry/ports/catalog-tags.ts'
 import type { Ids } from './ids.ts'
 
 export function listReads(database: Database) {
@@ -11,7 +11,7 @@ export function listReads(database: Database) {
   )
 
   return {
-    findList(repository: Repository, key: string): ListFact | undefined {
+    findList(repository: Repository, key: string): RecordedList | undefined {
       const row = find.get(repositoryKey(repository), key) as
         | { body: string; checked_at: number }
         | undefined
@@ -27,7 +27,7 @@ export function listWrites(database: Database, ids: Ids) {
   )
 
   return {
-    recordList(repository: Repository, key: string, { body, checkedAtMs }: ListFact): void {
+    recordList(repository: Repository, key: string, { body, checkedAtMs }: RecordedList): void {
       upsert.run(ids.repositoryId(repository), key, body, checkedAtMs)
     },
   }

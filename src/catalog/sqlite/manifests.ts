@@ -3,7 +3,11 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type { Edge, ManifestFact, RecordManifest } from '../../registry/ports/catalog-content.ts'
+import type {
+  Edge,
+  RecordedManifest,
+  RecordManifest,
+} from '../../registry/ports/catalog-content.ts'
 import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
 import { MAX_REFERRERS } from '../bounds.ts'
 import { CONTENT_COLUMNS, type ContentRow, type ContentWrites } from './content.ts'
@@ -82,7 +86,7 @@ export function manifestReads(database: Database, nowMs: () => number) {
   )
 
   return {
-    findManifest(repository: Repository, digest: Digest): ManifestFact | undefined {
+    findManifest(repository: Repository, digest: Digest): RecordedManifest | undefined {
       const found = findManifest.get(...memberKey(repository, digest, nowMs())) as
         | (ContentRow & { readonly reading: string | null })
         | undefined

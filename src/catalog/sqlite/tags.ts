@@ -5,7 +5,7 @@ import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
-import type { Page, TagCheck, TagFact } from '../../registry/ports/catalog-tags.ts'
+import type { Page, TagCheck, RecordedTag } from '../../registry/ports/catalog-tags.ts'
 import type { SettledTags } from '../../registry/ports/outbox.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
 import type { Ids } from './ids.ts'
@@ -38,18 +38,18 @@ export function tagReads(database: Database) {
   )
 
   return {
-    findTag(repository: Repository, tag: Tag): TagFact | undefined {
+    findTag(repository: Repository, tag: Tag): RecordedTag | undefined {
       const row = find.get(repositoryKey(repository), tag) as TagRow | undefined
       return row === undefined ? undefined : tagOf(row)
     },
-    listTags: (repository: Repository, { after = '', limit }: Page): TagFact[] =>
+    listTags: (repository: Repository, { after = '', limit }: Page): RecordedTag[] =>
       (list.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
-    listLocalTags: (repository: Repository, { after = '', limit }: Page): TagFact[] =>
+    listLocalTags: (repository: Repository, { after = '', limit }: Page): RecordedTag[] =>
       (listLocal.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
   }
 }
 
-function tagOf(row: TagRow): TagFact {
+function tagOf(row: TagRow): RecordedTag {
   const { previous, previous_checked_at: checkedAtMs } = row
   return {
     tag: row.name,

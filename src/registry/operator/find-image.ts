@@ -9,7 +9,7 @@ import {
   type Reference,
   type Repository,
 } from '../../oci/reference.ts'
-import type { TagFact } from '../ports/catalog-tags.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 
 /** As skopeo and helm write where an image is. */
@@ -23,7 +23,7 @@ export interface NamedImage {
 export interface FoundImage extends NamedImage {
   /** Canonical: `docker.io/library/alpine:3.20`. */
   readonly image: string
-  readonly tag: TagFact | undefined
+  readonly tag: RecordedTag | undefined
   /** Undefined when the tag is not known here. */
   readonly digest: Digest | undefined
 }

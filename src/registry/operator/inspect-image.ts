@@ -2,7 +2,7 @@
 // disk.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import { findImage, imageNotHere } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 
@@ -40,13 +40,13 @@ export interface InspectedImage {
 export async function inspectImage(deps: OperatorDeps, text: string): Promise<InspectedImage> {
   const found = await findImage(deps, text)
   const { image, repository, digest } = found
-  const fact =
+  const recorded =
     digest === undefined ? undefined : await deps.catalog.findManifest(repository, digest)
-  if (fact === undefined) throw imageNotHere(deps, found)
-  const children = fact.edges.filter(edge => edge.kind === 'manifest')
+  if (recorded === undefined) throw imageNotHere(deps, found)
+  const children = recorded.edges.filter(edge => edge.kind === 'manifest')
   const manifests =
     children.length === 0
-      ? [await inspectManifest(deps, fact, undefined)]
+      ? [await inspectManifest(deps, recorded, undefined)]
       : await Promise.all(children.map(child => inspectChild(deps, repository, child)))
   // Two platforms may share a blob, which is on disk once.
   const blobs = [
@@ -54,12 +54,12 @@ export async function inspectImage(deps: OperatorDeps, text: string): Promise<In
   ]
   return {
     image,
-    digest: fact.digest,
-    mediaType: fact.mediaType,
+    digest: recorded.digest,
+    mediaType: recorded.mediaType,
     manifests,
     sizeBytes: sum(blobs),
     cachedBytes: sum(blobs.filter(blob => blob.cached)),
-    referrers: await deps.catalog.listReferrers(repository, fact.digest),
+    referrers: await deps.catalog.listReferrers(repository, recorded.digest),
   }
 }
 
@@ -68,8 +68,8 @@ async function inspectChild(
   repository: Repository,
   child: Edge,
 ): Promise<InspectedManifest> {
-  const fact = await deps.catalog.findManifest(repository, child.child)
-  if (fact !== undefined) return inspectManifest(deps, fact, child.platform)
+  const recorded = await deps.catalog.findManifest(repository, child.child)
+  if (recorded !== undefined) return inspectManifest(deps, recorded, child.platform)
   return {
     digest: child.child,
     mediaType: child.mediaType,
@@ -81,15 +81,15 @@ async function inspectChild(
 
 async function inspectManifest(
   deps: OperatorDeps,
-  fact: ManifestFact,
+  recorded: RecordedManifest,
   platform: string | undefined,
 ): Promise<InspectedManifest> {
   const blobs = await Promise.all(
-    fact.edges.flatMap(edge =>
+    recorded.edges.flatMap(edge =>
       edge.kind === 'config' || edge.kind === 'layer' ? [inspectBlob(deps, edge, edge.kind)] : [],
     ),
   )
-  return { digest: fact.digest, mediaType: fact.mediaType, platform, cached: true, blobs }
+  return { digest: recorded.digest, mediaType: recorded.mediaType, platform, cached: true, blobs }
 }
 
 async function inspectBlob(

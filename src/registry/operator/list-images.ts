@@ -4,7 +4,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import { parseImageText } from '../../oci/image-text.ts'
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import type { CompletenessDeps } from '../completeness.ts'
-import type { TagFact } from '../ports/catalog-tags.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { withoutEdge } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
@@ -104,15 +104,15 @@ function malformed(pattern: string): RegistryError {
 
 async function describe(
   deps: CompletenessDeps & Pick<OperatorDeps, 'registry'>,
-  { key, tag }: { key: string; tag: TagFact },
+  { key, tag }: { key: string; tag: RecordedTag },
 ): Promise<ListedImage> {
   const repository = parseRepositoryKey(key)
-  const fact = await deps.catalog.findManifest(repository, tag.digest)
+  const recorded = await deps.catalog.findManifest(repository, tag.digest)
   return {
     image: `${key}:${tag.tag}`,
     digest: tag.digest,
-    mediaType: fact?.mediaType,
-    size: fact && (await sizeUp(deps, repository, fact)),
+    mediaType: recorded?.mediaType,
+    size: recorded && (await sizeUp(deps, repository, recorded)),
     checkedAtMs: tag.checkedAtMs,
     local: tag.local,
     keptOut: leadsNowhere(deps.registry, `${key}:${tag.tag}`),
@@ -129,7 +129,7 @@ function leadsNowhere(registry: OperatorDeps['registry'], image: string): boolea
   }
 }
 
-async function* allTags(catalog: Catalog): AsyncGenerator<{ key: string; tag: TagFact }> {
+async function* allTags(catalog: Catalog): AsyncGenerator<{ key: string; tag: RecordedTag }> {
   for await (const key of pages(
     page => catalog.listRepositories(page),
     each => each,

@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
-import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 
 /** Indexes inside indexes are followed this deep (R186). */
 const MAX_DEPTH = 4
@@ -24,7 +24,7 @@ export interface ImageSize {
 export async function sizeUp(
   deps: CompletenessDeps,
   repository: Repository,
-  manifest: ManifestFact,
+  manifest: RecordedManifest,
 ): Promise<ImageSize> {
   const sizes = new Map<Digest, number>([[manifest.digest, manifest.sizeBytes]])
   const hasMore = await addBelow({ ...deps, repository, sizes }, manifest, 0)
@@ -40,7 +40,7 @@ export async function sizeUp(
   }
 }
 
-function platformsOf({ digest, edges }: ManifestFact): readonly Digest[] {
+function platformsOf({ digest, edges }: RecordedManifest): readonly Digest[] {
   const children = edges.filter(isManifest)
   const proper = children.filter(({ platform }) => platform !== NO_PLATFORM)
   if (children.length === 0) return [digest]
@@ -57,18 +57,24 @@ interface Sizing extends CompletenessDeps {
 }
 
 /** @returns whether the manifest of some platform is not here */
-async function addBelow(sizing: Sizing, { edges }: ManifestFact, depth: number): Promise<boolean> {
+async function addBelow(
+  sizing: Sizing,
+  { edges }: RecordedManifest,
+  depth: number,
+): Promise<boolean> {
   let hasMore = false
   for (const edge of edges) {
     if (edge.kind === 'subject' || sizing.sizes.has(edge.child)) continue
     sizing.sizes.set(edge.child, edge.sizeBytes)
     if (!isManifest(edge)) continue
-    const fact =
+    const recorded =
       depth === MAX_DEPTH
         ? undefined
         : await sizing.catalog.findManifest(sizing.repository, edge.child)
     const isCut =
-      fact === undefined ? edge.platform !== NO_PLATFORM : await addBelow(sizing, fact, depth + 1)
+      recorded === undefined
+        ? edge.platform !== NO_PLATFORM
+        : await addBelow(sizing, recorded, depth + 1)
     hasMore ||= isCut
   }
   return hasMore

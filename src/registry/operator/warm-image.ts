@@ -5,7 +5,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { formatImage, type Reference, type Repository } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
-import { manifestFact } from '../edges.ts'
+import { asRecorded } from '../edges.ts'
 import type { Edge } from '../ports/catalog-content.ts'
 import { nameImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
@@ -153,7 +153,7 @@ function edgesOf(manifest: ManifestAnswer): readonly Edge[] {
   const { bytes, mediaType, digest } = manifest
   return bytes === undefined
     ? []
-    : manifestFact(parseManifest(bytes, mediaType), digest, bytes.length).edges
+    : asRecorded(parseManifest(bytes, mediaType), digest, bytes.length).edges
 }
 
 /** `linux/arm64` means all of its variants, and `linux/arm64/v8` that one. */

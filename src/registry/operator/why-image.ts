@@ -5,7 +5,7 @@ import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../pul
 import { isComplete } from '../completeness.ts'
 import { parseDelivery } from '../delivery-payload.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
+import type { PreviousDigest, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { findStandIn } from '../pull/previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
@@ -40,10 +40,10 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
   const found = await findImage(deps, text)
   const namespace = deps.namespaces.find(found.repository.registry)
   const { repository, digest, tag, reference } = found
-  const fact =
+  const recorded =
     digest === undefined ? undefined : await deps.catalog.findManifest(repository, digest)
   const content = digest === undefined ? undefined : await deps.catalog.findContent(digest)
-  const complete = fact !== undefined && (await isComplete(deps, repository, fact))
+  const complete = recorded !== undefined && (await isComplete(deps, repository, recorded))
   const ttlMs =
     namespace === undefined || reference.kind === 'digest'
       ? undefined
@@ -74,7 +74,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
       ...(tag?.local === true && namespace !== undefined
         ? [await pushedTagSentence(deps.catalog, repository, tag)]
         : nameSentences(found, { namespace, freshness, nowMs })),
-      contentSentence({ known: fact !== undefined, complete, namespace }),
+      contentSentence({ known: recorded !== undefined, complete, namespace }),
       ...previousSentences(previous, namespace),
     ],
   }
@@ -87,7 +87,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
 async function pushedTagSentence(
   catalog: Catalog,
   repository: Repository,
-  { tag, digest }: TagFact,
+  { tag, digest }: RecordedTag,
 ): Promise<string> {
   const { registry } = repository
   const entries = await catalog.listDeliveriesOf(repositoryKey(repository))
@@ -137,7 +137,7 @@ function nameSentences(
   ]
 }
 
-function outage(tag: TagFact, namespace: Namespace, nowMs: number): string {
+function outage(tag: RecordedTag, namespace: Namespace, nowMs: number): string {
   const { maxStaleMs } = namespace.policy
   return isServableStale(tag.checkedAtMs, maxStaleMs, nowMs)
     ? 'the upstream is failing: the tag would be given stale, with a warning'

@@ -33,18 +33,19 @@ export interface Edge {
  */
 export type MembershipReason = 'manifest' | 'listed' | 'confirmed'
 
-export interface ManifestFact {
+export interface RecordedManifest {
   readonly digest: Digest
   readonly mediaType: string
   readonly sizeBytes: number
   readonly edges: readonly Edge[]
 }
 
-export interface ContentFact {
+export interface RecordedContent {
   readonly digest: Digest
   readonly sizeBytes: number
   /**
-   * Set for what is a manifest anywhere; as which one in a repository is `ManifestFact.mediaType`.
+   * Set for what is a manifest anywhere; as which one in a repository says
+   * `RecordedManifest.mediaType`.
    */
   readonly mediaType: string | undefined
   readonly contentClass: ContentClass
@@ -73,7 +74,7 @@ export interface CatalogTotals {
 
 export interface RecordManifest {
   readonly repository: Repository
-  readonly manifest: ManifestFact
+  readonly manifest: RecordedManifest
   readonly contentClass: ContentClass
   /**
    * Also points this tag at the manifest, checked now; the rest is as in `recordTag`, and so a
@@ -103,7 +104,7 @@ export interface ContentReads {
    * is recorded; with the media type that it was given last there, whatever it was given elsewhere
    * (R251).
    */
-  findManifest(repository: Repository, digest: Digest): Promise<ManifestFact | undefined>
+  findManifest(repository: Repository, digest: Digest): Promise<RecordedManifest | undefined>
   /**
    * Was anything ever recorded that names it: by whoever, and whether its bytes are here or not?
    * Until the facts beside the content agree with the catalog, one of those may name what it does
@@ -111,7 +112,7 @@ export interface ContentReads {
    */
   isRecorded(digest: Digest): Promise<boolean>
   /** The content's own row, whatever the repository; undefined when only named by a parent. */
-  findContent(digest: Digest): Promise<ContentFact | undefined>
+  findContent(digest: Digest): Promise<RecordedContent | undefined>
   /**
    * How `digest` belongs to this repository (R96, R179); undefined when it does not. MUST say
    * nothing of what it is in another one.
@@ -150,7 +151,7 @@ export interface ContentReads {
   /** Manifests of one repository whose subject is `digest`, by digest; at most 10,000. */
   listReferrers(repository: Repository, digest: Digest): Promise<readonly Digest[]>
   /** Every digest with a content row, by key, for reconciling with the store. */
-  listContent(page: { after?: Digest; limit: number }): Promise<readonly ContentFact[]>
+  listContent(page: { after?: Digest; limit: number }): Promise<readonly RecordedContent[]>
   totals(): Promise<CatalogTotals>
 }
 

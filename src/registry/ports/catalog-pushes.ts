@@ -2,13 +2,13 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { ContentClass } from './blob-store.ts'
-import type { ManifestFact } from './catalog-content.ts'
+import type { RecordedManifest } from './catalog-content.ts'
 import type { NewDelivery } from './outbox.ts'
 
 /** A manifest that a client pushed, with everything that follows from it, for one transaction. */
 export interface RecordPush {
   readonly repository: Repository
-  readonly manifest: ManifestFact
+  readonly manifest: RecordedManifest
   readonly contentClass: ContentClass
   /** Point to the manifest from now on; empty for a push by digest alone. */
   readonly tags: readonly Tag[]
@@ -17,7 +17,7 @@ export interface RecordPush {
    * a rebuild, a fact. Members with this, and nothing below them. Default none.
    */
   readonly confirmed?: readonly Digest[]
-  /** What `TagFact.local` becomes. */
+  /** What `RecordedTag.local` becomes. */
   readonly local: boolean
   /** What must also go elsewhere. */
   readonly delivery?: NewDelivery

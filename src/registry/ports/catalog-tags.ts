@@ -9,7 +9,7 @@ export interface Page {
   readonly limit: number
 }
 
-export interface TagFact {
+export interface RecordedTag {
   readonly tag: Tag
   readonly digest: Digest
   /** When the upstream last confirmed it, wall clock. */
@@ -43,21 +43,21 @@ export interface TagCheck {
 }
 
 /** An answer of an upstream that is kept as text: a tag list or the referrers of a digest. */
-export interface ListFact {
+export interface RecordedList {
   readonly body: string
   readonly checkedAtMs: number
 }
 
 export interface TagReads {
-  findTag(repository: Repository, tag: Tag): Promise<TagFact | undefined>
+  findTag(repository: Repository, tag: Tag): Promise<RecordedTag | undefined>
   /** In ASCII order. */
-  listTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
+  listTags(repository: Repository, page: Page): Promise<readonly RecordedTag[]>
   /**
    * Only those that are `local`, in ASCII order: what an upstream's list does not hold yet. Cheap
    * when there are none.
    */
-  listLocalTags(repository: Repository, page: Page): Promise<readonly TagFact[]>
-  findList(repository: Repository, key: string): Promise<ListFact | undefined>
+  listLocalTags(repository: Repository, page: Page): Promise<readonly RecordedTag[]>
+  findList(repository: Repository, key: string): Promise<RecordedList | undefined>
 }
 
 export interface TagWrites {
@@ -74,5 +74,5 @@ export interface TagWrites {
    * upstream need not have it yet.
    */
   forgetTag(repository: Repository, tag: Tag): Promise<void>
-  recordList(repository: Repository, key: string, list: ListFact): Promise<void>
+  recordList(repository: Repository, key: string, list: RecordedList): Promise<void>
 }

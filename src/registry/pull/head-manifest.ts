@@ -195,11 +195,11 @@ async function headHere(
   { digest, failure }: { digest: Digest; failure?: UpstreamError | undefined },
 ): Promise<ManifestAnswer | undefined> {
   const { catalog, store } = context
-  const fact = await catalog.findManifest(repository, digest)
-  if (fact === undefined || (await store.find(digest)) === undefined) return undefined
-  await assertDeliverable(context, repository, { fact, failure })
+  const recorded = await catalog.findManifest(repository, digest)
+  if (recorded === undefined || (await store.find(digest)) === undefined) return undefined
+  await assertDeliverable(context, repository, { recorded, failure })
   const repeatable = failure === undefined ? repeatableHere(context) : undefined
-  const { mediaType, sizeBytes } = fact
+  const { mediaType, sizeBytes } = recorded
   return {
     digest,
     mediaType,

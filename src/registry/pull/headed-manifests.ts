@@ -9,7 +9,7 @@ import type { Repository } from '../../oci/reference.ts'
 import type { ManifestContents } from './manifest-content.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { imageKey, mayFetchHeaded } from './prefetch-rules.ts'
@@ -50,7 +50,7 @@ export interface HeadedManifestsDeps {
   readonly clock: Clock
   readonly contents: ManifestContents
   /** The child of this index that the client will most likely run; undefined when nothing tells. */
-  readonly expected: (headed: Headed, index: ManifestFact) => Edge | undefined
+  readonly expected: (headed: Headed, index: RecordedManifest) => Edge | undefined
 }
 
 export class HeadedManifests {
@@ -112,7 +112,7 @@ export class HeadedManifests {
    */
   async #knownElsewhere(
     { repository: { registry } }: Headed,
-    { edges }: ManifestFact,
+    { edges }: RecordedManifest,
   ): Promise<readonly Digest[]> {
     const known: Digest[] = []
     for (const { kind, child } of edges.slice(0, LOOKED_FOR_MAX)) {
@@ -124,13 +124,13 @@ export class HeadedManifests {
   }
 
   /** What is here, or comes now. Undefined when it may not. @throws UpstreamError, StoreError */
-  async #manifest(headed: Headed): Promise<ManifestFact | undefined> {
+  async #manifest(headed: Headed): Promise<RecordedManifest | undefined> {
     const { catalog, store, contents } = this.#deps
     const { repository, namespace, digest } = headed
-    const fact = await catalog.findManifest(repository, digest)
-    if (fact !== undefined && (await store.find(digest)) !== undefined) return fact
+    const recorded = await catalog.findManifest(repository, digest)
+    if (recorded !== undefined && (await store.find(digest)) !== undefined) return recorded
     if (!this.#may(headed) || !this.#count(headed)) return undefined
-    return (await contents.get(repository, digest, { namespace })).content.fact
+    return (await contents.get(repository, digest, { namespace })).content.recorded
   }
 
   #may({ namespace }: Headed): boolean {

@@ -213,8 +213,8 @@ export class LocalReferrers {
   }
 }
 
-function describe({ fact, bytes }: ManifestContent): ReferrerDescriptor {
-  return referrerDescriptor(parseManifest(bytes, fact.mediaType), fact.digest, bytes.length)
+function describe({ recorded, bytes }: ManifestContent): ReferrerDescriptor {
+  return referrerDescriptor(parseManifest(bytes, recorded.mediaType), recorded.digest, bytes.length)
 }
 
 function withoutAnnotations(descriptor: ReferrerDescriptor): ReferrerDescriptor {

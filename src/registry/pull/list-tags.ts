@@ -7,7 +7,7 @@ import type { Source, TagsAnswer } from '../answers.ts'
 import type { ListPage } from '../use-cases.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 import type { Namespaces } from '../namespaces.ts'
-import type { Page, TagFact } from '../ports/catalog-tags.ts'
+import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
@@ -103,7 +103,7 @@ function parseTags(body: string): readonly string[] {
   throw new UpstreamError('invalid', 'a kept tag list is malformed')
 }
 
-type ReadPage = (page: Page) => Promise<readonly TagFact[]>
+type ReadPage = (page: Page) => Promise<readonly RecordedTag[]>
 
 async function readTags(read: ReadPage, page: Page): Promise<readonly Tag[]> {
   return (await read(page)).map(({ tag }) => tag)

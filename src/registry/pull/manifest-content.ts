@@ -6,13 +6,13 @@ import { parseManifest } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
-import { manifestFact } from '../edges.ts'
+import { asRecorded } from '../edges.ts'
 import { Flights } from '../../async/flights.ts'
 import { classOf, noteMissingUnlessBack } from '../missing-content.ts'
 import type { Namespace } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { ManifestFact } from '../ports/catalog-content.ts'
+import type { RecordedManifest } from '../ports/catalog-content.ts'
 import type { PreviousDigest } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -21,7 +21,7 @@ import type { UpstreamManifest } from '../ports/upstream-content.ts'
 import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 
 export interface ManifestContent {
-  readonly fact: ManifestFact
+  readonly recorded: RecordedManifest
   readonly bytes: Uint8Array
   readonly warnings: readonly string[]
 }
@@ -56,15 +56,15 @@ export class ManifestContents {
   /** What is here and belongs to this repository; undefined when it must be fetched. */
   async here(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
     const { catalog, store, clock } = this.#deps
-    const fact = await catalog.findManifest(repository, digest)
-    if (fact === undefined) return undefined
+    const recorded = await catalog.findManifest(repository, digest)
+    if (recorded === undefined) return undefined
     const bytes = await store.readVerified(digest)
     if (bytes === undefined) {
       await noteMissingUnlessBack(this.#deps, digest)
       return undefined
     }
     catalog.noteUse(digest, clock.nowMs())
-    return { fact, bytes, warnings: [] }
+    return { recorded, bytes, warnings: [] }
   }
 
   /**
@@ -174,11 +174,11 @@ export class ManifestContents {
   ): Promise<ManifestContent> {
     const { catalog, store, clock, note } = this.#deps
     const { bytes, digest, tagged } = found
-    const fact = this.#parsed(repository, found)
+    const recorded = this.#parsed(repository, found)
     await bestEffort(note, async () => {
       const contentClass = await classOf(catalog, digest)
       await store.put(digest, bytes, contentClass)
-      const record = { repository, manifest: fact, contentClass, atMs: clock.nowMs() }
+      const record = { repository, manifest: recorded, contentClass, atMs: clock.nowMs() }
       await catalog.recordManifest(
         // A tag that was pushed meanwhile does not go back to what the upstream said before.
         tagged?.question.isCurrent
@@ -186,15 +186,15 @@ export class ManifestContents {
           : record,
       )
     })
-    return { fact, bytes, warnings: found.warnings }
+    return { recorded, bytes, warnings: found.warnings }
   }
 
   #parsed(
     repository: Repository,
     found: { bytes: Uint8Array; digest: Digest; mediaType: string },
-  ): ManifestFact {
+  ): RecordedManifest {
     try {
-      return manifestFact(
+      return asRecorded(
         parseManifest(found.bytes, found.mediaType),
         found.digest,
         found.bytes.length,

@@ -13,7 +13,7 @@ import {
 import type { Namespaces } from '../namespaces.ts'
 import type { NegativeCache } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { ManifestFact } from '../ports/catalog-content.ts'
+import type { RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { UpstreamError } from '../ports/upstream.ts'
@@ -47,10 +47,10 @@ export type ManifestContext = ManifestDeps & ReadFrom
 export async function assertDeliverable(
   context: ManifestContext,
   repository: Repository,
-  { fact, failure }: { fact: ManifestFact; failure?: UpstreamError | undefined },
+  { recorded, failure }: { recorded: RecordedManifest; failure?: UpstreamError | undefined },
 ): Promise<void> {
   if (failure === undefined && !context.namespace.policy.offline) return
-  if (await isComplete(context, repository, fact)) return
+  if (await isComplete(context, repository, recorded)) return
   throw failure ?? offline(repository, 'not everything that this manifest names is here')
 }
 
@@ -69,8 +69,11 @@ export function failureOf(resolved: ResolvedTag): UpstreamError | undefined {
 }
 
 /** With its bytes, and nothing to say about a tag. */
-export function answer({ fact, bytes, warnings }: ManifestContent, source: Source): ManifestAnswer {
-  const { digest, mediaType, sizeBytes } = fact
+export function answer(
+  { recorded, bytes, warnings }: ManifestContent,
+  source: Source,
+): ManifestAnswer {
+  const { digest, mediaType, sizeBytes } = recorded
   return { digest, mediaType, sizeBytes, bytes, source, ageMs: undefined, warnings }
 }
 

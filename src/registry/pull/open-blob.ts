@@ -7,7 +7,7 @@ import { bestEffort } from '../best-effort.ts'
 import { readWhole } from '../fill/follow.ts'
 import type { BufferPool } from '../fill/buffer-pool.ts'
 import type { BlobStore, StoredBlob } from '../ports/blob-store.ts'
-import type { ContentFact } from '../ports/catalog-content.ts'
+import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -60,7 +60,7 @@ export async function openBlob(
 export async function noteUse(
   deps: OpenBlobDeps,
   repository: Repository,
-  { blob, known }: { blob: StoredBlob; known: ContentFact | undefined },
+  { blob, known }: { blob: StoredBlob; known: RecordedContent | undefined },
 ): Promise<void> {
   const { catalog, clock } = deps
   const atMs = clock.nowMs()

@@ -6,7 +6,7 @@ import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Namespace } from '../namespaces.ts'
 import { imageKey } from './prefetch-rules.ts'
-import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 
 /** Of one image: more layers than any builder makes, and few enough for the memory. */
 const BLOBS_MAX = 256
@@ -23,7 +23,7 @@ const SMALL_BYTES = 1024 * 1024
 export interface ImageServed {
   readonly repository: Repository
   readonly namespace: Namespace
-  readonly manifest: ManifestFact
+  readonly manifest: RecordedManifest
   /** The index that lists it, when that was given before. */
   readonly index: Digest | undefined
 }

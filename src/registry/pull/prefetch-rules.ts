@@ -4,7 +4,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Upstream } from '../ports/upstream.ts'
 
 /**
@@ -95,7 +95,7 @@ export class PlatformChoices {
   #last: { readonly platform: string; readonly times: number } | undefined
 
   /** An index was given: its children are known by their platforms from now on. */
-  indexServed(repository: Repository, { digest, edges }: ManifestFact): void {
+  indexServed(repository: Repository, { digest, edges }: RecordedManifest): void {
     for (const { kind, child, platform } of edges) {
       if (kind !== 'manifest') continue
       const known = { index: digest, platform: isRunnable(platform) ? platform : undefined }
@@ -116,7 +116,7 @@ export class PlatformChoices {
   }
 
   /** The child that this client will most likely ask for; undefined when nothing tells. */
-  expected(repository: Repository, client: string, { edges }: ManifestFact): Edge | undefined {
+  expected(repository: Repository, client: string, { edges }: RecordedManifest): Edge | undefined {
     const platform =
       this.#chosen.get(clientKey(client)) ??
       this.#chosen.get(repositoryKey(repository)) ??

@@ -10,7 +10,7 @@ import { type Headed, HeadedManifests } from './headed-manifests.ts'
 import type { ManifestContents } from './manifest-content.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { ManifestFact } from '../ports/catalog-content.ts'
+import type { RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -55,7 +55,7 @@ interface Served {
 
 /** A manifest was given to a client. */
 export interface ManifestServed extends Served {
-  readonly manifest: ManifestFact
+  readonly manifest: RecordedManifest
 }
 
 /** The same by somebody who remembers what it was given before. */
@@ -238,7 +238,8 @@ export class Prefetch {
     const child = this.#choices.expected(repository, client, manifest)
     if (child === undefined || this.#isKnown(imageKey(repository, child.child), client)) return
     this.#contents.get(repository, child.child, { namespace }).then(
-      ({ content }) => this.#expectBlobs({ repository, namespace, client, manifest: content.fact }),
+      ({ content }) =>
+        this.#expectBlobs({ repository, namespace, client, manifest: content.recorded }),
       // The client that asks for it is told.
       () => {},
     )

@@ -6,7 +6,7 @@ import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
 import { isServableStale } from './freshness.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
+import type { PreviousDigest, RecordedTag } from '../ports/catalog-tags.ts'
 
 /**
  * What to remember should the tag turn out to have moved: where it points as far as is known here,
@@ -16,7 +16,7 @@ import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
 export async function previousOf(
   deps: CompletenessDeps,
   repository: Repository,
-  known: TagFact | undefined,
+  known: RecordedTag | undefined,
 ): Promise<PreviousDigest | undefined> {
   if (known === undefined || !(await isWholeHere(deps, repository, known.digest))) return undefined
   const { digest, checkedAtMs } = known
@@ -31,7 +31,7 @@ export async function previousOf(
 export async function findStandIn(
   deps: CompletenessDeps,
   repository: Repository,
-  options: { known: TagFact; policy: Namespace['policy']; nowMs: number },
+  options: { known: RecordedTag; policy: Namespace['policy']; nowMs: number },
 ): Promise<PreviousDigest | undefined> {
   const { known, policy, nowMs } = options
   const { previous } = known

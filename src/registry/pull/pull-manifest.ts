@@ -74,7 +74,7 @@ async function pullResolved(
       : await context.contents.get(repository, resolved.digest, context)
   const chosen = await negotiate(context, repository, { content, request })
   const failure = failureOf(resolved)
-  await assertDeliverable(context, repository, { fact: chosen.fact, failure })
+  await assertDeliverable(context, repository, { recorded: chosen.recorded, failure })
   if (failure === undefined) noteServed(context, repository, { request, content: chosen })
   return { ...answer(chosen, source), ...tagDetails(context, resolved, source) }
 }
@@ -97,7 +97,7 @@ function noteServed(
   { request: { client }, content }: { request: ManifestRequest; content: ManifestContent },
 ): void {
   if (client === undefined) return
-  prefetch.served({ repository, namespace, client, manifest: content.fact })
+  prefetch.served({ repository, namespace, client, manifest: content.recorded })
 }
 
 /** What is kept at this edge and comes from nowhere else. @throws RegistryError */
@@ -136,7 +136,7 @@ async function negotiate(
   repository: Repository,
   { content, request }: { content: ManifestContent; request: ManifestRequest },
 ): Promise<ManifestContent> {
-  const { mediaType, edges } = content.fact
+  const { mediaType, edges } = content.recorded
   if (isAccepted(request, mediaType)) return content
   const child = edges.find(edge => edge.kind === 'manifest' && edge.platform === DEFAULT_PLATFORM)
   if (mediaType === DOCKER_LIST && child !== undefined) {

@@ -15,7 +15,7 @@ import {
 } from './freshness.ts'
 import { offline, type ReadFrom } from './manifest-content.ts'
 import type { Namespace } from '../namespaces.ts'
-import type { PreviousDigest, TagFact } from '../ports/catalog-tags.ts'
+import type { PreviousDigest, RecordedTag } from '../ports/catalog-tags.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { findStandIn } from './previous-image.ts'
 import { type ResolvedTag, UpstreamTags, type UpstreamTagsDeps } from './upstream-tags.ts'
@@ -109,7 +109,7 @@ export class TagResolver {
 
   async #offline(
     repository: Repository,
-    known: TagFact | undefined,
+    known: RecordedTag | undefined,
     namespace: Namespace,
   ): Promise<ResolvedTag> {
     if (known === undefined) throw offline(repository, 'the tag is not here')
@@ -122,7 +122,7 @@ export class TagResolver {
   #confirm(
     repository: Repository,
     tag: Tag,
-    from: ReadFrom & { known: TagFact },
+    from: ReadFrom & { known: RecordedTag },
   ): Promise<ResolvedTag> {
     const isServable = this.#isServable(from.known, from.namespace)
     const options = isServable
@@ -135,7 +135,7 @@ export class TagResolver {
   async #confirmOrStale(
     repository: Repository,
     tag: Tag,
-    from: ReadFrom & { known: TagFact },
+    from: ReadFrom & { known: RecordedTag },
   ): Promise<ResolvedTag> {
     const { namespace, known } = from
     const isServable = this.#isServable(known, namespace)
@@ -157,7 +157,7 @@ export class TagResolver {
   /** The image before, when it alone can be delivered; undefined when there is nothing better. */
   async #previous(
     repository: Repository,
-    known: TagFact,
+    known: RecordedTag,
     { namespace, failure }: { namespace: Namespace; failure: UpstreamError | undefined },
   ): Promise<ResolvedTag | undefined> {
     const { policy } = namespace
@@ -188,7 +188,7 @@ export class TagResolver {
     return { kind, digest, checkedAtMs, source: 'stale', failure, warnings: [warning] }
   }
 
-  #isServable({ checkedAtMs }: TagFact, { policy }: Namespace): boolean {
+  #isServable({ checkedAtMs }: RecordedTag, { policy }: Namespace): boolean {
     return isServableStale(checkedAtMs, policy.maxStaleMs, this.#deps.clock.nowMs())
   }
 
@@ -204,7 +204,7 @@ export class TagResolver {
 }
 
 function asKnown(
-  { digest, checkedAtMs }: TagFact,
+  { digest, checkedAtMs }: RecordedTag,
   kind: 'local' | 'known',
   repeatable: Repeatable,
 ): ResolvedTag {

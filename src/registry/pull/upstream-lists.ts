@@ -8,7 +8,7 @@ import { bestEffort } from '../best-effort.ts'
 import { Flights } from '../../async/flights.ts'
 import { isServableStale } from './freshness.ts'
 import type { NegativeCache } from '../negative-cache.ts'
-import type { ListFact } from '../ports/catalog-tags.ts'
+import type { RecordedList } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -53,7 +53,7 @@ const EMPTY_MAX = 10_000
 
 export class UpstreamLists {
   readonly #deps: UpstreamListsDeps
-  readonly #empty = new LRUCache<string, ListFact>({ max: EMPTY_MAX })
+  readonly #empty = new LRUCache<string, RecordedList>({ max: EMPTY_MAX })
   readonly #flights = new Flights<string>()
 
   constructor(deps: UpstreamListsDeps) {
@@ -102,13 +102,13 @@ export class UpstreamLists {
     })
   }
 
-  async #find({ repository, key }: ListName): Promise<ListFact | undefined> {
+  async #find({ repository, key }: ListName): Promise<RecordedList | undefined> {
     const kept = await this.#deps.catalog.findList(repository, key)
     return kept ?? this.#empty.get(flightOf(repository, key))
   }
 
   /** An empty list takes the place of one that was not, and is else remembered only. */
-  async #record({ repository, key }: ListName, list: ListFact): Promise<void> {
+  async #record({ repository, key }: ListName, list: RecordedList): Promise<void> {
     const { catalog, note } = this.#deps
     const name = flightOf(repository, key)
     if (list.body === EMPTY && (await catalog.findList(repository, key)) === undefined) {

@@ -10,7 +10,7 @@ import type { ManifestContent, ManifestContents, ReadFrom } from './manifest-con
 import type { Namespaces } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { TagFact } from '../ports/catalog-tags.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -58,7 +58,7 @@ export interface UpstreamTagsDeps {
 }
 
 interface ConfirmFrom extends ReadFrom {
-  readonly known: TagFact | undefined
+  readonly known: RecordedTag | undefined
 }
 
 export class UpstreamTags {
@@ -117,7 +117,12 @@ export class UpstreamTags {
   async #record(
     repository: Repository,
     tag: Tag,
-    said: { known: TagFact | undefined; digest: Digest; checkedAtMs: number; question: Question },
+    said: {
+      known: RecordedTag | undefined
+      digest: Digest
+      checkedAtMs: number
+      question: Question
+    },
   ): Promise<void> {
     const { catalog, note } = this.#deps
     const { known, digest, checkedAtMs, question } = said
@@ -153,7 +158,7 @@ export class UpstreamTags {
       const { content, source } = await this.#deps.contents.getTagged(repository, tag, tagged)
       return {
         kind: 'fetched',
-        digest: content.fact.digest,
+        digest: content.recorded.digest,
         source,
         checkedAtMs: this.#deps.clock.nowMs(),
         content,

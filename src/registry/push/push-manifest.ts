@@ -18,7 +18,7 @@ import {
   requireAtUpstream,
   SPARSE_MISSING_MAX,
 } from './check-references.ts'
-import { manifestFact } from '../edges.ts'
+import { asRecorded } from '../edges.ts'
 import { forwardManifest } from './forward-manifest.ts'
 import { keepListed } from './keep-listed.ts'
 import { learnTags, pointsTo } from './learn-tags.ts'
@@ -235,7 +235,7 @@ function recordOf(
   { repository, manifest, digest, bytes, confirmed }: Pushed,
   tags: readonly Tag[],
 ) {
-  return { repository, manifest: manifestFact(manifest, digest, bytes.length), tags, confirmed }
+  return { repository, manifest: asRecorded(manifest, digest, bytes.length), tags, confirmed }
 }
 
 /** All that point to it from now on. */

@@ -31,8 +31,8 @@ export async function showAtUpstream(
       await lists.change({ repository, key: TAGS_KEY }, body => withTags(body, tags))
     const content = await contents.here(repository, digest)
     if (content === undefined) return
-    const { bytes, fact } = content
-    const manifest = parseManifest(bytes, fact.mediaType)
+    const { bytes, recorded } = content
+    const manifest = parseManifest(bytes, recorded.mediaType)
     if (manifest.subject?.digest === undefined) return
     const referrer = referrerDescriptor(manifest, digest, bytes.length)
     await lists.change({ repository, key: referrersKey(manifest.subject.digest) }, body =>

@@ -4,7 +4,7 @@
 // not be read then (record-earlier-fact.ts). Runs beside the traffic, after a start.
 import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../delivery-payload.ts'
-import type { TagFact } from '../ports/catalog-tags.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -127,7 +127,7 @@ async function compareAll(deps: CompareFactsDeps, mend: Mend): Promise<boolean> 
 async function missingTag(
   { facts }: CompareFactsDeps,
   repository: RepositoryKey,
-  { tag, digest }: TagFact,
+  { tag, digest }: RecordedTag,
 ): Promise<Wrong | undefined> {
   const identity = { kind: 'tag', repository, tag } as const
   if (await facts.has(identity)) return undefined
@@ -237,9 +237,9 @@ function repositoriesOf(catalog: Catalog): AsyncGenerator<RepositoryKey> {
   )
 }
 
-function localTagsOf(catalog: Catalog, key: RepositoryKey): AsyncGenerator<TagFact> {
+function localTagsOf(catalog: Catalog, key: RepositoryKey): AsyncGenerator<RecordedTag> {
   const repository = parseRepositoryKey(key)
-  return paged<TagFact, string>(
+  return paged<RecordedTag, string>(
     page => catalog.listLocalTags(repository, page),
     ({ tag }) => tag,
   )

@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { isListed } from '../edges.ts'
 import { filterFew } from '../../async/few-at-once.ts'
-import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { type Fact, FOREIGN_NAMED_MAX } from '../ports/facts.ts'
 
@@ -20,7 +20,7 @@ export type KeptManifestFact = Extract<Fact, { kind: 'manifest' }>
 export async function keptManifestFact(
   catalog: Catalog,
   repository: Repository,
-  { manifest, atMs }: { manifest: Omit<ManifestFact, 'sizeBytes'>; atMs: number },
+  { manifest, atMs }: { manifest: Omit<RecordedManifest, 'sizeBytes'>; atMs: number },
 ): Promise<KeptManifestFact> {
   const { digest, mediaType, edges } = manifest
   const fact = {

@@ -5,10 +5,10 @@ import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { manifestKind } from '../../oci/media-type.ts'
 import { parseRepositoryKey, type Repository } from '../../oci/reference.ts'
-import { manifestFact } from '../edges.ts'
+import { asRecorded } from '../edges.ts'
 import { filterFew, mapFew } from '../../async/few-at-once.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { Edge, ManifestFact } from '../ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type KeptManifestFact, memberEdges } from './kept-manifest.ts'
@@ -90,7 +90,7 @@ function isOpaque(mediaType: string): boolean {
 async function readManifest(
   { store, note }: RebuildManifestParts,
   { repository, digest, mediaType }: KeptManifestFact,
-): Promise<ManifestFact | undefined> {
+): Promise<RecordedManifest | undefined> {
   const bytes = await store.readVerified(digest)
   const lost = (why: string) => {
     note({
@@ -103,7 +103,7 @@ async function readManifest(
   }
   if (bytes === undefined) return lost('its bytes are not on disk')
   try {
-    return manifestFact(parseManifest(bytes, mediaType), digest, bytes.length)
+    return asRecorded(parseManifest(bytes, mediaType), digest, bytes.length)
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error
     return lost(`it is no manifest: ${error.message}`)

@@ -4,7 +4,7 @@
 // what names it, and is then served without a download.
 import { noteMissing } from '../missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { ContentFact } from '../ports/catalog-content.ts'
+import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -95,7 +95,7 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
  */
 async function checkRow(
   { store, catalog, note }: RecoveryParts,
-  { digest }: ContentFact,
+  { digest }: RecordedContent,
 ): Promise<readonly ('missing' | 'lost')[]> {
   if ((await store.find(digest)) !== undefined) return []
   return (await noteMissing({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']

@@ -15,7 +15,7 @@ export function removeMember(state: RepositoryState, digest: Digest, edges: Edge
   const member = members.get(digest)
   if (member === undefined) return
   members.delete(digest)
-  for (const [tag, fact] of tags) if (fact.digest === digest) dropTag(state, tag)
+  for (const [tag, recorded] of tags) if (recorded.digest === digest) dropTag(state, tag)
   if (isLister(member)) takeBelow(state, [digest], edges)
 }
 

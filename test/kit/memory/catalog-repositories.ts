@@ -13,11 +13,15 @@ import {
 import type { PendingBlobs } from './catalog-pending.ts'
 import type {
   CatalogTotals,
-  ContentFact,
+  RecordedContent,
   Edge,
-  ManifestFact,
+  RecordedManifest,
 } from '../../../src/registry/ports/catalog-content.ts'
-import type { ListFact, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type {
+  RecordedList,
+  TagCheck,
+  RecordedTag,
+} from '../../../src/registry/ports/catalog-tags.ts'
 
 export interface Member {
   /**
@@ -33,10 +37,10 @@ export interface Member {
 
 export interface RepositoryState {
   readonly members: Map<Digest, Member>
-  readonly tags: Map<Tag, TagFact>
+  readonly tags: Map<Tag, RecordedTag>
   /** The outbox entry of the last push of a tag. */
   readonly carriedBy: Map<Tag, number | undefined>
-  readonly lists: Map<string, ListFact>
+  readonly lists: Map<string, RecordedList>
   /** What deleted manifests took along, and whether its bytes had come under this repository. */
   readonly taken: Map<Digest, boolean>
   readonly pending: PendingBlobs
@@ -44,10 +48,12 @@ export interface RepositoryState {
   pushed: boolean
 }
 
-type PresentContent = Omit<ContentFact, 'createdAtMs' | 'lastUsedAtMs'> & { readonly atMs: number }
+type PresentContent = Omit<RecordedContent, 'createdAtMs' | 'lastUsedAtMs'> & {
+  readonly atMs: number
+}
 
 export class MemoryRepositories {
-  readonly contents = new Map<Digest, ContentFact>()
+  readonly contents = new Map<Digest, RecordedContent>()
   readonly edges = new Map<Digest, readonly Edge[]>()
   /** Whatever was ever named. */
   readonly recorded = new Set<Digest>()
@@ -106,7 +112,7 @@ export class MemoryRepositories {
       .map(([key]) => key)
   }
 
-  manifest(repository: Repository, digest: Digest): ManifestFact | undefined {
+  manifest(repository: Repository, digest: Digest): RecordedManifest | undefined {
     const mediaType = this.find(repository)?.members.get(digest)?.mediaType
     const content = this.contents.get(digest)
     if (mediaType === undefined || content === undefined) return undefined
@@ -183,7 +189,7 @@ export class MemoryRepositories {
   }
 
   /** As an upstream says. */
-  addManifest(state: RepositoryState, { digest, mediaType, edges }: ManifestFact): void {
+  addManifest(state: RepositoryState, { digest, mediaType, edges }: RecordedManifest): void {
     const isNews = this.#setEdges(digest, edges) || this.#claimed.has(digest)
     this.#claimed.delete(digest)
     const before = state.members.get(digest)
@@ -202,7 +208,7 @@ export class MemoryRepositories {
   /** As a client says: nothing below it becomes a member, but for what is confirmed. */
   addPushed(
     state: RepositoryState,
-    { digest, mediaType, edges }: ManifestFact,
+    { digest, mediaType, edges }: RecordedManifest,
     confirmed: readonly Digest[],
   ): void {
     if (this.#setEdges(digest, edges)) this.#claimed.add(digest)

@@ -2,14 +2,14 @@
 // promises are made in catalog.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Tag } from '../../../src/oci/reference.ts'
-import type { Page, TagCheck, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type { Page, TagCheck, RecordedTag } from '../../../src/registry/ports/catalog-tags.ts'
 import type { RepositoryState } from './catalog-repositories.ts'
 
 /** In the order of the port. */
 export function listTags(
   state: Pick<RepositoryState, 'tags'> | undefined,
   { after = '', limit }: Page,
-): TagFact[] {
+): RecordedTag[] {
   return [...(state?.tags.values() ?? [])]
     .filter(({ tag }) => tag > after)
     .sort((a, b) => (a.tag < b.tag ? -1 : 1))
@@ -58,9 +58,9 @@ export function settleTags(
   isToCome: (id: number) => boolean,
 ): void {
   for (const tag of settled.tags) {
-    const fact = tags.get(tag)
+    const recorded = tags.get(tag)
     const last = carriedBy.get(tag)
-    if (fact?.digest !== settled.digest || (last !== undefined && isToCome(last))) continue
-    tags.set(tag, { ...fact, local: false, checkedAtMs: settled.atMs })
+    if (recorded?.digest !== settled.digest || (last !== undefined && isToCome(last))) continue
+    tags.set(tag, { ...recorded, local: false, checkedAtMs: settled.atMs })
   }
 }

@@ -3,7 +3,7 @@
 import t from 'tap'
 import { type Digest, digestFrom, digestOf } from '../../../src/oci/digest.ts'
 import { isComplete } from '../../../src/registry/completeness.ts'
-import type { Edge, ManifestFact } from '../../../src/registry/ports/catalog-content.ts'
+import type { Edge, RecordedManifest } from '../../../src/registry/ports/catalog-content.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { makeArtifact, makeImage } from '../../kit/image.ts'
 
@@ -52,7 +52,7 @@ t.test('R186: indexes that name each other many times over are looked at once', 
   const { store, catalog, namespaces } = createEngine()
   const missing = digestFrom(`sha256:${'0'.repeat(64)}`) as Digest
   let below = [edgeTo(missing, 'layer')]
-  let top: ManifestFact | undefined
+  let top: RecordedManifest | undefined
   for (let depth = 0; depth < 4; depth += 1) {
     const bytes = Buffer.from(`index ${depth}`)
     const digest = digestOf(bytes)
@@ -73,7 +73,7 @@ t.test('R186: indexes that name each other many times over are looked at once', 
     asked += 1
     return findManifest(...wanted)
   }
-  t.notOk(await isComplete({ store, catalog, namespaces }, app, top as ManifestFact))
+  t.notOk(await isComplete({ store, catalog, namespaces }, app, top as RecordedManifest))
   t.equal(asked, 3)
 })
 

@@ -4,7 +4,7 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
-import { manifestFact } from '../../../src/registry/edges.ts'
+import { asRecorded } from '../../../src/registry/edges.ts'
 import { LOCAL_LIST_BYTES, LocalReferrers } from '../../../src/registry/pull/list-referrers.ts'
 import { localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
@@ -25,9 +25,9 @@ function referrersOf(count: number, noteBytes: number) {
   const contents = artifacts.map(({ manifest: { bytes, digest, mediaType } }) => ({
     bytes,
     warnings: [],
-    fact: manifestFact(parseManifest(bytes, mediaType), digest, bytes.length),
+    recorded: asRecorded(parseManifest(bytes, mediaType), digest, bytes.length),
   }))
-  const byDigest = new Map(contents.map(content => [content.fact.digest, content]))
+  const byDigest = new Map(contents.map(content => [content.recorded.digest, content]))
   return { digests: [...byDigest.keys()], find: (digest: Digest) => byDigest.get(digest) }
 }
 

@@ -3,7 +3,7 @@
 // how many tags were read from it.
 import t, { type Test } from 'tap'
 import { parseTag, type Repository, type Tag } from '../../../src/oci/reference.ts'
-import type { Page, TagFact } from '../../../src/registry/ports/catalog-tags.ts'
+import type { Page, RecordedTag } from '../../../src/registry/ports/catalog-tags.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { pushOf } from '../../contract/catalog-samples.ts'
@@ -24,7 +24,7 @@ async function openEngine(
   { pushed, ...options }: { pushed: Tag[]; upstream?: Partial<Upstream> },
 ) {
   let read = 0
-  const counting = async (facts: Promise<readonly TagFact[]>) => {
+  const counting = async (facts: Promise<readonly RecordedTag[]>) => {
     read += (await facts).length
     return facts
   }

@@ -7,7 +7,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
 import { isComplete } from '../../../src/registry/completeness.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { manifestFact } from '../../../src/registry/edges.ts'
+import { asRecorded } from '../../../src/registry/edges.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf, upstreamOf } from '../../kit/engine.ts'
 import { document, MEDIA_TYPES } from '../../kit/image.ts'
@@ -128,12 +128,12 @@ t.test('R252: a registry that only a client named gets no bytes by listing them'
   await pull(world)
   await world.registry.pullManifest(anybody, byDigest)
   await t.rejects(pull(world, anybody), REFUSED)
-  const fact = manifestFact(
+  const recorded = asRecorded(
     parseManifest(listing.bytes, listing.mediaType),
     listing.digest,
     listing.bytes.length,
   )
-  t.equal(await isComplete(world, anybody, fact), false, 'and it has no whole image by that')
+  t.equal(await isComplete(world, anybody, recorded), false, 'and it has no whole image by that')
 })
 
 t.test(
