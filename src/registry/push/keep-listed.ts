@@ -3,13 +3,13 @@
 // belong here.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { type Listed, notThere } from './check-references.ts'
+import { type CheckDeps, type Listed, notThere, requireAtUpstream } from './check-references.ts'
 import { isListed } from '../edges.ts'
 import { mapFew } from '../../async/few-at-once.ts'
-import type { BlobStore } from '../ports/blob-store.ts'
+import type { ContentClass } from '../ports/blob-store.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
 import { keptManifestFact } from '../rebuild/kept-manifest.ts'
-import { mayGive, type SharingDeps } from '../sharing.ts'
+import { mayGive } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
 const KEPT_AT_ONCE = 8
@@ -20,28 +20,36 @@ export interface BecameKept {
   readonly fact: Fact | undefined
 }
 
-export interface KeepListedDeps extends SharingDeps {
-  readonly store: BlobStore
+export interface KeepListedDeps extends CheckDeps {
   readonly facts: FactStore
+}
+
+interface ToKeep {
+  readonly listed: readonly Listed[]
+  /** Of what is listed: not here, and the upstream has just said that it has it. */
+  readonly confirmed: ReadonlySet<Digest>
+  /** The repository takes manifests without what they list. */
+  readonly sparse: boolean
+  readonly atMs: number
 }
 
 /**
  * Of what is listed, and of what that lists in turn, and in this repository with its bytes here:
  * what was not kept before. What is below a manifest is kept before it, so that one that is kept
  * here has nothing below it that is not.
- * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what vanished meanwhile
+ * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what was here, has lost its file, and
+ * can be brought by nobody
  */
 export async function keepListed(
   deps: KeepListedDeps,
   repository: Repository,
-  { listed, atMs }: { listed: readonly Listed[]; atMs: number },
+  { listed, ...how }: ToKeep,
 ): Promise<readonly BecameKept[]> {
-  return keepAll({ ...deps, repository, atMs, seen: new Set() }, listed)
+  return keepAll({ ...deps, ...how, repository, seen: new Set() }, listed)
 }
 
-interface Keeping extends KeepListedDeps {
+interface Keeping extends KeepListedDeps, Omit<ToKeep, 'listed'> {
   readonly repository: Repository
-  readonly atMs: number
   readonly seen: Set<Digest>
 }
 
@@ -81,10 +89,12 @@ async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly Becam
   const { store, catalog, facts, repository, atMs } = keeping
   const { digest } = listed
   if (digest === undefined || !(await mayGive(keeping, repository, { digest }))) return []
-  const content = await catalog.findContent(digest)
-  // The upstream has it, and this disk does not.
-  if ((await store.find(digest)) === undefined) return []
-  const isKept = content?.contentClass === 'kept'
+  const { contentClass } = (await catalog.findContent(digest)) ?? {}
+  if ((await store.find(digest)) === undefined) {
+    await requireElsewhere(keeping, listed, { digest, contentClass })
+    return []
+  }
+  const isKept = contentClass === 'kept'
   if (!isKept) {
     const blob = await store.keep(digest)
     if (blob === undefined) throw notThere(repository, [listed])
@@ -96,4 +106,21 @@ async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly Becam
   // Kept by way of another repository, it has its fact there alone.
   if (isKept && (await facts.has(identity))) return []
   return [{ digest, fact: await keptManifestFact(catalog, repository, { manifest, atMs }) }]
+}
+
+/**
+ * What belongs to the repository has no file. Where there is an upstream, it has what was not kept;
+ * of what was kept it is asked, for that may have been brought to this edge alone.
+ * @throws RegistryError MANIFEST_BLOB_UNKNOWN
+ */
+async function requireElsewhere(
+  keeping: Keeping,
+  listed: Listed,
+  { digest, contentClass }: { digest: Digest; contentClass: ContentClass | undefined },
+): Promise<void> {
+  const { repository, namespaces, confirmed, sparse } = keeping
+  if (sparse || confirmed.has(digest)) return
+  const hasUpstream = namespaces.find(repository.registry) !== undefined
+  if (contentClass !== 'kept' && hasUpstream) return
+  await requireAtUpstream(keeping, repository, { missing: [listed], isPatient: true })
 }

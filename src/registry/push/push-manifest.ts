@@ -157,7 +157,7 @@ async function accept(
 ): Promise<Digest | undefined> {
   if (!way.policy.sparse) await requireStill(deps, pushed)
   if (way.mode === 'forward') return forwardNow(deps, way, pushed)
-  await keep(deps, way.mode, pushed)
+  await keep(deps, { mode: way.mode, sparse: way.policy.sparse }, pushed)
   return pushed.manifest.subject?.digest
 }
 
@@ -171,17 +171,17 @@ async function requireStill(deps: PushManifestDeps, pushed: Pushed): Promise<voi
 
 async function keep(
   deps: PushManifestDeps,
-  mode: 'store' | 'queue',
+  { mode, sparse }: { mode: 'store' | 'queue'; sparse: boolean },
   pushed: Pushed,
 ): Promise<void> {
-  const { repository, digest, bytes, listed, learned } = pushed
+  const { repository, digest, bytes, listed, confirmed, learned } = pushed
   const { mediaType } = pushed.manifest
   const tags = tagsOf(pushed)
   const atMs = deps.clock.nowMs()
   const queued = { manifest: { digest, mediaType, tags }, learned, atMs }
   const delivery = mode === 'queue' ? { delivery: await newDelivery(deps, repository, queued) } : {}
   await deps.store.put(digest, bytes, 'kept')
-  const alsoKept = await keepListed(deps, repository, { listed, atMs })
+  const alsoKept = await keepListed(deps, repository, { listed, confirmed, sparse, atMs })
   const record = { ...recordOf(pushed, tags), contentClass: 'kept', local: true, atMs } as const
   await recordPushed(deps, { ...record, ...delivery, alsoKept })
 }

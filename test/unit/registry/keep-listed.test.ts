@@ -2,8 +2,9 @@
 // off. Method: the engine over in-memory twins; images come from an upstream, then a client pushes
 // an index of them. issue 17, 21
 import t from 'tap'
-import { repositoryKey } from '../../../src/oci/reference.ts'
-import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
+import type { Digest } from '../../../src/oci/digest.ts'
+import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
+import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import {
   createEngine,
@@ -15,7 +16,7 @@ import {
 } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
-import { digested, pushDocument, tagged } from '../../kit/push-image.ts'
+import { digested, pushDocument, pushImage, pushParts, tagged } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
 
 const app = repositoryOf('team/app')
@@ -110,6 +111,72 @@ for (const { manifest } of [image, inner])
       t.equal(told.length, 3, 'and facts say whose they are')
     },
   )
+
+const child = makeImage({ seed: 'lost', layers: [30] })
+const parent = makeIndex([child])
+const lost = child.layers[0]?.digest as Digest
+
+/** An image was pushed, and the file of its layer is gone. */
+async function withLostLayer(repository: Repository, options: Partial<EngineOptions> = {}) {
+  const engine = createEngine(options)
+  await pushImage(engine.registry, repository, child, 'v1')
+  engine.disk.blobs.delete(lost)
+  return engine
+}
+
+const UNKNOWN = { code: 'MANIFEST_BLOB_UNKNOWN', detail: { digest: lost } }
+
+for (const [push, repository] of [
+  ['store', localOf('team/app')],
+  ['store', app],
+  ['queue', app],
+] as const) {
+  const where = `${repositoryKey(repository)} by ${push}`
+  t.test(`R113: an index over an image that lost a layer is not taken in ${where}`, async t => {
+    const { registry } = await withLostLayer(repository, { policies: everywhere({ push }) })
+    const index = () =>
+      pushDocument(registry, repository, { document: parent.manifest, reference: 'all' })
+    await t.rejects(index(), UNKNOWN)
+    await t.rejects(registry.pullManifest(repository, tagged('all')), { code: 'MANIFEST_UNKNOWN' })
+    await pushParts(registry, repository, child)
+    t.match(await index(), { digest: parent.manifest.digest }, 'and is, once that is back')
+  })
+
+  t.test(`R113: nor is an image that loses one as it is pushed to ${where}`, async t => {
+    const engine = createEngine({
+      policies: everywhere({ push }),
+      store: store => {
+        const put = store.put.bind(store)
+        return Object.assign(store, {
+          put: async (...args: Parameters<typeof put>) => {
+            const stored = await put(...args)
+            if (args[0] === child.manifest.digest) engine.disk.blobs.delete(lost)
+            return stored
+          },
+        })
+      },
+    })
+    await pushParts(engine.registry, repository, child)
+    const image = { document: child.manifest, reference: 'v1' }
+    await t.rejects(pushDocument(engine.registry, repository, image), UNKNOWN)
+  })
+}
+
+t.test('R113: the layer that is lost here may be at the upstream', async t => {
+  const headBlob: Upstream['headBlob'] = async (_name, digest) =>
+    ({ digest, sizeBytes: 30 }) as never
+  const { registry } = await withLostLayer(app, { policies: rules, upstream: { headBlob } })
+  const index = { document: parent.manifest, reference: 'all' }
+  t.match(await pushDocument(registry, app, index), { digest: parent.manifest.digest })
+})
+
+t.test('R113: a sparse repository takes the index without it', async t => {
+  const sparse = [{ match: 'localhost/**', push: 'store', sparse: true }] as const
+  const { registry } = await withLostLayer(localOf('team/app'), { policies: sparse })
+  const index = { document: parent.manifest, reference: 'all' }
+  const pushed = await pushDocument(registry, localOf('team/app'), index)
+  t.match(pushed, { digest: parent.manifest.digest })
+})
 
 for (const how of BREAKS)
   t.test(
