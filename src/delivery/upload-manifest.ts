@@ -5,14 +5,9 @@ import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { manifestKind, parseMediaType } from '../oci/media-type.ts'
+import { INDEX_DEPTH_MAX } from '../registry/edges.ts'
 import { uploadBlobs, missing } from './upload-blobs.ts'
 import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
-
-/**
- * Indexes inside indexes, counted from the outermost; nobody makes deeper ones, and a client cannot
- * make this recurse for long.
- */
-const MAX_DEPTH = 4
 
 export interface Listed {
   readonly digest: Digest
@@ -68,9 +63,9 @@ async function uploadChild(context: DeliveryContext, child: Listed, depth: numbe
   signal.throwIfAborted()
   if (there.has(child.digest)) return
   if (!(await hasManifest(context, child.digest))) {
-    if (depth > MAX_DEPTH) {
+    if (depth > INDEX_DEPTH_MAX) {
       throw new Undeliverable(
-        `the index holds indexes that are nested deeper than ${MAX_DEPTH}`,
+        `the index holds indexes that are nested deeper than ${INDEX_DEPTH_MAX}`,
         'drop this entry, and push what it holds by itself',
       )
     }

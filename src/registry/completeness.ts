@@ -3,13 +3,10 @@
 // manifest and then take every blob from it.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
-import { isListed } from './edges.ts'
+import { INDEX_DEPTH_MAX, isListed } from './edges.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import { mayGive, type SharingDeps } from './sharing.ts'
 import type { Edge, RecordedManifest } from './ports/catalog-content.ts'
-
-/** Indexes inside indexes, counted from the outermost; deeper ones count as incomplete (R186). */
-const MAX_DEPTH = 4
 
 export interface CompletenessDeps extends SharingDeps {
   readonly store: BlobStore
@@ -48,7 +45,8 @@ async function isWhole(
 ): Promise<boolean> {
   const children = manifest.edges.filter(edge => edge.kind === 'manifest')
   if (children.length > 0) {
-    if (depth === MAX_DEPTH) return false
+    // Deeper ones count as incomplete.
+    if (depth === INDEX_DEPTH_MAX) return false
     for (const { child } of children)
       if (!search.lacking.has(child) && (await isChildWhole(search, child, depth))) return true
     return false

@@ -6,6 +6,12 @@ import type { Manifest } from '../oci/manifest.ts'
 import type { Edge, EdgeKind, RecordedManifest } from './ports/catalog-content.ts'
 
 /**
+ * Indexes inside indexes, counted from the outermost: what is deeper is not looked at, by whatever
+ * walks an image (R186). Nobody makes deeper ones, and no client makes a walk go on for long.
+ */
+export const INDEX_DEPTH_MAX = 4
+
+/**
  * Children whose digest algorithm is not computed here are left out: they can't be fetched by it
  * either (R23).
  */
@@ -34,6 +40,11 @@ export function asRecorded(
  */
 export function isListed({ kind, distributable }: Edge): boolean {
   return kind !== 'subject' && distributable
+}
+
+/** A config or a layer that registries give: no foreign layer. */
+export function isBlob({ kind, distributable }: Edge): boolean {
+  return (kind === 'config' || kind === 'layer') && distributable
 }
 
 function edge(descriptor: Descriptor, kind: EdgeKind): Edge | undefined {

@@ -3,10 +3,9 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
+import { INDEX_DEPTH_MAX } from '../edges.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 
-/** Indexes inside indexes are followed this deep (R186). */
-const MAX_DEPTH = 4
 /** What builders list beside the platforms: attestations, which no client pulls with an image. */
 const NO_PLATFORM = 'unknown/unknown'
 
@@ -68,7 +67,7 @@ async function addBelow(
     sizing.sizes.set(edge.child, edge.sizeBytes)
     if (!isManifest(edge)) continue
     const recorded =
-      depth === MAX_DEPTH
+      depth === INDEX_DEPTH_MAX
         ? undefined
         : await sizing.catalog.findManifest(sizing.repository, edge.child)
     const isCut =

@@ -5,13 +5,10 @@ import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { formatImage, type Reference, type Repository } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
-import { asRecorded } from '../edges.ts'
+import { asRecorded, INDEX_DEPTH_MAX, isBlob } from '../edges.ts'
 import type { Edge } from '../ports/catalog-content.ts'
 import { nameImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
-
-/** Indexes inside indexes are followed this deep (R186). */
-const MAX_DEPTH = 4
 
 export interface WarmRequest {
   readonly image: string
@@ -98,7 +95,7 @@ async function* pullManifests(
   const manifest = await deps.registry.pullManifest(repository, { reference, accept: [] })
   yield { image: formatImage(repository, reference), manifest }
   const children = edgesOf(manifest).filter(edge => edge.kind === 'manifest')
-  if (children.length === 0 || depth === MAX_DEPTH) return
+  if (children.length === 0 || depth === INDEX_DEPTH_MAX) return
   const chosen =
     platforms.length === 0
       ? children
@@ -159,8 +156,4 @@ function edgesOf(manifest: ManifestAnswer): readonly Edge[] {
 /** `linux/arm64` means all of its variants, and `linux/arm64/v8` that one. */
 function isPlatform({ platform = '' }: Edge, wanted: string): boolean {
   return platform === wanted || platform.startsWith(`${wanted}/`)
-}
-
-function isBlob(edge: Edge): boolean {
-  return (edge.kind === 'config' || edge.kind === 'layer') && edge.distributable
 }

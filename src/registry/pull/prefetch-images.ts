@@ -3,6 +3,7 @@
 // not fit is not fetched ahead. Nothing is begun here; prefetch.ts does.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { isBlob } from '../edges.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Namespace } from '../namespaces.ts'
 import { imageKey } from './prefetch-rules.ts'
@@ -86,8 +87,7 @@ export class ImagePrefetch {
 function inOrder(edges: readonly Edge[]): readonly Edge[] {
   const byDigest = new Map<Digest, Edge>()
   for (const edge of edges) {
-    const isBlob = edge.kind === 'config' || edge.kind === 'layer'
-    if (isBlob && edge.distributable && !byDigest.has(edge.child)) byDigest.set(edge.child, edge)
+    if (isBlob(edge) && !byDigest.has(edge.child)) byDigest.set(edge.child, edge)
   }
   const blobs = [...byDigest.values()].slice(0, BLOBS_MAX)
   const isSmall = ({ sizeBytes }: Edge) => sizeBytes <= SMALL_BYTES

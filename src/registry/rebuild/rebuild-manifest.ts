@@ -58,7 +58,7 @@ export async function rebuildManifest(
   const kept = new Set(confirmed)
   const blobs = new Map(
     manifest.edges
-      .filter(edge => isBlob(edge) && kept.has(edge.child))
+      .filter(edge => isKeptAsBlob(edge) && kept.has(edge.child))
       .map(edge => [edge.child, edge]),
   )
   const here = await mapFew([...blobs.values()], LOOKS_AT_ONCE, edge =>
@@ -78,8 +78,8 @@ async function recordBlob(
   return true
 }
 
-/** Manifests have facts of their own. */
-export function isBlob({ kind, mediaType }: Edge): boolean {
+/** Has it a blob's fact? So have children that are no manifests; those have facts of their own. */
+export function isKeptAsBlob({ kind, mediaType }: Edge): boolean {
   return kind === 'config' || kind === 'layer' || (kind === 'manifest' && isOpaque(mediaType))
 }
 

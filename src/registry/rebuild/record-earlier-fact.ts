@@ -8,7 +8,7 @@ import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { type KeptManifestFact, memberEdges } from './kept-manifest.ts'
 import { type DeliveryFact, rebuildDelivery } from './rebuild-delivery.ts'
-import { isBlob, rebuildManifest, type RebuildManifestParts } from './rebuild-manifest.ts'
+import { isKeptAsBlob, rebuildManifest, type RebuildManifestParts } from './rebuild-manifest.ts'
 import { rebuildTag } from './rebuild-tag.ts'
 
 export interface EarlierFactDeps extends RebuildManifestParts {
@@ -140,7 +140,7 @@ export async function howKnown(
     const { child, sizeBytes } = edge
     if ((await catalog.findMember(repository, child)) === undefined) {
       if (!(await facts.has({ kind: 'deleted', repository: key, digest: child }))) return 'in part'
-    } else if (isBlob(edge) && (await catalog.findContent(child)) === undefined) {
+    } else if (isKeptAsBlob(edge) && (await catalog.findContent(child)) === undefined) {
       if ((await store.find(child, sizeBytes)) !== undefined) return 'in part'
       isLacking = true
     }
