@@ -5,10 +5,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Operator } from '../registry/operator/operator.ts'
+import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
-
-/** No queue ever counted further than a number can. */
-const ENTRY_ID = /^\d{1,15}$/
 
 export interface ApiDeps {
   readonly operator: Operator

@@ -1,6 +1,7 @@
 // `queue`: what clients pushed and what waits to be delivered to its upstream.
 import { registryOf } from '../oci/reference.ts'
 import type { ListedQueue, QueuedPush, RetriedQueue } from '../registry/operator/queue.ts'
+import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, type CommonOptions, readCommon } from './options.ts'
@@ -37,8 +38,6 @@ Examples
   entrepot queue retry --all
   entrepot queue drop 42
 `
-
-const ENTRY_ID = /^\d{1,15}$/
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const [action, ...rest] = args

@@ -9,7 +9,7 @@ export interface ListenAddress {
   readonly port: number
 }
 
-const HIGHEST_PORT = 65_535
+export const HIGHEST_PORT = 65_535
 const ADDRESS = /^(?:\[([0-9a-f:.%a-z]+)\]|([a-z0-9._-]*)):(\d{1,9})$/i
 
 function fault(message: string, suggestion?: string): Parsed<never> {

@@ -1,6 +1,7 @@
 // What holds without any configuration: the well-known registries and where they are, and other
 // names of Docker Hub.
 import { hostFrom, type RegistryHost } from '../oci/reference.ts'
+import { HIGHEST_PORT } from './addresses.ts'
 
 export const DOCKER_HUB = 'docker.io' as RegistryHost
 
@@ -46,8 +47,6 @@ export function builtInUrl(host: RegistryHost, plainHttp: boolean): string {
     ? (WELL_KNOWN[host] ?? `https://${host}`)
     : `https://${host}`
 }
-
-const HIGHEST_PORT = 65_535
 
 /** A host whose port, where it has one, exists. */
 export function checkedHost(text: string): RegistryHost | undefined {

@@ -64,7 +64,7 @@ interface ErrorFields {
 }
 
 /** Causes deeper than this say nothing new, and a cycle must end. */
-const CAUSES_MAX = 4
+export const CAUSES_MAX = 4
 
 function describeError(error: unknown, depth = 0): ErrorFields | string {
   if (!(error instanceof Error)) return redactText(String(error))

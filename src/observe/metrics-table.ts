@@ -2,6 +2,7 @@
 // registry (metrics.ts), the types of what may be counted and docs/metrics.md all derive from it.
 // Labels are never a repository, tag or digest.
 
+import { SOURCES } from '../registry/answers.ts'
 import { DROP_REASONS } from './log-output.ts'
 import type { MetricRow } from './metric-row.ts'
 import { PUSH_METRICS } from './push-metrics.ts'
@@ -11,7 +12,7 @@ import { STREAM_METRICS } from './stream-metrics.ts'
  * Sources of an answer as in `X-Entrepot-Source`, and `none` for answers that carry no content
  * (errors, pings).
  */
-const SOURCE = ['hit', 'joined', 'miss', 'peer', 'stale', 'local', 'none'] as const
+const SOURCE = [...SOURCES, 'none'] as const
 
 /** Endpoints of the data port by name; `none` is a request that parsed as none of them. */
 export const ENDPOINT_LABELS = [

@@ -1,10 +1,9 @@
 // The rows of the metrics table about what clients push, what waits to be delivered, and uploads
 // that are under way.
+import { CARRIERS } from '../registry/ports/outbox.ts'
 import { TAKING_MODES } from '../registry/ports/push-modes.ts'
 import type { MetricRow } from './metric-row.ts'
 
-/** Who carries entries of the outbox away: named after the push mode that makes the entries. */
-const CARRIERS = ['queue'] as const
 const DELIVERY_OUTCOME = ['delivered', 'retried', 'parked'] as const
 /** A manifest goes over in a moment; an image of gigabytes over a thin line takes a night. */
 const DELIVERY_SECONDS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3_600, 14_400, 43_200] as const

@@ -4,8 +4,14 @@
 // method is allowed, in http/.
 import { type Digest, parseDigest } from './digest.ts'
 import { RegistryError } from './errors.ts'
-import { hostFrom, nameFrom, type Reference, parseReference } from './reference.ts'
-import { REPOSITORY_KEY_MAX_LENGTH } from './reference.ts'
+import {
+  COMPONENT,
+  hostFrom,
+  nameFrom,
+  parseReference,
+  type Reference,
+  REPOSITORY_KEY_MAX_LENGTH,
+} from './reference.ts'
 
 declare const pathBrand: unique symbol
 /**
@@ -81,7 +87,6 @@ export interface Target {
  */
 export const TARGET_MAX_LENGTH = 8_192
 
-const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const HOST_WITH_PORT = new RegExp(`^(?:${COMPONENT}|\\[[0-9a-f:.]+\\])(?::[0-9]{1,5})?$`)
 const UPLOAD_ID = /^[A-Za-z0-9_-]{1,128}$/
 const PRINTABLE = /^[\x21-\x7e]*$/

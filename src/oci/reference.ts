@@ -33,7 +33,8 @@ export type Reference =
 /** Host, slash and name together; the specification's limit, enforced on what is stored (R21). */
 export const REPOSITORY_KEY_MAX_LENGTH = 255
 
-const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
+/** One part between the slashes of a name. */
+export const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*'
 const NAME = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`)
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/
 // A DNS name, an IPv4 address or a bracketed IPv6 address; a port is 1 to 5 digits.

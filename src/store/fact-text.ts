@@ -109,12 +109,13 @@ function foreignFrom(field: unknown): readonly Digest[] | undefined {
   return digests.every(each => each !== undefined) ? digests : undefined
 }
 
-/** Until version 2000 of the catalog the carrier `queue` was called `forward`. */
-const CARRIERS = new Set<unknown>(['queue', 'forward'])
+/** The carrier `queue` in facts: until version 2000 of the catalog it was called `forward`. */
+const WORDS_FOR_QUEUE = new Set<unknown>(['queue', 'forward'])
 
 function deliveryFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
   const { id, carrier, key, payload, createdAtMs } = fields
-  if (!Number.isSafeInteger(id) || !isTime(createdAtMs) || !CARRIERS.has(carrier)) return undefined
+  if (!Number.isSafeInteger(id) || !isTime(createdAtMs) || !WORDS_FOR_QUEUE.has(carrier))
+    return undefined
   if (typeof key !== 'string' || typeof payload !== 'string') return undefined
   return { kind: 'delivery', id: id as number, carrier: 'queue', key, payload, createdAtMs }
 }

@@ -1,6 +1,7 @@
 // Errors as they cross between threads: whole, so that what http/ makes of one and what the log
 // says of it is the same on every thread. The clone that a MessagePort makes of an error keeps
 // neither class nor fields.
+import { CAUSES_MAX } from '../observe/log.ts'
 import { type ErrorCode, type FurtherError, RegistryError } from '../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../registry/answers.ts'
 import {
@@ -43,9 +44,6 @@ type UpstreamFacts = Pick<
   UpstreamError,
   'hint' | 'retryAfterMs' | 'status' | 'repositoryUnknown' | 'code' | 'sanitizedMessage'
 >
-
-/** Causes deeper than this say nothing new (observe/log.ts shows no more), and a cycle must end. */
-const CAUSES_MAX = 4
 
 /** Whatever was thrown, as a value that can cross. */
 export function encodeError(error: unknown, depth = 0): ErrorValue {

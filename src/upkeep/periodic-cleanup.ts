@@ -4,15 +4,10 @@
 // and the registry's; this is when.
 import { NOT_NEEDED } from '../async/aborting.ts'
 import { noteStorage } from '../registry/best-effort.ts'
-import type { BlobStore } from '../registry/ports/blob-store.ts'
+import { type BlobStore, PART_AGE_LIMIT_MS } from '../registry/ports/blob-store.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 
-/**
- * As at a start (store/filesystem/sweep.ts): what nobody asked for in this time is not worth its
- * space.
- */
-const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
 export const ROUND_EVERY_MS = 60 * 60 * 1000
 
 export interface PeriodicCleanupDeps {

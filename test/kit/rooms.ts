@@ -140,7 +140,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { imports: ['oci', 'observe/log-levels.ts', `${PORTS}/push-modes.ts`] },
   // The events that it turns into metrics and log lines are a type of the engine, and some labels
   // are words of its.
-  observe: { imports: ['async', 'oci', `${PORTS}/events.ts`, `${PORTS}/push-modes.ts`] },
+  observe: {
+    imports: [
+      'async',
+      'oci',
+      'registry/answers.ts',
+      `${PORTS}/events.ts`,
+      `${PORTS}/outbox.ts`,
+      `${PORTS}/push-modes.ts`,
+    ],
+  },
   // Carries the registry to threads that serve, and their log and counts to the one that
   // coordinates.
   threads: { imports: ['async', 'oci', 'registry', 'access', 'observe'] },

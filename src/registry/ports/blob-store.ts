@@ -14,6 +14,9 @@ export interface StoredBlob {
   readonly sizeBytes: number
 }
 
+/** A part of a fill that nobody asked for in this time is not worth its space. */
+export const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
+
 /** What was written down of content when it was verified. Undefined: nothing is known. */
 export type FindKnown = (digest: Digest) => Promise<KnownContent | undefined>
 
@@ -164,10 +167,7 @@ export interface UploadFile {
   park(): Promise<void>
   /** Closes and removes it. No effect when it has ended. */
   discard(): Promise<void>
-  /**
-   * A handle on the growing file, below `sizeBytes` once flushed; stays valid through commit and
-   * discard.
-   */
+  /** On the growing file, below `sizeBytes` once flushed; valid through commit and discard. */
   openRead(): Promise<ReadHandle>
 }
 

@@ -3,9 +3,15 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 
-/** Who carries an entry of the outbox away; a closed set, and a label of metrics. */
+/**
+ * Who carries an entry of the outbox away, named after the push mode that makes the entries; a
+ * closed set, and a label of metrics.
+ */
 export const CARRIERS = ['queue'] as const
 export type Carrier = (typeof CARRIERS)[number]
+
+/** An id as text: no queue ever counted further than a number can. */
+export const ENTRY_ID = /^\d{1,15}$/
 
 /** An entry for the outbox: durable with the transaction that it comes in. */
 export interface NewDelivery {

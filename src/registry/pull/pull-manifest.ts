@@ -23,7 +23,7 @@ import { telling } from '../upstream-failure.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
 
 /** What a client without a choice of platform is given from a Docker manifest list (R39). */
-const DEFAULT_PLATFORM = 'linux/amd64'
+const PLATFORM_WITHOUT_CHOICE = 'linux/amd64'
 
 /** @throws RegistryError */
 export async function pullManifest(
@@ -138,7 +138,9 @@ async function negotiate(
 ): Promise<ManifestContent> {
   const { mediaType, edges } = content.recorded
   if (isAccepted(request, mediaType)) return content
-  const child = edges.find(edge => edge.kind === 'manifest' && edge.platform === DEFAULT_PLATFORM)
+  const child = edges.find(
+    edge => edge.kind === 'manifest' && edge.platform === PLATFORM_WITHOUT_CHOICE,
+  )
   if (mediaType === DOCKER_LIST && child !== undefined) {
     return (await context.contents.get(repository, child.child, context)).content
   }

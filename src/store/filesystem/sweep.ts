@@ -5,13 +5,11 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { UploadId } from '../upload-id.ts'
 import { eachFew } from '../../async/few-at-once.ts'
+import { PART_AGE_LIMIT_MS } from '../../registry/ports/blob-store.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 import { readUploadSidecar } from './upload-sidecar.ts'
-
-/** A part that nobody asked for in this time is not worth its space. */
-const PART_AGE_LIMIT_MS = 7 * 24 * 60 * 60 * 1000
 
 /** @throws the system's error */
 export async function sweep(disk: Disk): Promise<void> {
