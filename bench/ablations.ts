@@ -63,12 +63,12 @@ export const WITHOUT_EXPECTED_CHALLENGES: Ablation = {
     { file: 'src/upstream/auth/challenges.ts', constant: 'PULL_SCOPE', value: '/(?!)/' },
   ],
 }
-export const WITHOUT_KEPT_OPEN: Ablation = {
+export const WITHOUT_OPEN_FILES: Ablation = {
   name: 'without files kept open',
   changes: [
     {
-      file: 'src/registry/kept-open.ts',
-      constant: 'KEPT_OPEN_LEAST_BYTES',
+      file: 'src/registry/open-blobs.ts',
+      constant: 'OPEN_LEAST_BYTES',
       value: 'Number.POSITIVE_INFINITY',
     },
   ],
@@ -80,7 +80,7 @@ export const ABLATIONS: readonly Ablation[] = [
   WITHOUT_WARM_SOCKETS,
   WITHOUT_FIRST_REQUEST,
   WITHOUT_EXPECTED_CHALLENGES,
-  WITHOUT_KEPT_OPEN,
+  WITHOUT_OPEN_FILES,
 ]
 
 /** As a server to be measured. A copy is built below `directory` when it is first started. */

@@ -6,7 +6,7 @@ import {
   WITHOUT_BOTH,
   WITHOUT_EXPECTED_CHALLENGES,
   WITHOUT_FIRST_REQUEST,
-  WITHOUT_KEPT_OPEN,
+  WITHOUT_OPEN_FILES,
   WITHOUT_PREFETCH,
   WITHOUT_RANGES,
   WITHOUT_WARM_SOCKETS,
@@ -112,15 +112,15 @@ type Kinds = (ablation: (typeof ABLATIONS)[number]) => ServerKind
 /** What is here, and one blob that is not, over loopback. */
 async function measureNear(context: RowContext, kindOf: Kinds): Promise<Seen> {
   const { samples, add } = collectSamples()
-  const matter = [WITHOUT_KEPT_OPEN, WITHOUT_RANGES, WITHOUT_WARM_SOCKETS].map(kindOf)
+  const matter = [WITHOUT_OPEN_FILES, WITHOUT_RANGES, WITHOUT_WARM_SOCKETS].map(kindOf)
   await using servers = await startServers(context, [entrepot, ...matter])
   const { running, absences } = servers
   for (const started of running) await warmUp(context, started, REPOSITORY)
   const hot = running.filter(
-    ({ kind }) => kind.name === ENTREPOT || kind.name === WITHOUT_KEPT_OPEN.name,
+    ({ kind }) => kind.name === ENTREPOT || kind.name === WITHOUT_OPEN_FILES.name,
   )
   add(...(await measureHot(context, hot)))
-  const cold = running.filter(({ kind }) => kind.name !== WITHOUT_KEPT_OPEN.name)
+  const cold = running.filter(({ kind }) => kind.name !== WITHOUT_OPEN_FILES.name)
   for (const clients of [1, 20]) {
     const line = `blob of 100 MB, ${clients} at once`
     add(...(await measureBlobs(context, cold, { line, clients })))

@@ -1,6 +1,6 @@
 // An open file of a blob for all who read it, while it is filled and once it is whole: a descriptor
 // per blob instead of one per client. Whoever reads holds it; so does who keeps it open for the
-// next (kept-open.ts), and the coordinating thread for another one that reads by its number.
+// next (open-blobs.ts), and the coordinating thread for another one that reads by its number.
 import type { BlobAnswer, BlobFile, BlobHead } from './answers.ts'
 import type { ReadHandle } from './ports/blob-store.ts'
 

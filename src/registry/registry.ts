@@ -15,7 +15,7 @@ import { finishUpload } from './upload/finish-upload.ts'
 import { headBlob } from './pull/head-blob.ts'
 import { headManifest } from './pull/head-manifest.ts'
 import { Flights } from '../async/flights.ts'
-import { KeptOpen } from './kept-open.ts'
+import { OpenBlobs } from './open-blobs.ts'
 import { listReferrers, LocalReferrers } from './pull/list-referrers.ts'
 import { listRepositories } from './pull/list-repositories.ts'
 import { listTags } from './pull/list-tags.ts'
@@ -147,7 +147,7 @@ function openParts(given: RegistryDeps) {
   })
   const fills = new Fills({ ...deps, space })
   const prefetch = new Prefetch({ ...deps, fills, contents, space })
-  const keptOpen = new KeptOpen({
+  const openBlobs = new OpenBlobs({
     clock,
     epochs: deps.epochs,
     failed: error => noteStorage(note, error),
@@ -155,7 +155,7 @@ function openParts(given: RegistryDeps) {
   const silent = new SilentRepositories()
   const blobs = {
     note,
-    keptOpen,
+    openBlobs,
     store,
     catalog,
     clock,
@@ -186,7 +186,7 @@ function openParts(given: RegistryDeps) {
 
 function pulling({ deps, manifests, blobs, lists }: Parts) {
   const { catalog, clock, namespaces } = deps
-  const { keptOpen, prefetch } = blobs
+  const { openBlobs, prefetch } = blobs
   return {
     route: deps.route,
     routeFrom: (target, from, host) => routeFrom(deps.route, target, { from, host }),
@@ -195,7 +195,7 @@ function pulling({ deps, manifests, blobs, lists }: Parts) {
     pullManifest: (repository, request) => pullManifest(manifests, repository, request),
     headBlob: (repository, digest, options) => headBlob(blobs, repository, digest, options),
     pullBlob: (repository, digest): Promise<BlobAnswer> => pullBlob(blobs, repository, digest),
-    findKept: (repository, digest) => keptOpen.find(keptOpen.stampOf(repository, digest)),
+    findOpen: (repository, digest) => openBlobs.find(openBlobs.stampOf(repository, digest)),
     readWholeBlob: (repository, digest, options) =>
       readWholeBlob(blobs, repository, { digest, ...options }),
     noteUse: digest => catalog.noteUse(digest, clock.nowMs()),
@@ -231,7 +231,7 @@ function pushing({ turns, blobPushes, manifestPushes }: Parts) {
 /** For the operator, for deliveries, and for what works by itself. */
 function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
   const { deps, wantOfSpace, turns, blobs, blobPushes, manifestPushes } = parts
-  const { keptOpen, prefetch, fills } = blobs
+  const { openBlobs, prefetch, fills } = blobs
   const { space, uploads } = blobPushes
   return {
     turns,
@@ -244,7 +244,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     compareFacts: signal => compareFacts(manifestPushes, signal),
     stop: async () => {
       prefetch.stop()
-      keptOpen.stop()
+      openBlobs.stop()
       await Promise.all([fills.stop(), uploads.stop()])
     },
   }

@@ -58,7 +58,7 @@ export interface Registry {
    * As `pullBlob`, where it is still open for somebody who asked a moment ago; undefined otherwise.
    * Asks and tells nobody.
    */
-  findKept(repository: Repository, digest: Digest): BlobAnswer | undefined
+  findOpen(repository: Repository, digest: Digest): BlobAnswer | undefined
   /**
    * The whole blob at once, to be kept in memory. Undefined when it is not here for this
    * repository, not right, or too large. Asks nobody.

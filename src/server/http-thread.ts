@@ -9,7 +9,7 @@ import { createLogger } from '../observe/log.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createEpochs } from '../registry/epochs.ts'
 import { createPolicies } from '../registry/repository-policies.ts'
-import { KeptOpen } from '../registry/kept-open.ts'
+import { OpenBlobs } from '../registry/open-blobs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { createRoute } from '../registry/route.ts'
 import { systemClock } from './clock.ts'
@@ -50,7 +50,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const metrics = createMetrics({ version, nodeVersion, sleep, process: false })
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(start.settings)
-  const keptOpen = new KeptOpen({
+  const openBlobs = new OpenBlobs({
     clock,
     epochs,
     failed: err => logger.error({ err }, 'a blob could not be closed'),
@@ -59,7 +59,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     coordinator: () => coordinator,
     rules: () => rules,
     clock,
-    keptOpen,
+    openBlobs,
     readCached: readCachedFor(start),
   })
   const shared = sharedCounts(start.counts, start.thread)
@@ -88,7 +88,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       },
       async drain({ timeoutMs }) {
         await drain(app, { timeoutMs, clock })
-        keptOpen.stop()
+        openBlobs.stop()
         log.flush()
         return undefined
       },

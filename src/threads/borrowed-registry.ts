@@ -5,7 +5,7 @@ import type { Target } from '../oci/endpoint.ts'
 import type { BlobAnswer, UploadChunk } from '../registry/answers.ts'
 import type { Registry } from '../registry/use-cases.ts'
 import type { ReadCached } from '../registry/fill/buffer-pool.ts'
-import type { KeptOpen } from '../registry/kept-open.ts'
+import type { OpenBlobs } from '../registry/open-blobs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { Route } from '../registry/route.ts'
@@ -31,7 +31,7 @@ export interface BorrowDeps {
   readonly rules: () => Rules
   readonly clock: Pick<Clock, 'sleep'>
   /** Of this thread. */
-  readonly keptOpen: KeptOpen
+  readonly openBlobs: OpenBlobs
   /** As the registry has it. */
   readonly readCached?: ReadCached | undefined
 }
@@ -45,7 +45,7 @@ export interface BorrowedRegistry {
 type MayReadAny = Parameters<Registry['mountBlob']>[1]['mayReadAny']
 
 export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
-  const { coordinator, rules, clock, keptOpen } = deps
+  const { coordinator, rules, clock, openBlobs } = deps
   const mounts = new Mounts()
   const blobs = borrowBlobs(coordinator, deps.readCached)
   const uses = new Uses(clock, digests => coordinator().notify('used', digests))
@@ -68,17 +68,17 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
     pushManifest: (repository, push) =>
       coordinator().call('pushManifest', [repository, { ...push, bytes: ownBytes(push.bytes) }]),
     pullBlob: async (repository, digest): Promise<BlobAnswer> => {
-      const stamped = keptOpen.stampOf(repository, digest)
-      const kept = keptOpen.find(stamped)
-      if (kept !== undefined) {
+      const stamped = openBlobs.stampOf(repository, digest)
+      const open = openBlobs.find(stamped)
+      if (open !== undefined) {
         // Whoever reads one blob of an image may want the others.
         coordinator().notify('reads', { repository, digest })
-        return kept
+        return open
       }
       const lent = await coordinator().call('pullBlob', { repository, digest })
-      return lent.isShareable ? keptOpen.share(stamped, blobs.whole(lent)) : blobs.answer(lent)
+      return lent.isShareable ? openBlobs.share(stamped, blobs.whole(lent)) : blobs.answer(lent)
     },
-    findKept: (repository, digest) => keptOpen.find(keptOpen.stampOf(repository, digest)),
+    findOpen: (repository, digest) => openBlobs.find(openBlobs.stampOf(repository, digest)),
     appendUpload: (repository, id, chunk) =>
       withBody(coordinator(), chunk, crossing =>
         coordinator().call('appendUpload', { repository, id, chunk: crossing }),

@@ -5,7 +5,7 @@
 import t from 'tap'
 import { startEdge } from '../kit/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
-import { createKeptClient } from '../kit/kept-client.ts'
+import { createKeepAliveClient } from '../kit/keep-alive-client.ts'
 import { straceProcess } from '../kit/strace-process.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 
@@ -44,7 +44,7 @@ const edge = await startEdge({
   config: { http: { threads: 1 } },
 })
 t.teardown(() => edge.stop())
-const client = createKeptClient(edge.url)
+const client = createKeepAliveClient(edge.url)
 t.teardown(() => client.close())
 
 const OBJECTS = {

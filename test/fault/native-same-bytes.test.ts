@@ -4,7 +4,7 @@
 // broken off, for blobs that are here, that are kept open and that are new. A broken-off stream is
 // compared as far as both came.
 import t from 'tap'
-import { KEPT_OPEN_LEAST_BYTES } from '../../src/registry/kept-open.ts'
+import { OPEN_LEAST_BYTES } from '../../src/registry/open-blobs.ts'
 import { systemClock } from '../../src/server/clock.ts'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS } from '../kit/edge-over-stub.ts'
@@ -18,7 +18,7 @@ t.setTimeout(600_000)
 const RUNS = Number(process.env['RUNS'] ?? '300')
 const KiB = 1024
 /** Those from so many on stay open for the next one who asks. */
-const KEPT_BYTES = KEPT_OPEN_LEAST_BYTES + 3
+const OPEN_BYTES = OPEN_LEAST_BYTES + 3
 
 t.test('the same requests get the same bytes with and without the native sender', async t => {
   requireSendfile()
@@ -30,7 +30,7 @@ t.test('the same requests get the same bytes with and without the native sender'
   const upstreams = { 'docker.io': { url: stub.url } }
   const native = await startTestEdge(t, { upstreams, clock: systemClock })
   const plain = await startTestEdge(t, { upstreams, clock: systemClock, native: false })
-  const sizes = [100, 255 * KiB, 256 * KiB, 700 * KiB + 1, 3 * KiB * KiB + 17, KEPT_BYTES] as const
+  const sizes = [100, 255 * KiB, 256 * KiB, 700 * KiB + 1, 3 * KiB * KiB + 17, OPEN_BYTES] as const
   let added = 0
   const addTarget = (sizeBytes: number) => {
     added += 1
@@ -49,7 +49,7 @@ t.test('the same requests get the same bytes with and without the native sender'
   let wholeStreams = 0
   for (let run = 0; run < RUNS; run += 1) {
     // Asked for by this run alone, and more than once by some.
-    const fresh = random.oneIn(4) ? [addTarget(random.between(1, 2 * KEPT_BYTES))] : []
+    const fresh = random.oneIn(4) ? [addTarget(random.between(1, 2 * OPEN_BYTES))] : []
     const script = makeScript(random, [first, ...others, ...fresh, ...fresh, ...fresh])
     const [own, expected] = await Promise.all([play(native.url, script), play(plain.url, script)])
     let [a, b] = [withoutChance(own), withoutChance(expected)]

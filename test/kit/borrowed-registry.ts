@@ -3,7 +3,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import type { Registry } from '../../src/registry/use-cases.ts'
 import type { Epochs } from '../../src/registry/epochs.ts'
-import { KeptOpen } from '../../src/registry/kept-open.ts'
+import { OpenBlobs } from '../../src/registry/open-blobs.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { lendRegistry } from '../../src/threads/lend-registry.ts'
 import type { Port } from '../../src/threads/messages.ts'
@@ -48,7 +48,7 @@ export function overThreads(
   const borrowed = borrowRegistry({
     coordinator: () => coordinator,
     clock,
-    keptOpen: new KeptOpen({ clock, epochs, failed }),
+    openBlobs: new OpenBlobs({ clock, epochs, failed }),
     rules: () => ({
       route: (target, host) => registry.route(target, host),
       policies: { find: repository => registry.policyOf(repository) },

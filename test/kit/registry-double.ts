@@ -61,7 +61,7 @@ export interface RegistryDouble extends Registry, Pushes {
   /** Behind every blob. Default undefined. */
   file: BlobFile | undefined
   /** Is every blob open from somebody who asked before? Default false. */
-  isKept: boolean
+  isOpen: boolean
   /** Default: everything under `localhost`, nothing elsewhere. */
   policy: (repository: Repository) => RepositoryPolicy
 }
@@ -205,7 +205,7 @@ export function createRegistryDouble(): RegistryDouble {
     before: async () => {},
     readBlob: readFromMemory(),
     file: undefined,
-    isKept: false,
+    isOpen: false,
     policy: defaultPolicy,
     addManifest(key, manifest) {
       const digest = digestOf(manifest.bytes)
@@ -240,8 +240,8 @@ export function createRegistryDouble(): RegistryDouble {
       await enter(`pullBlob ${repositoryKey(repository)}`)
       return openBlob(digest, findBlob(repository, digest))
     },
-    findKept(repository, digest) {
-      return double.isKept ? openBlob(digest, findBlob(repository, digest)) : undefined
+    findOpen(repository, digest) {
+      return double.isOpen ? openBlob(digest, findBlob(repository, digest)) : undefined
     },
     async readWholeBlob(repository, digest, { maxBytes }) {
       await enter(`readWholeBlob ${repositoryKey(repository)}`)

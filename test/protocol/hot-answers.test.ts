@@ -7,7 +7,7 @@ import type { Access, Principal } from '../../src/access/access.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { createTestApp, type TestApp } from '../kit/http-app.ts'
-import { createKeptClient, headerOf, type KeptAnswer } from '../kit/kept-client.ts'
+import { createKeepAliveClient, headerOf, type KeepAliveAnswer } from '../kit/keep-alive-client.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
 import { ANYBODY } from '../kit/test-access.ts'
 
@@ -29,7 +29,7 @@ async function open(t: Teardown, withMemory: boolean) {
   registry.repeatable = ALWAYS
   registry.ageMs = undefined
   const url = await test.listen()
-  const client = createKeptClient(url)
+  const client = createKeepAliveClient(url)
   t.teardown(() => client.close())
   const tagged = registry.addManifest('docker.io/a/b', {
     bytes: BYTES,
@@ -43,7 +43,7 @@ async function open(t: Teardown, withMemory: boolean) {
 }
 
 /** Without what differs between any two answers. */
-function compared({ status, rawHeaders, body }: KeptAnswer, sentId: string | undefined) {
+function compared({ status, rawHeaders, body }: KeepAliveAnswer, sentId: string | undefined) {
   const lines = rawHeaders.flatMap((name, at) => {
     if (at % 2 === 1) return []
     const isOwn = name === 'Date' || (name === 'X-Request-Id' && sentId === undefined)
@@ -146,7 +146,7 @@ t.test(
       await held.promise
     }
     const crowd = Array.from({ length: 3 }, () => {
-      const { ask, close } = createKeptClient(url)
+      const { ask, close } = createKeepAliveClient(url)
       t.teardown(close)
       return ask(`/v2/a/b/blobs/${small}`)
     })
@@ -176,7 +176,7 @@ t.test(
   'an answer is given until its time is over; in its grace one client at a time asks anew',
   async t => {
     const { ask, registry, clock, url } = await open(t, true)
-    const others = createKeptClient(url)
+    const others = createKeepAliveClient(url)
     t.teardown(() => others.close())
     const path = '/v2/a/b/manifests/v1'
     const atMs = clock.nowMs()
@@ -284,7 +284,7 @@ t.test('memory keeps what was asked for last, within its bytes', async t => {
     const digest = registry.addBlob('docker.io/a/b', Buffer.alloc(30_000, `blob ${at}`))
     return `/v2/a/b/blobs/${digest}`
   })
-  const { ask, close } = createKeptClient(await listen())
+  const { ask, close } = createKeepAliveClient(await listen())
   t.teardown(close)
   for (const path of paths) for (let count = 0; count < 3; count += 1) await ask(path)
   const callsOf = async (path: string) => {
@@ -337,7 +337,7 @@ t.test('without memory nothing is remembered', async t => {
   })
   registry.repeatable = ALWAYS
   const digest = registry.addBlob('docker.io/a/b', Buffer.from('small'))
-  const { ask, close } = createKeptClient(await listen())
+  const { ask, close } = createKeepAliveClient(await listen())
   t.teardown(close)
   for (let count = 0; count < 5; count += 1) await ask(`/v2/a/b/blobs/${digest}`)
   t.equal(registry.calls.length, 5)
@@ -357,7 +357,7 @@ t.test('what one may read is not given from memory to who may not', async t => {
   registry.repeatable = ALWAYS
   const digest = registry.addBlob('docker.io/a/b', Buffer.from('secret'))
   const path = `/v2/a/b/blobs/${digest}`
-  const { ask, close } = createKeptClient(await listen())
+  const { ask, close } = createKeepAliveClient(await listen())
   t.teardown(close)
   for (let count = 0; count < 4; count += 1) t.equal((await ask(path)).status, 200)
   const calls = registry.calls.length

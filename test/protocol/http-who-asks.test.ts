@@ -7,7 +7,7 @@ import { createLocalAccess } from '../../src/access/local-access.ts'
 import type { Connection, ConnectionOwners } from '../../src/http/connection-owners.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { createTestApp, LOCAL_RULES, type TestAppOptions } from '../kit/http-app.ts'
-import { createKeptClient, type KeptClient } from '../kit/kept-client.ts'
+import { createKeepAliveClient, type KeepAliveClient } from '../kit/keep-alive-client.ts'
 import { errorCodeOf } from '../kit/raw-push.ts'
 import { get } from '../kit/raw-client.ts'
 
@@ -27,7 +27,7 @@ async function open(t: Test, options: TestAppOptions = {}) {
   const digest = parts.registry.addBlob('docker.io/a/b', Buffer.from('small'))
   const url = await parts.listen()
   const client = () => {
-    const { ask, close } = createKeptClient(url)
+    const { ask, close } = createKeepAliveClient(url)
     t.teardown(close)
     return ask
   }
@@ -36,9 +36,9 @@ async function open(t: Test, options: TestAppOptions = {}) {
 
 /** Asked until it is in memory; leaves nothing to ask the registry for. */
 async function remember(
-  ask: KeptClient['ask'],
+  ask: KeepAliveClient['ask'],
   path: string,
-  options: Parameters<KeptClient['ask']>[1] = {},
+  options: Parameters<KeepAliveClient['ask']>[1] = {},
 ): Promise<void> {
   for (let count = 0; count < 4; count += 1) await ask(path, options)
 }

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { readdir, readlink } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
-import { KEPT_OPEN_MS } from '../../src/registry/kept-open.ts'
+import { OPEN_FOR_MS } from '../../src/registry/open-blobs.ts'
 import { RESTART_DELAY_MS } from '../../src/threads/http-threads.ts'
 import { WAITING_TICK_MS, PLACE_WAIT_MAX_MS } from '../../src/http/places/waiting-room.ts'
 import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/send/stalled-readers.ts'
@@ -118,7 +118,7 @@ t.test('the files that it was sending from are closed', async t => {
   // They are closed by other threads, beside the look at them.
   while (open > 1 && (await openFiles(blob.digest)) >= open) await edge.get('/v2/')
   for (const socket of sockets) socket.destroy()
-  await edge.clock.advance(KEPT_OPEN_MS)
+  await edge.clock.advance(OPEN_FOR_MS)
   while ((await openFiles(blob.digest)) > 0) await edge.get('/v2/')
   await untilRestarted(line)
 })

@@ -29,7 +29,7 @@ export interface HotContent {
    * Of a large blob, whose bytes are no memory's: which one. It is sent as long as it is open
    * (serve-hot.ts).
    */
-  readonly kept: KeptBlob | undefined
+  readonly blob: HotBlob | undefined
   readonly digest: Digest
   readonly repeatable: Repeatable
   /** Of a manifest that begins a pull: where its client will ask for what it lists. */
@@ -37,7 +37,7 @@ export interface HotContent {
   readonly note: NoteHit
 }
 
-export interface KeptBlob {
+export interface HotBlob {
   readonly repository: Repository
   readonly digest: Digest
   readonly sizeBytes: number
@@ -110,7 +110,7 @@ export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAn
       const { repeatable } = known
       if (known.stamp !== epochs.stampOf(known.slot)) {
         answers.delete(key)
-        const before = known.kept === undefined ? 'small' : 'once'
+        const before = known.blob === undefined ? 'small' : 'once'
         return new Miss(key, before, { answers, missed, epochs, known: undefined, nowMs })
       }
       if (nowMs >= repeatable.sinceMs) {

@@ -9,7 +9,7 @@ import type { Answer } from '../answer.ts'
 import { endAnswer, isDelivered } from '../send/end-answer.ts'
 import type { ConnectionOwners } from '../connection-owners.ts'
 import type { Exchange } from '../exchange.ts'
-import type { HotAnswer, HotAnswers, HotMiss, KeptBlob } from './hot-answers.ts'
+import type { HotAnswer, HotAnswers, HotMiss, HotBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS, HOT_USE_NOTED_MS } from '../limits.ts'
 import type { TakePlaceNow } from '../places/place.ts'
@@ -22,7 +22,7 @@ export interface HotDeps extends BlobSenderDeps {
   readonly createNote: CreateNoteHit
   readonly access: Access
   readonly owners: ConnectionOwners
-  readonly registry: Pick<Registry, 'findKept' | 'noteUse' | 'notePull' | 'noteRead'>
+  readonly registry: Pick<Registry, 'findOpen' | 'noteUse' | 'notePull' | 'noteRead'>
   readonly takePlaceNow: TakePlaceNow
   readonly clock: Clock
 }
@@ -64,8 +64,8 @@ export class Hot {
     if (hot === undefined) return undefined
     const answer = answers.find(hot.key, clock.nowMs())
     if (answer.kind === 'miss') return answer
-    if (answer.kept === undefined) return { kind: 'hit', answer, request: hot, sender: undefined }
-    const sender = this.#openKept(answer.kept, response)
+    if (answer.blob === undefined) return { kind: 'hit', answer, request: hot, sender: undefined }
+    const sender = this.#senderOf(answer.blob, response)
     return sender && { kind: 'hit', answer, request: hot, sender }
   }
 
@@ -108,20 +108,20 @@ export class Hot {
     const { content, status, body } = answer
     if (body.kind === 'blob') hot?.noteLength(body.sizeBytes)
     if (hot?.isWanted !== true || content?.repeatable === undefined) return
-    const kept = this.#deps.sendfile && keptOf(answer)
-    if (body.kind === 'blob' && kept === undefined) return
+    const blob = this.#deps.sendfile && blobOf(answer)
+    if (body.kind === 'blob' && blob === undefined) return
     const bytes = body.kind === 'bytes' && request.method !== 'HEAD' ? body.bytes : undefined
     const head = headLines(exchange, answer, false)
     const { endpoint, repository, reference, source } = record
     const facts = { method: request.method ?? '', endpoint, repository, reference, source }
-    const sentBytes = kept?.sizeBytes ?? bytes?.length ?? 0
+    const sentBytes = blob?.sizeBytes ?? bytes?.length ?? 0
     hot.keep({
       status,
       head,
       idAt: ID_AT,
       ageAt: ageIn(head),
       body: bytes,
-      kept,
+      blob,
       digest: content.digest,
       repeatable: content.repeatable,
       pulledFrom: content.pulledFrom,
@@ -133,9 +133,9 @@ export class Hot {
    * A large blob that is open still from who asked for it before. Undefined when it is not to be
    * had at once, or anything is out of the ordinary: then the request goes the usual way.
    */
-  #openKept({ repository, digest }: KeptBlob, response: ServerResponse): BlobSender | undefined {
+  #senderOf({ repository, digest }: HotBlob, response: ServerResponse): BlobSender | undefined {
     const { registry, takePlaceNow } = this.#deps
-    const blob = registry.findKept(repository, digest)
+    const blob = registry.findOpen(repository, digest)
     if (blob === undefined) return undefined
     const { file, sizeBytes } = blob
     // Where nobody has read, the disk may fail, which can be told as an error before the head
@@ -166,14 +166,14 @@ export class Hot {
 
   /** Whoever reads one blob of an image may want the others. */
   #noteRead(answer: HotAnswer, nowMs: number): void {
-    if (answer.kept === undefined || nowMs - answer.pulledAtMs < HOT_READ_NOTED_MS) return
+    if (answer.blob === undefined || nowMs - answer.pulledAtMs < HOT_READ_NOTED_MS) return
     answer.pulledAtMs = nowMs
-    this.#deps.registry.noteRead(answer.kept.repository, answer.digest)
+    this.#deps.registry.noteRead(answer.blob.repository, answer.digest)
   }
 }
 
 /** Undefined of what is not the whole of a blob. */
-function keptOf({ body, content }: Answer): KeptBlob | undefined {
+function blobOf({ body, content }: Answer): HotBlob | undefined {
   const repository = content?.readFrom
   if (body.kind !== 'blob' || content === undefined || repository === undefined) return undefined
   return { repository, digest: content.digest, sizeBytes: body.sizeBytes }

@@ -11,7 +11,7 @@ import { blobKey, type NegativeCache } from '../negative-cache.ts'
 import type { UpstreamBlobHead } from '../ports/upstream-content.ts'
 import type { ReadOptions } from '../ports/upstream.ts'
 import type { SilentRepositories } from './head-before-push.ts'
-import type { KeptOpen } from '../kept-open.ts'
+import type { OpenBlobs } from '../open-blobs.ts'
 import type { OpenBlobDeps } from './open-blob.ts'
 import type { Prefetch } from './prefetch.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
@@ -20,7 +20,7 @@ export interface PullBlobDeps extends OpenBlobDeps {
   readonly namespaces: Namespaces
   readonly negative: NegativeCache
   readonly fills: Fills
-  readonly keptOpen: KeptOpen
+  readonly openBlobs: OpenBlobs
   /** The upstreams' HEADs that run now, by repository and digest. */
   readonly heads: Flights<UpstreamBlobHead>
   readonly policies: RepositoryPolicies

@@ -34,9 +34,9 @@ async function pull(
 ): Promise<BlobAnswer> {
   return telling(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
-    const stamped = deps.keptOpen.stampOf(repository, digest)
-    const kept = deps.keptOpen.find(stamped)
-    if (kept !== undefined) return kept
+    const stamped = deps.openBlobs.stampOf(repository, digest)
+    const open = deps.openBlobs.find(stamped)
+    if (open !== undefined) return open
     const lookedAt = deps.fills.moment
     const running = deps.fills.find(digest)
     // On its way for this repository: it is neither on disk nor to be asked about, and a crowd
@@ -48,7 +48,7 @@ async function pull(
         digest,
         source: namespace === undefined ? 'local' : 'hit',
       })
-      if (here !== undefined) return deps.keptOpen.share(stamped, here)
+      if (here !== undefined) return deps.openBlobs.share(stamped, here)
     }
     const upstream = requireUpstream(repository, namespace)
     return asking(deps, repository, digest, async () => {

@@ -18,7 +18,7 @@ const CONTENT: HotContent = {
   idAt: -1,
   ageAt: -1,
   body: Buffer.from('{}'),
-  kept: undefined,
+  blob: undefined,
   digest: digestOf(Buffer.from('{}')),
   repeatable: { sinceMs: 1_000, untilMs: 2_000, graceUntilMs: 10_000 },
   pulledFrom: undefined,

@@ -4,7 +4,7 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
-import { KEPT_OPEN_LEAST_BYTES } from '../../../src/registry/kept-open.ts'
+import { OPEN_LEAST_BYTES } from '../../../src/registry/open-blobs.ts'
 import { createEngine, type Engine, localOf, readAll, repositoryOf } from '../../kit/engine.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
@@ -114,14 +114,14 @@ t.test('R255: a catalog that is built anew gives back nothing that went along', 
 
 t.test('R255: what is kept open is gone for who asks next', async t => {
   const engine = createEngine()
-  const large = makeImage({ seed: 'large', layers: [KEPT_OPEN_LEAST_BYTES] })
+  const large = makeImage({ seed: 'large', layers: [OPEN_LEAST_BYTES] })
   const [layer] = large.layers.map(({ digest }) => digest) as [Digest]
   await pushImage(engine.registry, app, large)
   t.same(await readable(engine, app, [layer]), [layer])
   const reading = await engine.registry.pullBlob(app, layer)
   await remove(engine, large)
   t.same(await readable(engine, app, [layer]), [])
-  t.equal((await readAll(reading)).length, KEPT_OPEN_LEAST_BYTES, 'who reads goes on')
+  t.equal((await readAll(reading)).length, OPEN_LEAST_BYTES, 'who reads goes on')
 })
 
 t.test('R255: a delivery that waits keeps what it carries', async t => {

@@ -5,14 +5,14 @@ import { Agent, type AgentOptions, type IncomingMessage, request } from 'node:ht
 import { Agent as TlsAgent, request as requestOverTls } from 'node:https'
 import { testCertificate } from './over-tls.ts'
 
-export interface KeptAnswer {
+export interface KeepAliveAnswer {
   readonly status: number
   /** As received: name, value, name, value. */
   readonly rawHeaders: readonly string[]
   readonly body: Buffer
 }
 
-export interface KeptClient {
+export interface KeepAliveClient {
   /** One request at a time goes out on a connection; default one connection. */
   ask(
     path: string,
@@ -21,11 +21,11 @@ export interface KeptClient {
       /** Of several values each goes into a line of its own. */
       readonly headers?: Readonly<Record<string, string | string[]>>
     },
-  ): Promise<KeptAnswer>
+  ): Promise<KeepAliveAnswer>
   close(): void
 }
 
-export function createKeptClient(url: string, connections = 1): KeptClient {
+export function createKeepAliveClient(url: string, connections = 1): KeepAliveClient {
   const isTls = url.startsWith('https:')
   const agent = createAgent(isTls, { keepAlive: true, maxSockets: connections })
   const send = isTls ? requestOverTls : request
@@ -56,7 +56,7 @@ function createAgent(isTls: boolean, options: AgentOptions): Agent {
 }
 
 /** The value of one header, by its name in lower case. */
-export function headerOf({ rawHeaders }: KeptAnswer, name: string): string | undefined {
+export function headerOf({ rawHeaders }: KeepAliveAnswer, name: string): string | undefined {
   const at = rawHeaders.findIndex((each, index) => index % 2 === 0 && each.toLowerCase() === name)
   return at < 0 ? undefined : rawHeaders[at + 1]
 }

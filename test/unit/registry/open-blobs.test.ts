@@ -4,11 +4,11 @@
 import t from 'tap'
 import { createEpochs } from '../../../src/registry/epochs.ts'
 import {
-  KEPT_OPEN_LEAST_BYTES,
-  KEPT_OPEN_MOST,
-  KEPT_OPEN_MS,
-  KeptOpen,
-} from '../../../src/registry/kept-open.ts'
+  OPEN_LEAST_BYTES,
+  OPEN_MOST,
+  OPEN_FOR_MS,
+  OpenBlobs,
+} from '../../../src/registry/open-blobs.ts'
 import { OpenFile, WholeBlob } from '../../../src/registry/open-file.ts'
 import { readAs } from '../../../src/registry/pull/prefetch.ts'
 import { digestNamed } from '../../contract/catalog-samples.ts'
@@ -20,7 +20,7 @@ import { pushWhole } from '../../kit/upload-chunks.ts'
 
 const app = localOf('team/app')
 const other = localOf('team/other')
-const large = patternBlob('kept open', KEPT_OPEN_LEAST_BYTES).bytes()
+const large = patternBlob('kept open', OPEN_LEAST_BYTES).bytes()
 
 /** `whileOpening` runs while the disk is asked. */
 function openEngine(whileOpening: () => Promise<void> = async () => {}) {
@@ -83,7 +83,7 @@ t.test(
       t.same(await readAll(blob), large)
     }
     t.same(seen, { asked: 1, opened: 1, closed: 0 })
-    await clock.advance(KEPT_OPEN_MS)
+    await clock.advance(OPEN_FOR_MS)
     t.equal(seen.closed, 0, 'the first one reads')
     t.same(await readAll(first), large)
     t.equal(seen.closed, 1)
@@ -179,17 +179,17 @@ t.test('a reader whom prefetching counts has an opening of its own', async t => 
 
 t.test('only so many are kept open, and who closes twice takes it from nobody', async t => {
   const clock = createManualClock()
-  const keptOpen = new KeptOpen({ clock, epochs: createEpochs(), failed })
+  const openBlobs = new OpenBlobs({ clock, epochs: createEpochs(), failed })
   let closed = 0
-  const names = Array.from({ length: KEPT_OPEN_MOST + 1 }, (_, at) => String(at))
+  const names = Array.from({ length: OPEN_MOST + 1 }, (_, at) => String(at))
   for (const name of names) {
     const blob = blobNamed(name, () => (closed += 1))
-    const shared = keptOpen.share(keptOpen.stampOf(app, blob.head.digest), blob)
+    const shared = openBlobs.share(openBlobs.stampOf(app, blob.head.digest), blob)
     await shared.close()
     await shared.close()
   }
   t.equal(closed, 1)
-  keptOpen.stop()
+  openBlobs.stop()
   t.equal(closed, names.length)
   t.equal(clock.sleepers, 0, 'nobody waits for what is over')
 })
@@ -200,7 +200,7 @@ function failed(error: unknown): never {
 
 function blobNamed(name: string, close: () => void): WholeBlob {
   return new WholeBlob({
-    head: { digest: digestNamed(name), sizeBytes: KEPT_OPEN_LEAST_BYTES, source: 'hit' },
+    head: { digest: digestNamed(name), sizeBytes: OPEN_LEAST_BYTES, source: 'hit' },
     open: new OpenFile({
       descriptor: undefined,
       read: async () => 0,
@@ -250,7 +250,7 @@ t.test('what a further thread keeps open it gives back in time', async t => {
   const arrived = () => far.registry.headBlob(app, digest)
   await arrived()
   t.equal(far.blobsOpen(), 1)
-  await clock.advance(KEPT_OPEN_MS)
+  await clock.advance(OPEN_FOR_MS)
   await arrived()
   t.equal(far.blobsOpen(), 0)
   t.match(seen, { opened: 1, closed: 1 })

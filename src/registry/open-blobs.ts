@@ -17,25 +17,25 @@ import type { Clock } from './ports/clock.ts'
  * A crowd that asks for the same blob comes within moments; a file that was removed takes its space
  * for so long.
  */
-export const KEPT_OPEN_MS = 5_000
+export const OPEN_FOR_MS = 5_000
 /**
  * What is smaller may be a manifest, or be kept in memory, and is hashed on its way there: what is
  * found wrong then must not be given from here. A larger one costs what it takes to send it.
  */
-export const KEPT_OPEN_LEAST_BYTES = MANIFEST_LIMIT_BYTES + 1
+export const OPEN_LEAST_BYTES = MANIFEST_LIMIT_BYTES + 1
 /** Of each thread, beside what its readers have open. */
-export const KEPT_OPEN_MOST = 64
+export const OPEN_MOST = 64
 
-/** The next one is answered alike, where it is kept still. */
-const WHILE_KEPT: Repeatable = {
+/** The next one is answered alike, as long as it is open. */
+const WHILE_OPEN: Repeatable = {
   sinceMs: 0,
   untilMs: Number.POSITIVE_INFINITY,
   graceUntilMs: Number.POSITIVE_INFINITY,
 }
 
-export interface KeptOpenDeps {
+export interface StayOpenDeps {
   readonly clock: Pick<Clock, 'sleep'>
-  /** Bumped by every write that changes an answer. Undefined: nothing is kept. */
+  /** Bumped by every write that changes an answer. Undefined: none stays open. */
   readonly epochs: Epochs | undefined
   /** What could not be closed once nobody read it any more. */
   readonly failed: (error: unknown) => void
@@ -49,16 +49,16 @@ export interface Stamped {
   readonly stamp: number
 }
 
-interface Kept extends Stamped {
+interface OpenBlob extends Stamped {
   readonly blob: WholeBlob
-  /** Aborts when it is kept no longer. */
+  /** Aborts when it stays open no longer. */
   readonly ended: AbortController
 }
 
-export class KeptOpen {
-  readonly #deps: KeptOpenDeps
-  readonly #kept = new LRUCache<string, Kept>({
-    max: KEPT_OPEN_MOST,
+export class OpenBlobs {
+  readonly #deps: StayOpenDeps
+  readonly #open = new LRUCache<string, OpenBlob>({
+    max: OPEN_MOST,
     dispose: ({ blob, ended }) => {
       ended.abort(NOT_NEEDED)
       blob.close().catch(this.#deps.failed)
@@ -66,11 +66,11 @@ export class KeptOpen {
   })
   #isOver = false
 
-  constructor(deps: KeptOpenDeps) {
+  constructor(deps: StayOpenDeps) {
     this.#deps = deps
   }
 
-  /** To be taken before anybody else is asked about the blob. Undefined: nothing is kept. */
+  /** To be taken before anybody else is asked about the blob. Undefined: none stays open. */
   stampOf(repository: Repository, digest: Digest): Stamped | undefined {
     const { epochs } = this.#deps
     if (epochs === undefined) return undefined
@@ -81,10 +81,10 @@ export class KeptOpen {
 
   /** One more answer of what somebody was answered a moment ago. */
   find(stamped: Stamped | undefined): BlobAnswer | undefined {
-    const kept = stamped && this.#kept.get(stamped.key)
-    if (kept === undefined) return undefined
-    if (kept.stamp === stamped?.stamp) return this.#answer(kept)
-    this.#kept.delete(kept.key)
+    const open = stamped && this.#open.get(stamped.key)
+    if (open === undefined) return undefined
+    if (open.stamp === stamped?.stamp) return this.#answer(open)
+    this.#open.delete(open.key)
     return undefined
   }
 
@@ -92,7 +92,7 @@ export class KeptOpen {
   share(stamped: Stamped | undefined, blob: WholeBlob): BlobAnswer {
     const { epochs, failed } = this.#deps
     if (stamped === undefined || this.#isOver) return blob.lastAnswer()
-    if (blob.head.sizeBytes < KEPT_OPEN_LEAST_BYTES) return blob.lastAnswer()
+    if (blob.head.sizeBytes < OPEN_LEAST_BYTES) return blob.lastAnswer()
     if (epochs?.stampOf(stamped.slot) !== stamped.stamp) return blob.lastAnswer()
     // Another one asked at the same time.
     const other = this.find(stamped)
@@ -100,25 +100,25 @@ export class KeptOpen {
       blob.close().catch(failed)
       return other
     }
-    const kept = { ...stamped, blob, ended: new AbortController() }
-    this.#kept.set(stamped.key, kept)
-    void this.#forgetSoon(kept)
-    return this.#answer(kept)
+    const open = { ...stamped, blob, ended: new AbortController() }
+    this.#open.set(stamped.key, open)
+    void this.#forgetSoon(open)
+    return this.#answer(open)
   }
 
-  /** Nothing is kept any more; who reads goes on. */
+  /** None stays open any more; who reads goes on. */
   stop(): void {
     this.#isOver = true
-    this.#kept.clear()
+    this.#open.clear()
   }
 
-  async #forgetSoon(kept: Kept): Promise<void> {
-    await this.#deps.clock.sleep(KEPT_OPEN_MS, kept.ended.signal).catch(() => {})
-    if (this.#kept.peek(kept.key) === kept) this.#kept.delete(kept.key)
+  async #forgetSoon(open: OpenBlob): Promise<void> {
+    await this.#deps.clock.sleep(OPEN_FOR_MS, open.ended.signal).catch(() => {})
+    if (this.#open.peek(open.key) === open) this.#open.delete(open.key)
   }
 
-  #answer({ blob, of }: Kept): BlobAnswer {
-    // In whichever thread it is kept, and in all that keep it.
-    return blob.answer({ repeatable: WHILE_KEPT, spoiled: () => this.#deps.epochs?.bump(of) })
+  #answer({ blob, of }: OpenBlob): BlobAnswer {
+    // In whichever thread it is open, and in all that have it.
+    return blob.answer({ repeatable: WHILE_OPEN, spoiled: () => this.#deps.epochs?.bump(of) })
   }
 }

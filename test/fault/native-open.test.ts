@@ -22,7 +22,7 @@ const BYTES = Buffer.alloc(6 * MiB, 'kept open, ')
 const LARGE = Buffer.alloc(48 * MiB, 'kept open, ')
 /** What the kernel is given in one call at most (native/sender.c). */
 const CALL_MAX_BYTES = 4 * MiB
-const WHILE_KEPT = {
+const WHILE_OPEN = {
   sinceMs: 0,
   untilMs: Number.POSITIVE_INFINITY,
   graceUntilMs: Number.POSITIVE_INFINITY,
@@ -43,8 +43,8 @@ async function open(test: Parameters<typeof createTestApp>[0], given: Given = {}
   })
   const { registry } = parts
   const digest = registry.addBlob('docker.io/a/b', bytes)
-  registry.repeatable = WHILE_KEPT
-  registry.isKept = true
+  registry.repeatable = WHILE_OPEN
+  registry.isOpen = true
   registry.file = {
     descriptor: bytesOnDisk(test, bytes),
     readyBytes: bytes.length,
