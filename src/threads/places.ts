@@ -1,40 +1,21 @@
 // Places for bodies of blobs between threads: what is free an HTTP thread takes by itself; for the
 // rest it asks the coordinating thread, which has the waiting room. Both ends of it.
+import type { FreePlaces, Place } from '../http/places/free-places.ts'
+import type { Places, WaitingRoom } from '../http/places/waiting-room.ts'
 import type { Handlers } from './other-thread.ts'
 import type { CoordinatorThread, PlacesSide } from './sides.ts'
 
-interface Place {
-  release(): void
-}
-
-/** Of this thread; as FreePlaces of the data port. */
-interface FreePlaces {
-  readonly isWaitedFor: boolean
-  readonly held: ReadonlyMap<string, number>
-  takeNow(client: string): Place | undefined
-}
-
-/** As WaitingRoom of the data port. */
-interface WaitingRoom {
-  take(client: string, signal: AbortSignal): Promise<Place>
-  freed(): void
-  othersHold(thread: unknown, held: ReadonlyMap<string, number>): void
-}
-
-export interface BorrowedPlaces {
-  /** As Places of the data port. */
-  take(client: string, signal: AbortSignal): Promise<Place>
-  takeNow(client: string): Place | undefined
+export interface BorrowedPlaces extends Places {
   /** One that this thread took by itself is free again. */
   freed(): void
   /** Somebody waits: says which places this thread took by itself. */
   tellHeld(): void
 }
 
-/** For an HTTP thread. */
+/** For an HTTP thread; `free`: those of this thread. */
 export function borrowPlaces(
   coordinator: () => CoordinatorThread,
-  free: FreePlaces,
+  free: Pick<FreePlaces, 'isWaitedFor' | 'held' | 'takeNow'>,
 ): BorrowedPlaces {
   let last = 0
   return {
@@ -69,7 +50,7 @@ export interface LentPlaces extends Handlers<PlacesSide> {
 /**
  * For the coordinating thread, towards one HTTP thread: free again when that says so or is gone.
  */
-export function lendPlaces(room: WaitingRoom): LentPlaces {
+export function lendPlaces(room: Pick<WaitingRoom, 'take' | 'freed' | 'othersHold'>): LentPlaces {
   const taken = new Map<number, Place>()
   let isOver = false
   return {

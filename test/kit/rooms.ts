@@ -150,9 +150,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       `${PORTS}/push-modes.ts`,
     ],
   },
-  // Carries the registry to threads that serve, and their log and counts to the one that
-  // coordinates.
-  threads: { imports: ['async', 'oci', 'registry', 'access', 'observe'] },
+  // Carries the registry to threads that serve, and their log, their counts and the places that
+  // they take to the one that coordinates.
+  threads: { imports: ['async', 'oci', 'registry', 'access', 'observe', 'http/places'] },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
     imports: [
