@@ -33,11 +33,6 @@ export function warningLines(texts: readonly string[]): readonly string[] | unde
   return texts.length === 0 ? undefined : formatWarnings(texts)
 }
 
-/** `Age` in whole seconds; undefined when the answer has no age. */
-export function ageSeconds(ageMs: number | undefined): string | undefined {
-  return ageMs === undefined ? undefined : String(Math.max(0, Math.floor(ageMs / 1000)))
-}
-
 export function blobLocation(context: NamedContext, digest: Digest): string {
   return locate(context, `blobs/${digest}`)
 }

@@ -11,13 +11,13 @@ import type { Held } from '../body/memory-budget.ts'
 import { giveUpBody, limitBody, readBody } from '../body/request-body.ts'
 import { mayPush, type NamedContext } from '../context.ts'
 import {
-  ageSeconds,
   cacheByDigest,
   contentHeaders,
   manifestLocation,
   REVALIDATE,
   warningLines,
 } from './headers.ts'
+import { ageText } from '../send/send-answer.ts'
 
 type ManifestEndpoint = Extract<Endpoint, { kind: 'manifest' }>
 
@@ -43,7 +43,7 @@ export async function answerManifest(
   const headers = {
     ...contentHeaders(manifest.digest, manifest.source),
     'Cache-Control': reference.kind === 'digest' ? cacheByDigest(context.anonymously) : REVALIDATE,
-    Age: ageSeconds(manifest.ageMs),
+    Age: manifest.ageMs === undefined ? undefined : ageText(manifest.ageMs),
     Warning: warningLines(manifest.warnings),
   }
   const { digest, repeatable } = manifest

@@ -14,7 +14,7 @@ import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS, HOT_USE_NOTED_MS } from '../limits.ts'
 import type { TakePlaceNow } from '../places/place.ts'
 import { BlobSender, type BlobSenderDeps } from '../send/blob-sender.ts'
-import { AGE, headLines, ID_AT } from '../send/send-answer.ts'
+import { AGE, ageText, headLines, ID_AT } from '../send/send-answer.ts'
 import { sendBlob } from '../send/send-blob.ts'
 
 export interface HotDeps extends BlobSenderDeps {
@@ -44,7 +44,6 @@ export interface SendHot {
   readonly over: () => void
 }
 
-const MS_PER_SECOND = 1_000
 const HEAD_IS_WRITTEN = () => {}
 
 export class Hot {
@@ -177,10 +176,6 @@ function blobOf({ body, content }: Answer): HotBlob | undefined {
   const repository = content?.readFrom
   if (body.kind !== 'blob' || content === undefined || repository === undefined) return undefined
   return { repository, digest: content.digest, sizeBytes: body.sizeBytes }
-}
-
-function ageText(ageMs: number): string {
-  return String(Math.max(0, Math.floor(ageMs / MS_PER_SECOND)))
 }
 
 /** Names and values take turns. */

@@ -57,6 +57,13 @@ export const ID_AT = 3
 /** The one header that time alone changes. */
 export const AGE = 'Age'
 
+/** Its value: whole seconds, and never less than none, should the clock have been set back. */
+export function ageText(ageMs: number): string {
+  return String(Math.max(0, Math.floor(ageMs / MS_PER_SECOND)))
+}
+
+const MS_PER_SECOND = 1_000
+
 /**
  * Name and value in turn, as node takes them with the least work.
  * @throws TypeError for a value that is no header text

@@ -1,6 +1,7 @@
 // The connections for blobs that may be in use at one upstream at once, shared by all its fills.
 // Each fill has one for itself as long as it downloads; what is left goes to those that can use
 // more than one, and comes back as soon as a fill without any waits.
+import { waitInLine } from '../../async/wait-in-line.ts'
 
 /**
  * Left free by those that have one already, where there are this many at least: the first request
@@ -120,19 +121,7 @@ export class ConnectionBudget {
   }
 
   #turnOf(claim: ConnectionClaim, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#queue.splice(this.#queue.indexOf(waiting), 1)
-        reject(signal.reason)
-      }
-      const enter = () => {
-        signal.removeEventListener('abort', leave)
-        resolve()
-      }
-      const waiting = { claim, enter }
-      this.#queue.push(waiting)
-      signal.addEventListener('abort', leave, { once: true })
-    })
+    return waitInLine(this.#queue, signal, enter => ({ claim, enter }))
   }
 }
 

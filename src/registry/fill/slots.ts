@@ -3,6 +3,7 @@
 // waited long has a turn of its own. Places that nobody needs are lent to work that nobody waits
 // for, and called back as soon as somebody does. Some upstreams' places are among a number that
 // they have together.
+import { waitInLine } from '../../async/wait-in-line.ts'
 import type { Clock } from '../ports/clock.ts'
 
 /** Beyond this a site asks for more than its link can bring; the client is told to come back. */
@@ -97,20 +98,10 @@ export class Slots {
       return
     }
     if (this.#queue.length >= MAX_QUEUED) throw new QueueError()
-    await new Promise<void>((resolve, reject) => {
-      const leave = () => {
-        this.#queue.splice(this.#queue.indexOf(waiting), 1)
-        reject(signal.reason)
-      }
-      const enter = () => {
-        signal.removeEventListener('abort', leave)
-        resolve()
-      }
-      const waiting = { sizeBytes, sinceMs: this.#clock.monotonicMs(), enter }
-      this.#queue.push(waiting)
-      signal.addEventListener('abort', leave, { once: true })
-      this.#callBack(group)
-    })
+    const sinceMs = this.#clock.monotonicMs()
+    const turn = waitInLine(this.#queue, signal, enter => ({ sizeBytes, sinceMs, enter }))
+    this.#callBack(group)
+    await turn
   }
 
   /**

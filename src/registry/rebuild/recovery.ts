@@ -2,6 +2,7 @@
 // catalog about names. It mends rows and never makes one: which repository some bytes belonged to
 // cannot be told from bytes (R179), so content without a row waits on disk until somebody pulls
 // what names it, and is then served without a download.
+import { mapFew } from '../../async/few-at-once.ts'
 import { noteMissing } from '../missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { RecordedContent } from '../ports/catalog-content.ts'
@@ -77,11 +78,8 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     counts.rows += page.length
     signal?.throwIfAborted()
-    for (let at = 0; at < page.length; at += LOOKUPS)
-      for (const found of await Promise.all(
-        page.slice(at, at + LOOKUPS).map(fact => checkRow(parts, fact)),
-      ))
-        for (const what of found) counts[what]++
+    const found = await mapFew(page, LOOKUPS, fact => checkRow(parts, fact))
+    for (const what of found.flat()) counts[what]++
     const limit = Math.min(PAGE_ROWS, maxRows - counts.rows)
     if (limit === 0) break
     page = await parts.catalog.listContent({ after: last.digest, limit })

@@ -3,10 +3,10 @@
 // stays silent holds one for ten seconds and more. So each name is looked up once for all who ask,
 // and names that clients made up have two threads at most (docs/adr/0029-look-ups.md).
 import { Flights } from '../../async/flights.ts'
-import { LATE, within } from '../../async/within.ts'
+import { LATE, within, withTimeLimit } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Address, LookupAll } from './connector.ts'
-import { NOT_NEEDED, unlessAborted } from '../../async/aborting.ts'
+import { unlessAborted } from '../../async/aborting.ts'
 import { boundedCache } from './bounded-cache.ts'
 
 /**
@@ -51,22 +51,10 @@ function shared(system: LookupAll): LookupAll {
 }
 
 function inTime(look: Look, clock: Clock): LookupAll {
-  return async hostname => {
-    const late = new AbortController()
-    const done = new AbortController()
-    clock.sleep(LOOK_UP_MS, done.signal).then(
-      () => late.abort(silent()),
-      () => {},
-    )
-    const looked = look(hostname, late.signal)
-    // It may end after nobody waits for it any more.
-    looked.catch(() => {})
-    try {
-      return await unlessAborted(looked, late.signal)
-    } finally {
-      done.abort(NOT_NEEDED)
-    }
-  }
+  const limit = { ms: LOOK_UP_MS, late: silent }
+  return hostname =>
+    // The system's look-up ends when it likes, with nobody waiting for it any more.
+    withTimeLimit(clock, limit, signal => unlessAborted(look(hostname, signal), signal))
 }
 
 /** While the name server is silent, the last addresses are as good as any. */
