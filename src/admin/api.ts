@@ -24,7 +24,7 @@ export function registerApi(app: FastifyInstance, { operator, logger }: ApiDeps)
   app.register(
     async api => {
       api.setErrorHandler((error, _request, reply) => {
-        const { code, status, message } = told(error)
+        const { code, status, message } = failureOf(error)
         if (status === 500) logger.error({ err: error }, 'admin request failed')
         reply.code(status).send({ code, message })
       })
@@ -58,13 +58,13 @@ async function* lines(events: AsyncIterable<WarmEvent>): AsyncGenerator<string> 
   try {
     for await (const event of events) yield `${JSON.stringify(event)}\n`
   } catch (error) {
-    const { code, message } = told(error)
+    const { code, message } = failureOf(error)
     const event: FailedEvent = { kind: 'failed', code, message }
     yield `${JSON.stringify(event)}\n`
   }
 }
 
-function told(error: unknown): { code: string; status: number; message: string } {
+function failureOf(error: unknown): { code: string; status: number; message: string } {
   if (error instanceof RegistryError) {
     const { code, status, message, cause } = error
     return { code, status, message: `${message}${cause instanceof Error ? because(cause) : ''}` }

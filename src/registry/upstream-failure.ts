@@ -44,7 +44,7 @@ export type MissingCode = Extract<ErrorCode, 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN'
  * Runs `work`; an UpstreamError or QueueError of it becomes what the client is told.
  * @throws RegistryError, or what else `work` throws
  */
-export async function telling<Answer>(
+export async function withClientErrors<Answer>(
   repository: Repository,
   missing: MissingCode,
   work: () => Promise<Answer>,
@@ -57,7 +57,7 @@ export async function telling<Answer>(
 }
 
 /** The same for what comes piece by piece. */
-export async function* tellingEach<Piece>(
+export async function* eachWithClientErrors<Piece>(
   repository: Repository,
   missing: MissingCode,
   pieces: AsyncIterable<Piece>,
@@ -140,7 +140,7 @@ function clientError(error: unknown, repository: Repository, missing: MissingCod
  * Runs the part of a push that goes to the upstream; its verdict becomes the client's.
  * @throws RegistryError, or what else `work` throws
  */
-export async function tellingPush<Answer>(
+export async function withPushErrors<Answer>(
   repository: Repository,
   work: () => Promise<Answer>,
 ): Promise<Answer> {

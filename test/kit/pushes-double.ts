@@ -1,6 +1,6 @@
-// The push half of the registry double: uploads, manifests and deletes over its shelves, honest
-// about order, digests and absence, and about nothing that a client cannot see. It reads bodies as
-// the engine does: not before it must, and to their end.
+// The push half of the registry double: uploads, manifests and deletes over what it has stored,
+// honest about order, digests and absence, and about nothing that a client cannot see. It reads
+// bodies as the engine does: not before it must, and to their end.
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/digest.ts'
 import { parseNamePath } from '../../src/oci/endpoint.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
@@ -22,7 +22,7 @@ export interface StoredManifest {
   readonly mediaType: string
 }
 
-export interface Shelf {
+export interface StoredRepository {
   readonly tags: Map<string, Digest>
   readonly manifests: Map<Digest, StoredManifest>
   readonly blobs: Map<Digest, Buffer>
@@ -52,8 +52,8 @@ export interface Pushes extends PushMethods {
 }
 
 export interface PushesDeps {
-  readonly shelves: ReadonlyMap<string, Shelf>
-  readonly shelfOf: (repository: Repository) => Shelf
+  readonly repositories: ReadonlyMap<string, StoredRepository>
+  readonly storedIn: (repository: Repository) => StoredRepository
   readonly route: Route
   readonly policyOf: (repository: Repository) => RepositoryPolicy
   /** Notes the call and waits as the test says. */
@@ -67,7 +67,7 @@ interface Upload {
 }
 
 export function createPushes(deps: PushesDeps): Pushes {
-  const { shelves, shelfOf, route, policyOf } = deps
+  const { repositories, storedIn, route, policyOf } = deps
   const uploads = new Map<string, Upload>()
   const watchers = new Set<() => void>()
   let count = 0
@@ -142,13 +142,15 @@ export function createPushes(deps: PushesDeps): Pushes {
     async mountBlob(repository, { digest, from, mayReadAny }) {
       await enter('mountBlob', repository)
       const isLocal = repository.registry === LOCALHOST
-      const anywhere = isLocal ? [...shelves].filter(([key]) => key.startsWith('localhost/')) : []
-      const holders = anywhere.filter(([, shelf]) => shelf.blobs.has(digest))
+      const anywhere = isLocal
+        ? [...repositories].filter(([key]) => key.startsWith('localhost/'))
+        : []
+      const holders = anywhere.filter(([, stored]) => stored.blobs.has(digest))
       const isReadable = async () => mayReadAny(holders.map(([key]) => parseRepositoryKey(key)))
       const source = from === undefined && (await isReadable()) ? holders[0]?.[1] : undefined
-      const bytes = (from === undefined ? source : shelfOf(from))?.blobs.get(digest)
+      const bytes = (from === undefined ? source : storedIn(from))?.blobs.get(digest)
       if (bytes === undefined) return undefined
-      shelfOf(repository).blobs.set(digest, bytes)
+      storedIn(repository).blobs.set(digest, bytes)
       return { digest, sizeBytes: bytes.length }
     },
     async uploadState(repository, id) {
@@ -169,7 +171,7 @@ export function createPushes(deps: PushesDeps): Pushes {
       if (digestOf(upload.bytes, digestAlgorithm(digest)) !== digest) {
         throw new RegistryError('DIGEST_INVALID')
       }
-      shelfOf(repository).blobs.set(digest, upload.bytes)
+      storedIn(repository).blobs.set(digest, upload.bytes)
       return { digest, sizeBytes: upload.bytes.length }
     },
     async cancelUpload(repository, id) {
@@ -184,16 +186,16 @@ export function createPushes(deps: PushesDeps): Pushes {
       if (reference.kind === 'digest' && reference.digest !== digest) {
         throw new RegistryError('DIGEST_INVALID')
       }
-      const shelf = shelfOf(repository)
-      shelf.manifests.set(digest, { bytes: Buffer.from(bytes), mediaType })
+      const stored = storedIn(repository)
+      stored.manifests.set(digest, { bytes: Buffer.from(bytes), mediaType })
       for (const tag of reference.kind === 'tag' ? [reference.tag] : tags)
-        shelf.tags.set(tag, digest)
+        stored.tags.set(tag, digest)
       return { digest, subject: subjectOf(bytes), tags, warnings: [] }
     },
     async deleteManifest(repository, reference) {
       await enter('deleteManifest', repository)
       requireDelete(repository)
-      const { tags, manifests } = shelfOf(repository)
+      const { tags, manifests } = storedIn(repository)
       const isThere =
         reference.kind === 'tag' ? tags.delete(reference.tag) : manifests.delete(reference.digest)
       if (!isThere) throw new RegistryError('MANIFEST_UNKNOWN')
@@ -203,7 +205,7 @@ export function createPushes(deps: PushesDeps): Pushes {
     async deleteBlob(repository, digest) {
       await enter('deleteBlob', repository)
       requireDelete(repository)
-      if (!shelfOf(repository).blobs.delete(digest)) throw new RegistryError('BLOB_UNKNOWN')
+      if (!storedIn(repository).blobs.delete(digest)) throw new RegistryError('BLOB_UNKNOWN')
     },
   }
 }

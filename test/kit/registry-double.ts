@@ -22,7 +22,12 @@ import type {
 import type { ListPage, ManifestRequest, Registry } from '../../src/registry/use-cases.ts'
 import { DENIED, type RepositoryPolicy } from '../../src/registry/repository-policy.ts'
 import { createRoute } from '../../src/registry/route.ts'
-import { createPushes, type Pushes, type Shelf, type StoredManifest } from './pushes-double.ts'
+import {
+  createPushes,
+  type Pushes,
+  type StoredRepository,
+  type StoredManifest,
+} from './pushes-double.ts'
 
 /**
  * Takes the place of reading from memory: gets the range and the signal, yields what the client is
@@ -88,7 +93,7 @@ function defaultPolicy({ registry }: Repository): RepositoryPolicy {
 }
 
 export function createRegistryDouble(): RegistryDouble {
-  const shelves = new Map<string, Shelf>()
+  const repositories = new Map<string, StoredRepository>()
   const route = createRoute({
     defaultRegistry: 'docker.io' as RegistryHost,
     upstreams: new Set(['docker.io', 'quay.io'] as RegistryHost[]),
@@ -98,16 +103,16 @@ export function createRegistryDouble(): RegistryDouble {
     anyUpstream: false,
   })
 
-  function shelfOf(repository: Repository): Shelf {
+  function storedIn(repository: Repository): StoredRepository {
     const key = repositoryKey(repository)
-    const shelf = shelves.get(key) ?? {
+    const stored = repositories.get(key) ?? {
       tags: new Map(),
       manifests: new Map(),
       blobs: new Map(),
       referrers: [],
     }
-    shelves.set(key, shelf)
-    return shelf
+    repositories.set(key, stored)
+    return stored
   }
 
   function findManifest(
@@ -115,9 +120,9 @@ export function createRegistryDouble(): RegistryDouble {
     { reference }: ManifestRequest,
     withBytes: boolean,
   ): ManifestAnswer {
-    const shelf = shelfOf(repository)
-    const digest = reference.kind === 'digest' ? reference.digest : shelf.tags.get(reference.tag)
-    const manifest = digest === undefined ? undefined : shelf.manifests.get(digest)
+    const stored = storedIn(repository)
+    const digest = reference.kind === 'digest' ? reference.digest : stored.tags.get(reference.tag)
+    const manifest = digest === undefined ? undefined : stored.manifests.get(digest)
     if (digest === undefined || manifest === undefined) throw new RegistryError('MANIFEST_UNKNOWN')
     return {
       digest,
@@ -132,7 +137,7 @@ export function createRegistryDouble(): RegistryDouble {
   }
 
   function findBlob(repository: Repository, digest: Digest): Buffer {
-    const bytes = shelfOf(repository).blobs.get(digest)
+    const bytes = storedIn(repository).blobs.get(digest)
     if (bytes === undefined) throw new RegistryError('BLOB_UNKNOWN')
     return bytes
   }
@@ -174,8 +179,8 @@ export function createRegistryDouble(): RegistryDouble {
   }
 
   const pushes = createPushes({
-    shelves,
-    shelfOf,
+    repositories,
+    storedIn,
     route,
     policyOf: repository => double.policy(repository),
     enter,
@@ -209,18 +214,18 @@ export function createRegistryDouble(): RegistryDouble {
     policy: defaultPolicy,
     addManifest(key, manifest) {
       const digest = digestOf(manifest.bytes)
-      const shelf = shelfOf(parseRepositoryKey(key))
-      shelf.manifests.set(digest, manifest)
-      if (manifest.tag !== undefined) shelf.tags.set(manifest.tag, digest)
+      const stored = storedIn(parseRepositoryKey(key))
+      stored.manifests.set(digest, manifest)
+      if (manifest.tag !== undefined) stored.tags.set(manifest.tag, digest)
       return digest
     },
     addBlob(key, bytes) {
       const digest = digestOf(bytes)
-      shelfOf(parseRepositoryKey(key)).blobs.set(digest, bytes)
+      storedIn(parseRepositoryKey(key)).blobs.set(digest, bytes)
       return digest
     },
     setReferrers(key, manifests) {
-      shelfOf(parseRepositoryKey(key)).referrers = manifests
+      storedIn(parseRepositoryKey(key)).referrers = manifests
     },
     ...pushes,
     route,
@@ -255,14 +260,14 @@ export function createRegistryDouble(): RegistryDouble {
       void double.pulled.push(`${repositoryKey(repository)} ${digest} ${client}`),
     async listTags(repository, page) {
       await enter(`listTags ${repositoryKey(repository)}`)
-      const { tags } = shelfOf(repository)
+      const { tags } = storedIn(repository)
       if (tags.size === 0) throw new RegistryError('NAME_UNKNOWN')
       const { entries, more } = pageOf([...tags.keys()], page)
       return { tags: entries, more, source: double.source, warnings: double.warnings }
     },
     async listReferrers(repository) {
       await enter(`listReferrers ${repositoryKey(repository)}`)
-      const { referrers: manifests } = shelfOf(repository)
+      const { referrers: manifests } = storedIn(repository)
       return {
         manifests,
         filtered: double.filtered,
@@ -272,7 +277,7 @@ export function createRegistryDouble(): RegistryDouble {
     },
     async listRepositories(page) {
       await enter('listRepositories')
-      const { entries, more } = pageOf([...shelves.keys()], page)
+      const { entries, more } = pageOf([...repositories.keys()], page)
       return { repositories: entries, more }
     },
   }

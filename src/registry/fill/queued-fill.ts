@@ -13,7 +13,7 @@ import { UpstreamError } from '../ports/upstream.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { QueueError } from './slots.ts'
 import { unlessAborted } from '../../async/aborting.ts'
-import { tellingEach } from '../upstream-failure.ts'
+import { eachWithClientErrors } from '../upstream-failure.ts'
 
 /**
  * Clients give up on an answer's head after 30 s; before that they are told to come back. The fill
@@ -69,7 +69,7 @@ export function queuedAnswer({
     ...head,
     file: undefined,
     read: (range, signal, from) =>
-      tellingEach(
+      eachWithClientErrors(
         repository,
         'BLOB_UNKNOWN',
         (async function* () {

@@ -16,7 +16,7 @@ import { alwaysFrom } from './freshness.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
 import { mayGive } from '../sharing.ts'
-import { telling } from '../upstream-failure.ts'
+import { withClientErrors } from '../upstream-failure.ts'
 
 /** `mayPush` is explained at Registry. @throws RegistryError */
 export async function headBlob(
@@ -37,7 +37,7 @@ function find(
   repository: Repository,
   { digest, caller }: { digest: Digest; caller: HeadCaller },
 ): Promise<BlobHead> {
-  return telling(repository, 'BLOB_UNKNOWN', async () => {
+  return withClientErrors(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     const here = await headHere(deps, repository, { digest, isLocal: namespace === undefined })
     const isEnough = !isForwarding(caller, repository) || namespace?.policy.offline === true

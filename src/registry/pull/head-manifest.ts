@@ -25,7 +25,7 @@ import { offline } from './manifest-content.ts'
 import { manifestKey } from '../negative-cache.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { isAccepted, pullLocal, pullTag } from './pull-manifest.ts'
-import { telling } from '../upstream-failure.ts'
+import { withClientErrors } from '../upstream-failure.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
 
 /** @throws RegistryError */
@@ -62,7 +62,7 @@ function find(
   repository: Repository,
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
-  return telling(repository, 'MANIFEST_UNKNOWN', async () => {
+  return withClientErrors(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return withoutBytes(await pullLocal(deps, repository, request))
     const { policies, clock, silent } = deps

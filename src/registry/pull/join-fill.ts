@@ -15,7 +15,7 @@ import { UpstreamError } from '../ports/upstream.ts'
 import { openBlob } from './open-blob.ts'
 import { blobFile, type OpenFile } from '../open-file.ts'
 import { mayGive, shareWith } from '../sharing.ts'
-import { telling, tellingEach } from '../upstream-failure.ts'
+import { withClientErrors, eachWithClientErrors } from '../upstream-failure.ts'
 
 export interface WantedBlob {
   readonly digest: Digest
@@ -191,13 +191,15 @@ function following(
   const { buffers, clock } = deps
   const context = { fill: followed, handle: open, buffers, clock }
   const until: BlobFile['until'] = (position, last, signal) =>
-    telling(repository, 'BLOB_UNKNOWN', () => sendableUntil(position, last, { ...context, signal }))
+    withClientErrors(repository, 'BLOB_UNKNOWN', () =>
+      sendableUntil(position, last, { ...context, signal }),
+    )
   const how = { readyBytes: followed.progress.readableBytes, isProven: () => true, until }
   return {
     ...head,
     file: open === undefined ? undefined : blobFile(open, how),
     read: (range: ByteRange, signal: AbortSignal, from?: number) =>
-      tellingEach(repository, 'BLOB_UNKNOWN', follow(range, { ...context, signal, from })),
+      eachWithClientErrors(repository, 'BLOB_UNKNOWN', follow(range, { ...context, signal, from })),
     giveBack: chunk => buffers.giveBack(chunk),
     close: async () => open?.release(),
   }

@@ -14,7 +14,7 @@ import type { Namespace, Namespaces } from '../namespaces.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
-import { telling } from '../upstream-failure.ts'
+import { withClientErrors } from '../upstream-failure.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 
 const LONGEST_TTL_MS = 30_000
@@ -58,7 +58,7 @@ export async function listReferrers(
   repository: Repository,
   { digest, artifactTypes }: { digest: Digest; artifactTypes: readonly string[] },
 ): Promise<ReferrersAnswer> {
-  return telling(repository, 'NAME_UNKNOWN', async () => {
+  return withClientErrors(repository, 'NAME_UNKNOWN', async () => {
     const found = await find(deps, repository, digest)
     const filtered = artifactTypes.length > 0
     const manifests = filtered

@@ -11,7 +11,7 @@ import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
-import { telling } from '../upstream-failure.ts'
+import { withClientErrors } from '../upstream-failure.ts'
 
 /** The list's key in the catalog. */
 export const TAGS_KEY = 'tags'
@@ -36,7 +36,7 @@ export async function listTags(
   repository: Repository,
   { after, limit }: ListPage,
 ): Promise<TagsAnswer> {
-  return telling(repository, 'NAME_UNKNOWN', async () => {
+  return withClientErrors(repository, 'NAME_UNKNOWN', async () => {
     // One more than is shown tells whether there is more.
     const wanted = { ...(after === undefined ? {} : { after }), limit: limit + 1 }
     const { tags, source, warnings } = await findTags(deps, repository, wanted)

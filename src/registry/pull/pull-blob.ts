@@ -10,7 +10,7 @@ import { runsForAnother, joinFill } from './join-fill.ts'
 import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
 import { isShared, mayGive, shareWith } from '../sharing.ts'
-import { telling } from '../upstream-failure.ts'
+import { withClientErrors } from '../upstream-failure.ts'
 
 /** @throws RegistryError */
 export async function pullBlob(
@@ -32,7 +32,7 @@ async function pull(
   repository: Repository,
   digest: Digest,
 ): Promise<BlobAnswer> {
-  return telling(repository, 'BLOB_UNKNOWN', async () => {
+  return withClientErrors(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     const stamped = deps.openBlobs.stampOf(repository, digest)
     const open = deps.openBlobs.find(stamped)

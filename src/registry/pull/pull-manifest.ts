@@ -19,7 +19,7 @@ import {
   repeatableHere,
   tagDetails,
 } from './manifest-delivery.ts'
-import { telling } from '../upstream-failure.ts'
+import { withClientErrors } from '../upstream-failure.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
 
 /** What a client without a choice of platform is given from a Docker manifest list (R39). */
@@ -31,7 +31,7 @@ export async function pullManifest(
   repository: Repository,
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
-  return telling(repository, 'MANIFEST_UNKNOWN', async () => {
+  return withClientErrors(repository, 'MANIFEST_UNKNOWN', async () => {
     const { reference } = request
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return pullLocal(deps, repository, request)

@@ -30,8 +30,8 @@ import { recordPushed, type RecordPushDeps, withoutFact } from './record-push.ts
 import type { Referrer } from './keep-referrers-list.ts'
 import { showAtUpstream, type ShowDeps } from './show-at-upstream.ts'
 import type { Turns } from '../../async/turns.ts'
-import { tellingFull } from '../upload/upload-refusal.ts'
-import { tellingPush } from '../upstream-failure.ts'
+import { withFullDiskErrors } from '../upload/upload-refusal.ts'
+import { withPushErrors } from '../upstream-failure.ts'
 
 export interface PushManifestDeps
   extends PushRules,
@@ -71,7 +71,7 @@ export async function pushManifest(
   const learned =
     way.mode === 'queue' ? await learnTags(deps, repository, tagsOf(push)) : new Map<Tag, Digest>()
   const pushed = { ...push, repository, digest, manifest, listed, confirmed, learned }
-  const subject = await tellingFull(deps.note, () =>
+  const subject = await withFullDiskErrors(deps.note, () =>
     deps.turns.take(repositoryKey(repository), () => accept(deps, way, pushed)),
   )
   const { length: sizeBytes } = push.bytes
@@ -129,7 +129,9 @@ async function checkListed(
   if (way.policy.sparse) await requireFewMissing(deps, repository, missing)
   if (way.policy.sparse || missing.length === 0) return new Set()
   const isPatient = !isForwarded
-  return tellingPush(repository, () => requireAtUpstream(deps, repository, { missing, isPatient }))
+  return withPushErrors(repository, () =>
+    requireAtUpstream(deps, repository, { missing, isPatient }),
+  )
 }
 
 /**
@@ -198,7 +200,7 @@ async function forwardNow(
   const { upstream } = namespace
   const { name } = repository
   const tags = tagsOf(pushed)
-  const whereIs = (tag: Tag) => tellingPush(repository, () => pointsTo(upstream, name, { tag }))
+  const whereIs = (tag: Tag) => withPushErrors(repository, () => pointsTo(upstream, name, { tag }))
   const announced = await announceTags(deps, repository, { tags, digest, whereIs })
   const { accepted, unknown, subject, failure } = await forwardManifest(upstream, name, {
     ...pushed,
@@ -221,7 +223,7 @@ async function forwardNow(
     await takeTags(deps, repository, accepted)
     await showAtUpstream(deps, repository, { digest, tags: accepted })
   }
-  if (failure !== undefined) await tellingPush(repository, () => Promise.reject(failure))
+  if (failure !== undefined) await withPushErrors(repository, () => Promise.reject(failure))
   return subject
 }
 

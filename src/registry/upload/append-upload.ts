@@ -14,7 +14,7 @@ import { type PushRules, type PushWay, requirePush } from '../push-refusal.ts'
 import type { SpaceLedger } from '../space.ts'
 import { unlessAborted, untilAborted } from '../../async/aborting.ts'
 import type { OpenUpload } from './upload.ts'
-import { tellingFull } from './upload-refusal.ts'
+import { withFullDiskErrors } from './upload-refusal.ts'
 import type { Uploads } from './uploads.ts'
 
 export interface AppendDeps extends PushRules {
@@ -40,7 +40,7 @@ export async function appendUpload(
   { id, chunk }: { id: string; chunk: UploadChunk },
 ): Promise<UploadState> {
   const way = requirePush(deps, repository)
-  return tellingFull(deps.note, () =>
+  return withFullDiskErrors(deps.note, () =>
     deps.uploads.write(repository, id, async open => {
       checkPlace(open.upload.state, chunk)
       streamOf(open, repository, way)

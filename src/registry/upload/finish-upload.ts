@@ -18,8 +18,8 @@ import { createReadBuffer } from '../ports/chunk-memory.ts'
 import type { BlobSource } from '../ports/upstream-content.ts'
 import { requirePush } from '../push-refusal.ts'
 import type { OpenUpload } from './upload.ts'
-import { tellingFull } from './upload-refusal.ts'
-import { tellingPush } from '../upstream-failure.ts'
+import { withFullDiskErrors } from './upload-refusal.ts'
+import { withPushErrors } from '../upstream-failure.ts'
 
 export interface FinishDeps extends AppendDeps {
   readonly catalog: Catalog
@@ -42,7 +42,7 @@ export async function finishUpload(
   { id, digest, chunk }: { id: string; digest: Digest; chunk: UploadChunk },
 ): Promise<BlobPushed> {
   const way = requirePush(deps, repository)
-  const blob = await tellingFull(deps.note, () =>
+  const blob = await withFullDiskErrors(deps.note, () =>
     deps.uploads.write(repository, id, async open => {
       checkPlace(open.upload.state, chunk)
       const stream = streamOf(open, repository, way)
@@ -75,7 +75,7 @@ async function publish(
     await deps.presence.record(repository, { ...blob, contentClass: 'kept' })
     return blob
   }
-  await tellingPush(repository, () => stream.finish(sourceOf(file, blob)))
+  await withPushErrors(repository, () => stream.finish(sourceOf(file, blob)))
   // The upstream has it: what this disk does with its copy is caching.
   const isHere = await bestEffort(deps.note, async () => {
     const contentClass = await classOf(deps.catalog, digest)

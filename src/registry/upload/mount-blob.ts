@@ -12,7 +12,7 @@ import type { NoteEvent } from '../ports/events.ts'
 import { type Upstream, UpstreamError } from '../ports/upstream.ts'
 import { type PushRules, requirePush } from '../push-refusal.ts'
 import { mayGive } from '../sharing.ts'
-import { tellingFull } from './upload-refusal.ts'
+import { withFullDiskErrors } from './upload-refusal.ts'
 
 export interface MountDeps extends PushRules {
   readonly store: BlobStore
@@ -40,7 +40,7 @@ export async function mountBlob(
   mount: Mount,
 ): Promise<BlobPushed | undefined> {
   const way = requirePush(deps, repository)
-  const blob = await tellingFull(deps.note, () =>
+  const blob = await withFullDiskErrors(deps.note, () =>
     way.mode === 'forward'
       ? mountUpstream(deps, repository, { mount, upstream: way.namespace.upstream })
       : mountHere(deps, repository, mount),

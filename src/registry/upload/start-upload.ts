@@ -6,7 +6,7 @@ import type { UploadState } from '../answers.ts'
 import type { AppendDeps } from './append-upload.ts'
 import { requirePush } from '../push-refusal.ts'
 import { NOTHING_MORE } from '../space.ts'
-import { tellingFull } from './upload-refusal.ts'
+import { withFullDiskErrors } from './upload-refusal.ts'
 
 /** @throws RegistryError DENIED, TOOMANYREQUESTS, UNAVAILABLE */
 export async function startUpload(
@@ -15,7 +15,7 @@ export async function startUpload(
   options: { algorithm: DigestAlgorithm; client?: string | undefined },
 ): Promise<UploadState> {
   requirePush(deps, repository)
-  return tellingFull(deps.note, async () => {
+  return withFullDiskErrors(deps.note, async () => {
     // Or clients that try again and again would fill a full disk with uploads that bring nothing.
     await deps.space.admit(NOTHING_MORE, () => {})
     return deps.uploads.begin(repository, options)

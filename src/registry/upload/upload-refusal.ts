@@ -69,7 +69,7 @@ export function outageOf(error: unknown): RegistryError | StoreError | undefined
  * Runs a part of a push; a full disk becomes what the client is told, after one event.
  * @throws what `work` throws
  */
-export async function tellingFull<Answer>(
+export async function withFullDiskErrors<Answer>(
   note: NoteEvent,
   work: () => Promise<Answer>,
 ): Promise<Answer> {
