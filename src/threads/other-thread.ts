@@ -135,11 +135,6 @@ export class OtherThread<Theirs extends Side, Mine extends Side> {
     return one
   }
 
-  /** Streams that are not over, in either direction. */
-  get streamsOpen(): number {
-    return this.#incoming.size + this.#outgoing.size
-  }
-
   /**
    * The other side is no more: ends whatever is under way with it by a GoneError. Nothing is sent
    * any more. Idempotent.

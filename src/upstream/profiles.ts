@@ -1,4 +1,4 @@
-// The well-known registries as data (R154–R165): where they are, what they lack, where they lead.
+// The well-known registries as data (R154–R165): where they are and what they lack.
 // What is not said here is found out from their responses. Used for defaults in the configuration,
 // and by this room.
 import type { RegistryHost } from '../oci/reference.ts'
@@ -7,17 +7,10 @@ export interface Profile {
   readonly apiUrl: string
   /** Other names under which clients and configurations know it. */
   readonly aliases: readonly string[]
-  /** One-component names mean `<prefix>/name` (R154). */
-  readonly libraryPrefix: string | undefined
   /** Token servers outside the registry's registrable domain that may see its credentials. */
   readonly realmHosts: readonly string[]
   /** How the token server is asked first (R142). */
   readonly tokenMethod: 'GET' | 'POST'
-  /**
-   * Hosts that blobs are usually redirected to, `*.` for sub-domains; for documentation and
-   * firewalls. Signed, so without credentials.
-   */
-  readonly redirectHosts: readonly string[]
   /** False: HEAD of a blob is refused, so it is not tried (R62). */
   readonly headBlob: boolean
   /** False: not even asked (R77). */
@@ -31,10 +24,8 @@ export interface Profile {
 /** What is assumed of any registry. 1,000 is the largest page that all accept; ECR refuses more. */
 export const GENERIC_PROFILE: Omit<Profile, 'apiUrl'> = {
   aliases: [],
-  libraryPrefix: undefined,
   realmHosts: [],
   tokenMethod: 'GET',
-  redirectHosts: [],
   headBlob: true,
   referrersApi: true,
   tagsPageMax: 1_000,
@@ -46,55 +37,45 @@ export const PROFILES = {
     ...GENERIC_PROFILE,
     apiUrl: 'https://registry-1.docker.io',
     aliases: ['registry-1.docker.io', 'index.docker.io', 'registry.docker.io'],
-    libraryPrefix: 'library',
     realmHosts: ['auth.docker.io'],
-    redirectHosts: ['production.cloudflare.docker.com', '*.r2.cloudflarestorage.com'],
   },
   'ghcr.io': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://ghcr.io',
-    redirectHosts: ['pkg-containers.githubusercontent.com'],
     referrersApi: false,
   },
   'quay.io': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://quay.io',
-    redirectHosts: ['*.quay.io', '*.s3.us-east-1.amazonaws.com'],
     tagsPageMax: 100,
   },
   'registry.k8s.io': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://registry.k8s.io',
     aliases: ['k8s.gcr.io'],
-    redirectHosts: ['*.pkg.dev', '*.amazonaws.com'],
   },
   'gcr.io': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://gcr.io',
-    redirectHosts: ['storage.googleapis.com'],
   },
   'mcr.microsoft.com': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://mcr.microsoft.com',
-    redirectHosts: ['*.data.mcr.microsoft.com'],
   },
   'public.ecr.aws': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://public.ecr.aws',
-    redirectHosts: ['*.cloudfront.net'],
     headBlob: false,
   },
   'registry.gitlab.com': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://registry.gitlab.com',
     realmHosts: ['gitlab.com'],
-    redirectHosts: ['cdn.registry.gitlab-static.net', 'storage.googleapis.com'],
   },
   'nvcr.io': {
     ...GENERIC_PROFILE,
     apiUrl: 'https://nvcr.io',
     realmHosts: ['authn.nvidia.com'],
-    redirectHosts: ['*.ngc.nvidia.com', '*.cloudfront.net'],
   },
 } as const satisfies Record<string, Profile>
 

@@ -20,6 +20,7 @@ import {
   textAt,
   type MakeStore,
 } from './blob-store-samples.ts'
+import { partsLeft } from '../kit/parts-left.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 
@@ -127,7 +128,7 @@ export function endingsOfFills(t: Test, makeStore: MakeStore): void {
       t.same(await fill.commit(contentClass), { digest: DIGEST, sizeBytes: BYTES.length })
       t.same(await store.find(DIGEST), { digest: DIGEST, sizeBytes: BYTES.length })
       t.equal(text(await store.readVerified(DIGEST)), BYTES.toString())
-      t.same(await store.listParts(), [])
+      t.same(await partsLeft(store), [])
       t.equal(await textAt(reader, 4, 5), 'bytes')
       await store.remove(DIGEST)
       t.equal(await textAt(reader, 4, 5), 'bytes')
@@ -189,7 +190,7 @@ export function endingsOfFills(t: Test, makeStore: MakeStore): void {
     await fill.append(BYTES)
     const reader = await openRead(t, fill)
     await fill.discard()
-    t.same(await store.listParts(), [])
+    t.same(await partsLeft(store), [])
     t.notOk(store.mayResume(DIGEST))
     t.equal(await textAt(reader, 4, 5), 'bytes')
     const next = await openFill(t, store)
@@ -234,7 +235,7 @@ export function resuming(t: Test, makeStore: MakeStore): void {
     await fill.expect(EXPECTATION)
     await fill.append(BYTES.subarray(0, 20))
     await fill.park()
-    t.same(await store.listParts(), [DIGEST])
+    t.same(await partsLeft(store), [DIGEST])
     t.ok(store.mayResume(DIGEST))
     t.notOk(store.mayResume(OTHER_DIGEST))
     const next = await reopen()
@@ -292,7 +293,7 @@ export function resuming(t: Test, makeStore: MakeStore): void {
       t.equal(store.partsBytes, 9, 'no part that has grown since')
       await store.removeParts(0)
       t.equal(store.partsBytes, 0)
-      t.same(await store.listParts(), [])
+      t.same(await partsLeft(store), [])
       t.notOk(store.mayResume(DIGEST))
       const again = await store.openFill(DIGEST)
       t.equal(again.contiguousBytes, 0)
@@ -332,18 +333,18 @@ export function resuming(t: Test, makeStore: MakeStore): void {
   })
 
   t.test(
-    'listParts: names what may be resumed, and neither open fills nor empty parts',
+    'describeParts: names what may be resumed, and neither open fills nor empty parts',
     async t => {
       const { store } = await makeStore(t)
-      t.same(await store.listParts(), [])
+      t.same(await partsLeft(store), [])
       const fill = await openFill(t, store)
       await fill.append(BYTES.subarray(0, 20))
       const empty = await store.openFill(OTHER_DIGEST)
       await empty.expect(EXPECTATION)
-      t.same(await store.listParts(), [])
+      t.same(await partsLeft(store), [])
       await fill.park()
       await empty.park()
-      t.same(await store.listParts(), [DIGEST])
+      t.same(await partsLeft(store), [DIGEST])
     },
   )
 }

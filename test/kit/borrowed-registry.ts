@@ -9,14 +9,14 @@ import { lendRegistry } from '../../src/threads/lend-registry.ts'
 import type { Port } from '../../src/threads/messages.ts'
 import { OtherThread } from '../../src/threads/other-thread.ts'
 import { borrowRegistry } from '../../src/threads/borrowed-registry.ts'
-import type { CoordinatorThread, HttpThread } from '../../src/threads/sides.ts'
+import type { CoordinatorThread, CrossingChunk, HttpThread } from '../../src/threads/sides.ts'
 import { createManualClock } from './manual-clock.ts'
 
 export interface OverThreads {
   readonly registry: Registry
   /** Blobs that the far side has open. */
   blobsOpen(): number
-  /** Streams that the far side has not left. */
+  /** Bodies that the far side was offered, and has neither left nor read to their end. */
   streamsOpen(): number
   /** As when the thread that serves dies. */
   die(): void
@@ -28,13 +28,14 @@ export function overThreads(
   { clock = createManualClock(), epochs }: { clock?: Clock; epochs?: Epochs } = {},
 ): OverThreads {
   const { port1, port2 } = new MessageChannel()
+  const offered = new Set<number>()
   const nothing = async () => undefined
   t.teardown(() => port1.close())
   const failed = (error: unknown) => {
     throw error
   }
   const lent = lendRegistry({ registry: () => registry, httpThread: () => httpThread, failed })
-  const httpThread: HttpThread = new OtherThread(port1 as Port, {
+  const httpThread: HttpThread = new OtherThread(watched(port1 as Port, offered), {
     methods: { ...lent.handlers.methods, takePlace: nothing },
     notes: {
       ...lent.handlers.notes,
@@ -68,10 +69,34 @@ export function overThreads(
   return {
     registry: borrowed.registry,
     blobsOpen: () => lent.blobsOpen,
-    streamsOpen: () => httpThread.streamsOpen,
+    streamsOpen: () => offered.size,
     die: () => {
       httpThread.end()
       lent.end()
     },
   }
+}
+
+/** `port`, whose far end's streams are in `offered` until they are over. */
+function watched(port: Port, offered: Set<number>): Port {
+  return {
+    postMessage: (messages, transfer) => {
+      for (const each of messages) if (each.kind === 'leave') offered.delete(each.stream)
+      port.postMessage(messages, transfer)
+    },
+    on: (event, listener) =>
+      port.on(event, messages => {
+        for (const each of messages) {
+          const body = each.kind === 'call' ? bodyOf(each.request) : undefined
+          if (body !== undefined) offered.add(body)
+          if (each.kind === 'end' || each.kind === 'break') offered.delete(each.stream)
+        }
+        listener(messages)
+      }),
+  }
+}
+
+/** Of a write to an upload. */
+function bodyOf(request: unknown): CrossingChunk['body'] {
+  return (request as { chunk?: CrossingChunk } | undefined)?.chunk?.body
 }

@@ -246,9 +246,7 @@ export interface BlobStore {
   openFill(digest: Digest, grown?: () => void): Promise<FillFile>
   /** Would openFill resume something? Known without a look at the disk; true when unsure. */
   mayResume(digest: Digest): boolean
-  /** Parts that are not open: what may be resumed. */
-  listParts(): Promise<readonly Digest[]>
-  /** The same with what is known of each. @throws StoreError io */
+  /** Parts that are not open: what may be resumed. @throws StoreError io */
   describeParts(): Promise<readonly LeftPart[]>
   /** What these take on disk together. Known without looking there. */
   readonly partsBytes: number

@@ -7,14 +7,11 @@ import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { fillEntry, type Layout, partPath, sidecarPath } from './layout.ts'
 import { readSidecar } from './sidecar.ts'
 
-export async function listParts(layout: Layout): Promise<readonly Digest[]> {
-  const entries = (await readdir(layout.fills)).map(fillEntry)
-  return entries.flatMap(entry => (entry?.kind === 'part' ? [entry.digest] : []))
-}
-
 /** With their lengths. */
 export async function measureParts(layout: Layout): Promise<ReadonlyMap<Digest, number>> {
-  const sizes = (await listParts(layout)).map(async digest => {
+  const entries = (await readdir(layout.fills)).map(fillEntry)
+  const parts = entries.flatMap(entry => (entry?.kind === 'part' ? [entry.digest] : []))
+  const sizes = parts.map(async digest => {
     const stats = await lstat(partPath(layout, digest)).catch(() => undefined)
     return [digest, stats?.size ?? 0] as const
   })

@@ -35,7 +35,7 @@ import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { publish } from './publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
-import { describeParts, isOlder, listParts, measureParts, removePart } from './parts.ts'
+import { describeParts, isOlder, measureParts, removePart } from './parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncTurns } from './sync-turns.ts'
 import { Turns } from '../../async/turns.ts'
@@ -233,13 +233,6 @@ class FilesystemStore implements BlobStore {
     )
     await removing.finally(() => this.#leaving.delete(digest))
     return true
-  }
-
-  async listParts(): Promise<readonly Digest[]> {
-    const parts = await orStoreError(this.#disk, 'list the parts', () =>
-      listParts(this.#disk.layout),
-    )
-    return parts.filter(digest => !this.#fills.has(digest))
   }
 
   async keep(digest: Digest): Promise<StoredBlob | undefined> {

@@ -104,10 +104,6 @@ class MemoryStore implements BlobStore {
     return this.#disk.parts.has(digest)
   }
 
-  async listParts(): Promise<readonly Digest[]> {
-    return [...this.#disk.parts.keys()].filter(digest => !this.#fills.has(digest))
-  }
-
   async describeParts(): Promise<readonly LeftPart[]> {
     const left = [...this.#disk.parts].filter(([digest]) => !this.#fills.has(digest))
     return left.map(([digest, { bytes, expected, changedAtMs }]) => {

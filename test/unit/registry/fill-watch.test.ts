@@ -12,6 +12,7 @@ import {
 } from '../../../src/registry/fill/fill-watch.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, upstreamOf } from '../../kit/engine.ts'
+import { partsLeft } from '../../kit/parts-left.ts'
 
 const repository = parseRepositoryKey('anybody.example/app')
 /** More than is compared, or trickles, in all the time that a slow fill has. */
@@ -115,7 +116,7 @@ t.test('R276: a fill that nobody reads any more ends, and leaves its part', asyn
   await answer.close()
   await world.pass(2)
   t.same(world.ends(), ['abandoned'])
-  t.same(await world.store.listParts(), [digest])
+  t.same(await partsLeft(world.store), [digest])
   t.same(await readAll(await world.registry.pullBlob(repository, digest)), bytes)
   t.ok((world.asked[1] ?? 0) > 0, 'which is gone on with')
 })
