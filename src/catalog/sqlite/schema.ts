@@ -227,7 +227,7 @@ function newerMajor(found: number, newest: number): StoreError {
     'io',
     `the catalog has format ${found}, this version of the program writes format ${newest}`,
     {
-      hint: 'start the newer version again, or restore the backup that was made before the upgrade',
+      hint: 'start the newer version again, or go back as docs/operations.md says under "Upgrade": with the whole backup, not with catalog.db alone',
     },
   )
 }

@@ -140,7 +140,7 @@ t.test(
     setVersion(3000)
     await t.rejects(openCatalog(t, directory), {
       name: 'StoreError',
-      hint: /newer version/,
+      hint: /newer version.*docs\/operations\.md.*"Upgrade"/,
     })
     for (const none of [7, 999, -1]) {
       setVersion(none)
