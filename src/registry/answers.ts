@@ -7,8 +7,8 @@ import type { Reference, Tag } from '../oci/reference.ts'
 
 /**
  * Where an answer came from (`X-Entrepot-Source`): `hit` memory or disk; `joined` a fill that was
- * running already; `miss` the upstream, for this request; `peer`; `stale` past its freshness
- * because the upstream failed; `local` kept here.
+ * running already; `miss` the upstream, for this request; `peer` another edge, which no
+ * answer has yet; `stale` past its freshness because the upstream failed; `local` kept here.
  */
 export const SOURCES = ['hit', 'joined', 'miss', 'peer', 'stale', 'local'] as const
 export type Source = (typeof SOURCES)[number]
