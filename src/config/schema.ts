@@ -66,7 +66,7 @@ export const HTTP_KEYS = {
   threads: optional(
     value(COUNT, {
       description:
-        'Threads that serve clients beside each other. The first one also speaks to upstreams; each further one takes some 25 MiB of memory.',
+        'Threads that serve clients beside each other. The first one also speaks to upstreams; each further one takes some 20 MiB of memory, and up to a hundred under many small requests.',
       defaultText: 'one for each processor core, at most 4',
       atLeast: 1,
       atMost: MOST_HTTP_THREADS,

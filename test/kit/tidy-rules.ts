@@ -229,7 +229,7 @@ export function bannedWords({ path, code, text }: SourceFile): Violations {
 /** Tests that are left out, that wait for time to pass, or that do not say their goal. */
 export function lazyTests({ path, code, text }: SourceFile): Violations {
   const left = /\.(?:skip|only|todo)\s*\(|[{,]\s*(?:skip|only|todo)\s*:/
-  const awaited = /\bawait\s+(?:setTimeout|sleep|delay)\s*\(\s*\d[\d_]{2,}/
+  const awaited = /\bawait\s+(?:setTimeout|sleep|delay|wait)\s*\(\s*\d[\d_]{2,}/
   const resolved = /\bsetTimeout\s*\(\s*(?:resolve|done)\s*,\s*\d[\d_]{2,}/
   return [
     ...findLines(path, code, left),
