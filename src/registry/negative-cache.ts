@@ -10,7 +10,7 @@ import {
   repositoryKey,
 } from '../oci/reference.ts'
 import type { Clock } from './ports/clock.ts'
-import { UpstreamError } from './ports/upstream.ts'
+import { ASKED_ENDPOINTS, type AskedEndpoints, UpstreamError } from './ports/upstream.ts'
 
 /** Absence is kept for seconds (R94): a signature is seen at most this late (R81). */
 const TTL_MS = 30_000
@@ -42,11 +42,16 @@ export class NegativeCache {
   }
 
   /**
-   * Asks, unless the upstream said not-found to the same less than half a minute ago; a plain 404
-   * is remembered, and no other failure.
+   * Asks, unless the same endpoints said not-found to the same less than half a minute ago; a plain
+   * 404 is remembered, and no other failure.
    * @throws UpstreamError; what else `ask` throws
    */
-  async ask<Answer>(key: string, ask: (question: Question) => Promise<Answer>): Promise<Answer> {
+  async ask<Answer>(
+    what: string,
+    endpoints: AskedEndpoints | undefined,
+    ask: (question: Question) => Promise<Answer>,
+  ): Promise<Answer> {
+    const key = keyOf(what, endpoints)
     const known = this.#entries.get(key)
     if (known !== undefined) throw known
     const question = this.#begin(key)
@@ -61,10 +66,13 @@ export class NegativeCache {
     }
   }
 
-  /** What is asked for under `key` was pushed. */
-  forget(key: string): void {
-    this.#entries.delete(key)
-    for (const question of this.#asked.get(key) ?? []) question.isCurrent = false
+  /** It was pushed: whoever was asked for it, what they said is old news. */
+  forget(what: string): void {
+    for (const endpoints of ASKED_ENDPOINTS) {
+      const key = keyOf(what, endpoints)
+      this.#entries.delete(key)
+      for (const question of this.#asked.get(key) ?? []) question.isCurrent = false
+    }
   }
 
   #begin(key: string): { isCurrent: boolean } {
@@ -80,6 +88,10 @@ export class NegativeCache {
     asked?.delete(question)
     if (asked?.size === 0) this.#asked.delete(key)
   }
+}
+
+function keyOf(what: string, endpoints: AskedEndpoints = 'all'): string {
+  return `${endpoints} ${what}`
 }
 
 /** The key under which the misses of a blob are remembered. */

@@ -87,6 +87,14 @@ export class UpstreamError extends Error {
   }
 }
 
+/**
+ * Who of an upstream is asked. One may have what the other lacks, or answer when the other does
+ * not: an answer of the one is none of the other, neither for who asks now nor for who asks later.
+ */
+export type AskedEndpoints = 'all' | 'registry'
+
+export const ASKED_ENDPOINTS: readonly AskedEndpoints[] = ['all', 'registry']
+
 /** How one question is put. */
 export interface ReadOptions {
   /** Ends this call, never one shared with others. */
@@ -95,7 +103,7 @@ export interface ReadOptions {
    * `registry`: not its mirrors, which may lag behind it or hold what it lacks: for what is asked
    * before a write. Default `all`: mirrors first.
    */
-  readonly endpoints?: 'all' | 'registry' | undefined
+  readonly endpoints?: AskedEndpoints | undefined
   /**
    * `if responded`: for a caller who has another answer to give. Where no response came it is not
    * tried again; where a failure was the response it is. Default `always`.

@@ -9,7 +9,7 @@ import type { Flights } from '../../async/flights.ts'
 import type { Namespace, Namespaces } from '../namespaces.ts'
 import { blobKey, type NegativeCache } from '../negative-cache.ts'
 import type { UpstreamBlobHead } from '../ports/upstream-content.ts'
-import type { ReadOptions } from '../ports/upstream.ts'
+import type { AskedEndpoints, ReadOptions } from '../ports/upstream.ts'
 import type { SilentRepositories } from './head-before-push.ts'
 import type { OpenBlobs } from '../open-blobs.ts'
 import type { OpenBlobDeps } from './open-blob.ts'
@@ -21,7 +21,7 @@ export interface PullBlobDeps extends OpenBlobDeps {
   readonly negative: NegativeCache
   readonly fills: Fills
   readonly openBlobs: OpenBlobs
-  /** The upstreams' HEADs that run now, by repository and digest. */
+  /** The upstreams' HEADs that run now, by repository, digest and who is asked. */
   readonly heads: Flights<UpstreamBlobHead>
   readonly policies: RepositoryPolicies
   readonly silent: SilentRepositories
@@ -39,8 +39,8 @@ export function requireUpstream(
 }
 
 /**
- * Asks the upstream whether this repository has the blob; once for all who want to know at the same
- * time.
+ * Asks the upstream whether this repository has the blob; once for all who want to know of the same
+ * endpoints at the same time.
  */
 export function confirm(
   deps: PullBlobDeps,
@@ -48,7 +48,8 @@ export function confirm(
   { digest, namespace, options }: { digest: Digest; namespace: Namespace; options?: ReadOptions },
 ): Promise<UpstreamBlobHead> {
   const { catalog, clock, note, heads } = deps
-  return heads.run(`${repositoryKey(repository)} ${digest}`, async () => {
+  const { endpoints = 'all' } = options ?? {}
+  return heads.run(`${endpoints} ${repositoryKey(repository)} ${digest}`, async () => {
     const head = await namespace.upstream.headBlob(repository.name, digest, options)
     await bestEffort(note, () => catalog.recordMember(repository, digest, clock.nowMs()))
     return head
@@ -59,8 +60,8 @@ export function confirm(
 export async function asking<Answer>(
   deps: PullBlobDeps,
   repository: Repository,
-  digest: Digest,
+  { digest, endpoints }: { digest: Digest; endpoints?: AskedEndpoints | undefined },
   ask: () => Promise<Answer>,
 ): Promise<Answer> {
-  return deps.negative.ask(blobKey(repository, digest), ask)
+  return deps.negative.ask(blobKey(repository, digest), endpoints, ask)
 }

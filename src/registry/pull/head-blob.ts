@@ -91,7 +91,7 @@ function headUpstream(
   { digest, namespace, caller }: { digest: Digest; namespace: Namespace; caller: HeadCaller },
 ): Promise<BlobHead> {
   const options = readOptions(caller, repository)
-  return asking(deps, repository, digest, async () => {
+  return asking(deps, repository, { digest, endpoints: options.endpoints }, async () => {
     const { sizeBytes } = await confirm(deps, repository, { digest, namespace, options })
     if (sizeBytes !== undefined) return { digest, sizeBytes, source: 'miss' }
     throw new UpstreamError('invalid', 'the upstream does not tell the length of the blob')

@@ -176,7 +176,8 @@ async function headUpstream(
   const { contents, namespace, options, negative } = context
   const reference = { kind: 'digest', digest } as const
   try {
-    const response = await negative.ask(manifestKey(repository, reference), () =>
+    const what = manifestKey(repository, reference)
+    const response = await negative.ask(what, options?.endpoints, () =>
       namespace.upstream.headManifest(repository.name, reference, options),
     )
     const head =

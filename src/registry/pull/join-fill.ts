@@ -142,7 +142,7 @@ function queued(
   repository: Repository,
   { head, wanted }: { head: BlobHead; wanted: WantedBlob },
 ): BlobAnswer {
-  const coming = asking(deps, repository, wanted.digest, () =>
+  const coming = asking(deps, repository, { digest: wanted.digest }, () =>
     joinFill(deps, repository, { ...wanted, isHeadOut: true }),
   )
   return queuedAnswer({ ...deps, repository, head, coming })

@@ -3,7 +3,7 @@
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
-import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import type { Reference, Repository, Tag } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { asRecorded } from '../edges.ts'
@@ -18,7 +18,12 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { UpstreamManifest } from '../ports/upstream-content.ts'
-import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
+import {
+  ASKED_ENDPOINTS,
+  type AskedEndpoints,
+  type ReadOptions,
+  UpstreamError,
+} from '../ports/upstream.ts'
 
 export interface ManifestContent {
   readonly recorded: RecordedManifest
@@ -50,7 +55,9 @@ export class ManifestContents {
 
   /** The tag was pushed: who asks for it now does not share the answer to an older question. */
   closeTag(repository: Repository, tag: Tag): void {
-    this.#flights.close(flightOf(repository, tag))
+    const reference = { kind: 'tag', tag } as const
+    for (const endpoints of ASKED_ENDPOINTS)
+      this.#flights.close(flightOf(repository, reference, endpoints))
   }
 
   /** What is here and belongs to this repository; undefined when it must be fetched. */
@@ -81,10 +88,7 @@ export class ManifestContents {
     const here = await this.here(repository, digest)
     if (here !== undefined) return { content: here, source: 'hit' }
     if (from.namespace.policy.offline) throw offline(repository, 'the manifest is not here')
-    const { promise, joined } = this.#flights.run(`${repositoryKey(repository)}@${digest}`, () =>
-      this.#fetch(repository, { kind: 'digest', digest }, from),
-    )
-    return { content: await promise, source: joined ? 'joined' : 'miss' }
+    return this.#shared(repository, { kind: 'digest', digest }, from)
   }
 
   /**
@@ -97,40 +101,54 @@ export class ManifestContents {
     tag: Tag,
     from: ReadFrom & { previous: PreviousDigest | undefined },
   ): Promise<{ content: ManifestContent; source: Source }> {
-    const { promise, joined } = this.#flights.run(flightOf(repository, tag), () =>
-      this.#fetch(repository, { kind: 'tag', tag }, from),
+    return this.#shared(repository, { kind: 'tag', tag }, from)
+  }
+
+  /** One request for all who want the same of the same endpoints now. */
+  async #shared(
+    repository: Repository,
+    reference: Reference,
+    from: ReadFrom & { previous?: PreviousDigest | undefined },
+  ): Promise<{ content: ManifestContent; source: Source }> {
+    const flight = flightOf(repository, reference, from.options?.endpoints)
+    const { promise, joined } = this.#flights.run(flight, () =>
+      this.#fetch(repository, reference, from),
     )
     return { content: await promise, source: joined ? 'joined' : 'miss' }
   }
 
   async #fetch(
     repository: Repository,
-    reference: { kind: 'digest'; digest: Digest } | { kind: 'tag'; tag: Tag },
+    reference: Reference,
     from: ReadFrom & { previous?: PreviousDigest | undefined },
   ): Promise<ManifestContent> {
     const { namespace, options, previous } = from
     const { upstream } = namespace
     const endpoints = options?.endpoints
     const wanted = reference.kind === 'digest' ? reference.digest : undefined
-    return this.#deps.negative.ask(manifestKey(repository, reference), async question => {
-      const tagged =
-        reference.kind === 'tag' ? { tagged: { previous, tag: reference.tag, question } } : {}
-      for (;;) {
-        const response = await upstream.getManifest(repository.name, reference, { endpoints })
-        try {
-          const digest = this.#verified(repository, response, wanted)
-          return await this.#keep(repository, { ...response, digest, ...tagged })
-        } catch (error) {
-          if (!(error instanceof UpstreamError) || error.failure !== 'invalid') throw error
-          // Whoever can publish there chooses what is odd; bytes that miss their digest are
-          // nobody's but the mirror's.
-          const why = error.cause instanceof RegistryError ? 'odd content' : 'other bytes'
-          // What a mirror gave is asked for once more, of the registry itself (R260).
-          const isOfMirror = endpoints !== 'registry'
-          if (!isOfMirror || !upstream.distrust(repository.name, reference, why)) throw error
+    return this.#deps.negative.ask(
+      manifestKey(repository, reference),
+      endpoints,
+      async question => {
+        const tagged =
+          reference.kind === 'tag' ? { tagged: { previous, tag: reference.tag, question } } : {}
+        for (;;) {
+          const response = await upstream.getManifest(repository.name, reference, { endpoints })
+          try {
+            const digest = this.#verified(repository, response, wanted)
+            return await this.#keep(repository, { ...response, digest, ...tagged })
+          } catch (error) {
+            if (!(error instanceof UpstreamError) || error.failure !== 'invalid') throw error
+            // Whoever can publish there chooses what is odd; bytes that miss their digest are
+            // nobody's but the mirror's.
+            const why = error.cause instanceof RegistryError ? 'odd content' : 'other bytes'
+            // What a mirror gave is asked for once more, of the registry itself (R260).
+            const isOfMirror = endpoints !== 'registry'
+            if (!isOfMirror || !upstream.distrust(repository.name, reference, why)) throw error
+          }
         }
-      }
-    })
+      },
+    )
   }
 
   /**
@@ -217,6 +235,10 @@ export function offline({ registry }: Repository, what: string): RegistryError {
   return new RegistryError('MANIFEST_UNKNOWN', `${registry} is configured offline, and ${what}`)
 }
 
-function flightOf(repository: Repository, tag: Tag): string {
-  return `${repositoryKey(repository)}:${tag}`
+function flightOf(
+  repository: Repository,
+  reference: Reference,
+  endpoints: AskedEndpoints = 'all',
+): string {
+  return `${endpoints} ${manifestKey(repository, reference)}`
 }

@@ -51,7 +51,7 @@ async function pull(
       if (here !== undefined) return deps.openBlobs.share(stamped, here)
     }
     const upstream = requireUpstream(repository, namespace)
-    return asking(deps, repository, digest, async () => {
+    return asking(deps, repository, { digest }, async () => {
       const confirmed = !isOurs && (await isSharedHere(deps, repository, digest))
       if (confirmed) await confirm(deps, repository, { digest, namespace: upstream })
       return joinFill(deps, repository, {

@@ -94,7 +94,7 @@ export class UpstreamLists {
 
   async #ask(source: ListSource, key: string, options: ReadOptions): Promise<string> {
     const { clock, negative } = this.#deps
-    return negative.ask(key, async question => {
+    return negative.ask(key, options.endpoints, async question => {
       const body = await source.ask(options)
       const list = { body, checkedAtMs: clock.nowMs() }
       if (question.isCurrent) await this.#record(source, list)

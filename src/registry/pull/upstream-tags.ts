@@ -1,6 +1,6 @@
-// Where does a tag point, says the upstream: one request for all who want to know now, and what was
-// learned is written down, unless a client pushed the tag meanwhile (R115). When it is asked at all
-// is decided in resolve-tag.ts.
+// Where does a tag point, says the upstream: one request for all who want to know now of the same
+// endpoints, and what was learned is written down, unless a client pushed the tag meanwhile (R115).
+// When it is asked at all is decided in resolve-tag.ts.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { Repeatable, Source } from '../answers.ts'
@@ -14,7 +14,7 @@ import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { UpstreamError } from '../ports/upstream.ts'
+import { ASKED_ENDPOINTS, type AskedEndpoints, UpstreamError } from '../ports/upstream.ts'
 import { previousOf } from './previous-image.ts'
 
 interface Pointing {
@@ -71,16 +71,18 @@ export class UpstreamTags {
 
   /** By HEAD, or by GET where that says nothing. @throws UpstreamError */
   async head(repository: Repository, tag: Tag, from: ConfirmFrom): Promise<ResolvedTag> {
-    const flight = this.#flights.run(flightOf('HEAD', repository, tag), () =>
-      this.#head(repository, tag, from),
+    const flight = this.#flights.run(
+      flightOf('HEAD', repository, tag, from.options?.endpoints),
+      () => this.#head(repository, tag, from),
     )
     return asJoined(await flight.promise, flight.joined)
   }
 
   /** By GET, so that the document is here as well. @throws UpstreamError */
   async get(repository: Repository, tag: Tag, from: ReadFrom): Promise<ResolvedTag> {
-    const flight = this.#flights.run(flightOf('GET', repository, tag), () =>
-      this.fetch(repository, tag, from),
+    const flight = this.#flights.run(
+      flightOf('GET', repository, tag, from.options?.endpoints),
+      () => this.fetch(repository, tag, from),
     )
     return asJoined(await flight.promise, flight.joined)
   }
@@ -89,7 +91,8 @@ export class UpstreamTags {
     const { namespace, options, known } = from
     const reference = { kind: 'tag', tag } as const
     try {
-      return await this.#deps.negative.ask(manifestKey(repository, reference), async question => {
+      const what = manifestKey(repository, reference)
+      return await this.#deps.negative.ask(what, options?.endpoints, async question => {
         const head = await namespace.upstream.headManifest(repository.name, reference, options)
         const { digest, mediaType, sizeBytes, warnings } = head
         // Without a digest a HEAD says nothing about what changed (R44).
@@ -144,8 +147,10 @@ export class UpstreamTags {
   pushed(repository: Repository, tag: Tag): void {
     const { negative, contents } = this.#deps
     negative.forget(manifestKey(repository, { kind: 'tag', tag }))
-    this.#flights.close(flightOf('HEAD', repository, tag))
-    this.#flights.close(flightOf('GET', repository, tag))
+    for (const endpoints of ASKED_ENDPOINTS) {
+      this.#flights.close(flightOf('HEAD', repository, tag, endpoints))
+      this.#flights.close(flightOf('GET', repository, tag, endpoints))
+    }
     contents.closeTag(repository, tag)
   }
 
@@ -176,8 +181,13 @@ export class UpstreamTags {
   }
 }
 
-function flightOf(method: 'GET' | 'HEAD', repository: Repository, tag: Tag): string {
-  return `${method} ${repositoryKey(repository)}:${tag}`
+function flightOf(
+  method: 'GET' | 'HEAD',
+  repository: Repository,
+  tag: Tag,
+  endpoints: AskedEndpoints = 'all',
+): string {
+  return `${method} ${endpoints} ${repositoryKey(repository)}:${tag}`
 }
 
 /** As it is told to whoever shares the request of another one. */
