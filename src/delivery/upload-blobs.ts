@@ -2,7 +2,7 @@
 // repository there holds a mount, and the rest is sent whole from the file here.
 import type { Digest } from '../oci/digest.ts'
 import { parseRepositoryKey, repositoryKey } from '../oci/reference.ts'
-import type { ReadHandle } from '../registry/ports/blob-store.ts'
+import type { ReadHandle } from '../registry/ports/blob-store-content.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import { createReadBuffer } from '../registry/ports/chunk-memory.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'

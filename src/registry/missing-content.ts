@@ -3,7 +3,8 @@
 // they are back, from a backup or a push.
 import type { Digest } from '../oci/digest.ts'
 import { bestEffort } from './best-effort.ts'
-import type { BlobStore, ContentClass } from './ports/blob-store.ts'
+import type { BlobStore } from './ports/blob-store.ts'
+import type { ContentClass } from './ports/blob-store-content.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { NoteEvent } from './ports/events.ts'
 

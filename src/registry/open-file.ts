@@ -2,7 +2,7 @@
 // per blob instead of one per client. Whoever reads holds it; so does who keeps it open for the
 // next (open-blobs.ts), and the coordinating thread for another one that reads by its number.
 import type { BlobAnswer, BlobFile, BlobHead } from './answers.ts'
-import type { ReadHandle } from './ports/blob-store.ts'
+import type { ReadHandle } from './ports/blob-store-content.ts'
 
 export class OpenFile {
   readonly #handle: ReadHandle

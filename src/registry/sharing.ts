@@ -5,7 +5,7 @@
 import type { Digest } from '../oci/digest.ts'
 import { type RegistryHost, type Repository, hostFrom, LOCALHOST } from '../oci/reference.ts'
 import type { Namespaces } from './namespaces.ts'
-import type { FillFile } from './ports/blob-store.ts'
+import type { FillFile } from './ports/blob-store-fills.ts'
 import type { Catalog } from './ports/catalog.ts'
 
 export interface SharingDeps {

@@ -8,7 +8,7 @@ import { OpenFile, WholeBlob } from '../registry/open-file.ts'
 import { readWhole } from '../registry/fill/follow.ts'
 import { type ReadCached, BufferPool } from '../registry/fill/buffer-pool.ts'
 import { untilAborted } from '../async/aborting.ts'
-import type { ReadHandle } from '../registry/ports/blob-store.ts'
+import type { ReadHandle } from '../registry/ports/blob-store-content.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import type { CoordinatorThread, LentBlob } from './sides.ts'
 

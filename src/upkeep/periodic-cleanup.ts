@@ -4,7 +4,8 @@
 // and the registry's; this is when.
 import { NOT_NEEDED } from '../async/aborting.ts'
 import { noteStorage } from '../registry/best-effort.ts'
-import { type BlobStore, PART_AGE_LIMIT_MS } from '../registry/ports/blob-store.ts'
+import type { BlobStore } from '../registry/ports/blob-store.ts'
+import { PART_AGE_LIMIT_MS } from '../registry/ports/blob-store-fills.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 

@@ -2,7 +2,7 @@
 // Method: the suite.
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
-import type { KnownContent } from '../../src/registry/ports/blob-store.ts'
+import type { KnownContent } from '../../src/registry/ports/blob-store-content.ts'
 import { createMemoryDisk, createMemoryStore } from '../kit/memory/store.ts'
 import { blobStoreContract } from './blob-store.ts'
 

@@ -3,13 +3,10 @@
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
 import type { Digest, DigestAlgorithm } from '../../src/oci/digest.ts'
-import type {
-  BlobStore,
-  FillFile,
-  KnownContent,
-  ReadHandle,
-  UploadFile,
-} from '../../src/registry/ports/blob-store.ts'
+import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
+import type { KnownContent, ReadHandle } from '../../src/registry/ports/blob-store-content.ts'
+import type { FillFile } from '../../src/registry/ports/blob-store-fills.ts'
+import type { UploadFile } from '../../src/registry/ports/blob-store-uploads.ts'
 import { StoreError, type StoreFailure } from '../../src/registry/ports/store-error.ts'
 import { partsLeft } from '../kit/parts-left.ts'
 

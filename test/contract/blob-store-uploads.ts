@@ -1,7 +1,7 @@
 // The part of the BlobStore contract that is about uploads while they are open: growing, being read
 // meanwhile, verified, ending.
 import type { Test } from 'tap'
-import type { UploadFile } from '../../src/registry/ports/blob-store.ts'
+import type { UploadFile } from '../../src/registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../src/registry/ports/store-error.ts'
 import {
   BYTES,

@@ -6,7 +6,7 @@ import { CLASS_CODES, digestBytes, EDGE_CODES } from '../../src/catalog/sqlite/e
 import { MIGRATIONS } from '../../src/catalog/sqlite/schema.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../src/oci/reference.ts'
-import type { ContentClass } from '../../src/registry/ports/blob-store.ts'
+import type { ContentClass } from '../../src/registry/ports/blob-store-content.ts'
 import type { Edge, RecordedManifest } from '../../src/registry/ports/catalog-content.ts'
 
 const VERSION = 1002

@@ -5,7 +5,7 @@
 import { open, readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import t from 'tap'
-import type { UploadFile } from '../../src/registry/ports/blob-store.ts'
+import type { UploadFile } from '../../src/registry/ports/blob-store-uploads.ts'
 import { seeding } from '../kit/arbitraries.ts'
 import { digestBy, sharedStoreDirectory, type StoreDirectory } from '../kit/store-directory.ts'
 

@@ -3,7 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { CatalogTotals, RecordedContent } from '../../registry/ports/catalog-content.ts'
-import type { ContentClass } from '../../registry/ports/blob-store.ts'
+import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
 import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
 
 export interface ContentRow {

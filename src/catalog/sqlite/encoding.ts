@@ -1,7 +1,7 @@
 // How values of the port stand in columns: digests as bytes, closed vocabularies as small integers.
 // The numbers are part of the file format: never change one, only add.
 import { type Digest, digestAlgorithm, digestHex } from '../../oci/digest.ts'
-import type { ContentClass } from '../../registry/ports/blob-store.ts'
+import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
 import type { EdgeKind, MembershipReason } from '../../registry/ports/catalog-content.ts'
 import type { Delivery } from '../../registry/ports/outbox.ts'
 

@@ -4,7 +4,7 @@
 import type { FillProgress } from './fill-progress.ts'
 import type { FillTask } from './fill-task.ts'
 import { freeChunk } from '../ports/chunk-memory.ts'
-import type { FillFile } from '../ports/blob-store.ts'
+import type { FillFile } from '../ports/blob-store-fills.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { UpstreamBlob } from '../ports/upstream-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'

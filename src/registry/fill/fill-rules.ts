@@ -1,7 +1,8 @@
 // What to do when a download breaks: which failures are worth another attempt, after what pause,
 // and what happens to the part on disk.
 import type { Namespaces } from '../namespaces.ts'
-import type { BlobStore, FillFile } from '../ports/blob-store.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { FillFile } from '../ports/blob-store-fills.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'

@@ -3,7 +3,7 @@
 // the thread pool.
 import type { FillProgress } from './fill-progress.ts'
 import { freeChunk } from '../ports/chunk-memory.ts'
-import type { FillFile } from '../ports/blob-store.ts'
+import type { FillFile } from '../ports/blob-store-fills.ts'
 
 /**
  * Written ahead at once, and as far as a multiple of it in the blob, so that the kernel keeps it in

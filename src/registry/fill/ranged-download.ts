@@ -2,7 +2,7 @@
 // the first among them being read in turn and the others ahead of it (docs/adr/0020). Where its
 // bytes come from otherwise, and when it is tried at all, is download.ts.
 import type { ByteRange } from '../../oci/range.ts'
-import type { FillFile } from '../ports/blob-store.ts'
+import type { FillFile } from '../ports/blob-store-fills.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'

@@ -2,7 +2,7 @@
 // which repository, by whose word (docs/adr/0004-membership.md).
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
-import type { ContentClass } from './blob-store.ts'
+import type { ContentClass } from './blob-store-content.ts'
 import type { Page, PreviousDigest } from './catalog-tags.ts'
 
 /**

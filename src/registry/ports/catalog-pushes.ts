@@ -1,7 +1,7 @@
 // The catalog's port to what clients do: pushes, deletes, and blobs whose push has yet to end.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import type { ContentClass } from './blob-store.ts'
+import type { ContentClass } from './blob-store-content.ts'
 import type { RecordedManifest } from './catalog-content.ts'
 import type { NewDelivery } from './outbox.ts'
 

@@ -4,7 +4,7 @@
 import type { RegistryError } from '../../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../answers.ts'
 import type { BlobStream } from './forward-blob.ts'
-import type { UploadFile } from '../ports/blob-store.ts'
+import type { UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { UploadNote } from './upload-note.ts'
 

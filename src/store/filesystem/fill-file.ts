@@ -6,11 +6,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { type Digest, digestAlgorithm, finishDigest } from '../../oci/digest.ts'
 import type {
   ContentClass,
-  FillExpectation,
-  FillFile,
   ReadHandle,
   StoredBlob,
-} from '../../registry/ports/blob-store.ts'
+} from '../../registry/ports/blob-store-content.ts'
+import type { FillExpectation, FillFile } from '../../registry/ports/blob-store-fills.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { AheadWrites } from './ahead-writes.ts'
 import type { Disk } from './disk.ts'

@@ -3,7 +3,11 @@
 // ones is for its owner to know. When it is synced on the way is checkpoints.ts; the last steps of
 // publication are publish.ts.
 import type { FileHandle } from 'node:fs/promises'
-import type { ContentClass, ReadHandle, StoredBlob } from '../../registry/ports/blob-store.ts'
+import type {
+  ContentClass,
+  ReadHandle,
+  StoredBlob,
+} from '../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { createReadBuffer } from '../../registry/ports/chunk-memory.ts'
 import type { AheadWrites } from './ahead-writes.ts'

@@ -2,7 +2,7 @@
 // that they are (docs/storage-format.md, "Write order").
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
-import type { StoredBlob } from '../../registry/ports/blob-store.ts'
+import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { type Disk, orStoreError, syncDirectory } from './disk.ts'
 import { blobDirectory, blobPath } from './layout.ts'

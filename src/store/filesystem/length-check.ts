@@ -3,7 +3,7 @@
 // down is wrong. What is given is the file that was judged, and no other one. Asked by a look at
 // the length that everybody makes anyway, so that what is in order costs no read.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
-import type { FindKnown, StoredBlob } from '../../registry/ports/blob-store.ts'
+import type { FindKnown, StoredBlob } from '../../registry/ports/blob-store-content.ts'
 import { type Disk, orStoreError } from './disk.ts'
 import { hashBytes } from './hash-file.ts'
 import { blobPath } from './layout.ts'

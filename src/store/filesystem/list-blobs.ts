@@ -3,7 +3,7 @@
 import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
-import type { StoredBlob } from '../../registry/ports/blob-store.ts'
+import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
 import { errnoOf } from './disk-error.ts'
 import {
   ALGORITHMS,

@@ -1,7 +1,7 @@
 // Parts that no fill has open: which there are, what they take, and how one goes.
 import { lstat, readdir } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
-import type { LeftPart } from '../../registry/ports/blob-store.ts'
+import type { LeftPart } from '../../registry/ports/blob-store-fills.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { fillEntry, type Layout, partPath, sidecarPath } from './layout.ts'

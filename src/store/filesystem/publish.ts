@@ -4,7 +4,7 @@
 import { rename } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
-import type { ContentClass, StoredBlob } from '../../registry/ports/blob-store.ts'
+import type { ContentClass, StoredBlob } from '../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { type Disk, orStoreError, removeFile, syncDirectory } from './disk.ts'
 import { blobDirectory, blobPath, WHOLE_MODE } from './layout.ts'

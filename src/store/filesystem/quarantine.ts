@@ -5,7 +5,7 @@
 import { lstat, readdir, rename } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
-import type { FindKnown, IsForgone } from '../../registry/ports/blob-store.ts'
+import type { FindKnown, IsForgone } from '../../registry/ports/blob-store-content.ts'
 import { type Disk, orStoreError, removeFile } from './disk.ts'
 import { errnoOf, ignoreMissing } from './disk-error.ts'
 import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'

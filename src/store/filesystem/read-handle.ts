@@ -2,7 +2,7 @@
 // cannot be taken away from it by a rename or an unlink.
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import type { ReadHandle } from '../../registry/ports/blob-store.ts'
+import type { ReadHandle } from '../../registry/ports/blob-store-content.ts'
 import { type Disk, orStoreError, readFully } from './disk.ts'
 import { errnoOf } from './disk-error.ts'
 

@@ -2,7 +2,7 @@
 // much of the part may be believed after which kind of stop. A sidecar that cannot be read makes
 // its part worthless, never wrong: the bytes are hashed whatever it says.
 import type { Digest } from '../../oci/digest.ts'
-import type { FillExpectation } from '../../registry/ports/blob-store.ts'
+import type { FillExpectation } from '../../registry/ports/blob-store-fills.ts'
 import type { Disk } from './disk.ts'
 import { sidecarPath } from './layout.ts'
 import { readSmallFile } from './small-file.ts'

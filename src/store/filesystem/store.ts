@@ -3,19 +3,16 @@
 // open.
 import { open, statfs } from 'node:fs/promises'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../../oci/digest.ts'
+import type { BlobStore, Space } from '../../registry/ports/blob-store.ts'
 import type {
-  BlobStore,
   ContentClass,
-  FillFile,
   FindKnown,
   IsForgone,
-  LeftPart,
-  LeftUpload,
   ReadHandle,
-  Space,
   StoredBlob,
-  UploadFile,
-} from '../../registry/ports/blob-store.ts'
+} from '../../registry/ports/blob-store-content.ts'
+import type { FillFile, LeftPart } from '../../registry/ports/blob-store-fills.ts'
+import type { LeftUpload, UploadFile } from '../../registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'

@@ -14,8 +14,8 @@ import type {
   ContentClass,
   ReadHandle,
   StoredBlob,
-  UploadFile,
-} from '../../registry/ports/blob-store.ts'
+} from '../../registry/ports/blob-store-content.ts'
+import type { UploadFile } from '../../registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import type { UploadId } from '../upload-id.ts'
 import type { Disk } from './disk.ts'

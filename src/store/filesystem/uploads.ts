@@ -1,7 +1,7 @@
 // The uploads of one store: which of them are open in this process, and what lies in `uploads/`.
 import { lstat, readdir } from 'node:fs/promises'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
-import type { LeftUpload, UploadFile } from '../../registry/ports/blob-store.ts'
+import type { LeftUpload, UploadFile } from '../../registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { newUploadId, type UploadId, uploadIdFrom } from '../upload-id.ts'
 import { eachFew } from '../../async/few-at-once.ts'

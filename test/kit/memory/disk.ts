@@ -1,7 +1,8 @@
 // What the in-memory twins of the store write to, and the few steps that more than one of them
 // takes. Making one is store.ts.
 import type { Digest, DigestAlgorithm } from '../../../src/oci/digest.ts'
-import type { FillExpectation, ReadHandle } from '../../../src/registry/ports/blob-store.ts'
+import type { ReadHandle } from '../../../src/registry/ports/blob-store-content.ts'
+import type { FillExpectation } from '../../../src/registry/ports/blob-store-fills.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 
 /**

@@ -5,11 +5,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../../src/oci/digest.ts'
 import type {
   ContentClass,
-  FillExpectation,
-  FillFile,
   ReadHandle,
   StoredBlob,
-} from '../../../src/registry/ports/blob-store.ts'
+} from '../../../src/registry/ports/blob-store-content.ts'
+import type { FillExpectation, FillFile } from '../../../src/registry/ports/blob-store-fills.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   aheadBytes,

@@ -6,18 +6,15 @@ import {
   digestAlgorithm,
   digestOf,
 } from '../../../src/oci/digest.ts'
+import type { BlobStore, Space } from '../../../src/registry/ports/blob-store.ts'
 import type {
-  BlobStore,
   ContentClass,
-  FillFile,
   FindKnown,
-  LeftPart,
-  LeftUpload,
   ReadHandle,
-  Space,
   StoredBlob,
-  UploadFile,
-} from '../../../src/registry/ports/blob-store.ts'
+} from '../../../src/registry/ports/blob-store-content.ts'
+import type { FillFile, LeftPart } from '../../../src/registry/ports/blob-store-fills.ts'
+import type { LeftUpload, UploadFile } from '../../../src/registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Clock } from '../../../src/registry/ports/clock.ts'
 import { freeBytes, full, type MemoryDisk, readFrom } from './disk.ts'

@@ -11,8 +11,8 @@ import type {
   ContentClass,
   ReadHandle,
   StoredBlob,
-  UploadFile,
-} from '../../../src/registry/ports/blob-store.ts'
+} from '../../../src/registry/ports/blob-store-content.ts'
+import type { UploadFile } from '../../../src/registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   extended,

@@ -3,7 +3,7 @@
 // and fail when the test says so.
 import t from 'tap'
 import { digestOf, type Digest } from '../../../src/oci/digest.ts'
-import type { ContentClass } from '../../../src/registry/ports/blob-store.ts'
+import type { ContentClass } from '../../../src/registry/ports/blob-store-content.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { ENDED_FOR_MS } from '../../../src/registry/upload/ended-uploads.ts'
 import { createEngine, localOf, readAll, repositoryOf } from '../../kit/engine.ts'

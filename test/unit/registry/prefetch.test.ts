@@ -3,7 +3,8 @@
 // nothing to spare. Method: the engine over in-memory twins, a manual clock, and an upstream that
 // gives a blob when the test says so.
 import t from 'tap'
-import type { BlobStore, FillFile } from '../../../src/registry/ports/blob-store.ts'
+import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
+import type { FillFile } from '../../../src/registry/ports/blob-store-fills.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { formatReference } from '../../../src/oci/reference.ts'
 import {

@@ -3,7 +3,7 @@
 // array.
 import t from 'tap'
 import { RangeSink } from '../../../src/registry/fill/range-sink.ts'
-import type { FillFile } from '../../../src/registry/ports/blob-store.ts'
+import type { FillFile } from '../../../src/registry/ports/blob-store-fills.ts'
 
 const MULTIPLE = 256 * 1024
 

@@ -12,7 +12,7 @@ import {
 } from '../../../src/registry/fill/connection-budget.ts'
 import { RangedDownload } from '../../../src/registry/fill/ranged-download.ts'
 import { ConcurrencyController } from '../../../src/registry/fill/concurrency-controller.ts'
-import type { FillFile } from '../../../src/registry/ports/blob-store.ts'
+import type { FillFile } from '../../../src/registry/ports/blob-store-fills.ts'
 import type { BlobRequest, UpstreamBlob } from '../../../src/registry/ports/upstream-content.ts'
 import { askedTwiceOrNever } from '../../kit/herd.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'

@@ -3,7 +3,8 @@
 // manual clock.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import type { BlobStore, UploadFile } from '../../../src/registry/ports/blob-store.ts'
+import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
+import type { UploadFile } from '../../../src/registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   UPLOADS_CLIENT_MAX,
