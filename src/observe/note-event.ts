@@ -56,6 +56,8 @@ function note(event: EngineEvent, notebook: Notebook): void {
       return notePrefetch(event, notebook)
     case 'storage failed':
       return noteStorageFailed(event, notebook)
+    case 'catalog brought up to date':
+      return notebook.logger.info({ from: event.from, to: event.to }, event.kind)
     case 'content lied':
       return noteLie(event, notebook)
     case 'mirror left out':

@@ -7,7 +7,7 @@ import { StoreError } from '../../registry/ports/store-error.ts'
 import { dropMark, isMarked, markedSecond, noteChecked } from './closed-mark.ts'
 import { isDamage } from './faults.ts'
 import { closeToOthers } from './file-mode.ts'
-import { migrate } from './schema.ts'
+import { migrate, versionOf } from './schema.ts'
 
 /** Others never hold the file for long; this covers a checkpoint or a backup. */
 const BUSY_TIMEOUT_MS = 5000
@@ -17,8 +17,19 @@ const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 const CHECKPOINT_PAGES = 1000
 const SYNCHRONOUS_FULL = 2
 
-export interface WritableCatalog {
+/** The versions of the file before this start and since. */
+export interface BroughtUpToDate {
+  readonly from: number
+  readonly to: number
+}
+
+interface OpenedFile {
   readonly database: Database
+  /** Undefined when the file is new, or stayed as it was. */
+  readonly upToDate: BroughtUpToDate | undefined
+}
+
+export interface WritableCatalog extends OpenedFile {
   /** Where a damaged predecessor was moved, when there was one. */
   readonly evidence: string | undefined
 }
@@ -32,15 +43,17 @@ export interface WritableCatalog {
  */
 export function openForWriting(file: string, atMs: number): WritableCatalog {
   try {
-    return { database: openChecked(file, atMs), evidence: undefined }
+    return { ...openChecked(file, atMs), evidence: undefined }
   } catch (error) {
     if (!isDamage(error)) throw error
   }
   const evidence = moveAside(file, atMs)
-  const database = openChecked(file, atMs)
+  const opened = openChecked(file, atMs)
   // Remembered until recovery is done, which a crash may come before.
-  database.prepare(`INSERT INTO meta (key, value) VALUES ('damaged predecessor', ?)`).run(evidence)
-  return { database, evidence }
+  opened.database
+    .prepare(`INSERT INTO meta (key, value) VALUES ('damaged predecessor', ?)`)
+    .run(evidence)
+  return { ...opened, evidence }
 }
 
 /**
@@ -57,7 +70,7 @@ export function openForReading(file: string): Database {
   return database
 }
 
-function openChecked(file: string, atMs: number): Database {
+function openChecked(file: string, atMs: number): OpenedFile {
   const second = markedSecond(file)
   closeToOthers(file)
   const database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
@@ -70,11 +83,12 @@ function openChecked(file: string, atMs: number): Database {
     database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
     const isTrusted = isMarked(database, second, atMs)
     if (!isTrusted) assertWhole(database)
-    migrate(database)
+    const from = versionOf(database)
+    const to = migrate(database)
     if (!isTrusted) noteChecked(database, atMs)
     dropMark(database, file, second)
     assertDurable(database)
-    return database
+    return { database, upToDate: from === 0 || from === to ? undefined : { from, to } }
   } catch (error) {
     database.close()
     throw error

@@ -43,9 +43,12 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     const file = join(directory, 'catalog.db')
     const elsewhere = 'to keep the data elsewhere, let storage.rootdirectory point there'
     assertFile(file, `move ${file} away; ${elsewhere}`)
-    const { writer, evidence } = await startWriter({ file, nowMs: clock.nowMs() }, error =>
-      note({ kind: 'storage failed', failure: 'io', reason: error.message, hint: error.hint }),
+    const { writer, evidence, upToDate } = await startWriter(
+      { file, nowMs: clock.nowMs() },
+      error =>
+        note({ kind: 'storage failed', failure: 'io', reason: error.message, hint: error.hint }),
     )
+    if (upToDate !== undefined) note({ kind: 'catalog brought up to date', ...upToDate })
     if (evidence !== undefined)
       note({
         kind: 'storage failed',

@@ -191,6 +191,11 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2000, sql: CARRIER },
 ]
 
+/** The version that the file has; 0 when it is new. */
+export function versionOf(database: Database): number {
+  return Number(database.pragma('user_version', { simple: true }))
+}
+
 /**
  * Brings the file to the newest version known here, all steps in one transaction. A newer minor of
  * the same major is left as it is. Returns the version that the file has now.
@@ -199,7 +204,7 @@ export const MIGRATIONS: readonly Migration[] = [
  */
 export function migrate(database: Database, migrations = MIGRATIONS): number {
   const newest = migrations.at(-1)?.version ?? 0
-  const found = Number(database.pragma('user_version', { simple: true }))
+  const found = versionOf(database)
   if (majorOf(found) > majorOf(newest)) throw newerMajor(found, newest)
   if (found !== 0 && majorOf(found) < 1) throw noCatalog(found)
   if (found >= newest) return found

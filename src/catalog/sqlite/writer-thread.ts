@@ -5,7 +5,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Database } from 'better-sqlite3'
 import { type Outcomes, prepareBatches } from './batch.ts'
 import { closeInOrder } from './closed-mark.ts'
-import { openForWriting } from './database.ts'
+import { openForWriting, type WritableCatalog } from './database.ts'
 import type { StoreErrorValue } from '../../registry/ports/store-error.ts'
 import { faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
@@ -16,13 +16,16 @@ export interface WriterStart {
   readonly nowMs: number
 }
 
+/** What there is to tell of the file that was opened. */
+export type OpenedCatalog = Omit<WritableCatalog, 'database'>
+
 export type WriterRequest =
   | { readonly kind: 'commit'; readonly operations: readonly Operation[] }
   /** `inOrderAtMs`, wall clock, marks the file as whole; undefined leaves that to be found out. */
   | { readonly kind: 'close'; readonly inOrderAtMs: number | undefined }
 
 export type WriterReply =
-  | { readonly kind: 'opened'; readonly evidence: string | undefined }
+  | ({ readonly kind: 'opened' } & OpenedCatalog)
   | { readonly kind: 'refused'; readonly fault: StoreErrorValue }
   | { readonly kind: 'committed'; readonly outcomes: Outcomes }
 
@@ -50,9 +53,9 @@ function reply(port: MessagePort, message: WriterReply): void {
 
 function start(port: MessagePort, { file, nowMs }: WriterStart): void {
   try {
-    const { database, evidence } = openForWriting(file, nowMs)
+    const { database, ...opened } = openForWriting(file, nowMs)
     serve(port, database, file)
-    reply(port, { kind: 'opened', evidence })
+    reply(port, { kind: 'opened', ...opened })
   } catch (error) {
     reply(port, { kind: 'refused', fault: faultOf(error) })
     port.close()

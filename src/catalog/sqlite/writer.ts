@@ -7,7 +7,7 @@ import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
 import { faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'
-import type { WriterReply, WriterRequest, WriterStart } from './writer-thread.ts'
+import type { OpenedCatalog, WriterReply, WriterRequest, WriterStart } from './writer-thread.ts'
 
 interface Waiting {
   readonly operation: Operation
@@ -183,7 +183,7 @@ export class Writer {
 export async function startWriter(
   start: WriterStart,
   onDeath: (error: StoreError) => void,
-): Promise<{ writer: Writer; evidence: string | undefined }> {
+): Promise<{ readonly writer: Writer } & OpenedCatalog> {
   // The thread's file lies beside this one under the same extension, as source and as compiled.
   const file = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
   const worker = new Worker(file, {
@@ -198,10 +198,9 @@ export async function startWriter(
     worker.once('exit', () => reject(new StoreError('io', "the catalog's writer did not start")))
   })
   if (reply.kind === 'refused') throw storeErrorOf(reply.fault)
-  return {
-    writer: new Writer(worker, onDeath),
-    evidence: reply.kind === 'opened' ? reply.evidence : undefined,
-  }
+  if (reply.kind !== 'opened') throw new Error(`the catalog's writer began with: ${reply.kind}`)
+  const { evidence, upToDate } = reply
+  return { writer: new Writer(worker, onDeath), evidence, upToDate }
 }
 
 function tooManyWaiting(rows: number): StoreError {

@@ -79,6 +79,12 @@ export type EngineEvent =
       /** As StoreError has it. */
       readonly room?: WantedRoom | undefined
     }
+  | {
+      /** Its file had an earlier format at the start; there is no way back without a backup. */
+      readonly kind: 'catalog brought up to date'
+      readonly from: number
+      readonly to: number
+    }
   | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
   | {
       /** It gave wrong content, and is not asked for some time. */

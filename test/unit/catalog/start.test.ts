@@ -171,6 +171,20 @@ t.test('every earlier version is brought up to date, all steps or none', async t
   t.strictSame(database.prepare('SELECT * FROM sqlite_schema').all(), [])
 })
 
+t.test('a start that brings the catalog to another format says from which to which', async t => {
+  const top = t.testdir({ old: {}, new: {} })
+  const directory = join(top, 'old')
+  const database = new Sqlite(join(directory, 'catalog.db'))
+  const [before, newest] = MIGRATIONS.slice(-2).map(({ version }) => version)
+  migrate(database, MIGRATIONS.slice(0, -1))
+  database.close()
+  const { catalog, events } = await openCatalog(t, directory)
+  t.strictSame(events, [{ kind: 'catalog brought up to date', from: before, to: newest }])
+  await catalog.close()
+  t.strictSame((await openCatalog(t, directory)).events, [], 'nothing of a format that stays')
+  t.strictSame((await openCatalog(t, join(top, 'new'))).events, [], 'nor of a new catalog')
+})
+
 t.test('a membership that a later version let expire is none', async t => {
   const directory = await leaveCatalog(t)
   const database = new Sqlite(join(directory, 'catalog.db'))

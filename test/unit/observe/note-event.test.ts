@@ -255,6 +255,13 @@ t.test('deliveries that fail alike are one line a minute, and one each when done
   t.equal(await value('delivery_duration_seconds_sum{carrier="queue",outcome="delivered"}'), '0.5')
 })
 
+t.test('a catalog that was brought up to date is one line with both formats', async t => {
+  const { note, written } = withEvents()
+  note({ kind: 'catalog brought up to date', from: 1004, to: 2000 })
+  const line = { level: 'info', msg: 'catalog brought up to date', from: 1004, to: 2000 }
+  t.match(written, [line])
+})
+
 t.test('uploads that were removed are news; a round without any is not', async t => {
   const { note, value, written } = withEvents()
   note({ kind: 'uploads purged', sessions: 0, bytes: 0, dryRun: false })
