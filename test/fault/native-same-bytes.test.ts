@@ -1,7 +1,7 @@
 // Goal: what the kernel sends is what this process would have sent, byte for byte and header for
 // header, whatever clients do. Method: two edges over one stub, one of them without the native
 // sender; the same seeded requests to both, RUNS of them, pipelined, ranged, slow, half-closed and
-// broken off, for blobs that are here, that are kept open and that are new. A broken-off stream is
+// broken off, for blobs that are here, that stay open and that are new. A broken-off stream is
 // compared as far as both came.
 import t from 'tap'
 import { OPEN_LEAST_BYTES } from '../../src/registry/open-blobs.ts'

@@ -16,7 +16,7 @@ import { makeImage } from '../kit/image.ts'
 import { get } from '../kit/raw-client.ts'
 
 const MiB = 1024 * 1024
-/** Kept in memory once asked for twice; sent by reading; sent by the kernel and kept open. */
+/** Kept in memory once asked for twice; sent by reading; sent by the kernel, and open still. */
 const SIZES = { small: 700, middling: 3 * MiB, large: 6 * MiB }
 
 type Damage = (path: string, sizeBytes: number) => void

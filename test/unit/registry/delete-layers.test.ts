@@ -112,7 +112,7 @@ t.test('R255: a catalog that is built anew gives back nothing that went along', 
   t.same(await readable(next, app, [own, shared]), [own])
 })
 
-t.test('R255: what is kept open is gone for who asks next', async t => {
+t.test('R255: what stays open is gone for who asks next', async t => {
   const engine = createEngine()
   const large = makeImage({ seed: 'large', layers: [OPEN_LEAST_BYTES] })
   const [layer] = large.layers.map(({ digest }) => digest) as [Digest]

@@ -134,7 +134,7 @@ t.test('what another repository has open is no right to it', async t => {
   await t.rejects(registry.pullBlob(other, digest), { code: 'BLOB_UNKNOWN' })
 })
 
-t.test('what is deleted while it is opened is not kept open', async t => {
+t.test('what is deleted while it is opened does not stay open', async t => {
   const { registry, seen, digest, pulled, opening } = await pullHeld()
   await registry.deleteBlob(app, digest)
   opening.resolve()
@@ -177,7 +177,7 @@ t.test('a reader whom prefetching counts has an opening of its own', async t => 
   t.equal(readAs(undefined, blob).isShareable, true)
 })
 
-t.test('only so many are kept open, and who closes twice takes it from nobody', async t => {
+t.test('only so many stay open, and who closes twice takes it from nobody', async t => {
   const clock = createManualClock()
   const openBlobs = new OpenBlobs({ clock, epochs: createEpochs(), failed })
   let closed = 0
