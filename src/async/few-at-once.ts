@@ -27,8 +27,8 @@ export async function filterFew<Item>(
 }
 
 /**
- * `work` on each item as it comes: the next is begun as soon as any has ended. The first failure is
- * thrown once all have.
+ * `work` on each item as it comes: the next is begun as soon as any has ended. The first failure,
+ * also of `items` itself, is thrown once all have.
  */
 export async function eachFew<Item>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -37,13 +37,17 @@ export async function eachFew<Item>(
 ): Promise<void> {
   const running = new Set<Promise<void>>()
   const failures: unknown[] = []
-  for await (const item of items) {
-    if (failures.length > 0) break
-    const mine = work(item)
-      .catch((error: unknown) => void failures.push(error))
-      .finally(() => running.delete(mine))
-    running.add(mine)
-    if (running.size >= atOnce) await Promise.race(running)
+  try {
+    for await (const item of items) {
+      if (failures.length > 0) break
+      const mine = work(item)
+        .catch((error: unknown) => void failures.push(error))
+        .finally(() => running.delete(mine))
+      running.add(mine)
+      if (running.size >= atOnce) await Promise.race(running)
+    }
+  } catch (error) {
+    failures.push(error)
   }
   await Promise.all(running)
   if (failures.length > 0) throw failures[0]

@@ -52,3 +52,21 @@ t.test(
     t.notOk(begun.includes('last'))
   },
 )
+
+t.test('a list that fails half-way is told once all that run have ended', async t => {
+  async function* list() {
+    yield 1
+    yield 2
+    throw new Error('the directory cannot be read')
+  }
+  const slow = Promise.withResolvers<void>()
+  let isOver = false
+  const all = eachFew(list(), 4, () => slow.promise).finally(() => {
+    isOver = true
+  })
+  all.catch(() => {})
+  await new Promise(setImmediate)
+  t.equal(isOver, false, 'both run still')
+  slow.resolve()
+  await t.rejects(all, { message: 'the directory cannot be read' })
+})
