@@ -5,7 +5,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { get as getPlain } from 'node:http'
 import { get as getTls } from 'node:https'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { noteProcess } from './ledger.ts'
@@ -75,15 +74,6 @@ export async function startServer(command: Command): Promise<RunningServer> {
   if (typeof end === 'number') return { url, pid, readyMs: end, stop }
   await stop()
   throw new Error(`${end}; ${lastWords(log)}`)
-}
-
-/** A port that was free a moment ago: not every server can be told to let the kernel choose. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
 }
 
 interface Place {

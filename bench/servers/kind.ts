@@ -4,7 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Content } from '../../test/kit/content.ts'
 import type { Certificate } from '../../test/kit/certificate.ts'
-import { type Command, freePort, type RunningServer, startServer } from '../server-process.ts'
+import { type Command, type RunningServer, startServer } from '../server-process.ts'
+import { freePort } from '../../test/kit/loopback.ts'
 
 export interface ServerOptions {
   readonly upstreamUrl: string

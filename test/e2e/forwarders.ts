@@ -2,10 +2,8 @@
 // each as it is set up when nobody thinks of who may push, and each run as the daemon's user that
 // its package gives it.
 import { chmodSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { freePort } from '../kit/loopback.ts'
 import { freshDirectory, type Process, startProcess } from './processes.ts'
 import { reached } from './reached.ts'
 
@@ -19,16 +17,6 @@ export interface Forwarding {
   /** `127.0.0.1:PORT`, where strangers reach it. */
   readonly authority: string
   stop(): Promise<void>
-}
-
-/** A port that was free a moment ago: these programs cannot be asked which one the kernel chose. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function ready(running: Process, port: number): Promise<Forwarding> {

@@ -10,6 +10,7 @@ import type { Digest } from '../../src/oci/digest.ts'
 import { factName, formatFact } from '../../src/store/fact-text.ts'
 import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
 import { createPushClient, manifestOver } from '../kit/push-client.ts'
+import { blobPath } from '../kit/store-directory.ts'
 
 t.setTimeout(120_000)
 
@@ -88,12 +89,6 @@ t.test('after a stop in order nothing is compared', async t => {
   t.equal(await digestOf(edge, 'v1'), other, 'what was changed is as it was changed')
 })
 
-/** Where the manifest's bytes lie. */
-function fileOf(edge: EdgeProcess, digest: string): string {
-  const [algorithm = '', hex = ''] = digest.split(':')
-  return join(edge.dataDirectory, 'blobs', algorithm, hex.slice(0, 2), hex)
-}
-
 // issue 17, 18
 for (const end of ['kill', 'terminate'] as const)
   t.test(
@@ -102,7 +97,7 @@ for (const end of ['kill', 'terminate'] as const)
       const edge = await start(t)
       const acknowledged = await push(edge, 'acknowledged', 'v1')
       await push(edge, 'other', 'v2')
-      const file = fileOf(edge, acknowledged)
+      const file = blobPath(edge.dataDirectory, acknowledged)
       await edge.kill()
       await loseCatalog(edge)
       await rename(file, `${edge.dataDirectory}/away`)

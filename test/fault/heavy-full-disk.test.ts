@@ -9,15 +9,14 @@ import { download, faultOf, stampede } from '../kit/herd.ts'
 import { judge } from '../kit/oracle.ts'
 import { mountSmallDisk } from '../kit/small-disk.ts'
 import { createBarrier } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const MIB = 1024 * 1024
 
 t.setTimeout(120_000)
 const disk = await mountSmallDisk(10)
 t.teardown(() => disk.unmount())
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 const edge = await startEdge({
   upstreams: { 'docker.io': { url: stub.url, http: true } },
   dataDirectory: join(disk.path, 'data'),

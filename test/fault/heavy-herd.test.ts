@@ -6,7 +6,7 @@ import { startEdge } from '../kit/edge-process.ts'
 import { askedTwiceOrNever, faultOf, pullImage, stampede, stampedeHalfWay } from '../kit/herd.ts'
 import { makeImage } from '../kit/image.ts'
 import { createBarrier } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const MB = 1_000_000
 const MIB = 1024 * 1024
@@ -16,8 +16,7 @@ const MEMORY_MAX_BYTES = 250 * 1024 * 1024
 t.setTimeout(900_000)
 
 async function edgeAndStub(t: Pick<TestContext, 'teardown'>, entry: Record<string, unknown> = {}) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const upstreams = { 'docker.io': { url: stub.url, http: true, ...entry } }
   // As many threads on every machine, so that the limit of memory means the same.
   const config = { log: { level: 'debug' }, http: { threads: 2 } }

@@ -7,7 +7,7 @@ import { startEdge } from '../kit/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
 import { createKeepAliveClient } from '../kit/keep-alive-client.ts'
 import { straceProcess } from '../kit/strace-process.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.setTimeout(300_000)
 
@@ -36,8 +36,7 @@ const image = makeImage({ seed: 'hot', layers: [4_096] })
 const [layer] = image.layers
 if (layer === undefined) throw new Error('one layer')
 
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 stub.addImage('library/app', 'v1', image)
 const edge = await startEdge({
   upstreams: { 'docker.io': { url: stub.url, http: true, ttl: '1h' } },

@@ -11,7 +11,7 @@ import { requireSendfile } from '../kit/native.ts'
 import { openConnection } from '../kit/over-tls.ts'
 import { get } from '../kit/raw-client.ts'
 import { queuedToSend } from '../kit/socket-queues.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.setTimeout(600_000)
 requireSendfile()
@@ -38,8 +38,7 @@ const image = makeImage({ seed: 'stalled', layers: [64 * MiB] })
 const [blob] = image.layers
 if (blob === undefined) throw new Error('one layer')
 
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 stub.addImage('library/app', 'v1', image)
 
 interface Way {

@@ -6,13 +6,12 @@ import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'
 import { askedTwiceOrNever, faultOf, pullImage, stampedeHalfWay } from '../kit/herd.ts'
 import { makeImage } from '../kit/image.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const MIB = 1024 * 1024
 
 t.setTimeout(120_000)
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
 t.teardown(() => edge.stop())
 

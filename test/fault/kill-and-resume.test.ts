@@ -11,7 +11,7 @@ import { download, faultOf } from '../kit/herd.ts'
 import { judge } from '../kit/oracle.ts'
 import { get } from '../kit/raw-client.ts'
 import { createBarrier } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const MIB = 1024 * 1024
 const SIZE_BYTES = 24 * MIB
@@ -22,8 +22,7 @@ const CLIENT_BYTES = 8 * MIB
 t.setTimeout(120_000)
 
 t.test('kill -9 in the middle of a blob: what is on the disk is not asked for again', async t => {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
   t.teardown(() => edge.stop())
   const blob = patternBlob('kill', SIZE_BYTES)

@@ -11,7 +11,7 @@ import { drawLie, LIE_KINDS, type Lie, type LieKind, type Told, tellLie } from '
 import { startNaiveCache } from '../kit/naive-cache.ts'
 import { judge } from '../kit/oracle.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 /** 60 is what `npm test` has time for; the fault suite tells 1,000. */
 const FAULTS = Number(process.env['FAULTS'] ?? 60)
@@ -51,8 +51,7 @@ async function tellAll<T>(
 t.test(`R85: ${FAULTS} lies: 0 kept wrong, 0 complete wrong answers`, async t => {
   const stubs = await Promise.all(
     Array.from({ length: UPSTREAMS }, async (_, index) => {
-      const stub = await startStubRegistry()
-      t.teardown(() => stub.stop())
+      const stub = await startStub(t)
       return { stub, registry: `liar-${index}.example` }
     }),
   )
@@ -96,8 +95,7 @@ t.test(`R85: ${FAULTS} lies: 0 kept wrong, 0 complete wrong answers`, async t =>
 })
 
 t.test('control: a cache that does not verify is found to be wrong', async t => {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-test-'))
   t.teardown(() => rm(directory, { recursive: true }))
   const naive = await startNaiveCache(stub.url, directory)

@@ -11,7 +11,8 @@ import { mutateRequest } from '../kit/mutate-request.ts'
 import { get, sendRaw } from '../kit/raw-client.ts'
 import { recordedPushes, recordedSessions, requestBytes } from '../kit/recorded-sessions.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
+import { closeServer } from '../kit/loopback.ts'
 
 const MUTATIONS = Number(process.env['MUTATIONS'] ?? 2_000)
 const SEED = seedOf(process.env)
@@ -25,8 +26,7 @@ const INTENDED_5XX = new Set([501, 505])
 t.setTimeout(600_000)
 t.comment(`SEED=${SEED} MUTATIONS=${MUTATIONS}`)
 
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
 t.teardown(() => edge.stop())
 const index = makeIndex([makeImage({ seed: 'mutated', layers: [50, 5000] })])
@@ -152,11 +152,7 @@ async function startParser() {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     parsed: () => parsed,
-    stop: () =>
-      new Promise<void>(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    stop: () => closeServer(server),
   }
 }
 

@@ -8,7 +8,7 @@ import { type EdgeOptions, startEdge } from '../kit/edge-process.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { get } from '../kit/raw-client.ts'
 import { straceProcess } from '../kit/strace-process.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.setTimeout(300_000)
 requireSendfile()
@@ -21,8 +21,7 @@ async function edgeWith(
   t: { teardown(fn: () => unknown): unknown },
   { plain = false, ...options }: Partial<EdgeOptions> & { plain?: boolean } = {},
 ) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   stub.addBlob('library/app', blob)
   const upstreams = { 'docker.io': { url: stub.url, http: true } }
   const edge = await startEdge({ upstreams, ...(plain ? {} : { tls: true }), ...options })

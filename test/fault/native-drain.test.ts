@@ -7,7 +7,7 @@ import { BLOBS } from '../kit/edge-over-stub.ts'
 import { startEdge } from '../kit/edge-process.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { get } from '../kit/raw-client.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.setTimeout(180_000)
 requireSendfile()
@@ -19,8 +19,7 @@ const CLIENTS = 8
 t.test(
   'R236: an answer under way is finished, one that nobody reads is cut, and the process ends',
   async t => {
-    const stub = await startStubRegistry()
-    t.teardown(() => stub.stop())
+    const stub = await startStub(t)
     stub.addBlob('library/app', blob)
     const upstreams = { 'docker.io': { url: stub.url, http: true } }
     for (const reads of [true, false]) {

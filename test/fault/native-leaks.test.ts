@@ -9,7 +9,7 @@ import { startEdge } from '../kit/edge-process.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { get } from '../kit/raw-client.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.setTimeout(900_000)
 const ABORTS = Number(process.env['ABORTS'] ?? '2000')
@@ -42,8 +42,7 @@ t.test('thousands of broken transfers leave nothing behind', async t => {
   const seed = seedOf(process.env)
   t.comment(`seed ${seed}, ${ABORTS} transfers`)
   const random = createRandom(seed)
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const edge = await startEdge({
     upstreams: { 'docker.io': { url: stub.url, http: true } },
     // Each has a heap of its own that grows by itself, as many as the machine has cores.

@@ -11,7 +11,7 @@ import { BLOBS } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 import { makeScript, play, withoutChance } from '../kit/wire-script.ts'
 
 t.setTimeout(600_000)
@@ -25,8 +25,7 @@ t.test('the same requests get the same bytes with and without the native sender'
   const seed = seedOf(process.env)
   t.comment(`seed ${seed}, ${RUNS} runs`)
   const random = createRandom(seed)
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const upstreams = { 'docker.io': { url: stub.url } }
   const native = await startTestEdge(t, { upstreams, clock: systemClock })
   const plain = await startTestEdge(t, { upstreams, clock: systemClock, native: false })

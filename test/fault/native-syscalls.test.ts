@@ -12,7 +12,7 @@ import { type EdgeOptions, startEdge } from '../kit/edge-process.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { get } from '../kit/raw-client.ts'
 import { straceProcess } from '../kit/strace-process.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.setTimeout(300_000)
 requireSendfile()
@@ -26,8 +26,7 @@ async function edgeWith(
   t: { teardown(fn: () => unknown): unknown },
   options: Pick<EdgeOptions, 'env' | 'main'> = {},
 ) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const upstreams = { 'docker.io': { url: stub.url, http: true } }
   const edge = await startEdge({ upstreams, ...options })
   t.teardown(() => edge.stop())

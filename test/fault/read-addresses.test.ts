@@ -8,7 +8,7 @@ import { startEdge } from '../kit/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
 import { get } from '../kit/raw-client.ts'
 import { straceProcess } from '../kit/strace-process.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.setTimeout(120_000)
 
@@ -24,8 +24,7 @@ if (blob === undefined) throw new Error('one layer')
 
 for (const threads of [1, 2]) {
   t.test(`reads go where copying is cheap, ${threads} threads`, async t => {
-    const stub = await startStubRegistry()
-    t.teardown(() => stub.stop())
+    const stub = await startStub(t)
     stub.addImage('library/app', 'v1', image)
     const edge = await startEdge({
       upstreams: { 'docker.io': { url: stub.url, http: true, ttl: '1h' } },

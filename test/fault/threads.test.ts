@@ -9,15 +9,14 @@ import { startEdge } from '../kit/edge-process.ts'
 import { askedTwiceOrNever, faultOf, stampedeHalfWay } from '../kit/herd.ts'
 import { manifestOver } from '../kit/push-client.ts'
 import { withDigest } from '../kit/raw-push.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 
 const MIB = 1024 * 1024
 const CONFIG = Buffer.from('{}')
 
 t.setTimeout(240_000)
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 
 async function pushBlob(
   client: ThreadClient,

@@ -9,7 +9,7 @@ import { startEdge } from './edge-process.ts'
 import { compileLeapingClock } from './leaping-clock.ts'
 import { createPushClient } from './push-client.ts'
 import type { QueueClient } from './queue-clients.ts'
-import { startStubRegistry } from './stub-registry.ts'
+import { startStub } from './stub-registry.ts'
 import { type LineFate, type LineMoment, startUpstreamLine } from './upstream-line.ts'
 import { watchChanges } from './watch-changes.ts'
 
@@ -45,8 +45,7 @@ export async function openCrashWorld(t: Pick<Test, 'teardown'>) {
   let see: (moment: LineMoment) => LineFate = () => undefined
   const clock = await compileLeapingClock()
   t.teardown(() => clock.remove())
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const line = await startUpstreamLine(stub.url, moment => see(moment))
   t.teardown(() => line.stop())
   line.down()

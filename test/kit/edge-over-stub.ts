@@ -2,7 +2,7 @@
 // edge before it.
 import { startTestEdge, type TestEdge, type TestEdgeOptions } from './edge.ts'
 import type { Image } from './image.ts'
-import { startStubRegistry, type StubOptions, type StubRegistry } from './stub-registry.ts'
+import { startStub, type StubOptions, type StubRegistry } from './stub-registry.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -24,8 +24,7 @@ export interface PairOptions {
 
 /** Both stopped when the test ends. The upstream is docker.io, so that plain names lead to it. */
 export async function startPair(t: Teardown, options: PairOptions = {}): Promise<Pair> {
-  const stub = await startStubRegistry(options.stub)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options.stub)
   for (const [tag, image] of Object.entries(options.images ?? {})) {
     stub.addImage('library/app', tag, image)
   }

@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { closeServer } from './loopback.ts'
 import { get } from './raw-client.ts'
 
 export interface NaiveCache {
@@ -41,11 +42,7 @@ export async function startNaiveCache(upstream: string, directory: string): Prom
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
-    stop: () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    stop: () => closeServer(server),
   }
 }
 

@@ -1,7 +1,7 @@
 // An HTTP server whose every answer a test writes out: for what no registry does and no fault
 // switch offers.
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listen } from './loopback.ts'
 import type { Teardown } from './open-upstream.ts'
 
 export interface Received {
@@ -35,17 +35,7 @@ export async function startScript(t: Teardown, script: Script) {
       if (answer !== undefined) send(response, answer)
     })
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  t.teardown(
-    () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  )
-  const { port } = server.address() as AddressInfo
+  const port = await listen(t, server)
   return { url: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, port, received }
 }
 

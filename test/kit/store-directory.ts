@@ -37,6 +37,12 @@ export interface StoreDirectory {
   files(): Promise<string[]>
 }
 
+/** Where the bytes of that digest lie. */
+export function blobPath(root: string, digest: string): string {
+  const [algorithm = '', hex = ''] = digest.split(':')
+  return join(root, 'blobs', algorithm, hex.slice(0, 2), hex)
+}
+
 /** `root` defaults to a new directory that tap removes. */
 export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirectory {
   const events: EngineEvent[] = []
@@ -63,10 +69,7 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
     path,
     open: async bootId => (await openBoth(bootId)).blobs,
     openFacts: async catalog => (await openBoth(undefined, catalog)).facts,
-    blobPath: digest => {
-      const [algorithm = '', hex = ''] = digest.split(':')
-      return path('blobs', algorithm, hex.slice(0, 2), hex)
-    },
+    blobPath: digest => blobPath(root, digest),
     partPath: (digest, suffix = '') => path('fills', digest.replace(':', '-') + suffix),
     lay: async (file, content) => {
       await mkdir(dirname(file), { recursive: true })

@@ -99,15 +99,18 @@ function referrersIn(repository: StubRepository | undefined, digest: string): De
   )
 }
 
-interface Members {
-  readonly subject?: { readonly digest?: string }
+/** What a stub looks at in a manifest, as clients write it. */
+export interface Members {
+  readonly subject?: { readonly digest: string }
   readonly artifactType?: string
-  readonly config?: { readonly mediaType?: string }
+  readonly config?: { readonly digest: string; readonly mediaType?: string }
+  readonly layers?: readonly { readonly digest: string }[]
+  readonly manifests?: readonly { readonly digest: string }[]
   readonly annotations?: Readonly<Record<string, string>>
 }
 
 /** Undefined when the bytes are not JSON: a stub serves those, too. */
-function membersOf(bytes: Buffer): Members | undefined {
+export function membersOf(bytes: Buffer): Members | undefined {
   try {
     return JSON.parse(bytes.toString()) as Members
   } catch {

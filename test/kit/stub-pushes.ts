@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Digest } from '../../src/oci/digest.ts'
 import { bytesContent } from './content.ts'
 import { errorAnswer } from './stub-answers.ts'
-import type { StubContent } from './stub-content.ts'
+import { type Members, membersOf, type StubContent } from './stub-content.ts'
 import type { Fault } from './stub-faults.ts'
 import type { Behaviour } from './stub-profiles.ts'
 import type { StubRequest } from './stub-requests.ts'
@@ -159,21 +159,6 @@ function putManifest(context: PushContext, request: StubRequest, bytes: Buffer):
         : { 'oci-subject': subject }),
     },
     body: bufferBody(''),
-  }
-}
-
-interface Members {
-  readonly subject?: { readonly digest: string }
-  readonly config?: { readonly digest: string }
-  readonly layers?: readonly { readonly digest: string }[]
-  readonly manifests?: readonly { readonly digest: string }[]
-}
-
-function membersOf(bytes: Buffer): Members | undefined {
-  try {
-    return JSON.parse(bytes.toString()) as Members
-  } catch {
-    return undefined
   }
 }
 

@@ -4,6 +4,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { closeServer } from './loopback.ts'
+import type { Teardown } from './open-upstream.ts'
 import { answerFor, contentAnswer, errorAnswer } from './stub-answers.ts'
 import { createStubContent } from './stub-content.ts'
 import { createFaultList, type Fault, type Redirect } from './stub-faults.ts'
@@ -46,6 +48,13 @@ export interface StubOptions {
 }
 
 export type StubRegistry = Awaited<ReturnType<typeof startStubRegistry>>
+
+/** Stopped when the test ends. */
+export async function startStub(t: Teardown, options: StubOptions = {}): Promise<StubRegistry> {
+  const stub = await startStubRegistry(options)
+  t.teardown(() => stub.stop())
+  return stub
+}
 
 /** Listens on 127.0.0.1 until `stop()`. */
 export async function startStubRegistry(options: StubOptions = {}) {
@@ -172,7 +181,7 @@ export async function startStubRegistry(options: StubOptions = {}) {
     expireSignatures: storage.expireSignatures,
     /** Cuts every connection and listens no more; the port is free again. */
     stop: async (): Promise<void> => {
-      await Promise.all([close(registryServer), close(storageServer)])
+      await Promise.all([closeServer(registryServer), closeServer(storageServer)])
     },
   }
 }
@@ -219,11 +228,4 @@ function listen({ tls }: StubOptions, port: number, handler: Handler): Promise<S
 function urlOf(server: Server, { tls }: StubOptions): string {
   const { port } = server.address() as AddressInfo
   return `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise(resolve => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
 }

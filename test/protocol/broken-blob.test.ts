@@ -16,7 +16,7 @@ import {
 } from '../kit/open-upstream.ts'
 import { type Fault, failure } from '../kit/stub-faults.ts'
 import type { RequestMatch } from '../kit/stub-requests.ts'
-import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'broken', layers: [10] })
 const GOOD = patternBlob('good', 100_000)
@@ -25,8 +25,7 @@ const BROKEN = patternBlob('broken', 100_000)
 const TIMES = 10
 
 async function open(t: Teardown, options: StubOptions = {}, changes: OpenOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options)
   stub.addImage(NAME, 'latest', IMAGE)
   for (const blob of [GOOD, BROKEN]) stub.addBlob(NAME, blob)
   // No second tries: each failure is one.

@@ -12,7 +12,7 @@ import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/ope
 import { createPushClient } from '../kit/push-client.ts'
 import type { Fault } from '../kit/stub-faults.ts'
 import { failure } from '../kit/stub-faults.ts'
-import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'foreign', layers: [3_000] })
 const SIGNATURE = makeArtifact({ seed: 'foreign', subject: IMAGE.descriptor })
@@ -171,8 +171,7 @@ for (const [name, fault] of Object.entries(NO_REFERRERS)) {
 }
 
 async function open(t: Teardown, options: StubOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options)
   stub.addImage(NAME, 'latest', IMAGE)
   return { stub, ...openUpstream(t, stub.url, { timeLimits: { chainMs: 900 } }) }
 }

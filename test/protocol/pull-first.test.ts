@@ -4,13 +4,12 @@
 import t from 'tap'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 t.test(
   'an image pulled twice costs its upstream one GET for each part, and none when the upstream is gone',
   async t => {
-    const stub = await startStubRegistry()
-    t.teardown(() => stub.stop())
+    const stub = await startStub(t)
     const image = makeImage({ seed: 1, layers: [100_000, 200_000] })
     stub.addImage('library/app', 'v1', image)
     const edge = await startTestEdge(t, {

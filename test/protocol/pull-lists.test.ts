@@ -6,7 +6,7 @@ import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
 import { failure } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const image = makeImage({ seed: 'listed', layers: [10] })
 const TAGS = '/v2/library/app/tags/list'
@@ -158,8 +158,7 @@ t.test('R81: a signature is seen half a minute after it was pushed', async t => 
 t.test(
   'R188: an upstream that a client names may not be a private address, however "*" is set',
   async t => {
-    const stub = await startStubRegistry()
-    t.teardown(() => stub.stop())
+    const stub = await startStub(t)
     stub.addImage('library/app', 'v1', image)
     const edge = await startTestEdge(t, {
       upstreams: {

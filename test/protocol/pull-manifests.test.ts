@@ -7,7 +7,7 @@ import { get as rawGet } from '../kit/raw-client.ts'
 import { startTestEdge, type TestEdgeOptions } from '../kit/edge.ts'
 import { type Document, type Image, makeImage, makeIndex, MEDIA_TYPES } from '../kit/image.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { startStubRegistry, type StubRegistry } from '../kit/stub-registry.ts'
+import { startStub, type StubRegistry } from '../kit/stub-registry.ts'
 import { judge } from '../kit/oracle.ts'
 
 interface Test {
@@ -18,8 +18,7 @@ async function stubWith(
   t: Test,
   images: Readonly<Record<string, Image>> = {},
 ): Promise<StubRegistry> {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   for (const [tag, image] of Object.entries(images)) stub.addImage('library/app', tag, image)
   return stub
 }

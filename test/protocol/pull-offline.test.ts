@@ -5,10 +5,9 @@ import t from 'tap'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'
 import type { RawAnswer } from '../kit/raw-client.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 
 t.test('R91: offline, a manifest is given only with everything that it names', async t => {
   const whole = makeImage({ seed: 'whole', layers: [1_000, 2_000] })

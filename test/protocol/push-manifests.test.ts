@@ -18,7 +18,7 @@ import {
   makeIndex,
   MEDIA_TYPES,
 } from '../kit/image.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 import { errorCodeOf, locationOf } from '../kit/raw-push.ts'
 import type { RawAnswer } from '../kit/raw-client.ts'
 
@@ -165,8 +165,7 @@ t.test(
 t.test('R285: a repository whose last manifest is deleted stays, with an empty list', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-emptied-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const options = {
     directory,
     upstreams: { ...NO_UPSTREAM, 'registry.example': { url: stub.url } },

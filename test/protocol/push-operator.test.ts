@@ -11,7 +11,7 @@ import type { LogLine } from '../kit/http-app.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 import { createPushClient } from '../kit/push-client.ts'
 import { get } from '../kit/raw-client.ts'
-import { startStubRegistry, type StubRegistry } from '../kit/stub-registry.ts'
+import { startStub, type StubRegistry } from '../kit/stub-registry.ts'
 import { untilStill } from '../kit/under-way.ts'
 
 const HOST = 'registry.example.com'
@@ -24,8 +24,7 @@ interface Teardown {
 }
 
 async function start(t: Teardown, options: Partial<TestEdgeOptions> & { stub?: object } = {}) {
-  const stub = await startStubRegistry(options.stub)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options.stub)
   const edge = await startTestEdge(t, {
     upstreams: { [HOST]: { url: stub.url } },
     config: QUEUED,
@@ -123,8 +122,7 @@ t.test(
 
 t.test('what waits is tried at once when its upstream is configured anew', async t => {
   const { stub, edge } = await start(t)
-  const other = await startStubRegistry()
-  t.teardown(() => other.stop())
+  const other = await startStub(t)
   cut(stub)
   t.equal(await push(edge, 'team/app:v1', one), 201)
   await edge.settle(edge.untilLogged('delivery failed and is tried again'))

@@ -5,7 +5,6 @@
 import { once } from 'node:events'
 import { readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseName } from '../../src/oci/reference.ts'
@@ -13,7 +12,8 @@ import { startPair } from '../kit/edge-over-stub.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, readAll } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
+import { listen } from '../kit/loopback.ts'
 
 const OTHER = parseName('library/other')
 const BEARER = { scheme: 'bearer' } as const
@@ -23,8 +23,7 @@ const IMAGE = makeImage({ seed: 'ahead', layers: TEN })
 const blobsOf = ({ config, layers }: Image) => [config, ...layers].map(({ digest }) => digest)
 
 t.test('R144: one challenge tells what the other repositories of a host want', async t => {
-  const stub = await startStubRegistry({ auth: BEARER })
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, { auth: BEARER })
   for (const name of [NAME, OTHER]) stub.addImage(name, 'latest', IMAGE)
   const { upstream } = openUpstream(t, stub.url)
   await upstream.getManifest(NAME, LATEST)
@@ -36,8 +35,7 @@ t.test('R144: one challenge tells what the other repositories of a host want', a
 })
 
 t.test('R144: what is sent at once to a host that nobody knows is refused once', async t => {
-  const stub = await startStubRegistry({ auth: BEARER })
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, { auth: BEARER })
   stub.addImage(NAME, 'latest', IMAGE)
   const { upstream } = openUpstream(t, stub.url)
   const asked = blobsOf(IMAGE).map(digest => upstream.getBlob(NAME, digest, { offset: 0 }))
@@ -49,8 +47,7 @@ t.test('R144: what is sent at once to a host that nobody knows is refused once',
 
 t.test('R144: where the token server refuses what was expected, the registry is asked', async t => {
   const auth = { ...BEARER, username: 'user', password: 'secret', privatePrefix: 'library/other' }
-  const stub = await startStubRegistry({ auth })
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, { auth })
   for (const name of [NAME, OTHER]) stub.addImage(name, 'latest', IMAGE)
   const { upstream } = openUpstream(t, stub.url)
   await upstream.getManifest(NAME, LATEST)
@@ -126,16 +123,8 @@ t.test('connections for blobs are opened while the manifest is asked for', async
     response.end(isManifest ? GOOD_MANIFEST.body : '{}')
   })
   server.on('connection', () => (connections += 1))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(async () => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { upstream, clock } = openUpstream(
-    t,
-    `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-  )
+  const port = await listen(t, server)
+  const { upstream, clock } = openUpstream(t, `http://127.0.0.1:${port}`)
   await upstream.getManifest(NAME, LATEST)
   while (connections < 3) await once(server, 'connection')
   const [first, second, third] = blobsOf(IMAGE)

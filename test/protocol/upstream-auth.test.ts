@@ -13,15 +13,14 @@ import {
 } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST, startScript } from '../kit/scripted-server.ts'
 import { unauthorized } from '../kit/stub-faults.ts'
-import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stub-registry.ts'
 
 const PASSWORD = 'canary-password'
 const BASIC = { kind: 'basic', username: 'user', password: () => PASSWORD } as const
 const IMAGE = makeImage({ seed: 'auth', layers: [10] })
 
-async function startStub(t: Teardown, options: StubOptions) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+async function startWithImages(t: Teardown, options: StubOptions) {
+  const stub = await startStub(t, options)
   stub.addImage(NAME, 'latest', IMAGE)
   stub.addImage('library/other', 'latest', IMAGE)
   return stub
@@ -30,7 +29,7 @@ async function startStub(t: Teardown, options: StubOptions) {
 const BEARER = { scheme: 'bearer' } as const
 
 t.test('R142: a challenge costs one token, and the token serves until it ends', async t => {
-  const stub = await startStub(t, { auth: { ...BEARER, expiresInSeconds: 100 } })
+  const stub = await startWithImages(t, { auth: { ...BEARER, expiresInSeconds: 100 } })
   const { upstream, clock } = openUpstream(t, stub.url)
   await upstream.getManifest(NAME, LATEST)
   await upstream.getManifest(NAME, LATEST)
@@ -46,14 +45,14 @@ t.test('R142: a challenge costs one token, and the token serves until it ends', 
 })
 
 t.test('R143: concurrent requests share one token request', async t => {
-  const stub = await startStub(t, { auth: BEARER })
+  const stub = await startWithImages(t, { auth: BEARER })
   const { upstream } = openUpstream(t, stub.url)
   await Promise.all(Array.from({ length: 20 }, () => upstream.headManifest(NAME, LATEST)))
   t.equal(stub.count({ kind: 'token' }), 1)
 })
 
 t.test('R143: one client that gives up does not end the token request of the others', async t => {
-  const stub = await startStub(t, { auth: BEARER })
+  const stub = await startWithImages(t, { auth: BEARER })
   const { upstream } = openUpstream(t, stub.url)
   const leaving = new AbortController()
   const first = upstream.headManifest(NAME, LATEST, { signal: leaving.signal })
@@ -66,7 +65,7 @@ t.test('R143: one client that gives up does not end the token request of the oth
 })
 
 t.test('R143: repositories and credentials have tokens of their own', async t => {
-  const stub = await startStub(t, { auth: BEARER })
+  const stub = await startWithImages(t, { auth: BEARER })
   const anonymous = openUpstream(t, stub.url).upstream
   const user = openUpstream(t, stub.url, { credentials: BASIC }).upstream
   for (const upstream of [anonymous, user]) {
@@ -81,7 +80,7 @@ t.test('R143: repositories and credentials have tokens of their own', async t =>
 
 t.test('R143: other credentials on the same upstream have other tokens', async t => {
   let password = 'one'
-  const stub = await startStub(t, { auth: BEARER })
+  const stub = await startWithImages(t, { auth: BEARER })
   const credentials = { kind: 'basic', username: 'user', password: () => password } as const
   const { upstream } = openUpstream(t, stub.url, { credentials })
   await upstream.headManifest(NAME, LATEST)
@@ -92,7 +91,7 @@ t.test('R143: other credentials on the same upstream have other tokens', async t
 })
 
 t.test('R144: a token that is refused is replaced once, and the request repeated', async t => {
-  const stub = await startStub(t, { auth: BEARER })
+  const stub = await startWithImages(t, { auth: BEARER })
   const { upstream } = openUpstream(t, stub.url)
   await upstream.headManifest(NAME, LATEST)
   stub.expireTokens()
@@ -101,7 +100,7 @@ t.test('R144: a token that is refused is replaced once, and the request repeated
 })
 
 t.test('R144: a registry that refuses every token is given up after two', async t => {
-  const stub = await startStub(t, { auth: BEARER })
+  const stub = await startWithImages(t, { auth: BEARER })
   const challenge = `Bearer realm="${stub.url}/token",service="stub",scope="repository:library/alpine:pull"`
   stub.fault({ kind: 'manifest' }, unauthorized(challenge))
   const { upstream } = openUpstream(t, stub.url)
@@ -112,7 +111,7 @@ t.test('R144: a registry that refuses every token is given up after two', async 
 })
 
 t.test('R144: a refusal without a challenge is answered with the one of /v2/', async t => {
-  const stub = await startStub(t, { auth: { ...BEARER, silentRefusal: true } })
+  const stub = await startWithImages(t, { auth: { ...BEARER, silentRefusal: true } })
   const { upstream } = openUpstream(t, stub.url)
   await upstream.headManifest(NAME, LATEST)
   t.equal(stub.count({ kind: 'ping' }), 1)
@@ -157,7 +156,7 @@ t.test('R140: Bearer is preferred to Basic, wherever the two stand', async t => 
 })
 
 t.test('R140: Basic is answered with the credentials, and from then on sent at once', async t => {
-  const stub = await startStub(t, {
+  const stub = await startWithImages(t, {
     auth: { scheme: 'basic', username: 'user', password: PASSWORD },
   })
   const { upstream } = openUpstream(t, stub.url, { credentials: BASIC })
@@ -173,7 +172,9 @@ t.test(
   async t => {
     let password = 'old'
     let reads = 0
-    const stub = await startStub(t, { auth: { scheme: 'basic', username: 'AWS', password: 'new' } })
+    const stub = await startWithImages(t, {
+      auth: { scheme: 'basic', username: 'AWS', password: 'new' },
+    })
     const readText = () => {
       reads += 1
       const auth = Buffer.from(`AWS:${password}`).toString('base64')
@@ -224,7 +225,7 @@ t.test("R141: a realm on the operator's list receives them", async t => {
 })
 
 t.test('R14: every request says who asks, and asks for bytes as they are', async t => {
-  const stub = await startStub(t, { auth: BEARER, blobs: 'direct' } as StubOptions)
+  const stub = await startWithImages(t, { auth: BEARER, blobs: 'direct' } as StubOptions)
   const { upstream } = openUpstream(t, stub.url)
   await upstream.getManifest(NAME, LATEST)
   for (const { headers } of stub.requests) {

@@ -5,21 +5,21 @@ import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, readAll, type Teardown } from '../kit/open-upstream.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
+import { settle } from '../kit/settle.ts'
 
 const IMAGE = makeImage({ seed: 'outage', layers: [10] })
 const BLOB = patternBlob('outage', 1024 * 1024)
 
-async function startStub(t: Teardown) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+async function startFilled(t: Teardown) {
+  const stub = await startStub(t)
   stub.addImage(NAME, 'latest', IMAGE)
   stub.addBlob(NAME, BLOB)
   return stub
 }
 
 t.test('R149: who waits for a connection waits no longer than for an answer', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   const long = patternBlob('long', 16 * 1024 * 1024)
   stub.addBlob(NAME, long)
   const { upstream, clock } = openUpstream(t, stub.url, { connections: 1 })
@@ -31,7 +31,7 @@ t.test('R149: who waits for a connection waits no longer than for an answer', as
     error => outcomes.push(error.failure),
   )
   await clock.advance(25_000)
-  for (let turn = 0; turn < 20; turn += 1) await new Promise<void>(resolve => setImmediate(resolve))
+  await settle()
   t.same(outcomes, ['unavailable'])
   await first.body[Symbol.asyncIterator]().return?.()
   await second.catch(() => {})
@@ -40,7 +40,7 @@ t.test('R149: who waits for a connection waits no longer than for an answer', as
 t.test(
   'R150: a blob that stalls is given up after the idle limit, and what came before it is given',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({ kind: 'blob' }, { stallAt: 100_000 })
     const { upstream, clock } = openUpstream(t, stub.url)
     const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
@@ -62,7 +62,7 @@ t.test(
 )
 
 t.test('R150: a reader that takes its time is not taken for a silent peer', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   const { upstream, clock } = openUpstream(t, stub.url)
   const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
   const chunks: Uint8Array[] = []
@@ -82,7 +82,7 @@ t.test(
       { lengthDelta: 10 },
       { chunked: true, truncateAt: 1000 },
     ] as const) {
-      const stub = await startStub(t)
+      const stub = await startFilled(t)
       stub.fault({ kind: 'blob' }, fault)
       const { upstream } = openUpstream(t, stub.url)
       const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
@@ -94,7 +94,7 @@ t.test(
 )
 
 t.test('R93: a body that its reader gives up says nothing about the upstream', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   stub.fault({ kind: 'blob' }, { stallAt: 100_000 })
   const { upstream, clock } = openUpstream(t, stub.url)
   const { body } = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
@@ -111,7 +111,7 @@ t.test('R93: a body that its reader gives up says nothing about the upstream', a
 })
 
 t.test('R87: a part that ends before its Content-Range says is cut, too', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   stub.fault({ kind: 'blob' }, { chunked: true, missingBytes: 10 })
   const { upstream } = openUpstream(t, stub.url)
   const blob = await upstream.getBlob(NAME, BLOB.digest, { offset: 100 })
@@ -121,7 +121,7 @@ t.test('R87: a part that ends before its Content-Range says is cut, too', async 
 t.test(
   'R87: the rest is asked for with Range and If-Range, and comes from where it was cut',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({ kind: 'blob' }, { truncateAt: 300_000 }, { times: 1 })
     const { upstream } = openUpstream(t, stub.url)
     const first = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })
@@ -147,7 +147,7 @@ t.test(
 
 // issue 17, 36
 t.test('R87: a weak validator stands in no If-Range, nor does what is none', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   const { upstream } = openUpstream(t, stub.url)
   for (const validator of ['W/"v1"', 'v1', '']) {
     stub.clear()
@@ -162,7 +162,7 @@ t.test('R87: a weak validator stands in no If-Range, nor does what is none', asy
 t.test(
   'R87: a range that starts elsewhere is refused, and a whole blob says that it is one',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     const { upstream } = openUpstream(t, stub.url)
     for (const rangeDelta of [5, -5]) {
       stub.fault({ kind: 'blob' }, { rangeDelta }, { times: 1 })
@@ -179,7 +179,7 @@ t.test(
 )
 
 t.test('R148: a part is one range, never several', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   const { upstream } = openUpstream(t, stub.url)
   const part = await upstream.getBlob(NAME, BLOB.digest, { offset: 10, lastByte: 19 })
   t.match(part, { offset: 10, totalBytes: BLOB.sizeBytes })
@@ -190,7 +190,7 @@ t.test('R148: a part is one range, never several', async t => {
 t.test(
   'a client that leaves in the middle of a blob ends the connection, with its own reason',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({ kind: 'blob' }, { stallAt: 100_000 })
     const { upstream, clock } = openUpstream(t, stub.url)
     const leaving = new AbortController()
@@ -208,7 +208,7 @@ t.test(
 )
 
 t.test('breaking out of a body ends it, also before its first byte', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   const { upstream, clock } = openUpstream(t, stub.url, { connections: 1 })
   stub.fault({ kind: 'blob' }, { stallAt: 100_000 }, { times: 2 })
   const first = await upstream.getBlob(NAME, BLOB.digest, { offset: 0 })

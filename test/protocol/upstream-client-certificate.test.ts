@@ -1,12 +1,12 @@
 // Goal: a client certificate is shown to the registry that it is for, and to nobody that this
 // registry leads to (R152). Method: two TLS servers that ask for one.
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { Upstreams } from '../../src/server/upstreams.ts'
 import { makeCertificate } from '../kit/certificate.ts'
 import { configOf } from '../kit/load-text.ts'
+import { listen } from '../kit/loopback.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
@@ -29,17 +29,7 @@ async function start(t: Teardown, location?: string) {
     else response.writeHead(307, { location })
     response.end(location === undefined ? body : '')
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  t.teardown(
-    () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  )
-  const { port } = server.address() as AddressInfo
+  const port = await listen(t, server)
   return { url: `https://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, shown }
 }
 

@@ -15,15 +15,14 @@ import {
   type Teardown,
 } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST, startScript } from '../kit/scripted-server.ts'
-import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'content', layers: [10] })
 const BLOB = patternBlob('content', 300_000)
 const EMPTY = bytesContent(Buffer.alloc(0))
 
 async function open(t: Teardown, options: StubOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options)
   stub.addImage(NAME, 'latest', IMAGE)
   stub.addBlob(NAME, BLOB)
   stub.addBlob(NAME, EMPTY)
@@ -209,8 +208,7 @@ t.test('a blob says how long it is when its registry does, and what it is called
 })
 
 t.test('names that the operator keeps out are asked of nobody', async t => {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const { upstream } = openUpstream(t, stub.url, {
     allows: compileNames({ include: ['team/**'], exclude: [] }),
   })

@@ -2,11 +2,12 @@
 // the registry has (R151, R152, R153). Method: two stub registries for one namespace; a CONNECT
 // proxy and an authority of the test's own.
 import { createServer, type Server } from 'node:http'
-import { connect as connectTcp, type AddressInfo } from 'node:net'
+import { connect as connectTcp } from 'node:net'
 import t from 'tap'
 import { makeCertificate } from '../kit/certificate.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
+import { listen } from '../kit/loopback.ts'
 import {
   failureOf,
   LATEST,
@@ -16,7 +17,7 @@ import {
   type Teardown,
 } from '../kit/open-upstream.ts'
 import { failure } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub, startStubRegistry } from '../kit/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'endpoints', layers: [10] })
 const BLOB = patternBlob('endpoints', 200_000)
@@ -143,8 +144,7 @@ t.test('a blob from a mirror ends with its body, and leaves nothing behind', asy
 
 t.test('R152: a registry whose authority is configured is trusted, and no other is', async t => {
   const { key, cert, ca } = makeCertificate()
-  const stub = await startStubRegistry({ tls: { key, cert } })
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, { tls: { key, cert } })
   stub.addImage(NAME, 'latest', IMAGE)
   t.ok(await openUpstream(t, stub.url, { caPem: ca }).upstream.getManifest(NAME, LATEST))
   const error = await failureOf(openUpstream(t, stub.url).upstream.getManifest(NAME, LATEST))
@@ -155,8 +155,7 @@ t.test('R152: a registry whose authority is configured is trusted, and no other 
 t.test('R152: a certificate for another name, or an old one, is not trusted', async t => {
   for (const options of [{ names: ['other.example'] }, { expired: true }] as const) {
     const { key, cert, ca } = makeCertificate(options)
-    const stub = await startStubRegistry({ tls: { key, cert } })
-    t.teardown(() => stub.stop())
+    const stub = await startStub(t, { tls: { key, cert } })
     const error = await failureOf(
       openUpstream(t, stub.url, { caPem: ca }).upstream.getManifest(NAME, LATEST),
     )
@@ -210,17 +209,7 @@ async function startProxy(t: Teardown): Promise<Proxy> {
     socket.on('close', () => target.destroy())
     target.on('close', () => socket.destroy())
   })
-  await new Promise<void>(resolve => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  t.teardown(
-    () =>
-      new Promise(resolve => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  )
-  const { port } = server.address() as AddressInfo
+  const port = await listen(t, server)
   return { url: `http://user:canary@127.0.0.1:${port}`, asked, authorizations }
 }
 
@@ -277,8 +266,7 @@ t.test('R195: a proxy that cannot be reached is named without its credentials', 
 t.test(
   'R153: downloads at once use no more connections than allowed, and manifests do not wait',
   async t => {
-    const stub = await startStubRegistry()
-    t.teardown(() => stub.stop())
+    const stub = await startStub(t)
     stub.addImage(NAME, 'latest', IMAGE)
     stub.addBlob(NAME, BLOB)
     const held = stub.fault({ kind: 'blob' }, { stallAt: 1_000 }, { times: 3 })

@@ -5,7 +5,7 @@ import { makeArtifact, makeImage, document as makeDocument, MEDIA_TYPES } from '
 import { failureOf, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
 import { type Scripted, startScript } from '../kit/scripted-server.ts'
 import { failure, tooManyRequests, unauthorized } from '../kit/stub-faults.ts'
-import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
 import { parseName } from '../../src/oci/reference.ts'
 import { referrersTag } from '../../src/oci/referrers-tag.ts'
 
@@ -15,8 +15,7 @@ const SBOM = makeArtifact({ seed: 'sbom', subject: IMAGE.descriptor })
 const SIGNATURE = makeArtifact({ seed: 'signature', subject: IMAGE.descriptor })
 
 async function open(t: Teardown, options: StubOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options)
   return { stub, ...openUpstream(t, stub.url) }
 }
 
@@ -214,8 +213,7 @@ t.test('R78: no failure becomes an empty list, at the API or at the fallback tag
   for (const [fault, expected] of faults) {
     for (const kind of ['referrers', 'manifest'] as const) {
       const referrers = kind === 'manifest' ? 'none' : 'filtering'
-      const stub = await startStubRegistry({ behaviour: { referrers } })
-      t.teardown(() => stub.stop())
+      const stub = await startStub(t, { behaviour: { referrers } })
       stub.addImage(NAME, undefined, IMAGE)
       stub.fault({ kind }, fault)
       const { upstream } = openUpstream(t, stub.url, { timeLimits: { chainMs: 900 } })

@@ -14,14 +14,13 @@ import {
   type Teardown,
 } from '../kit/open-upstream.ts'
 import { failure, tooManyRequests } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'outage', layers: [10] })
 const BLOB = patternBlob('outage', 1024 * 1024)
 
-async function startStub(t: Teardown) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+async function startFilled(t: Teardown) {
+  const stub = await startStub(t)
   stub.addImage(NAME, 'latest', IMAGE)
   stub.addBlob(NAME, BLOB)
   return stub
@@ -56,13 +55,13 @@ t.test(
   'R149: 408, 425, 429, 500, 502, 503 and 504 and broken connections are tried again',
   async t => {
     for (const status of [408, 425, 429, 500, 502, 503, 504]) {
-      const stub = await startStub(t)
+      const stub = await startFilled(t)
       stub.fault({ kind: 'manifest' }, failure(status), { times: 1 })
       const { upstream, clock } = openUpstream(t, stub.url)
       t.ok(await hurry(upstream.getManifest(NAME, LATEST), clock), `${status}`)
       t.equal(stub.count({ kind: 'manifest' }), 2, `${status}`)
     }
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({ kind: 'manifest' }, { dropConnection: true }, { times: 2 })
     const { upstream, clock } = openUpstream(t, stub.url)
     t.ok(await hurry(upstream.getManifest(NAME, LATEST), clock))
@@ -86,7 +85,7 @@ t.test(
       [204, 'invalid'],
     ]
     for (const [status, expected] of cases) {
-      const stub = await startStub(t)
+      const stub = await startFilled(t)
       stub.fault({ kind: 'manifest' }, failure(status))
       const error = await failureOf(openUpstream(t, stub.url).upstream.getManifest(NAME, LATEST))
       t.match(error, { failure: expected, status }, `${status}`)
@@ -96,7 +95,7 @@ t.test(
 )
 
 t.test('a 404 says whether the repository or only the object is missing', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   const { upstream } = openUpstream(t, stub.url)
   stub.fault({ reference: 'latest' }, failure(404, 'NAME_UNKNOWN'))
   t.match(await failureOf(upstream.getManifest(NAME, LATEST)), { repositoryUnknown: true })
@@ -107,7 +106,7 @@ t.test('a 404 says whether the repository or only the object is missing', async 
 
 t.test('R149: Retry-After is waited for, in seconds and as a date', async t => {
   for (const value of ['7', 'Thu, 01 Jan 2026 00:00:07 GMT']) {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({ kind: 'manifest' }, tooManyRequests('errors', value), { times: 1 })
     const { upstream, clock } = openUpstream(t, stub.url)
     const done = upstream.getManifest(NAME, LATEST)
@@ -124,7 +123,7 @@ t.test(
   'R154: a long rate limit is passed on at once, and respected without asking again',
   async t => {
     for (const form of ['errors', 'message', 'text'] as const) {
-      const stub = await startStub(t)
+      const stub = await startFilled(t)
       stub.fault({ kind: 'manifest' }, tooManyRequests(form, 3600))
       const { upstream, clock, events } = openUpstream(t, stub.url)
       for (let at = 0; at < 3; at += 1) {
@@ -142,7 +141,7 @@ t.test(
 )
 
 t.test('R149: the whole chain has a time limit, also when no attempt ends by itself', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   stub.fault({ kind: 'manifest' }, { stallHeaders: true })
   const { upstream, clock } = openUpstream(t, stub.url)
   const failed = failureOf(upstream.getManifest(NAME, LATEST))
@@ -154,7 +153,7 @@ t.test('R149: the whole chain has a time limit, also when no attempt ends by its
 t.test(
   'R150: headers that do not come within their limit are a failure of that attempt',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({ kind: 'manifest' }, { stallHeaders: true }, { times: 1 })
     const options = { timeLimits: { headersMs: 1_000 } }
     const { upstream, clock } = openUpstream(t, stub.url, options)
@@ -166,7 +165,7 @@ t.test(
 t.test(
   'R93: an upstream that is down is not asked any more, and asked again by one request',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({}, failure(503))
     const { upstream, clock, events } = openUpstream(t, stub.url)
     await failureOf(hurry(upstream.getManifest(NAME, LATEST), clock))
@@ -198,7 +197,7 @@ t.test(
 t.test(
   'R93: refusals and misses do not open it, and neither does a client that leaves',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     stub.fault({ reference: 'latest' }, failure(404))
     const { upstream } = openUpstream(t, stub.url)
     for (let at = 0; at < 30; at += 1) await failureOf(upstream.getManifest(NAME, LATEST))
@@ -216,7 +215,7 @@ t.test(
 )
 
 t.test('every attempt is reported once, and the bytes of bodies are', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   stub.fault({ kind: 'manifest' }, failure(503), { times: 1 })
   const { upstream, clock, events } = openUpstream(t, stub.url)
   await hurry(upstream.headManifest(NAME, LATEST), clock)
@@ -258,7 +257,7 @@ t.test('R262: in haste nobody who is not there is asked twice', async t => {
 })
 
 t.test('R262: in haste a connection that was given up is replaced all the same', async t => {
-  const stub = await startStub(t)
+  const stub = await startFilled(t)
   const reset = stub.fault({ kind: 'manifest' }, { dropConnection: true }, { times: 1 })
   const { upstream } = openUpstream(t, stub.url)
   t.ok(await upstream.headManifest(NAME, LATEST, IN_HASTE))
@@ -272,7 +271,7 @@ t.test(
   'R93: who has an upstream asked anew is answered by it, and not by what was found before',
   async t => {
     for (const fault of [{ dropConnection: true }, tooManyRequests('errors', 3600)] as const) {
-      const stub = await startStub(t)
+      const stub = await startFilled(t)
       stub.fault({}, fault)
       const { upstream, clock } = openUpstream(t, stub.url)
       for (let n = 0; n < 5; n += 1)
@@ -293,7 +292,7 @@ t.test(
 t.test(
   'R305: a registry that is back is used within half a minute, however long it was away',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startFilled(t)
     const { port } = new URL(stub.url)
     const { upstream, clock, events } = openUpstream(t, stub.url)
     await stub.stop()
@@ -307,8 +306,7 @@ t.test(
     t.equal(pauseMs(), 300_000, 'nobody is let through for minutes')
     if (!t.equal(clock.sleepers, 1, 'and somebody is to ask before')) return
 
-    const back = await startStubRegistry({ port: Number(port) })
-    t.teardown(() => back.stop())
+    const back = await startStub(t, { port: Number(port) })
     back.addImage(NAME, 'latest', IMAGE)
     const changes = () =>
       events.flatMap(event => (event.kind === 'upstream breaker' ? [event.state] : []))

@@ -9,7 +9,7 @@ import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/ope
 import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
 import { startScript } from '../kit/scripted-server.ts'
 import { unauthorized } from '../kit/stub-faults.ts'
-import { type StubOptions, startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stub-registry.ts'
 
 const BLOB = patternBlob('authorized', 300_000)
 const OTHER = parseName('library/other')
@@ -17,18 +17,17 @@ const V1 = parseReference('v1')
 const IMAGE = makeImage({ seed: 'push auth', layers: [10] })
 const BEARER = { scheme: 'bearer' } as const
 
-async function startStub(t: Teardown, auth: StubOptions['auth'] = BEARER) {
-  const stub = await startStubRegistry({
+async function startWithTokens(t: Teardown, auth: StubOptions['auth'] = BEARER) {
+  const stub = await startStub(t, {
     auth: { ...BEARER, ...auth },
     push: { checksReferences: false },
   })
-  t.teardown(() => stub.stop())
   stub.addImage(NAME, 'latest', IMAGE)
   return stub
 }
 
 t.test('R117: a push has a token of its own, for pull and push, and one for all of it', async t => {
-  const stub = await startStub(t)
+  const stub = await startWithTokens(t)
   const { upstream } = openUpstream(t, stub.url)
   await upstream.headManifest(NAME, LATEST)
   await upstream.pushBlob(NAME, sourceOf(BLOB))
@@ -48,7 +47,7 @@ t.test('R117: a push has a token of its own, for pull and push, and one for all 
 })
 
 t.test('R117: a registry that challenges for less is asked for what a push needs', async t => {
-  const stub = await startStub(t)
+  const stub = await startWithTokens(t)
   const challenge = `Bearer realm="${stub.url}/token",service="stub",scope="repository:library/alpine:pull"`
   stub.fault({ kind: 'upload', method: 'POST' }, unauthorized(challenge), { times: 1 })
   const { upstream } = openUpstream(t, stub.url)
@@ -57,14 +56,14 @@ t.test('R117: a registry that challenges for less is asked for what a push needs
 })
 
 t.test('R144: a registry that challenges only at /v2/ is pushed to as well', async t => {
-  const stub = await startStub(t, { silentRefusal: true })
+  const stub = await startWithTokens(t, { silentRefusal: true })
   const { upstream } = openUpstream(t, stub.url)
   await upstream.pushBlob(NAME, sourceOf(BLOB))
   t.ok(stub.blob(NAME, BLOB.digest))
 })
 
 t.test('R117: a mount asks for both repositories, and reads nothing that it may not', async t => {
-  const stub = await startStub(t, { withheld: ['repository:library/secret:pull'] })
+  const stub = await startWithTokens(t, { withheld: ['repository:library/secret:pull'] })
   const { upstream } = openUpstream(t, stub.url)
   stub.addBlob(OTHER, BLOB)
   t.equal(await upstream.mountBlob(NAME, BLOB.digest, OTHER), true)
@@ -78,7 +77,7 @@ t.test('R117: a mount asks for both repositories, and reads nothing that it may 
 
 t.test('R182: a token server that refuses the other repository stops no push', async t => {
   const auth = { username: 'user', password: 'right', privatePrefix: 'library/secret' }
-  const stub = await startStub(t, auth)
+  const stub = await startWithTokens(t, auth)
   const { upstream } = openUpstream(t, stub.url)
   t.equal(await upstream.mountBlob(NAME, BLOB.digest, parseName('library/secret')), false)
   await upstream.pushBlob(NAME, sourceOf(BLOB))
@@ -86,7 +85,7 @@ t.test('R182: a token server that refuses the other repository stops no push', a
 })
 
 t.test('R117: who may not push is told so, and before the bytes are sent', async t => {
-  const stub = await startStub(t, { withheld: ['repository:library/alpine:push'] })
+  const stub = await startWithTokens(t, { withheld: ['repository:library/alpine:push'] })
   const { upstream } = openUpstream(t, stub.url)
   let pulled = 0
   async function* body() {
@@ -108,7 +107,7 @@ t.test('R117: who may not push is told so, and before the bytes are sent', async
 t.test(
   'R144: a token that ends in between is replaced, and a body that can be sent again is',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startWithTokens(t)
     const { upstream } = openUpstream(t, stub.url)
     await upstream.pushBlob(NAME, sourceOf(BLOB))
     stub.clear()
@@ -139,7 +138,7 @@ t.test(
 t.test(
   'R117: a body that cannot be sent again ends with an outage, not with a refusal',
   async t => {
-    const stub = await startStub(t)
+    const stub = await startWithTokens(t)
     const { upstream } = openUpstream(t, stub.url)
     const challenge = `Bearer realm="${stub.url}/token",service="stub"`
     const fault = stub.fault({ method: 'PATCH' }, unauthorized(challenge))
@@ -153,7 +152,7 @@ t.test(
 )
 
 t.test('R142: a token is renewed before a body, when little is left of it', async t => {
-  const stub = await startStub(t, { expiresInSeconds: 100 })
+  const stub = await startWithTokens(t, { expiresInSeconds: 100 })
   const { upstream, clock } = openUpstream(t, stub.url)
   await upstream.pushBlob(NAME, sourceOf(BLOB))
   const begun = await upstream.streamBlob(NAME, piecesOf(BLOB, 10_000))
@@ -164,7 +163,7 @@ t.test('R142: a token is renewed before a body, when little is left of it', asyn
 })
 
 t.test('R140: with Basic the credentials go with every step', async t => {
-  const stub = await startStub(t, { scheme: 'basic', username: 'user', password: 'right' })
+  const stub = await startWithTokens(t, { scheme: 'basic', username: 'user', password: 'right' })
   const right = { kind: 'basic', username: 'user', password: () => 'right' } as const
   const { upstream } = openUpstream(t, stub.url, { credentials: right })
   const begun = await upstream.streamBlob(NAME, piecesOf(BLOB, 10_000))

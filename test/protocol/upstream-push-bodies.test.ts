@@ -9,7 +9,7 @@ import { makeImage } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, readAll, type Teardown } from '../kit/open-upstream.ts'
 import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
 import { failure } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const MIB = 1024 * 1024
 const BLOB = patternBlob('body', 300_000)
@@ -20,10 +20,9 @@ const BUFFERED_BYTES_MAX = 24 * MIB
 const PATCH = { kind: 'upload', method: 'PATCH' } as const
 const PUT = { kind: 'upload', method: 'PUT' } as const
 
-async function startStub(t: Teardown) {
-  const stub = await startStubRegistry({ push: { checksReferences: false } })
-  t.teardown(() => stub.stop())
-  return stub
+/** Takes manifests, whatever they list. */
+function startUnchecked(t: Teardown) {
+  return startStub(t, { push: { checksReferences: false } })
 }
 
 /** Pieces of a MiB without end, unless `limit` of them are asked for: then nothing more comes. */
@@ -48,7 +47,7 @@ function endless(limit = Infinity) {
 }
 
 t.test('R117: of a body that the upstream does not take little is pulled', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const fault = stub.fault(PATCH, { takeStallAt: 100_000 })
   const { upstream, clock } = openUpstream(t, stub.url)
   const { body, state } = endless()
@@ -61,7 +60,7 @@ t.test('R117: of a body that the upstream does not take little is pulled', async
 })
 
 t.test('R150: a client that pushes slowly is no stall, however long it takes', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const { upstream, clock } = openUpstream(t, stub.url)
   const more = Promise.withResolvers<void>()
   async function* slowly() {
@@ -91,7 +90,7 @@ t.test('R117: an early refusal ends the body and is the verdict', async t => {
     'and closes': { ...failure(403), body, answerAt: 100_000, headers: { connection: 'close' } },
   }
   for (const [how, fault] of Object.entries(refusals)) {
-    const stub = await startStub(t)
+    const stub = await startUnchecked(t)
     stub.fault({ method: 'PATCH' }, fault)
     stub.fault({ method: 'PUT' }, fault)
     const { upstream } = openUpstream(t, stub.url)
@@ -120,7 +119,7 @@ t.test('R117: an early refusal ends the body and is the verdict', async t => {
 })
 
 t.test('R117: a yes that comes before all was sent is a yes to a whole blob only', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const early = { status: 201, answerAt: 100_000 }
   stub.fault(PATCH, early)
   stub.fault(PUT, early)
@@ -131,7 +130,7 @@ t.test('R117: a yes that comes before all was sent is a yes to a whole blob only
 })
 
 t.test('R150: the answer to a body has a limit of its own, not that of small answers', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   // The library looks at its limits once a second, and a busy machine takes its time for small
   // answers.
   stub.fault({ method: 'PATCH' }, { latencyMs: 2_600 })
@@ -146,7 +145,7 @@ t.test('R150: the answer to a body has a limit of its own, not that of small ans
 })
 
 t.test('R150: a manifest may take its time as well, as long as it moves', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   stub.fault({ kind: 'manifest' }, { takeStallAt: 100_000 })
   const { upstream, clock } = openUpstream(t, stub.url)
   const bytes = Buffer.alloc(2 * BUFFERED_BYTES_MAX, 32)
@@ -158,7 +157,7 @@ t.test('R150: a manifest may take its time as well, as long as it moves', async 
 })
 
 t.test('R117: a connection that is cut in the middle', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const { upstream, clock } = openUpstream(t, stub.url)
   const patch = stub.fault(PATCH, { takeCutAt: 100_000 })
   const { body, state } = endless()
@@ -179,7 +178,7 @@ t.test('R117: a connection that is cut in the middle', async t => {
 })
 
 t.test('R117: an upload that the upstream forgot is begun again', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const { upstream, clock } = openUpstream(t, stub.url)
   stub.fault(PUT, { expireUpload: true }, { times: 1 })
   await settled(clock, upstream.pushBlob(NAME, sourceOf(BLOB)))
@@ -197,7 +196,7 @@ t.test('R117: an upload that the upstream forgot is begun again', async t => {
 })
 
 t.test('R117: a push that took effect without an answer is done', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const { upstream, clock } = openUpstream(t, stub.url)
   stub.fault({ method: 'PUT' }, { dropConnection: true }, { times: 1 })
   await settled(clock, upstream.pushBlob(NAME, sourceOf(BLOB)))
@@ -208,7 +207,7 @@ t.test('R117: a push that took effect without an answer is done', async t => {
 })
 
 t.test('R149: whoever has all and does not answer is not waited for without end', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   stub.fault({ method: 'PUT' }, { stallHeaders: true })
   const { upstream, clock } = openUpstream(t, stub.url)
   const begun = await upstream.streamBlob(NAME, piecesOf(BLOB, 10_000))
@@ -225,7 +224,7 @@ t.test('R149: whoever has all and does not answer is not waited for without end'
 })
 
 t.test('R117: what the body throws is thrown, and the upload is given back', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const { upstream, events } = openUpstream(t, stub.url)
   const left = new Error('the client left')
   async function* leaving() {
@@ -248,7 +247,7 @@ t.test('R117: what the body throws is thrown, and the upload is given back', asy
 })
 
 t.test('R117: whoever gives up ends the body at once', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   const { upstream } = openUpstream(t, stub.url)
   const reason = new Error('left')
   const leaving = new AbortController()
@@ -263,7 +262,7 @@ t.test('R117: whoever gives up ends the body at once', async t => {
 })
 
 t.test('R153: pushes that stand still keep nobody from pulling', async t => {
-  const stub = await startStub(t)
+  const stub = await startUnchecked(t)
   stub.addBlob(NAME, BLOB)
   const { upstream } = openUpstream(t, stub.url, { connections: 1 })
   const leaving = new AbortController()

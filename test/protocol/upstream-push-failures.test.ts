@@ -6,19 +6,13 @@ import { parseReference } from '../../src/oci/reference.ts'
 import type { Upstream } from '../../src/registry/ports/upstream.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
-import { failureOf, NAME, openUpstream, type Teardown, textsOf } from '../kit/open-upstream.ts'
+import { failureOf, NAME, openUpstream, textsOf } from '../kit/open-upstream.ts'
 import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
 import { failure, tooManyRequests } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const BLOB = patternBlob('refused', 100_000)
 const IMAGE = makeImage({ seed: 'push failures', layers: [10] })
-
-async function startStub(t: Teardown) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
-  return stub
-}
 
 const pushBlob = (upstream: Upstream) => upstream.pushBlob(NAME, sourceOf(BLOB))
 const putManifest = (upstream: Upstream) =>

@@ -5,20 +5,14 @@ import t from 'tap'
 import { parseReference } from '../../src/oci/reference.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
-import { failureOf, NAME, openUpstream, type Teardown, textsOf } from '../kit/open-upstream.ts'
+import { failureOf, NAME, openUpstream, textsOf } from '../kit/open-upstream.ts'
 import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
-import { type StubOptions, startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const BLOB = patternBlob('located', 300_000)
 const PASSWORD = 'canary-password'
 const BASIC = { kind: 'basic', username: 'user', password: () => PASSWORD } as const
 const IMAGE = makeImage({ seed: 'push locations', layers: [10] })
-
-async function startStub(t: Teardown, options: StubOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
-  return stub
-}
 
 t.test('R117: every form of Location is followed, and digest is appended to it', async t => {
   for (const location of ['path', 'relative', 'absolute', 'schemeless', 'storage'] as const) {

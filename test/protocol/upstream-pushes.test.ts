@@ -7,20 +7,14 @@ import { parseName, parseReference, type Reference } from '../../src/oci/referen
 import type { Upstream } from '../../src/registry/ports/upstream.ts'
 import { bytesContent, type Content, patternBlob } from '../kit/content.ts'
 import { type Image, makeImage } from '../kit/image.ts'
-import { NAME, openUpstream, failureOf, type Teardown } from '../kit/open-upstream.ts'
+import { NAME, openUpstream, failureOf } from '../kit/open-upstream.ts'
 import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
-import { type StubOptions, startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const BLOB = patternBlob('pushed', 300_000)
 const EMPTY = bytesContent(Buffer.alloc(0))
 const OTHER = parseName('library/other')
 const IMAGE = makeImage({ seed: 'pushes', layers: [10] })
-
-async function startStub(t: Teardown, options: StubOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
-  return stub
-}
 
 function put(upstream: Upstream, { manifest }: Image, reference: Reference) {
   return upstream.putManifest(NAME, reference, manifest)

@@ -7,7 +7,7 @@ import { bytesContent } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, readAll, textsOf } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST, type Scripted, startScript } from '../kit/scripted-server.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stub-registry.ts'
 
 const BLOB = bytesContent(Buffer.from('some bytes'))
 const IMAGE = makeImage({ seed: 'addresses', layers: [10] })
@@ -213,8 +213,7 @@ t.test('R159: a registry that was redirected to gets an anonymous token, never o
 })
 
 t.test('R145: five hops are followed, six are not', async t => {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   stub.addBlob(NAME, BLOB)
   const { upstream } = openUpstream(t, stub.url, { realms: [new URL(stub.storageUrl).host] })
   // Hops inside the registry, and one more to the storage.
@@ -254,8 +253,7 @@ t.test(
 t.test(
   'R146: every attempt gets its target from the registry, and an expired one is asked for anew',
   async t => {
-    const stub = await startStubRegistry({ profile: 'docker.io' })
-    t.teardown(() => stub.stop())
+    const stub = await startStub(t, { profile: 'docker.io' })
     stub.addImage(NAME, 'latest', IMAGE)
     const digest = digestFrom(IMAGE.layers[0]?.digest ?? '')
     if (digest === undefined) throw new Error('the image has a layer')

@@ -6,15 +6,14 @@ import type { ProfileName } from '../kit/stub-profiles.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
 import { NAME, LATEST, openUpstream, readAll, type Teardown } from '../kit/open-upstream.ts'
-import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stub-registry.ts'
 import { parseName } from '../../src/oci/reference.ts'
 
 const IMAGE = makeImage({ seed: 'registries', layers: [10] })
 const BLOB = patternBlob('registries', 300_000)
 
 async function open(t: Teardown, profile: ProfileName, options: StubOptions = {}) {
-  const stub = await startStubRegistry({ profile, ...options })
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, { profile, ...options })
   stub.addImage(NAME, 'latest', IMAGE)
   stub.addImage(NAME, undefined, makeArtifact({ seed: 's', subject: IMAGE.descriptor }))
   stub.addBlob(NAME, BLOB)

@@ -4,15 +4,14 @@ import t from 'tap'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST, type Received, startScript } from '../kit/scripted-server.ts'
-import { startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stub-registry.ts'
 
 const PASSWORD = 'canary-password'
 const BASIC = { kind: 'basic', username: 'user', password: () => PASSWORD } as const
 const IMAGE = makeImage({ seed: 'auth', layers: [10] })
 
-async function startStub(t: Teardown, options: StubOptions) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+async function startWithImages(t: Teardown, options: StubOptions) {
+  const stub = await startStub(t, options)
   stub.addImage(NAME, 'latest', IMAGE)
   stub.addImage('library/other', 'latest', IMAGE)
   return stub
@@ -111,7 +110,9 @@ t.test('R142: where POST is refused in any of the known ways, GET follows', asyn
 })
 
 t.test('R155: credentials that the token server refuses are reported, not dropped', async t => {
-  const stub = await startStub(t, { auth: { ...BEARER, username: 'user', password: 'other' } })
+  const stub = await startWithImages(t, {
+    auth: { ...BEARER, username: 'user', password: 'other' },
+  })
   const { upstream } = openUpstream(t, stub.url, { credentials: BASIC })
   const error = await failureOf(upstream.headManifest(NAME, LATEST))
   t.match(error, { failure: 'denied', status: 401, hint: 'check the credentials of this upstream' })
@@ -121,7 +122,10 @@ t.test('R155: credentials that the token server refuses are reported, not droppe
 t.test(
   'R155: private repositories that refuse the token are denied, and never not-found',
   async t => {
-    const stub = await startStub(t, { profile: 'ghcr.io', auth: { username: 'u', password: 'p' } })
+    const stub = await startWithImages(t, {
+      profile: 'ghcr.io',
+      auth: { username: 'u', password: 'p' },
+    })
     const { upstream } = openUpstream(t, stub.url)
     t.equal((await failureOf(upstream.getManifest(NAME, LATEST))).failure, 'denied')
   },

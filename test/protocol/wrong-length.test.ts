@@ -14,6 +14,7 @@ import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
 import { get } from '../kit/raw-client.ts'
+import { blobPath } from '../kit/store-directory.ts'
 
 const MiB = 1024 * 1024
 /** Kept in memory once asked for twice; sent by reading; sent by the kernel, and open still. */
@@ -27,13 +28,8 @@ const DAMAGES: Readonly<Record<string, Damage>> = {
   lengthened: path => appendFileSync(path, 'more'),
 }
 
-function fileOf(edge: TestEdge, digest: string): string {
-  const [algorithm = '', hex = ''] = digest.split(':')
-  return join(edge.dataDirectory, 'blobs', algorithm, hex.slice(0, 2), hex)
-}
-
 function harm(edge: TestEdge, { digest, sizeBytes }: Content, damage: Damage): void {
-  const path = fileOf(edge, digest)
+  const path = blobPath(edge.dataDirectory, digest)
   chmodSync(path, 0o600)
   damage(path, sizeBytes)
 }
@@ -118,7 +114,7 @@ t.test('R271: a pushed manifest that was cut is 404 for who pushes', async t => 
   const push = () => edge.send('PUT', path, { headers: { 'content-type': mediaType }, body: bytes })
   t.equal((await push()).status, 201)
   for (let count = 0; count < 3; count += 1) t.equal((await edge.send('HEAD', path)).status, 200)
-  const file = fileOf(edge, digest)
+  const file = blobPath(edge.dataDirectory, digest)
   chmodSync(file, 0o600)
   truncateSync(file, 10)
   t.equal((await edge.send('HEAD', path)).status, 404)

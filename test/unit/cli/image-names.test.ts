@@ -5,14 +5,13 @@ import t from 'tap'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
-import { startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stub-registry.ts'
 
 const image = makeImage({ seed: 'named', layers: [5_000] })
 const emptyIndex = makeIndex([]).manifest
 
 async function start(t: { teardown(fn: () => unknown): unknown }) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   stub.addImage('library/app', 'v1', image)
   const edge = await startTestEdge(t, {
     upstreams: { 'docker.io': { url: stub.url } },

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { COMMANDS } from '../../../src/cli/commands.ts'
 import { runCli } from '../../kit/cli.ts'
-import { startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStub, startStubRegistry } from '../../kit/stub-registry.ts'
 
 async function configFile(
   t: { teardown(fn: () => unknown): unknown },
@@ -143,8 +143,7 @@ t.test('check accepts a valid file, and says which file cannot be read', async t
 })
 
 t.test('check --online tells which upstream answers', async t => {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const path = await configFile(t, `upstreams:\n  docker.io: { url: "${stub.url}", http: true }\n`)
   t.match(await runCli(['check', '--config', path, '--online']), {
     exitCode: 0,

@@ -11,7 +11,7 @@ import { pushBlob } from '../../kit/edge-push.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
 import { get } from '../../kit/raw-client.ts'
-import { startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stub-registry.ts'
 
 const amd64 = makeImage({
   seed: 'amd64',
@@ -29,8 +29,7 @@ async function start(
   t: { teardown(fn: () => unknown): unknown },
   config: Readonly<Record<string, unknown>> = {},
 ) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   stub.addImage('library/app', 'v1', index)
   const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } }, config })
   const run = (...argv: string[]) => runCli([...argv, '--socket', edge.socket])
@@ -220,8 +219,7 @@ t.test('R290: ls finds a name anywhere, and says when nothing matched', async t 
 
 // issue 17, 35
 t.test('R290: status says when nothing is kept, and why', async t => {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   stub.addImage('library/app', 'v1', index)
   const edge = await startTestEdge(t, {
     upstreams: { 'docker.io': { url: stub.url } },
@@ -271,8 +269,7 @@ t.test('R290: status keeps how an upstream was over a reload', async t => {
   stub.fault({ kind: 'manifest' }, { status: 500 })
   await edge.settle(run('pull', 'docker.io/library/app:v2'))
   t.equal(await state(), 'failed last', 'until it was asked again')
-  const other = await startStubRegistry()
-  t.teardown(() => other.stop())
+  const other = await startStub(t)
   edge.reload({ 'docker.io': { url: other.url } })
   t.equal(await state(), 'not asked yet', 'and this is another')
 })

@@ -12,13 +12,12 @@ import {
   tooManyRequests,
   unauthorized,
 } from '../../kit/stub-faults.ts'
-import { startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stub-registry.ts'
 
 const SIZE_BYTES = 300_000
 const blob = patternBlob('faults', SIZE_BYTES)
 const image = makeImage({ seed: 'faults' })
-const stub = await startStubRegistry()
-t.teardown(() => stub.stop())
+const stub = await startStub(t)
 stub.addBlob('a/b', blob)
 stub.addImage('a/b', 'v1', image)
 const blobUrl = `${stub.url}/v2/a/b/blobs/${blob.digest}`

@@ -4,14 +4,13 @@ import t from 'tap'
 import { makeImage } from '../../kit/image.ts'
 import { get } from '../../kit/raw-client.ts'
 import { PROFILES, type ProfileName } from '../../kit/stub-profiles.ts'
-import { type StubOptions, startStubRegistry } from '../../kit/stub-registry.ts'
+import { type StubOptions, startStub } from '../../kit/stub-registry.ts'
 
 const image = makeImage({ seed: 'profiles' })
 const blob = image.config
 
 async function stubLike(profile: ProfileName, options: StubOptions = {}) {
-  const stub = await startStubRegistry({ profile, ...options })
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, { profile, ...options })
   stub.addImage('library/alpine', 'v1', image)
   const base = `${stub.url}${stub.behaviour.basePath}/v2/library/alpine`
   return { stub, blobUrl: `${base}/blobs/${blob.digest}`, manifestUrl: `${base}/manifests/v1` }

@@ -5,14 +5,13 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { bytesContent } from '../../kit/content.ts'
 import { makeImage } from '../../kit/image.ts'
 import { createBarrier, failure } from '../../kit/stub-faults.ts'
-import { type StubOptions, type StubRegistry, startStubRegistry } from '../../kit/stub-registry.ts'
+import { type StubOptions, type StubRegistry, startStub } from '../../kit/stub-registry.ts'
 
 const BLOB = bytesContent(Buffer.from('some bytes'))
 const IMAGE = makeImage({ seed: 'stub pushes', layers: [10] })
 
 async function stubFor(t: Pick<Tap, 'teardown'>, options: StubOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options)
   return stub
 }
 

@@ -5,11 +5,10 @@ import { patternBlob } from '../../kit/content.ts'
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 import { sha256 } from '../../kit/oracle.ts'
 import { get } from '../../kit/raw-client.ts'
-import { type StubOptions, startStubRegistry } from '../../kit/stub-registry.ts'
+import { type StubOptions, startStub } from '../../kit/stub-registry.ts'
 
 async function stubFor(t: Tap, options: StubOptions = {}) {
-  const stub = await startStubRegistry(options)
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t, options)
   return stub
 }
 

@@ -7,7 +7,7 @@ import { createLateTag } from '../../kit/late-tag.ts'
 import { manifestOver } from '../../kit/push-client.ts'
 import { pushInHalves } from '../../kit/push-in-halves.ts'
 import { patternBlob } from '../../kit/content.ts'
-import { startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stub-registry.ts'
 import { type LineFate, type LineMoment, startUpstreamLine } from '../../kit/upstream-line.ts'
 
 const LAYER = patternBlob('line', 400_000)
@@ -21,8 +21,7 @@ async function openLine(
   t: Pick<Tap, 'teardown'>,
   see: (moment: LineMoment) => LineFate = () => undefined,
 ) {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   const moments: string[] = []
   const line = await startUpstreamLine(stub.url, moment => {
     moments.push(`${moment.request} ${moment.phase}`)

@@ -11,16 +11,14 @@ import { SpaceLedger } from '../../../src/registry/space.ts'
 import { createMemoryStore } from '../../kit/memory/store.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
+import { settle } from '../../kit/settle.ts'
 
 const app = repositoryOf('library/app')
 const FIRST = Buffer.from('the first blob')
 const SECOND = Buffer.from('the second blob')
 
-const turn = () => new Promise<void>(resolve => setImmediate(resolve))
-
-/** More turns than anything in memory takes. */
 async function manyTurns(): Promise<'still waiting'> {
-  for (let turns = 0; turns < 200; turns += 1) await turn()
+  await settle()
   return 'still waiting'
 }
 

@@ -13,6 +13,7 @@ import {
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, upstreamOf } from '../../kit/engine.ts'
 import { partsLeft } from '../../kit/parts-left.ts'
+import { settle } from '../../kit/settle.ts'
 
 const repository = parseRepositoryKey('anybody.example/app')
 /** More than is compared, or trickles, in all the time that a slow fill has. */
@@ -98,11 +99,6 @@ function createWorld(
   }
   const ends = () => engine.events.flatMap(each => (each.kind === 'fill ended' ? each.outcome : []))
   return { ...engine, asked, pass, ends, stopped: stopped.promise }
-}
-
-/** More turns than anything in memory takes. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
 }
 
 /** Each look is two passes; what little comes buys another look. */

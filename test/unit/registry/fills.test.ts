@@ -5,6 +5,7 @@ import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf, upstreamOf } from '../../kit/engine.ts'
+import { settle } from '../../kit/settle.ts'
 
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
@@ -314,12 +315,12 @@ t.test('R276: registries that only clients named have a number of downloads toge
     })),
   })
   const pulls = contents.map(({ digest }, n) => registry.pullBlob(hosts[n] ?? app, digest))
-  for (let turns = 0; turns < 50; turns += 1) await turn()
+  await settle()
   t.equal(opened.size, 64)
   const listed = Buffer.from('of a registry that is listed')
   contents.push({ bytes: listed, digest: digestOf(listed) })
   const own = registry.pullBlob(app, digestOf(listed))
-  for (let turns = 0; turns < 50; turns += 1) await turn()
+  await settle()
   t.ok(opened.has(digestOf(listed)), 'the others have their own places')
   goOn.resolve()
   t.same(await readAll(await own), listed)

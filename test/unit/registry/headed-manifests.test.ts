@@ -18,6 +18,7 @@ import {
   upstreamOf,
 } from '../../kit/engine.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
+import { settle } from '../../kit/settle.ts'
 
 const app = repositoryOf('library/app')
 const other = repositoryOf('library/other')
@@ -25,10 +26,6 @@ const other = repositoryOf('library/other')
 const OF_ONE_CLIENT = 50
 const AT_ONCE = 2
 const WAITING = 256
-
-async function settle(): Promise<void> {
-  for (let n = 0; n < 200; n += 1) await new Promise<void>(resolve => setImmediate(resolve))
-}
 
 interface Scene extends Omit<EngineOptions, 'upstream'> {
   /** Given for the tag `index`, and its children by their digests. */

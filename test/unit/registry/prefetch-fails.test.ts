@@ -8,14 +8,11 @@ import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstre
 import { blobAnswer, createEngine, repositoryOf, upstreamOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { digested } from '../../kit/push-image.ts'
+import { settle } from '../../kit/settle.ts'
 
 const app = repositoryOf('library/app')
 const image = makeImage({ seed: 'ahead', layers: [1_000, 2_000, 3_000] })
 const contents = new Map([image.config, ...image.layers].map(each => [each.digest, each]))
-
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
-}
 
 function createWorld(refused: Repository) {
   const asked = new Map<string, Digest[]>()

@@ -23,16 +23,13 @@ import {
 } from '../../kit/engine.ts'
 import { type Content, patternBlob } from '../../kit/content.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
+import { settle } from '../../kit/settle.ts'
 
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
 const client = '192.0.2.7'
 
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))
-async function settle(): Promise<void> {
-  for (let n = 0; n < 20; n += 1) await turn()
-}
-
 interface Scene extends Omit<EngineOptions, 'upstream'> {
   readonly images: readonly Image[]
   /** Blobs of no image. */

@@ -8,7 +8,7 @@ import { ConcurrencyController } from '../../../src/registry/fill/concurrency-co
 import { createMemoryDisk, createMemoryStore } from '../../kit/memory/store.ts'
 import { patternBlob } from '../../kit/content.ts'
 import { NAME, openUpstream } from '../../kit/open-upstream.ts'
-import { startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stub-registry.ts'
 
 const BLOB = patternBlob('a range given up', 1024 * 1024)
 const RANGE_BYTES = 100_000
@@ -16,8 +16,7 @@ const RANGE_BYTES = 100_000
 const RANGES = 6
 
 t.test('R93: ranges that are given up as too slow say nothing about the upstream', async t => {
-  const stub = await startStubRegistry()
-  t.teardown(() => stub.stop())
+  const stub = await startStub(t)
   stub.addBlob(NAME, BLOB)
   stub.fault({ kind: 'blob' }, { stallAt: 1_000 })
   const { upstream, clock } = openUpstream(t, stub.url)

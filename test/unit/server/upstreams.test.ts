@@ -1,9 +1,7 @@
 // Goal: what the configuration says of upstreams reaches the part that it is for: every member of a
 // list, each proxy for its own scheme, and after a reload what holds then. Method: the namespaces
 // of the process, made from text, and proxies on loopback that count.
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { parseTarget } from '../../../src/oci/endpoint.ts'
 import {
@@ -20,6 +18,7 @@ import { startScript } from '../../kit/scripted-server.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
+import { listen } from '../../kit/loopback.ts'
 
 const NAME = parseName('team/app')
 const DIGEST = digestOf(Buffer.from('some bytes'))
@@ -198,12 +197,6 @@ async function startProxy(t: { teardown(fn: () => unknown): unknown }, told: () 
     socket.on('error', () => {})
     socket.end('HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
+  const port = await listen(t, server)
   return { url: `http://127.0.0.1:${port}`, targets }
 }

@@ -1,13 +1,13 @@
 // Goal: two threads ask each other, take questions back, and stream bytes no faster than they are
 // read, and the end of one ends what the other had under way. Method: both sides over a
 // MessageChannel in one thread; the messages are looked at on their way.
-import { setImmediate as turn } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import type { Message, Port } from '../../../src/threads/messages.ts'
 import { type Handlers, GoneError, OtherThread } from '../../../src/threads/other-thread.ts'
 import { WINDOW_BYTES } from '../../../src/threads/byte-streams.ts'
+import { settle } from '../../kit/settle.ts'
 
 interface There {
   readonly methods: {
@@ -53,11 +53,6 @@ function recorded(port: MessagePort, sent: Message[]): Port {
   }
 }
 
-/** Resolves after enough turns for whatever goes by itself to have come to rest. */
-async function rest(): Promise<void> {
-  for (let turns = 0; turns < 20; turns += 1) await turn()
-}
-
 function createSource(count: number, failure?: Error) {
   const seen = { taken: 0, left: false }
   async function* yieldAll(): AsyncGenerator<Uint8Array> {
@@ -99,7 +94,7 @@ t.test(
     })
     const asking = new AbortController()
     const asked = here.call('wait', undefined, asking.signal)
-    await rest()
+    await settle()
     asking.abort(new RegistryError('UNAVAILABLE', 'no more'))
     await t.rejects(asked, { message: 'no more' })
     t.match(await aborted.promise, { code: 'UNAVAILABLE', message: 'no more' })
@@ -120,7 +115,7 @@ t.test('nothing of a stream is read before somebody reads it', async t => {
   const { here, there } = createPair(t)
   const { seen, pieces } = createSource(1)
   const incoming = there.accept(here.offer(pieces).stream)
-  await rest()
+  await settle()
   t.equal(seen.taken, 0)
   t.match(await incoming.next(), { done: false, value: { length: PIECE_BYTES } })
 })
@@ -132,7 +127,7 @@ t.test(
     const { seen, pieces } = createSource(100)
     const incoming = there.accept(here.offer(pieces).stream)
     let sum = (await incoming.next()).value?.length ?? 0
-    await rest()
+    await settle()
     t.ok(seen.taken * PIECE_BYTES <= WINDOW_BYTES + PIECE_BYTES, `${seen.taken} pieces were taken`)
     for await (const piece of incoming) sum += piece.length
     t.equal(sum, 100 * PIECE_BYTES)
@@ -163,9 +158,9 @@ t.test('what came before a stream broke is given before its error is thrown', as
   const { here, there } = createPair(t)
   const { pieces } = createSource(2, new RegistryError('SIZE_INVALID', 'broke off'))
   const incoming = there.accept(here.offer(pieces).stream)
-  await rest()
+  await settle()
   t.equal((await incoming.next()).done, false)
-  await rest()
+  await settle()
   t.equal((await incoming.next()).done, false)
   await t.rejects(incoming.next(), { code: 'SIZE_INVALID', message: 'broke off' })
   t.same(await incoming.next(), { done: true, value: undefined })
@@ -185,7 +180,7 @@ t.test('a stream can be left while a piece is waited for, and its source hears o
   }
   const incoming = there.accept(here.offer(pieces).stream)
   const waiting = incoming.next()
-  await rest()
+  await settle()
   await incoming.return?.()
   t.same(await waiting, { done: true, value: undefined })
   await left.promise
@@ -197,10 +192,10 @@ t.test('a sender that gives its offer up sends nothing more', async t => {
   const offer = here.offer(pieces)
   const incoming = there.accept(offer.stream)
   await incoming.next()
-  await rest()
+  await settle()
   const before = kinds().length
   offer.dispose()
-  await rest()
+  await settle()
   t.ok(seen.left)
   t.equal(kinds().length, before)
 })
@@ -218,7 +213,7 @@ t.test(
     const before = kinds().length
     await t.rejects(asked, GoneError)
     await t.rejects(reading, GoneError)
-    await rest()
+    await settle()
     t.ok(seen.left, 'what was being sent is left')
     here.notify('said', 'nobody')
     await t.rejects(here.call('double', 1), GoneError)

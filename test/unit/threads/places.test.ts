@@ -16,6 +16,7 @@ import {
 } from '../../../src/threads/shared-counts.ts'
 import type { CoordinatorThread, HttpThreadSide, PlacesSide } from '../../../src/threads/sides.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
+import { settle } from '../../kit/settle.ts'
 
 function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number) {
   const { port1, port2 } = new MessageChannel()
@@ -55,10 +56,6 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
 
 const never = () => new AbortController().signal
 
-async function rest(): Promise<void> {
-  for (let turns = 0; turns < 20; turns += 1) await turn()
-}
-
 t.test('a free place is taken without asking, and counts for all', async t => {
   const { places, room, counts } = createWorld(t, 2)
   const first = places.takeNow('10.0.0.1')
@@ -75,7 +72,7 @@ t.test('a free place is taken without asking, and counts for all', async t => {
   t.equal(places.takeNow('10.0.0.1'), undefined)
   second?.release()
   third?.release()
-  await rest()
+  await settle()
   room.recount()
   t.same(counts, { active: 0, waiting: 0 })
 })
@@ -85,14 +82,14 @@ t.test('who comes while others wait goes behind them, on every thread', async t 
   const first = places.takeNow('10.0.0.1')
   const waits = room.take('10.0.0.2', never())
   const behind = places.take('10.0.0.1', never())
-  await rest()
+  await settle()
   t.same(counts, { active: 1, waiting: 2 })
   first?.release()
   // The word of it is under way, and the place is not for who asks now.
   t.equal(places.takeNow('10.0.0.1'), undefined)
   ;(await waits).release()
   ;(await behind).release()
-  await rest()
+  await settle()
   t.same(counts, { active: 0, waiting: 0 })
 })
 
@@ -107,7 +104,7 @@ t.test('what a thread took by itself counts among the share of its client', asyn
   }
   const both = [wait('10.0.0.1'), wait('10.0.0.2')]
   places.tellHeld()
-  await rest()
+  await settle()
   for (const each of many.slice(0, 30)) each?.release()
   await Promise.all(both)
   t.same(order, ['10.0.0.2', '10.0.0.1'])
@@ -117,12 +114,12 @@ t.test('a place is taken over there, and free again when it is given back', asyn
   const { places, counts } = createWorld(t, 1)
   const first = await places.take('10.0.0.1', never())
   const second = places.take('10.0.0.2', never())
-  await rest()
+  await settle()
   t.same(counts, { active: 1, waiting: 1 })
   first.release()
   first.release()
   ;(await second).release()
-  await rest()
+  await settle()
   t.same(counts, { active: 0, waiting: 0 })
 })
 
@@ -142,7 +139,7 @@ t.test('who leaves loses no place, wherever its answer is at that moment', async
       place => place.release(),
       () => {},
     )
-    await rest()
+    await settle()
     t.same(counts, { active: 0, waiting: 0 }, `left after ${turns} turns`)
   }
 })
@@ -151,7 +148,7 @@ t.test('the places of a thread that is gone are free, and so is its turn to wait
   const { places, room, counts, die } = createWorld(t, 1)
   await places.take('10.0.0.1', never())
   places.take('10.0.0.1', never()).catch(() => {})
-  await rest()
+  await settle()
   const other = room.take('10.0.0.9', never())
   t.same(counts, { active: 1, waiting: 2 })
   die()
