@@ -6,14 +6,18 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { ENDED_WAIT_MS, PIPELINED_MAX } from './limits.ts'
 
 /**
- * What is done with a request in turn. `start` is called at most once; `abandon` when the
- * connection ends before its turn; `broken` in its turn, when what follows on the connection is no
- * HTTP: the rest of its body, if that is not here whole. `awaited`: while anything but the client
- * is waited for, how far its answer has come.
+ * What is done with a request in turn. One of `start`, `refuse` and `abandon` is called, once:
+ * `refuse` in its turn, for the one too many, with whose answer the connection ends; `abandon` when
+ * the connection ends before its turn. `broken` in its turn, when what follows on the connection is
+ * no HTTP: the rest of its body, if that is not here whole. `awaited`: while anything but the
+ * client is waited for, how far its answer has come.
  */
 export interface Turn {
   readonly start: () => void
+  readonly refuse: () => void
   readonly abandon: () => void
+  /** Has its response the connection? Of one without it node may never tell the end. */
+  readonly isConnected: () => boolean
   readonly broken: () => void
   readonly awaited: () => number | undefined
 }
@@ -22,10 +26,15 @@ interface Pipeline {
   inTurn: Turn | undefined
   ending: boolean
   readonly waiting: Turn[]
+  /** The one too many, behind those that wait. What comes after it is not taken. */
+  refused: Turn | undefined
 }
 
-function abandonAll({ waiting }: Pipeline): void {
+function abandonAll(pipeline: Pipeline): void {
+  const { waiting, refused } = pipeline
+  pipeline.refused = undefined
   for (const turn of waiting.splice(0)) turn.abandon()
+  refused?.abandon()
 }
 
 export class Connections {
@@ -83,19 +92,23 @@ export class Connections {
   }
 
   /**
-   * Starts `turn` now or after those before it. `full` when too many wait already; then nothing is
-   * kept of it.
+   * Starts `turn` now or after those before it. Where too many wait already it is refused in its
+   * turn, the last of its connection; of those behind it nothing is kept.
    */
-  enter(socket: Socket, turn: Turn): 'entered' | 'full' {
+  enter(socket: Socket, turn: Turn): 'entered' | 'refused' {
     const pipeline = this.#pipelineOf(socket)
     if (pipeline.inTurn === undefined) {
       pipeline.inTurn = turn
       turn.start()
       return 'entered'
     }
-    if (pipeline.waiting.length >= PIPELINED_MAX) return 'full'
-    pipeline.waiting.push(turn)
-    return 'entered'
+    if (pipeline.ending || pipeline.refused !== undefined) return 'refused'
+    if (pipeline.waiting.length < PIPELINED_MAX) {
+      pipeline.waiting.push(turn)
+      return 'entered'
+    }
+    pipeline.refused = turn
+    return 'refused'
   }
 
   /** The request in turn is over; the next one starts. */
@@ -104,8 +117,20 @@ export class Connections {
     if (pipeline.ending) socket.destroySoon()
     // The answer hears of the connection's end before the connection's own listeners do.
     if (pipeline.ending || socket.destroyed) return abandonAll(pipeline)
-    pipeline.inTurn = pipeline.waiting.shift()
-    pipeline.inTurn?.start()
+    const next = pipeline.waiting.shift()
+    pipeline.inTurn = next ?? pipeline.refused
+    if (pipeline.inTurn === undefined) return
+    // Node gives a response the connection when the one before it is finished, unless that one was
+    // the last: then nothing is to be begun.
+    if (!pipeline.inTurn.isConnected()) {
+      pipeline.ending = true
+      pipeline.inTurn.abandon()
+      return abandonAll(pipeline)
+    }
+    if (next !== undefined) return next.start()
+    pipeline.ending = true
+    pipeline.refused = undefined
+    pipeline.inTurn.refuse()
   }
 
   /**
@@ -123,7 +148,7 @@ export class Connections {
   #pipelineOf(socket: Socket): Pipeline {
     const known = this.#pipelines.get(socket)
     if (known !== undefined) return known
-    const pipeline: Pipeline = { inTurn: undefined, ending: false, waiting: [] }
+    const pipeline: Pipeline = { inTurn: undefined, ending: false, waiting: [], refused: undefined }
     this.#pipelines.set(socket, pipeline)
     socket.once('close', () => abandonAll(pipeline))
     return pipeline

@@ -57,7 +57,7 @@ export const CONNECTIONS_MAX = 16_384
 
 /**
  * Requests of one connection that wait for the one before them; no client of registries pipelines.
- * Beyond: 503 and closed.
+ * Beyond: one 503 in its turn, with which the connection ends; what is behind it is not taken.
  */
 export const PIPELINED_MAX = 16
 

@@ -71,7 +71,7 @@ export function createServe(deps: ServeDeps): Serve {
     if (deps.draining()) deps.onIdle()
   }
 
-  function start(exchange: Exchange): void {
+  function start(exchange: Exchange, answer: () => Promise<void>): void {
     begin()
     // Both are heard, and the first counts: `finish` is the usual end, `close` without it a
     // connection that broke.
@@ -84,7 +84,7 @@ export function createServe(deps: ServeDeps): Serve {
     }
     exchange.response.once('finish', end)
     exchange.response.once('close', end)
-    void answerExchange(exchange, deps)
+    void answer()
   }
 
   /**
@@ -112,21 +112,22 @@ export function createServe(deps: ServeDeps): Serve {
     const requestId = deps.requestIdOf(request.headers['x-request-id'])
     const exchange = createExchange(request, response, { requestId, startedMs, hot: found })
     const entered = connections.enter(socket, {
-      start: () => start(exchange),
+      start: () => start(exchange, () => answerExchange(exchange, deps)),
+      refuse: () => start(exchange, () => refuseExchange(exchange, deps)),
+      isConnected: () => response.socket !== null,
       abandon: () => deps.noteRequest(summarize(exchange, clock.monotonicMs())),
       broken: () => breakBody(exchange),
       awaited: () => awaitedBytes(exchange),
     })
-    if (entered === 'full') {
-      metrics.count('requestsRefused', { reason: 'busy' })
-      void sendFailure(exchange, busy(), deps)
-    }
+    if (entered === 'refused') metrics.count('requestsRefused', { reason: 'busy' })
   }
 }
 
 /** The turn of a request that was answered when it came, and of which no body is to come. */
 const WHOLE: Turn = {
   start: () => {},
+  refuse: () => {},
+  isConnected: () => true,
   abandon: () => {},
   broken: () => {},
   awaited: () => undefined,
@@ -139,6 +140,12 @@ async function answerExchange(exchange: Exchange, deps: ServeDeps): Promise<void
   } catch (error) {
     await sendFailure(exchange, error, deps)
   }
+}
+
+/** The last answer of its connection. */
+function refuseExchange(exchange: Exchange, deps: ServeDeps): Promise<void> {
+  exchange.response.shouldKeepAlive = false
+  return sendFailure(exchange, busy(), deps)
 }
 
 /**

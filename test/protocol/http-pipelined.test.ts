@@ -1,0 +1,94 @@
+// Goal: what is pipelined behind an answer waits in bounds, and gives back what it held however its
+// connection ends. Method: sockets on loopback; the engine waits where a test says so.
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import t from 'tap'
+import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
+import { breakOff, CONNECTED } from '../kit/over-tls.ts'
+
+const PULL = 'GET /v2/a/b/manifests/x HTTP/1.1\r\nHost: x\r\n\r\n'
+
+const turn = () => new Promise(resolve => setImmediate(resolve))
+
+async function gauge({ metrics }: TestApp, name: string): Promise<string | undefined> {
+  const { text } = await metrics.render()
+  return text.split('\n').find(line => line.startsWith(`${name} `))
+}
+
+t.test(
+  'one request too many is the last of its connection: what is behind it is not taken',
+  async t => {
+    const { listen, registry } = createTestApp(t)
+    const release = Promise.withResolvers<void>()
+    registry.before = () => release.promise
+    const { socket, received, ended } = await openSocket(await listen())
+    socket.write(PULL.repeat(40))
+    while (registry.calls.length === 0) await turn()
+    release.resolve()
+    await ended
+    const answers = [...received().matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status)
+    t.same(answers, [...Array.from({ length: 17 }, () => '404'), '503'])
+    t.match(received(), /connection: close/i)
+    t.equal(registry.calls.length, 17)
+  },
+)
+
+t.test(
+  'a connection that is reset behind an answer that is stuck gives back all it held',
+  async t => {
+    const test = createTestApp(t)
+    const { app, listen, registry } = test
+    const release = Promise.withResolvers<void>()
+    registry.before = () => release.promise
+    const connected = once(app.server, CONNECTED) as Promise<[Socket]>
+    const { socket, until } = await openSocket(await listen())
+    const [connection] = await connected
+    let begun = 0
+    const stuck = new Promise<void>(resolve => {
+      app.server.on('request', (_, response: ServerResponse) => {
+        begun += 1
+        // Of what comes after the last answer that was waited for the kernel takes nothing.
+        if (begun !== 17) return
+        response.prependListener('finish', () => {
+          connection._write = () => {}
+          connection._writev = () => {}
+          resolve()
+        })
+      })
+    })
+    socket.write(PULL.repeat(20))
+    while (registry.calls.length === 0) await turn()
+    release.resolve()
+    await stuck
+    await until('HTTP/1.1 404 ')
+    const asked = once(app.server, 'request')
+    socket.write(PULL)
+    await asked
+    await turn()
+    const closed = new Promise(resolve => connection.once('close', resolve))
+    breakOff(socket)
+    await closed
+    await turn()
+    t.equal(await gauge(test, 'entrepot_requests_in_flight'), 'entrepot_requests_in_flight 0')
+    t.equal(registry.calls.length, 17)
+  },
+)
+
+t.test('nothing is begun behind an answer that ends its connection', async t => {
+  const test = createTestApp(t)
+  const { app, listen, registry, untilCompleted } = test
+  const release = Promise.withResolvers<void>()
+  registry.before = () => (registry.calls.length === 1 ? release.promise : new Promise(() => {}))
+  const { socket, received, ended } = await openSocket(await listen())
+  socket.write(PULL.repeat(2))
+  while (registry.calls.length === 0) await turn()
+  const closed = app.close()
+  release.resolve()
+  await ended
+  await closed
+  t.match(received(), /connection: close/i)
+  t.equal((await untilCompleted(2))[1]?.['outcome'], 'aborted')
+  t.equal(await gauge(test, 'entrepot_requests_in_flight'), 'entrepot_requests_in_flight 0')
+  t.equal(registry.calls.length, 1)
+})
