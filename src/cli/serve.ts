@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Turns } from '../async/turns.ts'
-import { formatFindings } from '../config/findings.ts'
+import { type Finding, formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RunningServer } from '../server/surroundings.ts'
@@ -167,7 +167,8 @@ function readAgain(
   try {
     const { path, result } = loadConfiguration(context, named)
     if (result.kind !== 'invalid') return result.config
-    const faults = formatFindings(result.findings, path).trimEnd().split('\n')
+    // `status` tells the first alone: one that it was refused for, and no warning.
+    const faults = formatFindings(errorsFirst(result.findings), path).trimEnd().split('\n')
     server.refuseReload(faults)
     server.logger.error({ faults }, 'configuration not reloaded: it has faults')
   } catch (error) {
@@ -176,6 +177,12 @@ function readAgain(
     server.logger.error({ err: error }, 'configuration not reloaded')
   }
   return undefined
+}
+
+function errorsFirst(findings: readonly Finding[]): readonly Finding[] {
+  return findings.toSorted(
+    (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
+  )
 }
 
 /**

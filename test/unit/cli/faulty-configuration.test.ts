@@ -167,6 +167,14 @@ t.test('R304: status says that a reload was refused, when, why and what holds no
   t.match(stdout, /^reload +refused .*: the configuration of before is in force$/m)
   t.match(stdout, /^ +\S+entrepot\.yaml:1:\d+: error: memory: /m)
 
+  // A warning that stands before it in the file: the second of two equal rules is never reached.
+  const rule = { match: 'localhost/**', push: 'store' }
+  await write({ repositories: [rule, rule], memory: '5 parsecs' })
+  reload()
+  const warned = await until(refusal, each => each?.faults.length === 2)
+  t.match(warned?.faults, [/: error: memory: /, /: warning: /], 'what it was refused for is first')
+  t.match((await status()).stdout, /^ +\S+entrepot\.yaml:1:\d+: error: memory: /m)
+
   await rm(file)
   reload()
   t.match(await until(refusal, each => !/memory/.test(each?.faults[0] ?? 'memory')), {
