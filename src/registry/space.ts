@@ -39,7 +39,7 @@ const APART_USED_UP = {
 }
 
 function reserveOf({ totalBytes }: Space): number {
-  return Math.min(RESERVE_BYTES, totalBytes * RESERVE_SHARE)
+  return Math.min(RESERVE_BYTES, Math.ceil(totalBytes * RESERVE_SHARE))
 }
 
 /**
@@ -245,9 +245,9 @@ export class SpaceLedger {
   }
 }
 
-/** A claim of nothing asks for what comes of unknown length. */
+/** In whole bytes. A claim of nothing asks for what comes of unknown length. */
 function roomFor(wantedBytes: number, lackingBytes: number): WantedRoom {
-  const freeBytes = Math.max(0, wantedBytes - lackingBytes)
+  const freeBytes = Math.max(0, Math.floor(wantedBytes - lackingBytes))
   return wantedBytes === 0 ? { freeBytes } : { wantedBytes, freeBytes }
 }
 

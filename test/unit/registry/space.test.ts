@@ -284,10 +284,10 @@ t.test('R301: what is in the quarantine counts in storage.maxsize', async t => {
 // issue 17, 28
 t.test('R295: what was wanted and what is free are told of one measure', async t => {
   const MiB = 1024 * 1024
-  const ledgerOf = (freeBytes: number, maxBytes: number) =>
+  const ledgerOf = (freeBytes: number, maxBytes: number, totalBytes = 10_000 * MiB) =>
     new SpaceLedger({
       store: {
-        space: async () => ({ freeBytes, totalBytes: 10_000 * MiB }),
+        space: async () => ({ freeBytes, totalBytes }),
         partsBytes: 0,
         quarantineBytes: 0,
         describeParts: async () => [],
@@ -305,6 +305,8 @@ t.test('R295: what was wanted and what is free are told of one measure', async t
       { wantedBytes: 10 * MiB, freeBytes: 5 * MiB },
     ],
     [ledgerOf(1_000 * MiB, 95 * MiB), { wantedBytes: 100 * MiB, freeBytes: 95 * MiB }],
+    // In whole bytes, also where the reserve is a tenth of a disk that does not divide by ten.
+    [ledgerOf(1_000, Number.POSITIVE_INFINITY, 4_096), { wantedBytes: 10 * MiB, freeBytes: 590 }],
   ] as const)
     t.match(await rejection(ledger.admit(resumed, () => {})), { failure: 'full', room })
 })
