@@ -120,7 +120,8 @@ ${DOCKER_HUB_ALIASES.map(host => `\`${host}\``).join(', ')}
 \`localhost\` is what is kept at this edge, and can be no upstream.
 
 The upstream \`"*"\` opens the edge for any public registry that a client names, also those you never heard of. It
-takes the keys that are not about one registry. Those that only it allows have 64 downloads at once, all together.
+takes the keys that are not about one registry. They hold for those that only it allows, never for \`localhost\`. Those
+have 64 downloads at once, all together.
 
 A key whose column *on reload* says *yes* takes effect on \`SIGHUP\`; *restart* means that it waits for one.`
 

@@ -174,14 +174,14 @@ function pathOf(target: Target): NamePath {
 
 /**
  * Names that the operator keeps out (`include`, `exclude`): they lead nowhere, whoever asks for
- * what, and whatever of them is here (R254).
+ * what, and whatever of them is here (R254). What is this edge's own is no upstream's.
  */
 function compileExcluded({ byRegistry, any }: NamesOptions): IsExcluded {
   const compiled = new Map(
     [...byRegistry].map(([registry, each]) => [registry, compileNames(each)]),
   )
   const others = any === undefined ? () => true : compileNames(any)
-  return (registry, name) => !(compiled.get(registry) ?? others)(name)
+  return (registry, name) => registry !== LOCALHOST && !(compiled.get(registry) ?? others)(name)
 }
 
 /** Which names the patterns let through. */

@@ -157,6 +157,19 @@ t.test(
   },
 )
 
+t.test('patterns of the "*" upstream keep nothing of this edge itself out', async t => {
+  const names = { byRegistry: new Map(), any: { include: ['foo/**'], exclude: ['foo/secret'] } }
+  const some = createRoute({ ...options, anyUpstream: true, names })
+  const at = (path: string) =>
+    repositoryKey(some(parseTarget(`/v2/${path}/manifests/v1`), undefined).repository)
+  t.equal(at('my-alpine'), 'localhost/my-alpine')
+  t.equal(at('localhost/team/app'), 'localhost/team/app')
+  t.equal(at('edge.example.com/foo/secret'), 'localhost/foo/secret')
+  t.equal(at('registry.other.example/foo/app'), 'registry.other.example/foo/app')
+  for (const path of ['registry.other.example/team/app', 'registry.other.example/foo/secret'])
+    t.throws(() => at(path), { code: 'NAME_UNKNOWN' }, path)
+})
+
 // issue 17, 16
 t.test('R263: what has the form of a host and can be none is no upstream', async t => {
   const any = createRoute({ ...options, anyUpstream: true })
