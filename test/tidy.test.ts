@@ -31,6 +31,10 @@ t.test(
   },
 )
 
+t.test('no folder reaches by way of others what it may not import', async t => {
+  t.same(rules.passedWalls(sources), [])
+})
+
 t.test('the table of rooms names what is there, and allows what is needed', async t => {
   t.same(rules.staleRows(sources), [])
 })

@@ -7,7 +7,7 @@ import { filterFew } from '../async/few-at-once.ts'
 import { blobKey, type NegativeCache } from './negative-cache.ts'
 import type { ContentClass } from './ports/blob-store-content.ts'
 import type { Clock } from './ports/clock.ts'
-import { restoreFacts, type RestoreDeps } from './rebuild/restore-facts.ts'
+import { restoreFacts, type RestoreDeps } from './restore-facts.ts'
 import { Turns } from '../async/turns.ts'
 
 /** Looks at the catalog at a time. */

@@ -4,7 +4,7 @@
 import { type ErrorCode, RegistryError } from '../oci/errors.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { UpstreamError, type UpstreamFailure } from './ports/upstream.ts'
-import { QueueError } from './fill/slots.ts'
+import { QueueError } from './queue-error.ts'
 
 /**
  * Above this the client is sent away with 503 rather than 429: containerd repeats a 429 five times

@@ -71,16 +71,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['async', 'oci'],
     never: ['fill', 'pull', 'push', 'delete', 'rebuild', 'operator'],
   }),
-  // What is pushed is seen by pulls at once, so what they remember is changed; and where a push
-  // breaks off, facts are put back. It downloads nothing.
+  // What is pushed is seen by pulls at once, so what they remember is changed. Nothing is
+  // downloaded.
   'registry/push': insideOf('registry', {
     imports: ['async', 'oci'],
-    never: ['fill', 'delete', 'operator'],
+    never: ['fill', 'delete', 'rebuild', 'operator'],
   }),
-  // Takes away what is here: no upstream is told, and nobody is waited for. Facts are put back.
+  // Takes away what is here: no upstream is told, and nobody is waited for.
   'registry/delete': insideOf('registry', {
     imports: ['async', 'oci'],
-    never: ['fill', 'pull', 'upload', 'push', 'operator'],
+    never: ['fill', 'pull', 'upload', 'push', 'rebuild', 'operator'],
   }),
   // From facts alone, before anybody can ask: what answers clients is not there yet.
   'registry/rebuild': insideOf('registry', {

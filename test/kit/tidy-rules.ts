@@ -59,6 +59,48 @@ export function misplacedImports(source: SourceFile, rooms: Rooms = ROOMS): Viol
   })
 }
 
+/** What it imports to run, and not for types alone. */
+function valuesImported(source: SourceFile): readonly string[] {
+  const statement = /\b(?:import|export)\s+(type\b)?([^'";]*?)\bfrom\s*'([^']+)'/g
+  const found = [...source.withoutComments.matchAll(statement)].flatMap(
+    ([, type, names = '', specifier = '']) => {
+      const each = names
+        .replace(/[{}\s]+/g, ' ')
+        .split(',')
+        .map(name => name.trim())
+      const isOfTypes = each.every(name => name === '' || name.startsWith('type '))
+      return type === undefined && !isOfTypes && isOurs(specifier) ? [specifier] : []
+    },
+  )
+  return found.map(each => withinSrc(resolveImport(source, each)))
+}
+
+/**
+ * Where a folder reaches, by way of files beside the folders of its room, another one that it may
+ * not import. Types are let through: they bring nothing along.
+ */
+export function passedWalls(sources: readonly SourceFile[], rooms: Rooms = ROOMS): Violations {
+  const values = new Map(sources.map(each => [withinSrc(each.path), valuesImported(each)]))
+  return sources.flatMap(source => {
+    const [innermost] = rowsFor(source, rooms)
+    const [place, { never = [] }] = innermost ?? ['', { imports: [] }]
+    const [room = ''] = place.split('/')
+    const found: string[] = []
+    const seen = new Set<string>()
+    const visit = (from: string, trail: readonly string[]): void => {
+      for (const target of values.get(from) ?? []) {
+        const way = [...trail, target]
+        if (never.some(each => isInside(target, each))) found.push(way.join(' → '))
+        if (seen.has(target) || posix.dirname(target) !== room) continue
+        seen.add(target)
+        visit(target, way)
+      }
+    }
+    visit(withinSrc(source.path), [withinSrc(source.path)])
+    return found
+  })
+}
+
 interface Tables {
   readonly rooms: Rooms
   readonly libraries: Readonly<Record<string, readonly string[]>>

@@ -9,7 +9,7 @@ import type { Sendable } from '../../registry/answers.ts'
 import type { BlobBody } from '../answer.ts'
 import { SENDFILE_MIN_BYTES } from '../limits.ts'
 import { ClientFlow } from './client-flow.ts'
-import { isWaitedFor } from './end-answer.ts'
+import { isWaitedFor } from '../end-answer.ts'
 import { type FileSending, type Sendfile, SendfileError } from './sendfile.ts'
 import type { Reader, StalledReaders } from './stalled-readers.ts'
 

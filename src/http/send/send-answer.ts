@@ -2,7 +2,7 @@
 // are added here.
 import type { Clock } from '../../registry/ports/clock.ts'
 import { type Answer, type AnswerHeaders, isPrintable } from '../answer.ts'
-import { endAnswer } from './end-answer.ts'
+import { endAnswer } from '../end-answer.ts'
 import { type Exchange, hasBody } from '../exchange.ts'
 import { dropBody } from '../body/request-body.ts'
 import { BlobSender, type BlobSenderDeps } from './blob-sender.ts'

@@ -6,7 +6,7 @@ import type { BlobAnswer } from '../../registry/answers.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { HEAD_HELD_BACK_MS } from '../limits.ts'
 import type { BlobSender } from './blob-sender.ts'
-import { endAnswer } from './end-answer.ts'
+import { endAnswer } from '../end-answer.ts'
 import { SendfileError } from './sendfile.ts'
 
 export interface BlobHeadDeps {

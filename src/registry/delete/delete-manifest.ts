@@ -17,7 +17,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FactIdentity, FactStore } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
-import { restoreFacts, type RestoreDeps } from '../rebuild/restore-facts.ts'
+import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
 import type { Turns } from '../../async/turns.ts'
 import { type Withdrawn, withdrawDeliveries } from './withdraw-deliveries.ts'
 

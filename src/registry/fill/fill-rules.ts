@@ -9,7 +9,7 @@ import type { NoteEvent } from '../ports/events.ts'
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
 import { mayGoOn } from '../sharing.ts'
 import { distrust, type FillTask } from './fill-task.ts'
-import { QueueError } from './slots.ts'
+import { QueueError } from '../queue-error.ts'
 
 /** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
 const MAX_FRUITLESS_ATTEMPTS = 5

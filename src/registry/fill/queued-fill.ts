@@ -11,7 +11,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import { QueueError } from './slots.ts'
+import { QueueError } from '../queue-error.ts'
 import { unlessAborted } from '../../async/aborting.ts'
 import { eachWithClientErrors } from '../upstream-failure.ts'
 

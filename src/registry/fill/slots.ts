@@ -5,6 +5,7 @@
 // they have together.
 import { waitInLine } from '../../async/wait-in-line.ts'
 import type { Clock } from '../ports/clock.ts'
+import { QueueError } from '../queue-error.ts'
 
 /** Beyond this a site asks for more than its link can bring; the client is told to come back. */
 const MAX_QUEUED = 2_000
@@ -14,23 +15,6 @@ const MAX_QUEUED = 2_000
  * be passed for ever.
  */
 const PATIENCE_MS = 5_000
-const RETRY_AFTER_MS = 5_000
-
-/**
- * Downloads wait for each other at this edge; the upstream is not to blame. Not safe to show to
- * clients.
- */
-export class QueueError extends Error {
-  readonly retryAfterMs = RETRY_AFTER_MS
-  /** For the log. */
-  readonly hint =
-    'raise upstreams.<host>.fills if the link has room for more downloads at once, and list the registry there if only "*" allows it'
-
-  constructor() {
-    super('too many downloads are waiting for this upstream')
-    this.name = 'QueueError'
-  }
-}
 
 interface Waiting {
   readonly sizeBytes: number

@@ -8,7 +8,7 @@ import { isListed } from '../edges.ts'
 import { mapFew } from '../../async/few-at-once.ts'
 import type { ContentClass } from '../ports/blob-store-content.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
-import { keptManifestFact } from '../rebuild/kept-manifest.ts'
+import { keptManifestFact } from '../kept-manifest.ts'
 import { mayGive } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */

@@ -13,8 +13,8 @@ import type { Edge } from '../ports/catalog-content.ts'
 import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
-import { type KeptManifestFact, keptManifestFact } from '../rebuild/kept-manifest.ts'
-import { restoreFacts, type RestoreDeps } from '../rebuild/restore-facts.ts'
+import { type KeptManifestFact, keptManifestFact } from '../kept-manifest.ts'
+import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
 
 /** Looks at the disk at a time. */

@@ -18,7 +18,7 @@ import {
   howKnown,
   isEarlierFact,
 } from './record-earlier-fact.ts'
-import { asRecorded, putBack } from './restore-facts.ts'
+import { asRecorded, putBack } from '../restore-facts.ts'
 
 export interface CompareFactsDeps extends EarlierFactDeps {
   readonly clock: Clock

@@ -11,7 +11,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { type KeptManifestFact, memberEdges } from './kept-manifest.ts'
+import { type KeptManifestFact, memberEdges } from '../kept-manifest.ts'
 
 export interface RebuildManifestParts {
   readonly store: BlobStore

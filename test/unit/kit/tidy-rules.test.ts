@@ -125,8 +125,7 @@ t.test('inside the registry, use cases know those that they need', async t => {
     ['pull/a.ts', '../fill/b.ts'],
     ['push/a.ts', '../pull/b.ts'],
     ['push/a.ts', '../upload/b.ts'],
-    ['push/a.ts', '../rebuild/b.ts'],
-    ['delete/a.ts', '../rebuild/b.ts'],
+    ['push/a.ts', '../restore-facts.ts'],
     ['operator/a.ts', '../pull/b.ts'],
     ['fill/a.ts', '../space.ts'],
     ['registry.ts', './push/b.ts'],
@@ -138,8 +137,8 @@ t.test('inside the registry, use cases know those that they need', async t => {
     fill: ['pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
     pull: ['upload', 'push', 'delete', 'rebuild', 'operator'],
     upload: ['fill', 'pull', 'push', 'delete', 'rebuild', 'operator'],
-    push: ['fill', 'delete', 'operator'],
-    delete: ['fill', 'pull', 'upload', 'push', 'operator'],
+    push: ['fill', 'delete', 'rebuild', 'operator'],
+    delete: ['fill', 'pull', 'upload', 'push', 'rebuild', 'operator'],
     rebuild: ['fill', 'pull', 'upload', 'push', 'delete', 'operator'],
     operator: ['fill', 'upload', 'push', 'delete', 'rebuild'],
     ports: all,
@@ -232,6 +231,22 @@ t.test('process is touched only in main.ts', async t => {
   }
   t.same(rules.touchesProcess(source('src/main.ts', 'process.exit()')), [])
 })
+
+t.test(
+  'walls that are passed by way of a file of the room are found, those of types are not',
+  async t => {
+    const push = source('src/registry/push/a.ts', "import { b } from '../b.ts'")
+    const beside = (line: string) => source('src/registry/b.ts', line)
+    const fill = source('src/registry/fill/c.ts', "import '../../store/d.ts'")
+    const passed = (line: string) => rules.passedWalls([push, beside(line), fill])
+    const way = ['registry/push/a.ts → registry/b.ts → registry/fill/c.ts']
+    t.same(passed("import { c } from './fill/c.ts'"), way)
+    t.same(passed("import { type C, c } from './fill/c.ts'"), way)
+    t.same(passed("import { type C } from './fill/c.ts'"), [])
+    t.same(passed("import type { C } from './fill/c.ts'"), [])
+    t.same(passed("import { c } from './ports/c.ts'"), [])
+  },
+)
 
 t.test('cycles are found, those of types alone too', async t => {
   const a = inOci("import { y } from './y.ts'")

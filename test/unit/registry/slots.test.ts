@@ -1,7 +1,8 @@
 // Goal: the queue before an upstream lets the small pass and starves nobody. Method: the queue
 // alone, with a manual clock.
 import t from 'tap'
-import { QueueError, Slots } from '../../../src/registry/fill/slots.ts'
+import { Slots } from '../../../src/registry/fill/slots.ts'
+import { QueueError } from '../../../src/registry/queue-error.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 const never = new AbortController().signal

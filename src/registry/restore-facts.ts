@@ -1,12 +1,12 @@
 // Facts that were written or removed for something that then did not happen are put back to what
 // the catalog says, which is right while it lives. Here by whoever failed; what a process that
 // ended could not put back is found by compare-facts.ts.
-import { parseRepositoryKey } from '../../oci/reference.ts'
-import { bestEffort } from '../best-effort.ts'
-import type { Catalog } from '../ports/catalog.ts'
-import type { NoteEvent } from '../ports/events.ts'
+import { parseRepositoryKey } from '../oci/reference.ts'
+import { bestEffort } from './best-effort.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { NoteEvent } from './ports/events.ts'
 import { keptManifestFact } from './kept-manifest.ts'
-import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
+import type { Fact, FactIdentity, FactStore } from './ports/facts.ts'
 
 export interface RestoreDeps {
   readonly catalog: Catalog

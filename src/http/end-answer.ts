@@ -2,7 +2,7 @@
 // wait, the answer counts among those that are under way, so whoever takes none of them must not
 // hold it for ever.
 import type { ServerResponse } from 'node:http'
-import { STALLED_READER_MS } from '../limits.ts'
+import { STALLED_READER_MS } from './limits.ts'
 
 /**
  * Ends it with `bytes`, or with what was written. A client that then takes nothing for

@@ -1,12 +1,12 @@
 // What the fact of a kept manifest says of what the manifest lists: whoever builds a catalog from
 // it has the bytes and this, and nothing else.
-import type { Digest } from '../../oci/digest.ts'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { isListed } from '../edges.ts'
-import { filterFew } from '../../async/few-at-once.ts'
-import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
-import type { Catalog } from '../ports/catalog.ts'
-import { type Fact, FOREIGN_NAMED_MAX } from '../ports/facts.ts'
+import type { Digest } from '../oci/digest.ts'
+import { type Repository, repositoryKey } from '../oci/reference.ts'
+import { isListed } from './edges.ts'
+import { filterFew } from '../async/few-at-once.ts'
+import type { Edge, RecordedManifest } from './ports/catalog-content.ts'
+import type { Catalog } from './ports/catalog.ts'
+import { type Fact, FOREIGN_NAMED_MAX } from './ports/facts.ts'
 
 /** Looks at the catalog at a time. */
 const LOOKS_AT_ONCE = 16
