@@ -27,6 +27,7 @@ import {
   KEEP_ALIVE_TIMEOUT_MS,
   MEMORY_BYTES,
   REQUESTS_MAX,
+  WAITING_TOTAL_MAX_BYTES,
 } from './limits.ts'
 import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
@@ -126,7 +127,8 @@ const PLAIN: Transport = { createServer, connected: 'connection' }
 export function buildApp(deps: AppDeps): DataApp {
   const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
   const { owners = createConnectionOwners() } = deps
-  const connections = new Connections(clock)
+  const threads = options.threads ?? 1
+  const connections = new Connections(clock, Math.ceil(WAITING_TOTAL_MAX_BYTES / threads))
   const noteCut = () => metrics.count('streamsCut', {})
   const readers = createStalledReaders({ clock, noteCut })
   const noteRequest = createNoteRequest({ logger, metrics })
@@ -142,7 +144,7 @@ export function buildApp(deps: AppDeps): DataApp {
       takePlaceNow: createTakePlaceNow(deps.places),
     }),
     connections,
-    memory: createMemoryBudget(manifestBodiesBounds(options.threads ?? 1)),
+    memory: createMemoryBudget(manifestBodiesBounds(threads)),
     takePlace: createTakePlace(deps.places),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: options.requestsMax ?? REQUESTS_MAX,
@@ -156,7 +158,7 @@ export function buildApp(deps: AppDeps): DataApp {
     endAfterTurn: (socket: Socket) => connections.endAfterTurn(socket),
   }
   const server = createDataServer(transport, serve)
-  server.maxConnections = Math.ceil(CONNECTIONS_MAX / (options.threads ?? 1))
+  server.maxConnections = Math.ceil(CONNECTIONS_MAX / threads)
   server.on('drop', () => metrics.count('requestsRefused', { reason: 'connections' }))
   server.on('clientError', createClientErrorHandler(byHand))
   server.on('connect', createConnectHandler(byHand))

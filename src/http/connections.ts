@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../registry/ports/clock.ts'
-import { ENDED_WAIT_MS, PIPELINED_MAX } from './limits.ts'
+import { ENDED_WAIT_MS, PIPELINED_MAX, WAITING_ALWAYS_BYTES, WAITING_MAX_BYTES } from './limits.ts'
 
 /**
  * What is done with a request in turn. One of `start`, `refuse` and `abandon` is called, once:
@@ -18,6 +18,8 @@ export interface Turn {
   readonly abandon: () => void
   /** Has its response the connection? Of one without it node may never tell the end. */
   readonly isConnected: () => boolean
+  /** What it holds while it waits; the same each time. */
+  readonly heldBytes: () => number
   readonly broken: () => void
   readonly awaited: () => number | undefined
 }
@@ -28,6 +30,8 @@ interface Pipeline {
   readonly waiting: Turn[]
   /** The one too many, behind those that wait. What comes after it is not taken. */
   refused: Turn | undefined
+  /** By what waits, and by what was not taken, which node keeps until the connection ends. */
+  heldBytes: number
 }
 
 function abandonAll(pipeline: Pipeline): void {
@@ -43,10 +47,14 @@ export class Connections {
   readonly #open = new Set<Socket>()
   readonly #noneLeft = Promise.withResolvers<void>()
   #isClosing = false
+  readonly #heldMaxBytes: number
+  #heldBytes = 0
   #isEnding = false
 
-  constructor(clock: Pick<Clock, 'sleep'>) {
+  /** `heldMaxBytes`: by what waits on all of them. */
+  constructor(clock: Pick<Clock, 'sleep'>, heldMaxBytes: number) {
     this.#clock = clock
+    this.#heldMaxBytes = heldMaxBytes
   }
 
   /** To be told of every connection that is opened. */
@@ -93,7 +101,8 @@ export class Connections {
 
   /**
    * Starts `turn` now or after those before it. Where too many wait already it is refused in its
-   * turn, the last of its connection; of those behind it nothing is kept.
+   * turn, the last of its connection; of those behind it nothing is kept. Where too much is held
+   * the connection ends.
    */
   enter(socket: Socket, turn: Turn): 'entered' | 'refused' {
     const pipeline = this.#pipelineOf(socket)
@@ -101,6 +110,10 @@ export class Connections {
       pipeline.inTurn = turn
       turn.start()
       return 'entered'
+    }
+    if (!this.#hold(pipeline, turn.heldBytes())) {
+      socket.destroy()
+      return 'refused'
     }
     if (pipeline.ending || pipeline.refused !== undefined) return 'refused'
     if (pipeline.waiting.length < PIPELINED_MAX) {
@@ -120,6 +133,7 @@ export class Connections {
     const next = pipeline.waiting.shift()
     pipeline.inTurn = next ?? pipeline.refused
     if (pipeline.inTurn === undefined) return
+    this.#release(pipeline, pipeline.inTurn.heldBytes())
     // Node gives a response the connection when the one before it is finished, unless that one was
     // the last: then nothing is to be begun.
     if (!pipeline.inTurn.isConnected()) {
@@ -148,10 +162,34 @@ export class Connections {
   #pipelineOf(socket: Socket): Pipeline {
     const known = this.#pipelines.get(socket)
     if (known !== undefined) return known
-    const pipeline: Pipeline = { inTurn: undefined, ending: false, waiting: [], refused: undefined }
+    const pipeline: Pipeline = {
+      inTurn: undefined,
+      ending: false,
+      waiting: [],
+      refused: undefined,
+      heldBytes: 0,
+    }
     this.#pipelines.set(socket, pipeline)
-    socket.once('close', () => abandonAll(pipeline))
+    socket.once('close', () => {
+      abandonAll(pipeline)
+      this.#release(pipeline, pipeline.heldBytes)
+    })
     return pipeline
+  }
+
+  /** False, and nothing is changed, where there is no room for it. */
+  #hold(pipeline: Pipeline, bytes: number): boolean {
+    const held = pipeline.heldBytes + bytes
+    const isRoom = held <= WAITING_MAX_BYTES && this.#heldBytes + bytes <= this.#heldMaxBytes
+    if (!isRoom && held > WAITING_ALWAYS_BYTES) return false
+    pipeline.heldBytes = held
+    this.#heldBytes += bytes
+    return true
+  }
+
+  #release(pipeline: Pipeline, bytes: number): void {
+    pipeline.heldBytes -= bytes
+    this.#heldBytes -= bytes
   }
 
   #lookWhetherNoneIsLeft(): void {

@@ -7,6 +7,7 @@ import type { BlobSender } from './send/blob-sender.ts'
 import { isDelivered, isWaitedFor } from './end-answer.ts'
 import { isPrintable } from './answer.ts'
 import type { HotMiss } from './memory/hot-answers.ts'
+import { WAITING_BODY_MAX_BYTES, WAITING_REQUEST_BYTES } from './limits.ts'
 import { clientOf } from './principal.ts'
 
 /**
@@ -101,6 +102,15 @@ export function createRequestIds(prefix: string): RequestIdOf {
 export function hasBody(request: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': coding } = request.headers
   return coding !== undefined || (length !== undefined && Number(length) !== 0)
+}
+
+/** What a request holds of which nobody has taken anything yet. */
+export function heldBytes(request: IncomingMessage): number {
+  const { 'content-length': length } = request.headers
+  const body = hasBody(request) ? Math.min(Number(length ?? Infinity), WAITING_BODY_MAX_BYTES) : 0
+  let bytes = WAITING_REQUEST_BYTES + body + (request.url?.length ?? 0)
+  for (const text of request.rawHeaders) bytes += text.length
+  return bytes
 }
 
 /** While anything but the client is waited for: how much of the body has come. */

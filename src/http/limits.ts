@@ -62,6 +62,29 @@ export const CONNECTIONS_MAX = 16_384
 export const PIPELINED_MAX = 16
 
 /**
+ * What a request that waits so holds beside its head, about: node's two objects and ours; and of
+ * its body what node reads ahead.
+ */
+export const WAITING_REQUEST_BYTES = 2 * 1024
+export const WAITING_BODY_MAX_BYTES = 64 * 1024
+
+/**
+ * What waits so on one connection: sixteen small requests, and room for the largest head and a
+ * body. Beyond: the connection ends at once, since nothing can be said before the answer under way.
+ */
+export const WAITING_MAX_BYTES =
+  PIPELINED_MAX * WAITING_REQUEST_BYTES + HEADER_MAX_BYTES + WAITING_BODY_MAX_BYTES
+
+/** On all connections together, divided among the threads. Beyond: as above. */
+export const WAITING_TOTAL_MAX_BYTES = 64 * 1024 * 1024
+
+/**
+ * So much may wait on each whatever the others hold: who asks again as soon as the last byte is
+ * there may be faster than the news that it went out.
+ */
+export const WAITING_ALWAYS_BYTES = 4 * 1024
+
+/**
  * Requests being answered at once in this process, those that wait for their turn with a blob
  * (waiting-room.ts) among them: half of it is for everything else. Beyond: 503 with Retry-After.
  */

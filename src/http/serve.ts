@@ -17,6 +17,7 @@ import {
   awaitedBytes,
   createExchange,
   type Exchange,
+  heldBytes,
   type RequestIdOf,
   summarize,
 } from './exchange.ts'
@@ -115,6 +116,7 @@ export function createServe(deps: ServeDeps): Serve {
       start: () => start(exchange, () => answerExchange(exchange, deps)),
       refuse: () => start(exchange, () => refuseExchange(exchange, deps)),
       isConnected: () => response.socket !== null,
+      heldBytes: () => heldBytes(request),
       abandon: () => deps.noteRequest(summarize(exchange, clock.monotonicMs())),
       broken: () => breakBody(exchange),
       awaited: () => awaitedBytes(exchange),
@@ -128,6 +130,7 @@ const WHOLE: Turn = {
   start: () => {},
   refuse: () => {},
   isConnected: () => true,
+  heldBytes: () => 0,
   abandon: () => {},
   broken: () => {},
   awaited: () => undefined,

@@ -9,6 +9,9 @@ import { breakOff, CONNECTED } from '../kit/over-tls.ts'
 
 const PULL = 'GET /v2/a/b/manifests/x HTTP/1.1\r\nHost: x\r\n\r\n'
 
+/** Within the bound of one head. */
+const LARGE_PULL = PULL.replace('\r\n\r\n', `\r\nX-Large: ${'a'.repeat(90_000)}\r\n\r\n`)
+
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
 async function gauge({ metrics }: TestApp, name: string): Promise<string | undefined> {
@@ -91,4 +94,53 @@ t.test('nothing is begun behind an answer that ends its connection', async t => 
   t.equal((await untilCompleted(2))[1]?.['outcome'], 'aborted')
   t.equal(await gauge(test, 'entrepot_requests_in_flight'), 'entrepot_requests_in_flight 0')
   t.equal(registry.calls.length, 1)
+})
+
+t.test(
+  'heads that wait are bounded on a connection: beyond, it ends and holds nothing',
+  async t => {
+    const test = createTestApp(t)
+    const { listen, registry, untilCompleted, metrics } = test
+    registry.before = () => new Promise(() => {})
+    const { socket, ended } = await openSocket(await listen())
+    socket.write(`${PULL}${LARGE_PULL.repeat(16)}`)
+    await ended
+    const lines = await untilCompleted(3)
+    t.equal(lines.length, 3, 'one in turn, and two that waited')
+    t.match((await metrics.render()).text, /entrepot_requests_refused_total\{reason="busy"\} 1\n/)
+    t.equal(await gauge(test, 'entrepot_requests_in_flight'), 'entrepot_requests_in_flight 0')
+  },
+)
+
+t.test('heads that wait are bounded on all connections; small ones wait all the same', async t => {
+  // A thirty-second part of 64 MiB: there is room for 22 heads of 90 KB.
+  const { app, listen, registry } = createTestApp(t, { options: { threads: 32 } })
+  const release = Promise.withResolvers<void>()
+  registry.before = () => release.promise
+  const url = await listen()
+  let begun = 0
+  app.server.on('request', () => (begun += 1))
+  const clients: Awaited<ReturnType<typeof openSocket>>[] = []
+  let ended = 0
+  for (let round = 0; round < 30; round += 1) {
+    const client = await openSocket(url)
+    clients.push(client)
+    void client.ended.then(() => (ended += 1))
+    client.socket.write(`${PULL}${LARGE_PULL}`)
+    while (begun < clients.length * 2) await turn()
+  }
+  await Promise.all(clients.slice(22).map(client => client.ended))
+  t.equal(ended, 8)
+  const small = await openSocket(url)
+  small.socket.write(PULL.repeat(2))
+  while (begun < 62) await turn()
+  release.resolve()
+  await small.until('HTTP/1.1 404 ')
+  small.socket.end()
+  await small.ended
+  t.equal(small.received().match(/HTTP\/1\.1 404 /g)?.length, 2)
+  const first = clients.slice(0, 22)
+  for (const { socket } of first) socket.end()
+  await Promise.all(first.map(client => client.ended))
+  t.ok(first.every(({ received }) => received().match(/HTTP\/1\.1 404 /g)?.length === 2))
 })
