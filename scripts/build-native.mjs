@@ -1,6 +1,6 @@
-// Compiles native/sender.c to native/sender.node when it is newer than the last build. Where that
-// cannot be, on another system or without a compiler, nothing is built and nothing is said: the
-// product works without, only slower.
+// Compiles native/sender.c to native/sender.node when it is newer than the last build, or when
+// asked to. Where that cannot be, on another system or without a compiler, nothing is built and
+// nothing is said: the product works without, only slower.
 // usage: node scripts/build-native.mjs [--loud] [--sanitize] [--out FILE]
 // --loud: say what kept it from being built, exit code 1; --sanitize: with the address and
 // undefined-behaviour sanitizers, for tests.
@@ -32,10 +32,13 @@ const SANITIZED = ['-O1', '-g', '-fno-omit-frame-pointer', '-fsanitize=address,u
 
 const modifiedMs = path => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
 
-/** @returns undefined when it is built or was, else why it is not. Never throws. */
-export function buildNative({ sanitize = false, output = OUTPUT } = {}) {
+/**
+ * `anew`: also when the last build is newer, since another version may bring older files.
+ * @returns undefined when it is built or was, else why it is not. Never throws.
+ */
+export function buildNative({ anew = false, sanitize = false, output = OUTPUT } = {}) {
   if (process.platform !== 'linux') return 'it is for Linux'
-  if (modifiedMs(output) > modifiedMs(SOURCE)) return undefined
+  if (!anew && modifiedMs(output) > modifiedMs(SOURCE)) return undefined
   let directory
   try {
     const headers = require('node-api-headers').include_dir

@@ -1,11 +1,12 @@
-// Makes dist/ of src/ and what it uses of node_modules/, and native/, when something there is newer
-// than the last build; does nothing otherwise. A few large files, because finding, reading and
-// linking 1,200 small ones was a third of a start.
+// Makes dist/ of src/ and what it uses of node_modules/, and native/. A few large files, because
+// finding, reading and linking 1,200 small ones was a third of a start. `npm start` and the tests
+// build when dist/ was made of something else; run by hand, this always builds.
 // usage: node scripts/build.mjs [DIRECTORY]   default: dist
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
+  existsSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -13,19 +14,23 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildNative } from './build-native.mjs'
 import { licensesOf } from './licenses.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const DIST = join(root, 'dist')
-/**
- * Says which lock file was built from: npm writes it anew whenever it runs, so that its time says
- * nothing.
- */
+/** Has two digests of what was built from, a line each: of how it looks, and of its contents. */
 const STAMP = '.built'
-const inputs = ['tsconfig.json', 'scripts/build.mjs', 'scripts/licenses.mjs', 'src']
+const LOCK = join(root, 'package-lock.json')
+const inputs = [
+  'package-lock.json',
+  'tsconfig.json',
+  'scripts/build.mjs',
+  'scripts/licenses.mjs',
+  'src',
+]
 /** Each is started by its name: the program, and what its threads run. */
 const entries = {
   main: 'src/main.ts',
@@ -33,17 +38,32 @@ const entries = {
   'writer-thread': 'src/catalog/sqlite/writer-thread.ts',
 }
 
-/** The newest modification time under `path`, in milliseconds; 0 when there is none. */
-function newestMs(path) {
+/** The files at and under `path`, which need not be there, always in the same order. */
+function filesOf(path) {
   const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined) return 0
-  if (!stat.isDirectory()) return stat.mtimeMs
-  // A directory's own time tells of a file that was removed.
-  return readdirSync(path).reduce(
-    (newest, name) => Math.max(newest, newestMs(join(path, name))),
-    stat.mtimeMs,
-  )
+  if (stat === undefined) return []
+  if (!stat.isDirectory()) return [{ path, stat }]
+  return readdirSync(path)
+    .toSorted()
+    .flatMap(name => filesOf(join(path, name)))
 }
+
+function digestOfInputs(describe) {
+  const hash = createHash('sha256')
+  for (const file of inputs.flatMap(name => filesOf(join(root, name)))) {
+    const what = describe(file)
+    hash.update(`${relative(root, file.path)}\0${what.length}\0`).update(what)
+  }
+  return hash.digest('hex')
+}
+
+/** In half of the time that all contents take. Of the lock file no time: npm writes it anew. */
+const looksOfInputs = () =>
+  digestOfInputs(({ path, stat }) =>
+    path === LOCK ? readFileSync(path) : `${stat.size} ${stat.mtimeMs}`,
+  )
+
+const contentsOfInputs = () => digestOfInputs(({ path }) => readFileSync(path))
 
 /**
  * An import of a module of Node's own reads each of its exports, and `WebSocket` among those of
@@ -68,12 +88,11 @@ const builtinsAsTheyAre = {
  * In a process of its own: what the tools take, some 400 MiB, would stay with a server that was
  * started by `npm start` for years.
  */
-export function buildIfNeeded() {
+export function buildIfNeeded(dist = DIST) {
   buildNative()
-  if (isBuilt(DIST)) return
-  const { status, signal, error } = spawnSync(process.execPath, [fileURLToPath(import.meta.url)], {
-    stdio: 'inherit',
-  })
+  if (isBuilt(dist)) return
+  const args = [fileURLToPath(import.meta.url), dist]
+  const { status, signal, error } = spawnSync(process.execPath, args, { stdio: 'inherit' })
   if (status === 0) return
   // Else it has said itself what is wrong.
   if (status === null)
@@ -81,14 +100,18 @@ export function buildIfNeeded() {
   process.exit(status ?? 1)
 }
 
+/** No time alone says so: another version may bring older files, and a copy newer ones. */
 function isBuilt(dist) {
-  const newestInput = Math.max(...inputs.map(name => newestMs(join(root, name))))
   const stamp = join(dist, STAMP)
-  return newestMs(stamp) >= newestInput && readFileSync(stamp, 'utf8') === lockDigest()
+  if (!existsSync(stamp)) return false
+  const [looks, contents] = readFileSync(stamp, 'utf8').split('\n')
+  return looks === looksOfInputs() || contents === contentsOfInputs()
 }
 
 async function buildInto(dist) {
   const { build } = await loadRolldown()
+  // Before anything is read: what changes meanwhile makes the next start build again.
+  const stamp = `${looksOfInputs()}\n${contentsOfInputs()}\n`
   // Beside it, and then put in its place as a whole: another build may be under way, or this one
   // fail.
   const made = `${dist}.${process.pid}`
@@ -113,13 +136,8 @@ async function buildInto(dist) {
   const modules = output.flatMap(part => (part.type === 'chunk' ? part.moduleIds : []))
   writeFileSync(join(made, 'licenses.txt'), licensesOf(modules))
   chmodSync(join(made, 'main.js'), 0o755)
-  writeFileSync(join(made, STAMP), lockDigest())
+  writeFileSync(join(made, STAMP), stamp)
   replace(dist, made)
-}
-
-function lockDigest() {
-  const text = readFileSync(join(root, 'package-lock.json'))
-  return createHash('sha256').update(text).digest('hex')
 }
 
 async function loadRolldown() {
@@ -127,7 +145,7 @@ async function loadRolldown() {
     return await import('rolldown')
   } catch (error) {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
-    // Pruned: whoever runs dist/ needs no tools, until something there is newer.
+    // Pruned: whoever runs dist/ needs no tools, until it was made of something else.
     console.error('dist/ must be built anew, and the tools for it are not installed: run "npm ci"')
     process.exit(1)
   }
@@ -151,6 +169,6 @@ function replace(place, made) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [, , dist = DIST] = process.argv
-  buildNative()
-  if (!isBuilt(dist)) await buildInto(dist)
+  buildNative({ anew: true })
+  await buildInto(dist)
 }

@@ -2,7 +2,15 @@
 // of what it took in. Method: builds of this source into a directory of the test's own, two of them
 // at once.
 import { execFile } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import {
+  cpSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -13,6 +21,11 @@ const PACKAGE = readFileSync('package.json', 'utf8')
 /** Not in a build: with a binary of its own, and headers that nothing loads. */
 const LEFT_OUT = ['better-sqlite3', 'node-api-headers']
 
+/** The build of the checkout at `root`, as a start does it. */
+const buildIfNeeded = (root: string, ...args: string[]) => {
+  const start = `(await import('./scripts/build.mjs')).buildIfNeeded(${args.map(each => JSON.stringify(each)).join()})`
+  return run(process.execPath, ['--input-type=module', '--eval', start], { cwd: root })
+}
 const build = (place: string) => run(process.execPath, [BUILD, place])
 
 t.test('two builds at once', async t => {
@@ -27,8 +40,10 @@ t.test('two builds at once', async t => {
   t.match(stdout, /^entrepot \d+\.\d+\.\d+/)
 
   const before = statSync(program).ino
-  await build(place)
+  await buildIfNeeded(process.cwd(), place)
   t.equal(statSync(program).ino, before, 'nothing is built while nothing has changed')
+  await build(place)
+  t.not(statSync(program).ino, before, 'but by whoever asks for it by hand')
 
   const { dependencies } = JSON.parse(PACKAGE)
   const licenses = readFileSync(join(place, 'licenses.txt'), 'utf8')
@@ -36,6 +51,30 @@ t.test('two builds at once', async t => {
   t.ok(taken.length > 5)
   for (const name of taken) t.ok(licenses.includes(`== ${name} ${dependencies[name]}: `), name)
   t.match(licenses, /Permission is hereby granted, free of charge/)
+})
+
+t.test('a checkout that another version of older files replaced is built anew', async t => {
+  const source = (text: string) => ({ 'main.ts': `console.log('${text}')\n` })
+  const threads = {
+    server: { 'http-thread.ts': '' },
+    catalog: { sqlite: { 'writer-thread.ts': '' } },
+  }
+  const src = { ...source('one'), ...threads }
+  const root = t.testdir({ 'package-lock.json': '', 'package.json': PACKAGE, src, native: {} })
+  cpSync('scripts', join(root, 'scripts'), { recursive: true })
+  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'))
+  const main = join(root, 'src', 'main.ts')
+  const said = async () => (await run(process.execPath, [join(root, 'dist', 'main.js')])).stdout
+  await buildIfNeeded(root)
+  t.equal(await said(), 'one\n')
+  const builtAt = statSync(join(root, 'dist')).ino
+  utimesSync(main, new Date(), new Date())
+  await buildIfNeeded(root)
+  t.equal(statSync(join(root, 'dist')).ino, builtAt, 'the same text of another time is the same')
+  writeFileSync(main, source('two')['main.ts'])
+  for (const path of [main, join(root, 'src')]) utimesSync(path, 1, 1)
+  await buildIfNeeded(root)
+  t.equal(await said(), 'two\n')
 })
 
 // issue 17, 8
