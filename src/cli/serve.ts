@@ -51,7 +51,9 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const turns = new Turns()
   signals.onReload(() => {
     // One after another, each with the file as it is when its turn comes.
-    void turns.take('reload', () => reload(server, context, values.config))
+    void turns.take('reload', async () => {
+      if (!signals.isStopping) await reload(server, context, values.config)
+    })
   })
   await signals.stop
   logger.info('stopping: answers under way are finished, new requests are refused')
@@ -66,6 +68,8 @@ interface Signals {
    * than SAME_SIGNAL_MS after it ends the process at once.
    */
   readonly stop: Promise<void>
+  /** Since the first of these: what is reloaded then would be put into parts that are closed. */
+  readonly isStopping: boolean
   /** Calls `act` at every SIGHUP that asks for it from now on, and now when one came earlier. */
   onReload(act: () => void): void
 }
@@ -98,6 +102,9 @@ export function listenForSignals(
   context.onSignal('SIGHUP', context.hasTerminal ? end : () => act())
   return {
     stop: stop.promise,
+    get isStopping() {
+      return askedAtMs !== undefined
+    },
     onReload: reload => {
       act = reload
       if (early) reload()

@@ -56,7 +56,7 @@ export interface RunningServer {
   readonly logger: Logger
   /**
    * Takes over what can change while running; says what only a restart brings. Where it throws,
-   * part of it may be in force: `status` tells.
+   * part of it may be in force: `status` tells. MUST NOT be called once `stop` was.
    */
   reload(config: Config): Promise<ConfigChange>
   /**

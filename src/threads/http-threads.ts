@@ -1,7 +1,7 @@
 // The HTTP threads beside the first one: started, told what to do all at once, and started again
 // when one dies. A death costs that thread's clients; the others go on, and the process does,
 // however often it happens.
-import { within } from '../async/within.ts'
+import { LATE, within } from '../async/within.ts'
 import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { GoneError } from './other-thread.ts'
@@ -48,6 +48,11 @@ export const RESTART_DELAY_MAX_MS = 30_000
 export const RESTART_DELAY_MS = 250
 /** Whoever looks at the metrics or the status does not wait longer for a thread that hangs. */
 export const COUNT_LIMIT_MS = 1_000
+/**
+ * Nor a reload: a thread needs milliseconds to take a configuration over, and one that has not
+ * after seconds hangs.
+ */
+export const REPLACE_LIMIT_MS = 5_000
 /** A thread that does not answer so long after its last answer was to be cut hangs. */
 export const HUNG_AFTER_MS = 2_000
 /** Whoever lived so long did not die of its start. */
@@ -109,9 +114,21 @@ export class HttpThreads {
     await Promise.all(this.#slots.map(({ up }) => up.promise))
   }
 
-  /** Resolves when all that run go by these. Those that start later are started by them. */
+  /**
+   * Resolves when all that run go by these. Those that start later are started by them.
+   * @throws where one has not answered in time: it goes by the old ones until it does
+   */
   async replace(settings: ThreadSettings): Promise<void> {
-    await this.#each(({ httpThread }) => httpThread.call('replace', settings))
+    const silent = new Set<number>()
+    const replaced = this.#slots.map(async ({ thread, running }) => {
+      silent.add(thread)
+      await unlessGone(running?.httpThread.call('replace', settings))
+      silent.delete(thread)
+    })
+    const outcome = await within(this.#deps.clock, REPLACE_LIMIT_MS, Promise.all(replaced))
+    if (outcome !== LATE) return
+    const which = [...silent].join(', ')
+    throw new Error(`http thread ${which} has not answered, and goes by the old configuration`)
   }
 
   othersWait(waiting: number): void {

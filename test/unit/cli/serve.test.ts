@@ -77,6 +77,18 @@ t.test('of two SIGHUPs at once the second reads the file when the first is throu
   t.equal(loads.count, before + 2)
 })
 
+t.test('once a stop has begun nothing is reloaded, whoever waits for a turn', async t => {
+  const { ended, loads, signal } = await serve(t)
+  signal('SIGHUP')
+  await loads.again.promise
+  const before = loads.count
+  signal('SIGHUP')
+  signal('SIGTERM')
+  signal('SIGHUP')
+  t.equal(await ended, 0)
+  t.equal(loads.count, before)
+})
+
 t.test('a signal that comes twice is one; who asks again later does not want to wait', async t => {
   const acts = new Map<Signal, () => void>()
   const exits: number[] = []

@@ -5,6 +5,7 @@ import t from 'tap'
 import {
   HttpThreads,
   HUNG_AFTER_MS,
+  REPLACE_LIMIT_MS,
   RESTART_DELAY_MAX_MS,
   RESTART_DELAY_MS,
   SOUND_AFTER_MS,
@@ -151,6 +152,22 @@ t.test('a question to all is not held up by one that dies of it', async t => {
   started[1]?.die('too')
   await replaced
   t.pass('it resolved')
+})
+
+t.test('a reload does not wait for a thread that hangs, and tells which it is', async t => {
+  let calls = 0
+  const { clock, threads } = createWorld(3, async method => {
+    if (method !== 'replace') return undefined
+    calls += 1
+    return calls === 2 ? new Promise(() => {}) : undefined
+  })
+  await threads.listen(ADDRESS)
+  const replaced = threads.replace(undefined as never)
+  replaced.catch(() => {})
+  await clock.untilSleeping(REPLACE_LIMIT_MS)
+  await clock.advance(REPLACE_LIMIT_MS)
+  await t.rejects(replaced, { message: /^http thread 2 has not answered/ })
+  await threads.end()
 })
 
 t.test('a stop drains all, and ends one that hangs when its time is over', async t => {
