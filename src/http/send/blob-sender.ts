@@ -23,10 +23,11 @@ export interface BlobSenderDeps {
 export class BlobSender implements Reader {
   readonly response: ServerResponse
   readonly body: BlobBody
-  /** Undefined where node writes all of it. */
-  readonly kernel: FileSending | undefined
+  /** Undefined before `begin`, and where node writes all of it. */
+  kernel: FileSending | undefined
   /** Why this side broke the connection. */
   failure: Error | undefined
+  readonly #deps: BlobSenderDeps
   readonly #flow: ClientFlow
   #nodeBytes = 0
   /** What `ready` has found out, until it is sent: it would stay for as long as a client takes. */
@@ -34,10 +35,17 @@ export class BlobSender implements Reader {
   #reading: Reading | undefined
   #isClosed = false
 
-  constructor(response: ServerResponse, body: BlobBody, { sendfile, readers }: BlobSenderDeps) {
+  constructor(response: ServerResponse, body: BlobBody, deps: BlobSenderDeps) {
     this.response = response
     this.body = body
+    this.#deps = deps
     this.#flow = new ClientFlow(response)
+  }
+
+  /** MUST come before anything is sent, once. @throws what keeps the kernel from being asked */
+  begin(): void {
+    const { response, body } = this
+    const { sendfile, readers } = this.#deps
     const isLarge = body.segments.some(segment => 'range' in segment && isWorthIt(segment.range))
     this.kernel = isLarge ? openKernel(response, body, sendfile) : undefined
     // What the kernel sends node does not count.
@@ -107,10 +115,14 @@ export class BlobSender implements Reader {
     if (this.#isClosed) return
     this.#isClosed = true
     this.kernel?.close()
-    this.#flow.release()
     this.#ready = undefined
-    await this.#reading?.chunks.return?.()
-    await this.body.blob.close()
+    try {
+      // One that waits for bytes ends when they come, or its signal tells that the client left.
+      await this.#reading?.chunks.return?.()
+    } finally {
+      this.#flow.release()
+      await this.body.blob.close()
+    }
   }
 
   /** Calls the kernel itself: a client that stands still keeps each function that waits for it. */

@@ -22,6 +22,7 @@ export interface BlobHeadDeps {
 export async function sendBlob(sender: BlobSender, deps: BlobHeadDeps): Promise<void> {
   const { body, response } = sender
   try {
+    sender.begin()
     if (!sender.isLeft) await sendSegments(sender, deps)
   } catch (error) {
     if (sender.isLeft) return

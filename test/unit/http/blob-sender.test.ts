@@ -1,6 +1,6 @@
 // Goal: a large blob that the kernel sends never goes past the answer before it on the same
-// connection, and costs little memory while its client stands still. Method: answers of node's own,
-// and a sender that only counts, or never ends. issue 17, 23
+// connection, and costs little memory while its client stands still; whatever fails, the blob is
+// closed. Method: answers of node's own, and a sender that only counts, or never ends. issue 17, 23
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
@@ -8,7 +8,7 @@ import { Duplex } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { SENDFILE_MIN_BYTES } from '../../../src/http/limits.ts'
+import { HEAD_HELD_BACK_MS, SENDFILE_MIN_BYTES } from '../../../src/http/limits.ts'
 import { BlobSender } from '../../../src/http/send/blob-sender.ts'
 import { sendBlob } from '../../../src/http/send/send-blob.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
@@ -108,6 +108,77 @@ t.test('who stands still costs little memory', async t => {
   const eachBytes = ((await heapBytes()) - before) / READERS
   t.equal(begun, 2 * READERS, 'the kernel sends to all of them')
   t.ok(eachBytes < STANDING_READER_BYTES, `${Math.round(eachBytes)} bytes each`)
+})
+
+const READERS_NOT_WATCHED = { watch: () => () => {}, othersWait: () => {} }
+
+/** Sends `sizeBytes` by an answer of which no head has gone out, and does not want to. */
+function sendInVain(blob: Partial<BlobAnswer> & { sizeBytes: number }, open?: () => never) {
+  const socket = new Duplex({ read() {}, write: (_bytes, _coding, done) => done() }) as Socket
+  const response = new ServerResponse(new IncomingMessage(socket))
+  response.assignSocket(socket)
+  let closed = 0
+  const close = async () => {
+    closed += 1
+  }
+  const { sizeBytes } = blob
+  const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
+  const body = {
+    kind: 'blob',
+    blob: { ...blob, close } as BlobAnswer,
+    segments,
+    sizeBytes,
+  } as const
+  const sendfile = open && { open }
+  const clock = createManualClock()
+  const sent = sendBlob(
+    new BlobSender(response, body, { sendfile, readers: READERS_NOT_WATCHED }),
+    {
+      writeHead: () => {
+        throw new Error('no head')
+      },
+      clock,
+    },
+  )
+  sent.catch(() => {})
+  return { sent, clock, response, closed: () => closed }
+}
+
+t.test('a blob is closed where the kernel cannot be asked to send it', async t => {
+  const sizeBytes = SENDFILE_MIN_BYTES
+  const file = { descriptor: 0, readyBytes: sizeBytes } as BlobAnswer['file']
+  const { sent, closed } = sendInVain({ sizeBytes, file }, () => {
+    throw new Error('no such call')
+  })
+  await t.rejects(sent, { message: 'no such call' })
+  t.equal(closed(), 1)
+})
+
+t.test('a blob is closed where its reader cannot be ended', async t => {
+  const chunks = {
+    next: async () => ({ done: false as const, value: Buffer.from('abc') }),
+    return: async () => Promise.reject(new Error('it does not end')),
+  }
+  const read = () => ({ [Symbol.asyncIterator]: () => chunks })
+  const { sent, closed } = sendInVain({ sizeBytes: 3, source: 'hit', read })
+  await t.rejects(sent, { message: 'it does not end' })
+  t.equal(closed(), 1)
+})
+
+t.test('a reader that waits for bytes is told that the client left, though all failed', async t => {
+  async function* read(_range: unknown, signal: AbortSignal) {
+    await once(signal, 'abort')
+    yield Buffer.from('abc')
+  }
+  const { sent, clock, response, closed } = sendInVain({ sizeBytes: 3, source: 'miss', read })
+  await clock.untilSleeping(HEAD_HELD_BACK_MS)
+  await clock.advance(HEAD_HELD_BACK_MS)
+  await new Promise(setImmediate)
+  t.equal(closed(), 0, 'it is read still')
+  response.destroy()
+  await new Promise(setImmediate)
+  t.equal(closed(), 1)
+  await t.rejects(sent, { message: 'no head' })
 })
 
 function answers(count: number): readonly ServerResponse[] {
