@@ -6,7 +6,6 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
-  existsSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -28,7 +27,9 @@ const inputs = [
   'package-lock.json',
   'tsconfig.json',
   'scripts/build.mjs',
+  'scripts/build-native.mjs',
   'scripts/licenses.mjs',
+  'native/sender.c',
   'src',
 ]
 /** Each is started by its name: the program, and what its threads run. */
@@ -102,10 +103,17 @@ export function buildIfNeeded(dist = DIST) {
 
 /** No time alone says so: another version may bring older files, and a copy newer ones. */
 function isBuilt(dist) {
-  const stamp = join(dist, STAMP)
-  if (!existsSync(stamp)) return false
-  const [looks, contents] = readFileSync(stamp, 'utf8').split('\n')
+  const [looks, contents] = readStamp(dist).split('\n')
   return looks === looksOfInputs() || contents === contentsOfInputs()
+}
+
+/** Empty where there is none; another build may take it away at any moment. */
+function readStamp(dist) {
+  try {
+    return readFileSync(join(dist, STAMP), 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 async function buildInto(dist) {
