@@ -133,6 +133,7 @@ export class Connections {
     const next = pipeline.waiting.shift()
     pipeline.inTurn = next ?? pipeline.refused
     if (pipeline.inTurn === undefined) return
+    if (next === undefined) pipeline.refused = undefined
     this.#release(pipeline, pipeline.inTurn.heldBytes())
     // Node gives a response the connection when the one before it is finished, unless that one was
     // the last: then nothing is to be begun.
@@ -143,7 +144,6 @@ export class Connections {
     }
     if (next !== undefined) return next.start()
     pipeline.ending = true
-    pipeline.refused = undefined
     pipeline.inTurn.refuse()
   }
 

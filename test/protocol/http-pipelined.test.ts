@@ -78,6 +78,21 @@ t.test(
   },
 )
 
+t.test('one too many behind an answer that ends its connection is given up once', async t => {
+  const { listen, registry, untilCompleted } = createTestApp(t)
+  const release = Promise.withResolvers<void>()
+  registry.before = () => release.promise
+  const { socket, ended } = await openSocket(await listen())
+  const body = 'DELETE /v2/a/b/manifests/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello'
+  socket.write(`${PULL.repeat(16)}${body}${PULL}`)
+  while (registry.calls.length === 0) await turn()
+  release.resolve()
+  await ended
+  await untilCompleted(18)
+  await turn()
+  t.equal((await untilCompleted(18)).length, 18)
+})
+
 t.test('nothing is begun behind an answer that ends its connection', async t => {
   const test = createTestApp(t)
   const { app, listen, registry, untilCompleted } = test
