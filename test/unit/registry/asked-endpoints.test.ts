@@ -136,6 +136,25 @@ t.test('a blob that the registry lacks is read from its mirror the moment after'
   t.same(await readAll(await registry.pullBlob(app, digest)), layer)
 })
 
+t.test(
+  'a tag that the registry lacks stays known to those who pull it from its mirror',
+  async t => {
+    let isAway = false
+    const { registry } = createEngine({
+      policies: everywhere({ push: 'store' }),
+      upstream: upstreamWhere(async endpoints => {
+        if (isAway) throw new UpstreamError('unavailable', 'it is away')
+        return endpoints === 'registry' ? absent() : undefined
+      }, false),
+    })
+    const pull = () => registry.pullManifest(app, { ...tagged('v1'), accept: [] })
+    await pull()
+    await t.rejects(registry.headManifest(app, { ...tagged('v1'), mayPush: true }), UNKNOWN)
+    isAway = true
+    t.equal((await pull()).digest, given.digest)
+  },
+)
+
 t.test('a push makes old news of what both have said, and of what they are asked', async t => {
   const negative = new NegativeCache(createManualClock())
   const running: Question[] = []
