@@ -14,6 +14,11 @@ const LARGE_PULL = PULL.replace('\r\n\r\n', `\r\nX-Large: ${'a'.repeat(90_000)}\
 
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
+const connectionsOf = (server: TestApp['app']['server']) =>
+  new Promise<number>((resolve, reject) =>
+    server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))),
+  )
+
 async function gauge({ metrics }: TestApp, name: string): Promise<string | undefined> {
   const { text } = await metrics.render()
   return text.split('\n').find(line => line.startsWith(`${name} `))
@@ -127,6 +132,27 @@ t.test(
   },
 )
 
+t.test('what has had its turn waits no more: a connection goes on as long as it likes', async t => {
+  const { app, listen, registry } = createTestApp(t)
+  const { socket, received, ended } = await openSocket(await listen())
+  const answers = () => received().match(/HTTP\/1\.1 404 /g)?.length ?? 0
+  let isEnded = false
+  void ended.then(() => (isEnded = true))
+  let begun = 0
+  app.server.on('request', () => (begun += 1))
+  for (let round = 1; round <= 4; round += 1) {
+    const gate = Promise.withResolvers<void>()
+    registry.before = () => gate.promise
+    socket.write(`${PULL}${LARGE_PULL}`)
+    while (begun < round * 2 && !isEnded) await turn()
+    gate.resolve()
+    while (answers() < round * 2 && !isEnded) await turn()
+    t.equal(answers(), round * 2)
+  }
+  socket.end()
+  await ended
+})
+
 t.test('heads that wait are bounded on all connections; small ones wait all the same', async t => {
   // A thirty-second part of 64 MiB: there is room for 22 heads of 90 KB.
   const { app, listen, registry } = createTestApp(t, { options: { threads: 32 } })
@@ -158,4 +184,21 @@ t.test('heads that wait are bounded on all connections; small ones wait all the 
   for (const { socket } of first) socket.end()
   await Promise.all(first.map(client => client.ended))
   t.ok(first.every(({ received }) => received().match(/HTTP\/1\.1 404 /g)?.length === 2))
+
+  // All of it was given back, by those that had their turn and by those that never do.
+  for (const isCut of [true, false]) {
+    const gate = Promise.withResolvers<void>()
+    registry.before = () => gate.promise
+    const before = begun
+    const next = await Promise.all(Array.from({ length: 22 }, () => openSocket(url)))
+    for (const { socket } of next) socket.write(`${PULL}${LARGE_PULL}`)
+    while (begun < before + 44) await turn()
+    if (isCut) for (const { socket } of next) breakOff(socket)
+    else for (const { socket } of next) socket.end()
+    gate.resolve()
+    await Promise.all(next.map(client => client.ended))
+    while ((await connectionsOf(app.server)) > 0) await turn()
+    if (isCut) continue
+    t.ok(next.every(({ received }) => received().match(/HTTP\/1\.1 404 /g)?.length === 2))
+  }
 })

@@ -220,12 +220,17 @@ t.test('S3-FIFO: uses give more rounds in the main queue', async t => {
   t.same(leaving(policy), [3, 2, 1])
 })
 
-t.test('W-TinyLFU: who was used less than what it would displace leaves', async t => {
-  const policy = open(wTinyLfu('tiny', 0.2))
-  const come = (image: number, bytes: number, uses: number) => {
+/** Lets an image come, and be used so often with that. */
+function comingTo(policy: ReturnType<typeof open>) {
+  return (image: number, bytes: number, uses: number): void => {
     policy.came(image, 0, bytes)
     for (let n = 1; n < uses; n++) policy.used(image, n)
   }
+}
+
+t.test('W-TinyLFU: who was used less than what it would displace leaves', async t => {
+  const policy = open(wTinyLfu('tiny', 0.2))
+  const come = comingTo(policy)
   come(1, 40, 3)
   come(2, 40, 2)
   come(3, 30, 1)
@@ -238,10 +243,7 @@ t.test('W-TinyLFU: who was used less than what it would displace leaves', async 
 
 t.test('W-TinyLFU: a large one must have been used more than all that it displaces', async t => {
   const policy = open(wTinyLfu('tiny', 0.2))
-  const come = (image: number, bytes: number, uses: number) => {
-    policy.came(image, 0, bytes)
-    for (let n = 1; n < uses; n++) policy.used(image, n)
-  }
+  const come = comingTo(policy)
   come(1, 40, 3)
   come(2, 40, 2)
   come(3, 60, 4)
