@@ -1,10 +1,13 @@
-// Sends parts of files to sockets with sendfile(2), from threads of its own, for all JavaScript environments of a process. Linux, and
-// nothing of Node but its stable Node-API, so that one binary serves every Node. src/http/addon.ts alone loads it, and its callers
-// say what each function is for; what is checked here is what would corrupt memory or reach a stranger's socket.
+// Sends parts of files to sockets with sendfile(2), from threads of its own, for all JavaScript
+// environments of a process. Linux, and nothing of Node but its stable Node-API, so that one binary
+// serves every Node. src/http/addon.ts alone loads it, and its callers say what each function is
+// for; what is checked here is what would corrupt memory or reach a stranger's socket.
 //
-// Who owns what: an environment's table of sendings is touched by its own thread alone. A sending is handed to its worker by an order
-// and back by a report; between the two only the worker touches it, but for what stands under a lock. It is freed by its owner where it is
-// closed with nothing under way, and else by its worker, once it is closed, or with the report of it that is still on its way.
+// Who owns what: an environment's table of sendings is touched by its own thread alone. A sending
+// is handed to its worker by an order and back by a report; between the two only the worker touches
+// it, but for what stands under a lock. It is freed by its owner where it is closed with nothing
+// under way, and else by its worker, once it is closed, or with the report of it that is still on
+// its way.
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include <node_api.h>
@@ -28,17 +31,21 @@
 #include <unistd.h>
 
 enum {
-  /** Half of the cores, within bounds: more than one, so that a read of a slow disk holds up a part of the clients and not all. */
+  /**
+   * Half of the cores, within bounds: more than one, so that a read of a slow disk holds up a part
+   * of the clients and not all.
+   */
   WORKERS_LEAST = 2,
   WORKERS_MOST = 4,
   /**
-   * What one sending may take before the others have their turn, or what may wait in a socket by then where that is more: a turn that ends
-   * before the socket is full costs one more waking.
+   * What one sending may take before the others have their turn, or what may wait in a socket by
+   * then where that is more: a turn that ends before the socket is full costs one more waking.
    */
   TURN_LEAST_BYTES = 1 << 20,
   /**
-   * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs. So it is a share of a sum, within bounds: fewer
-   * readers need fewer wake-ups with more. The sum is larger for those that took some mebibytes: they are no stalled ones, not yet.
+   * Bytes that a socket may hold beyond those on their way: what a reader that stalls costs. So it
+   * is a share of a sum, within bounds: fewer readers need fewer wake-ups with more. The sum is
+   * larger for those that took some mebibytes: they are no stalled ones, not yet.
    */
   UNSENT_SUM_BYTES = 16 << 20,
   UNSENT_MOVING_SUM_BYTES = 160 << 20,
@@ -46,8 +53,9 @@ enum {
   UNSENT_MOST_BYTES = 4 << 20,
   UNSENT_LEAST_BYTES = 128 << 10,
   /**
-   * From so many sendings on a worker sleeps for a moment after each look: each socket then has room for more, and waking up is most of what
-   * sending costs. With few, sockets may hold so much that it is not, and that moment would be felt.
+   * From so many sendings on a worker sleeps for a moment after each look: each socket then has
+   * room for more, and waking up is most of what sending costs. With few, sockets may hold so much
+   * that it is not, and that moment would be felt.
    */
   GATHER_SENDINGS = 48,
   GATHER_NANOSECONDS = 100 * 1000,
@@ -55,9 +63,15 @@ enum {
   EVENTS_AT_ONCE = 64,
   /** Nothing here recurses; the largest frame is that of the events, below a KiB. */
   WORKER_STACK_BYTES = 256 << 10,
-  /** Sendings of one environment at once: more than connections. Also the factor between an id and its place in the table. */
+  /**
+   * Sendings of one environment at once: more than connections. Also the factor between an id and
+   * its place in the table.
+   */
   SENDINGS_MAX = 1 << 20,
 };
+
+/** From here on numbers of JavaScript are no longer exact. */
+static const double NUMBERS_END = 9007199254740992.0;
 
 typedef struct sending sending;
 
@@ -148,7 +162,10 @@ static void report(sending *each) {
   pthread_mutex_unlock(&owner->lock);
 }
 
-/** The sending's last step: in its worker, or in its owner's thread where the worker has nothing of it. */
+/**
+ * The sending's last step: in its worker, or in its owner's thread where the worker has nothing of
+ * it.
+ */
 static void shut(sending *each) {
   environment *owner = each->owner;
   // The socket lives on under another descriptor, so closing this one would not take it out.
@@ -210,7 +227,8 @@ static void step(sending *each) {
       turn -= count;
       atomic_fetch_add(&each->sent, count);
     }
-    // Less than all is nearly always a full socket. If it is not, its being writable is told at once.
+    // Less than all is nearly always a full socket. If it is not, its being writable is told at
+    // once.
     if (count < (ssize_t)most) break;
   }
   if (each->left == 0) {
@@ -307,10 +325,16 @@ static worker *least_loaded(void) {
   return best;
 }
 
-static void order(sending *each) {
+/**
+ * A closing order is the last thing that its caller does with the sending, and he takes it out of
+ * the table before: a worker that holds an earlier order of it frees it as soon as the lock is
+ * given back. So both words are said under one lock.
+ */
+static void order(sending *each, bool closing) {
   worker *to = each->worker;
   pthread_mutex_lock(&to->lock);
   bool first = to->orders == NULL;
+  if (closing) each->closing = true;
   if (!each->ordered) {
     each->ordered = true;
     each->next_order = NULL;
@@ -321,14 +345,6 @@ static void order(sending *each) {
   pthread_mutex_unlock(&to->lock);
   uint64_t once = 1;
   if (first) while (write(to->bell, &once, sizeof once) < 0 && errno == EINTR) continue;
-}
-
-/** Whoever calls this takes it out of the table before. */
-static void order_close(sending *each) {
-  pthread_mutex_lock(&each->worker->lock);
-  each->closing = true;
-  pthread_mutex_unlock(&each->worker->lock);
-  order(each);
 }
 
 /** A free place in the table, which grows; UINT32_MAX when there is none. */
@@ -374,7 +390,7 @@ static napi_value number(napi_env env, double value) {
 }
 
 static sending *find(environment *owner, double id) {
-  if (owner == NULL || !(id >= 0 && id < 9007199254740992.0)) return NULL;
+  if (owner == NULL || !(id >= 0 && id < NUMBERS_END)) return NULL;
   uint64_t place = (uint64_t)id % SENDINGS_MAX;
   sending *each = place < owner->places ? owner->table[place] : NULL;
   return each != NULL && each->id == id ? each : NULL;
@@ -394,7 +410,8 @@ static napi_value js_open(napi_env env, napi_callback_info info) {
     free(each);
     return number(env, -ENOMEM);
   }
-  // Own descriptors: the caller's may be closed, and their numbers used again, before a worker is done with them.
+  // Own descriptors: the caller's may be closed, and their numbers used again, before a worker is
+  // done with them.
   each->socket = fcntl((int)given[0], F_DUPFD_CLOEXEC, 3);
   each->file = each->socket < 0 ? -1 : fcntl((int)given[1], F_DUPFD_CLOEXEC, 3);
   if (each->file < 0) {
@@ -419,14 +436,16 @@ static napi_value js_send(napi_env env, napi_callback_info info) {
   double given[3];
   if (!arguments(env, info, 3, given)) return NULL;
   sending *each = find(owner_of(env), given[0]);
-  if (each == NULL || each->busy || !(given[1] >= 0 && given[2] > 0)) {
+  // An endless length would be neither sent nor over, and have its worker look for ever.
+  bool is_range = given[1] >= 0 && given[2] > 0 && given[1] + given[2] < NUMBERS_END;
+  if (each == NULL || each->busy || !is_range) {
     napi_throw_error(env, "EINVAL", "nothing can be sent by this now");
     return NULL;
   }
   each->busy = true;
   each->position = (off_t)given[1];
   each->left = (int64_t)given[2];
-  order(each);
+  order(each, false);
   return NULL;
 }
 
@@ -447,12 +466,15 @@ static napi_value js_close(napi_env env, napi_callback_info info) {
   if (each == NULL) return NULL;
   owner->table[(uint64_t)given[0] % SENDINGS_MAX] = NULL;
   // Most are closed when all was sent, and need not wake anybody for it.
-  if (each->busy) order_close(each);
+  if (each->busy) order(each, true);
   else shut(each);
   return NULL;
 }
 
-/** limit(socket, bytes): how much may wait unsent in a socket that something else writes to; nothing is kept of it. 0, or an error number. */
+/**
+ * limit(socket, bytes): how much may wait unsent in a socket that something else writes to; nothing
+ * is kept of it. 0, or an error number.
+ */
 static napi_value js_limit(napi_env env, napi_callback_info info) {
   double given[2];
   if (!arguments(env, info, 2, given)) return NULL;
@@ -461,7 +483,10 @@ static napi_value js_limit(napi_env env, napi_callback_info info) {
   return number(env, result == 0 ? 0 : errno);
 }
 
-/** read(file, buffer, position): how many bytes of the page cache are in the buffer now, or minus an error number. Never waits for a disk. */
+/**
+ * read(file, buffer, position): how many bytes of the page cache are in the buffer now, or minus an
+ * error number. Never waits for a disk.
+ */
 static napi_value js_read(napi_env env, napi_callback_info info) {
   napi_value values[3];
   size_t given = 3, length = 0;
@@ -533,12 +558,15 @@ static void leave(void *data) {
   }
   napi_release_threadsafe_function(owner->wake, napi_tsfn_abort);
   for (uint32_t place = 0; place < owner->places; place++) {
-    if (owner->table[place] != NULL) order_close(owner->table[place]);
+    if (owner->table[place] != NULL) order(owner->table[place], true);
   }
   let_go(owner);
 }
 
-/** start(done): once per environment; `done(id, errorNumber)` is called for each send that ended by itself. */
+/**
+ * start(done): once per environment; `done(id, errorNumber)` is called for each send that ended by
+ * itself.
+ */
 static napi_value js_start(napi_env env, napi_callback_info info) {
   size_t given = 1;
   napi_value done, name;
@@ -580,7 +608,8 @@ NAPI_MODULE_INIT() {
                    {"read", js_read}};
   for (size_t at = 0; at < sizeof functions / sizeof *functions; at++) {
     napi_value function;
-    napi_create_function(env, functions[at].name, NAPI_AUTO_LENGTH, functions[at].call, NULL, &function);
+    napi_create_function(env, functions[at].name, NAPI_AUTO_LENGTH, functions[at].call, NULL,
+                         &function);
     napi_set_named_property(env, exports, functions[at].name, function);
   }
   return exports;

@@ -55,13 +55,13 @@ t.test('thousands of broken transfers leave nothing behind', async t => {
   t.equal((await get(url)).bodyBytes, blob.sizeBytes)
 
   const breakOff = async (transfers: number) => {
-    const lane = async () => {
+    const client = async () => {
       for (let n = 0; n < transfers / CLIENTS; n += 1) {
         const range = `bytes=${random.below(2 * MiB)}-`
         await get(url, { range }, { abortAfterBytes: random.below(2 * MiB) + 1, onBytes: () => {} })
       }
     }
-    await Promise.all(Array.from({ length: CLIENTS }, lane))
+    await Promise.all(Array.from({ length: CLIENTS }, client))
     // The last of them is closed a moment after its client has left.
     let held = heldBy(edge.pid)
     while (before !== undefined && held.descriptors > before.descriptors) {

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
+import { descriptorOf, loadAddon } from '../../src/http/addon.ts'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
 import { requireSendfile } from '../kit/native.ts'
@@ -181,6 +182,28 @@ t.test('what is not open cannot be sent from or to', async t => {
   t.equal(sendfile.open(socket, 1_000_000), undefined)
   socket.destroy()
   t.equal(sendfile.open(socket, file), undefined)
+})
+
+t.test('a length or a place that is no number of bytes is refused', async t => {
+  const addon = loadAddon()
+  if (addon === undefined) throw new Error('it is built')
+  const { socket } = await connection(t)
+  const id = addon.open(descriptorOf(socket) ?? -1, file)
+  const { NaN: none, POSITIVE_INFINITY: endless } = Number
+  const bad = [
+    [0, endless],
+    [endless, 1],
+    [0, none],
+    [none, 1],
+    [0, 0],
+    [-1, 1],
+    [2 ** 53, 1],
+    [0, 2 ** 53],
+  ] as const
+  for (const [position, length] of bad)
+    t.throws(() => addon.send(id, position, length), { code: 'EINVAL' }, `${position} ${length}`)
+  t.equal(addon.sent(id), 0)
+  addon.close(id)
 })
 
 t.test('a thread that ends while it sends takes nobody with it', async t => {

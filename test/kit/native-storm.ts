@@ -19,6 +19,7 @@ interface Storm {
 
 const FILE_BYTES = 3_000_000
 const AT_ONCE = 24
+const CLOSED_AT_ONCE = 40
 const content = Buffer.from(
   Array.from({ length: FILE_BYTES }, (_, at) => (at * 31 + (at >> 9)) & 255),
 )
@@ -38,6 +39,7 @@ async function storm({ built, seed, connections }: Storm): Promise<number> {
     const file = openSync(path, 'r')
     readSome(addon, { file, random })
     addon?.limit?.(descriptorOf(socket) ?? -1, random.below(FILE_BYTES))
+    closeAtOnce(socket, file)
     const sending = sendfile?.open(socket, file)
     if (random.oneIn(2)) closeSync(file)
     else setImmediate(() => closeSync(file))
@@ -61,6 +63,15 @@ async function storm({ built, seed, connections }: Storm): Promise<number> {
     else socket.end()
   }
 
+  /** Closed while a worker takes the order: each of the two may find it first. */
+  function closeAtOnce(socket: Socket, file: number): void {
+    for (let time = 0; time < CLOSED_AT_ONCE; time += 1) {
+      const sending = sendfile?.open(socket, file)
+      sending?.send(random.below(FILE_BYTES - 1), 1).catch(() => {})
+      sending?.close()
+    }
+  }
+
   const server = createServer(socket => {
     socket.on('error', () => {})
     socket.resume()
@@ -68,10 +79,10 @@ async function storm({ built, seed, connections }: Storm): Promise<number> {
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }
-  const lane = async (count: number) => {
+  const client = async (count: number) => {
     for (let n = 0; n < count; n += 1) if (await readOne(port, random)) whole += 1
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, () => lane(connections / AT_ONCE)))
+  await Promise.all(Array.from({ length: AT_ONCE }, () => client(connections / AT_ONCE)))
   server.close()
   rmSync(directory, { recursive: true })
   return whole
